@@ -1,0 +1,3 @@
+"""A studio for fine-tuning language models: seven tabs in one browser window, with LLaMA-Factory as the engine."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Theme, words in English and Chinese, live regions and the few components that several tabs share."""

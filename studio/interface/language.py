@@ -1,0 +1,61 @@
+"""The words on the page, in English and Simplified Chinese, and the faults that are told to a person in them.
+
+Words live in `words/<language>/<room>.json`: flat objects of `name: sentence`. The key of a sentence is `room.name`; facts are
+put in with `str.format`.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "words"
+LANGUAGES = ("en", "zh")
+
+
+@cache
+def sentences(language: str) -> dict[str, str]:
+    """Return every sentence of one language, as `room.name` -> text. Raises KeyError for a language that has no words."""
+    if language not in LANGUAGES:
+        raise KeyError(language)
+    return {
+        f"{path.stem}.{name}": text
+        for path in sorted((FOLDER / language).glob("*.json"))
+        for name, text in json.loads(path.read_text(encoding="utf-8")).items()
+    }
+
+
+class Words:
+    """The words of one language: `words("train.start")`, `words("train.left", minutes=3)`."""
+
+    def __init__(self, language: str):
+        self.language = language
+        self._sentences = sentences(language)
+
+    def __call__(self, key: str, **facts: object) -> str:
+        """Return the sentence of `key` with `facts` put in. Raises KeyError for a key that is in no word file."""
+        return self._sentences[key].format(**facts) if facts else self._sentences[key]
+
+    def has(self, key: str) -> bool:
+        """Tell whether there is a sentence for `key`."""
+        return key in self._sentences
+
+    def tell(self, error: BaseException) -> str:
+        """Return what a person should read of `error`: a Problem in this language, anything else as type and message."""
+        if isinstance(error, Problem):
+            return self(error.key, **error.facts)
+        return f"{type(error).__name__}: {error}"
+
+
+class Problem(Exception):
+    """A fault told to a person in one sentence: what is wrong, where, and what to do.
+
+    `key` names the sentence in the word files and `facts` fill it, so that each page tells it in its own language; `str()` is the
+    English one, for the API and the log.
+    """
+
+    def __init__(self, key: str, **facts: object):
+        super().__init__(key)
+        self.key, self.facts = key, facts
+
+    def __str__(self) -> str:
+        return Words("en")(self.key, **self.facts)
