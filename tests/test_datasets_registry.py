@@ -1,0 +1,150 @@
+"""The registry: what `dataset_info.json` says, told entry by entry, broken ones too."""
+
+import json
+import os
+import string
+import time
+from pathlib import Path
+
+import pytest
+
+from studio.datasets.registry import dataset, datasets
+from studio.interface.language import Problem, Words, sentences
+
+SHIPPED = Path(__file__).parent.parent / "data"
+ROW = {"instruction": "Say hello.", "input": "", "output": "Hello."}
+
+
+def put(folder: Path, info: dict | str, **files: object) -> Path:
+    (folder / "dataset_info.json").write_text(info if isinstance(info, str) else json.dumps(info), encoding="utf-8")
+    for name, content in files.items():
+        path = folder / name.replace("__", ".")
+        path.write_bytes(content) if isinstance(content, bytes) else path.write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+def problem_of(folder: Path, name: str) -> Problem:
+    found = dataset(folder, name).problem
+    assert found is not None
+    for language in ("en", "zh"):
+        assert Words(language).tell(found)
+    return found
+
+
+def test_every_shipped_dataset_is_sound_and_worth_its_place():
+    shipped = datasets(SHIPPED)
+    assert {"identity_en", "identity_zh"} <= {each.name for each in shipped}
+    for each in shipped:
+        assert each.problem is None, str(each.problem)
+        assert 50 <= each.rows <= 200, each.name
+
+
+def test_format_stage_and_rows(tmp_path):
+    put(tmp_path, {
+        "plain": {"file_name": "plain.json"},
+        "pairs": {"file_name": "pairs.json", "ranking": True,
+                  "columns": {"prompt": "instruction", "chosen": "chosen", "rejected": "rejected"}},
+        "votes": {"file_name": "votes.json", "formatting": "sharegpt", "columns": {"messages": "conversations", "kto_tag": "good"}},
+        "text": {"file_name": "text.jsonl", "columns": {"prompt": "text"}},
+        "hub": {"hf_hub_url": "someone/something"},
+    }, plain__json=[ROW] * 3, pairs__json=[{"instruction": "a", "chosen": "b", "rejected": "c"}],
+        votes__json=[{"conversations": [], "good": True}], text__jsonl=b'{"text": "a"}\n\n{"text": "b"}\n')
+    told = {each.name: (each.format, each.stage, each.rows, each.problem) for each in datasets(tmp_path)}
+    assert told == {
+        "plain": ("alpaca", "sft", 3, None), "pairs": ("alpaca", "dpo", 1, None), "votes": ("sharegpt", "kto", 1, None),
+        "text": ("alpaca", "pt", 2, None), "hub": ("alpaca", "sft", None, None),
+    }
+
+
+def test_a_folder_without_an_index_has_no_datasets(tmp_path):
+    assert datasets(tmp_path) == []
+
+
+def test_a_broken_index_is_told_with_its_line_and_column(tmp_path):
+    put(tmp_path, '{\n  "a": {"file_name": "a.json"}\n  "b": {}\n}\n')
+    with pytest.raises(Problem) as told:
+        datasets(tmp_path)
+    assert told.value.key == "datasets.not_json" and (told.value.facts["line"], told.value.facts["column"]) == (3, 3)
+    put(tmp_path, "[1]")
+    with pytest.raises(Problem, match="must hold one JSON object"):
+        datasets(tmp_path)
+
+
+@pytest.mark.parametrize(("key", "entry", "content"), [
+    ("datasets.entry_not_object", "a.json", [ROW]),
+    ("datasets.entry_not_object", {"file_name": "a.json", "columns": ["text"]}, [ROW]),
+    ("datasets.no_source", {}, [ROW]),
+    ("datasets.format", {"file_name": "a.json", "formatting": "sharedgpt"}, [ROW]),
+    ("datasets.missing_file", {"file_name": "b.json"}, [ROW]),
+    ("datasets.outside", {"file_name": "../a.json"}, [ROW]),
+    ("datasets.outside", {"file_name": "/etc/hostname"}, [ROW]),
+    ("datasets.file_type", {"file_name": "dataset_info.yaml"}, [ROW]),
+    ("datasets.empty", {"file_name": "a.json"}, []),
+    ("datasets.not_json", {"file_name": "a.json"}, b'[{"instruction": "a", "input": "", "outp'),
+    ("datasets.not_json", {"file_name": "a.json"}, b'{"instruction": "a"}\n{"instruction": }\n'),
+    ("datasets.not_utf8", {"file_name": "a.json"}, '[{"instruction": "中文"}]'.encode("gbk")),
+    ("datasets.too_deep", {"file_name": "a.json"}, b"[" * 100_000),
+    ("datasets.row_not_object", {"file_name": "a.json"}, [ROW, "stray"]),
+    ("datasets.missing_column", {"file_name": "a.json"}, [{"instruction": "a", "output": "b"}]),
+    ("datasets.missing_column", {"file_name": "a.json", "columns": {"prompt": "question"}}, [ROW]),
+])
+def test_a_broken_entry_is_listed_with_its_reason(tmp_path, key, entry, content):
+    put(tmp_path, {"broken": entry, "sound": {"file_name": "sound.json"}}, a__json=content, sound__json=[ROW])
+    (tmp_path / "dataset_info.yaml").touch()
+    assert problem_of(tmp_path, "broken").key == key
+    assert [each.problem is None for each in datasets(tmp_path)] == [False, True]
+
+
+def test_a_fault_in_json_lines_names_the_line_of_the_file(tmp_path):
+    put(tmp_path, {"a": {"file_name": "a.jsonl"}}, a__jsonl=b'{"instruction": "a"}\n\n{"instruction": }\n')
+    assert problem_of(tmp_path, "a").facts["line"] == 3
+
+
+def test_a_link_that_leads_out_is_refused(tmp_path):
+    folder, outside = tmp_path / "data", tmp_path / "outside.json"
+    folder.mkdir()
+    outside.write_text(json.dumps([ROW]))
+    (folder / "a.json").symlink_to(outside)
+    assert problem_of(put(folder, {"a": {"file_name": "a.json"}}), "a").key == "datasets.outside"
+
+
+def test_a_changed_file_is_counted_again_and_an_unchanged_one_is_not_read(tmp_path):
+    put(tmp_path, {"a": {"file_name": "a.json"}}, a__json=[ROW] * 20_000)
+    assert dataset(tmp_path, "a").rows == 20_000
+    started = time.perf_counter()
+    assert dataset(tmp_path, "a").rows == 20_000
+    assert time.perf_counter() - started < 0.01
+    put(tmp_path, {"a": {"file_name": "a.json"}}, a__json=[ROW] * 2)
+    assert dataset(tmp_path, "a").rows == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_file_that_may_not_be_read_is_told(tmp_path):
+    put(tmp_path, {"a": {"file_name": "a.json"}}, a__json=[ROW])
+    (tmp_path / "a.json").chmod(0)
+    assert problem_of(tmp_path, "a").key == "datasets.unreadable"
+
+
+def test_parquet_is_counted_without_reading_it_all(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    parquet.write_table(pa.Table.from_pylist([ROW] * 7), tmp_path / "a.parquet")
+    put(tmp_path, {"a": {"file_name": "a.parquet"}, "b": {"file_name": "b.parquet"}}, b__parquet=b"not parquet")
+    assert (dataset(tmp_path, "a").rows, dataset(tmp_path, "a").problem) == (7, None)
+    assert problem_of(tmp_path, "b").key == "datasets.unreadable"
+
+
+def test_an_unknown_name_is_told(tmp_path):
+    put(tmp_path, {})
+    with pytest.raises(Problem) as told:
+        dataset(tmp_path, "nothing")
+    assert told.value.key == "datasets.unknown"
+
+
+def test_the_words_of_both_languages_take_the_same_facts():
+    def facts(language: str) -> dict[str, set]:
+        return {key: {field for _, field, _, _ in string.Formatter().parse(text) if field}
+                for key, text in sentences(language).items() if key.startswith("datasets.")}
+
+    assert facts("en") == facts("zh")
