@@ -1,0 +1,1 @@
+"""The catalogue, downloads and the library of models on disk."""

