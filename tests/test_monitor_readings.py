@@ -1,0 +1,79 @@
+"""Real readings of this machine, and the names processes are called by."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from studio.interface.language import Words
+from studio.monitor.history import as_json
+from studio.monitor.readings import cpu_times, short_command, take
+
+
+def burn():
+    return sum(number * number for number in range(3_000_000))
+
+
+def test_host_readings_are_sane(tmp_path):
+    before = cpu_times()
+    burn()
+    host = take(tmp_path, before).host
+    assert host.cores == os.cpu_count()
+    assert 0 < host.cpu_process <= 100
+    assert 0 < host.cpu <= 100
+    assert 0 < host.memory_process < host.memory_total
+    assert host.memory_used + host.memory_available == host.memory_total
+    assert 0 < host.disk_free <= host.disk_total
+
+
+def test_without_an_earlier_look_the_cpu_is_not_known(tmp_path):
+    host = take(tmp_path).host
+    assert host.cpu is None and host.cpu_process is None and host.memory_used > 0
+
+
+def test_a_workspace_that_is_gone_has_no_disk(tmp_path):
+    host = take(tmp_path / "gone").host
+    assert host.disk_free is None and host.disk_total is None
+
+
+def test_gpus_are_read_or_their_absence_is_explained_in_both_languages(tmp_path):
+    snapshot = take(tmp_path)
+    if snapshot.no_gpu is None:
+        for gpu in snapshot.gpus:
+            assert gpu.name and 0 < gpu.memory_total and 0 <= gpu.memory_used <= gpu.memory_total
+            assert gpu.utilisation is None or 0 <= gpu.utilisation <= 100
+            assert gpu.temperature is None or 0 < gpu.temperature < 130
+            assert gpu.power is None or 0 < gpu.power < 3000
+    else:
+        assert snapshot.gpus == ()
+        english, chinese = (Words(language).tell(snapshot.no_gpu) for language in ("en", "zh"))
+        assert "GPU" in english and "GPU" in chinese and english != chinese
+
+
+def test_looking_for_a_driver_prints_nothing(tmp_path):
+    code = "import sys; from pathlib import Path; from studio.monitor.readings import take; take(Path(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_reading_is_json(tmp_path):
+    found = json.loads(json.dumps(as_json(take(tmp_path), ())))
+    assert {"gpus", "processes", "cpu", "memory", "disk", "history"} <= set(found)
+    assert found["memory"]["total_bytes"] > 0
+    assert (found["no_gpu"] is None) == bool(found["gpus"])
+
+
+@pytest.mark.parametrize("arguments, name", [
+    ([], None),
+    ([""], None),
+    (["/usr/bin/python3.11", "-X", "dev", "/home/a/train.py", "--token", "secret"], "python train.py"),
+    (["python", "-u", "-m", "vllm.entrypoints.openai.api_server", "--api-key", "secret"], "python -m vllm.entrypoints.openai.api_server"),
+    (["python", "-c", "key = 'secret'"], "python"),
+    (["python"], "python"),
+    (["/usr/lib/xorg/Xorg", ":0", "-auth", "secret"], "Xorg"),
+    (["VLLM::EngineCore"], "VLLM::EngineCore"),
+])
+def test_a_process_is_named_without_its_arguments(arguments, name):
+    assert short_command(arguments) == name
