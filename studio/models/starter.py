@@ -14,8 +14,6 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 from studio.interface.language import LANGUAGES, Problem, Words
 
 NAME = "SmolLM2-135M-Instruct"
@@ -103,6 +101,8 @@ def check(folder: Path) -> None:
 
 def _clear_leftovers(models_folder: Path) -> None:
     """Remove what a killed process left half-made; the folder of a living process is another start at work and stays."""
+    import psutil
+
     for leftover in models_folder.glob(".starter-*"):
         if not psutil.pid_exists(int(leftover.name.rpartition("-")[2])):
             shutil.rmtree(leftover)
@@ -185,7 +185,8 @@ def _save_tokenizer(gguf: Path, made: Path) -> None:
 def main(arguments: list[str]) -> int:
     """Make the starter model in the folder given first, telling progress in the language given second. Returns the exit code."""
     words = Words(arguments[1] if len(arguments) > 1 and arguments[1] in LANGUAGES else "en")
-    told = set()
+    told: set[str] = set()
+    os.environ["TQDM_DISABLE"] = "1"  # the libraries' own bars would run through our lines
 
     def report(key: str, share: float | None) -> None:
         line = words(key) + ("" if share is None else f"  {share:4.0%}")
