@@ -1,0 +1,398 @@
+// The live plots of a run: finds `.charts[data-run]` elements, asks for the new points of their run and draws them with uPlot.
+// Wants uPlot and chart_points.js before it.
+(() => {
+  "use strict";
+
+  const { append, smooth, defaultWeight, short, tickLabels, logTicks, logLabel, elapsed, valueRange } = window.chartPoints;
+
+  // What is drawn: figures and their lines. A figure without data is not shown, the first one always is. A name is also the key
+  // of its words; `log` obeys the log switch, `zero` keeps zero in sight.
+  const FIGURES = [
+    { name: "loss", log: true, lines: [
+      { series: "loss", look: "raw" }, { series: "loss", look: "smoothed" }, { series: "eval_loss", look: "dots" }] },
+    { name: "learning_rate", zero: true, lines: [{ series: "learning_rate", look: "line" }] },
+    { name: "grad_norm", zero: true, lines: [{ series: "grad_norm", look: "line" }] },
+  ];
+  const LOOKS = {
+    raw: { color: "--accent", width: 1, alpha: 0.45 },
+    smoothed: { color: "--accent", width: 2 },
+    line: { color: "--accent", width: 1.5 },
+    dots: { color: "--ink", width: 1.25, dots: true },
+  };
+  const KEPT = new Set(FIGURES.flatMap((figure) => figure.lines.map((line) => line.series)));
+  const FINAL = new Set(["finished", "stopped", "failed", "interrupted"]);
+  const ASK_MS = 400, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
+  const STEPS = Array.from({ length: 30 }, (_, index) => [1, 2, 5][index % 3] * 10 ** Math.floor(index / 3));
+  const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
+
+  // ---- settings of the viewer, kept in this browser ----
+
+  const settings = { log: false, weight: null, time: false };
+  try {
+    Object.assign(settings, JSON.parse(localStorage.getItem("studio.charts")));
+  } catch { /* storage switched off in this browser: the settings then last as long as the page */ }
+
+  function set(change) {
+    Object.assign(settings, change);
+    try {
+      localStorage.setItem("studio.charts", JSON.stringify(settings));
+    } catch { /* as above */ }
+    for (const panel of panels) panel.draw();
+  }
+
+  const make = (tag, name, text = "") => Object.assign(document.createElement(tag), { className: name, textContent: text });
+
+  // ---- one figure: a head with live values, and a plot ----
+
+  class Figure {
+    constructor(panel, spec) {
+      Object.assign(this, { panel, spec, plot: null });
+      this.element = make("div", "chart-figure");
+      this.element.dataset.figure = spec.name;
+      const head = this.element.appendChild(make("div", "chart-head"));
+      head.append(make("span", "chart-title", panel.word(spec.name)));
+      this.entries = spec.lines.map((line) => head.appendChild(this.entry(line)));
+      this.broken = head.appendChild(make("span", "chart-broken"));
+      this.host = this.element.appendChild(make("div", "chart-plot"));
+      this.host.setAttribute("role", "img");
+      this.host.setAttribute("aria-label", panel.word(spec.name));
+      this.observer = new ResizeObserver(() => this.fit());
+      this.observer.observe(this.host);
+    }
+
+    entry({ series, look }) {
+      const entry = make("span", "chart-entry"), word = look === "raw" || look === "smoothed" ? look : series;
+      const label = [make("i", `chart-swatch chart-${look}`), make("span", "chart-label", this.panel.word(word))];
+      if (this.spec.lines.length > 1) entry.append(...label);
+      // A text node is changed in place: setting textContent would wake the observer of the whole page at every move of the mouse.
+      entry.value = entry.appendChild(make("b", "chart-value", "–")).firstChild;
+      return entry;
+    }
+
+    hasData() {
+      return this.spec.lines.some((line) => this.panel.points(line.series).length);
+    }
+
+    columns() {
+      const log = this.spec.log && settings.log;
+      return uPlot.join(this.spec.lines.map(({ series, look }) => {
+        const points = this.panel.points(series), raw = points.map((point) => point[1]);
+        const values = look === "smoothed" ? smooth(raw, this.panel.weight()) : raw;
+        return [this.panel.along(points), log ? values.map((value) => (value > 0 ? value : null)) : values];
+      }));
+    }
+
+    draw() {
+      const shown = this.hasData() || this.spec === FIGURES[0];
+      this.element.hidden = !shown;
+      const kind = `${settings.log && this.spec.log} ${this.panel.timed()}`;
+      if (!shown || !this.host.clientWidth) return;
+      if (this.kind === kind) this.plot.setData(this.columns());
+      else {
+        this.plot?.destroy(); // the kind of a scale is set at birth
+        this.plot = new uPlot(this.options(), this.columns(), this.host);
+        this.kind = kind;
+      }
+      this.entries.forEach((entry, index) => { entry.hidden = !this.panel.points(this.spec.lines[index].series).length; });
+      const broken = this.panel.points(this.spec.lines[0].series).filter((point) => point[1] === null).length;
+      this.broken.textContent = broken ? `${broken} × NaN` : "";
+      this.read();
+    }
+
+    fit() {
+      const { clientWidth: width, clientHeight: height } = this.host;
+      if (width && this.plot) this.plot.setSize({ width, height });
+      this.draw(); // the theme may have changed while the figure was out of sight
+    }
+
+    /** Write the values under the cursor, or the newest ones. */
+    read() {
+      if (!this.plot) return;
+      const [along, ...columns] = this.plot.data, { idx, idxs } = this.plot.cursor, index = idx ?? along.length - 1;
+      columns.forEach((column, line) => {
+        let at = idx == null ? index : idxs[line + 1] ?? index; // uPlot puts its dot on the nearest point of each line
+        while (at > 0 && column[at] === undefined) at--;
+        this.entries[line].value.nodeValue = short(column[at]);
+      });
+      if (this.spec === FIGURES[0] || idx != null) this.panel.tellPlace(along[index]);
+    }
+
+    options() {
+      const log = Boolean(this.spec.log && settings.log), panel = this.panel;
+      return {
+        width: this.host.clientWidth, height: this.host.clientHeight, padding: [8, 16, 0, 0], legend: { show: false },
+        scales: {
+          x: { time: false, range: () => panel.range() },
+          y: { distr: log ? 3 : 1, range: (_, min, max) => valueRange(min, max, log, this.spec.zero) },
+        },
+        axes: this.axes(log),
+        series: [{}, ...this.spec.lines.map((line) => this.series(LOOKS[line.look]))],
+        cursor: {
+          y: false,
+          points: { size: 7, width: 1.5, stroke: () => color("--panel"), fill: (plot, index) => plot.series[index].stroke() },
+          drag: { x: true, y: false, dist: 4, setScale: false },
+          sync: { key: panel.key, scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
+          bind: { dblclick: () => () => panel.zoomTo(null) },
+        },
+        hooks: { setCursor: [() => this.read()], setSelect: [(plot) => this.select(plot)], draw: [(plot) => this.markBroken(plot)] },
+      };
+    }
+
+    axes(log) {
+      const shared = { stroke: () => color("--ink-soft"), font: `11px ${getComputedStyle(this.host).fontFamily}` };
+      const line = { show: true, stroke: () => color("--rule"), width: 1 };
+      const timed = this.panel.timed(), write = (label) => (_, ticks) => (this.hasData() ? label(ticks) : ticks.map(() => ""));
+      return [
+        { ...shared, size: 28, gap: 4, space: timed ? 76 : 64, grid: { show: false }, border: line, ticks: { ...line, size: 4 },
+          incrs: timed ? SECONDS : STEPS, values: write((ticks) => (timed ? ticks.map(elapsed) : tickLabels(ticks))) },
+        { ...shared, size: 46, gap: 6, space: 36, grid: line, ticks: { show: false },
+          ...(log ? { splits: (_, __, min, max) => logTicks(min, max), filter: (_, ticks) => ticks } : {}),
+          values: write((ticks) => (log ? ticks.map(logLabel) : tickLabels(ticks))) },
+      ];
+    }
+
+    series({ color: name, width, alpha = 1, dots = false }) {
+      const stroke = () => color(name);
+      const lonely = (plot, index) => dots || plot.data[index].filter((value) => value != null).length === 1;
+      return { stroke, width, alpha, points: { show: lonely, size: 6, width: 1.5, stroke, fill: () => color("--panel") } };
+    }
+
+    select(plot) {
+      const { left, width } = plot.select;
+      if (width < 4) return;
+      plot.setSelect({ left: 0, width: 0 }, false);
+      this.panel.zoomTo([plot.posToVal(left, "x"), plot.posToVal(left + width, "x")]);
+    }
+
+    /** A cross on the base line at each step whose value was no number. */
+    markBroken(plot) {
+      const points = this.panel.points(this.spec.lines[0].series), along = this.panel.along(points);
+      const { ctx, bbox } = plot, arm = 3 * uPlot.pxRatio, bottom = bbox.top + bbox.height - 2 * arm;
+      ctx.save();
+      ctx.strokeStyle = color("--failed");
+      ctx.lineWidth = 1.5 * uPlot.pxRatio;
+      ctx.beginPath();
+      points.forEach((point, index) => {
+        const x = plot.valToPos(along[index], "x", true);
+        if (point[1] !== null || x < bbox.left || x > bbox.left + bbox.width) return;
+        ctx.moveTo(x - arm, bottom - arm); ctx.lineTo(x + arm, bottom + arm);
+        ctx.moveTo(x - arm, bottom + arm); ctx.lineTo(x + arm, bottom - arm);
+      });
+      ctx.stroke();
+      ctx.restore();
+    }
+
+    dispose() {
+      this.observer.disconnect();
+      this.plot?.destroy();
+    }
+  }
+
+  // ---- one panel: the figures of one run, their switches, and the feed that fills them ----
+
+  class Panel {
+    constructor(element) {
+      this.key = `charts-${Math.random()}`;
+      this.root = make("div", "chart-panel");
+      this.attach(element);
+    }
+
+    /** Live in `element` from now on. gradio replaces elements at will: the same run in a new one keeps its points and its zoom. */
+    attach(element) {
+      const { run, words } = element.dataset;
+      if (run !== this.run) this.start(run);
+      if (words !== this.spoken) this.build(words);
+      this.element = element;
+      if (this.root.parentNode !== element) element.append(this.root);
+      this.draw();
+      this.ask();
+    }
+
+    start(run) {
+      Object.assign(this, { run, store: new Map(), since: 0, state: null, zoom: null, dueAt: 0, failures: 0 });
+      this.request?.abort();
+      this.request = null;
+    }
+
+    build(words) {
+      this.spoken = words;
+      this.words = JSON.parse(words ?? "{}");
+      this.figures?.forEach((figure) => figure.dispose());
+      this.figures = FIGURES.map((spec) => new Figure(this, spec));
+      const grid = make("div", "chart-grid");
+      grid.append(...this.figures.map((figure) => figure.element));
+      this.notice = this.figures[0].host.appendChild(make("div", "chart-notice"));
+      const corner = this.figures[0].host.appendChild(make("div", "chart-corner"));
+      this.lost = corner.appendChild(make("span", "chart-lost chart-off", this.word("not_connected")));
+      this.reset = this.button(corner, "reset_zoom", "chart-reset", () => this.zoomTo(null));
+      this.root.replaceChildren(this.bar(), grid);
+    }
+
+    bar() {
+      const bar = make("div", "chart-bar");
+      this.place = bar.appendChild(make("span", "chart-place"));
+      this.place.append(make("span", "chart-label"), make("b", "chart-value", "–"));
+      this.axis = bar.appendChild(make("span", "chart-axis"));
+      this.steps = this.button(this.axis, "step", "chart-switch", () => this.turn(false));
+      this.times = this.button(this.axis, "time", "chart-switch", () => this.turn(true));
+      this.log = this.button(bar, "log", "chart-switch chart-log", () => set({ log: !settings.log }));
+      const smoothing = bar.appendChild(make("label", "chart-smoothing"));
+      this.slider = Object.assign(make("input", "chart-slider"), { type: "range", min: 0, max: 0.99, step: 0.01 });
+      this.slider.addEventListener("input", () => set({ weight: Number(this.slider.value) }));
+      this.share = make("b", "chart-value", "0.00");
+      smoothing.append(make("span", "chart-label", this.word("smooth")), this.slider, this.share);
+      this.automatic = this.button(bar, "automatic", "chart-switch chart-automatic", () => set({ weight: null }));
+      return bar;
+    }
+
+    button(parent, word, name, act) {
+      const button = parent.appendChild(make("button", name, this.word(word)));
+      button.type = "button";
+      button.addEventListener("click", act);
+      return button;
+    }
+
+    word(key) { return this.words[key] ?? key; }
+    points(series) { return this.store.get(series) ?? []; }
+    weight() { return settings.weight ?? defaultWeight(this.points("loss").length); }
+    hasTimes() { return this.points("loss")[0]?.[2] != null; }
+    timed() { return settings.time && this.hasTimes(); }
+
+    /** Where `points` lie on the horizontal axis: their steps, or their seconds, which a resumed run must not turn back. */
+    along(points) {
+      let last = -Infinity;
+      return points.map(([step, , seconds]) => (last = this.timed() ? Math.max(seconds ?? 0, last + 1e-6) : step));
+    }
+
+    range() {
+      if (this.zoom) return this.zoom;
+      const drawn = [...this.store.values()].filter((points) => points.length).map((points) => this.along(points));
+      if (!drawn.length) return [0, 1];
+      const first = Math.min(...drawn.map((xs) => xs[0])), last = Math.max(...drawn.map((xs) => xs[xs.length - 1]));
+      return first < last ? [first, last] : [first - 1, last + 1];
+    }
+
+    turn(time) {
+      this.zoom = null;
+      set({ time });
+    }
+
+    zoomTo(range) {
+      this.zoom = range;
+      this.draw();
+    }
+
+    tellPlace(x) {
+      const text = x === undefined ? "–" : this.timed() ? elapsed(x) : x.toLocaleString("en").replaceAll(",", "\u2009");
+      this.place.lastChild.firstChild.nodeValue = text;
+    }
+
+    draw() {
+      const loss = this.points("loss"), timed = this.timed(), weight = this.weight();
+      const pressed = { log: settings.log, automatic: settings.weight === null, times: timed, steps: !timed };
+      for (const [button, on] of Object.entries(pressed)) this[button].setAttribute("aria-pressed", on);
+      this.axis.hidden = !this.hasTimes();
+      this.reset.classList.toggle("chart-off", !this.zoom);
+      this.place.firstChild.textContent = this.word(timed ? "time" : "step");
+      this.slider.value = weight;
+      this.share.firstChild.nodeValue = weight.toFixed(2);
+      this.notice.textContent = this.figures[0].hasData() ? "" : this.word(FINAL.has(this.state) ? "empty" : "waiting");
+      for (const figure of this.figures) figure.draw();
+      const { run, element } = this, step = loss[loss.length - 1]?.[0] ?? null;
+      Object.assign(element.dataset, { points: loss.length, lastStep: step ?? "" });
+      requestAnimationFrame(() => element.dispatchEvent(
+        new CustomEvent("studio:drawn", { bubbles: true, detail: { run, step, at: Date.now() } })));
+    }
+
+    /** Ask for the new points if it is time to; never two questions at once. */
+    async ask() {
+      if (!this.run || this.request || Date.now() < this.dueAt || document.hidden || this.element.offsetParent === null) return;
+      const request = this.request = new AbortController(), asked = Date.now();
+      const answer = await fetchMetrics(this.run, this.since, request);
+      if (this.request !== request) return; // the run was switched: nobody waits for this answer
+      this.request = null;
+      this.failures = answer ? 0 : this.failures + 1;
+      if (answer) this.take(answer);
+      const wait = this.failures ? Math.min(ASK_MS * 2 ** this.failures, BACK_OFF_MS) : FINAL.has(this.state) ? REST_MS : ASK_MS;
+      this.dueAt = asked + wait - ASK_MS / 4; // the clock ticks every ASK_MS, a little early or late
+      this.lost.classList.toggle("chart-off", this.failures < 2);
+    }
+
+    take(answer) {
+      if (answer.reset) return void Object.assign(this, { store: new Map(), since: 0 }); // the next question is for the whole history
+      const news = Object.entries(answer.series).filter(([name, points]) => KEPT.has(name) && points.length);
+      const first = this.state === null, ended = FINAL.has(answer.state) !== FINAL.has(this.state);
+      for (const [name, points] of news) this.store.set(name, append(this.points(name), points));
+      Object.assign(this, { since: answer.next, state: answer.state });
+      if (news.length || first || ended) this.draw();
+    }
+
+    dispose() {
+      this.request?.abort();
+      this.figures.forEach((figure) => figure.dispose());
+      this.root.remove();
+    }
+  }
+
+  // ---- the page ----
+
+  /** The answer, or null where there was none in time: the studio is down, or the connection is. */
+  async function fetchMetrics(run, since, request) {
+    const root = (window.gradio_config?.root ?? "").replace(/\/+$/, ""), timer = setTimeout(() => request.abort(), TIMEOUT_MS);
+    try {
+      const answer = await fetch(`${root}/gradio_api/run/train_metrics`, {
+        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ data: [run, since] }),
+        signal: request.signal,
+      });
+      return answer.ok ? (await answer.json()).data[0] : null;
+    } catch {
+      return null;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  const panels = new Set();
+  const swatch = make("i", "chart-probe");
+
+  /** A CSS variable of the theme as the canvas can use it, now. */
+  function color(name) {
+    swatch.style.color = `var(${name})`;
+    return getComputedStyle(swatch).color;
+  }
+
+  /** Give each `.charts[data-run]` element its panel: a panel whose element is gone moves into a new one, or is disposed of. */
+  function scan() {
+    const elements = [...document.querySelectorAll(".charts[data-run]")];
+    const homeless = new Set([...panels].filter((panel) => !elements.includes(panel.element)));
+    for (const element of elements) {
+      const own = [...panels].find((panel) => panel.element === element);
+      if (own && own.run === element.dataset.run && own.spoken === element.dataset.words && own.root.parentNode === element) continue;
+      const panel = own ?? [...homeless].find((one) => one.run === element.dataset.run) ?? [...homeless][0];
+      homeless.delete(panel);
+      if (panel) panel.attach(element);
+      else panels.add(new Panel(element));
+    }
+    for (const panel of homeless) {
+      panel.dispose();
+      panels.delete(panel);
+    }
+  }
+
+  const tick = () => panels.forEach((panel) => panel.ask());
+  const redraw = () => panels.forEach((panel) => panel.draw());
+
+  function begin() {
+    document.body.append(swatch);
+    new MutationObserver(scan).observe(document.body, {
+      childList: true, subtree: true, attributes: true, attributeFilter: ["data-run", "data-words"] });
+    new MutationObserver(redraw).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    document.addEventListener("visibilitychange", tick);
+    setInterval(tick, ASK_MS);
+    scan();
+  }
+
+  window.studioCharts = { scan, panels };
+  if (document.body) begin();
+  else document.addEventListener("DOMContentLoaded", begin);
+})();
