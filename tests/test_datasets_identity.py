@@ -26,8 +26,11 @@ def test_the_shipped_rows_name_the_assistant_and_its_author(name):
     shipped = rows(SHIPPED / f"{name}.json")
     asked = [(row["instruction"], row["input"]) for row in shipped]
     assert len(set(asked)) == len(asked) >= 90
-    assert sum("{{name}}" in row["output"] for row in shipped) > 0.9 * len(shipped)
-    assert sum("{{author}}" in row["output"] for row in shipped) > 0.5 * len(shipped)
+    named = [row for row in shipped if "{{name}}" in row["output"]]
+    assert len(named) > 0.75 * len(shipped)
+    assert sum("{{author}}" in row["output"] for row in named) > 0.5 * len(shipped)
+    # Plain questions keep the model from giving its name as the answer to everything.
+    assert sum("{{" not in json.dumps(row) for row in shipped) >= 10
     assert all(len(row["output"].split()) <= 40 for row in shipped)
 
 

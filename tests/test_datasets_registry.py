@@ -39,6 +39,21 @@ def test_every_shipped_dataset_is_sound_and_worth_its_place():
         assert 50 <= each.rows <= 200, each.name
 
 
+def test_the_shipped_sets_cover_every_stage_that_can_be_trained():
+    assert {(each.format, each.stage) for each in datasets(SHIPPED)} == {
+        ("alpaca", "sft"), ("sharegpt", "sft"), ("alpaca", "dpo"), ("sharegpt", "dpo"), ("sharegpt", "kto"), ("alpaca", "pt"),
+    }
+
+
+def test_the_shipped_choices_have_one_answer_each_and_no_favourite_letter():
+    questions = json.loads((SHIPPED / "choices.json").read_text(encoding="utf-8"))
+    assert 50 <= len(questions) <= 200
+    assert all(set(each) == {"question", "A", "B", "C", "D", "answer"} for each in questions)
+    assert all(len({each[letter] for letter in "ABCD"}) == 4 for each in questions)
+    counts = [sum(each["answer"] == letter for each in questions) for letter in "ABCD"]
+    assert sum(counts) == len(questions) and max(counts) - min(counts) <= 2
+
+
 def test_format_stage_and_rows(tmp_path):
     put(tmp_path, {
         "plain": {"file_name": "plain.json"},
