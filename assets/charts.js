@@ -14,7 +14,7 @@
     { name: "grad_norm", zero: true, lines: [{ series: "grad_norm", look: "line" }] },
   ];
   const LOOKS = {
-    raw: { color: "--accent", width: 1, alpha: 0.45 },
+    raw: { color: "--accent", width: 1, alpha: 0.5 },
     smoothed: { color: "--accent", width: 2 },
     line: { color: "--accent", width: 1.5 },
     dots: { color: "--ink", width: 1.25, dots: true },
@@ -154,7 +154,7 @@
     series({ color: name, width, alpha = 1, dots = false }) {
       const stroke = () => color(name);
       const lonely = (plot, index) => dots || plot.data[index].filter((value) => value != null).length === 1;
-      return { stroke, width, alpha, points: { show: lonely, size: 6, width: 1.5, stroke, fill: () => color("--panel") } };
+      return { stroke, width, alpha, pxAlign: 0, points: { show: lonely, size: 6, width: 1.5, stroke, fill: () => color("--panel") } };
     }
 
     select(plot) {
