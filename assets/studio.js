@@ -1,0 +1,165 @@
+// The page's own script: live regions, what is in hand (the run chosen), actions of drawn buttons, language, light and dark, shortcuts.
+(() => {
+  "use strict";
+  const root = () => (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "");
+  const marks = new WeakMap();
+  let asking = false;
+
+  async function call(name, ...data) {
+    const answer = await fetch(`${root()}/gradio_api/run/${name}`, {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ data }),
+    });
+    const body = await answer.json();
+    if (!answer.ok) throw new Error(body.error || answer.statusText);
+    return body.data[0];
+  }
+
+  // Live regions -----------------------------------------------------------------------------------------------------------
+  async function refresh() {
+    if (asking || document.hidden) return;
+    const regions = [...document.querySelectorAll("[data-live]")].filter((e) => e.offsetParent !== null || e.closest(".sidebar"));
+    if (!regions.length) return;
+    asking = true;
+    try {
+      const asked = regions.map((e) => ({ name: e.dataset.live, arg: e.dataset.arg, mark: marks.get(e)?.arg === e.dataset.arg ? marks.get(e).mark : "" }));
+      const answers = await call("live", asked);
+      answers.forEach((answer, i) => answer && put(regions[i], asked[i].arg, answer));
+      document.body.classList.remove("unconnected");
+    } catch (error) {
+      document.body.classList.add("unconnected");
+    } finally {
+      asking = false;
+    }
+  }
+
+  function put(element, arg, answer) {
+    if (element.dataset.arg !== arg) return;
+    if (element.contains(document.activeElement) && document.activeElement.matches("input, textarea, select")) return;
+    const open = new Set([...element.querySelectorAll("details[open][id]")].map((d) => d.id));
+    const pinned = element.scrollHeight - element.scrollTop - element.clientHeight < 8;
+    const scroll = element.scrollTop;
+    element.innerHTML = answer.html;
+    marks.set(element, { mark: answer.mark, arg });
+    element.querySelectorAll("details[id]").forEach((d) => { if (open.has(d.id)) d.open = true; });
+    element.scrollTop = element.dataset.live === "log" && pinned ? element.scrollHeight : scroll;
+    if (element.dataset.live === "runs") chooseFirst(element);
+    markPicked();
+  }
+
+  // What is in hand ----------------------------------------------------------------------------------------------------------
+  const hand = { run: localStorage.getItem("studio-run") };
+
+  function pick(kind, value) {
+    hand[kind] = value;
+    localStorage.setItem(`studio-${kind}`, value);
+    follow();
+    markPicked();
+    refresh();
+  }
+
+  function follow() {
+    document.body.dataset.train = hand.run ? "run" : "new";
+    for (const element of document.querySelectorAll("[data-follows]")) {
+      const value = hand[element.dataset.follows] ?? "";
+      if ("run" in element.dataset) { if (element.dataset.run !== value) element.dataset.run = value; }
+      else if (element.dataset.arg !== value) element.dataset.arg = value;
+    }
+  }
+
+  function markPicked() {
+    for (const item of document.querySelectorAll("[data-pick]")) {
+      const [kind, value] = split(item.dataset.pick);
+      item.setAttribute("aria-current", String(hand[kind] === value));
+    }
+  }
+
+  function chooseFirst(list) {
+    const names = [...list.querySelectorAll("[data-pick]")].map((e) => split(e.dataset.pick)[1]).filter(Boolean);
+    if (hand.run === null && names.length) pick("run", names[0]);
+    else if (hand.run && !names.includes(hand.run)) pick("run", names[0] ?? "");
+  }
+
+  const split = (text) => { const at = text.indexOf(":"); return [text.slice(0, at), text.slice(at + 1)]; };
+
+  // Values that the page's script hands to gradio: a hidden text box whose input event carries them to Python.
+  function hand_over(id, value) {
+    const box = document.querySelector(`#${id} textarea, #${id} input`);
+    if (!box) return;
+    Object.getOwnPropertyDescriptor(Object.getPrototypeOf(box), "value").set.call(box, value);
+    box.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  function goTo(tab) {
+    document.querySelector(`#${tab}-button`)?.click();
+  }
+
+  // Drawn buttons --------------------------------------------------------------------------------------------------------------
+  document.addEventListener("click", async (event) => {
+    const item = event.target.closest("[data-pick], [data-call], [data-go], [data-copy], [data-switch]");
+    if (!item) return;
+    const { pick: picked, call: name, go, copy } = item.dataset;
+    if (picked) pick(...split(picked));
+    if (go) goTo(go);
+    if (item.dataset.give) hand_over(...split(item.dataset.give));
+    if (copy) navigator.clipboard?.writeText(copy).then(() => toast(item.dataset.done, "good"));
+    if (item.dataset.switch === "language") switchLanguage();
+    if (item.dataset.switch === "theme") switchTheme();
+    if (name && (!item.dataset.ask || confirm(item.dataset.ask))) {
+      item.disabled = true;
+      try { await call(name, ...JSON.parse(item.dataset.args || "[]")); }
+      catch (error) { toast(error.message, "bad"); }
+      item.disabled = false;
+      refresh();
+    }
+  });
+
+  function toast(text, kind) {
+    if (!text) return;
+    const note = Object.assign(document.createElement("div"), { className: `toast toast-${kind}`, textContent: text });
+    note.setAttribute("role", kind === "bad" ? "alert" : "status");
+    document.body.append(note);
+    setTimeout(() => note.remove(), kind === "bad" ? 9000 : 2500);
+  }
+
+  // Language, light and dark, shortcuts --------------------------------------------------------------------------------------
+  function switchLanguage() {
+    const next = document.documentElement.lang.startsWith("zh") ? "en" : "zh";
+    document.cookie = `studio_language=${next}; path=/; max-age=31536000; samesite=lax`;
+    location.reload();
+  }
+
+  function switchTheme() {
+    const dark = document.body.classList.toggle("dark");
+    localStorage.setItem("studio-theme", dark ? "dark" : "light");
+  }
+
+  function rememberTheme() {
+    const wanted = localStorage.getItem("studio-theme");
+    if (wanted && !location.search.includes("__theme")) document.body.classList.toggle("dark", wanted === "dark");
+  }
+
+  // On a narrow screen the sidebar would cover the page, so it begins closed there.
+  function makeRoom() {
+    if (innerWidth < 760) document.querySelector("#side.open .toggle-button")?.click();
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.altKey && /^[1-9]$/.test(event.key)) {
+      const tab = document.querySelectorAll("#rooms > .tab-wrapper button[role=tab]")[Number(event.key) - 1];
+      if (tab) { event.preventDefault(); tab.click(); }
+    }
+    if (event.key === "Escape") document.querySelector("#chat-stop:not([disabled])")?.click();
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    let ready = false;
+    new MutationObserver(() => {
+      follow();
+      if (!ready && document.querySelector("[data-live]")) { ready = true; rememberTheme(); setTimeout(makeRoom, 400); refresh(); }
+    }).observe(document.body, { childList: true, subtree: true });
+    setInterval(refresh, 1000);
+    document.addEventListener("visibilitychange", refresh);
+  });
+
+  window.studio = { call, pick, goTo, refresh, handOver: hand_over, toast, hand };
+})();

@@ -1,0 +1,140 @@
+"""The window: sidebar, tabs and the API, in both languages, and the server that shows it. No domain logic."""
+
+import contextlib
+import io
+import threading
+from dataclasses import dataclass
+from html import escape
+
+import gradio as gr
+from fastapi import FastAPI
+
+from studio import api
+from studio.accelerator import Accelerator
+from studio.chat import tab as chat_tab
+from studio.chat.residents import Chat
+from studio.interface import page
+from studio.interface.language import LANGUAGES, Words
+from studio.interface.live import Live, region
+from studio.monitor.history import Monitor
+from studio.monitor.panel import strip
+from studio.train import tab as train_tab
+from studio.train.executors import Trainer
+from studio.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Studio:
+    """Everything the tabs and the API work with; one of each for the life of the process."""
+
+    workspace: Workspace
+    accelerator: Accelerator
+    monitor: Monitor
+    trainer: Trainer
+    chat: Chat
+    live: Live
+
+
+def make(workspace: Workspace) -> Studio:
+    """Return a studio on a workspace, with its live regions known. Raises Problem where the workspace cannot be written."""
+    workspace.prepare()
+    accelerator = Accelerator()
+    studio = Studio(workspace, accelerator, Monitor(workspace.root), Trainer(workspace, accelerator), Chat(accelerator), Live())
+    studio.live.add("strip", lambda words, _: strip(words, studio.monitor.latest(), studio.monitor.history()))
+    studio.live.add("holders", lambda words, _: _holders(words, studio))
+    train_tab.add_regions(studio.live, studio.workspace)
+    chat_tab.add_regions(studio.live, studio.chat)
+    return studio
+
+
+def _holders(words: Words, studio: Studio) -> str:
+    rows = "".join(f"<li>{escape(words(f'app.holder_{holder.who}'))}</li>" for holder in studio.accelerator.holders())
+    return f'<h3>{words("app.accelerator")}</h3><ul class="plain">{rows or "<li>" + words("app.free") + "</li>"}</ul>'
+
+
+def window(studio: Studio, words: Words) -> gr.Blocks:
+    """Return the whole page in one language."""
+    with gr.Blocks(title=words("app.title"), theme=page.theme(), fill_width=True, analytics_enabled=False) as blocks:
+        with gr.Sidebar(width=272, elem_id="side"):
+            gr.HTML(f'<div class="brand">{words("app.name")}</div>' + region("strip") + region("now") + region("holders"))
+        gr.HTML(_switches(words), elem_id="switches")
+        with gr.Tabs(elem_id="rooms", selected="train"):
+            with gr.Tab(words("app.train"), id="train", elem_id="room-train"):
+                train_tab.build(studio.trainer, words)
+            with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):
+                chat_tab.build(studio.chat, studio.workspace, words)
+        api.serve(studio, words)
+    return blocks
+
+
+def _switches(words: Words) -> str:
+    return (
+        f'<button class="quiet" data-switch="language" title="{words("app.switch_language")}">{words("app.other_language")}</button>'
+        f'<button class="quiet" data-switch="theme" title="{words("app.switch_theme")}">{words("app.theme")}</button>'
+        f'<span class="unconnected-mark">{words("app.unconnected")}</span>'
+    )
+
+
+class ByLanguage:
+    """An ASGI application that hands each request to the page in its person's language: by cookie, else as the browser prefers."""
+
+    def __init__(self, apps: dict[str, FastAPI], default: str | None):
+        self.apps, self.default = apps, default
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            await self.outer(scope, receive, send)
+        else:
+            await self.apps[self.language(dict(scope.get("headers", [])))](scope, receive, send)
+
+    @property
+    def outer(self) -> FastAPI:
+        """An application that does nothing but start and end the others."""
+
+        @contextlib.asynccontextmanager
+        async def lifespan(_: FastAPI):
+            async with contextlib.AsyncExitStack() as stack:
+                for app in self.apps.values():
+                    await stack.enter_async_context(app.router.lifespan_context(app))
+                yield
+
+        return FastAPI(lifespan=lifespan)
+
+    def language(self, headers: dict[bytes, bytes]) -> str:
+        """Return the language for a request with these headers."""
+        cookie = headers.get(b"cookie", b"").decode("latin-1")
+        for language in self.apps:
+            if f"studio_language={language}" in cookie:
+                return language
+        if self.default:
+            return self.default
+        return "zh" if headers.get(b"accept-language", b"").lower().startswith(b"zh") else "en"
+
+
+def application(studio: Studio, auth: tuple[str, str] | None, root_path: str, language: str | None) -> ByLanguage:
+    """Return the whole studio as an ASGI application, in every language, behind a password where `auth` says one."""
+    page.claim()
+    apps = {name: _served(window(studio, Words(name)), auth, root_path) for name in LANGUAGES}
+    first = next(iter(apps.values())).routes[-1].app
+    for app in apps.values():
+        # One login for both languages: they share the tokens and the name of the cookie.
+        gradio_app = app.routes[-1].app
+        gradio_app.tokens, gradio_app.cookie_id = first.tokens, first.cookie_id
+    return ByLanguage(apps, language)
+
+
+def _served(blocks: gr.Blocks, auth: tuple[str, str] | None, root_path: str) -> FastAPI:
+    with contextlib.redirect_stdout(io.StringIO()):  # gradio announces each mount
+        return gr.mount_gradio_app(
+            FastAPI(), blocks, path="/", auth=[auth] if auth else None, root_path=root_path or None, show_error=True, ssr_mode=False,
+            favicon_path=str(page.ASSETS / "favicon.svg"),
+        )
+
+
+def warm_up() -> None:
+    """Import the heavy libraries in the background, so that the first Start does not wait for them."""
+
+    def load():
+        import llamafactory.train.tuner  # noqa: F401
+
+    threading.Thread(target=load, name="warm-up", daemon=True).start()

@@ -1,0 +1,50 @@
+"""Live regions: places on the page whose HTML is drawn here and put in anew by the page when it changed.
+
+A region is an element `<div data-live="name" data-arg="...">`. Once a second, while the page is looked at, its script asks for all
+regions in sight in one request and replaces those that differ from what it has. A page that nobody looks at asks for nothing.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from html import escape
+
+from studio.interface.language import Problem, Words
+
+Draw = Callable[[Words, str], str]
+
+
+class Live:
+    """The regions by name. Each is a function of the words and the region's argument that returns HTML."""
+
+    def __init__(self) -> None:
+        self._draws: dict[str, Draw] = {}
+
+    def add(self, name: str, draw: Draw) -> None:
+        """Add a region. Raises ValueError for a name that is taken."""
+        if name in self._draws:
+            raise ValueError(name)
+        self._draws[name] = draw
+
+    def answer(self, words: Words, asked: list[dict]) -> list[dict | None]:
+        """Return {html, mark} for each of `asked` ({name, arg, mark}), None where the page has it already."""
+        return [self._one(words, region) for region in asked]
+
+    def _one(self, words: Words, region: dict) -> dict | None:
+        try:
+            html = self._draws[region["name"]](words, str(region.get("arg") or ""))
+        except Problem as problem:
+            html = f'<p class="problem">{escape(words.tell(problem))}</p>'
+        mark = hashlib.md5(html.encode(), usedforsecurity=False).hexdigest()
+        return None if mark == region.get("mark") else {"html": html, "mark": mark}
+
+
+def region(name: str, arg: str = "", follows: str = "", tag: str = "div") -> str:
+    """Return the HTML of an empty region. `follows` names what the person has in hand ("run") that becomes its argument."""
+    follow = f' data-follows="{escape(follows)}"' if follows else ""
+    return f'<{tag} class="live live-{escape(name)}" data-live="{escape(name)}" data-arg="{escape(arg)}"{follow}></{tag}>'
+
+
+def attribute(value: object) -> str:
+    """Return `value` as JSON that can stand between single quotes in an attribute of HTML."""
+    return json.dumps(value, ensure_ascii=False).replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;")

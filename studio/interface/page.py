@@ -1,0 +1,102 @@
+"""The page around gradio: what goes into its head, and nothing that leaves this machine."""
+
+import re
+from pathlib import Path
+
+import gradio as gr
+
+ASSETS = Path(__file__).parents[2] / "assets"
+STYLES = ("uplot/uPlot.min.css", "studio.css", "monitor.css", "charts.css")
+SCRIPTS = ("uplot/uPlot.iife.min.js", "chart_points.js", "charts.js", "studio.js")
+
+# gradio's page asks a font host to be ready and loads a script for pages that are framed by others; the studio needs neither.
+_ELSEWHERE = re.compile(r'<link\s[^>]*href="https?://[^>]*>|<script\s[^>]*src="https?://[^>]*>\s*</script>|<meta\s[^>]*content="https?://[^>]*>')
+
+
+def claim() -> None:
+    """Make gradio serve its page without any address of another machine, and with the studio's styles and scripts in its head.
+
+    gradio renders its page by a public Jinja environment, so its loader is wrapped; no installed file is touched.
+    """
+    from gradio.routes import templates
+    from jinja2 import BaseLoader
+
+    theirs = templates.env.loader
+
+    class Ours(BaseLoader):
+        def get_source(self, environment, template):
+            source, path, uptodate = theirs.get_source(environment, template)
+            if template.endswith("index.html"):
+                source = _ELSEWHERE.sub("", source).replace("</head>", "{% raw %}" + head() + "{% endraw %}</head>")
+            return source, path, uptodate
+
+    templates.env.loader = Ours()
+    templates.env.cache.clear()
+
+
+def head() -> str:
+    """Return the styles and scripts of the studio, inline, so that they are found under any sub-path and behind any proxy."""
+    styles = "".join(f"<style>{(ASSETS / name).read_text(encoding='utf-8')}</style>" for name in STYLES)
+    scripts = "".join(f"<script>{(ASSETS / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
+    return styles + scripts
+
+
+def theme() -> gr.themes.Base:
+    """Return the theme: system fonts, one neutral scale, one accent, tight rows."""
+    sans = ["system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
+    mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Noto Sans Mono CJK SC", "monospace"]
+    return gr.themes.Base(
+        primary_hue=gr.themes.colors.teal,
+        neutral_hue=gr.themes.colors.gray,
+        spacing_size=gr.themes.sizes.spacing_sm,
+        radius_size=gr.themes.sizes.radius_sm,
+        text_size=gr.themes.sizes.text_sm,
+        font=sans,
+        font_mono=mono,
+    ).set(
+        body_background_fill="var(--canvas)",
+        body_background_fill_dark="var(--canvas)",
+        body_text_color="var(--ink)",
+        body_text_color_dark="var(--ink)",
+        body_text_color_subdued="var(--ink-soft)",
+        body_text_color_subdued_dark="var(--ink-soft)",
+        background_fill_primary="var(--panel)",
+        background_fill_primary_dark="var(--panel)",
+        background_fill_secondary="var(--canvas)",
+        background_fill_secondary_dark="var(--canvas)",
+        border_color_primary="var(--rule)",
+        border_color_primary_dark="var(--rule)",
+        block_background_fill="transparent",
+        block_background_fill_dark="transparent",
+        block_border_width="0px",
+        block_border_width_dark="0px",
+        block_shadow="none",
+        block_label_background_fill="transparent",
+        block_label_background_fill_dark="transparent",
+        block_label_border_width="0px",
+        block_label_border_width_dark="0px",
+        block_title_text_weight="500",
+        block_title_text_color="var(--ink-soft)",
+        block_title_text_color_dark="var(--ink-soft)",
+        block_info_text_color="var(--ink-soft)",
+        block_info_text_color_dark="var(--ink-soft)",
+        input_background_fill="var(--field)",
+        input_background_fill_dark="var(--field)",
+        input_border_color="var(--rule)",
+        input_border_color_dark="var(--rule)",
+        input_border_width="1px",
+        button_primary_background_fill="var(--accent)",
+        button_primary_background_fill_dark="var(--accent)",
+        button_primary_background_fill_hover="var(--accent-strong)",
+        button_primary_background_fill_hover_dark="var(--accent-strong)",
+        button_primary_text_color="#ffffff",
+        button_primary_text_color_dark="#ffffff",
+        button_secondary_background_fill="var(--field)",
+        button_secondary_background_fill_dark="var(--field)",
+        button_secondary_border_color="var(--rule)",
+        button_secondary_border_color_dark="var(--rule)",
+        panel_background_fill="transparent",
+        panel_background_fill_dark="transparent",
+        shadow_drop="none",
+        shadow_drop_lg="none",
+    )

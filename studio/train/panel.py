@@ -1,0 +1,227 @@
+"""What the page draws of runs: pure functions from words and a run to HTML."""
+
+import base64
+import json
+import time
+from html import escape
+
+from studio.interface.language import Problem, Words
+from studio.interface.live import attribute
+from studio.train import runs
+from studio.workspace import Workspace
+
+LOG_SHOWN = 40_000
+LISTED = 200
+
+
+def draw_runs(words: Words, workspace: Workspace) -> str:
+    """Return the list of runs, newest first, with state, loss and a small curve."""
+    found = runs.all_runs(workspace)
+    rows = "".join(_row(words, run) for run in found[:LISTED])
+    new = f'<button class="item item-new" data-pick="run:">{words("train.new_run")}</button>'
+    return new + (rows or f'<p class="hint">{words("train.no_runs")}</p>')
+
+
+def _row(words: Words, run: runs.Run) -> str:
+    status = runs.status(run)
+    model, method, name = run.name.split("/")
+    detail = f"{status.step}/{status.total_steps}" if status.state in runs.ACTIVE and status.total_steps else number(status.loss)
+    return (
+        f'<button class="item" data-pick="run:{escape(run.name)}"><span class="item-top"><i class="dot {status.state}"></i>'
+        f'<b>{escape(name)}</b>{_spark(status)}</span><span class="item-sub"><span>{escape(model)} · {escape(method)}</span>'
+        f'<span class="num">{words("train.state_" + status.state)} {detail}</span></span></button>'
+    )
+
+
+def _spark(status: runs.Status) -> str:
+    points = [point for point in status.series.get("loss", []) if isinstance(point[1], (int, float))]
+    if len(points) < 2:
+        return ""
+    points = points[:: max(1, len(points) // 60)]
+    low, high = min(point[1] for point in points), max(point[1] for point in points)
+    last = points[-1][0] or 1
+    line = " ".join(f"{56 * point[0] / last:.1f},{13 - 12 * (point[1] - low) / ((high - low) or 1):.1f}" for point in points)
+    return f'<svg class="spark" viewBox="0 0 56 14" aria-hidden="true"><polyline points="{line}"/></svg>'
+
+
+def draw_now(words: Words, workspace: Workspace) -> str:
+    """Return the job at work, for the sidebar: which run, how far, how long still, and a Stop button."""
+    active = [run for run in runs.all_runs(workspace)[:LISTED] if runs.status(run).state in runs.ACTIVE]
+    if not active:
+        return f'<h3>{words("train.now")}</h3><p class="hint">{words("train.nothing_runs")}</p>'
+    run = next((run for run in active if runs.status(run).state != "queued"), active[0])
+    status = runs.status(run)
+    stop = _call(words("train.stop_and_save"), "train_stop", [run.name, True], "small") if status.state in ("running", "queued") else ""
+    waiting = f'<p class="hint">{words("train.waiting", count=len(active) - 1)}</p>' if len(active) > 1 else ""
+    return (
+        f'<h3>{words("train.now")}</h3><div class="now"><button class="link" data-go="room-train" data-pick="run:{escape(run.name)}">'
+        f"{escape(run.name.split('/')[2])}</button>{_progress(words, status)}{stop}</div>{waiting}"
+    )
+
+
+def draw_run(words: Words, workspace: Workspace, name: str) -> str:
+    """Return the head of a run: state, progress, numbers, facts, the fault if it has one, and what can be done."""
+    if not name:
+        return ""
+    run = runs.find(workspace, name)
+    status = runs.status(run)
+    model, method, short = run.name.split("/")
+    return (
+        f'<header class="run-head"><div><h2>{escape(short)}</h2><p class="hint">{escape(model)} · {escape(method)} · '
+        f'{_when(status.started or run.info().get("created"))}</p></div><div class="actions">{_actions(words, run, status)}</div></header>'
+        f"{_progress(words, status)}{_fault(words, status)}{_numbers(words, status)}{_facts(words, status)}"
+    )
+
+
+def _actions(words: Words, run: runs.Run, status: runs.Status) -> str:
+    if status.state in ("queued", "preparing", "running"):
+        return _call(words("train.stop_and_save"), "train_stop", [run.name, True], "primary") + _call(
+            words("train.abort"), "train_stop", [run.name, False], "danger", ask=words("train.abort_sure")
+        )
+    if status.state == "stopping":
+        return ""
+    buttons = ""
+    checkpoints = run.checkpoints()
+    if status.state != "finished" and checkpoints:
+        buttons += _call(words("train.resume"), "train_resume", [run.name], "")
+    if checkpoints or runs.has_weights(run.folder):
+        buttons += compare_button(words("train.compare"), run.name, "primary")
+    return buttons
+
+
+def compare_button(label: str, speaker: str, look: str) -> str:
+    """Return a button that leads to Chat with a tuned model and its base chosen."""
+    return f'<button class="button {look}" data-go="room-chat" data-give="chat-wish:{escape(speaker)}">{label}</button>'
+
+
+def _call(label: str, endpoint: str, args: list, look: str, ask: str = "") -> str:
+    question = f' data-ask="{escape(ask)}"' if ask else ""
+    return f"<button class=\"button {look}\" data-call=\"{endpoint}\" data-args='{attribute(args)}'{question}>{label}</button>"
+
+
+def _progress(words: Words, status: runs.Status) -> str:
+    share = status.step / status.total_steps if status.total_steps else 0
+    left = status.eta()
+    text = words("train.state_" + status.state)
+    if status.total_steps:
+        text += f" · {words('train.step_of', step=status.step, total=status.total_steps)}"
+    if left is not None:
+        text += f" · {words('train.left', time=duration(left))}"
+    elif status.state == "preparing" and status.started:
+        text += f" · {words('train.preparing_for', time=duration(time.time() - status.started))}"
+    elif status.ended and status.started:
+        text += f" · {words('train.took', time=duration(status.ended - status.started))}"
+    moving = " moving" if status.state == "preparing" else ""
+    return (
+        f'<div class="progress {status.state}{moving}"><div class="bar"><i style="width:{100 * share:.1f}%"></i></div>'
+        f'<span class="num"><i class="dot {status.state}"></i>{text}</span></div>'
+    )
+
+
+def _fault(words: Words, status: runs.Status) -> str:
+    if not status.error:
+        return ""
+    return f'<p class="problem" role="alert">{escape(words.tell(Problem(status.error["key"], **status.error["facts"])))}</p>'
+
+
+def _numbers(words: Words, status: runs.Status) -> str:
+    def last(name):
+        points = status.series.get(name)
+        return points[-1][1] if points else None
+
+    shown = {
+        "loss": number(status.loss), "learning_rate": number(last("learning_rate")), "grad_norm": number(last("grad_norm")),
+        "tokens_per_second": number(_pace(status)), "epoch": f"{status.epoch:.2f}" if status.epoch else None,
+        "eval_loss": number(last("eval_loss")) if last("eval_loss") is not None else None,
+    }
+    cells = "".join(f"<div><dt>{words('train.' + key)}</dt><dd>{value}</dd></div>" for key, value in shown.items() if value)
+    return f'<dl class="numbers">{cells}</dl>' if status.series else ""
+
+
+def _pace(status: runs.Status) -> float | None:
+    points = status.series.get("num_input_tokens_seen", [])[-20:]
+    if len(points) < 2 or points[-1][2] <= points[0][2]:
+        return None
+    return (points[-1][1] - points[0][1]) / (points[-1][2] - points[0][2])
+
+
+def _facts(words: Words, status: runs.Status) -> str:
+    facts = status.facts
+    if not facts:
+        return ""
+    shown = {
+        "examples": facts["examples"], "epochs": f"{facts['epochs']:g}", "total_batch": facts["batch"], "steps": facts["total_steps"],
+        "trainable": f"{facts['trainable']:,} / {facts['parameters']:,} ({100 * facts['trainable'] / facts['parameters']:.2f} %)",
+        "device": facts["device"],
+    }
+    cells = "".join(f"<div><dt>{words('train.' + key)}</dt><dd>{escape(str(value))}</dd></div>" for key, value in shown.items())
+    return f'<dl class="facts">{cells}</dl>'
+
+
+def draw_log(words: Words, workspace: Workspace, name: str) -> str:
+    """Return the end of what the run printed."""
+    if not name:
+        return ""
+    path = runs.find(workspace, name).log_file
+    if not path.exists():
+        return f'<p class="hint">{words("train.no_log")}</p>'
+    with open(path, "rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - LOG_SHOWN))
+        text = file.read().decode("utf-8", "replace")
+    return f"<pre>{escape(text if size <= LOG_SHOWN else text[text.find(chr(10)) + 1 :])}</pre>"
+
+
+def draw_checkpoints(words: Words, workspace: Workspace, name: str) -> str:
+    """Return the checkpoints of a run, newest first, each leading to Chat, and the picture of its loss."""
+    if not name:
+        return ""
+    run = runs.find(workspace, name)
+    rows = "".join(
+        f"<tr><td>{escape(one)}</td><td>{compare_button(words('train.chat'), f'{run.name}@{one}', 'small')}</td></tr>"
+        for one in reversed(run.checkpoints())
+    )
+    picture = run.folder / "training_loss.png"
+    plot = ""
+    if picture.is_file():
+        data = base64.b64encode(picture.read_bytes()).decode()
+        plot = f'<figure><img alt="training_loss.png" src="data:image/png;base64,{data}"><figcaption>training_loss.png</figcaption></figure>'
+    table = f"<table>{rows}</table>" if rows else f'<p class="hint">{words("train.no_checkpoints")}</p>'
+    return f'<p class="hint">{words("train.folder")} <code>{escape(str(run.folder))}</code></p>{table}{plot}'
+
+
+def draw_recipe(words: Words, workspace: Workspace, name: str) -> str:
+    """Return the recipe of a run and the command that trains it without the studio, each to be copied."""
+    if not name:
+        return ""
+    run = runs.find(workspace, name)
+    text = run.recipe_file.read_text(encoding="utf-8") if run.recipe_file.exists() else ""
+    command = f"llamafactory-cli train {run.recipe_file}"
+    return _copied(words, command) + _copied(words, text)
+
+
+def _copied(words: Words, text: str) -> str:
+    copy = f'<button class="button small" data-copy="{escape(text)}" data-done="{words("train.copied")}">{words("train.copy")}</button>'
+    return f'<div class="copied">{copy}<pre>{escape(text)}</pre></div>'
+
+
+def number(value: object) -> str:
+    """Return a measured number as people of the field write it: 0.4213, 8.1e-04, 2,140; an en dash where there is none."""
+    if isinstance(value, str):
+        return escape(value)
+    if value is None:
+        return "–"
+    if value and abs(value) < 1e-3:
+        return f"{value:.1e}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as 0:48, 12:05 or 3:02:10."""
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _when(moment: float | None) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)) if moment else ""

@@ -1,0 +1,206 @@
+"""Recipes: LLaMA-Factory's own arguments, filled up with defaults by which a plain Start gives a tuned model."""
+
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from studio.datasets import identity, registry
+from studio.interface.language import Problem
+from studio.models import library
+from studio.train import runs
+from studio.workspace import Workspace, write_whole
+
+STARTER_MODEL = "SmolLM2-135M-Instruct"
+STARTER_DATASET = "identity_en"
+SMALL_MODEL = 1_000_000_000
+LORA_SETTINGS = ("lora_rank", "lora_alpha", "lora_dropout", "lora_target")
+
+# Bytes a parameter takes while training: 2 for bf16 weights (1 or 0.5 quantised), and where all are trained 2 for the gradient
+# and 8 for Adam's two moments in fp32 besides a fp32 copy of 4; twice the weights stand for the activations of a small batch.
+BYTES_PER_PARAMETER = {"lora": 4.0, "freeze": 6.0, "full": 18.0}
+
+
+def learning_rate(parameters: int | None) -> float:
+    """Return the learning rate to begin with for a model of so many parameters.
+
+    A small model takes a larger one: 1e-3 lets a model of 135 M learn a name in a minute; 1e-4 is what the LoRA papers and
+    LLaMA-Factory's examples use from about 1 B on.
+    """
+    return 1.0e-3 if (parameters or 0) < SMALL_MODEL else 1.0e-4
+
+
+def defaults(parameters: int | None = None) -> dict:
+    """Return the recipe that stands where a person says nothing, for a model of so many parameters."""
+    return {
+        "model_name_or_path": STARTER_MODEL,
+        "trust_remote_code": False,
+        "stage": "sft",
+        "do_train": True,
+        "finetuning_type": "lora",
+        "lora_rank": 8,
+        "lora_alpha": 16,
+        "lora_dropout": 0.0,
+        "lora_target": "all",
+        "dataset": STARTER_DATASET,
+        "cutoff_len": 1024,
+        "per_device_train_batch_size": 8,
+        "gradient_accumulation_steps": 1,
+        "learning_rate": learning_rate(parameters),
+        "num_train_epochs": 4.0,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 0.1,
+        "max_grad_norm": 1.0,
+        "seed": 42,
+        "logging_steps": 1,
+        "save_steps": 0.25,
+        "plot_loss": True,
+        "include_num_input_tokens_seen": True,
+        "overwrite_output_dir": True,
+        "report_to": "none",
+    }
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the training device can do: `kind` is "cuda" or "cpu", `bf16` whether it computes in bfloat16 natively."""
+
+    kind: str
+    bf16: bool
+
+    def compute_type(self) -> dict:
+        """Return the arguments that set the compute type.
+
+        On a CPU, bf16 with `use_cpu` is the setting in which every method runs (freeze fails on mixed dtypes otherwise).
+        """
+        if self.kind == "cpu":
+            return {"use_cpu": True, "bf16": True}
+        return {"bf16": True} if self.bf16 else {"fp16": True}
+
+
+def this_machine() -> Machine:
+    """Return what the machine at hand can do. Imports torch: not for the time in which the window is built."""
+    import torch
+
+    if torch.cuda.is_available():
+        return Machine("cuda", torch.cuda.is_bf16_supported(including_emulation=False))
+    return Machine("cpu", True)
+
+
+def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
+    """Return `wish` filled up to a recipe that LLaMA-Factory can run from anywhere, but for its output folder.
+
+    A model's name becomes its path, the template is chosen where none is named, and settings that only another method reads are
+    left out. Values that are None or "" count as not said.
+
+    Raises:
+        Problem: there is no such model or dataset, or no template is known for the model.
+    """
+    said = {key: value for key, value in wish.items() if value is not None and value != ""}
+    model = library.find(workspace, str(said.get("model_name_or_path", STARTER_MODEL)))
+    recipe = defaults(model.params) | machine.compute_type() | said
+    recipe["model_name_or_path"] = str(model.path)
+    recipe.setdefault("template", template_for(model.name))
+    for name in str(recipe["dataset"]).split(","):
+        dataset = registry.dataset(workspace.data, name.strip())
+        if dataset.problem:
+            raise dataset.problem
+    recipe.setdefault("dataset_dir", str(workspace.data))
+    if recipe["finetuning_type"] != "lora":
+        for key in LORA_SETTINGS:
+            if key not in said:
+                recipe.pop(key)
+    return recipe
+
+
+def template_for(model: str) -> str:
+    """Return the template that LLaMA-Factory's table of models names for a model of this name.
+
+    Raises:
+        Problem: the table does not know the model; the person must name one.
+    """
+    from llamafactory.extras.constants import DEFAULT_TEMPLATE
+
+    known = {name.lower(): template for name, template in DEFAULT_TEMPLATE.items()}
+    template = known.get(model.lower())
+    if not template:
+        raise Problem("train.no_template", model=model)
+    return template
+
+
+def known_templates() -> list[str]:
+    """Return the names of LLaMA-Factory's templates; none until its library is loaded, which takes seconds."""
+    module = sys.modules.get("llamafactory.data.template")
+    return sorted(getattr(module, "TEMPLATES", {}))
+
+
+def check(recipe: dict) -> None:
+    """Let LLaMA-Factory's own parser judge a complete recipe.
+
+    Only the parsing is done, not `get_train_args`, which would set the seeds of this process while another run may be training.
+
+    Raises:
+        Problem: with the parser's own words.
+    """
+    from llamafactory.hparams.parser import _parse_train_args
+
+    try:
+        _parse_train_args(dict(recipe))
+    except (ValueError, TypeError, KeyError) as error:
+        raise Problem("train.refused", message=" ".join(str(error).split())[:400]) from error
+
+
+def prepare(workspace: Workspace, wish: dict, options: dict, machine: Machine) -> runs.Run:
+    """Make the folder of a new run with its complete recipe in it, ready for an executor.
+
+    Datasets with `{{name}}` and `{{author}}` are filled in a copy inside the run, so that the recipe alone reproduces it.
+
+    Raises:
+        Problem: anything in the recipe that cannot be trained; then no folder is left behind.
+    """
+    recipe = complete(workspace, wish, machine)
+    check({**recipe, "output_dir": str(workspace.saves / "checked")})
+    title = options.get("title") or re.sub(r"[^\w.+-]+", "-", str(recipe["dataset"])).strip("-").replace("_", "-")
+    run = runs.make(workspace, Path(recipe["model_name_or_path"]).name, recipe["finetuning_type"], title)
+    try:
+        _fill_identity(workspace, run, recipe, options)
+        recipe["output_dir"] = str(run.folder)
+        write_recipe(run, recipe)
+    except (Problem, OSError):
+        shutil.rmtree(run.folder)
+        raise
+    return run
+
+
+def _fill_identity(workspace: Workspace, run: runs.Run, recipe: dict, options: dict) -> None:
+    dataset = str(recipe["dataset"])
+    if recipe["dataset_dir"] == str(workspace.data) and identity.has_placeholders(workspace.data, dataset):
+        folder = run.folder / "dataset"
+        identity.fill(workspace.data, dataset, options.get("name", "Xiaoju"), options.get("author", "the studio"), folder)
+        recipe["dataset_dir"] = str(folder)
+
+
+def write_recipe(run: runs.Run, recipe: dict) -> None:
+    """Write `recipe.yaml`. Raises Problem where the disk refuses."""
+    write_whole(run.recipe_file, to_yaml(recipe))
+
+
+def to_yaml(recipe: dict) -> str:
+    """Return a recipe as the YAML that `llamafactory-cli train` reads."""
+    return yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
+
+
+def command(recipe_file: Path) -> str:
+    """Return the command that trains a recipe without the studio."""
+    return f"llamafactory-cli train {recipe_file}"
+
+
+def bytes_needed(recipe: dict, parameters: int | None) -> int:
+    """Return a first, rough estimate of the bytes that training takes (see BYTES_PER_PARAMETER); 0 where nothing is known."""
+    per_parameter = BYTES_PER_PARAMETER.get(recipe.get("finetuning_type", "lora"), 18.0)
+    if recipe.get("quantization_bit"):
+        per_parameter -= 2 - recipe["quantization_bit"] / 8
+    return int(per_parameter * (parameters or 0))

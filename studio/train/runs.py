@@ -1,0 +1,264 @@
+"""Runs on disk: a folder each, `saves/<model>/<method>/<run>/`, and what can be read from it at any time, by anybody."""
+
+import json
+import re
+import shutil
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import yaml
+
+from studio.interface.language import Problem
+from studio.train import events
+from studio.workspace import Workspace, write_json
+
+ACTIVE = ("queued", "preparing", "running", "stopping")
+WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run by its name, `<model>/<method>/<run>`, and the files of its folder."""
+
+    name: str
+    folder: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        return self.folder / "recipe.yaml"
+
+    @property
+    def info_file(self) -> Path:
+        return self.folder / "run.json"
+
+    @property
+    def events_file(self) -> Path:
+        return self.folder / "events.jsonl"
+
+    @property
+    def log_file(self) -> Path:
+        return self.folder / "run.log"
+
+    def recipe(self) -> dict:
+        """Return the recipe as it was started. Raises Problem where the file is missing or not a recipe."""
+        try:
+            recipe = yaml.safe_load(self.recipe_file.read_text(encoding="utf-8"))
+        except (OSError, yaml.YAMLError) as error:
+            raise Problem("train.recipe_unreadable", path=self.recipe_file, reason=error) from error
+        if not isinstance(recipe, dict):
+            raise Problem("train.recipe_unreadable", path=self.recipe_file, reason="not a mapping")
+        return recipe
+
+    def info(self) -> dict:
+        """Return what the studio wrote beside the recipe: title, note, executor, process; empty where it wrote nothing."""
+        try:
+            return json.loads(self.info_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+
+    def say(self, event: str, **facts: object) -> None:
+        """Append one event (see `events.append`)."""
+        events.append(self.events_file, event, **facts)
+
+    def own(self) -> None:
+        """Write down that this process now works on the run, so that its death can be noticed. Raises Problem."""
+        process = psutil.Process()
+        write_json(self.info_file, {**self.info(), "pid": process.pid, "pid_started": process.create_time()})
+
+    def checkpoints(self) -> list[str]:
+        """Return the names of the complete checkpoints, oldest first.
+
+        The trainer writes `trainer_state.json` after everything else, so a checkpoint without it is half-written and not offered.
+        """
+        found = [path for path in self.folder.glob("checkpoint-*") if _step(path.name) is not None and (path / "trainer_state.json").is_file()]
+        return [path.name for path in sorted(found, key=lambda path: _step(path.name)) if has_weights(path)]
+
+
+def has_weights(folder: Path) -> bool:
+    """Tell whether a folder holds weights that can be loaded: an adapter or a whole model."""
+    return any((folder / name).is_file() for name in WEIGHTS)
+
+
+def _step(name: str) -> int | None:
+    match = re.fullmatch(r"checkpoint-(\d+)", name)
+    return int(match[1]) if match else None
+
+
+def find(workspace: Workspace, name: str) -> Run:
+    """Return the run called `<model>/<method>/<run>`. Raises Problem where there is none, or the name is not safe."""
+    folder = workspace.inside(workspace.saves, name, parts=3)
+    if not (folder / "events.jsonl").is_file():
+        raise Problem("train.no_run", run=name)
+    return Run(name, folder)
+
+
+def all_runs(workspace: Workspace) -> list[Run]:
+    """Return every run in `saves/`, newest first."""
+    files = list(workspace.saves.glob("*/*/*/events.jsonl"))
+    files.sort(key=lambda path: _started(path.parent), reverse=True)
+    return [Run(str(path.parent.relative_to(workspace.saves)), path.parent) for path in files]
+
+
+def _started(folder: Path) -> float:
+    info = folder / "run.json"
+    return Run("", folder).info().get("created", 0) if info.is_file() else 0
+
+
+def make(workspace: Workspace, model: str, method: str, wish: str) -> Run:
+    """Make the folder of a new run, `<wish>-<n>` with the first n that is free, and return the run. Raises Problem."""
+    for number in range(1, 100_000):
+        name = f"{model}/{method}/{wish}-{number}"
+        folder = workspace.inside(workspace.saves, name, parts=3)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise Problem("workspace.unwritable", path=folder, reason=error.strerror) from error
+        return Run(name, folder)
+    raise Problem("workspace.bad_name", name=wish)
+
+
+def remove_half_written(run: Run) -> list[str]:
+    """Remove checkpoints that were never finished (a full disk, a kill) and return their names."""
+    whole = set(run.checkpoints())
+    torn = [path for path in run.folder.glob("checkpoint-*") if _step(path.name) is not None and path.name not in whole]
+    for path in torn:
+        shutil.rmtree(path)
+    return [path.name for path in torn]
+
+
+@dataclass
+class Status:
+    """What the events of a run add up to. Times in seconds since 1970."""
+
+    state: str = "queued"
+    step: int = 0
+    total_steps: int = 0
+    epoch: float = 0.0
+    loss: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    error: dict | None = None
+    facts: dict = field(default_factory=dict)
+    series: dict[str, list[list]] = field(default_factory=dict)
+    steps_began: tuple[float, int] | None = None
+    last_time: float = 0.0
+    size: int = 0
+
+    def take(self, event: dict) -> None:
+        """Add one event."""
+        self.last_time = event.get("time", self.last_time)
+        kind = event["event"]
+        if kind == "state":
+            self._take_state(event)
+        elif kind == "facts":
+            self.facts = {key: value for key, value in event.items() if key not in ("event", "time")}
+            self.total_steps = event.get("total_steps", 0)
+            self.step = event.get("step", 0)
+            self.steps_began = (event["time"], self.step)
+            self._forget_after(self.step)
+        elif kind == "step":
+            self.step = event["step"]
+        elif kind == "metrics":
+            self._take_metrics(event)
+        elif kind == "error":
+            self.error = {key: value for key, value in event.items() if key not in ("event", "time")}
+
+    def _take_state(self, event: dict) -> None:
+        self.state = event["state"]
+        if self.state == "preparing":
+            self.started, self.ended, self.error = self.started or event["time"], None, None
+        elif self.state not in ACTIVE:
+            self.ended = event["time"]
+
+    def _take_metrics(self, event: dict) -> None:
+        self.step, self.epoch = event["step"], event.get("epoch") or self.epoch
+        seconds = round(event["time"] - (self.started or event["time"]), 3)
+        for name, value in event["values"].items():
+            points = self.series.setdefault(name, [])
+            points.append([event["step"], value, seconds])
+            if len(points) > 2 * events.POINTS_KEPT:
+                points[:] = events.thinned(points)
+        if isinstance(event["values"].get("loss"), (int, float)):
+            self.loss = event["values"]["loss"]
+
+    def _forget_after(self, step: int) -> None:
+        # A resumed run trains again what came after its checkpoint; the newer points take the place of the older ones.
+        for points in self.series.values():
+            points[:] = [point for point in points if point[0] <= step]
+
+    def eta(self) -> float | None:
+        """Return the seconds that the steps left will take at the mean pace so far, or None while nothing is known."""
+        if self.state not in ("running", "stopping") or not self.steps_began or self.step <= self.steps_began[1]:
+            return None
+        pace = (self.last_time - self.steps_began[0]) / (self.step - self.steps_began[1])
+        return max(0.0, pace * (self.total_steps - self.step))
+
+
+_statuses: dict[Path, tuple[Status, int]] = {}
+_reading = threading.Lock()
+
+
+def status(run: Run) -> Status:
+    """Return what the run's events add up to now. Only the part of the file that is new since the last asking is read.
+
+    A run that was at work when its process died is "interrupted".
+    """
+    with _reading:
+        known, offset = _statuses.get(run.events_file, (Status(), 0))
+        if offset > _size(run.events_file):
+            known, offset = Status(), 0
+        fresh, offset = events.read(run.events_file, offset)
+        for event in fresh:
+            known.take(event)
+        known.size = offset
+        _statuses[run.events_file] = (known, offset)
+        if known.state in ACTIVE and not _alive(run.info()):
+            known.state, known.ended = "interrupted", known.last_time
+        return known
+
+
+def summary(run: Run) -> dict:
+    """Return {run, state, step, total_steps, loss, started, model, dataset} of a run, as lists of runs show it."""
+    now = status(run)
+    recipe = run.recipe() if run.recipe_file.is_file() else {}
+    return {
+        "run": run.name, "state": now.state, "step": now.step, "total_steps": now.total_steps, "loss": now.loss, "started": now.started,
+        "model": run.name.split("/")[0], "dataset": recipe.get("dataset"),
+    }
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _alive(info: dict) -> bool:
+    try:
+        return "pid" in info and abs(psutil.Process(info["pid"]).create_time() - info["pid_started"]) < 1
+    except psutil.Error:
+        return False
+
+
+def metrics(run: Run, since: int = 0) -> dict:
+    """Return the points of every series after byte `since` of the events, and the byte to ask from next.
+
+    From 0, the whole history in a bounded number of points; later, only what is new: {series, next, state, reset}. `reset` says that
+    the history changed under the reader (a resumed run trains steps again), who then starts over from 0.
+    """
+    now = status(run)
+    if since == 0:
+        with _reading:
+            series = {name: events.thinned(list(points)) for name, points in now.series.items()}
+        return {"series": series, "next": now.size, "state": now.state, "reset": False}
+    fresh, following = events.read(run.events_file, since)
+    if since > now.size or any(event["event"] == "facts" for event in fresh):
+        return {"series": {}, "next": 0, "state": now.state, "reset": True}
+    series: dict[str, list[list]] = {}
+    for event in fresh:
+        if event["event"] == "metrics":
+            for name, value in event["values"].items():
+                series.setdefault(name, []).append([event["step"], value, round(event["time"] - (now.started or event["time"]), 3)])
+    return {"series": series, "next": following, "state": now.state, "reset": False}

@@ -1,0 +1,165 @@
+"""The Train tab: the list of runs, the form of a new one, and the cockpit of the one in hand."""
+
+from html import escape
+
+import gradio as gr
+
+from studio.datasets import identity, registry
+from studio.interface.language import Problem, Words
+from studio.interface.live import Live, attribute, region
+from studio.models import library
+from studio.train import panel, recipe
+from studio.train.executors import Trainer
+from studio.workspace import Workspace
+
+METHODS = {"lora": {}, "qlora4": {"quantization_bit": 4}, "qlora8": {"quantization_bit": 8}, "full": {}, "freeze": {}}
+SCHEDULERS = ["cosine", "linear", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial"]
+CHART_WORDS = ("loss", "learning_rate", "grad_norm", "raw", "smoothed", "eval_loss", "smooth", "automatic", "log", "step", "time", "reset_zoom",
+               "waiting", "empty", "not_connected")
+
+
+def add_regions(live: Live, workspace: Workspace) -> None:
+    """Add the live regions of this tab and the job in the sidebar."""
+    live.add("runs", lambda words, _: panel.draw_runs(words, workspace))
+    live.add("now", lambda words, _: panel.draw_now(words, workspace))
+    live.add("run", lambda words, name: panel.draw_run(words, workspace, name))
+    live.add("log", lambda words, name: panel.draw_log(words, workspace, name))
+    live.add("checkpoints", lambda words, name: panel.draw_checkpoints(words, workspace, name))
+    live.add("recipe", lambda words, name: panel.draw_recipe(words, workspace, name))
+
+
+def build(trainer: Trainer, words: Words) -> None:
+    """Build the tab in one language."""
+    with gr.Row(elem_classes="split"):
+        with gr.Column(elem_classes="split-list", min_width=0, scale=0):
+            gr.HTML(region("runs"))
+        with gr.Column(elem_classes="split-main", min_width=0):
+            with gr.Column(elem_classes="when-new"):
+                _form(trainer, words)
+            with gr.Column(elem_classes="when-run"):
+                _cockpit(words)
+
+
+def _cockpit(words: Words) -> None:
+    texts = attribute({name: words(f"charts.{name}") for name in CHART_WORDS})
+    gr.HTML(region("run", follows="run"))
+    with gr.Tabs(elem_classes="inner"):
+        with gr.Tab(words("train.curves")):
+            gr.HTML(f"<div class='charts' data-run='' data-follows='run' data-words='{texts}'></div>")
+        with gr.Tab(words("train.checkpoints")):
+            gr.HTML(region("checkpoints", follows="run"))
+        with gr.Tab(words("train.log")):
+            gr.HTML(region("log", follows="run"))
+        with gr.Tab(words("train.recipe_and_command")):
+            gr.HTML(region("recipe", follows="run"))
+
+
+def _form(trainer: Trainer, words: Words) -> None:
+    workspace, standard = trainer.workspace, recipe.defaults()
+    with gr.Row(elem_classes="form-head"):
+        gr.HTML(f"<h2>{words('train.new_run')}</h2>")
+        start = gr.Button(words("train.start"), variant="primary", elem_id="train-start", scale=0, min_width=120)
+    problem = gr.HTML(elem_id="train-problem")
+    with gr.Row():
+        model = _choice(words, "model_name_or_path", _models(workspace), recipe.STARTER_MODEL)
+        dataset = _choice(words, "dataset", _datasets(workspace), [recipe.STARTER_DATASET], multiselect=True)
+    with gr.Row(visible=_asks_identity(workspace, [recipe.STARTER_DATASET])) as identity_row:
+        name = gr.Textbox(words("train.identity_name_default"), label=words("train.identity_name"), info=words("train.identity_name_info"))
+        author = gr.Textbox(words("train.identity_author_default"), label=words("train.identity_author"),
+                            info=words("train.identity_author_info"))
+    method = gr.Radio([(words(f"train.method_{key}"), key) for key in METHODS], value="lora", label=words("train.finetuning_type"),
+                      info=words("train.finetuning_type_info"), elem_id="train-method")
+    fields = {"model_name_or_path": model, "dataset": dataset}
+    with gr.Row(elem_classes="fields"):
+        for key in ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "cutoff_len"):
+            fields[key] = _number(words, key, standard[key])
+    with gr.Row(elem_classes="fields") as lora_row:
+        for key in ("lora_rank", "lora_alpha", "lora_dropout"):
+            fields[key] = _number(words, key, standard[key])
+    with gr.Accordion(words("train.more"), open=False):
+        with gr.Row(elem_classes="fields"):
+            fields["template"] = _choice(words, "template", [(words("train.automatic"), "")], "")
+            fields["lr_scheduler_type"] = _choice(words, "lr_scheduler_type", SCHEDULERS, standard["lr_scheduler_type"])
+            for key in ("warmup_steps", "max_grad_norm"):
+                fields[key] = _number(words, key, standard[key])
+        with gr.Row(elem_classes="fields"):
+            fields["val_size"] = _number(words, "val_size", 0)
+            for key in ("save_steps", "logging_steps", "seed"):
+                fields[key] = _number(words, key, standard[key])
+    with gr.Accordion(words("train.preview"), open=False) as preview:
+        command = gr.Code(label=words("train.command"), language="shell", interactive=False)
+        text = gr.Code(label=words("train.recipe"), language="yaml", interactive=False)
+    keys, boxes = list(fields), list(fields.values())
+    started = gr.Textbox(visible=False)
+
+    def wish(method_now: str, *values) -> dict:
+        said = dict(zip(keys, values, strict=True)) | METHODS[method_now]
+        said["dataset"] = ",".join(said["dataset"])
+        said["finetuning_type"] = "lora" if method_now.startswith("qlora") else method_now
+        return {key: value for key, value in said.items() if key not in recipe.LORA_SETTINGS or said["finetuning_type"] == "lora"}
+
+    def on_start(name_now, author_now, method_now, *values):
+        try:
+            run = trainer.start(wish(method_now, *values), {"name": name_now, "author": author_now})
+        except Problem as fault:
+            return _told(words, fault), ""
+        return "", run.name
+
+    def on_preview(method_now, *values):
+        shown = trainer.preview(wish(method_now, *values))
+        return shown["command"], shown["yaml"], "".join(_told(words, fault) for fault in shown["problems"])
+
+    def on_open():
+        return (
+            gr.update(choices=_models(workspace)), gr.update(choices=_datasets(workspace)),
+            gr.update(choices=[(words("train.automatic"), ""), *recipe.known_templates()]),
+        )
+
+    start.click(on_start, [name, author, method, *boxes], [problem, started], api_name=False, concurrency_limit=None).then(
+        None, started, None, js="(run) => { if (run) window.studio.pick('run', run); }", api_name=False
+    )
+    model.change(lambda chosen: recipe.learning_rate(_parameters(workspace, chosen)), model, fields["learning_rate"], api_name=False, queue=False)
+    method.change(lambda chosen: gr.update(visible=chosen in ("lora", "qlora4", "qlora8")), method, lora_row, api_name=False, queue=False)
+    dataset.change(lambda chosen: gr.update(visible=_asks_identity(workspace, chosen)), dataset, identity_row, api_name=False, queue=False)
+    gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], [command, text, problem],
+          api_name=False, show_progress="hidden", trigger_mode="always_last")
+    gr.context.Context.root_block.load(on_open, None, [model, dataset, fields["template"]], api_name=False, queue=False)
+
+
+def _told(words: Words, fault: Problem) -> str:
+    return f'<p class="problem" role="alert">{escape(words.tell(fault))}</p>'
+
+
+def _choice(words: Words, key: str, choices: list, value, **more) -> gr.Dropdown:
+    return gr.Dropdown(choices, value=value, label=words(f"train.{key}"), info=words(f"train.{key}_info"), elem_id=f"train-{key}", **more)
+
+
+def _number(words: Words, key: str, value) -> gr.Number:
+    return gr.Number(value, label=words(f"train.{key}"), info=words(f"train.{key}_info"), elem_id=f"train-{key}", min_width=120,
+                     precision=0 if isinstance(value, int) else None)
+
+
+def _models(workspace: Workspace) -> list[str]:
+    return [model.name for model in library.models(workspace)] or [recipe.STARTER_MODEL]
+
+
+def _parameters(workspace: Workspace, name: str) -> int | None:
+    try:
+        return library.find(workspace, name).params
+    except Problem:
+        return None
+
+
+def _datasets(workspace: Workspace) -> list[str]:
+    try:
+        return [one.name for one in registry.datasets(workspace.data) if one.problem is None]
+    except Problem:
+        # Told by Start and by the preview, where the person can act on it; an empty choice must not keep the page from opening.
+        return []
+
+
+def _asks_identity(workspace: Workspace, names: list[str]) -> bool:
+    try:
+        return identity.has_placeholders(workspace.data, ",".join(names))
+    except Problem:
+        return False
