@@ -1,9 +1,11 @@
 """Each action of the page as an endpoint: plain JSON in and out, errors as one sentence."""
 
+import threading
 from functools import wraps
 
 import gradio as gr
 
+from studio.chat.answer import Sampling
 from studio.datasets import registry
 from studio.interface.language import Problem, Words
 from studio.models import library
@@ -92,4 +94,29 @@ def _serve_training(studio, words: Words, endpoint) -> None:
 
 
 def _serve_chat(studio, endpoint) -> None:
-    ...
+    table = studio.table
+
+    @endpoint
+    def chat_load(model: str, adapters: list | None = None, bits: int | None = None) -> dict:
+        return {"speakers": [speaker.name for speaker in table.seat([model, *(adapters or [])], bits)]}
+
+    @endpoint
+    def chat_unload() -> dict:
+        return {"speakers": [], **table.clear()}
+
+    @endpoint
+    def chat_compare(speakers: list, messages: list, options: dict | None = None) -> dict:
+        said = dict(options or {})
+        system = said.pop("system", "")
+        try:
+            sampling = Sampling(**said)
+        except TypeError as error:
+            raise Problem("chat.bad_option", reason=error) from error
+        *_, answers = table.ask(speakers, [messages] * len(speakers), system, sampling, threading.Event())
+        return {
+            "answers": [
+                {"speaker": answer.speaker, "text": answer.text, "tokens": answer.tokens, "first_token_s": answer.first_token_s,
+                 "tokens_per_s": answer.tokens_per_s, "finished": answer.finished, "prompt_ids": list(answer.prompt_tokens)}
+                for answer in answers
+            ]
+        }

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from studio import api
 from studio.accelerator import Accelerator
 from studio.chat import tab as chat_tab
-from studio.chat.residents import Chat
+from studio.chat.choose import Table
 from studio.interface import page
 from studio.interface.language import LANGUAGES, Words
 from studio.interface.live import Live, region
@@ -31,7 +31,7 @@ class Studio:
     accelerator: Accelerator
     monitor: Monitor
     trainer: Trainer
-    chat: Chat
+    table: Table
     live: Live
 
 
@@ -39,11 +39,11 @@ def make(workspace: Workspace) -> Studio:
     """Return a studio on a workspace, with its live regions known. Raises Problem where the workspace cannot be written."""
     workspace.prepare()
     accelerator = Accelerator()
-    studio = Studio(workspace, accelerator, Monitor(workspace.root), Trainer(workspace, accelerator), Chat(accelerator), Live())
+    studio = Studio(workspace, accelerator, Monitor(workspace.root), Trainer(workspace, accelerator), Table(workspace, accelerator), Live())
     studio.live.add("strip", lambda words, _: strip(words, studio.monitor.latest(), studio.monitor.history()))
     studio.live.add("holders", lambda words, _: _holders(words, studio))
     train_tab.add_regions(studio.live, studio.workspace)
-    chat_tab.add_regions(studio.live, studio.chat)
+    chat_tab.add_regions(studio.live, studio.table)
     return studio
 
 
@@ -62,7 +62,7 @@ def window(studio: Studio, words: Words) -> gr.Blocks:
             with gr.Tab(words("app.train"), id="train", elem_id="room-train"):
                 train_tab.build(studio.trainer, words)
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):
-                chat_tab.build(studio.chat, studio.workspace, words)
+                chat_tab.build(studio.table, words)
         api.serve(studio, words)
     return blocks
 

@@ -3,12 +3,14 @@
 import json
 import os
 import re
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio.interface.language import Problem
 
+SHIPPED_DATA = Path(__file__).parents[1] / "data"
 _SAFE_PART = re.compile(r"[\w][\w.+@ -]{0,119}", re.UNICODE)
 
 
@@ -53,12 +55,15 @@ class Workspace:
         return path
 
     def prepare(self) -> "Workspace":
-        """Make the folders that are missing. Raises Problem where the disk refuses."""
-        for folder in (self.data, self.models, self.saves):
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise Problem("workspace.unwritable", path=folder, reason=error.strerror) from error
+        """Make the folders that are missing; a new data folder begins with the shipped sets. Raises Problem where the disk refuses."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            if not self.data.exists():
+                shutil.copytree(SHIPPED_DATA, self.data)
+            for folder in (self.models, self.saves):
+                folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise Problem("workspace.unwritable", path=error.filename or self.root, reason=error.strerror or error) from error
         return self
 
 
@@ -68,18 +73,16 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         Problem: the folder cannot be written or the disk is full; the old file is left as it was.
     """
-    beside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            beside = Path(file.name)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as beside:
+            whole = Path(beside) / path.name
+            with open(whole, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            whole.replace(path)
     except OSError as error:
-        if beside:
-            beside.unlink(missing_ok=True)
         raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
 
 

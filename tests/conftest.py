@@ -23,10 +23,9 @@ SHORT = {"max_steps": 3, "cutoff_len": 64, "per_device_train_batch_size": 1, "sa
 
 def new_workspace(folder: Path) -> Workspace:
     """Return a workspace with the shipped data, and with the starter model through a link to the one copy."""
-    shutil.copytree(ROOT / "data", folder / "data")
-    (folder / "models").mkdir()
-    shutil.copytree(STARTER, folder / "models" / STARTER.name, copy_function=os.symlink)
-    return Workspace(folder).prepare()
+    workspace = Workspace(folder).prepare()
+    shutil.copytree(STARTER, workspace.models / STARTER.name, copy_function=os.symlink)
+    return workspace
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
 """Training one run in the process that calls: the same for every executor."""
 
-import gc
-import sys
 import traceback
 from pathlib import Path
 
-import psutil
-
+from studio.accelerator import give_back
 from studio.train import output
 from studio.train.faults import explain
 from studio.train.recorder import Stopped, StopWish, recorder
@@ -22,6 +19,7 @@ def execute(run: Run, wish: StopWish, resume: Path | None = None) -> None:
         resume: the checkpoint folder to go on from, or None to start at the beginning.
     """
     with output.kept_in(run.log_file):
+        fault = None
         try:
             run.say("state", state="preparing", resumed_from=resume.name if resume else None)
             _train(run, wish, resume)
@@ -29,10 +27,12 @@ def execute(run: Run, wish: StopWish, resume: Path | None = None) -> None:
         except Stopped:
             last = {"state": "stopped", "saved": False}
         except BaseException as error:  # SystemExit too: LLaMA-Factory leaves by it, and the studio must live on
-            last = _tell(run, error)
-            del error
-        _give_memory_back(run)
-        _say_last(run, last)
+            last, fault = {"state": "failed"}, _tell(run, error)
+        freed = give_back()
+        print(f"memory of the process: {freed.memory_before / 2**20:.0f} MB before, {freed.memory_after / 2**20:.0f} MB after collecting")
+        if fault:
+            run.say("error", **fault)
+        run.say("state", **last)
 
 
 def _train(run: Run, wish: StopWish, resume: Path | None) -> None:
@@ -45,11 +45,13 @@ def _train(run: Run, wish: StopWish, resume: Path | None) -> None:
 
 
 def _tell(run: Run, error: BaseException) -> dict:
-    """Print the traceback into the log, drop the frames (they hold tensors), and return the last state with the reason."""
+    """Print the traceback into the log, drop the frames (they hold tensors), and return what is said of it."""
     traceback.print_exception(error)
     problem = explain(error)
+    if problem.key == "train.disk_full":
+        print("removed half-written:", ", ".join(remove_half_written(run)) or "nothing")  # also makes room for the last state
     _drop_frames(error)
-    return {"state": "failed", "error": {"key": problem.key, "facts": problem.facts, "sentence": str(problem)}}
+    return {"key": problem.key, "facts": problem.facts, "sentence": str(problem)}
 
 
 def _drop_frames(error: BaseException | None) -> None:
@@ -58,39 +60,3 @@ def _drop_frames(error: BaseException | None) -> None:
             traceback.clear_frames(error.__traceback__)
             error.__traceback__ = None
         error = error.__cause__ or error.__context__
-
-
-def _give_memory_back(run: Run) -> None:
-    before = psutil.Process().memory_info().rss
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch and torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    _trim_heap()
-    print(f"memory of the process: {before / 2**20:.0f} MB before, {psutil.Process().memory_info().rss / 2**20:.0f} MB after collecting")
-
-
-def _trim_heap() -> None:
-    """Ask glibc to hand freed pages back to the system; other C libraries do so by themselves or not at all."""
-    if sys.platform == "linux":
-        import ctypes
-        import ctypes.util
-
-        libc = ctypes.CDLL(ctypes.util.find_library("c"))
-        if hasattr(libc, "malloc_trim"):
-            libc.malloc_trim(0)
-
-
-def _say_last(run: Run, last: dict) -> None:
-    """Write the last state; on a full disk make room first by removing the checkpoint that was being written."""
-    error = last.pop("error", None)
-    try:
-        if error:
-            run.say("error", **error)
-        run.say("state", **last)
-    except OSError:
-        removed = remove_half_written(run)
-        print(f"removed half-written {', '.join(removed) or 'nothing'} to make room for the last state")
-        if error:
-            run.say("error", **error)
-        run.say("state", **last)

@@ -25,6 +25,6 @@ def explain(error: BaseException) -> Problem:
         return Problem("train.library_missing", name=error.name)
     if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return Problem("workspace.unwritable", path=error.filename, reason=error.strerror)
-    if isinstance(error, ValueError):
+    if isinstance(error, (ValueError, AssertionError)):
         return Problem("train.refused", message=message)
     return Problem("train.failed", kind=type(error).__name__, message=message)

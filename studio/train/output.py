@@ -42,6 +42,7 @@ def install() -> None:
 @contextlib.contextmanager
 def kept_in(path: Path) -> Iterator[None]:
     """Send what this thread prints to the end of the file at `path` for as long as the context lasts."""
+    install()
     me = threading.get_ident()
     streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, ThreadOutput)]
     with open(path, "a", encoding="utf-8") as file:

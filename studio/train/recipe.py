@@ -149,7 +149,7 @@ def check(recipe: dict) -> None:
 
     try:
         _parse_train_args(dict(recipe))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AssertionError) as error:
         raise Problem("train.refused", message=" ".join(str(error).split())[:400]) from error
 
 

@@ -1,0 +1,78 @@
+"""Training time of one recipe: in the studio with its page open at the live curves, against `llamafactory-cli train`; and the losses of both."""
+
+import json
+from pathlib import Path
+
+from benchmarks.browser import chromium, train_page
+from benchmarks.commands import Studio, Training, new_workspace
+from benchmarks.report import Row, compared
+
+RUNS = 3
+REACH_TIME = 1.02
+REACH_LOSS = 1e-6
+
+
+def measure(runs: int, quick: bool) -> list[Row]:
+    """Train the default recipe here and there in turn; return the rows of both times and of the losses."""
+    recipe = {"max_steps": 6} if quick else {}
+    stepping, whole, differences = ([], []), ([], []), []
+    with new_workspace() as workspace, chromium() as browser, Studio(workspace) as studio:
+        studio.ready().train({"max_steps": 1})
+        for number in range(runs):
+            run, seconds = _in_studio(studio, browser, recipe)
+            folder, cli_seconds = _in_cli(studio.folder(run), workspace / f"cli-{number}")
+            stepping[0].append(seconds)
+            stepping[1].append(cli_seconds)
+            whole[0].append(_runtime(studio.folder(run)))
+            whole[1].append(_runtime(folder))
+            differences.append(_difference(_losses(studio, run), _cli_losses(folder)))
+            print(f"  first to last step: studio {seconds:.2f} s, llamafactory-cli {cli_seconds:.2f} s; train_runtime: {whole[0][-1]:.2f} s, "
+                  f"{whole[1][-1]:.2f} s; greatest difference of a loss: {differences[-1]:.2g}", flush=True)
+        steps = len(_losses(studio, run))
+    against = "against `llamafactory-cli train`"
+    return [
+        compared("overhead", f"first to last of {steps} steps with a page open, {against}", *stepping, REACH_TIME),
+        compared("overhead", f"`train_runtime` with a page open, {against}", *whole, REACH_TIME),
+        Row("overhead", f"greatest difference of a loss at any of {steps} steps", f"{max(differences):.2g}", "", "", f"at most {REACH_LOSS:g}",
+            max(differences) <= REACH_LOSS),
+    ]
+
+
+def _in_studio(studio: Studio, browser, recipe: dict) -> tuple[str, float]:
+    """Return the run's name and the seconds from its first to its last logged step, watched all along."""
+    with train_page(browser, studio.url) as page:
+        run = studio.start(recipe)
+        page.evaluate("run => window.studio.pick('run', run)", run)
+        studio.end(run)
+    times = [event["time"] for event in _logged(studio, run)]
+    return run, times[-1] - times[0]
+
+
+def _in_cli(recipe_of: Path, folder: Path) -> tuple[Path, float]:
+    """Return the output folder and the seconds from the first to the last logged step."""
+    with Training(recipe_of, folder) as training:
+        times = list(training.steps())
+    return training.folder, times[-1] - times[0]
+
+
+def _logged(studio: Studio, run: str) -> list[dict]:
+    return [event for event in studio.events(run) if event["event"] == "metrics" and "loss" in event["values"]]
+
+
+def _losses(studio: Studio, run: str) -> dict[int, float]:
+    return {event["step"]: event["values"]["loss"] for event in _logged(studio, run)}
+
+
+def _cli_losses(folder: Path) -> dict[int, float]:
+    state = json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+    return {entry["step"]: entry["loss"] for entry in state["log_history"] if "loss" in entry}
+
+
+def _difference(ours: dict[int, float], theirs: dict[int, float]) -> float:
+    if ours.keys() != theirs.keys():
+        raise RuntimeError(f"not the same steps: {sorted(ours.keys() ^ theirs.keys())}")
+    return max(abs(ours[step] - theirs[step]) for step in ours)
+
+
+def _runtime(folder: Path) -> float:
+    return json.loads((folder / "train_results.json").read_text(encoding="utf-8"))["train_runtime"]

@@ -1,0 +1,1 @@
+"""Tab 7: the base model and any checkpoint, side by side."""

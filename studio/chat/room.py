@@ -1,0 +1,159 @@
+"""The chat: who is loaded, and one question to all of them at once."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from studio.chat.answer import Answer, Batch, Row, Sampling, Seat
+from studio.chat.resident import Freed, Resident, as_problem, give_back
+from studio.chat.speaker import Base, Speaker, weight_files
+from studio.interface.language import Problem
+
+Report = Callable[[str, float], None]
+
+
+class Chat:
+    """The speakers in memory. Loading, unloading and asking may come from any thread."""
+
+    def __init__(self) -> None:
+        self._residents: dict[Base, Resident] = {}
+        self._seats: dict[Speaker, Seat] = {}
+        self._lock = threading.RLock()
+
+    def speakers(self) -> list[Speaker]:
+        """Return who can be asked now."""
+        return list(self._seats)
+
+    def memory_bytes(self) -> int:
+        """Return the bytes that all weights of the chat take, shared ones once."""
+        return sum(resident.memory_bytes() for resident in list(self._residents.values()))
+
+    def bytes_needed(self, speakers: list[Speaker]) -> int:
+        """Return about how many bytes these speakers will take, by the size of their files; one in 4 or 8 bits takes its share.
+
+        Raises:
+            Problem: a folder of weights is gone.
+        """
+        folders = {(speaker.base, speaker.base.folder): (speaker.bits or 16) / 16 for speaker in speakers}
+        folders |= {(speaker.base, speaker.adapter): 1.0 for speaker in speakers if speaker.adapter}
+        return int(sum(share * sum(file.stat().st_size for file in weight_files(folder)) for (_, folder), share in folders.items()))
+
+    def load(self, speakers: list[Speaker], report: Report = lambda key, fraction: None) -> None:
+        """Make these the speakers. What is in memory and still wanted stays there; what is not goes first.
+
+        Args:
+            speakers: no two of one name.
+            report: is told the key of a sentence and how much is done (0 to 1).
+
+        Raises:
+            Problem: one of them cannot be loaded; then nobody can be asked until a load succeeds, but what is in memory stays.
+        """
+        with self._lock:
+            wanted: dict[Base, list[Speaker]] = {}
+            for speaker in speakers:
+                wanted.setdefault(speaker.base, []).append(speaker)
+            self._seats = {}
+            for base in [base for base in self._residents if base not in wanted]:
+                report("chat.putting_away", 0.0)
+                self._residents.pop(base).unload()
+                give_back()
+            seats = {}
+            for done, (base, group) in enumerate(wanted.items()):
+                report("chat.loading_base", done / len(wanted))
+                if base not in self._residents:
+                    self._residents[base] = Resident(base)
+                resident = self._residents[base]
+                report("chat.loading_adapters", (done + 0.8) / len(wanted))
+                resident.keep([speaker.adapter for speaker in group if speaker.adapter])
+                seats |= {speaker: Seat(speaker, resident, resident.adapter(speaker), resident.encoder(speaker)) for speaker in group}
+            self._seats = {speaker: seats[speaker] for speaker in speakers}
+            report("chat.loaded", 1.0)
+
+    def unload(self) -> Freed:
+        """End what is being answered, give up all weights, and return the memory in use before and after."""
+        with self._lock:
+            before = give_back()
+            for resident in self._residents.values():
+                resident.unload()
+            self._residents, self._seats = {}, {}
+            after = give_back()
+            return Freed(before.memory_after, after.memory_after, before.gpu_after, after.gpu_after)
+
+    def compare(
+        self,
+        speakers: list[Speaker],
+        messages: list[list[dict]],
+        system: str | None = None,
+        sampling: Sampling = Sampling(),
+        stop: threading.Event | None = None,
+    ) -> Iterator[list[Answer]]:
+        """Ask every speaker, and yield all answers as they grow, in the order of `speakers`, the finished ones last.
+
+        Speakers of one base answer in one batch. Those of different bases answer at the same time, each at its own pace; the few that
+        cannot share a batch answer one after the other. Who stops reading, stops the answers.
+
+        Args:
+            messages: the conversation of each speaker, ending with the question (see `Encoder.encode`).
+            stop: set it to end the answers within a token.
+
+        Raises:
+            Problem: a speaker is not loaded or cannot be asked this, or the answer failed on the way.
+        """
+        if not speakers:
+            raise Problem("chat.nobody")
+        sampling.draw()
+        asked, news, leave = time.perf_counter(), threading.Event(), threading.Event()
+        rows = self._rows(speakers, messages, system, sampling)
+        faults: list[Problem] = []
+        threads = [
+            threading.Thread(target=_answer, args=(batches, sampling, faults, leave), name="chat", daemon=True)
+            for batches in _batches(rows, news, [leave, *([stop] if stop else [])])
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            while any(thread.is_alive() for thread in threads):
+                if news.wait(0.05):
+                    news.clear()
+                    yield [row.answer(asked) for row in rows]
+            if not faults:
+                yield [row.answer(asked) for row in rows]
+        finally:
+            leave.set()
+            for thread in threads:
+                thread.join()
+        if faults:
+            give_back()
+            raise faults[0]
+
+    def _rows(self, speakers: list[Speaker], messages: list[list[dict]], system: str | None, sampling: Sampling) -> list[Row]:
+        with self._lock:
+            missing = next((speaker for speaker in speakers if speaker not in self._seats), None)
+            if missing:
+                raise Problem("chat.not_loaded", speaker=missing.name)
+            pairs = zip(speakers, messages, strict=True)
+            return [Row(self._seats[speaker], said, system, sampling) for speaker, said in pairs]
+
+
+def _batches(rows: list[Row], news: threading.Event, stops: list[threading.Event]) -> list[list[Batch]]:
+    """Return for each base the batches it has to answer: first all rows that can share one, then the others one by one."""
+    groups: dict[int, list[list[Row]]] = {}
+    for row in rows:
+        batches = groups.setdefault(id(row.resident), [[]])
+        if row.resident.mixes(row.adapter):
+            batches[0].append(row)
+        else:
+            batches.append([row])
+    return [[Batch(batch, news, stops) for batch in batches if batch] for batches in groups.values()]
+
+
+def _answer(batches: list[Batch], sampling: Sampling, faults: list[Problem], leave: threading.Event) -> None:
+    for batch in batches:
+        try:
+            batch.run(sampling)
+        except Problem as problem:
+            faults.append(problem)
+        except Exception as error:
+            faults.append(as_problem(error, "chat.failed", kind=type(error).__name__))
+        if faults:
+            leave.set()

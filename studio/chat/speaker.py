@@ -1,0 +1,75 @@
+"""Who can speak in the chat: a base model, or a checkpoint on it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.interface.language import Problem
+
+# Ways to start LoRA that take something out of the base weights: peft does so again when such a checkpoint is loaded.
+CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq")
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """One column of the chat.
+
+    name: what the person sees. model: folder of the base weights (a checkpoint of full or freeze tuning is a base of its own).
+    adapter: folder of a LoRA adapter, or None. template, default_system, thinking: what shaped the run's prompts
+    (`template`, `default_system`, `enable_thinking` of its recipe). bits: 4, 8 or None (not quantised).
+    """
+
+    name: str
+    model: Path
+    adapter: Path | None
+    template: str
+    bits: int | None = None
+    default_system: str | None = None
+    thinking: bool | None = True
+
+    @property
+    def base(self) -> "Base":
+        """Return the weights this speaker needs in memory; speakers of the same ones share them and answer in one batch.
+
+        Raises:
+            Problem: the folder of the model or of the adapter is gone, or the adapter's description cannot be read.
+        """
+        own = self.adapter if self.adapter and self._needs_a_base_of_its_own() else None
+        return Base(self.model.resolve(), stamp(self.model, "chat.no_model"), self.bits, own)
+
+    def _needs_a_base_of_its_own(self) -> bool:
+        stamp(self.adapter, "chat.no_adapter")
+        try:
+            config = json.loads((self.adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise Problem("chat.no_adapter", path=self.adapter) from error
+        start = str(config.get("init_lora_weights")).lower()
+        return config.get("peft_type") != "LORA" or start.startswith(CHANGES_THE_BASE)
+
+
+@dataclass(frozen=True)
+class Base:
+    """One copy of base weights: folder, when its weights were last written (ns), bits, and the adapter it belongs to, if to one alone."""
+
+    folder: Path
+    written: int
+    bits: int | None
+    own_adapter: Path | None
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the files of weights in a folder of a model or an adapter."""
+    patterns = ("model*.safetensors", "pytorch_model*.bin", "adapter_model.*")
+    return [path for pattern in patterns for path in folder.glob(pattern) if path.is_file()]
+
+
+def stamp(folder: Path, problem: str) -> int:
+    """Return when the newest weights of a folder were written (ns since 1970), so that new weights under an old name are noticed.
+
+    Raises:
+        Problem: `problem`, where there are no weights.
+    """
+    files = weight_files(folder)
+    if not files:
+        raise Problem(problem, path=folder)
+    return max(path.stat().st_mtime_ns for path in files)

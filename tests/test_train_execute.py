@@ -1,0 +1,140 @@
+"""Runs that really train, in this process, on the starter model."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import yaml
+from conftest import SHORT, is_sentence, wait_for
+
+from studio.accelerator import Accelerator
+from studio.interface.language import Problem
+from studio.train import events, runs
+from studio.train.executors import Trainer
+
+NAMED = {"name": "Xiaoju", "author": "the studio"}
+
+
+@pytest.fixture
+def trainer(workspace) -> Trainer:
+    return Trainer(workspace, Accelerator())
+
+
+def ended(run: runs.Run) -> runs.Status:
+    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds=180)
+    return runs.status(run)
+
+
+def losses(run: runs.Run) -> dict[int, float]:
+    return {point[0]: point[1] for point in runs.metrics(run)["series"]["loss"]}
+
+
+def test_a_run_leaves_all_that_is_promised(trainer):
+    run = trainer.start(SHORT, NAMED | {"note": "first"})
+    status = ended(run)
+    assert status.state == "finished", status.error
+    assert status.step == status.total_steps == 3
+    assert status.facts["trainable"] < status.facts["parameters"] / 20
+    assert {"loss", "learning_rate", "grad_norm"} <= status.series.keys()
+    assert run.checkpoints() == ["checkpoint-1", "checkpoint-2", "checkpoint-3"]
+    assert (run.folder / "training_loss.png").stat().st_size > 1000
+    assert run.info()["note"] == "first" and run.info()["versions"]["llamafactory"]
+    assert "train_runtime" in run.log_file.read_text()
+    assert "Xiaoju" in (run.folder / "dataset" / "identity_en.json").read_text()
+    assert "{{name}}" in (trainer.workspace.data / "identity_en.json").read_text()
+    states = [event["state"] for event in events.read(run.events_file)[0] if event["event"] == "state"]
+    assert states == ["queued", "preparing", "running", "finished"]
+
+
+def test_the_recipe_alone_gives_the_same_losses_by_the_command_line(trainer, tmp_path):
+    run = trainer.start(SHORT, NAMED)
+    ended(run)
+    recipe = yaml.safe_load(run.recipe_file.read_text()) | {"output_dir": str(tmp_path / "cli")}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    command = shutil.which("llamafactory-cli", path=os.path.dirname(sys.executable))
+    done = subprocess.run([command, "train", str(tmp_path / "recipe.yaml")], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    history = json.loads((tmp_path / "cli" / "trainer_state.json").read_text())["log_history"]
+    theirs = {entry["step"]: entry["loss"] for entry in history if "loss" in entry}
+    assert losses(run) == pytest.approx(theirs, abs=1e-6)
+
+
+def test_stop_and_save_then_resume_gives_the_curve_of_a_straight_run(trainer):
+    long = SHORT | {"max_steps": 6, "save_steps": 100}
+    straight = trainer.start(long, NAMED)
+    halted = trainer.start(long, NAMED)
+    wait_for(lambda: runs.status(halted).step >= 2)
+    trainer.stop(halted.name, save=True)
+    status = ended(halted)
+    assert status.state == "stopped" and 2 <= status.step < 6, status
+    assert halted.checkpoints() == [f"checkpoint-{status.step}"]
+    trainer.resume(halted.name)
+    assert ended(halted).state == "finished"
+    assert losses(halted) == pytest.approx(losses(straight), abs=1e-5)
+
+
+def test_abort_ends_without_a_checkpoint_and_the_next_run_gets_its_turn(trainer):
+    first = trainer.start(SHORT | {"max_steps": 200}, NAMED)
+    second = trainer.start(SHORT, NAMED)
+    wait_for(lambda: runs.status(first).state == "running")
+    assert runs.status(second).state == "queued"
+    trainer.stop(first.name, save=False)
+    assert ended(first).state == "stopped"
+    assert ended(second).state == "finished"
+    assert not (first.folder / "adapter_model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({"model_name_or_path": "no-such-model"}, "There is no model"),
+        ({"dataset": "no_such_set"}, "There is no dataset"),
+        ({"learning_rates": 1}, "learning_rates"),
+        ({"finetuning_type": "magic"}, "refuses the recipe"),
+        ({"model_name_or_path": "../../etc"}, "cannot be used as a name"),
+    ],
+)
+def test_what_cannot_be_trained_is_told_and_leaves_nothing(trainer, wish, said):
+    with pytest.raises(Problem) as told:
+        trainer.start(SHORT | wish, NAMED)
+    assert said in str(told.value) and is_sentence(str(told.value))
+    assert list(trainer.workspace.saves.glob("*/*/*")) == []
+
+
+def test_a_fault_while_training_is_one_sentence_and_the_next_run_trains(trainer):
+    broken = trainer.start(SHORT | {"template": "no_such_template"}, NAMED)
+    status = ended(broken)
+    assert status.state == "failed"
+    assert "no_such_template" in status.error["sentence"] and is_sentence(status.error["sentence"])
+    assert "Traceback" in broken.log_file.read_text()
+    assert ended(trainer.start(SHORT, NAMED)).state == "finished"
+
+
+def test_a_full_disk_is_told_and_a_half_written_checkpoint_goes(trainer, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("this machine does not let the test mount a small disk")
+    try:
+        trainer.workspace.saves.joinpath(".gitkeep").unlink(missing_ok=True)
+        trainer.workspace.saves.rmdir()
+        trainer.workspace.saves.symlink_to(disk)
+        run = trainer.start(SHORT, NAMED)
+        status = ended(run)
+        assert status.state == "failed"
+        assert "disk is full" in status.error["sentence"]
+        assert run.checkpoints() == []
+        assert list(run.folder.glob("checkpoint-*")) == []
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_an_unwritable_workspace_is_told(trainer):
+    shutil.rmtree(trainer.workspace.saves)
+    trainer.workspace.saves.write_text("a file stands where the folder should be")
+    with pytest.raises(Problem) as told:
+        trainer.start(SHORT, NAMED)
+    assert "cannot be written" in str(told.value)
