@@ -1,0 +1,62 @@
+"""Which fields of a row an entry of `dataset_info.json` speaks of, by LLaMA-Factory's rules, without importing it."""
+
+from dataclasses import dataclass
+
+# The defaults of LLaMA-Factory 0.9.5 (data/parser.py, DatasetAttr). They hold only while the entry names no columns (or tags) at all:
+# one named column makes it forget all the others.
+_COLUMNS = {"prompt": "instruction", "query": "input", "response": "output", "messages": "conversations"}
+_TAGS = {
+    "role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt", "observation_tag": "observation",
+    "function_tag": "function_call", "system_tag": "system",
+}
+MEDIA = ("images", "videos", "audios")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The form of a dataset's rows: `format` is "alpaca", "sharegpt" or "openai", `stage` "pt", "sft", "dpo" or "kto"."""
+
+    format: str
+    stage: str
+    columns: dict[str, str]
+    tags: dict[str, str]
+
+    @classmethod
+    def of(cls, entry: dict) -> "Shape":
+        """Return the shape that an entry of `dataset_info.json` gives its rows."""
+        columns = _named(entry, "columns", _COLUMNS)
+        format = entry.get("formatting") or "alpaca"
+        if entry.get("ranking"):
+            stage = "dpo"
+        elif columns.get("kto_tag"):
+            stage = "kto"
+        else:
+            stage = "pt" if format == "alpaca" and not columns.get("response") else "sft"
+        return cls(format, stage, columns, _named(entry, "tags", _TAGS))
+
+    def fields(self) -> list[str]:
+        """Return the names of the fields of a row that training reads, in the order in which they are read."""
+        chat = {"prompt", "query", "response", "history"}
+        mine = [field for column, field in self.columns.items() if (column not in chat if self.format != "alpaca" else column != "messages")]
+        return list(dict.fromkeys(mine))
+
+
+def _named(entry: dict, key: str, defaults: dict[str, str]) -> dict[str, str]:
+    given = entry.get(key)
+    return {name: field for name, field in (defaults if given is None else given).items() if field}
+
+
+def texts(value: object) -> list[str]:
+    """Return every text inside a value of a row, in order: of lists and objects too."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return []
+    return [text for part in value for text in texts(part)]
+
+
+def said(row: dict, shape: Shape) -> str:
+    """Return all that a row says in the fields that training reads, a line each; two rows that say the same train the same."""
+    return "\n".join(text for field in shape.fields() for text in texts(row.get(field)))
