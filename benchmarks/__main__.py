@@ -4,9 +4,9 @@ import argparse
 import sys
 import time
 
-from benchmarks import first_step, live, overhead, report, start
+from benchmarks import compare, first_step, live, overhead, report, start
 
-BENCHMARKS = {"start": start, "first_step": first_step, "overhead": overhead, "live": live}
+BENCHMARKS = {"start": start, "first_step": first_step, "overhead": overhead, "live": live, "compare": compare}
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:

@@ -68,7 +68,6 @@ class Studio(Command):
     def __init__(self, workspace: Path):
         self.workspace, self.port = workspace, free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         flags = ["--workspace", str(workspace), "--port", str(self.port), "--language", "en"]
         super().__init__([sys.executable, "-m", "studio", *flags], ROOT, workspace / "studio.log")
 
@@ -84,14 +83,10 @@ class Studio(Command):
 
     def call(self, endpoint: str, *data: object) -> object:
         """Return the answer of an endpoint. Raises OSError where the studio is not up, RuntimeError where it refuses."""
-        body = json.dumps({"data": data})
-        try:
-            self._line.request("POST", f"/gradio_api/run/{endpoint}", body, {"Content-Type": "application/json"})
-            answer = self._line.getresponse()
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)) as line:
+            line.request("POST", f"/gradio_api/run/{endpoint}", json.dumps({"data": data}), {"Content-Type": "application/json"})
+            answer = line.getresponse()
             text = answer.read()
-        except http.client.HTTPException as error:
-            self._line.close()
-            raise ConnectionError(str(error)) from error
         if answer.status != 200:
             raise RuntimeError(f"{endpoint}: {text.decode()}")
         return json.loads(text)["data"][0]
