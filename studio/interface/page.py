@@ -41,62 +41,31 @@ def head() -> str:
     return styles + scripts
 
 
+# What gradio's own parts take from the studio's colours (assets/studio.css), the same names in light and dark.
+_COLOURS = {
+    "body_background_fill": "--canvas", "body_text_color": "--ink", "body_text_color_subdued": "--ink-soft",
+    "background_fill_primary": "--panel", "background_fill_secondary": "--canvas", "border_color_primary": "--rule",
+    "border_color_accent_subdued": "--rule", "color_accent_soft": "--accent-soft",
+    "block_title_text_color": "--ink-soft", "block_info_text_color": "--ink-soft",
+    "input_background_fill": "--field", "input_border_color": "--rule",
+    "checkbox_background_color_selected": "--accent", "checkbox_border_color_selected": "--accent",
+    "button_primary_background_fill": "--accent", "button_primary_background_fill_hover": "--accent-strong",
+    "button_primary_border_color": "--accent", "button_secondary_background_fill": "--field", "button_secondary_border_color": "--rule",
+}
+_NOTHING = {
+    "block_background_fill": "transparent", "block_border_width": "0px", "block_label_background_fill": "transparent",
+    "block_label_border_width": "0px", "panel_background_fill": "transparent", "button_primary_text_color": "#ffffff",
+}
+
+
 def theme() -> gr.themes.Base:
     """Return the theme: system fonts, one neutral scale, one accent, tight rows."""
     sans = ["system-ui", "-apple-system", "Segoe UI", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"]
     mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Noto Sans Mono CJK SC", "monospace"]
-    return gr.themes.Base(
-        primary_hue=gr.themes.colors.teal,
-        neutral_hue=gr.themes.colors.gray,
-        spacing_size=gr.themes.sizes.spacing_sm,
-        radius_size=gr.themes.sizes.radius_sm,
-        text_size=gr.themes.sizes.text_sm,
-        font=sans,
-        font_mono=mono,
-    ).set(
-        body_background_fill="var(--canvas)",
-        body_background_fill_dark="var(--canvas)",
-        body_text_color="var(--ink)",
-        body_text_color_dark="var(--ink)",
-        body_text_color_subdued="var(--ink-soft)",
-        body_text_color_subdued_dark="var(--ink-soft)",
-        background_fill_primary="var(--panel)",
-        background_fill_primary_dark="var(--panel)",
-        background_fill_secondary="var(--canvas)",
-        background_fill_secondary_dark="var(--canvas)",
-        border_color_primary="var(--rule)",
-        border_color_primary_dark="var(--rule)",
-        block_background_fill="transparent",
-        block_background_fill_dark="transparent",
-        block_border_width="0px",
-        block_border_width_dark="0px",
-        block_shadow="none",
-        block_label_background_fill="transparent",
-        block_label_background_fill_dark="transparent",
-        block_label_border_width="0px",
-        block_label_border_width_dark="0px",
-        block_title_text_weight="500",
-        block_title_text_color="var(--ink-soft)",
-        block_title_text_color_dark="var(--ink-soft)",
-        block_info_text_color="var(--ink-soft)",
-        block_info_text_color_dark="var(--ink-soft)",
-        input_background_fill="var(--field)",
-        input_background_fill_dark="var(--field)",
-        input_border_color="var(--rule)",
-        input_border_color_dark="var(--rule)",
-        input_border_width="1px",
-        button_primary_background_fill="var(--accent)",
-        button_primary_background_fill_dark="var(--accent)",
-        button_primary_background_fill_hover="var(--accent-strong)",
-        button_primary_background_fill_hover_dark="var(--accent-strong)",
-        button_primary_text_color="#ffffff",
-        button_primary_text_color_dark="#ffffff",
-        button_secondary_background_fill="var(--field)",
-        button_secondary_background_fill_dark="var(--field)",
-        button_secondary_border_color="var(--rule)",
-        button_secondary_border_color_dark="var(--rule)",
-        panel_background_fill="transparent",
-        panel_background_fill_dark="transparent",
-        shadow_drop="none",
-        shadow_drop_lg="none",
+    base = gr.themes.Base(
+        primary_hue=gr.themes.colors.teal, neutral_hue=gr.themes.colors.gray, spacing_size=gr.themes.sizes.spacing_sm,
+        radius_size=gr.themes.sizes.radius_sm, text_size=gr.themes.sizes.text_sm, font=sans, font_mono=mono,
     )
+    both = {name: f"var({colour})" for name, colour in _COLOURS.items()} | _NOTHING
+    return base.set(**both, **{f"{name}_dark": value for name, value in both.items()}, block_shadow="none", shadow_drop="none",
+                    shadow_drop_lg="none", input_border_width="1px", block_title_text_weight="500")

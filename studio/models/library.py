@@ -1,58 +1,227 @@
-"""The models on disk: folders under `models/` with a config and weights."""
+"""The models on disk: folders with a config and weights, under `models/` and under the folders that the person added."""
 
 import json
-import struct
+import os
+import re
+import stat
+import threading
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 from studio.interface.language import Problem
+from studio.models import health, places, weights
+from studio.models.weights import Quantization
 from studio.workspace import Workspace
+
+_CONTEXT = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "max_seq_len", "model_max_length", "n_ctx")
 
 
 @dataclass(frozen=True)
 class Model:
-    """A model on disk. `params` counts parameters (None where no safetensors header says), sizes are bytes."""
+    """A model on disk.
+
+    `params` counts parameters (None where no safetensors header says), `dtype` names the stored types, most bytes first, `context` is
+    in tokens, sizes are bytes. `faults` keep it from being loaded, `warnings` do not; `own_code` asks for `trust_remote_code`.
+    """
 
     name: str
     path: Path
     params: int | None
     dtype: str
     size_bytes: int
+    architecture: str = "?"
+    model_type: str = ""
+    quantization: Quantization | None = None
+    context: int | None = None
+    licence: str | None = None
+    pickled: bool = False
+    own_code: bool = False
+    faults: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 def models(workspace: Workspace) -> list[Model]:
-    """Return the models under `models/`, by name."""
-    return [_look(path.parent) for path in sorted(workspace.models.glob("*/config.json"))]
+    """Return the models under `models/` by name, then those under each added folder. Files are read again only when they changed.
+
+    A model of a name that is taken is called by its whole path; what a place of the person's own holds while it is not there
+    (an unplugged disk) is left out.
+    """
+    found: dict[str, Model] = {}
+    for folder in _folders(workspace):
+        name = folder.name if folder.name not in found else str(folder)
+        try:
+            found[name] = look(folder, name)
+        except FileNotFoundError:
+            continue  # removed between the listing and the look
+    return list(found.values())
+
+
+def _folders(workspace: Workspace) -> list[Path]:
+    listed = folders_in(workspace.models, deep=False) if workspace.models.is_dir() else []
+    # A link to a neighbour is an older name of it (see `keep.rename`).
+    listed = [folder for folder in listed if not (folder.is_symlink() and folder.resolve().parent == workspace.models.resolve())]
+    seen = {folder.resolve() for folder in listed}
+    for place in places.folders(workspace):
+        try:
+            inside = folders_in(place)
+        except OSError:
+            continue  # an unplugged disk; the page shows the place as missing
+        for folder in inside:
+            if folder.resolve() not in seen:
+                seen.add(folder.resolve())
+                listed.append(folder)
+    return listed
+
+
+def folders_in(place: Path, deep: bool = True) -> list[Path]:
+    """Return the model folders in a place, by name: itself, its children, and where `deep` those of the hubs' caches too.
+
+    ModelScope keeps `owner/name`, Hugging Face `models--owner--name/snapshots/<commit>`. Raises OSError where it cannot be read.
+    """
+    if deep and _is_model(place):
+        return [place]
+    found = []
+    for entry in sorted(os.scandir(place), key=lambda entry: entry.name.lower()):
+        if entry.name.startswith(".") or not entry.is_dir():
+            continue
+        child = Path(entry.path)
+        if _is_model(child):
+            found.append(child)
+        elif deep and entry.name.startswith("models--"):
+            found += _snapshots(child)
+        elif deep and os.access(child, os.R_OK | os.X_OK):
+            found += sorted((Path(one.path) for one in os.scandir(child) if one.is_dir() and _is_model(Path(one.path))), key=lambda p: p.name.lower())
+    return found
+
+
+def _snapshots(cached: Path) -> list[Path]:
+    snapshots = [path for path in cached.glob("snapshots/*") if _is_model(path)]
+    return sorted(snapshots, key=lambda path: path.stat().st_mtime)[-1:]
+
+
+def _is_model(folder: Path) -> bool:
+    try:
+        names = set(os.listdir(folder))
+    except OSError:
+        return False
+    if "adapter_config.json" in names and "config.json" not in names:
+        return False
+    return "config.json" in names or bool(health.weight_files(names)) or any(name.endswith(".gguf") for name in names)
 
 
 def find(workspace: Workspace, name: str) -> Model:
     """Return the model called `name`, or the one in the folder that an absolute path names. Raises Problem where there is none."""
-    folder = Path(name) if Path(name).is_absolute() else workspace.inside(workspace.models, name)
-    if not (folder / "config.json").is_file():
+    if Path(name).is_absolute():
+        folder = Path(name)
+        known = _is_model(folder)
+    else:
+        folder = workspace.inside(workspace.models, name) if "/" not in name else workspace.models / name
+        known = "/" not in name and _is_model(folder)
+        if not known:
+            folder = next((path for path in _folders(workspace) if title(path) == name or path.name == name), folder)
+            known = _is_model(folder)
+    if not known:
         raise Problem("models.missing", name=name, folder=workspace.models)
-    return _look(folder)
+    return look(folder, folder.name)
 
 
-def _look(folder: Path) -> Model:
-    shards = sorted(folder.glob("*.safetensors"))
-    tensors = [tensor for shard in shards for tensor in _header(shard).values()]
-    kinds = {tensor["dtype"] for tensor in tensors}
+def title(folder: Path) -> str:
+    """Return what a person calls the model in `folder`: its name, and `owner/name` for one in Hugging Face's cache."""
+    if folder.parent.name == "snapshots" and folder.parents[1].name.startswith("models--"):
+        return "/".join(folder.parents[1].name.split("--")[1:])
+    return folder.name
+
+
+_looked: dict[Path, tuple[tuple, Model]] = {}
+_looking = threading.Lock()
+
+
+def look(folder: Path, name: str) -> Model:
+    """Return what the files of a model's folder say; from memory where no file changed. Raises FileNotFoundError where it is gone."""
+    files = []
+    for entry in os.scandir(folder):
+        try:
+            status = entry.stat()
+        except OSError:
+            continue  # a link to a file that is gone counts as no file
+        if stat.S_ISREG(status.st_mode):
+            files.append((entry.name, status.st_size, status.st_mtime_ns))
+    mark = (name, *sorted(files))
+    with _looking:
+        known = _looked.get(folder)
+    if known is None or known[0] != mark:
+        known = (mark, _read(folder, name, {file: size for file, size, _ in files}))
+        with _looking:
+            _looked[folder] = known
+    return known[1]
+
+
+def _read(folder: Path, name: str, sizes: dict[str, int]) -> Model:
+    names = set(sizes)
+    config, config_fault = read_config(folder) if "config.json" in names else ({}, "")
+    shards = [weights.read_shard(folder / file) for file in health.weight_files(names) if file.endswith(".safetensors")]
+    tensors = {name: tensor for shard in shards for name, tensor in shard.tensors.items()}
+    quantized = weights.quantization(config)
+    said = text_config(config)
     return Model(
-        name=folder.name,
+        name=name,
         path=folder,
-        params=sum(prod(tensor["shape"]) for tensor in tensors) or None,
-        dtype="/".join(sorted(kinds)) or "?",
-        size_bytes=sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
+        params=weights.count(tensors, quantized) or None,
+        dtype="/".join(weights.types(tensors)) or str(config.get("torch_dtype") or config.get("dtype") or "?"),
+        size_bytes=sum(sizes.values()),
+        architecture=(config.get("architectures") or ["?"])[0],
+        model_type=str(config.get("model_type") or ""),
+        quantization=quantized,
+        context=next((said[key] for key in _CONTEXT if isinstance(said.get(key), int)), None),
+        licence=_licence(folder, names),
+        pickled=bool(health.weight_files(names)) and not shards,
+        own_code=bool(health.code_files(folder, config)),
+        faults=health.faults(folder, names, shards, config_fault),
+        warnings=health.warnings(folder, names, config),
     )
 
 
-def _header(shard: Path) -> dict:
-    """Return the tensors a safetensors file says it holds, without reading their data; {} where the file is not whole."""
+def read_config(folder: Path) -> tuple[dict, str]:
+    """Return config.json and why it cannot be used ("" where it can)."""
     try:
-        with open(shard, "rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
-    except (OSError, ValueError, struct.error):
-        return {}
-    return {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        return {}, error.strerror or str(error)
+    except ValueError as error:
+        return {}, str(error)
+    if not isinstance(config, dict):
+        return {}, "not a JSON object"
+    if not config.get("model_type") and not config.get("architectures"):
+        return config, "it names neither model_type nor architectures"
+    return config, ""
+
+
+def text_config(config: dict) -> dict:
+    """Return the part of a config that describes the language model: of one that also sees or hears, its inner part."""
+    inner = next((config[key] for key in ("text_config", "llm_config", "thinker_config") if isinstance(config.get(key), dict)), None)
+    return config | text_config(inner) if inner else config
+
+
+def _licence(folder: Path, names: set[str]) -> str | None:
+    """Return the licence as the head of README.md names it, else by the words of the licence file; None where neither is there."""
+    if "README.md" in names:
+        head = _beginning(folder / "README.md", 20_000)
+        front = head[3:].partition("\n---")[0] if head.startswith("---") else ""
+        said = {key: value.strip().strip("\"'") for key, value in re.findall(r"^(license|license_name):[ \t]*(\S.*)$", front, re.M)}
+        if said:
+            return said.get("license_name") if said.get("license") == "other" and "license_name" in said else said.get("license")
+    file = next((name for name in ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE") if name in names), None)
+    if file is None:
+        return None
+    text = _beginning(folder / file, 2_000)
+    known = {"Apache License": "apache-2.0", "MIT License": "mit", "LLAMA": "llama", "Llama": "llama", "Gemma": "gemma", "GNU AFFERO": "agpl-3.0",
+             "GNU GENERAL": "gpl", "Creative Commons": "cc"}
+    return next((licence for words, licence in known.items() if words in text), file)
+
+
+def _beginning(path: Path, characters: int) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read(characters)
+    except OSError:
+        return ""

@@ -28,53 +28,62 @@ class StopWish:
 
 
 def recorder(run: Run, wish: StopWish) -> "TrainerCallback":
-    """Return a transformers callback that appends to the run's events and obeys `wish`.
-
-    Written down are, once, the facts a person checks (examples, epochs, total batch, steps, parameters); at every step its number; at
-    every logging step all numbers the trainer reports; and each checkpoint after its last file is written.
-    """
-    from llamafactory.extras.misc import count_parameters
+    """Return a transformers callback that appends to the run's events and obeys `wish`."""
     from transformers import TrainerCallback
 
-    class Recorder(TrainerCallback):
-        def on_train_begin(self, args, state, control, model=None, train_dataloader=None, **kwargs):
-            trainable, parameters = count_parameters(model)
-            run.say(
-                "facts",
-                examples=len(train_dataloader.dataset) if hasattr(train_dataloader.dataset, "__len__") else None,
-                epochs=state.num_train_epochs,
-                batch=args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size,
-                step=state.global_step,
-                total_steps=state.max_steps,
-                trainable=trainable,
-                parameters=parameters,
-                device=str(args.device),
-            )
-            run.say("state", state="running")
-            self._abort_if_asked()
+    return type("Recorder", (Recording, TrainerCallback), {})(run, wish)
 
-        def on_substep_end(self, args, state, control, **kwargs):
-            self._abort_if_asked()
 
-        def on_step_end(self, args, state, control, **kwargs):
-            self._abort_if_asked()
-            if wish.asked.is_set():
-                control.should_save = control.should_training_stop = True
-            elif not control.should_log:
-                run.say("step", step=state.global_step)
+class Recording:
+    """The callback, without its base class, which only comes with the heavy libraries."""
 
-        def on_prediction_step(self, args, state, control, **kwargs):
-            self._abort_if_asked()
+    def __init__(self, run: Run, wish: StopWish):
+        self.run, self.wish = run, wish
 
-        def on_log(self, args, state, control, logs=None, **kwargs):
-            values = {name: value for name, value in (logs or {}).items() if name != "epoch"}
-            run.say("metrics", step=state.global_step, epoch=(logs or {}).get("epoch"), values=values)
+    def on_train_begin(self, args, state, control, model=None, train_dataloader=None, **kwargs):
+        """Write the facts a person checks: examples, epochs, total batch, steps, parameters."""
+        from llamafactory.extras.misc import count_parameters
 
-        def on_save(self, args, state, control, **kwargs):
-            run.say("checkpoint", step=state.global_step, name=f"checkpoint-{state.global_step}")
+        trainable, parameters = count_parameters(model)
+        self.run.say(
+            "facts",
+            examples=len(train_dataloader.dataset) if hasattr(train_dataloader.dataset, "__len__") else None,
+            epochs=state.num_train_epochs,
+            batch=args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size,
+            step=state.global_step,
+            total_steps=state.max_steps,
+            trainable=trainable,
+            parameters=parameters,
+            device=str(args.device),
+        )
+        self.run.say("state", state="running")
+        self._abort_if_asked()
 
-        def _abort_if_asked(self):
-            if wish.asked.is_set() and not wish.save:
-                raise Stopped
+    def on_substep_end(self, args, state, control, **kwargs):
+        """Obey an abort within a step."""
+        self._abort_if_asked()
 
-    return Recorder()
+    def on_step_end(self, args, state, control, **kwargs):
+        """Obey a wish to stop, with a checkpoint; write the number of a step that is not logged."""
+        self._abort_if_asked()
+        if self.wish.asked.is_set():
+            control.should_save = control.should_training_stop = True
+        elif not control.should_log:
+            self.run.say("step", step=state.global_step)
+
+    def on_prediction_step(self, args, state, control, **kwargs):
+        """Obey an abort within an evaluation."""
+        self._abort_if_asked()
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        """Write all numbers that the trainer reports."""
+        values = {name: value for name, value in (logs or {}).items() if name != "epoch"}
+        self.run.say("metrics", step=state.global_step, epoch=(logs or {}).get("epoch"), values=values)
+
+    def on_save(self, args, state, control, **kwargs):
+        """Write down a checkpoint, after its last file is there."""
+        self.run.say("checkpoint", step=state.global_step, name=f"checkpoint-{state.global_step}")
+
+    def _abort_if_asked(self) -> None:
+        if self.wish.asked.is_set() and not self.wish.save:
+            raise Stopped

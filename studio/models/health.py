@@ -1,0 +1,89 @@
+"""What is wrong with a model's folder, each said with the mend, from names, sizes and headers alone."""
+
+import re
+from pathlib import Path
+
+from studio.interface.language import Problem
+from studio.models import tokenizer
+from studio.models.weights import Shard
+
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+_NUMBERED = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.safetensors|\.bin)")
+
+
+def weight_files(names: set[str]) -> list[str]:
+    """Return those of the file names that are weights: safetensors where there are any, else pickles."""
+    shards = sorted(name for name in names if name.endswith(".safetensors") and not name.startswith("adapter_"))
+    return shards or sorted(name for name in names if _is_pickle(name))
+
+
+def _is_pickle(name: str) -> bool:
+    return name.endswith(PICKLES) and name.startswith(("pytorch_model", "model", "consolidated", "weights"))
+
+
+def faults(folder: Path, names: set[str], shards: list[Shard], config_fault: str) -> tuple[Problem, ...]:
+    """Return what keeps the model in `folder` from being loaded, worst first; empty where it is whole.
+
+    Args:
+        folder: the model's folder.
+        names: its files.
+        shards: what its safetensors files say of themselves.
+        config_fault: why config.json cannot be used, "" where it can.
+    """
+    found = []
+    if "config.json" not in names:
+        found.append(Problem("models.no_config", folder=folder))
+    elif config_fault:
+        found.append(Problem("models.broken_config", file=folder / "config.json", reason=config_fault))
+    found += _of_weights(folder, names, shards)
+    if not tokenizer.has_tokenizer(names):
+        found.append(Problem("models.no_tokenizer", folder=folder))
+    return tuple(found)
+
+
+def _of_weights(folder: Path, names: set[str], shards: list[Shard]) -> list[Problem]:
+    files = weight_files(names)
+    if not files:
+        gguf = sorted(name for name in names if name.endswith(".gguf"))
+        return [Problem("models.only_gguf", file=gguf[0]) if gguf else Problem("models.no_weights", folder=folder)]
+    found = []
+    wanted = _wanted(folder, names, files)
+    if missing := sorted(wanted - names):
+        found.append(Problem("models.missing_shard", file=missing[0], missing=len(missing), all=len(wanted)))
+    for shard in shards:
+        if shard.fault:
+            found.append(Problem("models.torn_shard", file=shard.file.name, reason=shard.fault))
+        elif shard.lacks:
+            found.append(Problem("models.truncated", file=shard.file.name, megabytes=f"{shard.lacks / 1e6:,.1f}"))
+    for name in files if not shards else []:
+        if not (folder / name).stat().st_size:
+            found.append(Problem("models.torn_shard", file=name, reason="0 bytes"))
+    return found
+
+
+def _wanted(folder: Path, names: set[str], files: list[str]) -> set[str]:
+    """Return the weight files that must be there, by their numbers (`-00001-of-00004`) or by the index beside them."""
+    if match := _NUMBERED.fullmatch(files[0]):
+        stem, _, total, ending = match.groups()
+        return {f"{stem}-{number:05}-of-{total}{ending}" for number in range(1, int(total) + 1)}
+    index = next((name for name in ("model.safetensors.index.json", "pytorch_model.bin.index.json") if name in names), None)
+    if index is None or files[0] in ("model.safetensors", "pytorch_model.bin"):
+        return set(files)
+    weight_map = tokenizer.read_json(folder / index).get("weight_map")
+    return set(weight_map.values()) if isinstance(weight_map, dict) else set(files)
+
+
+def warnings(folder: Path, names: set[str], config: dict) -> tuple[Problem, ...]:
+    """Return what a person should know although the model can be loaded: pickled weights, code of its own."""
+    found = []
+    files = weight_files(names)
+    if files and not files[0].endswith(".safetensors"):
+        found.append(Problem("models.pickled", file=files[0]))
+    if code := code_files(folder, config):
+        found.append(Problem("models.own_code", files=", ".join(path.name for path in code) or "?"))
+    return tuple(found)
+
+
+def code_files(folder: Path, config: dict) -> list[Path]:
+    """Return the Python files that `trust_remote_code` would run for this model; none where its config asks for no code."""
+    return sorted(folder.glob("*.py")) if isinstance(config.get("auto_map"), dict) and config["auto_map"] else []

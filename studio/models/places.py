@@ -1,0 +1,96 @@
+"""What a person told the studio about models: folders of theirs beside `models/`, and models whose own code may run.
+
+Both stand in `places.json` in the workspace: {"folders": [path], "trusted": {path: hash of its Python files}}.
+"""
+
+import hashlib
+import json
+import threading
+from pathlib import Path
+
+from studio.interface.language import Problem
+from studio.workspace import Workspace, write_json
+
+_writing = threading.Lock()
+
+
+def folders(workspace: Workspace) -> list[Path]:
+    """Return the folders that the person added, in their order; also those that are not there at the moment (an unplugged disk)."""
+    return [Path(folder) for folder in _read(workspace)["folders"]]
+
+
+def add(workspace: Workspace, folder: str) -> Path:
+    """Remember a folder that holds models, or is one, and return it.
+
+    Raises:
+        Problem: it is not an absolute path of a folder, cannot be read, is the workspace's own, or holds no model.
+    """
+    from studio.models import library
+
+    path = Path(folder.strip()).expanduser()
+    if not folder.strip() or not path.is_absolute() or not path.is_dir():
+        raise Problem("models.no_folder", folder=folder.strip())
+    path = path.resolve()
+    try:
+        found = library.folders_in(path)
+    except OSError as error:
+        raise Problem("models.unreadable_folder", folder=path, reason=error.strerror) from error
+    if path == workspace.models.resolve():
+        raise Problem("models.folder_known", folder=path)
+    if not found:
+        raise Problem("models.no_model_in", folder=path)
+    with _writing:
+        said = _read(workspace)
+        if str(path) in said["folders"]:
+            raise Problem("models.folder_known", folder=path)
+        said["folders"].append(str(path))
+        write_json(_file(workspace), said)
+    return path
+
+
+def remove(workspace: Workspace, folder: str) -> None:
+    """Forget a folder; nothing in it is touched. Raises Problem where it is none of those added."""
+    with _writing:
+        said = _read(workspace)
+        if folder not in said["folders"]:
+            raise Problem("models.folder_unknown", folder=folder)
+        said["folders"].remove(folder)
+        write_json(_file(workspace), said)
+
+
+def trusted(workspace: Workspace, folder: Path) -> bool:
+    """Tell whether the person allowed the code in a model's folder to run (`trust_remote_code`), and it is still the same code."""
+    mark = _read(workspace)["trusted"].get(str(folder.resolve()))
+    return mark is not None and mark == _mark(folder)
+
+
+def trust(workspace: Workspace, folder: Path, allowed: bool) -> None:
+    """Remember whether the code in a model's folder may run. Raises Problem where the workspace cannot be written."""
+    with _writing:
+        said = _read(workspace)
+        said["trusted"].pop(str(folder.resolve()), None)
+        if allowed:
+            said["trusted"][str(folder.resolve())] = _mark(folder)
+        write_json(_file(workspace), said)
+
+
+def _mark(folder: Path) -> str:
+    """Return a hash of all Python files of a model: new code needs a new permission."""
+    total = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()
+
+
+def _file(workspace: Workspace) -> Path:
+    return workspace.root / "places.json"
+
+
+def _read(workspace: Workspace) -> dict:
+    try:
+        said = json.loads(_file(workspace).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        said = {}
+    except (OSError, ValueError) as error:
+        raise Problem("models.places_unreadable", file=_file(workspace), reason=error) from error
+    return {"folders": list(said.get("folders", [])), "trusted": dict(said.get("trusted", {}))}

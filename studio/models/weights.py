@@ -1,0 +1,120 @@
+"""What the weight files of a model say of themselves: tensors, types, sizes, read from the headers without loading anything."""
+
+import json
+import struct
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+BITS = {
+    "F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "F16": 16, "BF16": 16, "I16": 16, "U16": 16,
+    "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "I8": 8, "U8": 8, "BOOL": 8, "F4": 4,
+}
+HEADER_LIMIT = 100_000_000  # safetensors refuses longer ones
+
+# Tensors that quantisers keep beside the weights: scales, zero points, code books, orders.
+_BESIDE = (
+    "absmax", "quant_map", "nested_absmax", "nested_quant_map", "SCB", "weight_format", "qzeros", "scales", "g_idx", "weight_scale",
+    "weight_scale_inv", "weight_zero_point", "weight_shape", "weight_g_idx", "input_scale", "output_scale", "k_scale", "v_scale",
+    "weight_scale_2", "input_global_scale", "weight_global_scale",
+)
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How the weights are stored: `method` as config.json names it ("gptq", "awq", "bitsandbytes", "fp8"...), `bits` a weight."""
+
+    method: str
+    bits: int | None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.bits}-bit" if self.bits else self.method
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One safetensors file. `tensors` are its header's entries {name: {dtype, shape, data_offsets}}; `lacks` counts the bytes that the
+    header promises and the file does not have; `fault` says why no header can be read ("" where one can)."""
+
+    file: Path
+    tensors: dict[str, dict]
+    lacks: int = 0
+    fault: str = ""
+
+
+def read_shard(file: Path) -> Shard:
+    """Return what the header of a safetensors file says. Nothing is raised: a file that cannot be read comes with its fault."""
+    try:
+        with open(file, "rb") as opened:
+            size = opened.seek(0, 2)
+            opened.seek(0)
+            (length,) = struct.unpack("<Q", opened.read(8))
+            if length > HEADER_LIMIT:
+                return Shard(file, {}, fault="no safetensors header")
+            text = opened.read(length)
+        if len(text) < length:
+            return Shard(file, {}, lacks=length - len(text))
+        tensors = json.loads(text)
+        tensors.pop("__metadata__", None)
+        end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+    except struct.error:
+        return Shard(file, {}, fault="shorter than its header")
+    except OSError as error:
+        return Shard(file, {}, fault=error.strerror or str(error))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return Shard(file, {}, fault=f"no safetensors header ({type(error).__name__})")
+    return Shard(file, tensors, lacks=max(0, 8 + length + end - size))
+
+
+def quantization(config: dict) -> Quantization | None:
+    """Return how config.json says the weights are quantised, or None."""
+    said = config.get("quantization_config") or config.get("compression_config")
+    if not isinstance(said, dict):
+        return None
+    method = str(said.get("quant_method") or ("bitsandbytes" if "load_in_4bit" in said else "?")).lower()
+    bits = said.get("bits") or said.get("w_bit")
+    if method == "bitsandbytes":
+        bits = 4 if said.get("load_in_4bit") else 8
+    elif method in ("fp8", "fbgemm_fp8"):
+        bits = 8
+    elif method == "mxfp4":
+        bits = 4
+    for group in (said.get("config_groups") or {}).values():
+        bits = bits or ((group or {}).get("weights") or {}).get("num_bits")
+    return Quantization(method, bits if isinstance(bits, int) else None)
+
+
+def count(tensors: dict[str, dict], quantized: Quantization | None) -> int:
+    """Return the parameters that stand in these tensors.
+
+    Quantisers pack several weights into one integer (a 4-bit weight is half a byte) and keep scales beside them; packed ones are
+    counted as what they stand for, scales not at all.
+    """
+    if quantized is None:
+        return sum(prod(tensor["shape"]) for tensor in tensors.values())
+    total = 0
+    for name, tensor in tensors.items():
+        last = name.rpartition(".")[2]
+        if last in _BESIDE or ".quant_state." in name or last.endswith("_scales"):
+            continue
+        number = prod(tensor["shape"])
+        if is_packed(last, tensor["dtype"], quantized):
+            number = number * BITS[tensor["dtype"]] // quantized.bits
+        total += number
+    return total
+
+
+def is_packed(last: str, dtype: str, quantized: Quantization | None) -> bool:
+    """Tell whether a tensor of this last name holds several weights in each of its numbers."""
+    if quantized is None or not quantized.bits or quantized.bits >= BITS.get(dtype, 0):
+        return False
+    return last in ("qweight", "weight_packed") or last.endswith("_blocks") or (quantized.method == "bitsandbytes" and dtype == "U8")
+
+
+def types(tensors: dict[str, dict]) -> list[str]:
+    """Return the types of the tensors, the one with most bytes first."""
+    by_type: dict[str, int] = {}
+    for tensor in tensors.values():
+        begin, end = tensor["data_offsets"]
+        by_type[tensor["dtype"]] = by_type.get(tensor["dtype"], 0) + end - begin
+    return sorted(by_type, key=by_type.get, reverse=True)

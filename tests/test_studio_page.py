@@ -1,0 +1,132 @@
+"""The whole loop as a person does it: in a real browser, with a studio in a process of its own and a model that really learns."""
+
+import re
+
+import pytest
+from conftest import SHORT, Server, new_workspace, wait_for
+from gradio_client import Client
+from playwright.sync_api import expect
+
+# The identity set learned by heart in about a minute: enough for the name to come.
+LEARN = {"num_train_epochs": 3, "per_device_train_batch_size": 8}
+
+
+def open_page(browser, server, **context):
+    page = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US", **context).new_page()
+    page.outside, page.errors = [], []
+    page.on("request", lambda request: page.outside.append(request.url) if not request.url.startswith((server.url, "data:", "blob:")) else None)
+    page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: page.errors.append(str(error)))
+    page.goto(server.url)
+    expect(page.get_by_role("tab", name="Train")).to_be_visible(timeout=30_000)
+    return page
+
+
+def points(page) -> int:
+    return int(page.locator(".charts[data-run]").first.get_attribute("data-points") or 0)
+
+
+def test_train_watch_reload_compare(browser, server):
+    page = open_page(browser, server)
+    page.locator('[data-pick="run:"]').first.click()
+    page.locator("#train-num_train_epochs input").fill("3")
+    page.locator("#train-start").click()
+    expect(page.locator(".run-head h2")).to_contain_text("identity-en-", timeout=60_000)
+    name = page.locator(".run-head h2").inner_text()
+    wait_for(lambda: points(page) >= 3, seconds=200)
+    before = points(page)
+    page.reload()
+    expect(page.locator(".run-head h2")).to_have_text(name, timeout=30_000)
+    wait_for(lambda: points(page) >= before, seconds=30)
+    other = open_page(browser, server)
+    wait_for(lambda: points(other) >= before, seconds=30)
+    other.context.close()
+    compare = page.get_by_role("button", name="Compare with the base")
+    expect(compare).to_be_visible(timeout=280_000)
+    client = Client(server.url, verbose=False)
+    run = next(run["run"] for run in client.predict(api_name="/train_runs") if run["run"].endswith(name))
+    losses = [point[1] for point in client.predict(run, 0, api_name="/train_metrics")["series"]["loss"]]
+    assert sum(losses[-3:]) / 3 < losses[0] / 2
+    wait_for(lambda: points(page) == len(losses), seconds=30)
+    compare.click()
+    page.get_by_role("button", name="System prompt and sampling").click()
+    page.locator("#chat-temperature input").fill("0")
+    page.locator("#chat-max-tokens input").fill("40")
+    page.locator("#chat-say textarea").fill("What is your name?")
+    page.locator("#chat-send").click()
+    expect(page.locator("#chat-1")).to_contain_text("Xiaoju", timeout=120_000)
+    expect(page.locator(".speed").nth(1)).to_contain_text(re.compile("done|cut"), timeout=60_000)
+    assert "Xiaoju" not in page.locator("#chat-0").inner_text()
+    expect(page.locator(".speed").first).to_contain_text("tokens/s")
+    assert page.outside == [] and page.errors == []
+    page.context.close()
+
+
+def test_a_refused_start_is_one_sentence_and_keeps_what_was_typed(browser, server):
+    page = open_page(browser, server)
+    page.locator('[data-pick="run:"]').first.click()
+    page.locator("#train-cutoff_len input").fill("-5")
+    page.locator("#train-learning_rate input").fill("0.5")
+    page.get_by_label("The model's name").fill("")
+    page.locator("#train-start").click()
+    expect(page.locator("#train-problem .problem")).to_contain_text("The identity has no name", timeout=30_000)
+    expect(page.locator("#train-learning_rate input")).to_have_value("0.5")
+    page.context.close()
+
+
+def test_the_page_speaks_chinese_and_switches(browser, server):
+    context = browser.new_context(locale="zh-CN", viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.goto(server.url)
+    expect(page.get_by_role("tab", name="训练")).to_be_visible(timeout=30_000)
+    page.locator('[data-switch="language"]').click()
+    expect(page.get_by_role("tab", name="Train")).to_be_visible(timeout=30_000)
+    page.reload()
+    expect(page.get_by_role("tab", name="Train")).to_be_visible(timeout=30_000)
+    context.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_sticks_out_at_any_width(browser, server, width):
+    page = browser.new_context(viewport={"width": width, "height": 800}, locale="en-US").new_page()
+    page.goto(server.url)
+    expect(page.get_by_role("tab", name="Train")).to_be_visible(timeout=30_000)
+    page.wait_for_timeout(1500)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+    page.locator('[data-pick="run:"]').first.click()
+    expect(page.locator("#train-start")).to_be_visible()
+    page.context.close()
+
+
+def test_light_and_dark_are_remembered(browser, server):
+    page = open_page(browser, server, color_scheme="light")
+    page.locator('[data-switch="theme"]').click()
+    page.reload()
+    expect(page.locator("body")).to_have_class(re.compile("dark"), timeout=30_000)
+    page.context.close()
+
+
+def test_killed_in_the_middle_nothing_is_lost(browser, tmp_path):
+    workspace = new_workspace(tmp_path / "workspace").root
+    server = Server(workspace)
+    try:
+        run = Client(server.url, verbose=False).predict(SHORT | {"max_steps": 400, "save_steps": 2}, api_name="/train_start")["run"]
+        folder = workspace / "saves" / run
+        wait_for(lambda: (folder / "checkpoint-2" / "trainer_state.json").exists(), seconds=180)
+        server.kill()
+        server = Server(workspace)
+        client = Client(server.url, verbose=False)
+        status = client.predict(run, api_name="/train_status")
+        assert status["state"] == "interrupted"
+        before = client.predict(run, 0, api_name="/train_metrics")["series"]["loss"]
+        assert [point[0] for point in before] == list(range(1, len(before) + 1)) and len(before) >= 2
+        page = open_page(browser, server)
+        expect(page.locator(".run-head")).to_contain_text(run.split("/")[-1], timeout=30_000)
+        page.get_by_role("button", name="Resume").click()
+        wait_for(lambda: client.predict(run, api_name="/train_status")["step"] > len(before) + 1, seconds=180)
+        page.get_by_role("button", name="Abort").evaluate("window.confirm = () => true")
+        page.get_by_role("button", name="Abort").click()
+        wait_for(lambda: client.predict(run, api_name="/train_status")["state"] == "stopped", seconds=60)
+        page.context.close()
+    finally:
+        server.stop()
