@@ -1,95 +1,299 @@
-"""STUB, being filled: long work of every kind: queue, progress, cancel, log; survives a page reload, and is remembered across a kill.
+"""Long work of every kind: queue, progress, cancel, log; survives a page reload, and is remembered across a kill.
 
 ```
 jobs = Jobs(workspace)                       # one for the life of the process; reads what earlier processes left
-jobs.offer("download", work, at_a_time=3)    # a room says how jobs of its kind are done: also those an earlier process left
-job = jobs.start("download", "downloads.title", {"repo": ...})        # queued; runs `work(job)` in a thread
+jobs.offer("download", work, at_a_time=3)    # how jobs of a kind are done: also those that an earlier process left
+job = jobs.start("download", "downloads.title", {"repo": ...})        # queued; `work(job)` runs in a thread
 job = jobs.start("merge", "export.merging", {"run": ...}, work=work)  # work of its own, for this job only
 ```
 """
 
+import contextlib
+import json
+import secrets
 import threading
+import time
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 
-from studio.interface.language import Words
-from studio.workspace import Workspace
+import psutil
+
+from studio.interface.language import Problem, Words
+from studio.workspace import Workspace, write_json
 
 ACTIVE = ("queued", "preparing", "running", "stopping")
+RECORD_EVERY_S = 2.0
+RECORDS_KEPT = 200
 
 
 class Stopped(Exception):
     """Raised by `job.check()` inside the work when the person stopped the job. Let it pass."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Job:
-    """One piece of long work. What is not private is JSON and is on disk in `saves/.jobs/<id>.json`."""
+    """One piece of long work. All of it but the last two lines is JSON and stands on disk in `saves/.jobs/<id>.json`.
+
+    `title` is the key of a sentence that `facts` fill; the facts say what the job works on and hold no secret. `message` and `error`
+    are sentences as {"key", "facts"}. States are those of a run: queued, preparing (no report yet), running, stopping, finished,
+    stopped, failed, interrupted. `progress` is 0 to 1 or None, times are seconds since 1970.
+    """
 
     id: str
     kind: str
-    title: str  # key of a sentence, filled with `facts`
-    facts: dict  # what it works on; JSON; never a secret
-    state: str = "queued"  # queued, preparing, running, stopping, finished, stopped, failed, interrupted
-    progress: float | None = None  # 0 to 1
-    message: dict | None = None  # {"key": ..., "facts": {...}} of what it is doing now
-    result: dict | list | str | None = None
-    error: dict | None = None  # {"key": ..., "facts": {...}} of a Problem
-    created: float = 0.0  # seconds since 1970, as the next two
+    title: str
+    facts: dict
+    state: str = "queued"
+    progress: float | None = None
+    message: dict | None = None
+    result: object = None
+    error: dict | None = None
+    created: float = field(default_factory=time.time)
     started: float | None = None
     ended: float | None = None
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
+    _folder: Path = field(default=Path(), repr=False)
+    _recorded: float = field(default=0.0, repr=False)
 
-    # for the work -----------------------------------------------------------------------------------------------------------------
+    @property
+    def active(self) -> bool:
+        """Tell whether it waits or is at work."""
+        return self.state in ACTIVE
+
+    @property
+    def log_file(self) -> Path:
+        return self._folder / f"{self.id}.log"
+
     def report(self, progress: float | None, key: str, **facts: object) -> None:
-        """Say how far it is (0 to 1, None: unknown) and what it is doing: a sentence's key and its facts (extra facts are kept as well)."""
+        """Say how far the work is (0 to 1, None: unknown) and what it is doing: the key of a sentence and its facts.
+
+        Facts that the sentence does not use are kept as well, for a page that draws more than the sentence.
+        """
+        self.progress, self.message = progress, sentence(key, facts)
+        if self.state == "preparing":
+            self.state = "running"
+        if time.monotonic() - self._recorded > RECORD_EVERY_S:
+            self.record()
 
     def check(self) -> None:
         """Raise Stopped if the person stopped the job."""
+        if self.cancelled.is_set():
+            raise Stopped
 
     def log(self, line: str) -> None:
-        """Append a line to the job's log, `saves/.jobs/<id>.log`."""
+        """Append a line to the job's log. Raises OSError where the disk refuses."""
+        with open(self.log_file, "a", encoding="utf-8") as file:
+            file.write(line.rstrip("\n") + "\n")
 
-    # for the page -----------------------------------------------------------------------------------------------------------------
-    @property
-    def active(self) -> bool:
-        """Tell whether it is queued or at work."""
+    def record(self) -> None:
+        """Write the job to disk."""
+        self._recorded = time.monotonic()
+        process = psutil.Process()
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name in KEPT_FIELDS}
+        # A full disk must not end the work: the record is written again at the next change.
+        with contextlib.suppress(Problem):
+            write_json(self._folder / f"{self.id}.json", {**values, "pid": process.pid, "pid_started": process.create_time()})
+
+
+KEPT_FIELDS = {one.name for one in fields(Job)} - {"cancelled", "_folder", "_recorded"}
+
+
+def sentence(key: str, facts: dict) -> dict:
+    """Return a sentence as JSON: its key and its facts, with what JSON does not have turned into text."""
+    return {"key": key, "facts": json.loads(json.dumps(facts, default=str, ensure_ascii=False))}
+
+
+def told(said: dict | None, words: Words) -> str | None:
+    """Return a sentence that was kept as JSON in the language of `words`; its key where a later release has no such sentence."""
+    if said is None:
+        return None
+    return words(said["key"], **said["facts"]) if words.has(said["key"]) else said["key"]
+
+
+Work = Callable[[Job], object]
 
 
 class Jobs:
-    """All jobs of the workspace."""
+    """All jobs of a workspace."""
 
-    def __init__(self, workspace: Workspace): ...
+    def __init__(self, workspace: Workspace):
+        self._folder = workspace.saves / ".jobs"
+        self._offers: dict[str, tuple[Work, int]] = {}
+        self._works: dict[str, Work] = {}
+        self._waiting: dict[str, list[Job]] = {}
+        self._changed = threading.Condition(threading.RLock())
+        self._jobs = {job.id: job for job in self._left_by_others()}
 
-    def offer(self, kind: str, work: Callable[[Job], object], at_a_time: int = 1) -> None:
-        """Say how jobs of a kind are done and how many at a time; jobs that an earlier process left can then be resumed."""
+    def offer(self, kind: str, work: Work, at_a_time: int = 1) -> None:
+        """Say how jobs of a kind are done and how many run at a time; jobs that an earlier process left can then be resumed."""
+        self._offers[kind] = (work, at_a_time)
 
-    def start(self, kind: str, title: str, facts: dict, work: Callable[[Job], object] | None = None) -> Job:
-        """Queue a job. `work(job)` returns its result (JSON); a Problem it raises becomes the job's error."""
+    def start(self, kind: str, title: str, facts: dict, work: Work | None = None) -> Job:
+        """Queue a job and return it. `work(job)`, or what was offered for the kind, returns the job's result as JSON.
+
+        A Problem that it raises becomes the job's error; any other exception too, with its traceback in the log only.
+        """
+        job = Job(f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}", kind, title, sentence("", facts)["facts"])
+        job._folder = self._folder
+        with self._changed:
+            self._jobs[job.id] = job
+            if work:
+                self._works[job.id] = work
+            self._queue(job)
+        return job
 
     def all(self, kind: str | None = None) -> list[Job]:
-        """Return the jobs, newest first."""
+        """Return the jobs, of one kind or of all, newest first."""
+        with self._changed:
+            return sorted((job for job in self._jobs.values() if kind in (None, job.kind)), key=lambda job: job.created, reverse=True)
 
     def find(self, job: str) -> Job:
-        """Return the job with that id. Raises Problem."""
+        """Return the job with that id. Raises Problem where there is none."""
+        with self._changed:
+            if job not in self._jobs:
+                raise Problem("jobs.missing", job=job)
+            return self._jobs[job]
 
     def cancel(self, job: str) -> Job:
-        """Stop it: at once where it waits, at the next `check` where it runs. What is over stays as it is. Raises Problem."""
+        """Stop a job: at once where it waits, at its next look where it runs. What is over stays as it is. Raises Problem."""
+        found = self.find(job)
+        with self._changed:
+            if found.state == "queued":
+                self._waiting[found.kind].remove(found)
+                self._end(found, "stopped")
+            elif found.active:
+                found.state = "stopping"
+                found.cancelled.set()
+                found.record()
+        return found
 
     def can_resume(self, job: str) -> bool:
-        """Tell whether a job that is over without success can be taken up again (retry, resume: the same thing)."""
+        """Tell whether a job that ended without success can be taken up again. Raises Problem where there is no such job."""
+        found = self.find(job)
+        return found.state in ("stopped", "failed", "interrupted") and (found.id in self._works or found.kind in self._offers)
 
-    def resume(self, job: str) -> Job:
-        """Queue a stopped, failed or interrupted job again, under the same id. Raises Problem where that cannot be."""
+    def resume(self, job: str, work: Work | None = None) -> Job:
+        """Queue a stopped, failed or interrupted job again under the same id, with `work` instead of its own if that is given.
+
+        Raises:
+            Problem: it is at work or finished, or this process does not know how it was done.
+        """
+        found = self.find(job)
+        with self._changed:
+            if work and not found.active:
+                self._works[found.id] = work
+            if not self.can_resume(job):
+                raise Problem("jobs.cannot_resume", job=job)
+            found.state, found.progress, found.message, found.error, found.ended = "queued", None, None, None, None
+            found.cancelled.clear()
+            self._queue(found)
+        return found
 
     def forget(self, job: str) -> None:
         """Remove a job that is over, with its record and log. Raises Problem while it is active."""
+        found = self.find(job)
+        with self._changed:
+            if found.active:
+                raise Problem("jobs.active", job=job)
+            del self._jobs[job]
+            self._works.pop(job, None)
+        self._erase(found)
 
     def wait(self, job: str, seconds: float) -> Job:
-        """Return the job when it is over, or after so many seconds."""
+        """Return the job as soon as it is over, or as it is after so many seconds. Raises Problem where there is none."""
+        found = self.find(job)
+        with self._changed:
+            self._changed.wait_for(lambda: not found.active, seconds)
+        return found
 
     def log(self, job: str, last: int = 200) -> list[str]:
-        """Return the last lines of its log."""
+        """Return the last lines of a job's log, none where it wrote none. Raises Problem where there is no such job."""
+        path = self.find(job).log_file
+        if not path.is_file():
+            return []
+        with open(path, "rb") as file:
+            file.seek(max(0, path.stat().st_size - 200 * last))
+            return file.read().decode("utf-8", "replace").splitlines()[-last:]
 
     def status(self, job: str, words: Words) -> dict:
-        """Return {state, progress, message, result, error} with sentences in the language of `words`, for `/job_status`."""
+        """Return {state, progress, message, result, error} of a job, told in the language of `words`. Raises Problem."""
+        found = self.find(job)
+        return {"state": found.state, "progress": found.progress, "message": told(found.message, words), "result": found.result,
+                "error": told(found.error, words)}
+
+    def _queue(self, job: Job) -> None:
+        self._waiting.setdefault(job.kind, []).append(job)
+        job.record()
+        self._fill(job.kind)
+
+    def _fill(self, kind: str) -> None:
+        """Start what waits, as far as there is room."""
+        with self._changed:
+            _, at_a_time = self._offers.get(kind, (None, 1))
+            waiting = self._waiting.get(kind, [])
+            while waiting and sum(job.kind == kind and job.active and job.state != "queued" for job in self._jobs.values()) < at_a_time:
+                job = waiting.pop(0)
+                job.state, job.started = "preparing", time.time()
+                work = self._works.get(job.id) or self._offers[kind][0]
+                threading.Thread(target=self._run, args=(job, work), name=job.id, daemon=True).start()
+
+    def _run(self, job: Job, work: Work) -> None:
+        job.record()
+        state, error = "finished", None
+        try:
+            job.result = work(job)
+        except Stopped:
+            state = "stopped"
+        except Problem as problem:
+            state, error = "failed", sentence(problem.key, problem.facts)
+        except Exception as fault:  # whatever went wrong inside the work is told, and the studio goes on
+            with contextlib.suppress(OSError):  # the disk may be what is full
+                job.log(traceback.format_exc())
+            state, error = "failed", sentence("jobs.fault", {"reason": f"{type(fault).__name__}: {fault}"})
+        if state == "failed" and job.cancelled.is_set():
+            state, error = "stopped", None
+        job.error = error
+        self._end(job, state)
+        self._fill(job.kind)
+
+    def _end(self, job: Job, state: str) -> None:
+        with self._changed:
+            job.state, job.ended = state, time.time()
+            if state == "finished":
+                job.progress = 1.0
+            job.record()
+            self._changed.notify_all()
+
+    def _left_by_others(self) -> list[Job]:
+        """Return the jobs on disk; one that was at work when its process died is interrupted. A living process keeps its own."""
+        found = []
+        for path in self._folder.glob("*.json"):
+            try:
+                values = json.loads(path.read_text(encoding="utf-8"))
+                job = Job(**{name: values[name] for name in KEPT_FIELDS})
+                alive = _is_alive(values["pid"], values["pid_started"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # not a record of ours, or of another release
+            job._folder = self._folder
+            if job.active:
+                if alive:
+                    continue
+                job.state, job.ended = "interrupted", path.stat().st_mtime
+            found.append(job)
+        found.sort(key=lambda job: job.created, reverse=True)
+        for old in found[RECORDS_KEPT:]:
+            self._erase(old)
+        return found[:RECORDS_KEPT]
+
+    def _erase(self, job: Job) -> None:
+        (self._folder / f"{job.id}.json").unlink(missing_ok=True)
+        job.log_file.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int, started: float) -> bool:
+    try:
+        return abs(psutil.Process(pid).create_time() - started) < 1
+    except psutil.Error:
+        return False
