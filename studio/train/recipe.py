@@ -103,7 +103,8 @@ def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
     model = library.find(workspace, str(said.get("model_name_or_path", STARTER_MODEL)))
     recipe = defaults(model.params) | machine.compute_type() | said
     recipe["model_name_or_path"] = str(model.path)
-    recipe.setdefault("template", template_for(model.name))
+    if "template" not in recipe:
+        recipe["template"] = template_for(model.name)
     for name in str(recipe["dataset"]).split(","):
         dataset = registry.dataset(workspace.data, name.strip())
         if dataset.problem:

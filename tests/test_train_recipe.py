@@ -1,0 +1,53 @@
+"""Recipes: what stands where a person says nothing, and what LLaMA-Factory makes of it."""
+
+import pytest
+
+from studio.interface.language import Problem
+from studio.train import recipe as recipes
+
+CPU = recipes.Machine("cpu", True)
+
+
+def test_an_empty_wish_is_a_whole_recipe_that_the_parser_takes(workspace):
+    recipe = recipes.complete(workspace, {}, CPU)
+    assert recipe["model_name_or_path"] == str(workspace.models / recipes.STARTER_MODEL)
+    assert recipe["template"] == "smollm2" and recipe["dataset_dir"] == str(workspace.data)
+    recipes.check({**recipe, "output_dir": str(workspace.saves / "x")})
+
+
+def test_what_is_said_stays_and_what_is_empty_counts_as_not_said(workspace):
+    recipe = recipes.complete(workspace, {"learning_rate": 5e-5, "template": "", "seed": None}, CPU)
+    assert recipe["learning_rate"] == 5e-5 and recipe["seed"] == 42 and recipe["template"] == "smollm2"
+
+
+def test_settings_of_lora_are_left_out_where_all_weights_are_trained(workspace):
+    recipe = recipes.complete(workspace, {"finetuning_type": "full"}, CPU)
+    assert not set(recipes.LORA_SETTINGS) & recipe.keys()
+
+
+def test_a_larger_model_begins_with_a_smaller_learning_rate():
+    assert recipes.defaults(7_000_000_000)["learning_rate"] == 1e-4
+    assert recipes.defaults(135_000_000)["learning_rate"] == 1e-3
+
+
+@pytest.mark.parametrize(
+    ("machine", "wanted"),
+    [(CPU, {"use_cpu": True, "bf16": True}), (recipes.Machine("cuda", True), {"bf16": True}), (recipes.Machine("cuda", False), {"fp16": True})],
+)
+def test_the_compute_type_is_what_the_machine_can_do(machine, wanted):
+    assert machine.compute_type() == wanted
+
+
+def test_a_model_without_a_known_template_asks_for_one(workspace):
+    (workspace.models / recipes.STARTER_MODEL).rename(workspace.models / "mine")
+    with pytest.raises(Problem) as told:
+        recipes.complete(workspace, {"model_name_or_path": "mine"}, CPU)
+    assert "choose its template" in str(told.value)
+    assert recipes.complete(workspace, {"model_name_or_path": "mine", "template": "chatml"}, CPU)["template"] == "chatml"
+
+
+def test_a_broken_dataset_says_why(workspace):
+    (workspace.data / "identity_en.json").write_text("[{")
+    with pytest.raises(Problem) as told:
+        recipes.complete(workspace, {}, CPU)
+    assert "identity_en.json is not valid JSON at line 1" in str(told.value)
