@@ -16,7 +16,7 @@ from studio.interface.language import Problem
 
 # Small enough that a block and what is computed of it stay in the processor's cache.
 BLOCK = 2**18
-_QUOTE, _BACKSLASH, _COMMA = ord('"'), ord("\\"), ord(",")
+_QUOTE, _BACKSLASH = ord('"'), ord("\\")
 _RECORDS = 20_000
 
 
@@ -105,8 +105,8 @@ class _Array:
         places = np.flatnonzero((block == _QUOTE) | (((block | 0x20) - np.uint8(0x7B)) <= 2))
         codes = block[places]
         quotes = codes == _QUOTE
-        escaped = self._escaped(places[codes == _BACKSLASH], len(block)) if len(places) else places
-        if len(escaped):
+        escaped = self._escaped(places[codes == _BACKSLASH], len(block))
+        if len(escaped) and len(places):
             found = np.minimum(np.searchsorted(places, escaped), len(places) - 1)
             quotes[found[places[found] == escaped]] = False
         inside = np.cumsum(quotes, dtype=np.int32) + self.in_string & 1
@@ -182,7 +182,7 @@ def array(file: BinaryIO, path: Path) -> Iterator[np.ndarray]:
         yield scan.feed(block, offset)
         offset += len(block)
     if not scan.closed:
-        raise Problem("datasets.half", file=path, row=scan.rows + (scan.start is not None))
+        raise Problem("datasets.half", file=path, row=scan.rows)
 
 
 def _short(text: bytes) -> str:
