@@ -43,34 +43,33 @@ class Model:
 def models(workspace: Workspace) -> list[Model]:
     """Return the models under `models/` by name, then those under each added folder. Files are read again only when they changed.
 
-    A model of a name that is taken is called by its whole path; what a place of the person's own holds while it is not there
-    (an unplugged disk) is left out.
+    Of two models of one name the later is called `name @folder`. A folder that is not there now (an unplugged disk) counts as empty.
     """
-    found: dict[str, Model] = {}
-    for folder in _folders(workspace):
-        name = folder.name if folder.name not in found else str(folder)
+    found = []
+    for name, folder in _named(workspace).items():
         try:
-            found[name] = look(folder, name)
+            found.append(look(folder, name))
         except FileNotFoundError:
             continue  # removed between the listing and the look
-    return list(found.values())
+    return found
 
 
-def _folders(workspace: Workspace) -> list[Path]:
-    listed = folders_in(workspace.models, deep=False) if workspace.models.is_dir() else []
-    # A link to a neighbour is an older name of it (see `keep.rename`).
-    listed = [folder for folder in listed if not (folder.is_symlink() and folder.resolve().parent == workspace.models.resolve())]
-    seen = {folder.resolve() for folder in listed}
-    for place in places.folders(workspace):
+def _named(workspace: Workspace) -> dict[str, Path]:
+    """Return every model's folder by the model's name."""
+    named: dict[str, Path] = {}
+    for place in [workspace.models, *places.folders(workspace)]:
         try:
-            inside = folders_in(place)
+            inside = folders_in(place, deep=place != workspace.models)
         except OSError:
-            continue  # an unplugged disk; the page shows the place as missing
+            continue  # the page shows the place as not there
         for folder in inside:
-            if folder.resolve() not in seen:
-                seen.add(folder.resolve())
-                listed.append(folder)
-    return listed
+            if place == workspace.models and folder.is_symlink() and folder.resolve().parent == workspace.models.resolve():
+                continue  # an older name of its neighbour (see `keep.rename`)
+            name = title(folder)
+            if name in named:
+                name = f"{name} @{place.name}"
+            named.setdefault(name, folder)
+    return named
 
 
 def folders_in(place: Path, deep: bool = True) -> list[Path]:
@@ -113,23 +112,26 @@ def find(workspace: Workspace, name: str) -> Model:
     """Return the model called `name`, or the one in the folder that an absolute path names. Raises Problem where there is none."""
     if Path(name).is_absolute():
         folder = Path(name)
-        known = _is_model(folder)
+        name = title(folder)
     else:
-        folder = workspace.inside(workspace.models, name) if "/" not in name else workspace.models / name
-        known = "/" not in name and _is_model(folder)
-        if not known:
-            folder = next((path for path in _folders(workspace) if title(path) == name or path.name == name), folder)
-            known = _is_model(folder)
-    if not known:
+        folder = workspace.inside(workspace.models, name)
+        if not _is_model(folder):
+            folder = _named(workspace).get(name, folder)
+    if not _is_model(folder):
         raise Problem("models.missing", name=name, folder=workspace.models)
-    return look(folder, folder.name)
+    return look(folder, name)
 
 
 def title(folder: Path) -> str:
-    """Return what a person calls the model in `folder`: its name, and `owner/name` for one in Hugging Face's cache."""
-    if folder.parent.name == "snapshots" and folder.parents[1].name.startswith("models--"):
-        return "/".join(folder.parents[1].name.split("--")[1:])
+    """Return what a person calls the model in `folder`; a folder in Hugging Face's cache is named by a commit, the model above it."""
+    if in_hub_cache(folder):
+        return folder.parents[1].name.split("--")[-1]
     return folder.name
+
+
+def in_hub_cache(folder: Path) -> bool:
+    """Tell whether a model's folder is a snapshot in Hugging Face's cache, whose files other programs share."""
+    return folder.parent.name == "snapshots" and folder.parents[1].name.startswith("models--")
 
 
 _looked: dict[Path, tuple[tuple, Model]] = {}
@@ -179,6 +181,11 @@ def _read(folder: Path, name: str, sizes: dict[str, int]) -> Model:
         faults=health.faults(folder, names, shards, config_fault),
         warnings=health.warnings(folder, names, config),
     )
+
+
+def weight_names(folder: Path) -> list[str]:
+    """Return the names of a model's weight files: safetensors where there are any, else pickles."""
+    return health.weight_files(set(os.listdir(folder)))
 
 
 def read_config(folder: Path) -> tuple[dict, str]:

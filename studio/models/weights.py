@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
+from studio.interface.language import Problem
+
 BITS = {
     "F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "F16": 16, "BF16": 16, "I16": 16, "U16": 16,
     "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "I8": 8, "U8": 8, "BOOL": 8, "F4": 4,
@@ -118,3 +120,28 @@ def types(tensors: dict[str, dict]) -> list[str]:
         begin, end = tensor["data_offsets"]
         by_type[tensor["dtype"]] = by_type.get(tensor["dtype"], 0) + end - begin
     return sorted(by_type, key=by_type.get, reverse=True)
+
+
+def read_pickle(file: Path) -> dict[str, dict]:
+    """Return the tensors of a pickled weight file in the form of a safetensors header, without their data.
+
+    torch reads it with `weights_only`, so no code in it can run.
+
+    Raises:
+        Problem: the file is torn, or holds more than weights.
+    """
+    import pickle
+    import zipfile
+
+    import torch
+
+    try:
+        held = torch.load(file, map_location="meta", mmap=zipfile.is_zipfile(file), weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise Problem("models.bad_pickle", file=file.name, reason=str(error).splitlines()[0][:160]) from error
+    held = held.get("model", held) if isinstance(held, dict) else {}
+    names = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int8: "I8", torch.uint8: "U8", torch.int64: "I64"}
+    return {
+        name: {"dtype": names.get(tensor.dtype, str(tensor.dtype)), "shape": list(tensor.shape), "data_offsets": [0, tensor.nbytes]}
+        for name, tensor in held.items() if isinstance(tensor, torch.Tensor)
+    }
