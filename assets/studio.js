@@ -89,6 +89,26 @@
     box.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
+  // Settings drawn from LLaMA-Factory's arguments: what is changed is kept as one object in a hidden box.
+  document.addEventListener("change", (event) => {
+    const name = event.target.dataset?.setting;
+    if (!name) return;
+    const box = document.querySelector("#train-extra textarea, #train-extra input");
+    const said = JSON.parse(box?.value || "{}");
+    if (event.target.value === "") delete said[name]; else said[name] = event.target.value;
+    event.target.closest(".setting")?.classList.toggle("changed", event.target.value !== "");
+    hand_over("train-extra", JSON.stringify(said));
+  });
+
+  // A fault that names a field is shown at the field.
+  function markWrong() {
+    const field = document.querySelector("#train-problem [data-field]")?.dataset.field ?? "";
+    if (field === markWrong.last) return;
+    markWrong.last = field;
+    document.querySelectorAll(".wrong").forEach((e) => e.classList.remove("wrong"));
+    if (field) document.querySelectorAll(`#train-${CSS.escape(field)}, .setting:has([data-setting="${CSS.escape(field)}"])`).forEach((e) => e.classList.add("wrong"));
+  }
+
   function goTo(tab) {
     document.querySelector(`#${tab}-button`)?.click();
   }
@@ -155,6 +175,7 @@
     let ready = false;
     new MutationObserver(() => {
       follow();
+      markWrong();
       if (!ready && document.querySelector("[data-live]")) { ready = true; rememberTheme(); setTimeout(makeRoom, 400); refresh(); }
     }).observe(document.body, { childList: true, subtree: true });
     setInterval(refresh, 1000);

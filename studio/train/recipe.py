@@ -12,11 +12,14 @@ from studio.datasets import identity, registry
 from studio.interface.language import Problem
 from studio.models import library
 from studio.train import runs
+from studio.train.arguments import judged
 from studio.workspace import Workspace, write_whole
 
 STARTER_MODEL = "SmolLM2-135M-Instruct"
 STARTER_DATASET = "identity_en"
 SMALL_MODEL = 1_000_000_000
+# Which data a stage learns from, by the stage of the dataset; the stages that this environment can train (PPO needs another trl).
+STAGES = {"sft": ("sft",), "pt": ("pt",), "dpo": ("dpo",), "rm": ("dpo",), "kto": ("kto",)}
 LORA_SETTINGS = ("lora_rank", "lora_alpha", "lora_dropout", "lora_target")
 
 # Bytes a parameter takes while training: 2 for bf16 weights (1 or 0.5 quantised), and where all are trained 2 for the gradient
@@ -99,7 +102,7 @@ def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
     Raises:
         Problem: there is no such model or dataset, or no template is known for the model.
     """
-    said = {key: value for key, value in wish.items() if value is not None and value != ""}
+    said = judged({key: value for key, value in wish.items() if value is not None and value != ""})
     model = library.find(workspace, str(said.get("model_name_or_path", STARTER_MODEL)))
     recipe = defaults(model.params) | machine.compute_type() | said
     recipe["model_name_or_path"] = str(model.path)
@@ -109,6 +112,9 @@ def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
         dataset = registry.dataset(workspace.data, name.strip())
         if dataset.problem:
             raise dataset.problem
+        wanted = STAGES.get(str(recipe["stage"]))
+        if wanted and dataset.stage not in wanted:
+            raise Problem("train.dataset_stage", dataset=dataset.name, has=dataset.stage, wanted=recipe["stage"])
     recipe.setdefault("dataset_dir", str(workspace.data))
     if recipe["finetuning_type"] != "lora":
         for key in LORA_SETTINGS:

@@ -1,5 +1,6 @@
 """The Train tab: the list of runs, the form of a new one, and the cockpit of the one in hand."""
 
+import json
 from html import escape
 
 import gradio as gr
@@ -8,11 +9,11 @@ from studio.datasets import identity, registry
 from studio.interface.language import Problem, Words
 from studio.interface.live import Live, attribute, region
 from studio.models import library
-from studio.train import panel, recipe
+from studio.train import panel, recipe, settings
 from studio.train.executors import Trainer
 from studio.workspace import Workspace
 
-METHODS = {"lora": {}, "qlora4": {"quantization_bit": 4}, "qlora8": {"quantization_bit": 8}, "full": {}, "freeze": {}}
+METHODS = {"lora": {}, "qlora4": {"quantization_bit": 4}, "qlora8": {"quantization_bit": 8}, "oft": {}, "full": {}, "freeze": {}}
 SCHEDULERS = ["cosine", "linear", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial"]
 CHART_WORDS = ("loss", "learning_rate", "grad_norm", "raw", "smoothed", "eval_loss", "smooth", "automatic", "log", "step", "time", "reset_zoom",
                "waiting", "empty", "not_connected")
@@ -62,14 +63,16 @@ def _form(trainer: Trainer, words: Words) -> None:
     problem = gr.HTML(elem_id="train-problem")
     with gr.Row():
         model = _choice(words, "model_name_or_path", _models(workspace), recipe.STARTER_MODEL)
-        dataset = _choice(words, "dataset", _datasets(workspace), [recipe.STARTER_DATASET], multiselect=True)
+        dataset = _choice(words, "dataset", _datasets(workspace, "sft"), [recipe.STARTER_DATASET], multiselect=True)
     with gr.Row(visible=_asks_identity(workspace, [recipe.STARTER_DATASET])) as identity_row:
         name = gr.Textbox(words("train.identity_name_default"), label=words("train.identity_name"), info=words("train.identity_name_info"))
         author = gr.Textbox(words("train.identity_author_default"), label=words("train.identity_author"),
                             info=words("train.identity_author_info"))
+    stage = gr.Dropdown([(words(f"train.stage_{key}"), key) for key in recipe.STAGES], value="sft", label=words("train.stage"),
+                        info=words("train.stage_info"), elem_id="train-stage")
     method = gr.Radio([(words(f"train.method_{key}"), key) for key in METHODS], value="lora", label=words("train.finetuning_type"),
                       info=words("train.finetuning_type_info"), elem_id="train-method")
-    fields = {"model_name_or_path": model, "dataset": dataset}
+    fields = {"model_name_or_path": model, "dataset": dataset, "stage": stage}
     with gr.Row(elem_classes="fields"):
         for key in ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "cutoff_len"):
             fields[key] = _number(words, key, standard[key])
@@ -86,17 +89,29 @@ def _form(trainer: Trainer, words: Words) -> None:
             fields["val_size"] = _number(words, "val_size", 0)
             for key in ("save_steps", "logging_steps", "seed"):
                 fields[key] = _number(words, key, standard[key])
+    with gr.Accordion(words("train.all_settings"), open=False) as all_settings:
+        query = gr.Textbox(show_label=False, placeholder=words("train.settings_search"), elem_id="train-search")
+        drawn = gr.HTML()
+        extra = gr.Textbox("{}", visible="hidden", elem_id="train-extra")
     with gr.Accordion(words("train.preview"), open=False) as preview:
         command = gr.Code(label=words("train.command"), language="shell", interactive=False)
         text = gr.Code(label=words("train.recipe"), language="yaml", interactive=False)
-    keys, boxes = list(fields), list(fields.values())
+    keys, boxes = list(fields), [*fields.values(), extra]
     started = gr.Textbox(visible=False)
 
     def wish(method_now: str, *values) -> dict:
+        *values, more = values
         said = dict(zip(keys, values, strict=True)) | METHODS[method_now]
         said["dataset"] = ",".join(said["dataset"])
-        said["finetuning_type"] = "lora" if method_now.startswith("qlora") else method_now
-        return {key: value for key, value in said.items() if key not in recipe.LORA_SETTINGS or said["finetuning_type"] == "lora"}
+        said["finetuning_type"] = finetuning_type(method_now)
+        return {key: value for key, value in said.items() if key not in recipe.LORA_SETTINGS or said["finetuning_type"] == "lora"} | json.loads(more)
+
+    def on_search(text, stage_now, method_now, more):
+        return settings.draw(words, text, stage_now, finetuning_type(method_now), json.loads(more))
+
+    def on_stage(stage_now, chosen):
+        fitting = _datasets(workspace, stage_now)
+        return gr.update(choices=fitting, value=[name for name in chosen if name in fitting] or fitting[:1])
 
     def on_start(name_now, author_now, method_now, *values):
         try:
@@ -111,7 +126,7 @@ def _form(trainer: Trainer, words: Words) -> None:
 
     def on_open():
         return (
-            gr.update(choices=_models(workspace)), gr.update(choices=_datasets(workspace)),
+            gr.update(choices=_models(workspace)), gr.update(choices=_datasets(workspace, "sft")),
             gr.update(choices=[(words("train.automatic"), ""), *recipe.known_templates()]),
         )
 
@@ -119,6 +134,9 @@ def _form(trainer: Trainer, words: Words) -> None:
         None, started, None, js="(run) => { if (run) window.studio.pick('run', run); }", api_name=False
     )
     model.change(lambda chosen: recipe.learning_rate(_parameters(workspace, chosen)), model, fields["learning_rate"], api_name=False, queue=False)
+    gr.on([all_settings.expand, query.input, stage.change, method.change], on_search, [query, stage, method, extra], drawn, api_name=False,
+          show_progress="hidden", trigger_mode="always_last")
+    stage.input(on_stage, [stage, dataset], dataset, api_name=False, queue=False)
     method.change(lambda chosen: gr.update(visible=chosen in ("lora", "qlora4", "qlora8")), method, lora_row, api_name=False, queue=False)
     dataset.change(lambda chosen: gr.update(visible=_asks_identity(workspace, chosen)), dataset, identity_row, api_name=False, queue=False)
     gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], [command, text, problem],
@@ -126,8 +144,14 @@ def _form(trainer: Trainer, words: Words) -> None:
     gr.context.Context.root_block.load(on_open, None, [model, dataset, fields["template"]], api_name=False, queue=False)
 
 
+def finetuning_type(method: str) -> str:
+    """Return LLaMA-Factory's word for a method of the form: QLoRA is LoRA on a quantised model."""
+    return "lora" if method.startswith("qlora") else method
+
+
 def _told(words: Words, fault: Problem) -> str:
-    return f'<p class="problem" role="alert">{escape(words.tell(fault))}</p>'
+    field = f' data-field="{escape(str(fault.facts["field"]))}"' if "field" in fault.facts else ""
+    return f'<p class="problem" role="alert"{field}>{escape(words.tell(fault))}</p>'
 
 
 def _choice(words: Words, key: str, choices: list, value, **more) -> gr.Dropdown:
@@ -150,9 +174,9 @@ def _parameters(workspace: Workspace, name: str) -> int | None:
         return None
 
 
-def _datasets(workspace: Workspace) -> list[str]:
+def _datasets(workspace: Workspace, stage: str) -> list[str]:
     try:
-        return [one.name for one in registry.datasets(workspace.data) if one.problem is None]
+        return [one.name for one in registry.datasets(workspace.data) if one.problem is None and one.stage in recipe.STAGES[stage]]
     except Problem:
         # Told by Start and by the preview, where the person can act on it; an empty choice must not keep the page from opening.
         return []
