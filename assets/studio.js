@@ -42,12 +42,14 @@
     marks.set(element, { mark: answer.mark, arg });
     element.querySelectorAll("details[id]").forEach((d) => { if (open.has(d.id)) d.open = true; });
     element.scrollTop = element.dataset.live === "log" && pinned ? element.scrollHeight : scroll;
-    if (element.dataset.live === "runs") chooseFirst(element);
+    if (element.dataset.live === "runs") chooseFirst(element, "run");
+    else if (element.dataset.first && !arg) chooseFirst(element, element.dataset.first);
     markPicked();
   }
 
   // What is in hand ----------------------------------------------------------------------------------------------------------
-  const hand = { run: localStorage.getItem("studio-run") };
+  const hand = { run: null };
+  for (const key of Object.keys(localStorage)) if (key.startsWith("studio-") && key !== "studio-theme") hand[key.slice(7)] = localStorage.getItem(key);
 
   function pick(kind, value) {
     hand[kind] = value;
@@ -59,6 +61,7 @@
 
   function follow() {
     document.body.dataset.train = hand.run ? "run" : "new";
+    document.body.dataset.models = hand.models || "disk";
     for (const element of document.querySelectorAll("[data-follows]")) {
       const value = hand[element.dataset.follows] ?? "";
       if ("run" in element.dataset) { if (element.dataset.run !== value) element.dataset.run = value; }
@@ -73,11 +76,23 @@
     }
   }
 
-  function chooseFirst(list) {
-    const names = [...list.querySelectorAll("[data-pick]")].map((e) => split(e.dataset.pick)[1]).filter(Boolean);
-    if (hand.run === null && names.length) pick("run", names[0]);
-    else if (hand.run && !names.includes(hand.run)) pick("run", names[0] ?? "");
+  function chooseFirst(list, kind) {
+    const picks = [...list.querySelectorAll("[data-pick]")].map((e) => split(e.dataset.pick));
+    const names = picks.filter(([one, name]) => one === kind && name).map(([, name]) => name);
+    const now = hand[kind] ?? null;
+    if (now === null && names.length) pick(kind, names[0]);
+    else if (now && !names.includes(now)) pick(kind, names[0] ?? "");
   }
+
+  // What is typed into a search box is in hand too, but not kept; the lists that follow it are drawn anew.
+  document.addEventListener("input", (event) => {
+    const kind = event.target.dataset?.hand;
+    if (!kind) return;
+    hand[kind] = event.target.value;
+    follow();
+    clearTimeout(refresh.soon);
+    refresh.soon = setTimeout(refresh, 150);
+  });
 
   const split = (text) => { const at = text.indexOf(":"); return [text.slice(0, at), text.slice(at + 1)]; };
 
@@ -126,12 +141,39 @@
     if (item.dataset.switch === "theme") switchTheme();
     if (name && (!item.dataset.ask || confirm(item.dataset.ask))) {
       item.disabled = true;
-      try { await call(name, ...JSON.parse(item.dataset.args || "[]")); }
+      try { finish(item, await call(name, ...JSON.parse(item.dataset.args || "[]"))); }
       catch (error) { toast(error.message, "bad"); }
       item.disabled = false;
       refresh();
     }
   });
+
+  // Drawn forms: the named fields go to the endpoint in their order; a fault is told in the form, and what was typed stays.
+  document.addEventListener("submit", async (event) => {
+    const form = event.target.closest("form[data-submit]");
+    if (!form) return;
+    event.preventDefault();
+    const told = form.querySelector("[role=alert]"), send = form.querySelector("[type=submit]");
+    send.disabled = true;
+    try {
+      const result = await call(form.dataset.submit, ...new FormData(form).values());
+      told.hidden = true;
+      form.reset();
+      document.activeElement?.blur();
+      finish(form, result);
+    } catch (error) {
+      told.textContent = error.message;
+      told.hidden = false;
+    }
+    send.disabled = false;
+    refresh();
+  });
+
+  // What is to happen after a call: a word, and something to take in hand ("model:{name}", filled from the result).
+  function finish(element, result) {
+    toast(element.dataset.done, "good");
+    if (element.dataset.then) pick(...split(element.dataset.then.replace(/\{(\w+)\}/g, (_, key) => result?.[key] ?? "")));
+  }
 
   function toast(text, kind) {
     if (!text) return;

@@ -39,10 +39,14 @@ class Live:
         return None if mark == region.get("mark") else {"html": html, "mark": mark}
 
 
-def region(name: str, arg: str = "", follows: str = "", tag: str = "div") -> str:
-    """Return the HTML of an empty region. `follows` names what the person has in hand ("run") that becomes its argument."""
-    follow = f' data-follows="{escape(follows)}"' if follows else ""
-    return f'<{tag} class="live live-{escape(name)}" data-live="{escape(name)}" data-arg="{escape(arg)}"{follow}></{tag}>'
+def region(name: str, arg: str = "", follows: str = "", first: str = "") -> str:
+    """Return the HTML of an empty region.
+
+    `follows` names what the person has in hand ("run") that becomes its argument; `first` names the kind of thing it lists, of which
+    one is always in hand.
+    """
+    more = "".join(f' data-{key}="{escape(value)}"' for key, value in (("follows", follows), ("first", first)) if value)
+    return f'<div class="live live-{escape(name)}" data-live="{escape(name)}" data-arg="{escape(arg)}"{more}></div>'
 
 
 def attribute(value: object) -> str:
