@@ -116,6 +116,9 @@ def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
         if wanted and dataset.stage not in wanted:
             raise Problem("train.dataset_stage", dataset=dataset.name, has=dataset.stage, wanted=recipe["stage"])
     recipe.setdefault("dataset_dir", str(workspace.data))
+    if recipe.get("val_size") or recipe.get("eval_dataset"):
+        # What is held out is there to be measured: as often as checkpoints are saved, so that a best one can be told.
+        recipe = {"eval_strategy": "steps", "eval_steps": recipe["save_steps"], "per_device_eval_batch_size": recipe["per_device_train_batch_size"]} | recipe
     if recipe["finetuning_type"] != "lora":
         for key in LORA_SETTINGS:
             if key not in said:
