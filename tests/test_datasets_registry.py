@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from studio.datasets import entries
 from studio.datasets.registry import dataset, datasets
 from studio.interface.language import Problem, Words, sentences
 
@@ -95,11 +96,16 @@ def test_a_broken_index_is_told_with_its_line_and_column(tmp_path):
     ("datasets.outside", {"file_name": "/etc/hostname"}, [ROW]),
     ("datasets.file_type", {"file_name": "dataset_info.yaml"}, [ROW]),
     ("datasets.empty", {"file_name": "a.json"}, []),
-    ("datasets.not_json", {"file_name": "a.json"}, b'[{"instruction": "a", "input": "", "outp'),
-    ("datasets.not_json", {"file_name": "a.json"}, b'{"instruction": "a"}\n{"instruction": }\n'),
-    ("datasets.not_utf8", {"file_name": "a.json"}, '[{"instruction": "中文"}]'.encode("gbk")),
-    ("datasets.too_deep", {"file_name": "a.json"}, b"[" * 100_000),
-    ("datasets.row_not_object", {"file_name": "a.json"}, [ROW, "stray"]),
+    ("datasets.half", {"file_name": "a.json"}, b'[{"instruction": "a", "input": "", "outp'),
+    ("datasets.row_not_json", {"file_name": "a.json"}, b'{"instruction": "a"}\n{"instruction": }\n'),
+    ("datasets.encoding", {"file_name": "a.json"}, '[{"instruction": "中文"}]'.encode("gbk")),
+    ("datasets.half", {"file_name": "a.json"}, b"[" * 100_000),
+    ("datasets.row_too_deep", {"file_name": "a.json"}, b"[" * 100_000 + b"]" * 100_000),
+    ("datasets.stray", {"file_name": "a.json"}, [ROW, "stray"]),
+    ("datasets.row_not_object", {"file_name": "a.json"}, [ROW, ["stray"]]),
+    ("datasets.entry_value", {"file_name": "a.json", "num_samples": "12"}, [ROW]),
+    ("datasets.entry_value", {"file_name": "a.json", "ranking": "yes"}, [ROW]),
+    ("datasets.entry_value", {"file_name": "a.json", "columns": {"prompt": ["instruction"]}}, [ROW]),
     ("datasets.missing_column", {"file_name": "a.json"}, [{"instruction": "a", "output": "b"}]),
     ("datasets.missing_column", {"file_name": "a.json", "columns": {"prompt": "question"}}, [ROW]),
 ])
@@ -110,9 +116,9 @@ def test_a_broken_entry_is_listed_with_its_reason(tmp_path, key, entry, content)
     assert [each.problem is None for each in datasets(tmp_path)] == [False, True]
 
 
-def test_a_fault_in_json_lines_names_the_line_of_the_file(tmp_path):
+def test_a_fault_in_json_lines_names_the_row(tmp_path):
     put(tmp_path, {"a": {"file_name": "a.jsonl"}}, a__jsonl=b'{"instruction": "a"}\n\n{"instruction": }\n')
-    assert problem_of(tmp_path, "a").facts["line"] == 3
+    assert problem_of(tmp_path, "a").facts["row"] == 2
 
 
 def test_a_link_that_leads_out_is_refused(tmp_path):
@@ -163,3 +169,112 @@ def test_the_words_of_both_languages_take_the_same_facts():
                 for key, text in sentences(language).items() if key.startswith("datasets.")}
 
     assert facts("en") == facts("zh")
+
+
+def info_of(folder: Path) -> dict:
+    return json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
+
+
+def refused(key: str, change, *args) -> Problem:
+    with pytest.raises(Problem) as told:
+        change(*args)
+    assert told.value.key == key
+    return told.value
+
+
+def test_every_field_of_llamafactorys_entries_is_taken_and_kept(tmp_path):
+    whole = {
+        "file_name": "a.json", "formatting": "sharegpt", "ranking": False, "subset": "main", "split": "train", "folder": "part", "num_samples": 3,
+        "columns": {"messages": "talk", "system": "system", "tools": "tools", "images": "images"},
+        "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}, "note": "of a later release",
+    }
+    put(tmp_path, {"a": whole}, a__json=[{"talk": [], "system": "", "tools": "", "images": []}])
+    assert dataset(tmp_path, "a").problem is None
+    entries.add(tmp_path, "b", {"ms_hub_url": "someone/something", "subset": "x"})
+    entries.rename(tmp_path, "a", "first")
+    entries.replace(tmp_path, "b", {"hf_hub_url": "someone/else", "num_samples": 10})
+    assert list(info_of(tmp_path).items()) == [("first", whole), ("b", {"hf_hub_url": "someone/else", "num_samples": 10})]
+
+
+def test_removing_an_entry_keeps_its_file_unless_asked(tmp_path):
+    put(tmp_path, {"a": {"file_name": "a.json"}, "b": {"file_name": "b.json"}}, a__json=[ROW], b__json=[ROW])
+    entries.remove(tmp_path, "a")
+    assert (tmp_path / "a.json").exists() and list(info_of(tmp_path)) == ["b"]
+    entries.remove(tmp_path, "b", with_file=True)
+    assert not (tmp_path / "b.json").exists() and info_of(tmp_path) == {}
+
+
+def test_a_file_that_another_entry_needs_or_that_is_not_ours_is_not_deleted(tmp_path):
+    folder, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    folder.mkdir(), elsewhere.mkdir()
+    (elsewhere / "c.json").write_text(json.dumps([ROW]))
+    put(folder, {"a": {"file_name": "a.json"}, "b": {"file_name": "a.json"}, "c": {"file_name": str(elsewhere / "c.json")}}, a__json=[ROW])
+    before = info_of(folder)
+    refused("datasets.file_shared", entries.remove, folder, "a", True)
+    refused("datasets.not_ours", entries.remove, folder, "c", True)
+    assert info_of(folder) == before and (folder / "a.json").exists() and (elsewhere / "c.json").exists()
+
+
+@pytest.mark.parametrize("text", ['{"a": {"file_name": "a.json"}', "[]", '{"a": {}, "a": {}}', "{" * 3])
+def test_a_broken_index_is_never_overwritten(tmp_path, text):
+    put(tmp_path, text)
+    for change, args in ((entries.add, ("b", {"file_name": "b.json"})), (entries.rename, ("a", "b")), (entries.remove, ("a",)),
+                         (entries.replace, ("a", {"file_name": "b.json"}))):
+        with pytest.raises(Problem):
+            change(tmp_path, *args)
+    assert (tmp_path / "dataset_info.json").read_text() == text
+
+
+def test_a_protected_index_is_told_and_left_alone(tmp_path):
+    put(tmp_path, {"a": {"file_name": "a.json"}})
+    before = (tmp_path / "dataset_info.json").read_bytes()
+    (tmp_path / "dataset_info.json").chmod(0o444)
+    refused("datasets.info_protected", entries.add, tmp_path, "b", {"file_name": "b.json"})
+    refused("datasets.info_protected", entries.remove, tmp_path, "a")
+    assert (tmp_path / "dataset_info.json").read_bytes() == before
+
+
+def test_two_entries_of_one_name_are_told(tmp_path):
+    put(tmp_path, '{"a": {"file_name": "x.json"}, "a": {"file_name": "a.json"}}', a__json=[ROW])
+    assert problem_of(tmp_path, "a").key == "datasets.name_twice"
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "a/b", "a,b", "", ".hidden", "a "])
+def test_a_name_that_is_not_plain_is_refused(tmp_path, name):
+    put(tmp_path, {"old": {"file_name": "a.json"}})
+    refused("workspace.bad_name", entries.add, tmp_path, name, {"file_name": "a.json"})
+    refused("workspace.bad_name", entries.rename, tmp_path, "old", name)
+
+
+def test_a_folder_added_by_the_person_may_be_pointed_to(tmp_path):
+    folder, mine = tmp_path / "data", tmp_path / "mine"
+    folder.mkdir(), mine.mkdir()
+    (mine / "a.json").write_text(json.dumps([ROW]))
+    put(folder, {"a": {"file_name": str(mine / "a.json")}})
+    assert problem_of(folder, "a").key == "datasets.outside"
+    entries.add_place(folder, str(mine))
+    assert (dataset(folder, "a").problem, dataset(folder, "a").rows) == (None, 1)
+    refused("datasets.folder_known", entries.add_place, folder, str(mine))
+    refused("datasets.no_folder", entries.add_place, folder, "mine")
+    entries.drop_place(folder, str(mine))
+    assert problem_of(folder, "a").key == "datasets.outside"
+
+
+def test_a_folder_of_files_is_one_dataset(tmp_path):
+    (tmp_path / "parts").mkdir()
+    for number in range(3):
+        (tmp_path / "parts" / f"{number}.jsonl").write_text(json.dumps(ROW) + "\n")
+    put(tmp_path, {"a": {"file_name": "parts"}})
+    assert (dataset(tmp_path, "a").problem, dataset(tmp_path, "a").rows) == (None, 3)
+    (tmp_path / "parts" / "note.md").touch()
+    assert problem_of(tmp_path, "a").key == "datasets.mixed_folder"
+
+
+def test_a_large_file_is_listed_at_once_and_its_rows_are_left_to_its_index(tmp_path):
+    with open(tmp_path / "a.jsonl", "w") as file:
+        file.writelines(json.dumps(ROW | {"output": "x" * 1000}) + "\n" for _ in range(20_000))
+    put(tmp_path, {"a": {"file_name": "a.jsonl"}})
+    started = time.perf_counter()
+    found = dataset(tmp_path, "a")
+    assert time.perf_counter() - started < 0.2
+    assert (found.rows, found.problem, found.size) == (None, None, (tmp_path / "a.jsonl").stat().st_size)

@@ -1,19 +1,29 @@
 """Which datasets there are: LLaMA-Factory's `dataset_info.json`, read so that a broken entry is shown with its reason."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
+from studio.datasets import columnar, reading
+from studio.datasets.shape import Shape
 from studio.interface.language import Problem
 
 INFO = "dataset_info.json"
+# Folders that the person added as places of theirs, besides the data folder itself.
+PLACES = "data_folders.json"
 FORMATS = ("alpaca", "sharegpt", "openai")
 FILE_TYPES = (".json", ".jsonl", ".csv", ".parquet", ".arrow", ".txt")
-_HUB_KEYS = ("hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name")
-# Listing must stay quick: a larger JSON file is not parsed here, and its rows are unknown until it is opened.
-_PARSE_LIMIT = 64 * 2**20
+# Where data comes from when no file is named, in the order in which LLaMA-Factory 0.9.5 looks (data/parser.py).
+HUBS = ("hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name")
+COLUMNS = ("prompt", "query", "response", "history", "messages", "system", "tools", "images", "videos", "audios", "chosen", "rejected", "kto_tag")
+TAGS = ("role_tag", "content_tag", "user_tag", "assistant_tag", "observation_tag", "function_tag", "system_tag")
+_KINDS = {"formatting": str, "ranking": bool, "subset": str, "split": str, "folder": str, "num_samples": int, "columns": dict, "tags": dict,
+          "file_name": str, **dict.fromkeys(HUBS, str)}
+# Listing must stay quick: of a larger file only the first rows are read here, and its rows are counted by its index.
+_READ_WHOLE = 8 * 2**20
+_SAMPLE_ROWS = 200
 
 
 @dataclass(frozen=True)
@@ -21,7 +31,8 @@ class Dataset:
     """One entry of `dataset_info.json`, with what its file shows at a glance.
 
     `stage` is "pt", "sft", "dpo" (preference pairs, which reward models use too) or "kto". `rows` is None where they cannot be told
-    quickly; `file` is None for data that lives on a hub. `problem` says why the entry cannot be used, or is None.
+    quickly; `file` (a file or a folder of files) is None for data that lives on a hub; `size` is in bytes, None on a hub. `problem` says
+    why the entry cannot be used, or is None. `entry` is as it stands in the file, `home` the data folder that holds it.
     """
 
     name: str
@@ -30,6 +41,9 @@ class Dataset:
     rows: int | None
     file: Path | None
     problem: Problem | None
+    size: int | None = None
+    entry: dict = field(default_factory=dict)
+    home: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -46,18 +60,34 @@ def read_info(data_folder: Path) -> dict[str, object]:
     Raises:
         Problem: the file cannot be read, is not UTF-8 or not JSON (line and column are named), or is no object.
     """
+    return dict(_pairs(data_folder))
+
+
+def names_twice(data_folder: Path) -> set[str]:
+    """Return the names that `dataset_info.json` gives to more than one entry: only the last of each counts. Raises as `read_info`."""
+    names = [name for name, _ in _pairs(data_folder)]
+    return {name for name in names if names.count(name) > 1}
+
+
+def _pairs(data_folder: Path) -> list[tuple[str, object]]:
     path = data_folder / INFO
     if not path.exists():
-        return {}
+        return []
+    outermost: list[tuple[str, object]] = []
+
+    def collect(pairs: list[tuple[str, object]]) -> dict:
+        outermost[:] = pairs  # the outermost object comes last
+        return dict(pairs)
+
     try:
-        info = json.loads(read_text(path))
+        info = json.loads(read_text(path), object_pairs_hook=collect)
     except json.JSONDecodeError as error:
         raise Problem("datasets.not_json", file=path, line=error.lineno, column=error.colno, reason=error.msg) from error
     except RecursionError as error:
         raise Problem("datasets.too_deep", file=path) from error
     if not isinstance(info, dict):
         raise Problem("datasets.info_not_object", file=path)
-    return info
+    return list(outermost)
 
 
 def read_text(path: Path) -> str:
@@ -70,14 +100,26 @@ def read_text(path: Path) -> str:
         raise Problem("datasets.not_utf8", file=path, byte=error.start) from error
 
 
+def places(data_folder: Path) -> list[Path]:
+    """Return the folders that the person added as places of theirs. Raises Problem where the list of them is broken."""
+    path = data_folder / PLACES
+    if not path.exists():
+        return []
+    try:
+        return [Path(each) for each in json.loads(read_text(path))["folders"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Problem("datasets.bad_places", file=path) from error
+
+
 def datasets(data_folder: Path) -> list[Dataset]:
     """Return every entry of the data folder's `dataset_info.json`, broken ones too. Raises Problem as `read_info` does."""
-    return [_describe(data_folder, name, entry) for name, entry in read_info(data_folder).items()]
+    twice = names_twice(data_folder)
+    return [_describe(data_folder, name, entry, name in twice) for name, entry in read_info(data_folder).items()]
 
 
 def dataset(data_folder: Path, name: str) -> Dataset:
     """Return the entry called `name`, which may have a problem. Raises Problem where there is none, or as `read_info` does."""
-    return _describe(data_folder, name, entry_of(data_folder, name))
+    return _describe(data_folder, name, entry_of(data_folder, name), name in names_twice(data_folder))
 
 
 def entry_of(data_folder: Path, name: str) -> object:
@@ -92,15 +134,16 @@ def data_file(data_folder: Path, name: str, entry: dict[str, object]) -> Path | 
     """Return the file (or folder of files) that `entry` names, None for data on a hub.
 
     Raises:
-        Problem: the entry names no source, a place outside the data folder, nothing that exists, or an unknown type of file.
+        Problem: the entry names no source, a place outside the data folder and the places added, nothing that exists, or an unknown
+            type of file.
     """
-    if any(key in entry for key in _HUB_KEYS):
+    if any(key in entry for key in HUBS):
         return None
     file_name = entry.get("file_name")
     if not isinstance(file_name, str) or not file_name:
         raise Problem("datasets.no_source", name=name)
     path = data_folder / file_name
-    if not path.resolve().is_relative_to(data_folder.resolve()):
+    if not any(path.resolve().is_relative_to(folder.resolve()) for folder in (data_folder, *places(data_folder))):
         raise Problem("datasets.outside", name=name, file=file_name)
     if not path.exists():
         raise Problem("datasets.missing_file", name=name, file=path)
@@ -109,111 +152,77 @@ def data_file(data_folder: Path, name: str, entry: dict[str, object]) -> Path | 
     return path
 
 
-def _describe(data_folder: Path, name: str, entry: object) -> Dataset:
-    if not isinstance(entry, dict) or not isinstance(entry.get("columns", {}), dict):
-        return Dataset(name, "", "", None, None, Problem("datasets.entry_not_object", name=name))
-    format, stage, rows, path = entry.get("formatting", "alpaca"), _stage(entry), None, None
+def require_sound(name: str, entry: object) -> None:
+    """Raise Problem where an entry is not what LLaMA-Factory can read, whatever its data is like."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("columns") or {}, dict) or not isinstance(entry.get("tags") or {}, dict):
+        raise Problem("datasets.entry_not_object", name=name)
+    for key, value in entry.items():
+        kind = _KINDS.get(key)
+        if kind and value is not None and (not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 1))):
+            raise Problem("datasets.entry_value", name=name, field=key, value=json.dumps(value, ensure_ascii=False)[:60],
+                          kind={str: '"…"', bool: "true/false", int: "1, 2, 3 …", dict: "{…}"}[kind])
+    for part in ("columns", "tags"):
+        for key, value in (entry.get(part) or {}).items():
+            if value is not None and not isinstance(value, str):
+                raise Problem("datasets.entry_value", name=name, field=f"{part}.{key}", value=json.dumps(value, ensure_ascii=False)[:60], kind='"…"')
+    if (entry.get("formatting") or "alpaca") not in FORMATS:
+        raise Problem("datasets.format", name=name, format=entry["formatting"], formats=", ".join(FORMATS))
+
+
+def _describe(data_folder: Path, name: str, entry: object, twice: bool) -> Dataset:
+    shown = entry if isinstance(entry, dict) else {}
+    format, stage, rows, path, size = "", "", None, None, None
     try:
-        if format not in FORMATS:
-            raise Problem("datasets.format", name=name, format=format, formats=", ".join(FORMATS))
+        if not isinstance(entry, dict):
+            raise Problem("datasets.entry_not_object", name=name)
+        format = str(entry.get("formatting") or "alpaca")
+        require_sound(name, entry)
+        shape = Shape.of(entry)
+        stage = shape.stage
+        if twice:
+            raise Problem("datasets.name_twice", name=name, file=data_folder / INFO)
         path = data_file(data_folder, name, entry)
-        if path and path.is_file():
+        if path:
+            size = sum(each.stat().st_size for each in reading.files_of(path))
             contents = _contents(path)
             rows = contents.rows
             _require_columns(path, format, entry, contents)
     except Problem as problem:
-        return Dataset(name, str(format), stage, rows, path, problem)
-    return Dataset(name, format, stage, rows, path, None)
-
-
-def _stage(entry: dict[str, object]) -> str:
-    columns = entry.get("columns", {})
-    if entry.get("ranking"):
-        return "dpo"
-    if columns.get("kto_tag"):
-        return "kto"
-    # LLaMA-Factory forgets its default columns once `columns` is given: a prompt column alone is text without an answer.
-    if columns.get("prompt") and not columns.get("response"):
-        return "pt"
-    return "sft"
-
-
-def _required_columns(format: str, entry: dict[str, object]) -> set[str]:
-    """The columns LLaMA-Factory 0.9.5 reads without asking whether they are there (data/parser.py, data/converter.py)."""
-    if named := entry.get("columns"):
-        return {str(column) for column in named.values() if column}
-    return {"instruction", "input", "output"} if format == "alpaca" else {"conversations"}
+        return Dataset(name, format, stage, rows, path, problem, size, shown, data_folder)
+    return Dataset(name, format, stage, rows, path, None, size, shown, data_folder)
 
 
 def _require_columns(path: Path, format: str, entry: dict[str, object], contents: Contents) -> None:
     if contents.rows == 0:
         raise Problem("datasets.empty", file=path)
-    if contents.columns is not None and (missing := _required_columns(format, entry) - contents.columns):
+    # LLaMA-Factory 0.9.5 reads these without asking whether they are there (data/parser.py, data/converter.py).
+    shape = Shape.of(entry)
+    wanted = set(shape.fields()) if entry.get("columns") else {shape.columns["messages"]} if format != "alpaca" else set(shape.fields())
+    if contents.columns is not None and (missing := wanted - contents.columns):
         raise Problem("datasets.missing_column", file=path, column=", ".join(sorted(missing)))
 
 
 def _contents(path: Path) -> Contents:
     try:
-        stat = path.stat()
-        return _contents_of(path, stat.st_mtime_ns, stat.st_size)
+        files = reading.files_of(path)
+        stamps = tuple((each.stat().st_mtime_ns, each.stat().st_size) for each in files)
+        return _contents_of(path, stamps)
     except OSError as error:
-        raise Problem("datasets.unreadable", file=path, reason=error.strerror) from error
+        raise Problem("datasets.unreadable", file=path, reason=error.strerror or error) from error
 
 
 @lru_cache(maxsize=512)
-def _contents_of(path: Path, modified: int, size: int) -> Contents:
-    """Look into one data file; `modified` and `size` are there so that a changed file is looked at again."""
-    if path.suffix == ".parquet":
-        return _parquet_contents(path)
-    if path.suffix in (".jsonl", ".txt") and size > _PARSE_LIMIT:
-        return Contents(rows=_count_lines(path))
-    if path.suffix not in (".json", ".jsonl", ".txt") or size > _PARSE_LIMIT:
-        return Contents()
-    text = read_text(path)
-    return Contents(len(text.splitlines()), frozenset({"text"})) if path.suffix == ".txt" else _json_contents(path, text)
-
-
-def _json_contents(path: Path, text: str) -> Contents:
-    rows, columns = 0, set()
-    for row in _json_rows(path, text):
+def _contents_of(path: Path, stamps: tuple[tuple[int, int], ...]) -> Contents:
+    """Look into one data file or folder; `stamps` are there so that a changed file is looked at again."""
+    form = reading.form_of(reading.files_of(path)[0])
+    if form.kind in reading.COLUMNAR:
+        found = [columnar.describe(each, form.kind) for each in reading.files_of(path)]
+        return Contents(sum(rows for rows, _ in found), frozenset(column for _, columns in found for column in columns))
+    whole = sum(size for _, size in stamps) <= _READ_WHOLE
+    rows, columns = 0, set(form.columns)
+    for row in reading.rows(path) if whole else islice(reading.rows(path), _SAMPLE_ROWS):
+        if row.problem:
+            raise row.problem
         rows += 1
-        if not isinstance(row, dict):
-            raise Problem("datasets.row_not_object", file=path, row=rows)
-        columns.update(row)
-    return Contents(rows, frozenset(columns))
-
-
-def _json_rows(path: Path, text: str) -> Iterator[object]:
-    """Yield the rows of an array or of JSON lines: LLaMA-Factory takes either under either ending."""
-    number = 1
-    try:
-        if text.lstrip().startswith("["):
-            yield from json.loads(text)
-            return
-        for number, line in enumerate(text.split("\n"), start=1):
-            if line.strip():
-                yield json.loads(line)
-    except json.JSONDecodeError as error:
-        line = number + error.lineno - 1
-        raise Problem("datasets.not_json", file=path, line=line, column=error.colno, reason=error.msg) from error
-    except RecursionError as error:
-        raise Problem("datasets.too_deep", file=path) from error
-
-
-def _parquet_contents(path: Path) -> Contents:
-    from pyarrow import ArrowInvalid
-    from pyarrow.parquet import ParquetFile
-
-    try:
-        with ParquetFile(path) as file:
-            return Contents(file.metadata.num_rows, frozenset(file.schema_arrow.names))
-    except ArrowInvalid as error:
-        raise Problem("datasets.unreadable", file=path, reason=error) from error
-
-
-def _count_lines(path: Path) -> int:
-    with path.open("rb") as file:
-        lines, last = 0, b"\n"
-        while block := file.read(2**20):
-            lines, last = lines + block.count(b"\n"), block[-1:]
-    return lines + (last != b"\n")
+        columns.update(row.value)
+    return Contents(rows if whole else None, frozenset(columns))

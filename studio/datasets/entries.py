@@ -1,0 +1,151 @@
+"""Changing `dataset_info.json`: add, edit, rename and remove entries, and the list of data folders.
+
+What cannot be read is never written: a broken or write-protected file is told and left as it stands.
+"""
+
+import json
+import shutil
+import threading
+from pathlib import Path
+
+from studio.datasets import registry
+from studio.datasets.registry import INFO, PLACES
+from studio.interface.language import Problem
+from studio.workspace import safe_name, write_json
+
+_writing = threading.Lock()
+
+
+def add(data_folder: Path, name: str, entry: dict) -> None:
+    """Add an entry.
+
+    Raises:
+        Problem: the name is not plain or is taken, the entry is not one that LLaMA-Factory can read, or the file cannot be written.
+    """
+    _require_plain(name)
+    registry.require_sound(name, entry)
+    with _writing:
+        info = _changeable(data_folder)
+        if name in info:
+            raise Problem("datasets.name_taken", name=name, file=data_folder / INFO)
+        write_json(_target(data_folder), {**info, name: entry})
+
+
+def replace(data_folder: Path, name: str, entry: dict) -> None:
+    """Put `entry` in the place of the one called `name`. Raises Problem as `add` does, and where there is no such entry."""
+    registry.require_sound(name, entry)
+    with _writing:
+        info = _changeable(data_folder)
+        _require_known(data_folder, info, name)
+        write_json(_target(data_folder), {**info, name: entry})
+
+
+def rename(data_folder: Path, old: str, new: str) -> None:
+    """Give the entry called `old` another name, in its place. Raises Problem where it is unknown, or the new name is bad or taken."""
+    _require_plain(new)
+    with _writing:
+        info = _changeable(data_folder)
+        _require_known(data_folder, info, old)
+        if new != old and new in info:
+            raise Problem("datasets.name_taken", name=new, file=data_folder / INFO)
+        write_json(_target(data_folder), {new if name == old else name: entry for name, entry in info.items()})
+
+
+def remove(data_folder: Path, name: str, with_file: bool = False) -> None:
+    """Remove an entry, and its file or folder of files too where `with_file` says so and no other entry names it.
+
+    Raises:
+        Problem: there is no such entry, another one needs the file, or the file lies outside the data folder.
+    """
+    with _writing:
+        info = _changeable(data_folder)
+        _require_known(data_folder, info, name)
+        path = _own_file(data_folder, info, name) if with_file else None
+        write_json(_target(data_folder), {each: entry for each, entry in info.items() if each != name})
+        if path:
+            _delete(path)
+
+
+def _own_file(data_folder: Path, info: dict, name: str) -> Path | None:
+    """Return what `remove` may delete with the entry, None where there is nothing on this disk."""
+    file_name = info[name].get("file_name") if isinstance(info[name], dict) else None
+    if not file_name or not (data_folder / file_name).exists():
+        return None
+    path = (data_folder / file_name).resolve()
+    if path == data_folder.resolve() or not path.is_relative_to(data_folder.resolve()):
+        raise Problem("datasets.not_ours", file=path, name=name)
+    for other, entry in info.items():
+        others = isinstance(entry, dict) and entry.get("file_name")
+        if other != name and others and _overlap((data_folder / others).resolve(), path):
+            raise Problem("datasets.file_shared", file=path, name=other)
+    return path
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
+def _delete(path: Path) -> None:
+    try:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    except OSError as error:
+        raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
+
+
+def add_place(data_folder: Path, folder: str) -> Path:
+    """Make a folder of the person's a data folder of the studio's, and return it. Raises Problem where it is none, or is one already."""
+    path = Path(folder.strip()).expanduser()
+    if not path.is_absolute() or not path.is_dir():
+        raise Problem("datasets.no_folder", folder=folder)
+    path = path.resolve()
+    known = registry.places(data_folder)
+    if path in known or path == data_folder.resolve():
+        raise Problem("datasets.folder_known", folder=path)
+    write_json(data_folder / PLACES, {"folders": [str(each) for each in (*known, path)]})
+    return path
+
+
+def drop_place(data_folder: Path, folder: str) -> None:
+    """Take a data folder out of the studio; nothing in it is touched. Raises Problem where it is none of the added ones."""
+    known = registry.places(data_folder)
+    if Path(folder) not in known:
+        raise Problem("datasets.no_folder", folder=folder)
+    write_json(data_folder / PLACES, {"folders": [str(each) for each in known if each != Path(folder)]})
+
+
+def _require_plain(name: str) -> None:
+    safe_name(name)
+    if "," in name or name != name.strip():  # LLaMA-Factory joins names by commas
+        raise Problem("workspace.bad_name", name=name)
+
+
+def _require_known(data_folder: Path, info: dict, name: str) -> None:
+    if name not in info:
+        raise Problem("datasets.unknown", name=name, file=data_folder / INFO)
+
+
+def _target(data_folder: Path) -> Path:
+    """Return the file that is replaced: what a link points to, so that the link stays."""
+    return (data_folder / INFO).resolve()
+
+
+def _changeable(data_folder: Path) -> dict:
+    """Return `dataset_info.json` as it stands. Raises Problem where it is broken, loses an entry when written, or is write-protected."""
+    info = registry.read_info(data_folder)
+    if twice := registry.names_twice(data_folder):
+        raise Problem("datasets.name_twice", name=sorted(twice)[0], file=data_folder / INFO)
+    path = _target(data_folder)
+    # Replacing needs no right to write the file itself, and root may write anything: the protection is what the person meant.
+    if path.exists() and not path.stat().st_mode & 0o222:
+        raise Problem("datasets.info_protected", file=path)
+    return info
+
+
+def parsed(text: str, name: str) -> dict:
+    """Return the entry that a person wrote as JSON. Raises Problem where it is none."""
+    try:
+        entry = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise Problem("datasets.entry_not_json", name=name, reason=getattr(error, "msg", error), line=getattr(error, "lineno", 1)) from error
+    registry.require_sound(name, entry)
+    return entry
