@@ -12,6 +12,11 @@
       { series: "loss", look: "raw" }, { series: "loss", look: "smoothed" }, { series: "eval_loss", look: "dots" }] },
     { name: "learning_rate", zero: true, lines: [{ series: "learning_rate", look: "line" }] },
     { name: "grad_norm", zero: true, lines: [{ series: "grad_norm", look: "line" }] },
+    { name: "rewards/margins", lines: [{ series: "rewards/margins", look: "line" }] },
+    { name: "rewards/accuracies", zero: true, lines: [{ series: "rewards/accuracies", look: "line" }] },
+    { name: "tokens_per_second", zero: true, lines: [{ series: "tokens_per_second", look: "line" }] },
+    { name: "memory", zero: true, lines: [{ series: "memory", look: "line" }] },
+    { name: "utilisation", zero: true, lines: [{ series: "utilisation", look: "line" }] },
   ];
   const LOOKS = {
     raw: { color: "--accent", width: 1, alpha: 0.5 },

@@ -60,7 +60,7 @@
   }
 
   function follow() {
-    document.body.dataset.train = hand.run ? "run" : "new";
+    document.body.dataset.train = hand.view ?? (hand.run ? "run" : "new");
     document.body.dataset.models = hand.models || "disk";
     for (const element of document.querySelectorAll("[data-follows]")) {
       const value = hand[element.dataset.follows] ?? "";
@@ -70,9 +70,10 @@
   }
 
   function markPicked() {
+    markTicked();
     for (const item of document.querySelectorAll("[data-pick]")) {
       const [kind, value] = split(item.dataset.pick);
-      item.setAttribute("aria-current", String(hand[kind] === value));
+      item.setAttribute("aria-current", String(hand[kind] === value && !(kind === "run" && hand.view)));
     }
   }
 

@@ -62,6 +62,18 @@ def test_the_recipe_alone_gives_the_same_losses_by_the_command_line(trainer, tmp
     assert losses(run) == pytest.approx(theirs, abs=1e-6)
 
 
+def test_probe_questions_are_answered_and_change_no_loss(trainer):
+    plain = trainer.start(SHORT, NAMED)
+    probed = trainer.start(SHORT, NAMED | {"probes": ["Who are you?", "Name a colour."]})
+    ended(plain)
+    status = ended(probed)
+    assert status.state == "finished", status.error
+    assert [(answer["step"], answer["question"]) for answer in status.probes[:2]] == [(1, "Who are you?"), (1, "Name a colour.")]
+    assert len(status.probes) == 6 and all(answer["answer"] for answer in status.probes)
+    assert losses(probed) == losses(plain)
+    assert status.series["memory"] and status.series["tokens_per_second"]
+
+
 def test_stop_and_save_then_resume_gives_the_curve_of_a_straight_run(trainer):
     long = SHORT | {"max_steps": 6, "save_steps": 100}
     straight = trainer.start(long, NAMED)

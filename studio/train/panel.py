@@ -18,7 +18,10 @@ def draw_runs(words: Words, workspace: Workspace) -> str:
     """Return the list of runs, newest first, with state, loss and a small curve."""
     found = runs.all_runs(workspace)
     rows = "".join(_row(words, run) for run in found[:LISTED])
-    new = f'<button class="item item-new" data-pick="run:">{words("train.new_run")}</button>'
+    new = (
+        f'<button class="item item-new" data-pick="run:">{words("train.new_run")}</button>'
+        f'<button class="item item-new item-compare" data-pick="view:compare">{words("train.compare_selected")}</button>'
+    )
     return new + (rows or f'<p class="hint">{words("train.no_runs")}</p>')
 
 
@@ -27,9 +30,10 @@ def _row(words: Words, run: runs.Run) -> str:
     model, method, name = run.name.split("/")
     detail = f"{status.step}/{status.total_steps}" if status.state in runs.ACTIVE and status.total_steps else number(status.loss)
     return (
+        f'<div class="item-row"><input type="checkbox" data-tick="{escape(run.name)}" aria-label="{words("train.tick")}">'
         f'<button class="item" data-pick="run:{escape(run.name)}"><span class="item-top"><i class="dot {status.state}"></i>'
         f'<b>{escape(name)}</b>{_spark(status)}</span><span class="item-sub"><span>{escape(model)} · {escape(method)}</span>'
-        f'<span class="num">{words("train.state_" + status.state)} {detail}</span></span></button>'
+        f'<span class="num">{words("train.state_" + status.state)} {detail}</span></span></button></div>'
     )
 
 
@@ -69,7 +73,7 @@ def draw_run(words: Words, workspace: Workspace, name: str) -> str:
     return (
         f'<header class="run-head"><div><h2>{escape(short)}</h2><p class="hint">{escape(model)} · {escape(method)} · '
         f'{_when(status.started or run.info().get("created"))}</p></div><div class="actions">{_actions(words, run, status)}</div></header>'
-        f"{_progress(words, status)}{_fault(words, status)}{_numbers(words, status)}{_facts(words, status)}"
+        f"{_progress(words, status)}{_fault(words, status)}{_warnings(words, status)}{_numbers(words, status)}{_facts(words, status)}"
     )
 
 
@@ -124,6 +128,31 @@ def _fault(words: Words, status: runs.Status) -> str:
     return f'<p class="problem" role="alert">{escape(words.tell(Problem(status.error["key"], **status.error["facts"])))}</p>'
 
 
+def _warnings(words: Words, status: runs.Status) -> str:
+    newest = {warning["key"]: warning for warning in status.warnings}
+    return "".join(f'<p class="warning">{escape(words(key, **warning["facts"]))}</p>' for key, warning in newest.items())
+
+
+def draw_samples(words: Words, workspace: Workspace, name: str) -> str:
+    """Return what the model answered to the probe questions at each checkpoint, the newest first."""
+    if not name:
+        return ""
+    status = runs.status(runs.find(workspace, name))
+    if not status.probes:
+        return f'<p class="hint">{words("train.no_probes")}</p>'
+    questions = list(dict.fromkeys(answer["question"] for answer in status.probes))
+    rows = "".join(
+        f"<h3>{escape(question)}</h3><table>"
+        + "".join(
+            f'<tr><td class="num">{words("train.at_step", step=answer["step"])}</td><td>{escape(answer["answer"])}</td></tr>'
+            for answer in reversed(status.probes) if answer["question"] == question
+        )
+        + "</table>"
+        for question in questions
+    )
+    return f'<div class="samples">{rows}</div>'
+
+
 def _numbers(words: Words, status: runs.Status) -> str:
     def last(name):
         points = status.series.get(name)
@@ -131,18 +160,11 @@ def _numbers(words: Words, status: runs.Status) -> str:
 
     shown = {
         "loss": number(status.loss), "learning_rate": number(last("learning_rate")), "grad_norm": number(last("grad_norm")),
-        "tokens_per_second": number(_pace(status)), "epoch": f"{status.epoch:.2f}" if status.epoch else None,
+        "tokens_per_second": number(last("tokens_per_second")), "epoch": f"{status.epoch:.2f}" if status.epoch else None,
         "eval_loss": number(last("eval_loss")) if last("eval_loss") is not None else None,
     }
     cells = "".join(f"<div><dt>{words('train.' + key)}</dt><dd>{value}</dd></div>" for key, value in shown.items() if value)
     return f'<dl class="numbers">{cells}</dl>' if status.series else ""
-
-
-def _pace(status: runs.Status) -> float | None:
-    points = status.series.get("num_input_tokens_seen", [])[-20:]
-    if len(points) < 2 or points[-1][2] <= points[0][2]:
-        return None
-    return (points[-1][1] - points[0][1]) / (points[-1][2] - points[0][2])
 
 
 def _facts(words: Words, status: runs.Status) -> str:

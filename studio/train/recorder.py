@@ -1,30 +1,14 @@
 """The callback that writes down what happens while LLaMA-Factory trains, and carries a wish to stop into the trainer."""
 
-import threading
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from studio.train.runs import Run
+from studio.train.wish import ABORT, SAVE, Stopped, StopWish
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
-
-class Stopped(Exception):
-    """Raised out of the trainer when a run is aborted without a checkpoint."""
-
-
-@dataclass
-class StopWish:
-    """A wish to stop a run, set by any thread and looked at by the recorder at every sub-step."""
-
-    asked: threading.Event = field(default_factory=threading.Event)
-    save: bool = True
-
-    def ask(self, save: bool) -> None:
-        """Ask the run to stop: with a checkpoint at the end of its step, or at once and without one."""
-        self.save = save
-        self.asked.set()
+WISHES = (None, SAVE, ABORT)
 
 
 def recorder(run: Run, wish: StopWish) -> "TrainerCallback":
@@ -35,10 +19,15 @@ def recorder(run: Run, wish: StopWish) -> "TrainerCallback":
 
 
 class Recording:
-    """The callback, without its base class, which only comes with the heavy libraries."""
+    """The callback, without its base class, which only comes with the heavy libraries.
+
+    Where several processes train together, each has one of these, but only the first writes (the others' run is a `Silent` one).
+    `stopped_early` tells afterwards whether a wish to stop ended the training.
+    """
 
     def __init__(self, run: Run, wish: StopWish):
         self.run, self.wish = run, wish
+        self.stopped_early = False
 
     def on_train_begin(self, args, state, control, model=None, train_dataloader=None, **kwargs):
         """Write the facts a person checks: examples, epochs, total batch, steps, parameters."""
@@ -55,35 +44,74 @@ class Recording:
             trainable=trainable,
             parameters=parameters,
             device=str(args.device),
+            processes=args.world_size,
         )
         self.run.say("state", state="running")
-        self._abort_if_asked()
+        self._abort_if_asked(args)
 
     def on_substep_end(self, args, state, control, **kwargs):
         """Obey an abort within a step."""
-        self._abort_if_asked()
+        self._abort_if_asked(args)
 
     def on_step_end(self, args, state, control, **kwargs):
         """Obey a wish to stop, with a checkpoint; write the number of a step that is not logged."""
-        self._abort_if_asked()
-        if self.wish.asked.is_set():
+        if self._abort_if_asked(args) == SAVE:
+            self.stopped_early = state.global_step < state.max_steps
             control.should_save = control.should_training_stop = True
         elif not control.should_log:
             self.run.say("step", step=state.global_step)
 
     def on_prediction_step(self, args, state, control, **kwargs):
-        """Obey an abort within an evaluation."""
-        self._abort_if_asked()
+        """Obey an abort within an evaluation, where no other process would be left waiting."""
+        if args.world_size == 1:
+            self._abort_if_asked(args)
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        """Write all numbers that the trainer reports."""
+        """Write all numbers that the trainer reports, the pace and the memory beside them, and what is wrong with them."""
         values = {name: value for name, value in (logs or {}).items() if name != "epoch"}
+        if "loss" in values:
+            values |= self._pace(state) | readings(args.device)
         self.run.say("metrics", step=state.global_step, epoch=(logs or {}).get("epoch"), values=values)
+        for key, facts in self.watch.take(state.global_step, values):
+            self.run.say("warning", step=state.global_step, key=key, facts=facts)
+            self._notify(str(Problem(key, **facts)))
 
-    def on_save(self, args, state, control, **kwargs):
-        """Write down a checkpoint, after its last file is there."""
+    def on_save(self, args, state, control, model=None, processing_class=None, **kwargs):
+        """Write down a checkpoint, after its last file is there, and let the model answer the probe questions."""
         self.run.say("checkpoint", step=state.global_step, name=f"checkpoint-{state.global_step}")
+        if self.probes:
+            for answer in probe.ask(model, getattr(processing_class, "tokenizer", processing_class), self.template, self.probes):
+                self.run.say("probe", step=state.global_step, **answer)
 
-    def _abort_if_asked(self) -> None:
-        if self.wish.asked.is_set() and not self.wish.save:
+    def _pace(self, state) -> dict:
+        now, before = (time.monotonic(), state.num_input_tokens_seen), self.last_tokens
+        self.last_tokens = now
+        if not before or now[1] <= before[1]:
+            return {}
+        return {"tokens_per_second": round((now[1] - before[1]) / max(now[0] - before[0], 1e-9), 1)}
+
+    def _notify(self, text: str) -> None:
+        print(f"warning: {text}")
+        if webhook := os.environ.get("STUDIO_WEBHOOK"):
+            notify(webhook, f"{self.run.name}: {text}")
+
+    def _abort_if_asked(self, args) -> str | None:
+        wished = agreed(self.wish.asked(), args)
+        if wished == ABORT:
             raise Stopped
+        return wished
+
+
+def agreed(wished: str | None, args) -> str | None:
+    """Return what the first of the processes that train together has seen, the same in all of them at the same sub-step.
+
+    A process that stopped while the others went on would leave them waiting for its gradients for ever.
+    """
+    if args.world_size == 1:
+        return wished
+    import torch
+    from torch import distributed
+
+    said = torch.tensor([WISHES.index(wished)], device=args.device)
+    distributed.broadcast(said, src=0)
+    return WISHES[said.item()]

@@ -3,18 +3,21 @@
 import json
 import re
 import shutil
+import socket
 import threading
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
 import yaml
 
 from studio.interface.language import Problem
-from studio.train import events
+from studio.train import events, queue
 from studio.workspace import Workspace, write_json
 
 ACTIVE = ("queued", "preparing", "running", "stopping")
+SILENCE_S = 900.0  # a run on another machine that writes nothing for so long counts as gone
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 
 
@@ -62,10 +65,19 @@ class Run:
         """Append one event (see `events.append`)."""
         events.append(self.events_file, event, **facts)
 
-    def own(self) -> None:
-        """Write down that this process now works on the run, so that its death can be noticed. Raises Problem."""
-        process = psutil.Process()
-        write_json(self.info_file, {**self.info(), "pid": process.pid, "pid_started": process.create_time()})
+    def own(self, pid: int | None = None) -> None:
+        """Write down that a process, this one where none is named, now works on the run, so that its death can be noticed.
+
+        Raises:
+            Problem: the folder cannot be written.
+            psutil.NoSuchProcess: the process has ended already.
+        """
+        process = psutil.Process(pid)
+        self.note(pid=process.pid, pid_started=process.create_time(), host=socket.gethostname())
+
+    def note(self, **facts: object) -> None:
+        """Put facts into what the studio keeps beside the recipe. Raises Problem where the folder cannot be written."""
+        write_json(self.info_file, {**self.info(), **facts})
 
     def checkpoints(self) -> list[str]:
         """Return the names of the complete checkpoints, oldest first.
@@ -143,6 +155,8 @@ class Status:
     ended: float | None = None
     error: dict | None = None
     facts: dict = field(default_factory=dict)
+    warnings: list[dict] = field(default_factory=list)
+    probes: list[dict] = field(default_factory=list)
     series: dict[str, list[list]] = field(default_factory=dict)
     steps_began: tuple[float, int] | None = None
     last_time: float = 0.0
@@ -164,10 +178,17 @@ class Status:
             self.step = event["step"]
         elif kind == "metrics":
             self._take_metrics(event)
-        elif kind == "error":
+        elif kind == "warning":
+            self.warnings = [*self.warnings, event][-20:]
+        elif kind == "probe":
+            self.probes = [*self.probes, event][-200:]
+        elif kind == "error" and not self.error:
+            # Where several processes train together, the first fault is the cause and the others follow from it.
             self.error = {key: value for key, value in event.items() if key not in ("event", "time")}
 
     def _take_state(self, event: dict) -> None:
+        if event["state"] == "stopping" and self.state not in ACTIVE:
+            return  # asked just as the run came to its end by itself
         self.state = event["state"]
         if self.state == "preparing":
             self.started, self.ended, self.error = self.started or event["time"], None, None
@@ -189,6 +210,8 @@ class Status:
         # A resumed run trains again what came after its checkpoint; the newer points take the place of the older ones.
         for points in self.series.values():
             points[:] = [point for point in points if point[0] <= step]
+        self.warnings = [warning for warning in self.warnings if warning["step"] <= step]
+        self.probes = [answer for answer in self.probes if answer["step"] <= step]
 
     def eta(self) -> float | None:
         """Return the seconds that the steps left will take at the mean pace so far, or None while nothing is known."""
@@ -216,8 +239,8 @@ def status(run: Run) -> Status:
             known.take(event)
         known.size = offset
         _statuses[run.events_file] = (known, offset)
-        if known.state in ACTIVE and not _alive(run.info()):
-            known.state, known.ended = "interrupted", known.last_time
+        if known.state in ACTIVE and not _goes_on(run, known):
+            return replace(known, state="interrupted", ended=known.last_time)
         return known
 
 
@@ -235,10 +258,21 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _alive(info: dict) -> bool:
+def _goes_on(run: Run, known: Status) -> bool:
+    info = run.info()
+    if known.state == "queued" and (queue.holds(run.folder.parents[2], run.name) or info.get("executor") == "nodes" and "pid" not in info):
+        return True
+    if info.get("host", socket.gethostname()) != socket.gethostname():
+        return time.time() - known.last_time < SILENCE_S
+    return alive(info)
+
+
+def alive(info: dict) -> bool:
+    """Tell whether the process that a run's info names is at work on this machine; one that only waits to be buried is not."""
     try:
-        return "pid" in info and abs(psutil.Process(info["pid"]).create_time() - info["pid_started"]) < 1
-    except psutil.Error:
+        process = psutil.Process(info["pid"])
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - info["pid_started"]) < 1
+    except (KeyError, psutil.Error):
         return False
 
 

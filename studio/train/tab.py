@@ -9,14 +9,14 @@ from studio.datasets import identity, registry
 from studio.interface.language import Problem, Words
 from studio.interface.live import Live, attribute, region
 from studio.models import library
-from studio.train import panel, recipe, settings
+from studio.train import compare, panel, probe, recipe, settings
 from studio.train.executors import Trainer
 from studio.workspace import Workspace
 
 METHODS = {"lora": {}, "qlora4": {"quantization_bit": 4}, "qlora8": {"quantization_bit": 8}, "oft": {}, "full": {}, "freeze": {}}
 SCHEDULERS = ["cosine", "linear", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial"]
 CHART_WORDS = ("loss", "learning_rate", "grad_norm", "raw", "smoothed", "eval_loss", "smooth", "automatic", "log", "step", "time", "reset_zoom",
-               "waiting", "empty", "not_connected")
+               "waiting", "empty", "not_connected", "memory", "tokens_per_second", "utilisation", "rewards/margins", "rewards/accuracies")
 
 
 def add_regions(live: Live, workspace: Workspace) -> None:
@@ -25,6 +25,8 @@ def add_regions(live: Live, workspace: Workspace) -> None:
     live.add("now", lambda words, _: panel.draw_now(words, workspace))
     live.add("run", lambda words, name: panel.draw_run(words, workspace, name))
     live.add("log", lambda words, name: panel.draw_log(words, workspace, name))
+    live.add("compare", lambda words, names: compare.draw(words, workspace, names))
+    live.add("samples", lambda words, name: panel.draw_samples(words, workspace, name))
     live.add("checkpoints", lambda words, name: panel.draw_checkpoints(words, workspace, name))
     live.add("recipe", lambda words, name: panel.draw_recipe(words, workspace, name))
 
@@ -39,6 +41,8 @@ def build(trainer: Trainer, words: Words) -> None:
                 _form(trainer, words)
             with gr.Column(elem_classes="when-run"):
                 _cockpit(words)
+            with gr.Column(elem_classes="when-compare"):
+                gr.HTML(f"<h2>{words('train.compare_selected')}</h2>{compare.chart(words)}{region('compare', follows='compare')}")
 
 
 def _cockpit(words: Words) -> None:
@@ -47,6 +51,8 @@ def _cockpit(words: Words) -> None:
     with gr.Tabs(elem_classes="inner"):
         with gr.Tab(words("train.curves")):
             gr.HTML(f"<div class='charts' data-run='' data-follows='run' data-words='{texts}'></div>")
+        with gr.Tab(words("train.samples")):
+            gr.HTML(region("samples", follows="run"))
         with gr.Tab(words("train.checkpoints")):
             gr.HTML(region("checkpoints", follows="run"))
         with gr.Tab(words("train.log")):
@@ -89,6 +95,8 @@ def _form(trainer: Trainer, words: Words) -> None:
             fields["val_size"] = _number(words, "val_size", 0)
             for key in ("save_steps", "logging_steps", "seed"):
                 fields[key] = _number(words, key, standard[key])
+        probes = gr.Textbox(label=words("train.probes"), info=words("train.probes_info", most=probe.MOST), lines=3, elem_id="train-probes",
+                            value=words("train.probes_default"))
     with gr.Accordion(words("train.all_settings"), open=False) as all_settings:
         query = gr.Textbox(show_label=False, placeholder=words("train.settings_search"), elem_id="train-search")
         drawn = gr.HTML()
@@ -113,9 +121,10 @@ def _form(trainer: Trainer, words: Words) -> None:
         fitting = _datasets(workspace, stage_now)
         return gr.update(choices=fitting, value=[name for name in chosen if name in fitting] or fitting[:1])
 
-    def on_start(name_now, author_now, method_now, *values):
+    def on_start(name_now, author_now, probes_now, method_now, *values):
+        asked = [line.strip() for line in probes_now.splitlines() if line.strip()]
         try:
-            run = trainer.start(wish(method_now, *values), {"name": name_now, "author": author_now})
+            run = trainer.start(wish(method_now, *values), {"name": name_now, "author": author_now, "probes": asked})
         except Problem as fault:
             return _told(words, fault), ""
         return "", run.name
@@ -130,7 +139,7 @@ def _form(trainer: Trainer, words: Words) -> None:
             gr.update(choices=[(words("train.automatic"), ""), *recipe.known_templates()]),
         )
 
-    start.click(on_start, [name, author, method, *boxes], [problem, started], api_name=False, concurrency_limit=None).then(
+    start.click(on_start, [name, author, probes, method, *boxes], [problem, started], api_name=False, concurrency_limit=None).then(
         None, started, None, js="(run) => { if (run) window.studio.pick('run', run); }", api_name=False
     )
     model.change(lambda chosen: recipe.learning_rate(_parameters(workspace, chosen)), model, fields["learning_rate"], api_name=False, queue=False)
