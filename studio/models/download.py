@@ -1,54 +1,305 @@
-"""STUB, being filled: downloads of models from ModelScope and Hugging Face through the hubs' own clients, each in a child process."""
+"""Downloads of models from ModelScope and Hugging Face, each a job with a child process of its own.
 
-from dataclasses import dataclass
+A child can be killed at any moment and leaves the studio's own environment, token and proxies alone; the bytes on disk are the progress.
+What arrives gathers in `models/.incoming/<source>--<owner>--<name>/` and is renamed into `models/` when it is whole and checked.
+"""
 
-from studio.jobs import Job, Jobs
-from studio.workspace import Workspace
+import json
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
 
-SOURCES = ("modelscope", "huggingface")
+from studio.interface.language import Problem
+from studio.jobs import Job, Jobs, Stopped
+from studio.models.fetch import MARK
+from studio.models.hubs import TITLES
+from studio.workspace import Workspace, safe_name
+
+SOURCES = tuple(TITLES)
+KIND = "download"
+AT_A_TIME = 3
+LOOK_EVERY_S = 0.4
+SPEED_OVER_S = 10.0
+_REPO = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to download. `name` is the folder under `models/` (None: the last part of `repo`); patterns are shell-like (`*.safetensors`).
+    """What to download.
 
-    With neither include nor exclude, further copies of the same weights (pickles beside safetensors, ONNX, GGUF, `original/`) are left out.
+    `source` is one of SOURCES, `repo` the address there (owner/name), `revision` a branch, tag or commit (None: the hub's default).
+    `name` is the folder under `models/` (None: the last part of `repo`), `endpoint` a mirror's address as https://host. Patterns are
+    shell-like (`*.safetensors`, `original/`); with none of either, further copies of the same weights (pickles beside safetensors, ONNX,
+    GGUF, `original/`) are left out.
     """
 
-    source: str  # one of SOURCES
-    repo: str  # owner/name
-    revision: str | None = None  # branch, tag or commit
+    source: str
+    repo: str
+    revision: str | None = None
     name: str | None = None
-    endpoint: str | None = None  # a mirror's address, as https://host
+    endpoint: str | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
+    def checked(self) -> "Request":
+        """Return it tidied, with its name filled in. Raises Problem where an address or the name is none."""
+        if self.source not in SOURCES:
+            raise Problem("downloads.bad_source", source=self.source)
+        repo = self.repo.strip().strip("/")
+        if not _REPO.fullmatch(repo) or ".." in repo:
+            raise Problem("downloads.bad_address", repo=self.repo)
+        endpoint = (self.endpoint or "").strip().rstrip("/") or None
+        if endpoint and (urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).hostname or "@" in endpoint):
+            raise Problem("downloads.bad_endpoint", endpoint=re.sub(r"//[^/]*@", "//", endpoint))
+        name = safe_name((self.name or "").strip() or repo.split("/")[1])
+        return Request(self.source, repo, (self.revision or "").strip() or None, name, endpoint, tuple(self.include), tuple(self.exclude))
+
+    @property
+    def key(self) -> str:
+        """The folder in which it gathers: the same for the same model of the same hub."""
+        return f"{self.source}--{self.repo.replace('/', '--')}".lower()
+
 
 class Downloads:
-    """Downloads of one workspace; each is a job of kind "download" whose facts are the request's fields, `name` filled in.
+    """Downloads of one workspace; each is a job of kind "download" whose facts are the fields of its request.
 
-    While it runs job.message is {"key": "downloads.fetching" | "downloads.listing" | "downloads.checking" | "downloads.waiting", "facts":
-    {done, total, speed, left (texts, as "1.2 GB", "0:48"), done_bytes, total_bytes, bytes_per_s, left_s, files_done, files_total, attempt}}.
-    Its result: {"name", "path", "bytes", "files", "commit", "skipped_files", "skipped_bytes", "warnings": [{"key", "facts"}]}.
+    Its message's key is `downloads.listing`, `fetching`, `waiting` (for the network or a busy hub), `checking` or at the end `arrived`;
+    but for listing its facts hold {done, total, speed, left (texts: "1.2 GB", "0:48"), done_bytes, total_bytes, bytes_per_s, left_s (None
+    where not known), files}, and for waiting also {reason, wait, wait_s, attempt, tries}. Its result is {name, path, bytes, files, commit,
+    skipped_files, skipped_bytes, warnings: [{key, facts}]}.
     """
 
-    def __init__(self, workspace: Workspace, jobs: Jobs): ...
+    def __init__(self, workspace: Workspace, jobs: Jobs, tries: int = 6, first_wait_s: float = 1.0):
+        self.workspace, self.jobs = workspace, jobs
+        self._patience = {"tries": tries, "first_wait_s": first_wait_s}
+        self._discarded: set[str] = set()
+        self._lock = threading.Lock()
+        jobs.offer(KIND, self._work, AT_A_TIME)
 
     def start(self, request: Request, token: str | None = None) -> Job:
-        """Begin (or take up again where an earlier download of the same model stopped). The token is kept in memory only.
+        """Begin a download, or go on with what an earlier one of the same model left. The token stays in memory.
 
-        Raises Problem at once: an address that is none, a bad name, a model of that name on disk, the same model being downloaded.
-        Everything else (no such model, no access, no space, no network) becomes the job's error.
+        Raises:
+            Problem: an address that is none, a name that is not safe, a model of that name on disk, or the same model on its way already.
+                Everything else (no such model, no access, no space, no network) becomes the job's error.
         """
+        request = request.checked()
+        with self._lock:
+            if self.workspace.inside(self.workspace.models, request.name).exists():
+                raise Problem("downloads.exists", name=request.name)
+            for job in self.jobs.all(KIND):
+                other = request_of(job)
+                if job.active and (other.key == request.key or other.name.lower() == request.name.lower()):
+                    raise Problem("downloads.running", name=other.name, repo=other.repo)
+                if other.key == request.key and job.state != "finished":
+                    self.jobs.forget(job.id)  # the new one goes on with its files
+            return self.jobs.start(KIND, "downloads.title", {**asdict(request), "hub": TITLES[request.source]}, partial(self._work, token=token))
 
     def pause(self, job: str) -> Job:
-        """Stop, keeping what arrived; `resume` goes on from there."""
+        """Stop a download and keep what has arrived. Raises Problem where there is no such job."""
+        return self.jobs.cancel(job)
 
     def resume(self, job: str, token: str | None = None) -> Job:
-        """Go on with a stopped, failed or interrupted download; bytes that arrived are not fetched again. Raises Problem."""
+        """Go on with a stopped, failed or interrupted download under the same id; whole files and arrived bytes are not fetched again.
+
+        `token` is needed again after a restart of the studio, which forgets it. Raises Problem where there is nothing to go on with.
+        """
+        found, request = self.jobs.find(job), request_of(self.jobs.find(job))
+        with self._lock:
+            if not found.active and (self.workspace.models / request.name).exists():
+                raise Problem("downloads.exists", name=request.name)
+            self._discarded.discard(job)
+            return self.jobs.resume(job, partial(self._work, token=token) if token else None)
 
     def cancel(self, job: str, keep: bool = False) -> Job:
-        """Stop and, unless `keep`, remove what arrived. Raises Problem."""
+        """Stop a download and, unless `keep`, remove what has arrived. A finished model stays. Raises Problem."""
+        found = self.jobs.find(job)
+        with self._lock:
+            if not keep:
+                self._discarded.add(job)
+            self.jobs.cancel(job)
+            if not keep and not found.active:
+                self._discard(found)
+        return found
 
     def arrived_bytes(self, job: str) -> int:
-        """Return the bytes on disk of a download that is not finished (what cancel would remove)."""
+        """Return the bytes on disk of a download that is not finished, which `cancel` would remove. Raises Problem."""
+        return bytes_in(self._folder(request_of(self.jobs.find(job))) / "files")
+
+    def _folder(self, request: Request) -> Path:
+        return self.workspace.models / ".incoming" / request.key
+
+    def _discard(self, job: Job) -> None:
+        """Remove what has arrived of a job's model, unless another job is at work on it."""
+        request = request_of(job)
+        if not any(other.active and request_of(other).key == request.key for other in self.jobs.all(KIND) if other is not job):
+            shutil.rmtree(self._folder(request), ignore_errors=True)
+            remove_if_empty(self._folder(request).parent)
+        self._discarded.discard(job.id)
+
+    def _work(self, job: Job, token: str | None = None) -> dict:
+        """Run the child, tell its progress, and put the model in its place. Raises Problem, Stopped."""
+        request = request_of(job)
+        folder = self._folder(request)
+        job.report(None, "downloads.listing", hub=TITLES[request.source])
+        try:
+            (folder / "files").mkdir(parents=True, exist_ok=True)
+            with Child({**asdict(request), "folder": str(folder), "token": token, **self._patience}, job) as child:
+                done = follow(child, job, folder / "files")
+            return {"name": request.name, "path": str(self._put_in_place(request, folder)), **done}
+        except OSError as error:
+            raise Problem("workspace.unwritable", path=error.filename or folder, reason=error.strerror or error) from error
+        finally:
+            if job.id in self._discarded or not bytes_in(folder / "files"):
+                self._discard(job)
+
+    def _put_in_place(self, request: Request, folder: Path) -> Path:
+        target = self.workspace.inside(self.workspace.models, request.name)
+        with self._lock:
+            if target.exists():
+                raise Problem("downloads.exists", name=request.name)
+            (folder / "files").rename(target)
+        return target
+
+
+class Child:
+    """The process that fetches. Killed when the `with` block is left; its lines come by `next_event`."""
+
+    def __init__(self, order: dict, job: Job):
+        self.order, self.job, self.token = order, job, order["token"]
+        self.events: queue.Queue[dict | None] = queue.Queue()
+
+    def __enter__(self) -> "Child":
+        # Bars would fill the log; the person pressed Download, so a setting that keeps other libraries off the network does not count.
+        settings = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0",
+                    "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "studio.models.fetch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, encoding="utf-8", errors="replace", env={**os.environ, **settings}, cwd=Path(__file__).parents[2],
+        )
+        # By its input and not by an argument or the environment, which other people of the machine can read.
+        self.process.stdin.write(json.dumps(self.order) + "\n")
+        self.process.stdin.flush()
+        threading.Thread(target=self._read, daemon=True).start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+
+    def _read(self) -> None:
+        for line in self.process.stdout:
+            if line.startswith(MARK):
+                self.events.put(json.loads(line[1:]))
+            elif line.strip():
+                self.job.log(line.replace(self.token, "…") if self.token else line)
+        self.process.stdout.close()
+        self.events.put(None)
+
+    def next_event(self) -> dict:
+        """Return what the child says next, {} where it is silent for a moment. Raises Problem where it ended without a last word."""
+        try:
+            event = self.events.get(timeout=LOOK_EVERY_S)
+        except queue.Empty:
+            return {}
+        if event is None:
+            raise Problem("downloads.child_ended", code=self.process.wait())
+        return event
+
+
+def follow(child: Child, job: Job, files: Path) -> dict:
+    """Report the child's progress until it is done, and return what it says then. Raises Problem, Stopped."""
+    plan, waiting, meter = None, None, Meter()
+    while True:
+        event = child.next_event()
+        if job.cancelled.is_set():
+            raise Stopped
+        if "problem" in event:
+            raise Problem(event["problem"]["key"], **event["problem"]["facts"])
+        plan, waiting = event.get("plan", plan), event.get("waiting", waiting)
+        if plan:
+            meter.look(bytes_in(files), plan["total_bytes"])
+        facts = {**meter.facts(), "files": plan["files"] if plan else None}
+        if "done" in event:
+            job.report(1.0, "downloads.arrived", **facts)
+            return event["done"]
+        if waiting:
+            job.report(meter.share, "downloads.waiting", **facts, **waiting)
+        elif plan:
+            job.report(meter.share, "downloads.checking" if meter.done >= meter.total else "downloads.fetching", **facts)
+
+
+class Meter:
+    """Bytes that arrived, the speed over the last seconds, and the time that is left."""
+
+    def __init__(self) -> None:
+        self.done, self.total = 0, 0
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def look(self, done: int, total: int) -> None:
+        """Take in how many bytes are on disk now."""
+        self.done, self.total = min(done, total), total
+        now = time.monotonic()
+        self._seen.append((now, done))
+        while now - self._seen[0][0] > SPEED_OVER_S:
+            self._seen.popleft()
+
+    @property
+    def share(self) -> float | None:
+        return self.done / self.total if self.total else None
+
+    def facts(self) -> dict:
+        """Return the facts of the progress sentences (see `Downloads`)."""
+        seconds = self._seen[-1][0] - self._seen[0][0] if self._seen else 0
+        speed = max(0.0, (self._seen[-1][1] - self._seen[0][1]) / seconds) if seconds > 0.2 else 0.0
+        left = (self.total - self.done) / speed if speed else None
+        return {"done": amount(self.done), "total": amount(self.total), "speed": amount(speed), "left": "–" if left is None else clock(left),
+                "done_bytes": self.done, "total_bytes": self.total, "bytes_per_s": round(speed), "left_s": left and round(left, 1)}
+
+
+def request_of(job: Job) -> Request:
+    """Return the request of a download job."""
+    return Request(**{name: tuple(value) if isinstance(value, list) else value for name, value in job.facts.items() if name != "hub"})
+
+
+def bytes_in(folder: Path) -> int:
+    """Return the bytes of the files in a folder and below; a file that is renamed meanwhile may be missed."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except FileNotFoundError:
+            continue
+    return total
+
+
+def remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def amount(size: float) -> str:
+    """Return bytes as the hubs write them, in powers of 1000: 820 B, 1.2 GB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if unit in ("B", "kB") or size >= 99.5 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} TB"
+
+
+def clock(seconds: float) -> str:
+    """Return seconds as 0:48 or 3:02:10."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

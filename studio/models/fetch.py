@@ -1,0 +1,240 @@
+"""The child process of a download: it lists, fetches and checks with the hub's own client, and can be killed at any moment.
+
+It reads one line of JSON (see `studio.models.download`), ends when its input ends, that is with the studio, and writes what happens as
+lines of JSON behind a mark. What has arrived whole stands in `files/`, noted in `verified.json` with its hash; a file that is not whole
+ends in `.incomplete`, and the next process goes on from its last byte.
+"""
+
+import contextlib
+import fnmatch
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path, PurePosixPath
+
+from studio.interface.language import Problem
+from studio.models.hubs import Damaged, Hiccup, HubFile, has_hash, open_hub, partial_path
+from studio.workspace import write_json
+
+MARK = "\x1e"
+FILES_AT_ONCE = 4
+SPARE_BYTES = 100_000_000
+LONGEST_BACKOFF_S = 60.0
+WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+# Further copies of the weights that stand beside `model*.safetensors` in many repositories.
+COPIES = ("pytorch_model*", "consolidated*", "*.pth", "*.pt", "*.ckpt", "*.h5", "*.msgpack", "*.onnx*", "*.gguf", "*.tflite", "*.ot",
+          "original/*", "onnx/*", "openvino/*", "coreml/*", "metal/*")
+
+
+def say(**event: object) -> None:
+    """Write an event for the studio."""
+    print(MARK + json.dumps(event, ensure_ascii=False, default=str), flush=True)
+
+
+class Fetch:
+    """One download, from the listing to a whole and checked folder."""
+
+    def __init__(self, order: dict):
+        self.order = order
+        self.folder = Path(order["folder"])
+        self.files = self.folder / "files"
+        self.hub = open_hub(*(order[name] for name in ("source", "repo", "revision", "endpoint", "token")))
+        self.lock = threading.Lock()
+        self.verified: dict[str, str] = read_json(self.folder / "verified.json")
+
+    def run(self) -> None:
+        """Do it all; every step is told. Raises Problem."""
+        with alone(self.folder, self.order["repo"]):
+            listed = self.persist(self.hub.files)
+            wanted, skipped = choose(listed, self.order["include"], self.order["exclude"])
+            warnings = check_listing(wanted, self.order["repo"])
+            for file in wanted:
+                self.target(file)
+            self.clear_others(wanted)
+            total = sum(file.size for file in wanted)
+            say(plan={"total_bytes": total, "files": len(wanted)})
+            self.check_space(total)
+            pool = ThreadPoolExecutor(FILES_AT_ONCE)
+            for done in as_completed([pool.submit(self.bring, file) for file in sorted(wanted, key=lambda file: file.size)]):
+                done.result()
+            warnings += check_arrived(self.files)
+            self.clear_others(wanted)
+            origin = {name: self.order[name] for name in ("source", "repo", "revision")}
+            write_json(self.files / ".download.json", {
+                **origin, "commit": self.hub.commit, "downloaded": time.time(), "bytes": total,
+                "files": {file.path: {"size": file.size, "hash": file.hash} for file in wanted},
+            })
+            say(done={"bytes": total, "files": len(wanted), "commit": self.hub.commit, "skipped_files": len(skipped),
+                      "skipped_bytes": sum(file.size for file in skipped), "warnings": warnings})
+
+    def target(self, file: HubFile) -> Path:
+        """Return where a file goes. Raises Problem where its path would lead out of the folder."""
+        path = PurePosixPath(file.path)
+        if path.is_absolute() or ".." in path.parts or "\\" in file.path or not path.parts:
+            raise Problem("downloads.bad_file", repo=self.order["repo"], file=file.path)
+        return self.files.joinpath(*path.parts)
+
+    def clear_others(self, wanted: list[HubFile]) -> None:
+        """Remove what an earlier try with other patterns or of another revision left."""
+        kept = {target for file in wanted for target in (self.target(file), partial_path(self.target(file)))}
+        for path in self.files.rglob("*"):
+            if path.is_file() and path not in kept:
+                path.unlink()
+
+    def check_space(self, total: int) -> None:
+        arrived = sum(path.stat().st_size for path in self.files.rglob("*") if path.is_file())
+        needed, free = total - arrived, shutil.disk_usage(self.folder).free
+        if needed + SPARE_BYTES > free:
+            raise Problem("downloads.no_space", needed=f"{needed / 1e9:.1f}", free=f"{free / 1e9:.1f}", path=self.folder.parents[1])
+
+    def bring(self, file: HubFile) -> None:
+        """Fetch a file, unless it stands there whole. Raises Problem."""
+        target, note = self.target(file), file.hash or f"size:{file.size}"
+        if target.is_file() and target.stat().st_size == file.size:
+            if self.verified.get(file.path) == note or has_hash(target, file.size, file.hash):
+                return self.note(file, note)
+        target.unlink(missing_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if file.size:
+            self.persist(lambda: self.hub.fetch(file, target), partial_path(target), file)
+        else:
+            target.touch()
+        self.note(file, note)
+
+    def note(self, file: HubFile, note: str) -> None:
+        with self.lock:
+            self.verified[file.path] = note
+            write_json(self.folder / "verified.json", self.verified)
+
+    def persist(self, step, part: Path | None = None, file: HubFile | None = None):
+        """Do a step, again and again while its trouble may pass, waiting longer each time; bytes that came make the patience new.
+
+        Raises:
+            Problem: the trouble is no passing one, or it did not pass; `part` keeps what has arrived.
+        """
+        tried, damaged, before = 0, 0, size_of(part)
+        while True:
+            try:
+                return step()
+            except Problem:
+                raise
+            except Damaged as error:
+                damaged += 1
+                if damaged == self.hub.tries_of_damaged:
+                    raise Problem("downloads.damaged", repo=self.order["repo"], file=file.path) from error
+                continue
+            except Exception as error:
+                trouble = self.hub.trouble(error)
+                if isinstance(trouble, Problem):
+                    raise trouble from error
+                tried = 1 if size_of(part) > before else tried + 1
+                before = size_of(part)
+                self.pause(trouble, tried)
+
+    def pause(self, trouble: Hiccup, tried: int) -> None:
+        """Wait after the try with that number. Raises Problem after the last."""
+        tries = self.order["tries"]
+        if tried >= tries:
+            raise Problem("downloads.gave_up", repo=self.order["repo"], hub=self.hub.title, reason=trouble.reason, tries=tries)
+        wait = trouble.wait_s if trouble.wait_s is not None else min(self.order["first_wait_s"] * 2 ** (tried - 1), LONGEST_BACKOFF_S)
+        say(waiting={"reason": trouble.reason, "wait": f"{wait:.0f}", "wait_s": wait, "attempt": tried + 1, "tries": tries})
+        time.sleep(wait)
+        say(waiting=None)
+
+
+def choose(listed: list[HubFile], include: list[str], exclude: list[str]) -> tuple[list[HubFile], list[HubFile]]:
+    """Return the files to fetch and those left out. Dot files (git's own) are never fetched.
+
+    With no patterns, copies of the weights in other forms are left out where `model*.safetensors` is there.
+    """
+    def matches(file: HubFile, patterns) -> bool:
+        return any(fnmatch.fnmatch(file.path, pattern + "*" if pattern.endswith("/") else pattern) for pattern in patterns)
+
+    seen = [file for file in listed if not any(part.startswith(".") and part != ".." for part in PurePosixPath(file.path).parts)]
+    if not include and not exclude and any(fnmatch.fnmatch(file.path, "model*.safetensors") for file in seen):
+        exclude = COPIES
+    wanted = [file for file in seen if (not include or matches(file, include)) and not matches(file, exclude)]
+    kept = set(wanted)
+    return wanted, [file for file in seen if file not in kept]
+
+
+def check_listing(wanted: list[HubFile], repo: str) -> list[dict]:
+    """Return warnings about what would be fetched, as sentences. Raises Problem where it would be no model."""
+    names = [file.path for file in wanted]
+    if "config.json" not in names:
+        raise Problem("downloads.not_a_model", repo=repo)
+    weights = [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in WEIGHTS)]
+    if not weights:
+        raise Problem("downloads.no_weights", repo=repo)
+    if not any(name.endswith(".safetensors") for name in weights):
+        return [{"key": "downloads.pickle_only", "facts": {"files": ", ".join(weights[:3])}}]
+    return []
+
+
+def check_arrived(files: Path) -> list[dict]:
+    """Return warnings about a folder that has arrived whole. Raises Problem where its config or its index of shards is not sound."""
+    config = read_json(files / "config.json")
+    if not config:
+        raise Problem("downloads.bad_config")
+    index = read_json(files / "model.safetensors.index.json").get("weight_map", {})
+    missing = sorted({shard for shard in index.values() if not (files / shard).is_file()})
+    if missing:
+        raise Problem("downloads.missing_shard", file=missing[0], count=len(missing))
+    return [{"key": "downloads.has_code", "facts": {}}] if "auto_map" in config else []
+
+
+def read_json(path: Path) -> dict:
+    """Return the JSON object in a file, {} where there is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def size_of(path: Path | None) -> int:
+    return path.stat().st_size if path and path.exists() else 0
+
+
+@contextlib.contextmanager
+def alone(folder: Path, repo: str):
+    """Hold the folder for this process; another one that is just ending (its studio was killed) is waited for. Raises Problem."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(folder / "lock", timeout=10):
+            yield
+    except Timeout:
+        raise Problem("downloads.elsewhere", repo=repo) from None
+
+
+def end_with_the_studio() -> None:
+    """End this process when its input ends."""
+    sys.stdin.read()
+    os._exit(1)
+
+
+def main() -> None:
+    """Do the order on the first line of the input."""
+    order = json.loads(sys.stdin.readline())
+    threading.Thread(target=end_with_the_studio, daemon=True).start()
+    try:
+        Fetch(order).run()
+    except Problem as problem:
+        say(problem={"key": problem.key, "facts": problem.facts})
+    except Exception as error:
+        traceback.print_exc()
+        say(problem={"key": "jobs.fault", "facts": {"reason": f"{type(error).__name__}: {error}"}})
+    sys.stdout.flush()
+    # Other files' threads may sit in a read; what they have is on disk.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

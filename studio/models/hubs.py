@@ -1,0 +1,232 @@
+"""The two model hubs behind one face, through their own Python clients: list a model's files, fetch one, and say what went wrong.
+
+Used in the child process of a download only (`studio.models.fetch`), so the clients' settings can be set here for good.
+"""
+
+import errno
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.interface.language import Problem
+
+TITLES = {"modelscope": "ModelScope", "huggingface": "Hugging Face"}
+LISTING_TIMEOUT_S = 30
+LONGEST_WAIT_S = 600
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """A file of a model as the hub lists it. `hash` is "sha256:..." or "git:..." (git's name of a blob), None where none is told."""
+
+    path: str
+    size: int
+    hash: str | None
+
+
+@dataclass(frozen=True)
+class Hiccup:
+    """A trouble that may pass: the network, a busy hub. `wait_s` is what the hub asks to wait, `reason` is for the person."""
+
+    reason: str
+    wait_s: float | None = None
+
+
+class Damaged(Exception):
+    """What arrived is not what the hub lists: another size or another hash. What arrived is removed."""
+
+
+def open_hub(source: str, repo: str, revision: str | None, endpoint: str | None, token: str | None) -> "HuggingFace | ModelScope":
+    """Return the hub that `source` names, set on one model.
+
+    Without a token of its own the login of the hub's client on this machine counts, but only for the hub's own address: a mirror
+    belongs to somebody else, who has no business with it.
+    """
+    return {"huggingface": HuggingFace, "modelscope": ModelScope}[source](repo, revision, endpoint, token)
+
+
+def partial_path(target: Path) -> Path:
+    """Return where the bytes of a file gather until it is whole: what ModelScope's client uses, and here Hugging Face too."""
+    return target.with_suffix(target.suffix + ".incomplete")
+
+
+def has_hash(path: Path, size: int, wanted: str | None) -> bool:
+    """Tell whether the file has the hash that the hub lists; True where the hub lists none (its size is then all there is)."""
+    if wanted is None:
+        return True
+    kind, _, hexadecimal = wanted.partition(":")
+    digest = hashlib.sha256() if kind == "sha256" else hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    with open(path, "rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest() == hexadecimal
+
+
+class HuggingFace:
+    """A model on Hugging Face or a mirror of it."""
+
+    title = TITLES["huggingface"]
+    tries_of_damaged = 2
+
+    def __init__(self, repo: str, revision: str | None, endpoint: str | None, token: str | None):
+        from huggingface_hub import constants
+
+        # The client loses the chunk at hand when the line is cut, and tells nothing before it is full: its own 10 MB are too much of both.
+        constants.DOWNLOAD_CHUNK_SIZE = 64 * 1024
+        self.repo, self.revision, self.endpoint, self.has_token = repo, revision, endpoint, bool(token)
+        self.token = token or (False if endpoint else None)
+        self.commit: str | None = None
+
+    def files(self) -> list[HubFile]:
+        """Return the model's files; from now on files are fetched from the commit that this listing saw."""
+        from huggingface_hub import HfApi
+
+        api = HfApi(endpoint=self.endpoint, token=self.token)
+        info = api.model_info(self.repo, revision=self.revision, files_metadata=True, timeout=LISTING_TIMEOUT_S)
+        self.commit = info.sha
+        if any(one.size is None for one in info.siblings or []):
+            raise Problem("downloads.no_hub", repo=self.repo, hub=self.title, revision=self.revision)
+        return [HubFile(one.rfilename, one.size, self._hash(one)) for one in info.siblings or []]
+
+    def _hash(self, one) -> str | None:
+        if one.lfs and one.lfs.sha256:
+            return f"sha256:{one.lfs.sha256}"
+        return f"git:{one.blob_id}" if one.blob_id and not one.lfs else None
+
+    def fetch(self, file: HubFile, target: Path) -> None:
+        """Fetch a file to `target`, from the byte where an earlier try ended. Raises Damaged, OSError or an error of the client.
+
+        `hf_hub_download` begins every file anew (since 1.0 its partial files belong to one process), so this uses the function below it.
+        """
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.file_download import http_get
+        from huggingface_hub.utils import build_hf_headers
+
+        part = partial_path(target)
+        url = hf_hub_url(self.repo, file.path, revision=self.commit or self.revision, endpoint=self.endpoint)
+        headers = {**build_hf_headers(token=self.token), "Accept-Encoding": "identity"}
+        part.touch()
+        if part.stat().st_size > file.size:
+            part.write_bytes(b"")
+        with open(part, "r+b") as output:
+            try:
+                http_get(url, output, resume_size=output.seek(0, os.SEEK_END), headers=headers, expected_size=file.size)
+            except OSError as error:
+                # The client tells a wrong size by a plain OSError; one of the system has a number, one of HTTP a response.
+                if error.errno is None and not hasattr(error, "response"):
+                    part.unlink()
+                    raise Damaged from error
+                raise
+        if not has_hash(part, file.size, file.hash):
+            part.unlink()
+            raise Damaged
+        part.replace(target)
+
+    def trouble(self, error: Exception) -> Problem | Hiccup:
+        """Return what an error of the client means: a problem for the person, or a hiccup to wait out."""
+        import httpx
+        from huggingface_hub import errors
+
+        facts = {"repo": self.repo, "hub": self.title, "revision": self.revision}
+        kinds = [
+            (errors.GatedRepoError, "downloads.no_access" if self.has_token else "downloads.gated"),
+            (errors.RevisionNotFoundError, "downloads.no_revision"), (errors.RepositoryNotFoundError, "downloads.no_model"),
+            (errors.HFValidationError, "downloads.no_model"),
+        ]
+        for kind, key in kinds:
+            if isinstance(error, kind):
+                return Problem(key, **facts)
+        if isinstance(error, errors.HfHubHTTPError):
+            if error.response.status_code == 401 and not self.has_token:
+                return Problem("downloads.no_model", **facts)  # so Hugging Face hides what is private from what is not there
+            return of_status(error.response.status_code, error.response.headers.get("Retry-After"), facts)
+        if isinstance(error, httpx.HTTPError):
+            return Hiccup(type(error).__name__)
+        return of_others(error, facts)
+
+
+class ModelScope:
+    """A model on ModelScope or a mirror of it."""
+
+    title = TITLES["modelscope"]
+    tries_of_damaged = 1  # the client has tried again itself
+
+    def __init__(self, repo: str, revision: str | None, endpoint: str | None, token: str | None):
+        # One layer of retries, ours, which can be seen; no limit on the time of a large file; no locks outside the download's folder.
+        os.environ |= {
+            "MODELSCOPE_DOWNLOAD_MAX_RETRIES": "0", "MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS": "1",
+            "MODELSCOPE_DOWNLOAD_TOTAL_TIMEOUT": str(30 * 24 * 3600), "MODELSCOPE_DOWNLOAD_FILE_LOCK": "false",
+        }
+        from modelscope_hub import HubApi
+
+        self.repo, self.revision, self.has_token = repo, revision, bool(token)
+        self.api = HubApi(endpoint=endpoint, token=token or ("" if endpoint else None))
+        self.commit: str | None = None
+
+    def files(self) -> list[HubFile]:
+        """Return the model's files."""
+        from modelscope_hub.errors import NotExistError
+
+        try:
+            listed = self.api.list_repo_files(self.repo, "model", revision=self.revision)
+        except NotExistError:
+            if self.revision:
+                # Either may be missing, and the listing does not say which: if the model is there, it is the revision.
+                self.api.legacy.get_repo_info(self.repo, "model")
+                raise Problem("downloads.no_revision", repo=self.repo, hub=self.title, revision=self.revision) from None
+            raise
+        return [HubFile(one.path, one.size, one.sha256 and f"sha256:{one.sha256}") for one in listed if not one.is_dir]
+
+    def fetch(self, file: HubFile, target: Path) -> None:
+        """Fetch a file to `target`, from the byte where an earlier try ended. Raises Damaged, OSError or an error of the client."""
+        from modelscope_hub.errors import FileIntegrityError
+
+        folder = target.parents[len(Path(file.path).parts) - 1]
+        try:
+            self.api.download_file(
+                self.repo, "model", file.path, revision=self.revision, local_dir=folder, file_size=file.size,
+                expected_sha256=file.hash and file.hash.partition(":")[2],
+            )
+        except FileIntegrityError as error:
+            raise Damaged from error
+
+    def trouble(self, error: Exception) -> Problem | Hiccup:
+        """Return what an error of the client means: a problem for the person, or a hiccup to wait out."""
+        from modelscope_hub import errors
+
+        facts = {"repo": self.repo, "hub": self.title, "revision": self.revision}
+        if isinstance(error, errors.NotExistError):
+            return Problem("downloads.no_model", **facts)
+        if isinstance(error, (errors.AuthenticationError, errors.PermissionDeniedError)):
+            return Problem("downloads.no_access" if self.has_token else "downloads.gated", **facts)
+        if isinstance(error, errors.APIError):
+            return of_status(error.status_code, getattr(error, "retry_after", None), facts)
+        if isinstance(error, errors.NetworkError):
+            return Hiccup(type(error).__name__)
+        return of_others(error, facts)
+
+
+def of_status(status: int | None, retry_after: object, facts: dict) -> Problem | Hiccup:
+    """Return what an HTTP status means that no error of the client's own names. `retry_after` is what the hub said, in seconds."""
+    if status in (408, 429) or (status or 0) >= 500:
+        seconds = str(retry_after or "").strip()
+        return Hiccup(f"HTTP {status}", min(float(seconds), LONGEST_WAIT_S) if seconds.replace(".", "", 1).isdigit() else None)
+    if status == 401:
+        return Problem("downloads.bad_token", **facts)
+    if status == 403:
+        return Problem("downloads.no_access", **facts)
+    return Problem("downloads.refused", status=status, **facts)
+
+
+def of_others(error: Exception, facts: dict) -> Problem | Hiccup:
+    """Return what an error means that does not come from HTTP: the disk, a server that is no hub; any other is raised again."""
+    if isinstance(error, ValueError):  # an answer that is not the hub's JSON
+        return Problem("downloads.no_hub", **facts)
+    if isinstance(error, ConnectionError):
+        return Hiccup(type(error).__name__)
+    if isinstance(error, OSError):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return Problem("downloads.disk_full", path=error.filename or "models/")
+        return Problem("workspace.unwritable", path=error.filename or "models/", reason=error.strerror or error)
+    raise error
