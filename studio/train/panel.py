@@ -86,7 +86,7 @@ def _actions(words: Words, run: runs.Run, status: runs.Status) -> str:
         return ""
     buttons = ""
     checkpoints = run.checkpoints()
-    if status.state != "finished" and checkpoints:
+    if status.state != "finished" and checkpoints and not run.is_foreign:
         buttons += _call(words("train.resume"), "train_resume", [run.name], "")
     if checkpoints or runs.has_weights(run.folder):
         buttons += compare_button(words("train.compare"), run.name, "primary")

@@ -13,7 +13,7 @@ import psutil
 import yaml
 
 from studio.interface.language import Problem
-from studio.train import events, queue
+from studio.train import events, foreign, queue
 from studio.workspace import Workspace, write_json
 
 ACTIVE = ("queued", "preparing", "running", "stopping")
@@ -30,7 +30,13 @@ class Run:
 
     @property
     def recipe_file(self) -> Path:
-        return self.folder / "recipe.yaml"
+        ours, theirs = self.folder / "recipe.yaml", self.folder / "training_args.yaml"
+        return theirs if theirs.is_file() and not ours.is_file() else ours
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether LlamaBoard or the command line made this run: it has LLaMA-Factory's log but no events."""
+        return not self.events_file.is_file() and (self.folder / foreign.LOG).is_file()
 
     @property
     def info_file(self) -> Path:
@@ -101,21 +107,21 @@ def _step(name: str) -> int | None:
 def find(workspace: Workspace, name: str) -> Run:
     """Return the run called `<model>/<method>/<run>`. Raises Problem where there is none, or the name is not safe."""
     folder = workspace.inside(workspace.saves, name, parts=3)
-    if not (folder / "events.jsonl").is_file():
+    run = Run(name, folder)
+    if not run.events_file.is_file() and not run.is_foreign:
         raise Problem("train.no_run", run=name)
-    return Run(name, folder)
+    return run
 
 
 def all_runs(workspace: Workspace) -> list[Run]:
-    """Return every run in `saves/`, newest first."""
-    files = list(workspace.saves.glob("*/*/*/events.jsonl"))
-    files.sort(key=lambda path: _started(path.parent), reverse=True)
-    return [Run(str(path.parent.relative_to(workspace.saves)), path.parent) for path in files]
+    """Return every run in `saves/`, newest first, also those that LlamaBoard or the command line made there."""
+    folders = {path.parent for name in ("events.jsonl", foreign.LOG) for path in workspace.saves.glob(f"*/*/*/{name}")}
+    found = [Run(str(folder.relative_to(workspace.saves)), folder) for folder in folders]
+    return sorted(found, key=_started, reverse=True)
 
 
-def _started(folder: Path) -> float:
-    info = folder / "run.json"
-    return Run("", folder).info().get("created", 0) if info.is_file() else 0
+def _started(run: Run) -> float:
+    return run.info().get("created") or (run.folder / foreign.LOG if run.is_foreign else run.events_file).stat().st_mtime
 
 
 def make(workspace: Workspace, model: str, method: str, wish: str) -> Run:
@@ -230,6 +236,8 @@ def status(run: Run) -> Status:
 
     A run that was at work when its process died is "interrupted".
     """
+    if run.is_foreign:
+        return _foreign_status(run)
     with _reading:
         known, offset = _statuses.get(run.events_file, (Status(), 0))
         if offset > _size(run.events_file):
@@ -241,6 +249,19 @@ def status(run: Run) -> Status:
         _statuses[run.events_file] = (known, offset)
         if known.state in ACTIVE and not _goes_on(run, known):
             return replace(known, state="interrupted", ended=known.last_time)
+        return known
+
+
+def _foreign_status(run: Run) -> Status:
+    log = run.folder / foreign.LOG
+    with _reading:
+        known, size = _statuses.get(log, (Status(), -1))
+        if size != _size(log):
+            known = Status(size=_size(log))
+            for event in foreign.events(run.folder):
+                known.take(event)
+                known.total_steps = event.get("total_steps", known.total_steps)
+            _statuses[log] = (known, known.size)
         return known
 
 
@@ -287,6 +308,8 @@ def metrics(run: Run, since: int = 0) -> dict:
         with _reading:
             series = {name: events.thinned(list(points)) for name, points in now.series.items()}
         return {"series": series, "next": now.size, "state": now.state, "reset": False}
+    if run.is_foreign:
+        return {"series": {}, "next": now.size, "state": now.state, "reset": since != now.size}
     fresh, following = events.read(run.events_file, since)
     if since > now.size or any(event["event"] == "facts" for event in fresh):
         return {"series": {}, "next": 0, "state": now.state, "reset": True}
