@@ -62,6 +62,7 @@ def beginnings(code: str) -> set[str]:
 def test_every_sentence_is_used():
     code = "\n".join(path.read_text(encoding="utf-8") for path in [*STUDIO.rglob("*.py"), STUDIO.parent / "launch.py"])
     built = tuple(beginnings(code))
+    built += ("arguments.",)  # named by LLaMA-Factory; tests/test_train_arguments.py holds them against its names
     unused = [
         key for key in sentences("en")
         if f'"{key}"' not in code and not key.startswith(built) and not re.search(rf"\b{key.split('.')[1].removesuffix('_info')}\b", code)

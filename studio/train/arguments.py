@@ -68,22 +68,19 @@ class Argument:
         if value is None or self.kind == "text":
             return value
         if self.kind == "bool":
-            if isinstance(value, bool):
-                return value
-            return {"true": True, "false": False}.get(str(value).lower(), value)
+            if str(value).lower() not in ("true", "false"):
+                raise ValueError(value)
+            return str(value).lower() == "true"
         if self.kind == "choice":
             if str(value) not in self.choices:
                 raise ValueError(value)
             return value
         number = float(value)
-        if number != number:
+        if self.kind == "float" and number == number:
+            return number
+        if number != int(number):
             raise ValueError(value)
-        return int(number) if self.kind == "int" and number == int(number) else self._fraction(number)
-
-    def _fraction(self, number: float) -> float:
-        if self.kind == "int":
-            raise ValueError(number)
-        return number
+        return int(number)
 
 
 @cache
