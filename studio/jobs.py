@@ -282,10 +282,10 @@ class Jobs:
                     continue
                 job.state, job.ended = "interrupted", path.stat().st_mtime
             found.append(job)
-        found.sort(key=lambda job: job.created, reverse=True)
-        for old in found[RECORDS_KEPT:]:
+        finished = sorted((job for job in found if job.state == "finished"), key=lambda job: job.created, reverse=True)
+        for old in finished[RECORDS_KEPT:]:
             self._erase(old)
-        return found[:RECORDS_KEPT]
+        return [job for job in found if job not in finished[RECORDS_KEPT:]]
 
     def _erase(self, job: Job) -> None:
         (self._folder / f"{job.id}.json").unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from studio.interface.language import Problem, Words
 from studio.jobs import Jobs
 from studio.models import catalogue, library
 from studio.models.download import Downloads, Request
+from studio.models.hubs import HubFile, open_hub
 from studio.workspace import Workspace
 
 TOKEN = "hf_secret-of-a-person"
@@ -78,7 +79,7 @@ def assert_whole(bench, name):
 def test_a_gated_model_arrives_whole_and_the_token_goes_nowhere_else(hub, bench):
     hub.tokens["maker/tiny"] = TOKEN
     started = [bench.start(hub, source, token=TOKEN, name=source) for source in SOURCES]
-    for job in map(bench.end, started):
+    for job in [bench.end(job) for job in started]:
         assert job.state == "finished", (job.error, bench.jobs.log(job.id))
         assert_whole(bench, job.facts["name"])
         assert job.result["bytes"] == TOTAL == job.message["facts"]["done_bytes"] and job.result["files"] == 8 and job.progress == 1
@@ -166,7 +167,9 @@ def test_a_size_that_is_not_the_listed_one_is_not_believed(source, hub, bench):
     assert library.models(bench.workspace) == []
 
 
-def test_copies_of_the_weights_are_left_out_patterns_choose_and_pickles_are_warned_of(hub, bench):
+def test_copies_of_the_weights_are_left_out_patterns_choose_and_pickles_are_warned_of(hub, bench, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setenv("MODELSCOPE_API_TOKEN", TOKEN)
     weights = TINY[SHARD]
     hub.models |= {
         "maker/copies": {"config.json": b'{"auto_map": {}}', "model.safetensors": weights, "pytorch_model.bin": weights,
@@ -180,6 +183,7 @@ def test_copies_of_the_weights_are_left_out_patterns_choose_and_pickles_are_warn
     assert (copies.result["skipped_files"], copies.result["skipped_bytes"]) == (3, 3 * len(weights))
     assert [warning["key"] for warning in copies.result["warnings"]] == ["downloads.has_code"]
     assert [warning["key"] for warning in pickle.result["warnings"]] == ["downloads.pickle_only"]
+    assert TOKEN not in str(hub.requests)  # a mirror is not given the login of this machine
     assert {path for path in bench.on_disk() if not path.endswith(".download.json")} == {
         "copies/config.json", "copies/model.safetensors", "chosen/config.json", "chosen/pytorch_model.bin", "pickle/config.json",
         "pickle/pytorch_model.bin"}
@@ -233,6 +237,13 @@ def test_the_same_model_twice_bad_names_and_bad_addresses_are_refused_at_once(hu
         bench.start(hub, "huggingface")
     with pytest.raises(Problem, match="already a model"):
         bench.downloads.resume(job.id)
+
+
+def test_a_pasted_page_address_is_understood_and_a_file_too_large_for_http_is_told(tmp_path):
+    for page in ("https://huggingface.co/Qwen/Qwen2.5-0.5B/tree/main", "https://modelscope.cn/models/Qwen/Qwen2.5-0.5B/files?x=1", " Qwen/Qwen2.5-0.5B/ "):
+        assert Request("modelscope", page).checked().repo == "Qwen/Qwen2.5-0.5B"
+    with pytest.raises(Problem, match="more than 50 GB"):
+        open_hub("huggingface", "maker/tiny", None, None, None).fetch(HubFile("model.safetensors", 60 * 10**9, None), tmp_path / "x")
 
 
 @pytest.mark.parametrize("source", SOURCES)

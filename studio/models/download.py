@@ -55,7 +55,8 @@ class Request:
         """Return it tidied, with its name filled in. Raises Problem where an address or the name is none."""
         if self.source not in SOURCES:
             raise Problem("downloads.bad_source", source=self.source)
-        repo = self.repo.strip().strip("/")
+        # People paste the address of the model's page.
+        repo = re.sub(r"^https?://[^/]+/(models/)?([^/]+/[^/?#]+).*", r"\2", self.repo.strip()).strip("/")
         if not _REPO.fullmatch(repo) or ".." in repo:
             raise Problem("downloads.bad_address", repo=self.repo)
         endpoint = (self.endpoint or "").strip().rstrip("/") or None

@@ -19,11 +19,13 @@ from pathlib import Path, PurePosixPath
 
 from studio.interface.language import Problem
 from studio.models.hubs import Damaged, Hiccup, HubFile, has_hash, open_hub, partial_path
+from studio.models.tokenizer import read_json
 from studio.workspace import write_json
 
 MARK = "\x1e"
 FILES_AT_ONCE = 4
 SPARE_BYTES = 100_000_000
+NOTED_BYTES = 1_000_000
 LONGEST_BACKOFF_S = 60.0
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -108,6 +110,9 @@ class Fetch:
         self.note(file, note)
 
     def note(self, file: HubFile, note: str) -> None:
+        """Remember that a file is whole, so that the next process need not read it again; a small one is read as fast as noted."""
+        if file.size < NOTED_BYTES:
+            return
         with self.lock:
             self.verified[file.path] = note
             write_json(self.folder / "verified.json", self.verified)
@@ -187,15 +192,6 @@ def check_arrived(files: Path) -> list[dict]:
     if missing:
         raise Problem("downloads.missing_shard", file=missing[0], count=len(missing))
     return [{"key": "downloads.has_code", "facts": {}}] if "auto_map" in config else []
-
-
-def read_json(path: Path) -> dict:
-    """Return the JSON object in a file, {} where there is none."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def size_of(path: Path | None) -> int:

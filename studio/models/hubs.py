@@ -99,10 +99,12 @@ class HuggingFace:
 
         `hf_hub_download` begins every file anew (since 1.0 its partial files belong to one process), so this uses the function below it.
         """
-        from huggingface_hub import hf_hub_url
+        from huggingface_hub import constants, hf_hub_url
         from huggingface_hub.file_download import http_get
         from huggingface_hub.utils import build_hf_headers
 
+        if file.size > constants.MAX_HTTP_DOWNLOAD_SIZE:
+            raise Problem("downloads.too_large", file=file.path, repo=self.repo)
         part = partial_path(target)
         url = hf_hub_url(self.repo, file.path, revision=self.commit or self.revision, endpoint=self.endpoint)
         headers = {**build_hf_headers(token=self.token), "Accept-Encoding": "identity"}
