@@ -101,8 +101,13 @@ KEPT_FIELDS = {one.name for one in fields(Job)} - {"cancelled", "_folder", "_rec
 
 
 def sentence(key: str, facts: dict) -> dict:
-    """Return a sentence as JSON: its key and its facts, with what JSON does not have turned into text."""
-    return {"key": key, "facts": json.loads(json.dumps(facts, default=str, ensure_ascii=False))}
+    """Return a sentence as JSON: its key and its facts."""
+    return {"key": key, "facts": plain(facts)}
+
+
+def plain(value: object) -> object:
+    """Return a value as JSON gives it back, with what JSON does not have turned into text."""
+    return json.loads(json.dumps(value, default=str, ensure_ascii=False))
 
 
 def told(said: dict | None, words: Words) -> str | None:
@@ -135,7 +140,7 @@ class Jobs:
 
         A Problem that it raises becomes the job's error; any other exception too, with its traceback in the log only.
         """
-        job = Job(f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}", kind, title, sentence("", facts)["facts"])
+        job = Job(f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}", kind, title, plain(facts))
         job._folder = self._folder
         with self._changed:
             self._jobs[job.id] = job
@@ -243,7 +248,7 @@ class Jobs:
         job.record()
         state, error = "finished", None
         try:
-            job.result = work(job)
+            job.result = plain(work(job))
         except Stopped:
             state = "stopped"
         except Problem as problem:

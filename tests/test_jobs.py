@@ -36,7 +36,7 @@ def test_a_job_goes_from_queued_to_finished_and_tells_how_far_it_is(jobs, tmp_pa
         job.log("first line")
         told.set()
         assert go_on.wait(5)
-        return {"name": job.facts["name"]}
+        return {"name": job.facts["name"], "path": tmp_path}
 
     job = jobs.start("copy", TITLE, {"name": "a"}, work)
     assert told.wait(5)
@@ -50,8 +50,8 @@ def test_a_job_goes_from_queued_to_finished_and_tells_how_far_it_is(jobs, tmp_pa
     go_on.set()
     assert jobs.wait(job.id, 5).state == "finished"
     assert jobs.status(job.id, Words("zh")) | {"message": ""} == {
-        "state": "finished", "progress": 1.0, "message": "", "result": {"name": "a"}, "error": None}
-    assert on_disk(tmp_path, job)["result"] == {"name": "a"} and on_disk(tmp_path, job)["state"] == "finished"
+        "state": "finished", "progress": 1.0, "message": "", "result": {"name": "a", "path": str(tmp_path)}, "error": None}
+    assert on_disk(tmp_path, job)["result"] == job.result and on_disk(tmp_path, job)["state"] == "finished"
     assert jobs.log(job.id) == ["first line"] and not jobs.can_resume(job.id)
     jobs.forget(job.id)
     assert jobs.all() == [] and list((tmp_path / "saves" / ".jobs").iterdir()) == []
