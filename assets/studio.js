@@ -133,8 +133,10 @@
   document.addEventListener("click", async (event) => {
     const item = event.target.closest("[data-pick], [data-call], [data-go], [data-copy], [data-switch]");
     if (!item) return;
-    const { pick: picked, call: name, go, copy } = item.dataset;
+    const { pick: picked, also, call: name, go, copy } = item.dataset;
+    if (also) pick(...split(also));
     if (picked) pick(...split(picked));
+    if (item.dataset.fill) fill(document.getElementById(item.dataset.form), JSON.parse(item.dataset.fill));
     if (go) goTo(go);
     if (item.dataset.give) hand_over(...split(item.dataset.give));
     if (copy) navigator.clipboard?.writeText(copy).then(() => toast(item.dataset.done, "good"));
@@ -168,6 +170,22 @@
     }
     send.disabled = false;
     refresh();
+  });
+
+  function fill(form, values) {
+    for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
+  }
+
+  // A search box over the rows of a table: those without all its words are hidden.
+  document.addEventListener("input", (event) => {
+    const table = document.getElementById(event.target.dataset?.rows ?? "");
+    if (!table) return;
+    const words = event.target.value.toLowerCase().split(/\s+/).filter(Boolean);
+    for (const body of table.tBodies) {
+      const head = body.rows[0].textContent.toLowerCase();
+      for (const row of [...body.rows].slice(1)) row.hidden = !words.every((word) => (head + row.textContent.toLowerCase()).includes(word));
+      body.hidden = [...body.rows].slice(1).every((row) => row.hidden);
+    }
   });
 
   // What is to happen after a call: a word, and something to take in hand ("model:{name}", filled from the result).
