@@ -7,7 +7,7 @@ from html import escape
 
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
-from studio.train import runs
+from studio.train import keep, runs
 from studio.workspace import Workspace
 
 LOG_SHOWN = 40_000
@@ -32,7 +32,7 @@ def _row(words: Words, run: runs.Run) -> str:
     return (
         f'<div class="item-row"><input type="checkbox" data-tick="{escape(run.name)}" aria-label="{words("train.tick")}">'
         f'<button class="item" data-pick="run:{escape(run.name)}"><span class="item-top"><i class="dot {status.state}"></i>'
-        f'<b>{escape(name)}</b>{_spark(status)}</span><span class="item-sub"><span>{escape(model)} · {escape(method)}</span>'
+        f'<b>{"★ " if run.info().get("star") else ""}{escape(name)}</b>{_spark(status)}</span><span class="item-sub"><span>{escape(model)} · {escape(method)}</span>'
         f'<span class="num">{words("train.state_" + status.state)} {detail}</span></span></button></div>'
     )
 
@@ -73,24 +73,56 @@ def draw_run(words: Words, workspace: Workspace, name: str) -> str:
     return (
         f'<header class="run-head"><div><h2>{escape(short)}</h2><p class="hint">{escape(model)} · {escape(method)} · '
         f'{_when(status.started or run.info().get("created"))}</p></div><div class="actions">{_actions(words, run, status)}</div></header>'
-        f"{_progress(words, status)}{_fault(words, status)}{_warnings(words, status)}{_numbers(words, status)}{_facts(words, status)}"
+        f"{_progress(words, status)}{_fault(words, run, status)}{_warnings(words, status)}{_numbers(words, status)}{_facts(words, status)}"
+        f"{_housekeeping(words, run, status)}"
     )
 
 
 def _actions(words: Words, run: runs.Run, status: runs.Status) -> str:
-    if status.state in ("queued", "preparing", "running"):
+    if status.state == "queued":
+        return _call(words("train.queue_first"), "train_queue_move", [run.name, 0], "") + _call(
+            words("train.queue_remove"), "train_queue_remove", [run.name], "danger")
+    if status.state in ("preparing", "running"):
         return _call(words("train.stop_and_save"), "train_stop", [run.name, True], "primary") + _call(
             words("train.abort"), "train_stop", [run.name, False], "danger", ask=words("train.abort_sure")
         )
     if status.state == "stopping":
         return ""
-    buttons = ""
-    checkpoints = run.checkpoints()
+    checkpoints, buttons = run.checkpoints(), ""
     if status.state != "finished" and checkpoints and not run.is_foreign:
         buttons += _call(words("train.resume"), "train_resume", [run.name], "")
+    elif status.state == "interrupted" and not run.is_foreign:
+        buttons += _call(words("train.restart"), "train_restart", [run.name], "")
     if checkpoints or runs.has_weights(run.folder):
         buttons += compare_button(words("train.compare"), run.name, "primary")
     return buttons
+
+
+def _housekeeping(words: Words, run: runs.Run, status: runs.Status) -> str:
+    """Return the small actions on a run that is over: use its recipe again, a star, a note, delete."""
+    if status.state in runs.ACTIVE:
+        return ""
+    info = run.info()
+    note = f'<p class="hint">{escape(info["note"])}</p>' if info.get("note") else ""
+    freed = f"{keep.size(run) / 2**20:,.0f}"
+    return (
+        '<div class="actions small-actions">'
+        + _again(words("train.again"), run, {})
+        + _call(words("train.unstar" if info.get("star") else "train.star"), "train_star", [run.name], "small")
+        + f"<button class=\"button small\" data-call=\"train_note\" data-args='{attribute([run.name])}' "
+        + f'data-prompt="{words("train.note_prompt")}" data-now="{escape(info.get("note", ""))}">{words("train.note")}</button>'
+        + _call(words("train.delete"), "train_delete", [run.name], "small danger", ask=words("train.delete_sure", name=escape(run.name), megabytes=freed))
+        + f"</div>{note}"
+    )
+
+
+def _again(label: str, run: runs.Run, changes: dict) -> str:
+    """Return a button that fills the form with the recipe of a run, and with changes."""
+    try:
+        recipe = keep.again(run, changes)
+    except Problem:
+        return ""  # a run of another tool that left no recipe cannot be started again
+    return f"<button class=\"button small\" data-pick=\"run:\" data-give='train-given:{attribute(recipe)}'>{label}</button>"
 
 
 def compare_button(label: str, speaker: str, look: str) -> str:
@@ -122,10 +154,13 @@ def _progress(words: Words, status: runs.Status) -> str:
     )
 
 
-def _fault(words: Words, status: runs.Status) -> str:
+def _fault(words: Words, run: runs.Run, status: runs.Status) -> str:
     if not status.error:
         return ""
-    return f'<p class="problem" role="alert">{escape(words.tell(Problem(status.error["key"], **status.error["facts"])))}</p>'
+    told = escape(words.tell(Problem(status.error["key"], **status.error["facts"])))
+    changes = keep.remedy(status.error["key"], run.recipe())
+    label = words("train.again_with", changes=", ".join(f"{name} {value}" for name, value in changes.items()))
+    return f'<p class="problem" role="alert">{told} {_again(label, run, changes) if changes else ""}</p>'
 
 
 def _warnings(words: Words, status: runs.Status) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from html import escape
+from pathlib import Path
 
 import gradio as gr
 
@@ -9,8 +10,8 @@ from studio.datasets import identity, registry
 from studio.interface.language import Problem, Words
 from studio.interface.live import Live, attribute, region
 from studio.models import library
-from studio.train import compare, panel, probe, recipe, settings
-from studio.train.executors import Trainer
+from studio.train import compare, panel, probe, recipe, recipe_files, settings
+from studio.train.trainer import Trainer
 from studio.workspace import Workspace
 
 METHODS = {"lora": {}, "qlora4": {"quantization_bit": 4}, "qlora8": {"quantization_bit": 8}, "oft": {}, "full": {}, "freeze": {}}
@@ -95,6 +96,10 @@ def _form(trainer: Trainer, words: Words) -> None:
             fields["val_size"] = _number(words, "val_size", 0)
             for key in ("save_steps", "logging_steps", "seed"):
                 fields[key] = _number(words, key, standard[key])
+        with gr.Row(elem_classes="fields"):
+            executor = gr.Dropdown([(words(f"train.executor_{key.replace('-', '_')}"), key) for key in trainer.executors], value=trainer.executors[0],
+                                   label=words("train.executor"), info=words("train.executor_info"), elem_id="train-executor")
+            devices = gr.Textbox(label=words("train.devices"), info=words("train.devices_info"), elem_id="train-devices")
         probes = gr.Textbox(label=words("train.probes"), info=words("train.probes_info", most=probe.MOST), lines=3, elem_id="train-probes",
                             value=words("train.probes_default"))
     with gr.Accordion(words("train.all_settings"), open=False) as all_settings:
@@ -104,8 +109,17 @@ def _form(trainer: Trainer, words: Words) -> None:
     with gr.Accordion(words("train.preview"), open=False) as preview:
         command = gr.Code(label=words("train.command"), language="shell", interactive=False)
         text = gr.Code(label=words("train.recipe"), language="yaml", interactive=False)
+    with gr.Accordion(words("train.recipes"), open=False):
+        with gr.Row(elem_classes="fields"):
+            kept = _choice(words, "kept_recipe", recipe_files.saved(workspace), None)
+            called = gr.Textbox(label=words("train.recipe_name"), info=words("train.recipe_name_info"), elem_id="train-recipe-name")
+            keep = gr.Button(words("train.save_recipe"), scale=0, min_width=110, elem_id="train-save-recipe")
+        pasted = gr.Textbox(label=words("train.import"), info=words("train.import_info"), lines=4, elem_id="train-import")
+        bring = gr.Button(words("train.import_button"), scale=0, min_width=110, elem_id="train-import-button")
     keys, boxes = list(fields), [*fields.values(), extra]
     started = gr.Textbox(visible=False)
+    # A recipe that comes from elsewhere (a run to start again, with changes) arrives here from the page's script.
+    given = gr.Textbox(visible="hidden", elem_id="train-given")
 
     def wish(method_now: str, *values) -> dict:
         *values, more = values
@@ -114,6 +128,36 @@ def _form(trainer: Trainer, words: Words) -> None:
         said["finetuning_type"] = finetuning_type(method_now)
         return {key: value for key, value in said.items() if key not in recipe.LORA_SETTINGS or said["finetuning_type"] == "lora"} | json.loads(more)
 
+    def filled(said: dict):
+        """Return a value for the method and every box: those of `said`, else the standard ones."""
+        base = standard | said
+        base["dataset"] = [name.strip() for name in str(base["dataset"]).split(",")]
+        base["model_name_or_path"] = Path(str(base["model_name_or_path"])).name
+        base["template"] = said.get("template", "")
+        chosen_method = method_of(said)
+        rest = {key: value for key, value in said.items() if key not in keys and key != "finetuning_type" and key not in METHODS[chosen_method]}
+        values = [gr.update(value=base.get(key, "" if key == "template" else 0)) for key in keys]
+        return [gr.update(value=chosen_method), *values, json.dumps(rest, ensure_ascii=False)]
+
+    def on_import(text):
+        try:
+            return "", *filled(recipe_files.read(text))
+        except Problem as fault:
+            return _told(words, fault), *[gr.skip()] * (len(boxes) + 1)
+
+    def on_load(name):
+        try:
+            return "", *filled(recipe_files.load(workspace, name) if name else {})
+        except Problem as fault:
+            return _told(words, fault), *[gr.skip()] * (len(boxes) + 1)
+
+    def on_keep(name, method_now, *values):
+        try:
+            recipe_files.save(workspace, name, {key: value for key, value in wish(method_now, *values).items() if value not in (None, "")})
+        except Problem as fault:
+            return _told(words, fault), gr.skip()
+        return "", gr.update(choices=recipe_files.saved(workspace), value=name.strip())
+
     def on_search(text, stage_now, method_now, more):
         return settings.draw(words, text, stage_now, finetuning_type(method_now), json.loads(more))
 
@@ -121,10 +165,12 @@ def _form(trainer: Trainer, words: Words) -> None:
         fitting = _datasets(workspace, stage_now)
         return gr.update(choices=fitting, value=[name for name in chosen if name in fitting] or fitting[:1])
 
-    def on_start(name_now, author_now, probes_now, method_now, *values):
+    def on_start(name_now, author_now, probes_now, executor_now, devices_now, method_now, *values):
         asked = [line.strip() for line in probes_now.splitlines() if line.strip()]
+        numbers = [int(part) for part in devices_now.replace(",", " ").split() if part.isdigit()]
+        options = {"name": name_now, "author": author_now, "probes": asked} | ({"devices": numbers} if numbers else {})
         try:
-            run = trainer.start(wish(method_now, *values), {"name": name_now, "author": author_now, "probes": asked})
+            run = trainer.start(wish(method_now, *values), options, executor_now)
         except Problem as fault:
             return _told(words, fault), ""
         return "", run.name
@@ -139,12 +185,16 @@ def _form(trainer: Trainer, words: Words) -> None:
             gr.update(choices=[(words("train.automatic"), ""), *recipe.known_templates()]),
         )
 
-    start.click(on_start, [name, author, probes, method, *boxes], [problem, started], api_name=False, concurrency_limit=None).then(
+    start.click(on_start, [name, author, probes, executor, devices, method, *boxes], [problem, started], api_name=False, concurrency_limit=None).then(
         None, started, None, js="(run) => { if (run) window.studio.pick('run', run); }", api_name=False
     )
     model.change(lambda chosen: recipe.learning_rate(_parameters(workspace, chosen)), model, fields["learning_rate"], api_name=False, queue=False)
     gr.on([all_settings.expand, query.input, stage.change, method.change], on_search, [query, stage, method, extra], drawn, api_name=False,
           show_progress="hidden", trigger_mode="always_last")
+    bring.click(on_import, pasted, [problem, method, *boxes], api_name=False)
+    given.input(on_import, given, [problem, method, *boxes], api_name=False)
+    kept.input(on_load, kept, [problem, method, *boxes], api_name=False)
+    keep.click(on_keep, [called, method, *boxes], [problem, kept], api_name=False)
     stage.input(on_stage, [stage, dataset], dataset, api_name=False, queue=False)
     method.change(lambda chosen: gr.update(visible=chosen in ("lora", "qlora4", "qlora8")), method, lora_row, api_name=False, queue=False)
     dataset.change(lambda chosen: gr.update(visible=_asks_identity(workspace, chosen)), dataset, identity_row, api_name=False, queue=False)
@@ -156,6 +206,12 @@ def _form(trainer: Trainer, words: Words) -> None:
 def finetuning_type(method: str) -> str:
     """Return LLaMA-Factory's word for a method of the form: QLoRA is LoRA on a quantised model."""
     return "lora" if method.startswith("qlora") else method
+
+
+def method_of(said: dict) -> str:
+    """Return the form's word for a recipe's method: LoRA on 4 or 8 bit is QLoRA."""
+    method, bits = said.get("finetuning_type", "lora"), said.get("quantization_bit")
+    return f"qlora{bits}" if method == "lora" and bits in (4, 8) else method
 
 
 def _told(words: Words, fault: Problem) -> str:

@@ -1,0 +1,62 @@
+"""What a person does with runs that are over: a note, a star, delete; and a recipe to start again from."""
+
+import shutil
+
+from studio.interface.language import Problem
+from studio.train import runs
+from studio.workspace import Workspace, write_json
+
+# Where a run stood, not what it was: left out when its recipe is used again.
+PLACES = {"output_dir", "dataset_dir", "resume_from_checkpoint", "overwrite_output_dir", "do_train"}
+
+
+def note(workspace: Workspace, name: str, text: str) -> None:
+    """Keep a note with a run. Raises Problem where there is no such run or the disk refuses."""
+    run = runs.find(workspace, name)
+    write_json(run.info_file, {**run.info(), "note": text.strip()})
+
+
+def star(workspace: Workspace, name: str) -> bool:
+    """Give a run a star, or take it away, and return whether it has one now. Raises Problem as `note` does."""
+    run = runs.find(workspace, name)
+    starred = not run.info().get("star")
+    write_json(run.info_file, {**run.info(), "star": starred})
+    return starred
+
+
+def size(run: runs.Run) -> int:
+    """Return the bytes a run takes on the disk."""
+    return sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def delete(workspace: Workspace, name: str) -> int:
+    """Delete a run with all its checkpoints and return the bytes that are freed. Raises Problem where it is still at work."""
+    run = runs.find(workspace, name)
+    if runs.status(run).state in runs.ACTIVE:
+        raise Problem("train.still_running", run=name)
+    freed = size(run)
+    try:
+        shutil.rmtree(run.folder)
+    except OSError as error:
+        raise Problem("workspace.unwritable", path=error.filename or run.folder, reason=error.strerror) from error
+    return freed
+
+
+def again(run: runs.Run, changes: dict | None = None) -> dict:
+    """Return the recipe of a run for a new one, with `changes`. Raises Problem where the run has no recipe."""
+    return {key: value for key, value in run.recipe().items() if key not in PLACES} | (changes or {})
+
+
+def remedy(fault: str, recipe: dict) -> dict:
+    """Return what to change in a recipe after a fault (its key), {} where only the person can know."""
+    if fault == "train.disk_full":
+        return {"save_total_limit": 1}
+    if fault != "train.out_of_memory":
+        return {}
+    batch = int(recipe.get("per_device_train_batch_size", 8))
+    if batch > 1:
+        half = batch // 2
+        return {"per_device_train_batch_size": half, "gradient_accumulation_steps": int(recipe.get("gradient_accumulation_steps", 1)) * (batch // half)}
+    if recipe.get("finetuning_type", "lora") == "lora" and not recipe.get("quantization_bit"):
+        return {"quantization_bit": 4}
+    return {"cutoff_len": max(128, int(recipe.get("cutoff_len", 2048)) // 2)}
