@@ -3,12 +3,16 @@
 from collections.abc import Callable
 
 from studio.interface.language import Problem, Words
-from studio.train import runs
-from studio.train.executors import Trainer
+from studio.train import keep, nodes, recipe_files, runs
+from studio.train.trainer import Trainer
 
 
 def endpoints(trainer: Trainer, words: Words) -> list[Callable]:
     """Return the endpoints of this room; problems inside their results are told in `words`."""
+    return [*_of_runs(trainer, words), *_of_many(trainer), *_of_keeping(trainer)]
+
+
+def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
     workspace = trainer.workspace
 
     def train_preview(recipe: dict) -> dict:
@@ -17,16 +21,27 @@ def endpoints(trainer: Trainer, words: Words) -> list[Callable]:
         return {**preview, "problems": [words.tell(problem) for problem in preview["problems"]]}
 
     def train_start(recipe: dict, executor: str = "in-process", options: dict | None = None) -> dict:
-        """Start a run and return {run}; what the recipe leaves out takes the studio's defaults."""
+        """Start a run and return {run}; what the recipe leaves out takes the studio's defaults.
+
+        `executor` is "in-process", "worker", "torchrun" or "ray"; in `options`, `devices` are GPU numbers, `processes` a number for CPUs.
+        """
         return {"run": trainer.start(recipe, options or {}, executor).name}
 
     def train_stop(run: str, save: bool = True) -> dict:
         """Stop a run, with a checkpoint or without, and return {state}."""
         return {"state": runs.status(trainer.stop(run, save)).state}
 
-    def train_resume(run: str) -> dict:
-        """Go on with a run from its newest complete checkpoint and return {run}."""
-        return {"run": trainer.resume(run).name}
+    def train_kill(run: str) -> dict:
+        """End a run's process by force and return {state}."""
+        return {"state": runs.status(trainer.kill(run)).state}
+
+    def train_resume(run: str, checkpoint: str | None = None, epochs: float | None = None) -> dict:
+        """Go on from a checkpoint, the newest where none is named, with more epochs in all if said, and return {run}."""
+        return {"run": trainer.resume(run, checkpoint, epochs).name}
+
+    def train_restart(run: str) -> dict:
+        """Train a run again from the beginning in its own folder, without its checkpoints, and return {run}."""
+        return {"run": trainer.restart(run).name}
 
     def train_runs() -> list:
         """Return [{run, state, step, total_steps, loss, started, model, dataset}], newest first."""
@@ -43,4 +58,54 @@ def endpoints(trainer: Trainer, words: Words) -> list[Callable]:
         """Return {series: {name: [[step, value, seconds]]}, next, state, reset}: all that came after `since`, the last `next`."""
         return runs.metrics(runs.find(workspace, run), since)
 
-    return [train_preview, train_start, train_stop, train_resume, train_runs, train_status, train_metrics]
+    return [train_preview, train_start, train_stop, train_kill, train_resume, train_restart, train_runs, train_status, train_metrics]
+
+
+def _of_many(trainer: Trainer) -> list[Callable]:
+    def train_queue() -> list:
+        """Return [{run, position, executor, devices}], those at work first with the position null."""
+        return trainer.queue()
+
+    def train_queue_move(run: str, position: int = 0) -> list:
+        """Put a waiting run at a position, 0 being the next to start, and return the queue."""
+        trainer.move(run, position)
+        return trainer.queue()
+
+    def train_queue_remove(run: str) -> list:
+        """Take a waiting run out of the queue and return the queue."""
+        trainer.remove(run)
+        return trainer.queue()
+
+    def train_sweep(recipe: dict, grid: dict, executor: str = "in-process", options: dict | None = None) -> dict:
+        """Start a run for every combination of the values in `grid`, {setting: [values]}, and return {runs}."""
+        return {"runs": [run.name for run in trainer.sweep(recipe, grid, options or {}, executor)]}
+
+    def train_nodes(recipe: dict, count: int = 2, address: str = "", port: int = nodes.PORT, options: dict | None = None) -> dict:
+        """Make a run for several machines and return {run, commands}, a command to paste on each; `options` hold `processes` on each."""
+        run, commands = trainer.nodes(recipe, options or {}, count, address, port)
+        return {"run": run.name, "commands": commands}
+
+    return [train_queue, train_queue_move, train_queue_remove, train_sweep, train_nodes]
+
+
+def _of_keeping(trainer: Trainer) -> list[Callable]:
+    workspace = trainer.workspace
+
+    def train_note(run: str, note: str = "") -> dict:
+        """Keep a note with a run and return {run}."""
+        keep.note(workspace, run, note)
+        return {"run": run}
+
+    def train_star(run: str) -> dict:
+        """Give a run a star, or take it away, and return {star}."""
+        return {"star": keep.star(workspace, run)}
+
+    def train_delete(run: str) -> dict:
+        """Delete a run with all its checkpoints and return {freed}, in bytes."""
+        return {"freed": keep.delete(workspace, run)}
+
+    def train_recipe(text: str) -> dict:
+        """Return {recipe} for a text: LLaMA-Factory's YAML or JSON, a LlamaBoard configuration, or a command line."""
+        return {"recipe": recipe_files.read(text)}
+
+    return [train_note, train_star, train_delete, train_recipe]

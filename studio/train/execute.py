@@ -6,24 +6,24 @@ from pathlib import Path
 from studio.accelerator import give_back
 from studio.train import output
 from studio.train.faults import explain
-from studio.train.recorder import Stopped, StopWish, recorder
+from studio.train.recorder import recorder
 from studio.train.runs import Run, remove_half_written
+from studio.train.wish import ABORT, Stopped, StopWish
 
 
-def execute(run: Run, wish: StopWish, resume: Path | None = None) -> None:
-    """Train `run` by its recipe until it is finished, stopped or failed, and write its last state.
+def execute(run: Run, resume: Path | None = None) -> str:
+    """Train `run` by its recipe until it is finished, stopped or failed; write its last state and return it.
 
     Args:
-        run: its folder holds the recipe; all that is printed goes to its log.
-        wish: looked at during training; see `StopWish`.
+        run: its folder holds the recipe and the wish to stop (see `StopWish`); all that is printed goes to its log.
         resume: the checkpoint folder to go on from, or None to start at the beginning.
     """
+    wish = StopWish(run.folder)
     with output.kept_in(run.log_file):
         fault = None
         try:
             run.say("state", state="preparing", resumed_from=resume.name if resume else None)
-            _train(run, wish, resume)
-            last = {"state": "stopped", "saved": True} if wish.asked.is_set() else {"state": "finished"}
+            last = {"state": "stopped", "saved": True} if _train(run, wish, resume) else {"state": "finished"}
         except Stopped:
             last = {"state": "stopped", "saved": False}
         except BaseException as error:  # SystemExit too: LLaMA-Factory leaves by it, and the studio must live on
@@ -33,15 +33,22 @@ def execute(run: Run, wish: StopWish, resume: Path | None = None) -> None:
         if fault:
             run.say("error", **fault)
         run.say("state", **last)
+        return last["state"]
 
 
-def _train(run: Run, wish: StopWish, resume: Path | None) -> None:
+def _train(run: Run, wish: StopWish, resume: Path | None) -> bool:
+    """Train, and tell whether a wish to stop ended it before its last step."""
+    if wish.asked() == ABORT:
+        raise Stopped
     from llamafactory.train.tuner import run_exp
 
-    recipe = {**run.recipe(), "disable_tqdm": True}
+    # The folder is the run's own from the first moment, so that files in it never stand in the way of a start.
+    recipe = {**run.recipe(), "disable_tqdm": True, "overwrite_output_dir": resume is None}
     if resume:
-        recipe |= {"resume_from_checkpoint": str(resume), "overwrite_output_dir": False}
-    run_exp(recipe, callbacks=[recorder(run, wish)])
+        recipe["resume_from_checkpoint"] = str(resume)
+    callback = recorder(run, wish)
+    run_exp(recipe, callbacks=[callback])
+    return callback.stopped_early
 
 
 def _tell(run: Run, error: BaseException) -> dict:

@@ -1,8 +1,15 @@
 """The callback that writes down what happens while LLaMA-Factory trains, and carries a wish to stop into the trainer."""
 
+import os
+import time
 from typing import TYPE_CHECKING
 
+import psutil
+
+from studio.interface.language import Problem
+from studio.train import probe
 from studio.train.runs import Run
+from studio.train.watch import Watch, notify
 from studio.train.wish import ABORT, SAVE, Stopped, StopWish
 
 if TYPE_CHECKING:
@@ -26,8 +33,11 @@ class Recording:
     """
 
     def __init__(self, run: Run, wish: StopWish):
-        self.run, self.wish = run, wish
+        self.run, self.wish, self.watch = run, wish, Watch(run.folder)
         self.stopped_early = False
+        self.probes: list[str] = run.info().get("probes") or []
+        self.template: str = run.recipe().get("template", "")
+        self.last_tokens: tuple[float, int] | None = None
 
     def on_train_begin(self, args, state, control, model=None, train_dataloader=None, **kwargs):
         """Write the facts a person checks: examples, epochs, total batch, steps, parameters."""
@@ -79,7 +89,8 @@ class Recording:
     def on_save(self, args, state, control, model=None, processing_class=None, **kwargs):
         """Write down a checkpoint, after its last file is there, and let the model answer the probe questions."""
         self.run.say("checkpoint", step=state.global_step, name=f"checkpoint-{state.global_step}")
-        if self.probes:
+        # Sharded weights (ZeRO-3, FSDP) answer only where all processes ask together.
+        if self.probes and state.is_world_process_zero and not args.deepspeed and not args.fsdp:
             for answer in probe.ask(model, getattr(processing_class, "tokenizer", processing_class), self.template, self.probes):
                 self.run.say("probe", step=state.global_step, **answer)
 
@@ -100,6 +111,19 @@ class Recording:
         if wished == ABORT:
             raise Stopped
         return wished
+
+
+def readings(device) -> dict[str, float]:
+    """Return {memory} in GiB that this process holds, and on a GPU {utilisation} in percent where the driver tells it."""
+    if device.type != "cuda":
+        return {"memory": round(psutil.Process().memory_info().rss / 2**30, 3)}
+    import torch
+
+    found = {"memory": round(torch.cuda.memory_reserved(device) / 2**30, 3)}
+    try:
+        return found | {"utilisation": torch.cuda.utilization(device)}
+    except (RuntimeError, ModuleNotFoundError):  # no NVML, or a slice of a GPU, for which it has no reading
+        return found
 
 
 def agreed(wished: str | None, args) -> str | None:

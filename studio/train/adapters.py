@@ -1,0 +1,59 @@
+"""A new run on top of what an old one learned: adapters named as runs, `<run>` or `<run>@<checkpoint>`."""
+
+from pathlib import Path
+
+from studio.interface.language import Problem
+from studio.train import runs
+from studio.workspace import Workspace
+
+NAMED = ("adapter_name_or_path", "ref_model_adapters", "reward_model_adapters", "reward_model")
+
+
+def resolved(workspace: Workspace, wish: dict) -> dict:
+    """Return a recipe in which the names of runs have become folders; a recipe that names no model takes that of its adapter's run.
+
+    Raises:
+        Problem: there is no such run or checkpoint, it holds no weights, or it was trained on another model.
+    """
+    said = dict(wish)
+    for key in NAMED:
+        if said.get(key):
+            names = said[key] if isinstance(said[key], list) else str(said[key]).split(",")
+            said[key] = ",".join(str(_folder(workspace, name.strip()) or name.strip()) for name in names)
+    run = first(workspace, wish)
+    if run and run.recipe_file.is_file():
+        base = str(run.recipe()["model_name_or_path"])
+        said["model_name_or_path"] = said.get("model_name_or_path") or base
+        if Path(said["model_name_or_path"]).name != Path(base).name:
+            raise Problem("executors.other_model", adapter=run.name, base=Path(base).name, model=Path(said["model_name_or_path"]).name)
+    return said
+
+
+def first(workspace: Workspace, wish: dict) -> runs.Run | None:
+    """Return the run whose adapter a recipe begins with, None where it begins with none or with a plain folder."""
+    names = wish.get("adapter_name_or_path") or ""
+    name = (names if isinstance(names, list) else str(names).split(","))[0].strip() if names else ""
+    return runs.find(workspace, name.partition("@")[0]) if _is_run(workspace, name) else None
+
+
+def _is_run(workspace: Workspace, name: str) -> bool:
+    if not name or Path(name).is_absolute() or name.count("/") != 2:
+        return False
+    return "@" in name or (workspace.saves / name).is_dir() or not Path(name).exists()
+
+
+def _folder(workspace: Workspace, name: str) -> Path | None:
+    if not _is_run(workspace, name):
+        return None
+    run_name, _, checkpoint = name.partition("@")
+    run = runs.find(workspace, run_name)
+    whole = run.checkpoints()
+    if checkpoint and checkpoint not in whole:
+        raise Problem("executors.no_such_checkpoint", run=run_name, checkpoint=checkpoint)
+    if checkpoint:
+        return run.folder / checkpoint
+    if runs.has_weights(run.folder):
+        return run.folder
+    if not whole:
+        raise Problem("executors.no_weights", run=run_name)
+    return run.folder / whole[-1]

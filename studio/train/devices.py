@@ -1,0 +1,62 @@
+"""Which devices a run trains on, by their numbers on this machine; none named means all that the studio has."""
+
+import os
+
+from studio.interface.language import Problem
+from studio.train import runs
+from studio.workspace import Workspace
+
+CPU_PROCESSES = 2
+
+
+def of(run: str, workspace: Workspace) -> list[int]:
+    """Return the devices of a run by its name; none where it names none or is gone."""
+    return runs.Run(run, workspace.saves / run).info().get("devices", [])
+
+
+def of_this_process() -> list[int]:
+    """Return the devices that this process may use, as CUDA_VISIBLE_DEVICES names them; none where it names none by number."""
+    return [int(part) for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip().isdecimal()]
+
+
+def of_this_machine() -> list[int]:
+    """Return the numbers of all GPUs that the driver knows."""
+    from nvitop import Device
+
+    return list(range(Device.count()))
+
+
+def chosen(options: dict, executor: str, cuda: bool) -> dict:
+    """Return {devices, processes} for a run: how an executor spreads over what the person chose in `options`.
+
+    Args:
+        options: `devices`, a list of GPU numbers; `processes`, their number where there is no GPU (2 when left out).
+        executor: the executor's name; one process trains on one device, torchrun and Ray on all that are chosen.
+        cuda: whether this machine trains on GPUs.
+
+    Raises:
+        Problem: a device that is no whole number or not in this machine, or more than one for a single process.
+    """
+    wanted = options.get("devices") or []
+    if not isinstance(wanted, list) or not all(isinstance(one, int) and one >= 0 for one in wanted):
+        raise Problem("executors.bad_devices", devices=wanted)
+    several = executor in ("torchrun", "ray")
+    if not cuda:
+        processes = options.get("processes", CPU_PROCESSES) if several else 1
+        if not isinstance(processes, int) or not 1 <= processes <= 64:
+            raise Problem("executors.bad_processes", processes=processes)
+        return {"devices": [], "processes": processes}
+    if executor == "ray":
+        return {"devices": [], "processes": options.get("processes", len(wanted) or len(of_this_machine()))}
+    known = of_this_machine()
+    missing = [one for one in wanted if one not in known]
+    if missing:
+        raise Problem("executors.no_device", device=missing[0], known=", ".join(map(str, known)))
+    if executor == "in-process":
+        return {"devices": of_this_process(), "processes": 1}
+    if not several and len(wanted) > 1:
+        raise Problem("executors.one_device", executor=executor)
+    if several:
+        wanted = wanted or known
+        return {"devices": wanted, "processes": len(wanted)}
+    return {"devices": wanted or of_this_process(), "processes": 1}

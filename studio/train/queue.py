@@ -1,0 +1,138 @@
+"""The queue of runs, on disk: who waits, in which order, and who is at work. A restart of the studio reads it and goes on.
+
+`saves/.queue.json` holds `waiting` and `at_work`, each a list of orders {run, resume}, and the process that keeps the queue.
+"""
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from studio.interface.language import Problem
+from studio.workspace import write_json
+
+FILE = ".queue.json"
+
+
+@dataclass(frozen=True)
+class Order:
+    """A run that waits or is at work, and the name of the checkpoint that it goes on from, if any."""
+
+    run: str
+    resume: str | None = None
+
+
+class Queue:
+    """The queue of one workspace. Every change is on disk before the method returns; Problem where the disk refuses."""
+
+    def __init__(self, saves: Path):
+        self._path = saves / FILE
+        self._lock = threading.RLock()
+
+    def waiting(self) -> list[Order]:
+        """Return who waits, first come first unless moved."""
+        return _orders(_read(self._path), "waiting")
+
+    def at_work(self) -> list[Order]:
+        """Return who has been started and was not yet seen to end."""
+        return _orders(_read(self._path), "at_work")
+
+    def add(self, order: Order) -> None:
+        """Put an order at the end."""
+        with self._changed() as (waiting, _):
+            waiting.append(order)
+
+    def move(self, run: str, position: int) -> None:
+        """Put a waiting run at a position, 0 being the next to start. Raises Problem where it does not wait."""
+        with self._changed() as (waiting, _):
+            order = _of(waiting, run)
+            waiting.remove(order)
+            waiting.insert(max(0, position), order)
+
+    def remove(self, run: str) -> None:
+        """Take a run out of the queue before it starts. Raises Problem where it does not wait."""
+        with self._changed() as (waiting, _):
+            waiting.remove(_of(waiting, run))
+
+    def begin(self, run: str) -> Order:
+        """Take a waiting run to work and return its order. Raises Problem where it does not wait."""
+        with self._changed() as (waiting, at_work):
+            order = _of(waiting, run)
+            waiting.remove(order)
+            at_work.append(order)
+            return order
+
+    def end(self, run: str) -> None:
+        """Strike a run out of those at work; twice is no fault."""
+        with self._changed() as (_, at_work):
+            at_work[:] = [order for order in at_work if order.run != run]
+
+    def put_back(self, run: str) -> None:
+        """Let a run that was at work wait again, as the first. Raises Problem where it is not at work."""
+        with self._changed() as (waiting, at_work):
+            order = _of(at_work, run)
+            at_work.remove(order)
+            waiting.insert(0, order)
+
+    def keep(self) -> bool:
+        """Become the one process that starts what waits, and tell whether this one is it: of two studios on one workspace, the first."""
+        with self._lock:
+            whole, me = _read(self._path), psutil.Process()
+            keeper = whole.get("keeper", {})
+            if keeper.get("pid") == me.pid and keeper.get("started") == me.create_time():
+                return True
+            with contextlib.suppress(psutil.Error, KeyError):
+                if psutil.Process(keeper["pid"]).create_time() == keeper["started"]:
+                    return False
+            write_json(self._path, {**whole, "keeper": {"pid": me.pid, "started": me.create_time()}})
+            return True
+
+    @contextlib.contextmanager
+    def _changed(self) -> Iterator[tuple[list[Order], list[Order]]]:
+        with self._lock:
+            whole = _read(self._path)
+            waiting, at_work = _orders(whole, "waiting"), _orders(whole, "at_work")
+            yield waiting, at_work
+            write_json(self._path, {**whole, "waiting": [asdict(one) for one in waiting], "at_work": [asdict(one) for one in at_work]})
+
+
+def holds(saves: Path, run: str) -> bool:
+    """Tell whether a run waits in the queue of these saves, or is just being started."""
+    whole = _read(saves / FILE)
+    return any(order.run == run for order in (*_orders(whole, "waiting"), *_orders(whole, "at_work")))
+
+
+def collide(devices: list[int], others: list[int]) -> bool:
+    """Tell whether two runs want the same devices; one that names none wants them all."""
+    return not devices or not others or not set(devices).isdisjoint(others)
+
+
+def _of(orders: list[Order], run: str) -> Order:
+    for order in orders:
+        if order.run == run:
+            return order
+    raise Problem("executors.not_waiting", run=run)
+
+
+def _orders(whole: dict, name: str) -> list[Order]:
+    return [Order(one["run"], one.get("resume")) for one in whole.get(name, [])]
+
+
+_seen: dict[Path, tuple[tuple[int, int], dict]] = {}
+
+
+def _read(path: Path) -> dict:
+    """Return the file's content, kept until the file changes; empty where there is none or it was written by something else."""
+    try:
+        stat = path.stat()
+        mark = (stat.st_mtime_ns, stat.st_ino)
+        if _seen.get(path, (None,))[0] != mark:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            _seen[path] = (mark, content if isinstance(content, dict) else {})
+        return _seen[path][1]
+    except (OSError, ValueError):
+        return {}

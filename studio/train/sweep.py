@@ -1,0 +1,32 @@
+"""A sweep: every combination of a few values of two or three settings, each as a recipe of its own."""
+
+import itertools
+import re
+
+from studio.interface.language import Problem
+
+MOST_RUNS = 100
+
+
+def combinations(recipe: dict, grid: dict[str, list]) -> list[tuple[dict, str]]:
+    """Return (recipe, name) for every combination of the values in `grid`, the last setting changing fastest.
+
+    The name says what differs: `learning_rate-0.001-lora_rank-8`.
+
+    Raises:
+        Problem: the grid is empty, a setting has no list of values, or there are more than MOST_RUNS combinations.
+    """
+    if not grid:
+        raise Problem("executors.empty_grid")
+    for setting, values in grid.items():
+        if not isinstance(values, list) or not values:
+            raise Problem("executors.no_values", setting=setting)
+    found = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    if len(found) > MOST_RUNS:
+        raise Problem("executors.large_grid", runs=len(found), most=MOST_RUNS)
+    return [({**recipe, **chosen}, _name(chosen)) for chosen in found]
+
+
+def _name(chosen: dict) -> str:
+    parts = (f"{setting}-{value}" for setting, value in chosen.items())
+    return re.sub(r"[^\w.+-]+", "-", "-".join(parts)).strip("-")[:100]

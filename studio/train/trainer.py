@@ -1,0 +1,212 @@
+"""What the page and the API ask of training: start, stop, resume, queue and sweep."""
+
+import importlib.util
+import secrets
+import shutil
+import time
+from pathlib import Path
+
+from studio.accelerator import Accelerator
+from studio.interface.language import Problem
+from studio.models import library
+from studio.train import adapters, devices, nodes, runs, sweep
+from studio.train import recipe as recipes
+from studio.train.dispatch import Dispatcher
+from studio.workspace import Workspace, write_json, write_whole
+
+LIBRARIES = ("llamafactory", "transformers", "peft", "torch")
+
+
+class Trainer:
+    """All runs of a workspace. What it starts waits in the queue until its devices are free."""
+
+    def __init__(self, workspace: Workspace, accelerator: Accelerator):
+        self.workspace = workspace
+        self._dispatcher = Dispatcher(workspace, accelerator)
+
+    @property
+    def executors(self) -> list[str]:
+        """Return the names of the executors, the usual one first."""
+        return self._dispatcher.known
+
+    def preview(self, wish: dict) -> dict:
+        """Return {yaml, command, problems, memory} for a recipe that may still be wrong; problems are Problem objects."""
+        try:
+            recipe = recipes.complete(self.workspace, adapters.resolved(self.workspace, wish), recipes.this_machine())
+            folder = self.workspace.saves / Path(recipe["model_name_or_path"]).name / recipe["finetuning_type"] / "new-run"
+            recipe["output_dir"] = str(folder)
+            recipes.check(recipe)
+        except Problem as problem:
+            return {"yaml": recipes.to_yaml(wish), "command": "", "problems": [problem], "memory": None}
+        model = library.find(self.workspace, recipe["model_name_or_path"])
+        return {
+            "yaml": recipes.to_yaml(recipe),
+            "command": recipes.command(folder / "recipe.yaml"),
+            "problems": [],
+            "memory": recipes.bytes_needed(recipe, model.params),
+        }
+
+    def start(self, wish: dict, options: dict, executor: str = "in-process", python: Path | None = None) -> runs.Run:
+        """Make a run of a recipe and put it in the queue; it begins at once where its devices are free.
+
+        Args:
+            wish: LLaMA-Factory's arguments; `adapter_name_or_path` may name runs, `<run>` or `<run>@<checkpoint>`.
+            options: title, note, `probes` (questions), the identity's name and author, `devices` (GPU numbers), `processes` (without GPUs).
+            executor: one of `executors`.
+            python: the Python of another environment to train in; not for the in-process executor.
+
+        Raises:
+            Problem: what is wrong with them, and then nothing is left behind.
+        """
+        if executor not in self._dispatcher.known:
+            raise Problem("train.no_executor", executor=executor, known=", ".join(self._dispatcher.known))
+        if executor == "ray" and not importlib.util.find_spec("ray"):
+            raise Problem("executors.no_ray")
+        run = self._prepare(wish, options, executor)
+        if python:
+            run.note(python=str(python))
+        self._dispatcher.add(run)
+        return run
+
+    def _prepare(self, wish: dict, options: dict, executor: str) -> runs.Run:
+        machine = recipes.this_machine()
+        spread = devices.chosen(options, executor, machine.kind == "cuda")
+        said = adapters.resolved(self.workspace, wish)
+        if spread["processes"] > 1 and machine.kind == "cpu":
+            said = {"ddp_backend": "gloo", **said}
+        parent = adapters.first(self.workspace, wish)
+        run = recipes.prepare(self.workspace, said, options, machine)
+        write_json(run.info_file, {
+            "title": options.get("title", ""), "note": options.get("note", ""), "created": time.time(), "executor": executor, **spread,
+            "probes": options.get("probes") or [], "parent": parent.name if parent else None, "sweep": options.get("sweep"),
+            "versions": _versions(),
+        })
+        return run
+
+    def sweep(self, wish: dict, grid: dict[str, list], options: dict, executor: str = "in-process") -> list[runs.Run]:
+        """Start a run for every combination of the values in `grid` (see `sweep.combinations`), after all were found good.
+
+        Raises:
+            Problem: the grid or one of its recipes is wrong; then none is started.
+        """
+        found = sweep.combinations(wish, grid)
+        for recipe, _ in found:
+            if problems := self.preview(recipe)["problems"]:
+                raise problems[0]
+        together, title = secrets.token_hex(4), options.get("title")
+        return [
+            self.start(recipe, {**options, "title": f"{title}-{name}" if title else name, "sweep": together}, executor)
+            for recipe, name in found
+        ]
+
+    def nodes(self, wish: dict, options: dict, count: int, address: str, port: int = nodes.PORT) -> tuple[runs.Run, list[str]]:
+        """Make a run for several machines and return it with a command for each (see `nodes.commands`); `options` hold `processes`.
+
+        Raises:
+            Problem: what is wrong with them, and then nothing is left behind.
+        """
+        processes = options.get("processes", 1)
+        if not isinstance(processes, int):
+            raise Problem("executors.bad_processes", processes=processes)
+        nodes.commands(runs.Run("", self.workspace.saves), count, processes, address, port)
+        run = self._prepare(wish, {**options, "processes": count * processes}, "torchrun")
+        run.note(executor="nodes", nodes=count, processes=count * processes)
+        run.say("state", state="queued")
+        return run, nodes.commands(run, count, processes, address, port)
+
+    def stop(self, name: str, save: bool = True) -> runs.Run:
+        """Stop a run, with a checkpoint that can be resumed or without. Raises Problem where it is not at work."""
+        run = self._active(name)
+        self._dispatcher.stop(run, save)
+        return run
+
+    def kill(self, name: str) -> runs.Run:
+        """End a run by force, when it does not obey. Raises Problem where it is not at work, or is a thread of the studio."""
+        run = self._active(name)
+        self._dispatcher.kill(run)
+        return run
+
+    def resume(self, name: str, checkpoint: str | None = None, epochs: float | None = None) -> runs.Run:
+        """Go on with a run from a checkpoint, the newest complete one where none is named.
+
+        With `epochs` it trains until so many are full, counted from its beginning: the recipe is written anew, the old one is kept
+        as `recipe-<n>.yaml`, and a `max_steps` in it goes. The learning rate then follows the longer schedule from the step
+        reached: after a cosine that had come down to 0 it jumps up to where a cosine over all the epochs would be. A constant
+        schedule continues smoothly.
+
+        Raises:
+            Problem: it is at work, has no such checkpoint, or cannot be resumed.
+        """
+        run = self._idle(name)
+        whole = run.checkpoints()
+        if not whole:
+            raise Problem("train.no_checkpoint", run=name)
+        if checkpoint and checkpoint not in whole:
+            raise Problem("executors.no_such_checkpoint", run=name, checkpoint=checkpoint)
+        recipe = run.recipe()
+        if recipe.get("stage") in ("rm", "ppo") and recipe.get("finetuning_type") in ("full", "freeze"):
+            raise Problem("executors.stage_starts_over", stage=recipe["stage"], method=recipe["finetuning_type"])
+        if epochs is not None:
+            _lengthen(run, recipe, epochs)
+        self._dispatcher.add(run, checkpoint or whole[-1])
+        return run
+
+    def restart(self, name: str) -> runs.Run:
+        """Train a run again from the beginning, in its own folder: its checkpoints go. Raises Problem where it is at work."""
+        run = self._idle(name)
+        for path in run.folder.glob("checkpoint-*"):
+            shutil.rmtree(path)
+        self._dispatcher.add(run)
+        return run
+
+    def queue(self) -> list[dict]:
+        """Return [{run, position, executor, devices}], those at work first with the position None."""
+        queue = self._dispatcher.queue
+        listed = [(order, None) for order in queue.at_work()] + [(order, place) for place, order in enumerate(queue.waiting())]
+        found = []
+        for order, position in listed:
+            info = runs.Run(order.run, self.workspace.saves / order.run).info()
+            found.append({"run": order.run, "position": position, "executor": info.get("executor"), "devices": info.get("devices", [])})
+        return found
+
+    def move(self, name: str, position: int) -> None:
+        """Put a waiting run at a position, 0 being the next to start. Raises Problem where it does not wait."""
+        self._dispatcher.queue.move(name, position)
+
+    def remove(self, name: str) -> runs.Run:
+        """Take a waiting run out of the queue; it can be started again later. Raises Problem where it does not wait."""
+        run = runs.find(self.workspace, name)
+        if runs.status(run).state != "queued":
+            raise Problem("executors.not_waiting", run=name)
+        self._dispatcher.stop(run, save=False)
+        return run
+
+    def _active(self, name: str) -> runs.Run:
+        run = runs.find(self.workspace, name)
+        if runs.status(run).state not in runs.ACTIVE:
+            raise Problem("train.not_running", run=name)
+        return run
+
+    def _idle(self, name: str) -> runs.Run:
+        run = runs.find(self.workspace, name)
+        if runs.status(run).state in runs.ACTIVE:
+            raise Problem("train.still_running", run=name)
+        if run.info().get("executor") == "nodes":
+            raise Problem("executors.by_hand", run=name)
+        return run
+
+
+def _lengthen(run: runs.Run, recipe: dict, epochs: float) -> None:
+    had = runs.status(run).epoch
+    if isinstance(epochs, bool) or not isinstance(epochs, (int, float)) or epochs <= had:
+        raise Problem("executors.fewer_epochs", epochs=epochs, had=f"{had:g}")
+    number = 1 + len(list(run.folder.glob("recipe-*.yaml")))
+    write_whole(run.folder / f"recipe-{number}.yaml", run.recipe_file.read_text(encoding="utf-8"))
+    recipe.pop("max_steps", None)
+    recipes.write_recipe(run, {**recipe, "num_train_epochs": float(epochs)})
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in LIBRARIES}

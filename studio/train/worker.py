@@ -1,0 +1,56 @@
+"""`python -m studio.train.worker RUN_FOLDER [--resume CHECKPOINT]`: trains one run, alone or as one of the processes of torchrun.
+
+Needs little beside LLaMA-Factory, so that an environment with another release of it can run it too.
+"""
+
+import argparse
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+from studio.train.execute import execute
+from studio.train.runs import Run
+
+_PR_SET_PDEATHSIG = 1  # Linux, sys/prctl.h
+
+
+class Silent(Run):
+    """A run as the second and later processes of a group see it: they write nothing but the fault that ends them."""
+
+    def say(self, event: str, **facts: object) -> None:
+        """Append an error and the failed state that follows it; the first process writes all else."""
+        if event == "error" or facts.get("state") == "failed":
+            super().say(event, **facts)
+
+
+def seen_from(rank: int, folder: Path) -> Run:
+    """Return the run in a folder as the process of this rank sees it."""
+    return (Silent if rank else Run)("/".join(folder.parts[-3:]), folder)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train the run; return 1 where it failed, so that a launcher ends the others."""
+    parser = argparse.ArgumentParser(prog="python -m studio.train.worker", description="Train one run of the studio.")
+    parser.add_argument("folder", type=Path, help="the run's folder, with its recipe.yaml")
+    parser.add_argument("--resume", metavar="CHECKPOINT", help="name of the checkpoint in it to go on from")
+    flags = parser.parse_args(argv)
+    run = seen_from(int(os.environ.get("RANK", "0")), flags.folder.absolute())
+    launched = "TORCHELASTIC_RUN_ID" in os.environ
+    if launched:
+        _die_with_parent()
+    if not isinstance(run, Silent):
+        run.own(os.getppid() if launched else None)
+    state = execute(run, run.folder / flags.resume if flags.resume else None)
+    return 1 if state == "failed" else 0
+
+
+def _die_with_parent() -> None:
+    # torchrun gives each process a session of its own; one whose torchrun was killed would train on with nobody to stop it.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
