@@ -54,6 +54,7 @@
   function pick(kind, value) {
     hand[kind] = value;
     localStorage.setItem(`studio-${kind}`, value);
+    if (kind === "run") { delete hand.view; localStorage.removeItem("studio-view"); }
     follow();
     markPicked();
     refresh();
@@ -76,6 +77,22 @@
       item.setAttribute("aria-current", String(hand[kind] === value && !(kind === "run" && hand.view)));
     }
   }
+
+  // Runs ticked for a comparison: their names are in hand as `compare`, joined by bars.
+  const ticked = () => (hand.compare ?? "").split("|").filter(Boolean);
+
+  function markTicked() {
+    document.body.classList.toggle("some-ticked", ticked().length > 0);
+    for (const box of document.querySelectorAll("[data-tick]")) box.checked = ticked().includes(box.dataset.tick);
+  }
+
+  document.addEventListener("change", (event) => {
+    const name = event.target.dataset?.tick;
+    if (!name) return;
+    const others = ticked().filter((one) => one !== name);
+    pick("compare", (event.target.checked ? [...others, name] : others).join("|"));
+    event.target.blur();  // a list with the focus inside is not drawn anew
+  });
 
   function chooseFirst(list, kind) {
     const picks = [...list.querySelectorAll("[data-pick]")].map((e) => split(e.dataset.pick));
