@@ -25,6 +25,7 @@ from studio.workspace import write_json
 KEEP_FROM = 8 * 2**20
 _PAIR = 16
 _FLUSH_ROWS = 50_000
+_FLUSH_BYTES = 16 * 2**20
 _SEARCH_BYTES = 2**20
 
 
@@ -86,6 +87,12 @@ class TextRows:
         limit = max(0, min(limit, self.count - offset))
         raw = os.pread(self._pairs.fileno(), limit * _PAIR, offset * _PAIR)
         return np.frombuffer(raw, np.int64).reshape(-1, 2)
+
+    def locate(self, number: int) -> tuple["TextRows", int]:
+        """Return the file that holds row `number` (from 1), and its number there. Raises Problem where there is no such row."""
+        if not 1 <= number <= self.count:
+            raise Problem("datasets.no_row", file=self.path, row=number, rows=self.count)
+        return self, number
 
     def find(self, text: str, offset: int = 0, limit: int = 20, seconds: float = 2.0) -> Found:
         """Search the indexed rows from row `offset` (from 0) on for `text`, without regard to case, for at most so long."""
@@ -162,10 +169,10 @@ class TextRows:
             for pairs in reading.scan(file, self.path, self.form):
                 waiting.append(pairs.astype(np.int64, copy=False))
                 rows += len(pairs)
-                if rows >= _FLUSH_ROWS or self.count == 0:
+                if rows >= _FLUSH_ROWS or file.tell() - self._scanned >= _FLUSH_BYTES or self.count == 0:
+                    self._scanned = file.tell()
                     self._append(waiting, rows)
                     waiting, rows = [], 0
-                self._scanned = file.tell()
         except Problem as problem:
             self.fault = problem
         self._append(waiting, rows)
@@ -202,7 +209,7 @@ class ColumnRows:
         self.size, self.modified = stat.st_size, stat.st_mtime_ns
         self.count = columnar.describe(path, form.kind)[0]
 
-    current = TextRows.current
+    current, locate = TextRows.current, TextRows.locate
 
     def wait(self, rows: int | None = None, seconds: float = 60) -> bool:
         """Tell that every row can be read."""
@@ -276,6 +283,15 @@ class FolderRows:
             rows += [Row(row.number + before, row.value, row.problem, row.size) for row in inside]
             before += part.count
         return rows
+
+    def locate(self, number: int) -> tuple[TextRows | ColumnRows, int]:
+        """Return the file that holds row `number` (from 1), and its number there. Raises Problem where there is no such row."""
+        before = 0
+        for part in self._open():
+            if before < number <= before + part.count:
+                return part, number - before
+            before += part.count
+        raise Problem("datasets.no_row", file=self.parts[0].path.parent, row=number, rows=before)
 
     def find(self, text: str, offset: int = 0, limit: int = 20, seconds: float = 2.0) -> Found:
         """Search the indexed rows from row `offset` (from 0) on for `text`, without regard to case, for at most so long."""
