@@ -6,6 +6,7 @@ regions in sight in one request and replaces those that differ from what it has.
 
 import hashlib
 import json
+import traceback
 from collections.abc import Callable
 from html import escape
 
@@ -35,6 +36,9 @@ class Live:
             html = self._draws[region["name"]](words, str(region.get("arg") or ""))
         except Problem as problem:
             html = f'<p class="problem">{escape(words.tell(problem))}</p>'
+        except Exception:  # one region that cannot be drawn must not take the others from the page; the terminal has the reason
+            traceback.print_exc()
+            html = f'<p class="problem">{words("app.region_failed")}</p>'
         mark = hashlib.md5(html.encode(), usedforsecurity=False).hexdigest()
         return None if mark == region.get("mark") else {"html": html, "mark": mark}
 

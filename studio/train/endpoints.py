@@ -16,9 +16,10 @@ def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
     workspace = trainer.workspace
 
     def train_preview(recipe: dict) -> dict:
-        """Return {yaml, command, problems, memory} for a recipe that may still be wrong; memory in bytes."""
+        """Return {yaml, command, problems, memory, advice} for a recipe that may still be wrong; memory in bytes."""
         preview = trainer.preview(recipe)
-        return {**preview, "problems": [words.tell(problem) for problem in preview["problems"]]}
+        told = {"problems": [words.tell(problem) for problem in preview["problems"]], "advice": [words(key, **facts) for key, facts in preview["advice"]]}
+        return preview | told
 
     def train_start(recipe: dict, executor: str = "in-process", options: dict | None = None) -> dict:
         """Start a run and return {run}; what the recipe leaves out takes the studio's defaults.

@@ -86,6 +86,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     with gr.Row(elem_classes="fields") as lora_row:
         for key in ("lora_rank", "lora_alpha", "lora_dropout"):
             fields[key] = _number(words, key, standard[key])
+    advised = gr.HTML(elem_id="train-advice")
     with gr.Accordion(words("train.more"), open=False):
         with gr.Row(elem_classes="fields"):
             fields["template"] = _choice(words, "template", [(words("train.automatic"), "")], "")
@@ -177,7 +178,8 @@ def _form(trainer: Trainer, words: Words) -> None:
 
     def on_preview(method_now, *values):
         shown = trainer.preview(wish(method_now, *values))
-        return shown["command"], shown["yaml"], "".join(_told(words, fault) for fault in shown["problems"])
+        said = " ".join(escape(words(key, **facts)) for key, facts in shown["advice"])
+        return shown["command"], shown["yaml"], f'<p class="hint num">{said}</p>', "".join(_told(words, fault) for fault in shown["problems"])
 
     def on_open():
         return (
@@ -198,7 +200,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     stage.input(on_stage, [stage, dataset], dataset, api_name=False, queue=False)
     method.change(lambda chosen: gr.update(visible=chosen in ("lora", "qlora4", "qlora8")), method, lora_row, api_name=False, queue=False)
     dataset.change(lambda chosen: gr.update(visible=_asks_identity(workspace, chosen)), dataset, identity_row, api_name=False, queue=False)
-    gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], [command, text, problem],
+    gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], [command, text, advised, problem],
           api_name=False, show_progress="hidden", trigger_mode="always_last")
     gr.context.Context.root_block.load(on_open, None, [model, dataset, fields["template"]], api_name=False, queue=False)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from studio.accelerator import Accelerator
 from studio.interface.language import Problem
 from studio.models import library
-from studio.train import adapters, devices, nodes, runs, sweep
+from studio.train import adapters, advice, devices, nodes, runs, sweep
 from studio.train import recipe as recipes
 from studio.train.dispatch import Dispatcher
 from studio.workspace import Workspace, write_json, write_whole
@@ -37,13 +37,14 @@ class Trainer:
             recipe["output_dir"] = str(folder)
             recipes.check(recipe)
         except Problem as problem:
-            return {"yaml": recipes.to_yaml(wish), "command": "", "problems": [problem], "memory": None}
+            return {"yaml": recipes.to_yaml(wish), "command": "", "problems": [problem], "memory": None, "advice": []}
         model = library.find(self.workspace, recipe["model_name_or_path"])
         return {
             "yaml": recipes.to_yaml(recipe),
             "command": recipes.command(folder / "recipe.yaml"),
             "problems": [],
             "memory": recipes.bytes_needed(recipe, model.params),
+            "advice": advice.advise(self.workspace, recipe),
         }
 
     def start(self, wish: dict, options: dict, executor: str = "in-process", python: Path | None = None) -> runs.Run:

@@ -1,0 +1,44 @@
+"""Advice at the form: what the settings come to, and which of them a person of the field would look at twice."""
+
+import math
+
+from studio.accelerator import free_bytes
+from studio.datasets import registry
+from studio.models import library
+from studio.train import recipe as recipes
+from studio.workspace import Workspace
+
+
+def advise(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
+    """Return (key, facts) sentences on a complete recipe: total batch and steps, memory, and settings that are unusual.
+
+    Steps are counted as the trainer does: batches of an epoch, over the accumulation, each rounded up, times the epochs. They are not
+    known where a dataset does not say its rows or where rows are packed.
+    """
+    batch = recipe["per_device_train_batch_size"] * recipe["gradient_accumulation_steps"]
+    found = [("train.advice_batch", {"batch": batch, "steps": f"{steps:,}"})] if (steps := _steps(workspace, recipe)) else []
+    model = library.find(workspace, recipe["model_name_or_path"])
+    if needed := recipes.bytes_needed(recipe, model.params):
+        free = free_bytes()
+        key = "train.advice_memory" if needed <= free else "train.advice_too_large"
+        found.append((key, {"needed": f"{needed / 2**30:.1f}", "free": f"{free / 2**30:.1f}"}))
+    rank, alpha = recipe.get("lora_rank"), recipe.get("lora_alpha")
+    if rank and alpha and alpha != 2 * rank:
+        found.append(("train.advice_alpha", {"alpha": alpha, "usual": 2 * rank}))
+    if not any(recipe.get(name) for name in ("bf16", "fp16", "pure_bf16")):
+        found.append(("train.advice_fp32", {}))
+    return found
+
+
+def _steps(workspace: Workspace, recipe: dict) -> int | None:
+    if recipe.get("max_steps", -1) > 0:
+        return int(recipe["max_steps"])
+    rows = [registry.dataset(workspace.data, name.strip()).rows for name in str(recipe["dataset"]).split(",")]
+    if None in rows or recipe.get("packing") or recipe["stage"] == "pt":
+        return None
+    limit = recipe.get("max_samples") or math.inf
+    share = recipe.get("val_size") or 0
+    kept = sum(min(one, limit) for one in rows)
+    kept -= share * kept if share < 1 else share
+    batches = math.ceil(kept / recipe["per_device_train_batch_size"])
+    return math.ceil(recipe["num_train_epochs"] * math.ceil(batches / recipe["gradient_accumulation_steps"])) or None
