@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -18,7 +19,6 @@ from studio.interface.language import Problem
 
 BASE = "__base__"  # peft's name for rows that speak through no adapter
 _PAD = 0  # any token will do: padding is masked on the left and never read on the right
-_building = threading.Lock()
 
 
 class Resident:
@@ -187,11 +187,30 @@ class Resident:
     def _drop(self, names: list[str]) -> None:
         self._alone -= set(names)
         if names and not self._adapters:
-            self._model = self._model.unload()
+            self._unwrap()
         elif names:
             self._model.set_adapter(next(iter(self._adapters.values())))
             for name in names:
                 self._model.delete_adapter(name)
+
+    def _unwrap(self) -> None:
+        self._model, self._blend = self._model.unload(), None
+        del self._model.peft_config  # peft leaves it behind, and would take its adapters for present
+
+    def _take_back(self, name: str) -> None:
+        """Undo an adapter that failed to load."""
+        from peft import PeftModel
+        from peft.tuners.tuners_utils import BaseTunerLayer
+
+        if isinstance(self._model, PeftModel) and self._adapters:
+            if name in self._model.peft_config:
+                self._model.delete_adapter(name)
+        elif isinstance(self._model, PeftModel):
+            self._unwrap()
+        elif any(isinstance(module, BaseTunerLayer) for module in self._model.modules()):
+            self._model = None  # half wrapped: there is no way back but to load the base again
+        else:
+            vars(self._model).pop("peft_config", None)
 
     def _load_adapter(self, folder: Path) -> str:
         import torch
@@ -214,11 +233,10 @@ class Resident:
                 else:
                     self._model = PeftModelForCausalLM(self._model, config, name, autocast_adapter_dtype=in_float32)
             found = self._model.load_adapter(str(folder), name, low_cpu_mem_usage=True, autocast_adapter_dtype=in_float32)
-            if found.missing_keys:
-                raise ValueError(f"{len(found.missing_keys)} weights are missing, {found.missing_keys[0]} the first")
+            if odd := [*found.missing_keys, *found.unexpected_keys]:
+                raise ValueError(f"{len(odd)} of its weights have no counterpart, {odd[0]} the first")
         except Exception:
-            if name in getattr(self._model, "peft_config", {}):
-                self._model.delete_adapter(name)
+            self._take_back(name)
             raise
         self._model.eval()
         return name
@@ -314,8 +332,8 @@ def _load_base(base: Base):
     from transformers import GenerationConfig
 
     model_args, _, finetuning_args, _ = _arguments(base)
-    with _building:
-        model = load_model(load_tokenizer(model_args)["tokenizer"], model_args, finetuning_args)
+    one_build_at_a_time()
+    model = load_model(load_tokenizer(model_args)["tokenizer"], model_args, finetuning_args)
     # Only weights, not buffers: rotary frequencies must stay float32. What came quantised keeps its types.
     for weights in [] if getattr(model, "quantization_method", None) else model.parameters():
         if weights.dtype == torch.float32 or model.device.type == "cpu":
@@ -323,6 +341,19 @@ def _load_base(base: Base):
     # Only what the person sets may shape an answer, and each row ends at its own template's stop tokens.
     model.generation_config = GenerationConfig()
     return model
+
+
+@cache
+def one_build_at_a_time() -> None:
+    """Make the threads of this process wait for each other while transformers lays out a model, a tenth of a second or so.
+
+    It then sets torch's default dtype and `PreTrainedModel.tie_weights` for the whole process and puts back what it found. Where the
+    chat loads beside a run that begins, one would find the other's and leave it behind for good.
+    """
+    from transformers import PreTrainedModel
+
+    unguarded, turn = PreTrainedModel.get_init_context.__func__, threading.RLock()
+    PreTrainedModel.get_init_context = classmethod(lambda cls, *arguments, **named: [turn, *unguarded(cls, *arguments, **named)])
 
 
 def _number_type():

@@ -60,7 +60,7 @@ class Chat:
             seats = {}
             for done, (base, group) in enumerate(wanted.items()):
                 report("chat.loading_base", done / len(wanted))
-                if base not in self._residents:
+                if base not in self._residents or not self._residents[base].loaded:
                     self._residents[base] = Resident(base)
                 resident = self._residents[base]
                 report("chat.loading_adapters", (done + 0.8) / len(wanted))
