@@ -62,7 +62,7 @@
 
   function follow() {
     document.body.dataset.train = hand.view ?? (hand.run ? "run" : "new");
-    document.body.dataset.models = hand.models || "disk";
+    document.body.dataset.models = hand.models ??= "disk";
     for (const element of document.querySelectorAll("[data-follows]")) {
       const value = hand[element.dataset.follows] ?? "";
       if ("run" in element.dataset) { if (element.dataset.run !== value) element.dataset.run = value; }
@@ -176,7 +176,7 @@
     const told = form.querySelector("[role=alert]"), send = form.querySelector("[type=submit]");
     send.disabled = true;
     try {
-      const result = await call(form.dataset.submit, ...new FormData(form).values());
+      const result = await call(form.dataset.submit, ...values(form));
       told.hidden = true;
       form.reset();
       document.activeElement?.blur();
@@ -188,6 +188,16 @@
     send.disabled = false;
     refresh();
   });
+
+  // Fields called "options.name" go together as one object.
+  function values(form) {
+    const said = new Map();
+    for (const [name, value] of new FormData(form)) {
+      const [group, key] = name.split(".");
+      said.set(group, key ? { ...said.get(group), [key]: value } : value);
+    }
+    return said.values();
+  }
 
   function fill(form, values) {
     for (const [name, value] of Object.entries(values)) form.elements[name].value = value;

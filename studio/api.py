@@ -6,16 +6,18 @@ from functools import wraps
 import gradio as gr
 
 from studio.chat.endpoints import endpoints as of_chat
+from studio.chat.hello import endpoints as of_hello
 from studio.datasets import registry
 from studio.interface.language import Problem, Words
-from studio.models import library
+from studio.models.endpoints import endpoints as of_models
 from studio.monitor.history import as_json
 from studio.train.endpoints import endpoints as of_training
 
 
 def serve(studio, words: Words) -> None:
     """Add every endpoint to the page that is being built."""
-    for function in [*_of_the_window(studio, words), *of_training(studio.trainer, words), *of_chat(studio.table)]:
+    of_rooms = [*of_models(studio.shelf, words), *of_training(studio.trainer, words), *of_chat(studio.table), *of_hello(studio.hello, words)]
+    for function in [*_of_the_window(studio, words), *of_rooms]:
         # Out of gradio's queue, so that a plain POST is answered and no endpoint waits behind another.
         gr.api(_told(function, words), api_name=function.__name__, queue=False, concurrency_limit=None)
 
@@ -40,12 +42,17 @@ def _of_the_window(studio, words: Words) -> list[Callable]:
         """Return {gpus, processes, cpu, memory, disk, history}."""
         return as_json(studio.monitor.latest(), studio.monitor.history())
 
-    def models_list() -> list:
-        """Return the models on disk."""
-        return [
-            {"name": model.name, "path": str(model.path), "params": model.params, "dtype": model.dtype, "size_bytes": model.size_bytes}
-            for model in library.models(studio.workspace)
-        ]
+    def job_status(job: str) -> dict:
+        """Return {state, progress, message, result, error} of a job."""
+        return studio.jobs.status(job, words)
+
+    def job_cancel(job: str) -> dict:
+        """Stop a job, at once where it waits, at its next look where it runs, and return {state}."""
+        return {"state": studio.jobs.cancel(job).state}
+
+    def job_resume(job: str) -> dict:
+        """Queue a job again that stopped, failed or was interrupted, and return {state}."""
+        return {"state": studio.jobs.resume(job).state}
 
     def datasets_list() -> list:
         """Return every entry of dataset_info.json, broken ones with their problem."""
@@ -55,4 +62,4 @@ def _of_the_window(studio, words: Words) -> list[Callable]:
             for one in registry.datasets(studio.workspace.data)
         ]
 
-    return [live, monitor, models_list, datasets_list]
+    return [live, monitor, job_status, job_cancel, job_resume, datasets_list]

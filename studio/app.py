@@ -11,11 +11,17 @@ from fastapi import FastAPI
 
 from studio import api
 from studio.accelerator import Accelerator
+from studio.chat import hello, uses
 from studio.chat import tab as chat_tab
 from studio.chat.choose import Table
 from studio.interface import page
 from studio.interface.language import LANGUAGES, Words
 from studio.interface.live import Live, region
+from studio.jobs import Jobs
+from studio.models import gguf
+from studio.models import tab as models_tab
+from studio.models.download import Downloads
+from studio.models.shelf import Shelf
 from studio.monitor.history import Monitor
 from studio.monitor.panel import strip
 from studio.train import tab as train_tab
@@ -33,15 +39,23 @@ class Studio:
     trainer: Trainer
     table: Table
     live: Live
+    jobs: Jobs
+    shelf: Shelf
+    hello: hello.Hello
 
 
 def make(workspace: Workspace) -> Studio:
     """Return a studio on a workspace, with its live regions known. Raises Problem where the workspace cannot be written."""
     workspace.prepare()
-    accelerator = Accelerator()
-    studio = Studio(workspace, accelerator, Monitor(workspace.root), Trainer(workspace, accelerator), Table(workspace, accelerator), Live())
+    accelerator, monitor, jobs = Accelerator(), Monitor(workspace.root), Jobs(workspace)
+    table = Table(workspace, accelerator)
+    gguf.offer(workspace, jobs)
+    shelf = Shelf(workspace, jobs, Downloads(workspace, jobs), monitor, uses.guard(workspace, table), uses.runs_on(workspace))
+    studio = Studio(workspace, accelerator, monitor, Trainer(workspace, accelerator), table, Live(), jobs, shelf, hello.Hello(workspace, accelerator))
     studio.live.add("strip", lambda words, _: strip(words, studio.monitor.latest(), studio.monitor.history()))
     studio.live.add("holders", lambda words, _: _holders(words, studio))
+    models_tab.add_regions(studio.live, studio.shelf)
+    studio.live.add("hello", lambda words, model: hello.draw(words, studio.hello, model))
     train_tab.add_regions(studio.live, studio.workspace)
     chat_tab.add_regions(studio.live, studio.table)
     return studio
@@ -59,6 +73,8 @@ def window(studio: Studio, words: Words) -> gr.Blocks:
             gr.HTML(f'<div class="brand">{words("app.name")}</div>' + region("strip") + region("now") + region("holders"))
         gr.HTML(_switches(words), elem_id="switches")
         with gr.Tabs(elem_id="rooms", selected="train"):
+            with gr.Tab(words("app.models"), id="models", elem_id="room-models"):
+                models_tab.build(words)
             with gr.Tab(words("app.train"), id="train", elem_id="room-train"):
                 train_tab.build(studio.trainer, words)
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):

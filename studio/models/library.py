@@ -138,6 +138,12 @@ _looked: dict[Path, tuple[tuple, Model]] = {}
 _looking = threading.Lock()
 
 
+def forget() -> None:
+    """Forget what was read, so that everything is read from disk again."""
+    with _looking:
+        _looked.clear()
+
+
 def look(folder: Path, name: str) -> Model:
     """Return what the files of a model's folder say; from memory where no file changed. Raises FileNotFoundError where it is gone."""
     files = []

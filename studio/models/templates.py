@@ -98,8 +98,9 @@ def choose(folder: Path, name: str, model_type: str, compare: bool = True) -> Ch
         compare: look into LLaMA-Factory's templates, importing it where need be (seconds, once).
     """
     own = tokenizer.chat_template(folder)
-    chat = is_chat(name, own is not None)
-    found = _by_table(name, chat)
+    origin = str(tokenizer.read_json(folder / catalogue.SOURCE_FILE).get("repo") or "").rpartition("/")[2]
+    chat = is_chat(origin or name, own is not None)
+    found = _by_table(origin or name, chat) or _by_table(name, chat)
     prompts = own_prompts(folder) if compare and own else {}
     tokens = tokenizer.special_tokens(folder)
     if found is None and prompts:

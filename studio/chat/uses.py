@@ -1,0 +1,46 @@
+"""Who uses a model: runs at work and the chat now, and the runs that were tuned on it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from studio.chat.choose import Table
+from studio.interface.language import Problem
+from studio.models.library import Model
+from studio.train import runs
+from studio.workspace import Workspace
+
+
+def guard(workspace: Workspace, table: Table) -> Callable[[Model], None]:
+    """Return a check that raises Problem for a model that a run at work or the chat holds now."""
+
+    def check(model: Model) -> None:
+        for run in _runs_of(workspace, model):
+            if runs.status(run).state in runs.ACTIVE:
+                raise Problem("models.used_by_run", name=model.name, run=run.name)
+        if any(speaker.model.resolve() == model.path.resolve() for speaker in table.chat.speakers()):
+            raise Problem("models.used_by_chat", name=model.name)
+
+    return check
+
+
+def runs_on(workspace: Workspace) -> Callable[[Model], int]:
+    """Return a count of the runs that name a model as their base."""
+    return lambda model: len(_runs_of(workspace, model))
+
+
+def _runs_of(workspace: Workspace, model: Model) -> list[runs.Run]:
+    return [run for run in runs.all_runs(workspace) if (base := _base_of(run)) and base.resolve() == model.path.resolve()]
+
+
+_bases: dict[Path, tuple[int, Path | None]] = {}
+
+
+def _base_of(run: runs.Run) -> Path | None:
+    """Return the base that a run's recipe names; the recipe is read again only when it changed."""
+    try:
+        changed = run.recipe_file.stat().st_mtime_ns
+        if _bases.get(run.recipe_file, (0,))[0] != changed:
+            _bases[run.recipe_file] = (changed, Path(run.recipe()["model_name_or_path"]))
+    except (OSError, Problem, KeyError, TypeError):
+        return None  # a run without a readable recipe needs no model
+    return _bases[run.recipe_file][1]

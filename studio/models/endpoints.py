@@ -1,0 +1,140 @@
+"""What a script can ask of the models."""
+
+from collections.abc import Callable
+
+from studio.interface.language import Problem, Words
+from studio.jobs import told
+from studio.models import catalogue, fit, gguf, inspection, keep, library, places, templates
+from studio.models.download import Request
+from studio.models.library import Model
+from studio.models.shelf import Shelf
+
+
+def endpoints(shelf: Shelf, words: Words) -> list[Callable]:
+    """Return the endpoints of this room; problems inside their results are told in `words`."""
+    return [*_reading(shelf, words), *_changing(shelf), *_of_downloads(shelf, words)]
+
+
+def _reading(shelf: Shelf, words: Words) -> list[Callable]:
+    workspace = shelf.workspace
+
+    def models_list() -> list:
+        """Return the models on disk: [{name, path, params, dtype, template, size_bytes, architecture, quantization, context, licence, ...}]."""
+        found = library.models(workspace)
+        chosen = templates.of_all([(model.path, model.name, model.model_type) for model in found])
+        return [_as_json(model, template, words) for model, template in zip(found, chosen, strict=True)]
+
+    def models_inspect(name: str) -> dict:
+        """Return {config, params, dtype, context, template, memory, ...} of a model; memory is [{method, bits, bytes, fits, ...}]."""
+        model = library.find(workspace, name)
+        seen, choice = inspection.inspect(model), templates.of(model.path, model.name, model.model_type)
+        return _as_json(model, choice.template, words) | {
+            "config": library.read_config(model.path)[0], "generation": seen.generation, "special_tokens": seen.special,
+            "template_reason": words(f"models.template_{choice.reason}", **choice.facts), "chat": choice.chat,
+            "template_differences": [vars(one) for one in choice.differences],
+            "chat_template": seen.template.source if seen.template else None,
+            "layers": [{"name": one.name, "numbers": list(one.numbers), "params": one.params, "bytes": one.bytes,
+                        "tensors": [vars(tensor) for tensor in one.tensors]} for one in seen.layers],
+            "memory": [] if model.faults else _memory(shelf, model),
+        }
+
+    return [models_list, models_inspect]
+
+
+def _changing(shelf: Shelf) -> list[Callable]:
+    workspace = shelf.workspace
+
+    def models_rename(name: str, new: str) -> dict:
+        """Give a model a new name and return {name, path}."""
+        model = keep.rename(workspace, name, new, shelf.guard, shelf.runs_on(library.find(workspace, name)))
+        return {"name": model.name, "path": str(model.path)}
+
+    def models_delete(name: str) -> dict:
+        """Delete a model and return {freed_bytes}."""
+        return {"freed_bytes": keep.delete(workspace, name, shelf.guard)}
+
+    def models_import(file: str, name: str = "") -> dict:
+        """Begin to import a GGUF file as a model and return {job}; the job's result is {name, path}."""
+        return {"job": gguf.start(workspace, shelf.jobs, file, name).id}
+
+    def models_add_folder(folder: str) -> dict:
+        """Look for models in one more folder, and return {folders}."""
+        places.add(workspace, folder)
+        return {"folders": [str(one) for one in places.folders(workspace)]}
+
+    def models_remove_folder(folder: str) -> dict:
+        """Look no more for models in a folder, and return {folders}; nothing in it is touched."""
+        places.remove(workspace, folder)
+        return {"folders": [str(one) for one in places.folders(workspace)]}
+
+    def models_trust(name: str, allowed: bool) -> dict:
+        """Allow the code in a model's folder to run (`trust_remote_code`), or forbid it again, and return {trusted}."""
+        model = library.find(workspace, name)
+        places.trust(workspace, model.path, allowed)
+        return {"trusted": places.trusted(workspace, model.path)}
+
+    return [models_rename, models_delete, models_import, models_add_folder, models_remove_folder, models_trust]
+
+
+def _of_downloads(shelf: Shelf, words: Words) -> list[Callable]:
+    downloads = shelf.downloads
+
+    def models_catalogue(query: str = "", limit: int = 100) -> list:
+        """Return the models that LLaMA-Factory knows: [{name, huggingface, modelscope, template, chat, multimodal, params, bytes, on_disk}]."""
+        here = catalogue.on_disk(shelf.workspace)
+        return [vars(entry) | {"on_disk": here.get(entry.name)} for entry in catalogue.search(query, limit=limit)]
+
+    def models_download(source: str, repo: str, revision: str = "", options: dict | None = None) -> dict:
+        """Begin to download a model and return {job}. Options: include, exclude (patterns, with spaces between), token, endpoint, name."""
+        said = {key: str(value).strip() for key, value in (options or {}).items()}
+        if unknown := set(said) - {"include", "exclude", "token", "endpoint", "name"}:
+            raise Problem("models.bad_option", options=", ".join(sorted(unknown)))
+        patterns = {key: tuple(said.get(key, "").replace(",", " ").split()) for key in ("include", "exclude")}
+        request = Request(source, repo, revision or None, said.get("name") or None, said.get("endpoint") or None, **patterns)
+        return {"job": downloads.start(request, said.get("token") or None).id}
+
+    def models_downloads() -> list:
+        """Return the downloads, newest first: [{job, source, repo, name, state, progress, message, error}]."""
+        return [
+            {"job": job.id, "source": job.facts.get("source"), "repo": job.facts.get("repo"), "name": job.facts.get("name"), "state": job.state,
+             "progress": job.progress, "message": told(job.message, words), "error": told(job.error, words)}
+            for job in shelf.jobs.all("download")
+        ]
+
+    def models_pause(job: str) -> dict:
+        """Pause a download, keeping what arrived, and return {state}."""
+        return {"state": downloads.pause(job).state}
+
+    def models_resume(job: str, token: str = "") -> dict:
+        """Go on with a download that was paused, failed or interrupted, and return {state}."""
+        return {"state": downloads.resume(job, token.strip() or None).state}
+
+    def models_cancel(job: str) -> dict:
+        """Stop a download, remove what arrived, and return {state}."""
+        return {"state": downloads.cancel(job).state}
+
+    def models_forget(job: str) -> dict:
+        """Take a download or import that is over off the list, with what arrived of an unfinished one, and return {job}."""
+        if shelf.jobs.find(job).kind == "download" and shelf.jobs.find(job).state != "finished":
+            downloads.cancel(job)
+        shelf.jobs.forget(job)
+        return {"job": job}
+
+    return [models_catalogue, models_download, models_downloads, models_pause, models_resume, models_cancel, models_forget]
+
+
+def _as_json(model: Model, template: str | None, words: Words) -> dict:
+    return {
+        "name": model.name, "path": str(model.path), "params": model.params, "dtype": model.dtype, "template": template,
+        "size_bytes": model.size_bytes, "architecture": model.architecture, "quantization": str(model.quantization or "") or None,
+        "context": model.context, "licence": model.licence, "faults": [words.tell(one) for one in model.faults],
+        "warnings": [words.tell(one) for one in model.warnings],
+    }
+
+
+def _memory(shelf: Shelf, model: Model) -> list[dict]:
+    device, size = shelf.memory()
+    try:
+        return fit.table(model.path, size, fit.Plan(device=device))
+    except NotImplementedError:
+        return []

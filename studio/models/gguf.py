@@ -1,0 +1,169 @@
+"""A GGUF file as a Hugging Face folder: bfloat16 safetensors, config and tokenizer, as training needs them.
+
+The conversion runs in a process of its own (`python -m studio.models.gguf FILE FOLDER`), so that it can be stopped at any moment and its
+memory comes back whole. What a quantised file has lost stays lost.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from studio.interface.language import Problem
+from studio.jobs import Job, Jobs
+from studio.models import library
+from studio.workspace import Workspace
+
+KIND = "import_gguf"
+_MAKING = ".importing-"
+_ROOM = 1.1  # the folder is a little more than its weights
+_LOOK_EVERY_S = 0.3
+
+
+def start(workspace: Workspace, jobs: Jobs, file: str, name: str = "") -> Job:
+    """Begin to import a GGUF file as `models/<name>` (the file's name when left out) and return the job; its result is {name, path}.
+
+    Raises:
+        Problem: no such file, not a GGUF of a model that transformers can read, a name that is taken, or too little room on the disk.
+    """
+    source = Path(file.strip()).expanduser()
+    if not source.is_absolute() or not source.is_file():
+        raise Problem("gguf.no_file", file=file)
+    target = workspace.inside(workspace.models, name.strip() or source.stem)
+    if target.exists():
+        raise Problem("models.name_taken", name=target.name)
+    needed = _ROOM * 2 * parameters(source)
+    free = shutil.disk_usage(workspace.models).free
+    if free < needed:
+        raise Problem("gguf.no_space", needed=needed / 1e9, free=free / 1e9, folder=workspace.models)
+    return jobs.start(KIND, "gguf.title", {"file": str(source), "name": target.name})
+
+
+def offer(workspace: Workspace, jobs: Jobs) -> None:
+    """Say how imports are done, those that an earlier process left too."""
+    jobs.offer(KIND, lambda job: _import(job, Path(job.facts["file"]), workspace.inside(workspace.models, job.facts["name"])))
+
+
+def parameters(file: Path) -> int:
+    """Return how many parameters a GGUF file holds. Raises Problem where it is none, or not one of a language model."""
+    from gguf import GGUFReader
+
+    try:
+        reader = GGUFReader(file)
+        architecture = reader.fields["general.architecture"].contents()
+        kind = reader.fields["general.type"].contents() if "general.type" in reader.fields else "model"
+    except (ValueError, KeyError, IndexError, OSError) as error:
+        raise Problem("gguf.broken", file=file.name, reason=" ".join(str(error).split())[:160]) from error
+    if kind != "model" or f"{architecture}.block_count" not in reader.fields:
+        raise Problem("gguf.no_model", file=file.name, kind=architecture if kind == "model" else kind)
+    return sum(int(tensor.n_elements) for tensor in reader.tensors)
+
+
+def _import(job: Job, source: Path, target: Path) -> dict:
+    """Make the folder beside, let a child process fill it, and rename it when it is whole."""
+    for leftover in target.parent.glob(f"{_MAKING}*-{target.name}"):
+        shutil.rmtree(leftover)
+    work = target.parent / f"{_MAKING}{os.getpid()}-{target.name}"
+    expected = 2 * parameters(source)
+    try:
+        work.mkdir()
+        with open(job.log_file, "a", encoding="utf-8") as log:
+            child = subprocess.Popen([sys.executable, "-m", "studio.models.gguf", str(source), str(work)], stdout=log, stderr=log,
+                                     cwd=Path(__file__).parents[2], env={**os.environ, "TQDM_DISABLE": "1"})
+        try:
+            while child.poll() is None:
+                job.check()
+                written = sum(file.stat().st_size for file in work.glob("*.safetensors"))
+                job.report(min(0.99, written / expected) if written else None, "gguf.writing" if written else "gguf.reading")
+                time.sleep(_LOOK_EVERY_S)
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+        if child.returncode:
+            raise Problem("gguf.failed", file=source.name, reason=_last_line(job.log_file))
+        if faults := library.look(work, target.name).faults:
+            raise faults[0]
+        work.rename(target)
+    except OSError as error:
+        raise Problem("workspace.unwritable", path=target, reason=error.strerror or error) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return {"name": target.name, "path": str(target)}
+
+
+def _last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip() and "%|" not in line]
+    return lines[-1][:200] if lines else "?"
+
+
+def convert(file: Path, made: Path) -> None:
+    """Write the model in a GGUF file into the folder `made` (which may be there already).
+
+    Raises:
+        Exception: whatever transformers says of a file that it cannot read.
+    """
+    import numpy
+    import torch
+    from gguf import GGUFReader
+    from transformers import AutoModelForCausalLM, GenerationConfig
+
+    fields = {name: field.contents() for name, field in GGUFReader(file).fields.items() if name.startswith("tokenizer.")}
+    model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.bfloat16)
+    for name, value in vars(model.config).items():
+        if isinstance(value, float):  # GGUF keeps them in 32 bits: an epsilon of 1e-05 comes as 9.99999975e-06
+            setattr(model.config, name, float(str(numpy.float32(value))))
+    ends = {f"{role}_token_id": fields.get(f"tokenizer.ggml.{key}_token_id") for role, key in (("bos", "bos"), ("eos", "eos"), ("pad", "padding"))}
+    # The plain state dict: some releases of transformers refuse to save a model that remembers being read from a GGUF.
+    with torch.device("meta"):
+        plain = type(model)(model.config)
+    plain.load_state_dict(model.state_dict(), assign=True)
+    plain.tie_weights()
+    plain.generation_config = GenerationConfig(**{name: value for name, value in ends.items() if value is not None})
+    plain.save_pretrained(made)
+    _save_tokenizer(file, fields, made, model.config.max_position_embeddings)
+
+
+def _save_tokenizer(file: Path, fields: dict, made: Path, context: int) -> None:
+    """Write the tokenizer of a GGUF into `made`: SmolLM's as its authors publish it, others as transformers reads them."""
+    from transformers import AutoTokenizer
+
+    if fields.get("tokenizer.ggml.pre") == "smollm":
+        tokenizer = _smollm(fields, context)
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+    tokenizer.chat_template = fields.get("tokenizer.chat_template") or tokenizer.chat_template
+    tokenizer.save_pretrained(made)
+    # The class name that every release of transformers knows, so that engines with an older one can read the folder.
+    path = made / "tokenizer_config.json"
+    settings = {**json.loads(path.read_text(encoding="utf-8")), "tokenizer_class": "PreTrainedTokenizerFast"}
+    path.write_text(json.dumps(settings, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _smollm(fields: dict, context: int):
+    """Return the tokenizer of SmolLM.
+
+    As transformers reads it from a GGUF it loses the splitting of digits, takes `<|im_start|>` for the end of a text and decodes by
+    SentencePiece's rules: texts with numbers after spaces would be cut into other tokens than the model was trained on.
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    tokens, merges, kinds = (fields[f"tokenizer.ggml.{name}"] for name in ("tokens", "merges", "token_type"))
+    control = [token for token, kind in zip(tokens, kinds) if kind == 3]
+    bpe = models.BPE({token: index for index, token in enumerate(tokens)}, [tuple(merge.split(" ")) for merge in merges])
+    core = Tokenizer(bpe)
+    core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)])
+    core.decoder = decoders.ByteLevel()
+    core.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in control])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|im_end|>", unk_token="<|endoftext|>",
+        model_max_length=context, clean_up_tokenization_spaces=False,
+    )
+
+
+if __name__ == "__main__":
+    convert(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,209 @@
+"""What the page draws of the models on disk: the list, and the model in hand. Pure functions from words and a model to HTML."""
+
+from difflib import SequenceMatcher
+from functools import lru_cache
+from html import escape
+
+from studio.interface.language import Words
+from studio.interface.live import attribute
+from studio.models import fit, keep, library, places, templates
+from studio.models.download import amount
+from studio.models.library import Model
+from studio.models.shelf import Shelf
+
+VIEWS = ("disk", "catalogue", "get")
+GIB = 2**30
+
+
+def draw_views(words: Words, shelf: Shelf) -> str:
+    """Return the switch between what is on disk, the catalogue and getting a model, which says how many are on their way."""
+    active = sum(job.active for kind in ("download", "import_gguf") for job in shelf.jobs.all(kind))
+    counts = {"get": f' <i class="count">{active}</i>' if active else ""}
+    picks = "".join(f'<button data-pick="models:{view}">{words("models.view_" + view)}{counts.get(view, "")}</button>' for view in VIEWS)
+    return f'<div class="views">{picks}</div>'
+
+
+def draw_list(words: Words, shelf: Shelf, find: str) -> str:
+    """Return the models on disk whose name, architecture or template has every word of `find`, and the folders they were looked for in."""
+    found = library.models(shelf.workspace)
+    chosen = templates.of_all([(model.path, model.name, model.model_type) for model in found])
+    asked = find.lower().split()
+    rows = [
+        _item(model, template) for model, template in zip(found, chosen, strict=True)
+        if all(word in f"{model.name} {model.architecture} {template}".lower() for word in asked)
+    ]
+    if not rows:
+        rows = [f'<p class="hint">{words("models.none_found" if found else "models.none")}</p>']
+    return "".join(rows) + _places(words, shelf)
+
+
+def _item(model: Model, template: str | None) -> str:
+    state = "failed" if model.faults else "stopped" if model.warnings else "finished"
+    facts = " · ".join(filter(None, (count(model.params), model.quantization and str(model.quantization) or model.dtype, template)))
+    return (
+        f'<button class="item" data-pick="model:{escape(model.name)}"><span class="item-top"><i class="dot {state}"></i><b>{escape(model.name)}</b>'
+        f'</span><span class="item-sub"><span>{escape(facts)}</span><span class="num">{amount(model.size_bytes)}</span></span></button>'
+    )
+
+
+def _places(words: Words, shelf: Shelf) -> str:
+    rows = ""
+    for folder in places.folders(shelf.workspace):
+        gone = "" if folder.is_dir() else f' <span class="failed-text">{words("models.place_gone")}</span>'
+        remove = button(words("models.forget"), "models_remove_folder", [str(folder)], "small quiet-button", words("models.forget_sure"))
+        rows += f'<li><code>{escape(str(folder))}</code>{gone}{remove}</li>'
+    return f'<h3>{words("models.places")}</h3><ul class="plain places">{rows}</ul>' if rows else ""
+
+
+def draw_model(words: Words, shelf: Shelf, name: str) -> str:
+    """Return the head of a model: where it is, what can be done, what is wrong, its facts and its template."""
+    if not name:
+        return f'<p class="hint">{words("models.none")}</p>'
+    model = library.find(shelf.workspace, name)
+    told = "".join(f'<p class="problem" role="alert">{escape(words.tell(fault))}</p>' for fault in model.faults)
+    told += "".join(f'<p class="problem warned">{escape(words.tell(warning))}</p>' for warning in model.warnings)
+    copy = f'<button class="link-copy" data-copy="{escape(str(model.path))}" data-done="{words("models.copied")}">{words("models.copy")}</button>'
+    return (
+        f'<header class="run-head"><div><h2>{escape(name)}</h2><p class="hint"><code>{escape(str(model.path))}</code> {copy}</p></div>'
+        f'<div class="actions">{_actions(words, shelf, model)}</div></header>{told}{_trust(words, shelf, model)}{_facts(words, model)}'
+        f"{_template(words, model)}"
+    )
+
+
+def _actions(words: Words, shelf: Shelf, model: Model) -> str:
+    runs = shelf.runs_on(model)
+    sure = words("models.delete_sure", name=model.name, freed=amount(keep.bytes_freed(model.path)))
+    sure += " " + words("models.delete_runs", count=runs) if runs else ""
+    rename = (
+        f'<details id="rename"><summary class="button">{words("models.rename")}</summary>'
+        f'<form class="drawn-form pop" data-submit="models_rename" data-then="model:{{name}}"><input type="hidden" name="name" value="{escape(model.name)}">'
+        f'<input name="new" value="{escape(model.name)}" aria-label="{words("models.new_name")}" required>'
+        f'<button class="button primary" type="submit">{words("models.rename")}</button><p class="problem" role="alert" hidden></p></form></details>'
+    )
+    return rename + button(words("models.delete"), "models_delete", [model.name], "danger", sure)
+
+
+def _trust(words: Words, shelf: Shelf, model: Model) -> str:
+    if not model.own_code:
+        return ""
+    if places.trusted(shelf.workspace, model.path):
+        return f'<p class="hint">{words("models.trusted")} {button(words("models.untrust"), "models_trust", [model.name, False], "small")}</p>'
+    allow = button(words("models.trust"), "models_trust", [model.name, True], "small", words("models.trust_sure", name=model.name))
+    return f'<p class="hint">{words("models.untrusted")} {allow}</p>'
+
+
+def _facts(words: Words, model: Model) -> str:
+    shown = {
+        "architecture": model.architecture, "params": f"{model.params:,}" if model.params else "–", "dtype": model.dtype,
+        "quantization": str(model.quantization) if model.quantization else words("models.not_quantized"),
+        "context": f"{model.context:,}" if model.context else "–", "licence": model.licence or words("models.no_licence"),
+        "size": amount(model.size_bytes),
+    }
+    cells = "".join(f"<div><dt>{words('models.' + key)}</dt><dd>{escape(value)}</dd></div>" for key, value in shown.items())
+    return f'<dl class="facts">{cells}</dl>'
+
+
+def _template(words: Words, model: Model) -> str:
+    choice = templates.of(model.path, model.name, model.model_type, compare=templates.loaded())
+    kind = words("models.kind_chat" if choice.chat else "models.kind_base")
+    sure = choice.compared or choice.reason in ("exact", "resembles")
+    reason = words(f"models.template_{choice.reason}", **choice.facts) if sure else words("models.template_waits")
+    said = f'<p class="line"><b>{escape(choice.template) if sure else "…"}</b> <span>{escape(reason)}</span></p><p class="hint">{kind}</p>'
+    return f'<h3>{words("models.template")}</h3>{said}{_difference(words, model, choice)}'
+
+
+def _difference(words: Words, model: Model, choice: templates.Choice) -> str:
+    if not choice.compared:
+        return "" if templates.loaded() else f'<p class="hint">{words("models.compare_waits")}</p>'
+    if not choice.differences:
+        same = choice.chat and templates.tokenizer.chat_template(model.path)
+        return f'<p class="hint">{words("models.template_equal")}</p>' if same else ""
+    rows = "".join(
+        f'<tr><th>{words("models.conversation_" + one.conversation)}</th><td><code><s>{visible(one.before)}</s>{marked(one.studio, one.own)}</code></td>'
+        f"<td><code><s>{visible(one.before)}</s>{marked(one.own, one.studio)}</code></td></tr>"
+        for one in choice.differences
+    )
+    return (
+        f'<div class="problem warned"><p>{escape(words("models.template_differs", count=len(choice.differences), all=len(templates.CONVERSATIONS)))}</p>'
+        f'<table class="differences"><tr><th></th><th>LLaMA-Factory · {escape(choice.template)}</th><th>{words("models.own_template")}</th></tr>'
+        f"{rows}</table></div>"
+    )
+
+
+def draw_fit(words: Words, shelf: Shelf, name: str) -> str:
+    """Return a bar for each way to use the model against this machine's memory, and what to change where it does not fit."""
+    if not name or library.find(shelf.workspace, name).faults:
+        return ""
+    device, memory = shelf.memory()
+    plan = fit.Plan(device=device)
+    rows = _table(library.find(shelf.workspace, name), memory, plan)
+    if not rows:
+        return ""
+    widest = max(memory, *(row["bytes"] for row in rows)) or 1
+    bars = "".join(_bar(words, row, memory, widest) for row in rows)
+    legend = "".join(f'<span><i class="part-{part}"></i>{words("fit." + part)}</span>' for part in rows[0]["parts"])
+    of = words("models.fit_of", device=words("models.device_" + device), memory=gib(memory), seq=plan.seq, batch=plan.batch, rank=plan.rank)
+    return f'<h3>{words("models.fits")}</h3><p class="hint">{of}</p><div class="fit">{bars}</div><p class="legend">{legend}</p>'
+
+
+@lru_cache(32)
+def _table(model: Model, memory: int, plan: fit.Plan) -> list[dict]:
+    # A model is looked at anew only when its files changed, so this too is counted once.
+    try:
+        return fit.table(model.path, memory, plan)
+    except NotImplementedError:
+        return []
+
+
+def _bar(words: Words, row: dict, memory: int, widest: int) -> str:
+    parts = "".join(
+        f'<i class="part-{part}" style="width:{100 * taken / widest:.2f}%" title="{words("fit." + part)} {gib(taken)}"></i>'
+        for part, taken in row["parts"].items() if taken
+    )
+    limit = f'<u style="left:{100 * memory / widest:.2f}%"></u>' if memory < widest else ""
+    advice = row["advice"]
+    change = f'<em>{escape(words(advice["key"], **advice["facts"]))}</em>' if advice else ""
+    return (
+        f'<div class="fit-row {"fits" if row["fits"] else "too-large"}"><b>{words(f"models.method_{method_key(row)}")}</b><div class="fit-bar">{parts}{limit}'
+        f'</div><span class="num">{gib(row["bytes"])}</span><span>{words("models.it_fits" if row["fits"] else "models.too_large")}</span>{change}</div>'
+    )
+
+
+def method_key(row: dict) -> str:
+    """Return the name of a row of the table as words know it: lora with 4 bits is qlora4."""
+    return f"q{row['method']}{row['bits']}" if row["bits"] else row["method"]
+
+
+def button(label: str, endpoint: str, args: list, look: str = "", ask: str = "", then: str = "") -> str:
+    """Return a button that calls an endpoint, after a question where `ask` has one; `then` is taken in hand afterwards."""
+    more = "".join(f' data-{key}="{escape(value)}"' for key, value in (("ask", ask), ("then", then)) if value)
+    return f"<button class=\"button {look}\" data-call=\"{endpoint}\" data-args='{attribute(args)}'{more}>{label}</button>"
+
+
+def marked(text: str, other: str) -> str:
+    """Return text for HTML with what `other` does not have marked; at the end both are cut off, so the last stretch tells nothing."""
+    blocks = SequenceMatcher(None, text, other, autojunk=False).get_opcodes()
+    last = blocks[-1] if len(blocks) > 1 else None
+    return "".join(
+        visible(text[i:j]) if kind == "equal" or (kind, i, j, *rest) == last else f"<mark>{visible(text[i:j])}</mark>"
+        for kind, i, j, *rest in blocks if j > i
+    )
+
+
+def visible(text: str) -> str:
+    """Return text for HTML with its line ends and tabs to be seen."""
+    return escape(text).replace("\n", "<i>↵</i>").replace("\t", "<i>⇥</i>")
+
+
+def count(params: int | None) -> str:
+    """Return a number of parameters as people of the field write it: 135M, 7.6B, 1.04T; "" where it is not known."""
+    for unit, letter in ((10**12, "T"), (10**9, "B"), (10**6, "M")):
+        if params and params >= unit:
+            return f"{params / unit:.3g}{letter}"
+    return f"{params:,}" if params else ""
+
+
+def gib(size: int) -> str:
+    """Return bytes of memory as 15.2 GiB, as the strip in the sidebar counts."""
+    return f"{size / GIB:.1f} GiB" if size < 100 * GIB else f"{size / GIB:,.0f} GiB"
+

@@ -1,0 +1,29 @@
+"""What the Models tab works with, and what it asks of the rooms above it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from studio.jobs import Jobs
+from studio.models.download import Downloads
+from studio.models.keep import Guard
+from studio.models.library import Model
+from studio.monitor.history import Monitor
+from studio.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """`guard` raises Problem for a model that a run or the chat uses now; `runs_on` counts the runs that were tuned on a model."""
+
+    workspace: Workspace
+    jobs: Jobs
+    downloads: Downloads
+    monitor: Monitor
+    guard: Guard
+    runs_on: Callable[[Model], int]
+
+    def memory(self) -> tuple[str, int]:
+        """Return the device that models run on, "cuda" or "cpu", and its whole memory in bytes: of the largest GPU, or the machine's."""
+        seen = self.monitor.latest()
+        gpus = [gpu.memory_total for gpu in seen.gpus if gpu.memory_total]
+        return ("cuda", max(gpus)) if gpus else ("cpu", seen.host.memory_total)
