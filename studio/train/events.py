@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+import orjson
+
 POINTS_KEPT = 2000
 
 
@@ -44,8 +46,8 @@ def read(path: Path, since: int = 0) -> tuple[list[dict], int]:
     return [event for event in map(_parse, whole.splitlines()) if event], since + len(whole)
 
 
-def thinned(points: list[list], limit: int = POINTS_KEPT) -> list[list]:
-    """Return at most about `limit` of `points` ([step, value, seconds]), keeping first, last and each bucket's lowest and highest.
+def thinned(points: list[tuple], limit: int = POINTS_KEPT) -> list[tuple]:
+    """Return at most about `limit` of `points` ((step, value, seconds)), keeping first, last and each bucket's lowest and highest.
 
     Values that are not numbers (a loss that became NaN) are always kept, so that no spike and no fault vanishes.
     """
@@ -78,7 +80,7 @@ def _plain(value: object) -> object:
 
 def _parse(line: bytes) -> dict | None:
     try:
-        event = json.loads(line)
-    except ValueError:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError:
         return None
     return event if isinstance(event, dict) and "event" in event else None

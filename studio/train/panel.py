@@ -11,7 +11,7 @@ from studio.train import keep, runs
 from studio.workspace import Workspace
 
 LOG_SHOWN = 40_000
-LISTED = 200
+LISTED = 500
 
 
 def draw_runs(words: Words, workspace: Workspace) -> str:

@@ -16,6 +16,8 @@ from studio.interface.language import Problem
 from studio.train import events, foreign, queue
 from studio.workspace import Workspace, write_json
 
+# Thinning costs time in proportion to the points, so it is done rarely and thoroughly.
+THIN_AT = 8 * events.POINTS_KEPT
 ACTIVE = ("queued", "preparing", "running", "stopping")
 SILENCE_S = 900.0  # a run on another machine that writes nothing for so long counts as gone
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
@@ -163,7 +165,7 @@ class Status:
     facts: dict = field(default_factory=dict)
     warnings: list[dict] = field(default_factory=list)
     probes: list[dict] = field(default_factory=list)
-    series: dict[str, list[list]] = field(default_factory=dict)
+    series: dict[str, list[tuple]] = field(default_factory=dict)
     steps_began: tuple[float, int] | None = None
     last_time: float = 0.0
     size: int = 0
@@ -203,14 +205,18 @@ class Status:
 
     def _take_metrics(self, event: dict) -> None:
         self.step, self.epoch = event["step"], event.get("epoch") or self.epoch
+        step, series = event["step"], self.series
         seconds = round(event["time"] - (self.started or event["time"]), 3)
         for name, value in event["values"].items():
-            points = self.series.setdefault(name, [])
-            points.append([event["step"], value, seconds])
-            if len(points) > 2 * events.POINTS_KEPT:
+            points = series.get(name)
+            if points is None:
+                points = series[name] = []
+            points.append((step, value, seconds))  # a tuple: the garbage collector need not look into it again and again
+            if len(points) > THIN_AT:
                 points[:] = events.thinned(points)
-        if isinstance(event["values"].get("loss"), (int, float)):
-            self.loss = event["values"]["loss"]
+        loss = event["values"].get("loss")
+        if isinstance(loss, (int, float)):
+            self.loss = loss
 
     def _forget_after(self, step: int) -> None:
         # A resumed run trains again what came after its checkpoint; the newer points take the place of the older ones.
@@ -229,6 +235,12 @@ class Status:
 
 _statuses: dict[Path, tuple[Status, int]] = {}
 _reading = threading.Lock()
+
+
+def forget() -> None:
+    """Forget what was read of all runs, as a studio does that has just been started."""
+    with _reading:
+        _statuses.clear()
 
 
 def status(run: Run) -> Status:
@@ -306,7 +318,7 @@ def metrics(run: Run, since: int = 0) -> dict:
     now = status(run)
     if since == 0:
         with _reading:
-            series = {name: events.thinned(list(points)) for name, points in now.series.items()}
+            series = {name: [list(point) for point in events.thinned(points)] for name, points in now.series.items()}
         return {"series": series, "next": now.size, "state": now.state, "reset": False}
     if run.is_foreign:
         return {"series": {}, "next": now.size, "state": now.state, "reset": since != now.size}
