@@ -128,6 +128,12 @@ def _inner(shape: ModelShape) -> float:
 
 
 def passing(shape: ModelShape, plan: Plan) -> float:
-    """Return the bytes of the gradients that pass through one block: of the MLP's product, of both its factors, and of the stream."""
-    narrow = plan.product_bytes(shape)
-    return plan.tokens * (3 * narrow * _inner(shape) + 2 * plan.stream_bytes(shape) * shape.hidden)
+    """Return the bytes of the gradients on their way through a block when most of it is still kept: in its MLP.
+
+    Through LoRA that of the MLP's product comes twice, from the matrix and in fp32 from LoRA, and the stream's in as many parts as
+    LoRA reads it; else there are those of both factors of the product, and two of the stream.
+    """
+    narrow, inner, hidden = plan.product_bytes(shape), _inner(shape), shape.hidden
+    if plan.method == "lora":
+        return plan.tokens * ((narrow + 4) * inner + 6 * narrow * hidden)
+    return plan.tokens * 2 * (narrow * inner + plan.stream_bytes(shape) * hidden)

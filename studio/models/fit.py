@@ -113,11 +113,12 @@ def _moments(shape: ModelShape, plan: Plan) -> list[tuple[float, float]]:
     before = gradients if plan.accumulation > 1 else 0
     head = shape.vocabulary * shape.hidden * plan.trained_bytes(shape) if plan.method == "full" else 0
     kept, block, passing = activations.kept(shape, plan), activations.block(shape, plan), activations.passing(shape, plan)
-    last = kept + passing + (block if plan.checkpointing else 0)
+    of_block = (gradients - head) / shape.layers if plan.method != "freeze" else gradients / min(plan.freeze_layers, shape.layers)
     return [
         (before, kept + activations.loss(shape, plan)),
-        (max(before, head), last),
-        (gradients, max(block + passing, head)),
+        (max(before, head), kept + passing + (block if plan.checkpointing else 0)),
+        (max(before, gradients - of_block), block + passing),
+        (gradients, head),
         (gradients, _step(shape, plan, gradients)),
     ]
 
