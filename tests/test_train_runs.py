@@ -115,3 +115,45 @@ def test_names_are_given_anew_and_strange_ones_refused(workspace):
     with pytest.raises(Problem) as told:
         runs.find(workspace, "m/lora/none")
     assert "There is no run" in str(told.value)
+
+
+def test_the_history_is_searched_and_sorted(workspace):
+    from studio.train import panel
+
+    for name, loss, note in (("alpha", 0.5, "for the demo"), ("beta", 0.2, ""), ("gamma", None, "")):
+        run = runs.make(workspace, "m", "lora", name)
+        run.info_file.write_text(f'{{"note": "{note}", "created": 1}}')
+        begin(run)
+        if loss:
+            step(run, 1, loss)
+        run.say("state", state="finished" if loss else "failed")
+    found = runs.all_runs(workspace)
+    names = lambda query: [run.name.split("/")[-1] for run in panel.fitting(found, query)]  # noqa: E731
+    assert names("demo") == ["alpha-1"]
+    assert names("failed") == ["gamma-1"]
+    assert names("finished sort:loss") == ["beta-1", "alpha-1"]
+    assert names("sort:name") == ["alpha-1", "beta-1", "gamma-1"]
+    assert names("nothing like it") == []
+
+
+def test_a_run_that_falls_silent_is_told(workspace, monkeypatch):
+    from studio.interface.language import Words
+    from studio.train import panel
+
+    run = make(workspace)
+    begin(run)
+    for number in range(1, 4):
+        step(run, number, 1.0)
+    assert "Nothing has happened" not in panel.draw_run(Words("en"), workspace, run.name)
+    now = time.time()
+    monkeypatch.setattr(panel.time, "time", lambda: now + 600)
+    assert "Nothing has happened" in panel.draw_run(Words("en"), workspace, run.name)
+
+
+def test_a_sweep_is_read_line_by_line():
+    from studio.train import sweep
+
+    assert sweep.read("learning_rate: 1e-3, 5e-4\n\nlora_rank: 8,16") == {"learning_rate": ["1e-3", "5e-4"], "lora_rank": ["8", "16"]}
+    with pytest.raises(Problem) as told:
+        sweep.read("lora_rank: 8\nnonsense")
+    assert "Line 2" in str(told.value)

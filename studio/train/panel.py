@@ -12,17 +12,43 @@ from studio.workspace import Workspace
 
 LOG_SHOWN = 40_000
 LISTED = 500
+SILENT_S = 120
 
 
-def draw_runs(words: Words, workspace: Workspace) -> str:
-    """Return the list of runs, newest first, with state, loss and a small curve."""
-    found = runs.all_runs(workspace)
+def draw_runs(words: Words, workspace: Workspace, query: str = "") -> str:
+    """Return the list of runs, newest first, with state, loss and a small curve; with a query, those that fit it (see `fitting`)."""
+    found = fitting(runs.all_runs(workspace), query)
     rows = "".join(_row(words, run) for run in found[:LISTED])
     new = (
         f'<button class="item item-new" data-pick="run:">{words("train.new_run")}</button>'
         f'<button class="item item-new item-compare" data-pick="view:compare">{words("train.compare_selected")}</button>'
     )
-    return new + (rows or f'<p class="hint">{words("train.no_runs")}</p>')
+    return new + (rows or f'<p class="hint">{words("train.none_fits" if query.strip() else "train.no_runs")}</p>')
+
+
+def fitting(found: list[runs.Run], query: str) -> list[runs.Run]:
+    """Return the runs in whose name, state, data, note or star every word of the query occurs.
+
+    `sort:loss`, `sort:time` and `sort:name` in it order them: lowest loss, longest time, by name.
+    """
+    wanted = query.lower().split()
+    order = next((word.removeprefix("sort:") for word in wanted if word.startswith("sort:")), "")
+    wanted = [word for word in wanted if not word.startswith("sort:")]
+    kept = [run for run in found if all(word in _told_of(run) for word in wanted)] if wanted else found
+    if order == "name":
+        return sorted(kept, key=lambda run: run.name)
+    if order == "loss":
+        return sorted(kept, key=lambda run: (runs.status(run).loss is None, runs.status(run).loss or 0))
+    if order == "time":
+        return sorted(kept, key=lambda run: (runs.status(run).ended or 0) - (runs.status(run).started or 0), reverse=True)
+    return kept
+
+
+def _told_of(run: runs.Run) -> str:
+    info, dataset = run.info(), ""
+    if run.recipe_file.is_file():
+        dataset = run.recipe().get("dataset", "")
+    return f"{run.name} {runs.status(run).state} {dataset} {info.get('note', '')} {info.get('title', '')} {'star' if info.get('star') else ''}".lower()
 
 
 def _row(words: Words, run: runs.Run) -> str:
@@ -165,7 +191,10 @@ def _fault(words: Words, run: runs.Run, status: runs.Status) -> str:
 
 def _warnings(words: Words, status: runs.Status) -> str:
     newest = {warning["key"]: warning for warning in status.warnings}
-    return "".join(f'<p class="warning">{escape(words(key, **warning["facts"]))}</p>' for key, warning in newest.items())
+    told = [words(key, **warning["facts"]) for key, warning in newest.items()]
+    if status.state == "running" and status.pace() is not None and time.time() - status.last_time > max(SILENT_S, 10 * status.pace()):
+        told.append(words("train.warn_silent", time=duration(time.time() - status.last_time)))
+    return "".join(f'<p class="warning">{escape(sentence)}</p>' for sentence in told)
 
 
 def draw_samples(words: Words, workspace: Workspace, name: str) -> str:

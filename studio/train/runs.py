@@ -227,10 +227,14 @@ class Status:
 
     def eta(self) -> float | None:
         """Return the seconds that the steps left will take at the mean pace so far, or None while nothing is known."""
-        if self.state not in ("running", "stopping") or not self.steps_began or self.step <= self.steps_began[1]:
+        pace = self.pace()
+        return pace * max(0, self.total_steps - self.step) if pace is not None and self.state in ("running", "stopping") else None
+
+    def pace(self) -> float | None:
+        """Return the mean seconds of a step so far, or None while nothing is known."""
+        if not self.steps_began or self.step <= self.steps_began[1]:
             return None
-        pace = (self.last_time - self.steps_began[0]) / (self.step - self.steps_began[1])
-        return max(0.0, pace * (self.total_steps - self.step))
+        return (self.last_time - self.steps_began[0]) / (self.step - self.steps_began[1])
 
 
 _statuses: dict[Path, tuple[Status, int]] = {}

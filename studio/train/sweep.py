@@ -8,6 +8,20 @@ from studio.interface.language import Problem
 MOST_RUNS = 100
 
 
+def read(text: str) -> dict[str, list]:
+    """Return the grid of a text with a setting a line, `lora_rank: 8, 16`. Raises Problem, naming the line that cannot be read."""
+    grid = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        setting, colon, values = line.partition(":")
+        found = [value.strip() for value in values.split(",") if value.strip()]
+        if not colon or not setting.strip() or not found:
+            raise Problem("train.bad_grid", line=number)
+        grid[setting.strip()] = found
+    return grid
+
+
 def combinations(recipe: dict, grid: dict[str, list]) -> list[tuple[dict, str]]:
     """Return (recipe, name) for every combination of the values in `grid`, the last setting changing fastest.
 

@@ -10,7 +10,7 @@ from studio.datasets import identity, registry
 from studio.interface.language import Problem, Words
 from studio.interface.live import Live, attribute, region
 from studio.models import library
-from studio.train import compare, panel, probe, recipe, recipe_files, settings
+from studio.train import compare, panel, probe, recipe, recipe_files, settings, sweep
 from studio.train.trainer import Trainer
 from studio.workspace import Workspace
 
@@ -22,7 +22,7 @@ CHART_WORDS = ("loss", "learning_rate", "grad_norm", "raw", "smoothed", "eval_lo
 
 def add_regions(live: Live, workspace: Workspace) -> None:
     """Add the live regions of this tab and the job in the sidebar."""
-    live.add("runs", lambda words, _: panel.draw_runs(words, workspace))
+    live.add("runs", lambda words, query: panel.draw_runs(words, workspace, query))
     live.add("now", lambda words, _: panel.draw_now(words, workspace))
     live.add("run", lambda words, name: panel.draw_run(words, workspace, name))
     live.add("log", lambda words, name: panel.draw_log(words, workspace, name))
@@ -36,7 +36,7 @@ def build(trainer: Trainer, words: Words) -> None:
     """Build the tab in one language."""
     with gr.Row(elem_classes="split"):
         with gr.Column(elem_classes="split-list", min_width=0, scale=0):
-            gr.HTML(region("runs"))
+            gr.HTML(_search(words) + region("runs", follows="find-run", first="run"))
         with gr.Column(elem_classes="split-main", min_width=0):
             with gr.Column(elem_classes="when-new"):
                 _form(trainer, words)
@@ -44,6 +44,11 @@ def build(trainer: Trainer, words: Words) -> None:
                 _cockpit(words)
             with gr.Column(elem_classes="when-compare"):
                 gr.HTML(f"<h2>{words('train.compare_selected')}</h2>{compare.chart(words)}{region('compare', follows='compare')}")
+
+
+def _search(words: Words) -> str:
+    told = words("train.search_runs")
+    return f'<input type="search" class="list-search" data-hand="find-run" placeholder="{told}" aria-label="{told}" title="{words("train.search_info")}">'
 
 
 def _cockpit(words: Words) -> None:
@@ -117,6 +122,15 @@ def _form(trainer: Trainer, words: Words) -> None:
             keep = gr.Button(words("train.save_recipe"), scale=0, min_width=110, elem_id="train-save-recipe")
         pasted = gr.Textbox(label=words("train.import"), info=words("train.import_info"), lines=4, elem_id="train-import")
         bring = gr.Button(words("train.import_button"), scale=0, min_width=110, elem_id="train-import-button")
+    with gr.Accordion(words("train.many"), open=False):
+        grid = gr.Textbox(label=words("train.sweep"), info=words("train.sweep_info"), lines=3, elem_id="train-grid",
+                          placeholder=words("train.sweep_example"))
+        spread = gr.Button(words("train.sweep_button"), scale=0, min_width=140, elem_id="train-sweep")
+        with gr.Row(elem_classes="fields"):
+            count = gr.Number(2, label=words("train.nodes"), info=words("train.nodes_info"), precision=0, elem_id="train-nodes")
+            address = gr.Textbox(label=words("train.address"), info=words("train.address_info"), elem_id="train-address")
+        commands = gr.Button(words("train.nodes_button"), scale=0, min_width=140, elem_id="train-nodes-button")
+        to_paste = gr.Code(label=words("train.to_paste"), language="shell", interactive=False)
     keys, boxes = list(fields), [*fields.values(), extra]
     started = gr.Textbox(visible=False)
     # A recipe that comes from elsewhere (a run to start again, with changes) arrives here from the page's script.
@@ -166,6 +180,20 @@ def _form(trainer: Trainer, words: Words) -> None:
         fitting = _datasets(workspace, stage_now)
         return gr.update(choices=fitting, value=[name for name in chosen if name in fitting] or fitting[:1])
 
+    def on_sweep(text, name_now, author_now, executor_now, method_now, *values):
+        try:
+            found = trainer.sweep(wish(method_now, *values), sweep.read(text), {"name": name_now, "author": author_now}, executor_now)
+        except Problem as fault:
+            return _told(words, fault), ""
+        return "", found[0].name
+
+    def on_nodes(count_now, address_now, name_now, author_now, method_now, *values):
+        try:
+            _, lines = trainer.nodes(wish(method_now, *values), {"name": name_now, "author": author_now}, int(count_now or 0), address_now)
+        except Problem as fault:
+            return _told(words, fault), ""
+        return "", "\n".join(lines)
+
     def on_start(name_now, author_now, probes_now, executor_now, devices_now, method_now, *values):
         asked = [line.strip() for line in probes_now.splitlines() if line.strip()]
         numbers = [int(part) for part in devices_now.replace(",", " ").split() if part.isdigit()]
@@ -187,8 +215,12 @@ def _form(trainer: Trainer, words: Words) -> None:
             gr.update(choices=[(words("train.automatic"), ""), *recipe.known_templates()]),
         )
 
+    show_run = "(run) => { if (run) window.studio.pick('run', run); }"
+    spread.click(on_sweep, [grid, name, author, executor, method, *boxes], [problem, started], api_name=False).then(
+        None, started, None, js=show_run, api_name=False)
+    commands.click(on_nodes, [count, address, name, author, method, *boxes], [problem, to_paste], api_name=False)
     start.click(on_start, [name, author, probes, executor, devices, method, *boxes], [problem, started], api_name=False, concurrency_limit=None).then(
-        None, started, None, js="(run) => { if (run) window.studio.pick('run', run); }", api_name=False
+        None, started, None, js=show_run, api_name=False
     )
     model.change(lambda chosen: recipe.learning_rate(_parameters(workspace, chosen)), model, fields["learning_rate"], api_name=False, queue=False)
     gr.on([all_settings.expand, query.input, stage.change, method.change], on_search, [query, stage, method, extra], drawn, api_name=False,
