@@ -109,4 +109,8 @@ def _of_keeping(trainer: Trainer) -> list[Callable]:
         """Return {recipe} for a text: LLaMA-Factory's YAML or JSON, a LlamaBoard configuration, or a command line."""
         return {"recipe": recipe_files.read(text)}
 
-    return [train_note, train_star, train_delete, train_recipe]
+    def train_batch(recipe: dict) -> dict:
+        """Start looking for the largest batch that fits, by real steps, and return {job}; its result is {batch, tried, reason}."""
+        return {"job": trainer.find_batch(recipe).id}
+
+    return [train_batch, train_note, train_star, train_delete, train_recipe]

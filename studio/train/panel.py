@@ -7,6 +7,7 @@ from html import escape
 
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
+from studio.jobs import Jobs, told
 from studio.train import keep, runs
 from studio.workspace import Workspace
 
@@ -311,3 +312,22 @@ def duration(seconds: float) -> str:
 
 def _when(moment: float | None) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)) if moment else ""
+
+
+def draw_batch(words: Words, jobs: Jobs) -> str:
+    """Return how far the search for the largest batch is, or what it found, with a button that puts it into the form."""
+    job = next(iter(jobs.all("batch")), None)
+    if job is None:
+        return ""
+    if job.active:
+        stop = _call(words("train.stop"), "job_cancel", [job.id], "small")
+        return f'<p class="hint">{escape(told(job.message, words) or words("batch.title"))} {stop}</p>'
+    if job.error:
+        return f'<p class="problem" role="alert">{escape(told(job.error, words))}</p>'
+    if job.state != "finished":
+        return ""
+    if not job.result["tried"]:
+        return f'<p class="problem" role="alert">{words("batch.none")}</p>'
+    best = job.result["tried"][-1]
+    use = f'<button class="button small" data-give="train-per_device_train_batch_size:{best["batch"]}">{words("batch.use", batch=best["batch"])}</button>'
+    return f'<p class="hint num">{words("batch.found", **best)} {use}</p>'

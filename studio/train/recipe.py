@@ -1,5 +1,6 @@
 """Recipes: LLaMA-Factory's own arguments, filled up with defaults by which a plain Start gives a tuned model."""
 
+import functools
 import re
 import shutil
 import sys
@@ -20,6 +21,8 @@ STARTER_DATASET = "identity_en"
 SMALL_MODEL = 1_000_000_000
 # Which data a stage learns from, by the stage of the dataset; the stages that this environment can train (PPO needs another trl).
 STAGES = {"sft": ("sft",), "pt": ("pt",), "dpo": ("dpo",), "rm": ("dpo",), "kto": ("kto",)}
+# Arguments that set up the whole process while they are parsed; whoever trains the recipe parses them.
+SETTING_UP = ("deepspeed", "fsdp", "fsdp_config", "tf32")
 LORA_SETTINGS = ("lora_rank", "lora_alpha", "lora_dropout", "lora_target")
 
 # Bytes a parameter takes while training: 2 for bf16 weights (1 or 0.5 quantised), and where all are trained 2 for the gradient
@@ -150,17 +153,35 @@ def known_templates() -> list[str]:
 def check(recipe: dict) -> None:
     """Let LLaMA-Factory's own parser judge a complete recipe.
 
-    Only the parsing is done, not `get_train_args`, which would set the seeds of this process while another run may be training.
+    Nothing in this process is touched, where another run may be training: seeds stay as they are, and no device is set up.
 
     Raises:
         Problem: with the parser's own words.
     """
-    from llamafactory.hparams.parser import _parse_train_args
+    from llamafactory.hparams import parser
 
+    said = {key: value for key, value in recipe.items() if key not in SETTING_UP}
     try:
-        _parse_train_args(dict(recipe))
-    except (ValueError, TypeError, KeyError, AssertionError) as error:
+        model, data, training, finetuning, _ = _judging_parser().parse_dict(said)
+        parser._verify_model_args(model, data, finetuning)
+        parser._check_extra_dependencies(model, finetuning, training)
+    except (ValueError, TypeError, KeyError, AssertionError, ImportError) as error:
         raise Problem("train.refused", message=" ".join(str(error).split())[:400]) from error
+
+
+@functools.cache
+def _judging_parser():
+    """Return LLaMA-Factory's parser of all arguments, less the setting up of devices that comes with transformers' arguments.
+
+    It would reset the state that accelerate keeps for the whole process, and a run that trains there would fail.
+    """
+    import torch
+    from llamafactory.hparams import parser
+    from transformers import HfArgumentParser
+
+    still = {"_setup_devices": torch.device("cpu"), "_n_gpu": 1, "distributed_state": None}
+    judged = type("TrainingArguments", (parser.TrainingArguments,), still)
+    return HfArgumentParser([judged if kind is parser.TrainingArguments else kind for kind in parser._TRAIN_ARGS])
 
 
 def prepare(workspace: Workspace, wish: dict, options: dict, machine: Machine) -> runs.Run:

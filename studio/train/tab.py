@@ -20,8 +20,10 @@ CHART_WORDS = ("loss", "learning_rate", "grad_norm", "raw", "smoothed", "eval_lo
                "waiting", "empty", "not_connected", "memory", "tokens_per_second", "utilisation", "rewards/margins", "rewards/accuracies")
 
 
-def add_regions(live: Live, workspace: Workspace) -> None:
+def add_regions(live: Live, trainer: Trainer) -> None:
     """Add the live regions of this tab and the job in the sidebar."""
+    workspace = trainer.workspace
+    live.add("batch", lambda words, _: panel.draw_batch(words, trainer.jobs))
     live.add("runs", lambda words, query: panel.draw_runs(words, workspace, query))
     live.add("now", lambda words, _: panel.draw_now(words, workspace))
     live.add("run", lambda words, name: panel.draw_run(words, workspace, name))
@@ -92,6 +94,9 @@ def _form(trainer: Trainer, words: Words) -> None:
         for key in ("lora_rank", "lora_alpha", "lora_dropout"):
             fields[key] = _number(words, key, standard[key])
     advised = gr.HTML(elem_id="train-advice")
+    with gr.Row(elem_classes="find-batch"):
+        largest = gr.Button(words("batch.find"), size="sm", scale=0, min_width=210, elem_id="train-find-batch")
+        gr.HTML(region("batch"))
     with gr.Accordion(words("train.more"), open=False):
         with gr.Row(elem_classes="fields"):
             fields["template"] = _choice(words, "template", [(words("train.automatic"), "")], "")
@@ -180,6 +185,13 @@ def _form(trainer: Trainer, words: Words) -> None:
         fitting = _datasets(workspace, stage_now)
         return gr.update(choices=fitting, value=[name for name in chosen if name in fitting] or fitting[:1])
 
+    def on_largest(method_now, *values):
+        try:
+            trainer.find_batch(wish(method_now, *values))
+        except Problem as fault:
+            return _told(words, fault)
+        return ""
+
     def on_sweep(text, name_now, author_now, executor_now, method_now, *values):
         try:
             found = trainer.sweep(wish(method_now, *values), sweep.read(text), {"name": name_now, "author": author_now}, executor_now)
@@ -215,6 +227,7 @@ def _form(trainer: Trainer, words: Words) -> None:
             gr.update(choices=[(words("train.automatic"), ""), *recipe.known_templates()]),
         )
 
+    largest.click(on_largest, [method, *boxes], problem, api_name=False)
     show_run = "(run) => { if (run) window.studio.pick('run', run); }"
     spread.click(on_sweep, [grid, name, author, executor, method, *boxes], [problem, started], api_name=False).then(
         None, started, None, js=show_run, api_name=False)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from studio.accelerator import Accelerator
 from studio.interface.language import Problem
+from studio.jobs import Job, Jobs
 from studio.models import library
-from studio.train import adapters, advice, devices, nodes, runs, sweep
+from studio.train import adapters, advice, batch, devices, nodes, runs, sweep
 from studio.train import recipe as recipes
 from studio.train.dispatch import Dispatcher
 from studio.workspace import Workspace, write_json, write_whole
@@ -20,8 +21,9 @@ LIBRARIES = ("llamafactory", "transformers", "peft", "torch")
 class Trainer:
     """All runs of a workspace. What it starts waits in the queue until its devices are free."""
 
-    def __init__(self, workspace: Workspace, accelerator: Accelerator):
-        self.workspace = workspace
+    def __init__(self, workspace: Workspace, accelerator: Accelerator, jobs: Jobs | None = None):
+        self.workspace, self.accelerator = workspace, accelerator
+        self.jobs = jobs or Jobs(workspace)
         self._dispatcher = Dispatcher(workspace, accelerator)
 
     @property
@@ -46,6 +48,11 @@ class Trainer:
             "memory": recipes.bytes_needed(recipe, model.params),
             "advice": advice.advise(self.workspace, recipe),
         }
+
+    def find_batch(self, wish: dict) -> Job:
+        """Start looking for the largest batch that fits (see `batch.find`). Raises Problem where the recipe cannot be trained."""
+        recipes.complete(self.workspace, wish, recipes.this_machine())
+        return self.jobs.start("batch", "batch.title", {}, work=lambda job: batch.find(self.workspace, self.accelerator, wish, job))
 
     def start(self, wish: dict, options: dict, executor: str = "in-process", python: Path | None = None) -> runs.Run:
         """Make a run of a recipe and put it in the queue; it begins at once where its devices are free.

@@ -1,0 +1,165 @@
+"""The largest batch that fits: real training steps at the full length, in a process of their own, until one does not fit.
+
+`python -m studio.train.batch PLAN.json` is the child: it trains one step with each batch size in turn, each on made-up rows that fill the
+cutoff length, and appends what it saw to the file the plan names. The parent doubles the size until the child runs out of memory, is
+killed, leaves too little for the rest of the machine, or takes too long for one step.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from studio.accelerator import Accelerator
+from studio.interface.language import Problem
+from studio.jobs import Job
+from studio.train import recipe as recipes
+from studio.workspace import Workspace, write_json
+
+MOST = 256
+STEP_LIMIT_S = 90
+SPARE = 0.08
+WORD = "many "
+
+
+def find(workspace: Workspace, accelerator: Accelerator, wish: dict, job: Job, most: int = MOST) -> dict:
+    """Return {batch, tried: [{batch, seconds, gib}], reason}: the largest size that trained a step, 0 where not even one row fits.
+
+    Args:
+        wish: a recipe as for a run; its batch size is what is looked for.
+        job: is told how it goes, and may be cancelled.
+        most: no size above this is tried.
+
+    Raises:
+        Problem: the recipe cannot be trained, or a run is at work, whose memory would be in the way.
+    """
+    recipe = recipes.complete(workspace, wish, recipes.this_machine())
+    if accelerator.holders():
+        raise Problem("batch.busy", holder=", ".join(holder.who for holder in accelerator.holders()))
+    accelerator.hold("batch", 0)
+    try:
+        with tempfile.TemporaryDirectory(prefix="batch-") as folder:
+            return _search(Path(folder), recipe, job, most)
+    finally:
+        accelerator.release("batch")
+
+
+def _search(folder: Path, recipe: dict, job: Job, most: int) -> dict:
+    tried, size = [], 1
+    while size <= most:
+        job.check()
+        job.report(None, "batch.trying", batch=size)
+        seen = _try(folder, recipe, size, job)
+        if "seconds" not in seen:
+            return {"batch": size // 2, "tried": tried, "reason": seen["reason"]}
+        tried.append({"batch": size, **seen})
+        job.log(f"batch {size}: {seen['seconds']} s a step, {seen['gib']} GiB at the most")
+        if seen["seconds"] > STEP_LIMIT_S:
+            return {"batch": size, "tried": tried, "reason": "slow"}
+        size *= 2
+    return {"batch": size // 2, "tried": tried, "reason": "enough"}
+
+
+def _try(folder: Path, recipe: dict, size: int, job: Job) -> dict:
+    """Train one step with a batch of `size` in a child; return {seconds, gib} or the {reason} why it did not end well."""
+    here = folder / str(size)
+    _make_data(here / "data", recipe, rows=size)
+    report = here / "seen.json"
+    plan = recipe | {
+        "dataset": "filled", "dataset_dir": str(here / "data"), "output_dir": str(here / "out"), "per_device_train_batch_size": size,
+        "gradient_accumulation_steps": 1, "max_steps": 1, "save_strategy": "no", "eval_strategy": "no", "val_size": 0, "plot_loss": False,
+        "report_to": "none", "preprocessing_num_workers": None,
+    }
+    write_json(here / "plan.json", {"recipe": plan, "report": str(report)})
+    with open(here / "log", "w") as log:
+        child = subprocess.Popen([sys.executable, "-m", "studio.train.batch", str(here / "plan.json")], stdout=log, stderr=log,
+                                 cwd=Path(__file__).parents[2], start_new_session=True)
+    try:
+        while child.poll() is None:
+            job.check()
+            if psutil.virtual_memory().available < SPARE * psutil.virtual_memory().total:
+                return {"reason": "memory"}
+            time.sleep(0.1)
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+    if report.exists():
+        return json.loads(report.read_text())
+    if child.returncode < 0:
+        return {"reason": "memory"}  # the system kills the process that asks for more than there is
+    last = (here / "log").read_text(errors="replace").strip().splitlines()[-1:]
+    raise Problem("batch.failed", reason=" ".join(last)[:300])
+
+
+def _make_data(folder: Path, recipe: dict, rows: int) -> None:
+    """Write rows that are longer than the cutoff in the form that the stage reads, and the entry that names them."""
+    text = WORD * int(recipe["cutoff_len"])
+    columns = {"prompt": "instruction", "response": "output"}
+    row, more = {"instruction": text, "output": text}, {}
+    if recipe["stage"] == "pt":
+        columns, row = {"prompt": "text"}, {"text": text}
+    if recipe["stage"] in ("dpo", "rm"):
+        columns, more = {"prompt": "instruction", "chosen": "output", "rejected": "worse"}, {"ranking": True}
+        row["worse"] = text
+    if recipe["stage"] == "kto":
+        columns, row["good"] = {**columns, "kto_tag": "good"}, True
+    folder.mkdir(parents=True)
+    data = [row | ({"good": bool(number % 2)} if "good" in row else {}) for number in range(max(2, rows))]
+    write_json(folder / "filled.json", data)
+    write_json(folder / "dataset_info.json", {"filled": {"file_name": "filled.json", "columns": columns, **more}})
+
+
+def _child(plan_file: Path) -> int:
+    """Train the one step of a plan and write {seconds, gib}, or {reason} where the memory was not enough."""
+    from llamafactory.train.tuner import run_exp
+
+    from studio.train.faults import explain
+
+    plan = json.loads(plan_file.read_text())
+    watch = _watch()
+    try:
+        run_exp(plan["recipe"], callbacks=[watch])
+    except Exception as error:
+        if explain(error).key != "train.out_of_memory":
+            raise
+        Path(plan["report"]).write_text(json.dumps({"reason": "memory"}))
+        return 0
+    Path(plan["report"]).write_text(json.dumps({"seconds": round(watch.seconds, 2), "gib": round(_peak() / 2**30, 2)}))
+    return 0
+
+
+def _watch():
+    from transformers import TrainerCallback
+
+    class Watch(TrainerCallback):
+        seconds = 0.0
+
+        def on_step_begin(self, args, state, control, **kwargs):
+            self.began = time.monotonic()
+
+        def on_step_end(self, args, state, control, **kwargs):
+            self.seconds = time.monotonic() - self.began
+
+    return Watch()
+
+
+def _peak() -> int:
+    """Return the most bytes in use: torch's on a GPU, else of this process."""
+    import resource
+
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_reserved()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sys.exit(_child(Path(sys.argv[1])))
