@@ -4,14 +4,17 @@ import argparse
 import sys
 import time
 
-from benchmarks import compare, first_step, live, overhead, report, start
+from benchmarks import compare, first_step, fit, history, library, live, overhead, report, start
 
-BENCHMARKS = {"start": start, "first_step": first_step, "overhead": overhead, "live": live, "compare": compare}
+BENCHMARKS = {
+    "start": start, "first_step": first_step, "overhead": overhead, "live": live, "compare": compare, "library": library, "history": history,
+    "fit": fit,
+}
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return what the command line asks for; no name means every benchmark."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the studio against LLaMA-Factory's own commands.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what the studio promises, on this machine.")
     parser.add_argument("names", nargs="*", metavar="name", help=f"which to run: {', '.join(BENCHMARKS)}; all when left out")
     parser.add_argument("--runs", type=int, help="how many runs, or pairs of runs, each benchmark makes")
     parser.add_argument("--quick", action="store_true", help="one short run of each, to see that it works; RESULTS.md is left as it is")
