@@ -1,0 +1,44 @@
+"""LLaMA-Factory's chat templates, each caller with one of its own.
+
+Its templates are objects of the process that a recipe changes in place (`default_system`, `enable_thinking`, `tool_format`): in the
+one module, a run that trains now would change what is shown of the data, and showing it would change the run.
+"""
+
+import copy
+import importlib.util
+import threading
+from functools import cache
+
+_taking = threading.Lock()
+
+
+def own_template(tokenizer, arguments):
+    """Return the template that LLaMA-Factory makes of its data arguments, in a copy that nobody else holds.
+
+    Args:
+        tokenizer: as LLaMA-Factory's `load_tokenizer` gives it; its end and stop tokens are set in place, as in a training run.
+        arguments: LLaMA-Factory's `DataArguments`; no `template` reads the tokenizer's own chat template.
+
+    Raises:
+        ValueError: there is no such template, or it cannot be had with these arguments.
+    """
+    source = _module()
+    with _taking:
+        shipped = _as_shipped()
+        if arguments.template in shipped:
+            source.TEMPLATES[arguments.template] = copy.deepcopy(shipped[arguments.template])
+        return source.get_template_and_fix_tokenizer(tokenizer, arguments)
+
+
+@cache
+def _module():
+    """Return LLaMA-Factory's template module, run a second time apart from the one that training uses."""
+    spec = importlib.util.find_spec("llamafactory.data.template")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def _as_shipped() -> dict:
+    return copy.deepcopy(_module().TEMPLATES)
