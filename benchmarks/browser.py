@@ -37,5 +37,6 @@ def train_page(browser: "Browser", url: str) -> Iterator["Page"]:
     """The studio's page, open at the Train tab."""
     with new_page(browser) as page:
         page.goto(url)
+        page.locator("#room-train-button").click()
         page.locator("#room-train").wait_for()
         yield page

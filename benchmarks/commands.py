@@ -83,8 +83,12 @@ class Studio(Command):
 
     def call(self, endpoint: str, *data: object) -> object:
         """Return the answer of an endpoint. Raises OSError where the studio is not up, RuntimeError where it refuses."""
+        return self.post(endpoint, {"data": data})
+
+    def post(self, endpoint: str, body: dict) -> object:
+        """Return the answer to a request with this body (see `call`)."""
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)) as line:
-            line.request("POST", f"/gradio_api/run/{endpoint}", json.dumps({"data": data}), {"Content-Type": "application/json"})
+            line.request("POST", f"/gradio_api/run/{endpoint}", json.dumps(body), {"Content-Type": "application/json"})
             answer = line.getresponse()
             text = answer.read()
         if answer.status != 200:

@@ -8,6 +8,7 @@ library keeps what was freed); on a GPU `torch.cuda.max_memory_allocated`. The e
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -198,6 +199,8 @@ def main() -> None:
     """Measure the cases on the command line, in this process, and print their peaks."""
     work = Path(os.environ["BENCHMARK_FOLDER"])
     for said in json.loads(sys.argv[1]):
+        # LLaMA-Factory reads the README that an earlier run left in the same output folder.
+        shutil.rmtree(work / "run", ignore_errors=True)
         print(json.dumps({"peak": _peak(Case(**said), work)}), flush=True)
 
 

@@ -20,7 +20,6 @@ REACH_S = 1.0
 REACH_FLAT = 1.25
 SIZES = (100, 10_000, 100_000)
 RUN = "SmolLM2-135M-Instruct/lora/grown"
-REGIONS = (("strip", ""), ("now", ""), ("runs", ""), ("run", RUN))
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
@@ -57,11 +56,10 @@ def _delays(runs: int, recipe: dict) -> list[float]:
 
 
 class Grown:
-    """A run that is at work and has logged so many points, and the page that looks at it."""
+    """A run that is at work and has logged so many points, and a page that looks at it (see `_questions`)."""
 
     def __init__(self, studio: Studio, points: int, colds: int):
-        self.studio, self.points, self.since = studio, points, 0
-        self.marks = [""] * len(REGIONS)
+        self.studio, self.points, self.since, self.marks = studio, points, 0, {}
         self.folder = studio.folder(RUN)
         self.copies = [f"{RUN}-{number}" for number in range(colds)]
         _write_run(self.folder, points)
@@ -70,22 +68,40 @@ class Grown:
 
     def cold(self) -> list[float]:
         """Return the seconds of the first reading of each copy, and remove the copies: only one run stays to be looked at."""
-        taken = [_asked(self.studio, "train_metrics", name, 0)[0] for name in self.copies]
+        taken = [_asked(self.studio, "train_metrics", {"data": [name, 0]})[0] for name in self.copies]
         for name in self.copies:
             shutil.rmtree(self.studio.folder(name))
         return taken
 
-    def tick(self) -> tuple[float, float]:
+    def tick(self, questions: dict[str, dict]) -> tuple[float, float]:
         """Log one more point; return the seconds that the page's two questions take: for new points, and for its live regions."""
         self.points += 1
         with open(self.folder / "events.jsonl", "a") as file:
             file.write(_metrics(self.points))
-        metrics_s, answer = _asked(self.studio, "train_metrics", RUN, self.since)
+        metrics_s, answer = _asked(self.studio, "train_metrics", questions["train_metrics"] | {"data": [RUN, self.since]})
         self.since = answer["next"]
-        regions = [{"name": name, "arg": arg, "mark": mark} for (name, arg), mark in zip(REGIONS, self.marks, strict=True)]
-        live_s, answers = _asked(self.studio, "live", regions)
-        self.marks = [answer["mark"] if answer else mark for answer, mark in zip(answers, self.marks, strict=True)]
+        regions = [region | {"mark": self.marks.get(region["name"], "")} for region in questions["live"]["data"][0]]
+        live_s, answers = _asked(self.studio, "live", questions["live"] | {"data": [regions]})
+        self.marks |= {region["name"]: answer["mark"] for region, answer in zip(regions, answers, strict=True) if answer}
         return metrics_s, live_s
+
+
+def _questions(studio: Studio) -> dict[str, dict]:
+    """Return what a real page on the Train tab asks about the run, by endpoint: the bodies of its last requests."""
+    bodies = {}
+
+    def seen(request) -> None:
+        name = request.url.rpartition("/")[2]
+        if name in ("train_metrics", "live"):
+            bodies[name] = request.post_data_json
+
+    with chromium() as browser, train_page(browser, studio.url) as page:
+        page.evaluate("run => window.studio.pick('run', run)", RUN)
+        page.wait_for_timeout(2000)
+        page.on("request", seen)
+        while len(bodies) < 2:
+            page.wait_for_timeout(100)
+    return bodies
 
 
 def _ticks(ticks: int, colds: int) -> list[Row]:
@@ -95,9 +111,11 @@ def _ticks(ticks: int, colds: int) -> list[Row]:
         for studio in studios:
             studio.ready()
         cold = [one.cold() for one in grown]
+        questions = _questions(studios[0])
+        print("  the page asks for " + ", ".join(region["name"] for region in questions["live"]["data"][0]), flush=True)
         for one in grown:
-            one.tick()
-        taken = [[one.tick() for one in grown] for _ in range(ticks)]
+            one.tick(questions)
+        taken = [[one.tick(questions) for one in grown] for _ in range(ticks)]
     metrics = [[tick[size][0] for tick in taken] for size in range(len(SIZES))]
     live = [[tick[size][1] for tick in taken] for size in range(len(SIZES))]
     return [
@@ -120,9 +138,9 @@ def _milliseconds(seconds: list[float]) -> str:
     return f"{middle:.1f} ms ({low:.1f}–{high:.1f})"
 
 
-def _asked(studio: Studio, endpoint: str, *data: object) -> tuple[float, object]:
+def _asked(studio: Studio, endpoint: str, body: dict) -> tuple[float, object]:
     began = time.perf_counter()
-    answer = studio.call(endpoint, *data)
+    answer = studio.post(endpoint, body)
     return time.perf_counter() - began, answer
 
 
