@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 
 import psutil
@@ -332,7 +332,7 @@ def _load_base(base: Base):
     from transformers import GenerationConfig
 
     model_args, _, finetuning_args, _ = _arguments(base)
-    one_build_at_a_time()
+    one_load_at_a_time()
     model = load_model(load_tokenizer(model_args)["tokenizer"], model_args, finetuning_args)
     # Only weights, not buffers: rotary frequencies must stay float32. What came quantised keeps its types.
     for weights in [] if getattr(model, "quantization_method", None) else model.parameters():
@@ -344,16 +344,23 @@ def _load_base(base: Base):
 
 
 @cache
-def one_build_at_a_time() -> None:
-    """Make the threads of this process wait for each other while transformers lays out a model, a tenth of a second or so.
+def one_load_at_a_time() -> None:
+    """Make the threads of this process load models one after the other, those of a run too. Call it before the first of them loads.
 
-    It then sets torch's default dtype and `PreTrainedModel.tie_weights` for the whole process and puts back what it found. Where the
-    chat loads beside a run that begins, one would find the other's and leave it behind for good.
+    While transformers loads, it changes things of the whole process and puts back what it found: torch's default dtype, and
+    `PreTrainedModel.tie_weights`, which does nothing meanwhile. Of a chat and a run that load at once, one was seen to be left with
+    an output layer without weights.
     """
     from transformers import PreTrainedModel
 
-    unguarded, turn = PreTrainedModel.get_init_context.__func__, threading.RLock()
-    PreTrainedModel.get_init_context = classmethod(lambda cls, *arguments, **named: [turn, *unguarded(cls, *arguments, **named)])
+    unguarded, turn = PreTrainedModel.from_pretrained.__func__, threading.RLock()
+
+    @wraps(unguarded)
+    def guarded(cls, *arguments, **named):
+        with turn:
+            return unguarded(cls, *arguments, **named)
+
+    PreTrainedModel.from_pretrained = classmethod(guarded)
 
 
 def _number_type():
