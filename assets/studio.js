@@ -54,6 +54,7 @@
   function pick(kind, value) {
     hand[kind] = value;
     localStorage.setItem(`studio-${kind}`, value);
+    if (kind === "dataset") { delete hand.data; localStorage.removeItem("studio-data"); }
     if (kind === "run") { delete hand.view; localStorage.removeItem("studio-view"); }
     follow();
     markPicked();
@@ -63,8 +64,9 @@
   function follow() {
     document.body.dataset.train = hand.view ?? (hand.run ? "run" : "new");
     document.body.dataset.models = hand.models ??= "disk";
+    document.body.dataset.data = hand.data || "set";
     for (const element of document.querySelectorAll("[data-follows]")) {
-      const value = hand[element.dataset.follows] ?? "";
+      const value = element.dataset.follows.split(" ").map((kind) => hand[kind] ?? "").join("\n");
       if ("run" in element.dataset) { if (element.dataset.run !== value) element.dataset.run = value; }
       else if (element.dataset.arg !== value) element.dataset.arg = value;
     }
@@ -101,6 +103,16 @@
     if (now === null && names.length) pick(kind, names[0]);
     else if (now && !names.includes(now)) pick(kind, names[0] ?? "");
   }
+
+  // A field that leads to a place ("page:offset"): the place it was drawn in, with its value put in, is taken in hand.
+  document.addEventListener("change", (event) => {
+    const { place, base, less } = event.target.dataset ?? {};
+    if (!place) return;
+    const [kind, name] = split(place), where = new URLSearchParams(base), value = event.target.type === "checkbox" ? (event.target.checked ? "1" : "") : event.target.value;
+    where.set(name, value && less ? value - less : value);
+    event.target.blur();
+    pick(kind, where.toString());
+  });
 
   // What is typed into a search box is in hand too, but not kept; the lists that follow it are drawn anew.
   document.addEventListener("input", (event) => {
@@ -176,7 +188,7 @@
     const told = form.querySelector("[role=alert]"), send = form.querySelector("[type=submit]");
     send.disabled = true;
     try {
-      const result = await call(form.dataset.submit, ...values(form));
+      const result = await call(form.dataset.submit, ...(form.dataset.as === "object" ? [Object.fromEntries(new FormData(form))] : values(form)));
       told.hidden = true;
       form.reset();
       document.activeElement?.blur();
@@ -218,7 +230,8 @@
   // What is to happen after a call: a word, and something to take in hand ("model:{name}", filled from the result).
   function finish(element, result) {
     toast(element.dataset.done, "good");
-    if (element.dataset.then) pick(...split(element.dataset.then.replace(/\{(\w+)\}/g, (_, key) => result?.[key] ?? "")));
+    const { then } = element.dataset, wanted = [...(then ?? "").matchAll(/\{(\w+)\}/g)].map(([, key]) => key);
+    if (then && wanted.every((key) => result?.[key] !== undefined)) pick(...split(then.replace(/\{(\w+)\}/g, (_, key) => result[key])));
   }
 
   function toast(text, kind) {

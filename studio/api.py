@@ -7,7 +7,7 @@ import gradio as gr
 
 from studio.chat.endpoints import endpoints as of_chat
 from studio.chat.hello import endpoints as of_hello
-from studio.datasets import registry
+from studio.datasets.endpoints import endpoints as of_datasets
 from studio.interface.language import Problem, Words
 from studio.models.endpoints import endpoints as of_models
 from studio.monitor.history import as_json
@@ -16,7 +16,7 @@ from studio.train.endpoints import endpoints as of_training
 
 def serve(studio, words: Words) -> None:
     """Add every endpoint to the page that is being built."""
-    of_rooms = [*of_models(studio.shelf, words), *of_training(studio.trainer, words), *of_chat(studio.table), *of_hello(studio.hello, words)]
+    of_rooms = [*of_models(studio.shelf, words), *of_datasets(studio.collection, words), *of_training(studio.trainer, words), *of_chat(studio.table), *of_hello(studio.hello, words)]
     for function in [*_of_the_window(studio, words), *of_rooms]:
         # Out of gradio's queue, so that a plain POST is answered and no endpoint waits behind another.
         gr.api(_told(function, words), api_name=function.__name__, queue=False, concurrency_limit=None)
@@ -54,12 +54,4 @@ def _of_the_window(studio, words: Words) -> list[Callable]:
         """Queue a job again that stopped, failed or was interrupted, and return {state}."""
         return {"state": studio.jobs.resume(job).state}
 
-    def datasets_list() -> list:
-        """Return every entry of dataset_info.json, broken ones with their problem."""
-        return [
-            {"name": one.name, "format": one.format, "stage": one.stage, "rows": one.rows, "file": str(one.file or ""),
-             "problem": words.tell(one.problem) if one.problem else None}
-            for one in registry.datasets(studio.workspace.data)
-        ]
-
-    return [live, monitor, job_status, job_cancel, job_resume, datasets_list]
+    return [live, monitor, job_status, job_cancel, job_resume]

@@ -14,6 +14,8 @@ from studio.accelerator import Accelerator
 from studio.chat import hello, uses
 from studio.chat import tab as chat_tab
 from studio.chat.choose import Table
+from studio.datasets import tab as datasets_tab
+from studio.datasets.collection import Collection
 from studio.interface import page
 from studio.interface.language import LANGUAGES, Words
 from studio.interface.live import Live, region
@@ -25,7 +27,7 @@ from studio.models.shelf import Shelf
 from studio.monitor.history import Monitor
 from studio.monitor.panel import strip
 from studio.train import tab as train_tab
-from studio.train.executors import Trainer
+from studio.train.trainer import Trainer
 from studio.workspace import Workspace
 
 
@@ -41,6 +43,7 @@ class Studio:
     live: Live
     jobs: Jobs
     shelf: Shelf
+    collection: Collection
     hello: hello.Hello
 
 
@@ -51,12 +54,14 @@ def make(workspace: Workspace) -> Studio:
     table = Table(workspace, accelerator)
     gguf.offer(workspace, jobs)
     shelf = Shelf(workspace, jobs, Downloads(workspace, jobs), monitor, uses.guard(workspace, table), uses.runs_on(workspace))
-    studio = Studio(workspace, accelerator, monitor, Trainer(workspace, accelerator), table, Live(), jobs, shelf, hello.Hello(workspace, accelerator))
+    studio = Studio(workspace, accelerator, monitor, Trainer(workspace, accelerator, jobs), table, Live(), jobs, shelf,
+                    Collection(workspace, jobs), hello.Hello(workspace, accelerator))
     studio.live.add("strip", lambda words, _: strip(words, studio.monitor.latest(), studio.monitor.history()))
     studio.live.add("holders", lambda words, _: _holders(words, studio))
     models_tab.add_regions(studio.live, studio.shelf)
     studio.live.add("hello", lambda words, model: hello.draw(words, studio.hello, model))
-    train_tab.add_regions(studio.live, studio.workspace)
+    datasets_tab.add_regions(studio.live, studio.collection)
+    train_tab.add_regions(studio.live, studio.trainer)
     chat_tab.add_regions(studio.live, studio.table)
     return studio
 
@@ -75,6 +80,8 @@ def window(studio: Studio, words: Words) -> gr.Blocks:
         with gr.Tabs(elem_id="rooms", selected="train"):
             with gr.Tab(words("app.models"), id="models", elem_id="room-models"):
                 models_tab.build(words)
+            with gr.Tab(words("app.datasets"), id="datasets", elem_id="room-datasets"):
+                datasets_tab.build(studio.collection, words)
             with gr.Tab(words("app.train"), id="train", elem_id="room-train"):
                 train_tab.build(studio.trainer, words)
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):

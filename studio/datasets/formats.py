@@ -210,3 +210,51 @@ def _tags(rows: Sequence[dict], name: str) -> dict[str, str]:
         "observation_tag": called(OBSERVATIONS, "observation"), "function_tag": called(CALLS, "function_call"),
         "system_tag": called(SYSTEMS, "system"),
     }
+
+
+def described(mapping: Mapping) -> dict:
+    """Return the part of an entry of `dataset_info.json` that says how rows are read as they are: formatting, ranking, columns, tags."""
+    said: dict = {"formatting": "sharegpt"} if mapping.form.startswith("chat") else {}
+    if mapping.stage == "dpo":
+        said["ranking"] = True
+    said["columns"] = dict(mapping.columns)
+    if mapping.form.startswith("chat") and mapping.tags:
+        said["tags"] = dict(mapping.tags)
+    return said
+
+
+def entry_as_it_is(mapping: Mapping, rows: Sequence[dict]) -> dict | None:
+    """Return what an entry says of rows that LLaMA-Factory reads as they are, None where they must be converted first."""
+    if mapping.form in ("scores", "scored_pairs"):
+        return None
+    columns = mapping.columns
+    for row in rows:
+        if any(name not in row for name in columns.values()):
+            return None
+        for column, name in columns.items():
+            if not _reads_as_it_is(column, row[name], mapping):
+                return None
+    return described(mapping)
+
+
+def _reads_as_it_is(column: str, value: object, mapping: Mapping) -> bool:
+    if column == "kto_tag":
+        return isinstance(value, bool)
+    if column == "history":
+        return value is None or isinstance(value, list)
+    if column == "images":
+        return isinstance(value, list)
+    if column == "messages":
+        return isinstance(value, list) and bool(value) and all(_message_reads(message, mapping) for message in value)
+    if mapping.form == "chat_preference" and column in ("chosen", "rejected"):
+        return isinstance(value, dict) and _message_reads(value, mapping) and "messages" in mapping.columns
+    return isinstance(value, str)
+
+
+def _message_reads(message: object, mapping: Mapping) -> bool:
+    tags = mapping.tags
+    known = [tags.get(tag) for tag in ("user_tag", "assistant_tag", "observation_tag", "function_tag", "system_tag")]
+    return (
+        isinstance(message, dict) and message.get(tags.get("role_tag")) in known and isinstance(message.get(tags.get("content_tag")), str)
+        and not message.get("tool_calls")
+    )

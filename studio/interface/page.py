@@ -6,7 +6,7 @@ from pathlib import Path
 import gradio as gr
 
 ASSETS = Path(__file__).parents[2] / "assets"
-STYLES = ("uplot/uPlot.min.css", "studio.css", "monitor.css", "charts.css", "models.css")
+STYLES = ("uplot/uPlot.min.css", "studio.css", "monitor.css", "charts.css", "models.css", "datasets.css")
 SCRIPTS = ("uplot/uPlot.iife.min.js", "chart_points.js", "charts.js", "compare.js", "studio.js")
 
 # gradio's page asks a font host to be ready and loads a script for pages that are framed by others; the studio needs neither.

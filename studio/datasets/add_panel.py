@@ -1,0 +1,180 @@
+"""What the page draws while data is brought in: what a file is taken for, which field says what, and the first rows as they will be."""
+
+from html import escape
+from urllib.parse import parse_qsl, urlencode
+
+from studio import jobs
+from studio.datasets import conversation, convert, formats, hub
+from studio.datasets.collection import Collection
+from studio.datasets.convert import Written
+from studio.datasets.formats import FORMS, Mapping
+from studio.datasets.reading import Row
+from studio.datasets.shape import Shape
+from studio.interface.language import Problem, Words
+from studio.interface.live import attribute
+from studio.models.panel import button
+
+PREVIEWED = 3
+HUB_FIELDS = ("subset", "split", "folder", "num_samples")
+
+
+def said(arg: str) -> dict[str, str]:
+    """Return what the page has in hand of the data to be brought in: {path, name, form, min_score, c.<column> ...}."""
+    return dict(parse_qsl(arg))
+
+
+def choices(wish: dict[str, str]) -> tuple[dict[str, str], dict]:
+    """Return the columns and the options that a person chose. Raises Problem for a number that is none."""
+    columns = {key[2:]: "" if value == "-" else value for key, value in wish.items() if key.startswith("c.")}
+    options: dict = {key: wish[key] for key in ("form", "subset", "split", "folder", "hub") if wish.get(key)}
+    for key, kind in (("min_score", float), ("num_samples", int)):
+        if wish.get(key):
+            try:
+                options[key] = kind(wish[key])
+            except ValueError as error:
+                raise Problem("datasets.no_number", field=key, value=wish[key]) from error
+    return columns, options | ({"copy": True} if wish.get("copy") else {})
+
+
+def draw_source(words: Words, collection: Collection, arg: str) -> str:
+    """Return how far conversions are, and of the data in hand its form, its mapping and its first rows as they will be."""
+    wish = said(arg)
+    coming = _coming(words, collection)
+    if not wish.get("path"):
+        return coming + f'<p class="hint">{words("datasets.add_hint")}</p>'
+    try:
+        address = hub.address(wish["path"], wish.get("hub", "huggingface"))
+        if address and not (collection.folder / wish["path"]).exists():
+            return coming + _hub(words, collection, wish, address)
+        return coming + _file(words, collection, wish)
+    except Problem as problem:
+        return coming + f'<p class="problem" role="alert">{escape(words.tell(problem))}</p>{_outside(words, wish, problem)}'
+
+
+def _outside(words: Words, wish: dict[str, str], problem: Problem) -> str:
+    """Offer the way out of a path outside the workspace: its folder becomes one of the person's data folders."""
+    if problem.key != "datasets.path_outside":
+        return ""
+    folder = wish["path"].rstrip("/").rpartition("/")[0]
+    return button(words("datasets.add_this_folder", folder=folder), "datasets_add_folder", [folder], "", words("datasets.add_folder_sure", folder=folder))
+
+
+def _coming(words: Words, collection: Collection) -> str:
+    drawn = ""
+    for job in collection.jobs.all("convert"):
+        if job.active:
+            share = 100 * (job.progress or 0)
+            stop = button(words("datasets.stop"), "job_cancel", [job.id], "small")
+            drawn += (
+                f'<div class="coming"><b>{escape(job.facts["name"])}</b><div class="progress {job.state}"><div class="bar"><i style="width:{share:.1f}%"></i></div>'
+                f'<span class="num">{escape(jobs.told(job.message, words) or words("train.state_" + job.state))} {stop}</span></div></div>'
+            )
+    return drawn
+
+
+def _file(words: Words, collection: Collection, wish: dict[str, str]) -> str:
+    source = collection.source(wish["path"])
+    rows = collection.look(source)
+    guess = formats.recognise(rows)
+    columns, options = choices(wish)
+    if options.get("form") and options["form"] != guess.form:
+        guess = formats.with_choices(guess, None, None, {"form": options["form"]})
+    mapping = formats.with_choices(guess, columns, None, options)
+    known = words("datasets.known_" + mapping.known) if mapping.known else words("datasets.form_" + mapping.form)
+    verdict = words("datasets.recognised", known=known, stage=words("datasets.stage_" + mapping.stage)) if not mapping.missing() else words("datasets.unclear")
+    fields = formats.fields_of(rows)
+    return (
+        f'<p class="line"><b>{escape(source.name)}</b> <span>{escape(verdict)}</span></p>{_mapping(words, wish, mapping, fields)}'
+        f"{_send(words, collection, wish, mapping)}{_preview(words, source, rows, mapping)}"
+    )
+
+
+def _base(wish: dict[str, str]) -> str:
+    return escape(urlencode(wish))
+
+
+def _choose(label: str, name: str, options: list[tuple[str, str]], value: str, wish: dict[str, str]) -> str:
+    drawn = "".join(f'<option value="{escape(key)}"{" selected" if key == value else ""}>{escape(text)}</option>' for key, text in options)
+    return f'<label><span>{escape(label)}</span><select data-place="source:{name}" data-base="{_base(wish)}">{drawn}</select></label>'
+
+
+def _type(label: str, name: str, value: str, wish: dict[str, str], kind: str = "text", hint: str = "") -> str:
+    return (
+        f'<label><span>{escape(label)}</span><input type="{kind}" data-place="source:{name}" data-base="{_base(wish)}" value="{escape(value)}" '
+        f'placeholder="{escape(hint)}"></label>'
+    )
+
+
+def _mapping(words: Words, wish: dict[str, str], mapping: Mapping, fields: list[str]) -> str:
+    plain = {key: value for key, value in wish.items() if not key.startswith("c.")}
+    boxes = _choose(words("datasets.what_it_is"), "form", [(form, words("datasets.form_" + form)) for form in FORMS], mapping.form, plain)
+    for column in FORMS[mapping.form]:
+        name = column.rstrip("*")
+        none = [("-", words("datasets.choose_field") if column.endswith("*") else words("datasets.no_field"))]
+        boxes += _choose(words("datasets.column_" + name), f"c.{name}", none + [(field, field) for field in fields], mapping.columns.get(name, "-"), wish)
+    if mapping.form == "scores":
+        boxes += _type(words("datasets.min_score"), "min_score", f"{mapping.min_score:g}" if mapping.min_score is not None else "", wish, "number")
+    return f'<div class="grid drawn-form">{boxes}</div>'
+
+
+def _send(words: Words, collection: Collection, wish: dict[str, str], mapping: Mapping) -> str:
+    name = wish.get("name") or collection.free_name(wish["path"])
+    box = _type(words("datasets.name"), "name", name, wish)
+    disabled = " disabled" if mapping.missing() else ""
+    args = attribute([{**wish, "name": name}])
+    send = (
+        f"<button class=\"button primary\" data-call=\"datasets_bring_in\" data-args='{args}' data-then=\"dataset:{{name}}\" "
+        f'data-done="{words("datasets.registered")}"{disabled}>{words("datasets.bring_in")}</button>'
+    )
+    return f'<div class="send drawn-form">{box}{send}</div><p class="hint">{words("datasets.bring_in_hint", file=f"data/{name}.jsonl")}</p>'
+
+
+def _preview(words: Words, source, rows: list[dict], mapping: Mapping) -> str:
+    if mapping.missing():
+        columns = ", ".join(words("datasets.column_" + column) for column in mapping.missing())
+        return f'<p class="problem warned">{words("datasets.still_to_choose", columns=columns)}</p>{_raw(words, rows)}'
+    written = Written()
+    numbered = (Row(number, row) for number, row in enumerate(rows, start=1))
+    made = [row for row, _ in zip(convert.converted(numbered, mapping, written, source), range(PREVIEWED), strict=False)]
+    shape = Shape.of(convert.entry_for(mapping, ""))
+    drawn = "".join(f'<article class="row">{conversation.draw(words, row, shape)}</article>' for row in made)
+    told = "".join(f'<p class="problem warned">{escape(words.tell(problem))}</p>' for problem in written.problems[:3])
+    return f'<h3>{words("datasets.as_it_will_be")}</h3>{told}{drawn}'
+
+
+def _raw(words: Words, rows: list[dict]) -> str:
+    cells = "".join(f"<dt>{escape(name)}</dt><dd>{conversation.said(words, value)}</dd>" for name, value in list(rows[0].items())[:20])
+    return f'<h3>{words("datasets.first_row")}</h3><article class="row others"><dl>{cells}</dl></article>'
+
+
+def _hub(words: Words, collection: Collection, wish: dict[str, str], address: hub.Address) -> str:
+    hubs = [(each, words("datasets.hub_" + each)) for each in hub.KEYS]
+    form = wish.get("form") or "alpaca"
+    boxes = _choose(words("datasets.hub"), "hub", hubs, address.hub, wish)
+    boxes += _choose(words("datasets.what_it_is"), "form", [(each, words("datasets.form_" + each)) for each in FORMS if not each.startswith("score")], form, wish)
+    for column in FORMS[form]:
+        name = column.rstrip("*")
+        boxes += _type(words("datasets.column_" + name), f"c.{name}", wish.get(f"c.{name}", ""), wish, hint=words("datasets.field_name"))
+    for key in HUB_FIELDS:
+        boxes += _type(words("datasets.entry_" + key), key, wish.get(key, ""), wish, "number" if key == "num_samples" else "text")
+    name = wish.get("name") or collection.free_name(address.repo)
+    args = attribute([{**wish, "name": name, "hub": address.hub}])
+    send = (
+        f"<button class=\"button primary\" data-call=\"datasets_bring_in\" data-args='{args}' data-then=\"dataset:{{name}}\" "
+        f'data-done="{words("datasets.registered")}">{words("datasets.register")}</button>'
+    )
+    return (
+        f'<p class="line"><b>{escape(address.repo)}</b> <span>{words("datasets.hub_hint", hub=words("datasets.hub_" + address.hub))}</span></p>'
+        f'<div class="grid drawn-form">{boxes}</div><div class="send drawn-form">{_type(words("datasets.name"), "name", name, wish)}{send}</div>'
+    )
+
+
+def place_form(words: Words) -> str:
+    """Return the field in which a path or a hub address is typed, and the one by which a folder is added."""
+    return (
+        f'<div class="send drawn-form"><label><span>{words("datasets.path")}</span><input type="text" data-place="source:path" data-base="" spellcheck="false" '
+        f'placeholder="{words("datasets.path_example")}"></label><button class="button" type="button">{words("datasets.look")}</button></div>'
+        f'<details class="fold"><summary>{words("datasets.add_folder")}</summary><form class="send drawn-form" data-submit="datasets_add_folder" '
+        f'data-done="{words("datasets.folder_added")}"><label><span>{words("datasets.folder_path")}</span><input name="folder" required spellcheck="false"></label>'
+        f'<button class="button" type="submit">{words("datasets.add_folder")}</button><p class="problem" role="alert" hidden></p></form></details>'
+    )

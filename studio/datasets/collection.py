@@ -1,0 +1,242 @@
+"""What the Datasets tab works with: every dataset of every data folder, its rows, and how new ones come in."""
+
+import re
+import threading
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from studio.datasets import convert, entries, formats, hub, reading, registry
+from studio.datasets.convert import Written
+from studio.datasets.edit import Editor
+from studio.datasets.formats import Mapping
+from studio.datasets.index import Found, Indexes, Rows
+from studio.datasets.registry import Dataset
+from studio.interface.language import Problem
+from studio.jobs import Jobs
+from studio.workspace import Workspace
+
+LOOKED_AT = 50
+# How long one look at the page may search.
+SEARCH_S = 0.7
+
+
+class Collection:
+    """The datasets of a workspace and of the folders that the person added.
+
+    A dataset of the workspace's own data folder goes by its name, one of another folder by the full path of that folder and its name.
+    """
+
+    def __init__(self, workspace: Workspace, jobs: Jobs):
+        self.workspace, self.jobs = workspace, jobs
+        self.indexes = Indexes(workspace.saves / ".rows")
+        self.editor = Editor(self.indexes, workspace.saves / ".rows")
+        self._searches: dict[tuple, Found] = {}
+        self._searching = threading.Lock()
+        self._dropped: set[Path] = set()
+        self._looked: dict[tuple, list[dict]] = {}
+
+    @property
+    def folder(self) -> Path:
+        """The workspace's own data folder."""
+        return self.workspace.data
+
+    def folders(self) -> list[Path]:
+        """Return the data folders, the workspace's own first. Raises Problem where the list of the others is broken."""
+        return [self.folder, *registry.places(self.folder)]
+
+    def datasets(self, folder: Path) -> list[Dataset]:
+        """Return the datasets of one data folder; rows of large files are counted by their index, in the background.
+
+        Raises:
+            Problem: `dataset_info.json` is broken, or the folder is gone.
+        """
+        if not folder.is_dir():
+            raise Problem("datasets.no_folder", folder=folder)
+        return [self._counted(each) for each in registry.datasets(folder)]
+
+    def find(self, name: str) -> Dataset:
+        """Return the dataset of this name (see the class), which may have a problem. Raises Problem where there is none."""
+        home, short = self.home_of(name)
+        return self._counted(registry.dataset(home, short))
+
+    def home_of(self, name: str) -> tuple[Path, str]:
+        """Return the data folder of a dataset and its name there. Raises Problem for a folder that was not added."""
+        if not Path(name).is_absolute():
+            return self.folder, name
+        home = Path(name).parent
+        if home not in self.folders():
+            raise Problem("datasets.no_folder", folder=home)
+        return home, Path(name).name
+
+    def name_of(self, dataset: Dataset) -> str:
+        """Return the name by which `find` finds a dataset."""
+        return dataset.name if dataset.home == self.folder else str(dataset.home / dataset.name)
+
+    def rows(self, name: str) -> Rows:
+        """Return the rows of a dataset that lies on this disk. Raises Problem where it does not, or its file cannot be read."""
+        dataset = self.find(name)
+        if dataset.file is None:
+            raise dataset.problem or Problem("datasets.on_a_hub", name=dataset.name)
+        return self.indexes.of(dataset.file)
+
+    def preview(self, name: str, offset: int = 0, limit: int = 20) -> dict:
+        """Return {rows, total, problems} of a dataset: `rows` from row `offset` (from 0) on, a row that cannot be read as None.
+
+        Waits until the rows asked for are indexed; `total` is None while the rest is being.
+        """
+        rows = self.rows(name)
+        rows.wait(offset + limit)
+        page = rows.page(offset, min(limit, 1000))
+        if not page and rows.fault:
+            raise rows.fault
+        problems = [row.problem for row in page if row.problem]
+        return {"rows": [row.value for row in page], "total": rows.count if rows.done else None, "problems": problems}
+
+    def search(self, rows: Rows, text: str, offset: int, limit: int) -> Found:
+        """Return the first `limit` rows from row `offset` (from 0) on that say `text`, as far as was searched.
+
+        Each call searches on for a moment where the last one stopped, so that a page which asks again and again shows how far it is.
+        """
+        key = (rows, text, offset)
+        with self._searching:
+            found = self._searches.get(key) or Found(next=offset)
+            if found.next is not None and len(found.rows) < limit:
+                more = rows.find(text, found.next, limit - len(found.rows), SEARCH_S)
+                # An index that still grows ends before the file does.
+                on = more.next if more.next is not None or rows.done else rows.count
+                found = Found(found.rows + more.rows, on, more.share if rows.done else more.share * rows.share)
+                self._searches = {**dict(list(self._searches.items())[-15:]), key: found}
+        return found
+
+    def _counted(self, dataset: Dataset) -> Dataset:
+        if dataset.problem or dataset.file is None or dataset.rows is not None:
+            return dataset
+        try:
+            rows = self.indexes.of(dataset.file)
+        except Problem as problem:
+            return replace(dataset, problem=problem)
+        return replace(dataset, rows=rows.count if rows.done else None, problem=rows.fault if rows.done else None)
+
+    # Bringing in ---------------------------------------------------------------------------------------------------------------
+
+    def drop(self, file: Path) -> Path:
+        """Take note of a file that a person dropped on the page, and return it: it may be brought in wherever it lies."""
+        self._dropped.add(file)
+        return file
+
+    def source(self, path: str) -> Path:
+        """Return the file or folder that a person named: inside the workspace or a folder they added, or one that they dropped.
+
+        A path that is not absolute begins at the data folder, wherever the studio was started.
+
+        Raises:
+            Problem: it lies elsewhere, or is not there.
+        """
+        named = self.folder / Path(path.strip()).expanduser()
+        real = named.resolve()
+        if named not in self._dropped and not any(real.is_relative_to(each.resolve()) for each in (self.workspace.root, *self.folders())):
+            raise Problem("datasets.path_outside", path=path)
+        if not named.exists():
+            raise Problem("datasets.no_file", file=named)
+        return named
+
+    def look(self, source: Path) -> list[dict]:
+        """Return the first rows of a file that can be read, for `formats.recognise`.
+
+        Raises:
+            Problem: none can; the reason is that of the first row.
+        """
+        stamp = (source, *((each, each.stat().st_mtime_ns, each.stat().st_size) for each in reading.files_of(source)))
+        if stamp not in self._looked:
+            self._looked = {stamp: self._first_rows(source)}
+        return self._looked[stamp]
+
+    def _first_rows(self, source: Path) -> list[dict]:
+        with convert.as_utf8(source, self._beside()) as text:
+            first = list(islice(reading.rows(text), LOOKED_AT))
+        rows = [row.value for row in first if row.value is not None]
+        if not rows:
+            raise next((row.problem for row in first if row.problem), None) or Problem("datasets.empty", file=source)
+        return rows
+
+    def bring_in(self, source: Path, name: str, mapping: Mapping, options: dict | None = None, progress=None) -> tuple[str, Written]:
+        """Write the rows of `source` to a new file of the data folder, register it, and return its name and what was written.
+
+        A file inside a data folder that LLaMA-Factory can read as it is becomes an entry without being copied, unless `options` say
+        {"copy": true}.
+
+        Raises:
+            Problem: the name is bad or taken, or as `convert.convert`; nothing is left behind.
+        """
+        said = options or {}
+        name = name.strip() or self.free_name(source)
+        self._require_free(name)
+        extra = {key: said[key] for key in ("num_samples",) if said.get(key)}
+        if not said.get("copy") and (entry := self._as_it_is(source, mapping)):
+            entries.add(self.folder, name, entry | extra)
+            return name, Written()
+        target = self.workspace.inside(self.folder, f"{name}.jsonl")
+        written = convert.convert(source, mapping, target, progress)
+        try:
+            entries.add(self.folder, name, convert.entry_for(mapping, target.name) | extra)
+        except Problem:
+            target.unlink()
+            raise
+        return name, written
+
+    def free_name(self, source: Path | str) -> str:
+        """Return a name for a new dataset, after its file or its hub address, that is not taken."""
+        plain = re.sub(r"[^\w.+-]+", "_", Path(source).stem).strip("._-+") or "dataset"
+        taken = registry.read_info(self.folder)
+        number = 1
+        while (name := plain if number == 1 else f"{plain}_{number}") in taken or (self.folder / f"{name}.jsonl").exists():
+            number += 1
+        return name
+
+    def register_hub(self, address: hub.Address, name: str, mapping: Mapping | None, options: dict | None = None) -> str:
+        """Register data on a hub, which is fetched when a run needs it, and return its name. Raises Problem as `entries.add` does."""
+        name = name.strip() or self.free_name(address.repo)
+        entries.add(self.folder, name, hub.entry(address, mapping, options or {}))
+        return name
+
+    def link(self, name: str) -> str:
+        """Register a dataset of another data folder in the workspace's own, without copying it, so that runs can train on it.
+
+        Raises:
+            Problem: it is unknown, broken, or its name is taken.
+        """
+        dataset = self.find(name)
+        if dataset.problem:
+            raise dataset.problem
+        entry = dict(dataset.entry)
+        if dataset.file:
+            entry["file_name"] = str(dataset.file.resolve())
+        entries.add(self.folder, dataset.name, entry)
+        return dataset.name
+
+    def _require_free(self, name: str) -> None:
+        self.workspace.inside(self.folder, name)
+        if name in registry.read_info(self.folder):
+            raise Problem("datasets.name_taken", name=name, file=self.folder / registry.INFO)
+
+    def _as_it_is(self, source: Path, mapping: Mapping) -> dict | None:
+        """Return the entry by which LLaMA-Factory reads `source` where it lies, None where it must be converted."""
+        home = next((folder for folder in self.folders() if source.resolve().is_relative_to(folder.resolve())), None)
+        if home is None or mapping.missing():
+            return None
+        files = reading.files_of(source)
+        for each in files:
+            form = reading.form_of(each)
+            if each.suffix not in registry.FILE_TYPES or form.encoding != "UTF-8":
+                return None
+        entry = formats.entry_as_it_is(mapping, self.look(source))
+        if entry is None:
+            return None
+        inside = home == self.folder
+        return {"file_name": str(source.resolve().relative_to(home.resolve()) if inside else source.resolve()), **entry}
+
+    def _beside(self) -> Path:
+        folder = self.workspace.saves / ".rows"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder

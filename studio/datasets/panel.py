@@ -1,0 +1,274 @@
+"""What the page draws of datasets: the list, and the head and rows of the one in hand. Pure functions to HTML."""
+
+import json
+from html import escape
+from urllib.parse import parse_qs, urlencode
+
+from studio.datasets import conversation, registry
+from studio.datasets.collection import Collection
+from studio.datasets.index import Found, Rows
+from studio.datasets.reading import Row
+from studio.datasets.registry import Dataset
+from studio.datasets.shape import Shape
+from studio.interface.language import Problem, Words
+from studio.models.download import amount
+from studio.models.panel import button
+
+PER_PAGE = 10
+RAW_SHOWN = 20_000
+
+
+def draw_list(words: Words, collection: Collection, find: str) -> str:
+    """Return every dataset of every data folder whose name, format or stage has every word of `find`; a broken one says why."""
+    drawn = ""
+    for folder in collection.folders():
+        try:
+            found = collection.datasets(folder)
+        except Problem as problem:
+            drawn += _folder_head(words, collection, folder) + f'<p class="problem">{escape(words.tell(problem))}</p>'
+            continue
+        asked = find.lower().split()
+        items = "".join(
+            _item(words, collection, each) for each in found
+            if all(word in f"{each.name} {each.format} {each.stage} {_stage(words, each)}".lower() for word in asked)
+        )
+        nothing = f'<p class="hint">{words("datasets.none_found" if found else "datasets.none")}</p>'
+        drawn += _folder_head(words, collection, folder) + (items or nothing)
+    return drawn
+
+
+def _folder_head(words: Words, collection: Collection, folder) -> str:
+    if folder == collection.folder:
+        return ""
+    forget = button(words("datasets.forget_folder"), "datasets_remove_folder", [str(folder)], "small quiet-button", words("datasets.forget_folder_sure"))
+    return f'<p class="folder-head"><code>{escape(str(folder))}</code>{forget}</p>'
+
+
+def _item(words: Words, collection: Collection, dataset: Dataset) -> str:
+    name = collection.name_of(dataset)
+    state = "failed" if dataset.problem else "waiting" if dataset.rows is None and dataset.file else "finished"
+    rows = words("datasets.rows_short", count=f"{dataset.rows:,}") if dataset.rows is not None else ""
+    size = amount(dataset.size) if dataset.size is not None else words("datasets.on_hub") if hub_address(dataset.entry) else ""
+    reason = f'<span class="item-why">{escape(words.tell(dataset.problem))}</span>' if dataset.problem else ""
+    return (
+        f'<button class="item" data-pick="dataset:{escape(name)}"><span class="item-top"><i class="dot {state}"></i>'
+        f'<b>{escape(dataset.name)}</b><i class="mark">{_stage(words, dataset)}</i></span><span class="item-sub"><span>{escape(dataset.format)}</span>'
+        f'<span class="num">{rows} {size}</span></span>{reason}</button>'
+    )
+
+
+def _stage(words: Words, dataset: Dataset) -> str:
+    return words("datasets.stage_" + dataset.stage) if dataset.stage else "?"
+
+
+def draw_set(words: Words, collection: Collection, name: str) -> str:
+    """Return the head of a dataset: what it is, where it lies, what is wrong with it, what can be done."""
+    if not name:
+        return f'<p class="hint">{words("datasets.none")}</p>'
+    dataset = collection.find(name)
+    fault = f'<p class="problem" role="alert">{escape(words.tell(dataset.problem))}</p>' if dataset.problem else ""
+    where = str(dataset.file) if dataset.file else hub_address(dataset.entry)
+    return (
+        f'<header class="run-head"><div><h2>{escape(dataset.name)}</h2><p class="hint"><code>{escape(where)}</code></p></div>'
+        f'<div class="actions">{_actions(words, collection, name, dataset)}</div></header>{fault}{_facts(words, collection, dataset)}'
+    )
+
+
+def hub_address(entry: dict) -> str:
+    """Return where an entry's data comes from when no file is named, as `hf_hub_url: owner/name`; "" where nothing is."""
+    return next((f"{key}: {entry[key]}" for key in registry.HUBS if entry.get(key)), "")
+
+
+def _actions(words: Words, collection: Collection, name: str, dataset: Dataset) -> str:
+    actions = f'<button class="button primary" data-pick="data:add">{words("datasets.add_data")}</button>'
+    if dataset.file and collection.editor.can_undo(dataset.file):
+        actions = button(words("datasets.undo"), "datasets_undo", [name]) + actions
+    if dataset.home != collection.folder and not dataset.problem:
+        linked = dataset.name in registry.read_info(collection.folder)
+        if not linked:
+            actions = button(words("datasets.link"), "datasets_link", [name], then="dataset:{name}") + actions
+    return actions
+
+
+def _facts(words: Words, collection: Collection, dataset: Dataset) -> str:
+    if not dataset.entry:
+        return ""
+    entry = dataset.entry
+    rows = f"{dataset.rows:,}" if dataset.rows is not None else _counting(words, collection, dataset)
+    shown = {"format": dataset.format, "stage": _stage(words, dataset), "rows": rows, "size": amount(dataset.size) if dataset.size is not None else "–"}
+    shown |= {f"entry_{key}": str(entry[key]) for key in ("subset", "split", "folder", "num_samples") if entry.get(key) is not None}
+    cells = "".join(f"<div><dt>{words('datasets.' + key)}</dt><dd>{escape(value)}</dd></div>" for key, value in shown.items())
+    return f'<dl class="facts">{cells}</dl>'
+
+
+def _counting(words: Words, collection: Collection, dataset: Dataset) -> str:
+    if dataset.file is None or dataset.problem:
+        return "–"
+    return words("datasets.counting", share=f"{100 * collection.indexes.of(dataset.file).share:.0f}")
+
+
+# Rows ------------------------------------------------------------------------------------------------------------------------------
+
+
+def place(text: str, name: str) -> dict[str, str]:
+    """Return where in a dataset the page stands, as said in its address: {offset, find, edit}; {} where that is of another dataset."""
+    said = {key: values[0] for key, values in parse_qs(text, keep_blank_values=True).items()}
+    return said if said.pop("name", None) == name else {}
+
+
+def draw_rows(words: Words, collection: Collection, arg: str) -> str:
+    """Return a page of rows. `arg` is the name of the dataset, and on a second line where in it the page stands (see `place`)."""
+    name, _, where = arg.partition("\n")
+    if not name:
+        return ""
+    dataset = collection.find(name)
+    if dataset.file is None:
+        return f'<p class="hint">{words("datasets.on_a_hub", name=dataset.name)}</p>' if not dataset.problem else ""
+    at = place(where, name)
+    rows = collection.indexes.of(dataset.file)
+    rows.wait(seconds=0.1) or rows.wait(PER_PAGE, 0.5)
+    offset, find = _number(at.get("offset")), at.get("find", "")
+    found = collection.search(rows, find, offset, PER_PAGE) if find else None
+    page = [rows.page(number - 1, 1)[0] for number in found.rows] if found else rows.page(offset, PER_PAGE)
+    shape = Shape.of(dataset.entry) if not isinstance(dataset.problem, Problem) or dataset.stage else Shape.of({})
+    drawn = "".join(_row(words, name, row, shape, at) for row in page)
+    fault = f'<p class="problem">{escape(words.tell(rows.fault))}</p>' if rows.fault and not dataset.problem else ""
+    searching = found is not None and found.share < 1 and not found.rows
+    nothing = f'<p class="hint">{words("datasets.searching" if searching else "datasets.nothing_found" if find else "datasets.no_rows")}</p>' if not page else ""
+    return _bar(words, name, rows, at) + fault + drawn + nothing + _foot(words, name, rows, at, found)
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isdecimal() and len(text) < 16 else 0
+
+
+def _to(name: str, **where: object) -> str:
+    """Return what a button takes in hand to lead to another place in the dataset."""
+    return escape("page:" + urlencode({"name": name, **{key: value for key, value in where.items() if value not in ("", None)}}))
+
+
+def _bar(words: Words, name: str, rows: Rows, at: dict[str, str]) -> str:
+    offset, find = _number(at.get("offset")), at.get("find", "")
+    last = min(offset + PER_PAGE, rows.count)
+    total = f"{rows.count:,}" if rows.done else words("datasets.so_far", count=f"{rows.count:,}", share=f"{100 * rows.share:.0f}")
+    range_ = words("datasets.range", first=f"{offset + 1 if rows.count else 0:,}", last=f"{last:,}", total=total)
+    before = f'<button class="button small" data-pick="{_to(name, offset=max(0, offset - PER_PAGE))}"{"" if offset else " disabled"}>{words("datasets.previous")}</button>'
+    after = f'<button class="button small" data-pick="{_to(name, offset=offset + PER_PAGE)}"{"" if last < rows.count else " disabled"}>{words("datasets.next")}</button>'
+    address = escape(urlencode({"name": name}))
+    search = (
+        f'<input type="search" data-place="page:find" data-base="{address}" value="{escape(find)}" placeholder="{words("datasets.search_rows")}" '
+        f'aria-label="{words("datasets.search_rows")}">'
+    )
+    jump = (
+        f'<input type="number" min="1" data-place="page:offset" data-base="{address}" data-less="1" placeholder="{words("datasets.jump")}" '
+        f'aria-label="{words("datasets.jump")}">'
+    )
+    add = f'<button class="button small" data-pick="{_to(name, offset=offset, edit="new")}">{words("datasets.add_row")}</button>'
+    moving = "" if rows.done else f'<div class="bar"><i style="width:{100 * rows.share:.1f}%"></i></div>'
+    pages = f'<span class="num">{range_}</span>{before}{after}' if not find else f'<span class="num">{words("datasets.matches", text=escape(find))}</span>'
+    return f'<div class="row-bar"><div class="pages">{pages}</div><div class="row-tools">{search}{jump}{add}</div></div>{moving}{_new(words, name, at, rows)}'
+
+
+def _foot(words: Words, name: str, rows: Rows, at: dict[str, str], found: Found | None) -> str:
+    offset, find = _number(at.get("offset")), at.get("find", "")
+    if not find:
+        more = offset + PER_PAGE < rows.count
+        return f'<p class="row-foot"><button class="button small" data-pick="{_to(name, offset=offset + PER_PAGE)}">{words("datasets.next")}</button></p>' if more else ""
+    on = ""
+    if found and found.next is not None and len(found.rows) >= PER_PAGE:
+        on = f'<button class="button small" data-pick="{_to(name, offset=found.next, find=find)}">{words("datasets.search_on")}</button>'
+    searched = words("datasets.searched", share=f"{100 * (found.share if found else 0):.0f}")
+    back = f'<button class="button small" data-pick="{_to(name)}">{words("datasets.all_rows")}</button>'
+    return f'<p class="row-foot">{on}{back}<span class="hint">{searched}</span></p>'
+
+
+def _row(words: Words, name: str, row: Row, shape: Shape, at: dict[str, str]) -> str:
+    if at.get("edit") == str(row.number) and row.value is not None:
+        return _form(words, name, row, at)
+    head = f'<span class="row-size num">{amount(row.size) if row.size > 4096 else ""}</span>'
+    number = f'<span class="row-number num">{row.number:,}</span>'
+    if row.value is None:
+        remove = button(words("datasets.delete"), "datasets_delete_row", [name, row.number], "small quiet-button", words("datasets.delete_sure", row=row.number))
+        return f'<article class="row bad">{number}<header>{head}{remove}</header><p class="problem">{escape(words.tell(row.problem))}</p></article>'
+    edit = f'<button class="button small quiet-button" data-pick="{_to(name, **{**at, "edit": row.number})}">{words("datasets.edit")}</button>'
+    remove = button(words("datasets.delete"), "datasets_delete_row", [name, row.number], "small quiet-button", words("datasets.delete_sure", row=row.number))
+    raw = json.dumps(row.value, ensure_ascii=False, indent=2, default=str)
+    clipped = "\n…" if len(raw) > RAW_SHOWN else ""
+    return (
+        f'<article class="row">{number}<header>{head}{edit}{remove}</header>{conversation.draw(words, row.value, shape, at.get("find", ""))}'
+        f'<details class="raw" id="raw-{row.number}"><summary>JSON</summary><pre>{escape(raw[:RAW_SHOWN])}{clipped}</pre></details></article>'
+    )
+
+
+def _new(words: Words, name: str, at: dict[str, str], rows: Rows) -> str:
+    if at.get("edit") != "new":
+        return ""
+    like = rows.page(max(0, rows.count - 1), 1)
+    empty = _emptied(like[0].value) if like and like[0].value else {"instruction": "", "input": "", "output": ""}
+    return _form(words, name, Row(0, empty), at)
+
+
+def _emptied(value: object) -> object:
+    """Return a value of the same make with nothing said, but for the roles of messages."""
+    if isinstance(value, dict):
+        return {key: each if key in ("from", "role") else _emptied(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_emptied(each) for each in value]
+    return "" if isinstance(value, str) else value
+
+
+def _form(words: Words, name: str, row: Row, at: dict[str, str]) -> str:
+    """Return the form in which a row is changed: a field for each text in it, and what is no text as JSON."""
+    back = _to(name, **{**at, "edit": ""})
+    fields = "".join(_field(path, value) for path, value in leaves(row.value)) if at.get("as") != "json" else _json_field(row.value)
+    other = "" if at.get("as") == "json" else "json"
+    switch = f'<button type="button" class="button small quiet-button" data-pick="{_to(name, **{**at, "as": other})}">{words("datasets.edit_json" if other else "datasets.edit_fields")}</button>'
+    title = words("datasets.new_row") if not row.number else words("datasets.row_title", row=f"{row.number:,}")
+    return (
+        f'<form class="row row-form drawn-form" data-submit="datasets_save_row" data-as="object" data-then="{back}" data-done="{words("datasets.saved")}">'
+        f'<header><b>{title}</b>{switch}</header><input type="hidden" name="name" value="{escape(name)}"><input type="hidden" name="row" value="{row.number}">'
+        f'<input type="hidden" name="was" value="{escape(json.dumps(row.value, ensure_ascii=False, default=str))}">{fields}'
+        f'<p class="problem" role="alert" hidden></p><div class="actions"><button class="button primary" type="submit">{words("datasets.save")}</button>'
+        f'<button class="button" type="button" data-pick="{back}">{words("datasets.cancel")}</button></div></form>'
+    )
+
+
+def _json_field(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    return f'<label><textarea name="json" rows="{min(28, text.count(chr(10)) + 2)}" class="code" spellcheck="false">{escape(text)}</textarea></label>'
+
+
+def _field(path: str, value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    lines = max(1, min(14, sum(1 + len(line) // 100 for line in text.split("\n"))))
+    return f'<label><span>{escape(path)}</span><textarea name="at:{escape(path)}" rows="{lines}">{escape(text)}</textarea></label>'
+
+
+def leaves(value: object, path: str = "") -> list[tuple[str, object]]:
+    """Return every value in a row that holds no other, with its path: ("conversations[0].value", "Hello")."""
+    if isinstance(value, dict) and value:
+        return [leaf for key, each in value.items() for leaf in leaves(each, f"{path}.{key}" if path else key)]
+    if isinstance(value, list) and value:
+        return [leaf for number, each in enumerate(value) for leaf in leaves(each, f"{path}[{number}]")]
+    return [(path, value)]
+
+
+def with_leaves(value: object, said: dict[str, str], path: str = "") -> object:
+    """Return `value` with its leaves as a form says them: text stays text, anything else is read as JSON.
+
+    Raises:
+        Problem: what was no text is no JSON now.
+    """
+    if isinstance(value, dict) and value:
+        return {key: with_leaves(each, said, f"{path}.{key}" if path else key) for key, each in value.items()}
+    if isinstance(value, list) and value:
+        return [with_leaves(each, said, f"{path}[{number}]") for number, each in enumerate(value)]
+    if path not in said:
+        return value
+    text = said[path].replace("\r\n", "\n")
+    if isinstance(value, str):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise Problem("datasets.field_not_json", field=path) from error

@@ -1,0 +1,58 @@
+"""The Datasets tab: every dataset on the left; on the right the one in hand, or new data that is being brought in."""
+
+from pathlib import Path
+from urllib.parse import urlencode
+
+import gradio as gr
+
+from studio.datasets import add_panel, entry_panel, panel, reading
+from studio.datasets.collection import Collection
+from studio.interface.language import Words
+from studio.interface.live import Live, region
+
+
+def add_regions(live: Live, collection: Collection) -> None:
+    """Add the live regions of this tab."""
+    live.add("datasets", lambda words, find: panel.draw_list(words, collection, find))
+    live.add("dataset", lambda words, name: panel.draw_set(words, collection, name))
+    live.add("rows", lambda words, arg: panel.draw_rows(words, collection, arg))
+    live.add("dataset-entry", lambda words, name: entry_panel.draw_entry(words, collection, name))
+    live.add("source", lambda words, arg: add_panel.draw_source(words, collection, arg))
+
+
+def build(collection: Collection, words: Words) -> None:
+    """Build the tab in one language."""
+    search = (
+        f'<input type="search" class="list-search" data-hand="dataset-find" placeholder="{words("datasets.search")}" '
+        f'aria-label="{words("datasets.search")}">'
+    )
+    with gr.Row(elem_classes="split"):
+        with gr.Column(elem_classes="split-list", min_width=0, scale=0):
+            gr.HTML(search + region("datasets", follows="dataset-find", first="dataset"))
+        with gr.Column(elem_classes="split-main", min_width=0):
+            with gr.Column(elem_classes="when-set"):
+                gr.HTML(region("dataset", follows="dataset"))
+                with gr.Tabs(elem_classes="inner"):
+                    with gr.Tab(words("datasets.browse")):
+                        gr.HTML(region("rows", follows="dataset page"))
+                    with gr.Tab(words("datasets.entry")):
+                        gr.HTML(region("dataset-entry", follows="dataset"))
+            with gr.Column(elem_classes="when-add"):
+                _add(collection, words)
+
+
+def _add(collection: Collection, words: Words) -> None:
+    back = f'<button class="button" data-pick="data:set">{words("datasets.back")}</button>'
+    gr.HTML(f'<header class="run-head"><h2>{words("datasets.add_data")}</h2><div class="actions">{back}</div></header>')
+    with gr.Row(elem_classes="bring"):
+        dropped = gr.File(label=words("datasets.drop"), file_types=list(reading.ENDINGS), elem_id="dataset-drop", height=112)
+        gr.HTML(add_panel.place_form(words))
+    gr.HTML(region("source", follows="source"))
+    handed = gr.Textbox(visible=False)
+
+    def on_drop(file: str) -> str:
+        return urlencode({"path": str(collection.drop(Path(file)))})
+
+    dropped.upload(on_drop, dropped, handed, api_name=False, queue=False, show_progress="hidden").then(
+        None, handed, None, js="(source) => window.studio.pick('source', source)", api_name=False
+    )
