@@ -67,9 +67,10 @@ class Queue:
             return order
 
     def end(self, run: str) -> None:
-        """Strike a run out of those at work; twice is no fault."""
-        with self._changed() as (_, at_work):
-            at_work[:] = [order for order in at_work if order.run != run]
+        """Strike a run out, at work or waiting; twice is no fault."""
+        with self._changed() as (waiting, at_work):
+            for orders in (waiting, at_work):
+                orders[:] = [order for order in orders if order.run != run]
 
     def put_back(self, run: str) -> None:
         """Let a run that was at work wait again, as the first. Raises Problem where it is not at work."""

@@ -1,0 +1,149 @@
+"""The queue on disk, sweeps that fill it, devices, and commands for several machines: all that needs no training."""
+
+import json
+import shlex
+import subprocess
+import sys
+
+import pytest
+from conftest import wait_for
+
+from studio.accelerator import Accelerator
+from studio.interface.language import Problem
+from studio.train import devices, nodes, runs, sweep
+from studio.train.dispatch import Dispatcher
+from studio.train.queue import Order, Queue, collide, holds
+from studio.train.wish import ABORT, SAVE, StopWish
+
+
+@pytest.fixture
+def queue(tmp_path) -> Queue:
+    return Queue(tmp_path)
+
+
+def names(orders: list[Order]) -> list[str]:
+    return [order.run for order in orders]
+
+
+def test_the_queue_is_on_disk_and_in_order(queue, tmp_path):
+    for name in ("m/lora/a", "m/lora/b", "m/lora/c"):
+        queue.add(Order(name))
+    queue.move("m/lora/c", 0)
+    queue.move("m/lora/a", 99)
+    assert names(Queue(tmp_path).waiting()) == ["m/lora/c", "m/lora/b", "m/lora/a"]
+    queue.begin("m/lora/b")
+    queue.remove("m/lora/c")
+    again = Queue(tmp_path)
+    assert (names(again.waiting()), names(again.at_work())) == (["m/lora/a"], ["m/lora/b"])
+    assert holds(tmp_path, "m/lora/b") and not holds(tmp_path, "m/lora/c")
+    again.put_back("m/lora/b")
+    assert names(queue.waiting()) == ["m/lora/b", "m/lora/a"]
+
+
+def test_what_does_not_wait_cannot_be_moved(queue):
+    with pytest.raises(Problem) as told:
+        queue.move("m/lora/a", 0)
+    assert "does not wait" in str(told.value)
+
+
+def test_a_file_that_is_no_queue_counts_as_empty_and_is_replaced(queue, tmp_path):
+    (tmp_path / ".queue.json").write_text("{half")
+    assert queue.waiting() == []
+    queue.add(Order("m/lora/a", "checkpoint-3"))
+    assert Queue(tmp_path).waiting() == [Order("m/lora/a", "checkpoint-3")]
+
+
+def test_of_two_studios_the_first_keeps_the_queue_until_it_is_gone(queue, tmp_path):
+    other = subprocess.Popen([sys.executable, "-c", "import sys, pathlib\nfrom studio.train.queue import Queue\n"
+                              f"print(Queue(pathlib.Path({str(tmp_path)!r})).keep(), flush=True)\nsys.stdin.read()"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline().strip() == "True"
+    assert queue.keep() is False
+    other.communicate("")
+    assert queue.keep() is True
+
+
+def test_runs_collide_where_they_want_a_device_twice():
+    assert collide([0], [0, 1]) and collide([], [3]) and collide([2], [])
+    assert not collide([0], [1]) and not collide([0, 1], [2, 3])
+
+
+def test_a_queued_run_still_waits_when_its_studio_is_gone(workspace):
+    run = runs.make(workspace, "m", "lora", "r")
+    run.info_file.write_text(json.dumps({"executor": "worker", "pid": 1, "pid_started": 1.0}))
+    Queue(workspace.saves).add(Order(run.name))
+    run.say("state", state="queued")
+    assert runs.status(run).state == "queued"
+    Queue(workspace.saves).remove(run.name)
+    assert runs.status(run).state == "interrupted"
+
+
+def test_a_run_whose_folder_is_gone_does_not_hold_up_the_queue(workspace):
+    queue = Queue(workspace.saves)
+    queue.add(Order("m/lora/removed"))
+    broken = runs.make(workspace, "m", "lora", "r")
+    Dispatcher(workspace, Accelerator()).add(broken)
+    wait_for(lambda: not queue.waiting() and not queue.at_work(), seconds=20)
+    status = runs.status(broken)
+    assert status.state == "failed" and "cannot be read" in status.error["sentence"]
+
+
+def test_a_run_waits_for_memory_that_another_uses_and_will_give_back(workspace):
+    accelerator = Accelerator()
+    dispatcher = Dispatcher(workspace, accelerator)
+    assert not dispatcher._must_wait(2**60)  # nobody to wait for: it is tried, and fails with a sentence
+    accelerator.hold("evaluate", 0)
+    assert dispatcher._must_wait(2**60) and not dispatcher._must_wait(0)
+
+
+def test_a_wish_is_a_file_and_an_abort_is_the_stronger(tmp_path):
+    wish = StopWish(tmp_path)
+    assert wish.asked() is None and wish.abort_age() == 0
+    wish.ask(save=True)
+    assert StopWish(tmp_path).asked() == SAVE
+    wish.ask(save=False)
+    assert StopWish(tmp_path).asked() == ABORT
+    wish.withdraw()
+    assert wish.asked() is None
+
+
+def test_a_sweep_is_every_combination_with_a_name_that_says_what_differs():
+    found = sweep.combinations({"seed": 1}, {"learning_rate": [1e-3, 1e-4], "lora_rank": [8, 16]})
+    assert [recipe for recipe, _ in found] == [
+        {"seed": 1, "learning_rate": rate, "lora_rank": rank} for rate in (1e-3, 1e-4) for rank in (8, 16)
+    ]
+    assert found[1][1] == "learning_rate-0.001-lora_rank-16"
+    assert len({name for _, name in found}) == 4
+
+
+@pytest.mark.parametrize("grid", [{}, {"seed": 3}, {"seed": []}, {"seed": list(range(11)), "lora_rank": list(range(10))}])
+def test_a_grid_that_cannot_be_is_told(grid):
+    with pytest.raises(Problem):
+        sweep.combinations({}, grid)
+
+
+def test_devices_are_chosen_by_executor(monkeypatch):
+    monkeypatch.setattr(devices, "of_this_machine", lambda: [0, 1, 2, 3])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert devices.chosen({"devices": [1, 3]}, "torchrun", cuda=True) == {"devices": [1, 3], "processes": 2}
+    assert devices.chosen({}, "torchrun", cuda=True) == {"devices": [0, 1, 2, 3], "processes": 4}
+    assert devices.chosen({"devices": [2]}, "worker", cuda=True) == {"devices": [2], "processes": 1}
+    assert devices.chosen({"devices": [2]}, "in-process", cuda=True) == {"devices": [0], "processes": 1}
+    assert devices.chosen({}, "torchrun", cuda=False) == {"devices": [], "processes": 2}
+    assert devices.chosen({"processes": 4}, "worker", cuda=False) == {"devices": [], "processes": 1}
+    for wrong, executor in [({"devices": [7]}, "torchrun"), ({"devices": [0, 1]}, "worker"), ({"devices": "0,1"}, "torchrun")]:
+        with pytest.raises(Problem):
+            devices.chosen(wrong, executor, cuda=True)
+    with pytest.raises(Problem):
+        devices.chosen({"processes": 0}, "torchrun", cuda=False)
+
+
+def test_each_machine_gets_its_command(tmp_path):
+    run = runs.Run("m/lora/r-1", tmp_path / "it's here" / "m" / "lora" / "r-1")
+    told = nodes.commands(run, 2, 8, "10.0.0.5", 29501)
+    parts = [shlex.split(one.split(" && ")[1]) for one in told]
+    assert [one[one.index("--node_rank") + 1] for one in parts] == ["0", "1"]
+    assert all(one[one.index("--nproc_per_node") + 1] == "8" and one[-1] == str(run.folder) for one in parts)
+    for wrong in [(1, 8, "a", 1), (2, 0, "a", 1), (2, 1, "a", 0), (2, 1, "", 1), (2, 1, "a b", 1), (2, 1, "--help", 1)]:
+        with pytest.raises(Problem):
+            nodes.commands(run, *wrong)
