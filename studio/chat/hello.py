@@ -77,13 +77,13 @@ class Hello:
             greeting.before = _in_use(give_back())
             began = time.perf_counter()
             chat.load([speaker])
-            greeting.load_s, greeting.loaded = time.perf_counter() - began, _in_use(give_back())
-            greeting.stage = "answering"
+            greeting.load_s, greeting.stage = time.perf_counter() - began, "answering"
             said = [[{"role": "user", "content": greeting.question}]]
             for (answer,) in chat.compare([speaker], said, None, Sampling(temperature=0.0, max_tokens=MOST_TOKENS)):
                 greeting.answer, greeting.tokens = answer.text, answer.tokens
                 greeting.first_token_s, greeting.tokens_per_s = answer.first_token_s, answer.tokens_per_s
-            greeting.stage = "unloading"
+            # Only now: weights that lie in a file take memory as they are used.
+            greeting.stage, greeting.loaded = "unloading", _in_use(give_back())
         finally:
             greeting.after = _in_use(chat.unload())
             self.accelerator.release("hello")
@@ -112,10 +112,8 @@ def draw(words: Words, hello: Hello, name: str) -> str:
         return ""
     greeting = hello.last(name)
     running = greeting is not None and greeting.stage in ("loading", "answering", "unloading")
-    button = (
-        f"<button class=\"button\" data-call=\"models_hello\" data-args='{attribute([name])}'"
-        f"{' disabled' if running else ''}>{words('hello.say')}</button>"
-    )
+    arguments, still = attribute([name, ""]), " disabled" if running else ""
+    button = f"<button class=\"button\" data-call=\"models_hello\" data-args='{arguments}'{still}>{words('hello.say')}</button>"
     head = f'<div class="section-head"><h3>{words("hello.title")}</h3>{button}</div>'
     if greeting is None:
         return f'{head}<p class="hint">{words("hello.what", question=words("hello.question"))}</p>'

@@ -134,7 +134,4 @@ def _as_json(model: Model, template: str | None, words: Words) -> dict:
 
 def _memory(shelf: Shelf, model: Model) -> list[dict]:
     device, size = shelf.memory()
-    try:
-        return fit.table(model.path, size, fit.Plan(device=device))
-    except NotImplementedError:
-        return []
+    return fit.table(model.path, size, fit.Plan(device=device))

@@ -65,7 +65,7 @@ def _ways(words: Words, entry: Entry, here: str | None) -> str:
         return f'<button class="button primary" data-pick="model:{escape(here)}" data-also="models:disk">{words("models.show_on_disk")}</button>'
     sources = [source for source in ("modelscope", "huggingface") if entry.address(source)]
     first = "".join(
-        button(words(f"models.from_{source}"), "models_download", [source, entry.address(source)], "" if at else "primary", then="models:get")
+        button(words(f"models.from_{source}"), "models_download", [source, entry.address(source), "", {}], "" if at else "primary", then="models:get")
         for at, source in enumerate(sources)
     )
     fill = attribute({"source": sources[0], "repo": entry.address(sources[0])}) if sources else "{}"
@@ -160,7 +160,7 @@ def _resume(words: Words, job: Job) -> str:
     label = words("models.retry" if job.state == "failed" else "models.resume")
     asks_token = (job.error or {}).get("key") in ("downloads.gated", "downloads.no_access", "downloads.bad_token", "downloads.no_model")
     if not asks_token:
-        return button(label, "models_resume", [job.id], "small primary")
+        return button(label, "models_resume", [job.id, ""], "small primary")
     return (
         f'<form class="drawn-form" data-submit="models_resume"><input type="hidden" name="job" value="{escape(job.id)}">'
         f'<input name="token" type="password" placeholder="{words("models.field_token")}" aria-label="{words("models.field_token")}" autocomplete="new-password">'

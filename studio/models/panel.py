@@ -51,7 +51,7 @@ def _places(words: Words, shelf: Shelf) -> str:
     for folder in places.folders(shelf.workspace):
         gone = "" if folder.is_dir() else f' <span class="failed-text">{words("models.place_gone")}</span>'
         remove = button(words("models.forget"), "models_remove_folder", [str(folder)], "small quiet-button", words("models.forget_sure"))
-        rows += f'<li><code>{escape(str(folder))}</code>{gone}{remove}</li>'
+        rows += f'<li><code title="{escape(str(folder))}">{escape(str(folder))}</code>{gone}{remove}</li>'
     return f'<h3>{words("models.places")}</h3><ul class="plain places">{rows}</ul>' if rows else ""
 
 
@@ -137,8 +137,6 @@ def draw_fit(words: Words, shelf: Shelf, name: str) -> str:
     device, memory = shelf.memory()
     plan = fit.Plan(device=device)
     rows = _table(library.find(shelf.workspace, name), memory, plan)
-    if not rows:
-        return ""
     widest = max(memory, *(row["bytes"] for row in rows)) or 1
     bars = "".join(_bar(words, row, memory, widest) for row in rows)
     legend = "".join(f'<span><i class="part-{part}"></i>{words("fit." + part)}</span>' for part in rows[0]["parts"])
@@ -149,10 +147,7 @@ def draw_fit(words: Words, shelf: Shelf, name: str) -> str:
 @lru_cache(32)
 def _table(model: Model, memory: int, plan: fit.Plan) -> list[dict]:
     # A model is looked at anew only when its files changed, so this too is counted once.
-    try:
-        return fit.table(model.path, memory, plan)
-    except NotImplementedError:
-        return []
+    return fit.table(model.path, memory, plan)
 
 
 def _bar(words: Words, row: dict, memory: int, widest: int) -> str:
@@ -181,8 +176,14 @@ def button(label: str, endpoint: str, args: list, look: str = "", ask: str = "",
 
 
 def marked(text: str, other: str) -> str:
-    """Return text for HTML with what `other` does not have marked; at the end both are cut off, so the last stretch tells nothing."""
-    blocks = SequenceMatcher(None, text, other, autojunk=False).get_opcodes()
+    """Return text for HTML with what `other` does not have marked; at the end both are cut off, so the last stretch tells nothing.
+
+    Of texts that have little in common nothing is marked: single letters that happen to agree would only confuse.
+    """
+    matcher = SequenceMatcher(None, text, other, autojunk=False)
+    if matcher.ratio() < 0.7:
+        return visible(text)
+    blocks = matcher.get_opcodes()
     last = blocks[-1] if len(blocks) > 1 else None
     return "".join(
         visible(text[i:j]) if kind == "equal" or (kind, i, j, *rest) == last else f"<mark>{visible(text[i:j])}</mark>"
