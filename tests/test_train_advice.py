@@ -28,3 +28,10 @@ def test_unusual_settings_are_named(workspace):
     assert "train.advice_alpha" not in advice(workspace)
     for key, facts in found.items():
         assert Words("zh")(key, **facts)
+
+
+def test_the_cutoff_is_held_against_the_data(workspace):
+    short = advice(workspace, cutoff_len=1024)["train.advice_short"]
+    assert 10 < short["longest"] < 256
+    cut = advice(workspace, cutoff_len=20)["train.advice_cut"]
+    assert cut["longest"] == short["longest"] and int(cut["share"]) > 20

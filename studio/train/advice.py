@@ -1,12 +1,17 @@
 """Advice at the form: what the settings come to, and which of them a person of the field would look at twice."""
 
+import itertools
 import math
+from functools import lru_cache
+from pathlib import Path
 
 from studio.accelerator import free_bytes
-from studio.datasets import registry
+from studio.datasets import reading, registry
 from studio.models import library
 from studio.train import recipe as recipes
 from studio.workspace import Workspace
+
+SAMPLED = 300
 
 
 def advise(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
@@ -22,6 +27,7 @@ def advise(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
         free = free_bytes()
         key = "train.advice_memory" if needed <= free else "train.advice_too_large"
         found.append((key, {"needed": f"{needed / 2**30:.1f}", "free": f"{free / 2**30:.1f}"}))
+    found += _of_lengths(workspace, recipe)
     rank, alpha = recipe.get("lora_rank"), recipe.get("lora_alpha")
     if rank and alpha and alpha != 2 * rank:
         found.append(("train.advice_alpha", {"alpha": alpha, "usual": 2 * rank}))
@@ -42,3 +48,37 @@ def _steps(workspace: Workspace, recipe: dict) -> int | None:
     kept -= share * kept if share < 1 else share
     batches = math.ceil(kept / recipe["per_device_train_batch_size"])
     return math.ceil(recipe["num_train_epochs"] * math.ceil(batches / recipe["gradient_accumulation_steps"])) or None
+
+
+def _of_lengths(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
+    """Say how the cutoff stands to the data, by the first rows of each file: their text alone, without the marks of a template."""
+    counts = []
+    for name in str(recipe["dataset"]).split(","):
+        file = registry.dataset(workspace.data, name.strip()).file
+        if file and file.is_file():
+            counts += _lengths(file, file.stat().st_mtime_ns, Path(recipe["model_name_or_path"]) / "tokenizer.json")
+    if not counts:
+        return []
+    cut = sum(count > recipe["cutoff_len"] for count in counts)
+    if cut:
+        return [("train.advice_cut", {"share": f"{100 * cut / len(counts):.0f}", "longest": max(counts)})]
+    return [("train.advice_short", {"longest": max(counts), "cutoff": recipe["cutoff_len"]})] if max(counts) * 4 < recipe["cutoff_len"] else []
+
+
+@lru_cache(maxsize=64)
+def _lengths(file: Path, modified: int, tokenizer_file: Path) -> list[int]:
+    """Return the tokens of each of the first rows; `modified` is there so that a changed file is read again."""
+    from tokenizers import Tokenizer
+
+    if not tokenizer_file.is_file():
+        return []
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    texts = [" ".join(_texts(row.value)) for row in itertools.islice(reading.rows(file), SAMPLED) if row.value is not None]
+    return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts)]
+
+
+def _texts(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return [text for part in inner for text in _texts(part)]
