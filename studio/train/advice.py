@@ -7,8 +7,7 @@ from pathlib import Path
 
 from studio.accelerator import free_bytes
 from studio.datasets import reading, registry
-from studio.models import library
-from studio.train import recipe as recipes
+from studio.train import memory
 from studio.workspace import Workspace
 
 SAMPLED = 300
@@ -22,8 +21,7 @@ def advise(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
     """
     batch = recipe["per_device_train_batch_size"] * recipe["gradient_accumulation_steps"]
     found = [("train.advice_batch", {"batch": batch, "steps": f"{steps:,}"})] if (steps := _steps(workspace, recipe)) else []
-    model = library.find(workspace, recipe["model_name_or_path"])
-    if needed := recipes.bytes_needed(recipe, model.params):
+    if needed := memory.bytes_needed(recipe):
         free = free_bytes()
         key = "train.advice_memory" if needed <= free else "train.advice_too_large"
         found.append((key, {"needed": f"{needed / 2**30:.1f}", "free": f"{free / 2**30:.1f}"}))

@@ -6,8 +6,7 @@ import threading
 
 from studio.accelerator import ROOM_TO_SPARE, Accelerator, free_bytes
 from studio.interface.language import Problem
-from studio.models import library
-from studio.train import devices, recipe, runs
+from studio.train import devices, memory, runs
 from studio.train.executors import Executor, executors
 from studio.train.queue import Order, Queue, collide
 from studio.train.wish import ABORT, StopWish
@@ -157,7 +156,7 @@ class Dispatcher:
         if not collide(run.info().get("devices", []), devices.of_this_process()):
             return 0
         said = run.recipe()
-        return recipe.bytes_needed(said, library.find(self.workspace, said["model_name_or_path"]).params)
+        return memory.bytes_needed(said)
 
     def _must_wait(self, needed: int) -> bool:
         fixed = any(holder.put_away is None and holder.who != HOLDER for holder in self.accelerator.holders())

@@ -25,10 +25,6 @@ STAGES = {"sft": ("sft",), "pt": ("pt",), "dpo": ("dpo",), "rm": ("dpo",), "kto"
 SETTING_UP = ("deepspeed", "fsdp", "fsdp_config", "tf32")
 LORA_SETTINGS = ("lora_rank", "lora_alpha", "lora_dropout", "lora_target")
 
-# Bytes a parameter takes while training: 2 for bf16 weights (1 or 0.5 quantised), and where all are trained 2 for the gradient
-# and 8 for Adam's two moments in fp32 besides a fp32 copy of 4; twice the weights stand for the activations of a small batch.
-BYTES_PER_PARAMETER = {"lora": 4.0, "freeze": 6.0, "full": 18.0}
-
 
 def learning_rate(parameters: int | None) -> float:
     """Return the learning rate to begin with for a model of so many parameters.
@@ -227,11 +223,3 @@ def to_yaml(recipe: dict) -> str:
 def command(recipe_file: Path) -> str:
     """Return the command that trains a recipe without the studio."""
     return f"llamafactory-cli train {recipe_file}"
-
-
-def bytes_needed(recipe: dict, parameters: int | None) -> int:
-    """Return a first, rough estimate of the bytes that training takes (see BYTES_PER_PARAMETER); 0 where nothing is known."""
-    per_parameter = BYTES_PER_PARAMETER.get(recipe.get("finetuning_type", "lora"), 18.0)
-    if recipe.get("quantization_bit"):
-        per_parameter -= 2 - recipe["quantization_bit"] / 8
-    return int(per_parameter * (parameters or 0))

@@ -9,8 +9,7 @@ from pathlib import Path
 from studio.accelerator import Accelerator
 from studio.interface.language import Problem
 from studio.jobs import Job, Jobs
-from studio.models import library
-from studio.train import adapters, advice, batch, devices, nodes, runs, sweep
+from studio.train import adapters, advice, batch, devices, memory, nodes, runs, sweep
 from studio.train import recipe as recipes
 from studio.train.dispatch import Dispatcher
 from studio.workspace import Workspace, write_json, write_whole
@@ -40,12 +39,11 @@ class Trainer:
             recipes.check(recipe)
         except Problem as problem:
             return {"yaml": recipes.to_yaml(wish), "command": "", "problems": [problem], "memory": None, "advice": []}
-        model = library.find(self.workspace, recipe["model_name_or_path"])
         return {
             "yaml": recipes.to_yaml(recipe),
             "command": recipes.command(folder / "recipe.yaml"),
             "problems": [],
-            "memory": recipes.bytes_needed(recipe, model.params),
+            "memory": memory.bytes_needed(recipe),
             "advice": advice.advise(self.workspace, recipe),
         }
 
@@ -68,7 +66,7 @@ class Trainer:
         """
         if executor not in self._dispatcher.known:
             raise Problem("train.no_executor", executor=executor, known=", ".join(self._dispatcher.known))
-        if executor == "ray" and not importlib.util.find_spec("ray"):
+        if executor == "ray" and not python and not importlib.util.find_spec("ray"):
             raise Problem("executors.no_ray")
         run = self._prepare(wish, options, executor)
         if python:
