@@ -58,7 +58,7 @@ def loss(shape: ModelShape, plan: Plan) -> float:
 def prefill(shape: ModelShape, plan: Plan) -> float:
     """Return the bytes that a pass over the whole context takes beside weights and cache, where nothing is kept for a backward pass."""
     narrow, inner = plan.product_bytes(shape), _inner(shape)
-    mlp = (3 if shape.gated else 2) * inner * narrow + 2 * shape.hidden * narrow
+    mlp = (3 if shape.gated else 2) * inner * narrow + 4 * shape.hidden * narrow
     norm = (narrow + 12) * shape.hidden
     scores = 10 * shape.heads * plan.seq if shape.eager else 0
     attention = (3 * shape.heads + 2 * shape.kv_heads) * shape.head_dim * narrow + 2 * shape.hidden * narrow + scores
@@ -131,9 +131,10 @@ def passing(shape: ModelShape, plan: Plan) -> float:
     """Return the bytes of the gradients on their way through a block when most of it is still kept: in its MLP.
 
     Through LoRA that of the MLP's product comes twice, from the matrix and in fp32 from LoRA, and the stream's in as many parts as
-    LoRA reads it; else there are those of both factors of the product, and two of the stream.
+    LoRA reads it; else there are those of both factors of the product, and two of the stream. A quantised matrix is made whole for it.
     """
     narrow, inner, hidden = plan.product_bytes(shape), _inner(shape), shape.hidden
     if plan.method == "lora":
-        return plan.tokens * ((narrow + 4) * inner + 6 * narrow * hidden)
+        whole = narrow * max((one.inputs * one.outputs for one in shape.linears), default=0) if plan.bits else 0
+        return plan.tokens * ((narrow + 4) * inner + 6 * narrow * hidden) + whole
     return plan.tokens * 2 * (narrow * inner + plan.stream_bytes(shape) * hidden)

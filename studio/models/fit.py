@@ -78,7 +78,7 @@ def estimate(shape: ModelShape, plan: Plan) -> Estimate:
 
 def _weights(shape: ModelShape, plan: Plan) -> float:
     wide = BYTES[shape.dtype]
-    stored = shape.stored_bytes if shape.quantized else shape.parameters * wide
+    stored = shape.stored_bytes if shape.quantized and shape.stored_bytes else shape.parameters * wide
     copied = plan.trained(shape) * plan.trained_bytes(shape)
     if plan.method == "full":
         return copied + shape.tower_parameters * wide + plan.copies * stored

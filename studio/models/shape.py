@@ -143,7 +143,7 @@ def read_shape(folder: Path) -> ModelShape:
 
 
 def _number(said: dict, config: dict, keys: tuple[str, ...]) -> int:
-    found = (place[key] for place in (said, config) for key in keys if isinstance(place.get(key), int))
+    found = (place[key] for place in (said, config) for key in keys if type(place.get(key)) is int)
     return next(found, 0)
 
 
@@ -152,7 +152,7 @@ def _completed(said: dict, sizes: dict[str, int]) -> dict[str, int]:
     experts = max(1, sizes["experts"])
     inner = sizes["intermediate"] or 4 * sizes["hidden"]
     return {
-        "kv_heads": 1 if said.get("multi_query") else sizes["kv_heads"] or sizes["heads"],
+        "kv_heads": sizes["kv_heads"] or (1 if said.get("multi_query") else sizes["heads"]),
         "head_dim": sizes["head_dim"] or sizes["hidden"] // sizes["heads"],
         "intermediate": _number(said, {}, ("moe_intermediate_size",)) or inner if experts > 1 else inner,
         "experts": experts,
