@@ -88,6 +88,15 @@ def test_stop_and_save_then_resume_gives_the_curve_of_a_straight_run(trainer):
     assert losses(halted) == pytest.approx(losses(straight), abs=1e-5)
 
 
+def test_a_default_system_prompt_does_not_stay_for_the_next_run(trainer):
+    plain = trainer.start(SHORT, NAMED)
+    ended(plain)
+    ended(trainer.start(SHORT | {"default_system": "You are a pirate and speak like one, at length and loudly."}, NAMED))
+    again = trainer.start(SHORT, NAMED)
+    ended(again)
+    assert losses(again) == losses(plain)
+
+
 def test_abort_ends_without_a_checkpoint_and_the_next_run_gets_its_turn(trainer):
     first = trainer.start(SHORT | {"max_steps": 200}, NAMED)
     second = trainer.start(SHORT, NAMED)

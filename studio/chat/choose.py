@@ -99,8 +99,7 @@ class Table:
         """Load those chosen and no others, asking for the accelerator first. Raises Problem, and then says what is in the way."""
         with self._seating:
             wanted = speakers(self.workspace, chosen, bits)
-            if set(wanted) - set(self.chat.speakers()):
-                self._load(wanted)
+            self._load(wanted)  # costs almost nothing where all are there, and notices weights that were written anew
             return wanted
 
     def _load(self, wanted: list[Speaker]) -> None:

@@ -1,9 +1,6 @@
 """Prompts, token for token as training builds them: LLaMA-Factory's own templates and encoding."""
 
-import copy
-import importlib.util
-from functools import cache
-
+from studio.datasets.templates import own_template
 from studio.interface.language import Problem
 
 
@@ -23,13 +20,12 @@ class Encoder:
     def __init__(self, tokenizer, template: str, default_system: str | None = None, thinking: bool | None = True):
         from llamafactory.hparams import DataArguments
 
-        source = _templates()
-        if template not in source.TEMPLATES:
-            raise Problem("chat.no_template", template=template)
-        source.TEMPLATES[template] = copy.deepcopy(_as_shipped()[template])
         arguments = DataArguments(template=template, default_system=default_system, enable_thinking=thinking)
         self.tokenizer = tokenizer
-        self.template = source.get_template_and_fix_tokenizer(tokenizer, arguments)
+        try:
+            self.template = own_template(tokenizer, arguments)
+        except ValueError as error:
+            raise Problem("chat.no_template", template=template) from error
         self.stop_ids = frozenset(token for token in self.template.get_stop_token_ids(tokenizer) if token is not None)
 
     def encode(self, messages: list[dict], system: str | None = None) -> list[int]:
@@ -53,21 +49,3 @@ class Encoder:
         turns = [{"role": message["role"], "content": message["content"]} for message in messages]
         ids, _ = self.template.encode_oneturn(self.tokenizer, [*turns, {"role": "assistant", "content": ""}], system or None)
         return ids
-
-
-@cache
-def _templates():
-    """Return LLaMA-Factory's template module, run a second time for chat alone.
-
-    Its templates are objects of the process that a recipe changes in place (`default_system`, `enable_thinking`): in the one
-    module, a run that trains now would change the prompts of the chat, and the chat those of the run.
-    """
-    spec = importlib.util.find_spec("llamafactory.data.template")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@cache
-def _as_shipped() -> dict:
-    return copy.deepcopy(_templates().TEMPLATES)

@@ -1,6 +1,9 @@
 """Training one run in the process that calls: the same for every executor."""
 
+import copy
+import sys
 import traceback
+from functools import cache
 from pathlib import Path
 
 from studio.accelerator import give_back
@@ -28,6 +31,7 @@ def execute(run: Run, resume: Path | None = None) -> str:
             last = {"state": "stopped", "saved": False}
         except BaseException as error:  # SystemExit too: LLaMA-Factory leaves by it, and the studio must live on
             last, fault = {"state": "failed"}, _tell(run, error)
+        _close_figures()
         freed = give_back()
         print(f"memory of the process: {freed.memory_before / 2**20:.0f} MB before, {freed.memory_after / 2**20:.0f} MB after collecting")
         if fault:
@@ -46,9 +50,30 @@ def _train(run: Run, wish: StopWish, resume: Path | None) -> bool:
     recipe = {**run.recipe(), "disable_tqdm": True, "overwrite_output_dir": resume is None}
     if resume:
         recipe["resume_from_checkpoint"] = str(resume)
+    _restore_templates()
     callback = recorder(run, wish)
     run_exp(recipe, callbacks=[callback])
     return callback.stopped_early
+
+
+def _close_figures() -> None:
+    # LLaMA-Factory draws the loss on a figure that it never closes; pyplot keeps every open one, 4 MB a run.
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
+
+
+def _restore_templates() -> None:
+    """Put LLaMA-Factory's templates back as they were shipped: a run changes them in place (`default_system`, `enable_thinking`)."""
+    from llamafactory.data.template import TEMPLATES
+
+    TEMPLATES.update(copy.deepcopy(_shipped_templates()))
+
+
+@cache
+def _shipped_templates() -> dict:
+    from llamafactory.data.template import TEMPLATES
+
+    return copy.deepcopy(TEMPLATES)
 
 
 def _tell(run: Run, error: BaseException) -> dict:
