@@ -25,6 +25,7 @@ class Dispatcher:
         self.queue = Queue(workspace.saves)
         self._changed = threading.Event()
         self._executors = executors(self._changed.set)
+        self._begun: set[str] = set()
         self._lock = threading.RLock()
         threading.Thread(target=self._work, name="dispatch", daemon=True).start()
 
@@ -50,14 +51,17 @@ class Dispatcher:
             loading = runs.status(run).state == "preparing"
             StopWish(run.folder).ask(save)
             run.say("state", state="stopping")
-        if loading and not save and run.info().get("executor") != "in-process":
-            self._executor(run).kill(run)  # nobody looks at the wish while model and data are loaded, and nothing is lost
+        executor = self._executor(run)
+        if loading and not save and executor.by_force:
+            executor.kill(run)  # nobody looks at the wish while model and data are loaded, and nothing is lost
         self._changed.set()
 
     def kill(self, run: runs.Run) -> None:
         """End a run by force. Raises Problem where its executor cannot."""
-        self._executor(run).kill(run)
-        StopWish(run.folder).ask(save=False)
+        executor = self._executor(run)
+        if executor.by_force:
+            self.stop(run, save=False)
+        executor.kill(run)
         self._changed.set()
 
     def _executor(self, run: runs.Run) -> Executor:
@@ -81,13 +85,12 @@ class Dispatcher:
 
     def _turn(self) -> bool:
         """Look after what is at work and start what can start; tell whether anything is left to look after."""
-        if not self.queue.waiting() and not self.queue.at_work() or not self.queue.keep():
-            return False
-        for order in self.queue.at_work():
-            self._look_after(order)
+        if (self.queue.waiting() or self.queue.at_work()) and self.queue.keep():
+            for order in self.queue.at_work():
+                self._look_after(order)
+            self._start_next()
         if not self.queue.at_work():
             self.accelerator.release(HOLDER)
-        self._start_next()
         return bool(self.queue.waiting() or self.queue.at_work())
 
     def _look_after(self, order: Order) -> None:
@@ -100,9 +103,9 @@ class Dispatcher:
         if executor.at_work(run):
             if not any(holder.who == HOLDER for holder in self.accelerator.holders()):
                 self.accelerator.hold(HOLDER, 0)  # it went on while the studio was away, and has taken what it needs
-            if StopWish(run.folder).abort_age() > PATIENCE_S and run.info().get("executor") != "in-process":
+            if StopWish(run.folder).abort_age() > PATIENCE_S and executor.by_force:
                 executor.kill(run)
-        elif runs.status(run).state == "queued" and executor.exit_code(run) is None:
+        elif runs.status(run).state == "queued" and run.name not in self._begun:
             self.queue.put_back(run.name)  # the studio went just before it was started
         else:
             self._close(run, executor.exit_code(run))
@@ -113,10 +116,10 @@ class Dispatcher:
         if state == "interrupted" or state in runs.ACTIVE:
             if wish.asked() == ABORT:
                 run.say("state", state="stopped", saved=False)
-            elif code:
+            elif run.name in self._begun:
                 fault = _ended(run, code)
                 run.say("error", key=fault.key, facts=fault.facts, sentence=str(fault))
-                run.say("state", state="failed" if code > 0 else "interrupted")
+                run.say("state", state="interrupted" if code and code < 0 else "failed")
         wish.withdraw()
         self.queue.end(run.name)
 
@@ -141,6 +144,7 @@ class Dispatcher:
                 return
             with self._lock:
                 self.queue.begin(run.name)
+                self._begun.add(run.name)
                 StopWish(run.folder).withdraw()
             gone = self.accelerator.hold(HOLDER, needed)
             if gone:
@@ -163,7 +167,9 @@ class Dispatcher:
         return fixed and needed * ROOM_TO_SPARE > free_bytes()
 
 
-def _ended(run: runs.Run, code: int) -> Problem:
+def _ended(run: runs.Run, code: int | None) -> Problem:
+    if not code:
+        return Problem("executors.silent", run=run.name)
     if code < 0:
         return Problem("executors.killed", signal=signal.Signals(-code).name)
     with open(run.log_file, "rb") as log:

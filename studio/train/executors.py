@@ -19,6 +19,8 @@ from studio.train.runs import Run
 class Executor(Protocol):
     """What training asks of an executor. It obeys a wish to stop (`StopWish`) by itself and writes the run's last state."""
 
+    by_force: bool  # whether it can end a run that does not obey
+
     def start(self, run: Run, resume: str | None) -> None:
         """Begin to train, from the named checkpoint or from the start, and return at once. Raises Problem where that fails."""
 

@@ -14,6 +14,8 @@ from studio.train.runs import Run
 class InProcess:
     """Trains in one thread that lives as long as the process: a new thread a run would leave a heap of its own behind each time."""
 
+    by_force = False
+
     def __init__(self, over: Callable[[], None]):
         self._over = over
         self._orders: queue.Queue[tuple[Run, Path | None]] = queue.Queue()

@@ -38,6 +38,8 @@ def on_ray(run: Run, resume: str | None) -> list[str]:
 class Launched:
     """Starts a command in a session of its own; what it prints goes to the run's log, a file, so that nobody need read it."""
 
+    by_force = True
+
     def __init__(self, command: Callable[[Run, str | None], list[str]]):
         self._command = command
         self._children: dict[str, subprocess.Popen] = {}
@@ -91,4 +93,7 @@ def _environment(info: dict) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, info["devices"]))} if info.get("devices") else {}
+    if info.get("processes", 1) > 1:
+        # torchrun would give each process one thread, which leaves most cores of a machine without a GPU idle.
+        kept.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // info["processes"])))
     return {**kept, **devices, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

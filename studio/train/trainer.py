@@ -116,7 +116,7 @@ class Trainer:
             raise Problem("executors.bad_processes", processes=processes)
         nodes.commands(runs.Run("", self.workspace.saves), count, processes, address, port)
         run = self._prepare(wish, {**options, "processes": count * processes}, "torchrun")
-        run.note(executor="nodes", nodes=count, processes=count * processes)
+        run.note(executor="nodes", nodes=count, processes=count * processes, devices=[])
         run.say("state", state="queued")
         return run, nodes.commands(run, count, processes, address, port)
 
