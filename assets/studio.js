@@ -167,6 +167,7 @@
     if (picked) pick(...split(picked));
     if (item.dataset.fill) fill(document.getElementById(item.dataset.form), JSON.parse(item.dataset.fill));
     if (go) goTo(go);
+    if (item.dataset.tab) [...document.querySelectorAll(".inner button[role=tab]")].filter((e) => e.offsetParent)[item.dataset.tab]?.click();
     if (item.dataset.give) hand_over(...split(item.dataset.give));
     if (copy) navigator.clipboard?.writeText(copy).then(() => toast(item.dataset.done, "good"));
     if (item.dataset.switch === "language") switchLanguage();
@@ -229,7 +230,7 @@
 
   // What is to happen after a call: a word, and something to take in hand ("model:{name}", filled from the result).
   function finish(element, result) {
-    toast(element.dataset.done, "good");
+    toast(result?.[element.dataset.said] ?? element.dataset.done, "good");
     const { then } = element.dataset, wanted = [...(then ?? "").matchAll(/\{(\w+)\}/g)].map(([, key]) => key);
     if (then && wanted.every((key) => result?.[key] !== undefined)) pick(...split(then.replace(/\{(\w+)\}/g, (_, key) => result[key])));
   }

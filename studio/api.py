@@ -8,6 +8,7 @@ import gradio as gr
 from studio.chat.endpoints import endpoints as of_chat
 from studio.chat.hello import endpoints as of_hello
 from studio.datasets.endpoints import endpoints as of_datasets
+from studio.datasets.study_endpoints import endpoints as of_study
 from studio.interface.language import Problem, Words
 from studio.models.endpoints import endpoints as of_models
 from studio.monitor.history import as_json
@@ -16,7 +17,10 @@ from studio.train.endpoints import endpoints as of_training
 
 def serve(studio, words: Words) -> None:
     """Add every endpoint to the page that is being built."""
-    of_rooms = [*of_models(studio.shelf, words), *of_datasets(studio.collection, words), *of_training(studio.trainer, words), *of_chat(studio.table), *of_hello(studio.hello, words)]
+    of_rooms = [
+        *of_models(studio.shelf, words), *of_datasets(studio.study.collection, words), *of_study(studio.study, words),
+        *of_training(studio.trainer, words), *of_chat(studio.table), *of_hello(studio.hello, words),
+    ]
     for function in [*_of_the_window(studio, words), *of_rooms]:
         # Out of gradio's queue, so that a plain POST is answered and no endpoint waits behind another.
         gr.api(_told(function, words), api_name=function.__name__, queue=False, concurrency_limit=None)

@@ -14,8 +14,10 @@ from studio.accelerator import Accelerator
 from studio.chat import hello, uses
 from studio.chat import tab as chat_tab
 from studio.chat.choose import Table
+from studio.chat.resident import one_load_at_a_time
 from studio.datasets import tab as datasets_tab
 from studio.datasets.collection import Collection
+from studio.datasets.study import Study
 from studio.interface import page
 from studio.interface.language import LANGUAGES, Words
 from studio.interface.live import Live, region
@@ -43,7 +45,7 @@ class Studio:
     live: Live
     jobs: Jobs
     shelf: Shelf
-    collection: Collection
+    study: Study
     hello: hello.Hello
 
 
@@ -55,12 +57,12 @@ def make(workspace: Workspace) -> Studio:
     gguf.offer(workspace, jobs)
     shelf = Shelf(workspace, jobs, Downloads(workspace, jobs), monitor, uses.guard(workspace, table), uses.runs_on(workspace))
     studio = Studio(workspace, accelerator, monitor, Trainer(workspace, accelerator, jobs), table, Live(), jobs, shelf,
-                    Collection(workspace, jobs), hello.Hello(workspace, accelerator))
+                    Study(Collection(workspace, jobs)), hello.Hello(workspace, accelerator))
     studio.live.add("strip", lambda words, _: strip(words, studio.monitor.latest(), studio.monitor.history()))
     studio.live.add("holders", lambda words, _: _holders(words, studio))
     models_tab.add_regions(studio.live, studio.shelf)
     studio.live.add("hello", lambda words, model: hello.draw(words, studio.hello, model))
-    datasets_tab.add_regions(studio.live, studio.collection)
+    datasets_tab.add_regions(studio.live, studio.study)
     train_tab.add_regions(studio.live, studio.trainer)
     chat_tab.add_regions(studio.live, studio.table)
     return studio
@@ -81,7 +83,7 @@ def window(studio: Studio, words: Words) -> gr.Blocks:
             with gr.Tab(words("app.models"), id="models", elem_id="room-models"):
                 models_tab.build(words)
             with gr.Tab(words("app.datasets"), id="datasets", elem_id="room-datasets"):
-                datasets_tab.build(studio.collection, words)
+                datasets_tab.build(studio.study.collection, words)
             with gr.Tab(words("app.train"), id="train", elem_id="room-train"):
                 train_tab.build(studio.trainer, words)
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):
@@ -159,5 +161,7 @@ def warm_up() -> None:
 
     def load():
         import llamafactory.train.tuner  # noqa: F401
+
+        one_load_at_a_time()
 
     threading.Thread(target=load, name="warm-up", daemon=True).start()

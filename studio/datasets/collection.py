@@ -171,7 +171,7 @@ class Collection:
         """
         said = options or {}
         name = name.strip() or self.free_name(source)
-        self._require_free(name)
+        self.require_free(name)
         extra = {key: said[key] for key in ("num_samples",) if said.get(key)}
         if not said.get("copy") and (entry := self._as_it_is(source, mapping)):
             entries.add(self.folder, name, entry | extra)
@@ -215,7 +215,8 @@ class Collection:
         entries.add(self.folder, dataset.name, entry)
         return dataset.name
 
-    def _require_free(self, name: str) -> None:
+    def require_free(self, name: str) -> None:
+        """Raise Problem for a name that is not plain, or is that of a dataset already."""
         self.workspace.inside(self.folder, name)
         if name in registry.read_info(self.folder):
             raise Problem("datasets.name_taken", name=name, file=self.folder / registry.INFO)

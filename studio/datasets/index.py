@@ -82,6 +82,15 @@ class TextRows:
         with self.path.open("rb") as file:
             return list(reading.read(file, self.path, self.form, pairs.tolist(), offset + 1))
 
+    def raw(self, number: int) -> str:
+        """Return row `number` (from 1) as it is written in the file, what is no UTF-8 replaced; "" for one too long to be a row."""
+        start, end = self.places(number - 1, 1)[0].tolist()
+        if end - start > reading.LONGEST_ROW:
+            return ""
+        with self.path.open("rb") as file:
+            file.seek(start)
+            return file.read(end - start).decode("utf-8", "replace")
+
     def places(self, offset: int, limit: int) -> np.ndarray:
         """Return begin and end of up to `limit` rows from row `offset` (from 0) on, as far as they are indexed."""
         limit = max(0, min(limit, self.count - offset))

@@ -131,7 +131,7 @@ def draw_rows(words: Words, collection: Collection, arg: str) -> str:
     found = collection.search(rows, find, offset, PER_PAGE) if find else None
     page = [rows.page(number - 1, 1)[0] for number in found.rows] if found else rows.page(offset, PER_PAGE)
     shape = Shape.of(dataset.entry) if not isinstance(dataset.problem, Problem) or dataset.stage else Shape.of({})
-    drawn = "".join(_row(words, name, row, shape, at) for row in page)
+    drawn = "".join(_bad_row(words, name, row, rows, at) if row.value is None else _row(words, name, row, shape, at) for row in page)
     fault = f'<p class="problem">{escape(words.tell(rows.fault))}</p>' if rows.fault and not dataset.problem else ""
     searching = found is not None and found.share < 1 and not found.rows
     nothing = f'<p class="hint">{words("datasets.searching" if searching else "datasets.nothing_found" if find else "datasets.no_rows")}</p>' if not page else ""
@@ -183,21 +183,33 @@ def _foot(words: Words, name: str, rows: Rows, at: dict[str, str], found: Found 
 
 
 def _row(words: Words, name: str, row: Row, shape: Shape, at: dict[str, str]) -> str:
-    if at.get("edit") == str(row.number) and row.value is not None:
+    if at.get("edit") == str(row.number):
         return _form(words, name, row, at)
-    head = f'<span class="row-size num">{amount(row.size) if row.size > 4096 else ""}</span>'
-    number = f'<span class="row-number num">{row.number:,}</span>'
-    if row.value is None:
-        remove = button(words("datasets.delete"), "datasets_delete_row", [name, row.number], "small quiet-button", words("datasets.delete_sure", row=row.number))
-        return f'<article class="row bad">{number}<header>{head}{remove}</header><p class="problem">{escape(words.tell(row.problem))}</p></article>'
-    edit = f'<button class="button small quiet-button" data-pick="{_to(name, **{**at, "edit": row.number})}">{words("datasets.edit")}</button>'
-    remove = button(words("datasets.delete"), "datasets_delete_row", [name, row.number], "small quiet-button", words("datasets.delete_sure", row=row.number))
     raw = json.dumps(row.value, ensure_ascii=False, indent=2, default=str)
     clipped = "\n…" if len(raw) > RAW_SHOWN else ""
     return (
-        f'<article class="row">{number}<header>{head}{edit}{remove}</header>{conversation.draw(words, row.value, shape, at.get("find", ""))}'
+        f'<article class="row">{_row_head(words, name, row, at)}{conversation.draw(words, row.value, shape, at.get("find", ""))}'
         f'<details class="raw" id="raw-{row.number}"><summary>JSON</summary><pre>{escape(raw[:RAW_SHOWN])}{clipped}</pre></details></article>'
     )
+
+
+def _row_head(words: Words, name: str, row: Row, at: dict[str, str]) -> str:
+    size = f'<span class="row-size num">{amount(row.size)}</span>' if row.size > 4096 else ""
+    edit = f'<button class="button small quiet-button" data-pick="{_to(name, **{**at, "edit": row.number})}">{words("datasets.edit")}</button>'
+    sure = words("datasets.delete_sure", row=row.number)
+    remove = button(words("datasets.delete"), "datasets_delete_row", [name, row.number], "small quiet-button", sure)
+    return f'<span class="row-number num">{row.number:,}</span><header>{size}{edit}{remove}</header>'
+
+
+def _bad_row(words: Words, name: str, row: Row, rows: Rows, at: dict[str, str]) -> str:
+    """Return a row that cannot be read, with its reason, and to correct it the text as it is written in the file."""
+    told = f'<p class="problem">{escape(words.tell(row.problem))}</p>'
+    part, inner = rows.locate(row.number)
+    text = part.raw(inner)
+    if at.get("edit") == str(row.number) and text:
+        return _form_around(words, name, row, at, _text_field(text), "", told)
+    shown = f'<details class="raw" id="raw-{row.number}"><summary>JSON</summary><pre>{escape(text[:RAW_SHOWN])}</pre></details>'
+    return f'<article class="row bad">{_row_head(words, name, row, at)}{told}{shown}</article>'
 
 
 def _new(words: Words, name: str, at: dict[str, str], rows: Rows) -> str:
@@ -218,24 +230,30 @@ def _emptied(value: object) -> object:
 
 
 def _form(words: Words, name: str, row: Row, at: dict[str, str]) -> str:
-    """Return the form in which a row is changed: a field for each text in it, and what is no text as JSON."""
-    back = _to(name, **{**at, "edit": ""})
-    fields = "".join(_field(path, value) for path, value in leaves(row.value)) if at.get("as") != "json" else _json_field(row.value)
-    other = "" if at.get("as") == "json" else "json"
-    switch = f'<button type="button" class="button small quiet-button" data-pick="{_to(name, **{**at, "as": other})}">{words("datasets.edit_json" if other else "datasets.edit_fields")}</button>'
-    title = words("datasets.new_row") if not row.number else words("datasets.row_title", row=f"{row.number:,}")
+    """Return the form in which a row is changed: a field for each text in it, and what is no text as JSON; or all of it as JSON."""
+    as_json = at.get("as") == "json"
+    switch = f'<button type="button" class="button small quiet-button" data-pick="{_to(name, **{**at, "as": "" if as_json else "json"})}">'
+    switch += f'{words("datasets.edit_fields" if as_json else "datasets.edit_json")}</button>'
+    whole = json.dumps(row.value, ensure_ascii=False, indent=2, default=str)
+    fields = _text_field(whole) if as_json else "".join(_field(path, value) for path, value in leaves(row.value))
+    return _form_around(words, name, row, at, fields, switch)
+
+
+def _form_around(words: Words, name: str, row: Row, at: dict[str, str], fields: str, switch: str, told: str = "") -> str:
+    back = _to(name, **{**at, "edit": "", "as": ""})
+    title = words("datasets.row_title", row=f"{row.number:,}") if row.number else words("datasets.new_row")
+    was = escape(json.dumps(row.value, ensure_ascii=False, default=str))
     return (
         f'<form class="row row-form drawn-form" data-submit="datasets_save_row" data-as="object" data-then="{back}" data-done="{words("datasets.saved")}">'
-        f'<header><b>{title}</b>{switch}</header><input type="hidden" name="name" value="{escape(name)}"><input type="hidden" name="row" value="{row.number}">'
-        f'<input type="hidden" name="was" value="{escape(json.dumps(row.value, ensure_ascii=False, default=str))}">{fields}'
-        f'<p class="problem" role="alert" hidden></p><div class="actions"><button class="button primary" type="submit">{words("datasets.save")}</button>'
+        f'<header><b>{title}</b>{switch}</header>{told}<input type="hidden" name="name" value="{escape(name)}"><input type="hidden" name="row" value="{row.number}">'
+        f'<input type="hidden" name="was" value="{was}">{fields}<p class="problem" role="alert" hidden></p><div class="actions">'
+        f'<button class="button primary" type="submit">{words("datasets.save")}</button>'
         f'<button class="button" type="button" data-pick="{back}">{words("datasets.cancel")}</button></div></form>'
     )
 
 
-def _json_field(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
-    return f'<label><textarea name="json" rows="{min(28, text.count(chr(10)) + 2)}" class="code" spellcheck="false">{escape(text)}</textarea></label>'
+def _text_field(text: str) -> str:
+    return f'<label><textarea name="json" rows="{min(28, text.count(chr(10)) + 3)}" class="code" spellcheck="false">{escape(text)}</textarea></label>'
 
 
 def _field(path: str, value: object) -> str:

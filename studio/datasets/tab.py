@@ -5,18 +5,24 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from studio.datasets import add_panel, entry_panel, panel, reading
+from studio.datasets import add_panel, entry_panel, panel, reading, study_panel
 from studio.datasets.collection import Collection
+from studio.datasets.study import Study
 from studio.interface.language import Words
 from studio.interface.live import Live, region
 
 
-def add_regions(live: Live, collection: Collection) -> None:
+def add_regions(live: Live, study: Study) -> None:
     """Add the live regions of this tab."""
+    collection = study.collection
     live.add("datasets", lambda words, find: panel.draw_list(words, collection, find))
     live.add("dataset", lambda words, name: panel.draw_set(words, collection, name))
     live.add("rows", lambda words, arg: panel.draw_rows(words, collection, arg))
     live.add("dataset-entry", lambda words, name: entry_panel.draw_entry(words, collection, name))
+    live.add("dataset-check", lambda words, arg: study_panel.draw_check(words, study, arg))
+    live.add("dataset-tokens", lambda words, arg: study_panel.draw_tokens(words, study, arg))
+    live.add("dataset-lengths", lambda words, arg: study_panel.draw_lengths(words, study, arg))
+    live.add("dataset-split", lambda words, name: study_panel.draw_split(words, study, name))
     live.add("source", lambda words, arg: add_panel.draw_source(words, collection, arg))
 
 
@@ -35,6 +41,11 @@ def build(collection: Collection, words: Words) -> None:
                 with gr.Tabs(elem_classes="inner"):
                     with gr.Tab(words("datasets.browse")):
                         gr.HTML(region("rows", follows="dataset page"))
+                    for key in ("check", "tokens", "lengths"):
+                        with gr.Tab(words(f"datasets.tab_{key}")):
+                            gr.HTML(region(f"dataset-{key}", follows="dataset sight"))
+                    with gr.Tab(words("datasets.tab_split")):
+                        gr.HTML(region("dataset-split", follows="dataset"))
                     with gr.Tab(words("datasets.entry")):
                         gr.HTML(region("dataset-entry", follows="dataset"))
             with gr.Column(elem_classes="when-add"):
