@@ -5,9 +5,9 @@ one module, a run that trains now would change what is shown of the data, and sh
 """
 
 import copy
-import importlib.util
 import threading
-from functools import cache
+
+from studio.models.templates import module, shipped
 
 _taking = threading.Lock()
 
@@ -22,23 +22,8 @@ def own_template(tokenizer, arguments):
     Raises:
         ValueError: there is no such template, or it cannot be had with these arguments.
     """
-    source = _module()
     with _taking:
-        shipped = _as_shipped()
-        if arguments.template in shipped:
-            source.TEMPLATES[arguments.template] = copy.deepcopy(shipped[arguments.template])
+        source, templates = module(), shipped()
+        if arguments.template in templates:
+            source.TEMPLATES[arguments.template] = copy.deepcopy(templates[arguments.template])
         return source.get_template_and_fix_tokenizer(tokenizer, arguments)
-
-
-@cache
-def _module():
-    """Return LLaMA-Factory's template module, run a second time apart from the one that training uses."""
-    spec = importlib.util.find_spec("llamafactory.data.template")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@cache
-def _as_shipped() -> dict:
-    return copy.deepcopy(_module().TEMPLATES)
