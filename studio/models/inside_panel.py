@@ -82,7 +82,7 @@ def _chat_template(words: Words, model: Model, seen: Inspection) -> str:
     if own is None:
         return f'<p class="hint">{words("models.no_chat_template")}</p>'
     source = f'<h4>{words("models.template_source", file=escape(own.file.name))}</h4><pre>{escape(own.source)}</pre>'
-    if not templates.loaded():
+    if not tokenizer.can_render():
         return f'<p class="hint">{words("models.compare_waits")}</p>{source}'
     try:
         shown = f"<pre>{escape(tokenizer.render(own, SAMPLE, seen.special))}</pre>"

@@ -1,6 +1,7 @@
 """What the tokenizer files of a model say, read without loading a tokenizer: special tokens and the model's own chat template."""
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,11 @@ def chat_template(folder: Path) -> ChatTemplate | None:
         if isinstance(said, str) and said:
             return ChatTemplate(said, folder / name)
     return None
+
+
+def can_render() -> bool:
+    """Tell whether transformers' renderer is there, so that `render` need not wait for its import."""
+    return hasattr(sys.modules.get("transformers.utils.chat_template_utils"), "render_jinja_template")
 
 
 def render(template: ChatTemplate, messages: list[dict], tokens: dict[str, str]) -> str:
