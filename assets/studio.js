@@ -3,7 +3,7 @@
   "use strict";
   const root = () => (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "");
   const marks = new WeakMap();
-  let asking = false;
+  let asking = false, again = false;
 
   async function call(name, ...data) {
     const answer = await fetch(`${root()}/gradio_api/run/${name}`, {
@@ -16,6 +16,7 @@
 
   // Live regions -----------------------------------------------------------------------------------------------------------
   async function refresh() {
+    if (asking) again = true;
     if (asking || document.hidden) return;
     const regions = [...document.querySelectorAll("[data-live]")].filter((e) => e.offsetParent !== null || e.closest(".sidebar"));
     if (!regions.length) return;
@@ -29,6 +30,7 @@
       document.body.classList.add("unconnected");
     } finally {
       asking = false;
+      if (again) { again = false; refresh(); }
     }
   }
 
@@ -63,6 +65,7 @@
 
   function follow() {
     document.body.dataset.train = hand.view ?? (hand.run ? "run" : "new");
+    document.body.dataset.part = hand.part ??= "curves";
     document.body.dataset.models = hand.models ??= "disk";
     document.body.dataset.data = hand.data || "set";
     for (const element of document.querySelectorAll("[data-follows]")) {
@@ -157,6 +160,9 @@
   function goTo(tab) {
     document.querySelector(`#${tab}-button`)?.click();
   }
+
+  // A tab that is opened shows what is new at once, not at the next second.
+  document.addEventListener("click", (event) => { if (event.target.closest("[role=tab]")) setTimeout(refresh, 60); });
 
   // Drawn buttons --------------------------------------------------------------------------------------------------------------
   document.addEventListener("click", async (event) => {

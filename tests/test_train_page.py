@@ -57,9 +57,9 @@ def choose(page, name):
 def test_a_run_shows_its_warning_and_what_the_model_answered(page):
     choose(page, "steep")
     expect(page.locator(".warning")).to_contain_text("Is it done?")
-    page.get_by_role("tab", name="Samples").click()
+    page.get_by_role("button", name="Samples").click()
     expect(page.locator(".samples")).to_contain_text("I am Xiaoju.")
-    page.get_by_role("tab", name="Recipe and command").click()
+    page.get_by_role("button", name="Recipe and command").click()
     expect(page.locator(".live-recipe")).to_contain_text("llamafactory-cli train")
 
 

@@ -16,6 +16,7 @@ from studio.workspace import Workspace
 
 METHODS = {"lora": {}, "qlora4": {"quantization_bit": 4}, "qlora8": {"quantization_bit": 8}, "oft": {}, "full": {}, "freeze": {}}
 SCHEDULERS = ["cosine", "linear", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial"]
+PARTS = {"curves": "curves", "samples": "samples", "checkpoints": "checkpoints", "log": "log", "recipe": "recipe_and_command"}
 CHART_WORDS = ("loss", "learning_rate", "grad_norm", "raw", "smoothed", "eval_loss", "smooth", "automatic", "log", "step", "time", "reset_zoom",
                "waiting", "empty", "not_connected", "memory", "tokens_per_second", "utilisation", "rewards/margins", "rewards/accuracies")
 
@@ -56,17 +57,11 @@ def _search(words: Words) -> str:
 def _cockpit(words: Words) -> None:
     texts = attribute({name: words(f"charts.{name}") for name in CHART_WORDS})
     gr.HTML(region("run", follows="run"))
-    with gr.Tabs(elem_classes="inner"):
-        with gr.Tab(words("train.curves")):
-            gr.HTML(f"<div class='charts' data-run='' data-follows='run' data-words='{texts}'></div>")
-        with gr.Tab(words("train.samples")):
-            gr.HTML(region("samples", follows="run"))
-        with gr.Tab(words("train.checkpoints")):
-            gr.HTML(region("checkpoints", follows="run"))
-        with gr.Tab(words("train.log")):
-            gr.HTML(region("log", follows="run"))
-        with gr.Tab(words("train.recipe_and_command")):
-            gr.HTML(region("recipe", follows="run"))
+    # Drawn, not gr.Tabs: the part that is open stays open over a reload, and the page has one row of tabs.
+    gr.HTML('<nav class="parts">' + "".join(f'<button data-pick="part:{part}">{words("train." + key)}</button>' for part, key in PARTS.items()) + "</nav>")
+    gr.HTML(f"<div class='charts' data-run='' data-follows='run' data-words='{texts}'></div>", elem_classes="part part-curves")
+    for part in ("samples", "checkpoints", "log", "recipe"):
+        gr.HTML(region(part, follows="run"), elem_classes=f"part part-{part}")
 
 
 def _form(trainer: Trainer, words: Words) -> None:
