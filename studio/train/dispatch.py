@@ -112,8 +112,7 @@ class Dispatcher:
 
     def _close(self, run: runs.Run, code: int | None) -> None:
         wish = StopWish(run.folder)
-        state = runs.status(run).state
-        if state == "interrupted" or state in runs.ACTIVE:
+        if runs.written(run).state in runs.ACTIVE:
             if wish.asked() == ABORT:
                 run.say("state", state="stopped", saved=False)
             elif run.name in self._begun:

@@ -14,6 +14,7 @@ import yaml
 
 from studio.interface.language import Problem
 from studio.train import events, foreign, queue
+from studio.train.wish import ABORT, StopWish
 from studio.workspace import Workspace, write_json
 
 # Thinning costs time in proportion to the points, so it is done rarely and thoroughly.
@@ -250,8 +251,16 @@ def forget() -> None:
 def status(run: Run) -> Status:
     """Return what the run's events add up to now. Only the part of the file that is new since the last asking is read.
 
-    A run that was at work when its process died is "interrupted".
+    A run that was at work when its process died is "interrupted", or "stopped" where that had been asked.
     """
+    known = written(run)
+    if known.state not in ACTIVE or run.is_foreign or _goes_on(run, known):
+        return known
+    return replace(known, state="stopped" if StopWish(run.folder).asked() == ABORT else "interrupted", ended=known.last_time)
+
+
+def written(run: Run) -> Status:
+    """Return what the run's events add up to as they were written, also where its process has died since."""
     if run.is_foreign:
         return _foreign_status(run)
     with _reading:
@@ -263,8 +272,6 @@ def status(run: Run) -> Status:
             known.take(event)
         known.size = offset
         _statuses[run.events_file] = (known, offset)
-        if known.state in ACTIVE and not _goes_on(run, known):
-            return replace(known, state="interrupted", ended=known.last_time)
         return known
 
 
