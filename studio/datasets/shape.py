@@ -1,6 +1,7 @@
 """Which fields of a row an entry of `dataset_info.json` speaks of, by LLaMA-Factory's rules, without importing it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 # The defaults of LLaMA-Factory 0.9.5 (data/parser.py, DatasetAttr). They hold only while the entry names no columns (or tags) at all:
 # one named column makes it forget all the others.
@@ -35,7 +36,11 @@ class Shape:
         return cls(format, stage, columns, _named(entry, "tags", _TAGS))
 
     def fields(self) -> list[str]:
-        """Return the names of the fields of a row that training reads, in the order in which they are read."""
+        """Return the names of the fields of a row that training reads, in the order of the entry."""
+        return self._fields
+
+    @cached_property
+    def _fields(self) -> list[str]:
         chat = {"prompt", "query", "response", "history"}
         mine = [field for column, field in self.columns.items() if (column not in chat if self.format != "alpaca" else column != "messages")]
         return list(dict.fromkeys(mine))
@@ -47,9 +52,11 @@ def _named(entry: dict, key: str, defaults: dict[str, str]) -> dict[str, str]:
 
 
 def texts(value: object) -> list[str]:
-    """Return every text inside a value of a row, in order: of lists and objects too."""
+    """Return every text inside a value of a row, in order: of lists and objects too. A label, true or false, is a text as well."""
     if isinstance(value, str):
         return [value]
+    if isinstance(value, bool):
+        return [str(value)]
     if isinstance(value, dict):
         value = value.values()
     elif not isinstance(value, list | tuple):
