@@ -267,3 +267,10 @@ def test_the_doctor_tells_a_full_disk_and_a_hub_out_of_reach(tmp_path, monkeypat
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     finding = doctor.look_at_hub("huggingface.co")
     assert finding.state == doctor.OPTIONAL and "refused" in json.dumps(finding.facts, default=str)
+
+
+def test_a_bare_python_can_start_it():
+    """Before the environment is there, the launcher and what it asks of the starter model must do with the standard library alone."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import launch; from studio.models.starter import is_complete; print(is_complete.__name__)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code, str(ROOT)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "is_complete", done.stderr

