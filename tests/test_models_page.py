@@ -8,6 +8,7 @@ from benchmarks.library import make_model
 from conftest import STARTER, is_sentence, wait_for
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from hub import Hub, tiny_model
 from playwright.sync_api import expect
 
 
@@ -103,6 +104,29 @@ def test_a_wrong_address_is_told_in_the_form_and_stays_there(page):
     expect(form.locator("[role=alert]")).to_contain_text("is no address of a model", timeout=15_000)
     expect(form.locator('input[name="repo"]')).to_have_value("no address")
     assert form.locator('input[name="options.token"]').get_attribute("type") == "password"
+
+
+def test_a_download_comes_and_a_gated_one_asks_for_a_token(page, server):
+    page.locator('.views [data-pick="models:get"]').click()
+    form = page.locator("#get-form")
+    form.locator("summary").click()
+    with Hub(models={"lab/open-model": tiny_model(1, 200_000), "lab/shut-model": tiny_model(2, 200_000)}, tokens={"lab/shut-model": "secret-word"}) as hub:
+        for repo in ("lab/open-model", "lab/shut-model"):
+            form.locator("select").select_option("huggingface")
+            form.locator('input[name="repo"]').fill(repo)
+            form.locator('input[name="options.endpoint"]').fill(hub.url)
+            form.locator("button[type=submit]").click()
+            expect(form.locator('input[name="repo"]')).to_have_value("", timeout=15_000)
+        coming = page.locator(".coming")
+        expect(coming.filter(has_text="open-model")).to_contain_text("sizes and hashes as the hub lists them", timeout=60_000)
+        shut = coming.filter(has_text="shut-model")
+        expect(shut.locator(".problem").first).to_contain_text("only to those who accepted its terms", timeout=60_000)
+        shut.locator('input[name="token"]').fill("secret-word")
+        shut.locator("form button").click()
+        expect(shut).to_contain_text("sizes and hashes as the hub lists them", timeout=60_000)
+    assert "secret-word" not in server.log.read_text() + "".join(path.read_text() for path in (server.workspace / "saves" / ".jobs").glob("*.json"))
+    coming.filter(has_text="open-model").locator("b").click()
+    expect(page.locator(".live-model h2")).to_have_text("open-model", timeout=15_000)
 
 
 def test_a_folder_of_ones_own_is_added_by_the_page(page, tmp_path):

@@ -35,7 +35,7 @@ def _reading(shelf: Shelf, words: Words) -> list[Callable]:
             "chat_template": seen.template.source if seen.template else None,
             "layers": [{"name": one.name, "numbers": list(one.numbers), "params": one.params, "bytes": one.bytes,
                         "tensors": [vars(tensor) for tensor in one.tensors]} for one in seen.layers],
-            "memory": [] if model.faults else _memory(shelf, model),
+            **_memory(shelf, model, words),
         }
 
     return [models_list, models_inspect]
@@ -132,6 +132,10 @@ def _as_json(model: Model, template: str | None, words: Words) -> dict:
     }
 
 
-def _memory(shelf: Shelf, model: Model) -> list[dict]:
+def _memory(shelf: Shelf, model: Model, words: Words) -> dict:
+    """Return {memory, memory_problem}: the table, or why none can be made."""
     device, size = shelf.memory()
-    return fit.table(model.path, size, fit.Plan(device=device))
+    try:
+        return {"memory": [] if model.faults else fit.table(model.path, size, fit.Plan(device=device)), "memory_problem": None}
+    except Problem as problem:
+        return {"memory": [], "memory_problem": words.tell(problem)}

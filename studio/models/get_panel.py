@@ -5,7 +5,7 @@ from html import escape
 from studio.interface.language import Words
 from studio.interface.live import attribute
 from studio.jobs import Job, told
-from studio.models import catalogue, gguf, marks
+from studio.models import catalogue, gguf, marks, places
 from studio.models.catalogue import Entry
 from studio.models.download import KIND, amount
 from studio.models.panel import button, count
@@ -97,6 +97,15 @@ def forms(words: Words) -> str:
         + _form(words, "import", "models_import", _field(words, "file", "/path/to/model.gguf", required=True) + _field(words, "name", words("models.as_the_file")))
         + _form(words, "add_folder", "models_add_folder", _field(words, "folder", "/path/to/models", required=True), then="models:disk")
     )
+
+
+def draw_suggested(words: Words, shelf: Shelf) -> str:
+    """Return the caches of the hubs' clients on this machine, each to be added with one click; nothing where there is none."""
+    rows = "".join(
+        f'<li><code>{escape(str(path))}</code> {button(words("models.do_add_folder"), "models_add_folder", [str(path)], "small", then="models:disk")}</li>'
+        for path in places.suggested(shelf.workspace)
+    )
+    return f'<p class="hint">{words("models.suggested")}</p><ul class="plain places">{rows}</ul>' if rows else ""
 
 
 def _form(words: Words, key: str, endpoint: str, fields: str, anchor: str = "", then: str = "") -> str:

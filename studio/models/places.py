@@ -5,6 +5,7 @@ Both stand in `places.json` in the workspace: {"folders": [path], "trusted": {pa
 
 import hashlib
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -46,6 +47,17 @@ def add(workspace: Workspace, folder: str) -> Path:
         said["folders"].append(str(path))
         write_json(_file(workspace), said)
     return path
+
+
+def suggested(workspace: Workspace) -> list[Path]:
+    """Return the caches in which the hubs' own clients keep models on this machine, where they hold some and were not added yet."""
+    from studio.models import library
+
+    home = Path.home()
+    hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or home / ".cache" / "huggingface") / "hub"
+    scope = Path(os.environ.get("MODELSCOPE_CACHE") or home / ".cache" / "modelscope" / "hub") / "models"
+    known = folders(workspace)
+    return [path for path in (Path(hub), scope) if path.is_dir() and path.resolve() not in known and library.folders_in(path)]
 
 
 def remove(workspace: Workspace, folder: str) -> None:

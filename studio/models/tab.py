@@ -17,6 +17,7 @@ def add_regions(live: Live, shelf: Shelf) -> None:
     live.add("model-inside", lambda words, name: inside_panel.draw_inside(words, shelf, name))
     live.add("catalogue", lambda words, find: get_panel.draw_catalogue(words, shelf, find))
     live.add("entry", lambda words, name: get_panel.draw_entry(words, shelf, name))
+    live.add("suggested", lambda words, _: get_panel.draw_suggested(words, shelf))
     live.add("coming", lambda words, _: get_panel.draw_coming(words, shelf))
 
 
@@ -33,4 +34,4 @@ def build(words: Words) -> None:
         with gr.Column(elem_classes="split-main", min_width=0):
             gr.HTML("".join(region(name, follows="model") for name in ("model", "model-fit", "hello", "model-inside")), elem_classes="when-disk")
             gr.HTML(region("entry", follows="entry"), elem_classes="when-catalogue")
-            gr.HTML(get_panel.forms(words), elem_classes="when-get")
+            gr.HTML(get_panel.forms(words) + region("suggested"), elem_classes="when-get")
