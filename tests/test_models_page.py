@@ -149,6 +149,9 @@ def test_train_opens_the_form_with_the_model_in_it(page, server):
     choose(page, "to-train")
     page.locator(".live-model").get_by_role("button", name="Train").click()
     expect(page.locator("#train-model_name_or_path input")).to_have_value("to-train", timeout=15_000)
+    page.get_by_role("tab", name="Models").click()
+    page.locator(".live-model").get_by_role("button", name="Chat").click()
+    expect(page.locator("#chat-who")).to_contain_text("to-train", timeout=15_000)
 
 
 def test_say_hello_and_the_memory_comes_back(page, client):

@@ -29,7 +29,9 @@ def names(workspace: Workspace) -> list[str]:
 
 
 def with_base(workspace: Workspace, name: str) -> list[str]:
-    """Return the names of a run's base and the run itself. Raises Problem where the run or its base is gone."""
+    """Return the names of a run's base and the run itself, of a model only its own. Raises Problem where the run or its base is gone."""
+    if "/" not in name:
+        return [library.find(workspace, name).name]
     run = runs.find(workspace, name.partition("@")[0])
     return [library.find(workspace, run.recipe()["model_name_or_path"]).name, name]
 
@@ -76,7 +78,7 @@ def _base(workspace: Workspace, name: str, bits: int | None, tuned) -> Speaker:
     for speaker in tuned:
         if speaker.adapter and speaker.model == model.path:
             return replace(speaker, name=name, adapter=None)
-    return Speaker(name=name, model=model.path, adapter=None, template=recipes.template_for(model.name), bits=bits)
+    return Speaker(name=name, model=model.path, adapter=None, template=recipes.template_for(model), bits=bits)
 
 
 @dataclass(frozen=True)

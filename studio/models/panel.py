@@ -81,17 +81,18 @@ def _actions(words: Words, shelf: Shelf, model: Model) -> str:
         f'<input name="new" value="{escape(model.name)}" aria-label="{words("models.new_name")}" required>'
         f'<button class="button primary" type="submit">{words("models.rename")}</button><p class="problem" role="alert" hidden></p></form></details>'
     )
-    return _train(words, model) + rename + button(words("models.delete"), "models_delete", [model.name], "danger", sure)
+    return _use(words, model) + rename + button(words("models.delete"), "models_delete", [model.name], "danger", sure)
 
 
-def _train(words: Words, model: Model) -> str:
-    """Return a button that opens the form of a new run with this model and its template filled in."""
+def _use(words: Words, model: Model) -> str:
+    """Return the buttons that open the form of a new run with this model and its template, and the chat with it."""
     if model.faults:
         return ""
     choice = templates.of(model.path, model.name, model.model_type, compare=templates.loaded())
     recipe = {"model_name_or_path": model.name} | ({"template": choice.template} if choice.compared else {})
     given = escape(f"train-given:{json.dumps(recipe, ensure_ascii=False)}")
-    return f'<button class="button primary" data-pick="run:" data-go="room-train" data-give="{given}">{words("models.train")}</button>'
+    chat = f'<button class="button" data-go="room-chat" data-give="chat-wish:{escape(model.name)}">{words("models.talk")}</button>'
+    return f'<button class="button primary" data-pick="run:" data-go="room-train" data-give="{given}">{words("models.train")}</button>{chat}'
 
 
 def _trust(words: Words, shelf: Shelf, model: Model) -> str:

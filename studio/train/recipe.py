@@ -11,7 +11,7 @@ import yaml
 
 from studio.datasets import identity, registry
 from studio.interface.language import Problem
-from studio.models import library
+from studio.models import library, templates
 from studio.train import runs
 from studio.train.arguments import judged
 from studio.workspace import Workspace, write_whole
@@ -106,7 +106,7 @@ def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
     recipe = defaults(model.params) | machine.compute_type() | said
     recipe["model_name_or_path"] = str(model.path)
     if "template" not in recipe:
-        recipe["template"] = template_for(model.name)
+        recipe["template"] = template_for(model)
     for name in str(recipe["dataset"]).split(","):
         dataset = registry.dataset(workspace.data, name.strip())
         if dataset.problem:
@@ -125,19 +125,16 @@ def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
     return recipe
 
 
-def template_for(model: str) -> str:
-    """Return the template that LLaMA-Factory's table of models names for a model of this name.
+def template_for(model: library.Model) -> str:
+    """Return the template that belongs to a model (see `templates.choose`). Imports LLaMA-Factory.
 
     Raises:
-        Problem: the table does not know the model; the person must name one.
+        Problem: nothing says which one it was made with; the person must name one.
     """
-    from llamafactory.extras.constants import DEFAULT_TEMPLATE
-
-    known = {name.lower(): template for name, template in DEFAULT_TEMPLATE.items()}
-    template = known.get(model.lower())
-    if not template:
-        raise Problem("train.no_template", model=model)
-    return template
+    choice = templates.of(model.path, model.name, model.model_type)
+    if choice.reason == "unknown":
+        raise Problem("train.no_template", model=model.name)
+    return choice.template
 
 
 def known_templates() -> list[str]:
