@@ -39,12 +39,18 @@ def test_the_compute_type_is_what_the_machine_can_do(machine, wanted):
     assert machine.compute_type() == wanted
 
 
-def test_a_model_without_a_known_template_asks_for_one(workspace):
-    (workspace.models / recipes.STARTER_MODEL).rename(workspace.models / "mine")
+def test_a_renamed_model_is_known_by_its_own_template_and_one_that_says_nothing_asks(workspace):
+    folder = workspace.models / "mine-chat"
+    (workspace.models / recipes.STARTER_MODEL).rename(folder)
+    assert recipes.complete(workspace, {"model_name_or_path": "mine-chat"}, CPU)["template"] == "smollm2"
+    (folder / "chat_template.jinja").unlink()
+    config = (folder / "config.json").read_text(encoding="utf-8")
+    (folder / "config.json").unlink()  # a link to the one copy
+    (folder / "config.json").write_text(config.replace('"llama"', '"unheard_of"'), encoding="utf-8")
     with pytest.raises(Problem) as told:
-        recipes.complete(workspace, {"model_name_or_path": "mine"}, CPU)
+        recipes.complete(workspace, {"model_name_or_path": "mine-chat"}, CPU)
     assert "choose its template" in str(told.value)
-    assert recipes.complete(workspace, {"model_name_or_path": "mine", "template": "chatml"}, CPU)["template"] == "chatml"
+    assert recipes.complete(workspace, {"model_name_or_path": "mine-chat", "template": "chatml"}, CPU)["template"] == "chatml"
 
 
 def test_a_broken_dataset_says_why(workspace):
