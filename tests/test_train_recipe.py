@@ -4,6 +4,7 @@ import pytest
 from conftest import is_sentence
 
 from studio.interface.language import Problem
+from studio.models import places
 from studio.train import recipe as recipes
 
 CPU = recipes.Machine("cpu", True)
@@ -58,3 +59,15 @@ def test_a_broken_dataset_says_why(workspace):
     with pytest.raises(Problem) as told:
         recipes.complete(workspace, {}, CPU)
     assert "identity_en.json" in str(told.value) and is_sentence(str(told.value))
+
+
+def test_code_of_a_model_runs_only_where_that_was_allowed(workspace):
+    folder = workspace.models / recipes.STARTER_MODEL
+    config = (folder / "config.json").read_text(encoding="utf-8")
+    (folder / "config.json").unlink()
+    (folder / "config.json").write_text(config.replace("{", '{"auto_map": {"AutoModelForCausalLM": "own.Own"},', 1), encoding="utf-8")
+    (folder / "own.py").write_text("", encoding="utf-8")
+    assert recipes.complete(workspace, {}, CPU)["trust_remote_code"] is False
+    places.trust(workspace, folder, True)
+    assert recipes.complete(workspace, {}, CPU)["trust_remote_code"] is True
+    assert recipes.complete(workspace, {"trust_remote_code": False}, CPU)["trust_remote_code"] is False

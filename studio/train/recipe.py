@@ -11,7 +11,7 @@ import yaml
 
 from studio.datasets import identity, registry
 from studio.interface.language import Problem
-from studio.models import library, templates
+from studio.models import library, places, templates
 from studio.train import runs
 from studio.train.arguments import judged
 from studio.workspace import Workspace, write_whole
@@ -105,6 +105,7 @@ def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
     model = library.find(workspace, str(said.get("model_name_or_path", STARTER_MODEL)))
     recipe = defaults(model.params) | machine.compute_type() | said
     recipe["model_name_or_path"] = str(model.path)
+    recipe["trust_remote_code"] = said.get("trust_remote_code", model.own_code and places.trusted(workspace, model.path))
     if "template" not in recipe:
         recipe["template"] = template_for(model)
     for name in str(recipe["dataset"]).split(","):
