@@ -53,8 +53,6 @@ def prepare_process() -> None:
     """Set what must be set before the heavy libraries come."""
     output.install()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    # Threads that wait for work must not burn the cores that the chat beside a training run needs.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # In one process LLaMA-Factory trains on one device; the person who wants another names it in this variable.
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
