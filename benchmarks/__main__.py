@@ -1,15 +1,17 @@
 """`python -m benchmarks`: run all benchmarks, or those named, print as they go, and write benchmarks/RESULTS.md."""
 
 import argparse
+import importlib
+import pkgutil
 import sys
 import time
 
-from benchmarks import compare, first_step, fit, history, library, live, overhead, report, start
+import benchmarks
+from benchmarks import report
 
-BENCHMARKS = {
-    "start": start, "first_step": first_step, "overhead": overhead, "live": live, "compare": compare, "library": library, "history": history,
-    "fit": fit,
-}
+# Every file of this package that measures; a new one needs no entry anywhere.
+_FILES = [found.name for found in pkgutil.iter_modules(benchmarks.__path__) if found.name != "__main__"]
+BENCHMARKS = {name: module for name in _FILES if hasattr(module := importlib.import_module(f"benchmarks.{name}"), "measure")}
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
