@@ -9,7 +9,15 @@ from studio.train.trainer import Trainer
 
 def endpoints(trainer: Trainer, words: Words) -> list[Callable]:
     """Return the endpoints of this room; problems inside their results are told in `words`."""
-    return [*_of_runs(trainer, words), *_of_many(trainer), *_of_keeping(trainer)]
+    return [*_of_environments(trainer), *_of_runs(trainer, words), *_of_many(trainer), *_of_keeping(trainer)]
+
+
+def _of_environments(trainer: Trainer) -> list[Callable]:
+    def train_environment(name: str = "ppo") -> dict:
+        """Begin to make the environment in which a stage trains, or go on with it, and return {job}, null where it is whole."""
+        return {"job": None if trainer.environments.is_ready(name) else trainer.environments.make(name).id}
+
+    return [train_environment]
 
 
 def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:

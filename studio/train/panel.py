@@ -237,7 +237,8 @@ def _facts(words: Words, status: runs.Status) -> str:
     if not facts:
         return ""
     shown = {
-        "examples": facts["examples"], "epochs": f"{facts['epochs']:g}", "total_batch": facts["batch"], "steps": facts["total_steps"],
+        "examples": "–" if facts["examples"] is None else facts["examples"], "epochs": f"{facts['epochs']:g}" if facts["epochs"] is not None else "–",
+        "total_batch": facts["batch"], "steps": facts["total_steps"],
         "trainable": f"{facts['trainable']:,} / {facts['parameters']:,} ({100 * facts['trainable'] / facts['parameters']:.2f} %)",
         "device": facts["device"],
     }

@@ -19,8 +19,8 @@ from studio.workspace import Workspace, write_whole
 STARTER_MODEL = "SmolLM2-135M-Instruct"
 STARTER_DATASET = "identity_en"
 SMALL_MODEL = 1_000_000_000
-# Which data a stage learns from, by the stage of the dataset; the stages that this environment can train (PPO needs another trl).
-STAGES = {"sft": ("sft",), "pt": ("pt",), "dpo": ("dpo",), "rm": ("dpo",), "kto": ("kto",)}
+# Which data a stage learns from, by the stage of the dataset; PPO trains in an environment of its own.
+STAGES = {"sft": ("sft",), "pt": ("pt",), "dpo": ("dpo",), "rm": ("dpo",), "kto": ("kto",), "ppo": ("sft",)}
 # Arguments that set up the whole process while they are parsed; whoever trains the recipe parses them.
 SETTING_UP = ("deepspeed", "fsdp", "fsdp_config", "tf32")
 LORA_SETTINGS = ("lora_rank", "lora_alpha", "lora_dropout", "lora_target")
@@ -119,6 +119,9 @@ def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
     if recipe.get("val_size") or recipe.get("eval_dataset"):
         # What is held out is there to be measured: as often as checkpoints are saved, so that a best one can be told.
         recipe = {"eval_strategy": "steps", "eval_steps": recipe["save_steps"], "per_device_eval_batch_size": recipe["per_device_train_batch_size"]} | recipe
+    if recipe["stage"] == "ppo" and 0 < float(recipe.get("warmup_steps") or 0) < 1:
+        # The older transformers of PPO's environment take a share of the steps by this name only.
+        recipe["warmup_ratio"] = recipe.pop("warmup_steps")
     if recipe["finetuning_type"] != "lora":
         for key in LORA_SETTINGS:
             if key not in said:

@@ -1,6 +1,7 @@
 """The callback that writes down what happens while LLaMA-Factory trains, and carries a wish to stop into the trainer."""
 
 import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -44,10 +45,11 @@ class Recording:
         from llamafactory.extras.misc import count_parameters
 
         trainable, parameters = count_parameters(model)
+        data = getattr(train_dataloader, "dataset", None)  # not every trainer shows what it reads from
         self.run.say(
             "facts",
-            examples=len(train_dataloader.dataset) if hasattr(train_dataloader.dataset, "__len__") else None,
-            epochs=state.num_train_epochs,
+            examples=len(data) if hasattr(data, "__len__") else None,
+            epochs=state.num_train_epochs if state.num_train_epochs < sys.maxsize else None,  # that many: as often as max_steps asks
             batch=args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size,
             step=state.global_step,
             total_steps=state.max_steps,

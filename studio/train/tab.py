@@ -10,7 +10,7 @@ from studio.datasets import identity, registry
 from studio.interface.language import Problem, Words
 from studio.interface.live import Live, attribute, region
 from studio.models import library
-from studio.train import compare, panel, probe, recipe, recipe_files, settings, sweep
+from studio.train import compare, environment_panel, panel, probe, recipe, recipe_files, settings, sweep
 from studio.train.trainer import Trainer
 from studio.workspace import Workspace
 
@@ -24,6 +24,7 @@ CHART_WORDS = ("loss", "learning_rate", "grad_norm", "raw", "smoothed", "eval_lo
 def add_regions(live: Live, trainer: Trainer) -> None:
     """Add the live regions of this tab and the job in the sidebar."""
     workspace = trainer.workspace
+    live.add("environment", lambda words, name: environment_panel.draw(words, trainer.environments, name))
     live.add("batch", lambda words, _: panel.draw_batch(words, trainer.jobs))
     live.add("runs", lambda words, query: panel.draw_runs(words, workspace, query))
     live.add("now", lambda words, _: panel.draw_now(words, workspace))
@@ -81,6 +82,8 @@ def _form(trainer: Trainer, words: Words) -> None:
                         info=words("train.stage_info"), elem_id="train-stage")
     method = gr.Radio([(words(f"train.method_{key}"), key) for key in METHODS], value="lora", label=words("train.finetuning_type"),
                       info=words("train.finetuning_type_info"), elem_id="train-method")
+    with gr.Column(visible=False) as ppo_row:
+        gr.HTML(region("environment", "ppo"))
     fields = {"model_name_or_path": model, "dataset": dataset, "stage": stage}
     with gr.Row(elem_classes="fields"):
         for key in ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "cutoff_len"):
@@ -238,6 +241,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     kept.input(on_load, kept, [problem, method, *boxes], api_name=False)
     keep.click(on_keep, [called, method, *boxes], [problem, kept], api_name=False)
     stage.input(on_stage, [stage, dataset], dataset, api_name=False, queue=False)
+    stage.change(lambda chosen: gr.update(visible=chosen == "ppo"), stage, ppo_row, api_name=False, queue=False)
     method.change(lambda chosen: gr.update(visible=chosen in ("lora", "qlora4", "qlora8")), method, lora_row, api_name=False, queue=False)
     dataset.change(lambda chosen: gr.update(visible=_asks_identity(workspace, chosen)), dataset, identity_row, api_name=False, queue=False)
     gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], [command, text, advised, problem],

@@ -12,6 +12,7 @@ from studio.jobs import Job, Jobs
 from studio.train import adapters, advice, batch, devices, memory, nodes, runs, sweep
 from studio.train import recipe as recipes
 from studio.train.dispatch import Dispatcher
+from studio.train.environments import Environments
 from studio.workspace import Workspace, write_json, write_whole
 
 LIBRARIES = ("llamafactory", "transformers", "peft", "torch")
@@ -23,6 +24,7 @@ class Trainer:
     def __init__(self, workspace: Workspace, accelerator: Accelerator, jobs: Jobs | None = None):
         self.workspace, self.accelerator = workspace, accelerator
         self.jobs = jobs or Jobs(workspace)
+        self.environments = Environments(self.jobs)
         self._dispatcher = Dispatcher(workspace, accelerator)
 
     @property
@@ -68,6 +70,9 @@ class Trainer:
             raise Problem("train.no_executor", executor=executor, known=", ".join(self._dispatcher.known))
         if executor == "ray" and not python and not importlib.util.find_spec("ray"):
             raise Problem("executors.no_ray")
+        if wish.get("stage") == "ppo":
+            python = python or self.environments.python("ppo")
+            executor = "worker" if executor == "in-process" else executor
         run = self._prepare(wish, options, executor)
         if python:
             run.note(python=str(python))
@@ -150,7 +155,7 @@ class Trainer:
         if checkpoint and checkpoint not in whole:
             raise Problem("executors.no_such_checkpoint", run=name, checkpoint=checkpoint)
         recipe = run.recipe()
-        if recipe.get("stage") in ("rm", "ppo") and recipe.get("finetuning_type") in ("full", "freeze"):
+        if recipe.get("stage") == "ppo" or recipe.get("stage") == "rm" and recipe.get("finetuning_type") in ("full", "freeze"):
             raise Problem("executors.stage_starts_over", stage=recipe["stage"], method=recipe["finetuning_type"])
         if epochs is not None:
             _lengthen(run, recipe, epochs)

@@ -42,8 +42,28 @@ def main(argv: list[str] | None = None) -> int:
         _die_with_parent()
     if not isinstance(run, Silent):
         run.own(os.getppid() if launched else None)
+    _read_newer_configs()
     state = execute(run, run.folder / flags.resume if flags.resume else None)
     return 1 if state == "failed" else 0
+
+
+def _read_newer_configs() -> None:
+    """Let a transformers older than 5 find the rotary base in a config.json that a newer one wrote, where it would silently take 10000."""
+    from transformers import PretrainedConfig
+
+    read = PretrainedConfig.get_config_dict.__func__
+
+    def both_names(cls, *args, **kwargs):
+        config, rest = read(cls, *args, **kwargs)
+        rope = config.get("rope_parameters") or {}
+        if "rope_theta" in rope and "rope_theta" not in config:
+            config["rope_theta"] = rope["rope_theta"]
+            if rope.get("rope_type", "default") != "default":
+                config["rope_scaling"] = {key: value for key, value in rope.items() if key != "rope_theta"}
+        return config, rest
+
+    if not hasattr(PretrainedConfig, "convert_rope_params_to_dict"):
+        PretrainedConfig.get_config_dict = classmethod(both_names)
 
 
 def _die_with_parent() -> None:
