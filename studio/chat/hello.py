@@ -108,7 +108,7 @@ def endpoints(hello: Hello, words: Words) -> list[Callable]:
 
 def draw(words: Words, hello: Hello, name: str) -> str:
     """Return the button, and how the last hello to this model went."""
-    if not name:
+    if not name or library.find(hello.workspace, name).faults:
         return ""
     greeting = hello.last(name)
     running = greeting is not None and greeting.stage in ("loading", "answering", "unloading")

@@ -153,7 +153,7 @@ def draw_fit(words: Words, shelf: Shelf, name: str) -> str:
     bars = "".join(_bar(words, row, memory, widest) for row in rows)
     legend = "".join(f'<span><i class="part-{part}"></i>{words("fit." + part)}</span>' for part in rows[0]["parts"])
     of = words("models.fit_of", device=words("models.device_" + device), memory=gib(memory), seq=plan.seq, batch=plan.batch, rank=plan.rank)
-    return f'<h3>{words("models.fits")}</h3><p class="hint">{of}</p><div class="fit">{bars}</div><p class="legend">{legend}</p>'
+    return f'<h3>{words("models.fits")}</h3><p class="hint">{of}</p><div class="fit">{bars}</div><p class="fit-legend">{legend}</p>'
 
 
 @lru_cache(32)

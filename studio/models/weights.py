@@ -1,10 +1,11 @@
 """What the weight files of a model say of themselves: tensors, types, sizes, read from the headers without loading anything."""
 
-import json
 import struct
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+
+import orjson
 
 from studio.interface.language import Problem
 
@@ -56,7 +57,7 @@ def read_shard(file: Path) -> Shard:
             text = opened.read(length)
         if len(text) < length:
             return Shard(file, {}, lacks=length - len(text))
-        tensors = json.loads(text)
+        tensors = orjson.loads(text)
         tensors.pop("__metadata__", None)
         end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
     except struct.error:
