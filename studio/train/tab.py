@@ -154,7 +154,9 @@ def _form(trainer: Trainer, words: Words) -> None:
         base["template"] = said.get("template", "")
         chosen_method = method_of(said)
         rest = {key: value for key, value in said.items() if key not in keys and key != "finetuning_type" and key not in METHODS[chosen_method]}
-        values = [gr.update(value=base.get(key, "" if key == "template" else 0)) for key in keys]
+        # A model may have come since the page was opened, and the templates are known only when LLaMA-Factory is loaded.
+        choices = {"model_name_or_path": {"choices": _models(workspace)}, "template": {"choices": _templates(words)}}
+        values = [gr.update(value=base.get(key, "" if key == "template" else 0), **choices.get(key, {})) for key in keys]
         return [gr.update(value=chosen_method), *values, json.dumps(rest, ensure_ascii=False)]
 
     def on_import(text):
@@ -222,7 +224,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     def on_open():
         return (
             gr.update(choices=_models(workspace)), gr.update(choices=_datasets(workspace, "sft")),
-            gr.update(choices=[(words("train.automatic"), ""), *recipe.known_templates()]),
+            gr.update(choices=_templates(words)),
         )
 
     largest.click(on_largest, [method, *boxes], problem, api_name=False)
@@ -272,6 +274,10 @@ def _choice(words: Words, key: str, choices: list, value, **more) -> gr.Dropdown
 def _number(words: Words, key: str, value) -> gr.Number:
     return gr.Number(value, label=words(f"train.{key}"), info=words(f"train.{key}_info"), elem_id=f"train-{key}", min_width=120,
                      precision=0 if isinstance(value, int) else None)
+
+
+def _templates(words: Words) -> list:
+    return [(words("train.automatic"), ""), *recipe.known_templates()]
 
 
 def _models(workspace: Workspace) -> list[str]:
