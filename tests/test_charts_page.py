@@ -396,7 +396,7 @@ def test_nothing_is_cut_off(studio, page, run, width):
 
 def test_every_word_is_used_and_in_both_languages():
     source = (ROOT / "assets/charts.js").read_text(encoding="utf-8")
-    used = set(re.findall(r'word\("(\w+)"\)|button\([\w.]+, "(\w+)"|(?:name|series): "(\w+)"|look: "(raw|smoothed)"', source))
+    used = set(re.findall(r'word\("(\w+)"\)|button\([\w.]+, "(\w+)"|(?:name|series): "([\w/]+)"|look: "(raw|smoothed)"', source))
     keys = {next(filter(None, groups)) for groups in used} | {"waiting", "empty", "step", "time"}
     for language in ("en", "zh"):
         assert keys == json.loads((ROOT / f"studio/interface/words/{language}/charts.json").read_text(encoding="utf-8")).keys()
