@@ -5,6 +5,7 @@ import os
 import signal
 import urllib.request
 
+import psutil
 import pytest
 from conftest import SHORT, Server, is_sentence, new_workspace, wait_for
 
@@ -45,7 +46,7 @@ def test_a_worker_and_the_queue_outlive_a_studio_that_is_killed(tmp_path):
     assert (runs.status(first).state, runs.status(second).state) == ("running", "queued")
     server = Server(workspace.root)
     try:
-        wait_for(lambda: "is training" in holders(server) or "raining" in holders(server), seconds=30)
+        wait_for(lambda: "Training" in holders(server), seconds=30)
         assert [one["run"] for one in ask(server, "train_queue")] == [first.name, second.name]
         assert ask(server, "train_stop", first.name, True) == {"state": "stopping"}
         status = ended(first)
@@ -77,7 +78,8 @@ def test_an_abort_while_it_loads_ends_it_at_once(trainer):
     wait_for(lambda: runs.status(run).state == "preparing")
     trainer.stop(run.name, save=False)
     assert ended(run, 10).state == "stopped"
-    wait_for(lambda: not runs.alive(run.info()), 5)
+    wait_for(lambda: trainer.queue() == [], 5)
+    assert not runs.alive(run.info())
     states = [event["state"] for event in events.read(run.events_file)[0] if event["event"] == "state"]
     assert states == ["queued", "preparing", "stopping", "stopped"]
 
@@ -104,13 +106,16 @@ def test_two_processes_train_together_stop_at_the_same_step_and_resume(trainer):
     assert status.state == "stopped" and status.step < 500, status.error
     checkpoint = run.folder / run.checkpoints()[-1]
     assert {"rng_state_0.pth", "rng_state_1.pth"} <= {path.name for path in checkpoint.iterdir()}
-    steps = [event["step"] for event in events.read(run.events_file)[0] if event["event"] == "metrics"]
+    steps = [event["step"] for event in events.read(run.events_file)[0] if "loss" in event.get("values", {})]
     assert len(steps) == len(set(steps)), "only one of the processes writes"
     wait_for(lambda: trainer.queue() == [], 30)
     trainer.resume(run.name)
     wait_for(lambda: runs.status(run).step > status.step)
-    trainer.kill(run.name)
-    assert ended(run, 30).state == "stopped"
+    launcher = psutil.Process(run.info()["pid"])
+    processes = launcher.children(recursive=True)
+    launcher.kill()
+    assert len(processes) >= 2 and psutil.wait_procs(processes, timeout=20)[1] == [], "none trains on with nobody to stop it"
+    assert ended(run, 30).state == "interrupted"
 
 
 def test_four_processes_train_together(trainer):
