@@ -1,7 +1,6 @@
 """What the page draws of runs: pure functions from words and a run to HTML."""
 
 import base64
-import json
 import time
 from html import escape
 
@@ -117,7 +116,7 @@ def _actions(words: Words, run: runs.Run, status: runs.Status) -> str:
         return ""
     checkpoints, buttons = run.checkpoints(), ""
     if status.state != "finished" and checkpoints and not run.is_foreign:
-        buttons += _call(words("train.resume"), "train_resume", [run.name], "")
+        buttons += _call(words("train.resume"), "train_resume", [run.name, None, None], "")
     elif status.state == "interrupted" and not run.is_foreign:
         buttons += _call(words("train.restart"), "train_restart", [run.name], "")
     if checkpoints or runs.has_weights(run.folder):
