@@ -5,7 +5,10 @@
   const marks = new WeakMap();
   let asking = false, again = false;
 
-  async function call(name, ...data) {
+  async function call(name, ...said) {
+    // A plain request must name every argument; those left out are filled up with the defaults that gradio tells the page.
+    const known = window.gradio_api_info?.named_endpoints?.[`/${name}`]?.parameters ?? [];
+    const data = [...said, ...known.slice(said.length).map((one) => one.parameter_default ?? null)];
     const answer = await fetch(`${root()}/gradio_api/run/${name}`, {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ data }),
     });
