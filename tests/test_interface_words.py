@@ -31,7 +31,8 @@ def test_no_sentence_shouts_and_chinese_is_chinese():
             assert text.strip() == text or key.startswith("launch."), (language, key)  # a terminal's lines may be indented
     english = sentences("en")  # what is the same in both is made of names
     names = {"app.switch_language"}  # says what the other language is called, in that language
-    written = [key for key, text in sentences("zh").items() if len(text) > 24 and not re.search(r"[一-鿿]", text) and text != english[key]]
+    written = [key for key, text in sentences("zh").items() if len(text) > 24 and not re.search(r"[一-鿿]", text)
+               and re.sub(r"\W", "", text) != re.sub(r"\W", "", english[key])]
     written = [key for key in written if key not in names]
     assert written == []
 
