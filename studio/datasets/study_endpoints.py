@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from studio.datasets.check import Report
+from studio.datasets.lengths import Lengths
 from studio.datasets.study import Study, View
 from studio.interface.language import Problem, Words
 from studio.jobs import Job
@@ -42,12 +43,16 @@ def _of_checks(study: Study, words: Words) -> list[Callable]:
 def as_json(report: Report, words: Words) -> dict:
     """Return a report as {ok, rows, problems, counts, lengths}."""
     return {
-        "ok": report.ok, "rows": report.rows, "counts": report.counts, "lengths": vars(report.lengths) if report.lengths else None,
+        "ok": report.ok, "rows": report.rows, "counts": report.counts, "lengths": _lengths(report.lengths) if report.lengths else None,
         "problems": [
             {"row": one.row, "field": one.field, "message": one.message(words), "mend": one.mend(words), "kind": one.kind}
             for one in report.findings[:PROBLEMS_GIVEN]
         ],
     }
+
+
+def _lengths(found: Lengths) -> dict:
+    return vars(found) | {"cut": {str(cutoff): share for cutoff, share in found.cut.items()}}  # keys of JSON are text
 
 
 def _of_tokens(study: Study) -> list[Callable]:
@@ -71,7 +76,7 @@ def _of_tokens(study: Study) -> list[Callable]:
         found = study.lengths(name, view)
         if found is None:
             raise Problem("datasets.changed_meanwhile", name=name)
-        return vars(found)
+        return _lengths(found)
 
     def datasets_start_lengths(name: str, wish: dict) -> dict:
         """Begin to measure the lengths through what `wish` says ({model, template, cutoff ...}), and return {job}."""
