@@ -51,7 +51,7 @@ def fault(told, key: str, **facts) -> Problem:
     return told
 
 
-def whole_file_fault(path, key: str, **facts) -> None:
+def assert_fault(path, key: str, **facts) -> None:
     with pytest.raises(Problem) as told:
         read(path)
     fault(told.value, key, **facts)
@@ -109,7 +109,7 @@ def test_a_folder_is_read_file_after_file_with_rows_numbered_through(tmp_path):
     assert read(folder) == ROWS
     assert [row.number for row in reading.rows(folder)] == [1, 2, 3]
     (folder / "readme.md").write_text("about")
-    whole_file_fault(folder, "datasets.mixed_folder")
+    assert_fault(folder, "datasets.mixed_folder")
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 7, 64])
@@ -163,7 +163,7 @@ def test_a_line_of_50_mb_is_told_and_not_taken_into_memory(tmp_path):
 def test_an_array_that_is_not_whole_says_where(tmp_path, text, key, row):
     path = tmp_path / "a.json"
     path.write_text(text)
-    whole_file_fault(path, key, file=path, row=row)
+    assert_fault(path, key, file=path, row=row)
 
 
 def test_rows_before_the_end_of_half_a_file_are_still_read(tmp_path):
@@ -184,14 +184,14 @@ def test_ragged_rows_and_columns_named_twice_are_told(tmp_path):
     fault(found[1], "datasets.ragged", file=path, row=2, found=3, wanted=2)
     fault(found[3], "datasets.ragged", row=4, found=1, wanted=2)
     path.write_text("a,b,a\n1,2,3\n")
-    whole_file_fault(path, "datasets.column_twice", file=path, column="a")
+    assert_fault(path, "datasets.column_twice", file=path, column="a")
 
 
 @pytest.mark.parametrize(("codec", "encoding"), [("utf-16", "UTF-16"), ("utf-16-be", None), ("gbk", "GBK")])
 def test_text_in_another_encoding_is_told(tmp_path, codec, encoding):
     path = tmp_path / "a.jsonl"
     path.write_bytes(('\ufeff' if codec == "utf-16-be" else "").encode(codec) + '{"a": "训练数据"}\n'.encode(codec))
-    whole_file_fault(path, "datasets.encoding", file=path, encoding=encoding or "UTF-16")
+    assert_fault(path, "datasets.encoding", file=path, encoding=encoding or "UTF-16")
 
 
 def test_a_byte_order_mark_is_taken_where_llamafactory_takes_it(tmp_path):
@@ -200,14 +200,14 @@ def test_a_byte_order_mark_is_taken_where_llamafactory_takes_it(tmp_path):
     (tmp_path / "a.csv").write_bytes(mark + b"a\n1\n")
     (tmp_path / "a.json").write_bytes(mark + b'[{"a": 1}]')
     assert read(tmp_path / "a.jsonl") == [{"a": 1}] and read(tmp_path / "a.csv") == [{"a": "1"}]
-    whole_file_fault(tmp_path / "a.json", "datasets.encoding", encoding="UTF-8 with BOM")
+    assert_fault(tmp_path / "a.json", "datasets.encoding", encoding="UTF-8 with BOM")
 
 
 def test_what_is_no_data_file_is_told(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"not parquet")
     (tmp_path / "a.arrow").write_bytes(b"not arrow")
     (tmp_path / "a.pdf").write_bytes(b"%PDF")
-    whole_file_fault(tmp_path / "a.parquet", "datasets.unreadable")
-    whole_file_fault(tmp_path / "a.arrow", "datasets.unreadable")
-    whole_file_fault(tmp_path / "a.pdf", "datasets.unknown_ending")
-    whole_file_fault(tmp_path / "none.json", "datasets.no_file")
+    assert_fault(tmp_path / "a.parquet", "datasets.unreadable")
+    assert_fault(tmp_path / "a.arrow", "datasets.unreadable")
+    assert_fault(tmp_path / "a.pdf", "datasets.unknown_ending")
+    assert_fault(tmp_path / "none.json", "datasets.no_file")

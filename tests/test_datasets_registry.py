@@ -175,7 +175,7 @@ def info_of(folder: Path) -> dict:
     return json.loads((folder / "dataset_info.json").read_text(encoding="utf-8"))
 
 
-def refused(key: str, change, *args) -> Problem:
+def assert_refused(key: str, change, *args) -> Problem:
     with pytest.raises(Problem) as told:
         change(*args)
     assert told.value.key == key
@@ -210,8 +210,8 @@ def test_a_file_that_another_entry_needs_or_that_is_not_ours_is_not_deleted(tmp_
     (elsewhere / "c.json").write_text(json.dumps([ROW]))
     put(folder, {"a": {"file_name": "a.json"}, "b": {"file_name": "a.json"}, "c": {"file_name": str(elsewhere / "c.json")}}, a__json=[ROW])
     before = info_of(folder)
-    refused("datasets.file_shared", entries.remove, folder, "a", True)
-    refused("datasets.not_ours", entries.remove, folder, "c", True)
+    assert_refused("datasets.file_shared", entries.remove, folder, "a", True)
+    assert_refused("datasets.not_ours", entries.remove, folder, "c", True)
     assert info_of(folder) == before and (folder / "a.json").exists() and (elsewhere / "c.json").exists()
 
 
@@ -229,8 +229,8 @@ def test_a_protected_index_is_told_and_left_alone(tmp_path):
     put(tmp_path, {"a": {"file_name": "a.json"}})
     before = (tmp_path / "dataset_info.json").read_bytes()
     (tmp_path / "dataset_info.json").chmod(0o444)
-    refused("datasets.info_protected", entries.add, tmp_path, "b", {"file_name": "b.json"})
-    refused("datasets.info_protected", entries.remove, tmp_path, "a")
+    assert_refused("datasets.info_protected", entries.add, tmp_path, "b", {"file_name": "b.json"})
+    assert_refused("datasets.info_protected", entries.remove, tmp_path, "a")
     assert (tmp_path / "dataset_info.json").read_bytes() == before
 
 
@@ -242,8 +242,8 @@ def test_two_entries_of_one_name_are_told(tmp_path):
 @pytest.mark.parametrize("name", ["../a", "/a", "a/b", "a,b", "", ".hidden", "a "])
 def test_a_name_that_is_not_plain_is_refused(tmp_path, name):
     put(tmp_path, {"old": {"file_name": "a.json"}})
-    refused("workspace.bad_name", entries.add, tmp_path, name, {"file_name": "a.json"})
-    refused("workspace.bad_name", entries.rename, tmp_path, "old", name)
+    assert_refused("workspace.bad_name", entries.add, tmp_path, name, {"file_name": "a.json"})
+    assert_refused("workspace.bad_name", entries.rename, tmp_path, "old", name)
 
 
 def test_a_folder_added_by_the_person_may_be_pointed_to(tmp_path):
@@ -254,8 +254,8 @@ def test_a_folder_added_by_the_person_may_be_pointed_to(tmp_path):
     assert problem_of(folder, "a").key == "datasets.outside"
     entries.add_place(folder, str(mine))
     assert (dataset(folder, "a").problem, dataset(folder, "a").rows) == (None, 1)
-    refused("datasets.folder_known", entries.add_place, folder, str(mine))
-    refused("datasets.no_folder", entries.add_place, folder, "mine")
+    assert_refused("datasets.folder_known", entries.add_place, folder, str(mine))
+    assert_refused("datasets.no_folder", entries.add_place, folder, "mine")
     entries.drop_place(folder, str(mine))
     assert problem_of(folder, "a").key == "datasets.outside"
 

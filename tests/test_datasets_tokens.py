@@ -116,7 +116,7 @@ def seen(sight: Sight, rows: list[dict]) -> list[tuple[list[int], list[int]]]:
     return found
 
 
-def compare(processed, folder: Path, name: str, settings: dict) -> None:
+def assert_same(processed, folder: Path, name: str, settings: dict) -> None:
     settings = {"template": CHAT, "cutoff_len": 2048, **settings}
     entry, rows = entry_of(folder, name), rows_of(folder, name)
     stage = Shape.of(entry).stage
@@ -137,7 +137,7 @@ def test_trained_tokens_are_those_with_a_label():
 @pytest.mark.parametrize("name", SHIPPED)
 @pytest.mark.parametrize("settings", [{"packing": False}, {"packing": False, "cutoff_len": 40, "default_system": "Short."}], ids=["whole", "cut"])
 def test_shipped_sets_are_seen_as_trained(processed, name, settings):
-    compare(processed, DATA, name, settings)
+    assert_same(processed, DATA, name, settings)
 
 
 @pytest.mark.parametrize("name", ["tool_calls", "multi_turn"])
@@ -147,18 +147,18 @@ def test_shipped_sets_are_seen_as_trained(processed, name, settings):
     {"template": "breeze"}, {"tool_format": "qwen"}, {"template": "alpaca", "cutoff_len": 100}, {"template": "qwen3", "preserve_thinking": True},
 ], ids=str)
 def test_settings_of_sft_are_seen_as_trained(processed, name, settings):
-    compare(processed, DATA, name, settings)
+    assert_same(processed, DATA, name, settings)
 
 
 @pytest.mark.parametrize("settings", [{}, {"packing": True, "cutoff_len": 128}, {"template": "llama3", "packing": False}], ids=str)
 def test_pre_training_is_packed_as_trained(processed, settings):
-    compare(processed, DATA, "pretrain", {"cutoff_len": 256, **settings})
+    assert_same(processed, DATA, "pretrain", {"cutoff_len": 256, **settings})
 
 
 @pytest.mark.parametrize("name", MADE)
 @pytest.mark.parametrize("settings", [{}, {"template": "qwen3"}, {"cutoff_len": 70}, {"template": "mistral"}], ids=str)
 def test_every_form_is_seen_as_trained(processed, folder, name, settings):
-    compare(processed, folder, name, settings)
+    assert_same(processed, folder, name, settings)
 
 
 def test_the_end_of_a_text_is_not_trained_where_it_looks_like_padding():

@@ -155,6 +155,7 @@ class Study:
         new = [f"{dataset.name}_{part}" for part in parts]
 
         def work(job: Job) -> dict:
+            """Deal the rows, write a set for each part, and return {names, rows}."""
             look = Shape.of(dataset.entry)
             readable = [row.number for row in reading.rows(dataset.file) if row.value is not None]
             dealt = split.hold_out((shape.said(row.value, look) for row in self._counted(reading.rows(dataset.file), job, name) if row.value is not None), shares, seed)
