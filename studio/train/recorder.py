@@ -124,7 +124,7 @@ def readings(device) -> dict[str, float]:
     found = {"memory": round(torch.cuda.memory_reserved(device) / 2**30, 3)}
     try:
         return found | {"utilisation": torch.cuda.utilization(device)}
-    except (RuntimeError, ModuleNotFoundError):  # no NVML, or a slice of a GPU, for which it has no reading
+    except Exception:  # NVML refuses in many ways (no driver, a slice of a GPU, no permission), and a reading must not end a run
         return found
 
 
