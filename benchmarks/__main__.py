@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import pkgutil
+import signal
 import sys
 import time
 
@@ -31,6 +32,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main() -> int:
     """Run what is asked for; each benchmark's rows are written when it ends, so that a later fault loses nothing."""
     flags = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that the commands that were started end too
     for name in flags.names or BENCHMARKS:
         benchmark = BENCHMARKS[name]
         runs = flags.runs or (1 if flags.quick else benchmark.RUNS)
