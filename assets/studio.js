@@ -153,7 +153,7 @@
 
   // A fault that names a field is shown at the field.
   function markWrong() {
-    const field = document.querySelector("#train-problem [data-field]")?.dataset.field ?? "";
+    const field = document.querySelector("#train-problem [data-field], #train-advice [data-field]")?.dataset.field ?? "";
     if (field === markWrong.last) return;
     markWrong.last = field;
     document.querySelectorAll(".wrong").forEach((e) => e.classList.remove("wrong"));

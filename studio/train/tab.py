@@ -219,7 +219,8 @@ def _form(trainer: Trainer, words: Words) -> None:
     def on_preview(method_now, *values):
         shown = trainer.preview(wish(method_now, *values))
         said = " ".join(escape(words(key, **facts)) for key, facts in shown["advice"])
-        return shown["command"], shown["yaml"], f'<p class="hint num">{said}</p>', "".join(_told(words, fault) for fault in shown["problems"])
+        # Beside the advice, not where Start tells its faults: a preview that comes late must not wipe those away.
+        return shown["command"], shown["yaml"], f'<p class="hint num">{said}</p>' + "".join(_told(words, fault) for fault in shown["problems"])
 
     def on_open():
         return (
@@ -246,7 +247,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     stage.change(lambda chosen: gr.update(visible=chosen == "ppo"), stage, ppo_row, api_name=False, queue=False)
     method.change(lambda chosen: gr.update(visible=chosen in ("lora", "qlora4", "qlora8")), method, lora_row, api_name=False, queue=False)
     dataset.change(lambda chosen: gr.update(visible=_asks_identity(workspace, chosen)), dataset, identity_row, api_name=False, queue=False)
-    gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], [command, text, advised, problem],
+    gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], [command, text, advised],
           api_name=False, show_progress="hidden", trigger_mode="always_last")
     gr.context.Context.root_block.load(on_open, None, [model, dataset, fields["template"]], api_name=False, queue=False)
 
