@@ -1,13 +1,15 @@
 """Formats: what people bring is recognised, and what is written of it is what LLaMA-Factory trains on."""
 
 import json
+import random
 from pathlib import Path
 
 import pytest
 
-from studio.datasets import convert, entries, formats, reading
+from studio.datasets import conversation, convert, entries, formats, hub, reading
 from studio.datasets.registry import datasets
-from studio.interface.language import Problem
+from studio.datasets.shape import Shape
+from studio.interface.language import Problem, Words
 from tests.conftest import STARTER
 
 TALK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Is it cold?"}, {"role": "assistant", "content": "Yes."}]
@@ -137,6 +139,51 @@ def test_llamafactory_trains_on_what_was_brought(tmp_path, llamafactory_says, na
     assert stage == "pt" or count == 4 * len(rows)
 
 
+IN_PLACE = ("ruozhiba", "history", "openai", "preference", "text")
+
+
+@pytest.mark.parametrize("name", IN_PLACE)
+def test_llamafactory_reads_where_it_lies_what_need_not_be_converted(tmp_path, llamafactory_says, name):
+    rows, _, _, stage, _ = CASES[name]
+    put(tmp_path / "in.jsonl", rows * 4)
+    entries.add(tmp_path, "in", {"file_name": "in.jsonl", **formats.entry_as_it_is(formats.recognise(rows), rows)})
+    texts, _ = llamafactory_says(tmp_path, "in", stage)
+    for text, wanted in zip(texts, SAID[name], strict=True):
+        assert wanted in text
+
+
+@pytest.mark.parametrize("name", ["openai_tools", "ultrafeedback", "hh", "kto_words", "helpsteer"])
+def test_what_llamafactory_would_misread_is_converted(name):
+    rows = CASES[name][0]
+    assert formats.entry_as_it_is(formats.recognise(rows), rows) is None
+
+
+JUNK = [None, 1, True, "", [], {}, [1], [["a", "b"]], [None], [{"from": ["x"], "value": 3}], [{"role": "assistant", "tool_calls": [1]}],
+        [{"role": "user", "content": [{"type": "image_url", "image_url": 3}]}], {"role": "assistant"}, [[], [1, 2]], "\n\nHuman: a\n\nAssistant: b"]
+
+
+def spoiled(value, chance: random.Random):
+    """Return a value with parts of it lost or replaced by something that does not belong there."""
+    if chance.random() < 0.25:
+        return chance.choice(JUNK)
+    if isinstance(value, dict):
+        return {key: spoiled(each, chance) for key, each in value.items() if chance.random() > 0.1}
+    return [spoiled(each, chance) for each in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_row_of_any_make_is_drawn_and_converted_or_left_out_with_its_reason(name):
+    chance, mapping = random.Random(name), formats.recognise(CASES[name][0])
+    rows = [spoiled(CASES[name][0][0], chance) for _ in range(300)]
+    rows = [row if isinstance(row, dict) else {} for row in rows]
+    written = convert.Written()
+    made = list(convert.converted((reading.Row(number, row) for number, row in enumerate(rows, 1)), mapping, written, Path("a.json")))
+    assert len(made) == written.rows and written.rows + written.left_out == len(rows) and written.left_out
+    for shape in (Shape.of(convert.entry_for(mapping, "a.jsonl")), Shape.of(formats.described(mapping))):
+        for row in rows:
+            assert "<script" not in conversation.draw(Words("en"), row | {"more": "<script>"}, shape)
+
+
 def test_answers_with_scores_become_pairs(tmp_path):
     answers = [("The Rhine.", 4), ("I do not know.", 1), ("A river.", 2)]
     rows = [{**SCORED, "response": text, "helpfulness": score} for text, score in answers] + [{**SCORED, "prompt": "A sea?", "response": "x", "helpfulness": 3}]
@@ -202,3 +249,35 @@ def test_every_shipped_set_is_recognised_as_what_its_entry_says():
     for each in datasets(Path(__file__).parents[1] / "data"):
         mapping = formats.recognise([row.value for row in reading.rows(each.file)][:50])
         assert (mapping.stage, mapping.missing()) == (each.stage, []), each.name
+
+
+@pytest.mark.parametrize(("typed", "key", "repo"), [
+    ("https://huggingface.co/datasets/tatsu-lab/alpaca/tree/main", "hf_hub_url", "tatsu-lab/alpaca"), ("hf:a/b", "hf_hub_url", "a/b"),
+    ("https://www.modelscope.cn/datasets/AI-ModelScope/ruozhiba", "ms_hub_url", "AI-ModelScope/ruozhiba"), ("ms:a/b", "ms_hub_url", "a/b"), ("a/b", "hf_hub_url", "a/b"),
+])
+def test_a_hub_address_is_understood_in_every_way_people_write_it(typed, key, repo):
+    assert hub.entry(hub.address(typed), None, {}) == {key: repo}
+
+
+@pytest.mark.parametrize("typed", ["my_data.jsonl", "data/my_data.jsonl", "/full/path", "hf:", "", "a/b/c/d.json"])
+def test_a_path_is_no_hub_address(typed):
+    assert hub.address(typed) is None
+
+
+def test_the_first_rows_of_a_hub_are_recognised_and_its_refusal_is_told(monkeypatch):
+    import datasets
+
+    rows = CASES["openai"][0]
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: iter(rows * 100))
+    found = hub.first_rows(hub.address("a/b"), {"subset": "small"})
+    mapping = formats.recognise(found)
+    assert found == rows * 20 and mapping.known == "openai"
+    assert hub.entry(hub.address("a/b"), mapping, {"subset": "small"})["tags"]["assistant_tag"] == "assistant"
+
+    def refuse(*_, **__):
+        raise ConnectionError("no route\nto host")
+
+    monkeypatch.setattr(datasets, "load_dataset", refuse)
+    with pytest.raises(Problem) as told:
+        hub.first_rows(hub.address("a/b"), {})
+    assert told.value.key == "datasets.hub_refuses" and "no route to host" in str(told.value)

@@ -157,6 +157,23 @@ def test_a_hub_address_becomes_an_entry(ask):
     ask("datasets_remove", "on_hub")
 
 
+def test_a_hub_that_cannot_be_reached_leaves_the_fields_to_be_named(page, ask):
+    page.get_by_role("button", name="Add data").click()
+    page.locator("input[data-place='source:path']").fill("ms:nobody-here/nothing-there")
+    page.locator("input[data-place='source:path']").press("Enter")
+    page.locator("input[data-place='source:c.prompt']").wait_for()
+    page.locator("input[data-place='source:c.prompt']").fill("question")
+    page.locator("input[data-place='source:c.prompt']").press("Enter")
+    page.locator("input[data-place='source:c.response'][data-base*=question]").wait_for()
+    page.locator("input[data-place='source:c.response']").fill("answer")
+    page.locator("input[data-place='source:c.response']").press("Enter")
+    page.locator("input[data-place='source:name'][data-base*=answer]").wait_for()
+    page.get_by_role("button", name="Register", exact=True).click()
+    page.locator(".live-dataset h2", has_text="nothing-there").wait_for()
+    assert ask("datasets_entry", "nothing-there") == {"ms_hub_url": "nobody-here/nothing-there", "columns": {"prompt": "question", "response": "answer"}}
+    ask("datasets_remove", "nothing-there")
+
+
 def test_rows_are_edited_added_deleted_and_put_back(ask, data):
     put(data, "edited.jsonl", PAIRS)
     ask("datasets_register", "edited.jsonl", "edited")

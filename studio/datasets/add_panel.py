@@ -105,28 +105,33 @@ def _type(label: str, name: str, value: str, wish: dict[str, str], kind: str = "
     )
 
 
-def _mapping(words: Words, wish: dict[str, str], mapping: Mapping, fields: list[str]) -> str:
+def _mapping(words: Words, wish: dict[str, str], mapping: Mapping, fields: list[str] | None, before: str = "", after: str = "") -> str:
+    """Return a box for the form and one for each of its columns: to choose among `fields`, or to type where these are not known."""
     plain = {key: value for key, value in wish.items() if not key.startswith("c.")}
-    boxes = _choose(words("datasets.what_it_is"), "form", [(form, words("datasets.form_" + form)) for form in FORMS], mapping.form, plain)
+    boxes = before + _choose(words("datasets.what_it_is"), "form", [(form, words("datasets.form_" + form)) for form in FORMS], mapping.form, plain)
     for column in FORMS[mapping.form]:
         name = column.rstrip("*")
+        if fields is None:
+            boxes += _type(words("datasets.column_" + name), f"c.{name}", mapping.columns.get(name, ""), wish, hint=words("datasets.field_name"))
+            continue
         none = [("-", words("datasets.choose_field") if column.endswith("*") else words("datasets.no_field"))]
         boxes += _choose(words("datasets.column_" + name), f"c.{name}", none + [(field, field) for field in fields], mapping.columns.get(name, "-"), wish)
     if mapping.form == "scores":
         boxes += _type(words("datasets.min_score"), "min_score", f"{mapping.min_score:g}" if mapping.min_score is not None else "", wish, "number")
-    return f'<div class="grid drawn-form">{boxes}</div>'
+    return f'<div class="grid drawn-form">{boxes}{after}</div>'
 
 
-def _send(words: Words, collection: Collection, wish: dict[str, str], mapping: Mapping) -> str:
+def _send(words: Words, collection: Collection, wish: dict[str, str], mapping: Mapping, on_hub: bool = False) -> str:
     name = wish.get("name") or collection.free_name(wish["path"])
     box = _type(words("datasets.name"), "name", name, wish)
-    disabled = " disabled" if mapping.missing() else ""
+    disabled = " disabled" if mapping.missing() and not (on_hub and not mapping.columns and mapping.form == "alpaca") else ""
     args = attribute([{**wish, "name": name}])
     send = (
         f"<button class=\"button primary\" data-call=\"datasets_bring_in\" data-args='{args}' data-then=\"dataset:{{name}}\" "
-        f'data-done="{words("datasets.registered")}"{disabled}>{words("datasets.bring_in")}</button>'
+        f'data-done="{words("datasets.registered")}"{disabled}>{words("datasets.register" if on_hub else "datasets.bring_in")}</button>'
     )
-    return f'<div class="send drawn-form">{box}{send}</div><p class="hint">{words("datasets.bring_in_hint", file=f"data/{name}.jsonl")}</p>'
+    hint = "" if on_hub else f'<p class="hint">{words("datasets.bring_in_hint", file=f"data/{name}.jsonl")}</p>'
+    return f'<div class="send drawn-form">{box}{send}</div>{hint}'
 
 
 def _preview(words: Words, source, rows: list[dict], mapping: Mapping) -> str:
@@ -148,25 +153,28 @@ def _raw(words: Words, rows: list[dict]) -> str:
 
 
 def _hub(words: Words, collection: Collection, wish: dict[str, str], address: hub.Address) -> str:
-    hubs = [(each, words("datasets.hub_" + each)) for each in hub.KEYS]
-    form = wish.get("form") or "alpaca"
-    boxes = _choose(words("datasets.hub"), "hub", hubs, address.hub, wish)
-    boxes += _choose(words("datasets.what_it_is"), "form", [(each, words("datasets.form_" + each)) for each in FORMS if not each.startswith("score")], form, wish)
-    for column in FORMS[form]:
-        name = column.rstrip("*")
-        boxes += _type(words("datasets.column_" + name), f"c.{name}", wish.get(f"c.{name}", ""), wish, hint=words("datasets.field_name"))
-    for key in HUB_FIELDS:
-        boxes += _type(words("datasets.entry_" + key), key, wish.get(key, ""), wish, "number" if key == "num_samples" else "text")
-    name = wish.get("name") or collection.free_name(address.repo)
-    args = attribute([{**wish, "name": name, "hub": address.hub}])
-    send = (
-        f"<button class=\"button primary\" data-call=\"datasets_bring_in\" data-args='{args}' data-then=\"dataset:{{name}}\" "
-        f'data-done="{words("datasets.registered")}">{words("datasets.register")}</button>'
-    )
-    return (
-        f'<p class="line"><b>{escape(address.repo)}</b> <span>{words("datasets.hub_hint", hub=words("datasets.hub_" + address.hub))}</span></p>'
-        f'<div class="grid drawn-form">{boxes}</div><div class="send drawn-form">{_type(words("datasets.name"), "name", name, wish)}{send}</div>'
-    )
+    """Return the form for data on a hub: as for a file where its first rows can be had, else with the names of fields to be typed."""
+    columns, options = choices(wish)
+    told, rows = "", None
+    try:
+        rows = collection.look_at_hub(address, options)
+        told = f'<p class="hint">{words("datasets.hub_asked", hub=words("datasets.hub_" + address.hub))}</p>' if rows is None else ""
+    except Problem as problem:
+        told = f'<p class="problem warned">{escape(words.tell(problem))}</p>'
+    guess = formats.recognise(rows) if rows else Mapping("alpaca")
+    if options.get("form") and options["form"] != guess.form:
+        guess = formats.with_choices(guess, None, None, {"form": options["form"]})
+    mapping = formats.with_choices(guess, columns, None, options)
+    hubs = _choose(words("datasets.hub"), "hub", [(each, words("datasets.hub_" + each)) for each in hub.KEYS], address.hub, wish)
+    more = "".join(_type(words("datasets.entry_" + key), key, wish.get(key, ""), wish, "number" if key == "num_samples" else "text") for key in HUB_FIELDS)
+    fields = formats.fields_of(rows) if rows else None
+    said = words("datasets.hub_hint", hub=words("datasets.hub_" + address.hub))
+    chosen = {f"c.{name}": value for name, value in mapping.columns.items()} | {f"t.{name}": value for name, value in mapping.tags.items()}
+    send = _send(words, collection, {**wish, "hub": address.hub, "form": mapping.form, **chosen}, mapping, True)
+    must_convert = rows and not formats.entry_as_it_is(mapping, rows) and not mapping.missing()
+    warn = f'<p class="problem warned">{words("datasets.hub_needs_file", repo=address.repo)}</p>' if must_convert else ""
+    preview = _preview(words, address.repo, rows, mapping) if rows else ""
+    return f'<p class="line"><b>{escape(address.repo)}</b> <span>{said}</span></p>{told}{_mapping(words, wish, mapping, fields, hubs, more)}{warn}{send}{preview}'
 
 
 def place_form(words: Words) -> str:

@@ -35,6 +35,7 @@ class Collection:
         self._searching = threading.Lock()
         self._dropped: set[Path] = set()
         self._looked: dict[tuple, list[dict]] = {}
+        self._hub_rows: dict[tuple, list[dict] | Problem | None] = {}
 
     @property
     def folder(self) -> Path:
@@ -194,6 +195,23 @@ class Collection:
             number += 1
         return name
 
+    def look_at_hub(self, address: hub.Address, options: dict) -> list[dict] | None:
+        """Return the first rows of data on a hub, None while they are being fetched. Raises Problem where they cannot be had."""
+        key = (address, *((name, options.get(name)) for name in ("subset", "split", "folder")))
+        if key not in self._hub_rows:
+            self._hub_rows[key] = None
+            threading.Thread(target=self._fetch, args=(key, address, dict(options)), name="hub-rows", daemon=True).start()
+        found = self._hub_rows[key]
+        if isinstance(found, Problem):
+            raise found
+        return found
+
+    def _fetch(self, key: tuple, address: hub.Address, options: dict) -> None:
+        try:
+            self._hub_rows[key] = hub.first_rows(address, options)
+        except Problem as problem:
+            self._hub_rows[key] = problem
+
     def register_hub(self, address: hub.Address, name: str, mapping: Mapping | None, options: dict | None = None) -> str:
         """Register data on a hub, which is fetched when a run needs it, and return its name. Raises Problem as `entries.add` does."""
         name = name.strip() or self.free_name(address.repo)
@@ -216,9 +234,9 @@ class Collection:
         return dataset.name
 
     def require_free(self, name: str) -> None:
-        """Raise Problem for a name that is not plain, or is that of a dataset already."""
+        """Raise Problem for a name that is not plain or is that of a dataset already, or where no entry can be written at all."""
         self.workspace.inside(self.folder, name)
-        if name in registry.read_info(self.folder):
+        if name in entries.changeable(self.folder):
             raise Problem("datasets.name_taken", name=name, file=self.folder / registry.INFO)
 
     def _as_it_is(self, source: Path, mapping: Mapping) -> dict | None:

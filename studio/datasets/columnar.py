@@ -48,7 +48,7 @@ def rows(path: Path, kind: str, offset: int = 0) -> Iterator[dict]:
     """Yield the rows from `offset` on as plain values; bytes are told by their length. Raises Problem where the file is not whole."""
     for batch in _batches(path, kind, offset):
         for row in batch.to_pylist():
-            yield _plain(row)
+            yield plain(row)
 
 
 def _batches(path: Path, kind: str, offset: int) -> Iterator:
@@ -68,11 +68,12 @@ def _batches(path: Path, kind: str, offset: int) -> Iterator:
             offset = max(0, offset - batch.num_rows)
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """Return a value of a column as JSON has it: bytes are told by their length, what JSON does not have becomes text."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
     return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -29,7 +29,8 @@ def _one_turn(words: Words, row: dict, columns: dict[str, str], find: str) -> st
     if "prompt" in columns and not any(column in columns for column in ("response", "chosen")):
         return f'<div class="turn plain-text">{said(words, of("prompt"), find)}</div>'
     drawn = _turn(words, "system", of("system"), find) if of("system") else ""
-    for asked, answered in (pair for pair in of("history") or [] if isinstance(pair, list | tuple) and len(pair) == 2):
+    history = of("history") if isinstance(of("history"), list) else []
+    for asked, answered in (pair for pair in history if isinstance(pair, list) and len(pair) == 2):
         drawn += _turn(words, "user", asked, find) + _turn(words, "assistant", answered, find)
     query = of("query")
     drawn += _turn(words, "user", of("prompt"), find, said(words, query, find) if query else "")
@@ -50,12 +51,13 @@ def _message(words: Words, message: object, tags: dict[str, str], find: str) -> 
         return _turn(words, "unknown", message, find)
     roles = {tags.get("user_tag"): "user", tags.get("assistant_tag"): "assistant", tags.get("system_tag"): "system",
              tags.get("observation_tag"): "tool", tags.get("function_tag"): "call"}
-    name = message.get(tags.get("role_tag", ""))
+    name = str(message.get(tags.get("role_tag", "")))
     content = message.get(tags.get("content_tag", ""))
-    if calls := message.get("tool_calls"):
-        return _turn(words, "call", json.dumps([call.get("function", call) for call in calls], ensure_ascii=False), find)
+    calls = message.get("tool_calls")
+    if isinstance(calls, list) and calls:
+        return _turn(words, "call", [call.get("function", call) if isinstance(call, dict) else call for call in calls], find)
     role = roles.get(name, "unknown")
-    return _turn(words, role, content, find, label="" if role != "unknown" else str(name))
+    return _turn(words, role, content, find, label="" if role != "unknown" else name)
 
 
 def _turn(words: Words, role: str, content: object, find: str, more: str = "", label: str = "") -> str:

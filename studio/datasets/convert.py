@@ -164,10 +164,14 @@ def _beside(row: dict, mapping: Mapping, images: list[str], fault) -> dict:
         out["system"] = _text(row.get(field) or "", lambda: fault("system"))
     if field := mapping.columns.get("tools"):
         tools = row.get(field) or ""
+        if not isinstance(tools, str | list):
+            raise fault("tools")
         out["tools"] = tools if isinstance(tools, str) else json.dumps([_tool(tool) for tool in tools], ensure_ascii=False)
     if field := mapping.columns.get("images"):
         named = row.get(field) or images
         out["images"] = [named] if isinstance(named, str) else named
+        if not isinstance(out["images"], list) or not all(isinstance(each, str) for each in out["images"]):
+            raise fault("images")
     return out
 
 
@@ -186,6 +190,8 @@ def _messages(talk: list, mapping: Mapping, fault, images: list[str]) -> Iterato
         if not role:
             raise fault()
         if calls := message.get("tool_calls"):
+            if not isinstance(calls, list) or not all(isinstance(call, dict) and isinstance(call.get("function", call), dict) for call in calls):
+                raise fault()
             role, content = "function_call", json.dumps([_call(call) for call in calls], ensure_ascii=False)
         text = _parts(content, fault, images)
         if role == "observation":
@@ -231,11 +237,13 @@ def _parts(content: object, fault, images: list[str]) -> str:
         raise fault()
     texts = []
     for part in content:
+        if not isinstance(part, dict):
+            raise fault()
         if part.get("type") == "text":
-            texts.append(part.get("text") or "")
+            texts.append(str(part.get("text") or ""))
         else:
             image = part.get("image_url") or part.get("image") or ""
-            images.append(image.get("url", "") if isinstance(image, dict) else image)
+            images.append(str(image.get("url", "") if isinstance(image, dict) else image))
             texts.append("<image>")
     return "".join(texts)
 
@@ -257,7 +265,10 @@ def _compared_talks(row: dict, mapping: Mapping, fault) -> dict:
         sides[side] = list(_messages(value, mapping, lambda side=side: fault(side), []))
     talk: list[dict] = []
     if sides["chosen"][0]["from"] in ("gpt", "function_call") and mapping.columns.get("messages"):
-        talk = list(_messages(row.get(mapping.columns["messages"]) or [], mapping, lambda: fault("messages"), []))
+        before = row.get(mapping.columns["messages"])
+        if not isinstance(before, list):
+            raise fault("messages")
+        talk = list(_messages(before, mapping, lambda: fault("messages"), []))
     talk += sides["chosen"][:-1]
     if not talk or sides["rejected"][:-1] != sides["chosen"][:-1]:
         raise fault("rejected")

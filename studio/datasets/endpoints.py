@@ -21,11 +21,7 @@ def endpoints(collection: Collection, words: Words) -> list[Callable]:
 def _of_the_list(collection: Collection, words: Words) -> list[Callable]:
     def datasets_list() -> list:
         """Return every dataset: [{name, format, stage, rows, file, problem, size_bytes, folder}]; broken ones with their problem."""
-        return [
-            {"name": collection.name_of(one), "format": one.format, "stage": one.stage, "rows": one.rows, "file": str(one.file or ""),
-             "problem": words.tell(one.problem) if one.problem else None, "size_bytes": one.size, "folder": str(folder)}
-            for folder in collection.folders() for one in collection.datasets(folder)
-        ]
+        return [each for folder in collection.folders() for each in _listed(collection, folder, words)]
 
     def datasets_preview(name: str, offset: int = 0, limit: int = 20) -> dict:
         """Return {rows, total, problems}: `limit` rows from row `offset` (from 0) on; a row that cannot be read is None."""
@@ -50,8 +46,9 @@ def _of_the_list(collection: Collection, words: Words) -> list[Callable]:
     def datasets_bring_in(said: dict) -> dict:
         """Bring in what the page has in hand ({path, name, form, c.<column> ...}): {name, ...} if it is soon done, else {job}."""
         columns, options = add_panel.choices(said)
+        tags = {key[2:]: value for key, value in said.items() if key.startswith("t.")}
         named = {"path": said["path"], "name": said.get("name", "")}
-        job = collection.jobs.start("convert", "datasets.converting", named, lambda job: register(collection, words, named, columns, None, options, job))
+        job = collection.jobs.start("convert", "datasets.converting", named, lambda job: register(collection, words, named, columns, tags, options, job))
         collection.jobs.wait(job.id, SOON_S)
         if job.error:
             raise Problem(job.error["key"], **job.error["facts"])
@@ -60,12 +57,29 @@ def _of_the_list(collection: Collection, words: Words) -> list[Callable]:
     return [datasets_list, datasets_preview, datasets_register, datasets_recognise, datasets_bring_in]
 
 
+def _listed(collection: Collection, folder: Path, words: Words) -> list[dict]:
+    try:
+        found = collection.datasets(folder)
+    except Problem as problem:
+        if folder == collection.folder:
+            raise
+        # A folder that was added and is broken must not hide the others.
+        return [{"name": str(folder), "format": "", "stage": "", "rows": None, "file": "", "problem": words.tell(problem), "size_bytes": None,
+                 "folder": str(folder)}]
+    return [
+        {"name": collection.name_of(one), "format": one.format, "stage": one.stage, "rows": one.rows, "file": str(one.file or ""),
+         "problem": words.tell(one.problem) if one.problem else None, "size_bytes": one.size, "folder": str(folder)}
+        for one in found
+    ]
+
+
 def register(collection: Collection, words: Words, named: dict, columns: dict | None, tags: dict | None, options: dict | None, job: Job | None = None) -> dict:
     """Bring in what `named` says: {path, name}, and register it; `job` is told how far it is. Raises Problem as `Collection.bring_in` does."""
     said, path = options or {}, named["path"]
     where = hub.address(path, said.get("hub") or "huggingface")
     if where and not (collection.folder / path).exists():
-        mapping = formats.with_choices(formats.Mapping("alpaca"), columns, tags, said) if columns or said.get("form") else None
+        known = any((columns or {}).values()) or tags
+        mapping = formats.with_choices(formats.Mapping(said.get("form") or "alpaca"), columns, tags, said) if known else None
         return {"name": collection.register_hub(where, named["name"], mapping, said), "form": said.get("form") or "alpaca"}
     source = collection.source(path)
     mapping = formats.with_choices(formats.recognise(collection.look(source)), columns, tags, said)

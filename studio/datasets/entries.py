@@ -25,7 +25,7 @@ def add(data_folder: Path, name: str, entry: dict) -> None:
     _require_plain(name)
     registry.require_sound(name, entry)
     with _writing:
-        info = _changeable(data_folder)
+        info = changeable(data_folder)
         if name in info:
             raise Problem("datasets.name_taken", name=name, file=data_folder / INFO)
         write_json(_target(data_folder), {**info, name: entry})
@@ -35,7 +35,7 @@ def replace(data_folder: Path, name: str, entry: dict) -> None:
     """Put `entry` in the place of the one called `name`. Raises Problem as `add` does, and where there is no such entry."""
     registry.require_sound(name, entry)
     with _writing:
-        info = _changeable(data_folder)
+        info = changeable(data_folder)
         _require_known(data_folder, info, name)
         write_json(_target(data_folder), {**info, name: entry})
 
@@ -44,7 +44,7 @@ def rename(data_folder: Path, old: str, new: str) -> None:
     """Give the entry called `old` another name, in its place. Raises Problem where it is unknown, or the new name is bad or taken."""
     _require_plain(new)
     with _writing:
-        info = _changeable(data_folder)
+        info = changeable(data_folder)
         _require_known(data_folder, info, old)
         if new != old and new in info:
             raise Problem("datasets.name_taken", name=new, file=data_folder / INFO)
@@ -58,7 +58,7 @@ def remove(data_folder: Path, name: str, with_file: bool = False) -> None:
         Problem: there is no such entry, another one needs the file, or the file lies outside the data folder.
     """
     with _writing:
-        info = _changeable(data_folder)
+        info = changeable(data_folder)
         _require_known(data_folder, info, name)
         path = _own_file(data_folder, info, name) if with_file else None
         write_json(_target(data_folder), {each: entry for each, entry in info.items() if each != name})
@@ -129,7 +129,7 @@ def _target(data_folder: Path) -> Path:
     return (data_folder / INFO).resolve()
 
 
-def _changeable(data_folder: Path) -> dict:
+def changeable(data_folder: Path) -> dict:
     """Return `dataset_info.json` as it stands. Raises Problem where it is broken, loses an entry when written, or is write-protected."""
     info = registry.read_info(data_folder)
     if twice := registry.names_twice(data_folder):

@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 
+from studio.datasets import columnar
 from studio.datasets.formats import Mapping, described
 from studio.interface.language import Problem
 
@@ -29,6 +31,35 @@ def address(typed: str, default: str = "huggingface") -> Address | None:
             repo = "/".join(text[len(beginning) :].split("?")[0].strip("/").split("/")[:2])
             return Address(hub, repo) if _REPO.fullmatch(repo) else None
     return Address(default, text) if _REPO.fullmatch(text) and not re.search(r"\.\w{2,7}$", text) else None
+
+
+def first_rows(where: Address, options: dict, count: int = 20) -> list[dict]:
+    """Return the first rows of data on a hub, by the hub's own library and without fetching the rest. Takes seconds.
+
+    Args:
+        where: the address.
+        options: of them `subset`, `split` and `folder` say which rows.
+        count: how many rows.
+
+    Raises:
+        Problem: the hub cannot be reached, or has no such data.
+    """
+    which = {"split": options.get("split") or "train"}
+    try:
+        if where.hub == "modelscope":
+            from modelscope import MsDataset
+
+            found = MsDataset.load(where.repo, subset_name=options.get("subset"), data_dir=options.get("folder"), use_streaming=True, **which)
+        else:
+            from datasets import load_dataset
+
+            found = load_dataset(where.repo, name=options.get("subset"), data_dir=options.get("folder"), streaming=True, **which)
+        rows = [columnar.plain(dict(row)) for row in islice(found, count)]
+    except Exception as error:  # each hub's library has its own faults for what the network, the hub or the data refuse
+        raise Problem("datasets.hub_refuses", repo=where.repo, reason=" ".join(str(error).split())[:200] or type(error).__name__) from error
+    if not rows:
+        raise Problem("datasets.hub_refuses", repo=where.repo, reason="0 rows")
+    return rows
 
 
 def entry(where: Address, mapping: Mapping | None, options: dict) -> dict:

@@ -1,6 +1,7 @@
 """What the page draws of datasets: the list, and the head and rows of the one in hand. Pure functions to HTML."""
 
 import json
+from functools import lru_cache
 from html import escape
 from urllib.parse import parse_qs, urlencode
 
@@ -129,13 +130,24 @@ def draw_rows(words: Words, collection: Collection, arg: str) -> str:
     rows.wait(seconds=0.1) or rows.wait(PER_PAGE, 0.5)
     offset, find = _number(at.get("offset")), at.get("find", "")
     found = collection.search(rows, find, offset, PER_PAGE) if find else None
-    page = [rows.page(number - 1, 1)[0] for number in found.rows] if found else rows.page(offset, PER_PAGE)
-    shape = Shape.of(dataset.entry) if not isinstance(dataset.problem, Problem) or dataset.stage else Shape.of({})
-    drawn = "".join(_bad_row(words, name, row, rows, at) if row.value is None else _row(words, name, row, shape, at) for row in page)
+    # An entry that is not sound has no stage: its rows are drawn as those of an entry that says nothing.
+    entry = json.dumps(dataset.entry if dataset.stage else {})
+    numbers = tuple(found.rows) if found else tuple(range(offset + 1, min(offset + PER_PAGE, rows.count) + 1))
+    drawn = _page(words.language, rows, numbers, entry, name, tuple(at.items()))
     fault = f'<p class="problem">{escape(words.tell(rows.fault))}</p>' if rows.fault and not dataset.problem else ""
-    searching = found is not None and found.share < 1 and not found.rows
-    nothing = f'<p class="hint">{words("datasets.searching" if searching else "datasets.nothing_found" if find else "datasets.no_rows")}</p>' if not page else ""
-    return _bar(words, name, rows, at) + fault + drawn + nothing + _foot(words, name, rows, at, found)
+    searching = found is not None and found.share < 1
+    nothing = "searching" if searching else "nothing_found" if find else "no_rows"
+    hint = "" if drawn else f'<p class="hint">{words("datasets." + nothing)}</p>'
+    return _bar(words, name, rows, at) + fault + drawn + hint + _foot(words, name, rows, at, found)
+
+
+@lru_cache(64)
+def _page(language: str, rows: Rows, numbers: tuple[int, ...], entry: str, name: str, at: tuple[tuple[str, str], ...]) -> str:
+    """Return rows as HTML; the page asks for them each second, and a file that changes has other `rows`."""
+    words, shape, where = Words(language), Shape.of(json.loads(entry)), dict(at)
+    found = rows.page(numbers[0] - 1, len(numbers)) if numbers and numbers[-1] - numbers[0] == len(numbers) - 1 else [
+        rows.page(number - 1, 1)[0] for number in numbers]
+    return "".join(_bad_row(words, name, row, rows, where) if row.value is None else _row(words, name, row, shape, where) for row in found)
 
 
 def _number(text: str | None) -> int:

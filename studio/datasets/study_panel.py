@@ -151,7 +151,7 @@ def draw_tokens(words: Words, study: Study, arg: str) -> str:
         drawn = "".join(_sequence(words, each, view) for each in study.tokens(name, row, view))
     except Problem as problem:
         drawn = f'<p class="problem" role="alert">{escape(words.tell(problem))}</p>'
-    legend = f'<p class="legend"><span><i class="on"></i>{words("datasets.trained")}</span><span><i></i>{words("datasets.not_trained")}</span></p>'
+    legend = f'<p class="token-legend"><span><i class="on"></i>{words("datasets.trained")}</span><span><i></i>{words("datasets.not_trained")}</span></p>'
     return fields + _steps(words, wish, row, rows.count) + drawn + legend
 
 
