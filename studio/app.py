@@ -9,7 +9,7 @@ from html import escape
 import gradio as gr
 from fastapi import FastAPI
 
-from studio import api
+from studio import api, engine
 from studio.accelerator import Accelerator
 from studio.chat import hello, uses
 from studio.chat import tab as chat_tab
@@ -160,8 +160,7 @@ def warm_up() -> None:
     """Import the heavy libraries in the background, so that the first Start does not wait for them."""
 
     def load():
-        import llamafactory.train.tuner  # noqa: F401
-
+        engine.load()
         one_load_at_a_time()
 
     threading.Thread(target=load, name="warm-up", daemon=True).start()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from studio import engine
 from studio.workspace import Workspace
 
 # As in the studio: threads that wait must not burn the cores that others need. Read when torch is loaded.
@@ -22,6 +23,12 @@ ROOT = Path(__file__).parents[1]
 STARTER = ROOT / "models" / "SmolLM2-135M-Instruct"
 # A run of a few steps on a handful of rows: enough to be a real one.
 SHORT = {"max_steps": 3, "cutoff_len": 64, "per_device_train_batch_size": 1, "save_steps": 1}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def loaded_engine():
+    """Load LLaMA-Factory first, whole and in one thread, as the studio does: what a test imports of it must not decide what the next can."""
+    engine.load()
 
 
 def new_workspace(folder: Path) -> Workspace:

@@ -7,6 +7,7 @@ from functools import cache, wraps
 from pathlib import Path
 
 
+from studio import engine
 from studio.accelerator import give_back
 from studio.chat.blend import Blend
 from studio.chat.prompt import Encoder
@@ -294,6 +295,7 @@ def _arguments(base: Base):
 
 
 def _load_base(base: Base):
+    engine.load()
     import torch
     from llamafactory.model import load_model, load_tokenizer
     from transformers import GenerationConfig

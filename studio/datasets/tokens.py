@@ -13,6 +13,7 @@ from pathlib import Path
 from studio.datasets.loaded import filled, structure_of, widened
 from studio.datasets.shape import Shape
 from studio.datasets.templates import own_template
+from studio import engine
 from studio.interface.language import Problem
 
 IGNORED = -100  # the label of a token that is not trained (llamafactory.extras.constants.IGNORE_INDEX)
@@ -238,9 +239,15 @@ class _EncodedTogether:
 
     def encode_all(self) -> None:
         """Encode every text that was asked for."""
-        if self._ids:
+        if not self._ids:
+            return
+        if self._tokenizer.is_fast:
+            core = self._tokenizer.backend_tokenizer
+            core.no_truncation()  # a call before may have left it
+            encoded = [each.ids for each in core.encode_batch_fast(list(self._ids), add_special_tokens=False)]
+        else:
             encoded = self._tokenizer(list(self._ids), add_special_tokens=False)["input_ids"]
-            self._ids = dict(zip(self._ids, encoded, strict=True))
+        self._ids = dict(zip(self._ids, encoded, strict=True))
 
     def __getattr__(self, name: str):
         return getattr(self._tokenizer, name)
@@ -294,6 +301,7 @@ def _stamp(model: Path) -> tuple:
 
 @lru_cache(maxsize=4)
 def _kit(model: Path, stamp: tuple, settings: tuple) -> _Kit:
+    engine.load()
     from llamafactory.hparams import DataArguments, ModelArguments
     from llamafactory.model import load_tokenizer
     from transformers import DataCollatorForLanguageModeling

@@ -7,6 +7,7 @@ from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from functools import cache
 
+from studio import engine
 from studio.interface.language import Problem
 
 STAGES = ("pt", "sft", "rm", "dpo", "kto", "ppo")
@@ -86,6 +87,7 @@ class Argument:
 @cache
 def arguments() -> dict[str, Argument]:
     """Return every setting by name. Imports LLaMA-Factory: not for the time in which the window is built."""
+    engine.load()
     from llamafactory.hparams import DataArguments, FinetuningArguments, GeneratingArguments, ModelArguments, TrainingArguments
 
     found = {}

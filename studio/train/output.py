@@ -14,9 +14,11 @@ class ThreadOutput:
     Progress bars return to the start of their line; in a log each such return begins a new line, and only a line that differs is kept.
     """
 
+    # Of all streams together: a log handler may hold one that stood before the present one.
+    files: dict[int, TextIO] = {}
+
     def __init__(self, stream: TextIO):
         self.stream = stream
-        self.files: dict[int, TextIO] = {}
 
     def write(self, text: str) -> int:
         file = self.files.get(threading.get_ident())
@@ -44,12 +46,9 @@ def kept_in(path: Path) -> Iterator[None]:
     """Send what this thread prints to the end of the file at `path` for as long as the context lasts."""
     install()
     me = threading.get_ident()
-    streams = [stream for stream in (sys.stdout, sys.stderr) if isinstance(stream, ThreadOutput)]
     with open(path, "a", encoding="utf-8") as file:
-        for stream in streams:
-            stream.files[me] = file
+        ThreadOutput.files[me] = file
         try:
             yield
         finally:
-            for stream in streams:
-                stream.files.pop(me, None)
+            ThreadOutput.files.pop(me, None)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from studio import engine
 from studio.datasets import identity, registry
 from studio.interface.language import Problem
 from studio.models import library, places, templates
@@ -85,6 +86,7 @@ class Machine:
 
 def this_machine() -> Machine:
     """Return what the machine at hand can do. Imports torch: not for the time in which the window is built."""
+    engine.load()
     import torch
 
     if torch.cuda.is_available():
