@@ -10,7 +10,7 @@ from studio.datasets.entries import add
 from studio.datasets.reading import rows
 from studio.datasets.registry import dataset, datasets, entry_of
 from studio.datasets.shape import Shape, said
-from studio.datasets.split import alike, hold_out, leaks, mix, part_entry, sample, write
+from studio.datasets.split import alike, hold_out, joined_entry, leaks, mix, part_entry, sample, write
 from studio.interface.language import Problem
 
 DATA = Path(__file__).parents[1] / "data"
@@ -112,13 +112,27 @@ def test_an_entry_of_a_part_draws_no_rows_again():
     assert part_entry(entry, "part.jsonl") == {"file_name": "part.jsonl", "ranking": True, "columns": {"prompt": "q"}}
 
 
-def test_rows_of_two_datasets_are_written_alike():
-    wanted, other = Shape.of({"columns": {"prompt": "q", "query": "more", "response": "a"}}), Shape.of({"columns": {"prompt": "ask", "response": "say"}})
-    assert alike({"ask": "Q", "say": "A", "id": 1}, other, wanted) == {"q": "Q", "more": None, "a": "A"}
-    with pytest.raises(Problem, match="column query"):
-        alike({"q": "Q", "more": "M", "a": "A"}, wanted, other)
+def test_rows_of_datasets_with_other_names_become_one_file():
+    entries = [{"file_name": "a.json", "columns": {"prompt": "q", "response": "a"}},
+               {"file_name": "b.json", "columns": {"prompt": "ask", "query": "more", "response": "say", "system": "q"}}, {"file_name": "c.json"}]
+    entry = joined_entry(entries, "mixed.jsonl")
+    assert entry == {"file_name": "mixed.jsonl", "columns": {"prompt": "q", "response": "a", "query": "more", "system": "system"}}
+    wanted = Shape.of(entry)
+    assert alike({"q": "Q", "a": "A", "id": 1}, Shape.of(entries[0]), wanted) == {"q": "Q", "a": "A", "more": None, "system": None}
+    assert alike({"ask": "Q", "more": "M", "say": "A", "q": "S"}, Shape.of(entries[1]), wanted) == {"q": "Q", "a": "A", "more": "M", "system": "S"}
+    assert alike({"instruction": "Q", "input": "M", "output": "A"}, Shape.of(entries[2]), wanted) == {"q": "Q", "a": "A", "more": "M", "system": None}
+
+
+def test_shipped_sets_of_one_question_and_one_answer_can_all_be_mixed():
+    names = [each.name for each in datasets(DATA) if (each.format, each.stage) == ("alpaca", "sft")]
+    assert len(names) >= 4
+    assert set(joined_entry([entry_of(DATA, name) for name in names], "m.jsonl")["columns"]) == {"prompt", "query", "response", "history", "system"}
+
+
+@pytest.mark.parametrize("other", [{"formatting": "sharegpt"}, {"ranking": True, "columns": {"prompt": "q", "chosen": "c", "rejected": "r"}}])
+def test_datasets_of_other_forms_cannot_be_one_file(other):
     with pytest.raises(Problem, match="cannot be in one file"):
-        alike({}, Shape.of({"formatting": "sharegpt"}), wanted)
+        joined_entry([{"file_name": "a.json"}, {"file_name": "b.json", **other}], "m.jsonl")
 
 
 def test_nothing_is_overwritten_and_nothing_half_written(tmp_path):

@@ -139,23 +139,31 @@ def part_entry(entry: dict, file_name: str) -> dict:
     return {"file_name": file_name, **kept}
 
 
-def alike(row: dict, shape: Shape, wanted: Shape) -> dict:
-    """Return a row of one dataset with the fields named as those of another, so that both can be in one file.
+def joined_entry(entries: list[dict], file_name: str) -> dict:
+    """Return the entry for a mixture of datasets: as that of the first, with the columns that only others have beside its own.
 
     Raises:
-        Problem: the datasets differ in format, stage or roles, so that no renaming makes them one.
+        Problem: the datasets differ in format, stage or roles, so that no naming of fields makes them one.
     """
-    if (shape.format, shape.stage) != (wanted.format, wanted.stage) or (shape.format != "alpaca" and shape.tags != wanted.tags):
-        raise Problem("splits.unlike", one=f"{shape.format} / {shape.stage}", other=f"{wanted.format} / {wanted.stage}")
-    missing = [column for column in shape.columns if column not in wanted.columns and column in _read(shape)]
-    if any(row.get(shape.columns[column]) for column in missing):
-        raise Problem("splits.column_lost", column=missing[0])
-    return {field: row.get(shape.columns.get(column, "")) for column, field in wanted.columns.items() if column in _read(wanted)}
+    shapes = [Shape.of(entry) for entry in entries]
+    for other in shapes[1:]:
+        if (other.format, other.stage) != (shapes[0].format, shapes[0].stage) or (other.format != "alpaca" and other.tags != shapes[0].tags):
+            raise Problem("splits.unlike", one=_described(shapes[0]), other=_described(other))
+    columns: dict[str, str] = {}
+    for shape in shapes:
+        for column, field in shape.columns.items():
+            if field in shape.fields() and column not in columns:
+                columns[column] = column if field in columns.values() else field
+    return {**part_entry(entries[0], file_name), "columns": columns}
 
 
-def _read(shape: Shape) -> set[str]:
-    fields = set(shape.fields())
-    return {column for column, field in shape.columns.items() if field in fields}
+def _described(shape: Shape) -> str:
+    return " / ".join((shape.format, shape.stage, *(shape.tags.values() if shape.format != "alpaca" else ())))
+
+
+def alike(row: dict, shape: Shape, wanted: Shape) -> dict:
+    """Return a row of one dataset with its fields named as those of a mixture (see `joined_entry`); null for what it does not have."""
+    return {field: row.get(shape.columns.get(column, "")) for column, field in wanted.columns.items()}
 
 
 def write(path: Path, rows: Iterable[dict]) -> int:
