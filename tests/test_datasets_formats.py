@@ -281,3 +281,17 @@ def test_the_first_rows_of_a_hub_are_recognised_and_its_refusal_is_told(monkeypa
     with pytest.raises(Problem) as told:
         hub.first_rows(hub.address("a/b"), {})
     assert told.value.key == "datasets.hub_refuses" and "no route to host" in str(told.value)
+
+
+def test_a_conversion_that_is_stopped_leaves_nothing_behind(tmp_path):
+    class Stop(Exception):
+        pass
+
+    def stop(rows: int) -> None:
+        assert rows == 1000
+        raise Stop
+
+    path = put(tmp_path / "in.jsonl", CASES["ruozhiba"][0] * 3000)
+    with pytest.raises(Stop):
+        convert.convert(path, formats.recognise(CASES["ruozhiba"][0]), tmp_path / "out.jsonl", stop)
+    assert [each.name for each in tmp_path.iterdir()] == ["in.jsonl"]

@@ -198,7 +198,7 @@ def read(file, path: Path, form: Form, pairs: list[tuple[int, int]], number: int
     """Yield the rows that lie between the given offsets of an open file; the first of them is row `number`."""
     for number, (start, end) in enumerate(pairs, start=number):
         if end - start > LONGEST_ROW:
-            yield Row(number, None, Problem("datasets.row_too_long", file=path, row=number, size=f"{(end - start) / 2**20:,.0f}"), end - start)
+            yield Row(number, None, Problem("datasets.row_too_long", file=path, row=number, size=f"{(end - start) / 1e6:,.0f}"), end - start)
             continue
         file.seek(start)
         yield parse(path, form, number, file.read(end - start))
