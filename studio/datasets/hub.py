@@ -55,10 +55,9 @@ def first_rows(where: Address, options: dict, count: int = 20) -> list[dict]:
 
             found = load_dataset(where.repo, name=options.get("subset"), data_dir=options.get("folder"), streaming=True, **which)
         rows = [columnar.plain(dict(row)) for row in islice(found, count)]
-    except ImportError as error:
-        missing = re.search(r"No module named '([\w.]+)'", str(error))
-        raise Problem("datasets.hub_library", repo=where.repo, package=missing[1] if missing else str(error.name)) from error
     except Exception as error:  # each hub's library has its own faults for what the network, the hub or the data refuse
+        if missing := re.search(r"No module named '([\w.]+)'", str(error)):
+            raise Problem("datasets.hub_library", repo=where.repo, package=missing[1]) from error
         raise Problem("datasets.hub_refuses", repo=where.repo, reason=" ".join(str(error).split())[:200] or type(error).__name__) from error
     if not rows:
         raise Problem("datasets.hub_refuses", repo=where.repo, reason="0 rows")
