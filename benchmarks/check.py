@@ -30,7 +30,8 @@ def measure(runs: int, quick: bool) -> list[Row]:
         plain = [_seconds(file, None) for _ in range(runs)]
         sight = Sight(_model(workspace), ENTRY, workspace, "sft", SETTINGS)
         tokens = [_seconds(file, sight) for _ in range(1 if quick else min(runs, 2))]
-    what = f"{number:,} rows, {size:.0f} MB, checked".replace(",", " ")
+    count = f"{number:,}".replace(",", " ")
+    what = f"{count} rows, {size:.0f} MB, checked"
     return [_row(what, plain, REACH_S), _row(f"{what} with their tokens and lengths", tokens, None)]
 
 
