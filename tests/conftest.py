@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from studio import engine
+from studio.train import output
 from studio.workspace import Workspace
 
 # As in the studio: threads that wait must not burn the cores that others need. Read when torch is loaded.
@@ -28,6 +29,7 @@ SHORT = {"max_steps": 3, "cutoff_len": 64, "per_device_train_batch_size": 1, "sa
 @pytest.fixture(scope="session", autouse=True)
 def loaded_engine():
     """Load LLaMA-Factory first, whole and in one thread, as the studio does: what a test imports of it must not decide what the next can."""
+    output.install()  # as the studio does before it: a log handler keeps the stream it finds
     engine.load()
 
 
