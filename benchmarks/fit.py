@@ -1,4 +1,4 @@
-"""Memory as estimated before against the peak that is then measured: small random models of three architectures, and the starter model.
+"""Memory as estimated before against the peak that is then measured: small random models of six architectures, and the starter model.
 
 Measured is what torch's allocator holds at its peak during real steps of LLaMA-Factory's `run_exp` (or during `generate`), loading
 included: on a CPU every allocation as torch's profiler records it, exact to the byte, which the process's own size is not (the C
@@ -29,6 +29,12 @@ SHAPES = {
                                "num_attention_heads": 5, "num_key_value_heads": 1, "head_dim": 64}),
     "gemma3_text": ("Gemma 3, wide", {"vocab_size": 10240, "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 2,
                                       "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 256}),
+    "gemma2": ("Gemma 2", {"vocab_size": 10240, "hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 4, "num_attention_heads": 4,
+                           "num_key_value_heads": 2, "head_dim": 128, "final_logit_softcapping": 30.0}),
+    "phi3": ("Phi 3", {"vocab_size": 10240, "hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 4, "num_attention_heads": 8,
+                       "num_key_value_heads": 8, "head_dim": 64}),
+    "qwen3_moe": ("Qwen 3 MoE", {"vocab_size": 10240, "hidden_size": 512, "moe_intermediate_size": 512, "num_hidden_layers": 3,
+                                 "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 64, "num_experts": 8, "num_experts_per_tok": 2}),
 }
 METHODS = {"lora": "LoRA", "full": "full", "freeze": "freeze", "inference": "inference"}
 
@@ -62,6 +68,7 @@ CASES = [
     Case("gemma3_text", "lora", 256, 4, False), Case("gemma3_text", "lora", 1024, 1), Case("gemma3_text", "full", 128, 4),
     Case("gemma3_text", "full", 512, 2, False), Case("gemma3_text", "full", 128, 1), Case("gemma3_text", "freeze", 256, 4),
     Case("gemma3_text", "inference", 1024, 2),
+    Case("gemma2", "lora", 256, 4, False), Case("phi3", "full", 256, 4, False), Case("qwen3_moe", "lora", 256, 4, False), Case("qwen3_moe", "full", 128, 4),
     Case(MODEL, "lora", 256, 4), Case(MODEL, "lora", 128, 2, False), Case(MODEL, "full", 128, 1), Case(MODEL, "inference", 1024, 1),
 ]
 SHORT = [Case("llama", "lora", 64, 2), Case("gemma3_text", "full", 64, 2, False)]
