@@ -19,6 +19,8 @@ def widened(structure: object, value: object) -> object:
     """
     if isinstance(value, dict):
         structure = structure if isinstance(structure, dict) else {}
+        if value.keys() <= structure.keys() and not any(isinstance(part, dict | list) for part in value.values()):
+            return structure
         return structure | {key: widened(structure.get(key), part) for key, part in value.items()}
     if isinstance(value, list):
         inner = structure[0] if isinstance(structure, list) else None
@@ -31,6 +33,8 @@ def widened(structure: object, value: object) -> object:
 def filled(structure: object, value: object) -> object:
     """Return a value with every key of the structure, null where it had none, and the keys in the structure's order."""
     if isinstance(value, dict) and isinstance(structure, dict):
+        if not any(structure.values()) and list(value) == list(structure):
+            return value
         return {key: filled(structure.get(key), value.get(key)) for key in structure | value}
     if isinstance(value, list) and isinstance(structure, list):
         return [filled(structure[0], part) for part in value]

@@ -111,7 +111,7 @@ class Sight:
         """
         with self._kit.lock, _quiet():
             try:
-                found = self._sequences([self._aligned(row)], packing=False)
+                found = self._sequences(self._aligned(row), self._processor(packing=False))
             except _ROW_FAULTS as error:
                 raise Problem("tokens.row_fails", reason=" ".join(str(error).split())[:300] or type(error).__name__) from error
             if not found:
@@ -126,7 +126,7 @@ class Sight:
         """
         with self._kit.lock, _quiet():
             try:
-                found = self._sequences([self._aligned(row) for row in rows], packing=True)
+                found = self._sequences([self._aligned(row) for row in rows], self._processor(packing=True))
             except _ROW_FAULTS as error:
                 raise Problem("tokens.row_fails", reason=" ".join(str(error).split())[:300] or type(error).__name__) from error
             return [Sequence(name, self._tokens(ids, labels)) for name, ids, labels in found]
@@ -135,11 +135,11 @@ class Sight:
         """Return the tokens of many rows, a Count for each; give it some hundred at once, so that they are tokenised together."""
         with self._kit.lock, _quiet():
             encoded = _EncodedTogether(self._kit.tokenizer)
+            whole, cut = self._processor(False, WHOLE, encoded), self._processor(False, None, encoded)
             aligned = [self._try(self._aligned, row) for row in rows]
-            for row in aligned:
-                self._try(self._count, row, encoded)
+            noted = [self._try(self._sequences, row, whole) or [] for row in aligned]
             encoded.encode_all()
-            return [self._try(self._count, row, encoded) or Count(0, 0, 0) for row in aligned]
+            return [self._count(row, found, encoded, whole, cut) for row, found in zip(aligned, noted, strict=True)]
 
     def _try(self, work, row: dict | None, *rest):
         """Return what `work` makes of a row, None where LLaMA-Factory fails on it: such a row counts as dropped."""
@@ -148,31 +148,34 @@ class Sight:
         except _ROW_FAULTS:
             return None
 
-    def _count(self, row: dict, tokenizer) -> Count | None:
-        found = self._sequences([row], packing=False, cutoff=WHOLE, tokenizer=tokenizer)
-        whole = max((len(ids) for _, ids, _ in found), default=0)
-        if whole > self.cutoff and not (self.stage == "pt" and self.packing):
-            found = self._sequences([row], packing=False, tokenizer=tokenizer)
-        return Count(whole, sum(len(ids) for _, ids, _ in found), sum(_trained(labels) for _, _, labels in found))
+    def _count(self, row: dict | None, noted: list[tuple], encoded: "_EncodedTogether", whole, cut) -> Count:
+        length = max((encoded.length(ids) for _, ids, _ in noted), default=0)
+        is_cut = length > self.cutoff and not (self.stage == "pt" and self.packing)
+        if not length or (not is_cut and self.stage != "pt"):
+            return Count(length, sum(encoded.length(ids) for _, ids, _ in noted), sum(encoded.trained(labels) for _, _, labels in noted))
+        found = self._try(self._sequences, row, cut if is_cut else whole) or []
+        return Count(length, sum(len(ids) for _, ids, _ in found), sum(len(labels) - labels.count(IGNORED) for _, _, labels in found))
 
     def _aligned(self, row: dict) -> dict:
         return self._convert(filled(self._structure, row))
 
-    def _sequences(self, rows: list[dict], packing: bool, cutoff: int | None = None, tokenizer=None) -> list[tuple]:
-        """Return name, ids and labels of the sequences that LLaMA-Factory's processor of this stage makes of aligned rows."""
+    def _processor(self, packing: bool, cutoff: int | None = None, tokenizer=None):
+        """Return LLaMA-Factory's processor for this stage; `cutoff` and `tokenizer` stand for those of the settings."""
         from llamafactory.data.loader import _get_dataset_processor
 
-        if not rows:
-            return []
         arguments = copy.copy(self._arguments)
         arguments.packing = packing
         arguments.neat_packing = False  # concerns attention only, and would change a class of the datasets library for all
         if self.stage == "pt" and self.packing and not packing:
             cutoff = WHOLE  # packing cuts the joined text into blocks and a row only where a block ends; only a block has a start token
         arguments.cutoff_len = cutoff or arguments.cutoff_len
-        processor = _get_dataset_processor(
-            arguments, self.stage, self._kit.template, tokenizer or self._kit.tokenizer, self._kit.processor,
-        )
+        return _get_dataset_processor(arguments, self.stage, self._kit.template, tokenizer or self._kit.tokenizer, self._kit.processor)
+
+    def _sequences(self, rows: dict | list[dict], processor) -> list[tuple]:
+        """Return name, ids and labels of the sequences that a processor makes of an aligned row, or of several."""
+        rows = [rows] if isinstance(rows, dict) else rows
+        if not rows:
+            return []
         made = processor.preprocess_dataset({key: [row[key] for row in rows] for key in rows[0]})
         if self.stage == "rm":
             return [
@@ -182,7 +185,7 @@ class Sight:
                 )
             ]
         if self.stage == "pt":
-            first = 1 if self.packing and not packing and getattr(self._kit.tokenizer, "add_bos_token", False) else 0
+            first = 1 if self.packing and not processor.data_args.packing and getattr(self._kit.tokenizer, "add_bos_token", False) else 0
             return [("text", ids[first:], self._labels_of_text(ids[first:])) for ids in made["input_ids"]]
         if self.stage == "ppo":
             return [("text", ids, [IGNORED] * len(ids)) for ids in made["input_ids"]]
@@ -219,35 +222,52 @@ def pieces(tokenizer, ids: list[int]) -> list[str]:
     return found
 
 
-def _trained(labels: list[int]) -> int:
-    return len(labels) - labels.count(IGNORED)
-
-
 class _EncodedTogether:
-    """A tokenizer that first only notes what it is to encode, then encodes all of it at once, on every core, and gives it out."""
+    """A tokenizer that first only notes what it is to encode, then encodes all of it at once, on every core.
+
+    While it notes, one number below NOTED stands for all the tokens of a text: a sequence that is not cut can be counted by them.
+    """
+
+    NOTED = -1000
 
     def __init__(self, tokenizer):
         self._tokenizer = tokenizer
-        self._ids: dict[str, list[int]] = {}
+        self._places: dict[str, int] = {}
+        self._encoded: list | None = None
 
     def encode(self, text: str, add_special_tokens: bool = False) -> list[int]:
-        """Return the ids of a text, after `encode_all`; none before."""
-        return self._ids.setdefault(text, [])
+        """Return the number that stands for a text, and after `encode_all` its ids."""
+        place = self._places.setdefault(text, len(self._places))
+        return [self.NOTED - place] if self._encoded is None else list(self._ids(place))
 
     def __call__(self, texts: list[str], truncation: bool = False, max_length: int = WHOLE, **settings) -> dict[str, list]:
         return {"input_ids": [self.encode(text)[:max_length] for text in texts]}
 
     def encode_all(self) -> None:
-        """Encode every text that was asked for."""
-        if not self._ids:
-            return
-        if self._tokenizer.is_fast:
+        """Encode every text that was noted."""
+        if not self._places:
+            self._encoded = []
+        elif self._tokenizer.is_fast:
             core = self._tokenizer.backend_tokenizer
             core.no_truncation()  # a call before may have left it
-            encoded = [each.ids for each in core.encode_batch_fast(list(self._ids), add_special_tokens=False)]
+            self._encoded = core.encode_batch_fast(list(self._places), add_special_tokens=False)
         else:
-            encoded = self._tokenizer(list(self._ids), add_special_tokens=False)["input_ids"]
-        self._ids = dict(zip(self._ids, encoded, strict=True))
+            self._encoded = self._tokenizer(list(self._places), add_special_tokens=False)["input_ids"]
+
+    def length(self, noted: list[int]) -> int:
+        """Return how many tokens a sequence has that was made while noting."""
+        return sum(len(self._encoded[self.NOTED - id]) if id <= self.NOTED else 1 for id in noted)
+
+    def trained(self, labels: list[int]) -> int:
+        """Return how many of them are trained; a label of its own, as that of an end token, is one."""
+        return sum(
+            len(self._encoded[self.NOTED - label]) if label <= self.NOTED else 1
+            for label in labels if label != IGNORED
+        )
+
+    def _ids(self, place: int) -> list[int]:
+        encoded = self._encoded[place]
+        return encoded if isinstance(encoded, list) else encoded.ids
 
     def __getattr__(self, name: str):
         return getattr(self._tokenizer, name)
