@@ -110,7 +110,8 @@ def test_two_processes_train_together_stop_at_the_same_step_and_resume(trainer):
     assert len(steps) == len(set(steps)), "only one of the processes writes"
     wait_for(lambda: trainer.queue() == [], 30)
     trainer.resume(run.name)
-    wait_for(lambda: runs.status(run).step > status.step)
+    wait_for(lambda: runs.status(run).step > status.step or runs.status(run).error)
+    assert runs.status(run).state == "running", runs.status(run).error
     launcher = psutil.Process(run.info()["pid"])
     processes = launcher.children(recursive=True)
     launcher.kill()

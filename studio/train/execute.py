@@ -50,10 +50,19 @@ def _train(run: Run, wish: StopWish, resume: Path | None) -> bool:
     recipe = {**run.recipe(), "disable_tqdm": True, "overwrite_output_dir": resume is None}
     if resume:
         recipe["resume_from_checkpoint"] = str(resume)
+        _read_numbered_cpus()
     _restore_templates()
     callback = recorder(run, wish)
     run_exp(recipe, callbacks=[callback])
     return callback.stopped_early
+
+
+@cache
+def _read_numbered_cpus() -> None:
+    """Let torch load an optimizer onto "cpu:0", as accelerate calls the CPU where several processes train and torch's loader does not."""
+    from torch import serialization
+
+    serialization.register_package(15, lambda storage: None, lambda storage, location: storage if location.startswith("cpu:") else None)
 
 
 def _close_figures() -> None:
