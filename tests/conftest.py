@@ -17,9 +17,6 @@ from studio import engine
 from studio.train import output
 from studio.workspace import Workspace
 
-# As in the studio: threads that wait must not burn the cores that others need. Read when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 ROOT = Path(__file__).parents[1]
 STARTER = ROOT / "models" / "SmolLM2-135M-Instruct"
 # A run of a few steps on a handful of rows: enough to be a real one.

@@ -28,11 +28,14 @@ def points(page) -> int:
 
 def test_train_watch_reload_compare(browser, server):
     page = open_page(browser, server)
+    client = Client(server.url, verbose=False)
+    others = {run["run"] for run in client.predict(api_name="/train_runs")}
     page.locator('[data-pick="run:"]').first.click()
     page.locator("#train-num_train_epochs input").fill("3")
     page.locator("#train-start").click()
-    expect(page.locator(".live-run h2")).to_contain_text("identity-en-", timeout=60_000)
-    name = page.locator(".live-run h2").inner_text()
+    run = wait_for(lambda: next((run["run"] for run in client.predict(api_name="/train_runs") if run["run"] not in others), None), seconds=60)
+    name = run.split("/")[-1]
+    expect(page.locator(".live-run h2")).to_have_text(name, timeout=60_000)
     wait_for(lambda: points(page) >= 3, seconds=200)
     before = points(page)
     page.reload()
@@ -43,8 +46,6 @@ def test_train_watch_reload_compare(browser, server):
     other.context.close()
     compare = page.get_by_role("button", name="Compare with the base")
     expect(compare).to_be_visible(timeout=280_000)
-    client = Client(server.url, verbose=False)
-    run = next(run["run"] for run in client.predict(api_name="/train_runs") if run["run"].endswith(name))
     losses = [point[1] for point in client.predict(run, 0, api_name="/train_metrics")["series"]["loss"]]
     assert sum(losses[-3:]) / 3 < losses[0] / 2
     wait_for(lambda: points(page) == len(losses), seconds=30)
