@@ -68,9 +68,11 @@ class _Draw:
 class Answer:
     """What one speaker has said so far.
 
-    tokens: how many, the stop token not counted. first_token_s: seconds from the question to the first token, None before it.
-    tokens_per_s: from the first token on. finished: "" while it speaks, then "stop" (it was done), "length" (max_tokens or the
-    model's context reached) or "stopped" (by the person). prompt_tokens: ids that went in.
+    text: as the model wrote it, reasoning in <think></think>. tokens: how many, the stop token not counted. first_token_s: seconds from
+    the question to the first token, None before it. tokens_per_s: from the first token on. finished: "" while it speaks, then "stop" (it
+    was done), "length" (max_tokens or the model's context reached), "stopped" (by the person) or "failed" (`fault` says why).
+    prompt_tokens: ids that went in, empty where a server does not tell them; prompt_count: how many, None where that is not told either.
+    calls: the tools that a finished answer calls, {"name", "arguments"}; then `text` is what stands before them.
     """
 
     speaker: str
@@ -79,7 +81,10 @@ class Answer:
     first_token_s: float | None
     tokens_per_s: float | None
     finished: str
-    prompt_tokens: tuple[int, ...]
+    prompt_tokens: tuple[int, ...] = ()
+    prompt_count: int | None = None
+    calls: tuple[dict, ...] = ()
+    fault: Problem | None = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,7 @@ class Row:
             tokens_per_s=(count - 1) / (last - first) if count > 1 and last > first else None,
             finished=finished,
             prompt_tokens=tuple(self.prompt),
+            prompt_count=len(self.prompt),
         )
 
 
