@@ -87,6 +87,11 @@ class Answer:
     fault: Problem | None = None
 
 
+def failed(speaker: str, fault: Problem) -> Answer:
+    """Return the answer of a speaker that could not be asked."""
+    return Answer(speaker, "", 0, None, None, "failed", fault=fault)
+
+
 @dataclass(frozen=True)
 class Seat:
     """A speaker that is loaded: in which resident, under which name of an adapter, and with which encoder."""
@@ -114,6 +119,7 @@ class Row:
         self.tokens: list[int] = []
         self.first = self.last = 0.0
         self.finished = ""
+        self.fault: Problem | None = None
         self._text = Text(self.encoder)
 
     def add(self, token: int, now: float, budget: int) -> None:
@@ -126,6 +132,11 @@ class Row:
         self.tokens.append(token)
         if len(self.tokens) >= budget:
             self.finished = "length"
+
+    def fail(self, fault: Problem) -> None:
+        """End this row with a fault; what was said stays."""
+        self.fault = fault
+        self.finished = self.finished or "failed"
 
     def answer(self, asked: float) -> Answer:
         """Return what has been said by now to a question asked at `asked` (s)."""
@@ -140,6 +151,7 @@ class Row:
             finished=finished,
             prompt_tokens=tuple(self.prompt),
             prompt_count=len(self.prompt),
+            fault=self.fault,
         )
 
 

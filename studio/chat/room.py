@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from studio.accelerator import Freed, give_back
-from studio.chat.answer import Answer, Batch, Row, Sampling, Seat
+from studio.chat.answer import Answer, Batch, Row, Sampling, Seat, failed
 from studio.chat.resident import Resident, as_problem
 from studio.chat.speaker import Base, Speaker, weight_files
 from studio.interface.language import Problem
@@ -87,6 +87,7 @@ class Chat:
         system: str | None = None,
         sampling: Sampling = Sampling(),
         stop: threading.Event | None = None,
+        tools: str = "",
     ) -> Iterator[list[Answer]]:
         """Ask every speaker, and yield all answers as they grow, in the order of `speakers`, the finished ones last.
 
@@ -96,18 +97,19 @@ class Chat:
         Args:
             messages: the conversation of each speaker, ending with the question (see `Encoder.encode`).
             stop: set it to end the answers within a token.
+            tools: JSON of the tools that may be called, "" for none.
 
         Raises:
-            Problem: a speaker is not loaded or cannot be asked this, or the answer failed on the way.
+            Problem: nobody was asked, or every answer failed; where only some did, `Answer.fault` says why and the others go on.
         """
         if not speakers:
             raise Problem("chat.nobody")
         sampling.draw()
         asked, news, leave = time.perf_counter(), threading.Event(), threading.Event()
-        rows = self._rows(speakers, messages, system, sampling)
-        faults: list[Problem] = []
+        said = [self._row(speaker, talk, system, sampling, tools) for speaker, talk in zip(speakers, messages, strict=True)]
+        rows = [one for one in said if isinstance(one, Row)]
         threads = [
-            threading.Thread(target=_answer, args=(batches, sampling, faults, leave), name="chat", daemon=True)
+            threading.Thread(target=_answer, args=(batches, sampling), name="chat", daemon=True)
             for batches in _batches(rows, news, [leave, *([stop] if stop else [])])
         ]
         for thread in threads:
@@ -116,24 +118,31 @@ class Chat:
             while any(thread.is_alive() for thread in threads):
                 if news.wait(0.05):
                     news.clear()
-                    yield [row.answer(asked) for row in rows]
-            if not faults:
-                yield [row.answer(asked) for row in rows]
+                    yield _pictures(said, asked)
         finally:
             leave.set()
             for thread in threads:
                 thread.join()
-        if faults:
+        answers = _pictures(said, asked)
+        if any(answer.fault for answer in answers):
             give_back()
-            raise faults[0]
+        if all(answer.fault for answer in answers):
+            raise answers[0].fault
+        yield answers
 
-    def _rows(self, speakers: list[Speaker], messages: list[list[dict]], system: str | None, sampling: Sampling) -> list[Row]:
+    def _row(self, speaker: Speaker, messages: list[dict], system: str | None, sampling: Sampling, tools: str) -> Row | Answer:
         with self._lock:
-            missing = next((speaker for speaker in speakers if speaker not in self._seats), None)
-            if missing:
-                raise Problem("chat.not_loaded", speaker=missing.name)
-            pairs = zip(speakers, messages, strict=True)
-            return [Row(self._seats[speaker], said, system, sampling) for speaker, said in pairs]
+            seat = self._seats.get(speaker)
+        try:
+            if not seat:
+                raise Problem("chat.not_loaded", speaker=speaker.name)
+            return Row(seat, messages, system, sampling)
+        except Problem as fault:
+            return failed(speaker.name, fault)
+
+
+def _pictures(said: list[Row | Answer], asked: float) -> list[Answer]:
+    return [one.answer(asked) if isinstance(one, Row) else one for one in said]
 
 
 def _batches(rows: list[Row], news: threading.Event, stops: list[threading.Event]) -> list[list[Batch]]:
@@ -148,13 +157,15 @@ def _batches(rows: list[Row], news: threading.Event, stops: list[threading.Event
     return [[Batch(batch, news, stops) for batch in batches if batch] for batches in groups.values()]
 
 
-def _answer(batches: list[Batch], sampling: Sampling, faults: list[Problem], leave: threading.Event) -> None:
+def _answer(batches: list[Batch], sampling: Sampling) -> None:
     for batch in batches:
         try:
             batch.run(sampling)
         except Problem as problem:
-            faults.append(problem)
+            fault = problem
         except Exception as error:
-            faults.append(as_problem(error, "chat.failed", kind=type(error).__name__))
-        if faults:
-            leave.set()
+            fault = as_problem(error, "chat.failed", kind=type(error).__name__)
+        else:
+            continue
+        for row in batch.rows:
+            row.fail(fault)

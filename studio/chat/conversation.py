@@ -1,0 +1,178 @@
+"""Conversations on disk: what was said in each column, written as it is said, branched, and found again.
+
+A conversation is one file, `saves/.chats/<id>.json`, and nothing in memory: the page and every script read the same.
+"""
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+
+from studio.chat.answer import Sampling
+from studio.interface.language import Problem
+from studio.workspace import Workspace, write_json
+
+TITLE_LENGTH = 60
+OPEN_MOST = 32
+
+
+@dataclass
+class Conversation:
+    """What was said in each column.
+
+    columns: names of the speakers, in the order they are shown. messages: for each name its messages, oldest first:
+    {"role": "user" | "assistant" | "tool", "content", "turn"} and, where there are any, "images" (files beside the conversations),
+    "calls" ({"name", "arguments"} that an answer makes) and "answer" (its figures, and its fault as {"key", "facts"}). A question has
+    the same turn, counted from 1, in every column that it went to. bits: 4, 8 or None. parent: {"id", "turn"} of the conversation this
+    one is a branch of. blind: names are hidden and columns shuffled until a vote; revealed: the vote was cast. Times in seconds since 1970.
+    """
+
+    id: str
+    columns: list[str]
+    title: str = ""
+    created: float = field(default_factory=time.time)
+    changed: float = field(default_factory=time.time)
+    system: str = ""
+    tools: str = ""
+    settings: dict = field(default_factory=lambda: asdict(Sampling()))
+    bits: int | None = None
+    messages: dict[str, list[dict]] = field(default_factory=dict)
+    parent: dict | None = None
+    blind: bool = False
+    revealed: bool = False
+
+    @property
+    def turns(self) -> int:
+        """Return the number of the last question, 0 where nothing was asked."""
+        return max((message["turn"] for said in self.messages.values() for message in said), default=0)
+
+    @property
+    def hidden(self) -> bool:
+        """Tell whether the names of the columns must not be shown now."""
+        return self.blind and not self.revealed
+
+    def of(self, column: str) -> list[dict]:
+        """Return the messages of a column, none where it was not asked yet."""
+        return self.messages.get(column, [])
+
+    def question(self, turn: int) -> dict | None:
+        """Return the message that asked this turn, None where there is none."""
+        asked = (message for said in self.messages.values() for message in said if message["role"] == "user" and message["turn"] == turn)
+        return next(asked, None)
+
+    def cut(self, turn: int) -> dict[str, list[dict]]:
+        """Return the messages of every column up to the end of a turn."""
+        return {name: [message for message in said if message["turn"] <= turn] for name, said in self.messages.items()}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A line in the list of conversations."""
+
+    id: str
+    title: str
+    changed: float
+    columns: list[str]
+    is_branch: bool
+    text: str
+
+
+class Conversations:
+    """The conversations of a workspace. Every method may be called from any thread."""
+
+    def __init__(self, workspace: Workspace):
+        self._workspace = workspace
+        self.folder = workspace.saves / ".chats"
+        self._locks: dict[str, threading.RLock] = {}
+        self._summaries: dict[Path, tuple[int, Summary]] = {}
+        self._files: dict[Path, tuple[int, Conversation]] = {}
+
+    def new(self, columns: list[str], **more: object) -> Conversation:
+        """Make an empty conversation and keep it. Raises Problem where the disk refuses."""
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+        conversation = Conversation(id=name, columns=list(columns), **more)
+        self._keep(conversation)
+        return conversation
+
+    def open(self, id: str) -> Conversation:
+        """Return a conversation as it is now; it is the caller's own copy only inside `change`. Raises Problem where there is none."""
+        path = self._path(id)
+        try:
+            stamp = path.stat().st_mtime_ns
+        except OSError as error:
+            raise Problem("chat.no_conversation", id=id) from error
+        kept = self._files.get(path)
+        if not kept or kept[0] != stamp:
+            kept = self._files[path] = (stamp, _read(path))
+            if len(self._files) > OPEN_MOST:
+                self._files.pop(next(iter(self._files)), None)
+        return kept[1]
+
+    @contextmanager
+    def change(self, id: str) -> Iterator[Conversation]:
+        """Give a conversation to be changed, and keep it when the block ends well. Raises Problem."""
+        with self._locks.setdefault(id, threading.RLock()):
+            conversation = Conversation(**json.loads(json.dumps(asdict(self.open(id)))))
+            yield conversation
+            conversation.changed = time.time()
+            self._keep(conversation)
+
+    def branch(self, id: str, turn: int) -> Conversation:
+        """Return a new conversation that begins as this one did up to the end of a turn. Raises Problem."""
+        old = self.open(id)
+        if not 0 <= turn <= old.turns:
+            raise Problem("chat.no_turn", turn=turn)
+        branch = self.new(old.columns)
+        with self.change(branch.id) as made:
+            kept = replace(old, id=made.id, created=made.created, parent={"id": id, "turn": turn}, messages=old.cut(turn))
+            vars(made).update(asdict(kept))
+        return self.open(branch.id)
+
+    def delete(self, id: str) -> None:
+        """Delete a conversation. Raises Problem where there is none or the disk refuses."""
+        self.open(id)
+        try:
+            self._path(id).unlink()
+        except OSError as error:
+            raise Problem("workspace.unwritable", path=self._path(id), reason=error.strerror) from error
+
+    def list(self, query: str = "") -> list[Summary]:
+        """Return the conversations that hold every word of the query, the last changed first; unreadable files are left out."""
+        words = query.lower().split()
+        found = [self._summary(path) for path in self.folder.glob("*-*.json")]
+        wanted = [one for one in found if one and all(word in one.text for word in words)]
+        return sorted(wanted, key=lambda one: one.changed, reverse=True)
+
+    def _summary(self, path: Path) -> Summary | None:
+        try:
+            stamp = path.stat().st_mtime_ns
+            if self._summaries.get(path, (0,))[0] != stamp:
+                said = _read(path)
+                contents = (message["content"] for messages in said.messages.values() for message in messages)
+                text = "\n".join([said.title, *said.columns, *contents]).lower()
+                self._summaries[path] = (stamp, Summary(said.id, said.title, said.changed, said.columns, bool(said.parent), text))
+        except (OSError, Problem):
+            return None
+        return self._summaries[path][1]
+
+    def _path(self, id: str) -> Path:
+        return self._workspace.inside(self.folder, f"{id}.json")
+
+    def _keep(self, conversation: Conversation) -> None:
+        if not conversation.title:
+            first = conversation.question(1)
+            conversation.title = " ".join(first["content"].split())[:TITLE_LENGTH] if first else ""
+        write_json(self._path(conversation.id), asdict(conversation))
+
+
+def _read(path: Path) -> Conversation:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        known = {one.name for one in fields(Conversation)}
+        return Conversation(**{key: value for key, value in said.items() if key in known})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise Problem("chat.no_conversation", id=path.stem) from error
