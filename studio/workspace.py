@@ -67,8 +67,10 @@ class Workspace:
         return self
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str, mode: int = 0o666) -> None:
     """Replace `path` by `text` so that a reader sees the old file or the new one, never a half: written beside, then renamed.
+
+    `mode` are the most permissions that the file gets, of which the process's umask takes some.
 
     Raises:
         Problem: the folder cannot be written or the disk is full; the old file is left as it was.
@@ -77,7 +79,7 @@ def write_whole(path: Path, text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as beside:
             whole = Path(beside) / path.name
-            with open(whole, "w", encoding="utf-8") as file:
+            with open(whole, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, mode)) as file:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
@@ -86,6 +88,6 @@ def write_whole(path: Path, text: str) -> None:
         raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: Path, value: object, mode: int = 0o666) -> None:
     """Replace `path` by `value` as JSON, whole or not at all (see `write_whole`)."""
-    write_whole(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    write_whole(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n", mode)
