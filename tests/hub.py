@@ -54,9 +54,13 @@ class Fault:
 
 @dataclass
 class Hub:
-    """The server. `models` is {owner/name: {path: bytes}}; `tokens` {owner/name: token} makes a model gated; `rate` is bytes a second."""
+    """The server. `models` is {owner/name: {path: bytes}}; `tokens` {owner/name: token} makes a model gated; `rate` is bytes a second.
+
+    `datasets`, of the same form, are answered as ModelScope does.
+    """
 
     models: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    datasets: dict[str, dict[str, bytes]] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     rate: float | None = None
@@ -122,7 +126,9 @@ class _Answer(BaseHTTPRequestHandler):
         routes = [
             (r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", self.hf_info), (r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.hf_file),
             (r"/api/v1/models/([^/]+/[^/]+)/repo/files", self.ms_list), (r"/api/v1/models/([^/]+/[^/]+)/repo", self.ms_file),
-            (r"/api/v1/models/([^/]+/[^/]+)", self.ms_info), (r"/storage/([0-9a-f]{64})", self.storage),
+            (r"/api/v1/models/([^/]+/[^/]+)", self.ms_info), (r"/api/v1/datasets/(\d+)/repo/tree", self.ms_data_tree),
+            (r"/api/v1/datasets/([^/]+/[^/]+)/repo", self.ms_data_file), (r"/api/v1/datasets/([^/]+/[^/]+)", self.ms_data_info),
+            (r"/datasets/([^/]+/[^/]+)/resolve/master/(.+)", lambda query, repo, path: self.ms_data_file({"FilePath": path}, repo)), (r"/storage/([0-9a-f]{64})", self.storage),
             (r"/web/.*", lambda _: self.plain(200, "a page of another site")),
         ]
         for pattern, handle in routes:
@@ -209,6 +215,24 @@ class _Answer(BaseHTTPRequestHandler):
         else:
             return False
         return True
+
+    def ms_data_info(self, _: dict, repo: str) -> None:
+        if repo not in self.hub.datasets:
+            return self.plain(404, {"Code": 10010205001, "Message": "数据集不存在", "Success": False})
+        number = list(self.hub.datasets).index(repo) + 1
+        self.plain(200, {"Code": 200, "Success": True, "Data": {"Id": number, "Type": 4}})  # 4: files as on Hugging Face, no script
+
+    def ms_data_tree(self, query: dict, number: str) -> None:
+        files = list(self.hub.datasets.values())[int(number) - 1]
+        listed = [{"Name": path, "Path": path, "Type": "blob", "Size": len(data), "Sha256": hashlib.sha256(data).hexdigest()}
+                  for path, data in files.items()]
+        self.plain(200, {"Code": 200, "Success": True, "Data": {"Files": listed if query.get("PageNumber") == "1" else []}})
+
+    def ms_data_file(self, query: dict, repo: str) -> None:
+        data = self.hub.datasets[repo].get(query["FilePath"])
+        if data is None:
+            return self.plain(404, {"Code": 10010205001, "Message": "文件不存在", "Success": False})
+        self.bytes_of(query["FilePath"], data, {})
 
     # Both -------------------------------------------------------------------------------------------------------------------------
 

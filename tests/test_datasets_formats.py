@@ -11,6 +11,7 @@ from studio.datasets.registry import datasets
 from studio.datasets.shape import Shape
 from studio.interface.language import Problem, Words
 from tests.conftest import STARTER
+from tests.hub import Hub
 
 TALK = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Is it cold?"}, {"role": "assistant", "content": "Yes."}]
 CALLS = [
@@ -281,6 +282,25 @@ def test_the_first_rows_of_a_hub_are_recognised_and_its_refusal_is_told(monkeypa
     with pytest.raises(Problem) as told:
         hub.first_rows(hub.address("a/b"), {})
     assert told.value.key == "datasets.hub_refuses" and "no route to host" in str(told.value)
+
+
+def test_modelscopes_own_client_reads_its_data_and_leaves_hugging_faces_library_alone(tmp_path, monkeypatch):
+    from huggingface_hub import HfApi
+
+    listing = HfApi.list_repo_tree
+    lines = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in CASES["ruozhiba"][0])
+    with Hub(datasets={"maker/pairs": {"README.md": "# 小数据\n".encode(), "train.jsonl": lines}}) as server:
+        for name, value in {"MODELSCOPE_ENDPOINT": server.url, "MODELSCOPE_DOMAIN": server.url.partition("//")[2], "MODELSCOPE_CACHE": str(tmp_path / "scope"),
+                            "HF_HOME": str(tmp_path / "face"), "PYTHONPATH": str(tmp_path)}.items():
+            monkeypatch.setenv(name, value)
+        # The client streams by https alone, which a hub on loopback has no certificate for.
+        (tmp_path / "sitecustomize.py").write_text("import modelscope.hub.utils.utils as said\nsaid.MODELSCOPE_URL_SCHEME = 'http://'\n")
+        found = hub.first_rows(hub.address("ms:maker/pairs"), {})
+        with pytest.raises(Problem) as told:
+            hub.first_rows(hub.address("ms:maker/nothing"), {})
+    assert found == CASES["ruozhiba"][0] and formats.recognise(found).columns == {"prompt": "query", "response": "response"}
+    assert told.value.key == "datasets.hub_refuses" and "数据集不存在" in str(told.value) and HfApi.list_repo_tree is listing
+    assert server.gets("*resolve/master/train.jsonl*")
 
 
 def test_a_conversion_that_is_stopped_leaves_nothing_behind(tmp_path):

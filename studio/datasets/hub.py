@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from itertools import islice
 
-from studio.datasets import columnar
+from studio.datasets import columnar, modelscope_rows
 from studio.datasets.formats import Mapping, described
 from studio.interface.language import Problem
 
@@ -44,17 +44,15 @@ def first_rows(where: Address, options: dict, count: int = 20) -> list[dict]:
     Raises:
         Problem: the hub cannot be reached, or has no such data.
     """
-    which = {"split": options.get("split") or "train"}
     try:
         if where.hub == "modelscope":
-            from modelscope import MsDataset
-
-            found = MsDataset.load(where.repo, subset_name=options.get("subset"), data_dir=options.get("folder"), use_streaming=True, **which)
+            rows = modelscope_rows.first(where.repo, options, count)
         else:
             from datasets import load_dataset
 
-            found = load_dataset(where.repo, name=options.get("subset"), data_dir=options.get("folder"), streaming=True, **which)
-        rows = [columnar.plain(dict(row)) for row in islice(found, count)]
+            found = load_dataset(where.repo, name=options.get("subset"), data_dir=options.get("folder"), streaming=True,
+                                 split=options.get("split") or "train")
+            rows = [columnar.plain(dict(row)) for row in islice(found, count)]
     except Exception as error:  # each hub's library has its own faults for what the network, the hub or the data refuse
         if missing := re.search(r"No module named '([\w.]+)'", str(error)):
             raise Problem("datasets.hub_library", repo=where.repo, package=missing[1]) from error
