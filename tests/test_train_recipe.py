@@ -71,3 +71,13 @@ def test_code_of_a_model_runs_only_where_that_was_allowed(workspace):
     places.trust(workspace, folder, True)
     assert recipes.complete(workspace, {}, CPU)["trust_remote_code"] is True
     assert recipes.complete(workspace, {"trust_remote_code": False}, CPU)["trust_remote_code"] is False
+
+
+def test_a_run_on_a_model_of_a_hub_s_cache_is_named_by_the_model(workspace, tmp_path):
+    snapshot = tmp_path / "hub" / "models--owner--mine-chat" / "snapshots" / ("a1b2c3d4" * 5)
+    snapshot.parent.mkdir(parents=True)
+    (workspace.models / recipes.STARTER_MODEL).rename(snapshot)
+    places.add(workspace, str(tmp_path / "hub"))
+    for name in ("mine-chat", str(snapshot)):
+        run = recipes.prepare(workspace, {"model_name_or_path": name, "template": "chatml"}, {}, CPU)
+        assert run.name.startswith("mine-chat/lora/") and run.recipe()["model_name_or_path"] == str(snapshot)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from studio.interface.language import Problem
+from studio.models import library
 from studio.train import runs
 from studio.workspace import Workspace
 
@@ -24,8 +25,9 @@ def resolved(workspace: Workspace, wish: dict) -> dict:
     if run and run.recipe_file.is_file():
         base = str(run.recipe()["model_name_or_path"])
         said["model_name_or_path"] = said.get("model_name_or_path") or base
-        if Path(said["model_name_or_path"]).name != Path(base).name:
-            raise Problem("executors.other_model", adapter=run.name, base=Path(base).name, model=Path(said["model_name_or_path"]).name)
+        wanted, has = (library.title(Path(one)) for one in (said["model_name_or_path"], base))
+        if wanted != has:
+            raise Problem("executors.other_model", adapter=run.name, base=has, model=wanted)
     return said
 
 

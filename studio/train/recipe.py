@@ -13,6 +13,7 @@ from studio import engine
 from studio.datasets import identity, registry
 from studio.interface.language import Problem
 from studio.models import library, places, templates
+from studio.models import library
 from studio.train import runs
 from studio.train.arguments import judged
 from studio.workspace import Workspace, write_whole
@@ -194,7 +195,7 @@ def prepare(workspace: Workspace, wish: dict, options: dict, machine: Machine) -
     recipe = complete(workspace, wish, machine)
     check({**recipe, "output_dir": str(workspace.saves / "checked")})
     title = options.get("title") or re.sub(r"[^\w.+-]+", "-", str(recipe["dataset"])).strip("-").replace("_", "-")
-    run = runs.make(workspace, Path(recipe["model_name_or_path"]).name, recipe["finetuning_type"], title)
+    run = runs.make(workspace, library.title(Path(recipe["model_name_or_path"])), recipe["finetuning_type"], title)
     try:
         _fill_identity(workspace, run, recipe, options)
         recipe["output_dir"] = str(run.folder)

@@ -150,7 +150,7 @@ def _form(trainer: Trainer, words: Words) -> None:
         """Return a value for the method and every box: those of `said`, else the standard ones."""
         base = standard | said
         base["dataset"] = [name.strip() for name in str(base["dataset"]).split(",")]
-        base["model_name_or_path"] = Path(str(base["model_name_or_path"])).name
+        base["model_name_or_path"] = library.title(Path(str(base["model_name_or_path"])))
         base["template"] = said.get("template", "")
         chosen_method = method_of(said)
         rest = {key: value for key, value in said.items() if key not in keys and key != "finetuning_type" and key not in METHODS[chosen_method]}

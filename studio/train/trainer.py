@@ -9,6 +9,7 @@ from pathlib import Path
 from studio.accelerator import Accelerator
 from studio.interface.language import Problem
 from studio.jobs import Job, Jobs
+from studio.models import library
 from studio.train import adapters, advice, batch, devices, memory, nodes, runs, sweep
 from studio.train import recipe as recipes
 from studio.train.dispatch import Dispatcher
@@ -36,7 +37,7 @@ class Trainer:
         """Return {yaml, command, problems, memory} for a recipe that may still be wrong; problems are Problem objects."""
         try:
             recipe = recipes.complete(self.workspace, adapters.resolved(self.workspace, wish), recipes.this_machine())
-            folder = self.workspace.saves / Path(recipe["model_name_or_path"]).name / recipe["finetuning_type"] / "new-run"
+            folder = self.workspace.saves / library.title(Path(recipe["model_name_or_path"])) / recipe["finetuning_type"] / "new-run"
             recipe["output_dir"] = str(folder)
             recipes.check(recipe)
         except Problem as problem:
