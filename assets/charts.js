@@ -12,6 +12,7 @@
       { series: "loss", look: "raw" }, { series: "loss", look: "smoothed" }, { series: "eval_loss", look: "dots" }] },
     { name: "learning_rate", zero: true, lines: [{ series: "learning_rate", look: "line" }] },
     { name: "grad_norm", zero: true, lines: [{ series: "grad_norm", look: "line" }] },
+    { name: "reward", lines: [{ series: "reward", look: "line" }] },
     { name: "rewards/margins", lines: [{ series: "rewards/margins", look: "line" }] },
     { name: "rewards/accuracies", zero: true, lines: [{ series: "rewards/accuracies", look: "line" }] },
     { name: "tokens_per_second", zero: true, lines: [{ series: "tokens_per_second", look: "line" }] },

@@ -181,9 +181,11 @@
     if (copy) navigator.clipboard?.writeText(copy).then(() => toast(item.dataset.done, "good"));
     if (item.dataset.switch === "language") switchLanguage();
     if (item.dataset.switch === "theme") switchTheme();
-    if (name && (!item.dataset.ask || confirm(item.dataset.ask))) {
+    const answer = item.dataset.prompt && prompt(item.dataset.prompt, item.dataset.now);
+    if (name && answer !== null && (!item.dataset.ask || confirm(item.dataset.ask))) {
       item.disabled = true;
-      try { finish(item, await call(name, ...JSON.parse(item.dataset.args || "[]"))); }
+      const said = answer === undefined ? [] : ["number" in item.dataset && answer.trim() && +answer === +answer ? +answer : answer];
+      try { finish(item, await call(name, ...JSON.parse(item.dataset.args || "[]"), ...said)); }
       catch (error) { toast(error.message, "bad"); }
       item.disabled = false;
       refresh();

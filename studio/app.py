@@ -28,6 +28,7 @@ from studio.models.download import Downloads
 from studio.models.shelf import Shelf
 from studio.monitor.history import Monitor
 from studio.monitor.panel import strip
+from studio.train import notices_panel
 from studio.train import tab as train_tab
 from studio.train.trainer import Trainer
 from studio.workspace import Workspace
@@ -94,7 +95,8 @@ def window(studio: Studio, words: Words) -> gr.Blocks:
 
 def _switches(words: Words) -> str:
     return (
-        f'<button class="quiet" data-switch="language" title="{words("app.switch_language")}">{words("app.other_language")}</button>'
+        notices_panel.bell(words)
+        + f'<button class="quiet" data-switch="language" title="{words("app.switch_language")}">{words("app.other_language")}</button>'
         f'<button class="quiet" data-switch="theme" title="{words("app.switch_theme")}">{words("app.theme")}</button>'
         f'<span class="unconnected-mark">{words("app.unconnected")}</span>'
     )

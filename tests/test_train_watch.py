@@ -1,15 +1,12 @@
 """Warnings a person would want: each told once, and none without a cause."""
 
-import http.server
-import json
 import math
 import random
-import threading
 
 import pytest
 
 from studio.interface.language import Problem
-from studio.train.watch import Watch, notify
+from studio.train.watch import Watch
 
 
 def told(watch, losses, **more):
@@ -49,27 +46,3 @@ def test_every_warning_is_a_sentence(watch):
     for step, values in enumerate([{"loss": float("nan")}, {"eval_loss": 1}, {"eval_loss": 2}, {"eval_loss": 3}]):
         for key, facts in watch.take(step, values):
             assert str(Problem(key, **facts)).endswith(".")
-
-
-def test_a_webhook_takes_the_notice_and_a_dead_one_harms_nothing(capsys):
-    taken = threading.Event()
-    bodies = []
-
-    class Taker(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-            taken.set()
-
-        def log_message(self, *_):
-            """Say nothing."""
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Taker) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        notify(f"http://127.0.0.1:{server.server_port}/", "m/lora/r-1: done")
-        assert taken.wait(10)
-    assert bodies == [{"text": "m/lora/r-1: done"}]
-    notify("http://127.0.0.1:9/", "x")
-    [thread.join(15) for thread in threading.enumerate() if thread.name == "notice"]
-    assert "did not take the notice" in capsys.readouterr().out

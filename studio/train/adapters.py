@@ -7,6 +7,7 @@ from studio.models import library
 from studio.train import runs
 from studio.workspace import Workspace
 
+VALUE_HEAD = "value_head.safetensors"
 NAMED = ("adapter_name_or_path", "ref_model_adapters", "reward_model_adapters", "reward_model")
 
 
@@ -36,6 +37,32 @@ def first(workspace: Workspace, wish: dict) -> runs.Run | None:
     names = wish.get("adapter_name_or_path") or ""
     name = (names if isinstance(names, list) else str(names).split(","))[0].strip() if names else ""
     return runs.find(workspace, name.partition("@")[0]) if _is_run(workspace, name) else None
+
+
+def on(workspace: Workspace, model: str) -> list[str]:
+    """Return the adapters that runs have trained on a model, the newest run first: `<run>`, then its checkpoints `<run>@<checkpoint>`."""
+    found = []
+    for run in _made_on(workspace, model, "adapter_config.json"):
+        if not _is_reward(run):
+            found += [*([run.name] if runs.has_weights(run.folder) else []), *(f"{run.name}@{one}" for one in reversed(run.checkpoints()))]
+    return found
+
+
+def reward_models(workspace: Workspace, model: str) -> list[str]:
+    """Return the runs that trained a reward model on a model, the newest first."""
+    return [run.name for run in _made_on(workspace, model, VALUE_HEAD) if _is_reward(run)]
+
+
+def _made_on(workspace: Workspace, model: str, sign: str) -> list[runs.Run]:
+    folders = {path.parent: path.stat().st_mtime for path in (workspace.saves / model).glob(f"*/*/{sign}")} if model else {}
+    for path in (workspace.saves / model).glob(f"*/*/checkpoint-*/{sign}") if model else ():
+        folders.setdefault(path.parents[1], path.stat().st_mtime)
+    return [runs.Run("/".join(folder.parts[-3:]), folder) for folder in sorted(folders, key=folders.__getitem__, reverse=True)]
+
+
+def _is_reward(run: runs.Run) -> bool:
+    # PPO leaves a value head too; only the recipe tells the two apart.
+    return (run.folder / VALUE_HEAD).is_file() and run.recipe_file.is_file() and run.recipe().get("stage") == "rm"
 
 
 def _is_run(workspace: Workspace, name: str) -> bool:

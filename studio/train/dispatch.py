@@ -6,7 +6,7 @@ import threading
 
 from studio.accelerator import ROOM_TO_SPARE, Accelerator, free_bytes
 from studio.interface.language import Problem
-from studio.train import devices, memory, runs
+from studio.train import devices, memory, notices, runs
 from studio.train.executors import Executor, executors
 from studio.train.queue import Order, Queue, collide
 from studio.train.wish import ABORT, StopWish
@@ -26,6 +26,7 @@ class Dispatcher:
         self._changed = threading.Event()
         self._executors = executors(self._changed.set)
         self._begun: set[str] = set()
+        self._silent: set[str] = set()
         self._lock = threading.RLock()
         threading.Thread(target=self._work, name="dispatch", daemon=True).start()
 
@@ -103,6 +104,7 @@ class Dispatcher:
         if executor.at_work(run):
             if not any(holder.who == HOLDER for holder in self.accelerator.holders()):
                 self.accelerator.hold(HOLDER, 0)  # it went on while the studio was away, and has taken what it needs
+            self._tell_silence(run)
             if StopWish(run.folder).abort_age() > PATIENCE_S and executor.by_force:
                 executor.kill(run)
         elif runs.status(run).state == "queued" and run.name not in self._begun:
@@ -121,6 +123,16 @@ class Dispatcher:
                 run.say("state", state="interrupted" if code and code < 0 else "failed")
         wish.withdraw()
         self.queue.end(run.name)
+        if (status := runs.status(run)).state in notices.TOLD:
+            notices.tell(run, *notices.ended(status))
+
+    def _tell_silence(self, run: runs.Run) -> None:
+        status = runs.status(run)
+        if (seconds := notices.silence(status)) is None:
+            self._silent.discard(run.name)
+        elif run.name not in self._silent:
+            self._silent.add(run.name)
+            notices.tell(run, "notices.silent", {"minutes": round(seconds / 60)})
 
     def _start_next(self) -> None:
         busy = [devices.of(order.run, self.workspace) for order in self.queue.at_work()]

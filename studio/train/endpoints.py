@@ -1,15 +1,16 @@
 """What a script can ask of training."""
 
+import time
 from collections.abc import Callable
 
 from studio.interface.language import Problem, Words
-from studio.train import keep, nodes, recipe_files, runs
+from studio.train import keep, nodes, notices, recipe_files, runs
 from studio.train.trainer import Trainer
 
 
 def endpoints(trainer: Trainer, words: Words) -> list[Callable]:
     """Return the endpoints of this room; problems inside their results are told in `words`."""
-    return [*_of_environments(trainer), *_of_runs(trainer, words), *_of_many(trainer), *_of_keeping(trainer)]
+    return [*_of_environments(trainer), *_of_runs(trainer, words), *_of_many(trainer), *_of_keeping(trainer), *_of_notices(trainer, words)]
 
 
 def _of_environments(trainer: Trainer) -> list[Callable]:
@@ -122,3 +123,27 @@ def _of_keeping(trainer: Trainer) -> list[Callable]:
         return {"job": trainer.find_batch(recipe).id}
 
     return [train_batch, train_note, train_star, train_delete, train_recipe]
+
+
+def _of_notices(trainer: Trainer, words: Words) -> list[Callable]:
+    workspace = trainer.workspace
+
+    def train_notices(since: float = 0) -> dict:
+        """Return {now, notices: [{id, run, text}]}: what happened to runs after a moment (seconds since 1970; 0: nothing yet), as a person is told."""
+        now = time.time()
+        found = notices.since(workspace, since) if since else []
+        return {"now": now, "notices": [{"id": one["id"], "run": one["run"], "text": words(one["key"], **one["facts"])} for one in found]}
+
+    def train_webhook(address: str = "") -> dict:
+        """Keep the address that notices are sent to, "" for none, and return {host}."""
+        return {"host": notices.set_webhook(workspace.saves, address, words.language)}
+
+    def train_webhook_test() -> dict:
+        """Send a test to the webhook and return {host}, once it took it."""
+        address = notices.webhook(workspace.saves)
+        if not address:
+            raise Problem("notices.none")
+        notices.send(address, words("notices.test_text"))
+        return {"host": notices.host(workspace.saves)}
+
+    return [train_notices, train_webhook, train_webhook_test]

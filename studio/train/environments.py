@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from importlib.metadata import Distribution
 from pathlib import Path
 
 import launch
@@ -36,6 +37,11 @@ class Environments:
         _known(name)
         if not launch.is_installed(self._folder / name, _lock(name)):
             raise Problem("environments.missing", name=name.upper(), gigabytes=GIGABYTES[name])
+        return self.place(name)
+
+    def place(self, name: str) -> Path:
+        """Return where the Python of an environment is or will be. Raises Problem where none has that name."""
+        _known(name)
         return launch.venv_python(self._folder / name)
 
     def is_ready(self, name: str) -> bool:
@@ -56,6 +62,13 @@ class Environments:
         if job and self._jobs.can_resume(job.id):
             return self._jobs.resume(job.id)
         return self._jobs.start(KIND, "environments.title", {"name": name})
+
+
+def versions(names: tuple[str, ...], python: Path | None = None) -> dict[str, str]:
+    """Return {library: version} of this process, or of the environment that a Python belongs to; what is not installed is left out."""
+    path = [str(launch.site_packages(python.parent.parent))] if python else sys.path
+    found = {name: next(iter(Distribution.discover(name=name, path=path)), None) for name in names}
+    return {name: one.version for name, one in found.items() if one}
 
 
 def _known(name: str) -> None:

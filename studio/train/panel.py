@@ -3,16 +3,16 @@
 import base64
 import time
 from html import escape
+from pathlib import Path
 
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
 from studio.jobs import Jobs, told
-from studio.train import keep, runs
+from studio.train import checkpoints, keep, notices, recipe, runs
 from studio.workspace import Workspace
 
 LOG_SHOWN = 40_000
 LISTED = 500
-SILENT_S = 120
 
 
 def draw_runs(words: Words, workspace: Workspace, query: str = "") -> str:
@@ -114,12 +114,16 @@ def _actions(words: Words, run: runs.Run, status: runs.Status) -> str:
         )
     if status.state == "stopping":
         return ""
-    checkpoints, buttons = run.checkpoints(), ""
-    if status.state != "finished" and checkpoints and not run.is_foreign:
+    whole, buttons = run.checkpoints(), ""
+    can_resume = bool(whole) and not run.is_foreign and resumable(run)
+    if status.state != "finished" and can_resume:
         buttons += _call(words("train.resume"), "train_resume", [run.name, None, None], "")
     elif status.state == "interrupted" and not run.is_foreign:
         buttons += _call(words("train.restart"), "train_restart", [run.name], "")
-    if checkpoints or runs.has_weights(run.folder):
+    if can_resume:
+        buttons += _asked(words("checkpoints.more_epochs"), "train_resume", [run.name, None],
+                          words("checkpoints.epochs_prompt", had=f"{status.epoch:.3g}"), now=None)
+    if whole or runs.has_weights(run.folder):
         buttons += compare_button(words("train.compare"), run.name, "primary")
     return buttons
 
@@ -135,8 +139,7 @@ def _housekeeping(words: Words, run: runs.Run, status: runs.Status) -> str:
         '<div class="actions small-actions">'
         + _again(words("train.again"), run, {})
         + _call(words("train.unstar" if info.get("star") else "train.star"), "train_star", [run.name], "small")
-        + f"<button class=\"button small\" data-call=\"train_note\" data-args='{attribute([run.name])}' "
-        + f'data-prompt="{words("train.note_prompt")}" data-now="{escape(info.get("note", ""))}">{words("train.note")}</button>'
+        + _asked(words("train.note"), "train_note", [run.name], words("train.note_prompt"), info.get("note", ""), "small")
         + _call(words("train.delete"), "train_delete", [run.name], "small danger", ask=words("train.delete_sure", name=escape(run.name), megabytes=freed))
         + f"</div>{note}"
     )
@@ -159,6 +162,15 @@ def compare_button(label: str, speaker: str, look: str) -> str:
 def _call(label: str, endpoint: str, args: list, look: str, ask: str = "") -> str:
     question = f' data-ask="{escape(ask)}"' if ask else ""
     return f"<button class=\"button {look}\" data-call=\"{endpoint}\" data-args='{attribute(args)}'{question}>{label}</button>"
+
+
+def _asked(label: str, endpoint: str, args: list, question: str, now: str | None = "", look: str = "") -> str:
+    """Return a button that asks the person for the last argument of its endpoint: a text that is `now` so, or a number where that is None."""
+    kind = "data-number" if now is None else f'data-now="{escape(now)}"'
+    return (
+        f"<button class=\"button {look}\" data-call=\"{endpoint}\" data-args='{attribute(args)}' "
+        f'data-prompt="{escape(question)}" {kind}>{label}</button>'
+    )
 
 
 def _progress(words: Words, status: runs.Status) -> str:
@@ -192,8 +204,8 @@ def _fault(words: Words, run: runs.Run, status: runs.Status) -> str:
 def _warnings(words: Words, status: runs.Status) -> str:
     newest = {warning["key"]: warning for warning in status.warnings}
     told = [words(key, **warning["facts"]) for key, warning in newest.items()]
-    if status.state == "running" and status.pace() is not None and time.time() - status.last_time > max(SILENT_S, 10 * status.pace()):
-        told.append(words("train.warn_silent", time=duration(time.time() - status.last_time)))
+    if (seconds := notices.silence(status)) is not None:
+        told.append(words("train.warn_silent", time=duration(seconds)))
     return "".join(f'<p class="warning">{escape(sentence)}</p>' for sentence in told)
 
 
@@ -264,10 +276,9 @@ def draw_checkpoints(words: Words, workspace: Workspace, name: str) -> str:
     if not name:
         return ""
     run = runs.find(workspace, name)
-    rows = "".join(
-        f"<tr><td>{escape(one)}</td><td>{compare_button(words('train.chat'), f'{run.name}@{one}', 'small')}</td></tr>"
-        for one in reversed(run.checkpoints())
-    )
+    metric, values = checkpoints.measured(run, runs.status(run))
+    best = checkpoints.best(metric, values)
+    rows = "".join(_checkpoint(words, run, one, metric, values.get(one), one == best) for one in reversed(run.checkpoints()))
     picture = run.folder / "training_loss.png"
     plot = ""
     if picture.is_file():
@@ -277,13 +288,31 @@ def draw_checkpoints(words: Words, workspace: Workspace, name: str) -> str:
     return f'<p class="hint">{words("train.folder")} <code>{escape(str(run.folder))}</code></p>{table}{plot}'
 
 
+def _checkpoint(words: Words, run: runs.Run, name: str, metric: str, value: float | None, best: bool) -> str:
+    told = f'<span class="num">{words("checkpoints.measured", metric=escape(metric), value=number(value))}</span>' if value is not None else ""
+    mark = f'<span class="badge">{words("checkpoints.best")}</span>' if best else ""
+    buttons = compare_button(words("train.chat"), f"{run.name}@{name}", "small")
+    if runs.status(run).state not in runs.ACTIVE and not run.is_foreign and resumable(run):
+        ask = words("checkpoints.resume_sure", checkpoint=name)
+        buttons += _call(words("checkpoints.resume_here"), "train_resume", [run.name, name, None], "small", ask=ask)
+    if (run.folder / name / "adapter_config.json").is_file():
+        buttons += _again(words("checkpoints.on_top"), run, {"adapter_name_or_path": f"{run.name}@{name}"})
+    return f"<tr><td>{escape(name)}{mark}</td><td>{told}</td><td>{buttons}</td></tr>"
+
+
+def resumable(run: runs.Run) -> bool:
+    """Tell whether the stage and method of a run can go on from a checkpoint."""
+    return run.recipe_file.is_file() and not recipe.starts_over(run.recipe())
+
+
 def draw_recipe(words: Words, workspace: Workspace, name: str) -> str:
     """Return the recipe of a run and the command that trains it without the studio, each to be copied."""
     if not name:
         return ""
     run = runs.find(workspace, name)
     text = run.recipe_file.read_text(encoding="utf-8") if run.recipe_file.exists() else ""
-    command = f"llamafactory-cli train {run.recipe_file}"
+    python = run.info().get("python")
+    command = recipe.command(run.recipe_file, Path(python) if python else None)
     return _copied(words, command) + _copied(words, text)
 
 

@@ -2,6 +2,7 @@
 
 import functools
 import re
+import shlex
 import shutil
 import sys
 from dataclasses import dataclass
@@ -13,8 +14,7 @@ from studio import engine
 from studio.datasets import identity, registry
 from studio.interface.language import Problem
 from studio.models import library, places, templates
-from studio.models import library
-from studio.train import runs
+from studio.train import checkpoints, runs
 from studio.train.arguments import judged
 from studio.workspace import Workspace, write_whole
 
@@ -119,9 +119,7 @@ def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
         if wanted and dataset.stage not in wanted:
             raise Problem("train.dataset_stage", dataset=dataset.name, has=dataset.stage, wanted=recipe["stage"])
     recipe.setdefault("dataset_dir", str(workspace.data))
-    if recipe.get("val_size") or recipe.get("eval_dataset"):
-        # What is held out is there to be measured: as often as checkpoints are saved, so that a best one can be told.
-        recipe = {"eval_strategy": "steps", "eval_steps": recipe["save_steps"], "per_device_eval_batch_size": recipe["per_device_train_batch_size"]} | recipe
+    recipe = checkpoints.settled(recipe)
     if recipe["stage"] == "ppo" and 0 < float(recipe.get("warmup_steps") or 0) < 1:
         # The older transformers of PPO's environment take a share of the steps by this name only.
         recipe["warmup_ratio"] = recipe.pop("warmup_steps")
@@ -214,6 +212,11 @@ def _fill_identity(workspace: Workspace, run: runs.Run, recipe: dict, options: d
         recipe["dataset_dir"] = str(folder)
 
 
+def starts_over(recipe: dict) -> bool:
+    """Tell whether a recipe's trainer cannot go on from a checkpoint: PPO's, and that of a reward model whose own weights change."""
+    return recipe.get("stage") == "ppo" or recipe.get("stage") == "rm" and recipe.get("finetuning_type") in ("full", "freeze")
+
+
 def write_recipe(run: runs.Run, recipe: dict) -> None:
     """Write `recipe.yaml`. Raises Problem where the disk refuses."""
     write_whole(run.recipe_file, to_yaml(recipe))
@@ -224,6 +227,6 @@ def to_yaml(recipe: dict) -> str:
     return yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
 
 
-def command(recipe_file: Path) -> str:
-    """Return the command that trains a recipe without the studio."""
-    return f"llamafactory-cli train {recipe_file}"
+def command(recipe_file: Path, python: Path | None = None) -> str:
+    """Return the command that trains a recipe without the studio: by the `llamafactory-cli` beside `python`, where one is named."""
+    return shlex.join([str(python.with_name("llamafactory-cli")) if python else "llamafactory-cli", "train", str(recipe_file)])

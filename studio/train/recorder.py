@@ -1,6 +1,6 @@
 """The callback that writes down what happens while LLaMA-Factory trains, and carries a wish to stop into the trainer."""
 
-import os
+import math
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import psutil
 
 from studio.interface.language import Problem
-from studio.train import probe
+from studio.train import notices, probe
 from studio.train.runs import Run
-from studio.train.watch import Watch, notify
+from studio.train.watch import Watch
 from studio.train.wish import ABORT, SAVE, Stopped, StopWish
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ class Recording:
             processes=args.world_size,
         )
         self.run.say("state", state="running")
+        if 0 < args.save_steps < 1:
+            # A share of the steps, which every trainer but PPO's has counted out by now; that one would save at every step.
+            args.save_steps = math.ceil(state.max_steps * args.save_steps)
         self._abort_if_asked(args)
 
     def on_substep_end(self, args, state, control, **kwargs):
@@ -80,21 +83,34 @@ class Recording:
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         """Write all numbers that the trainer reports, the pace and the memory beside them, and what is wrong with them."""
-        values = {name: value for name, value in (logs or {}).items() if name != "epoch"}
+        # PPO's trainer puts its own count of steps, from 0, among the numbers.
+        values = {name: value for name, value in (logs or {}).items() if name not in ("epoch", "step")}
         if "loss" in values:
             values |= self._pace(state) | readings(args.device)
         self.run.say("metrics", step=state.global_step, epoch=(logs or {}).get("epoch"), values=values)
         for key, facts in self.watch.take(state.global_step, values):
             self.run.say("warning", step=state.global_step, key=key, facts=facts)
-            self._notify(str(Problem(key, **facts)))
+            print(f"warning: {Problem(key, **facts)}")
+            if state.is_world_process_zero:
+                notices.tell(self.run, key, facts)
 
     def on_save(self, args, state, control, model=None, processing_class=None, **kwargs):
         """Write down a checkpoint, after its last file is there, and let the model answer the probe questions."""
-        self.run.say("checkpoint", step=state.global_step, name=f"checkpoint-{state.global_step}")
+        name = f"checkpoint-{state.global_step}"
+        whole = self.run.folder / name / "trainer_state.json"
+        if state.is_world_process_zero and whole.parent.is_dir() and not whole.exists():
+            state.save_to_json(str(whole))  # PPO's trainer saves weights alone, and by this file a checkpoint is known to be whole
+        self.run.say("checkpoint", step=state.global_step, name=name)
         # Sharded weights (ZeRO-3, FSDP) answer only where all processes ask together.
         if self.probes and state.is_world_process_zero and not args.deepspeed and not args.fsdp:
             for answer in probe.ask(model, getattr(processing_class, "tokenizer", processing_class), self.template, self.probes):
                 self.run.say("probe", step=state.global_step, **answer)
+
+    def on_train_end(self, args, state, control, **kwargs):
+        """Say that early stopping ended the run, where nobody else did."""
+        if state.global_step < state.max_steps and not self.stopped_early and state.best_metric is not None:
+            facts = {"step": state.global_step, "best": round(state.best_metric, 4)}
+            self.run.say("warning", step=state.global_step, key="checkpoints.early", facts=facts)
 
     def _pace(self, state) -> dict:
         now, before = (time.monotonic(), state.num_input_tokens_seen), self.last_tokens
@@ -102,11 +118,6 @@ class Recording:
         if not before or now[1] <= before[1]:
             return {}
         return {"tokens_per_second": round((now[1] - before[1]) / max(now[0] - before[0], 1e-9), 1)}
-
-    def _notify(self, text: str) -> None:
-        print(f"warning: {text}")
-        if webhook := os.environ.get("STUDIO_WEBHOOK"):
-            notify(webhook, f"{self.run.name}: {text}")
 
     def _abort_if_asked(self, args) -> str | None:
         wished = agreed(self.wish.asked(), args)

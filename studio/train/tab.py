@@ -10,7 +10,7 @@ from studio.datasets import identity, registry
 from studio.interface.language import Problem, Words
 from studio.interface.live import Live, attribute, region
 from studio.models import library
-from studio.train import compare, environment_panel, panel, probe, recipe, recipe_files, settings, sweep
+from studio.train import adapters, checkpoints, compare, environment_panel, notices_panel, panel, probe, recipe, recipe_files, settings, sweep
 from studio.train.trainer import Trainer
 from studio.workspace import Workspace
 
@@ -18,13 +18,14 @@ METHODS = {"lora": {}, "qlora4": {"quantization_bit": 4}, "qlora8": {"quantizati
 SCHEDULERS = ["cosine", "linear", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial"]
 PARTS = {"curves": "curves", "samples": "samples", "checkpoints": "checkpoints", "log": "log", "recipe": "recipe_and_command"}
 CHART_WORDS = ("loss", "learning_rate", "grad_norm", "raw", "smoothed", "eval_loss", "smooth", "automatic", "log", "step", "time", "reset_zoom",
-               "waiting", "empty", "not_connected", "memory", "tokens_per_second", "utilisation", "rewards/margins", "rewards/accuracies")
+               "waiting", "empty", "not_connected", "memory", "tokens_per_second", "utilisation", "reward", "rewards/margins", "rewards/accuracies")
 
 
 def add_regions(live: Live, trainer: Trainer) -> None:
     """Add the live regions of this tab and the job in the sidebar."""
     workspace = trainer.workspace
     live.add("environment", lambda words, name: environment_panel.draw(words, trainer.environments, name))
+    live.add("notices", lambda words, _: notices_panel.draw(words, workspace))
     live.add("batch", lambda words, _: panel.draw_batch(words, trainer.jobs))
     live.add("runs", lambda words, query: panel.draw_runs(words, workspace, query))
     live.add("now", lambda words, _: panel.draw_now(words, workspace))
@@ -84,7 +85,8 @@ def _form(trainer: Trainer, words: Words) -> None:
                       info=words("train.finetuning_type_info"), elem_id="train-method")
     with gr.Column(visible=False) as ppo_row:
         gr.HTML(region("environment", "ppo"))
-    fields = {"model_name_or_path": model, "dataset": dataset, "stage": stage}
+        reward = _of_checkpoints(words, "reward_model", adapters.reward_models(workspace, recipe.STARTER_MODEL))
+    fields = {"model_name_or_path": model, "dataset": dataset, "stage": stage, "reward_model": reward}
     with gr.Row(elem_classes="fields"):
         for key in ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "cutoff_len"):
             fields[key] = _number(words, key, standard[key])
@@ -106,6 +108,13 @@ def _form(trainer: Trainer, words: Words) -> None:
             for key in ("save_steps", "logging_steps", "seed"):
                 fields[key] = _number(words, key, standard[key])
         with gr.Row(elem_classes="fields"):
+            fields["load_best_model_at_end"] = gr.Checkbox(label=words("checkpoints.load_best_model_at_end"), elem_id="train-load_best_model_at_end",
+                                                           info=words("checkpoints.load_best_model_at_end_info"))
+            for key in ("early_stopping_steps", "save_total_limit"):
+                fields[key] = gr.Number(0, label=words(f"checkpoints.{key}"), info=words(f"checkpoints.{key}_info"), elem_id=f"train-{key}",
+                                        min_width=120, precision=0, minimum=0)
+            fields["adapter_name_or_path"] = _of_checkpoints(words, "adapter_name_or_path", adapters.on(workspace, recipe.STARTER_MODEL))
+        with gr.Row(elem_classes="fields"):
             executor = gr.Dropdown([(words(f"train.executor_{key.replace('-', '_')}"), key) for key in trainer.executors], value=trainer.executors[0],
                                    label=words("train.executor"), info=words("train.executor_info"), elem_id="train-executor")
             devices = gr.Textbox(label=words("train.devices"), info=words("train.devices_info"), elem_id="train-devices")
@@ -125,6 +134,8 @@ def _form(trainer: Trainer, words: Words) -> None:
             keep = gr.Button(words("train.save_recipe"), scale=0, min_width=110, elem_id="train-save-recipe")
         pasted = gr.Textbox(label=words("train.import"), info=words("train.import_info"), lines=4, elem_id="train-import")
         bring = gr.Button(words("train.import_button"), scale=0, min_width=110, elem_id="train-import-button")
+    with gr.Accordion(words("notices.title"), open=False):
+        gr.HTML(region("notices"))
     with gr.Accordion(words("train.many"), open=False):
         grid = gr.Textbox(label=words("train.sweep"), info=words("train.sweep_info"), lines=3, elem_id="train-grid",
                           placeholder=words("train.sweep_example"))
@@ -143,6 +154,8 @@ def _form(trainer: Trainer, words: Words) -> None:
         *values, more = values
         said = dict(zip(keys, values, strict=True)) | METHODS[method_now]
         said["dataset"] = ",".join(said["dataset"])
+        if said["stage"] != "ppo":
+            said.pop("reward_model")
         said["finetuning_type"] = finetuning_type(method_now)
         return {key: value for key, value in said.items() if key not in recipe.LORA_SETTINGS or said["finetuning_type"] == "lora"} | json.loads(more)
 
@@ -156,7 +169,7 @@ def _form(trainer: Trainer, words: Words) -> None:
         rest = {key: value for key, value in said.items() if key not in keys and key != "finetuning_type" and key not in METHODS[chosen_method]}
         # A model may have come since the page was opened, and the templates are known only when LLaMA-Factory is loaded.
         choices = {"model_name_or_path": {"choices": _models(workspace)}, "template": {"choices": _templates(words)}}
-        values = [gr.update(value=base.get(key, "" if key == "template" else 0), **choices.get(key, {})) for key in keys]
+        values = [gr.update(value=base.get(key, "" if key in ("template", *adapters.NAMED) else 0), **choices.get(key, {})) for key in keys]
         return [gr.update(value=chosen_method), *values, json.dumps(rest, ensure_ascii=False)]
 
     def on_import(text):
@@ -225,8 +238,17 @@ def _form(trainer: Trainer, words: Words) -> None:
     def on_open():
         return (
             gr.update(choices=_models(workspace)), gr.update(choices=_datasets(workspace, "sft")),
-            gr.update(choices=_templates(words)),
+            gr.update(choices=_templates(words)), *on_runs(recipe.STARTER_MODEL),
         )
+
+    def on_runs(model_now):
+        rewards, found = adapters.reward_models(workspace, model_now), adapters.on(workspace, model_now)
+        none = (words("checkpoints.none"), "")
+        return gr.update(choices=[none, *rewards]), gr.update(choices=[none, *found])
+
+    def on_measured(wished, share):
+        # Both go by rows that are held out.
+        return 0.1 if wished and not share else gr.skip()
 
     largest.click(on_largest, [method, *boxes], problem, api_name=False)
     show_run = "(run) => { if (run) window.studio.pick('run', run); }"
@@ -237,6 +259,10 @@ def _form(trainer: Trainer, words: Words) -> None:
         None, started, None, js=show_run, api_name=False
     )
     model.change(lambda chosen: recipe.learning_rate(_parameters(workspace, chosen)), model, fields["learning_rate"], api_name=False, queue=False)
+    of_runs = [fields["reward_model"], fields["adapter_name_or_path"]]
+    gr.on([model.change, stage.change, *(box.focus for box in of_runs)], on_runs, model, of_runs, api_name=False, queue=False, show_progress="hidden")
+    for key in checkpoints.MEASURED:
+        fields[key].input(on_measured, [fields[key], fields["val_size"]], fields["val_size"], api_name=False, queue=False)
     gr.on([all_settings.expand, query.input, stage.change, method.change], on_search, [query, stage, method, extra], drawn, api_name=False,
           show_progress="hidden", trigger_mode="always_last")
     bring.click(on_import, pasted, [problem, method, *boxes], api_name=False)
@@ -249,7 +275,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     dataset.change(lambda chosen: gr.update(visible=_asks_identity(workspace, chosen)), dataset, identity_row, api_name=False, queue=False)
     gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], [command, text, advised],
           api_name=False, show_progress="hidden", trigger_mode="always_last")
-    gr.context.Context.root_block.load(on_open, None, [model, dataset, fields["template"]], api_name=False, queue=False)
+    gr.context.Context.root_block.load(on_open, None, [model, dataset, fields["template"], *of_runs], api_name=False, queue=False)
 
 
 def finetuning_type(method: str) -> str:
@@ -275,6 +301,12 @@ def _choice(words: Words, key: str, choices: list, value, **more) -> gr.Dropdown
 def _number(words: Words, key: str, value) -> gr.Number:
     return gr.Number(value, label=words(f"train.{key}"), info=words(f"train.{key}_info"), elem_id=f"train-{key}", min_width=120,
                      precision=0 if isinstance(value, int) else None)
+
+
+def _of_checkpoints(words: Words, key: str, names: list[str]) -> gr.Dropdown:
+    # A folder from elsewhere may be typed too.
+    return gr.Dropdown([(words("checkpoints.none"), ""), *names], value="", label=words(f"checkpoints.{key}"), info=words(f"checkpoints.{key}_info"),
+                       elem_id=f"train-{key}", allow_custom_value=True)
 
 
 def _templates(words: Words) -> list:

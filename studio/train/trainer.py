@@ -13,10 +13,11 @@ from studio.models import library
 from studio.train import adapters, advice, batch, devices, memory, nodes, runs, sweep
 from studio.train import recipe as recipes
 from studio.train.dispatch import Dispatcher
-from studio.train.environments import Environments
+from studio.train.environments import Environments, versions
 from studio.workspace import Workspace, write_json, write_whole
 
-LIBRARIES = ("llamafactory", "transformers", "peft", "torch")
+LIBRARIES = ("llamafactory", "transformers", "peft", "torch", "trl")
+OWN_ENVIRONMENT = ("ppo",)  # stages that train with other libraries than the studio's
 
 
 class Trainer:
@@ -44,11 +45,16 @@ class Trainer:
             return {"yaml": recipes.to_yaml(wish), "command": "", "problems": [problem], "memory": None, "advice": []}
         return {
             "yaml": recipes.to_yaml(recipe),
-            "command": recipes.command(folder / "recipe.yaml"),
+            "command": recipes.command(folder / "recipe.yaml", self._python_of(recipe)),
             "problems": [],
             "memory": memory.bytes_needed(recipe),
             "advice": advice.advise(self.workspace, recipe),
         }
+
+    def _python_of(self, recipe: dict) -> Path | None:
+        """Return the Python of the environment that a recipe's stage trains in, made or not, None where it is the studio's own."""
+        stage = recipe.get("stage")
+        return self.environments.place(stage) if stage in OWN_ENVIRONMENT else None
 
     def find_batch(self, wish: dict) -> Job:
         """Start looking for the largest batch that fits (see `batch.find`). Raises Problem where the recipe cannot be trained."""
@@ -71,12 +77,12 @@ class Trainer:
             raise Problem("train.no_executor", executor=executor, known=", ".join(self._dispatcher.known))
         if executor == "ray" and not python and not importlib.util.find_spec("ray"):
             raise Problem("executors.no_ray")
-        if wish.get("stage") == "ppo":
-            python = python or self.environments.python("ppo")
+        if wish.get("stage") in OWN_ENVIRONMENT:
+            python = python or self.environments.python(wish["stage"])
             executor = "worker" if executor == "in-process" else executor
         run = self._prepare(wish, options, executor)
         if python:
-            run.note(python=str(python))
+            run.note(python=str(python), versions=versions(LIBRARIES, python))
         self._dispatcher.add(run)
         return run
 
@@ -91,7 +97,7 @@ class Trainer:
         write_json(run.info_file, {
             "title": options.get("title", ""), "note": options.get("note", ""), "created": time.time(), "executor": executor, **spread,
             "probes": options.get("probes") or [], "parent": parent.name if parent else None, "sweep": options.get("sweep"),
-            "versions": _versions(),
+            "versions": versions(LIBRARIES),
         })
         return run
 
@@ -156,7 +162,7 @@ class Trainer:
         if checkpoint and checkpoint not in whole:
             raise Problem("executors.no_such_checkpoint", run=name, checkpoint=checkpoint)
         recipe = run.recipe()
-        if recipe.get("stage") == "ppo" or recipe.get("stage") == "rm" and recipe.get("finetuning_type") in ("full", "freeze"):
+        if recipes.starts_over(recipe):
             raise Problem("executors.stage_starts_over", stage=recipe["stage"], method=recipe["finetuning_type"])
         if epochs is not None:
             _lengthen(run, recipe, epochs)
@@ -217,8 +223,3 @@ def _lengthen(run: runs.Run, recipe: dict, epochs: float) -> None:
     recipe.pop("max_steps", None)
     recipes.write_recipe(run, {**recipe, "num_train_epochs": float(epochs)})
 
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in LIBRARIES}

@@ -1,10 +1,7 @@
 """Warnings while a run goes on: what a person who looked at the numbers all the time would notice."""
 
-import json
 import shutil
 import statistics
-import threading
-import urllib.request
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,20 +65,3 @@ class Watch:
     def _of_disk(self) -> list[tuple[str, dict]]:
         free = shutil.disk_usage(self.folder).free
         return [("train.warn_disk", {"free": f"{free / 2**30:.1f}"})] if free < DISK_LOW else []
-
-
-def notify(webhook: str, text: str) -> None:
-    """Send a text to a webhook ({"text": ...}, as Slack, Feishu relays and many others take it) without making the run wait.
-
-    A webhook that does not answer is printed into the log, and nothing else happens: a notice must never stop a run.
-    """
-
-    def send():
-        body = json.dumps({"text": text}).encode()
-        request = urllib.request.Request(webhook, body, {"Content-Type": "application/json"})
-        try:
-            urllib.request.urlopen(request, timeout=10).close()
-        except (OSError, ValueError) as error:
-            print(f"the webhook did not take the notice: {type(error).__name__}")
-
-    threading.Thread(target=send, name="notice", daemon=True).start()

@@ -1,0 +1,120 @@
+"""Notices for a person who is not looking: what happened to the runs, for the browser's own notices and for a webhook.
+
+The webhook's address is kept in `saves/.notices.json`, in no recipe and on no page: whoever knows it can write to that channel.
+"""
+
+import json
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from studio.interface.language import Problem, Words
+from studio.train import runs
+from studio.workspace import Workspace, write_json
+
+FILE = ".notices.json"
+TOLD = ("finished", "failed", "interrupted")  # whoever stopped a run knows
+SILENT_S = 120.0
+TIMEOUT_S = 10
+THREAD = "notice"
+
+
+def webhook(saves: Path) -> str:
+    """Return the address that notices go to: the one set on the page, else STUDIO_WEBHOOK, else ""."""
+    return _kept(saves).get("webhook") or os.environ.get("STUDIO_WEBHOOK", "")
+
+
+def set_webhook(saves: Path, address: str, language: str = "en") -> str:
+    """Keep the address, "" for none, and the language to write in; return its host. Raises Problem where it is no web address."""
+    address = address.strip()
+    parts = urlsplit(address)
+    if address and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise Problem("notices.bad_address")
+    write_json(saves / FILE, {"webhook": address, "language": language}, mode=0o600)
+    return parts.hostname or ""
+
+
+def host(saves: Path) -> str:
+    """Return the host of the webhook, which may be shown, "" where none is set."""
+    return urlsplit(webhook(saves)).hostname or ""
+
+
+def send(address: str, text: str) -> None:
+    """Send a text to a webhook as {"text": ...}, as Slack, Feishu relays and many others take it. Raises Problem where it is not taken."""
+    body = json.dumps({"text": text}).encode()
+    try:
+        request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+        urllib.request.urlopen(request, timeout=TIMEOUT_S).close()
+    except (OSError, ValueError) as error:
+        reason = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
+        raise Problem("notices.not_taken", host=urlsplit(address).hostname or "?", reason=reason) from error
+
+
+def tell(run: runs.Run, key: str, facts: dict) -> None:
+    """Send a notice of a run to the webhook, where there is one, without making anybody wait.
+
+    A webhook that does not take it is printed into the log, and nothing else happens: a notice must never stop a run.
+    """
+    saves = run.folder.parents[2]
+    if address := webhook(saves):
+        words = Words(_kept(saves).get("language", "en"))
+        threading.Thread(target=_try, args=(address, f"{run.name}: {words(key, **facts)}"), name=THREAD, daemon=True).start()
+
+
+def _try(address: str, text: str) -> None:
+    try:
+        send(address, text)
+    except Problem as problem:
+        print(problem)
+
+
+def _kept(saves: Path) -> dict:
+    try:
+        return json.loads((saves / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def since(workspace: Workspace, moment: float) -> list[dict]:
+    """Return {id, run, key, facts} of what happened to runs after a moment (seconds since 1970): warnings, silence, and their ends."""
+    found = []
+    for path in workspace.saves.glob("*/*/*/events.jsonl"):
+        status = path.stat()
+        # A silent run writes nothing, so files that are older by that silence are looked at too.
+        if status.st_mtime >= moment - 10 * SILENT_S:
+            found += _of_run(runs.Run("/".join(path.parts[-4:-1]), path.parent), moment)
+    return found
+
+
+def _of_run(run: runs.Run, moment: float) -> list[dict]:
+    status = runs.status(run)
+    happened = [(warning["time"], warning["key"], warning["facts"]) for warning in status.warnings]
+    if (told := silence(status)) is not None:
+        happened.append((status.last_time + patience(status), "notices.silent", {"minutes": round(told / 60)}))
+    if status.state in TOLD:
+        happened.append((status.ended or 0, *ended(status)))
+    return [{"id": f"{run.name}:{when}:{key}", "run": run.name, "key": key, "facts": facts} for when, key, facts in happened if when > moment]
+
+
+def ended(status: runs.Status) -> tuple[str, dict]:
+    """Return the sentence on the end of a run as (key, facts): the fault's own, or that it finished or was cut off."""
+    if status.state == "failed" and status.error:
+        return status.error["key"], status.error["facts"]
+    return f"notices.{status.state}", {"step": status.step, "total": status.total_steps, "loss": "–" if status.loss is None else f"{status.loss:.4g}"}
+
+
+def patience(status: runs.Status) -> float:
+    """Return the seconds after which a run that writes nothing counts as silent: ten steps, two minutes at least."""
+    return max(SILENT_S, 10 * (status.pace() or 0))
+
+
+def silence(status: runs.Status) -> float | None:
+    """Return for how many seconds a run at work has written nothing, None while that is no longer than its steps explain."""
+    if status.state != "running" or status.pace() is None:
+        return None
+    seconds = time.time() - status.last_time
+    return seconds if seconds > patience(status) else None

@@ -1,0 +1,106 @@
+"""Notices for a person who is not looking: by webhook, and for the browser's own."""
+
+import http.server
+import json
+import threading
+import time
+
+import pytest
+from conftest import is_sentence
+
+from studio.interface.language import Problem
+from studio.train import notices, runs
+
+
+class Taker(http.server.BaseHTTPRequestHandler):
+    """Takes notices as Slack does, and refuses those to /full."""
+
+    def do_POST(self):
+        self.server.taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(507 if self.path == "/full" else 200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def channel():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Taker) as server:
+        server.taken, server.url = [], f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def run(workspace):
+    run = runs.make(workspace, "model", "lora", "run")
+    run.say("state", state="preparing")
+    run.say("facts", total_steps=9, step=0)
+    run.say("state", state="running")
+    return run
+
+
+def sent():
+    for thread in threading.enumerate():
+        if thread.name == notices.THREAD:
+            thread.join(15)
+
+
+def test_the_webhook_is_kept_and_takes_notices_in_its_language(workspace, run, channel, monkeypatch):
+    monkeypatch.delenv("STUDIO_WEBHOOK", raising=False)
+    notices.tell(run, "train.warn_nan", {"step": 3})
+    sent()
+    assert channel.taken == []
+    assert notices.set_webhook(workspace.saves, f"{channel.url}/a", "zh") == notices.host(workspace.saves) == "127.0.0.1"
+    notices.tell(run, "train.warn_nan", {"step": 3})
+    sent()
+    assert len(channel.taken) == 1 and channel.taken[0]["text"].startswith(f"{run.name}: ") and "第 3 步" in channel.taken[0]["text"]
+    assert (workspace.saves / notices.FILE).stat().st_mode & 0o077 == 0
+    notices.set_webhook(workspace.saves, "")
+    assert notices.webhook(workspace.saves) == ""
+    for wrong in ("hooks.example.com/a", "file:///etc/passwd", "https://"):
+        with pytest.raises(Problem, match="no web address"):
+            notices.set_webhook(workspace.saves, wrong)
+
+
+def test_a_webhook_that_refuses_is_told_without_its_address_and_harms_no_run(workspace, run, channel, capsys):
+    for address, reason in ((f"{channel.url}/full", "507"), ("http://127.0.0.1:9/secret", "refused")):
+        with pytest.raises(Problem) as told:
+            notices.send(address, "x")
+        assert is_sentence(str(told.value)) and reason in str(told.value)
+        assert "secret" not in str(told.value) and "/full" not in str(told.value)
+    notices.set_webhook(workspace.saves, "http://127.0.0.1:9/secret")
+    notices.tell(run, "train.warn_nan", {"step": 3})
+    sent()
+    assert "did not take the notice" in capsys.readouterr().out
+
+
+def test_what_happened_since_a_moment_is_told_once(workspace, run):
+    run.own()
+    before = time.time() - 1
+    assert notices.since(workspace, before) == []
+    run.say("warning", step=1, key="train.warn_nan", facts={"step": 1})
+    assert [one["key"] for one in notices.since(workspace, before)] == ["train.warn_nan"]
+    run.say("state", state="finished")
+    assert [one["key"] for one in notices.since(workspace, before)] == ["train.warn_nan", "notices.finished"]
+    assert notices.since(workspace, time.time() + 1) == []
+
+
+def test_silence_is_told_when_it_is_longer_than_the_steps_explain(run):
+    run.own()
+    run.say("metrics", step=1, epoch=0.1, values={"loss": 1.0})
+    status = runs.status(run)
+    assert notices.silence(status) is None
+    status.last_time = time.time() - 125
+    status.steps_began = (status.last_time - 5, 0)
+    assert 124 < notices.silence(status) < 127
+    status.steps_began = (status.last_time - 60, 0)
+    assert notices.silence(status) is None, "its steps take a minute each"
+
+
+def test_a_fault_is_told_in_its_own_words(run):
+    run.say("error", key="train.out_of_memory", facts={}, sentence="x")
+    run.say("state", state="failed")
+    assert notices.ended(runs.status(run)) == ("train.out_of_memory", {})
