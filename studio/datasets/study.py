@@ -14,6 +14,7 @@ from studio.datasets import check as checking
 from studio.datasets import lengths as measuring
 from studio.datasets.check import Report
 from studio.datasets.collection import Collection
+from studio.datasets.kept_reports import Kept, Reports
 from studio.datasets.lengths import Lengths
 from studio.datasets.reading import Row
 from studio.datasets.registry import Dataset
@@ -47,11 +48,11 @@ class View:
 
 
 class Study:
-    """Everything the tab's closer looks work with. What they found is kept until the data changes or the studio ends."""
+    """Everything the tab's closer looks work with. What they found is kept until the data changes; reports also on disk."""
 
     def __init__(self, collection: Collection):
         self.collection, self.jobs = collection, collection.jobs
-        self._reports: dict[str, tuple[tuple, Report]] = {}
+        self._reports = Reports(collection.workspace.saves / ".rows")
         self._lengths: dict[tuple[str, View], tuple[tuple, Lengths]] = {}
 
     def view(self, wish: dict[str, str]) -> View:
@@ -99,7 +100,7 @@ class Study:
             stamp = self._stamp(dataset)
             sight = self.sight(name, view) if view else None
             report = checking.check(reading.rows(dataset.file), dataset.entry, dataset.home, sight, self._told(job, name))
-            self._reports[name] = (stamp, report)
+            self._reports.keep(dataset.home, dataset.name, stamp, report)
             if report.lengths and view:
                 self._lengths[name, view] = (stamp, report.lengths)
             return {"rows": report.rows, "ok": report.ok}
@@ -108,8 +109,13 @@ class Study:
 
     def report(self, name: str) -> Report | None:
         """Return what the last check found, None where there was none or the data changed since."""
-        stamp, report = self._reports.get(name, (None, None))
-        return report if report and stamp == self._stamp(self.collection.find(name)) else None
+        kept = self.kept(name)
+        return kept and kept.report
+
+    def kept(self, name: str) -> Kept | None:
+        """Return the last check's report with its time, None where there was none or the data changed since."""
+        dataset = self.collection.find(name)
+        return self._reports.of(dataset.home, dataset.name, self._stamp(dataset))
 
     def measure(self, name: str, view: View) -> Job:
         """Begin to measure the lengths of all rows. Raises Problem for a dataset without a file."""

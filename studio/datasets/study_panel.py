@@ -1,11 +1,13 @@
 """What the page draws of the closer looks: the report of a check, a row as tokens, lengths, and sets made of others."""
 
+import time
 from html import escape
 from urllib.parse import parse_qsl, urlencode
 
 from studio import jobs
 from studio.datasets import lengths as measuring
 from studio.datasets.check import HINTS, Report
+from studio.datasets.kept_reports import Kept
 from studio.datasets.lengths import CUTOFFS, Lengths
 from studio.datasets.study import Study, View, library_ready
 from studio.datasets.tokens import Sequence
@@ -31,16 +33,16 @@ def draw_check(words: Words, study: Study, arg: str) -> str:
     name, wish = wish_of(arg)
     if not name or study.collection.find(name).file is None:
         return ""
-    job, report = study.working("check", name), study.report(name)
+    job, kept = study.working("check", name), study.kept(name)
     if job and job.active:
         return _progress(words, job)
-    again = words("datasets.check_again" if report else "datasets.check_now")
-    starts = button(again, "datasets_start_check", [name, None], "" if report else "primary") + button(
+    again = words("datasets.check_again" if kept else "datasets.check_now")
+    starts = button(again, "datasets_start_check", [name, None], "" if kept else "primary") + button(
         words("datasets.check_tokens"), "datasets_start_check", [name, wish])
     fault = f'<p class="problem" role="alert">{escape(jobs.told(job.error, words) or "")}</p>' if job and job.error else ""
-    if report is None:
+    if kept is None:
         return f'<p class="hint">{words("datasets.check_hint")}</p><div class="actions">{starts}</div>{fault}'
-    return f'<div class="actions">{starts}</div>{fault}{_verdict(words, study, name, report)}{_findings(words, name, report, wish.get("kind", ""))}'
+    return f'<div class="actions">{starts}</div>{fault}{_verdict(words, study, name, kept)}{_findings(words, name, kept.report, wish.get("kind", ""))}'
 
 
 def _progress(words: Words, job: Job) -> str:
@@ -53,16 +55,21 @@ def _progress(words: Words, job: Job) -> str:
     )
 
 
-def _verdict(words: Words, study: Study, name: str, report: Report) -> str:
+def _verdict(words: Words, study: Study, name: str, kept: Kept) -> str:
+    report = kept.report
     bad = len(set().union(*(rows for kind, rows in report.bad.items() if kind not in HINTS))) if report.bad else 0
     key = "datasets.check_fine" if not report.counts else "datasets.check_hints" if report.ok else "datasets.check_bad"
-    said = f'<p class="line"><i class="dot {"finished" if report.ok else "failed"}"></i> <b>{words(key, rows=f"{report.rows:,}", bad=f"{bad:,}")}</b></p>'
+    said = f'<p class="line"><i class="dot {"finished" if report.ok else "failed"}"></i> <b>{words(key, rows=f"{report.rows:,}", bad=f"{bad:,}")}</b> {_when(words, kept.checked)}</p>'
     if report.ok:
         return said
     new = f"{study.collection.find(name).name}_good"
     job = study.working("derive", name)
     at_work = _progress(words, job) if job and job.active else ""
     return said + f'<div class="actions">{button(words("datasets.keep_good", name=new), "datasets_keep_good", [name, new], then="dataset:{name}")}</div>{at_work}'
+
+
+def _when(words: Words, moment: float) -> str:
+    return f'<span class="num">{words("reports.checked", time=time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)))}</span>'
 
 
 def _findings(words: Words, name: str, report: Report, kind: str) -> str:
