@@ -71,6 +71,7 @@
     document.body.dataset.part = hand.part ??= "curves";
     document.body.dataset.models = hand.models ??= "disk";
     document.body.dataset.data = hand.data || "set";
+    document.body.dataset.talk = hand.talk ??= "talk";
     for (const element of document.querySelectorAll("[data-follows]")) {
       const value = element.dataset.follows.split(" ").map((kind) => hand[kind] ?? "").join("\n");
       if ("run" in element.dataset) { if (element.dataset.run !== value) element.dataset.run = value; }
@@ -197,10 +198,11 @@
     const form = event.target.closest("form[data-submit]");
     if (!form) return;
     event.preventDefault();
-    const told = form.querySelector("[role=alert]"), send = form.querySelector("[type=submit]");
+    const told = form.querySelector("[role=alert]"), send = event.submitter ?? form.querySelector("[type=submit]");
+    const said = new FormData(form, event.submitter);
     send.disabled = true;
     try {
-      const result = await call(form.dataset.submit, ...(form.dataset.as === "object" ? [Object.fromEntries(new FormData(form))] : values(form)));
+      const result = await call(form.dataset.submit, ...(form.dataset.as === "object" ? [Object.fromEntries(said)] : values(said)));
       told.hidden = true;
       form.reset();
       document.activeElement?.blur();
@@ -214,9 +216,9 @@
   });
 
   // Fields called "options.name" go together as one object.
-  function values(form) {
+  function values(fields) {
     const said = new Map();
-    for (const [name, value] of new FormData(form)) {
+    for (const [name, value] of fields) {
       const [group, key] = name.split(".");
       said.set(group, key ? { ...said.get(group), [key]: value } : value);
     }
@@ -241,9 +243,16 @@
 
   // What is to happen after a call: a word, and something to take in hand ("model:{name}", filled from the result).
   function finish(element, result) {
+    if ("file" in element.dataset) download(result.name, result.text);
     toast(result?.[element.dataset.said] ?? element.dataset.done, "good");
     const { then } = element.dataset, wanted = [...(then ?? "").matchAll(/\{(\w+)\}/g)].map(([, key]) => key);
     if (then && wanted.every((key) => result?.[key] !== undefined)) pick(...split(then.replace(/\{(\w+)\}/g, (_, key) => result[key])));
+  }
+
+  function download(name, text) {
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob([text])), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
   function toast(text, kind) {
@@ -285,12 +294,15 @@
   });
 
   document.addEventListener("DOMContentLoaded", () => {
-    let ready = false;
-    new MutationObserver(() => {
+    let ready = false, due = false;
+    const look = () => {
+      due = false;
       follow();
       markWrong();
       if (!ready && document.querySelector("[data-live]")) { ready = true; rememberTheme(); setTimeout(makeRoom, 400); refresh(); }
-    }).observe(document.body, { childList: true, subtree: true });
+    };
+    // Not at every change: while answers or charts grow there are many in a second.
+    new MutationObserver(() => { if (!due) { due = true; setTimeout(look, 50); } }).observe(document.body, { childList: true, subtree: true });
     setInterval(refresh, 1000);
     document.addEventListener("visibilitychange", refresh);
   });

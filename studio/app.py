@@ -14,7 +14,10 @@ from studio.accelerator import Accelerator
 from studio.chat import hello, uses
 from studio.chat import tab as chat_tab
 from studio.chat.choose import Table
+from studio.chat.conversation import Conversations
 from studio.chat.resident import one_load_at_a_time
+from studio.chat.tab import ChatRoom
+from studio.chat.talk import Talks
 from studio.datasets import tab as datasets_tab
 from studio.datasets.collection import Collection
 from studio.datasets.study import Study
@@ -42,7 +45,7 @@ class Studio:
     accelerator: Accelerator
     monitor: Monitor
     trainer: Trainer
-    table: Table
+    room: ChatRoom
     live: Live
     jobs: Jobs
     shelf: Shelf
@@ -57,7 +60,8 @@ def make(workspace: Workspace) -> Studio:
     table = Table(workspace, accelerator)
     gguf.offer(workspace, jobs)
     shelf = Shelf(workspace, jobs, Downloads(workspace, jobs), monitor, uses.guard(workspace, table), uses.runs_on(workspace))
-    studio = Studio(workspace, accelerator, monitor, Trainer(workspace, accelerator, jobs), table, Live(), jobs, shelf,
+    room = ChatRoom(table, Talks(table, Conversations(workspace)))
+    studio = Studio(workspace, accelerator, monitor, Trainer(workspace, accelerator, jobs), room, Live(), jobs, shelf,
                     Study(Collection(workspace, jobs)), hello.Hello(workspace, accelerator))
     studio.live.add("strip", lambda words, _: strip(words, studio.monitor.latest(), studio.monitor.history()))
     studio.live.add("holders", lambda words, _: _holders(words, studio))
@@ -65,7 +69,7 @@ def make(workspace: Workspace) -> Studio:
     studio.live.add("hello", lambda words, model: hello.draw(words, studio.hello, model))
     datasets_tab.add_regions(studio.live, studio.study)
     train_tab.add_regions(studio.live, studio.trainer)
-    chat_tab.add_regions(studio.live, studio.table)
+    chat_tab.add_regions(studio.live, studio.room)
     return studio
 
 
@@ -88,7 +92,7 @@ def window(studio: Studio, words: Words) -> gr.Blocks:
             with gr.Tab(words("app.train"), id="train", elem_id="room-train"):
                 train_tab.build(studio.trainer, words)
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):
-                chat_tab.build(studio.table, words)
+                chat_tab.build(studio.room, words)
         api.serve(studio, words)
     return blocks
 

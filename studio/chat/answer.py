@@ -105,15 +105,16 @@ class Seat:
 class Row:
     """One speaker's answer while it grows."""
 
-    def __init__(self, seat: Seat, messages: list[dict], system: str | None, sampling: Sampling):
+    def __init__(self, seat: Seat, messages: list[dict], system: str | None, sampling: Sampling, tools: str = ""):
         """Encode the question. Raises Problem where it cannot be asked: no such conversation, too long, not in the vocabulary."""
         speaker, resident = seat.speaker, seat.resident
         self.speaker, self.resident, self.adapter, self.encoder = speaker, resident, seat.adapter, seat.encoder
-        self.prompt = self.encoder.encode(messages, system)
-        room = (resident.context or 2**31) - len(self.prompt)
+        self.prompt = self.encoder.prompt(messages, system, tools)
+        ids = self.prompt.ids
+        room = (resident.context or 2**31) - len(ids)
         if room < 1:
-            raise Problem("chat.too_long", tokens=len(self.prompt), context=resident.context, speaker=speaker.name)
-        if max(self.prompt, default=0) >= resident.vocabulary:
+            raise Problem("chat.too_long", tokens=len(ids), context=resident.context, speaker=speaker.name)
+        if max(ids, default=0) >= resident.vocabulary:
             raise Problem("chat.template_unfit", template=speaker.template, speaker=speaker.name)
         self.limit = min(sampling.max_tokens, room)
         self.tokens: list[int] = []
@@ -121,6 +122,7 @@ class Row:
         self.finished = ""
         self.fault: Problem | None = None
         self._text = Text(self.encoder)
+        self._may_call, self._read = bool(tools), None
 
     def add(self, token: int, now: float, budget: int) -> None:
         """Take in the next token, which came at `now` (s, of `time.perf_counter`); `budget` tokens are the most."""
@@ -142,17 +144,26 @@ class Row:
         """Return what has been said by now to a question asked at `asked` (s)."""
         finished = self.finished  # read first: nothing is added after it is set
         count, first, last = len(self.tokens), self.first, self.last
+        text, calls = self._whole() if finished else (self._text.of(self.tokens[:count], whole=False), ())
         return Answer(
             speaker=self.speaker.name,
-            text=self._text.of(self.tokens[:count], whole=bool(finished)),
+            text=text,
             tokens=count,
             first_token_s=first - asked if count else None,
             tokens_per_s=(count - 1) / (last - first) if count > 1 and last > first else None,
             finished=finished,
-            prompt_tokens=tuple(self.prompt),
-            prompt_count=len(self.prompt),
+            prompt_tokens=tuple(self.prompt.ids),
+            prompt_count=len(self.prompt.ids),
+            calls=calls,
             fault=self.fault,
         )
+
+    def _whole(self) -> tuple[str, tuple[dict, ...]]:
+        """Return the text of a finished answer, and the calls that it ends in."""
+        if self._read is None:
+            text, calls = self.encoder.calls(self.tokens) if self._may_call else ("", [])
+            self._read = (text, tuple(calls)) if calls else (self._text.of(self.tokens, whole=True), ())
+        return self._read
 
 
 class Text:

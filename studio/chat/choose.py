@@ -6,26 +6,37 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.accelerator import Accelerator
-from studio.chat.answer import Answer, Sampling
+from studio.chat import served
+from studio.chat.answer import Answer, Sampling, failed
+from studio.chat.rollcall import RollCall
 from studio.chat.room import Chat
 from studio.chat.speaker import Speaker
 from studio.interface.language import Problem
-from studio.models import library
+from studio.models import library, places
 from studio.train import recipe as recipes
 from studio.train import runs
 from studio.workspace import Workspace
 
 MOST = 4
+SERVED = "served:"  # begins the name of a column that a server answers
 
 
 def names(workspace: Workspace) -> list[str]:
-    """Return every name that can speak: models, then runs, newest first, each followed by its checkpoints `<run>@<checkpoint>`."""
+    """Return every name on this machine that can speak: models, then runs, newest first, each followed by its checkpoints `<run>@<checkpoint>`."""
     found = [model.name for model in library.models(workspace)]
     for run in runs.all_runs(workspace):
         checkpoints = run.checkpoints()
         if runs.has_weights(run.folder) or checkpoints:
             found += [run.name, *(f"{run.name}@{checkpoint}" for checkpoint in reversed(checkpoints))]
     return found
+
+
+def title(name: str) -> str:
+    """Return how a name is shown: of a served model first the model, then the server."""
+    if not name.startswith(SERVED):
+        return name
+    server, _, model = name.removeprefix(SERVED).partition("/")
+    return f"{model} · {server}"
 
 
 def with_base(workspace: Workspace, name: str) -> list[str]:
@@ -65,6 +76,7 @@ def _tuned(workspace: Workspace, name: str, bits: int | None) -> Speaker:
         bits=bits,
         default_system=recipe.get("default_system"),
         thinking=recipe.get("enable_thinking", True),
+        own_code=bool(recipe.get("trust_remote_code")) and places.trusted(workspace, Path(recipe["model_name_or_path"])),
     )
 
 
@@ -78,7 +90,8 @@ def _base(workspace: Workspace, name: str, bits: int | None, tuned) -> Speaker:
     for speaker in tuned:
         if speaker.adapter and speaker.model == model.path:
             return replace(speaker, name=name, adapter=None)
-    return Speaker(name=name, model=model.path, adapter=None, template=recipes.template_for(model), bits=bits)
+    allowed = model.own_code and places.trusted(workspace, model.path)
+    return Speaker(name=name, model=model.path, adapter=None, template=recipes.template_for(model), bits=bits, own_code=allowed)
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,10 @@ class Table:
 
     def __init__(self, workspace: Workspace, accelerator: Accelerator):
         self.workspace, self.accelerator, self.chat = workspace, accelerator, Chat()
+        self.endpoints = served.Endpoints(workspace)
+        self.rollcall = RollCall(self.endpoints)
         self.loading: Loading | None = None
+        self.put_away = False  # whether somebody else took the memory, and the chat's models had to go
         self._seating = threading.Lock()
 
     def seat(self, chosen: list[str], bits: int | None = None) -> list[Speaker]:
@@ -106,9 +122,10 @@ class Table:
 
     def _load(self, wanted: list[Speaker]) -> None:
         needed = max(0, self.chat.bytes_needed(wanted) - self.chat.memory_bytes())
-        self.accelerator.hold("chat", needed, put_away=self.chat.unload)
+        self.accelerator.hold("chat", needed, put_away=self._make_room)
         try:
             self.chat.load(wanted, self._report)
+            self.put_away = False
         except Problem:
             if not self.chat.speakers():
                 self.accelerator.release("chat")
@@ -119,6 +136,10 @@ class Table:
     def _report(self, key: str, share: float) -> None:
         self.loading = Loading(key, share)
 
+    def _make_room(self) -> None:
+        self.chat.unload()
+        self.put_away = True
+
     def clear(self) -> dict[str, int]:
         """Unload everything, and return the bytes in use before and after: {before, after}."""
         with self._seating:
@@ -127,9 +148,68 @@ class Table:
         gpu = freed.gpu_before is not None and freed.gpu_before > 0
         return {"before": freed.gpu_before, "after": freed.gpu_after} if gpu else {"before": freed.memory_before, "after": freed.memory_after}
 
-    def ask(self, chosen: list[str], talks: list[list[dict]], system: str, sampling: Sampling, stop: threading.Event) -> Iterator[list[Answer]]:
-        """Load those chosen where need be, and yield their answers as they grow (see `Chat.compare`)."""
-        seated = self.seat(chosen)
-        yield from self.chat.compare(seated, talks, system or None, sampling, stop)
+    def ask(
+        self, chosen: list[str], talks: list[list[dict]], system: str, sampling: Sampling, stop: threading.Event, tools: str = "",
+        bits: int | None = None,
+    ) -> Iterator[list[Answer]]:
+        """Ask those chosen, and yield all their answers as they grow, in that order, the finished ones last.
 
+        Models on this machine are loaded where need be and answer together (see `Chat.compare`); each served one answers at its own pace.
+        Who cannot answer says so in its own `Answer.fault` and holds up nobody. Who stops reading, stops the answers.
 
+        Args:
+            talks: the conversation of each, ending with the question.
+            stop: set it to end the answers.
+            tools: JSON of the tools that may be called, "" for none.
+            bits: 4 or 8 to load the models of this machine quantised.
+
+        Raises:
+            Problem: nobody is chosen, or too many.
+        """
+        if not 1 <= len(chosen) <= MOST or len(set(chosen)) < len(chosen):
+            raise Problem("chat.choose_some", most=MOST)
+        sampling.draw()
+        latest = {name: Answer(name, "", 0, None, None, "") for name in chosen}
+        said, news, leave = dict(zip(chosen, talks, strict=True)), threading.Event(), threading.Event()
+        question = (system, sampling, leave, tools)
+
+        def see(answer: Answer) -> None:
+            before = latest[answer.speaker]
+            # a failure told from outside knows nothing of what had come by then
+            latest[answer.speaker] = replace(before, finished="failed", fault=answer.fault) if answer.fault and not answer.text else answer
+            news.set()
+
+        local = {name: talk for name, talk in said.items() if not name.startswith(SERVED)}
+        works = [(self._ask_served, name, said[name], *question, see) for name in chosen if name not in local]
+        works += [(self._ask_local, local, bits, *question, see)] if local else []
+        threads = [threading.Thread(target=work, args=rest, name="chat", daemon=True) for work, *rest in works]
+        for thread in threads:
+            thread.start()
+        try:
+            while any(thread.is_alive() for thread in threads):
+                if news.wait(0.05):
+                    news.clear()
+                    yield list(latest.values())
+                if stop.is_set():
+                    leave.set()
+        finally:
+            leave.set()
+            for thread in threads:
+                thread.join()
+        yield list(latest.values())
+
+    def _ask_local(self, talks: dict[str, list[dict]], bits: int | None, system: str, sampling: Sampling, stop, tools: str, see) -> None:
+        try:
+            seated = self.seat(list(talks), bits)
+            for answers in self.chat.compare(seated, list(talks.values()), system or None, sampling, stop, tools):
+                for answer in answers:
+                    see(answer)
+        except Problem as fault:
+            for name in talks:
+                see(failed(name, fault))
+
+    def _ask_served(self, name: str, talk: list[dict], system: str, sampling: Sampling, stop, tools: str, see) -> None:
+        try:
+            see(served.ask(self.endpoints.speaker(name), talk, system, sampling, stop, tools, see))
+        except Problem as fault:
+            see(failed(name, fault))

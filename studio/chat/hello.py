@@ -12,7 +12,7 @@ from studio.chat.room import Chat
 from studio.chat.speaker import Speaker
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
-from studio.models import library, templates
+from studio.models import library, places, templates
 from studio.workspace import Workspace
 
 MOST_TOKENS = 64
@@ -71,7 +71,8 @@ class Hello:
         import llamafactory.model  # noqa: F401
 
         template = templates.of(model.path, model.name, model.model_type).template
-        speaker, chat = Speaker(model.name, model.path, None, template), Chat()
+        allowed = model.own_code and places.trusted(self.workspace, model.path)
+        speaker, chat = Speaker(model.name, model.path, None, template, own_code=allowed), Chat()
         self.accelerator.hold("hello", chat.bytes_needed([speaker]))
         try:
             greeting.before = _in_use(give_back())

@@ -1,14 +1,21 @@
-"""What the page draws of the chat: who is loaded and how an answer went. Pure functions to HTML."""
+"""What the page draws around the columns: conversations, what is loaded, and how to vote. Pure functions to HTML."""
 
+import time
 from html import escape
 
-from studio.chat.answer import Answer
+from studio.chat import choose
 from studio.chat.choose import Table
-from studio.interface.language import Words
+from studio.chat.columns import LETTERS, label
+from studio.chat.conversation import Conversation
+from studio.chat.talk import Talks
+from studio.interface.language import Problem, Words
+from studio.interface.live import attribute
+
+LISTED = 200
 
 
-def draw_memory(words: Words, table: Table) -> str:
-    """Return what is loaded and how much it takes, or how far the loading is."""
+def draw_memory(words: Words, table: Table, chosen: list[str], bits: int | None) -> str:
+    """Return what is loaded and how much it takes, how far the loading is, or about what those chosen will take."""
     if table.loading:
         share = 100 * table.loading.share
         return (
@@ -16,21 +23,107 @@ def draw_memory(words: Words, table: Table) -> str:
             f'<span class="num">{escape(words(table.loading.key))}</span></div>'
         )
     seated = table.chat.speakers()
-    if not seated:
-        return f'<p class="hint">{words("chat.nothing_loaded")}</p>'
-    size = table.chat.memory_bytes() / 2**20
-    unload = f'<button class="button small" data-call="chat_unload" data-args="[]">{words("chat.unload")}</button>'
-    return f'<p class="hint num">{words("chat.in_memory", count=len(seated), megabytes=f"{size:,.0f}")} {unload}</p>'
+    if seated:
+        unload = f'<button class="button small" data-call="chat_unload" data-args="[]" data-said="told">{words("chat.unload")}</button>'
+        told = words("chat.in_memory", count=len(seated), megabytes=f"{table.chat.memory_bytes() / 2**20:,.0f}")
+        return f'<p class="hint num">{told} {unload}</p>'
+    return f'<p class="hint num">{_put_away(words, table)}{_will_take(words, table, chosen, bits)}</p>'
 
 
-def draw_answer(words: Words, answer: Answer | None) -> str:
-    """Return tokens, time to the first token, speed and why it ended."""
-    if answer is None:
-        return ""
-    first = "–" if answer.first_token_s is None else f"{answer.first_token_s:.2f} s"
-    pace = "–" if answer.tokens_per_s is None else f"{answer.tokens_per_s:.1f}"
-    end = words(f"chat.end_{answer.finished}") if answer.finished else words("chat.end_running")
+def _put_away(words: Words, table: Table) -> str:
+    return words("chat.was_put_away") + " " if table.put_away else ""
+
+
+def _will_take(words: Words, table: Table, chosen: list[str], bits: int | None) -> str:
+    local = [name for name in chosen if not name.startswith(choose.SERVED)]
+    if not local:
+        return words("chat.nothing_loaded")
+    try:
+        needed = table.chat.bytes_needed(choose.speakers(table.workspace, local, bits))
+    except Problem as problem:
+        return escape(words.tell(problem))
+    return words("chat.will_take", megabytes=f"{needed / 2**20:,.0f}")
+
+
+def draw_list(words: Words, talks: Talks, query: str, now: str) -> str:
+    """Return the list of conversations, the last changed first; with a query those that hold all its words."""
+    found = talks.conversations.list(query)
+    new = (
+        f'<button class="item item-new" data-call="chat_new" data-args=\'{attribute([[], {}, now])}\' data-then="chat:{{conversation}}">'
+        f'{words("chat.new")}</button>'
+    ) if now else ""
+    rows = "".join(_line(words, talks, one) for one in found[:LISTED])
+    return new + (rows or f'<p class="hint">{words("chat.none_fits" if query.strip() else "chat.no_conversations")}</p>')
+
+
+def _line(words: Words, talks: Talks, one) -> str:
+    state = '<i class="dot running"></i>' if talks.under_way(one.id) else ""
+    branch = f'<span title="{words("chat.is_branch")}">⑂ </span>' if one.is_branch else ""
+    who = " · ".join(name.split("/")[-1] for name in one.columns)
     return (
-        f'<p class="hint num speed"><span>{words("chat.tokens", count=answer.tokens)}</span><span>{words("chat.first", time=first)}</span>'
-        f'<span>{words("chat.pace", pace=pace)}</span><span>{words("chat.prompt", count=len(answer.prompt_tokens))}</span><span>{end}</span></p>'
+        f'<button class="item" data-pick="chat:{escape(one.id)}"><span class="item-top">{state}{branch}<b>{escape(one.title or words("chat.untitled"))}</b></span>'
+        f'<span class="item-sub"><span>{escape(who)}</span><span class="num">{time.strftime("%m-%d %H:%M", time.localtime(one.changed))}</span></span></button>'
     )
+
+
+def draw_head(words: Words, talks: Talks, id: str) -> str:
+    """Return the title of a conversation and what can be done with it."""
+    if not id:
+        return f'<header class="run-head"><h2>{words("chat.new")}</h2></header>'
+    conversation = talks.conversations.open(id)
+    title = conversation.title or words("chat.new")
+    rename = f'data-prompt="{escape(words("chat.rename_to"))}" data-now="{escape(title)}"'
+    export = "".join(
+        f"<button class=\"button small\" data-call=\"chat_export\" data-args='{attribute([id, form])}' data-file>{words('chat.export_' + form)}</button>"
+        for form in ("markdown", "json")
+    )
+    delete = (
+        f"<button class=\"button small danger\" data-call=\"chat_delete\" data-args='{attribute([id])}' data-then=\"chat:\" data-ask=\"{escape(words('chat.delete_sure'))}\">"
+        f"{words('chat.delete')}</button>"
+    )
+    parent = _parent(words, talks, conversation)
+    return (
+        f'<header class="run-head"><div><h2>{escape(title)}</h2>{parent}</div><div class="actions">'
+        f"<button class=\"button small\" data-call=\"chat_rename\" data-args='{attribute([id])}' {rename}>{words('chat.rename')}</button>{export}{delete}</div></header>"
+    )
+
+
+def _parent(words: Words, talks: Talks, conversation: Conversation) -> str:
+    if not conversation.parent:
+        return ""
+    try:
+        parent = talks.conversations.open(conversation.parent["id"])
+    except Problem:
+        return ""  # deleted since
+    link = f'<button class="link" data-pick="chat:{escape(parent.id)}">{escape(parent.title)}</button>'
+    return f'<p class="hint">{words("chat.branch_of", turn=conversation.parent["turn"])} {link}</p>'
+
+
+def draw_votes(words: Words, talks: Talks, votes, id: str) -> str:
+    """Return the buttons that say which answer to the last question was better, with what was said before."""
+    if not id:
+        return ""
+    conversation = talks.conversations.open(id)
+    answered = [name for name in conversation.columns if (said := conversation.of(name)) and said[-1]["role"] == "assistant" and said[-1]["content"]]
+    if talks.under_way(id) or len(answered) < 2:
+        return ""
+    before = votes.of(id, conversation.turns)
+    buttons = "".join(
+        _vote(words, conversation, name, f"{LETTERS[conversation.columns.index(name)]}", label(conversation, name), before) for name in answered
+    )
+    buttons += "".join(_vote(words, conversation, choice, words(f"chat.vote_{choice}"), "", before) for choice in ("tie", "bad"))
+    note = f'<input type="text" name="note" placeholder="{words("chat.vote_note")}" aria-label="{words("chat.vote_note")}" value="{escape(before.note if before else "")}">'
+    hidden = "".join(
+        f'<input type="hidden" name="{key}" value="{escape(str(value))}">' for key, value in (("conversation", id), ("turn", conversation.turns))
+    )
+    return (
+        f'<form class="votes" data-submit="chat_vote" data-done="{words("chat.vote_kept")}"><span class="hint">{words("chat.better")}</span>'
+        # Enter in the note would press the first button of the form; one that cannot be pressed stands before the votes.
+        f'<button type="submit" disabled hidden></button>{hidden}{buttons}{note}<p role="alert" class="problem" hidden></p></form>'
+    )
+
+
+def _vote(words: Words, conversation: Conversation, choice: str, text: str, title: str, before) -> str:
+    chosen = ' aria-pressed="true"' if before and before.choice == choice else ""
+    told = f' title="{escape(title)}"' if title and not conversation.hidden else ""
+    return f'<button class="button small" type="submit" name="choice" value="{escape(choice)}"{chosen}{told}>{escape(text)}</button>'

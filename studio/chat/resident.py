@@ -10,7 +10,7 @@ from pathlib import Path
 from studio import engine
 from studio.accelerator import give_back
 from studio.chat.blend import Blend
-from studio.chat.prompt import Encoder
+from studio.chat.prompt import Encoder, Prompt
 from studio.chat.speaker import Base, Speaker, stamp
 from studio.interface.language import Problem
 
@@ -22,7 +22,7 @@ class Resident:
     """One copy of base weights and the adapters that speak through it. No adapter is ever merged, and the base never changed.
 
     Some adapters cannot share a batch (peft refuses DoRA, for one) and answer by themselves. All work on the weights is done
-    under one lock; `halt` asks an answer under way to end.
+    under one lock; `halt` asks an answer under way to end. `sees`: whether the model takes images, with a template that does too.
     """
 
     def __init__(self, base: Base):
@@ -40,7 +40,7 @@ class Resident:
         self._count = 0
         self._blend = None
         with told("chat.load_failed", path=base.folder):
-            self._model = _load_base(base)
+            self._model, self.sees = _load_base(base)
 
     @property
     def context(self) -> int | None:
@@ -59,8 +59,8 @@ class Resident:
             from llamafactory.model import load_tokenizer
 
             with told("chat.load_failed", path=self.base.folder):
-                tokenizer = load_tokenizer(_arguments(self.base)[0])["tokenizer"]
-            self._encoders[key] = Encoder(tokenizer, *key)
+                loaded = load_tokenizer(_arguments(self.base)[0])
+            self._encoders[key] = Encoder(loaded["tokenizer"], *key, loaded["processor"])
         return self._encoders[key]
 
     def adapter(self, speaker: Speaker) -> str:
@@ -91,12 +91,12 @@ class Resident:
                 self._blend = Blend(self._model)
                 self._alone |= {self._adapters[key] for key in new if not self._try_mixing(self._adapters[key])}
 
-    def generate(self, rows: list[str], prompts: list[list[int]], budget: int, watcher, draw: Callable | None) -> None:
+    def generate(self, rows: list[str], prompts: list[Prompt], budget: int, watcher, draw: Callable | None) -> None:
         """Answer several prompts in one batch, each through its own adapter; waits for its turn at the weights.
 
         Args:
             rows: names that `adapter` gave; one that does not mix (see `mixes`) comes by itself.
-            prompts: the token ids of each row.
+            prompts: what goes in for each row; one with `inputs` comes by itself.
             budget: the most tokens any row may add.
             watcher: transformers' streamer and stopping criterion in one (see `answer.Batch`).
             draw: a logits processor that leaves the one token drawn; None takes the most likely.
@@ -110,15 +110,16 @@ class Resident:
         finally:
             self._lock.release()
 
-    def _generate(self, prompts: list[list[int]], budget: int, watcher, draw: Callable | None, chosen: dict) -> None:
+    def _generate(self, prompts: list[Prompt], budget: int, watcher, draw: Callable | None, chosen: dict) -> None:
         import torch
         from transformers import GenerationConfig
 
-        width = max(map(len, prompts))
+        rows = [prompt.ids for prompt in prompts]
+        width = max(map(len, rows))
         with torch.inference_mode():
             device = self._whole().get_input_embeddings().weight.device
-            padded = torch.tensor([[_PAD] * (width - len(ids)) + ids for ids in prompts], device=device)
-            mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts], device=device)
+            padded = torch.tensor([[_PAD] * (width - len(ids)) + ids for ids in rows], device=device)
+            mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in rows], device=device)
             self._model.generate(
                 input_ids=padded,
                 attention_mask=mask,
@@ -127,7 +128,22 @@ class Resident:
                 stopping_criteria=[watcher],
                 streamer=watcher,
                 **chosen,
+                **self._seen(padded, prompts[0].inputs),
             )
+
+    def _seen(self, ids, inputs: dict) -> dict:
+        """Return the tensors of a prompt's images as the model takes them, and the marks of image tokens where it asks for those."""
+        import inspect
+
+        import torch
+
+        model = self._model.get_base_model() if hasattr(self._model, "get_base_model") else self._model
+        made = {name: value.to(ids.device, model.dtype if value.is_floating_point() else value.dtype) for name, value in inputs.items()}
+        image = getattr(model.config, "image_token_id", None)
+        # LLaMA-Factory makes them in its collator, for training alone; without them the models of the Qwen-VL kind refuse an image.
+        if made and image is not None and "mm_token_type_ids" in inspect.signature(model.forward).parameters:
+            made.setdefault("mm_token_type_ids", (ids == image).to(torch.long))
+        return made
 
     @property
     def loaded(self) -> bool:
@@ -276,10 +292,13 @@ def as_problem(error: Exception, key: str, **facts: object) -> Problem:
     logging.getLogger(__name__).error("chat", exc_info=error)
     reason = " ".join(str(error).split())[:300] or type(error).__name__
     out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in reason
-    seen = error
+    seen, wants_code = error, False
     while seen:
         traceback.clear_frames(seen.__traceback__)
+        wants_code = wants_code or "trust_remote_code=True" in str(seen)
         seen = seen.__cause__ or seen.__context__
+    if wants_code and "path" in facts:
+        return Problem("prompt.own_code", path=facts["path"])
     return Problem("chat.no_memory") if out_of_memory else Problem(key, reason=reason, **facts)
 
 
@@ -291,10 +310,12 @@ def _arguments(base: Base):
     from llamafactory.hparams import get_infer_args
 
     arguments = {"model_name_or_path": str(base.folder), "infer_dtype": str(_number_type()).removeprefix("torch.")}
+    arguments["trust_remote_code"] = base.own_code
     return get_infer_args(arguments | ({"quantization_bit": base.bits} if base.bits else {}))
 
 
-def _load_base(base: Base):
+def _load_base(base: Base) -> tuple:
+    """Return the model of a base, and whether it takes images."""
     engine.load()
     import torch
     from llamafactory.model import load_model, load_tokenizer
@@ -302,14 +323,15 @@ def _load_base(base: Base):
 
     model_args, _, finetuning_args, _ = _arguments(base)
     one_load_at_a_time()
-    model = load_model(load_tokenizer(model_args)["tokenizer"], model_args, finetuning_args)
+    loaded = load_tokenizer(model_args)
+    model = load_model(loaded["tokenizer"], model_args, finetuning_args)
     # Only weights, not buffers: rotary frequencies must stay float32. What came quantised keeps its types.
     for weights in [] if getattr(model, "quantization_method", None) else model.parameters():
         if weights.dtype == torch.float32 or model.device.type == "cpu":
             weights.data = weights.data.to(_number_type())
     # Only what the person sets may shape an answer, and each row ends at its own template's stop tokens.
     model.generation_config = GenerationConfig()
-    return model
+    return model, getattr(loaded["processor"], "image_processor", None) is not None
 
 
 @cache

@@ -136,7 +136,7 @@ class Chat:
         try:
             if not seat:
                 raise Problem("chat.not_loaded", speaker=speaker.name)
-            return Row(seat, messages, system, sampling)
+            return Row(seat, messages, system, sampling, tools)
         except Problem as fault:
             return failed(speaker.name, fault)
 
@@ -146,11 +146,14 @@ def _pictures(said: list[Row | Answer], asked: float) -> list[Answer]:
 
 
 def _batches(rows: list[Row], news: threading.Event, stops: list[threading.Event]) -> list[list[Batch]]:
-    """Return for each base the batches it has to answer: first all rows that can share one, then the others one by one."""
+    """Return for each base the batches it has to answer: first all rows that can share one, then the others one by one.
+
+    One with images goes by itself: the tensors of several have no common shape.
+    """
     groups: dict[int, list[list[Row]]] = {}
     for row in rows:
         batches = groups.setdefault(id(row.resident), [[]])
-        if row.resident.mixes(row.adapter):
+        if row.resident.mixes(row.adapter) and not row.prompt.inputs:
             batches[0].append(row)
         else:
             batches.append([row])

@@ -16,7 +16,8 @@ class Speaker:
 
     name: what the person sees. model: folder of the base weights (a checkpoint of full or freeze tuning is a base of its own).
     adapter: folder of a LoRA adapter, or None. template, default_system, thinking: what shaped the run's prompts
-    (`template`, `default_system`, `enable_thinking` of its recipe). bits: 4, 8 or None (not quantised).
+    (`template`, `default_system`, `enable_thinking` of its recipe). bits: 4, 8 or None (not quantised). own_code: whether the person
+    allowed the Python code in the model's folder to run.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Speaker:
     bits: int | None = None
     default_system: str | None = None
     thinking: bool | None = True
+    own_code: bool = False
 
     @property
     def base(self) -> "Base":
@@ -35,7 +37,7 @@ class Speaker:
             Problem: the folder of the model or of the adapter is gone, or the adapter's description cannot be read.
         """
         own = self.adapter if self.adapter and self._needs_a_base_of_its_own() else None
-        return Base(self.model.resolve(), stamp(self.model, "chat.no_model"), self.bits, own)
+        return Base(self.model.resolve(), stamp(self.model, "chat.no_model"), self.bits, own, self.own_code)
 
     def _needs_a_base_of_its_own(self) -> bool:
         stamp(self.adapter, "chat.no_adapter")
@@ -49,12 +51,14 @@ class Speaker:
 
 @dataclass(frozen=True)
 class Base:
-    """One copy of base weights: folder, when its weights were last written (ns), bits, and the adapter it belongs to, if to one alone."""
+    """One copy of base weights: folder, when its weights were last written (ns), bits, the adapter it belongs to, if to one alone, and
+    whether its own code may run."""
 
     folder: Path
     written: int
     bits: int | None
     own_adapter: Path | None
+    own_code: bool = False
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -1,140 +1,186 @@
-"""The Chat tab: one question, up to four columns that answer at once."""
+"""The Chat tab: conversations on the left, up to four columns that answer at once on the right."""
 
-import threading
-import time
+from dataclasses import asdict, dataclass
 from html import escape
 
 import gradio as gr
 
-from studio.chat import choose, panel
+from studio.chat import choose, panel, server_panel
 from studio.chat.answer import Sampling
 from studio.chat.choose import MOST, Table
+from studio.chat.conversation import Conversation
+from studio.chat.talk import Talks
+from studio.chat.talk_endpoints import checked_columns, conversation_options
 from studio.interface.language import Problem, Words
 from studio.interface.live import Live, region
 from studio.train.recipe import STARTER_MODEL
 
-PICTURES_A_SECOND = 12
-LATEX = [{"left": "$$", "right": "$$", "display": True}, {"left": "\\(", "right": "\\)", "display": False},
-         {"left": "\\[", "right": "\\]", "display": True}]
+PARTS = ("talk", "servers")
+BITS = (None, 8, 4)
 
 
-def add_regions(live: Live, table: Table) -> None:
-    """Add the live region that says what is loaded."""
-    live.add("memory", lambda words, _: panel.draw_memory(words, table))
+@dataclass(frozen=True)
+class ChatRoom:
+    """What the tab works with."""
+
+    table: Table
+    talks: Talks
 
 
-def build(table: Table, words: Words) -> None:
+def add_regions(live: Live, room: ChatRoom) -> None:
+    """Add the live regions of this tab."""
+    talks = room.talks
+    live.add("memory", lambda words, id: panel.draw_memory(words, room.table, *_chosen(talks, id)))
+    live.add("talks", lambda words, arg: panel.draw_list(words, talks, *arg.split("\n")))
+    live.add("talk-head", lambda words, id: panel.draw_head(words, talks, id))
+    live.add("servers", lambda words, _: server_panel.draw(words, room.table))
+
+
+def _chosen(talks: Talks, id: str) -> tuple[list[str], int | None]:
+    if not id:
+        return [STARTER_MODEL], None
+    conversation = talks.conversations.open(id)
+    return conversation.columns, conversation.bits
+
+
+def build(room: ChatRoom, words: Words) -> None:
     """Build the tab in one language."""
-    stops: dict[str, threading.Event] = {}
-    wish = gr.Textbox(visible="hidden", elem_id="chat-wish")
-    talks = gr.State({})
+    with gr.Row(elem_classes="split"):
+        with gr.Column(elem_classes="split-list", min_width=0, scale=0):
+            gr.HTML(_search(words) + region("talks", follows="find-talk chat"))
+        with gr.Column(elem_classes="split-main", min_width=0):
+            gr.HTML(region("talk-head", follows="chat"))
+            gr.HTML('<nav class="parts">' + "".join(f'<button data-pick="talk:{part}">{words("chat.part_" + part)}</button>' for part in PARTS) + "</nav>")
+            with gr.Column(elem_classes="talk-part talk-talk"):
+                _talk(room, words)
+            gr.HTML(server_panel.form(words) + region("servers"), elem_classes="talk-part talk-servers")
+
+
+def _search(words: Words) -> str:
+    told = words("chat.search")
+    return f'<input type="search" class="list-search" data-hand="find-talk" placeholder="{told}" aria-label="{told}">'
+
+
+def _talk(room: ChatRoom, words: Words) -> None:
+    workspace = room.table.workspace
+    standard = Sampling(max_tokens=256)
     with gr.Row(elem_classes="chat-head"):
-        chosen = gr.Dropdown(choose.names(table.workspace), value=[STARTER_MODEL], multiselect=True, max_choices=MOST, scale=3,
-                             label=words("chat.who"), info=words("chat.who_info", most=MOST), elem_id="chat-who")
-        gr.HTML(region("memory"))
-    with gr.Row(elem_classes="columns"):
-        columns = [_column(words, number) for number in range(MOST)]
-    with gr.Row(elem_classes="composer"):
-        said = gr.Textbox(show_label=False, placeholder=words("chat.say"), lines=1, max_lines=8, scale=8, elem_id="chat-say",
-                          autofocus=False, submit_btn=False)
-        send = gr.Button(words("chat.send"), variant="primary", elem_id="chat-send", scale=0, min_width=90)
-        stop = gr.Button(words("chat.stop"), elem_id="chat-stop", scale=0, min_width=80, interactive=False)
+        chosen = gr.Dropdown(_names(room, []), value=[STARTER_MODEL], multiselect=True, max_choices=MOST, scale=3, elem_id="chat-who",
+                             label=words("chat.who"), info=words("chat.who_info", most=MOST))
+        gr.HTML(region("memory", follows="chat"))
+    gr.HTML(f'<div class="columns" id="chat-columns" data-follows="chat" data-empty="{escape(words("chat.empty"))}"></div>')
     problem = gr.HTML(elem_id="chat-problem")
-    with gr.Row(elem_classes="chat-tools"):
-        again = gr.Button(words("chat.again"), size="sm", scale=0, min_width=110, elem_id="chat-again")
-        clear = gr.Button(words("chat.clear"), size="sm", scale=0, min_width=90, elem_id="chat-clear")
+    with gr.Row(elem_classes="composer"):
+        said = gr.MultimodalTextbox(show_label=False, placeholder=words("chat.say"), lines=1, max_lines=8, scale=8, elem_id="chat-say",
+                                    autofocus=False, submit_btn=False, file_types=["image"], file_count="multiple", sources=["upload"])
+        send = gr.Button(words("chat.send"), variant="primary", elem_id="chat-send", scale=0, min_width=90)
+    gr.HTML(f'<div class="chat-tools"><button class="button small" id="chat-stop" disabled>{words("chat.stop")}</button>'
+            f'<button class="button small" id="chat-again">{words("chat.again")}</button></div>')
     with gr.Accordion(words("chat.settings"), open=False):
         system = gr.Textbox(label=words("chat.system"), info=words("chat.system_info"), lines=2, elem_id="chat-system")
         with gr.Row(elem_classes="fields"):
-            settings = [
-                gr.Number(0.7, label=words("chat.temperature"), info=words("chat.temperature_info"), minimum=0, step=0.1, elem_id="chat-temperature"),
-                gr.Number(0.9, label=words("chat.top_p"), info=words("chat.top_p_info"), minimum=0, maximum=1, step=0.05, elem_id="chat-top-p"),
-                gr.Number(256, label=words("chat.max_tokens"), info=words("chat.max_tokens_info"), precision=0, elem_id="chat-max-tokens"),
-                gr.Number(0, label=words("chat.seed"), info=words("chat.seed_info"), precision=0, elem_id="chat-seed"),
+            numbers = [
+                gr.Number(standard.temperature, label=words("chat.temperature"), info=words("chat.temperature_info"), minimum=0, step=0.1, elem_id="chat-temperature"),
+                gr.Number(standard.top_p, label=words("chat.top_p"), info=words("chat.top_p_info"), minimum=0, maximum=1, step=0.05, elem_id="chat-top-p"),
+                gr.Number(standard.max_tokens, label=words("chat.max_tokens"), info=words("chat.max_tokens_info"), precision=0, elem_id="chat-max-tokens"),
+                gr.Number(standard.seed, label=words("chat.seed"), info=words("chat.seed_info"), precision=0, elem_id="chat-seed"),
             ]
-    boxes = [part for column in columns for part in column]
-    shown = [talks, said, problem, send, stop, *boxes]
+        with gr.Row(elem_classes="fields"):
+            bits = gr.Dropdown([(words(f"chat.bits_{count or 'none'}"), count or 0) for count in BITS], value=0, label=words("chat.bits"),
+                               info=words("chat.bits_info"), elem_id="chat-bits")
+            blind = gr.Checkbox(False, label=words("chat.blind"), info=words("chat.blind_info"), elem_id="chat-blind")
+        tools = gr.Textbox(label=words("chat.tools"), info=words("chat.tools_info"), lines=3, elem_id="chat-tools", placeholder=words("chat.tools_example"))
+    now = gr.Textbox(visible="hidden", elem_id="chat-now")
+    wish = gr.Textbox(visible="hidden", elem_id="chat-wish")
+    more = gr.Textbox(visible="hidden", elem_id="chat-add")
+    made = gr.Textbox(visible=False)
+    fields = [chosen, system, tools, bits, blind, *numbers]
 
-    def drawn(names, history, answers, text, fault="", busy=False):
-        """Return a value for each of `shown`."""
-        parts = []
-        for number in range(MOST):
-            name = names[number] if number < len(names) else None
-            answer = answers.get(name)
-            parts += [gr.update(visible=name is not None), f'<h4 title="{escape(name or "")}">{escape(_short(name))}</h4>',
-                      history.get(name, []), panel.draw_answer(words, answer)]
-        return [history, text, fault, gr.update(interactive=not busy), gr.update(interactive=busy), *parts]
+    def options(system, tools, bits, blind, temperature, top_p, max_tokens, seed):
+        return conversation_options({
+            "system": system or "", "tools": tools or "", "bits": int(bits) or None, "blind": bool(blind), "temperature": temperature,
+            "top_p": top_p, "max_tokens": max_tokens, "seed": seed,
+        })
 
-    def answer(request: gr.Request, text, names, history, *options):
-        """Ask everybody, and draw their answers as they grow; what was typed stays in the box until it was understood."""
-        if not (text or "").strip():
-            yield drawn(names, history, {}, text)
-            return
-        event = stops[request.session_hash] = threading.Event()
-        before = {name: list(history.get(name, [])) for name in names}
-        asked = history | {name: before[name] + [{"role": "user", "content": text}] for name in names}
-        yield drawn(names, asked, {}, "", busy=True)
+    def on_send(id, said, names, *values):
+        """Ask in the conversation in hand, in a new one where there is none; what was typed stays in the box where it cannot be asked."""
+        text, files = (said or {}).get("text") or "", (said or {}).get("files") or []
+        if not text.strip() and not files:
+            return said, "", ""
         try:
-            yield from grow(names, asked, event, *options)
+            id = _kept(room, id, names, options(*values))
+            room.talks.say(id, text, files)
         except Problem as fault:
-            yield drawn(names, history, {}, text, fault=f'<p class="problem" role="alert">{escape(words.tell(fault))}</p>')
-        finally:
-            stops.pop(request.session_hash, None)
+            return said, _told(words, fault), id
+        return {"text": "", "files": []}, "", id
 
-    def grow(names, asked, event, system_now, temperature, top_p, max_tokens, seed):
-        sampling = Sampling(float(temperature or 0), float(top_p or 1), int(max_tokens or 1), int(seed or 0))
-        spoken, answers, last = asked, {}, 0.0
-        for answered in table.ask(names, [asked[name] for name in names], system_now, sampling, event):
-            answers = {one.speaker: one for one in answered}
-            spoken = asked | {name: asked[name] + [{"role": "assistant", "content": answers[name].text}] for name in names}
-            if time.monotonic() - last > 1 / PICTURES_A_SECOND:
-                last = time.monotonic()
-                yield drawn(names, spoken, answers, "", busy=True)
-        yield drawn(names, spoken, answers, "")
-
-    def repeat(request: gr.Request, names, history, *options):
-        """Take back the last question of the first column that has one, and ask it anew."""
-        text, shorter = "", dict(history)
-        for name in names:
-            talk = list(history.get(name, []))
-            while talk and talk[-1]["role"] == "assistant":
-                talk.pop()
-            if talk:
-                text = talk.pop()["content"]
-            shorter[name] = talk
-        yield from answer(request, text, names, shorter, *options)
-
-    def on_stop(request: gr.Request):
-        if event := stops.get(request.session_hash):
-            event.set()
-
-    def on_wish(name):
+    def on_change(id, names, *values):
+        """Keep what was set in the conversation in hand."""
+        if not id:
+            return "", ""
         try:
-            wanted = choose.with_base(table.workspace, name)
+            return "", _kept(room, id, names, options(*values))
+        except Problem as fault:
+            return _told(words, fault), ""
+
+    def on_now(id):
+        """Show the columns and settings of the conversation that was taken in hand."""
+        try:
+            kept = room.talks.conversations.open(id)
+        except Problem:  # deleted, here or in another window: begin anew with what stands in the fields
+            return [gr.skip()] * len(fields)
+        columns = sorted(kept.columns) if kept.hidden else kept.columns  # their order would tell who is who
+        return [gr.update(choices=_names(room, columns), value=columns), kept.system, kept.tools, kept.bits or 0, kept.blind,
+                *(kept.settings[name] for name in asdict(standard))]
+
+    def on_add(name, id, names, *values):
+        """Add a served model as a column of the conversation in hand."""
+        try:
+            return "", _kept(room, id, [*names, name], options(*values)), gr.update(choices=_names(room, [*names, name]), value=[*names, name])
+        except Problem as fault:
+            return _told(words, fault), "", names
+
+    def on_wish(name, *values):
+        """Begin a conversation of a run and its base."""
+        try:
+            return room.talks.conversations.new(choose.with_base(workspace, name), **options(*values)).id
         except Problem as fault:
             raise gr.Error(words.tell(fault), print_exception=False) from None
-        return gr.update(choices=choose.names(table.workspace), value=wanted)
 
-    options = [chosen, talks, system, *settings]
-    quiet = {"api_name": False, "show_progress": "hidden"}
-    gr.on([send.click, said.submit], answer, [said, *options], shown, concurrency_limit=None, **quiet)
-    again.click(repeat, options, shown, concurrency_limit=None, **quiet)
-    stop.click(on_stop, None, None, queue=False, **quiet)
-    clear.click(lambda names: drawn(names, {}, {}, ""), chosen, shown, queue=False, **quiet)
-    chosen.change(lambda names, history, text: drawn(names, history, {}, text), [chosen, talks, said], shown, queue=False, **quiet)
-    wish.input(on_wish, wish, chosen, queue=False, **quiet)
-    gr.on([chosen.focus, gr.context.Context.root_block.load], lambda: gr.update(choices=choose.names(table.workspace)), None, chosen, queue=False, **quiet)
-
-
-def _short(name: str | None) -> str:
-    """Return a name without the folders that all runs share: `identity-1@checkpoint-20`."""
-    return (name or "").split("/")[-1]
+    quiet = {"api_name": False, "show_progress": "hidden", "queue": False}
+    take = {"fn": None, "inputs": made, "outputs": None, "js": "(id) => { if (id) window.studio.pick('chat', id); }", "api_name": False, "queue": False}
+    gr.on([send.click, said.submit], on_send, [now, said, *fields], [said, problem, made], **quiet).then(**take)
+    for field in fields:
+        field.input(on_change, [now, *fields], [problem, made], **quiet).then(**take)
+    now.input(on_now, now, fields, **quiet)
+    more.input(on_add, [more, now, *fields], [problem, made, chosen], **quiet).then(**take)
+    wish.input(on_wish, [wish, *fields[1:]], made, **quiet).then(**take)
+    gr.on([chosen.focus, gr.context.Context.root_block.load], lambda names: gr.update(choices=_names(room, names)), chosen, chosen, **quiet)
 
 
-def _column(words: Words, number: int) -> tuple:
-    with gr.Column(min_width=220, visible=number == 0, elem_classes="chat-column") as column:
-        name = gr.HTML(f"<h4>{escape(STARTER_MODEL)}</h4>" if number == 0 else "")
-        talk = gr.Chatbot(type="messages", show_label=False, height=420, elem_id=f"chat-{number}", show_copy_button=True,
-                          latex_delimiters=LATEX, placeholder=words("chat.empty"), feedback_options=None, layout="panel")
-        speed = gr.HTML()
-    return column, name, talk, speed
+def _kept(room: ChatRoom, id: str, names: list[str], said: dict) -> str:
+    """Write columns and settings into a conversation, a new one where there is none of this id, and return its id."""
+    columns = checked_columns(names)
+    try:
+        old: Conversation | None = room.talks.conversations.open(id)
+    except Problem:
+        old = None
+    if old is None:
+        return room.talks.conversations.new(columns, **said).id
+    if old.blind and sorted(old.columns) == sorted(columns):
+        columns = old.columns  # shuffled
+    if old.columns == columns and all(getattr(old, key) == value for key, value in said.items()):
+        return id
+    with room.talks.conversations.change(id) as changed:
+        changed.columns = columns
+        vars(changed).update(said)
+    return id
+
+
+def _names(room: ChatRoom, columns: list[str]) -> list[tuple[str, str]]:
+    found = [*choose.names(room.table.workspace), *room.table.rollcall.columns()]
+    return [(choose.title(name), name) for name in dict.fromkeys([*found, *(columns or [])])]
+
+
+def _told(words: Words, fault: Problem) -> str:
+    return f'<p class="problem" role="alert">{escape(words.tell(fault))}</p>'

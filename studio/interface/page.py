@@ -6,8 +6,8 @@ from pathlib import Path
 import gradio as gr
 
 ASSETS = Path(__file__).parents[2] / "assets"
-STYLES = ("uplot/uPlot.min.css", "studio.css", "monitor.css", "charts.css", "models.css", "datasets.css", "chat.css")
-SCRIPTS = ("uplot/uPlot.iife.min.js", "chart_points.js", "charts.js", "compare.js", "studio.js", "written.js", "notices.js")
+STYLES = ("uplot/uPlot.min.css", "studio.css", "monitor.css", "charts.css", "models.css", "datasets.css", "columns.css", "chat.css")
+SCRIPTS = ("uplot/uPlot.iife.min.js", "chart_points.js", "charts.js", "compare.js", "studio.js", "columns.js", "written.js", "notices.js")
 
 # gradio's page asks a font host to be ready and loads a script for pages that are framed by others; the studio needs neither.
 _ELSEWHERE = re.compile(r'<link\s[^>]*href="https?://[^>]*>|<script\s[^>]*src="https?://[^>]*>\s*</script>|<meta\s[^>]*content="https?://[^>]*>')

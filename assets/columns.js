@@ -1,0 +1,114 @@
+// The columns of the chat: asked for often while somebody answers, and only the pieces that are new are put in.
+(() => {
+  "use strict";
+  const QUICK_MS = 120, SLOW_MS = 1000;
+  let timer = 0, busy = false, shown = "", looking = false, again = false;
+
+  async function look() {
+    if (looking) { again = true; return; }
+    looking = true;
+    clearTimeout(timer);
+    const place = document.getElementById("chat-columns");
+    try {
+      if (place?.offsetParent && !document.hidden) await draw(place, place.dataset.arg ?? "");
+    } finally {
+      looking = false;
+      timer = setTimeout(look, again ? 0 : busy ? QUICK_MS : SLOW_MS);
+      again = false;
+    }
+  }
+
+  async function draw(place, id) {
+    if (id !== shown) { shown = id; place.replaceChildren(); window.studio.handOver("chat-now", id); }
+    if (!id) { empty(place); return say(false); }
+    const known = Object.fromEntries([...place.querySelectorAll("[data-key]")].map((e) => [e.dataset.key, e.dataset.mark]));
+    let picture;
+    try { picture = await window.studio.call("chat_picture", id, known); }
+    catch (error) { if (place.dataset.arg === id) gone(place, error); return say(false); }
+    if (place.dataset.arg === id) { put(place, picture); say(picture.busy); }
+  }
+
+  function empty(place) {
+    if (!place.querySelector(".hint")) place.replaceChildren(Object.assign(document.createElement("p"), { className: "hint", textContent: place.dataset.empty }));
+  }
+
+  // A conversation that was deleted elsewhere, or a studio that does not answer now.
+  function gone(place, error) {
+    if (error instanceof TypeError) return;
+    window.studio.pick("chat", "");
+    window.studio.toast(error.message, "bad");
+  }
+
+  function say(now) {
+    if (busy && !now) window.studio.refresh();
+    busy = now;
+    const stop = document.getElementById("chat-stop"), repeat = document.getElementById("chat-again");
+    if (stop) stop.disabled = !now;
+    if (repeat) repeat.disabled = now || !shown;
+  }
+
+  function put(place, picture) {
+    while (place.children.length > picture.columns.length || place.querySelector(":scope > .hint")) place.lastElementChild.remove();
+    picture.columns.forEach((column, i) => {
+      const box = place.children[i] ?? place.appendChild(make());
+      const [head, said] = box.children;
+      if (head.dataset.html !== column.head) { head.innerHTML = column.head; head.dataset.html = column.head; }
+      box.id = `chat-${i}`;
+      const pinned = said.scrollHeight - said.scrollTop - said.clientHeight < 40;
+      pieces(said, column.said);
+      if (pinned) said.scrollTop = said.scrollHeight;
+    });
+  }
+
+  function make() {
+    const box = document.createElement("section");
+    box.className = "chat-column";
+    box.innerHTML = "<header></header><div class='talk'></div>";
+    return box;
+  }
+
+  function pieces(place, wanted) {
+    wanted.forEach((piece, i) => {
+      let element = place.children[i];
+      if (!element) element = place.appendChild(document.createElement("div"));
+      if (piece.html === null && element.dataset.key === piece.key) return;
+      if (piece.html === null || (element.contains(document.activeElement) && document.activeElement.matches("textarea"))) return;
+      const open = [...element.querySelectorAll("details")].map((d) => d.open);
+      element.innerHTML = piece.html;
+      element.querySelectorAll("details").forEach((d, n) => { if (open[n] && element.dataset.key === piece.key) d.open = true; });
+      Object.assign(element.dataset, { key: piece.key, mark: piece.mark });
+    });
+    while (place.children.length > wanted.length) place.lastElementChild.remove();
+  }
+
+  document.addEventListener("click", async (event) => {
+    const item = event.target.closest("#chat-stop, #chat-again");
+    if (!item || item.disabled || !shown) return;
+    try { await window.studio.call(item.id.replace("-", "_"), shown); } catch (error) { window.studio.toast(error.message, "bad"); }
+    look();
+  });
+
+  // What is typed and not sent yet outlives a reload.
+  document.addEventListener("input", (event) => {
+    if (event.isTrusted && event.target.closest("#chat-say")) localStorage.setItem("draft-chat", event.target.value);
+  });
+  document.addEventListener("click", (event) => { if (event.target.closest("#chat-send")) localStorage.removeItem("draft-chat"); });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && event.target.closest("#chat-say")) localStorage.removeItem("draft-chat");
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const ready = setInterval(() => {
+      if (!document.querySelector("#chat-say textarea")) return;
+      clearInterval(ready);
+      const draft = localStorage.getItem("draft-chat");
+      if (draft) window.studio.handOver("chat-say", draft);
+      look();
+    }, 300);
+    document.addEventListener("visibilitychange", look);
+  });
+  // A question that was sent, and a conversation taken in hand, are drawn at once.
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("#chat-send, [data-pick^='chat:'], [data-call^=chat], [role=tab], .chat-column [type=submit]")) setTimeout(look, 150);
+  });
+})();

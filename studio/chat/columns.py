@@ -1,0 +1,164 @@
+"""The columns of a conversation as the page draws them: what was said, piece by piece, and only the pieces the page does not have."""
+
+import hashlib
+import json
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+
+from studio.chat import markdown, pictures
+from studio.chat.conversation import Conversation
+from studio.chat.talk import Asking, Talks, written_down
+from studio.interface.language import Words
+from studio.interface.live import attribute
+
+LETTERS = "ABCD"
+
+
+class Columns:
+    """Draws conversations. Answers that grow are rendered from where they stood at the last look."""
+
+    def __init__(self, talks: Talks):
+        self.talks = talks
+        self._growing: dict[tuple, markdown.Growing] = {}
+
+    def picture(self, words: Words, id: str, known: dict[str, str]) -> dict:
+        """Return {busy, columns: [{name, head, said: [{key, mark, html}]}]}; html is None for what the page has, by `known` ({key: mark}).
+
+        Raises:
+            Problem: there is no such conversation.
+        """
+        asking = self.talks.under_way(id)  # looked at first: what it wrote when it ended is then in the conversation
+        conversation = self.talks.conversations.open(id)
+        if not asking:
+            self._growing = {key: kept for key, kept in self._growing.items() if key[0] != id}
+        return {
+            "busy": asking is not None,
+            "columns": [self._column(words, conversation, name, asking, known) for name in conversation.columns],
+        }
+
+    def _column(self, words: Words, conversation: Conversation, name: str, asking: Asking | None, known: dict[str, str]) -> dict:
+        said = list(conversation.of(name))
+        live = asking.answers.get(name) if asking and name in asking.columns else None
+        if live:
+            said = [*(said[:-1] if said and said[-1]["role"] == "assistant" else said), written_down(live, asking.turn)]
+        busy = asking is not None and name in asking.columns
+        pieces = []
+        for number, message in enumerate(said):
+            last = number == len(said) - 1
+            draw = _Draw(words, self.talks.conversations.folder, conversation, name, last and busy, last and not asking)
+            growing = self._growing.setdefault((conversation.id, name, id(asking)), markdown.Growing(words)) if last and busy else None
+            pieces.append(_piece(f"{conversation.id}/{name}/{number}", draw.message(message, growing), known))
+        if busy and not (said and said[-1]["role"] == "assistant"):
+            pieces.append(_piece(f"{conversation.id}/{name}/wait", f'<p class="hint waiting">{words("chat.end_waiting")}</p>', known))
+        return {"name": name, "head": head(words, conversation, name), "said": pieces}
+
+
+def label(conversation: Conversation, name: str) -> str:
+    """Return what a column is called now: its letter while names are hidden, else the last part of its name."""
+    if conversation.hidden:
+        return LETTERS[conversation.columns.index(name)]
+    return name.split("/")[-1]
+
+
+def head(words: Words, conversation: Conversation, name: str) -> str:
+    """Return the head of a column."""
+    letter = LETTERS[conversation.columns.index(name)]
+    if conversation.hidden:
+        return f'<b class="letter">{letter}</b><span class="hint">{words("chat.hidden")}</span>'
+    return f'<b class="letter">{letter}</b><span class="name" title="{escape(name)}">{escape(label(conversation, name))}</span>'
+
+
+class _Draw:
+    """Draws the messages of one column. `busy`: the message grows now; `last`: it is the last and nobody speaks."""
+
+    def __init__(self, words: Words, folder: Path, conversation: Conversation, name: str, busy: bool, last: bool):
+        self.words, self.folder, self.conversation, self.name, self.busy, self.last = words, folder, conversation, name, busy, last
+
+    def message(self, message: dict, growing: markdown.Growing | None) -> str:
+        return getattr(self, f"_{message['role']}")(message, growing)
+
+    def _user(self, message: dict, _) -> str:
+        shown = "".join(f'<img src="{small}" alt="{self.words("chat.image")}">' for small in map(self._small, message.get("images", [])) if small)
+        id, turn, text = self.conversation.id, message["turn"], message["content"]
+        fields = "".join(f'<input type="hidden" name="{key}" value="{escape(str(value))}">' for key, value in (("conversation", id), ("turn", turn)))
+        edit = (
+            f'<details class="edit" id="edit-{escape(id)}-{turn}-{escape(self.name)}"><summary>{self.words("chat.edit")}</summary>'
+            f'<form data-submit="chat_edit" data-then="chat:{{conversation}}">{fields}<textarea name="text" rows="3">{escape(text)}</textarea>'
+            f'<p role="alert" class="problem" hidden></p><button class="button small" type="submit">{self.words("chat.resend")}</button></form></details>'
+        )
+        branch = self._button("chat_branch", [id, turn], "chat.branch", then="chat:{conversation}", title="chat.branch_info")
+        return f'<article class="said"><p>{escape(text)}</p>{shown}<menu>{self._copy(text)}{branch}{edit}</menu></article>'
+
+    def _assistant(self, message: dict, growing: markdown.Growing | None) -> str:
+        text, figures = message["content"], message.get("answer", {})
+        body = growing.html(text) if growing and not figures.get("finished") else _rendered(self.words.language, text)
+        fault = figures.get("fault")
+        told = f'<p class="problem" role="alert">{escape(self.words(fault["key"], **fault["facts"]))}</p>' if fault and self.words.has(fault["key"]) else ""
+        again = self._button("chat_again", [self.conversation.id, self.name], "chat.again_one") if self.last else ""
+        menu = f"<menu>{self._copy(text)}{again}</menu>" if not self.busy else ""
+        return f'<article class="answered">{body}{self._calls(message)}{told}{self._speed(figures)}{menu}</article>'
+
+    def _tool(self, message: dict, _) -> str:
+        return f'<article class="observed"><h5>{self.words("chat.tool_result")}</h5><pre>{escape(message["content"])}</pre></article>'
+
+    def _calls(self, message: dict) -> str:
+        calls = message.get("calls", [])
+        shown = "".join(
+            f'<div class="call"><h5>{escape(str(call["name"]))}</h5><pre>{escape(_as_json(call["arguments"]))}</pre></div>' for call in calls
+        )
+        if not calls or not self.last:
+            return shown
+        boxes = "".join(
+            f'<label>{self.words("chat.result_of", name=escape(str(call["name"])))}<textarea name="results.{number}" rows="2"></textarea></label>'
+            for number, call in enumerate(calls)
+        )
+        hidden = f'<input type="hidden" name="conversation" value="{escape(self.conversation.id)}"><input type="hidden" name="column" value="{escape(self.name)}">'
+        return (
+            f'{shown}<form class="results" data-submit="chat_result">{hidden}{boxes}<p role="alert" class="problem" hidden></p>'
+            f'<button class="button small" type="submit">{self.words("chat.give_result")}</button></form>'
+        )
+
+    def _speed(self, figures: dict) -> str:
+        if self.conversation.hidden:
+            return ""
+        return speed(self.words, figures, self.busy)
+
+    def _copy(self, text: str) -> str:
+        return f'<button data-copy="{escape(text)}" data-done="{self.words("chat.copied")}">{self.words("chat.copy")}</button>'
+
+    def _button(self, call: str, arguments: list, key: str, then: str = "", title: str = "") -> str:
+        after = f' data-then="{then}"' if then else ""
+        told = f' title="{self.words(title)}"' if title else ""
+        return f"<button data-call=\"{call}\" data-args='{attribute(arguments)}'{after}{told}>{self.words(key)}</button>"
+
+    def _small(self, image: str) -> str:
+        return pictures.small(self.folder / image)
+
+
+def speed(words: Words, figures: dict, busy: bool) -> str:
+    """Return tokens, time to the first token, speed, length of the prompt and why an answer ended."""
+    first, pace, prompt = figures.get("first_token_s"), figures.get("tokens_per_s"), figures.get("prompt_count")
+    end = figures.get("finished") or ("running" if busy else "broken")
+    parts = [
+        words("chat.tokens", count=figures.get("tokens", 0)),
+        words("chat.first", time="–" if first is None else f"{first:.2f} s"),
+        words("chat.pace", pace="–" if pace is None else f"{pace:.1f}"),
+        *([words("chat.prompt", count=prompt)] if prompt is not None else []),
+        words(f"chat.end_{end}"),
+    ]
+    return f'<p class="hint num speed">{"".join(f"<span>{part}</span>" for part in parts)}</p>'
+
+
+def _piece(key: str, html: str, known: dict[str, str]) -> dict:
+    mark = hashlib.md5(html.encode(), usedforsecurity=False).hexdigest()[:12]
+    return {"key": key, "mark": mark, "html": None if known.get(key) == mark else html}
+
+
+@lru_cache(maxsize=256)
+def _rendered(language: str, text: str) -> str:
+    return markdown.render(Words(language), text)
+
+
+def _as_json(arguments: object) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False, indent=1)

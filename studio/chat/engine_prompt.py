@@ -1,0 +1,71 @@
+"""The prompt that a serving engine itself makes of a conversation, for comparison with the one of training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from studio.chat import openai_client
+from studio.chat.served import ServedSpeaker
+
+
+_NO_SUCH_PATH = (401, 403, 404, 405, 501)  # how servers say that they have no such path; those in the cloud ask for another key
+
+
+@dataclass(frozen=True)
+class EnginePrompt:
+    """What goes into the model: the text, None where the engine does not tell it, and the token ids."""
+
+    text: str | None
+    ids: list[int]
+
+
+def engine_prompt(speaker: ServedSpeaker, messages: list[dict], system: str = "", tools: str = "") -> EnginePrompt | None:
+    """Return what the engine makes of the conversation, None where it has no way to tell (LLaMA-Factory's API, Ollama, most in the cloud).
+
+    llama.cpp is asked through `/apply-template` and `/tokenize`, vLLM through `/tokenize` with messages; both stand beside `/v1`.
+    Arguments as for `served.ask`.
+
+    Raises:
+        Problem: the engine cannot be reached, or refuses the conversation.
+    """
+    import openai
+
+    question = {"model": speaker.model, "messages": openai_client.as_messages(messages, system)}
+    if offered := openai_client.as_tools(tools):
+        question["tools"] = offered
+    root = speaker.url.rsplit("/v1", 1)[0]
+    with openai_client.client(speaker.url) as client:
+
+        def post(path: str, body: dict) -> dict:
+            return client.post(root + path, body=body, cast_to=object)
+
+        for asked in (_of_llama_cpp, _of_vllm):
+            try:
+                return asked(post, question)
+            except openai.APIStatusError as error:
+                if error.status_code not in _NO_SUCH_PATH:
+                    raise openai_client.problem(error, speaker.url, speaker.model) from error
+            except openai.APIConnectionError as error:
+                raise openai_client.problem(error, speaker.url, speaker.model) from error
+            except (ValueError, KeyError, TypeError):
+                continue  # a page, or another server's answer: not this engine
+    return None
+
+
+def compare(ours: list[int], theirs: list[int]) -> int | None:
+    """Return the index of the first token that differs, the length of the shorter where it is the other's beginning, None for the same."""
+    if ours == theirs:
+        return None
+    pairs = zip(ours, theirs, strict=False)
+    return next((index for index, (one, other) in enumerate(pairs) if one != other), min(len(ours), len(theirs)))
+
+
+def _of_llama_cpp(post: Callable[[str, dict], dict], question: dict) -> EnginePrompt:
+    text = post("/apply-template", question)["prompt"]
+    # as its server tokenizes a chat's prompt before it answers: marks are marks, and the vocabulary says whether a text begins with one
+    ids = post("/tokenize", {"content": text, "add_special": True, "parse_special": True})["tokens"]
+    return EnginePrompt(text, ids)
+
+
+def _of_vllm(post: Callable[[str, dict], dict], question: dict) -> EnginePrompt:
+    ids = post("/tokenize", question)["tokens"]
+    return EnginePrompt(post("/detokenize", {"model": question["model"], "tokens": ids})["prompt"], ids)
