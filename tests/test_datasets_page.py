@@ -148,6 +148,19 @@ def test_a_path_outside_is_refused_until_its_folder_is_added(ask, data, tmp_path
     assert (tmp_path / "mine.jsonl").exists() and theirs not in [one["name"] for one in ask("datasets_list")]
 
 
+def test_one_click_trains_on_a_set_of_an_added_folder(page, ask, tmp_path):
+    put(tmp_path, "mine.jsonl", PAIRS)
+    (tmp_path / "dataset_info.json").write_text(json.dumps({"elsewhere": {"file_name": "mine.jsonl", "columns": {"prompt": "query", "response": "response"}}}))
+    ask("datasets_add_folder", str(tmp_path))
+    page.locator(".item", has_text="elsewhere").click()
+    page.locator(".live-dataset h2", has_text="elsewhere").wait_for()
+    page.locator(".live-dataset").get_by_role("button", name="Train", exact=True).click()
+    page.locator("#train-dataset .token", has_text="elsewhere").wait_for(timeout=60_000)
+    assert page.locator("#train-dataset .token").count() == 1 and "elsewhere" in [one["name"] for one in ask("datasets_list")]
+    ask("datasets_remove", "elsewhere")
+    ask("datasets_remove_folder", str(tmp_path))
+
+
 def test_a_hub_address_becomes_an_entry(ask):
     ask("datasets_register", "https://modelscope.cn/datasets/AI-ModelScope/ruozhiba", "on_hub", {"prompt": "query", "response": "response"}, None,
         {"split": "train", "num_samples": 100})

@@ -224,14 +224,8 @@ class Collection:
         Raises:
             Problem: it is unknown, broken, or its name is taken.
         """
-        dataset = self.find(name)
-        if dataset.problem:
-            raise dataset.problem
-        entry = dict(dataset.entry)
-        if dataset.file:
-            entry["file_name"] = str(dataset.file.resolve())
-        entries.add(self.folder, dataset.name, entry)
-        return dataset.name
+        home, short = self.home_of(name)
+        return entries.link(self.folder, home / short)
 
     def require_free(self, name: str) -> None:
         """Raise Problem for a name that is not plain or is that of a dataset already, or where no entry can be written at all."""

@@ -31,6 +31,22 @@ def add(data_folder: Path, name: str, entry: dict) -> None:
         write_json(_target(data_folder), {**info, name: entry})
 
 
+def link(data_folder: Path, where: Path) -> str:
+    """Add the entry of a dataset of another data folder, `where` its folder and name, without copying the data; return its name.
+
+    Raises:
+        Problem: it is unknown, broken, or its name is taken.
+    """
+    dataset = registry.dataset(where.parent, where.name)
+    if dataset.problem:
+        raise dataset.problem
+    entry = dict(dataset.entry)
+    if dataset.file:
+        entry["file_name"] = str(dataset.file.resolve())
+    add(data_folder, dataset.name, entry)
+    return dataset.name
+
+
 def replace(data_folder: Path, name: str, entry: dict) -> None:
     """Put `entry` in the place of the one called `name`. Raises Problem as `add` does, and where there is no such entry."""
     registry.require_sound(name, entry)

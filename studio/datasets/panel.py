@@ -17,6 +17,7 @@ from studio.models.panel import button
 
 PER_PAGE = 10
 RAW_SHOWN = 20_000
+TRAINED = ("sft", "pt", "dpo", "kto")
 
 
 def draw_list(words: Words, collection: Collection, find: str) -> str:
@@ -84,10 +85,9 @@ def _actions(words: Words, collection: Collection, name: str, dataset: Dataset) 
     actions = f'<button class="button primary" data-pick="data:add">{words("datasets.add_data")}</button>'
     if dataset.file and collection.editor.can_undo(dataset.file):
         actions = button(words("datasets.undo"), "datasets_undo", [name]) + actions
-    if dataset.home != collection.folder and not dataset.problem:
-        linked = dataset.name in registry.read_info(collection.folder)
-        if not linked:
-            actions = button(words("datasets.link"), "datasets_link", [name], then="dataset:{name}") + actions
+    if dataset.stage in TRAINED and not dataset.problem:
+        given = escape(f"train-given:{json.dumps({'stage': dataset.stage, 'dataset': name}, ensure_ascii=False)}")
+        actions = f'<button class="button" data-pick="run:" data-go="room-train" data-give="{given}">{words("models.train")}</button>' + actions
     return actions
 
 

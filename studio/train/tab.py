@@ -6,11 +6,11 @@ from pathlib import Path
 
 import gradio as gr
 
-from studio.datasets import identity, registry
+from studio.datasets import identity
 from studio.interface.language import Problem, Words
 from studio.interface.live import Live, attribute, region
 from studio.models import library
-from studio.train import adapters, checkpoints, compare, environment_panel, notices_panel, panel, probe, recipe, recipe_files, settings, sweep
+from studio.train import adapters, checkpoints, compare, data, environment_panel, notices_panel, panel, probe, queue_panel, recipe, recipe_files, settings, sweep
 from studio.train.trainer import Trainer
 from studio.workspace import Workspace
 
@@ -74,7 +74,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     problem = gr.HTML(elem_id="train-problem")
     with gr.Row():
         model = _choice(words, "model_name_or_path", _models(workspace), recipe.STARTER_MODEL)
-        dataset = _choice(words, "dataset", _datasets(workspace, "sft"), [recipe.STARTER_DATASET], multiselect=True)
+        dataset = _choice(words, "dataset", data.offered(workspace, "sft"), [recipe.STARTER_DATASET], multiselect=True)
     with gr.Row(visible=_asks_identity(workspace, [recipe.STARTER_DATASET])) as identity_row:
         name = gr.Textbox(words("train.identity_name_default"), label=words("train.identity_name"), info=words("train.identity_name_info"))
         author = gr.Textbox(words("train.identity_author_default"), label=words("train.identity_author"),
@@ -139,12 +139,13 @@ def _form(trainer: Trainer, words: Words) -> None:
     with gr.Accordion(words("train.many"), open=False):
         grid = gr.Textbox(label=words("train.sweep"), info=words("train.sweep_info"), lines=3, elem_id="train-grid",
                           placeholder=words("train.sweep_example"))
+        would_be = gr.HTML(elem_id="train-sweep-runs")
         spread = gr.Button(words("train.sweep_button"), scale=0, min_width=140, elem_id="train-sweep")
         with gr.Row(elem_classes="fields"):
             count = gr.Number(2, label=words("train.nodes"), info=words("train.nodes_info"), precision=0, elem_id="train-nodes")
             address = gr.Textbox(label=words("train.address"), info=words("train.address_info"), elem_id="train-address")
         commands = gr.Button(words("train.nodes_button"), scale=0, min_width=140, elem_id="train-nodes-button")
-        to_paste = gr.Code(label=words("train.to_paste"), language="shell", interactive=False)
+        to_paste = gr.Code(label=words("train.to_paste"), language="shell", interactive=False, elem_id="train-to-paste")
     keys, boxes = list(fields), [*fields.values(), extra]
     started = gr.Textbox(visible=False)
     # A recipe that comes from elsewhere (a run to start again, with changes) arrives here from the page's script.
@@ -162,13 +163,14 @@ def _form(trainer: Trainer, words: Words) -> None:
     def filled(said: dict):
         """Return a value for the method and every box: those of `said`, else the standard ones."""
         base = standard | said
-        base["dataset"] = [name.strip() for name in str(base["dataset"]).split(",")]
+        base["dataset"] = data.taken(workspace, [name.strip() for name in str(base["dataset"]).split(",")])
         base["model_name_or_path"] = library.title(Path(str(base["model_name_or_path"])))
         base["template"] = said.get("template", "")
         chosen_method = method_of(said)
         rest = {key: value for key, value in said.items() if key not in keys and key != "finetuning_type" and key not in METHODS[chosen_method]}
         # A model may have come since the page was opened, and the templates are known only when LLaMA-Factory is loaded.
-        choices = {"model_name_or_path": {"choices": _models(workspace)}, "template": {"choices": _templates(words)}}
+        choices = {"model_name_or_path": {"choices": _models(workspace)}, "template": {"choices": _templates(words)},
+                   "dataset": {"choices": data.offered(workspace, base["stage"])}}
         values = [gr.update(value=base.get(key, "" if key in ("template", *adapters.NAMED) else 0), **choices.get(key, {})) for key in keys]
         return [gr.update(value=chosen_method), *values, json.dumps(rest, ensure_ascii=False)]
 
@@ -195,8 +197,16 @@ def _form(trainer: Trainer, words: Words) -> None:
         return settings.draw(words, text, stage_now, finetuning_type(method_now), json.loads(more))
 
     def on_stage(stage_now, chosen):
-        fitting = _datasets(workspace, stage_now)
-        return gr.update(choices=fitting, value=[name for name in chosen if name in fitting] or fitting[:1])
+        fitting = data.offered(workspace, stage_now)
+        names = [name for _, name in fitting if not Path(name).is_absolute()]
+        return gr.update(choices=fitting, value=[name for name in chosen if name in names] or names[:1])
+
+    def on_dataset(stage_now, chosen):
+        try:
+            names = data.taken(workspace, chosen)
+        except Problem as fault:
+            return _told(words, fault), gr.update(value=[name for name in chosen if not Path(name).is_absolute()])
+        return "", gr.update(choices=data.offered(workspace, stage_now), value=names) if names != chosen else gr.skip()
 
     def on_largest(method_now, *values):
         try:
@@ -237,7 +247,7 @@ def _form(trainer: Trainer, words: Words) -> None:
 
     def on_open():
         return (
-            gr.update(choices=_models(workspace)), gr.update(choices=_datasets(workspace, "sft")),
+            gr.update(choices=_models(workspace)), gr.update(choices=data.offered(workspace, "sft")),
             gr.update(choices=_templates(words)), *on_runs(recipe.STARTER_MODEL),
         )
 
@@ -254,6 +264,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     show_run = "(run) => { if (run) window.studio.pick('run', run); }"
     spread.click(on_sweep, [grid, name, author, executor, method, *boxes], [problem, started], api_name=False).then(
         None, started, None, js=show_run, api_name=False)
+    grid.input(lambda text: queue_panel.draw_sweep(words, text), grid, would_be, api_name=False, queue=False, show_progress="hidden")
     commands.click(on_nodes, [count, address, name, author, method, *boxes], [problem, to_paste], api_name=False)
     start.click(on_start, [name, author, probes, executor, devices, method, *boxes], [problem, started], api_name=False, concurrency_limit=None).then(
         None, started, None, js=show_run, api_name=False
@@ -270,6 +281,9 @@ def _form(trainer: Trainer, words: Words) -> None:
     kept.input(on_load, kept, [problem, method, *boxes], api_name=False)
     keep.click(on_keep, [called, method, *boxes], [problem, kept], api_name=False)
     stage.input(on_stage, [stage, dataset], dataset, api_name=False, queue=False)
+    # A dataset may have come since the page was opened.
+    dataset.focus(lambda stage_now: gr.update(choices=data.offered(workspace, stage_now)), stage, dataset, api_name=False, queue=False, show_progress="hidden")
+    dataset.input(on_dataset, [stage, dataset], [problem, dataset], api_name=False, queue=False, show_progress="hidden")
     stage.change(lambda chosen: gr.update(visible=chosen == "ppo"), stage, ppo_row, api_name=False, queue=False)
     method.change(lambda chosen: gr.update(visible=chosen in ("lora", "qlora4", "qlora8")), method, lora_row, api_name=False, queue=False)
     dataset.change(lambda chosen: gr.update(visible=_asks_identity(workspace, chosen)), dataset, identity_row, api_name=False, queue=False)
@@ -322,14 +336,6 @@ def _parameters(workspace: Workspace, name: str) -> int | None:
         return library.find(workspace, name).params
     except Problem:
         return None
-
-
-def _datasets(workspace: Workspace, stage: str) -> list[str]:
-    try:
-        return [one.name for one in registry.datasets(workspace.data) if one.problem is None and one.stage in recipe.STAGES[stage]]
-    except Problem:
-        # Told by Start and by the preview, where the person can act on it; an empty choice must not keep the page from opening.
-        return []
 
 
 def _asks_identity(workspace: Workspace, names: list[str]) -> bool:
