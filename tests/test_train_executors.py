@@ -2,6 +2,7 @@
 
 import psutil
 import pytest
+import torch
 import yaml
 from conftest import SHORT, wait_for
 
@@ -20,7 +21,7 @@ def trainer(workspace) -> Trainer:
 
 
 def ended(run: runs.Run) -> runs.Status:
-    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds=120)
+    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds=120, every=0.05)
     return runs.status(run)
 
 
@@ -94,11 +95,13 @@ def test_the_accelerator_is_held_while_something_trains_and_no_longer(trainer):
 
 
 def test_memory_comes_back_after_every_run(trainer):
-    process, resident = psutil.Process(), []
+    process, resident, on_gpu = psutil.Process(), [], []
     for _ in range(11):
-        run = trainer.start(TINY, NAMED)
+        run = trainer.start(TINY | {"max_samples": 8}, NAMED)
         assert ended(run).state == "finished"
-        wait_for(lambda: trainer.queue() == [])
+        wait_for(lambda: trainer.queue() == [], every=0.05)
         resident.append(process.memory_info().rss)
+        on_gpu.append(torch.cuda.memory_reserved() if torch.cuda.is_available() else 0)
     assert max(resident[1:]) < 1.05 * resident[0], [size // 2**20 for size in resident]
+    assert max(on_gpu[1:]) <= 1.05 * on_gpu[0], [size // 2**20 for size in on_gpu]
     assert [event for event in events.read(run.events_file)[0] if event["event"] == "error"] == []

@@ -8,7 +8,7 @@ from pathlib import Path
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
 from studio.jobs import Jobs, told
-from studio.train import checkpoints, keep, notices, recipe, runs
+from studio.train import checkpoints, keep, notices, queue_panel, recipe, runs
 from studio.workspace import Workspace
 
 LOG_SHOWN = 40_000
@@ -82,10 +82,9 @@ def draw_now(words: Words, workspace: Workspace) -> str:
     run = next((run for run in active if runs.status(run).state != "queued"), active[0])
     status = runs.status(run)
     stop = _call(words("train.stop_and_save"), "train_stop", [run.name, True], "small") if status.state in ("running", "queued") else ""
-    waiting = f'<p class="hint">{words("train.waiting", count=len(active) - 1)}</p>' if len(active) > 1 else ""
     return (
         f'<h3>{words("train.now")}</h3><div class="now"><button class="link" data-go="room-train" data-pick="run:{escape(run.name)}">'
-        f"{escape(run.name.split('/')[2])}</button>{_progress(words, status)}{stop}</div>{waiting}"
+        f"{escape(run.name.split('/')[2])}</button>{_progress(words, status)}{stop}</div>{queue_panel.draw(words, workspace)}"
     )
 
 

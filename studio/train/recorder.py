@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -38,6 +39,7 @@ class Recording:
         self.stopped_early = False
         self.probes: list[str] = run.info().get("probes") or []
         self.template: str = run.recipe().get("template", "")
+        self.newest: Path | None = None
         self.last_tokens: tuple[float, int] | None = None
 
     def on_train_begin(self, args, state, control, model=None, train_dataloader=None, **kwargs):
@@ -70,6 +72,7 @@ class Recording:
 
     def on_step_end(self, args, state, control, **kwargs):
         """Obey a wish to stop, with a checkpoint; write the number of a step that is not logged."""
+        self._close_checkpoint(state)
         if self._abort_if_asked(args) == SAVE:
             self.stopped_early = state.global_step < state.max_steps
             control.should_save = control.should_training_stop = True
@@ -97,10 +100,8 @@ class Recording:
     def on_save(self, args, state, control, model=None, processing_class=None, **kwargs):
         """Write down a checkpoint, after its last file is there, and let the model answer the probe questions."""
         name = f"checkpoint-{state.global_step}"
-        whole = self.run.folder / name / "trainer_state.json"
-        if state.is_world_process_zero and whole.parent.is_dir() and not whole.exists():
-            state.save_to_json(str(whole))  # PPO's trainer saves weights alone, and by this file a checkpoint is known to be whole
         self.run.say("checkpoint", step=state.global_step, name=name)
+        self.newest = self.run.folder / name
         # Sharded weights (ZeRO-3, FSDP) answer only where all processes ask together.
         if self.probes and state.is_world_process_zero and not args.deepspeed and not args.fsdp:
             for answer in probe.ask(model, getattr(processing_class, "tokenizer", processing_class), self.template, self.probes):
@@ -108,9 +109,16 @@ class Recording:
 
     def on_train_end(self, args, state, control, **kwargs):
         """Say that early stopping ended the run, where nobody else did."""
+        self._close_checkpoint(state)
         if state.global_step < state.max_steps and not self.stopped_early and state.best_metric is not None:
             facts = {"step": state.global_step, "best": round(state.best_metric, 4)}
             self.run.say("warning", step=state.global_step, key="checkpoints.early", facts=facts)
+
+    def _close_checkpoint(self, state) -> None:
+        # PPO's trainer saves weights alone, which another callback then mends; by this file a checkpoint is known to be whole.
+        if self.newest and state.is_world_process_zero and self.newest.is_dir() and not (self.newest / "trainer_state.json").exists():
+            state.save_to_json(str(self.newest / "trainer_state.json"))
+        self.newest = None
 
     def _pace(self, state) -> dict:
         now, before = (time.monotonic(), state.num_input_tokens_seen), self.last_tokens

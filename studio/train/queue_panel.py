@@ -1,0 +1,44 @@
+"""The runs that wait, in their order, each with what can be done about it; and the runs that a sweep would make."""
+
+from html import escape
+
+from studio.interface.language import Problem, Words
+from studio.interface.live import attribute
+from studio.train import sweep
+from studio.train.queue import Queue
+from studio.workspace import Workspace
+
+LISTED = 12
+
+
+def draw(words: Words, workspace: Workspace) -> str:
+    """Return the list of waiting runs, the next to start first; nothing where none waits."""
+    waiting = [order.run for order in Queue(workspace.saves).waiting()]
+    if not waiting:
+        return ""
+    rows = "".join(_row(words, run, place) for place, run in enumerate(waiting[:LISTED]))
+    rest = f'<p class="hint">{words("train.waiting", count=len(waiting) - LISTED)}</p>' if len(waiting) > LISTED else ""
+    return f'<h3>{words("queue.title")}</h3><ol class="waiting">{rows}</ol>{rest}'
+
+
+def _row(words: Words, run: str, place: int) -> str:
+    name = escape(run.split("/")[-1])
+    earlier = _button("↑", words("queue.earlier"), "train_queue_move", [run, place - 1]) if place else ""
+    gone = _button("×", words("train.queue_remove"), "train_queue_remove", [run])
+    return f'<li><button class="link" data-go="room-train" data-pick="run:{escape(run)}" title="{name}">{name}</button>{earlier}{gone}</li>'
+
+
+def _button(sign: str, label: str, endpoint: str, args: list) -> str:
+    return f"<button class=\"quiet\" aria-label=\"{label}\" title=\"{label}\" data-call=\"{endpoint}\" data-args='{attribute(args)}'>{sign}</button>"
+
+
+def draw_sweep(words: Words, text: str) -> str:
+    """Return how many runs a grid makes and what they differ in, or what is wrong with it."""
+    if not text.strip():
+        return ""
+    try:
+        names = [name for _, name in sweep.combinations({}, sweep.read(text))]
+    except Problem as fault:
+        return f'<p class="problem" role="alert">{escape(words.tell(fault))}</p>'
+    shown = "".join(f"<li>{escape(name)}</li>" for name in names[:LISTED]) + ("<li>…</li>" if len(names) > LISTED else "")
+    return f'<p class="hint">{words("queue.sweep_makes", count=len(names))}</p><ol class="hint num">{shown}</ol>'
