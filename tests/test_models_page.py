@@ -11,6 +11,10 @@ from gradio_client.exceptions import AppError
 from hub import Hub, tiny_model
 from playwright.sync_api import expect
 
+from studio.models import fit
+from studio.models.panel import gib
+from studio.models.shape import read_shape
+
 
 @pytest.fixture(scope="module")
 def client(server):
@@ -51,6 +55,27 @@ def test_the_starter_model_is_shown_with_all_that_is_known_of_it(page):
     expect(page.locator("#inside-config")).to_contain_text("How many layers a token passes")
     page.wait_for_timeout(2500)  # regions are drawn anew each second; what was opened stays open
     expect(page.locator("#inside-config")).to_have_attribute("open", "")
+
+
+def test_the_bars_follow_what_is_set_and_a_wrong_number_is_told(page, client):
+    choose(page, STARTER.name)
+    lora = page.locator(".live-model-fit .fit-row", has=page.get_by_text("LoRA", exact=True)).locator(".num")
+    expect(lora).to_have_text(re.compile("GiB"))
+    before = lora.inner_text()
+    for setting, value in (("batch", "8"), ("seq", "2048"), ("rank", "64")):
+        field = page.locator(f'[data-place="fit:{setting}"]')
+        field.fill(value)
+        field.press("Enter")
+        expect(field).to_have_value(value)
+        expect(lora).not_to_have_text(before, timeout=10_000)
+        before = lora.inner_text()
+    device = "cuda" if client.predict(api_name="/monitor")["gpus"] else "cpu"
+    needed = fit.estimate(read_shape(STARTER), fit.Plan(device=device, batch=8, seq=2048, rank=64)).total
+    expect(lora).to_have_text(gib(needed))
+    page.locator('[data-place="fit:rank"]').fill("0")
+    page.locator('[data-place="fit:rank"]').press("Enter")
+    expect(page.locator(".live-model-fit .problem")).to_have_text("LoRA rank “0” is no whole number from 1 to 1,024; change it in its field above the bars.")
+    assert page.locator('[data-place="fit:batch"]').input_value() == "8"
 
 
 def test_search_narrows_the_list_and_loses_nothing(page, server):

@@ -28,12 +28,17 @@ def draw_catalogue(words: Words, shelf: Shelf, find: str) -> str:
 
 def _entry(words: Words, entry: Entry, here: bool, largest: str | None) -> str:
     facts = entry.template or words("models.base")
-    mark = "" if entry.params is None else f'<em class="mark {largest or "none"}">{words("models.mark_" + (largest or "none"))}</em>'
+    mark = "" if entry.params is None else f'<em class="mark {largest or "none"}" title="{words("catalogue.mark_from_name")}">{words("models.mark_" + (largest or "none"))}</em>'
     dot = f'<i class="dot finished" title="{words("models.on_disk")}"></i>' if here else '<i class="dot absent"></i>'
     return (
         f'<button class="item" data-pick="entry:{escape(entry.name)}"><span class="item-top">{dot}<b>{escape(entry.name)}</b></span>'
-        f'<span class="item-sub"><span>{escape(facts)}</span>{mark}<span class="num">{count(entry.params)}</span></span></button>'
+        f'<span class="item-sub"><span>{escape(facts)}</span>{mark}{_size(words, entry)}</span></button>'
     )
+
+
+def _size(words: Words, entry: Entry) -> str:
+    said = f'<span class="num" title="{words("catalogue.params_from_name")}">≈ {count(entry.params)}</span>'
+    return said if entry.params else ""
 
 
 def draw_entry(words: Words, shelf: Shelf, name: str) -> str:
@@ -43,11 +48,13 @@ def draw_entry(words: Words, shelf: Shelf, name: str) -> str:
         return f'<p class="hint">{words("models.choose_entry")}</p>'
     here = catalogue.on_disk(shelf.workspace).get(name)
     shown = {
-        "params": count(entry.params) or "–", "download_size": f"≈ {amount(entry.bytes)}" if entry.bytes else "–",
+        "params": f"≈ {count(entry.params)}" if entry.params else "–", "download_size": f"≈ {amount(entry.bytes)}" if entry.bytes else "–",
         "kind": words("models.chat" if entry.chat else "models.base"), "template": entry.template or "–",
         "modality": words("models.multimodal" if entry.multimodal else "models.text_only"),
     }
-    facts = "".join(f"<div><dt>{words('models.' + key)}</dt><dd>{escape(value)}</dd></div>" for key, value in shown.items())
+    origin = {"params": "catalogue.params_from_name", "download_size": "catalogue.size_from_name"}
+    titles = {key: f' title="{words(said)}"' for key, said in origin.items() if entry.params}
+    facts = "".join(f"<div{titles.get(key, '')}><dt>{words('models.' + key)}</dt><dd>{escape(value)}</dd></div>" for key, value in shown.items())
     kind = words("models.entry_chat", template=entry.template) if entry.chat else words("models.entry_base")
     return (
         f'<header class="run-head"><div><h2>{escape(name)}</h2>{_addresses(entry)}</div><div class="actions">{_ways(words, entry, here)}</div></header>'

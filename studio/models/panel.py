@@ -4,8 +4,9 @@ import json
 from difflib import SequenceMatcher
 from functools import lru_cache
 from html import escape
+from urllib.parse import parse_qsl, urlencode
 
-from studio.interface.language import Words
+from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
 from studio.models import fit, keep, library, places, templates
 from studio.models.download import amount
@@ -14,6 +15,8 @@ from studio.models.shelf import Shelf
 
 VIEWS = ("disk", "catalogue", "get")
 GIB = 2**30
+# What a person may set for the estimate, and the most that is sensible.
+SETTINGS = {"batch": 4096, "seq": 1_048_576, "rank": 1024}
 
 
 def draw_views(words: Words, shelf: Shelf) -> str:
@@ -142,21 +145,46 @@ def _difference(words: Words, model: Model, choice: templates.Choice) -> str:
     )
 
 
-def draw_fit(words: Words, shelf: Shelf, name: str) -> str:
-    """Return a bar for each way to use the model against this machine's memory, and what to change where it does not fit."""
+def draw_fit(words: Words, shelf: Shelf, arg: str) -> str:
+    """Return a bar for each way to use the model against this machine's memory, and what to change where it does not fit.
+
+    `arg` is the model's name, and on a second line the settings that a person chose for the estimate ("batch=4&rank=16").
+    """
+    name, _, where = arg.partition("\n")
     if not name or library.find(shelf.workspace, name).faults:
         return ""
     device, memory = shelf.memory()
-    plan = fit.Plan(device=device)
+    said = dict(parse_qsl(where))
+    fields = _settings(words, said)
+    head = f'<h3>{words("models.fits")}</h3><p class="hint">{words("fit.against", device=words("models.device_" + device), memory=gib(memory))}</p>{fields}'
+    try:
+        plan = fit.Plan(device=device, **{setting: _chosen(words, setting, said[setting]) for setting in SETTINGS if setting in said})
+    except Problem as problem:
+        return head + f'<p class="problem" role="alert">{escape(words.tell(problem))}</p>'
     rows = _table(library.find(shelf.workspace, name), memory, plan)
     widest = max(memory, *(row["bytes"] for row in rows)) or 1
     bars = "".join(_bar(words, row, memory, widest) for row in rows)
     legend = "".join(f'<span><i class="part-{part}"></i>{words("fit." + part)}</span>' for part in rows[0]["parts"])
-    of = words("models.fit_of", device=words("models.device_" + device), memory=gib(memory), seq=plan.seq, batch=plan.batch, rank=plan.rank)
-    return f'<h3>{words("models.fits")}</h3><p class="hint">{of}</p><div class="fit">{bars}</div><p class="fit-legend">{legend}</p>'
+    return f'{head}<div class="fit">{bars}</div><p class="fit-legend">{legend}</p>'
 
 
-@lru_cache(32)
+def _settings(words: Words, said: dict[str, str]) -> str:
+    """Return the fields of the settings by which the bars are reckoned."""
+    base = escape(urlencode(said))
+    fields = "".join(
+        f'<label><span>{words("fit.setting_" + name)}</span><input type="number" min="1" max="{most}" data-place="fit:{name}" data-base="{base}" '
+        f'value="{escape(said.get(name) or str(getattr(fit.Plan(), name)))}"></label>' for name, most in SETTINGS.items()
+    )
+    return f'<div class="fit-settings drawn-form">{fields}</div><p class="hint">{words("fit.otherwise")}</p>'
+
+
+def _chosen(words: Words, name: str, value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= SETTINGS[name]:
+        raise Problem("fit.bad_number", setting=words("fit.setting_" + name), value=value, most=f"{SETTINGS[name]:,}")
+    return int(value)
+
+
+@lru_cache(64)
 def _table(model: Model, memory: int, plan: fit.Plan) -> list[dict]:
     # A model is looked at anew only when its files changed, so this too is counted once.
     return fit.table(model.path, memory, plan)
