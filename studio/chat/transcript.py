@@ -1,0 +1,83 @@
+"""A conversation as a file to keep: Markdown to read, JSON to work with."""
+
+import json
+import re
+import time
+
+from studio.chat.markdown import reasoning_of
+from studio.interface.language import Words
+from studio.jobs import told
+
+
+def as_json(conversation: dict) -> str:
+    """Return a conversation as JSON, whole: see `conversation.Conversation` for its fields."""
+    return json.dumps(conversation, ensure_ascii=False, indent=2) + "\n"
+
+
+def as_markdown(conversation: dict, words: Words) -> str:
+    """Return a conversation as Markdown: each question once, below it the answer of each column with its figures.
+
+    Where columns were asked differently (one was asked again, or its question edited), each stands below its own question.
+    """
+    title = _line(conversation.get("title") or words("transcript.untitled"))
+    created = time.strftime("%Y-%m-%d %H:%M", time.localtime(conversation["created"]))
+    parts = [f"# {title}", f"{created} · {', '.join(_line(name) for name in conversation['columns'])}"]
+    if settings := conversation.get("settings"):
+        parts.append(", ".join(f"{name} {value}" for name, value in settings.items()))
+    if conversation.get("system"):
+        parts += [f"## {words('transcript.system')}", _quoted(conversation["system"])]
+    if conversation.get("tools"):
+        parts += [f"## {words('transcript.tools')}", _fenced(conversation["tools"], "json")]
+    talks = {name: said for name in conversation["columns"] if (said := conversation["messages"].get(name))}
+    for turn in sorted({message["turn"] for said in talks.values() for message in said}):
+        parts += _turn(words, turn, {name: [message for message in said if message["turn"] == turn] for name, said in talks.items()})
+    return "\n\n".join(parts) + "\n"
+
+
+def _turn(words: Words, turn: int, talks: dict[str, list[dict]]) -> list[str]:
+    parts, asked = [f"## {words('transcript.turn', turn=turn)}"], None
+    for name, said in talks.items():
+        question = next(([message["content"], message.get("images") or []] for message in said if message["role"] == "user"), None)
+        if question and question != asked:
+            asked = question
+            parts += [f"**{words('transcript.user')}**", _quoted(question[0]), *(f"[{_line(image)}]" for image in question[1])]
+        for message in said:
+            if message["role"] != "user":
+                parts += _said(words, name, message)
+    return [part for part in parts if part]
+
+
+def _said(words: Words, name: str, message: dict) -> list[str]:
+    if message["role"] == "tool":
+        return [f"**{words('transcript.result')}** ({_line(name)})", _fenced(message["content"], "")]
+    reasoning, text = reasoning_of(message["content"])
+    parts = [f"### {_line(name)}"]
+    if reasoning.strip():
+        parts += [f"*{words('markdown.reasoning')}*", _quoted(reasoning)]
+    parts.append(text.strip())
+    parts += [_fenced(json.dumps(call, ensure_ascii=False, indent=2), "json") for call in message.get("calls") or []]
+    return [*parts, _figures(words, message.get("answer") or {})]
+
+
+def _figures(words: Words, answer: dict) -> str:
+    said = [words("sheet.tokens", count=answer["tokens"])] if answer.get("tokens") else []
+    said += [words("transcript.first", seconds=f"{answer['first_token_s']:.2f}")] if answer.get("first_token_s") else []
+    said += [words("sheet.pace", pace=f"{answer['tokens_per_s']:.1f}")] if answer.get("tokens_per_s") else []
+    said += [words("transcript.cut")] if answer.get("finished") in ("length", "stopped", "failed") else []
+    said += [_line(told(answer["fault"], words))] if answer.get("fault") else []
+    return f"<sub>{' · '.join(said)}</sub>" if said else ""
+
+
+def _line(text: str) -> str:
+    """Return text that stands in one line and means nothing in Markdown."""
+    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", " ".join(str(text).split()))
+
+
+def _quoted(text: str) -> str:
+    return "\n".join(f"> {line}".rstrip() for line in text.strip().split("\n"))
+
+
+def _fenced(text: str, language: str) -> str:
+    """Return code between fences that are longer than any in it."""
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", text)), 3)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -1,0 +1,213 @@
+"""Prompt sheets: a list of prompts asked of every column at one go, each answer on disk as soon as it is there."""
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from studio.chat import lines
+from studio.chat.answer import Answer, Sampling
+from studio.datasets.collection import Collection
+from studio.datasets.shape import Shape
+from studio.interface.language import Problem
+from studio.jobs import Job, Jobs, plain, sentence
+from studio.workspace import Workspace, safe_name, write_json
+
+KIND = "chat-sheet"
+MOST_PROMPTS = 10_000
+# So many prompts in a row that nobody could answer end the sheet: what is wrong is then not the prompts.
+GIVE_UP_AFTER = 3
+Ask = Callable[..., Iterator[list[Answer]]]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What is asked of whom, kept in `<id>.json`. prompts: {"prompt", "system"}, where "" takes the sheet's own system prompt."""
+
+    id: str
+    columns: list[str]
+    prompts: list[dict]
+    system: str = ""
+    tools: str = ""
+    settings: dict = field(default_factory=lambda: asdict(Sampling()))
+    title: str = ""
+    created: float = field(default_factory=time.time)
+    job: str = ""
+
+
+class Sheets:
+    """The prompt sheets of a workspace, in `saves/.chats/sheets/`.
+
+    Args:
+        ask: `ask(columns, messages of each, system, sampling, stop, tools)` yields the answers of all columns as they grow, the finished
+            ones last (see `Table.ask`). A column that fails says so in its answer.
+    """
+
+    def __init__(self, workspace: Workspace, jobs: Jobs, ask: Ask):
+        self._workspace, self._jobs, self._ask = workspace, jobs, ask
+        self.folder = workspace.saves / ".chats" / "sheets"
+        jobs.offer(KIND, self._work)
+
+    def start(self, columns: list[str], prompts: list[dict], sampling: Sampling = Sampling(), system: str = "", tools: str = "",
+              title: str = "") -> Job:
+        """Queue a new sheet and return its job, whose facts name the sheet.
+
+        Args:
+            prompts: {"prompt", "system"}; see `typed` and `of_dataset`.
+
+        Raises:
+            Problem: nobody is to answer, there are no prompts or too many, a setting is out of range, or the disk refuses.
+        """
+        if not columns:
+            raise Problem("chat.nobody")
+        if not 1 <= len(prompts) <= MOST_PROMPTS:
+            raise Problem("sheet.no_prompts", most=MOST_PROMPTS)
+        sampling.draw()
+        id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+        title = title.strip() or prompts[0]["prompt"].strip().split("\n")[0][:60]
+        sheet = Sheet(id, list(columns), list(prompts), system, tools, asdict(sampling), title)
+        write_json(self.folder / f"{id}.json", asdict(sheet))
+        job = self._jobs.start(KIND, "sheet.job", {"sheet": id, "title": title, "count": len(prompts)})
+        write_json(self.folder / f"{id}.json", asdict(sheet) | {"job": job.id})
+        return job
+
+    def resume(self, id: str) -> Job:
+        """Take a stopped, failed or interrupted sheet up where it stood, and return its job. Raises Problem where it cannot be."""
+        return self._jobs.resume(self.open(id).job)
+
+    def job(self, id: str) -> Job | None:
+        """Return the job of a sheet, None where its record is gone. Raises Problem where there is no such sheet."""
+        job = self.open(id).job
+        return next((one for one in self._jobs.all(KIND) if one.id == job), None)
+
+    def all(self) -> list[Sheet]:
+        """Return the sheets, newest first; files that cannot be read are left out."""
+        found = [_read(path) for path in self.folder.glob("*.json")]
+        return sorted((sheet for sheet in found if sheet), key=lambda sheet: sheet.created, reverse=True)
+
+    def open(self, id: str) -> Sheet:
+        """Return a sheet. Raises Problem where there is none."""
+        if sheet := _read(self.folder / f"{safe_name(id)}.json"):
+            return sheet
+        raise Problem("sheet.missing", sheet=id)
+
+    def answers(self, id: str) -> dict[int, dict[str, dict]]:
+        """Return for each prompt (from 0) that was asked the answers by column: {text, tokens, first_token_s, tokens_per_s, finished, calls,
+        fault}, where fault is None or a sentence as {"key", "facts"}. Raises Problem where they cannot be read."""
+        return {line["row"]: line["answers"] for line in lines.read(self._file(id)) if "row" in line and "answers" in line}
+
+    def _file(self, id: str) -> Path:
+        return self.folder / f"{safe_name(id)}.jsonl"
+
+    def _work(self, job: Job) -> dict:
+        sheet = self.open(job.facts["sheet"])
+        done = {row for row, answers in self.answers(sheet.id).items() if _somebody(answers)}
+        count, failed = len(sheet.prompts), 0
+        for row in (row for row in range(count) if row not in done):
+            job.check()
+            job.report(len(done) / count, "sheet.progress", done=len(done), count=count)
+            answers = self._ask_row(sheet, sheet.prompts[row], job.cancelled)
+            job.check()  # an answer that was cut off is asked again
+            lines.append(self._file(sheet.id), {"row": row, "answers": {one.speaker: _kept(one) for one in answers}})
+            done.add(row)
+            failed = 0 if any(one.finished != "failed" for one in answers) else failed + 1
+            if failed == GIVE_UP_AFTER:
+                raise next((one.fault for one in answers if one.fault), None) or Problem("sheet.nobody_answers", count=failed)
+        return {"sheet": sheet.id, "prompts": count}
+
+    def _ask_row(self, sheet: Sheet, prompt: dict, stop: threading.Event) -> list[Answer]:
+        """Return everybody's answer to one prompt; where all are refused together, each is asked alone, so that one does not stop the others."""
+        try:
+            return self._ask_columns(sheet, sheet.columns, prompt, stop)
+        except Problem:
+            return [self._ask_alone(sheet, name, prompt, stop) for name in sheet.columns]
+
+    def _ask_alone(self, sheet: Sheet, name: str, prompt: dict, stop: threading.Event) -> Answer:
+        try:
+            return self._ask_columns(sheet, [name], prompt, stop)[0]
+        except Problem as fault:
+            return Answer(name, "", 0, None, None, "failed", fault=fault)
+
+    def _ask_columns(self, sheet: Sheet, columns: list[str], prompt: dict, stop: threading.Event) -> list[Answer]:
+        talks = [[{"role": "user", "content": prompt["prompt"]}] for _ in columns]
+        answers: list[Answer] = []
+        for answers in self._ask(columns, talks, prompt.get("system") or sheet.system, Sampling(**sheet.settings), stop, sheet.tools):
+            pass
+        return answers
+
+
+def typed(text: str) -> list[dict]:
+    """Return the prompts that a person typed: one a line, or a JSON list of texts or of {"prompt", "system"}.
+
+    Raises:
+        Problem: the text looks like a JSON list and is none, or an item of it is no prompt.
+    """
+    if not text.lstrip().startswith("["):
+        return [{"prompt": line.strip(), "system": ""} for line in text.splitlines() if line.strip()]
+    try:
+        listed = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise Problem("sheet.not_json", line=getattr(error, "lineno", 1), reason=getattr(error, "msg", error)) from error
+    prompts = []
+    for number, item in enumerate(listed, 1):
+        one = {"prompt": item} if isinstance(item, str) else item if isinstance(item, dict) else {}
+        asked, system = one.get("prompt"), one.get("system") or ""
+        if not isinstance(asked, str) or not asked.strip() or not isinstance(system, str):
+            raise Problem("sheet.bad_item", number=number)
+        prompts.append({"prompt": asked, "system": system})
+    return prompts
+
+
+def of_dataset(collection: Collection, name: str, first: int) -> list[dict]:
+    """Return as prompts the first user message and the system prompt of the first rows of a registered dataset; rows without are left out.
+
+    Raises:
+        Problem: there is no such dataset on this disk, or it cannot be read.
+    """
+    shape = Shape.of(collection.find(name).entry)
+    asked: list[dict] = []
+    for offset in range(0, first, 1000):
+        rows = collection.preview(name, offset, min(1000, first - offset))["rows"]
+        asked += [prompt for row in rows if row is not None and (prompt := _first(row, shape))["prompt"].strip()]
+        if not rows:
+            break
+    return asked
+
+
+def _first(row: dict, shape: Shape) -> dict:
+    def text(column: str) -> str:
+        value = row.get(shape.columns.get(column, ""))
+        return value if isinstance(value, str) else ""
+
+    if shape.format == "alpaca":
+        return {"prompt": "\n".join(part for part in (text("prompt"), text("query")) if part), "system": text("system")}
+    role, content = shape.tags.get("role_tag", "from"), shape.tags.get("content_tag", "value")
+    talk = row.get(shape.columns.get("messages", ""))
+    said = [message for message in talk if isinstance(message, dict)] if isinstance(talk, list) else []
+
+    def first(tag: str) -> str:
+        return next((str(message.get(content) or "") for message in said if message.get(role) == shape.tags.get(tag)), "")
+
+    return {"prompt": first("user_tag"), "system": text("system") or first("system_tag")}
+
+
+def _read(path: Path) -> Sheet | None:
+    try:
+        return Sheet(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None  # not there, or not a sheet of this release
+
+
+def _somebody(answers: dict[str, dict]) -> bool:
+    return any(one.get("finished") != "failed" for one in answers.values())
+
+
+def _kept(answer: Answer) -> dict:
+    fault = sentence(answer.fault.key, answer.fault.facts) if answer.fault else None
+    return plain({
+        "text": answer.text, "tokens": answer.tokens, "first_token_s": answer.first_token_s, "tokens_per_s": answer.tokens_per_s,
+        "finished": answer.finished, "calls": list(answer.calls), "fault": fault,
+    })
