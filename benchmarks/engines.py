@@ -20,7 +20,7 @@ PATIENCE_S = 120
 
 
 class Engine:
-    """An engine that answers at `url`; `with` ends it. It also ends with the process that started it."""
+    """An engine that answers at `url`; `with` ends it."""
 
     def __init__(self, command: list[str], log: Path, **environment: str):
         with socket.socket() as free:
