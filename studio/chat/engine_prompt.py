@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from studio.chat import openai_client
 from studio.chat.served import ServedSpeaker
 
-
 _NO_SUCH_PATH = (401, 403, 404, 405, 501)  # how servers say that they have no such path; those in the cloud ask for another key
 
 
