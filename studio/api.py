@@ -10,6 +10,7 @@ from studio.chat.endpoints import endpoints as of_chat
 from studio.chat.hello import endpoints as of_hello
 from studio.chat.server_endpoints import endpoints as of_servers
 from studio.chat.talk_endpoints import endpoints as of_talks
+from studio.chat.vote_endpoints import of_sheets, of_votes
 from studio.datasets.endpoints import endpoints as of_datasets
 from studio.datasets.study_endpoints import endpoints as of_study
 from studio.interface.language import Problem, Words
@@ -22,11 +23,18 @@ def serve(studio, words: Words) -> None:
     """Add every endpoint to the page that is being built."""
     of_rooms = [
         *of_models(studio.shelf, words), *of_datasets(studio.study.collection, words), *of_study(studio.study, words),
-        *of_training(studio.trainer, words), *of_chat(studio.room.table, words), *of_talks(studio.room.talks, _uploads, words), *of_servers(studio.room.table, words), *of_hello(studio.hello, words),
+        *of_training(studio.trainer, words), *_of_chat(studio.room, words), *of_hello(studio.hello, words),
     ]
     for function in [*_of_the_window(studio, words), *of_rooms]:
         # Out of gradio's queue, so that a plain POST is answered and no endpoint waits behind another.
         gr.api(_told(function, words), api_name=function.__name__, queue=False, concurrency_limit=None)
+
+
+def _of_chat(room, words: Words) -> list[Callable]:
+    return [
+        *of_chat(room.table, words), *of_talks(room.talks, _uploads, words), *of_servers(room.table, words),
+        *of_votes(room.talks, room.votes, room.collection, words), *of_sheets(room.talks, room.sheets, room.collection, words),
+    ]
 
 
 def _uploads() -> Path:

@@ -16,8 +16,10 @@ from studio.chat import tab as chat_tab
 from studio.chat.choose import Table
 from studio.chat.conversation import Conversations
 from studio.chat.resident import one_load_at_a_time
+from studio.chat.sheet import Sheets
 from studio.chat.tab import ChatRoom
 from studio.chat.talk import Talks
+from studio.chat.votes import Votes
 from studio.datasets import tab as datasets_tab
 from studio.datasets.collection import Collection
 from studio.datasets.study import Study
@@ -60,9 +62,10 @@ def make(workspace: Workspace) -> Studio:
     table = Table(workspace, accelerator)
     gguf.offer(workspace, jobs)
     shelf = Shelf(workspace, jobs, Downloads(workspace, jobs), monitor, uses.guard(workspace, table), uses.runs_on(workspace))
-    room = ChatRoom(table, Talks(table, Conversations(workspace)))
+    collection, talks = Collection(workspace, jobs), Talks(table, Conversations(workspace))
+    room = ChatRoom(table, talks, Votes(talks.conversations.folder), Sheets(workspace, jobs, table.ask), collection)
     studio = Studio(workspace, accelerator, monitor, Trainer(workspace, accelerator, jobs), room, Live(), jobs, shelf,
-                    Study(Collection(workspace, jobs)), hello.Hello(workspace, accelerator))
+                    Study(collection), hello.Hello(workspace, accelerator))
     studio.live.add("strip", lambda words, _: strip(words, studio.monitor.latest(), studio.monitor.history()))
     studio.live.add("holders", lambda words, _: _holders(words, studio))
     models_tab.add_regions(studio.live, studio.shelf)

@@ -31,14 +31,15 @@ class Asked:
         self.questions: list[tuple] = []
         self.free, self.go = free, threading.Event()
 
-    def __call__(self, columns, talks, system, sampling, stop, tools=""):
-        self.questions.append((columns, talks[0][-1]["content"], system, sampling, tools))
+    def __call__(self, talks, system, sampling, stop, tools=""):
+        columns = list(talks)
+        self.questions.append((columns, talks[columns[0]][-1]["content"], system, sampling, tools))
         if "gone" in columns or system == "refuse":
             raise Problem("chat.nobody")
         yield [Answer(name, "", 0, None, None, "") for name in columns]
         while len(self.questions) > self.free and not self.go.wait(0.01) and not stop.is_set():
             pass
-        yield [self._answer(name, talk[-1]["content"], stop) for name, talk in zip(columns, talks, strict=True)]
+        yield [self._answer(name, talk[-1]["content"], stop) for name, talk in talks.items()]
 
     def _answer(self, name: str, text: str, stop) -> Answer:
         if name == "broken":

@@ -1,7 +1,7 @@
 """Who may speak: the names of models and of runs with their checkpoints, and what each name stands for."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -149,16 +149,15 @@ class Table:
         return {"before": freed.gpu_before, "after": freed.gpu_after} if gpu else {"before": freed.memory_before, "after": freed.memory_after}
 
     def ask(
-        self, chosen: list[str], talks: list[list[dict]], system: str, sampling: Sampling, stop: threading.Event, tools: str = "",
-        bits: int | None = None,
+        self, talks: dict[str, list[dict]], system: str, sampling: Sampling, stop: threading.Event, tools: str = "", bits: int | None = None,
     ) -> Iterator[list[Answer]]:
-        """Ask those chosen, and yield all their answers as they grow, in that order, the finished ones last.
+        """Ask one or several, and yield all their answers as they grow, in the order of `talks`, the finished ones last.
 
         Models on this machine are loaded where need be and answer together (see `Chat.compare`); each served one answers at its own pace.
         Who cannot answer says so in its own `Answer.fault` and holds up nobody. Who stops reading, stops the answers.
 
         Args:
-            talks: the conversation of each, ending with the question.
+            talks: by the name of each who is asked, the conversation up to and with the question.
             stop: set it to end the answers.
             tools: JSON of the tools that may be called, "" for none.
             bits: 4 or 8 to load the models of this machine quantised.
@@ -166,11 +165,11 @@ class Table:
         Raises:
             Problem: nobody is chosen, or too many.
         """
-        if not 1 <= len(chosen) <= MOST or len(set(chosen)) < len(chosen):
+        if not 1 <= len(talks) <= MOST:
             raise Problem("chat.choose_some", most=MOST)
         sampling.draw()
-        latest = {name: Answer(name, "", 0, None, None, "") for name in chosen}
-        said, news, leave = dict(zip(chosen, talks, strict=True)), threading.Event(), threading.Event()
+        latest = {name: Answer(name, "", 0, None, None, "") for name in talks}
+        news, leave = threading.Event(), threading.Event()
         question = (system, sampling, leave, tools)
 
         def see(answer: Answer) -> None:
@@ -179,9 +178,9 @@ class Table:
             latest[answer.speaker] = replace(before, finished="failed", fault=answer.fault) if answer.fault and not answer.text else answer
             news.set()
 
-        local = {name: talk for name, talk in said.items() if not name.startswith(SERVED)}
-        works = [(self._ask_served, name, said[name], *question, see) for name in chosen if name not in local]
-        works += [(self._ask_local, local, bits, *question, see)] if local else []
+        local = {name: talk for name, talk in talks.items() if not name.startswith(SERVED)}
+        works = [(self._ask_served, name, talk, question, see) for name, talk in talks.items() if name not in local]
+        works += [(self._ask_local, local, bits, question, see)] if local else []
         threads = [threading.Thread(target=work, args=rest, name="chat", daemon=True) for work, *rest in works]
         for thread in threads:
             thread.start()
@@ -198,18 +197,29 @@ class Table:
                 thread.join()
         yield list(latest.values())
 
-    def _ask_local(self, talks: dict[str, list[dict]], bits: int | None, system: str, sampling: Sampling, stop, tools: str, see) -> None:
+    def _ask_local(self, talks: dict[str, list[dict]], bits: int | None, question: tuple, see: Callable[[Answer], None]) -> None:
+        system, sampling, stop, tools = question
+        there = [name for name in talks if self._is_there(name, bits, see)]
         try:
-            seated = self.seat(list(talks), bits)
-            for answers in self.chat.compare(seated, list(talks.values()), system or None, sampling, stop, tools):
+            seated = self.seat(there, bits) if there else []
+            for answers in self.chat.compare(seated, [talks[name] for name in there], system or None, sampling, stop, tools) if seated else []:
                 for answer in answers:
                     see(answer)
         except Problem as fault:
-            for name in talks:
+            for name in there:
                 see(failed(name, fault))
 
-    def _ask_served(self, name: str, talk: list[dict], system: str, sampling: Sampling, stop, tools: str, see) -> None:
+    def _is_there(self, name: str, bits: int | None, see: Callable[[Answer], None]) -> bool:
+        """Tell whether a name stands for something; where it does not, that is its answer, and the others are asked."""
         try:
-            see(served.ask(self.endpoints.speaker(name), talk, system, sampling, stop, tools, see))
+            speakers(self.workspace, [name], bits)
+        except Problem as fault:
+            see(failed(name, fault))
+            return False
+        return True
+
+    def _ask_served(self, name: str, talk: list[dict], question: tuple, see: Callable[[Answer], None]) -> None:
+        try:
+            see(served.ask(self.endpoints.speaker(name), talk, *question, see))
         except Problem as fault:
             see(failed(name, fault))

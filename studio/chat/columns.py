@@ -88,7 +88,7 @@ class _Draw:
             f'<p role="alert" class="problem" hidden></p><button class="button small" type="submit">{self.words("chat.resend")}</button></form></details>'
         )
         branch = self._button("chat_branch", [id, turn], "chat.branch", then="chat:{conversation}", title="chat.branch_info")
-        return f'<article class="said"><p>{escape(text)}</p>{shown}<menu>{self._copy(text)}{branch}{edit}</menu></article>'
+        return f'<article class="asked"><p>{escape(text)}</p>{shown}<menu>{self._copy(text)}{branch}{edit}</menu></article>'
 
     def _assistant(self, message: dict, growing: markdown.Growing | None) -> str:
         text, figures = message["content"], message.get("answer", {})
@@ -97,7 +97,7 @@ class _Draw:
         told = f'<p class="problem" role="alert">{escape(self.words(fault["key"], **fault["facts"]))}</p>' if fault and self.words.has(fault["key"]) else ""
         again = self._button("chat_again", [self.conversation.id, self.name], "chat.again_one") if self.last else ""
         menu = f"<menu>{self._copy(text)}{again}</menu>" if not self.busy else ""
-        return f'<article class="answered">{body}{self._calls(message)}{told}{self._speed(figures)}{menu}</article>'
+        return f'<article class="reply">{body}{self._calls(message)}{told}{self._speed(figures)}{menu}</article>'
 
     def _tool(self, message: dict, _) -> str:
         return f'<article class="observed"><h5>{self.words("chat.tool_result")}</h5><pre>{escape(message["content"])}</pre></article>'

@@ -32,7 +32,7 @@ def endpoints(table: Table, words: Words) -> list[Callable]:
             sampling = Sampling(**said)
         except TypeError as error:
             raise Problem("chat.bad_option", reason=error) from error
-        *_, answers = table.ask(speakers, [messages] * len(speakers), system, sampling, threading.Event(), tools, bits)
+        *_, answers = table.ask(dict.fromkeys(speakers, messages), system, sampling, threading.Event(), tools, bits)
         if all(answer.fault for answer in answers):
             raise answers[0].fault
         return {"answers": [_as_json(answer, words) for answer in answers]}

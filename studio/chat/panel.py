@@ -127,3 +127,37 @@ def _vote(words: Words, conversation: Conversation, choice: str, text: str, titl
     chosen = ' aria-pressed="true"' if before and before.choice == choice else ""
     told = f' title="{escape(title)}"' if title and not conversation.hidden else ""
     return f'<button class="button small" type="submit" name="choice" value="{escape(choice)}"{chosen}{told}>{escape(text)}</button>'
+
+
+def board_actions(words: Words) -> str:
+    """Return what can be made of the votes."""
+    return (
+        f'<div class="section-head"><h3>{words("chat.part_board")}</h3><form class="actions" data-submit="chat_preferences" data-said="told">'
+        f'<input type="text" name="name" placeholder="{words("chat.preferences_name")}" aria-label="{words("chat.preferences_name")}">'
+        f'<button class="button" type="submit" title="{words("chat.preferences_info")}">{words("chat.preferences")}</button>'
+        '<p role="alert" class="problem" hidden></p></form></div>'
+    )
+
+
+def draw_sheet_form(words: Words, talks: Talks, datasets: list[str], id: str) -> str:
+    """Return the form that asks a list of prompts of every column of the conversation in hand."""
+    if not id:
+        return f'<p class="hint">{words("chat.sheet_needs_columns")}</p>'
+    columns = " · ".join(label(talks.conversations.open(id), name) for name in talks.conversations.open(id).columns)
+    options = "".join(f'<option value="{escape(name)}">' for name in datasets)
+    return (
+        f'<form class="sheet-form" data-submit="chat_sheet" data-then="sheet:{{sheet}}"><input type="hidden" name="conversation" value="{escape(id)}">'
+        f'<p class="hint">{words("chat.sheet_what", columns=escape(columns))}</p>'
+        f'<textarea name="prompts" rows="4" placeholder="{words("chat.sheet_prompts")}" aria-label="{words("chat.sheet_prompts")}"></textarea>'
+        f'<div class="actions"><label>{words("chat.sheet_dataset")}<input name="dataset" list="sheet-datasets" autocomplete="off"></label>'
+        f'<datalist id="sheet-datasets">{options}</datalist><label>{words("chat.sheet_first")}<input name="first" type="number" min="1" value="20"></label>'
+        f'<button class="button primary" type="submit">{words("chat.sheet_run")}</button></div><p role="alert" class="problem" hidden></p></form>'
+    )
+
+
+def sheet_exports(words: Words, id: str) -> str:
+    """Return the buttons that save a sheet as a file."""
+    return "".join(
+        f"<button class=\"button small\" data-call=\"chat_sheet_export\" data-args='{attribute([id, form])}' data-file>{words('chat.sheet_' + form)}</button>"
+        for form in ("csv", "json")
+    )

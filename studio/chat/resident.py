@@ -56,11 +56,7 @@ class Resident:
         """Return the encoder of a speaker's prompts, made once. Raises Problem where its template is unknown."""
         key = (speaker.template, speaker.default_system, speaker.thinking)
         if key not in self._encoders:
-            from llamafactory.model import load_tokenizer
-
-            with told("chat.load_failed", path=self.base.folder):
-                loaded = load_tokenizer(_arguments(self.base)[0])
-            self._encoders[key] = Encoder(loaded["tokenizer"], *key, loaded["processor"])
+            self._encoders[key] = encoder_of(self.base, speaker)
         return self._encoders[key]
 
     def adapter(self, speaker: Speaker) -> str:
@@ -304,6 +300,16 @@ def as_problem(error: Exception, key: str, **facts: object) -> Problem:
 
 def _key(adapter: Path) -> tuple[Path, int]:
     return adapter.resolve(), stamp(adapter, "chat.no_adapter")
+
+
+def encoder_of(base: Base, speaker: Speaker) -> Encoder:
+    """Return the encoder of a speaker's prompts; only the tokenizer is loaded for it. Raises Problem where it cannot be, or no such template is."""
+    engine.load()
+    from llamafactory.model import load_tokenizer
+
+    with told("chat.load_failed", path=base.folder):
+        loaded = load_tokenizer(_arguments(base)[0])
+    return Encoder(loaded["tokenizer"], speaker.template, speaker.default_system, speaker.thinking, loaded["processor"])
 
 
 def _arguments(base: Base):

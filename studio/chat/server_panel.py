@@ -10,8 +10,11 @@ from studio.interface.live import attribute
 def form(words: Words) -> str:
     """Return the form that adds an endpoint."""
     fields = "".join(
-        f'<label>{words("servers." + name)}<input name="{name}" type="{kind}" placeholder="{words("servers." + name + "_example")}" autocomplete="off"></label>'
-        for name, kind in (("url", "text"), ("key", "password"), ("name", "text"))
+        f'<label>{words(label)}<input name="{name}" type="{kind}" placeholder="{words(example)}" autocomplete="off"></label>'
+        for name, kind, label, example in (
+            ("url", "text", "servers.url", "servers.url_example"), ("key", "password", "servers.key", "servers.key_example"),
+            ("name", "text", "servers.name", "servers.name_example"),
+        )
     )
     keep = f'<label class="tick"><input type="checkbox" name="keep_key" value="yes"> {words("servers.keep_key")}</label>'
     return (

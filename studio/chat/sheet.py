@@ -42,7 +42,7 @@ class Sheets:
     """The prompt sheets of a workspace, in `saves/.chats/sheets/`.
 
     Args:
-        ask: `ask(columns, messages of each, system, sampling, stop, tools)` yields the answers of all columns as they grow, the finished
+        ask: `ask({column: messages}, system, sampling, stop, tools)` yields the answers of all columns as they grow, the finished
             ones last (see `Table.ask`). A column that fails says so in its answer.
     """
 
@@ -132,9 +132,9 @@ class Sheets:
             return Answer(name, "", 0, None, None, "failed", fault=fault)
 
     def _ask_columns(self, sheet: Sheet, columns: list[str], prompt: dict, stop: threading.Event) -> list[Answer]:
-        talks = [[{"role": "user", "content": prompt["prompt"]}] for _ in columns]
+        talks = {name: [{"role": "user", "content": prompt["prompt"]}] for name in columns}
         answers: list[Answer] = []
-        for answers in self._ask(columns, talks, prompt.get("system") or sheet.system, Sampling(**sheet.settings), stop, sheet.tools):
+        for answers in self._ask(talks, prompt.get("system") or sheet.system, Sampling(**sheet.settings), stop, sheet.tools):
             pass
         return answers
 

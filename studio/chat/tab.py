@@ -5,17 +5,20 @@ from html import escape
 
 import gradio as gr
 
-from studio.chat import choose, panel, server_panel
+from studio.chat import choose, panel, prompt_panel, server_panel, sheet_panel, votes
 from studio.chat.answer import Sampling
 from studio.chat.choose import MOST, Table
 from studio.chat.conversation import Conversation
+from studio.chat.sheet import Sheets
 from studio.chat.talk import Talks
 from studio.chat.talk_endpoints import checked_columns, conversation_options
+from studio.chat.votes import Votes
+from studio.datasets.collection import Collection
 from studio.interface.language import Problem, Words
 from studio.interface.live import Live, region
 from studio.train.recipe import STARTER_MODEL
 
-PARTS = ("talk", "servers")
+PARTS = ("talk", "prompts", "board", "sheet", "servers")
 BITS = (None, 8, 4)
 
 
@@ -25,6 +28,9 @@ class ChatRoom:
 
     table: Table
     talks: Talks
+    votes: Votes
+    sheets: Sheets
+    collection: Collection
 
 
 def add_regions(live: Live, room: ChatRoom) -> None:
@@ -33,7 +39,22 @@ def add_regions(live: Live, room: ChatRoom) -> None:
     live.add("memory", lambda words, id: panel.draw_memory(words, room.table, *_chosen(talks, id)))
     live.add("talks", lambda words, arg: panel.draw_list(words, talks, *arg.split("\n")))
     live.add("talk-head", lambda words, id: panel.draw_head(words, talks, id))
+    live.add("vote", lambda words, id: panel.draw_votes(words, talks, room.votes, id))
+    live.add("prompts", lambda words, id: prompt_panel.draw(words, talks, id))
+    live.add("board", lambda words, _: votes.draw_board(words, room.votes))
+    live.add("sheet-form", lambda words, id: panel.draw_sheet_form(words, talks, _datasets(room), id))
+    live.add("sheets", lambda words, _: sheet_panel.draw_list(words, room.sheets))
+    live.add("sheet", lambda words, which: _sheet(words, room, which))
     live.add("servers", lambda words, _: server_panel.draw(words, room.table))
+
+
+def _datasets(room: ChatRoom) -> list[str]:
+    return [room.collection.name_of(one) for one in room.collection.datasets(room.collection.folder) if one.problem is None]
+
+
+def _sheet(words: Words, room: ChatRoom, which: str) -> str:
+    exports = panel.sheet_exports(words, which.partition("@")[0]) if which else ""
+    return exports + (sheet_panel.draw(words, room.sheets, which) if which else "")
 
 
 def _chosen(talks: Talks, id: str) -> tuple[list[str], int | None]:
@@ -53,6 +74,9 @@ def build(room: ChatRoom, words: Words) -> None:
             gr.HTML('<nav class="parts">' + "".join(f'<button data-pick="talk:{part}">{words("chat.part_" + part)}</button>' for part in PARTS) + "</nav>")
             with gr.Column(elem_classes="talk-part talk-talk"):
                 _talk(room, words)
+            gr.HTML(region("prompts", follows="chat"), elem_classes="talk-part talk-prompts")
+            gr.HTML(panel.board_actions(words) + region("board"), elem_classes="talk-part talk-board")
+            gr.HTML(region("sheet-form", follows="chat") + region("sheets") + region("sheet", follows="sheet"), elem_classes="talk-part talk-sheet")
             gr.HTML(server_panel.form(words) + region("servers"), elem_classes="talk-part talk-servers")
 
 
@@ -69,6 +93,7 @@ def _talk(room: ChatRoom, words: Words) -> None:
                              label=words("chat.who"), info=words("chat.who_info", most=MOST))
         gr.HTML(region("memory", follows="chat"))
     gr.HTML(f'<div class="columns" id="chat-columns" data-follows="chat" data-empty="{escape(words("chat.empty"))}"></div>')
+    gr.HTML(region("vote", follows="chat"))
     problem = gr.HTML(elem_id="chat-problem")
     with gr.Row(elem_classes="composer"):
         said = gr.MultimodalTextbox(show_label=False, placeholder=words("chat.say"), lines=1, max_lines=8, scale=8, elem_id="chat-say",

@@ -132,9 +132,9 @@ class Talks:
     def _ask(self, id: str, asking: Asking) -> None:
         conversation, written = self.conversations.open(id), time.monotonic()
         try:
-            talks = [spoken(conversation.of(name), self.conversations.folder) for name in asking.columns]
+            talks = {name: spoken(conversation.of(name), self.conversations.folder) for name in asking.columns}
             sampling = Sampling(**conversation.settings)
-            told = self.table.ask(asking.columns, talks, conversation.system, sampling, asking.stop, conversation.tools, conversation.bits)
+            told = self.table.ask(talks, conversation.system, sampling, asking.stop, conversation.tools, conversation.bits)
             for answers in told:
                 asking.answers = {answer.speaker: answer for answer in answers}
                 if time.monotonic() - written > WRITE_EVERY_S:
