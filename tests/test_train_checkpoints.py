@@ -51,6 +51,6 @@ def test_a_run_that_does_not_get_better_ends_early_and_keeps_its_best(workspace)
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE, every=0.1)
     status = runs.status(run)
     assert status.state == "finished", status.error
-    assert status.step == 3 and run.checkpoints() == ["checkpoint-1", "checkpoint-3"]
+    assert status.step == 3 and run.checkpoints() == ["checkpoint-1"]
     assert checkpoints.best(*checkpoints.measured(run, status)) == "checkpoint-1"
     assert [event["key"] for event in events.read(run.events_file)[0] if event["event"] == "warning"] == ["checkpoints.early"]

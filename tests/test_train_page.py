@@ -5,10 +5,11 @@ import time
 
 import pytest
 import yaml
-from conftest import Server, new_workspace, wait_for
+from conftest import SHORT, Server, new_workspace, wait_for
 from playwright.sync_api import expect
 
 from studio.train import runs
+from studio.workspace import Workspace
 
 
 def made_up(workspace, name, rate, losses, state="finished", **events):
@@ -125,6 +126,113 @@ def test_a_command_line_fills_the_form_and_a_wrong_one_is_told(page):
     page.locator("#train-import-button").click()
     expect(page.locator("#train-lora_rank input")).to_have_value("32", timeout=30_000)
     expect(page.locator("#train-learning_rate input")).to_have_value("0.0002")
+
+
+def test_what_happens_is_told_by_the_browser_also_in_the_background(browser, cockpit):
+    page = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US", permissions=["notifications"]).new_page()
+    # Chromium without a screen shows no notices: what the page asks to be shown is kept instead.
+    page.add_init_script("window.shown = []; window.Notification = class { static permission = 'granted'; static requestPermission = async () => 'granted';"
+                         " constructor(title, more) { window.shown.push(title + ': ' + more.body); } }; localStorage.setItem('studio-run', '')")
+    page.goto(cockpit.url)
+    bell = page.locator("[data-switch=notices]")
+    expect(bell).to_have_attribute("aria-pressed", "false", timeout=30_000)
+    with page.expect_response("**/train_notices"):
+        bell.click()
+    expect(bell).to_have_attribute("aria-pressed", "true")
+    page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
+    made_up(Workspace(cockpit.workspace), "night", 1e-3, [2.0, 1.0], warning={"step": 2, "key": "train.warn_nan", "facts": {"step": 2}})
+    wait_for(lambda: len(page.evaluate("window.shown")) == 2, seconds=20)
+    assert page.evaluate("window.shown") == [
+        "night-1: The loss is no number since step 2; lower the learning rate, or train in bf16 instead of fp16.", "night-1: Finished after 2 steps, loss 1."]
+    page.context.close()
+
+
+def test_a_webhook_is_set_tried_and_removed(page, cockpit):
+    page.locator('[data-pick="run:"]').first.click()
+    page.locator(".label-wrap").filter(has_text="Notices").click()
+    form = page.locator("form.webhook")
+    form.locator("input").fill("example.com/hook")
+    form.get_by_role("button", name="Save").click()
+    expect(form.locator("[role=alert]")).to_contain_text("no web address")
+    form.locator("input").fill("http://127.0.0.1:9/secret")
+    form.get_by_role("button", name="Save").click()
+    expect(page.locator(".live-notices")).to_contain_text("Notices go to 127.0.0.1.", timeout=10_000)
+    assert "secret" not in page.locator(".live-notices").inner_html()
+    page.get_by_role("button", name="Send a test").click()
+    expect(page.locator(".toast-bad")).to_contain_text("did not take the notice")
+    page.locator(".live-notices").get_by_role("button", name="Remove").click()
+    expect(page.locator(".live-notices")).not_to_contain_text("Notices go to", timeout=10_000)
+
+
+def fill_form(page, **recipe):
+    page.locator('[data-pick="run:"]').first.click()
+    page.evaluate("text => window.studio.handOver('train-given', text)", json.dumps(recipe))
+    expect(page.locator("#train-cutoff_len input")).to_have_value(str(recipe["cutoff_len"]), timeout=60_000)
+
+
+def test_a_sweep_is_shown_and_fills_the_queue_whose_order_can_be_changed(page, cockpit):
+    fill_form(page, **SHORT | {"max_steps": 500, "save_steps": 500, "cutoff_len": 60})
+    page.get_by_role("button", name="Many runs, many machines").click()
+    page.locator("#train-grid textarea").fill("lora_rank: 8, 16\nseed:")
+    expect(page.locator("#train-sweep-runs .problem")).to_contain_text("Line 2", timeout=10_000)
+    page.locator("#train-grid textarea").fill("lora_rank: 8, 16\nseed: 1, 2")
+    expect(page.locator("#train-sweep-runs li")).to_have_text([f"lora_rank-{rank}-seed-{seed}" for rank in (8, 16) for seed in (1, 2)], timeout=10_000)
+    assert not list((cockpit.workspace / "saves").glob("*/*/*seed*"))
+    page.locator("#train-sweep").click()
+    waiting = page.locator(".waiting li")
+    expect(waiting).to_have_count(3, timeout=60_000)
+    waiting.nth(2).get_by_label("One place earlier").click()
+    expect(waiting.locator(".link")).to_have_text(["lora_rank-8-seed-2-1", "lora_rank-16-seed-2-1", "lora_rank-16-seed-1-1"], timeout=10_000)
+    waiting.nth(0).get_by_label("Remove from the queue").click()
+    expect(waiting.locator(".link")).to_have_text(["lora_rank-16-seed-2-1", "lora_rank-16-seed-1-1"], timeout=10_000)
+    choose(page, "lora_rank-16-seed-1")
+    page.get_by_role("button", name="Start next").click()
+    expect(waiting.locator(".link").first).to_have_text("lora_rank-16-seed-1-1", timeout=10_000)
+    for left in (1, 0):
+        waiting.first.get_by_label("Remove from the queue").click()
+        expect(waiting).to_have_count(left, timeout=10_000)
+    choose(page, "lora_rank-8-seed-1")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Abort").click()
+    expect(page.locator(".live-run .progress")).to_contain_text("stopped", timeout=60_000)
+
+
+def test_each_machine_gets_its_command(page):
+    fill_form(page, **SHORT | {"cutoff_len": 61})
+    page.get_by_role("button", name="Many runs, many machines").click()
+    page.locator("#train-nodes-button").click()
+    expect(page.locator("#train-problem .problem")).to_contain_text("address", timeout=30_000)
+    page.locator("#train-address input, #train-address textarea").fill("10.0.0.5")
+    page.locator("#train-nodes-button").click()
+    lines = page.locator("#train-to-paste .cm-line")
+    expect(lines).to_have_count(2, timeout=30_000)
+    for rank, line in enumerate(lines.all_text_contents()):
+        assert f"--node_rank {rank}" in line and "--master_addr 10.0.0.5" in line and "--nnodes 2" in line
+
+
+def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, cockpit):
+    fill_form(page, **SHORT | {"max_steps": 1, "save_steps": 1, "cutoff_len": 62, "plot_loss": False, "max_samples": 50})
+    page.get_by_role("button", name="More settings").click()
+    page.locator("#train-probes textarea").fill("")
+    page.locator("#train-start").click()
+    head = page.locator(".live-run")
+    expect(head.locator(".progress")).to_contain_text("finished", timeout=90_000)
+    name = head.locator("h2").inner_text()
+    page.once("dialog", lambda dialog: dialog.accept("0.04"))
+    page.get_by_role("button", name="More epochs").click()
+    expect(head.locator(".progress")).to_contain_text("finished · step 2 of 2", timeout=90_000)
+    page.get_by_role("button", name="Checkpoints").click()
+    page.locator(".live-checkpoints tr").filter(has_text="checkpoint-1").get_by_role("button", name="Train on top").click()
+    adapter = f"SmolLM2-135M-Instruct/lora/{name}@checkpoint-1"
+    expect(page.locator("#train-adapter_name_or_path input")).to_have_value(adapter, timeout=30_000)
+    page.locator("#train-adapter_name_or_path input").click()
+    expect(page.get_by_role("option")).to_contain_text(["None", *(f"{adapter.split('@')[0]}{one}" for one in ("", "@checkpoint-2", "@checkpoint-1"))])
+    page.keyboard.press("Escape")
+    page.locator("#train-start").click()
+    expect(head.locator("h2")).not_to_have_text(name, timeout=30_000)
+    expect(head.locator(".progress")).to_contain_text("finished", timeout=90_000)
+    info = runs.find(Workspace(cockpit.workspace), f"SmolLM2-135M-Instruct/lora/{head.locator('h2').inner_text()}").info()
+    assert info["parent"] == adapter.split("@")[0]
 
 
 def test_a_run_is_deleted_after_a_question(page, cockpit):

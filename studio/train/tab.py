@@ -16,6 +16,7 @@ from studio.workspace import Workspace
 
 METHODS = {"lora": {}, "qlora4": {"quantization_bit": 4}, "qlora8": {"quantization_bit": 8}, "oft": {}, "full": {}, "freeze": {}}
 SCHEDULERS = ["cosine", "linear", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial"]
+OF_RUNS = ("reward_model", "adapter_name_or_path")  # fields that list what runs have trained
 PARTS = {"curves": "curves", "samples": "samples", "checkpoints": "checkpoints", "log": "log", "recipe": "recipe_and_command"}
 CHART_WORDS = ("loss", "learning_rate", "grad_norm", "raw", "smoothed", "eval_loss", "smooth", "automatic", "log", "step", "time", "reset_zoom",
                "waiting", "empty", "not_connected", "memory", "tokens_per_second", "utilisation", "reward", "rewards/margins", "rewards/accuracies")
@@ -97,7 +98,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     with gr.Row(elem_classes="find-batch"):
         largest = gr.Button(words("batch.find"), size="sm", scale=0, min_width=210, elem_id="train-find-batch")
         gr.HTML(region("batch"))
-    with gr.Accordion(words("train.more"), open=False):
+    with gr.Accordion(words("train.more"), open=False) as further:
         with gr.Row(elem_classes="fields"):
             fields["template"] = _choice(words, "template", [(words("train.automatic"), "")], "")
             fields["lr_scheduler_type"] = _choice(words, "lr_scheduler_type", SCHEDULERS, standard["lr_scheduler_type"])
@@ -171,6 +172,7 @@ def _form(trainer: Trainer, words: Words) -> None:
         # A model may have come since the page was opened, and the templates are known only when LLaMA-Factory is loaded.
         choices = {"model_name_or_path": {"choices": _models(workspace)}, "template": {"choices": _templates(words)},
                    "dataset": {"choices": data.offered(workspace, base["stage"])}}
+        choices |= {key: {"choices": found} for key, found in zip(OF_RUNS, of_runs_on(base["model_name_or_path"]), strict=True)}
         values = [gr.update(value=base.get(key, "" if key in ("template", *adapters.NAMED) else 0), **choices.get(key, {})) for key in keys]
         return [gr.update(value=chosen_method), *values, json.dumps(rest, ensure_ascii=False)]
 
@@ -251,10 +253,12 @@ def _form(trainer: Trainer, words: Words) -> None:
             gr.update(choices=_templates(words)), *on_runs(recipe.STARTER_MODEL),
         )
 
-    def on_runs(model_now):
-        rewards, found = adapters.reward_models(workspace, model_now), adapters.on(workspace, model_now)
+    def of_runs_on(model_now):
         none = (words("checkpoints.none"), "")
-        return gr.update(choices=[none, *rewards]), gr.update(choices=[none, *found])
+        return [none, *adapters.reward_models(workspace, model_now)], [none, *adapters.on(workspace, model_now)]
+
+    def on_runs(model_now):
+        return [gr.update(choices=found) for found in of_runs_on(model_now)]
 
     def on_measured(wished, share):
         # Both go by rows that are held out.
@@ -270,8 +274,8 @@ def _form(trainer: Trainer, words: Words) -> None:
         None, started, None, js=show_run, api_name=False
     )
     model.change(lambda chosen: recipe.learning_rate(_parameters(workspace, chosen)), model, fields["learning_rate"], api_name=False, queue=False)
-    of_runs = [fields["reward_model"], fields["adapter_name_or_path"]]
-    gr.on([model.change, stage.change, *(box.focus for box in of_runs)], on_runs, model, of_runs, api_name=False, queue=False, show_progress="hidden")
+    of_runs = [fields[key] for key in OF_RUNS]
+    gr.on([model.change, stage.change, further.expand], on_runs, model, of_runs, api_name=False, queue=False, show_progress="hidden")
     for key in checkpoints.MEASURED:
         fields[key].input(on_measured, [fields[key], fields["val_size"]], fields["val_size"], api_name=False, queue=False)
     gr.on([all_settings.expand, query.input, stage.change, method.change], on_search, [query, stage, method, extra], drawn, api_name=False,
