@@ -21,6 +21,7 @@ def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
     answer = page.locator("#chat-0 .reply .written").inner_text()
     page.locator("#chat-say textarea").fill("not sent yet")
     page.reload()
+    page.get_by_role("tab", name="Chat").click()
     expect(page.locator("#chat-0 .reply .written")).to_have_text(answer, timeout=30_000)
     expect(page.locator("#chat-say textarea")).to_have_value("not sent yet", timeout=15_000)
     page.locator('[data-pick="talk:prompts"]').click()
