@@ -1,5 +1,6 @@
 """The chat on the real small model: one batch against one at a time, streaming, stopping, failing, and giving memory back."""
 
+import json
 import shutil
 import threading
 import time
@@ -83,14 +84,16 @@ def _ask(chat: Chat, speakers: list[Speaker], sampling: Sampling = GREEDY, quest
     return last
 
 
-def _reference(folder: Path | None, ids: tuple[int, ...], count: int) -> list[int]:
+def _reference(model, folder: Path | None, ids: tuple[int, ...], count: int) -> list[int]:
     import torch
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32).eval()
     if folder:
-        model = PeftModel.from_pretrained(model, str(folder)).eval()
+        tuned = PeftModel.from_pretrained(model, str(folder)).eval()
+        try:
+            return _reference(tuned, None, ids, count)
+        finally:
+            tuned.unload()
     prompt = torch.tensor([ids])
     with torch.inference_mode():
         out = model.generate(input_ids=prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=count)
@@ -98,12 +101,16 @@ def _reference(folder: Path | None, ids: tuple[int, ...], count: int) -> list[in
 
 
 def test_one_batch_says_what_transformers_and_peft_say_one_at_a_time(exact, everybody):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32).eval()
     answers = _ask(exact, everybody)
     assert [answer.speaker for answer in answers] == ["base", "first", "second", "dora"]
     assert len({answer.text for answer in answers}) == 4
     tokenizer = exact._seats[everybody[0]].encoder.tokenizer
     for speaker, answer in zip(everybody, answers, strict=True):
-        ids = _reference(speaker.adapter, answer.prompt_tokens, GREEDY.max_tokens)
+        ids = _reference(model, speaker.adapter, answer.prompt_tokens, GREEDY.max_tokens)
         assert answer.text == tokenizer.decode(ids, skip_special_tokens=True), speaker.name
         assert answer.finished == ("stop" if ids[-1] in (0, 2) else "length")
         assert answer.tokens == len([token for token in ids if token not in (0, 2)])
@@ -270,12 +277,37 @@ def test_a_checkpoint_of_full_tuning_is_a_base_of_its_own_and_answers_at_the_sam
     assert seen[-1][0].text == seen[-1][1].text
 
 
-def test_four_bits_take_less_and_speak(chat):
-    small = Speaker("small", MODEL, None, "chatml", bits=4)
+@pytest.mark.parametrize("bits, share", [(4, 0.6), (8, 0.75)])
+def test_fewer_bits_take_less_and_speak(bits, share):
+    small, chat = Speaker("small", MODEL, None, "chatml", bits=bits), Chat()  # one of its own: the others' base stays where it is
     chat.load([small])
-    answer = _ask(chat, [small], Sampling(temperature=0, max_tokens=3))[0]
+    answer = _ask(chat, [small], Sampling(temperature=0, max_tokens=2), [{"role": "user", "content": "Hi"}])[0]
     assert answer.tokens and answer.text
-    assert chat.memory_bytes() < 0.6 * MODEL.joinpath("model.safetensors").stat().st_size
+    assert chat.memory_bytes() < share * MODEL.joinpath("model.safetensors").stat().st_size
+    chat.unload()
+
+
+def test_a_models_own_code_runs_only_where_that_was_allowed(tmp_path):
+    folder = tmp_path / "own"
+    folder.mkdir()
+    for file in MODEL.iterdir():
+        (folder / file.name).symlink_to(file)
+    config = json.loads((MODEL / "config.json").read_text(encoding="utf-8")) | {
+        "model_type": "own", "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModelForCausalLM": "own.Own"}}
+    (folder / "config.json").unlink()
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "own.py").write_text(
+        "from transformers import LlamaConfig, LlamaForCausalLM\n\n\nclass OwnConfig(LlamaConfig):\n    model_type = 'own'\n\n\n"
+        "class Own(LlamaForCausalLM):\n    config_class = OwnConfig\n", encoding="utf-8")
+    chat = Chat()
+    with pytest.raises(Problem) as caught:
+        chat.load([Speaker("own", folder, None, "chatml")])
+    assert caught.value.key == "prompt.own_code" and str(folder) in str(caught.value)
+    allowed = Speaker("own", folder, None, "chatml", own_code=True)
+    chat.load([allowed])
+    assert type(chat._seats[allowed].resident._model).__name__ == "Own"
+    assert _ask(chat, [allowed], Sampling(temperature=0, max_tokens=3))[0].text
+    chat.unload()
 
 
 def test_adapters_that_change_the_base_get_one_of_their_own(folders, tmp_path):

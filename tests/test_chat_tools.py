@@ -159,7 +159,7 @@ def test_a_model_calls_a_tool_and_answers_from_its_result():
     assert answer.calls == ({"name": "get_weather", "arguments": {"city": "Oslo"}},)
     assert answer.text.strip() == "" and answer.finished == "stop" and answer.tokens > 5
     talk += [{"role": "assistant", "content": answer.text, "calls": list(answer.calls)}, {"role": "tool", "content": '{"sky": "snow"}'}]
-    *_, (answer,) = chat.compare([speaker], [talk], None, Sampling(temperature=0, max_tokens=20), tools=tools)
+    *_, (answer,) = chat.compare([speaker], [talk], None, Sampling(temperature=0, max_tokens=12), tools=tools)
     assert "snow" in answer.text and answer.calls == ()
     chat.unload()
 
