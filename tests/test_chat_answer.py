@@ -94,6 +94,7 @@ def _reference(model, folder: Path | None, ids: tuple[int, ...], count: int) -> 
             return _reference(tuned, None, ids, count)
         finally:
             tuned.unload()
+            del model.peft_config  # peft leaves it behind
     prompt = torch.tensor([ids])
     with torch.inference_mode():
         out = model.generate(input_ids=prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=count)
