@@ -14,6 +14,8 @@ def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
     page = open_page(browser, server)
     page.get_by_role("tab", name="Chat").click()
     page.locator(f'[data-pick="chat:{made}"]').click()
+    page.get_by_role("button", name="System prompt and sampling").click()
+    expect(page.locator("#chat-max-tokens input")).to_have_value("8", timeout=30_000)
     page.locator("#chat-say textarea").fill("What is a fox?")
     page.locator("#chat-send").click()
     expect(page.locator("#chat-0 .reply .speed")).to_contain_text("cut at max tokens", timeout=120_000)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import odd_server
 import pytest
+from concurrent.futures import ThreadPoolExecutor
 from conftest import STARTER, is_sentence
 from odd_server import KEY, PIECES
 
@@ -37,7 +38,10 @@ def endpoints(tmp_path, monkeypatch) -> Endpoints:
 
 def ask(server, model: str, messages=QUESTION, system: str = "", sampling: Sampling = SAMPLING, **more) -> Answer:
     url = server.url if isinstance(server, engines.Engine) else f"http://{server.place}/v1"
-    return served.ask(ServedSpeaker("c", url, model), messages, system, sampling, more.pop("stop", threading.Event()), **more)
+    # In a thread, as the chat asks: the browser of other tests keeps an event loop running in this one.
+    with ThreadPoolExecutor(1) as thread:
+        speaker, stop = ServedSpeaker("c", url, model), more.pop("stop", threading.Event())
+        return thread.submit(served.ask, speaker, messages, system, sampling, stop, **more).result()
 
 
 def told(problem: Problem) -> str:
