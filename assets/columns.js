@@ -5,10 +5,11 @@
   let timer = 0, busy = false, shown = "", looking = false, again = false;
 
   async function look() {
+    const place = document.getElementById("chat-columns");
+    if (place) take(place, place.dataset.arg ?? "");
     if (looking) { again = true; return; }
     looking = true;
     clearTimeout(timer);
-    const place = document.getElementById("chat-columns");
     try {
       if (place?.offsetParent && !document.hidden) await draw(place, place.dataset.arg ?? "");
     } finally {
@@ -18,8 +19,15 @@
     }
   }
 
+  // Another conversation is in hand: its columns and settings come at once, whatever is still asked of the last one.
+  function take(place, id) {
+    if (id === shown) return;
+    shown = id;
+    place.replaceChildren();
+    window.studio.handOver("chat-now", id);
+  }
+
   async function draw(place, id) {
-    if (id !== shown) { shown = id; place.replaceChildren(); window.studio.handOver("chat-now", id); }
     if (!id) { empty(place); return say(false); }
     const known = Object.fromEntries([...place.querySelectorAll("[data-key]")].map((e) => [e.dataset.key, e.dataset.mark]));
     let picture;

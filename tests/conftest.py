@@ -105,7 +105,7 @@ def browser():
         chromium.close()
 
 
-def wait_for(answer, seconds: float = 120, every: float = 0.2):
+def wait_for(answer, seconds: float = 240, every: float = 0.2):
     """Return the first true value of `answer()`; fail after so many seconds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

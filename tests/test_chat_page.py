@@ -1,5 +1,7 @@
 """The Chat tab as a person uses it: ask, reload, look at the prompts, branch, and ask a list of prompts."""
 
+import odd_server
+import pytest
 from conftest import STARTER, wait_for
 from gradio_client import Client
 from playwright.sync_api import expect
@@ -8,14 +10,24 @@ from test_studio_page import open_page
 GONE = "served:127.0.0.1:9/none"
 
 
+@pytest.fixture(scope="module")
+def odd(server):
+    """A server that the studio knows, whose models answer at once, each in its own way; the name that its columns begin with."""
+    for running in odd_server.running():
+        added = Client(server.url, verbose=False).predict({"url": running.place}, api_name="/chat_server_add")
+        yield f"served:{added['name']}"
+
+
+def talk(page, made: str) -> None:
+    page.get_by_role("tab", name="Chat").click()
+    page.locator(f'[data-pick="chat:{made}"]').click()
+
+
 def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
     client = Client(server.url, verbose=False)
     made = client.predict([STARTER.name, GONE], {"temperature": 0, "max_tokens": 8}, "", api_name="/chat_new")["conversation"]
     page = open_page(browser, server)
-    page.get_by_role("tab", name="Chat").click()
-    page.locator(f'[data-pick="chat:{made}"]').click()
-    page.get_by_role("button", name="System prompt and sampling").click()
-    expect(page.locator("#chat-max-tokens input")).to_have_value("8", timeout=30_000)
+    talk(page, made)
     page.locator("#chat-say textarea").fill("What is a fox?")
     page.locator("#chat-send").click()
     expect(page.locator("#chat-0 .reply .speed")).to_contain_text("cut at max tokens", timeout=120_000)
@@ -34,6 +46,47 @@ def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
     expect(page.locator(".live-talk-head")).to_contain_text("Branch after question 1", timeout=15_000)
     assert len(client.predict("fox", api_name="/chat_conversations")) >= 2
     assert page.errors == [] and page.outside == []
+    page.context.close()
+
+
+def test_blind_columns_are_named_after_the_vote_and_votes_become_a_set(browser, server, odd):
+    client = Client(server.url, verbose=False)
+    columns = [f"{odd}/good", f"{odd}/torn"]
+    made = client.predict(columns, {"blind": True}, "", api_name="/chat_new")["conversation"]
+    client.predict(made, "What is a fox?", [], api_name="/chat_say")
+    page = open_page(browser, server)
+    talk(page, made)
+    expect(page.locator("#chat-0 header")).to_have_text("A" + "name shown after the vote", timeout=30_000)
+    page.locator(".votes").get_by_role("button", name="B", exact=True).click(timeout=30_000)
+    shuffled = client.predict(made, api_name="/chat_open")["columns"]
+    for place, name in enumerate(shuffled):
+        expect(page.locator(f"#chat-{place} header .name")).to_have_text(name.split("/")[-1], timeout=15_000)
+    page.locator('[data-pick="talk:board"]').click()
+    expect(page.locator(".live-board")).to_contain_text(shuffled[1].split("/")[-1], timeout=15_000)
+    page.get_by_role("button", name="Make a DPO set").click()
+    expect(page.locator(".toast")).to_contain_text("1 pairs", timeout=15_000)
+    made = page.locator(".toast").inner_text().split(":")[0]
+    (pair,) = client.predict(made, api_name="/datasets_preview")["rows"]
+    assert made and pair
+    assert page.errors == [] and page.outside == []
+    page.context.close()
+
+
+def test_a_call_of_a_tool_is_shown_and_its_results_go_back(browser, server, odd):
+    client = Client(server.url, verbose=False)
+    tools = '[{"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}]'
+    made = client.predict([f"{odd}/calls"], {"tools": tools}, "", api_name="/chat_new")["conversation"]
+    page = open_page(browser, server)
+    talk(page, made)
+    page.locator("#chat-say textarea").fill("What is the weather?")
+    page.locator("#chat-send").click()
+    expect(page.locator("#chat-0 .call h5")).to_have_text(["weather", "time"], timeout=30_000)
+    expect(page.locator("#chat-0 .call pre").first).to_contain_text("北京")
+    page.locator("#chat-0 .results textarea").nth(0).fill("sunny")
+    page.locator("#chat-0 .results textarea").nth(1).fill("noon")
+    page.get_by_role("button", name="Send results").click()
+    expect(page.locator("#chat-0 .observed pre")).to_have_text(["sunny", "noon"], timeout=30_000)
+    assert page.errors == []
     page.context.close()
 
 

@@ -4,19 +4,24 @@ import base64
 import logging
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import odd_server
 import pytest
-from concurrent.futures import ThreadPoolExecutor
-from conftest import STARTER, is_sentence
+from conftest import STARTER, is_sentence, new_workspace
 from odd_server import KEY, PIECES
 
 from benchmarks import engines
+from studio.accelerator import Accelerator
 from studio.chat import openai_client, served
 from studio.chat.answer import Answer, Sampling
+from studio.chat.choose import Table
+from studio.chat.columns import Columns
+from studio.chat.conversation import Conversations
 from studio.chat.engine_prompt import compare, engine_prompt
 from studio.chat.served import Endpoints, ServedSpeaker
+from studio.chat.talk import Talks
 from studio.interface.language import Problem, Words
 from studio.workspace import Workspace
 
@@ -36,12 +41,15 @@ def endpoints(tmp_path, monkeypatch) -> Endpoints:
     return Endpoints(Workspace(tmp_path).prepare())
 
 
-def ask(server, model: str, messages=QUESTION, system: str = "", sampling: Sampling = SAMPLING, **more) -> Answer:
+def ask(server, model: str, *said, **more) -> Answer:
     url = server.url if isinstance(server, engines.Engine) else f"http://{server.place}/v1"
+    return ask_speaker(ServedSpeaker("c", url, model), *said, **more)
+
+
+def ask_speaker(speaker, messages=QUESTION, system: str = "", sampling: Sampling = SAMPLING, stop=None, tools: str = "", seen=lambda answer: None) -> Answer:
     # In a thread, as the chat asks: the browser of other tests keeps an event loop running in this one.
     with ThreadPoolExecutor(1) as thread:
-        speaker, stop = ServedSpeaker("c", url, model), more.pop("stop", threading.Event())
-        return thread.submit(served.ask, speaker, messages, system, sampling, stop, **more).result()
+        return thread.submit(served.ask, speaker, messages, system, sampling, stop or threading.Event(), tools, seen).result()
 
 
 def told(problem: Problem) -> str:
@@ -101,7 +109,7 @@ def test_a_key_is_sent_and_shown_nowhere(endpoints, odd, caplog, monkeypatch):
     added = endpoints.add(f"{odd.place}/locked", KEY, name="locked")
     assert odd.keys[-1] == f"Bearer {KEY}" and endpoints.list()[0]["has_key"]
     assert endpoints.models("locked") == added["models"]  # with the key that is known
-    answer = served.ask(endpoints.speaker("served:locked/bad-key"), QUESTION, "", SAMPLING, threading.Event())
+    answer = ask_speaker(endpoints.speaker("served:locked/bad-key"))
     assert odd.keys[-1] == f"Bearer {KEY}" and KEY not in told(answer.fault)
     files = "".join(path.read_text() for path in endpoints._file.parent.iterdir())
     assert all(KEY not in shown for shown in (files, caplog.text, repr(endpoints), repr(endpoints.speaker("served:locked/good"))))
@@ -146,7 +154,7 @@ def test_a_fault_is_a_sentence_and_what_had_come_stays(odd, model, fault, text):
 def test_a_server_that_is_not_there_is_told():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        answer = served.ask(ServedSpeaker("c", f"http://127.0.0.1:{unused.getsockname()[1]}/v1", "m"), QUESTION, "", SAMPLING, threading.Event())
+        answer = ask_speaker(ServedSpeaker("c", f"http://127.0.0.1:{unused.getsockname()[1]}/v1", "m"))
     assert answer.finished == "failed" and "cannot be reached" in told(answer.fault)
 
 
@@ -304,7 +312,7 @@ def test_llama_cpp_answers_and_its_own_template_is_another_than_that_of_training
     with engines.llama_cpp(gguf, tmp_path / "llama.log") as engine:
         added = endpoints.add(engine.url)
         speaker = endpoints.speaker(f"served:{added['name']}/{added['models'][0]}")
-        answer = served.ask(speaker, QUESTION, "", Sampling(temperature=0, max_tokens=12), threading.Event())
+        answer = ask_speaker(speaker, QUESTION, "", Sampling(temperature=0, max_tokens=12))
         assert (answer.speaker, answer.finished, answer.tokens, answer.fault) == (speaker.name, "length", 12, None)
         assert "fox" in answer.text.lower() and answer.first_token_s > 0
         prompt = engine_prompt(speaker, QUESTION)
@@ -315,9 +323,9 @@ def test_llama_cpp_answers_and_its_own_template_is_another_than_that_of_training
         assert encoder.tokenizer.decode(ours[difference]) == "user" and encoder.tokenizer.decode(prompt.ids[difference]) == "system"
         stop = threading.Event()
         long = Sampling(temperature=0, max_tokens=1500)
-        answer = served.ask(speaker, [{"role": "user", "content": "Count to 1000."}], "", long, stop, "", lambda now: stop.set())
+        answer = ask_speaker(speaker, [{"role": "user", "content": "Count to 1000."}], "", long, stop, "", lambda now: stop.set())
         assert (answer.finished, answer.fault) == ("stopped", None) and 0 < answer.tokens < 1500
-    assert "cannot be reached" in told(served.ask(speaker, QUESTION, "", SAMPLING, threading.Event()).fault)
+    assert "cannot be reached" in told(ask_speaker(speaker).fault)
 
 
 def test_llama_cpp_with_the_template_of_training_makes_the_same_prompts(encoder, gguf, tmp_path):
@@ -330,14 +338,32 @@ def test_llama_cpp_with_the_template_of_training_makes_the_same_prompts(encoder,
         assert answer.prompt_count == len(encoder.encode(TALK, "请简短。"))
 
 
+def test_a_served_column_tells_whether_it_got_the_prompt_of_training(encoder, gguf, tmp_path):
+    table = Table(new_workspace(tmp_path / "workspace"), Accelerator())
+    talks = Talks(table, Conversations(table.workspace))
+    (tmp_path / "chatml.jinja").write_text(encoder.template._get_jinja_template(encoder.tokenizer), encoding="utf-8")
+    for template, expected in ((tmp_path / "chatml.jinja", "same"), (None, "differs")):
+        with engines.llama_cpp(gguf, tmp_path / "llama.log", template) as engine:
+            added = table.endpoints.add(engine.url)
+            name = f"served:{added['name']}/{added['models'][0]}"
+            asked = {name: [{"role": "user", "content": "What is a fox?", "turn": 1}]}
+            id = talks.conversations.new([STARTER.name, name], settings={"temperature": 0.0, "top_p": 1.0, "max_tokens": 4, "seed": 0}, messages=asked).id
+            talks.again(id, name)
+            assert talks.wait(id, 60)
+            answer = talks.conversations.open(id).of(name)[-1]["answer"]
+            assert answer["parity"] == {"is": expected, "as": STARTER.name} and answer["tokens"] == 4
+            drawn = Columns(talks).picture(Words("en"), id, {})["columns"][1]["said"][-1]["html"]
+            assert f'class="parity {expected}"' in drawn
+
+
 def test_the_api_of_llama_factory_answers(endpoints, tmp_path):
     with engines.factory_api(STARTER, "chatml", tmp_path / "api.log") as engine:
         added = endpoints.add(engine.url)
         assert added["models"] == [STARTER.name]
         speaker = endpoints.speaker(f"served:{added['name']}/{STARTER.name}")
-        answer = served.ask(speaker, TALK, "Answer briefly.", Sampling(temperature=0, max_tokens=8), threading.Event())
+        answer = ask_speaker(speaker, TALK, "Answer briefly.", Sampling(temperature=0, max_tokens=8))
         assert (answer.finished, answer.fault, answer.prompt_count) == ("stop", None, None) and answer.text and answer.tokens > 1
         assert engine_prompt(speaker, QUESTION) is None
         tools = '[{"name": "weather", "description": "The weather of a city", "parameters": {"type": "object", "properties": {}}}]'
-        answer = served.ask(speaker, QUESTION, "", Sampling(temperature=0, max_tokens=8), threading.Event(), tools)
+        answer = ask_speaker(speaker, QUESTION, "", Sampling(temperature=0, max_tokens=8), threading.Event(), tools)
         assert (answer.fault, answer.tokens) == (None, 8) and answer.prompt_count > 35  # whole, as it cannot stream with tools

@@ -9,8 +9,8 @@ from studio.accelerator import Accelerator
 from studio.chat import talk as talk_module
 from studio.chat.choose import Table
 from studio.chat.columns import Columns
-from studio.chat.conversation import Conversations
-from studio.chat.talk import Talks, spoken
+from studio.chat.conversation import Conversations, spoken
+from studio.chat.talk import Talks
 from studio.interface.language import Problem, Words
 
 BASE = STARTER.name

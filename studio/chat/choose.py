@@ -199,24 +199,27 @@ class Table:
 
     def _ask_local(self, talks: dict[str, list[dict]], bits: int | None, question: tuple, see: Callable[[Answer], None]) -> None:
         system, sampling, stop, tools = question
-        there = [name for name in talks if self._is_there(name, bits, see)]
-        try:
-            seated = self.seat(there, bits) if there else []
-            for answers in self.chat.compare(seated, [talks[name] for name in there], system or None, sampling, stop, tools) if seated else []:
-                for answer in answers:
-                    see(answer)
-        except Problem as fault:
-            for name in there:
-                see(failed(name, fault))
+        there = {name: speaker for name in talks if (speaker := self._known(name, bits, see))}
+        while there:
+            try:
+                for answers in self.chat.compare(self.seat(list(there), bits), [talks[name] for name in there], system or None, sampling, stop, tools):
+                    for answer in answers:
+                        see(answer)
+                return
+            except Problem as fault:  # of one's files: the others can still answer
+                path = fault.facts.get("path")
+                guilty = [name for name, one in there.items() if path in (one.adapter, one.model, one.model.resolve())] or list(there)
+                for name in guilty:
+                    see(failed(name, fault))
+                    del there[name]
 
-    def _is_there(self, name: str, bits: int | None, see: Callable[[Answer], None]) -> bool:
-        """Tell whether a name stands for something; where it does not, that is its answer, and the others are asked."""
+    def _known(self, name: str, bits: int | None, see: Callable[[Answer], None]) -> Speaker | None:
+        """Return what a name stands for; where it stands for nothing, that is its answer, and the others are asked."""
         try:
-            speakers(self.workspace, [name], bits)
+            return speakers(self.workspace, [name], bits)[0]
         except Problem as fault:
             see(failed(name, fault))
-            return False
-        return True
+            return None
 
     def _ask_served(self, name: str, talk: list[dict], question: tuple, see: Callable[[Answer], None]) -> None:
         try:

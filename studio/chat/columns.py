@@ -147,6 +147,10 @@ def speed(words: Words, figures: dict, busy: bool) -> str:
         *([words("chat.prompt", count=prompt)] if prompt is not None else []),
         words(f"chat.end_{end}"),
     ]
+    parity = figures.get("parity")
+    if parity:
+        told = escape(words("chat.parity_info_" + parity["is"], trained=parity["as"]))
+        parts.append(f'<b class="parity {parity["is"]}" title="{told}">{words("chat.parity_" + parity["is"])}</b>')
     return f'<p class="hint num speed">{"".join(f"<span>{part}</span>" for part in parts)}</p>'
 
 

@@ -26,7 +26,7 @@ class Conversation:
 
     columns: names of the speakers, in the order they are shown. messages: for each name its messages, oldest first:
     {"role": "user" | "assistant" | "tool", "content", "turn"} and, where there are any, "images" (files beside the conversations),
-    "calls" ({"name", "arguments"} that an answer makes) and "answer" (its figures, and its fault as {"key", "facts"}). A question has
+    "calls" ({"name", "arguments"} that an answer makes) and "answer" (its figures, its fault as {"key", "facts"}, its `prompts.parity`). A question has
     the same turn, counted from 1, in every column that it went to. bits: 4, 8 or None. parent: {"id", "turn"} of the conversation this
     one is a branch of. blind: names are hidden and columns shuffled until a vote; revealed: the vote was cast. Times in seconds since 1970.
     """
@@ -167,6 +167,19 @@ class Conversations:
             first = conversation.question(1)
             conversation.title = " ".join(first["content"].split())[:TITLE_LENGTH] if first else ""
         write_json(self._path(conversation.id), asdict(conversation))
+
+
+def spoken(messages: list[dict], folder: Path) -> list[dict]:
+    """Return the messages of a column as a speaker takes them: images as paths, failed and empty answers left out."""
+    kept: list[dict] = []
+    for message in messages:
+        if message["role"] == "assistant" and not message["content"] and not message.get("calls"):
+            continue
+        if message["role"] == "user" and kept and kept[-1]["role"] == "user":
+            kept.pop()  # a question without an answer is not part of what was said
+        said = {key: message[key] for key in ("role", "content", "calls") if message.get(key) is not None}
+        kept.append(said | ({"images": [str(folder / image) for image in message["images"]]} if message.get("images") else {}))
+    return kept
 
 
 def _read(path: Path) -> Conversation:

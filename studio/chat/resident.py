@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from functools import cache, wraps
 from pathlib import Path
 
-
 from studio import engine
 from studio.accelerator import give_back
 from studio.chat.blend import Blend

@@ -101,7 +101,7 @@ def _talk(room: ChatRoom, words: Words) -> None:
         send = gr.Button(words("chat.send"), variant="primary", elem_id="chat-send", scale=0, min_width=90)
     gr.HTML(f'<div class="chat-tools"><button class="button small" id="chat-stop" disabled>{words("chat.stop")}</button>'
             f'<button class="button small" id="chat-again">{words("chat.again")}</button></div>')
-    with gr.Accordion(words("chat.settings"), open=False):
+    with gr.Accordion(words("chat.settings"), open=False, elem_id="chat-settings"):
         system = gr.Textbox(label=words("chat.system"), info=words("chat.system_info"), lines=2, elem_id="chat-system")
         with gr.Row(elem_classes="fields"):
             numbers = [
@@ -119,6 +119,7 @@ def _talk(room: ChatRoom, words: Words) -> None:
     wish = gr.Textbox(visible="hidden", elem_id="chat-wish")
     more = gr.Textbox(visible="hidden", elem_id="chat-add")
     made = gr.Textbox(visible=False)
+    shown = gr.State("")  # the conversation whose columns and settings stand in the fields
     fields = [chosen, system, tools, bits, blind, *numbers]
 
     def options(system, tools, bits, blind, temperature, top_p, max_tokens, seed):
@@ -127,59 +128,67 @@ def _talk(room: ChatRoom, words: Words) -> None:
             "top_p": top_p, "max_tokens": max_tokens, "seed": seed,
         })
 
-    def on_send(id, said, names, *values):
+    def on_send(id, shown, said, names, *values):
         """Ask in the conversation in hand, in a new one where there is none; what was typed stays in the box where it cannot be asked."""
         text, files = (said or {}).get("text") or "", (said or {}).get("files") or []
         if not text.strip() and not files:
-            return said, "", ""
+            return said, "", "", shown
         try:
-            id = _kept(room, id, names, options(*values))
+            if not id or id == shown:
+                id = shown = _kept(room, id, names, options(*values))
             room.talks.say(id, text, files)
         except Problem as fault:
-            return said, _told(words, fault), id
-        return {"text": "", "files": []}, "", id
+            return said, _told(words, fault), id, shown
+        return {"text": "", "files": []}, "", id, shown
 
-    def on_change(id, names, *values):
+    def on_change(id, shown, names, *values):
         """Keep what was set in the conversation in hand."""
-        if not id:
-            return "", ""
+        if not id or id != shown:
+            return "", "", shown
         try:
-            return "", _kept(room, id, names, options(*values))
+            made = _kept(room, id, names, options(*values))
         except Problem as fault:
-            return _told(words, fault), ""
+            return _told(words, fault), "", shown
+        return "", made, made
 
-    def on_now(id):
-        """Show the columns and settings of the conversation that was taken in hand."""
+    def on_now(id, shown):
+        """Show the columns and settings of the conversation that was taken in hand, unless they stand there already."""
+        as_it_is = [id, *[gr.skip()] * len(fields)]
+        if id == shown:
+            return as_it_is
         try:
             kept = room.talks.conversations.open(id)
         except Problem:  # deleted, here or in another window: begin anew with what stands in the fields
-            return [gr.skip()] * len(fields)
+            return as_it_is
         columns = sorted(kept.columns) if kept.hidden else kept.columns  # their order would tell who is who
-        return [gr.update(choices=_names(room, columns), value=columns), kept.system, kept.tools, kept.bits or 0, kept.blind,
+        return [id, gr.update(choices=_names(room, columns), value=columns), kept.system, kept.tools, kept.bits or 0, kept.blind,
                 *(kept.settings[name] for name in asdict(standard))]
 
-    def on_add(name, id, names, *values):
+    def on_add(name, id, shown, names, *values):
         """Add a served model as a column of the conversation in hand."""
+        names = [*names, name]
         try:
-            return "", _kept(room, id, [*names, name], options(*values)), gr.update(choices=_names(room, [*names, name]), value=[*names, name])
+            made = _kept(room, id if id == shown else "", names, options(*values))
         except Problem as fault:
-            return _told(words, fault), "", names
+            return _told(words, fault), "", shown, names[:-1]
+        return "", made, made, gr.update(choices=_names(room, names), value=names)
 
     def on_wish(name, *values):
         """Begin a conversation of a run and its base."""
         try:
-            return room.talks.conversations.new(choose.with_base(workspace, name), **options(*values)).id
+            made = room.talks.conversations.new(choose.with_base(workspace, name), **options(*values))
         except Problem as fault:
             raise gr.Error(words.tell(fault), print_exception=False) from None
+        return made.id, made.id, gr.update(choices=_names(room, made.columns), value=made.columns)
 
     quiet = {"api_name": False, "show_progress": "hidden", "queue": False}
     take = {"fn": None, "inputs": made, "outputs": None, "js": "(id) => { if (id) window.studio.pick('chat', id); }", "api_name": False, "queue": False}
-    gr.on([send.click, said.submit], on_send, [now, said, *fields], [said, problem, made], **quiet).then(**take)
+    gr.on([send.click, said.submit], on_send, [now, shown, said, *fields], [said, problem, made, shown], **quiet).then(**take)
     for field in fields:
-        field.input(on_change, [now, *fields], [problem, made], **quiet).then(**take)
-    now.input(on_now, now, fields, **quiet)
-    more.input(on_add, [more, now, *fields], [problem, made, chosen], **quiet).then(**take)
-    wish.input(on_wish, [wish, *fields[1:]], made, **quiet).then(**take)
+        field.input(on_change, [now, shown, *fields], [problem, made, shown], **quiet).then(**take)
+    now.input(on_now, [now, shown], [shown, *fields], **quiet)
+    more.input(on_add, [more, now, shown, *fields], [problem, made, shown, chosen], **quiet).then(**take)
+    wish.input(on_wish, [wish, *fields[1:]], [made, shown, chosen], **quiet).then(**take)
     gr.on([chosen.focus, gr.context.Context.root_block.load], lambda names: gr.update(choices=_names(room, names)), chosen, chosen, **quiet)
 
 

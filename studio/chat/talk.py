@@ -3,15 +3,15 @@
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.chat import pictures
+from studio.chat import pictures, prompts
 from studio.chat.answer import Answer, Sampling, failed
-from studio.chat.choose import Table
-from studio.chat.conversation import Conversation, Conversations
+from studio.chat.choose import SERVED, Table
+from studio.chat.conversation import Conversation, Conversations, spoken
 from studio.interface.language import Problem
 
 WRITE_EVERY_S = 2.0
@@ -29,13 +29,10 @@ class Asking:
 
 
 class Talks:
-    """Speaks in the conversations of a workspace. In each one question is answered at a time.
+    """Speaks in the conversations of a workspace. In each one question is answered at a time."""
 
-    `after` is called in the background with the id, the turn and the columns of every question that was answered.
-    """
-
-    def __init__(self, table: Table, conversations: Conversations, after: Callable[[str, int, list[str]], None] = lambda *_: None):
-        self.table, self.conversations, self.after = table, conversations, after
+    def __init__(self, table: Table, conversations: Conversations):
+        self.table, self.conversations = table, conversations
         self._asking: dict[str, Asking] = {}
         self._lock = threading.Lock()
 
@@ -124,10 +121,10 @@ class Talks:
         try:
             self._ask(id, asking)
             self._write(id, asking)
+            self._compare_prompts(id, asking)
         finally:
             self._asking.pop(id, None)
             asking.done.set()
-        self.after(id, asking.turn, asking.columns)
 
     def _ask(self, id: str, asking: Asking) -> None:
         conversation, written = self.conversations.open(id), time.monotonic()
@@ -152,18 +149,14 @@ class Talks:
                     said.pop()
                 said.append(written_down(answer, asking.turn))
 
-
-def spoken(messages: list[dict], folder: Path) -> list[dict]:
-    """Return the messages of a column as a speaker takes them: images as paths, failed and empty answers left out."""
-    kept: list[dict] = []
-    for message in messages:
-        if message["role"] == "assistant" and not message["content"] and not message.get("calls"):
-            continue
-        if message["role"] == "user" and kept and kept[-1]["role"] == "user":
-            kept.pop()  # a question without an answer is not part of what was said
-        said = {key: message[key] for key in ("role", "content", "calls") if message.get(key) is not None}
-        kept.append(said | ({"images": [str(folder / image) for image in message["images"]]} if message.get("images") else {}))
-    return kept
+    def _compare_prompts(self, id: str, asking: Asking) -> None:
+        """Write beside the answers of served models whether they got the prompt of training."""
+        answered = [name for name, answer in asking.answers.items() if name.startswith(SERVED) and not answer.fault]
+        found = {name: prompts.parity(self.table, self.conversations, id, name) for name in answered}
+        if any(found.values()):
+            with self.conversations.change(id) as conversation:
+                for name, parity in found.items():
+                    conversation.of(name)[-1]["answer"] |= {"parity": parity} if parity else {}
 
 
 def written_down(answer: Answer, turn: int) -> dict:

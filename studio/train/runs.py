@@ -272,7 +272,7 @@ def written(run: Run) -> Status:
             known.take(event)
         known.size = offset
         _statuses[run.events_file] = (known, offset)
-        return known
+        return replace(known)  # who asked keeps what was so then
 
 
 def _foreign_status(run: Run) -> Status:
