@@ -27,7 +27,7 @@
   };
   const KEPT = new Set(FIGURES.flatMap((figure) => figure.lines.map((line) => line.series)));
   const FINAL = new Set(["finished", "stopped", "failed", "interrupted"]);
-  const ASK_MS = 400, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
+  const ASK_MS = 400, SLOW_ASK_MS = 800, SLOW_STEP_S = 1.5, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
   const STEPS = Array.from({ length: 30 }, (_, index) => [1, 2, 5][index % 3] * 10 ** Math.floor(index / 3));
   const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
 
@@ -319,9 +319,15 @@
       this.request = null;
       this.failures = answer ? 0 : this.failures + 1;
       if (answer) this.take(answer);
-      const wait = this.failures ? Math.min(ASK_MS * 2 ** this.failures, BACK_OFF_MS) : FINAL.has(this.state) ? REST_MS : ASK_MS;
+      const wait = this.failures ? Math.min(ASK_MS * 2 ** this.failures, BACK_OFF_MS) : FINAL.has(this.state) ? REST_MS : this.pace();
       this.dueAt = asked + wait - ASK_MS / 4; // the clock ticks every ASK_MS, a little early or late
       this.lost.classList.toggle("chart-off", this.failures < 2);
+    }
+
+    /** How often to ask: every question takes time from a run that trains on the CPU, and one with slow steps has little to tell. */
+    pace() {
+      const [before, last] = this.points("loss").slice(-2);
+      return last && last[2] - before[2] > SLOW_STEP_S ? SLOW_ASK_MS : ASK_MS;
     }
 
     take(answer) {
@@ -347,7 +353,7 @@
     const root = (window.gradio_config?.root ?? "").replace(/\/+$/, ""), timer = setTimeout(() => request.abort(), TIMEOUT_MS);
     try {
       const answer = await fetch(`${root}/gradio_api/run/train_metrics`, {
-        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ data: [run, since] }),
+        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ data: [run, since], session_hash: "page" }),  // as in studio.js
         signal: request.signal,
       });
       return answer.ok ? (await answer.json()).data[0] : null;

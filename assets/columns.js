@@ -6,7 +6,6 @@
 
   async function look() {
     const place = document.getElementById("chat-columns");
-    if (place) take(place, place.dataset.arg ?? "");
     if (looking) { again = true; return; }
     looking = true;
     clearTimeout(timer);
@@ -109,14 +108,16 @@
     const ready = setInterval(() => {
       if (!document.querySelector("#chat-say textarea")) return;
       clearInterval(ready);
+      const place = document.getElementById("chat-columns"), follow = () => { take(place, place.dataset.arg ?? ""); look(); };
+      new MutationObserver(follow).observe(place, { attributeFilter: ["data-arg"] });
+      follow();
       const draft = localStorage.getItem("draft-chat");
       if (draft) window.studio.handOver("chat-say", draft);
-      look();
-    }, 300);
+    }, 50);
     document.addEventListener("visibilitychange", look);
   });
-  // A question that was sent, and a conversation taken in hand, are drawn at once.
+  // A question that was sent is drawn at once.
   document.addEventListener("click", (event) => {
-    if (event.target.closest("#chat-send, [data-pick^='chat:'], [data-call^=chat], [role=tab], .chat-column [type=submit]")) setTimeout(look, 150);
+    if (event.target.closest("#chat-send, [data-call^=chat], [role=tab], .chat-column [type=submit]")) setTimeout(look, 150);
   });
 })();

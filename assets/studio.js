@@ -10,7 +10,9 @@
     const known = window.gradio_api_info?.named_endpoints?.[`/${name}`]?.parameters ?? [];
     const data = [...said, ...known.slice(said.length).map((one) => one.parameter_default ?? null)];
     const answer = await fetch(`${root()}/gradio_api/run/${name}`, {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ data }),
+      method: "POST", headers: { "Content-Type": "application/json" },
+      // Without a session gradio builds a new one for every call, which costs more than the call; none of these keeps anything in it.
+      body: JSON.stringify({ data, session_hash: "page" }),
     });
     const body = await answer.json();
     if (!answer.ok) throw new Error(body.error || answer.statusText);
@@ -135,7 +137,7 @@
 
   // Values that the page's script hands to gradio: a hidden text box whose input event carries them to Python.
   function hand_over(id, value) {
-    const box = document.querySelector(`#${id} textarea, #${id} input`);
+    const box = document.querySelector(`#${id} textarea`) ?? document.querySelector(`#${id} input`);
     if (!box) return;
     Object.getOwnPropertyDescriptor(Object.getPrototypeOf(box), "value").set.call(box, value);
     box.dispatchEvent(new Event("input", { bubbles: true }));
