@@ -15,6 +15,10 @@
     { name: "reward", lines: [{ series: "reward", look: "line" }] },
     { name: "rewards/margins", lines: [{ series: "rewards/margins", look: "line" }] },
     { name: "rewards/accuracies", zero: true, lines: [{ series: "rewards/accuracies", look: "line" }] },
+    { name: "rewards", lines: [{ series: "rewards/chosen", look: "line" }, { series: "rewards/rejected", look: "other" }] },
+    { name: "kl", zero: true, lines: [{ series: "kl", look: "line" }] },
+    { name: "eval_accuracy", zero: true, lines: [{ series: "eval_accuracy", look: "dots" }] },
+    { name: "num_input_tokens_seen", zero: true, lines: [{ series: "num_input_tokens_seen", look: "line" }] },
     { name: "tokens_per_second", zero: true, lines: [{ series: "tokens_per_second", look: "line" }] },
     { name: "memory", zero: true, lines: [{ series: "memory", look: "line" }] },
     { name: "utilisation", zero: true, lines: [{ series: "utilisation", look: "line" }] },
@@ -23,6 +27,7 @@
     raw: { color: "--accent", width: 1, alpha: 0.5 },
     smoothed: { color: "--accent", width: 2 },
     line: { color: "--accent", width: 1.5 },
+    other: { color: "--failed", width: 1.5 },
     dots: { color: "--ink", width: 1.25, dots: true },
   };
   const KEPT = new Set(FIGURES.flatMap((figure) => figure.lines.map((line) => line.series)));

@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Two processes that both compute on all cores wait for each other most of the time; what they start is to take one core too.
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 from studio import engine
 from studio.train import output
 from studio.workspace import Workspace

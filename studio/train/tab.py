@@ -19,7 +19,8 @@ SCHEDULERS = ["cosine", "linear", "constant", "constant_with_warmup", "cosine_wi
 OF_RUNS = ("reward_model", "adapter_name_or_path")  # fields that list what runs have trained
 PARTS = {"curves": "curves", "samples": "samples", "checkpoints": "checkpoints", "log": "log", "recipe": "recipe_and_command"}
 CHART_WORDS = ("loss", "learning_rate", "grad_norm", "raw", "smoothed", "eval_loss", "smooth", "automatic", "log", "step", "time", "reset_zoom",
-               "waiting", "empty", "not_connected", "memory", "tokens_per_second", "utilisation", "reward", "rewards/margins", "rewards/accuracies")
+               "waiting", "empty", "not_connected", "memory", "tokens_per_second", "utilisation", "reward", "rewards/margins", "rewards/accuracies",
+               "rewards", "rewards/chosen", "rewards/rejected", "kl", "eval_accuracy", "num_input_tokens_seen")
 
 
 def add_regions(live: Live, trainer: Trainer) -> None:
