@@ -30,7 +30,6 @@ def measure(runs: int, quick: bool) -> list[Row]:
         with Studio(workspace) as studio:
             tuned = [studio.ready().train({"max_steps": 1, "seed": seed}) for seed in range(3)]
             run = tuned[0]
-            studio.call("chat_load", [MODEL, *tuned], None)
             for number in range(runs + 1):
                 seconds = [_asked(studio, chosen) for chosen in ([MODEL, run], [MODEL, *tuned], [run])]
                 if number:  # the first of each also lays out the memory
