@@ -332,7 +332,9 @@
     /** How often to ask: every question takes time from a run that trains on the CPU, and one with slow steps has little to tell. */
     pace() {
       const [before, last] = this.points("loss").slice(-2);
-      return last && last[2] - before[2] > SLOW_STEP_S ? SLOW_ASK_MS : ASK_MS;
+      if (!last || last[2] - before[2] < SLOW_STEP_S) return ASK_MS;
+      if (window.studio) window.studio.calmUntil = Date.now() + 3 * SLOW_ASK_MS;
+      return SLOW_ASK_MS;
     }
 
     take(answer) {

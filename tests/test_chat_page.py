@@ -4,6 +4,7 @@ import odd_server
 import pytest
 from conftest import STARTER, wait_for
 from gradio_client import Client
+from gradio_client.exceptions import AppError
 from playwright.sync_api import expect
 from test_studio_page import open_page
 
@@ -97,3 +98,6 @@ def test_a_list_of_prompts_becomes_a_table(server):
     result = wait_for(lambda: (now := client.predict(started["sheet"], api_name="/chat_sheet_result"))["state"] not in ("queued", "running", "preparing") and now)
     assert result["state"] == "finished" and [row["answers"][STARTER.name]["tokens"] for row in result["rows"]] == [4, 4]
     assert "One?" in client.predict(started["sheet"], "csv", api_name="/chat_sheet_export")["text"]
+    client.predict(started["sheet"], api_name="/chat_sheet_delete")
+    with pytest.raises(AppError, match="no prompt sheet"):
+        client.predict(started["sheet"], api_name="/chat_sheet_result")

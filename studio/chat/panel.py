@@ -155,9 +155,13 @@ def draw_sheet_form(words: Words, talks: Talks, datasets: list[str], id: str) ->
     )
 
 
-def sheet_exports(words: Words, id: str) -> str:
-    """Return the buttons that save a sheet as a file."""
-    return "".join(
+def sheet_actions(words: Words, id: str) -> str:
+    """Return the buttons that save a sheet as a file, or delete it."""
+    saved = "".join(
         f"<button class=\"button small\" data-call=\"chat_sheet_export\" data-args='{attribute([id, form])}' data-file>{words('chat.sheet_' + form)}</button>"
         for form in ("csv", "json")
+    )
+    return (
+        f"<div class=\"actions\">{saved}<button class=\"button small\" data-call=\"chat_sheet_delete\" data-args='{attribute([id])}' "
+        f'data-then="sheet:{{next}}" data-ask="{words("sheet.delete_sure")}">{words("sheet.delete")}</button></div>'
     )

@@ -94,6 +94,17 @@ class Sheets:
             return sheet
         raise Problem("sheet.missing", sheet=id)
 
+    def delete(self, id: str) -> None:
+        """Delete a sheet with its answers. Raises Problem while it is at work, where there is none, or the disk refuses."""
+        job = self.job(id)
+        if job and job.active:
+            raise Problem("sheet.busy")
+        for path in (self._file(id), self.folder / f"{safe_name(id)}.json"):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
+
     def answers(self, id: str) -> dict[int, dict[str, dict]]:
         """Return for each prompt (from 0) that was asked the answers by column: {text, tokens, first_token_s, tokens_per_s, finished, calls,
         fault}, where fault is None or a sentence as {"key", "facts"}. Raises Problem where they cannot be read."""

@@ -53,8 +53,7 @@ def _datasets(room: ChatRoom) -> list[str]:
 
 
 def _sheet(words: Words, room: ChatRoom, which: str) -> str:
-    exports = panel.sheet_exports(words, which.partition("@")[0]) if which else ""
-    return exports + (sheet_panel.draw(words, room.sheets, which) if which else "")
+    return panel.sheet_actions(words, which.partition("@")[0]) + sheet_panel.draw(words, room.sheets, which) if which else ""
 
 
 def _chosen(talks: Talks, id: str) -> tuple[list[str], int | None]:

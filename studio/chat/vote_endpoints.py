@@ -87,4 +87,9 @@ def of_sheets(talks: Talks, sheets: Sheets, collection: Collection, words: Words
         text = sheet_panel.as_json(sheets, sheet) if form == "json" else sheet_panel.as_csv(words, sheets, sheet)
         return {"name": f"{sheet}.{form}", "text": text}
 
-    return [chat_sheet, chat_sheet_resume, chat_sheet_result, chat_sheet_export]
+    def chat_sheet_delete(sheet: str) -> dict:
+        """Delete a sheet with its answers, and return {next}, the newest that is left, "" for none."""
+        sheets.delete(sheet)
+        return {"next": next((one.id for one in sheets.all()), "")}
+
+    return [chat_sheet, chat_sheet_resume, chat_sheet_result, chat_sheet_export, chat_sheet_delete]

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import orjson
 
 POINTS_KEPT = 2000
@@ -49,21 +50,22 @@ def read(path: Path, since: int = 0) -> tuple[list[dict], int]:
 def thinned(points: list[tuple], limit: int = POINTS_KEPT) -> list[tuple]:
     """Return at most about `limit` of `points` ((step, value, seconds)), keeping first, last and each bucket's lowest and highest.
 
-    Values that are not numbers (a loss that became NaN) are always kept, so that no spike and no fault vanishes.
+    Values that are not finite (a loss that became NaN, written "nan") are kept, the first of each bucket: no spike and no fault vanishes.
     """
     if len(points) <= limit:
         return points
+    values = np.array([point[1] for point in points], dtype=float)
     size = math.ceil(len(points) / (limit // 2))
-    kept = [points[0]]
-    for start in range(0, len(points), size):
-        bucket = points[start : start + size]
-        numbers = [point for point in bucket if isinstance(point[1], (int, float))]
-        chosen = [point for point in bucket if not isinstance(point[1], (int, float))][:1]
-        if numbers:
-            chosen += [min(numbers, key=lambda point: point[1]), max(numbers, key=lambda point: point[1])]
-        kept += sorted({id(point): point for point in chosen}.values(), key=lambda point: point[0])
-    kept.append(points[-1])
-    return [point for index, point in enumerate(kept) if index == 0 or point is not kept[index - 1]]
+    starts, finite = np.arange(0, len(points), size), np.isfinite(values)
+
+    def buckets(of: np.ndarray, filler: float) -> np.ndarray:
+        return np.append(of, np.full(len(starts) * size - len(points), filler)).reshape(-1, size)
+
+    low = buckets(np.where(finite, values, np.inf), np.inf).argmin(axis=1) + starts
+    high = buckets(np.where(finite, values, -np.inf), -np.inf).argmax(axis=1) + starts
+    odd = buckets(~finite, 0).argmax(axis=1) + starts
+    kept = np.unique(np.concatenate([[0, len(points) - 1], low, high, odd[~finite[odd]]]))
+    return [points[index] for index in kept]
 
 
 def _plain(value: object) -> object:
