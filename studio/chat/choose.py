@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from studio.accelerator import Accelerator
 from studio.chat import served
 from studio.chat.answer import Answer, Sampling, failed
 from studio.chat.rollcall import RollCall
-from studio.chat.room import Chat
+from studio.chat.room import LOOK_S, Chat, side_by_side
 from studio.chat.speaker import Speaker
 from studio.interface.language import Problem
 from studio.models import library, places
@@ -179,22 +180,15 @@ class Table:
             news.set()
 
         local = {name: talk for name, talk in talks.items() if not name.startswith(SERVED)}
-        works = [(self._ask_served, name, talk, question, see) for name, talk in talks.items() if name not in local]
-        works += [(self._ask_local, local, bits, question, see)] if local else []
-        threads = [threading.Thread(target=work, args=rest, name="chat", daemon=True) for work, *rest in works]
-        for thread in threads:
-            thread.start()
-        try:
-            while any(thread.is_alive() for thread in threads):
-                if news.wait(0.05):
+        work = [partial(self._ask_served, name, talk, question, see) for name, talk in talks.items() if name not in local]
+        work += [partial(self._ask_local, local, bits, question, see)] if local else []
+        with side_by_side(work, leave) as over:
+            while not over.wait(LOOK_S):
+                if news.is_set():
                     news.clear()
                     yield list(latest.values())
                 if stop.is_set():
                     leave.set()
-        finally:
-            leave.set()
-            for thread in threads:
-                thread.join()
         yield list(latest.values())
 
     def _ask_local(self, talks: dict[str, list[dict]], bits: int | None, question: tuple, see: Callable[[Answer], None]) -> None:

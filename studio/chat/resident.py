@@ -334,6 +334,9 @@ def _load_base(base: Base) -> tuple:
     for weights in [] if getattr(model, "quantization_method", None) else model.parameters():
         if weights.dtype == torch.float32 or model.device.type == "cpu":
             weights.data = weights.data.to(_number_type())
+    if model.device.type == "cpu" and (head := model.get_output_embeddings()) is not None:
+        # The logits of the last token alone are asked for first, and oneDNN is twenty times slower on the strides of that slice.
+        head.register_forward_pre_hook(lambda _, inputs: (inputs[0].clone(memory_format=torch.contiguous_format),))
     # Only what the person sets may shape an answer, and each row ends at its own template's stop tokens.
     model.generation_config = GenerationConfig()
     return model, getattr(loaded["processor"], "image_processor", None) is not None

@@ -3,6 +3,8 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 from studio.accelerator import Freed, give_back
 from studio.chat.answer import Answer, Batch, Row, Sampling, Seat, failed
@@ -11,6 +13,7 @@ from studio.chat.speaker import Base, Speaker, weight_files
 from studio.interface.language import Problem
 
 Report = Callable[[str, float], None]
+LOOK_S = 0.08  # between two looks at answers that grow: who looks takes the processor from who answers
 
 
 class Chat:
@@ -108,21 +111,12 @@ class Chat:
         asked, news, leave = time.perf_counter(), threading.Event(), threading.Event()
         said = [self._row(speaker, talk, system, sampling, tools) for speaker, talk in zip(speakers, messages, strict=True)]
         rows = [one for one in said if isinstance(one, Row)]
-        threads = [
-            threading.Thread(target=_answer, args=(batches, sampling), name="chat", daemon=True)
-            for batches in _batches(rows, news, [leave, *([stop] if stop else [])])
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            while any(thread.is_alive() for thread in threads):
-                if news.wait(0.05):
+        work = [partial(_answer, batches, sampling) for batches in _batches(rows, news, [leave, *([stop] if stop else [])])]
+        with side_by_side(work, leave) as over:
+            while not over.wait(LOOK_S):
+                if news.is_set():
                     news.clear()
                     yield _pictures(said, asked)
-        finally:
-            leave.set()
-            for thread in threads:
-                thread.join()
         answers = _pictures(said, asked)
         if any(answer.fault for answer in answers):
             give_back()
@@ -139,6 +133,33 @@ class Chat:
             return Row(seat, messages, system, sampling, tools)
         except Problem as fault:
             return failed(speaker.name, fault)
+
+
+@contextmanager
+def side_by_side(work: list[Callable[[], None]], leave: threading.Event) -> Iterator[threading.Event]:
+    """Do all of `work` in threads of their own; give an event that is set when all are done. At the end of the block `leave` is set, and
+    they are waited for."""
+    left, over = set(range(len(work))), threading.Event()
+
+    def do(number: int) -> None:
+        try:
+            work[number]()
+        finally:
+            left.discard(number)
+            if not left:
+                over.set()
+
+    threads = [threading.Thread(target=do, args=(number,), name="chat", daemon=True) for number in range(len(work))]
+    for thread in threads:
+        thread.start()
+    if not threads:
+        over.set()
+    try:
+        yield over
+    finally:
+        leave.set()
+        for thread in threads:
+            thread.join()
 
 
 def _pictures(said: list[Row | Answer], asked: float) -> list[Answer]:
