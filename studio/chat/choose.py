@@ -40,6 +40,11 @@ def title(name: str) -> str:
     return f"{model} · {server}"
 
 
+def short(name: str) -> str:
+    """Return the last part of a title: of a run its own name, with the checkpoint."""
+    return title(name).split("/")[-1]
+
+
 def with_base(workspace: Workspace, name: str) -> list[str]:
     """Return the names of a run's base and the run itself, of a model only its own. Raises Problem where the run or its base is gone."""
     if "/" not in name:

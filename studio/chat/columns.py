@@ -6,7 +6,7 @@ from functools import lru_cache
 from html import escape
 from pathlib import Path
 
-from studio.chat import markdown, pictures
+from studio.chat import choose, markdown, pictures
 from studio.chat.conversation import Conversation
 from studio.chat.talk import Asking, Talks, written_down
 from studio.interface.language import Words
@@ -55,10 +55,10 @@ class Columns:
 
 
 def label(conversation: Conversation, name: str) -> str:
-    """Return what a column is called now: its letter while names are hidden, else the last part of its name."""
+    """Return what a column is called now: its letter while names are hidden, else the last part of its title."""
     if conversation.hidden:
         return LETTERS[conversation.columns.index(name)]
-    return name.split("/")[-1]
+    return choose.short(name)
 
 
 def head(words: Words, conversation: Conversation, name: str) -> str:

@@ -59,7 +59,7 @@ def draw_list(words: Words, talks: Talks, query: str, now: str) -> str:
 def _line(words: Words, talks: Talks, one) -> str:
     state = '<i class="dot running"></i>' if talks.under_way(one.id) else ""
     branch = f'<span title="{words("chat.is_branch")}">⑂ </span>' if one.is_branch else ""
-    who = " · ".join(name.split("/")[-1] for name in one.columns)
+    who = " · ".join(map(choose.short, one.columns))
     return (
         f'<button class="item" data-pick="chat:{escape(one.id)}"><span class="item-top">{state}{branch}<b>{escape(one.title or words("chat.untitled"))}</b></span>'
         f'<span class="item-sub"><span>{escape(who)}</span><span class="num">{time.strftime("%m-%d %H:%M", time.localtime(one.changed))}</span></span></button>'

@@ -37,7 +37,7 @@ def _prompts(talks: Talks, id: str, changed: float, turn: float) -> dict[str, Se
 
 def _column(words: Words, conversation: Conversation, name: str, one: Seen, first: str, other: Seen) -> str:
     letter = LETTERS[conversation.columns.index(name)]
-    head = f'<h3><b class="letter">{letter}</b> {escape(choose.title(name).split("/")[-1])}</h3>'
+    head = f'<h3><b class="letter">{letter}</b> {escape(choose.short(name))}</h3>'
     if one.fault:
         return f'<section class="prompt">{head}<p class="hint">{escape(words.tell(one.fault))}</p></section>'
     place = engine_prompt.compare(other.ids, one.ids) if name != first and not other.fault else None

@@ -7,6 +7,7 @@ import time
 from functools import lru_cache
 from html import escape
 
+from studio.chat import choose
 from studio.chat.markdown import render
 from studio.chat.sheet import Sheet, Sheets
 from studio.interface.language import Words
@@ -29,7 +30,7 @@ def draw(words: Words, sheets: Sheets, which: str) -> str:
         return f'<p class="hint">{words("sheet.none")}</p>'
     sheet = sheets.open(id or newest[0].id)
     answers, offset = sheets.answers(sheet.id), int(begin) if begin.isdigit() else 0
-    head = "".join(f'<th title="{escape(name)}">{escape(name.split("/")[-1])}</th>' for name in sheet.columns)
+    head = "".join(f'<th title="{escape(name)}">{escape(choose.short(name))}</th>' for name in sheet.columns)
     rows = "".join(_row(words, sheet, number, answers.get(number)) for number in range(len(sheet.prompts))[offset : offset + ROWS])
     return (
         f'<div class="run-head"><h2>{escape(sheet.title)}</h2></div>{_progress(words, sheets, sheet, len(answers))}{_pages(words, sheet, offset)}'
