@@ -4,6 +4,7 @@ import json
 
 import pytest
 from conftest import STARTER, new_workspace, wait_for
+from safetensors.torch import save_file
 
 from studio.accelerator import Accelerator
 from studio.chat import talk as talk_module
@@ -12,6 +13,7 @@ from studio.chat.columns import Columns
 from studio.chat.conversation import Conversations, spoken
 from studio.chat.talk import Talks
 from studio.interface.language import Problem, Words
+from studio.train import runs
 
 BASE = STARTER.name
 GONE = "served:127.0.0.1:9/none"
@@ -57,6 +59,20 @@ def test_a_column_that_cannot_be_reached_fails_alone(talks):
     talks.say(id, "What is a fox?")
     messages = answered(talks, id)
     assert messages[GONE][1]["answer"]["finished"] == "failed"
+    assert messages[BASE][1]["content"] and messages[BASE][1]["answer"]["finished"] == "length"
+
+
+def test_a_run_whose_adapter_does_not_fit_fails_alone(talks, table):
+    run = runs.make(table.workspace, BASE, "lora", "bad")
+    run.info_file.write_text(json.dumps({"created": 1.0}))
+    (run.folder / "recipe.yaml").write_text(f"model_name_or_path: {table.workspace.models / BASE}\ntemplate: chatml\nfinetuning_type: lora\n")
+    (run.folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 4, "target_modules": ["no_such_proj"], "task_type": "CAUSAL_LM"}))
+    save_file({}, run.folder / "adapter_model.safetensors")
+    run.say("state", state="finished")
+    id = talks.conversations.new([BASE, run.name], settings=SHORT).id
+    talks.say(id, "What is a fox?")
+    messages = answered(talks, id)
+    assert messages[run.name][1]["answer"]["fault"]["key"] == "chat.adapter_unfit"
     assert messages[BASE][1]["content"] and messages[BASE][1]["answer"]["finished"] == "length"
 
 
