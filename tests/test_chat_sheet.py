@@ -24,18 +24,19 @@ PROMPTS = [{"prompt": f"Question {number}", "system": ""} for number in range(4)
 
 
 class Asked:
-    """What is asked for answers: it repeats the question in capitals; a column called "broken" fails, "gone" refuses everybody."""
+    """What is asked for answers: it repeats the question in capitals; a column called "broken" fails, and all do where the system prompt is "refuse"."""
 
     def __init__(self, free: int = 10_000):
         """Answer so many questions at once, and the others when `go` is set."""
         self.questions: list[tuple] = []
         self.free, self.go = free, threading.Event()
 
-    def __call__(self, talks, system, sampling, stop, tools=""):
+    def __call__(self, talks, system, sampling, stop, tools="", bits=None):
         columns = list(talks)
-        self.questions.append((columns, talks[columns[0]][-1]["content"], system, sampling, tools))
-        if "gone" in columns or system == "refuse":
-            raise Problem("chat.nobody")
+        self.questions.append((columns, talks[columns[0]][-1]["content"], system, sampling, tools, bits))
+        if system == "refuse":
+            yield [Answer(name, "", 0, None, None, "failed", fault=Problem("chat.nobody")) for name in columns]
+            return
         yield [Answer(name, "", 0, None, None, "") for name in columns]
         while len(self.questions) > self.free and not self.go.wait(0.01) and not stop.is_set():
             pass
@@ -60,24 +61,15 @@ def ended(jobs, job):
 def test_every_prompt_goes_to_every_column(place):
     jobs, ask = Jobs(place), Asked()
     sheets = Sheets(place, jobs, ask)
-    job = sheets.start(["a", "broken"], [*PROMPTS, {"prompt": "你好 👋", "system": "Be a poet."}], Sampling(seed=3), "Be brief.", '[{"name": "x"}]', "Mine")
+    job = sheets.start(["a", "broken"], [*PROMPTS, {"prompt": "你好 👋", "system": "Be a poet."}], Sampling(seed=3), "Be brief.", '[{"name": "x"}]', "Mine", 8)
     id = job.facts["sheet"]
     assert ended(jobs, job).state == "finished" and job.result == {"sheet": id, "prompts": 5}
-    assert ask.questions[0] == (["a", "broken"], "Question 0", "Be brief.", Sampling(seed=3), '[{"name": "x"}]')
+    assert ask.questions[0] == (["a", "broken"], "Question 0", "Be brief.", Sampling(seed=3), '[{"name": "x"}]', 8)
     assert ask.questions[4][1:3] == ("你好 👋", "Be a poet.")
     answers = sheets.answers(id)
     assert answers[1]["a"] == {"text": "**QUESTION 1**", "tokens": 3, "first_token_s": 0.1, "tokens_per_s": 20.0, "finished": "stop", "calls": [], "fault": None}
     assert answers[4]["broken"]["fault"]["key"] == "chat.no_memory"
     assert sheets.all()[0].title == "Mine" and sheets.job(id) is job
-
-
-def test_a_column_that_refuses_leaves_the_others_alone(place):
-    jobs = Jobs(place)
-    sheets = Sheets(place, jobs, Asked())
-    job = sheets.start(["a", "gone"], PROMPTS)
-    assert ended(jobs, job).state == "finished"
-    found = sheets.answers(job.facts["sheet"])
-    assert [found[row]["a"]["finished"] for row in range(4)] == ["stop"] * 4 and found[3]["gone"]["fault"]["key"] == "chat.nobody"
 
 
 def test_where_nobody_answers_it_ends_and_asks_those_again(place):

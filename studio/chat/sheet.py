@@ -36,13 +36,14 @@ class Sheet:
     title: str = ""
     created: float = field(default_factory=time.time)
     job: str = ""
+    bits: int | None = None
 
 
 class Sheets:
     """The prompt sheets of a workspace, in `saves/.chats/sheets/`.
 
     Args:
-        ask: `ask({column: messages}, system, sampling, stop, tools)` yields the answers of all columns as they grow, the finished
+        ask: `ask({column: messages}, system, sampling, stop, tools, bits)` yields the answers of all columns as they grow, the finished
             ones last (see `Table.ask`). A column that fails says so in its answer.
     """
 
@@ -52,11 +53,12 @@ class Sheets:
         jobs.offer(KIND, self._work)
 
     def start(self, columns: list[str], prompts: list[dict], sampling: Sampling = Sampling(), system: str = "", tools: str = "",
-              title: str = "") -> Job:
+              title: str = "", bits: int | None = None) -> Job:
         """Queue a new sheet and return its job, whose facts name the sheet.
 
         Args:
             prompts: {"prompt", "system"}; see `typed` and `of_dataset`.
+            bits: 4 or 8 to load the models of this machine quantised.
 
         Raises:
             Problem: nobody is to answer, there are no prompts or too many, a setting is out of range, or the disk refuses.
@@ -68,7 +70,7 @@ class Sheets:
         sampling.draw()
         id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         title = title.strip() or prompts[0]["prompt"].strip().split("\n")[0][:60]
-        sheet = Sheet(id, list(columns), list(prompts), system, tools, asdict(sampling), title)
+        sheet = Sheet(id, list(columns), list(prompts), system, tools, asdict(sampling), title, bits=bits)
         write_json(self.folder / f"{id}.json", asdict(sheet))
         job = self._jobs.start(KIND, "sheet.job", {"sheet": id, "title": title, "count": len(prompts)})
         write_json(self.folder / f"{id}.json", asdict(sheet) | {"job": job.id})
@@ -130,22 +132,9 @@ class Sheets:
         return {"sheet": sheet.id, "prompts": count}
 
     def _ask_row(self, sheet: Sheet, prompt: dict, stop: threading.Event) -> list[Answer]:
-        """Return everybody's answer to one prompt; where all are refused together, each is asked alone, so that one does not stop the others."""
-        try:
-            return self._ask_columns(sheet, sheet.columns, prompt, stop)
-        except Problem:
-            return [self._ask_alone(sheet, name, prompt, stop) for name in sheet.columns]
-
-    def _ask_alone(self, sheet: Sheet, name: str, prompt: dict, stop: threading.Event) -> Answer:
-        try:
-            return self._ask_columns(sheet, [name], prompt, stop)[0]
-        except Problem as fault:
-            return Answer(name, "", 0, None, None, "failed", fault=fault)
-
-    def _ask_columns(self, sheet: Sheet, columns: list[str], prompt: dict, stop: threading.Event) -> list[Answer]:
-        talks = {name: [{"role": "user", "content": prompt["prompt"]}] for name in columns}
+        talks = {name: [{"role": "user", "content": prompt["prompt"]}] for name in sheet.columns}
         answers: list[Answer] = []
-        for answers in self._ask(talks, prompt.get("system") or sheet.system, Sampling(**sheet.settings), stop, sheet.tools):
+        for answers in self._ask(talks, prompt.get("system") or sheet.system, Sampling(**sheet.settings), stop, sheet.tools, sheet.bits):
             pass
         return answers
 

@@ -61,7 +61,7 @@ def of_sheets(talks: Talks, sheets: Sheets, collection: Collection, words: Words
         asked = sheet.typed(prompts) if prompts.strip() else []
         if dataset.strip():
             asked += sheet.of_dataset(collection, dataset.strip(), int(first or FIRST))
-        job = sheets.start(kept.columns, asked, Sampling(**kept.settings), kept.system, kept.tools)
+        job = sheets.start(kept.columns, asked, Sampling(**kept.settings), kept.system, kept.tools, bits=kept.bits)
         return {"sheet": job.facts["sheet"], "job": job.id}
 
     def chat_sheet_resume(sheet: str) -> dict:
