@@ -9,7 +9,7 @@ from pathlib import Path
 
 import odd_server
 import pytest
-from conftest import STARTER, is_sentence, new_workspace
+from conftest import STARTER, is_sentence, new_workspace, wait_for
 from odd_server import KEY, PIECES
 
 from benchmarks import engines
@@ -354,7 +354,7 @@ def test_a_served_column_tells_whether_it_got_the_prompt_of_training(gguf, tmp_p
             id = talks.conversations.new([STARTER.name, name], settings={"temperature": 0.0, "top_p": 1.0, "max_tokens": 4, "seed": 0}, messages=asked).id
             talks.again(id, name)
             assert talks.wait(id, 60)
-            answer = talks.conversations.open(id).of(name)[-1]["answer"]
+            answer = wait_for(lambda: (last := talks.conversations.open(id).of(name)[-1]["answer"]).get("parity") and last, 20)
             assert answer["parity"] == {"is": expected, "as": STARTER.name} and answer["tokens"] == 4
             drawn = Columns(talks).picture(Words("en"), id, {})["columns"][1]["said"][-1]["html"]
             assert f'class="parity {expected}"' in drawn

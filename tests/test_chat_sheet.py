@@ -61,7 +61,7 @@ def ended(jobs, job):
 def test_every_prompt_goes_to_every_column(place):
     jobs, ask = Jobs(place), Asked()
     sheets = Sheets(place, jobs, ask)
-    job = sheets.start(["a", "broken"], [*PROMPTS, {"prompt": "你好 👋", "system": "Be a poet."}], Sampling(seed=3), "Be brief.", '[{"name": "x"}]', "Mine", 8)
+    job = sheets.start(["a", "broken"], [*PROMPTS, {"prompt": "你好 👋", "system": "Be a poet."}], Sampling(seed=3), "Be brief.", '[{"name": "x"}]', 8)
     id = job.facts["sheet"]
     assert ended(jobs, job).state == "finished" and job.result == {"sheet": id, "prompts": 5}
     assert ask.questions[0] == (["a", "broken"], "Question 0", "Be brief.", Sampling(seed=3), '[{"name": "x"}]', 8)
@@ -69,7 +69,7 @@ def test_every_prompt_goes_to_every_column(place):
     answers = sheets.answers(id)
     assert answers[1]["a"] == {"text": "**QUESTION 1**", "tokens": 3, "first_token_s": 0.1, "tokens_per_s": 20.0, "finished": "stop", "calls": [], "fault": None}
     assert answers[4]["broken"]["fault"]["key"] == "chat.no_memory"
-    assert sheets.all()[0].title == "Mine" and sheets.job(id) is job
+    assert sheets.all()[0].title == "Question 0" and sheets.job(id) is job
 
 
 def test_where_nobody_answers_it_ends_and_asks_those_again(place):

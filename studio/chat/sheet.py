@@ -53,7 +53,7 @@ class Sheets:
         jobs.offer(KIND, self._work)
 
     def start(self, columns: list[str], prompts: list[dict], sampling: Sampling = Sampling(), system: str = "", tools: str = "",
-              title: str = "", bits: int | None = None) -> Job:
+              bits: int | None = None) -> Job:
         """Queue a new sheet and return its job, whose facts name the sheet.
 
         Args:
@@ -69,7 +69,7 @@ class Sheets:
             raise Problem("sheet.no_prompts", most=MOST_PROMPTS)
         sampling.draw()
         id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-        title = title.strip() or prompts[0]["prompt"].strip().split("\n")[0][:60]
+        title = prompts[0]["prompt"].strip().split("\n")[0][:60]
         sheet = Sheet(id, list(columns), list(prompts), system, tools, asdict(sampling), title, bits=bits)
         write_json(self.folder / f"{id}.json", asdict(sheet))
         job = self._jobs.start(KIND, "sheet.job", {"sheet": id, "title": title, "count": len(prompts)})

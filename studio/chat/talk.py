@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -121,10 +121,11 @@ class Talks:
         try:
             self._ask(id, asking)
             self._write(id, asking)
-            self._compare_prompts(id, asking)
         finally:
             self._asking.pop(id, None)
             asking.done.set()
+        with suppress(Problem):  # the conversation was deleted meanwhile
+            self._compare_prompts(id, asking)  # nobody waits for it: a server may be slow to tell
 
     def _ask(self, id: str, asking: Asking) -> None:
         conversation, written = self.conversations.open(id), time.monotonic()
@@ -156,7 +157,9 @@ class Talks:
         if any(found.values()):
             with self.conversations.change(id) as conversation:
                 for name, parity in found.items():
-                    conversation.of(name)[-1]["answer"] |= {"parity": parity} if parity else {}
+                    for message in conversation.of(name):
+                        if parity and message["role"] == "assistant" and message["turn"] == asking.turn:
+                            message["answer"]["parity"] = parity
 
 
 def written_down(answer: Answer, turn: int) -> dict:
