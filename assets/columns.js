@@ -99,10 +99,14 @@
   document.addEventListener("input", (event) => {
     if (event.isTrusted && event.target.closest("#chat-say")) localStorage.setItem("draft-chat", event.target.value);
   });
-  document.addEventListener("click", (event) => { if (event.target.closest("#chat-send")) localStorage.removeItem("draft-chat"); });
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && event.target.closest("#chat-say")) localStorage.removeItem("draft-chat");
-  });
+  // It is forgotten when it was sent, which empties the box; a question that is refused stays there.
+  function sent() {
+    for (const ms of [300, 1500, 5000]) setTimeout(() => {
+      if (document.querySelector("#chat-say textarea")?.value === "") localStorage.removeItem("draft-chat");
+    }, ms);
+  }
+  document.addEventListener("click", (event) => { if (event.target.closest("#chat-send")) sent(); });
+  document.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey && event.target.closest("#chat-say")) sent(); });
 
   document.addEventListener("DOMContentLoaded", () => {
     const ready = setInterval(() => {

@@ -90,6 +90,21 @@ def test_a_call_of_a_tool_is_shown_and_its_results_go_back(browser, server, odd)
     page.context.close()
 
 
+def test_a_refused_question_is_told_in_one_sentence_and_outlives_a_reload(browser, server):
+    page = open_page(browser, server)
+    page.get_by_role("tab", name="Chat").click()
+    page.get_by_role("button", name="System prompt and sampling").click()
+    page.locator("#chat-temperature input").fill("-3")
+    page.locator("#chat-say textarea").fill("kept?")
+    page.locator("#chat-send").click()
+    expect(page.locator("#chat-problem .problem")).to_contain_text("temperature must be 0 or more", timeout=15_000)
+    page.wait_for_timeout(2000)  # as long as a question that was sent is remembered
+    page.reload()
+    page.get_by_role("tab", name="Chat").click()
+    expect(page.locator("#chat-say textarea")).to_have_value("kept?", timeout=15_000)
+    page.context.close()
+
+
 def test_a_list_of_prompts_becomes_a_table(server):
     client = Client(server.url, verbose=False)
     options = {"temperature": 0, "max_tokens": 4}

@@ -80,7 +80,7 @@ def test_what_is_no_endpoint_is_told_and_not_kept(endpoints, odd):
         unused.bind(("127.0.0.1", 0))
         refusing = f"127.0.0.1:{unused.getsockname()[1]}"
         for address, key in ((refusing, "unreachable"), (f"{odd.place}/nothing", "no_api"), (f"{odd.place}/moved", "no_api"),
-                             ("", "bad_address"), ("ftp://x/v1", "bad_address"), ("http://me:secret@x/v1", "bad_address"),
+                             ("", "bad_address"), ("ftp://x/v1", "bad_address"), ("htp:/x", "bad_address"), ("http://me:secret@x/v1", "bad_address"),
                              ("localhost:99999", "bad_address"), ("two words", "bad_address")):
             with pytest.raises(Problem) as refused:
                 endpoints.add(address)

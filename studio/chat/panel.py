@@ -132,10 +132,10 @@ def _vote(words: Words, conversation: Conversation, choice: str, text: str, titl
 def board_actions(words: Words) -> str:
     """Return what can be made of the votes."""
     return (
-        f'<div class="section-head"><h3>{words("chat.part_board")}</h3><form class="actions" data-submit="chat_preferences" data-said="told">'
+        '<form class="actions board-form" data-submit="chat_preferences" data-said="told">'
         f'<input type="text" name="name" placeholder="{words("chat.preferences_name")}" aria-label="{words("chat.preferences_name")}">'
         f'<button class="button" type="submit" title="{words("chat.preferences_info")}">{words("chat.preferences")}</button>'
-        '<p role="alert" class="problem" hidden></p></form></div>'
+        '<p role="alert" class="problem" hidden></p></form>'
     )
 
 

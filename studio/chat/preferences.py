@@ -42,7 +42,7 @@ def make(votes: Iterable[Vote], collection: Collection, name: str = "") -> dict:
     rows = [row for vote in votes for row in _rows(vote, left)]
     reasons = {reason: left[reason] for reason in REASONS if left[reason]}
     if not rows:
-        raise Problem("votes.nothing_to_make", reasons=", ".join(f"{reason} {count}" for reason, count in reasons.items()) or "0")
+        raise Problem("votes.nothing_to_make")
     name = name.strip() or collection.free_name(NAME)
     collection.require_free(name)
     with tempfile.TemporaryDirectory(dir=collection.folder, prefix=".writing-") as beside:

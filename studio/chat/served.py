@@ -143,7 +143,7 @@ def _candidates(address: str) -> list[str]:
         sound = parts.scheme in ("http", "https") and parts.hostname and parts.username is None and (parts.port or 1) > 0
     except ValueError as error:
         raise Problem("served.bad_address") from error
-    if not sound or re.search(r"\s", address):
+    if not sound or re.search(r"\s|^\w+:/(?!/)", address):
         raise Problem("served.bad_address")
     path = re.sub(r"/(chat/completions|completions|models)$", "", parts.path.rstrip("/"))
     base = f"{parts.scheme}://{parts.netloc}{path}"

@@ -104,8 +104,8 @@ def _talk(room: ChatRoom, words: Words) -> None:
         system = gr.Textbox(label=words("chat.system"), info=words("chat.system_info"), lines=2, elem_id="chat-system")
         with gr.Row(elem_classes="fields"):
             numbers = [
-                gr.Number(standard.temperature, label=words("chat.temperature"), info=words("chat.temperature_info"), minimum=0, step=0.1, elem_id="chat-temperature"),
-                gr.Number(standard.top_p, label=words("chat.top_p"), info=words("chat.top_p_info"), minimum=0, maximum=1, step=0.05, elem_id="chat-top-p"),
+                gr.Number(standard.temperature, label=words("chat.temperature"), info=words("chat.temperature_info"), step=0.1, elem_id="chat-temperature"),
+                gr.Number(standard.top_p, label=words("chat.top_p"), info=words("chat.top_p_info"), step=0.05, elem_id="chat-top-p"),
                 gr.Number(standard.max_tokens, label=words("chat.max_tokens"), info=words("chat.max_tokens_info"), precision=0, elem_id="chat-max-tokens"),
                 gr.Number(standard.seed, label=words("chat.seed"), info=words("chat.seed_info"), precision=0, elem_id="chat-seed"),
             ]
