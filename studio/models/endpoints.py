@@ -31,6 +31,7 @@ def _reading(shelf: Shelf, words: Words) -> list[Callable]:
         return _as_json(model, choice.template, words) | {
             "config": library.read_config(model.path)[0], "generation": seen.generation, "special_tokens": seen.special,
             "template_reason": words(f"models.template_{choice.reason}", **choice.facts), "chat": choice.chat,
+            "template_problem": words.tell(choice.fault) if choice.fault else None,
             "template_differences": [vars(one) for one in choice.differences],
             "chat_template": seen.template.source if seen.template else None,
             "layers": [{"name": one.name, "numbers": list(one.numbers), "params": one.params, "bytes": one.bytes,

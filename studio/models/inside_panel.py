@@ -5,8 +5,8 @@ from functools import lru_cache
 from html import escape
 from math import prod
 
-from studio.interface.language import Words
-from studio.models import library, templates, tokenizer
+from studio.interface.language import Problem, Words
+from studio.models import library, templates
 from studio.models.download import amount
 from studio.models.inspection import Inspection, Layers, inspect, ranges
 from studio.models.library import Model
@@ -15,7 +15,8 @@ from studio.models.shelf import Shelf
 
 SHOWN_TOKENS = 60
 SHOWN_LAYERS = 200
-SAMPLE = templates.CONVERSATIONS["two_turns"]
+SAMPLE = "two_turns"
+WAIT_S = 0.2  # a page must not wait for what a template of another takes; it is drawn again in a second
 
 
 def draw_inside(words: Words, shelf: Shelf, name: str) -> str:
@@ -82,12 +83,15 @@ def _chat_template(words: Words, model: Model, seen: Inspection) -> str:
     if own is None:
         return f'<p class="hint">{words("models.no_chat_template")}</p>'
     source = f'<h4>{words("models.template_source", file=escape(own.file.name))}</h4><pre>{escape(own.source)}</pre>'
-    if not tokenizer.can_render():
-        return f'<p class="hint">{words("models.compare_waits")}</p>{source}'
     try:
-        shown = f"<pre>{escape(tokenizer.render(own, SAMPLE, seen.special))}</pre>"
-    except ValueError as error:
-        shown = f'<p class="hint">{words("models.template_refuses", reason=escape(str(error)[:200]))}</p>'
+        made = templates.renderings(model.path, WAIT_S)
+    except Problem as problem:
+        return f'<p class="problem" role="alert">{escape(words.tell(problem))}</p>{source}'
+    if made is None:
+        return f'<p class="hint">{words("models.template_rendering")}</p>{source}'
+    said = made.get(SAMPLE, {})
+    shown = f"<pre>{escape(said['text'])}</pre>" if "text" in said else \
+            f'<p class="hint">{words("models.template_refuses", reason=escape(said.get("refused", "?")[:200]))}</p>'
     return f'<h4>{words("models.template_sample")}</h4>{shown}{source}'
 
 

@@ -15,6 +15,7 @@ from studio.models.shelf import Shelf
 
 VIEWS = ("disk", "catalogue", "get")
 GIB = 2**30
+WAIT_S = 0.2  # for what a model's own template says; the page is drawn again in a second
 # What a person may set for the estimate, and the most that is sensible.
 SETTINGS = {"batch": 4096, "seq": 1_048_576, "rank": 1024}
 
@@ -30,10 +31,11 @@ def draw_views(words: Words, shelf: Shelf) -> str:
 def draw_list(words: Words, shelf: Shelf, find: str) -> str:
     """Return the models on disk whose name, architecture or template has every word of `find`, and the folders they were looked for in."""
     found = library.models(shelf.workspace)
-    chosen = templates.of_all([(model.path, model.name, model.model_type) for model in found])
+    wanted = [(model.path, model.name, model.model_type) for model in found]
+    chosen, stopped = templates.of_all(wanted), templates.faults(wanted)
     asked = find.lower().split()
     rows = [
-        _item(model, template) for model, template in zip(found, chosen, strict=True)
+        _item(model, template, fault) for model, template, fault in zip(found, chosen, stopped, strict=True)
         if all(word in f"{model.name} {model.architecture} {template}".lower() for word in asked)
     ]
     if not rows:
@@ -41,8 +43,8 @@ def draw_list(words: Words, shelf: Shelf, find: str) -> str:
     return "".join(rows) + _places(words, shelf)
 
 
-def _item(model: Model, template: str | None) -> str:
-    state = "failed" if model.faults else "stopped" if model.warnings else "finished"
+def _item(model: Model, template: str | None, fault: Problem | None = None) -> str:
+    state = "failed" if model.faults or fault else "stopped" if model.warnings else "finished"
     facts = " · ".join(filter(None, (count(model.params), model.quantization and str(model.quantization) or model.dtype, template)))
     return (
         f'<button class="item" data-pick="model:{escape(model.name)}"><span class="item-top"><i class="dot {state}"></i><b>{escape(model.name)}</b>'
@@ -91,7 +93,7 @@ def _use(words: Words, model: Model) -> str:
     """Return the buttons that open the form of a new run with this model and its template, and the chat with it."""
     if model.faults:
         return ""
-    choice = templates.of(model.path, model.name, model.model_type, compare=templates.loaded())
+    choice = templates.of(model.path, model.name, model.model_type, compare=templates.loaded(), wait=WAIT_S)
     recipe = {"model_name_or_path": model.name} | ({"template": choice.template} if choice.compared else {})
     given = escape(f"train-given:{json.dumps(recipe, ensure_ascii=False)}")
     chat = f'<button class="button" data-go="room-chat" data-give="chat-wish:{escape(model.name)}">{words("models.talk")}</button>'
@@ -119,7 +121,7 @@ def _facts(words: Words, model: Model) -> str:
 
 
 def _template(words: Words, model: Model) -> str:
-    choice = templates.of(model.path, model.name, model.model_type, compare=templates.loaded())
+    choice = templates.of(model.path, model.name, model.model_type, compare=templates.loaded(), wait=WAIT_S)
     kind = words("models.kind_chat" if choice.chat else "models.kind_base")
     sure = choice.compared or choice.reason in ("exact", "resembles")
     reason = words(f"models.template_{choice.reason}", **choice.facts) if sure else words("models.template_waits")
@@ -128,6 +130,8 @@ def _template(words: Words, model: Model) -> str:
 
 
 def _difference(words: Words, model: Model, choice: templates.Choice) -> str:
+    if choice.fault:
+        return f'<p class="problem" role="alert">{escape(words.tell(choice.fault))}</p>'
     if not choice.compared:
         return "" if templates.loaded() else f'<p class="hint">{words("models.compare_waits")}</p>'
     if not choice.differences:

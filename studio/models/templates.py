@@ -16,6 +16,8 @@ from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
 
+from studio.core import limited
+from studio.interface.language import Problem
 from studio.models import catalogue, tokenizer
 from studio.models.catalogue import Entry
 
@@ -26,6 +28,7 @@ CONVERSATIONS = {
     "system": [SYSTEM, QUESTION],
     "two_turns": [QUESTION, {"role": "assistant", "content": "Paris."}, {"role": "user", "content": "And of Italy?"}],
 }
+LIKENED = 4000  # characters of two prompts that are likened to each other, which takes their product
 _CHAT = re.compile(r"(?i)(?:^|[-_. ])(?:chat|instruct|it|sft|dpo|rlhf|thinking|reasoner|distill|assistant)(?:[-_. ]|\d*$)")
 _BASE = re.compile(r"(?i)(?:^|[-_. ])(?:base|pt|pretrain(?:ed)?)(?:[-_. ]|$)")
 
@@ -45,7 +48,8 @@ class Choice:
     """The template for a model and why: `reason` is a key of `models.template_...` with its facts.
 
     `chat` tells a chat model from a base model. `differences` are empty where the model has no chat template of its own, or an equal one;
-    `compared` says whether that was looked at (it needs LLaMA-Factory loaded).
+    `compared` says whether that was looked at (it needs LLaMA-Factory loaded). `fault` tells that the model's own chat template reached a
+    limit and was stopped.
     """
 
     template: str
@@ -54,6 +58,7 @@ class Choice:
     chat: bool
     differences: tuple[Difference, ...] = ()
     compared: bool = False
+    fault: Problem | None = None
 
 
 def loaded() -> bool:
@@ -85,7 +90,7 @@ def resembling(name: str) -> Entry | None:
     return None
 
 
-def choose(folder: Path, name: str, model_type: str, compare: bool = True) -> Choice:
+def choose(folder: Path, name: str, model_type: str, compare: bool = True, wait: float | None = None) -> Choice:
     """Return the template for the model in `folder`.
 
     In this order: the entry of LLaMA-Factory's table of this name; one whose name stands in it; the template that says the same as the
@@ -96,12 +101,18 @@ def choose(folder: Path, name: str, model_type: str, compare: bool = True) -> Ch
         name: what it is called.
         model_type: of its config.
         compare: look into LLaMA-Factory's templates, importing it where need be (seconds, once).
+        wait: how many seconds to wait for what the model's own template says, None as long as it takes; without it nothing is compared.
     """
-    own = tokenizer.chat_template(folder)
+    own, fault = tokenizer.chat_template(folder), None
     origin = str(tokenizer.read_json(folder / catalogue.SOURCE_FILE).get("repo") or "").rpartition("/")[2]
     chat = is_chat(origin or name, own is not None)
     found = _by_table(origin or name, chat) or _by_table(name, chat)
-    prompts = own_prompts(folder) if compare and own else {}
+    prompts = {}
+    try:
+        prompts = own_prompts(folder, wait) if compare and own else {}
+    except Problem as problem:
+        fault = problem
+    compared, prompts = compare and prompts is not None, prompts or {}
     tokens = tokenizer.special_tokens(folder)
     if found is None and prompts:
         found = _nearest(prompts, tokens, model_type, chat)
@@ -110,19 +121,37 @@ def choose(folder: Path, name: str, model_type: str, compare: bool = True) -> Ch
     if found is None:
         found = Choice("default", "unknown" if chat else "base", {}, chat)
     differences = tuple(compare_prompts(found.template, prompts, tokens)) if found.chat else ()
-    return Choice(found.template, found.reason, found.facts, found.chat, differences, compare)
+    return Choice(found.template, found.reason, found.facts, found.chat, differences, compared, fault)
 
 
+REMEMBERED = 4096
+_READ = ("tokenizer_config.json", "chat_template.jinja", "chat_template.json", "special_tokens_map.json")
 _chosen: dict[tuple, Choice] = {}
 
 
-def of(folder: Path, name: str, model_type: str, compare: bool = True) -> Choice:
+def of(folder: Path, name: str, model_type: str, compare: bool = True, wait: float | None = None) -> Choice:
     """Return `choose`, from memory where the files that it reads did not change."""
-    stamps = tuple(_changed(folder / file) for file in ("tokenizer_config.json", "chat_template.jinja", "special_tokens_map.json"))
+    stamps = tuple(_changed(folder / file) for file in _READ)
     key = (folder, name, model_type, stamps)
-    if (*key, True) not in _chosen and (*key, compare) not in _chosen:
-        _chosen[*key, compare] = choose(folder, name, model_type, compare)
-    return _chosen.get((*key, True)) or _chosen[*key, compare]
+    known = _chosen.get((*key, True)) or _chosen.get((*key, compare))
+    if known is None:
+        known = choose(folder, name, model_type, compare, wait)
+        # What the machine was too busy for is looked at again.
+        if known.compared or not compare:
+            _remember((*key, compare), known)
+    return known
+
+
+def _remember(key: tuple, choice: Choice) -> None:
+    if len(_chosen) >= REMEMBERED:
+        _chosen.clear()
+    if choice.fault is None or choice.fault.key not in limited.PASSING:
+        _chosen[key] = choice
+
+
+def faults(wanted: Sequence[tuple[Path, str, str]]) -> list[Problem | None]:
+    """Return for many models (folder, name, model_type) the limit that the own chat template reached, as far as it was looked at."""
+    return [of(*one, compare=False).fault for one in wanted]
 
 
 def of_all(wanted: Sequence[tuple[Path, str, str]], seconds: float = 0.1) -> list[str | None]:
@@ -132,7 +161,8 @@ def of_all(wanted: Sequence[tuple[Path, str, str]], seconds: float = 0.1) -> lis
     """
     until, found = time.monotonic() + seconds, []
     for folder, name, model_type in wanted:
-        choice = of(folder, name, model_type, compare=loaded() and time.monotonic() < until)
+        left = until - time.monotonic()
+        choice = of(folder, name, model_type, compare=loaded() and left > 0, wait=max(0.0, left))
         found.append(choice.template if choice.compared or choice.reason in ("exact", "resembles") else None)
     return found
 
@@ -173,18 +203,19 @@ def _of_architecture(model_type: str) -> str | None:
     return used.most_common(1)[0][0] if used else None
 
 
-def own_prompts(folder: Path) -> dict[str, str]:
-    """Return what the model's own chat template makes of each of CONVERSATIONS; those that it refuses are left out."""
-    own = tokenizer.chat_template(folder)
-    if own is None:
-        return {}
-    tokens, prompts = tokenizer.special_tokens(folder), {}
-    for key, messages in CONVERSATIONS.items():
-        try:
-            prompts[key] = tokenizer.render(own, messages, tokens)
-        except ValueError:
-            continue  # many templates know no system turn; the page shows what the template itself says of it
-    return prompts
+def own_prompts(folder: Path, wait: float | None = None) -> dict[str, str] | None:
+    """Return what the model's own chat template makes of each of CONVERSATIONS; those that it refuses are left out.
+
+    None where that is not known after `wait` seconds. Raises Problem where the template reached a limit.
+    """
+    made = renderings(folder, wait)
+    return None if made is None else {key: said["text"] for key, said in made.items() if "text" in said}
+
+
+def renderings(folder: Path, wait: float | None = None) -> dict[str, dict] | None:
+    """Return for each of CONVERSATIONS {"text"} or {"refused": why}: many templates know no system turn. Otherwise as `own_prompts`."""
+    made = tokenizer.renderings(folder, list(CONVERSATIONS.values()), wait)
+    return None if made is limited.PENDING else dict(zip(CONVERSATIONS, made, strict=False))
 
 
 def compare_prompts(template: str, own: dict[str, str], tokens: dict[str, str]) -> list[Difference]:
@@ -207,7 +238,7 @@ def _nearest(own: dict[str, str], tokens: dict[str, str], model_type: str, chat:
     equal = max(agrees.values())
 
     def nearness(name: str) -> tuple:
-        alike = SequenceMatcher(None, _spelled(name, first, tokens), own[first], autojunk=False).ratio()
+        alike = SequenceMatcher(None, _spelled(name, first, tokens)[:LIKENED], own[first][:LIKENED], autojunk=False).ratio()
         # Of several, that of the architecture's family, else the one that most models of the table use.
         return round(alike, 3), name == model_type, used[name]
 

@@ -1,12 +1,16 @@
 """What the tokenizer files of a model say, read without loading a tokenizer: special tokens and the model's own chat template."""
 
+import contextlib
 import json
-import sys
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.core import limited
+
 FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tekken.json", "vocab.txt")
 ROLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
+_STAMPED = ("token", "chat_template", "vocab", "merges", "spiece", "sentencepiece", "tekken", "config.json")
 _HEAD = 400_000  # the list of added tokens stands at the beginning of tokenizer.json, whose vocabulary can have many megabytes
 
 
@@ -75,22 +79,47 @@ def chat_template(folder: Path) -> ChatTemplate | None:
     return None
 
 
-def can_render() -> bool:
-    """Tell whether transformers' renderer is there, so that `render` need not wait for its import."""
-    return hasattr(sys.modules.get("transformers.utils.chat_template_utils"), "render_jinja_template")
+def stamp(folder: Path) -> tuple:
+    """Return what changes when the tokenizer or the chat template in a folder does: its small files, with size and time."""
+    found = []
+    for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
+        if any(part in name for part in _STAMPED):
+            with contextlib.suppress(OSError):  # it was removed meanwhile
+                status = os.stat(folder / name)
+                found.append((name, status.st_size, status.st_mtime_ns))
+    return str(folder), *found
 
 
-def render(template: ChatTemplate, messages: list[dict], tokens: dict[str, str]) -> str:
-    """Return the prompt before the answer to the last of `messages`, as transformers renders it.
+def renderings(folder: Path, conversations: list[list[dict]], wait: float | None = None):
+    """Return for each conversation what the model's own chat template makes of it, as transformers renders it.
+
+    It is rendered in the child process of `limited` and remembered until a file changes.
+
+    Args:
+        folder: the model's.
+        conversations: lists of {"role", "content"}.
+        wait: how many seconds to wait; None as long as it takes.
+
+    Returns:
+        {"text"}, or {"refused"} with the template's own words, for each; [] where the model has no template; `limited.PENDING` where it
+        is not known after `wait` seconds.
 
     Raises:
-        ValueError: the template refuses such a conversation, or is no valid Jinja.
+        Problem: the template took more time or memory than any may.
     """
-    from jinja2 import TemplateError
-    from transformers.utils.chat_template_utils import render_jinja_template
+    own = chat_template(folder)
+    if own is None:
+        return []
+    known = (stamp(folder), hash(own.source), json.dumps(conversations))
+    return limited.call("studio.models.rendering:render", own.source, conversations, special_tokens(folder), file=own.file.name, of=folder.name,
+                        seconds=5, mib=1024, stamp=known, wait=wait)
 
-    try:
-        rendered, _ = render_jinja_template([messages], chat_template=template.source, add_generation_prompt=True, **tokens)
-    except (TemplateError, TypeError, KeyError) as error:
-        raise ValueError(str(error)) from error
-    return rendered[0]
+
+def require_loadable(folder: Path) -> None:
+    """Try the tokenizer of a folder in the child process, before it is loaded in this one, which has no limits.
+
+    Raises:
+        Problem: it took more time or memory than any may.
+    """
+    file = next((name for name in FILES if (folder / name).is_file()), "tokenizer.json")
+    limited.call("studio.models.loading:try_tokenizer", str(folder), file=file, of=folder.name, seconds=30, mib=4096, stamp=stamp(folder))

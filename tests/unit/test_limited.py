@@ -1,0 +1,122 @@
+"""What comes from outside is worked out in a child process, and a limit that it reaches is told in one sentence."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from studio.core import limited
+from studio.interface.language import Problem, Words
+
+RENDER = "studio.models.rendering:render"
+TALK = [[{"role": "user", "content": "hi"}]]
+NAMED = {"file": "chat_template.jinja", "of": "X"}
+
+
+def render(source: str, **more):
+    return limited.call(RENDER, source, TALK, {}, **NAMED, **more)
+
+
+def test_a_template_is_rendered_in_another_process():
+    (said,) = render("{{ messages[0].content }} {{ '\ud800' }}")
+    assert said == {"text": "hi \ud800"}
+    assert "refused" in render("{{ raise_exception('no system turn') }}")[0] and "refused" in render("{% if %}")[0]
+
+
+@pytest.mark.parametrize(
+    ("source", "key"),
+    [
+        ("{{ 'x' * 30000000000 }}", "limited.too_large"),
+        ("{% set ns = namespace(a='x' * 1000000) %}{% for i in range(99999) %}{% set ns.a = ns.a ~ ns.a %}{% endfor %}", "limited.too_large"),
+        ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "limited.too_slow"),
+        ("{{ '%0999999999d' % 1 }}", "limited.too_large"),
+        ("{{ 9 ** (9 ** 9) }}", "limited.too_slow"),
+    ],
+)
+def test_what_takes_too_much_is_stopped_and_told(source, key):
+    began, before = time.monotonic(), psutil.Process().memory_info().rss
+    with pytest.raises(Problem) as told:
+        render(source, seconds=1, mib=512)
+    assert told.value.key == key and "chat_template.jinja of X" in str(told.value) and "X 的 chat_template" in Words("zh").tell(told.value)
+    assert time.monotonic() - began < 20 and psutil.Process().memory_info().rss - before < 300 * 2**20
+    assert render("ok")[0] == {"text": "ok"}  # the next call finds another child
+
+
+@pytest.mark.parametrize("source", ["{{ " + "(" * 5000 + ")" * 5000 + " }}", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "\x00" * 5, "{{ 1 / 0 }}",
+                                    "{{ messages[9].content.x.y }}", "{{ 'a'.join(3) }}", "{{ [].pop() }}", "{{ strftime_now(3) }}"])
+def test_what_only_fails_is_refused_in_words(source):
+    try:
+        (said,) = render(source)
+        assert "refused" in said or "text" in said
+    except Problem as problem:
+        assert problem.key == "limited.failed" and "\n" not in str(problem)
+
+
+def test_an_answer_that_is_too_long_is_not_taken():
+    assert "characters" in render("{% for i in range(40) %}{{ 'x' * 1000000 }}{% endfor %}")[0]["refused"]
+    with pytest.raises(Problem, match="more than 32 MiB"):
+        limited.call("studio.core.records:parse", '"' + "x" * 40_000_000 + '"', **NAMED)
+
+
+def test_an_answer_is_remembered_by_its_stamp_and_a_limit_too():
+    stamp = ("test", time.time())
+    assert render("one", stamp=stamp) == render("two", stamp=stamp) == [{"text": "one"}]
+    slow = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    began = time.monotonic()
+    assert render(slow, seconds=1, stamp=(stamp, 2), wait=0.05) is limited.PENDING and time.monotonic() - began < 0.5
+    for _ in range(2):
+        with pytest.raises(Problem, match="more than 1 s"):
+            render(slow, seconds=1, stamp=(stamp, 2))
+    began = time.monotonic()
+    with pytest.raises(Problem, match="more than 1 s"):
+        render(slow, seconds=1, stamp=(stamp, 2), wait=0.05)
+    assert time.monotonic() - began < 0.1
+
+
+def test_one_that_is_slow_does_not_hold_up_the_others_and_many_may_call_at_once():
+    render("ready")
+    slow = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    busy = threading.Thread(target=lambda: pytest.raises(Problem, render, slow, seconds=3))
+    busy.start()
+    render("ready")
+    found: list = []
+    threads = [threading.Thread(target=lambda n=n: found.append((n, render(str(n))[0]["text"]))) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(found) == [(n, str(n)) for n in range(20)] and busy.is_alive()
+    busy.join(30)
+
+
+def test_a_child_that_was_killed_is_replaced():
+    render("x")
+    for child in psutil.Process().children():
+        if "studio.core.limited_child" in child.cmdline():
+            child.kill()
+            child.wait(5)
+    assert render("x")[0] == {"text": "x"}
+
+
+def test_only_the_studio_s_functions_run_and_what_they_raise_comes_back():
+    with pytest.raises(Problem, match="is not the studio's"):
+        limited.call("os:getcwd", **NAMED)
+    with pytest.raises(Problem, match="AttributeError"):
+        limited.call("studio.models.rendering:nothing", **NAMED)
+    with pytest.raises(Problem) as told:
+        limited.call("studio.chat.tool_calls:definitions", "[1]", **NAMED)
+    assert told.value.key.startswith(("prompt.", "chat.", "tools."))
+    with pytest.raises(ValueError, match="deeply"):
+        limited.call("studio.core.records:parse", "[" * 100_000, **NAMED)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_does_not_reach_the_child_and_it_ends_with_its_pipe():
+    render("x")
+    (child, *_) = [one for one in psutil.Process().children() if "studio.core.limited_child" in one.cmdline()]
+    os.kill(child.pid, signal.SIGINT)
+    assert render("y")[0] == {"text": "y"} and child.is_running()
