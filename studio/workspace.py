@@ -1,14 +1,14 @@
 """Where everything lives on disk, and which names are safe there."""
 
-import json
-import os
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.core.writing import clear_places, make_places, write_json, write_whole
 from studio.interface.language import Problem
+
+__all__ = ["Workspace", "safe_name", "write_json", "write_whole"]
 
 SHIPPED_DATA = Path(__file__).parents[1] / "data"
 _SAFE_PART = re.compile(r"[\w][\w.+@ -]{0,119}", re.UNICODE)
@@ -43,6 +43,14 @@ class Workspace:
     def saves(self) -> Path:
         return self.root / "saves"
 
+    @property
+    def _folders(self) -> list[Path]:
+        return [self.data, self.models, self.saves]
+
+    def clear_leftovers(self) -> None:
+        """Remove what processes that are gone were just writing. For the one studio that owns the workspace, when it starts."""
+        clear_places(self.root, self._folders)
+
     def inside(self, folder: Path, name: str, parts: int = 1) -> Path:
         """Return `folder/name`, checked to be a plain name that does not lead out of `folder`, through a link either.
 
@@ -62,32 +70,7 @@ class Workspace:
                 shutil.copytree(SHIPPED_DATA, self.data)
             for folder in (self.models, self.saves):
                 folder.mkdir(exist_ok=True)
+            make_places(self.root, self._folders)
         except OSError as error:
             raise Problem("workspace.unwritable", path=error.filename or self.root, reason=error.strerror or error) from error
         return self
-
-
-def write_whole(path: Path, text: str, mode: int = 0o666) -> None:
-    """Replace `path` by `text` so that a reader sees the old file or the new one, never a half: written beside, then renamed.
-
-    `mode` are the most permissions that the file gets, of which the process's umask takes some.
-
-    Raises:
-        Problem: the folder cannot be written or the disk is full; the old file is left as it was.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as beside:
-            whole = Path(beside) / path.name
-            with open(whole, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            whole.replace(path)
-    except OSError as error:
-        raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
-
-
-def write_json(path: Path, value: object, mode: int = 0o666) -> None:
-    """Replace `path` by `value` as JSON, whole or not at all (see `write_whole`)."""
-    write_whole(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n", mode)

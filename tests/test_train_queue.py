@@ -2,8 +2,6 @@
 
 import json
 import shlex
-import subprocess
-import sys
 
 import pytest
 from conftest import wait_for
@@ -27,16 +25,16 @@ def names(orders: list[Order]) -> list[str]:
 
 def test_the_queue_is_on_disk_and_in_order(queue, tmp_path):
     for name in ("m/lora/a", "m/lora/b", "m/lora/c"):
-        queue.add(Order(name))
+        queue.add(Order(name, id=name[-1]))
     queue.move("m/lora/c", 0)
     queue.move("m/lora/a", 99)
     assert names(Queue(tmp_path).waiting()) == ["m/lora/c", "m/lora/b", "m/lora/a"]
-    queue.begin("m/lora/b")
+    queue.begin(Order("m/lora/b", id="b"))
     queue.remove("m/lora/c")
     again = Queue(tmp_path)
     assert (names(again.waiting()), names(again.at_work())) == (["m/lora/a"], ["m/lora/b"])
     assert holds(tmp_path, "m/lora/b") and not holds(tmp_path, "m/lora/c")
-    again.put_back("m/lora/b")
+    again.put_back(Order("m/lora/b", id="b"))
     assert names(queue.waiting()) == ["m/lora/b", "m/lora/a"]
 
 
@@ -51,16 +49,6 @@ def test_a_file_that_is_no_queue_counts_as_empty_and_is_replaced(queue, tmp_path
     assert queue.waiting() == []
     queue.add(Order("m/lora/a", "checkpoint-3"))
     assert Queue(tmp_path).waiting() == [Order("m/lora/a", "checkpoint-3")]
-
-
-def test_of_two_studios_the_first_keeps_the_queue_until_it_is_gone(queue, tmp_path):
-    other = subprocess.Popen([sys.executable, "-c", "import sys, pathlib\nfrom studio.train.queue import Queue\n"
-                              f"print(Queue(pathlib.Path({str(tmp_path)!r})).keep(), flush=True)\nsys.stdin.read()"],
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert other.stdout.readline().strip() == "True"
-    assert queue.keep() is False
-    other.communicate("")
-    assert queue.keep() is True
 
 
 def test_runs_collide_where_they_want_a_device_twice():

@@ -1,12 +1,11 @@
 """Votes become training data: pairs of a better and a worse answer, with the whole conversation before them, for DPO and reward models."""
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from studio.chat.votes import BAD, TIE, Vote
+from studio.core.writing import scratch
 from studio.datasets.collection import Collection
 from studio.datasets.formats import Mapping
 from studio.interface.language import Problem
@@ -45,8 +44,8 @@ def make(votes: Iterable[Vote], collection: Collection, name: str = "") -> dict:
         raise Problem("votes.nothing_to_make")
     name = name.strip() or collection.free_name(NAME)
     collection.require_free(name)
-    with tempfile.TemporaryDirectory(dir=collection.folder, prefix=".writing-") as beside:
-        source = Path(beside) / "pairs.jsonl"
+    with scratch(collection.folder) as folder:
+        source = folder / "pairs.jsonl"
         try:
             source.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         except OSError as error:

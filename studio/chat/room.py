@@ -10,6 +10,7 @@ from studio.accelerator import Freed, give_back
 from studio.chat.answer import Answer, Batch, Row, Sampling, Seat, failed
 from studio.chat.resident import Resident, as_problem
 from studio.chat.speaker import Base, Speaker, weight_files
+from studio.core.folders import size_of
 from studio.interface.language import Problem
 
 Report = Callable[[str, float], None]
@@ -40,7 +41,7 @@ class Chat:
         """
         folders = {(speaker.base, speaker.base.folder): (speaker.bits or 16) / 16 for speaker in speakers}
         folders |= {(speaker.base, speaker.adapter): 1.0 for speaker in speakers if speaker.adapter}
-        return int(sum(share * sum(file.stat().st_size for file in weight_files(folder)) for (_, folder), share in folders.items()))
+        return int(sum(share * sum(size_of(file) for file in weight_files(folder)) for (_, folder), share in folders.items()))
 
     def load(self, speakers: list[Speaker], report: Report = lambda key, fraction: None) -> None:
         """Make these the speakers. What is in memory and still wanted stays there; what is not goes first.

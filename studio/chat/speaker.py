@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.core.folders import matching, status_of
 from studio.interface.language import Problem
 
 # Ways to start LoRA that take something out of the base weights: peft does so again when such a checkpoint is loaded.
@@ -64,7 +65,7 @@ class Base:
 def weight_files(folder: Path) -> list[Path]:
     """Return the files of weights in a folder of a model or an adapter."""
     patterns = ("model*.safetensors", "pytorch_model*.bin", "adapter_model.*")
-    return [path for pattern in patterns for path in folder.glob(pattern) if path.is_file()]
+    return [path for pattern in patterns for path in matching(folder, pattern) if path.is_file()]
 
 
 def stamp(folder: Path, problem: str) -> int:
@@ -73,7 +74,7 @@ def stamp(folder: Path, problem: str) -> int:
     Raises:
         Problem: `problem`, where there are no weights.
     """
-    files = weight_files(folder)
-    if not files:
+    written = [status.st_mtime_ns for path in weight_files(folder) if (status := status_of(path))]
+    if not written:
         raise Problem(problem, path=folder)
-    return max(path.stat().st_mtime_ns for path in files)
+    return max(written)

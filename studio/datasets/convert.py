@@ -4,12 +4,12 @@ import contextlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
+from studio.core.writing import move, scratch
 from studio.datasets import formats, reading
 from studio.datasets.formats import Mapping
 from studio.datasets.reading import CODECS, Row
@@ -315,10 +315,10 @@ def as_utf8(path: Path, beside: Path) -> Iterator[Path]:
     if all(reading.form_of(each).encoding == "UTF-8" for each in files):
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix=".reading-", dir=beside) as folder:
+    with scratch(beside) as folder:
         for each in files:
-            _decode(each, Path(folder) / each.name, CODECS.get(reading.form_of(each).encoding, "utf-8"))
-        yield Path(folder) if path.is_dir() else Path(folder) / path.name
+            _decode(each, folder / each.name, CODECS.get(reading.form_of(each).encoding, "utf-8"))
+        yield folder if path.is_dir() else folder / path.name
 
 
 def _decode(path: Path, copy: Path, codec: str) -> None:
@@ -354,8 +354,8 @@ def convert(path: Path, mapping: Mapping, target: Path, progress: Callable[[int]
                 progress(row.number)
             yield row
 
-    with as_utf8(path, target.parent) as text, tempfile.TemporaryDirectory(prefix=".writing-", dir=target.parent) as beside:
-        whole = Path(beside) / target.name
+    with as_utf8(path, target.parent) as text, scratch(target.parent) as folder:
+        whole = folder / target.name
         try:
             with whole.open("w", encoding="utf-8") as file:
                 for row in converted(counted(reading.rows(text)), mapping, written, path):
@@ -368,5 +368,5 @@ def convert(path: Path, mapping: Mapping, target: Path, progress: Callable[[int]
             raise (problem if text == path else _about(problem, path)) from None
         if not written.rows:
             raise written.problems[0] if written.problems else Problem("datasets.empty", file=path)
-        whole.rename(target)
+        move(whole, target)
     return written

@@ -7,10 +7,11 @@ import io
 import json
 import os
 import shutil
-import tempfile
 import threading
 from pathlib import Path
 
+from studio.core import folders
+from studio.core.writing import move, scratch
 from studio.datasets import reading
 from studio.datasets.index import Indexes, TextRows
 from studio.interface.language import Problem
@@ -147,7 +148,7 @@ class Editor:
         """Return the file itself, or of a folder the file whose journal is the newest."""
         if not path.is_dir():
             return path
-        kept = [(journal.stat().st_mtime_ns, file) for file in path.iterdir() if (journal := self._journal(file)).exists() and self._steps(file)]
+        kept = [(folders.modified(self._journal(file)), file) for file in folders.entries(path) if self._steps(file)]
         return max(kept)[1] if kept else path
 
 
@@ -162,8 +163,8 @@ def _replace(path: Path, start: int, end: int, new: bytes) -> None:
     if not path.stat().st_mode & 0o222:
         raise Problem("datasets.info_protected", file=path)
     try:
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as beside:
-            whole = Path(beside) / path.name
+        with scratch(path.parent) as folder:
+            whole = folder / path.name
             with path.open("rb") as source, whole.open("wb") as target:
                 _copy(source, target, start)
                 target.write(new)
@@ -172,7 +173,7 @@ def _replace(path: Path, start: int, end: int, new: bytes) -> None:
                 target.flush()
                 os.fsync(target.fileno())
             shutil.copymode(path, whole)
-            whole.replace(path)
+            move(whole, path)
     except OSError as error:
         raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from studio.core.writing import move, scratch
 from studio.datasets import columnar, reading
 from studio.datasets.reading import Form, Row
 from studio.interface.language import Problem
@@ -197,10 +198,12 @@ class TextRows:
         if not self.current():
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self._folder, delete=False) as file:
-            for offset in range(0, self.count, _FLUSH_ROWS):
-                file.write(self.places(offset, _FLUSH_ROWS).tobytes())
-        os.replace(file.name, self._folder / f"{self._name}.rows")
+        with scratch(self._folder) as folder:
+            whole = folder / "rows"
+            with whole.open("wb") as file:
+                for offset in range(0, self.count, _FLUSH_ROWS):
+                    file.write(self.places(offset, _FLUSH_ROWS).tobytes())
+            move(whole, self._folder / f"{self._name}.rows")
         fault = {"key": self.fault.key, "facts": {name: str(fact) for name, fact in self.fault.facts.items()}} if self.fault else None
         write_json(self._folder / f"{self._name}.json", {
             "file": str(self.path), "size": self.size, "modified": self.modified, "form": str(self.form), "count": self.count, "fault": fault,
@@ -342,8 +345,7 @@ class Indexes:
         with self._lock:
             rows = self._open.get(path)
             if rows is None or not rows.current() or (isinstance(rows, FolderRows) and len(rows.parts) != len(reading.files_of(path))):
-                files = reading.files_of(path)
-                parts = [self._file(each) for each in files]
+                parts = [self._file(each) for each in reading.files_of(path)]
                 rows = self._open[path] = FolderRows(parts) if path.is_dir() else parts[0]
             return rows
 

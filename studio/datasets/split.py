@@ -3,11 +3,11 @@
 import json
 import os
 import random
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.core.writing import move, scratch
 from studio.datasets.duplicates import plain
 from studio.datasets.shape import Shape
 from studio.interface.language import Problem
@@ -176,8 +176,8 @@ def write(path: Path, rows: Iterable[dict]) -> int:
         raise Problem("datasets.file_exists", file=path)
     count = 0
     try:
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=path.parent) as beside:
-            whole = Path(beside) / path.name
+        with scratch(path.parent) as folder:
+            whole = folder / path.name
             with whole.open("w", encoding="utf-8") as file:
                 for row in rows:
                     file.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -186,7 +186,7 @@ def write(path: Path, rows: Iterable[dict]) -> int:
                 os.fsync(file.fileno())
             if not count:
                 raise Problem("splits.nothing", file=path)
-            whole.rename(path)
+            move(whole, path)
     except OSError as error:
         raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
     return count

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.core import folders
 from studio.interface.language import Problem
 from studio.models import health, places, weights
 from studio.models.weights import Quantization
@@ -80,22 +81,21 @@ def folders_in(place: Path, deep: bool = True) -> list[Path]:
     if deep and _is_model(place):
         return [place]
     found = []
-    for entry in sorted(os.scandir(place), key=lambda entry: entry.name.lower()):
-        if entry.name.startswith(".") or not entry.is_dir():
+    for child in sorted((place / name for name in os.listdir(place)), key=lambda path: path.name.lower()):
+        if child.name.startswith(".") or not folders.is_folder(child):
             continue
-        child = Path(entry.path)
         if _is_model(child):
             found.append(child)
-        elif deep and entry.name.startswith("models--"):
+        elif deep and child.name.startswith("models--"):
             found += _snapshots(child)
         elif deep and os.access(child, os.R_OK | os.X_OK):
-            found += sorted((Path(one.path) for one in os.scandir(child) if one.is_dir() and _is_model(Path(one.path))), key=lambda p: p.name.lower())
+            found += sorted((one for one in folders.entries(child) if _is_model(one)), key=lambda path: path.name.lower())
     return found
 
 
 def _snapshots(cached: Path) -> list[Path]:
-    snapshots = [path for path in cached.glob("snapshots/*") if _is_model(path)]
-    return sorted(snapshots, key=lambda path: path.stat().st_mtime)[-1:]
+    snapshots = [path for path in folders.matching(cached, "snapshots/*") if _is_model(path)]
+    return sorted(snapshots, key=folders.modified)[-1:]
 
 
 def _is_model(folder: Path) -> bool:

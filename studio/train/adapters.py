@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from studio.core import folders
 from studio.interface.language import Problem
 from studio.models import library
 from studio.train import runs
@@ -54,10 +55,12 @@ def reward_models(workspace: Workspace, model: str) -> list[str]:
 
 
 def _made_on(workspace: Workspace, model: str, sign: str) -> list[runs.Run]:
-    folders = {path.parent: path.stat().st_mtime for path in (workspace.saves / model).glob(f"*/*/{sign}")} if model else {}
-    for path in (workspace.saves / model).glob(f"*/*/checkpoint-*/{sign}") if model else ():
-        folders.setdefault(path.parents[1], path.stat().st_mtime)
-    return [runs.Run("/".join(folder.parts[-3:]), folder) for folder in sorted(folders, key=folders.__getitem__, reverse=True)]
+    if not model:
+        return []
+    found = {path.parent: folders.modified(path) for path in folders.matching(workspace.saves / model, f"*/*/{sign}")}
+    for path in folders.matching(workspace.saves / model, f"*/*/checkpoint-*/{sign}"):
+        found.setdefault(path.parents[1], folders.modified(path))
+    return [runs.Run("/".join(folder.parts[-3:]), folder) for folder in sorted(found, key=found.__getitem__, reverse=True)]
 
 
 def _is_reward(run: runs.Run) -> bool:

@@ -3,12 +3,14 @@
 import signal
 import sys
 import threading
+from dataclasses import replace
+from pathlib import Path
 
 from studio.accelerator import ROOM_TO_SPARE, Accelerator, free_bytes
 from studio.interface.language import Problem
 from studio.train import devices, memory, notices, runs
 from studio.train.executors import Executor, executors
-from studio.train.queue import Order, Queue, collide
+from studio.train.queue import Order, Queue, collide, new_order
 from studio.train.wish import ABORT, StopWish
 from studio.workspace import Workspace
 
@@ -25,7 +27,7 @@ class Dispatcher:
         self.queue = Queue(workspace.saves)
         self._changed = threading.Event()
         self._executors = executors(self._changed.set)
-        self._begun: set[str] = set()
+        self._begun: set[Order] = set()
         self._silent: set[str] = set()
         self._lock = threading.RLock()
         threading.Thread(target=self._work, name="dispatch", daemon=True).start()
@@ -36,22 +38,34 @@ class Dispatcher:
         return list(self._executors)
 
     def add(self, run: runs.Run, resume: str | None = None) -> None:
-        """Put a run at the end of the queue; it starts at once where its devices are free. Raises Problem where the disk refuses."""
+        """Put a run at the end of the queue; it starts at once where its devices are free.
+
+        Raises:
+            Problem: it waits already, or the disk refuses; then it is not in the queue.
+        """
+        order = new_order(run.name, resume)
         with self._lock:
-            self.queue.add(Order(run.name, resume))
-            run.say("state", state="queued")
+            if any(one.run == run.name for one in self.queue.waiting()):
+                raise Problem("train.still_running", run=run.name)
+            self.queue.add(order)
+            try:
+                replace(run, order=order.id).say("state", state="queued")
+            except OSError as error:
+                self.queue.end(order)
+                raise Problem("workspace.unwritable", path=run.events_file, reason=error.strerror) from error
         self._changed.set()
 
     def stop(self, run: runs.Run, save: bool) -> None:
         """Take a run out of the queue, or ask it to stop with a checkpoint or without one. Raises Problem where the disk refuses."""
         with self._lock:
-            if any(order.run == run.name for order in self.queue.waiting()):
+            if waiting := next((order for order in self.queue.waiting() if order.run == run.name), None):
                 self.queue.remove(run.name)
-                run.say("state", state="stopped", saved=False)
+                replace(run, order=waiting.id).say("state", state="stopped", saved=False)
                 return
-            loading = runs.status(run).state == "preparing"
+            known = runs.status(run)
+            loading = known.state == "preparing"
             StopWish(run.folder).ask(save)
-            run.say("state", state="stopping")
+            replace(run, order=known.order).say("state", state="stopping")
         executor = self._executor(run)
         if loading and not save and executor.by_force:
             executor.kill(run)  # nobody looks at the wish while model and data are loaded, and nothing is lost
@@ -86,7 +100,7 @@ class Dispatcher:
 
     def _turn(self) -> bool:
         """Look after what is at work and start what can start; tell whether anything is left to look after."""
-        if (self.queue.waiting() or self.queue.at_work()) and self.queue.keep():
+        if self.queue.waiting() or self.queue.at_work():
             for order in self.queue.at_work():
                 self._look_after(order)
             self._start_next()
@@ -96,10 +110,10 @@ class Dispatcher:
 
     def _look_after(self, order: Order) -> None:
         try:
-            run = runs.find(self.workspace, order.run)
+            run = self._found(order)
             executor = self._executor(run)
         except Problem:
-            self.queue.end(order.run)  # its folder was removed
+            self.queue.end(order)  # its folder was removed
             return
         if executor.at_work(run):
             if not any(holder.who == HOLDER for holder in self.accelerator.holders()):
@@ -107,24 +121,30 @@ class Dispatcher:
             self._tell_silence(run)
             if StopWish(run.folder).abort_age() > PATIENCE_S and executor.by_force:
                 executor.kill(run)
-        elif runs.status(run).state == "queued" and run.name not in self._begun:
-            self.queue.put_back(run.name)  # the studio went just before it was started
+        elif _last_state(run) == "queued" and order not in self._begun:
+            self.queue.put_back(order)  # the studio went just before it was started
         else:
-            self._close(run, executor.exit_code(run))
+            self._close(run, order, executor.exit_code(run))
 
-    def _close(self, run: runs.Run, code: int | None) -> None:
+    def _close(self, run: runs.Run, order: Order, code: int | None) -> None:
+        """Write the last word of an order whose process has ended, where that could not, and strike it out, and it alone."""
+        runs.remove_half_written(run)  # which may be what keeps the disk full
         wish = StopWish(run.folder)
-        if runs.written(run).state in runs.ACTIVE:
+        if _last_state(run) in runs.ACTIVE:
             if wish.asked() == ABORT:
                 run.say("state", state="stopped", saved=False)
-            elif run.name in self._begun:
+            elif order in self._begun:
                 fault = _ended(run, code)
                 run.say("error", key=fault.key, facts=fault.facts, sentence=str(fault))
                 run.say("state", state="interrupted" if code and code < 0 else "failed")
         wish.withdraw()
-        self.queue.end(run.name)
+        self.queue.end(order)
+        self._begun.discard(order)
         if (status := runs.status(run)).state in notices.TOLD:
             notices.tell(run, *notices.ended(status))
+
+    def _found(self, order: Order) -> runs.Run:
+        return replace(runs.find(self.workspace, order.run), order=order.id)
 
     def _tell_silence(self, run: runs.Run) -> None:
         status = runs.status(run)
@@ -145,17 +165,17 @@ class Dispatcher:
 
     def _start(self, order: Order) -> None:
         try:
-            run = runs.find(self.workspace, order.run)
+            run = self._found(order)
         except Problem:
-            self.queue.remove(order.run)
+            self.queue.end(order)
             return
         try:
             needed = self._bytes_here(run)
             if self._must_wait(needed):
                 return
             with self._lock:
-                self.queue.begin(run.name)
-                self._begun.add(run.name)
+                self.queue.begin(order)
+                self._begun.add(order)
                 StopWish(run.folder).withdraw()
             gone = self.accelerator.hold(HOLDER, needed)
             if gone:
@@ -164,7 +184,7 @@ class Dispatcher:
         except Problem as problem:
             run.say("error", key=problem.key, facts=problem.facts, sentence=str(problem))
             run.say("state", state="failed")
-            self.queue.end(run.name)
+            self.queue.end(order)
 
     def _bytes_here(self, run: runs.Run) -> int:
         """Return the bytes that a run is likely to take on the device of this process."""
@@ -178,11 +198,26 @@ class Dispatcher:
         return fixed and needed * ROOM_TO_SPARE > free_bytes()
 
 
+def _last_state(run: runs.Run) -> str:
+    """Return the last state that was written of the order that `run` stands for; of one without an id, that of the run."""
+    known = runs.written(run)
+    return known.order_states.get(run.order, "queued" if run.order else known.state)
+
+
 def _ended(run: runs.Run, code: int | None) -> Problem:
     if not code:
         return Problem("executors.silent", run=run.name)
     if code < 0:
         return Problem("executors.killed", signal=signal.Signals(-code).name)
-    with open(run.log_file, "rb") as log:
-        lines = log.read()[-4000:].decode("utf-8", "replace").strip().splitlines()
+    lines = _end_of(run.log_file).strip().splitlines()
     return Problem("executors.ended", code=code, line=lines[-1][:300] if lines else "")
+
+
+def _end_of(log_file: Path, most: int = 4000) -> str:
+    """Return the end of what a run printed, "" where there is no log."""
+    try:
+        with open(log_file, "rb") as log:
+            log.seek(max(0, log.seek(0, 2) - most))
+            return log.read().decode("utf-8", "replace")
+    except OSError:
+        return ""

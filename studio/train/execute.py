@@ -22,6 +22,7 @@ def execute(run: Run, resume: Path | None = None) -> str:
         resume: the checkpoint folder to go on from, or None to start at the beginning.
     """
     wish = StopWish(run.folder)
+    remove_half_written(run)
     with output.kept_in(run.log_file):
         fault = None
         try:

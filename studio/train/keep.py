@@ -2,6 +2,7 @@
 
 import shutil
 
+from studio.core import folders
 from studio.interface.language import Problem
 from studio.train import runs
 from studio.workspace import Workspace, write_json
@@ -26,7 +27,7 @@ def star(workspace: Workspace, name: str) -> bool:
 
 def size(run: runs.Run) -> int:
     """Return the bytes a run takes on the disk."""
-    return sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return folders.size_below(run.folder)
 
 
 def delete(workspace: Workspace, name: str) -> int:

@@ -20,7 +20,7 @@ NOT_INHERITED = ("LLAMABOARD_ENABLED", "FORCE_TORCHRUN", "USE_RAY", "RANK", "LOC
 
 def worker(run: Run, resume: str | None) -> list[str]:
     """Return the arguments for Python that train a run in one process."""
-    return ["-m", "studio.train.worker", str(run.folder), *(["--resume", resume] if resume else [])]
+    return ["-m", "studio.train.worker", str(run.folder), *_flags(run, resume)]
 
 
 def with_torchrun(run: Run, resume: str | None) -> list[str]:
@@ -32,7 +32,11 @@ def with_torchrun(run: Run, resume: str | None) -> list[str]:
 
 def on_ray(run: Run, resume: str | None) -> list[str]:
     """Return the arguments for Python that train a run on a Ray cluster."""
-    return ["-m", "studio.train.ray_cluster", str(run.folder), *(["--resume", resume] if resume else [])]
+    return ["-m", "studio.train.ray_cluster", str(run.folder), *_flags(run, resume)]
+
+
+def _flags(run: Run, resume: str | None) -> list[str]:
+    return [*(["--resume", resume] if resume else []), *(["--order", run.order] if run.order else [])]
 
 
 class Launched:
@@ -60,7 +64,10 @@ class Launched:
     def at_work(self, run: Run) -> bool:
         """Tell whether the process lives, also one that an earlier studio started."""
         child = self._children.get(run.name)
-        return child.poll() is None if child else runs.alive(run.info())
+        if child:
+            return child.poll() is None
+        info = run.info()
+        return info.get("order", run.order) == run.order and runs.alive(info)
 
     def exit_code(self, run: Run) -> int | None:
         """Return what the process ended with, None where an earlier studio started it."""

@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from studio.core import folders
 from studio.interface.language import Problem, Words
 from studio.train import runs
 from studio.workspace import Workspace, write_json
@@ -82,10 +83,9 @@ def _kept(saves: Path) -> dict:
 def since(workspace: Workspace, moment: float) -> list[dict]:
     """Return {id, run, key, facts} of what happened to runs after a moment (seconds since 1970): warnings, silence, and their ends."""
     found = []
-    for path in workspace.saves.glob("*/*/*/events.jsonl"):
-        status = path.stat()
+    for path in folders.matching(workspace.saves, "*/*/*/events.jsonl"):
         # A silent run writes nothing, so files that are older by that silence are looked at too.
-        if status.st_mtime >= moment - 10 * SILENT_S:
+        if folders.modified(path) >= moment - 10 * SILENT_S:
             found += _of_run(runs.Run("/".join(path.parts[-4:-1]), path.parent), moment)
     return found
 

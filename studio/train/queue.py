@@ -1,16 +1,16 @@
 """The queue of runs, on disk: who waits, in which order, and who is at work. A restart of the studio reads it and goes on.
 
-`saves/.queue.json` holds `waiting` and `at_work`, each a list of orders {run, resume}, and the process that keeps the queue.
+`saves/.queue.json` holds `waiting` and `at_work`, each a list of orders {run, resume, id}. A run that is started again is another order
+of the same run: the end of one strikes out that one alone. Only the studio that owns the workspace starts what waits.
 """
 
 import contextlib
 import json
+import secrets
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import psutil
 
 from studio.interface.language import Problem
 from studio.workspace import write_json
@@ -20,10 +20,16 @@ FILE = ".queue.json"
 
 @dataclass(frozen=True)
 class Order:
-    """A run that waits or is at work, and the name of the checkpoint that it goes on from, if any."""
+    """A run that waits or is at work, and the name of the checkpoint that it goes on from, if any. Orders of old releases have no id."""
 
     run: str
     resume: str | None = None
+    id: str = ""
+
+
+def new_order(run: str, resume: str | None = None) -> Order:
+    """Return an order with an id of its own."""
+    return Order(run, resume, secrets.token_hex(6))
 
 
 class Queue:
@@ -58,39 +64,23 @@ class Queue:
         with self._changed() as (waiting, _):
             waiting.remove(_of(waiting, run))
 
-    def begin(self, run: str) -> Order:
-        """Take a waiting run to work and return its order. Raises Problem where it does not wait."""
+    def begin(self, order: Order) -> None:
+        """Take an order that waits to work. Raises Problem where it does not wait."""
         with self._changed() as (waiting, at_work):
-            order = _of(waiting, run)
-            waiting.remove(order)
+            _strike(waiting, order)
             at_work.append(order)
-            return order
 
-    def end(self, run: str) -> None:
-        """Strike a run out, at work or waiting; twice is no fault."""
+    def end(self, order: Order) -> None:
+        """Strike an order out, at work or waiting, and no other of the same run; twice is no fault."""
         with self._changed() as (waiting, at_work):
             for orders in (waiting, at_work):
-                orders[:] = [order for order in orders if order.run != run]
+                orders[:] = [one for one in orders if one != order]
 
-    def put_back(self, run: str) -> None:
-        """Let a run that was at work wait again, as the first. Raises Problem where it is not at work."""
+    def put_back(self, order: Order) -> None:
+        """Let an order that was at work wait again, as the first. Raises Problem where it is not at work."""
         with self._changed() as (waiting, at_work):
-            order = _of(at_work, run)
-            at_work.remove(order)
+            _strike(at_work, order)
             waiting.insert(0, order)
-
-    def keep(self) -> bool:
-        """Become the one process that starts what waits, and tell whether this one is it: of two studios on one workspace, the first."""
-        with self._lock:
-            whole, me = _read(self._path), psutil.Process()
-            keeper = whole.get("keeper", {})
-            if keeper.get("pid") == me.pid and keeper.get("started") == me.create_time():
-                return True
-            with contextlib.suppress(psutil.Error, KeyError):
-                if psutil.Process(keeper["pid"]).create_time() == keeper["started"]:
-                    return False
-            write_json(self._path, {**whole, "keeper": {"pid": me.pid, "started": me.create_time()}})
-            return True
 
     @contextlib.contextmanager
     def _changed(self) -> Iterator[tuple[list[Order], list[Order]]]:
@@ -98,7 +88,8 @@ class Queue:
             whole = _read(self._path)
             waiting, at_work = _orders(whole, "waiting"), _orders(whole, "at_work")
             yield waiting, at_work
-            write_json(self._path, {**whole, "waiting": [asdict(one) for one in waiting], "at_work": [asdict(one) for one in at_work]})
+            rest = {name: value for name, value in whole.items() if name != "keeper"}  # which earlier releases wrote
+            write_json(self._path, {**rest, "waiting": [asdict(one) for one in waiting], "at_work": [asdict(one) for one in at_work]})
 
 
 def holds(saves: Path, run: str) -> bool:
@@ -119,8 +110,14 @@ def _of(orders: list[Order], run: str) -> Order:
     raise Problem("executors.not_waiting", run=run)
 
 
+def _strike(orders: list[Order], order: Order) -> None:
+    if order not in orders:
+        raise Problem("executors.not_waiting", run=order.run)
+    orders.remove(order)
+
+
 def _orders(whole: dict, name: str) -> list[Order]:
-    return [Order(one["run"], one.get("resume")) for one in whole.get(name, [])]
+    return [Order(one["run"], one.get("resume"), one.get("id", "")) for one in whole.get(name, [])]
 
 
 _seen: dict[Path, tuple[tuple[int, int], dict]] = {}

@@ -23,8 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m studio.train.ray_cluster", description="Train one run of the studio on a Ray cluster.")
     parser.add_argument("folder", type=Path, help="the run's folder, with its recipe.yaml")
     parser.add_argument("--resume", metavar="CHECKPOINT", help="name of the checkpoint in it to go on from")
+    parser.add_argument("--order", metavar="ID", default="", help="the order of the studio's queue that this is")
     flags = parser.parse_args(argv)
-    run = seen_from(0, flags.folder.absolute())
+    run = seen_from(0, flags.folder.absolute(), flags.order)
     run.own()
     import ray
     from ray.train import RunConfig, ScalingConfig
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     ray.init(include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}})
     trainer = TorchTrainer(
         train,
-        train_loop_config={"folder": str(run.folder), "resume": flags.resume},
+        train_loop_config={"folder": str(run.folder), "resume": flags.resume, "order": flags.order},
         scaling_config=ScalingConfig(num_workers=processes, use_gpu=cuda),
         torch_config=TorchConfig(backend="nccl" if cuda else "gloo"),
         run_config=RunConfig(name="ray", storage_path=str(run.folder)),
@@ -54,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
 def train(config: dict) -> None:
     """Train as one of the processes that Ray made. Raises RuntimeError where the run failed, so that Ray ends the others."""
     folder = Path(config["folder"])
-    run = seen_from(int(os.environ["RANK"]), folder)
+    run = seen_from(int(os.environ["RANK"]), folder, config.get("order", ""))
     if execute(run, folder / config["resume"] if config["resume"] else None) == "failed":
         raise RuntimeError(f"{run.name} failed; its log says why")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from studio.core import folders
 from studio.interface.language import Problem
 from studio.train import arguments
 from studio.workspace import Workspace, write_whole
@@ -27,7 +28,7 @@ def folder(workspace: Workspace) -> Path:
 
 def saved(workspace: Workspace) -> list[str]:
     """Return the names of the saved recipes."""
-    return sorted(path.stem for path in folder(workspace).glob("*.yaml"))
+    return [path.stem for path in folders.matching(folder(workspace), "*.yaml")]
 
 
 def save(workspace: Workspace, name: str, recipe: dict) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import yaml
 
+from studio.core import folders
 from studio.interface.language import Problem
 from studio.train import events, foreign, queue
 from studio.train.wish import ABORT, StopWish
@@ -26,10 +27,14 @@ WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "model.safetensors"
 
 @dataclass(frozen=True)
 class Run:
-    """One run by its name, `<model>/<method>/<run>`, and the files of its folder."""
+    """One run by its name, `<model>/<method>/<run>`, and the files of its folder.
+
+    `order` is the id of the order in the queue by which whoever has this object trains the run; states and faults that it tells carry it.
+    """
 
     name: str
     folder: Path
+    order: str = field(default="", compare=False)
 
     @property
     def recipe_file(self) -> Path:
@@ -71,7 +76,9 @@ class Run:
             return {}
 
     def say(self, event: str, **facts: object) -> None:
-        """Append one event (see `events.append`)."""
+        """Append one event (see `events.append`); a state and a fault say which order they belong to."""
+        if self.order and event in ("state", "error"):
+            facts = {"order": self.order, **facts}
         events.append(self.events_file, event, **facts)
 
     def own(self, pid: int | None = None) -> None:
@@ -82,7 +89,8 @@ class Run:
             psutil.NoSuchProcess: the process has ended already.
         """
         process = psutil.Process(pid)
-        self.note(pid=process.pid, pid_started=process.create_time(), host=socket.gethostname())
+        order = {"order": self.order} if self.order else {}
+        self.note(pid=process.pid, pid_started=process.create_time(), host=socket.gethostname(), **order)
 
     def note(self, **facts: object) -> None:
         """Put facts into what the studio keeps beside the recipe. Raises Problem where the folder cannot be written."""
@@ -91,15 +99,30 @@ class Run:
     def checkpoints(self) -> list[str]:
         """Return the names of the complete checkpoints, oldest first.
 
-        The trainer writes `trainer_state.json` after everything else, so a checkpoint without it is half-written and not offered.
+        The trainer writes `trainer_state.json` after everything else, so a checkpoint without it, or with a torn one, is half-written
+        and not offered.
         """
-        found = [path for path in self.folder.glob("checkpoint-*") if _step(path.name) is not None and (path / "trainer_state.json").is_file()]
+        found = [path for path in _checkpoint_folders(self.folder) if _is_closed(path / "trainer_state.json")]
         return [path.name for path in sorted(found, key=lambda path: _step(path.name)) if has_weights(path)]
 
 
 def has_weights(folder: Path) -> bool:
     """Tell whether a folder holds weights that can be loaded: an adapter or a whole model."""
     return any((folder / name).is_file() for name in WEIGHTS)
+
+
+def _checkpoint_folders(folder: Path) -> list[Path]:
+    return [path for path in folders.matching(folder, "checkpoint-*") if _step(path.name) is not None]
+
+
+def _is_closed(state_file: Path) -> bool:
+    """Tell whether the last file of a checkpoint is there to its end, which a full disk may have cut off."""
+    try:
+        with open(state_file, "rb") as file:
+            file.seek(-min(64, file.seek(0, 2)), 2)
+            return file.read().rstrip().endswith(b"}")
+    except OSError:
+        return False
 
 
 def _step(name: str) -> int | None:
@@ -118,13 +141,13 @@ def find(workspace: Workspace, name: str) -> Run:
 
 def all_runs(workspace: Workspace) -> list[Run]:
     """Return every run in `saves/`, newest first, also those that LlamaBoard or the command line made there."""
-    folders = {path.parent for name in ("events.jsonl", foreign.LOG) for path in workspace.saves.glob(f"*/*/*/{name}")}
-    found = [Run(str(folder.relative_to(workspace.saves)), folder) for folder in folders]
+    places = {path.parent for name in ("events.jsonl", foreign.LOG) for path in folders.matching(workspace.saves, f"*/*/*/{name}")}
+    found = [Run(str(folder.relative_to(workspace.saves)), folder) for folder in places]
     return sorted(found, key=_started, reverse=True)
 
 
 def _started(run: Run) -> float:
-    return run.info().get("created") or (run.folder / foreign.LOG if run.is_foreign else run.events_file).stat().st_mtime
+    return run.info().get("created") or folders.modified(run.folder / foreign.LOG if run.is_foreign else run.events_file)
 
 
 def make(workspace: Workspace, model: str, method: str, wish: str) -> Run:
@@ -143,12 +166,12 @@ def make(workspace: Workspace, model: str, method: str, wish: str) -> Run:
 
 
 def remove_half_written(run: Run) -> list[str]:
-    """Remove checkpoints that were never finished (a full disk, a kill) and return their names."""
+    """Remove checkpoints that were never finished (a full disk, a kill) and return their names. For a run that is not at work."""
     whole = set(run.checkpoints())
-    torn = [path for path in run.folder.glob("checkpoint-*") if _step(path.name) is not None and path.name not in whole]
+    torn = [path for path in _checkpoint_folders(run.folder) if path.name not in whole]
     for path in torn:
-        shutil.rmtree(path)
-    return [path.name for path in torn]
+        shutil.rmtree(path, ignore_errors=True)
+    return [path.name for path in torn if not path.exists()]
 
 
 @dataclass
@@ -170,11 +193,15 @@ class Status:
     steps_began: tuple[float, int] | None = None
     last_time: float = 0.0
     size: int = 0
+    order: str = ""
+    order_states: dict[str, str] = field(default_factory=dict)
 
     def take(self, event: dict) -> None:
         """Add one event."""
         self.last_time = event.get("time", self.last_time)
         kind = event["event"]
+        if kind in ("state", "error") and not self._is_of_the_last_order(event):
+            return
         if kind == "state":
             self._take_state(event)
         elif kind == "facts":
@@ -194,6 +221,16 @@ class Status:
         elif kind == "error" and not self.error:
             # Where several processes train together, the first fault is the cause and the others follow from it.
             self.error = {key: value for key, value in event.items() if key not in ("event", "time")}
+
+    def _is_of_the_last_order(self, event: dict) -> bool:
+        """Note an order's last state, and tell whether it is the order that counts: a run that was queued again has left the old one."""
+        order = event.get("order", "")
+        if event["event"] == "state":
+            if event["state"] != "stopping" or self.order_states.get(order, "queued") in ACTIVE:  # else asked just as it came to its end
+                self.order_states = {**self.order_states, order: event["state"]}
+            if event["state"] == "queued":
+                self.order = order
+        return not order or not self.order or order == self.order
 
     def _take_state(self, event: dict) -> None:
         if event["state"] == "stopping" and self.state not in ACTIVE:
@@ -265,7 +302,7 @@ def written(run: Run) -> Status:
         return _foreign_status(run)
     with _reading:
         known, offset = _statuses.get(run.events_file, (Status(), 0))
-        if offset > _size(run.events_file):
+        if offset > folders.size_of(run.events_file):
             known, offset = Status(), 0
         fresh, offset = events.read(run.events_file, offset)
         for event in fresh:
@@ -279,8 +316,8 @@ def _foreign_status(run: Run) -> Status:
     log = run.folder / foreign.LOG
     with _reading:
         known, size = _statuses.get(log, (Status(), -1))
-        if size != _size(log):
-            known = Status(size=_size(log))
+        if size != folders.size_of(log):
+            known = Status(size=folders.size_of(log))
             for event in foreign.events(run.folder):
                 known.take(event)
                 known.total_steps = event.get("total_steps", known.total_steps)
@@ -298,14 +335,12 @@ def summary(run: Run) -> dict:
     }
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
 def _goes_on(run: Run, known: Status) -> bool:
     info = run.info()
     if known.state == "queued" and (queue.holds(run.folder.parents[2], run.name) or info.get("executor") == "nodes" and "pid" not in info):
         return True
+    if known.order and info.get("order", known.order) != known.order:
+        return False  # the process that is noted was that of an earlier order
     if info.get("host", socket.gethostname()) != socket.gethostname():
         return time.time() - known.last_time < SILENCE_S
     return alive(info)

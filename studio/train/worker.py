@@ -25,9 +25,9 @@ class Silent(Run):
             super().say(event, **facts)
 
 
-def seen_from(rank: int, folder: Path) -> Run:
-    """Return the run in a folder as the process of this rank sees it."""
-    return (Silent if rank else Run)("/".join(folder.parts[-3:]), folder)
+def seen_from(rank: int, folder: Path, order: str = "") -> Run:
+    """Return the run in a folder as the process of this rank sees it, which trains it by an order of the queue, if by any."""
+    return (Silent if rank else Run)("/".join(folder.parts[-3:]), folder, order)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,8 +35,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m studio.train.worker", description="Train one run of the studio.")
     parser.add_argument("folder", type=Path, help="the run's folder, with its recipe.yaml")
     parser.add_argument("--resume", metavar="CHECKPOINT", help="name of the checkpoint in it to go on from")
+    parser.add_argument("--order", metavar="ID", default="", help="the order of the studio's queue that this is")
     flags = parser.parse_args(argv)
-    run = seen_from(int(os.environ.get("RANK", "0")), flags.folder.absolute())
+    run = seen_from(int(os.environ.get("RANK", "0")), flags.folder.absolute(), flags.order)
     launched = "TORCHELASTIC_RUN_ID" in os.environ
     if launched:
         _die_with_parent()

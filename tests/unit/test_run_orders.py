@@ -1,0 +1,199 @@
+"""An order of the queue has an identity of its own: what ends one says nothing about the next order of the same run."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from studio.accelerator import Accelerator
+from studio.interface.language import Problem
+from studio.train import dispatch, runs
+from studio.train.dispatch import Dispatcher
+from studio.train.queue import Order, Queue, new_order
+from studio.train.wish import StopWish
+from studio.workspace import Workspace, write_json
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(tmp_path / "workspace").prepare()
+
+
+def wait_for(answer, seconds: float = 30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := answer():
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"nothing came in {seconds} s")
+
+
+class Played:
+    """An executor whose runs do what a test says: `started` are its orders, `living` those whose process has not ended."""
+
+    by_force = False
+
+    def __init__(self):
+        self.started, self.living, self.codes = [], set(), {}
+
+    def start(self, run, resume):
+        run.own()
+        self.started.append((run.order, resume))
+        self.living.add(run.order)
+        run.say("state", state="preparing")
+        run.say("state", state="running")
+
+    def at_work(self, run):
+        return run.order in self.living
+
+    def exit_code(self, run):
+        return self.codes.get(run.order)
+
+    def kill(self, run):
+        self.living.discard(run.order)
+
+
+@pytest.fixture
+def played(monkeypatch) -> Played:
+    executor = Played()
+    monkeypatch.setattr(dispatch, "executors", lambda over: {"in-process": executor})
+    monkeypatch.setattr(Dispatcher, "_bytes_here", lambda self, run: 0)
+    return executor
+
+
+def made(workspace: Workspace) -> runs.Run:
+    run = runs.make(workspace, "m", "lora", "r")
+    write_json(run.info_file, {"executor": "in-process", "devices": []})
+    return run
+
+
+@pytest.mark.parametrize(("code", "last"), [(None, "stopped"), (0, "finished"), (None, None), (-9, None), (1, None)])
+def test_a_run_that_is_queued_again_before_its_old_order_is_closed_starts(workspace, played, code, last):
+    dispatcher, run = Dispatcher(workspace, Accelerator()), made(workspace)
+    dispatcher.add(run)
+    (first, _), *_ = wait_for(lambda: played.started)
+    wait_for(lambda: runs.status(run).state == "running")
+    if last:
+        replace(run, order=first).say("state", state=last)
+    dispatcher.add(run, "checkpoint-3")  # the process of the first order has said its last word, or died, but has not been seen to end
+    assert runs.status(run).state == "queued"
+    played.codes[first] = code
+    played.living.discard(first)
+    dispatcher._changed.set()
+    wait_for(lambda: len(played.started) == 2)
+    second, resumed = played.started[1]
+    assert resumed == "checkpoint-3" and second != first
+    wait_for(lambda: runs.status(run).state == "running")
+    status = runs.status(run)
+    assert status.error is None
+    assert [one.id for one in dispatcher.queue.at_work()] == [second] and dispatcher.queue.waiting() == []
+    replace(run, order=second).say("state", state="finished")
+    played.living.discard(second)
+    wait_for(lambda: not dispatcher.queue.at_work())
+    assert runs.status(run).state == "finished"
+
+
+def test_the_late_words_of_an_old_order_change_nothing(workspace):
+    run = made(workspace)
+    first, second = replace(run, order="one"), replace(run, order="two")
+    for state in ("queued", "preparing", "running"):
+        first.say("state", state=state)
+    second.say("state", state="queued")
+    first.say("error", key="executors.silent", facts={"run": "r"}, sentence="x")
+    first.say("state", state="failed")
+    first.say("state", state="stopping")
+    known = runs.written(run)
+    assert (known.state, known.error, known.order_states) == ("queued", None, {"one": "failed", "two": "queued"})
+    second.say("state", state="finished")
+    assert runs.written(run).state == "finished"
+
+
+def test_events_without_orders_are_read_as_before(workspace):
+    run = made(workspace)
+    for state in ("queued", "preparing", "running", "stopping", "stopped", "queued", "preparing", "failed"):
+        run.say("state", state=state)
+    assert runs.written(run).state == "failed"
+
+
+def test_the_end_of_an_order_strikes_that_order_alone(tmp_path):
+    queue = Queue(tmp_path)
+    old, new = Order("m/lora/r"), new_order("m/lora/r", "checkpoint-1")
+    assert new_order("m/lora/r").id != new.id
+    queue.add(old)
+    queue.begin(old)
+    queue.add(new)
+    queue.end(old)
+    assert Queue(tmp_path).waiting() == [new] and queue.at_work() == []
+    queue.end(old)
+    with pytest.raises(Problem):
+        queue.begin(old)
+
+
+def test_a_run_waits_once_only_whoever_asks_at_the_same_time(workspace, played):
+    dispatcher, blocker, run = Dispatcher(workspace, Accelerator()), made(workspace), made(workspace)
+    dispatcher.add(blocker)
+    wait_for(lambda: played.started)
+    refused = []
+
+    def ask():
+        try:
+            dispatcher.add(run)
+        except Problem as problem:
+            refused.append(problem.key)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [one.run for one in dispatcher.queue.waiting()] == [run.name] and refused == ["train.still_running"] * 7
+
+
+def test_a_process_of_an_earlier_order_does_not_keep_a_new_one_alive(workspace):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        run = replace(made(workspace), order="one")
+        run.say("state", state="queued")
+        run.own(child.pid)
+        run.say("state", state="running")
+        assert runs.status(run).state == "running"
+        replace(run, order="two").say("state", state="queued")
+        replace(run, order="two").say("state", state="preparing")
+        assert runs.status(run).state == "interrupted"
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_what_stands_of_an_ended_run_is_cleared(workspace, played):
+    dispatcher, run = Dispatcher(workspace, Accelerator()), made(workspace)
+    dispatcher.add(run)
+    (order, _), *_ = wait_for(lambda: played.started)
+    whole, torn, cut = (run.folder / f"checkpoint-{step}" for step in (2, 4, 6))
+    for folder in (whole, torn, cut):
+        folder.mkdir()
+        (folder / "adapter_model.safetensors").write_text("x")
+    (whole / "trainer_state.json").write_text('{"log_history": []}\n')
+    (cut / "trainer_state.json").write_text('{"log_hist')
+    assert run.checkpoints() == ["checkpoint-2"]
+    played.living.discard(order)
+    dispatcher._changed.set()
+    wait_for(lambda: not dispatcher.queue.at_work())
+    assert whole.exists() and not torn.exists() and not cut.exists()
+    assert StopWish(run.folder).asked() is None
+
+
+def test_signals_are_named(workspace):
+    run = made(workspace)
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    replace(run, order="one").own(child.pid)
+    assert run.info()["order"] == "one" and psutil.pid_exists(child.pid)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert not runs.alive(run.info())
