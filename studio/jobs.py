@@ -17,9 +17,14 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Annotated, Literal
 
 import psutil
+from pydantic import Field
 
+from studio.core import files, records
+from studio.core.records import Moment, Record
+from studio.core.sentences import Sentence
 from studio.interface.language import Problem, Words
 from studio.workspace import Workspace, write_json
 
@@ -97,6 +102,25 @@ class Job:
             write_json(self._folder / f"{self.id}.json", {**values, "pid": process.pid, "pid_started": process.create_time()})
 
 
+class JobRecord(Record):
+    """A job as it stands on disk, with the process that was at work on it."""
+
+    id: str
+    kind: str
+    title: str
+    facts: dict[str, object]
+    state: Literal["queued", "preparing", "running", "stopping", "finished", "stopped", "failed", "interrupted"]
+    progress: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None
+    message: Sentence | None
+    result: object
+    error: Sentence | None
+    created: Moment
+    started: Moment | None
+    ended: Moment | None
+    pid: Annotated[int, Field(ge=0, lt=2**31)]
+    pid_started: Moment
+
+
 KEPT_FIELDS = {one.name for one in fields(Job)} - {"cancelled", "_folder", "_recorded"}
 
 
@@ -111,19 +135,23 @@ def plain(value: object) -> object:
 
 
 def told(said: dict | None, words: Words) -> str | None:
-    """Return a sentence that was kept as JSON in the language of `words`; its key where a later release has no such sentence."""
+    """Return a sentence that was kept as JSON in the language of `words`; one of another release is told as that."""
     if said is None:
         return None
-    return words(said["key"], **said["facts"]) if words.has(said["key"]) else said["key"]
+    try:
+        return records.typed(said, Sentence, "sentence").tell(words)
+    except Problem as problem:
+        return words.tell(problem)
 
 
 Work = Callable[[Job], object]
 
 
 class Jobs:
-    """All jobs of a workspace."""
+    """All jobs of a workspace. `faults` are those that earlier processes left and that cannot be read, by their file."""
 
     def __init__(self, workspace: Workspace):
+        self.faults: dict[Path, Problem] = {}
         self._folder = workspace.saves / ".jobs"
         self._offers: dict[str, tuple[Work, int]] = {}
         self._works: dict[str, Work] = {}
@@ -131,9 +159,19 @@ class Jobs:
         self._changed = threading.Condition(threading.RLock())
         self._jobs = {job.id: job for job in self._left_by_others()}
 
-    def offer(self, kind: str, work: Work, at_a_time: int = 1) -> None:
-        """Say how jobs of a kind are done and how many run at a time; jobs that an earlier process left can then be resumed."""
+    def offer(self, kind: str, work: Work, at_a_time: int = 1, facts: type[Record] | None = None) -> None:
+        """Say how jobs of a kind are done and how many run at a time; jobs that an earlier process left can then be resumed.
+
+        `facts` is what the facts of such a job must be; one that was left with others goes to `faults`.
+        """
         self._offers[kind] = (work, at_a_time)
+        for job in self.all(kind) if facts else []:
+            file = self._folder / f"{job.id}.json"
+            try:
+                records.typed(job.facts, facts, file.name)
+            except Problem as problem:
+                self.faults[file] = problem
+                del self._jobs[job.id]
 
     def start(self, kind: str, title: str, facts: dict, work: Work | None = None) -> Job:
         """Queue a job and return it. `work(job)`, or what was offered for the kind, returns the job's result as JSON.
@@ -242,12 +280,16 @@ class Jobs:
                 job = waiting.pop(0)
                 job.state, job.started = "preparing", time.time()
                 work = self._works.get(job.id) or self._offers[kind][0]
-                threading.Thread(target=self._run, args=(job, work), name=job.id, daemon=True).start()
+                try:
+                    threading.Thread(target=self._run, args=(job, work), name=job.id, daemon=True).start()
+                except RuntimeError as fault:  # no thread is to be had
+                    job.error = sentence("jobs.fault", {"reason": str(fault)})
+                    self._end(job, "failed")
 
     def _run(self, job: Job, work: Work) -> None:
-        job.record()
         state, error = "finished", None
         try:
+            job.record()
             job.result = plain(work(job))
         except Stopped:
             state = "stopped"
@@ -274,18 +316,17 @@ class Jobs:
     def _left_by_others(self) -> list[Job]:
         """Return the jobs on disk; one that was at work when its process died is interrupted. A living process keeps its own."""
         found = []
-        for path in self._folder.glob("*.json"):
+        for path in sorted(self._folder.glob("*.json")):
             try:
-                values = json.loads(path.read_text(encoding="utf-8"))
-                job = Job(**{name: values[name] for name in KEPT_FIELDS})
-                alive = _is_alive(values["pid"], values["pid_started"])
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # not a record of ours, or of another release
-            job._folder = self._folder
+                job, at_work = _of_disk(path)
+            except Problem as problem:
+                if path.is_symlink() or path.exists():  # else an earlier process has just put it away
+                    self.faults[path] = problem
+                continue
             if job.active:
-                if alive:
+                if at_work:
                     continue
-                job.state, job.ended = "interrupted", path.stat().st_mtime
+                job.state, job.ended = "interrupted", files.stamp(path)[1] / 1e9
             found.append(job)
         finished = sorted((job for job in found if job.state == "finished"), key=lambda job: job.created, reverse=True)
         for old in finished[RECORDS_KEPT:]:
@@ -295,6 +336,17 @@ class Jobs:
     def _erase(self, job: Job) -> None:
         (self._folder / f"{job.id}.json").unlink(missing_ok=True)
         job.log_file.unlink(missing_ok=True)
+
+
+def _of_disk(path: Path) -> tuple[Job, bool]:
+    """Return a job that stands on disk, and whether its process lives. Raises Problem where the record cannot be used."""
+    record = records.load(path, JobRecord)
+    if record.id != path.stem:
+        raise Problem("records.wrong_field", file=path.name, field="id", reason=record.id[:100])
+    values = {name: getattr(record, name) for name in KEPT_FIELDS}
+    job = Job(**{name: sentence(one.key, one.facts) if isinstance(one, Sentence) else one for name, one in values.items()})
+    job._folder = path.parent
+    return job, _is_alive(record.pid, record.pid_started)
 
 
 def _is_alive(pid: int, started: float) -> bool:

@@ -11,15 +11,18 @@ value = parse(line)                      # JSON that may be anything, or ValueEr
 """
 
 import json
+import os
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from studio.core import files
 from studio.interface.language import Problem
 
 LARGEST_BYTES = 256 * 2**20  # no record of the studio comes near it; larger is not read into memory
+DEEPEST = 100  # no record of the studio comes near it; what is nested deeper chokes whoever walks it, or writes it out again
 
 
 class Record(BaseModel):
@@ -28,34 +31,55 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="ignore", arbitrary_types_allowed=False, validate_default=False)
 
 
+# Seconds since 1970, up to the year 9999: beyond it no clock can tell them.
+Moment = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]
+
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def parse(text: bytes | str) -> object:
-    """Return the JSON value of `text`. Raises ValueError for what is none, also where it is nested too deeply to be read.
+    """Return the JSON value of `text`. Raises ValueError for what is none, also where it is nested more than DEEPEST levels deep.
 
     NaN and Infinity, which Python writes and JSON does not have, are taken.
     """
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        pass  # NaN, or a whole number of over 64 bits, which Python's own reader knows
+        value = _leniently(text)  # NaN, a whole number of over 64 bits, a name that is not UTF-8: Python's own reader knows them
     except UnicodeEncodeError as error:
         raise ValueError("it holds a character that is none") from error
+    brackets = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
+    if sum(map(text.count, brackets)) > DEEPEST and _deeper_than(value, DEEPEST):
+        raise ValueError("it is nested too deeply")
+    return value
+
+
+def _leniently(text: bytes | str) -> object:
     try:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 
 
+def _deeper_than(value: object, levels: int) -> bool:
+    """Tell whether lists and objects stand inside each other more than so many levels deep."""
+    level = [value]
+    for _ in range(levels):
+        level = [inner for one in level if isinstance(one, dict | list) for inner in (one.values() if isinstance(one, dict) else one)]
+        if not level:
+            return False
+    return any(isinstance(one, dict | list) for one in level)
+
+
 def read(path: Path) -> object:
     """Return the JSON value that a file holds. Raises Problem where it is not there, too large, or no JSON."""
     try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise Problem("records.too_large", file=path.name, gib=f"{path.stat().st_size / 2**30:.1f}")
-        return parse(path.read_bytes())
+        with files.open_file(path) as file:
+            if (size := os.fstat(file.fileno()).st_size) > LARGEST_BYTES:
+                raise Problem("records.too_large", file=path.name, gib=f"{size / 2**30:.1f}")
+            return parse(file.read())
     except OSError as error:
-        raise Problem("records.unreadable", file=path.name, reason=error.strerror or type(error).__name__) from error
+        raise files.unreadable(path, error) from error
     except ValueError as error:
         raise Problem("records.no_json", file=path.name, reason=str(error)[:200]) from error
 

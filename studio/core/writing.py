@@ -41,30 +41,35 @@ def scratch(target: Path) -> Iterator[Path]:
         yield Path(made)
 
 
-def write_whole(path: Path, text: str, mode: int = 0o666) -> None:
+def write_whole(path: Path, text: str, mode: int = 0o666, beyond: str = "strict") -> None:
     """Replace `path` by `text` so that a reader sees the old file or the new one, never a half: written elsewhere, then renamed.
 
-    `mode` are the most permissions that the file gets, of which the process's umask takes some.
+    `mode` are the most permissions that the file gets, of which the process's umask takes some. `beyond` says what is done with halves of
+    characters, which names of files may hold that are not UTF-8: a name of Python's error handlers.
 
     Raises:
-        Problem: the folder cannot be written or the disk is full; the old file is left as it was.
+        Problem: the folder cannot be written, the disk is full, or the text cannot be written as UTF-8; the old file is left as it was.
     """
     try:
+        content = text.encode("utf-8", beyond)
         path.parent.mkdir(parents=True, exist_ok=True)
         with scratch(path.parent) as folder:
             whole = folder / path.name
-            with open(whole, "w", encoding="utf-8", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-                file.write(text)
+            with open(whole, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             move(whole, path)
-    except OSError as error:
-        raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
+    except UnicodeEncodeError as error:
+        raise Problem("workspace.unwritable", path=path, reason="it would hold a character that is none") from error
+    except (OSError, ValueError) as error:
+        raise Problem("workspace.unwritable", path=path, reason=getattr(error, "strerror", None) or error) from error
 
 
 def write_json(path: Path, value: object, mode: int = 0o666) -> None:
     """Replace `path` by `value` as JSON, whole or not at all (see `write_whole`)."""
-    write_whole(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n", mode)
+    # Halves of characters are written as JSON writes them, \\udce9, and come back as they were.
+    write_whole(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n", mode, "backslashreplace")
 
 
 def move(whole: Path, target: Path) -> None:

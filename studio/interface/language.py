@@ -5,11 +5,14 @@ put in with `str.format`.
 """
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "words"
 LANGUAGES = ("en", "zh")
+# Halves of characters: the bytes of a file name that is not UTF-8, and what a JSON text may hold. No page and no answer can.
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 @cache
@@ -24,6 +27,11 @@ def sentences(language: str) -> dict[str, str]:
     }
 
 
+def shown(text: str) -> str:
+    """Return a text as it can be shown and sent: what is no character (of a file name that is not UTF-8) becomes �."""
+    return _HALVES.sub("\N{REPLACEMENT CHARACTER}", text) if not text.isascii() else text
+
+
 class Words:
     """The words of one language: `words("train.start")`, `words("train.left", minutes=3)`."""
 
@@ -33,7 +41,7 @@ class Words:
 
     def __call__(self, key: str, **facts: object) -> str:
         """Return the sentence of `key` with `facts` put in. Raises KeyError for a key that is in no word file."""
-        return self._sentences[key].format(**facts) if facts else self._sentences[key]
+        return shown(self._sentences[key].format(**facts)) if facts else self._sentences[key]
 
     def has(self, key: str) -> bool:
         """Tell whether there is a sentence for `key`."""
@@ -43,7 +51,7 @@ class Words:
         """Return what a person should read of `error`: a Problem in this language, anything else as type and message."""
         if isinstance(error, Problem):
             return self(error.key, **error.facts)
-        return f"{type(error).__name__}: {error}"
+        return shown(f"{type(error).__name__}: {error}")
 
 
 class Problem(Exception):

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from html import escape
 
-from studio.interface.language import Problem, Words
+from studio.interface.language import Problem, Words, shown
 
 Draw = Callable[[Words, str], str]
 
@@ -39,6 +39,7 @@ class Live:
         except Exception:  # one region that cannot be drawn must not take the others from the page; the terminal has the reason
             traceback.print_exc()
             html = f'<p class="problem">{words("app.region_failed")}</p>'
+        html = shown(html)
         mark = hashlib.md5(html.encode(), usedforsecurity=False).hexdigest()
         return None if mark == region.get("mark") else {"html": html, "mark": mark}
 
