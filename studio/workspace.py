@@ -1,5 +1,6 @@
 """Where everything lives on disk, and which names are safe there."""
 
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -19,10 +20,15 @@ def safe_name(name: str, parts: int = 1) -> str:
 
     A plain part starts with a letter, digit or underscore, so `..`, hidden files, absolute paths and option-like names are refused.
     """
-    pieces = name.split("/")
-    if len(pieces) != parts or not all(_SAFE_PART.fullmatch(piece) for piece in pieces):
+    if not is_safe(name, parts):
         raise Problem("workspace.bad_name", name=name)
     return name
+
+
+def is_safe(name: str, parts: int = 1) -> bool:
+    """Tell whether a name is made of exactly `parts` plain path parts; see `safe_name`."""
+    pieces = name.split("/")
+    return len(pieces) == parts and all(_SAFE_PART.fullmatch(piece) for piece in pieces)
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,8 @@ class Workspace:
             Problem: the name is not plain, or a link in it leads out of the folder.
         """
         path = folder / safe_name(name, parts)
-        if not path.resolve().is_relative_to(folder.resolve()):
+        # Not `resolve`, which raises where links lead in a circle.
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
             raise Problem("workspace.leads_out", name=name)
         return path
 

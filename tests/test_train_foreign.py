@@ -41,6 +41,8 @@ def test_a_run_that_no_longer_grows_is_interrupted_and_one_that_grows_is_running
     with open(folder / "trainer_log.jsonl", "a") as file:
         file.write("\n")
     os.utime(folder / "trainer_log.jsonl", (time.time() - 900,) * 2)
+    assert runs.status(run).state == "running", "it has just grown, whatever the calendar says"
+    runs.forget()
     assert runs.status(run).state == "interrupted"
 
 

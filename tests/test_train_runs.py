@@ -145,8 +145,11 @@ def test_a_run_that_falls_silent_is_told(workspace, monkeypatch):
     for number in range(1, 4):
         step(run, number, 1.0)
     assert "Nothing has happened" not in panel.draw_run(Words("en"), workspace, run.name)
-    now = time.time()
-    monkeypatch.setattr(panel.time, "time", lambda: now + 600)
+    now, running = time.time(), time.monotonic()
+    for jump in (86_400, -86_400):
+        monkeypatch.setattr(panel.time, "time", lambda jump=jump: now + jump)
+        assert "Nothing has happened" not in panel.draw_run(Words("en"), workspace, run.name), "the clock was set, and nothing else"
+    monkeypatch.setattr(panel.time, "monotonic", lambda: running + 600)
     assert "Nothing has happened" in panel.draw_run(Words("en"), workspace, run.name)
 
 

@@ -12,6 +12,7 @@ from studio.chat.answer import Answer, Sampling, failed
 from studio.chat.rollcall import RollCall
 from studio.chat.room import LOOK_S, Chat, side_by_side
 from studio.chat.speaker import Speaker
+from studio.core import files
 from studio.interface.language import Problem
 from studio.models import library, places
 from studio.train import recipe as recipes
@@ -50,7 +51,7 @@ def with_base(workspace: Workspace, name: str) -> list[str]:
     if "/" not in name:
         return [library.find(workspace, name).name]
     run = runs.find(workspace, name.partition("@")[0])
-    return [library.find(workspace, run.recipe()["model_name_or_path"]).name, name]
+    return [library.find(workspace, run.setting("model_name_or_path")).name, name]
 
 
 def speakers(workspace: Workspace, chosen: list[str], bits: int | None = None) -> list[Speaker]:
@@ -73,16 +74,16 @@ def _tuned(workspace: Workspace, name: str, bits: int | None) -> Speaker:
     if not runs.has_weights(folder):
         raise Problem("chat.no_checkpoint", name=name)
     recipe = run.recipe()
-    is_adapter = (folder / "adapter_config.json").is_file()
+    is_adapter = files.is_file(folder / "adapter_config.json")
     return Speaker(
         name=name,
-        model=Path(recipe["model_name_or_path"]) if is_adapter else folder,
+        model=Path(run.setting("model_name_or_path")) if is_adapter else folder,
         adapter=folder if is_adapter else None,
-        template=recipe["template"],
+        template=run.setting("template"),
         bits=bits,
         default_system=recipe.get("default_system"),
         thinking=recipe.get("enable_thinking", True),
-        own_code=bool(recipe.get("trust_remote_code")) and places.trusted(workspace, Path(recipe["model_name_or_path"])),
+        own_code=bool(recipe.get("trust_remote_code")) and places.trusted(workspace, Path(run.setting("model_name_or_path"))),
     )
 
 

@@ -40,7 +40,7 @@ def _base_of(run: runs.Run) -> Path | None:
     try:
         changed = run.recipe_file.stat().st_mtime_ns
         if _bases.get(run.recipe_file, (0,))[0] != changed:
-            _bases[run.recipe_file] = (changed, Path(run.recipe()["model_name_or_path"]))
-    except (OSError, Problem, KeyError, TypeError):
+            _bases[run.recipe_file] = (changed, Path(run.setting("model_name_or_path")))
+    except (OSError, Problem):
         return None  # a run without a readable recipe needs no model
     return _bases[run.recipe_file][1]

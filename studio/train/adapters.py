@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from studio.core import folders
+from studio.core import files
 from studio.interface.language import Problem
 from studio.models import library
 from studio.train import runs
@@ -24,8 +24,8 @@ def resolved(workspace: Workspace, wish: dict) -> dict:
             names = said[key] if isinstance(said[key], list) else str(said[key]).split(",")
             said[key] = ",".join(str(_folder(workspace, name.strip()) or name.strip()) for name in names)
     run = first(workspace, wish)
-    if run and run.recipe_file.is_file():
-        base = str(run.recipe()["model_name_or_path"])
+    if run and files.is_file(run.recipe_file):
+        base = run.setting("model_name_or_path")
         said["model_name_or_path"] = said.get("model_name_or_path") or base
         wanted, has = (library.title(Path(one)) for one in (said["model_name_or_path"], base))
         if wanted != has:
@@ -55,17 +55,18 @@ def reward_models(workspace: Workspace, model: str) -> list[str]:
 
 
 def _made_on(workspace: Workspace, model: str, sign: str) -> list[runs.Run]:
-    if not model:
-        return []
-    found = {path.parent: folders.modified(path) for path in folders.matching(workspace.saves / model, f"*/*/{sign}")}
-    for path in folders.matching(workspace.saves / model, f"*/*/checkpoint-*/{sign}"):
-        found.setdefault(path.parents[1], folders.modified(path))
-    return [runs.Run("/".join(folder.parts[-3:]), folder) for folder in sorted(found, key=found.__getitem__, reverse=True)]
+    found: dict[runs.Run, float] = {}
+    for run in runs.all_runs(workspace) if model else ():
+        if run.name.split("/")[0] == model:
+            places = [run.folder / sign, *(run.folder / name / sign for name in run.checkpoints())]
+            if written := [files.stamp(path)[1] for path in places if files.is_file(path)]:
+                found[run] = written[0]
+    return sorted(found, key=found.__getitem__, reverse=True)
 
 
 def _is_reward(run: runs.Run) -> bool:
     # PPO leaves a value head too; only the recipe tells the two apart.
-    return (run.folder / VALUE_HEAD).is_file() and run.recipe_file.is_file() and run.recipe().get("stage") == "rm"
+    return files.is_file(run.folder / VALUE_HEAD) and run.recipe_if_any().get("stage") == "rm"
 
 
 def _is_run(workspace: Workspace, name: str) -> bool:

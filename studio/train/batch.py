@@ -12,10 +12,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Annotated
 
 import psutil
+from pydantic import Field
 
 from studio.accelerator import Accelerator
+from studio.core import records
+from studio.core.records import Record
 from studio.interface.language import Problem
 from studio.jobs import Job
 from studio.train import recipe as recipes
@@ -25,6 +29,30 @@ MOST = 256
 STEP_LIMIT_S = 90
 SPARE = 0.08
 WORD = "many "
+
+
+class Tried(Record):
+    """A batch size that trained a step: the step's seconds and the most memory in GiB."""
+
+    batch: Annotated[int, Field(ge=1)]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    gib: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Found(Record):
+    """The result of a search: the largest size that trained, 0 for none, all that were tried, and why it ended."""
+
+    batch: Annotated[int, Field(ge=0)]
+    tried: list[Tried]
+    reason: str
+
+
+class Seen(Record):
+    """What the child saw of one size: the figures, or the reason why it did not end well."""
+
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    gib: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    reason: str | None = None
 
 
 def find(workspace: Workspace, accelerator: Accelerator, wish: dict, job: Job, most: int = MOST) -> dict:
@@ -90,7 +118,7 @@ def _try(folder: Path, recipe: dict, size: int, job: Job) -> dict:
             child.kill()
             child.wait()
     if report.exists():
-        return json.loads(report.read_text())
+        return records.load(report, Seen).model_dump(exclude_none=True)
     if child.returncode < 0:
         return {"reason": "memory"}  # the system kills the process that asks for more than there is
     last = (here / "log").read_text(errors="replace").strip().splitlines()[-1:]
@@ -121,7 +149,7 @@ def _child(plan_file: Path) -> int:
 
     from studio.train.faults import explain
 
-    plan = json.loads(plan_file.read_text())
+    plan = records.read(plan_file)
     watch = _watch()
     try:
         run_exp(plan["recipe"], callbacks=[watch])

@@ -48,7 +48,7 @@ def _every_one_is_measured(recipe: dict) -> None:
 
 def measured(run: Run, status: Status) -> tuple[str, dict[str, float]]:
     """Return the metric by which a run's checkpoints are judged, and its value at each of the complete ones that was measured."""
-    metric = str(run.recipe().get("metric_for_best_model") or "eval_loss") if run.recipe_file.is_file() else "eval_loss"
+    metric = str(run.recipe_if_any().get("metric_for_best_model") or "eval_loss")
     metric = metric if metric.startswith("eval_") else f"eval_{metric}"
     values = {point[0]: point[1] for point in status.series.get(metric, []) if isinstance(point[1], (int, float))}
     steps = {name: int(name.rpartition("-")[2]) for name in run.checkpoints()}

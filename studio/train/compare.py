@@ -41,7 +41,7 @@ def draw(words: Words, workspace: Workspace, arg: str) -> str:
         words("train.steps"): [f"{status.step}/{status.total_steps}" for status in statuses],
         words("train.column_time"): [panel.duration(seconds) if seconds else "–" for seconds in took],
     }
-    settings = differences([run.recipe() for run in found])
+    settings = differences([run.recipe_if_any() for run in found])
     rows = _rows(results) + f'<tr class="part"><th colspan="{len(names) + 1}">{words("train.different_settings")}</th></tr>' + _rows(
         {name: ["–" if value is None else escape(str(value)) for value in values] for name, values in settings.items()}
     )

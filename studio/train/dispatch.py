@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio.accelerator import ROOM_TO_SPARE, Accelerator, free_bytes
+from studio.core import files
 from studio.interface.language import Problem
 from studio.train import devices, memory, notices, runs
 from studio.train.executors import Executor, executors
@@ -216,8 +217,8 @@ def _ended(run: runs.Run, code: int | None) -> Problem:
 def _end_of(log_file: Path, most: int = 4000) -> str:
     """Return the end of what a run printed, "" where there is no log."""
     try:
-        with open(log_file, "rb") as log:
+        with files.open_file(log_file) as log:
             log.seek(max(0, log.seek(0, 2) - most))
-            return log.read().decode("utf-8", "replace")
+            return log.read(most).decode("utf-8", "replace")
     except OSError:
         return ""

@@ -54,8 +54,15 @@ def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
         return {"run": trainer.restart(run).name}
 
     def train_runs() -> list:
-        """Return [{run, state, step, total_steps, loss, started, model, dataset}], newest first."""
-        return [runs.summary(run) for run in runs.all_runs(workspace)]
+        """Return [{run, state, step, total_steps, loss, started, model, dataset, problem}], newest first.
+
+        `problem` says what is wrong with a run's files, null where nothing is. A folder that cannot be used as a run has the state "unreadable".
+        """
+        found, unusable = runs.usable_and_odd(workspace)
+        usable = [runs.summary(run) for run in found]
+        nothing = dict.fromkeys(("loss", "started", "model", "dataset")) | {"state": "unreadable", "step": 0, "total_steps": 0}
+        odd = [{"run": name, **nothing, "problem": fault} for name, fault in unusable.items()]
+        return [{**one, "problem": one["problem"] and words.tell(one["problem"])} for one in (*usable, *odd)]
 
     def train_status(run: str) -> dict:
         """Return {state, step, total_steps, loss, eta_s, error} of a run."""

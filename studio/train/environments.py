@@ -16,6 +16,8 @@ from importlib.metadata import Distribution
 from pathlib import Path
 
 import launch
+from studio.core import records
+from studio.core.sentences import Sentence
 from studio.interface.language import Problem
 from studio.jobs import Job, Jobs
 
@@ -84,7 +86,7 @@ def _make(job: Job, name: str, folder: Path) -> dict:
     """Let a child process install the environment, and pass on what it tells."""
     child = subprocess.Popen([sys.executable, "-m", "studio.train.environments", name, str(folder)], cwd=launch.ROOT, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    told: list[dict] = []
+    told: list[Told] = []
     reader = threading.Thread(target=_read, args=(child.stdout, job, told), daemon=True)
     reader.start()
     try:
@@ -97,26 +99,33 @@ def _make(job: Job, name: str, folder: Path) -> dict:
         child.wait()
         reader.join(5)
     if child.returncode:
-        fault = next((one for one in reversed(told) if one.get("fault")), None)
-        raise Problem(fault["key"], **fault["facts"]) if fault else Problem("environments.ended", code=child.returncode)
+        fault = next((one for one in reversed(told) if one.fault), None)
+        raise fault.problem() if fault else Problem("environments.ended", code=child.returncode)
     return {"name": name}
 
 
-def _read(lines, job: Job, told: list[dict]) -> None:
+class Told(Sentence):
+    """A line that the child prints."""
+
+    fault: bool = False
+
+
+def _read(lines, job: Job, told: list[Told]) -> None:
     for line in lines:
         try:
-            said = json.loads(line)
-            told.append(said)
-        except ValueError:
+            said = Told.model_validate(records.parse(line))
+        except ValueError:  # pydantic's own fault is one too
             job.log(line)  # what no one expected: a traceback
             continue
-        if not said["fault"]:
-            job.report(_progress(job.progress, said["key"], said["facts"]), said["key"], **said["facts"])
+        told.append(said)
+        if not said.fault:
+            job.report(_progress(job.progress, said.key, said.facts), said.key, **said.facts)
 
 
 def _progress(before: float | None, key: str, facts: dict) -> float | None:
     """Return the share that is done; it never goes back, and stays where a sentence counts nothing."""
-    share = facts["number"] / facts["total"] if facts.get("total") else None
+    number, total = facts.get("number"), facts.get("total")
+    share = number / total if isinstance(number, int) and isinstance(total, int) and total > 0 else None
     if share is None:
         return before
     now = DOWNLOADED + (1 - DOWNLOADED) * share if key == "launch.placed" else DOWNLOADED * share

@@ -5,7 +5,7 @@ import shutil
 from studio.core import folders
 from studio.interface.language import Problem
 from studio.train import runs
-from studio.workspace import Workspace, write_json
+from studio.workspace import Workspace
 
 # Where a run stood, not what it was: left out when its recipe is used again.
 PLACES = {"output_dir", "dataset_dir", "resume_from_checkpoint", "overwrite_output_dir", "do_train"}
@@ -14,14 +14,14 @@ PLACES = {"output_dir", "dataset_dir", "resume_from_checkpoint", "overwrite_outp
 def note(workspace: Workspace, name: str, text: str) -> None:
     """Keep a note with a run. Raises Problem where there is no such run or the disk refuses."""
     run = runs.find(workspace, name)
-    write_json(run.info_file, {**run.info(), "note": text.strip()})
+    run.note(note=text.strip())
 
 
 def star(workspace: Workspace, name: str) -> bool:
     """Give a run a star, or take it away, and return whether it has one now. Raises Problem as `note` does."""
     run = runs.find(workspace, name)
     starred = not run.info().get("star")
-    write_json(run.info_file, {**run.info(), "star": starred})
+    run.note(star=starred)
     return starred
 
 
@@ -54,10 +54,15 @@ def remedy(fault: str, recipe: dict) -> dict:
         return {"save_total_limit": 1}
     if fault != "train.out_of_memory":
         return {}
-    batch = int(recipe.get("per_device_train_batch_size", 8))
+    batch = _whole(recipe, "per_device_train_batch_size", 8)
     if batch > 1:
         half = batch // 2
-        return {"per_device_train_batch_size": half, "gradient_accumulation_steps": int(recipe.get("gradient_accumulation_steps", 1)) * (batch // half)}
+        return {"per_device_train_batch_size": half, "gradient_accumulation_steps": _whole(recipe, "gradient_accumulation_steps", 1) * (batch // half)}
     if recipe.get("finetuning_type", "lora") == "lora" and not recipe.get("quantization_bit"):
         return {"quantization_bit": 4}
-    return {"cutoff_len": max(128, int(recipe.get("cutoff_len", 2048)) // 2)}
+    return {"cutoff_len": max(128, _whole(recipe, "cutoff_len", 2048) // 2)}
+
+
+def _whole(recipe: dict, name: str, standard: int) -> int:
+    value = recipe.get(name)
+    return standard if value is None else int(float(value))

@@ -6,14 +6,18 @@ The webhook's address is kept in `saves/.notices.json`, in no recipe and on no p
 import json
 import os
 import threading
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
-from studio.core import folders
-from studio.interface.language import Problem, Words
+from pydantic import field_validator
+
+from studio.core import files, records
+from studio.core.records import Record
+from studio.core.sentences import Sentence
+from studio.interface.language import LANGUAGES, Problem, Words
 from studio.train import runs
 from studio.workspace import Workspace, write_json
 
@@ -26,7 +30,7 @@ THREAD = "notice"
 
 def webhook(saves: Path) -> str:
     """Return the address that notices go to: the one set on the page, else STUDIO_WEBHOOK, else ""."""
-    return _kept(saves).get("webhook") or os.environ.get("STUDIO_WEBHOOK", "")
+    return _kept(saves).webhook or os.environ.get("STUDIO_WEBHOOK", "")
 
 
 def set_webhook(saves: Path, address: str, language: str = "en") -> str:
@@ -42,6 +46,15 @@ def set_webhook(saves: Path, address: str, language: str = "en") -> str:
 def host(saves: Path) -> str:
     """Return the host of the webhook, which may be shown, "" where none is set."""
     return urlsplit(webhook(saves)).hostname or ""
+
+
+def fault(saves: Path) -> Problem | None:
+    """Return what is wrong with the file of the webhook, None where nothing is."""
+    try:
+        _load(saves)
+    except Problem as wrong:
+        return wrong
+    return None
 
 
 def send(address: str, text: str) -> None:
@@ -62,7 +75,7 @@ def tell(run: runs.Run, key: str, facts: dict) -> None:
     """
     saves = run.folder.parents[2]
     if address := webhook(saves):
-        words = Words(_kept(saves).get("language", "en"))
+        words = Words(_kept(saves).language)
         threading.Thread(target=_try, args=(address, f"{run.name}: {words(key, **facts)}"), name=THREAD, daemon=True).start()
 
 
@@ -73,26 +86,46 @@ def _try(address: str, text: str) -> None:
         print(problem)
 
 
-def _kept(saves: Path) -> dict:
+class Kept(Record):
+    """Where notices are sent, "" for nowhere, and in which language."""
+
+    webhook: str = ""
+    language: Literal[LANGUAGES] = "en"
+
+    @field_validator("webhook")
+    @classmethod
+    def is_address(cls, address: str) -> str:
+        """Refuse what is no web address."""
+        parts = urlsplit(address)
+        if address and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("it is no web address")
+        return address
+
+
+def _kept(saves: Path) -> Kept:
     try:
-        return json.loads((saves / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+        return _load(saves)
+    except Problem:
+        return Kept()  # the page says so, see `fault`
+
+
+def _load(saves: Path) -> Kept:
+    return records.load(saves / FILE, Kept) if files.exists(saves / FILE) else Kept()
 
 
 def since(workspace: Workspace, moment: float) -> list[dict]:
     """Return {id, run, key, facts} of what happened to runs after a moment (seconds since 1970): warnings, silence, and their ends."""
     found = []
-    for path in folders.matching(workspace.saves, "*/*/*/events.jsonl"):
+    for run in runs.all_runs(workspace):
         # A silent run writes nothing, so files that are older by that silence are looked at too.
-        if folders.modified(path) >= moment - 10 * SILENT_S:
-            found += _of_run(runs.Run("/".join(path.parts[-4:-1]), path.parent), moment)
+        if not run.is_foreign and files.stamp(run.events_file)[1] / 1e9 >= moment - 10 * SILENT_S:
+            found += _of_run(run, moment)
     return found
 
 
 def _of_run(run: runs.Run, moment: float) -> list[dict]:
     status = runs.status(run)
-    happened = [(warning["time"], warning["key"], warning["facts"]) for warning in status.warnings]
+    happened = [(warning["time"], warning["key"], warning.get("facts", {})) for warning in status.warnings]
     if (told := silence(status)) is not None:
         happened.append((status.last_time + patience(status), "notices.silent", {"minutes": round(told / 60)}))
     if status.state in TOLD:
@@ -103,7 +136,8 @@ def _of_run(run: runs.Run, moment: float) -> list[dict]:
 def ended(status: runs.Status) -> tuple[str, dict]:
     """Return the sentence on the end of a run as (key, facts): the fault's own, or that it finished or was cut off."""
     if status.state == "failed" and status.error:
-        return status.error["key"], status.error["facts"]
+        told = Sentence(key=status.error["key"], facts=status.error.get("facts", {})).problem()
+        return told.key, told.facts
     return f"notices.{status.state}", {"step": status.step, "total": status.total_steps, "loss": "–" if status.loss is None else f"{status.loss:.4g}"}
 
 
@@ -116,5 +150,5 @@ def silence(status: runs.Status) -> float | None:
     """Return for how many seconds a run at work has written nothing, None while that is no longer than its steps explain."""
     if status.state != "running" or status.pace() is None:
         return None
-    seconds = time.time() - status.last_time
+    seconds = status.quiet()
     return seconds if seconds > patience(status) else None

@@ -16,10 +16,10 @@ def bell(words: Words) -> str:
 
 def draw(words: Words, workspace: Workspace) -> str:
     """Return what is told, where it goes, and the form in which the webhook is set."""
-    host = notices.host(workspace.saves)
-    now = ""
+    host, fault = notices.host(workspace.saves), notices.fault(workspace.saves)
+    now = f'<p class="problem">{escape(words.tell(fault))}</p>' if fault else ""
     if host:
-        now = (
+        now += (
             f'<p class="hint">{words("notices.goes_to", host=escape(host))} '
             f'<button class="button small" data-call="train_webhook_test" data-done="{words("notices.tested")}">{words("notices.test")}</button> '
             f"<button class=\"button small\" data-call=\"train_webhook\" data-args='[\"\"]'>{words('notices.remove')}</button></p>"

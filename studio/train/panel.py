@@ -5,25 +5,38 @@ import time
 from html import escape
 from pathlib import Path
 
+from studio.core import files, records
+from studio.core.sentences import Sentence
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
 from studio.jobs import Jobs, told
-from studio.train import checkpoints, keep, notices, queue_panel, recipe, runs
+from studio.train import batch, checkpoints, keep, notices, queue_panel, recipe, runs
 from studio.workspace import Workspace
 
 LOG_SHOWN = 40_000
 LISTED = 500
+ODD_LISTED = 20
+PICTURE_BYTES = 4 * 2**20
 
 
 def draw_runs(words: Words, workspace: Workspace, query: str = "") -> str:
     """Return the list of runs, newest first, with state, loss and a small curve; with a query, those that fit it (see `fitting`)."""
-    found = fitting(runs.all_runs(workspace), query)
+    usable, unusable = runs.usable_and_odd(workspace)
+    found = fitting(usable, query)
     rows = "".join(_row(words, run) for run in found[:LISTED])
     new = (
         f'<button class="item item-new" data-pick="run:">{words("train.new_run")}</button>'
         f'<button class="item item-new item-compare" data-pick="view:compare">{words("train.compare_selected")}</button>'
     )
-    return new + (rows or f'<p class="hint">{words("train.none_fits" if query.strip() else "train.no_runs")}</p>')
+    odd = "" if query.strip() else _odd(words, unusable)
+    return new + (rows or f'<p class="hint">{words("train.none_fits" if query.strip() else "train.no_runs")}</p>') + odd
+
+
+def _odd(words: Words, odd: dict[str, Problem]) -> str:
+    """Return a line for each folder that looks like a run and cannot be used as one, with the reason."""
+    rows = [f'<p class="warning">{escape(words.tell(fault))}</p>' for _, fault in sorted(odd.items())[:ODD_LISTED]]
+    rest = f'<p class="hint">{words("train.odd_more", count=len(odd) - ODD_LISTED)}</p>' if len(odd) > ODD_LISTED else ""
+    return "".join(rows) + rest
 
 
 def fitting(found: list[runs.Run], query: str) -> list[runs.Run]:
@@ -45,9 +58,7 @@ def fitting(found: list[runs.Run], query: str) -> list[runs.Run]:
 
 
 def _told_of(run: runs.Run) -> str:
-    info, dataset = run.info(), ""
-    if run.recipe_file.is_file():
-        dataset = run.recipe().get("dataset", "")
+    info, dataset = run.info(), run.recipe_if_any().get("dataset", "")
     return f"{run.name} {runs.status(run).state} {dataset} {info.get('note', '')} {info.get('title', '')} {'star' if info.get('star') else ''}".lower()
 
 
@@ -55,10 +66,12 @@ def _row(words: Words, run: runs.Run) -> str:
     status = runs.status(run)
     model, method, name = run.name.split("/")
     detail = f"{status.step}/{status.total_steps}" if status.state in runs.ACTIVE and status.total_steps else number(status.loss)
+    faults = " ".join(words.tell(fault) for fault in run.faults(status))
+    mark = f'<span class="badge" title="{escape(faults)}" aria-label="{escape(faults)}">!</span>' if faults else ""
     return (
         f'<div class="item-row"><input type="checkbox" data-tick="{escape(run.name)}" aria-label="{words("train.tick")}">'
         f'<button class="item" data-pick="run:{escape(run.name)}"><span class="item-top"><i class="dot {status.state}"></i>'
-        f'<b>{"★ " if run.info().get("star") else ""}{escape(name)}</b>{_spark(status)}</span><span class="item-sub"><span>{escape(model)} · {escape(method)}</span>'
+        f'<b>{"★ " if run.info().get("star") else ""}{escape(name)}</b>{mark}{_spark(status)}</span><span class="item-sub"><span>{escape(model)} · {escape(method)}</span>'
         f'<span class="num">{words("train.state_" + status.state)} {detail}</span></span></button></div>'
     )
 
@@ -98,7 +111,7 @@ def draw_run(words: Words, workspace: Workspace, name: str) -> str:
     return (
         f'<header class="run-head"><div><h2>{escape(short)}</h2><p class="hint">{escape(model)} · {escape(method)} · '
         f'{_when(status.started or run.info().get("created"))}</p></div><div class="actions">{_actions(words, run, status)}</div></header>'
-        f"{_progress(words, status)}{_fault(words, run, status)}{_warnings(words, status)}{_numbers(words, status)}{_facts(words, status)}"
+        f"{_progress(words, status)}{_fault(words, run, status)}{_damage(words, run, status)}{_warnings(words, status)}{_numbers(words, status)}{_facts(words, status)}"
         f"{_housekeeping(words, run, status)}"
     )
 
@@ -173,7 +186,7 @@ def _asked(label: str, endpoint: str, args: list, question: str, now: str | None
 
 
 def _progress(words: Words, status: runs.Status) -> str:
-    share = status.step / status.total_steps if status.total_steps else 0
+    share = min(1.0, status.step / status.total_steps) if status.total_steps else 0
     left = status.eta()
     text = words("train.state_" + status.state)
     if status.total_steps:
@@ -181,9 +194,9 @@ def _progress(words: Words, status: runs.Status) -> str:
     if left is not None:
         text += f" · {words('train.left', time=duration(left))}"
     elif status.state == "preparing" and status.started:
-        text += f" · {words('train.preparing_for', time=duration(time.time() - status.started))}"
+        text += f" · {words('train.preparing_for', time=duration(max(0.0, time.time() - status.started)))}"
     elif status.ended and status.started:
-        text += f" · {words('train.took', time=duration(status.ended - status.started))}"
+        text += f" · {words('train.took', time=duration(max(0.0, status.ended - status.started)))}"
     moving = " moving" if status.state == "preparing" else ""
     return (
         f'<div class="progress {status.state}{moving}"><div class="bar"><i style="width:{100 * share:.1f}%"></i></div>'
@@ -194,15 +207,20 @@ def _progress(words: Words, status: runs.Status) -> str:
 def _fault(words: Words, run: runs.Run, status: runs.Status) -> str:
     if not status.error:
         return ""
-    told = escape(words.tell(Problem(status.error["key"], **status.error["facts"])))
-    changes = keep.remedy(status.error["key"], run.recipe())
+    told = escape(Sentence(key=status.error["key"], facts=status.error.get("facts", {})).tell(words))
+    changes = keep.remedy(status.error["key"], run.recipe_if_any())
     label = words("train.again_with", changes=", ".join(f"{name} {value}" for name, value in changes.items()))
     return f'<p class="problem" role="alert">{told} {_again(label, run, changes) if changes else ""}</p>'
 
 
+def _damage(words: Words, run: runs.Run, status: runs.Status) -> str:
+    """Return what is wrong with the files of the run."""
+    return "".join(f'<p class="warning">{escape(words.tell(fault))}</p>' for fault in run.faults(status))
+
+
 def _warnings(words: Words, status: runs.Status) -> str:
     newest = {warning["key"]: warning for warning in status.warnings}
-    told = [words(key, **warning["facts"]) for key, warning in newest.items()]
+    told = [Sentence(key=key, facts=warning.get("facts", {})).tell(words) for key, warning in newest.items()]
     if (seconds := notices.silence(status)) is not None:
         told.append(words("train.warn_silent", time=duration(seconds)))
     return "".join(f'<p class="warning">{escape(sentence)}</p>' for sentence in told)
@@ -246,13 +264,15 @@ def _facts(words: Words, status: runs.Status) -> str:
     facts = status.facts
     if not facts:
         return ""
+    trainable, parameters, epochs = facts.get("trainable"), facts.get("parameters"), facts.get("epochs")
     shown = {
-        "examples": "–" if facts["examples"] is None else facts["examples"], "epochs": f"{facts['epochs']:g}" if facts["epochs"] is not None else "–",
-        "total_batch": facts["batch"], "steps": facts["total_steps"],
-        "trainable": f"{facts['trainable']:,} / {facts['parameters']:,} ({100 * facts['trainable'] / facts['parameters']:.2f} %)",
-        "device": facts["device"],
+        "examples": facts.get("examples"), "epochs": None if epochs is None else f"{epochs:g}", "total_batch": facts.get("batch"),
+        "steps": facts.get("total_steps"), "device": facts.get("device"),
+        "trainable": f"{trainable:,} / {parameters:,} ({100 * trainable / parameters:.2f} %)" if parameters and trainable is not None else None,
     }
-    cells = "".join(f"<div><dt>{words('train.' + key)}</dt><dd>{escape(str(value))}</dd></div>" for key, value in shown.items())
+    order = ("examples", "epochs", "total_batch", "steps", "trainable", "device")
+    cells = "".join(
+        f"<div><dt>{words('train.' + key)}</dt><dd>{'–' if shown[key] is None else escape(str(shown[key]))}</dd></div>" for key in order)
     return f'<dl class="facts">{cells}</dl>'
 
 
@@ -261,12 +281,15 @@ def draw_log(words: Words, workspace: Workspace, name: str) -> str:
     if not name:
         return ""
     path = runs.find(workspace, name).log_file
-    if not path.exists():
+    if not files.exists(path):
         return f'<p class="hint">{words("train.no_log")}</p>'
-    with open(path, "rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - LOG_SHOWN))
-        text = file.read().decode("utf-8", "replace")
+    try:
+        with files.open_file(path) as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - LOG_SHOWN))
+            text = file.read(LOG_SHOWN).decode("utf-8", "replace")
+    except OSError as error:
+        raise files.unreadable(path, error) from error
     return f"<pre>{escape(text if size <= LOG_SHOWN else text[text.find(chr(10)) + 1 :])}</pre>"
 
 
@@ -280,8 +303,9 @@ def draw_checkpoints(words: Words, workspace: Workspace, name: str) -> str:
     rows = "".join(_checkpoint(words, run, one, metric, values.get(one), one == best) for one in reversed(run.checkpoints()))
     picture = run.folder / "training_loss.png"
     plot = ""
-    if picture.is_file():
-        data = base64.b64encode(picture.read_bytes()).decode()
+    if 0 < files.stamp(picture)[0] <= PICTURE_BYTES and files.is_file(picture):
+        with files.open_file(picture) as file:
+            data = base64.b64encode(file.read(PICTURE_BYTES)).decode()
         plot = f'<figure><img alt="training_loss.png" src="data:image/png;base64,{data}"><figcaption>training_loss.png</figcaption></figure>'
     table = f"<table>{rows}</table>" if rows else f'<p class="hint">{words("train.no_checkpoints")}</p>'
     return f'<p class="hint">{words("train.folder")} <code>{escape(str(run.folder))}</code></p>{table}{plot}'
@@ -294,14 +318,15 @@ def _checkpoint(words: Words, run: runs.Run, name: str, metric: str, value: floa
     if runs.status(run).state not in runs.ACTIVE and not run.is_foreign and resumable(run):
         ask = words("checkpoints.resume_sure", checkpoint=name)
         buttons += _call(words("checkpoints.resume_here"), "train_resume", [run.name, name, None], "small", ask=ask)
-    if (run.folder / name / "adapter_config.json").is_file():
+    if files.is_file(run.folder / name / "adapter_config.json"):
         buttons += _again(words("checkpoints.on_top"), run, {"adapter_name_or_path": f"{run.name}@{name}"})
     return f"<tr><td>{escape(name)}{mark}</td><td>{told}</td><td>{buttons}</td></tr>"
 
 
 def resumable(run: runs.Run) -> bool:
     """Tell whether the stage and method of a run can go on from a checkpoint."""
-    return run.recipe_file.is_file() and not recipe.starts_over(run.recipe())
+    found = run.recipe_if_any()
+    return bool(found) and not recipe.starts_over(found)
 
 
 def draw_recipe(words: Words, workspace: Workspace, name: str) -> str:
@@ -309,7 +334,10 @@ def draw_recipe(words: Words, workspace: Workspace, name: str) -> str:
     if not name:
         return ""
     run = runs.find(workspace, name)
-    text = run.recipe_file.read_text(encoding="utf-8") if run.recipe_file.exists() else ""
+    try:
+        text = files.read_text(run.recipe_file, LOG_SHOWN) if files.exists(run.recipe_file) else ""
+    except OSError as error:
+        raise files.unreadable(run.recipe_file, error) from error
     python = run.info().get("python")
     command = recipe.command(run.recipe_file, Path(python) if python else None)
     return _copied(words, command) + _copied(words, text)
@@ -354,8 +382,9 @@ def draw_batch(words: Words, jobs: Jobs) -> str:
         return f'<p class="problem" role="alert">{escape(told(job.error, words))}</p>'
     if job.state != "finished":
         return ""
-    if not job.result["tried"]:
+    found = records.typed(job.result, batch.Found, f"{job.id}.json")
+    if not found.tried:
         return f'<p class="problem" role="alert">{words("batch.none")}</p>'
-    best = job.result["tried"][-1]
-    use = f'<button class="button small" data-give="train-per_device_train_batch_size:{best["batch"]}">{words("batch.use", batch=best["batch"])}</button>'
-    return f'<p class="hint num">{words("batch.found", **best)} {use}</p>'
+    best = found.tried[-1]
+    use = f'<button class="button small" data-give="train-per_device_train_batch_size:{best.batch}">{words("batch.use", batch=best.batch)}</button>'
+    return f'<p class="hint num">{words("batch.found", batch=best.batch, seconds=best.seconds, gib=best.gib)} {use}</p>'

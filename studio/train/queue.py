@@ -5,15 +5,20 @@ of the same run: the end of one strikes out that one alone. Only the studio that
 """
 
 import contextlib
-import json
+import re
 import secrets
+import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import ConfigDict, field_validator
+
+from studio.core import files, records
+from studio.core.records import Record
 from studio.interface.language import Problem
-from studio.workspace import write_json
+from studio.workspace import safe_name, write_json
 
 FILE = ".queue.json"
 
@@ -46,6 +51,11 @@ class Queue:
     def at_work(self) -> list[Order]:
         """Return who has been started and was not yet seen to end."""
         return _orders(_read(self._path), "at_work")
+
+    def faults(self) -> list[Problem]:
+        """Return what is wrong with the file: the whole of it, or orders in it that are left out."""
+        _read(self._path)
+        return list(_faults.get(self._path, ()))
 
     def add(self, order: Order) -> None:
         """Put an order at the end."""
@@ -86,6 +96,7 @@ class Queue:
     def _changed(self) -> Iterator[tuple[list[Order], list[Order]]]:
         with self._lock:
             whole = _read(self._path)
+            _set_aside(self._path)
             waiting, at_work = _orders(whole, "waiting"), _orders(whole, "at_work")
             yield waiting, at_work
             rest = {name: value for name, value in whole.items() if name != "keeper"}  # which earlier releases wrote
@@ -120,17 +131,72 @@ def _orders(whole: dict, name: str) -> list[Order]:
     return [Order(one["run"], one.get("resume"), one.get("id", "")) for one in whole.get(name, [])]
 
 
-_seen: dict[Path, tuple[tuple[int, int], dict]] = {}
+class StoredOrder(Record):
+    """An order as it stands on disk. A name in it leads nowhere but to a run, and to a checkpoint of it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    run: str
+    resume: str | None = None
+    id: str = ""
+
+    @field_validator("run")
+    @classmethod
+    def is_run(cls, run: str) -> str:
+        """Refuse what is no name of a run."""
+        try:
+            return safe_name(run, parts=3)
+        except Problem as error:
+            raise ValueError("it is no name of a run") from error
+
+    @field_validator("resume")
+    @classmethod
+    def is_checkpoint(cls, resume: str | None) -> str | None:
+        """Refuse what is no name of a checkpoint."""
+        if resume is not None and not re.fullmatch(r"checkpoint-[0-9]{1,15}", resume):
+            raise ValueError("it is no name of a checkpoint")
+        return resume
+
+
+_seen: dict[Path, tuple[tuple[int, int, int], dict]] = {}
+_faults: dict[Path, list[Problem]] = {}
 
 
 def _read(path: Path) -> dict:
-    """Return the file's content, kept until the file changes; empty where there is none or it was written by something else."""
-    try:
-        stat = path.stat()
-        mark = (stat.st_mtime_ns, stat.st_ino)
-        if _seen.get(path, (None,))[0] != mark:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            _seen[path] = (mark, content if isinstance(content, dict) else {})
-        return _seen[path][1]
-    except (OSError, ValueError):
+    """Return the file's content, kept until the file changes, without what cannot be used in it, which `_faults` then tells."""
+    stamp = files.stamp(path)
+    if stamp[2] == 0:
+        _faults.pop(path, None)
         return {}
+    if _seen.get(path, (None,))[0] != stamp:
+        faults: list[Problem] = []
+        try:
+            content = records.read(path)
+            if not isinstance(content, dict):
+                raise Problem("records.wrong_field", file=path.name, field="-", reason="it is no object")
+        except Problem as fault:
+            content, faults = {}, [fault]
+        for name in ("waiting", "at_work"):
+            content[name] = _usable(content.get(name, []), path.name, name, faults)
+        _seen[path], _faults[path] = (stamp, content), faults
+    return _seen[path][1]
+
+
+def _usable(orders: object, file: str, name: str, faults: list[Problem]) -> list[dict]:
+    if not isinstance(orders, list):
+        faults.append(Problem("records.wrong_field", file=file, field=name, reason="it is no list"))
+        return []
+    found = []
+    for number, one in enumerate(orders):
+        try:
+            found.append(records.typed(one, StoredOrder, file).model_dump(exclude_unset=True))
+        except Problem as fault:
+            faults.append(Problem(fault.key, **{**fault.facts, "field": f"{name}.{number}.{fault.facts.get('field', '-')}"}))
+    return found
+
+
+def _set_aside(path: Path) -> None:
+    """Keep a copy of a file that holds what cannot be used, before it is written anew without that."""
+    if _faults.get(path) and files.is_file(path):
+        with contextlib.suppress(OSError):  # the copy is for a person who wants to look; the queue goes on without it
+            shutil.copyfile(path, path.with_name(path.name + ".damaged"))

@@ -13,12 +13,14 @@ LISTED = 12
 
 def draw(words: Words, workspace: Workspace) -> str:
     """Return the list of waiting runs, the next to start first; nothing where none waits."""
-    waiting = [order.run for order in Queue(workspace.saves).waiting()]
+    queue = Queue(workspace.saves)
+    waiting = [order.run for order in queue.waiting()]
+    damage = "".join(f'<p class="warning">{escape(words.tell(fault))}</p>' for fault in queue.faults())
     if not waiting:
-        return ""
+        return damage
     rows = "".join(_row(words, run, place) for place, run in enumerate(waiting[:LISTED]))
     rest = f'<p class="hint">{words("train.waiting", count=len(waiting) - LISTED)}</p>' if len(waiting) > LISTED else ""
-    return f'<h3>{words("queue.title")}</h3><ol class="waiting">{rows}</ol>{rest}'
+    return f'<h3>{words("queue.title")}</h3><ol class="waiting">{rows}</ol>{rest}{damage}'
 
 
 def _row(words: Words, run: str, place: int) -> str:

@@ -1,16 +1,15 @@
 """Recipes to keep and to bring in: saved ones, LLaMA-Factory's YAML, LlamaBoard's configuration, a command line; and out again."""
 
 import contextlib
-import json
 import shlex
 from pathlib import Path
 
 import yaml
 
-from studio.core import folders
+from studio.core import files, folders, records, yaml_file
 from studio.interface.language import Problem
 from studio.train import arguments
-from studio.workspace import Workspace, write_whole
+from studio.workspace import Workspace, is_safe, write_whole
 
 # Where LlamaBoard's names differ from the arguments' (its own webui/runner.py says what each becomes).
 BOARD_NAMES = {
@@ -28,7 +27,7 @@ def folder(workspace: Workspace) -> Path:
 
 def saved(workspace: Workspace) -> list[str]:
     """Return the names of the saved recipes."""
-    return [path.stem for path in folders.matching(folder(workspace), "*.yaml")]
+    return [path.stem for path in folders.matching(folder(workspace), "*.yaml") if files.is_file(path) and is_safe(path.name)]
 
 
 def save(workspace: Workspace, name: str, recipe: dict) -> None:
@@ -41,9 +40,12 @@ def save(workspace: Workspace, name: str, recipe: dict) -> None:
 def load(workspace: Workspace, name: str) -> dict:
     """Return a saved recipe. Raises Problem where there is none."""
     path = workspace.inside(folder(workspace), f"{name}.yaml")
-    if not path.is_file():
+    if not files.exists(path):
         raise Problem("train.no_recipe", name=name)
-    return read(path.read_text(encoding="utf-8"))
+    try:
+        return read(files.read_text(path, yaml_file.LARGEST_BYTES))
+    except OSError as error:
+        raise files.unreadable(path, error) from error
 
 
 def read(text: str) -> dict:
@@ -90,15 +92,15 @@ def _value(text: str) -> object:
     for number in (int, float):
         with contextlib.suppress(ValueError):  # not a number of this kind: the next is tried
             return number(text)
-    return yaml.safe_load(text) if text.lower() in ("true", "false", "null") else text
+    return {"true": True, "false": False, "null": None}.get(text.lower(), text)
 
 
 def _of_yaml(text: str) -> dict:
     try:
-        found = json.loads(text) if text.startswith("{") else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
+        found = records.parse(text) if text.startswith("{") else yaml_file.parse(text)
+    except ValueError as error:
         raise Problem("train.import_unreadable", reason=" ".join(str(error).split())[:200]) from error
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
         raise Problem("train.import_unreadable", reason="not a mapping of settings")
     return _of_board(found) if any(str(name).startswith(("top.", "train.")) for name in found) else found
 
@@ -111,12 +113,18 @@ def _of_board(found: dict) -> dict:
         if name in known and name != "output_dir" and value not in (None, "", [], 0, False, "none"):
             recipe[name] = ",".join(map(str, value)) if isinstance(value, list) else value
     if "stage" in recipe:
-        recipe["stage"] = BOARD_STAGES.get(recipe["stage"], recipe["stage"])
+        recipe["stage"] = BOARD_STAGES.get(str(recipe["stage"]), recipe["stage"])
     recipe.setdefault("model_name_or_path", said.get("model_name"))
-    recipe |= BOARD_BOOSTERS.get(said.get("booster"), {})
+    recipe |= BOARD_BOOSTERS.get(str(said.get("booster")), {})
     if said.get("compute_type") in ("bf16", "fp16", "pure_bf16"):
         recipe[said["compute_type"]] = True
-    return recipe | json.loads(said.get("extra_args") or "{}")
+    try:
+        more = records.parse(said.get("extra_args") or "{}")
+    except (ValueError, TypeError) as error:
+        raise Problem("train.import_unreadable", reason=f"extra_args: {str(error)[:200]}") from error
+    if not isinstance(more, dict):
+        raise Problem("train.import_unreadable", reason="extra_args: not a mapping of settings")
+    return recipe | more
 
 
 def to_shell(recipe: dict) -> str:

@@ -1,6 +1,5 @@
 """Runs on disk: a folder each, `saves/<model>/<method>/<run>/`, and what can be read from it at any time, by anybody."""
 
-import json
 import re
 import shutil
 import socket
@@ -10,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psutil
-import yaml
 
-from studio.core import folders
+from studio.core import files, folders, jsonl
 from studio.interface.language import Problem
 from studio.train import events, foreign, queue
+from studio.train.stored import info, listing, recipe
 from studio.train.wish import ABORT, StopWish
-from studio.workspace import Workspace, write_json
+from studio.workspace import Workspace
 
 # Thinning costs time in proportion to the points, so it is done rarely and thoroughly.
 THIN_AT = 8 * events.POINTS_KEPT
@@ -39,12 +38,12 @@ class Run:
     @property
     def recipe_file(self) -> Path:
         ours, theirs = self.folder / "recipe.yaml", self.folder / "training_args.yaml"
-        return theirs if theirs.is_file() and not ours.is_file() else ours
+        return ours if files.is_file(ours) or not files.is_file(theirs) else theirs
 
     @property
     def is_foreign(self) -> bool:
         """Whether LlamaBoard or the command line made this run: it has LLaMA-Factory's log but no events."""
-        return not self.events_file.is_file() and (self.folder / foreign.LOG).is_file()
+        return not files.is_file(self.events_file) and files.is_file(self.folder / foreign.LOG)
 
     @property
     def info_file(self) -> Path:
@@ -60,20 +59,36 @@ class Run:
 
     def recipe(self) -> dict:
         """Return the recipe as it was started. Raises Problem where the file is missing or not a recipe."""
+        return recipe.read(self.recipe_file)
+
+    def recipe_if_any(self) -> dict:
+        """Return the recipe as it was started, {} where there is none or it cannot be read; `faults` then says why."""
         try:
-            recipe = yaml.safe_load(self.recipe_file.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError) as error:
-            raise Problem("train.recipe_unreadable", path=self.recipe_file, reason=error) from error
-        if not isinstance(recipe, dict):
-            raise Problem("train.recipe_unreadable", path=self.recipe_file, reason="not a mapping")
-        return recipe
+            return self.recipe() if files.exists(self.recipe_file) else {}
+        except Problem:
+            return {}
+
+    def setting(self, name: str) -> str:
+        """Return a setting of the recipe that is text. Raises Problem where the recipe cannot be read or does not say it."""
+        if value := self.recipe().get(name):
+            return str(value)
+        raise Problem("train.recipe_unreadable", path=self.recipe_file, reason=f"{name} is missing")
 
     def info(self) -> dict:
-        """Return what the studio wrote beside the recipe: title, note, executor, process; empty where it wrote nothing."""
+        """Return what the studio wrote beside the recipe: title, note, executor, process; without what is wrong there (see `faults`)."""
+        return info.read(self.info_file)[0]
+
+    def faults(self, status: "Status") -> list[Problem]:
+        """Return what is wrong with the files of the run's folder, as far as the studio reads them; `status` is that of the run."""
+        found = [fault] if (fault := info.read(self.info_file)[1]) else []
         try:
-            return json.loads(self.info_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
+            if files.exists(self.recipe_file):
+                self.recipe()
+        except Problem as unreadable:
+            found.append(unreadable)
+        if count := status.unreadable:
+            found.append(Problem("train.lines_unreadable", count=count, file=foreign.LOG if self.is_foreign else self.events_file.name))
+        return found
 
     def say(self, event: str, **facts: object) -> None:
         """Append one event (see `events.append`); a state and a fault say which order they belong to."""
@@ -94,7 +109,7 @@ class Run:
 
     def note(self, **facts: object) -> None:
         """Put facts into what the studio keeps beside the recipe. Raises Problem where the folder cannot be written."""
-        write_json(self.info_file, {**self.info(), **facts})
+        info.update(self.info_file, facts)
 
     def checkpoints(self) -> list[str]:
         """Return the names of the complete checkpoints, oldest first.
@@ -108,7 +123,7 @@ class Run:
 
 def has_weights(folder: Path) -> bool:
     """Tell whether a folder holds weights that can be loaded: an adapter or a whole model."""
-    return any((folder / name).is_file() for name in WEIGHTS)
+    return any(files.is_file(folder / name) for name in WEIGHTS)
 
 
 def _checkpoint_folders(folder: Path) -> list[Path]:
@@ -118,7 +133,7 @@ def _checkpoint_folders(folder: Path) -> list[Path]:
 def _is_closed(state_file: Path) -> bool:
     """Tell whether the last file of a checkpoint is there to its end, which a full disk may have cut off."""
     try:
-        with open(state_file, "rb") as file:
+        with files.open_file(state_file) as file:
             file.seek(-min(64, file.seek(0, 2)), 2)
             return file.read().rstrip().endswith(b"}")
     except OSError:
@@ -126,7 +141,7 @@ def _is_closed(state_file: Path) -> bool:
 
 
 def _step(name: str) -> int | None:
-    match = re.fullmatch(r"checkpoint-(\d+)", name)
+    match = re.fullmatch(r"checkpoint-([0-9]{1,15})", name)
     return int(match[1]) if match else None
 
 
@@ -134,20 +149,24 @@ def find(workspace: Workspace, name: str) -> Run:
     """Return the run called `<model>/<method>/<run>`. Raises Problem where there is none, or the name is not safe."""
     folder = workspace.inside(workspace.saves, name, parts=3)
     run = Run(name, folder)
-    if not run.events_file.is_file() and not run.is_foreign:
+    if not files.is_file(run.events_file) and not run.is_foreign:
         raise Problem("train.no_run", run=name)
     return run
 
 
 def all_runs(workspace: Workspace) -> list[Run]:
     """Return every run in `saves/`, newest first, also those that LlamaBoard or the command line made there."""
-    places = {path.parent for name in ("events.jsonl", foreign.LOG) for path in folders.matching(workspace.saves, f"*/*/*/{name}")}
-    found = [Run(str(folder.relative_to(workspace.saves)), folder) for folder in places]
-    return sorted(found, key=_started, reverse=True)
+    return usable_and_odd(workspace)[0]
+
+
+def usable_and_odd(workspace: Workspace) -> tuple[list[Run], dict[str, Problem]]:
+    """Return every run in `saves/`, newest first, and what looks like one and cannot be used: {its name, as it can be shown: why}."""
+    found = listing.scan(workspace.saves)
+    return sorted((Run(name, folder) for name, folder in found.runs.items()), key=_started, reverse=True), found.odd
 
 
 def _started(run: Run) -> float:
-    return run.info().get("created") or folders.modified(run.folder / foreign.LOG if run.is_foreign else run.events_file)
+    return run.info().get("created") or files.stamp(run.folder / foreign.LOG if run.is_foreign else run.events_file)[1] / 1e9
 
 
 def make(workspace: Workspace, model: str, method: str, wish: str) -> Run:
@@ -195,9 +214,12 @@ class Status:
     size: int = 0
     order: str = ""
     order_states: dict[str, str] = field(default_factory=dict)
+    unreadable: int = 0  # lines that are no events, or whose values cannot be
+    heard: float = 0.0  # when this process last saw the file grow, by a clock that nobody sets (time.monotonic)
+    age: float = 0.0  # how old the file was by the calendar when this process first saw it; 0 once it has grown since
 
     def take(self, event: dict) -> None:
-        """Add one event."""
+        """Add one event, as `events.read` gives it."""
         self.last_time = event.get("time", self.last_time)
         kind = event["event"]
         if kind in ("state", "error") and not self._is_of_the_last_order(event):
@@ -218,6 +240,8 @@ class Status:
             self.warnings = [*self.warnings, event][-20:]
         elif kind == "probe":
             self.probes = [*self.probes, event][-200:]
+        elif kind == "unreadable":
+            self.unreadable += 1
         elif kind == "error" and not self.error:
             # Where several processes train together, the first fault is the cause and the others follow from it.
             self.error = {key: value for key, value in event.items() if key not in ("event", "time")}
@@ -263,6 +287,20 @@ class Status:
         self.warnings = [warning for warning in self.warnings if warning["step"] <= step]
         self.probes = [answer for answer in self.probes if answer["step"] <= step]
 
+    def quiet(self) -> float:
+        """Return for how many seconds this process has seen nothing new. A calendar that is set anew, or a machine that slept, adds none."""
+        return time.monotonic() - self.heard
+
+    def hear(self, path: Path, size: int) -> None:
+        """Take down that the file has this size now."""
+        if not self.heard:
+            self.age = max(0.0, time.time() - files.stamp(path)[1] / 1e9)
+        elif size != self.size:
+            self.age = 0.0
+        if not self.heard or size != self.size:
+            self.heard = time.monotonic()
+        self.size = size
+
     def eta(self) -> float | None:
         """Return the seconds that the steps left will take at the mean pace so far, or None while nothing is known."""
         pace = self.pace()
@@ -270,8 +308,8 @@ class Status:
 
     def pace(self) -> float | None:
         """Return the mean seconds of a step so far, or None while nothing is known."""
-        if not self.steps_began or self.step <= self.steps_began[1]:
-            return None
+        if not self.steps_began or self.step <= self.steps_began[1] or self.last_time < self.steps_began[0]:
+            return None  # the clock was set back meanwhile
         return (self.last_time - self.steps_began[0]) / (self.step - self.steps_began[1])
 
 
@@ -304,10 +342,10 @@ def written(run: Run) -> Status:
         known, offset = _statuses.get(run.events_file, (Status(), 0))
         if offset > folders.size_of(run.events_file):
             known, offset = Status(), 0
-        fresh, offset = events.read(run.events_file, offset)
-        for event in fresh:
+        lines, offset = jsonl.read(run.events_file, offset)
+        for event in events.of_lines(lines):
             known.take(event)
-        known.size = offset
+        known.hear(run.events_file, offset)
         _statuses[run.events_file] = (known, offset)
         return replace(known)  # who asked keeps what was so then
 
@@ -317,21 +355,29 @@ def _foreign_status(run: Run) -> Status:
     with _reading:
         known, size = _statuses.get(log, (Status(), -1))
         if size != folders.size_of(log):
-            known = Status(size=folders.size_of(log))
+            fresh = Status(heard=known.heard, age=known.age, size=known.size)
             for event in foreign.events(run.folder):
-                known.take(event)
-                known.total_steps = event.get("total_steps", known.total_steps)
+                fresh.take(event)
+                fresh.total_steps = event.get("total_steps", fresh.total_steps)
+            known = fresh
+            known.hear(log, folders.size_of(log))
             _statuses[log] = (known, known.size)
-        return known
+        state = foreign.state(run.folder, known.step, known.total_steps, known.quiet() + known.age)
+        if not known.started and state == "running":
+            state = "preparing"
+        return replace(known, state=state, ended=None if state in ACTIVE else known.last_time or None)
 
 
 def summary(run: Run) -> dict:
-    """Return {run, state, step, total_steps, loss, started, model, dataset} of a run, as lists of runs show it."""
+    """Return {run, state, step, total_steps, loss, started, model, dataset, problem} of a run, as lists of runs show it.
+
+    `problem` is the first of what is wrong with its files, a Problem, None where nothing is.
+    """
     now = status(run)
-    recipe = run.recipe() if run.recipe_file.is_file() else {}
+    faults = run.faults(now)
     return {
         "run": run.name, "state": now.state, "step": now.step, "total_steps": now.total_steps, "loss": now.loss, "started": now.started,
-        "model": run.name.split("/")[0], "dataset": recipe.get("dataset"),
+        "model": run.name.split("/")[0], "dataset": run.recipe_if_any().get("dataset"), "problem": faults[0] if faults else None,
     }
 
 
@@ -342,7 +388,7 @@ def _goes_on(run: Run, known: Status) -> bool:
     if known.order and info.get("order", known.order) != known.order:
         return False  # the process that is noted was that of an earlier order
     if info.get("host", socket.gethostname()) != socket.gethostname():
-        return time.time() - known.last_time < SILENCE_S
+        return known.quiet() + known.age < SILENCE_S
     return alive(info)
 
 
@@ -351,7 +397,7 @@ def alive(info: dict) -> bool:
     try:
         process = psutil.Process(info["pid"])
         return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - info["pid_started"]) < 1
-    except (KeyError, psutil.Error):
+    except (KeyError, TypeError, psutil.Error):
         return False
 
 

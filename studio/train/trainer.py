@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from studio.accelerator import Accelerator
+from studio.core import files
 from studio.interface.language import Problem
 from studio.jobs import Job, Jobs
 from studio.models import library
@@ -219,7 +220,7 @@ def _lengthen(run: runs.Run, recipe: dict, epochs: float) -> None:
     if isinstance(epochs, bool) or not isinstance(epochs, (int, float)) or epochs <= had:
         raise Problem("executors.fewer_epochs", epochs=epochs, had=f"{had:g}")
     number = 1 + len(list(run.folder.glob("recipe-*.yaml")))
-    write_whole(run.folder / f"recipe-{number}.yaml", run.recipe_file.read_text(encoding="utf-8"))
+    write_whole(run.folder / f"recipe-{number}.yaml", files.read_text(run.recipe_file))
     recipe.pop("max_steps", None)
     recipes.write_recipe(run, {**recipe, "num_train_epochs": float(epochs)})
 

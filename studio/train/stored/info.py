@@ -1,0 +1,91 @@
+"""`run.json`: what the studio writes beside the recipe of a run."""
+
+import contextlib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from studio.core import files, records
+from studio.core.records import Moment, Record
+from studio.interface.language import Problem
+from studio.workspace import write_json
+
+DAMAGED = ".damaged"  # what cannot be read is kept under this ending when the file is written anew
+
+
+class RunInfo(Record):
+    """What is known of a run beside its recipe: who trains it, where, and what a person noted. What a later release added is kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    title: str = ""
+    note: str = ""
+    star: bool = False
+    created: Moment | None = None
+    executor: str | None = None
+    devices: list[Annotated[int, Field(ge=0, le=4095)]] = []
+    processes: Annotated[int, Field(ge=1, le=4096)] = 1
+    nodes: Annotated[int, Field(ge=1, le=4096)] | None = None
+    probes: list[str] = []
+    parent: str | None = None
+    sweep: str | None = None
+    versions: dict[str, str] = {}
+    pid: Annotated[int, Field(gt=0, lt=2**31)] | None = None
+    pid_started: Moment | None = None
+    host: str | None = None
+    python: str | None = None
+
+
+_seen: dict[Path, tuple[tuple[int, int, int], dict, Problem | None]] = {}
+
+
+def read(path: Path) -> tuple[dict, Problem | None]:
+    """Return the fields of a run's info that are as they should be, and what is wrong with the others or the file; none where there is none.
+
+    It is read again only when it changed. The dict is the caller's own.
+    """
+    stamp = files.stamp(path)
+    if stamp[2] == 0:
+        return {}, None
+    kept = _seen.get(path)
+    if not kept or kept[0] != stamp:
+        kept = _seen[path] = (stamp, *_read(path))
+    return dict(kept[1]), kept[2]
+
+
+def update(path: Path, facts: dict) -> None:
+    """Put facts into a run's info; what else stands there stays. One that cannot be read is kept beside it. Raises Problem."""
+    raw: object = {}
+    if files.exists(path):
+        with contextlib.suppress(Problem):
+            raw = records.read(path)
+        if not isinstance(raw, dict) or not raw:
+            _set_aside(path)
+            raw = {}
+    write_json(path, {**raw, **facts})
+    _seen.pop(path, None)
+
+
+def _set_aside(path: Path) -> None:
+    try:
+        path.replace(path.with_name(path.name + DAMAGED))
+    except OSError as error:
+        raise Problem("workspace.unwritable", path=path, reason=files.reason(error)) from error
+
+
+def _read(path: Path) -> tuple[dict, Problem | None]:
+    try:
+        raw = records.read(path)
+    except Problem as fault:
+        return {}, fault
+    try:
+        return RunInfo.model_validate(raw).model_dump(exclude_unset=True), None
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        first = found[0]
+        fault = Problem("records.wrong_field", file=path.name, field=".".join(map(str, first["loc"]))[:100] or "-", reason=first["msg"][:200])
+        if not isinstance(raw, dict):
+            return {}, fault
+        wrong = {one["loc"][0] for one in found if one["loc"]}
+        return RunInfo.model_validate({name: value for name, value in raw.items() if name not in wrong}).model_dump(exclude_unset=True), fault

@@ -1,0 +1,64 @@
+"""The recipe of a run, as it was started: LLaMA-Factory's own arguments, of which the studio looks at a few."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from studio.core import files, yaml_file
+from studio.interface.language import Problem
+
+
+class LookedAt(BaseModel):
+    """The arguments that the studio itself looks at; LLaMA-Factory judges all the others."""
+
+    model_config = ConfigDict(extra="ignore", protected_namespaces=())
+
+    model_name_or_path: str | None = None
+    adapter_name_or_path: str | list[str] | None = None
+    stage: str | None = None
+    finetuning_type: str | None = None
+    dataset: str | list[str] | None = None
+    template: str | None = None
+    default_system: str | None = None
+    enable_thinking: bool | None = None
+    trust_remote_code: bool | None = None
+    quantization_bit: int | None = None
+    cutoff_len: int | None = None
+    per_device_train_batch_size: int | None = None
+    gradient_accumulation_steps: int | None = None
+    metric_for_best_model: str | None = None
+    use_cpu: bool | None = None
+
+
+_seen: dict[Path, tuple[tuple[int, int, int], dict | Problem]] = {}
+
+
+def read(path: Path) -> dict:
+    """Return a recipe, the caller's own copy. It is read again only when it changed. Raises Problem where the file is missing or not a recipe."""
+    stamp = files.stamp(path)
+    kept = _seen.get(path)
+    if not kept or kept[0] != stamp or stamp[2] == 0:
+        kept = _seen[path] = (stamp, _read(path))
+    if isinstance(kept[1], Problem):
+        raise Problem(kept[1].key, **kept[1].facts)
+    return dict(kept[1])
+
+
+def _read(path: Path) -> dict | Problem:
+    try:
+        found = yaml_file.read(path)
+        if not isinstance(found, dict):
+            return _fault(path, "not a mapping")
+        if odd := [name for name in found if not isinstance(name, str)]:
+            return _fault(path, f"{odd[0]} is no name of a setting")
+        LookedAt.model_validate(found)
+    except Problem as fault:
+        return _fault(path, fault.facts["reason"])
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        return _fault(path, f"{first['loc'][0]}: {first['msg'][:200]}")
+    return found
+
+
+def _fault(path: Path, reason: object) -> Problem:
+    return Problem("train.recipe_unreadable", path=path, reason=reason)
