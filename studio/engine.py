@@ -2,6 +2,8 @@
 
 import threading
 
+from studio.core import code_guard
+
 _loading = threading.Lock()
 
 
@@ -13,3 +15,5 @@ def load() -> None:
     """
     with _loading:
         import llamafactory.train.tuner  # noqa: F401
+
+        code_guard.install()

@@ -34,6 +34,12 @@ def loaded_engine():
     engine.load()
 
 
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path_factory, monkeypatch):
+    """Give each test a folder of its own for what a person keeps outside of all workspaces: consents to code, webhooks."""
+    monkeypatch.setenv("FINETUNE_STUDIO_CONFIG", str(tmp_path_factory.mktemp("settings")))
+
+
 def new_workspace(folder: Path) -> Workspace:
     """Return a workspace with the shipped data, and with the starter model through a link to the one copy."""
     workspace = Workspace(folder).prepare()

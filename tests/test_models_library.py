@@ -10,6 +10,7 @@ import pytest
 from benchmarks.library import make_model, write_sparse
 from conftest import STARTER, is_sentence
 
+from studio.core import trust
 from studio.interface.language import Problem, Words
 from studio.models import keep, library, places, weights
 from studio.workspace import Workspace
@@ -168,14 +169,11 @@ def test_permission_to_run_code_is_for_this_code_alone(empty):
     (folder / "modeling.py").write_text("one = 1\n")
     model = library.find(empty, "codes")
     assert model.own_code and [one.key for one in model.warnings] == ["models.own_code"]
-    assert not places.trusted(empty, folder)
-    places.trust(empty, folder, True)
-    assert places.trusted(empty, folder)
+    assert not trust.allows(folder)
+    trust.grant(folder, trust.code_of(folder).digest)
+    assert trust.allows(folder)
     (folder / "modeling.py").write_text("two = 2\n")
-    assert not places.trusted(empty, folder)
-    places.trust(empty, folder, True)
-    places.trust(empty, folder, False)
-    assert not places.trusted(empty, folder)
+    assert not trust.allows(folder)
 
 
 def test_rename_keeps_the_old_name_only_for_runs_that_know_it(empty):

@@ -3,6 +3,7 @@
 import pytest
 from conftest import is_sentence
 
+from studio.core import trust
 from studio.interface.language import Problem
 from studio.models import places
 from studio.train import recipe as recipes
@@ -68,7 +69,10 @@ def test_code_of_a_model_runs_only_where_that_was_allowed(workspace):
     (folder / "config.json").write_text(config.replace("{", '{"auto_map": {"AutoModelForCausalLM": "own.Own"},', 1), encoding="utf-8")
     (folder / "own.py").write_text("", encoding="utf-8")
     assert recipes.complete(workspace, {}, CPU)["trust_remote_code"] is False
-    places.trust(workspace, folder, True)
+    with pytest.raises(Problem) as told:
+        recipes.complete(workspace, {"trust_remote_code": True}, CPU)
+    assert told.value.key == "trust.no_consent" and is_sentence(str(told.value))
+    trust.grant(folder, trust.code_of(folder).digest)
     assert recipes.complete(workspace, {}, CPU)["trust_remote_code"] is True
     assert recipes.complete(workspace, {"trust_remote_code": False}, CPU)["trust_remote_code"] is False
 

@@ -12,9 +12,9 @@ from studio.chat.answer import Answer, Sampling, failed
 from studio.chat.rollcall import RollCall
 from studio.chat.room import LOOK_S, Chat, side_by_side
 from studio.chat.speaker import Speaker
-from studio.core import files
+from studio.core import files, trust
 from studio.interface.language import Problem
-from studio.models import library, places
+from studio.models import library
 from studio.train import recipe as recipes
 from studio.train import runs
 from studio.workspace import Workspace
@@ -83,7 +83,7 @@ def _tuned(workspace: Workspace, name: str, bits: int | None) -> Speaker:
         bits=bits,
         default_system=recipe.get("default_system"),
         thinking=recipe.get("enable_thinking", True),
-        own_code=bool(recipe.get("trust_remote_code")) and places.trusted(workspace, Path(run.setting("model_name_or_path"))),
+        own_code=bool(recipe.get("trust_remote_code")) and trust.allows(Path(run.setting("model_name_or_path")) if is_adapter else folder),
     )
 
 
@@ -97,7 +97,7 @@ def _base(workspace: Workspace, name: str, bits: int | None, tuned) -> Speaker:
     for speaker in tuned:
         if speaker.adapter and speaker.model == model.path:
             return replace(speaker, name=name, adapter=None)
-    allowed = model.own_code and places.trusted(workspace, model.path)
+    allowed = trust.allows(model.path)
     return Speaker(name=name, model=model.path, adapter=None, template=recipes.template_for(model), bits=bits, own_code=allowed)
 
 

@@ -10,9 +10,10 @@ from studio.accelerator import Accelerator, Freed, give_back
 from studio.chat.answer import Sampling
 from studio.chat.room import Chat
 from studio.chat.speaker import Speaker
+from studio.core import trust
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
-from studio.models import library, places, templates
+from studio.models import library, templates
 from studio.workspace import Workspace
 
 MOST_TOKENS = 64
@@ -71,7 +72,7 @@ class Hello:
         import llamafactory.model  # noqa: F401
 
         template = templates.of(model.path, model.name, model.model_type).template
-        allowed = model.own_code and places.trusted(self.workspace, model.path)
+        allowed = trust.allows(model.path)
         speaker, chat = Speaker(model.name, model.path, None, template, own_code=allowed), Chat()
         self.accelerator.hold("hello", chat.bytes_needed([speaker]))
         try:

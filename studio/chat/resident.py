@@ -287,11 +287,14 @@ def as_problem(error: Exception, key: str, **facts: object) -> Problem:
     logging.getLogger(__name__).error("chat", exc_info=error)
     reason = " ".join(str(error).split())[:300] or type(error).__name__
     out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in reason
-    seen, wants_code = error, False
+    seen, wants_code, known = error, False, None
     while seen:
         traceback.clear_frames(seen.__traceback__)
         wants_code = wants_code or "trust_remote_code=True" in str(seen)
+        known = seen if isinstance(seen, Problem) else known
         seen = seen.__cause__ or seen.__context__
+    if known:
+        return Problem(known.key, **known.facts)  # ours, around which a library put its own words
     if wants_code and "path" in facts:
         return Problem("prompt.own_code", path=facts["path"])
     return Problem("chat.no_memory") if out_of_memory else Problem(key, reason=reason, **facts)

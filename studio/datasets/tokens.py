@@ -14,6 +14,7 @@ from studio.datasets.loaded import filled, structure_of, widened
 from studio.datasets.shape import Shape
 from studio.datasets.templates import own_template
 from studio import engine
+from studio.core import trust
 from studio.interface.language import Problem
 
 IGNORED = -100  # the label of a token that is not trained (llamafactory.extras.constants.IGNORE_INDEX)
@@ -84,7 +85,7 @@ class Sight:
         if (self.stage == "rm") != bool(entry.get("ranking")):
             raise Problem("tokens.wrong_stage", stage=stage, made_for=self.shape.stage)
         self._arguments = _data_arguments(data_folder, self.stage, settings)
-        self._kit = _kit(model, _stamp(model), _frozen(_kit_settings(settings)))
+        self._kit = _kit(model, _stamp(model), _frozen(_kit_settings(settings) | {"trust_remote_code": _may_run_code(model, settings)}))
         self._structure = structure_of(self.shape)
         self._convert = get_dataset_converter(self.shape.format, get_dataset_list(["row"], {"row": {"file_name": "row"} | entry})[0], self._arguments)
 
@@ -308,6 +309,11 @@ def _kit_settings(settings: dict) -> dict:
     template = {"template", "train_on_prompt", "tool_format", "default_system", "enable_thinking", "preserve_thinking"}
     model = {field.name for field in fields(ModelArguments) if field.init} - {"model_name_or_path", "adapter_name_or_path"}
     return {key: value for key, value in settings.items() if key in template | model and isinstance(value, str | int | float | bool)}
+
+
+def _may_run_code(model: Path, settings: dict) -> bool:
+    """Tell whether the tokenizer's own code may run: where the settings do not forbid it and the person consented to it."""
+    return settings.get("trust_remote_code") is not False and trust.allows(model)
 
 
 def _frozen(settings: dict) -> tuple:

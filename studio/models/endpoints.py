@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+from studio.core import trust
 from studio.interface.language import Problem, Words
 from studio.jobs import told
-from studio.models import catalogue, fit, gguf, inspection, keep, library, places, templates
+from studio.models import catalogue, code_panel, fit, gguf, inspection, keep, library, places, templates
 from studio.models.download import Request
 from studio.models.library import Model
 from studio.models.shelf import Shelf
@@ -39,7 +40,16 @@ def _reading(shelf: Shelf, words: Words) -> list[Callable]:
             **_memory(shelf, model, words),
         }
 
-    return [models_list, models_inspect]
+    def models_code(name: str) -> dict:
+        """Return {digest, files: [{file, sha256, text}], trusted, problem} of the code that a model brings; nothing of it runs."""
+        model = library.find(workspace, name)
+        code = trust.code_of(model.path)
+        return {
+            "digest": code.digest, "trusted": trust.allows(model.path), "problem": words.tell(code.fault) if code.fault else None,
+            "files": [{"file": file, "sha256": one, "text": code_panel.text_of(model.path / file, words)} for file, one in code.files.items()],
+        }
+
+    return [models_list, models_inspect, models_code]
 
 
 def _changing(shelf: Shelf) -> list[Callable]:
@@ -68,11 +78,17 @@ def _changing(shelf: Shelf) -> list[Callable]:
         places.remove(workspace, folder)
         return {"folders": [str(one) for one in places.folders(workspace)]}
 
-    def models_trust(name: str, allowed: bool) -> dict:
-        """Allow the code in a model's folder to run (`trust_remote_code`), or forbid it again, and return {trusted}."""
+    def models_trust(name: str, allowed: bool, digest: str = "") -> dict:
+        """Allow the code of a model to run (`trust_remote_code`), or forbid it again, and return {trusted}.
+
+        To allow it, `digest` names the files that the person read, as `models_code` or the page gave it.
+        """
         model = library.find(workspace, name)
-        places.trust(workspace, model.path, allowed)
-        return {"trusted": places.trusted(workspace, model.path)}
+        if allowed:
+            trust.grant(model.path, digest, model.name)
+        else:
+            trust.revoke(model.path)
+        return {"trusted": trust.allows(model.path)}
 
     return [models_rename, models_delete, models_import, models_add_folder, models_remove_folder, models_trust]
 

@@ -112,7 +112,7 @@ def convert(file: Path, made: Path) -> None:
     from transformers import AutoModelForCausalLM, GenerationConfig
 
     fields = {name: field.contents() for name, field in GGUFReader(file).fields.items() if name.startswith("tokenizer.")}
-    model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.bfloat16, trust_remote_code=False)
     for name, value in vars(model.config).items():
         if isinstance(value, float):  # GGUF keeps them in 32 bits: an epsilon of 1e-05 comes as 9.99999975e-06
             setattr(model.config, name, float(str(numpy.float32(value))))
@@ -134,7 +134,7 @@ def _save_tokenizer(file: Path, fields: dict, made: Path, context: int) -> None:
     if fields.get("tokenizer.ggml.pre") == "smollm":
         tokenizer = _smollm(fields, context)
     else:
-        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
+        tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, trust_remote_code=False)
     tokenizer.chat_template = fields.get("tokenizer.chat_template") or tokenizer.chat_template
     tokenizer.save_pretrained(made)
     # The class name that every release of transformers knows, so that engines with an older one can read the folder.

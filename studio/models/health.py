@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from studio.core import trust
 from studio.interface.language import Problem
 from studio.models import tokenizer
 from studio.models.weights import Shard
@@ -73,17 +74,19 @@ def _wanted(folder: Path, names: set[str], files: list[str]) -> set[str]:
     return set(weight_map.values()) if isinstance(weight_map, dict) else set(files)
 
 
-def warnings(folder: Path, names: set[str], config: dict) -> tuple[Problem, ...]:
+def warnings(folder: Path, names: set[str]) -> tuple[Problem, ...]:
     """Return what a person should know although the model can be loaded: pickled weights, code of its own."""
     found = []
     files = weight_files(names)
     if files and not files[0].endswith(".safetensors"):
         found.append(Problem("models.pickled", file=files[0]))
-    if code := code_files(folder, config):
-        found.append(Problem("models.own_code", files=", ".join(path.name for path in code) or "?"))
+    if trust.asks(folder):
+        code = code_files(folder)
+        named = ", ".join(code[:5]) + (f" + {len(code) - 5}" if len(code) > 5 else "")
+        found.append(Problem("models.own_code", files=named or "?"))
     return tuple(found)
 
 
-def code_files(folder: Path, config: dict) -> list[Path]:
-    """Return the Python files that `trust_remote_code` would run for this model; none where its config asks for no code."""
-    return sorted(folder.glob("*.py")) if isinstance(config.get("auto_map"), dict) and config["auto_map"] else []
+def code_files(folder: Path) -> list[str]:
+    """Return the Python files that `trust_remote_code` would run for this model, in its subfolders too; none where it asks for no code."""
+    return sorted(trust.code_of(folder).files) if trust.asks(folder) else []

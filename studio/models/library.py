@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core import folders
+from studio.core import folders, trust
 from studio.interface.language import Problem
 from studio.models import health, places, weights
 from studio.models.weights import Quantization
@@ -183,9 +183,9 @@ def _read(folder: Path, name: str, sizes: dict[str, int]) -> Model:
         context=next((said[key] for key in _CONTEXT if isinstance(said.get(key), int)), None),
         licence=_licence(folder, names),
         pickled=bool(health.weight_files(names)) and not shards,
-        own_code=bool(health.code_files(folder, config)),
+        own_code=trust.asks(folder),
         faults=health.faults(folder, names, shards, config_fault),
-        warnings=health.warnings(folder, names, config),
+        warnings=health.warnings(folder, names),
     )
 
 

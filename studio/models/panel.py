@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
-from studio.models import fit, keep, library, places, templates
+from studio.models import code_panel, fit, keep, library, places, templates
 from studio.models.download import amount
 from studio.models.library import Model
 from studio.models.shelf import Shelf
@@ -71,7 +71,7 @@ def draw_model(words: Words, shelf: Shelf, name: str) -> str:
     copy = f'<button class="link-copy" data-copy="{escape(str(model.path))}" data-done="{words("models.copied")}">{words("models.copy")}</button>'
     return (
         f'<header class="run-head"><div><h2>{escape(name)}</h2><p class="hint"><code>{escape(str(model.path))}</code> {copy}</p></div>'
-        f'<div class="actions">{_actions(words, shelf, model)}</div></header>{told}{_trust(words, shelf, model)}{_facts(words, model)}'
+        f'<div class="actions">{_actions(words, shelf, model)}</div></header>{told}{code_panel.draw_code(words, model)}{_facts(words, model)}'
         f"{_template(words, model)}"
     )
 
@@ -98,15 +98,6 @@ def _use(words: Words, model: Model) -> str:
     given = escape(f"train-given:{json.dumps(recipe, ensure_ascii=False)}")
     chat = f'<button class="button" data-go="room-chat" data-give="chat-wish:{escape(model.name)}">{words("models.talk")}</button>'
     return f'<button class="button primary" data-pick="run:" data-go="room-train" data-give="{given}">{words("models.train")}</button>{chat}'
-
-
-def _trust(words: Words, shelf: Shelf, model: Model) -> str:
-    if not model.own_code:
-        return ""
-    if places.trusted(shelf.workspace, model.path):
-        return f'<p class="hint">{words("models.trusted")} {button(words("models.untrust"), "models_trust", [model.name, False], "small")}</p>'
-    allow = button(words("models.trust"), "models_trust", [model.name, True], "small", words("models.trust_sure", name=model.name))
-    return f'<p class="hint">{words("models.untrusted")} {allow}</p>'
 
 
 def _facts(words: Words, model: Model) -> str:

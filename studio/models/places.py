@@ -1,9 +1,5 @@
-"""What a person told the studio about models: folders of theirs beside `models/`, and models whose own code may run.
+"""The folders of models that a person added beside `models/`: `places.json` in the workspace, {"folders": [path]}."""
 
-Both stand in `places.json` in the workspace: {"folders": [path], "trusted": {path: hash of its Python files}}.
-"""
-
-import hashlib
 import json
 import os
 import threading
@@ -70,30 +66,6 @@ def remove(workspace: Workspace, folder: str) -> None:
         write_json(_file(workspace), said)
 
 
-def trusted(workspace: Workspace, folder: Path) -> bool:
-    """Tell whether the person allowed the code in a model's folder to run (`trust_remote_code`), and it is still the same code."""
-    mark = _read(workspace)["trusted"].get(str(folder.resolve()))
-    return mark is not None and mark == _mark(folder)
-
-
-def trust(workspace: Workspace, folder: Path, allowed: bool) -> None:
-    """Remember whether the code in a model's folder may run. Raises Problem where the workspace cannot be written."""
-    with _writing:
-        said = _read(workspace)
-        said["trusted"].pop(str(folder.resolve()), None)
-        if allowed:
-            said["trusted"][str(folder.resolve())] = _mark(folder)
-        write_json(_file(workspace), said)
-
-
-def _mark(folder: Path) -> str:
-    """Return a hash of all Python files of a model: new code needs a new permission."""
-    total = hashlib.sha256()
-    for path in sorted(folder.glob("*.py")):
-        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return total.hexdigest()
-
-
 def _file(workspace: Workspace) -> Path:
     return workspace.root / "places.json"
 
@@ -105,4 +77,4 @@ def _read(workspace: Workspace) -> dict:
         said = {}
     except (OSError, ValueError) as error:
         raise Problem("models.places_unreadable", file=_file(workspace), reason=error) from error
-    return {"folders": list(said.get("folders", [])), "trusted": dict(said.get("trusted", {}))}
+    return {"folders": list(said.get("folders", []))}

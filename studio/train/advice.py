@@ -34,6 +34,12 @@ def advise(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
     return found
 
 
+def on_code(wish: dict, recipe: dict) -> list[tuple[str, dict]]:
+    """Return a sentence where a recipe asked to run code of a model that has none."""
+    asked = str(wish.get("trust_remote_code")).lower() == "true" and not recipe["trust_remote_code"]
+    return [("train.advice_no_code", {})] if asked else []
+
+
 def _steps(workspace: Workspace, recipe: dict) -> int | None:
     if recipe.get("max_steps", -1) > 0:
         return int(recipe["max_steps"])

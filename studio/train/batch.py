@@ -66,7 +66,7 @@ def find(workspace: Workspace, accelerator: Accelerator, wish: dict, job: Job, m
     Raises:
         Problem: the recipe cannot be trained, or a run is at work, whose memory would be in the way.
     """
-    recipe = recipes.complete(workspace, wish, recipes.this_machine())
+    recipe = recipes.complete(workspace, wish, recipes.this_machine())  # asks for the consent to a model's code once more
     if accelerator.holders():
         raise Problem("batch.busy", holder=", ".join(holder.who for holder in accelerator.holders()))
     accelerator.hold("batch", 0)
@@ -147,8 +147,10 @@ def _child(plan_file: Path) -> int:
     """Train the one step of a plan and write {seconds, gib}, or {reason} where the memory was not enough."""
     from llamafactory.train.tuner import run_exp
 
+    from studio.core import code_guard
     from studio.train.faults import explain
 
+    code_guard.install()
     plan = records.read(plan_file)
     watch = _watch()
     try:

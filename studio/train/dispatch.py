@@ -3,13 +3,14 @@
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from studio.accelerator import ROOM_TO_SPARE, Accelerator, free_bytes
 from studio.core import files
 from studio.interface.language import Problem
-from studio.train import devices, memory, notices, runs
+from studio.train import consent, devices, memory, notices, runs
 from studio.train.executors import Executor, executors
 from studio.train.queue import Order, Queue, collide, new_order
 from studio.train.wish import ABORT, StopWish
@@ -23,11 +24,12 @@ PATIENCE_S = 30.0  # how long an abort may go unheard before the process is ende
 class Dispatcher:
     """One thread, awake while something waits or is at work."""
 
-    def __init__(self, workspace: Workspace, accelerator: Accelerator):
+    def __init__(self, workspace: Workspace, accelerator: Accelerator, interpreter: Callable[[runs.Run], Path] = lambda run: Path(sys.executable)):
+        """`interpreter` gives the Python that trains a run in a process of its own, this one's where it is left out."""
         self.workspace, self.accelerator = workspace, accelerator
         self.queue = Queue(workspace.saves)
         self._changed = threading.Event()
-        self._executors = executors(self._changed.set)
+        self._executors = executors(self._changed.set, interpreter)
         self._begun: set[Order] = set()
         self._silent: set[str] = set()
         self._lock = threading.RLock()
@@ -42,8 +44,9 @@ class Dispatcher:
         """Put a run at the end of the queue; it starts at once where its devices are free.
 
         Raises:
-            Problem: it waits already, or the disk refuses; then it is not in the queue.
+            Problem: it waits already, its model's code may not run, or the disk refuses; then it is not in the queue.
         """
+        consent.check(run)
         order = new_order(run.name, resume)
         with self._lock:
             if any(one.run == run.name for one in self.queue.waiting()):
@@ -171,6 +174,7 @@ class Dispatcher:
             self.queue.end(order)
             return
         try:
+            _require_sound(run, order.resume)
             needed = self._bytes_here(run)
             if self._must_wait(needed):
                 return
@@ -203,6 +207,13 @@ def _last_state(run: runs.Run) -> str:
     """Return the last state that was written of the order that `run` stands for; of one without an id, that of the run."""
     known = runs.written(run)
     return known.order_states.get(run.order, "queued" if run.order else known.state)
+
+
+def _require_sound(run: runs.Run, resume: str | None) -> None:
+    """Raise Problem where a run may not begin: the queue and the run's folder may have come from another place since it was ordered."""
+    consent.check(run)
+    if resume and resume not in run.checkpoints():
+        raise Problem("executors.no_such_checkpoint", run=run.name, checkpoint=resume)
 
 
 def _ended(run: runs.Run, code: int | None) -> Problem:

@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 
 from studio.accelerator import give_back
-from studio.train import output
+from studio.core import code_guard
+from studio.train import consent, output
 from studio.train.faults import explain
 from studio.train.recorder import recorder
 from studio.train.runs import Run, remove_half_written
@@ -45,12 +46,16 @@ def _train(run: Run, wish: StopWish, resume: Path | None) -> bool:
     """Train, and tell whether a wish to stop ended it before its last step."""
     if wish.asked() == ABORT:
         raise Stopped
+    # What is asked here was asked when the run was started; the files of the model, or of the run, may be others since.
+    recipe = consent.settled(run.recipe(), otherwise=False)
     from llamafactory.train.tuner import run_exp
 
-    # The folder is the run's own from the first moment, so that files in it never stand in the way of a start.
-    recipe = {**run.recipe(), "disable_tqdm": True, "overwrite_output_dir": resume is None}
+    code_guard.install()
+    # The folder is the run's own from the first moment, so that files in it never stand in the way of a start. Its recipe may have come
+    # from another place: it writes into no other folder, and goes on from no other checkpoint.
+    recipe |= {"disable_tqdm": True, "overwrite_output_dir": resume is None, "output_dir": str(run.folder),
+               "resume_from_checkpoint": str(resume) if resume else None}
     if resume:
-        recipe["resume_from_checkpoint"] = str(resume)
         _read_numbered_cpus()
     _restore_templates()
     callback = recorder(run, wish)

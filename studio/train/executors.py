@@ -9,6 +9,7 @@
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 from studio.train.in_process import InProcess
@@ -34,13 +35,18 @@ class Executor(Protocol):
         """End a run that does not obey, by force. Raises Problem where this executor cannot."""
 
 
-def executors(over: Callable[[], None]) -> dict[str, Executor]:
-    """Return every executor by its name; `over` is called when one has finished a run, as far as it can notice that itself."""
+def executors(over: Callable[[], None], interpreter: Callable[[Run], Path]) -> dict[str, Executor]:
+    """Return every executor by its name.
+
+    Args:
+        over: called when one has finished a run, as far as it can notice that itself.
+        interpreter: gives the Python that trains a run in a process of its own; raises Problem where there is none.
+    """
     return {
         "in-process": InProcess(over),
-        "worker": Launched(worker),
-        "torchrun": Launched(with_torchrun),
-        "ray": Launched(on_ray),
+        "worker": Launched(worker, interpreter),
+        "torchrun": Launched(with_torchrun, interpreter),
+        "ray": Launched(on_ray, interpreter),
     }
 
 

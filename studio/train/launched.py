@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,17 +43,16 @@ class Launched:
 
     by_force = True
 
-    def __init__(self, command: Callable[[Run, str | None], list[str]]):
-        self._command = command
+    def __init__(self, command: Callable[[Run, str | None], list[str]], interpreter: Callable[[Run], Path]):
+        self._command, self._interpreter = command, interpreter
         self._children: dict[str, subprocess.Popen] = {}
 
     def start(self, run: Run, resume: str | None) -> None:
-        """Begin to train; see `Executor`. The run's info may name the `python` of another environment, and `devices`."""
-        info = run.info()
-        python = info.get("python") or sys.executable
+        """Begin to train; see `Executor`. The run's info names `devices`, but never the program: its folder may be somebody else's."""
+        info, python = run.info(), self._interpreter(run)
         try:
             with open(run.log_file, "ab") as log:
-                child = subprocess.Popen([python, *self._command(run, resume)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                child = subprocess.Popen([str(python), *self._command(run, resume)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                          env=_environment(info), start_new_session=True)
         except OSError as error:
             raise Problem("executors.cannot_start", program=python, reason=error.strerror) from error

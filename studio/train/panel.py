@@ -2,6 +2,7 @@
 
 import base64
 import time
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
@@ -329,8 +330,11 @@ def resumable(run: runs.Run) -> bool:
     return bool(found) and not recipe.starts_over(found)
 
 
-def draw_recipe(words: Words, workspace: Workspace, name: str) -> str:
-    """Return the recipe of a run and the command that trains it without the studio, each to be copied."""
+def draw_recipe(words: Words, workspace: Workspace, name: str, python_of: Callable[[dict], Path | None]) -> str:
+    """Return the recipe of a run and the command that trains it without the studio, each to be copied.
+
+    `python_of` gives the Python of the environment that a recipe's stage trains in, None where it is the studio's own.
+    """
     if not name:
         return ""
     run = runs.find(workspace, name)
@@ -338,8 +342,11 @@ def draw_recipe(words: Words, workspace: Workspace, name: str) -> str:
         text = files.read_text(run.recipe_file, LOG_SHOWN) if files.exists(run.recipe_file) else ""
     except OSError as error:
         raise files.unreadable(run.recipe_file, error) from error
-    python = run.info().get("python")
-    command = recipe.command(run.recipe_file, Path(python) if python else None)
+    try:
+        python = python_of(run.recipe())
+    except Problem:
+        python = None  # what cannot be read is shown as it stands
+    command = recipe.command(run.recipe_file, python)
     return _copied(words, command) + _copied(words, text)
 
 

@@ -13,6 +13,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from studio.core import trust
+from studio.train import consent
 from studio.train.execute import execute
 from studio.train.launched import ROOT
 from studio.train.worker import seen_from
@@ -36,7 +38,9 @@ def main(argv: list[str] | None = None) -> int:
     ray.init(include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}})
     trainer = TorchTrainer(
         train,
-        train_loop_config={"folder": str(run.folder), "resume": flags.resume, "order": flags.order},
+        train_loop_config={
+            "folder": str(run.folder), "resume": flags.resume, "order": flags.order, "consents": consent.digests(run.recipe()),
+        },
         scaling_config=ScalingConfig(num_workers=processes, use_gpu=cuda),
         torch_config=TorchConfig(backend="nccl" if cuda else "gloo"),
         run_config=RunConfig(name="ray", storage_path=str(run.folder)),
@@ -55,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 def train(config: dict) -> None:
     """Train as one of the processes that Ray made. Raises RuntimeError where the run failed, so that Ray ends the others."""
     folder = Path(config["folder"])
+    trust.carry(config["consents"])
     run = seen_from(int(os.environ["RANK"]), folder, config.get("order", ""))
     if execute(run, folder / config["resume"] if config["resume"] else None) == "failed":
         raise RuntimeError(f"{run.name} failed; its log says why")

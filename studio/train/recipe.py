@@ -13,8 +13,8 @@ import yaml
 from studio import engine
 from studio.datasets import identity, registry
 from studio.interface.language import Problem
-from studio.models import library, places, templates
-from studio.train import checkpoints, runs
+from studio.models import library, templates
+from studio.train import checkpoints, consent, runs
 from studio.train.arguments import judged
 from studio.workspace import Workspace, write_whole
 
@@ -108,7 +108,7 @@ def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
     model = library.find(workspace, str(said.get("model_name_or_path", STARTER_MODEL)))
     recipe = defaults(model.params) | machine.compute_type() | said
     recipe["model_name_or_path"] = str(model.path)
-    recipe["trust_remote_code"] = said.get("trust_remote_code", model.own_code and places.trusted(workspace, model.path))
+    recipe = consent.settled(recipe | {"trust_remote_code": said.get("trust_remote_code")})
     if "template" not in recipe:
         recipe["template"] = template_for(model)
     for name in str(recipe["dataset"]).split(","):

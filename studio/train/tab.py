@@ -36,7 +36,7 @@ def add_regions(live: Live, trainer: Trainer) -> None:
     live.add("compare", lambda words, names: compare.draw(words, workspace, names))
     live.add("samples", lambda words, name: panel.draw_samples(words, workspace, name))
     live.add("checkpoints", lambda words, name: panel.draw_checkpoints(words, workspace, name))
-    live.add("recipe", lambda words, name: panel.draw_recipe(words, workspace, name))
+    live.add("recipe", lambda words, name: panel.draw_recipe(words, workspace, name, trainer.python_of))
 
 
 def build(trainer: Trainer, words: Words) -> None:

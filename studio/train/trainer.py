@@ -3,6 +3,7 @@
 import importlib.util
 import secrets
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -28,7 +29,8 @@ class Trainer:
         self.workspace, self.accelerator = workspace, accelerator
         self.jobs = jobs or Jobs(workspace)
         self.environments = Environments(self.jobs)
-        self._dispatcher = Dispatcher(workspace, accelerator)
+        self._pythons: dict[str, Path] = {}
+        self._dispatcher = Dispatcher(workspace, accelerator, self._interpreter)
 
     @property
     def executors(self) -> list[str]:
@@ -46,16 +48,24 @@ class Trainer:
             return {"yaml": recipes.to_yaml(wish), "command": "", "problems": [problem], "memory": None, "advice": []}
         return {
             "yaml": recipes.to_yaml(recipe),
-            "command": recipes.command(folder / "recipe.yaml", self._python_of(recipe)),
+            "command": recipes.command(folder / "recipe.yaml", self.python_of(recipe)),
             "problems": [],
             "memory": memory.bytes_needed(recipe),
-            "advice": advice.advise(self.workspace, recipe),
+            "advice": advice.advise(self.workspace, recipe) + advice.on_code(wish, recipe),
         }
 
-    def _python_of(self, recipe: dict) -> Path | None:
+    def python_of(self, recipe: dict) -> Path | None:
         """Return the Python of the environment that a recipe's stage trains in, made or not, None where it is the studio's own."""
         stage = recipe.get("stage")
         return self.environments.place(stage) if stage in OWN_ENVIRONMENT else None
+
+    def _interpreter(self, run: runs.Run) -> Path:
+        """Return the Python that trains a run: one that this process was given, else by the stage. Raises Problem where it is not made.
+
+        It is never read from the run's folder, which may have come from another person.
+        """
+        stage = run.recipe().get("stage")
+        return self._pythons.get(run.name) or (self.environments.python(stage) if stage in OWN_ENVIRONMENT else Path(sys.executable))
 
     def find_batch(self, wish: dict) -> Job:
         """Start looking for the largest batch that fits (see `batch.find`). Raises Problem where the recipe cannot be trained."""
@@ -69,7 +79,7 @@ class Trainer:
             wish: LLaMA-Factory's arguments; `adapter_name_or_path` may name runs, `<run>` or `<run>@<checkpoint>`.
             options: title, note, `probes` (questions), the identity's name and author, `devices` (GPU numbers), `processes` (without GPUs).
             executor: one of `executors`.
-            python: the Python of another environment to train in; not for the in-process executor.
+            python: the Python of another environment to train in, as long as this process lives; not for the in-process executor.
 
         Raises:
             Problem: what is wrong with them, and then nothing is left behind.
@@ -83,7 +93,8 @@ class Trainer:
             executor = "worker" if executor == "in-process" else executor
         run = self._prepare(wish, options, executor)
         if python:
-            run.note(python=str(python), versions=versions(LIBRARIES, python))
+            self._pythons[run.name] = python
+            run.note(versions=versions(LIBRARIES, python))
         self._dispatcher.add(run)
         return run
 

@@ -1,0 +1,46 @@
+"""Whether the code of the models that a recipe names may run: by the consent that the person gave, whatever the recipe says."""
+
+from pathlib import Path
+
+from studio.core import trust
+from studio.train.runs import Run
+
+MODELS = ("model_name_or_path", "ref_model", "reward_model")
+
+
+def settled(recipe: dict, otherwise: bool = True) -> dict:
+    """Return a recipe with `trust_remote_code` as it may be.
+
+    It is true only where a model that the recipe names asks for code and the person consented to all code of all of them. Where none
+    asks for code it has no meaning, and is false.
+
+    Args:
+        recipe: with folders in the place of names.
+        otherwise: what counts where the recipe does not say it: whether to run code that is consented to.
+
+    Raises:
+        Problem: the recipe wants code to run that the person has not consented to.
+    """
+    said = recipe.get("trust_remote_code")
+    asking = [folder for folder in _folders(recipe) if trust.asks(folder)]
+    if said is True:
+        for folder in asking:
+            trust.require(folder)
+    wanted = otherwise if said is None else said is True
+    return {**recipe, "trust_remote_code": bool(asking) and wanted and all(map(trust.is_granted, asking))}
+
+
+def check(run: Run) -> None:
+    """Raise Problem where the recipe of a run wants code to run that the person has not consented to."""
+    settled(run.recipe(), otherwise=False)
+
+
+def digests(recipe: dict) -> list[str]:
+    """Return what stands for the consented code of a recipe's models, for the other machines of a group that trains it together."""
+    return [trust.code_of(folder).digest for folder in _folders(recipe) if trust.allows(folder)]
+
+
+def _folders(recipe: dict) -> list[Path]:
+    """Return the folders of the models that a recipe names. An adapter's code is never asked for, and what is no folder here never runs."""
+    named = [Path(str(recipe[name])) for name in MODELS if recipe.get(name)]
+    return [folder for folder in named if folder.is_dir() and ((folder / "config.json").exists() or not (folder / "adapter_config.json").exists())]
