@@ -121,7 +121,8 @@ def test_the_queue_at_start_runs_neither_code_nor_a_program_of_a_run_folder(work
     runs.forget()
     trainer = Trainer(workspace, Accelerator())
     wait_for(lambda: runs.status(run).state == "failed", 60)
-    assert runs.status(run).error["key"] == "trust.no_consent" and not own.ran and trainer.queue() == []
+    assert runs.status(run).error["key"] == "trust.no_consent" and not own.ran
+    wait_for(lambda: trainer.queue() == [], 20)
 
 
 def test_a_program_in_a_run_folder_is_never_started(workspace, tmp_path):

@@ -62,7 +62,7 @@ class Played:
 @pytest.fixture
 def played(monkeypatch) -> Played:
     executor = Played()
-    monkeypatch.setattr(dispatch, "executors", lambda over: {"in-process": executor})
+    monkeypatch.setattr(dispatch, "executors", lambda over, interpreter: {"in-process": executor})
     monkeypatch.setattr(Dispatcher, "_bytes_here", lambda self, run: 0)
     return executor
 
@@ -70,6 +70,9 @@ def played(monkeypatch) -> Played:
 def made(workspace: Workspace) -> runs.Run:
     run = runs.make(workspace, "m", "lora", "r")
     write_json(run.info_file, {"executor": "in-process", "devices": []})
+    (run.folder / "checkpoint-3").mkdir()
+    for name in ("trainer_state.json", "adapter_model.safetensors"):  # what makes it a whole one
+        (run.folder / "checkpoint-3" / name).write_text("{}")
     return run
 
 
