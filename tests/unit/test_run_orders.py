@@ -70,15 +70,15 @@ def played(monkeypatch) -> Played:
 def made(workspace: Workspace) -> runs.Run:
     run = runs.make(workspace, "m", "lora", "r")
     write_json(run.info_file, {"executor": "in-process", "devices": []})
-    (run.folder / "checkpoint-3").mkdir()
-    for name in ("trainer_state.json", "adapter_model.safetensors"):  # what makes it a whole one
-        (run.folder / "checkpoint-3" / name).write_text("{}")
     return run
 
 
 @pytest.mark.parametrize(("code", "last"), [(None, "stopped"), (0, "finished"), (None, None), (-9, None), (1, None)])
 def test_a_run_that_is_queued_again_before_its_old_order_is_closed_starts(workspace, played, code, last):
     dispatcher, run = Dispatcher(workspace, Accelerator()), made(workspace)
+    (run.folder / "checkpoint-3").mkdir()
+    for name in ("trainer_state.json", "adapter_model.safetensors"):  # what makes it a whole one
+        (run.folder / "checkpoint-3" / name).write_text("{}")
     dispatcher.add(run)
     (first, _), *_ = wait_for(lambda: played.started)
     wait_for(lambda: runs.status(run).state == "running")
