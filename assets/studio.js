@@ -163,6 +163,17 @@
     if (field) document.querySelectorAll(`#train-${CSS.escape(field)}, .setting:has([data-setting="${CSS.escape(field)}"])`).forEach((e) => e.classList.add("wrong"));
   }
 
+  // What Python made is taken in hand: gradio's own way to run a script after an answer would need text to be evaluated.
+  function takeMade() {
+    for (const { dataset } of document.querySelectorAll("[data-taken]")) {
+      if (takeMade.turns.has(dataset.turn)) continue;
+      takeMade.turns.add(dataset.turn);
+      pick(...split(dataset.taken));
+    }
+  }
+
+  takeMade.turns = new Set();
+
   function goTo(tab) {
     document.querySelector(`#${tab}-button`)?.click();
   }
@@ -301,6 +312,7 @@
       due = false;
       follow();
       markWrong();
+      takeMade();
       if (!ready && document.querySelector("[data-live]")) { ready = true; rememberTheme(); setTimeout(makeRoom, 400); refresh(); }
     };
     // Not at every change: while answers or charts grow there are many in a second.

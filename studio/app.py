@@ -4,10 +4,10 @@ import contextlib
 import io
 import threading
 from dataclasses import dataclass
-from html import escape
 
 import gradio as gr
 from fastapi import FastAPI
+from markupsafe import escape
 
 from studio import api, engine
 from studio.accelerator import Accelerator
@@ -23,7 +23,7 @@ from studio.chat.votes import Votes
 from studio.datasets import tab as datasets_tab
 from studio.datasets.collection import Collection
 from studio.datasets.study import Study
-from studio.interface import page
+from studio.interface import page, policy
 from studio.interface.language import LANGUAGES, Words
 from studio.interface.live import Live, region
 from studio.jobs import Jobs
@@ -145,7 +145,7 @@ class ByLanguage:
         return "zh" if headers.get(b"accept-language", b"").lower().startswith(b"zh") else "en"
 
 
-def application(studio: Studio, auth: tuple[str, str] | None, root_path: str, language: str | None) -> ByLanguage:
+def application(studio: Studio, auth: tuple[str, str] | None, root_path: str, language: str | None) -> policy.Policed:
     """Return the whole studio as an ASGI application, in every language, behind a password where `auth` says one."""
     page.claim()
     apps = {name: _served(window(studio, Words(name)), auth, root_path) for name in LANGUAGES}
@@ -154,7 +154,7 @@ def application(studio: Studio, auth: tuple[str, str] | None, root_path: str, la
         # One login for both languages: they share the tokens and the name of the cookie.
         gradio_app = app.routes[-1].app
         gradio_app.tokens, gradio_app.cookie_id = first.tokens, first.cookie_id
-    return ByLanguage(apps, language)
+    return policy.Policed(ByLanguage(apps, language))
 
 
 def _served(blocks: gr.Blocks, auth: tuple[str, str] | None, root_path: str) -> FastAPI:

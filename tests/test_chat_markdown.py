@@ -35,7 +35,7 @@ class Seen(HTMLParser):
     def __init__(self, html: str):
         super().__init__()
         self.tags, self.open, self.text = [], [], ""
-        self.feed(html)
+        self.feed(str(html))
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))

@@ -3,13 +3,16 @@
 import hashlib
 import json
 from functools import lru_cache
-from html import escape
 from pathlib import Path
 
+from markupsafe import Markup, escape
+
+from studio import jobs
 from studio.chat import choose, markdown, pictures
 from studio.chat.conversation import Conversation
 from studio.chat.talk import Asking, Talks, written_down
-from studio.interface.language import Words
+from studio.interface import figures
+from studio.interface.language import Words, shown
 from studio.interface.live import attribute
 
 LETTERS = "ABCD"
@@ -79,11 +82,11 @@ class _Draw:
         return getattr(self, f"_{message['role']}")(message, growing)
 
     def _user(self, message: dict, _) -> str:
-        shown = "".join(f'<img src="{small}" alt="{self.words("chat.image")}">' for small in map(self._small, message.get("images", [])) if small)
+        shown = "".join(f'<img src="{escape(small)}" alt="{self.words("chat.image")}">' for small in map(self._small, message.get("images", [])) if small)
         id, turn, text = self.conversation.id, message["turn"], message["content"]
         fields = "".join(f'<input type="hidden" name="{key}" value="{escape(str(value))}">' for key, value in (("conversation", id), ("turn", turn)))
         edit = (
-            f'<details class="edit" id="edit-{escape(id)}-{turn}-{escape(self.name)}"><summary>{self.words("chat.edit")}</summary>'
+            f'<details class="edit" id="edit-{escape(id)}-{escape(turn)}-{escape(self.name)}"><summary>{self.words("chat.edit")}</summary>'
             f'<form data-submit="chat_edit" data-then="chat:{{conversation}}">{fields}<textarea name="text" rows="3">{escape(text)}</textarea>'
             f'<p role="alert" class="problem" hidden></p><button class="button small" type="submit">{self.words("chat.resend")}</button></form></details>'
         )
@@ -91,13 +94,13 @@ class _Draw:
         return f'<article class="asked"><p>{escape(text)}</p>{shown}<menu>{self._copy(text)}{branch}{edit}</menu></article>'
 
     def _assistant(self, message: dict, growing: markdown.Growing | None) -> str:
-        text, figures = message["content"], message.get("answer", {})
-        body = growing.html(text) if growing and not figures.get("finished") else _rendered(self.words.language, text)
-        fault = figures.get("fault")
-        told = f'<p class="problem" role="alert">{escape(self.words(fault["key"], **fault["facts"]))}</p>' if fault and self.words.has(fault["key"]) else ""
+        text, answer = message["content"], message.get("answer", {})
+        body = growing.html(text) if growing and not answer.get("finished") else _rendered(self.words.language, text)
+        fault = jobs.told(answer.get("fault"), self.words)
+        told = f'<p class="problem" role="alert">{escape(fault)}</p>' if fault else ""
         again = self._button("chat_again", [self.conversation.id, self.name], "chat.again_one") if self.last else ""
         menu = f"<menu>{self._copy(text)}{again}</menu>" if not self.busy else ""
-        return f'<article class="reply">{body}{self._calls(message)}{told}{self._speed(figures)}{menu}</article>'
+        return f'<article class="reply">{body}{self._calls(message)}{told}{self._speed(answer)}{menu}</article>'
 
     def _tool(self, message: dict, _) -> str:
         return f'<article class="observed"><h5>{self.words("chat.tool_result")}</h5><pre>{escape(message["content"])}</pre></article>'
@@ -110,7 +113,7 @@ class _Draw:
         if not calls or not self.last:
             return shown
         boxes = "".join(
-            f'<label>{self.words("chat.result_of", name=escape(str(call["name"])))}<textarea name="results.{number}" rows="2"></textarea></label>'
+            f'<label>{self.words.html("chat.result_of", name=call["name"])}<textarea name="results.{number}" rows="2"></textarea></label>'
             for number, call in enumerate(calls)
         )
         hidden = f'<input type="hidden" name="conversation" value="{escape(self.conversation.id)}"><input type="hidden" name="column" value="{escape(self.name)}">'
@@ -119,48 +122,49 @@ class _Draw:
             f'<button class="button small" type="submit">{self.words("chat.give_result")}</button></form>'
         )
 
-    def _speed(self, figures: dict) -> str:
+    def _speed(self, answer: dict) -> str:
         if self.conversation.hidden:
             return ""
-        return speed(self.words, figures, self.busy)
+        return speed(self.words, answer, self.busy)
 
     def _copy(self, text: str) -> str:
         return f'<button data-copy="{escape(text)}" data-done="{self.words("chat.copied")}">{self.words("chat.copy")}</button>'
 
     def _button(self, call: str, arguments: list, key: str, then: str = "", title: str = "") -> str:
-        after = f' data-then="{then}"' if then else ""
+        after = f' data-then="{escape(then)}"' if then else ""
         told = f' title="{self.words(title)}"' if title else ""
-        return f"<button data-call=\"{call}\" data-args='{attribute(arguments)}'{after}{told}>{self.words(key)}</button>"
+        return f"<button data-call=\"{escape(call)}\" data-args='{attribute(arguments)}'{after}{told}>{self.words(key)}</button>"
 
     def _small(self, image: str) -> str:
         return pictures.small(self.folder / image)
 
 
-def speed(words: Words, figures: dict, busy: bool) -> str:
+def speed(words: Words, answer: dict, busy: bool) -> str:
     """Return tokens, time to the first token, speed, length of the prompt and why an answer ended."""
-    first, pace, prompt = figures.get("first_token_s"), figures.get("tokens_per_s"), figures.get("prompt_count")
-    end = figures.get("finished") or ("running" if busy else "broken")
+    first, prompt = answer.get("first_token_s"), answer.get("prompt_count")
+    end = answer.get("finished") or ("running" if busy else "broken")
     parts = [
-        words("chat.tokens", count=figures.get("tokens", 0)),
-        words("chat.first", time="–" if first is None else f"{first:.2f} s"),
-        words("chat.pace", pace="–" if pace is None else f"{pace:.1f}"),
-        *([words("chat.prompt", count=prompt)] if prompt is not None else []),
-        words(f"chat.end_{end}"),
+        words.html("chat.tokens", count=figures.plain(answer.get("tokens", 0))),
+        words.html("chat.first", time="–" if first is None else f"{figures.fixed(first, 2)} s"),
+        words.html("chat.pace", pace=figures.fixed(answer.get("tokens_per_s"), 1)),
+        *([words.html("chat.prompt", count=figures.plain(prompt))] if prompt is not None else []),
+        words(f"chat.end_{end}" if words.has(f"chat.end_{end}") else "chat.end_broken"),
     ]
-    parity = figures.get("parity")
-    if parity:
-        told = escape(words("chat.parity_info_" + parity["is"], trained=parity["as"]))
-        parts.append(f'<b class="parity {parity["is"]}" title="{told}">{words("chat.parity_" + parity["is"])}</b>')
+    parity = answer.get("parity")
+    if parity and words.has(f"chat.parity_{parity['is']}"):
+        told = words.html(f"chat.parity_info_{parity['is']}", trained=parity["as"])
+        parts.append(f'<b class="parity {escape(parity["is"])}" title="{told}">{words("chat.parity_" + parity["is"])}</b>')
     return f'<p class="hint num speed">{"".join(f"<span>{part}</span>" for part in parts)}</p>'
 
 
 def _piece(key: str, html: str, known: dict[str, str]) -> dict:
+    html = shown(html)
     mark = hashlib.md5(html.encode(), usedforsecurity=False).hexdigest()[:12]
     return {"key": key, "mark": mark, "html": None if known.get(key) == mark else html}
 
 
 @lru_cache(maxsize=256)
-def _rendered(language: str, text: str) -> str:
+def _rendered(language: str, text: str) -> Markup:
     return markdown.render(Words(language), text)
 
 

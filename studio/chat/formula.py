@@ -8,6 +8,7 @@ from latex2mathml.converter import Converter
 from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
+from markupsafe import Markup
 
 LONGEST = 5_000
 _ELEMENTS = frozenset(
@@ -34,7 +35,7 @@ def draw(latex: str, display: bool) -> str:
     formula = _converted(latex.strip(), display)
     if formula is None:
         return f'<code class="formula">{escape(latex.strip())}</code>'
-    return f'<span class="display-formula">{formula}</span>' if display else formula
+    return f'<span class="display-formula">{Markup(formula)}</span>' if display else Markup(formula)
 
 
 def plug_in(markdown: MarkdownIt) -> None:

@@ -4,7 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from html import escape
+
+from markupsafe import escape
 
 from studio.accelerator import Accelerator, Freed, give_back
 from studio.chat.answer import Sampling
@@ -118,7 +119,7 @@ def draw(words: Words, hello: Hello, name: str) -> str:
     button = f"<button class=\"button\" data-call=\"models_hello\" data-args='{arguments}'{still}>{words('hello.say')}</button>"
     head = f'<div class="section-head"><h3>{words("hello.title")}</h3>{button}</div>'
     if greeting is None:
-        return f'{head}<p class="hint">{words("hello.what", question=words("hello.question"))}</p>'
+        return f'{head}<p class="hint">{words.html("hello.what", question=words("hello.question"))}</p>'
     return head + _conversation(words, greeting, running)
 
 
@@ -133,8 +134,8 @@ def _conversation(words: Words, greeting: Greeting, running: bool) -> str:
     if greeting.stage == "done":
         pace = f"{greeting.tokens_per_s:.1f}" if greeting.tokens_per_s else "–"
         first = f"{greeting.first_token_s:.2f}" if greeting.first_token_s else "–"
-        speed = words("hello.speed", tokens=greeting.tokens, pace=pace, first=first, load=f"{greeting.load_s:.1f}")
-        memory = words("hello.memory", before=_mib(greeting.before), loaded=_mib(greeting.loaded), after=_mib(greeting.after))
+        speed = words.html("hello.speed", tokens=greeting.tokens, pace=pace, first=first, load=f"{greeting.load_s:.1f}")
+        memory = words.html("hello.memory", before=_mib(greeting.before), loaded=_mib(greeting.loaded), after=_mib(greeting.after))
         parts.append(f'<p class="hint num">{speed}</p><p class="hint num">{memory}</p>')
     return "".join(parts)
 

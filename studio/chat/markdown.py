@@ -7,6 +7,7 @@ from html import escape
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Delimiter
+from markupsafe import Markup
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
@@ -26,7 +27,7 @@ _IS_CJK = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]").
 _FORMATTER = HtmlFormatter(nowrap=True)
 
 
-def render(words: Words, text: str) -> str:
+def render(words: Words, text: str) -> Markup:
     """Return what a model wrote as HTML."""
     return Growing(words).html(text)
 
@@ -41,14 +42,14 @@ class Growing:
         self._words = words
         self._reasoning, self._said = _Blocks(words), _Blocks(words)
 
-    def html(self, text: str) -> str:
+    def html(self, text: str) -> Markup:
         """Return `text`, all that was written so far, as HTML."""
         reasoning, said = reasoning_of(text)
         folded = ""
         if reasoning.strip():
             inside = self._reasoning.html(reasoning)
             folded = f'<details class="reasoning"><summary>{self._words("markdown.reasoning")}</summary>{inside}</details>'
-        return f'<div class="written">{folded}{self._said.html(said)}</div>'
+        return Markup(f'<div class="written">{folded}{self._said.html(said)}</div>')
 
 
 def reasoning_of(text: str) -> tuple[str, str]:
@@ -80,14 +81,14 @@ class _Blocks:
     def _start_anew(self) -> None:
         self._text, self._done, self._at, self._carry = "", "", 0, ""
 
-    def html(self, text: str) -> str:
+    def html(self, text: str) -> Markup:
         if not text.startswith(self._text):
             self._start_anew()
         self._text = text
         while end := next_end(text, self._at, self._carry):
             self._done += self._draw(text[self._at : end[0]], complete=True)
             self._at, self._carry = end
-        return self._done + self._draw(text[self._at :], complete=False)
+        return Markup(self._done + self._draw(text[self._at :], complete=False))
 
     def _draw(self, block: str, complete: bool) -> str:
         if not block.strip():

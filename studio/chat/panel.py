@@ -1,13 +1,14 @@
 """What the page draws around the columns: conversations, what is loaded, and how to vote. Pure functions to HTML."""
 
-import time
-from html import escape
+
+from markupsafe import escape
 
 from studio.chat import choose
 from studio.chat.choose import Table
 from studio.chat.columns import LETTERS, label
 from studio.chat.conversation import Conversation
 from studio.chat.talk import Talks
+from studio.interface import figures
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
 
@@ -25,9 +26,9 @@ def draw_memory(words: Words, table: Table, chosen: list[str], bits: int | None)
     seated = table.chat.speakers()
     if seated:
         unload = f'<button class="button small" data-call="chat_unload" data-args="[]" data-said="told">{words("chat.unload")}</button>'
-        told = words("chat.in_memory", count=len(seated), megabytes=f"{table.chat.memory_bytes() / 2**20:,.0f}")
+        told = words.html("chat.in_memory", count=len(seated), megabytes=f"{table.chat.memory_bytes() / 2**20:,.0f}")
         return f'<p class="hint num">{told} {unload}</p>'
-    return f'<p class="hint num">{_put_away(words, table)}{_will_take(words, table, chosen, bits)}</p>'
+    return f'<p class="hint num">{_put_away(words, table)}{escape(_will_take(words, table, chosen, bits))}</p>'
 
 
 def _put_away(words: Words, table: Table) -> str:
@@ -41,7 +42,7 @@ def _will_take(words: Words, table: Table, chosen: list[str], bits: int | None) 
     try:
         needed = table.chat.bytes_needed(choose.speakers(table.workspace, local, bits))
     except Problem as problem:
-        return escape(words.tell(problem))
+        return words.tell(problem)
     return words("chat.will_take", megabytes=f"{needed / 2**20:,.0f}")
 
 
@@ -62,7 +63,7 @@ def _line(words: Words, talks: Talks, one) -> str:
     who = " · ".join(map(choose.short, one.columns))
     return (
         f'<button class="item" data-pick="chat:{escape(one.id)}"><span class="item-top">{state}{branch}<b>{escape(one.title or words("chat.untitled"))}</b></span>'
-        f'<span class="item-sub"><span>{escape(who)}</span><span class="num">{time.strftime("%m-%d %H:%M", time.localtime(one.changed))}</span></span></button>'
+        f'<span class="item-sub"><span>{escape(who)}</span><span class="num">{figures.moment(one.changed, "%m-%d %H:%M")}</span></span></button>'
     )
 
 
@@ -96,7 +97,7 @@ def _parent(words: Words, talks: Talks, conversation: Conversation) -> str:
     except Problem:
         return ""  # deleted since
     link = f'<button class="link" data-pick="chat:{escape(parent.id)}">{escape(parent.title)}</button>'
-    return f'<p class="hint">{words("chat.branch_of", turn=conversation.parent["turn"])} {link}</p>'
+    return f'<p class="hint">{words.html("chat.branch_of", turn=conversation.parent["turn"])} {link}</p>'
 
 
 def draw_votes(words: Words, talks: Talks, votes, id: str) -> str:
@@ -147,7 +148,7 @@ def draw_sheet_form(words: Words, talks: Talks, datasets: list[str], id: str) ->
     options = "".join(f'<option value="{escape(name)}">' for name in datasets)
     return (
         f'<form class="sheet-form" data-submit="chat_sheet" data-then="sheet:{{sheet}}"><input type="hidden" name="conversation" value="{escape(id)}">'
-        f'<p class="hint">{words("chat.sheet_what", columns=escape(columns))}</p>'
+        f'<p class="hint">{words.html("chat.sheet_what", columns=columns)}</p>'
         f'<textarea name="prompts" rows="4" placeholder="{words("chat.sheet_prompts")}" aria-label="{words("chat.sheet_prompts")}"></textarea>'
         f'<div class="actions"><label>{words("chat.sheet_dataset")}<input name="dataset" list="sheet-datasets" autocomplete="off"></label>'
         f'<datalist id="sheet-datasets">{options}</datalist><label>{words("chat.sheet_first")}<input name="first" type="number" min="1" value="20"></label>'

@@ -2,7 +2,8 @@
 
 import time
 from functools import lru_cache
-from html import escape
+
+from markupsafe import escape
 
 from studio.chat import choose, engine_prompt, prompts
 from studio.chat.columns import LETTERS
@@ -43,12 +44,12 @@ def _column(words: Words, conversation: Conversation, name: str, one: Seen, firs
     place = engine_prompt.compare(other.ids, one.ids) if name != first and not other.fault else None
     said = _compared(words, LETTERS[conversation.columns.index(first)], place, one, other) if name != first and not other.fault else ""
     chips = "".join(
-        f'<span class="tok{" special" if id in one.special else ""}{" differs" if index == place else ""}" title="{index}: {id}">{escape(text) or "·"}</span>'
+        f'<span class="tok{" special" if id in one.special else ""}{" differs" if index == place else ""}" title="{index}: {escape(id)}">{escape(text) or "·"}</span>'
         for index, (id, text) in enumerate(zip(one.ids[:SHOWN], one.texts, strict=False))
     )
-    ids = " ".join(map(str, one.ids))
+    ids = escape(" ".join(map(str, one.ids)))
     return (
-        f'<section class="prompt">{head}<p class="hint num">{words("prompt.count", count=len(one.ids))}{said}</p><div class="toks">{chips}</div>'
+        f'<section class="prompt">{head}<p class="hint num">{words.html("prompt.count", count=len(one.ids))}{escape(said)}</p><div class="toks">{chips}</div>'
         f'<details id="prompt-ids-{letter}"><summary>{words("prompt.ids")}</summary><pre>{ids}</pre></details>'
         f'<details id="prompt-text-{letter}"><summary>{words("prompt.text")}</summary><pre>{escape("".join(one.texts))}</pre></details></section>'
     )

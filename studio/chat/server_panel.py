@@ -1,6 +1,6 @@
 """What the page draws of the endpoints: how to add one, and which models each has. Pure functions to HTML."""
 
-from html import escape
+from markupsafe import escape
 
 from studio.chat.choose import Table
 from studio.interface.language import Problem, Words

@@ -3,13 +3,14 @@
 import csv
 import io
 import json
-import time
 from functools import lru_cache
-from html import escape
+
+from markupsafe import Markup, escape
 
 from studio.chat import choose
 from studio.chat.markdown import render
 from studio.chat.sheet import Sheet, Sheets
+from studio.interface import figures
 from studio.interface.language import Words
 from studio.interface.live import attribute
 from studio.jobs import Job, told
@@ -43,9 +44,9 @@ def draw_list(words: Words, sheets: Sheets) -> str:
     drawn = ""
     for sheet in sheets.all():
         job = sheets.job(sheet.id)
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(sheet.created))
+        when = figures.moment(sheet.created)
         drawn += (
-            f'<button class="item" data-pick="sheet:{escape(sheet.id)}"><span class="item-top"><i class="dot {job.state if job else "finished"}"></i>'
+            f'<button class="item" data-pick="sheet:{escape(sheet.id)}"><span class="item-top"><i class="dot {escape(job.state if job else "finished")}"></i>'
             f'<b>{escape(sheet.title)}</b></span><span class="item-sub"><span>{when}</span>'
             f'<span class="num">{len(sheet.prompts)} × {len(sheet.columns)}</span></span></button>'
         )
@@ -96,30 +97,30 @@ def _cell(words: Words, place: str, answers: dict | None, name: str) -> str:
 
 
 @lru_cache(maxsize=2048)
-def _written(language: str, text: str) -> str:
+def _written(language: str, text: str) -> Markup:
     return render(Words(language), text)
 
 
 def _figures(words: Words, one: dict) -> str:
     if not one.get("tokens"):
         return ""
-    said = [words("sheet.tokens", count=one["tokens"])]
-    said += [words("sheet.pace", pace=f'{one["tokens_per_s"]:.1f}')] if one.get("tokens_per_s") else []
+    said = [words.html("sheet.tokens", count=figures.plain(one["tokens"]))]
+    said += [words.html("sheet.pace", pace=figures.fixed(one["tokens_per_s"], 1))] if one.get("tokens_per_s") else []
     said += [words("sheet.cut")] if one.get("finished") == "length" else []
     return f'<p class="hint num">{" · ".join(said)}</p>'
 
 
 def _progress(words: Words, sheets: Sheets, sheet: Sheet, done: int) -> str:
     job, count = sheets.job(sheet.id), len(sheet.prompts)
-    state = job.state if job else "finished"
+    state = escape(job.state if job else "finished")
     actions = ""
     if job and job.active:
         actions = f'<button class="button small" data-call="job_cancel" data-args=\'{attribute([job.id])}\'>{words("sheet.stop")}</button>'
     elif job and job.state in ("stopped", "failed", "interrupted"):
         actions = f'<button class="button small" data-call="chat_sheet_resume" data-args=\'{attribute([sheet.id])}\'>{words("sheet.resume")}</button>'
-    said = words("sheet.progress", done=done, count=count)
+    said = words.html("sheet.progress", done=done, count=count)
     return (
-        f'<div class="progress {state}"><div class="bar"><i style="width:{100 * done / count:.1f}%"></i></div>'
+        f'<div class="progress {state}"><div class="bar"><i style="width:{figures.width(done / count if count else 1)}%"></i></div>'
         f'<span class="num">{said} {actions}</span></div>{_error(words, job)}'
     )
 
@@ -133,7 +134,7 @@ def _pages(words: Words, sheet: Sheet, offset: int) -> str:
         return ""
     last = min(offset + ROWS, len(sheet.prompts))
     buttons = "".join(
-        f'<button class="button small" data-pick="sheet:{sheet.id}@{begin}"{"" if 0 <= begin < len(sheet.prompts) else " disabled"}>{words(key)}</button>'
+        f'<button class="button small" data-pick="sheet:{escape(sheet.id)}@{begin}"{"" if 0 <= begin < len(sheet.prompts) else " disabled"}>{words(key)}</button>'
         for key, begin in (("sheet.before", offset - ROWS), ("sheet.after", offset + ROWS))
     )
-    return f'<div class="pages"><span class="num">{words("sheet.rows", first=offset + 1, last=last, count=len(sheet.prompts))}</span>{buttons}</div>'
+    return f'<div class="pages"><span class="num">{words.html("sheet.rows", first=offset + 1, last=last, count=len(sheet.prompts))}</span>{buttons}</div>'

@@ -1,9 +1,9 @@
 """The Chat tab: conversations on the left, up to four columns that answer at once on the right."""
 
 from dataclasses import asdict, dataclass
-from html import escape
 
 import gradio as gr
+from markupsafe import escape
 
 from studio.chat import choose, panel, prompt_panel, server_panel, sheet_panel, votes
 from studio.chat.answer import Sampling
@@ -15,7 +15,7 @@ from studio.chat.talk_endpoints import checked_columns, conversation_options
 from studio.chat.votes import Votes
 from studio.datasets.collection import Collection
 from studio.interface.language import Problem, Words
-from studio.interface.live import Live, region
+from studio.interface.live import Live, region, taken
 from studio.train.recipe import STARTER_MODEL
 
 PARTS = ("talk", "prompts", "board", "sheet", "servers")
@@ -117,7 +117,7 @@ def _talk(room: ChatRoom, words: Words) -> None:
     now = gr.Textbox(visible="hidden", elem_id="chat-now")
     wish = gr.Textbox(visible="hidden", elem_id="chat-wish")
     more = gr.Textbox(visible="hidden", elem_id="chat-add")
-    made = gr.Textbox(visible=False)
+    made = gr.HTML(visible="hidden")
     shown = gr.State("")  # the conversation whose columns and settings stand in the fields
     fields = [chosen, system, tools, bits, blind, *numbers]
 
@@ -137,8 +137,8 @@ def _talk(room: ChatRoom, words: Words) -> None:
                 id = shown = _kept(room, id, names, options(*values))
             room.talks.say(id, text, files)
         except Problem as fault:
-            return said, _told(words, fault), id, shown
-        return {"text": "", "files": []}, "", id, shown
+            return said, _told(words, fault), taken("chat", id), shown
+        return {"text": "", "files": []}, "", taken("chat", id), shown
 
     def on_change(id, shown, names, *values):
         """Keep what was set in the conversation in hand."""
@@ -148,7 +148,7 @@ def _talk(room: ChatRoom, words: Words) -> None:
             made = _kept(room, id, names, options(*values))
         except Problem as fault:
             return _told(words, fault), "", shown
-        return "", made, made
+        return "", taken("chat", made), made
 
     def on_now(id, shown):
         """Show the columns and settings of the conversation that was taken in hand, unless they stand there already."""
@@ -170,7 +170,7 @@ def _talk(room: ChatRoom, words: Words) -> None:
             made = _kept(room, id if id == shown else "", names, options(*values))
         except Problem as fault:
             return _told(words, fault), "", shown, names[:-1]
-        return "", made, made, gr.update(choices=_names(room, names), value=names)
+        return "", taken("chat", made), made, gr.update(choices=_names(room, names), value=names)
 
     def on_wish(name, *values):
         """Begin a conversation of a run and its base."""
@@ -178,16 +178,15 @@ def _talk(room: ChatRoom, words: Words) -> None:
             made = room.talks.conversations.new(choose.with_base(workspace, name), **options(*values))
         except Problem as fault:
             raise gr.Error(words.tell(fault), print_exception=False) from None
-        return made.id, made.id, gr.update(choices=_names(room, made.columns), value=made.columns)
+        return taken("chat", made.id), made.id, gr.update(choices=_names(room, made.columns), value=made.columns)
 
     quiet = {"api_name": False, "show_progress": "hidden", "queue": False}
-    take = {"fn": None, "inputs": made, "outputs": None, "js": "(id) => { if (id) window.studio.pick('chat', id); }", "api_name": False, "queue": False}
-    gr.on([send.click, said.submit], on_send, [now, shown, said, *fields], [said, problem, made, shown], **quiet).then(**take)
+    gr.on([send.click, said.submit], on_send, [now, shown, said, *fields], [said, problem, made, shown], **quiet)
     for field in fields:
-        field.input(on_change, [now, shown, *fields], [problem, made, shown], **quiet).then(**take)
+        field.input(on_change, [now, shown, *fields], [problem, made, shown], **quiet)
     now.input(on_now, [now, shown], [shown, *fields], **quiet)
-    more.input(on_add, [more, now, shown, *fields], [problem, made, shown, chosen], **quiet).then(**take)
-    wish.input(on_wish, [wish, *fields[1:]], [made, shown, chosen], **quiet).then(**take)
+    more.input(on_add, [more, now, shown, *fields], [problem, made, shown, chosen], **quiet)
+    wish.input(on_wish, [wish, *fields[1:]], [made, shown, chosen], **quiet)
     gr.on([chosen.focus, gr.context.Context.root_block.load], lambda names: gr.update(choices=_names(room, names)), chosen, chosen, **quiet)
 
 

@@ -2,9 +2,9 @@
 
 import json
 import re
-import time
 
 from studio.chat.markdown import reasoning_of
+from studio.interface import figures
 from studio.interface.language import Words
 from studio.jobs import told
 
@@ -20,7 +20,7 @@ def as_markdown(conversation: dict, words: Words) -> str:
     Where columns were asked differently (one was asked again, or its question edited), each stands below its own question.
     """
     title = _line(conversation.get("title") or words("transcript.untitled"))
-    created = time.strftime("%Y-%m-%d %H:%M", time.localtime(conversation["created"]))
+    created = figures.moment(conversation["created"])
     parts = [f"# {title}", f"{created} · {', '.join(_line(name) for name in conversation['columns'])}"]
     if settings := conversation.get("settings"):
         parts.append(", ".join(f"{name} {value}" for name, value in settings.items()))
@@ -60,9 +60,9 @@ def _said(words: Words, name: str, message: dict) -> list[str]:
 
 
 def _figures(words: Words, answer: dict) -> str:
-    said = [words("sheet.tokens", count=answer["tokens"])] if answer.get("tokens") else []
-    said += [words("transcript.first", seconds=f"{answer['first_token_s']:.2f}")] if answer.get("first_token_s") else []
-    said += [words("sheet.pace", pace=f"{answer['tokens_per_s']:.1f}")] if answer.get("tokens_per_s") else []
+    said = [words("sheet.tokens", count=figures.plain(answer["tokens"]))] if answer.get("tokens") else []
+    said += [words("transcript.first", seconds=figures.fixed(answer["first_token_s"], 2))] if answer.get("first_token_s") else []
+    said += [words("sheet.pace", pace=figures.fixed(answer["tokens_per_s"], 1))] if answer.get("tokens_per_s") else []
     said += [words("transcript.cut")] if answer.get("finished") in ("length", "stopped", "failed") else []
     said += [_line(told(answer["fault"], words))] if answer.get("fault") else []
     return f"<sub>{' · '.join(said)}</sub>" if said else ""

@@ -5,8 +5,9 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
-from html import escape
 from pathlib import Path
+
+from markupsafe import escape
 
 from studio.chat import lines
 from studio.interface.language import Problem, Words
@@ -151,7 +152,7 @@ def draw_board(words: Words, votes: Votes) -> str:
     head = "".join(f"<th>{words('votes.' + name)}</th>" for name in ("speaker", "rate", "interval", "comparisons", "wins", "losses", "ties", "bad"))
     rows = "".join(_row(one) for one in standings)
     return (
-        f'<p class="hint">{words("votes.count", count=len(votes.all()))}</p><div class="wide"><table class="board"><thead><tr>{head}</tr></thead>'
+        f'<p class="hint">{words.html("votes.count", count=len(votes.all()))}</p><div class="wide"><table class="board"><thead><tr>{head}</tr></thead>'
         f'<tbody>{rows}</tbody></table></div><p class="hint">{words("votes.board_info")}</p>{_draw_pairs(words, votes, standings)}'
     )
 
@@ -162,7 +163,7 @@ def _row(one: Standing) -> str:
         f'<span class="interval" title="{one.low:.0%} – {one.high:.0%}"><i style="left:{one.low:.1%};width:{one.high - one.low:.1%}"></i>'
         f'<b style="left:{one.rate:.1%}"></b></span>'
     )
-    counts = "".join(f'<td class="num">{count}</td>' for count in (one.comparisons, one.wins, one.losses, one.ties, one.bad))
+    counts = "".join(f'<td class="num">{count:d}</td>' for count in (one.comparisons, one.wins, one.losses, one.ties, one.bad))
     return f'<tr><td>{escape(one.speaker)}</td><td class="num">{rate}</td><td>{bar}</td>{counts}</tr>'
 
 
@@ -182,7 +183,7 @@ def _draw_pairs(words: Words, votes: Votes, standings: list[Standing]) -> str:
 
 
 def _score(one: Standing | None) -> str:
-    return "" if one is None else f"{one.wins} : {one.losses}" + (f" ({one.ties})" if one.ties else "")
+    return "" if one is None else f"{one.wins:d} : {one.losses:d}" + (f" ({one.ties:d})" if one.ties else "")
 
 
 def _that_count(values: list[dict]) -> list[Vote]:

@@ -1,7 +1,8 @@
 """What the page draws while data is brought in: what a file is taken for, which field says what, and the first rows as they will be."""
 
-from html import escape
 from urllib.parse import parse_qsl, urlencode
+
+from markupsafe import escape
 
 from studio import jobs
 from studio.datasets import conversation, convert, formats, hub
@@ -10,6 +11,7 @@ from studio.datasets.convert import Written
 from studio.datasets.formats import FORMS, Mapping
 from studio.datasets.reading import Row
 from studio.datasets.shape import Shape
+from studio.interface import figures
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
 from studio.models.panel import button
@@ -63,10 +65,9 @@ def _coming(words: Words, collection: Collection) -> str:
     drawn = ""
     for job in collection.jobs.all("convert"):
         if job.active:
-            share = 100 * (job.progress or 0)
             stop = button(words("datasets.stop"), "job_cancel", [job.id], "small")
             drawn += (
-                f'<div class="coming"><b>{escape(job.facts["name"])}</b><div class="progress {job.state}"><div class="bar"><i style="width:{share:.1f}%"></i></div>'
+                f'<div class="coming"><b>{escape(job.facts.get("name", "–"))}</b><div class="progress {escape(job.state)}"><div class="bar"><i style="width:{figures.width(job.progress)}%"></i></div>'
                 f'<span class="num">{escape(jobs.told(job.message, words) or words("train.state_" + job.state))} {stop}</span></div></div>'
             )
     return drawn
@@ -95,12 +96,12 @@ def _base(wish: dict[str, str]) -> str:
 
 def _choose(label: str, name: str, options: list[tuple[str, str]], value: str, wish: dict[str, str]) -> str:
     drawn = "".join(f'<option value="{escape(key)}"{" selected" if key == value else ""}>{escape(text)}</option>' for key, text in options)
-    return f'<label><span>{escape(label)}</span><select data-place="source:{name}" data-base="{_base(wish)}">{drawn}</select></label>'
+    return f'<label><span>{escape(label)}</span><select data-place="source:{escape(name)}" data-base="{_base(wish)}">{drawn}</select></label>'
 
 
 def _type(label: str, name: str, value: str, wish: dict[str, str], kind: str = "text", hint: str = "") -> str:
     return (
-        f'<label><span>{escape(label)}</span><input type="{kind}" data-place="source:{name}" data-base="{_base(wish)}" value="{escape(value)}" '
+        f'<label><span>{escape(label)}</span><input type="{kind}" data-place="source:{escape(name)}" data-base="{_base(wish)}" value="{escape(value)}" '
         f'placeholder="{escape(hint)}"></label>'
     )
 
@@ -130,14 +131,14 @@ def _send(words: Words, collection: Collection, wish: dict[str, str], mapping: M
         f"<button class=\"button primary\" data-call=\"datasets_bring_in\" data-args='{args}' data-then=\"dataset:{{name}}\" "
         f'data-done="{words("datasets.registered")}"{disabled}>{words("datasets.register" if on_hub else "datasets.bring_in")}</button>'
     )
-    hint = "" if on_hub else f'<p class="hint">{words("datasets.bring_in_hint", file=f"data/{name}.jsonl")}</p>'
+    hint = "" if on_hub else f'<p class="hint">{words.html("datasets.bring_in_hint", file=f"data/{name}.jsonl")}</p>'
     return f'<div class="send drawn-form">{box}{send}</div>{hint}'
 
 
 def _preview(words: Words, source, rows: list[dict], mapping: Mapping) -> str:
     if mapping.missing():
         columns = ", ".join(words("datasets.column_" + column) for column in mapping.missing())
-        return f'<p class="problem warned">{words("datasets.still_to_choose", columns=columns)}</p>{_raw(words, rows)}'
+        return f'<p class="problem warned">{words.html("datasets.still_to_choose", columns=columns)}</p>{_raw(words, rows)}'
     written = Written()
     numbered = (Row(number, row) for number, row in enumerate(rows, start=1))
     made = [row for row, _ in zip(convert.converted(numbered, mapping, written, source), range(PREVIEWED), strict=False)]
@@ -158,7 +159,7 @@ def _hub(words: Words, collection: Collection, wish: dict[str, str], address: hu
     told, rows = "", None
     try:
         rows = collection.look_at_hub(address, options)
-        told = f'<p class="hint">{words("datasets.hub_asked", hub=words("datasets.hub_" + address.hub))}</p>' if rows is None else ""
+        told = f'<p class="hint">{words.html("datasets.hub_asked", hub=words("datasets.hub_" + address.hub))}</p>' if rows is None else ""
     except Problem as problem:
         told = f'<p class="problem warned">{escape(words.tell(problem))}</p>'
     guess = formats.recognise(rows) if rows else Mapping("alpaca")
@@ -168,11 +169,11 @@ def _hub(words: Words, collection: Collection, wish: dict[str, str], address: hu
     hubs = _choose(words("datasets.hub"), "hub", [(each, words("datasets.hub_" + each)) for each in hub.KEYS], address.hub, wish)
     more = "".join(_type(words("datasets.entry_" + key), key, wish.get(key, ""), wish, "number" if key == "num_samples" else "text") for key in HUB_FIELDS)
     fields = formats.fields_of(rows) if rows else None
-    said = words("datasets.hub_hint", hub=words("datasets.hub_" + address.hub))
+    said = words.html("datasets.hub_hint", hub=words("datasets.hub_" + address.hub))
     chosen = {f"c.{name}": value for name, value in mapping.columns.items()} | {f"t.{name}": value for name, value in mapping.tags.items()}
     send = _send(words, collection, {**wish, "hub": address.hub, "form": mapping.form, **chosen}, mapping, True)
     must_convert = rows and not formats.entry_as_it_is(mapping, rows) and not mapping.missing()
-    warn = f'<p class="problem warned">{words("datasets.hub_needs_file", repo=address.repo)}</p>' if must_convert else ""
+    warn = f'<p class="problem warned">{words.html("datasets.hub_needs_file", repo=address.repo)}</p>' if must_convert else ""
     preview = _preview(words, address.repo, rows, mapping) if rows else ""
     return f'<p class="line"><b>{escape(address.repo)}</b> <span>{said}</span></p>{told}{_mapping(words, wish, mapping, fields, hubs, more)}{warn}{send}{preview}'
 

@@ -2,7 +2,8 @@
 
 import json
 import re
-from html import escape
+
+from markupsafe import escape
 
 from studio.datasets.shape import MEDIA, Shape
 from studio.interface.language import Words
@@ -64,7 +65,7 @@ def _turn(words: Words, role: str, content: object, find: str, more: str = "", l
     body = _calls(content) if role == "call" else ""
     who = escape(label) if label else words("datasets.role_" + role)
     beside = f'<div class="beside">{more}</div>' if more else ""
-    return f'<div class="turn {role}"><span class="who">{who}</span><div>{body or said(words, content, find)}{beside}</div></div>'
+    return f'<div class="turn {escape(role)}"><span class="who">{who}</span><div>{body or said(words, content, find)}{beside}</div></div>'
 
 
 def _calls(content: object) -> str:
@@ -124,7 +125,7 @@ def _others(words: Words, row: dict, shape: Shape, find: str) -> str:
     read = set(shape.fields())
     rest = {name: value for name, value in row.items() if name not in read and value not in (None, "")}
     cells = "".join(f"<dt>{escape(name)}</dt><dd>{said(words, value, find)}</dd>" for name, value in list(rest.items())[:30])
-    return f'<details class="others"><summary>{words("datasets.other_fields", count=len(rest))}</summary><dl>{cells}</dl></details>' if cells else ""
+    return f'<details class="others"><summary>{words.html("datasets.other_fields", count=len(rest))}</summary><dl>{cells}</dl></details>' if cells else ""
 
 
 def said(words: Words, value: object, find: str = "") -> str:
@@ -137,8 +138,8 @@ def said(words: Words, value: object, find: str = "") -> str:
     at = text.casefold().find(find.casefold()) if find else -1
     begin = max(0, at - 200) if at > SHOWN else 0
     rest = text[begin + SHOWN : MOST]
-    more = words("datasets.show_rest", count=f"{len(text):,}")
-    clipped = f'<p class="empty">{words("datasets.clipped", count=f"{len(text) - MOST:,}")}</p>' if len(text) > MOST else ""
+    more = words.html("datasets.show_rest", count=f"{len(text):,}")
+    clipped = f'<p class="empty">{words.html("datasets.clipped", count=f"{len(text) - MOST:,}")}</p>' if len(text) > MOST else ""
     lead = "…" if begin else ""
     return (
         f"<p>{lead}{_marked(text[begin : begin + SHOWN], find)}</p><details class=\"rest\"><summary>{more}</summary>"

@@ -1,7 +1,8 @@
 """What the page draws of a dataset's entry: its text in dataset_info.json to be changed, its name, and its removal."""
 
 import json
-from html import escape
+
+from markupsafe import escape
 
 from studio.datasets.collection import Collection
 from studio.interface.language import Words

@@ -2,8 +2,9 @@
 
 import json
 from functools import lru_cache
-from html import escape
 from urllib.parse import parse_qs, urlencode
+
+from markupsafe import escape
 
 from studio.datasets import conversation, registry
 from studio.datasets.collection import Collection
@@ -49,7 +50,7 @@ def _folder_head(words: Words, collection: Collection, folder) -> str:
 def _item(words: Words, collection: Collection, dataset: Dataset) -> str:
     name = collection.name_of(dataset)
     state = "failed" if dataset.problem else "waiting" if dataset.rows is None and dataset.file else "finished"
-    rows = words("datasets.rows_short", count=f"{dataset.rows:,}") if dataset.rows is not None else ""
+    rows = words.html("datasets.rows_short", count=f"{dataset.rows:,}") if dataset.rows is not None else ""
     size = amount(dataset.size) if dataset.size is not None else words("datasets.on_hub") if hub_address(dataset.entry) else ""
     reason = f'<span class="item-why">{escape(words.tell(dataset.problem))}</span>' if dataset.problem else ""
     return (
@@ -124,7 +125,7 @@ def draw_rows(words: Words, collection: Collection, arg: str) -> str:
         return ""
     dataset = collection.find(name)
     if dataset.file is None:
-        return f'<p class="hint">{words("datasets.on_a_hub", name=dataset.name)}</p>' if not dataset.problem else ""
+        return f'<p class="hint">{words.html("datasets.on_a_hub", name=dataset.name)}</p>' if not dataset.problem else ""
     at = place(where, name)
     rows = collection.indexes.of(dataset.file)
     rows.wait(seconds=0.1) or rows.wait(PER_PAGE, 0.5)
@@ -162,8 +163,8 @@ def _to(name: str, **where: object) -> str:
 def _bar(words: Words, name: str, rows: Rows, at: dict[str, str]) -> str:
     offset, find = _number(at.get("offset")), at.get("find", "")
     last = min(offset + PER_PAGE, rows.count)
-    total = f"{rows.count:,}" if rows.done else words("datasets.so_far", count=f"{rows.count:,}", share=f"{100 * rows.share:.0f}")
-    range_ = words("datasets.range", first=f"{offset + 1 if rows.count else 0:,}", last=f"{last:,}", total=total)
+    total = f"{rows.count:,}" if rows.done else words.html("datasets.so_far", count=f"{rows.count:,}", share=f"{100 * rows.share:.0f}")
+    range_ = words.html("datasets.range", first=f"{offset + 1 if rows.count else 0:,}", last=f"{last:,}", total=total)
     before = f'<button class="button small" data-pick="{_to(name, offset=max(0, offset - PER_PAGE))}"{"" if offset else " disabled"}>{words("datasets.previous")}</button>'
     after = f'<button class="button small" data-pick="{_to(name, offset=offset + PER_PAGE)}"{"" if last < rows.count else " disabled"}>{words("datasets.next")}</button>'
     address = escape(urlencode({"name": name}))
@@ -177,7 +178,7 @@ def _bar(words: Words, name: str, rows: Rows, at: dict[str, str]) -> str:
     )
     add = f'<button class="button small" data-pick="{_to(name, offset=offset, edit="new")}">{words("datasets.add_row")}</button>'
     moving = "" if rows.done else f'<div class="bar"><i style="width:{100 * rows.share:.1f}%"></i></div>'
-    pages = f'<span class="num">{range_}</span>{before}{after}' if not find else f'<span class="num">{words("datasets.matches", text=escape(find))}</span>'
+    pages = f'<span class="num">{range_}</span>{before}{after}' if not find else f'<span class="num">{words.html("datasets.matches", text=find)}</span>'
     return f'<div class="row-bar"><div class="pages">{pages}</div><div class="row-tools">{search}{jump}{add}</div></div>{moving}{_new(words, name, at, rows)}'
 
 
@@ -189,7 +190,7 @@ def _foot(words: Words, name: str, rows: Rows, at: dict[str, str], found: Found 
     on = ""
     if found and found.next is not None and len(found.rows) >= PER_PAGE:
         on = f'<button class="button small" data-pick="{_to(name, offset=found.next, find=find)}">{words("datasets.search_on")}</button>'
-    searched = words("datasets.searched", share=f"{100 * (found.share if found else 0):.0f}")
+    searched = words.html("datasets.searched", share=f"{100 * (found.share if found else 0):.0f}")
     back = f'<button class="button small" data-pick="{_to(name)}">{words("datasets.all_rows")}</button>'
     return f'<p class="row-foot">{on}{back}<span class="hint">{searched}</span></p>'
 
@@ -201,7 +202,7 @@ def _row(words: Words, name: str, row: Row, shape: Shape, at: dict[str, str]) ->
     clipped = "\n…" if len(raw) > RAW_SHOWN else ""
     return (
         f'<article class="row">{_row_head(words, name, row, at)}{conversation.draw(words, row.value, shape, at.get("find", ""))}'
-        f'<details class="raw" id="raw-{row.number}"><summary>JSON</summary><pre>{escape(raw[:RAW_SHOWN])}{clipped}</pre></details></article>'
+        f'<details class="raw" id="raw-{row.number:d}"><summary>JSON</summary><pre>{escape(raw[:RAW_SHOWN])}{clipped}</pre></details></article>'
     )
 
 
@@ -220,7 +221,7 @@ def _bad_row(words: Words, name: str, row: Row, rows: Rows, at: dict[str, str]) 
     text = part.raw(inner)
     if at.get("edit") == str(row.number) and text:
         return _form_around(words, name, row, at, _text_field(text), "", told)
-    shown = f'<details class="raw" id="raw-{row.number}"><summary>JSON</summary><pre>{escape(text[:RAW_SHOWN])}</pre></details>'
+    shown = f'<details class="raw" id="raw-{row.number:d}"><summary>JSON</summary><pre>{escape(text[:RAW_SHOWN])}</pre></details>'
     return f'<article class="row bad">{_row_head(words, name, row, at)}{told}{shown}</article>'
 
 
@@ -253,11 +254,11 @@ def _form(words: Words, name: str, row: Row, at: dict[str, str]) -> str:
 
 def _form_around(words: Words, name: str, row: Row, at: dict[str, str], fields: str, switch: str, told: str = "") -> str:
     back = _to(name, **{**at, "edit": "", "as": ""})
-    title = words("datasets.row_title", row=f"{row.number:,}") if row.number else words("datasets.new_row")
+    title = words.html("datasets.row_title", row=f"{row.number:,}") if row.number else words("datasets.new_row")
     was = escape(json.dumps(row.value, ensure_ascii=False, default=str))
     return (
         f'<form class="row row-form drawn-form" data-submit="datasets_save_row" data-as="object" data-then="{back}" data-done="{words("datasets.saved")}">'
-        f'<header><b>{title}</b>{switch}</header>{told}<input type="hidden" name="name" value="{escape(name)}"><input type="hidden" name="row" value="{row.number}">'
+        f'<header><b>{title}</b>{switch}</header>{told}<input type="hidden" name="name" value="{escape(name)}"><input type="hidden" name="row" value="{row.number:d}">'
         f'<input type="hidden" name="was" value="{was}">{fields}<p class="problem" role="alert" hidden></p><div class="actions">'
         f'<button class="button primary" type="submit">{words("datasets.save")}</button>'
         f'<button class="button" type="button" data-pick="{back}">{words("datasets.cancel")}</button></div></form>'

@@ -1,8 +1,8 @@
 """What the page draws of the closer looks: the report of a check, a row as tokens, lengths, and sets made of others."""
 
-import time
-from html import escape
 from urllib.parse import parse_qsl, urlencode
+
+from markupsafe import escape
 
 from studio import jobs
 from studio.datasets import lengths as measuring
@@ -11,6 +11,7 @@ from studio.datasets.kept_reports import Kept
 from studio.datasets.lengths import CUTOFFS, Lengths
 from studio.datasets.study import Study, View, library_ready
 from studio.datasets.tokens import Sequence
+from studio.interface import figures
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
 from studio.jobs import Job
@@ -46,12 +47,11 @@ def draw_check(words: Words, study: Study, arg: str) -> str:
 
 
 def _progress(words: Words, job: Job) -> str:
-    share = 100 * (job.progress or 0)
     stop = button(words("datasets.stop"), "job_cancel", [job.id], "small")
     moving = "" if job.progress is not None else " moving"
     said = jobs.told(job.message, words) or words("train.state_" + job.state)
     return (
-        f'<div class="progress {job.state}{moving}"><div class="bar"><i style="width:{share:.1f}%"></i></div><span class="num">{escape(said)} {stop}</span></div>'
+        f'<div class="progress {escape(job.state)}{moving}"><div class="bar"><i style="width:{figures.width(job.progress)}%"></i></div><span class="num">{escape(said)} {stop}</span></div>'
     )
 
 
@@ -59,7 +59,7 @@ def _verdict(words: Words, study: Study, name: str, kept: Kept) -> str:
     report = kept.report
     bad = len(set().union(*(rows for kind, rows in report.bad.items() if kind not in HINTS))) if report.bad else 0
     key = "datasets.check_fine" if not report.counts else "datasets.check_hints" if report.ok else "datasets.check_bad"
-    said = f'<p class="line"><i class="dot {"finished" if report.ok else "failed"}"></i> <b>{words(key, rows=f"{report.rows:,}", bad=f"{bad:,}")}</b> {_when(words, kept.checked)}</p>'
+    said = f'<p class="line"><i class="dot {"finished" if report.ok else "failed"}"></i> <b>{words.html(key, rows=f"{report.rows:,}", bad=f"{bad:,}")}</b> {_when(words, kept.checked)}</p>'
     if report.ok:
         return said
     new = f"{study.collection.find(name).name}_good"
@@ -69,7 +69,7 @@ def _verdict(words: Words, study: Study, name: str, kept: Kept) -> str:
 
 
 def _when(words: Words, moment: float) -> str:
-    return f'<span class="num">{words("reports.checked", time=time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)))}</span>'
+    return f'<span class="num">{words.html("reports.checked", time=figures.moment(moment))}</span>'
 
 
 def _findings(words: Words, name: str, report: Report, kind: str) -> str:
@@ -86,7 +86,7 @@ def _findings(words: Words, name: str, report: Report, kind: str) -> str:
         f"<td><code>{escape(one.field)}</code></td><td>{escape(one.message(words))}</td><td>{escape(one.mend(words))}</td></tr>"
         for one in shown[:FINDINGS_SHOWN]
     )
-    more = f'<p class="hint">{words("datasets.more_findings", count=f"{len(shown) - FINDINGS_SHOWN:,}")}</p>' if len(shown) > FINDINGS_SHOWN else ""
+    more = f'<p class="hint">{words.html("datasets.more_findings", count=f"{len(shown) - FINDINGS_SHOWN:,}")}</p>' if len(shown) > FINDINGS_SHOWN else ""
     head = "".join(f"<th>{words('datasets.' + key)}</th>" for key in ("row", "field", "wrong", "mend"))
     return f'<div class="chips-row">{chips}</div><div class="wide"><table class="findings"><thead><tr>{head}</tr></thead>{rows}</table></div>{more}'
 
@@ -111,7 +111,7 @@ def _chosen(words: Words, study: Study, wish: dict[str, str], view: View | None,
     template = f'<label><span>{words("datasets.template")}</span><select data-place="sight:template" data-base="{base}">{template}</select></label>'
     cutoff = (
         f'<label><span>{words("datasets.cutoff")}</span><input type="number" min="1" data-place="sight:cutoff" data-base="{base}" '
-        f'value="{view.cutoff if view else ""}"></label>'
+        f'value="{escape(view.cutoff if view else "")}"></label>'
     )
     flags = "".join(
         f'<label class="flag"><input type="checkbox" data-place="sight:{flag}" data-base="{base}"{" checked" if wish.get(flag) else ""}>'
@@ -165,28 +165,28 @@ def draw_tokens(words: Words, study: Study, arg: str) -> str:
 def _steps(words: Words, wish: dict[str, str], row: int, count: int) -> str:
     def to(number: int, label: str) -> str:
         ends = " disabled" if not 1 <= number <= count else ""
-        return f'<button class="button small" data-pick="{escape("sight:" + urlencode({**wish, "row": number}))}"{ends}>{label}</button>'
+        return f'<button class="button small" data-pick="{escape("sight:" + urlencode({**wish, "row": number}))}"{ends}>{escape(label)}</button>'
 
     base = escape(urlencode(wish))
     jump = f'<input type="number" min="1" max="{count}" data-place="sight:row" data-base="{base}" value="{row}" aria-label="{words("datasets.jump")}">'
-    place = words("datasets.row_of", count=f"{count:,}")
+    place = words.html("datasets.row_of", count=f"{count:,}")
     return f'<div class="row-bar"><div class="pages row-tools"><span>{words("datasets.row")}</span>{jump}<span class="num">{place}</span>{to(row - 1, words("datasets.previous_row"))}{to(row + 1, words("datasets.next_row"))}</div></div>'
 
 
 def _sequence(words: Words, sequence: Sequence, view: View) -> str:
     tokens = sequence.tokens[:TOKENS_SHOWN]
     trained = sum(token.trained for token in sequence.tokens)
-    said = words("datasets.tokens_said", count=f"{len(sequence.tokens):,}", trained=f"{trained:,}", share=f"{100 * trained / max(1, len(sequence.tokens)):.0f}")
+    said = words.html("datasets.tokens_said", count=f"{len(sequence.tokens):,}", trained=f"{trained:,}", share=f"{100 * trained / max(1, len(sequence.tokens)):.0f}")
     title = words("datasets.role_" + sequence.name) if sequence.name in ("chosen", "rejected") else ""
-    marks = "".join(f"<{'b' if token.trained else 'i'} title=\"{token.id}\">{_visible(token.text)}</{'b' if token.trained else 'i'}>" for token in tokens)
-    cut = f'<p class="problem warned">{words("datasets.cut_here", cutoff=view.cutoff)}</p>' if len(sequence.tokens) >= view.cutoff else ""
-    clipped = f'<p class="hint">{words("datasets.more_tokens", count=f"{len(sequence.tokens) - TOKENS_SHOWN:,}")}</p>' if len(sequence.tokens) > TOKENS_SHOWN else ""
+    marks = "".join(f"<{'b' if token.trained else 'i'} title=\"{escape(token.id)}\">{_visible(token.text)}</{'b' if token.trained else 'i'}>" for token in tokens)
+    cut = f'<p class="problem warned">{words.html("datasets.cut_here", cutoff=view.cutoff)}</p>' if len(sequence.tokens) >= view.cutoff else ""
+    clipped = f'<p class="hint">{words.html("datasets.more_tokens", count=f"{len(sequence.tokens) - TOKENS_SHOWN:,}")}</p>' if len(sequence.tokens) > TOKENS_SHOWN else ""
     none = f'<p class="problem">{words("datasets.nothing_trained")}</p>' if not trained else ""
     return f'<section class="sequence"><p class="hint num"><b>{title}</b> {said}</p>{none}<div class="tokens">{marks}</div>{cut}{clipped}</section>'
 
 
 def _visible(text: str) -> str:
-    shown = escape(text).replace("\t", "⇥")
+    shown = str(escape(text)).replace("\t", "⇥")
     return shown.replace("\n", '<u>↵</u>\n') if shown.strip(" ") else "<u>·</u>" * len(shown) if shown else "<u>…</u>"
 
 
@@ -219,10 +219,10 @@ def _numbers(words: Words, found: Lengths, wish: dict[str, str]) -> str:
     cells = "".join(f"<div><dt>{words('datasets.' + key)}</dt><dd>{value}</dd></div>" for key, value in shown.items())
     take = ""
     if found.suggested != found.cutoff:
-        label = words("datasets.take_cutoff", cutoff=f"{found.suggested:,}")
+        label = words.html("datasets.take_cutoff", cutoff=f"{found.suggested:,}")
         take = f'<button class="button small" data-pick="{escape("sight:" + urlencode({**wish, "cutoff": found.suggested}))}">{label}</button>'
-    advice = words("datasets.suggested", cutoff=f"{found.suggested:,}")
-    dropped = f'<p class="problem warned">{words("datasets.dropped", count=f"{found.dropped:,}")}</p>' if found.dropped else ""
+    advice = words.html("datasets.suggested", cutoff=f"{found.suggested:,}")
+    dropped = f'<p class="problem warned">{words.html("datasets.dropped", count=f"{found.dropped:,}")}</p>' if found.dropped else ""
     return f'<dl class="facts">{cells}</dl>{dropped}<p class="line"><span>{advice}</span> {take}</p>'
 
 
@@ -238,7 +238,7 @@ def _histogram(words: Words, found: Lengths) -> str:
         lost = " lost" if edge >= found.cutoff else ""
         bars += (
             f'<rect class="hist{lost}" x="{width * edge / end:.1f}" width="{max(1.0, width * found.width / end - 1):.1f}" y="{height - tall:.1f}" height="{tall:.1f}">'
-            f'<title>{words("datasets.bar", low=f"{edge:,}", high=f"{edge + found.width - 1:,}", count=f"{count:,}")}</title></rect>'
+            f'<title>{words.html("datasets.bar", low=f"{edge:,}", high=f"{edge + found.width - 1:,}", count=f"{count:,}")}</title></rect>'
         )
     at = width * found.cutoff / end
     line = f'<line class="cutoff" x1="{at:.1f}" x2="{at:.1f}" y1="0" y2="{height}"/><text x="{at - 4:.1f}" y="10" text-anchor="end">{found.cutoff:,}</text>' if at <= width else ""
@@ -260,7 +260,7 @@ def _steps_of(words: Words, found: Lengths, wish: dict[str, str]) -> str:
     steps = measuring.steps(found.samples, batch)
     base = escape(urlencode(wish))
     box = f'<input type="number" min="1" data-place="sight:batch" data-base="{base}" value="{batch}" aria-label="{words("datasets.batch")}">'
-    said = words("datasets.steps_said", samples=f"{found.samples:,}", steps=f"{steps:,}")
+    said = words.html("datasets.steps_said", samples=f"{found.samples:,}", steps=f"{steps:,}")
     return f'<h3>{words("datasets.steps")}</h3><p class="row-tools line"><span>{words("datasets.batch")}</span> {box} <span class="num">{said}</span></p>'
 
 
@@ -281,7 +281,7 @@ def draw_split(words: Words, study: Study, name: str) -> str:
         for each in ("8:1:1", "7:2:1", "9:1")
     )
     key = f'<input type="hidden" name="name" value="{escape(name)}">'
-    held = f'<h3>{words("datasets.hold_out")}</h3><p class="hint">{words("datasets.hold_out_hint", name=short)}</p><div class="actions">{shares}</div>'
+    held = f'<h3>{words("datasets.hold_out")}</h3><p class="hint">{words.html("datasets.hold_out_hint", name=short)}</p><div class="actions">{shares}</div>'
     sample = _made_by(words, "datasets_sample", "sample", key + _field(words("datasets.how_many"), "number", "100", "number") + _field(
         words("datasets.new_name"), "new", f"{short}_sample") + _field(words("datasets.seed"), "seed", "42", "number"))
     weights = f"{short}=1"
@@ -290,7 +290,7 @@ def draw_split(words: Words, study: Study, name: str) -> str:
         words("datasets.seed"), "seed", "42", "number"))
     choices = "".join(f"<option>{escape(one)}</option>" for one in others if one != short)
     leaks = (
-        f'<h3>{words("datasets.leaks")}</h3><p class="hint">{words("datasets.leaks_hint", name=short)}</p><form class="drawn-form send" data-submit="datasets_leaks_told" '
+        f'<h3>{words("datasets.leaks")}</h3><p class="hint">{words.html("datasets.leaks_hint", name=short)}</p><form class="drawn-form send" data-submit="datasets_leaks_told" '
         f'data-said="said">{key}<label><span>{words("datasets.held_out_set")}</span><select name="held_out">{choices}</select></label>'
         f'<button class="button" type="submit">{words("datasets.compare_sets")}</button><p class="problem" role="alert" hidden></p></form>'
     )
@@ -298,7 +298,7 @@ def draw_split(words: Words, study: Study, name: str) -> str:
 
 
 def _field(label: str, name: str, value: str, kind: str = "text") -> str:
-    return f'<label><span>{label}</span><input name="{name}" type="{kind}" value="{escape(value)}" required spellcheck="false"></label>'
+    return f'<label><span>{escape(label)}</span><input name="{escape(name)}" type="{kind}" value="{escape(value)}" required spellcheck="false"></label>'
 
 
 def _made_by(words: Words, endpoint: str, title: str, fields: str) -> str:

@@ -9,7 +9,7 @@ from studio.datasets import add_panel, entry_panel, panel, reading, study_panel
 from studio.datasets.collection import Collection
 from studio.datasets.study import Study
 from studio.interface.language import Words
-from studio.interface.live import Live, region
+from studio.interface.live import Live, region, taken
 
 
 def add_regions(live: Live, study: Study) -> None:
@@ -59,11 +59,9 @@ def _add(collection: Collection, words: Words) -> None:
         dropped = gr.File(label=words("datasets.drop"), file_types=list(reading.ENDINGS), elem_id="dataset-drop", height=112)
         gr.HTML(add_panel.place_form(words))
     gr.HTML(region("source", follows="source"))
-    handed = gr.Textbox(visible=False)
+    handed = gr.HTML(visible="hidden")
 
     def on_drop(file: str) -> str:
-        return urlencode({"path": str(collection.drop(Path(file)))})
+        return taken("source", urlencode({"path": str(collection.drop(Path(file)))}))
 
-    dropped.upload(on_drop, dropped, handed, api_name=False, queue=False, show_progress="hidden").then(
-        None, handed, None, js="(source) => window.studio.pick('source', source)", api_name=False
-    )
+    dropped.upload(on_drop, dropped, handed, api_name=False, queue=False, show_progress="hidden")

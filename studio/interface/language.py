@@ -9,6 +9,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+from markupsafe import Markup
+
 FOLDER = Path(__file__).parent / "words"
 LANGUAGES = ("en", "zh")
 # Halves of characters: the bytes of a file name that is not UTF-8, and what a JSON text may hold. No page and no answer can.
@@ -42,6 +44,13 @@ class Words:
     def __call__(self, key: str, **facts: object) -> str:
         """Return the sentence of `key` with `facts` put in. Raises KeyError for a key that is in no word file."""
         return shown(self._sentences[key].format(**facts)) if facts else self._sentences[key]
+
+    def html(self, key: str, **facts: object) -> Markup:
+        """Return the sentence as HTML: its own text as it stands in the word file, each fact escaped. Raises KeyError as the call does.
+
+        A fact that is Markup already, another sentence or a drawn link, is put in as it is.
+        """
+        return Markup(shown(Markup(self._sentences[key]).format(**facts)))
 
     def has(self, key: str) -> bool:
         """Tell whether there is a sentence for `key`."""

@@ -6,9 +6,11 @@ regions in sight in one request and replaces those that differ from what it has.
 
 import hashlib
 import json
+import secrets
 import traceback
 from collections.abc import Callable
-from html import escape
+
+from markupsafe import escape
 
 from studio.interface.language import Problem, Words, shown
 
@@ -57,3 +59,11 @@ def region(name: str, arg: str = "", follows: str = "", first: str = "") -> str:
 def attribute(value: object) -> str:
     """Return `value` as JSON that can stand between single quotes in an attribute of HTML."""
     return json.dumps(value, ensure_ascii=False).replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;")
+
+
+def taken(kind: str, value: str) -> str:
+    """Return what makes the page take `value` in hand as its `kind`, put into a hidden element of HTML; "" for no value.
+
+    Each has a number of its own, so that the same value can be taken again.
+    """
+    return f'<i data-taken="{escape(f"{kind}:{value}")}" data-turn="{secrets.token_hex(4)}"></i>' if value else ""

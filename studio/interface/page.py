@@ -4,6 +4,9 @@ import re
 from pathlib import Path
 
 import gradio as gr
+from markupsafe import Markup
+
+from studio.interface import policy
 
 ASSETS = Path(__file__).parents[2] / "assets"
 STYLES = ("uplot/uPlot.min.css", "studio.css", "monitor.css", "charts.css", "models.css", "datasets.css", "columns.css", "chat.css")
@@ -11,6 +14,9 @@ SCRIPTS = ("uplot/uPlot.iife.min.js", "chart_points.js", "charts.js", "compare.j
 
 # gradio's page asks a font host to be ready and loads a script for pages that are framed by others; the studio needs neither.
 _ELSEWHERE = re.compile(r'<link\s[^>]*href="https?://[^>]*>|<script\s[^>]*src="https?://[^>]*>\s*</script>|<meta\s[^>]*content="https?://[^>]*>')
+# A script runs only with the nonce of its response; the loader of gradio's parts takes it from the element with that name.
+_SCRIPT, _NONCE = re.compile(r"<script(?=[\s>])"), '<script nonce="{{ nonce() }}"'
+_NONCE_FOR_PARTS = '<meta property="csp-nonce" nonce="{{ nonce() }}">'
 
 
 def claim() -> None:
@@ -27,18 +33,23 @@ def claim() -> None:
         def get_source(self, environment, template):
             source, path, uptodate = theirs.get_source(environment, template)
             if template.endswith("index.html"):
-                source = _ELSEWHERE.sub("", source).replace("</head>", "{% raw %}" + head() + "{% endraw %}</head>")
+                source = _SCRIPT.sub(_NONCE, _ELSEWHERE.sub("", source)).replace("</head>", _NONCE_FOR_PARTS + head() + "</head>", 1)
             return source, path, uptodate
 
     templates.env.loader = Ours()
+    templates.env.globals["nonce"] = policy.nonce
     templates.env.cache.clear()
 
 
 def head() -> str:
-    """Return the styles and scripts of the studio, inline, so that they are found under any sub-path and behind any proxy."""
-    styles = "".join(f"<style>{(ASSETS / name).read_text(encoding='utf-8')}</style>" for name in STYLES)
-    scripts = "".join(f"<script>{(ASSETS / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
+    """Return the styles and scripts of the studio as a template, inline, so that they are found under any sub-path and behind any proxy."""
+    styles = "".join(f"<style>{_raw(name)}</style>" for name in STYLES)
+    scripts = "".join(f"{_NONCE}>{_raw(name)}</script>" for name in SCRIPTS)
     return styles + scripts
+
+
+def _raw(name: str) -> Markup:
+    return Markup("{% raw %}" + (ASSETS / name).read_text(encoding="utf-8") + "{% endraw %}")
 
 
 # What gradio's own parts take from the studio's colours (assets/studio.css), the same names in light and dark.

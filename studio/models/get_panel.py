@@ -1,7 +1,8 @@
 """What the page draws of getting models: the catalogue, the forms, and what is on its way. Pure functions to HTML."""
 
-from html import escape
+from markupsafe import escape
 
+from studio.interface import figures
 from studio.interface.language import Words
 from studio.interface.live import attribute
 from studio.jobs import Job, told
@@ -22,13 +23,13 @@ def draw_catalogue(words: Words, shelf: Shelf, find: str) -> str:
         return f'<p class="hint">{words("models.none_in_catalogue")}</p>'
     here, (device, memory) = catalogue.on_disk(shelf.workspace), shelf.memory()
     rows = "".join(_entry(words, entry, entry.name in here, marks.largest(entry.params, device, memory)) for entry in found[:LISTED])
-    more = f'<p class="hint">{words("models.more_in_catalogue", count=LISTED)}</p>' if len(found) > LISTED else ""
+    more = f'<p class="hint">{words.html("models.more_in_catalogue", count=LISTED)}</p>' if len(found) > LISTED else ""
     return rows + more
 
 
 def _entry(words: Words, entry: Entry, here: bool, largest: str | None) -> str:
     facts = entry.template or words("models.base")
-    mark = "" if entry.params is None else f'<em class="mark {largest or "none"}" title="{words("catalogue.mark_from_name")}">{words("models.mark_" + (largest or "none"))}</em>'
+    mark = "" if entry.params is None else f'<em class="mark {escape(largest or "none")}" title="{words("catalogue.mark_from_name")}">{words("models.mark_" + (largest or "none"))}</em>'
     dot = f'<i class="dot finished" title="{words("models.on_disk")}"></i>' if here else '<i class="dot absent"></i>'
     return (
         f'<button class="item" data-pick="entry:{escape(entry.name)}"><span class="item-top">{dot}<b>{escape(entry.name)}</b></span>'
@@ -119,7 +120,7 @@ def _form(words: Words, key: str, endpoint: str, fields: str, anchor: str = "", 
     more = f' id="{anchor}"' if anchor else ""
     more += f' data-then="{then}"' if then else ""
     return (
-        f'<form class="drawn-form card" data-submit="{endpoint}" data-done="{words(f"models.begun_{key}")}"{more} autocomplete="off"><h2>{words("models." + key)}</h2>'
+        f'<form class="drawn-form card" data-submit="{escape(endpoint)}" data-done="{words(f"models.begun_{key}")}"{more} autocomplete="off"><h2>{words("models." + key)}</h2>'
         f'<p class="hint">{words(f"models.about_{key}")}</p><div class="grid">{fields}</div><p class="problem" role="alert" hidden></p>'
         f'<button class="button primary" type="submit">{words(f"models.do_{key}")}</button></form>'
     )
@@ -128,7 +129,7 @@ def _form(words: Words, key: str, endpoint: str, fields: str, anchor: str = "", 
 def _field(words: Words, name: str, example: str = "", kind: str = "text", required: bool = False) -> str:
     key = name.rpartition(".")[2]
     return (
-        f'<label>{words(f"models.field_{key}")}<input name="{name}" type="{kind}" placeholder="{escape(example or words(f"models.field_{key}_info"))}"'
+        f'<label>{words(f"models.field_{key}")}<input name="{escape(name)}" type="{kind}" placeholder="{escape(example or words(f"models.field_{key}_info"))}"'
         f'{" required" if required else ""} autocomplete="{"new-password" if kind == "password" else "off"}" spellcheck="false"></label>'
     )
 
@@ -141,12 +142,12 @@ def draw_coming(words: Words, shelf: Shelf) -> str:
 
 def _job(words: Words, shelf: Shelf, job: Job) -> str:
     name = str(job.facts.get("name"))
-    origin = f"{job.facts['hub']} · {job.facts['repo']}" if job.kind == KIND else "GGUF · " + str(job.facts.get("file", "")).rpartition("/")[2]
+    origin = f"{job.facts.get('hub')} · {job.facts.get('repo')}" if job.kind == KIND else "GGUF · " + str(job.facts.get("file", "")).rpartition("/")[2]
     said = told(job.error or job.message, words) if job.active or job.state != "finished" else told(job.message, words)
-    tone = "running" if job.state in ("queued", "preparing") else job.state
+    tone = escape("running" if job.state in ("queued", "preparing") else job.state)
     fault = job.state == "failed"
     bar = (
-        f'<div class="progress {tone}{" moving" if job.active and job.progress is None else ""}"><div class="bar"><i style="width:{100 * (job.progress or 0):.1f}%"></i>'
+        f'<div class="progress {tone}{" moving" if job.active and job.progress is None else ""}"><div class="bar"><i style="width:{figures.width(job.progress)}%"></i>'
         f"</div></div>"
     )
     line = f'<p class="{"problem" if fault else "hint num"}">{escape(said or words("models.state_" + job.state))}</p>'

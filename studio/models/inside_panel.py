@@ -2,8 +2,9 @@
 
 import json
 from functools import lru_cache
-from html import escape
 from math import prod
+
+from markupsafe import escape
 
 from studio.interface.language import Problem, Words
 from studio.models import library, templates
@@ -69,11 +70,11 @@ def _value(value: object) -> str:
 
 def _tokens(words: Words, seen: Inspection) -> str:
     roles = "".join(
-        f'<tr><th>{role}</th><td><code>{escape(text)}</code></td><td class="num">{seen.added.get(text, "")}</td></tr>' for role, text in seen.special.items()
+        f'<tr><th>{escape(role)}</th><td><code>{escape(text)}</code></td><td class="num">{escape(seen.added.get(text, ""))}</td></tr>' for role, text in seen.special.items()
     )
     rest = {text: number for text, number in seen.added.items() if text not in seen.special.values()}
-    more = " ".join(f"<code>{number} {escape(text)}</code>" for text, number in list(rest.items())[:SHOWN_TOKENS])
-    left = f' {words("models.more_tokens", count=len(rest) - SHOWN_TOKENS)}' if len(rest) > SHOWN_TOKENS else ""
+    more = " ".join(f"<code>{escape(number)} {escape(text)}</code>" for text, number in list(rest.items())[:SHOWN_TOKENS])
+    left = f' {words.html("models.more_tokens", count=len(rest) - SHOWN_TOKENS)}' if len(rest) > SHOWN_TOKENS else ""
     others = f'<p class="hint chips">{words("models.added_tokens")} {more}{left}</p>' if rest else ""
     return f'<table class="fields-table">{roles}</table>{others}' if roles or rest else f'<p class="hint">{words("models.no_tokens")}</p>'
 
@@ -82,7 +83,7 @@ def _chat_template(words: Words, model: Model, seen: Inspection) -> str:
     own = seen.template
     if own is None:
         return f'<p class="hint">{words("models.no_chat_template")}</p>'
-    source = f'<h4>{words("models.template_source", file=escape(own.file.name))}</h4><pre>{escape(own.source)}</pre>'
+    source = f'<h4>{words.html("models.template_source", file=own.file.name)}</h4><pre>{escape(own.source)}</pre>'
     try:
         made = templates.renderings(model.path, WAIT_S)
     except Problem as problem:
@@ -91,7 +92,7 @@ def _chat_template(words: Words, model: Model, seen: Inspection) -> str:
         return f'<p class="hint">{words("models.template_rendering")}</p>{source}'
     said = made.get(SAMPLE, {})
     shown = f"<pre>{escape(said['text'])}</pre>" if "text" in said else \
-            f'<p class="hint">{words("models.template_refuses", reason=escape(said.get("refused", "?")[:200]))}</p>'
+            f'<p class="hint">{words.html("models.template_refuses", reason=said.get("refused", "?")[:200])}</p>'
     return f'<h4>{words("models.template_sample")}</h4>{shown}{source}'
 
 
@@ -107,13 +108,13 @@ def _layers(words: Words, model: Model, seen: Inspection) -> str:
 def _layer(words: Words, layers: Layers) -> str:
     """Return one body of rows: the head says which layers are alike, the rows are the tensors of one of them."""
     place = layers.name or words("models.top_layer")
-    title = f"{escape(place)}.{ranges(layers.numbers)}" if layers.numbers else escape(place)
-    alike = f' <span class="hint">{words("models.alike", count=len(layers.numbers))}</span>' if len(layers.numbers) > 1 else ""
+    title = f"{escape(place)}.{escape(ranges(layers.numbers))}" if layers.numbers else escape(place)
+    alike = f' <span class="hint">{words.html("models.alike", count=len(layers.numbers))}</span>' if len(layers.numbers) > 1 else ""
     head = (
         f'<tr class="layer"><th colspan="3">{title}{alike}</th><td class="num">{count(layers.params)}</td><td class="num">{amount(layers.bytes)}</td></tr>'
     )
     rows = "".join(
-        f"<tr><td><code>{escape(one.name)}</code></td><td>{escape(one.dtype)}</td><td class='num'>{' × '.join(map(str, one.shape)) or '1'}</td>"
+        f"<tr><td><code>{escape(one.name)}</code></td><td>{escape(one.dtype)}</td><td class='num'>{' × '.join(map(escape, one.shape)) or '1'}</td>"
         f"<td class='num'>{prod(one.shape):,}</td><td class='num'>{amount(one.bytes)}</td></tr>"
         for one in layers.tensors
     )

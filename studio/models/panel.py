@@ -3,8 +3,9 @@
 import json
 from difflib import SequenceMatcher
 from functools import lru_cache
-from html import escape
 from urllib.parse import parse_qsl, urlencode
+
+from markupsafe import escape
 
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
@@ -151,7 +152,7 @@ def draw_fit(words: Words, shelf: Shelf, arg: str) -> str:
     device, memory = shelf.memory()
     said = dict(parse_qsl(where))
     fields = _settings(words, said)
-    head = f'<h3>{words("models.fits")}</h3><p class="hint">{words("fit.against", device=words("models.device_" + device), memory=gib(memory))}</p>{fields}'
+    head = f'<h3>{words("models.fits")}</h3><p class="hint">{words.html("fit.against", device=words("models.device_" + device), memory=gib(memory))}</p>{fields}'
     try:
         plan = fit.Plan(device=device, **{setting: _chosen(words, setting, said[setting]) for setting in SETTINGS if setting in said})
     except Problem as problem:
@@ -159,7 +160,7 @@ def draw_fit(words: Words, shelf: Shelf, arg: str) -> str:
     rows = _table(library.find(shelf.workspace, name), memory, plan)
     widest = max(memory, *(row["bytes"] for row in rows)) or 1
     bars = "".join(_bar(words, row, memory, widest) for row in rows)
-    legend = "".join(f'<span><i class="part-{part}"></i>{words("fit." + part)}</span>' for part in rows[0]["parts"])
+    legend = "".join(f'<span><i class="part-{escape(part)}"></i>{words("fit." + part)}</span>' for part in rows[0]["parts"])
     return f'{head}<div class="fit">{bars}</div><p class="fit-legend">{legend}</p>'
 
 
@@ -187,7 +188,7 @@ def _table(model: Model, memory: int, plan: fit.Plan) -> list[dict]:
 
 def _bar(words: Words, row: dict, memory: int, widest: int) -> str:
     parts = "".join(
-        f'<i class="part-{part}" style="width:{100 * taken / widest:.2f}%" title="{words("fit." + part)} {gib(taken)}"></i>'
+        f'<i class="part-{escape(part)}" style="width:{100 * taken / widest:.2f}%" title="{words("fit." + part)} {gib(taken)}"></i>'
         for part, taken in row["parts"].items() if taken
     )
     limit = f'<u style="left:{100 * memory / widest:.2f}%"></u>' if memory < widest else ""
@@ -207,7 +208,7 @@ def method_key(row: dict) -> str:
 def button(label: str, endpoint: str, args: list, look: str = "", ask: str = "", then: str = "") -> str:
     """Return a button that calls an endpoint, after a question where `ask` has one; `then` is taken in hand afterwards."""
     more = "".join(f' data-{key}="{escape(value)}"' for key, value in (("ask", ask), ("then", then)) if value)
-    return f"<button class=\"button {look}\" data-call=\"{endpoint}\" data-args='{attribute(args)}'{more}>{label}</button>"
+    return f"<button class=\"button {look}\" data-call=\"{endpoint}\" data-args='{attribute(args)}'{more}>{escape(label)}</button>"
 
 
 def marked(text: str, other: str) -> str:
@@ -228,7 +229,7 @@ def marked(text: str, other: str) -> str:
 
 def visible(text: str) -> str:
     """Return text for HTML with its line ends and tabs to be seen."""
-    return escape(text).replace("\n", "<i>↵</i>").replace("\t", "<i>⇥</i>")
+    return str(escape(text)).replace("\n", "<i>↵</i>").replace("\t", "<i>⇥</i>")
 
 
 def count(params: int | None) -> str:

@@ -3,7 +3,7 @@
 The page replaces the whole once a second, so every fold has an `id` of its own by which it stays open.
 """
 
-from html import escape
+from markupsafe import escape
 
 from studio.interface.language import Words
 from studio.monitor.history import SPAN_S, Point, percent
@@ -23,10 +23,10 @@ def strip(words: Words, snapshot: Snapshot, history: tuple[Point, ...]) -> str:
     if snapshot.no_gpu:
         gpus = [f'<p class="mon-none">{escape(words.tell(snapshot.no_gpu))}</p>']
     else:
-        draw = _folded_gpu if len(snapshot.gpus) > MANY_GPUS else _gpu
-        gpus = [draw(words, gpu, _curve(snapshot.at, [
-            (point.at, *point.gpus[place]) for point in history
-        ])) for place, gpu in enumerate(snapshot.gpus)]
+        curves = [_curve(snapshot.at, [(point.at, *point.gpus[place]) for point in history]) for place in range(len(snapshot.gpus))]
+        many = len(snapshot.gpus) > MANY_GPUS
+        gpus = [_folded_gpu(words, gpu, curve) if many else _gpu(words, gpu, curve)
+                for gpu, curve in zip(snapshot.gpus, curves, strict=True)]
     curve = _curve(snapshot.at, [(point.at, point.cpu, point.memory) for point in history])
     return f'<div class="mon">{"".join(gpus)}{_host(words, snapshot.host, curve)}</div>'
 
@@ -42,7 +42,7 @@ def _gpu(words: Words, gpu: Gpu, curve: str) -> str:
 def _folded_gpu(words: Words, gpu: Gpu, curve: str) -> str:
     used = "" if gpu.utilisation is None else words("monitor.percent", value=gpu.utilisation)
     return (
-        f'<details class="mon-gpu mon-fold" id="mon-gpu-{_place(gpu)}"><summary title="{escape(gpu.name or "")}">'
+        f'<details class="mon-gpu mon-fold" id="mon-gpu-{escape(_place(gpu))}"><summary title="{escape(gpu.name or "")}">'
         f"<b>{_gpu_label(words, gpu)}</b>{_bar(gpu.utilisation, words('monitor.util'))}"
         f'<span class="mon-value">{escape(used or words("monitor.unknown"))}</span>'
         f'<span class="mon-value">{escape(_size(words, gpu.memory_used))}</span></summary>'
@@ -74,7 +74,7 @@ def _processes(words: Words, gpu: Gpu) -> str:
         return f'<div class="mon-idle">{escape(words("monitor.processes_none"))}</div>'
     title = words("monitor.processes_one") if count == 1 else words("monitor.processes", count=count)
     rows = "".join(_process(words, process) for process in gpu.processes)
-    return f'<details class="mon-processes" id="mon-processes-{_place(gpu)}"><summary>{escape(title)}</summary><ul>{rows}</ul></details>'
+    return f'<details class="mon-processes" id="mon-processes-{escape(_place(gpu))}"><summary>{escape(title)}</summary><ul>{rows}</ul></details>'
 
 
 def _process(words: Words, process: GpuProcess) -> str:
@@ -145,8 +145,8 @@ def _curve(now: float, points: list[tuple[float, float | None, float | None]]) -
     area = "".join(f"M{run[0][0]},{HEIGHT}" + "".join(f"L{x},{y}" for x, y in run) + f"L{run[-1][0]},{HEIGHT}Z" for run in filled)
     return (
         f'<svg class="mon-curve" viewBox="0 0 {COLUMNS - 1} {HEIGHT}" preserveAspectRatio="none" aria-hidden="true">'
-        f'<path class="mon-area" d="{area}"/><path class="mon-edge" d="{_trace(filled)}"/>'
-        f'<path class="mon-line" d="{_trace(line)}"/></svg>'
+        f'<path class="mon-area" d="{escape(area)}"/><path class="mon-edge" d="{escape(_trace(filled))}"/>'
+        f'<path class="mon-line" d="{escape(_trace(line))}"/></svg>'
     )
 
 

@@ -1,6 +1,6 @@
 """Runs side by side: their results, and the settings in which they differ."""
 
-from html import escape
+from markupsafe import escape
 
 from studio.interface.language import Words
 from studio.interface.live import attribute
@@ -38,18 +38,18 @@ def draw(words: Words, workspace: Workspace, arg: str) -> str:
         words("train.column_loss"): [panel.number(status.loss) for status in statuses],
         words("train.column_best"): [panel.number(best_loss(status)) for status in statuses],
         words("train.eval_loss"): [panel.number(best_loss(status, "eval_loss")) for status in statuses],
-        words("train.steps"): [f"{status.step}/{status.total_steps}" for status in statuses],
+        words("train.steps"): [panel.steps(status) for status in statuses],
         words("train.column_time"): [panel.duration(seconds) if seconds else "–" for seconds in took],
     }
     settings = differences([run.recipe_if_any() for run in found])
     rows = _rows(results) + f'<tr class="part"><th colspan="{len(names) + 1}">{words("train.different_settings")}</th></tr>' + _rows(
-        {name: ["–" if value is None else escape(str(value)) for value in values] for name, values in settings.items()}
+        {name: ["–" if value is None else str(value) for value in values] for name, values in settings.items()}
     )
     return f'<table class="compare"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _rows(table: dict[str, list[str]]) -> str:
-    return "".join(f"<tr><th>{escape(name)}</th>{''.join(f'<td>{value}</td>' for value in values)}</tr>" for name, values in table.items())
+    return "".join(f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(value)}</td>' for value in values)}</tr>" for name, values in table.items())
 
 
 def chart(words: Words) -> str:

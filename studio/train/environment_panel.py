@@ -1,7 +1,8 @@
 """What the form says of the environment in which a stage trains: what it takes, how far its making is, or that it is ready."""
 
-from html import escape
+from markupsafe import escape
 
+from studio.interface import figures
 from studio.interface.language import Words
 from studio.interface.live import attribute
 from studio.jobs import told
@@ -12,19 +13,19 @@ def draw(words: Words, environments: Environments, name: str) -> str:
     """Return the line for an environment, with the button that fits."""
     shown = name.upper()
     if environments.is_ready(name):
-        return f'<p class="hint">{words("environments.ready", name=shown)}</p>'
+        return f'<p class="hint">{words.html("environments.ready", name=shown)}</p>'
     job = environments.job(name)
     if job and job.active:
         said = escape(told(job.message, words) or words("environments.title"))
         return (
-            f'<div class="progress running{" moving" if job.progress is None else ""}"><div class="bar"><i style="width:{100 * (job.progress or 0):.1f}%"></i>'
+            f'<div class="progress running{" moving" if job.progress is None else ""}"><div class="bar"><i style="width:{figures.width(job.progress)}%"></i>'
             f'</div><span class="num">{said}</span></div>{_button(words("environments.cancel"), "job_cancel", [job.id])}'
         )
     fault = f'<p class="problem" role="alert">{escape(told(job.error, words))}</p>' if job and job.error else ""
     label = words("environments.go_on") if job else words("environments.make", name=shown)
-    needs = words("environments.needs", name=shown, gigabytes=GIGABYTES[name])
+    needs = words.html("environments.needs", name=shown, gigabytes=GIGABYTES[name])
     return f'<p class="hint">{needs}</p>{fault}{_button(label, "train_environment", [name])}'
 
 
 def _button(label: str, endpoint: str, args: list) -> str:
-    return f"<button class=\"button small\" data-call=\"{endpoint}\" data-args='{attribute(args)}'>{label}</button>"
+    return f"<button class=\"button small\" data-call=\"{endpoint}\" data-args='{attribute(args)}'>{escape(label)}</button>"

@@ -1,6 +1,6 @@
 """What the page says of notices: where they go, and the form for the webhook."""
 
-from html import escape
+from markupsafe import escape
 
 from studio.interface.language import Words
 from studio.train import notices
@@ -20,7 +20,7 @@ def draw(words: Words, workspace: Workspace) -> str:
     now = f'<p class="problem">{escape(words.tell(fault))}</p>' if fault else ""
     if host:
         now += (
-            f'<p class="hint">{words("notices.goes_to", host=escape(host))} '
+            f'<p class="hint">{words.html("notices.goes_to", host=host)} '
             f'<button class="button small" data-call="train_webhook_test" data-done="{words("notices.tested")}">{words("notices.test")}</button> '
             f"<button class=\"button small\" data-call=\"train_webhook\" data-args='[\"\"]'>{words('notices.remove')}</button></p>"
         )

@@ -3,11 +3,13 @@
 import base64
 import time
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
+
+from markupsafe import escape
 
 from studio.core import files, records
 from studio.core.sentences import Sentence
+from studio.interface import figures
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
 from studio.jobs import Jobs, told
@@ -36,7 +38,7 @@ def draw_runs(words: Words, workspace: Workspace, query: str = "") -> str:
 def _odd(words: Words, odd: dict[str, Problem]) -> str:
     """Return a line for each folder that looks like a run and cannot be used as one, with the reason."""
     rows = [f'<p class="warning">{escape(words.tell(fault))}</p>' for _, fault in sorted(odd.items())[:ODD_LISTED]]
-    rest = f'<p class="hint">{words("train.odd_more", count=len(odd) - ODD_LISTED)}</p>' if len(odd) > ODD_LISTED else ""
+    rest = f'<p class="hint">{words.html("train.odd_more", count=len(odd) - ODD_LISTED)}</p>' if len(odd) > ODD_LISTED else ""
     return "".join(rows) + rest
 
 
@@ -66,14 +68,14 @@ def _told_of(run: runs.Run) -> str:
 def _row(words: Words, run: runs.Run) -> str:
     status = runs.status(run)
     model, method, name = run.name.split("/")
-    detail = f"{status.step}/{status.total_steps}" if status.state in runs.ACTIVE and status.total_steps else number(status.loss)
+    detail = steps(status) if status.state in runs.ACTIVE and status.total_steps else number(status.loss)
     faults = " ".join(words.tell(fault) for fault in run.faults(status))
     mark = f'<span class="badge" title="{escape(faults)}" aria-label="{escape(faults)}">!</span>' if faults else ""
     return (
         f'<div class="item-row"><input type="checkbox" data-tick="{escape(run.name)}" aria-label="{words("train.tick")}">'
-        f'<button class="item" data-pick="run:{escape(run.name)}"><span class="item-top"><i class="dot {status.state}"></i>'
+        f'<button class="item" data-pick="run:{escape(run.name)}"><span class="item-top"><i class="dot {escape(status.state)}"></i>'
         f'<b>{"★ " if run.info().get("star") else ""}{escape(name)}</b>{mark}{_spark(status)}</span><span class="item-sub"><span>{escape(model)} · {escape(method)}</span>'
-        f'<span class="num">{words("train.state_" + status.state)} {detail}</span></span></button></div>'
+        f'<span class="num">{words("train.state_" + status.state)} {escape(detail)}</span></span></button></div>'
     )
 
 
@@ -153,7 +155,7 @@ def _housekeeping(words: Words, run: runs.Run, status: runs.Status) -> str:
         + _again(words("train.again"), run, {})
         + _call(words("train.unstar" if info.get("star") else "train.star"), "train_star", [run.name], "small")
         + _asked(words("train.note"), "train_note", [run.name], words("train.note_prompt"), info.get("note", ""), "small")
-        + _call(words("train.delete"), "train_delete", [run.name], "small danger", ask=words("train.delete_sure", name=escape(run.name), megabytes=freed))
+        + _call(words("train.delete"), "train_delete", [run.name], "small danger", ask=words("train.delete_sure", name=run.name, megabytes=freed))
         + f"</div>{note}"
     )
 
@@ -164,17 +166,17 @@ def _again(label: str, run: runs.Run, changes: dict) -> str:
         recipe = keep.again(run, changes)
     except Problem:
         return ""  # a run of another tool that left no recipe cannot be started again
-    return f"<button class=\"button small\" data-pick=\"run:\" data-give='train-given:{attribute(recipe)}'>{label}</button>"
+    return f"<button class=\"button small\" data-pick=\"run:\" data-give='train-given:{attribute(recipe)}'>{escape(label)}</button>"
 
 
 def compare_button(label: str, speaker: str, look: str) -> str:
     """Return a button that leads to Chat with a tuned model and its base chosen."""
-    return f'<button class="button {look}" data-go="room-chat" data-give="chat-wish:{escape(speaker)}">{label}</button>'
+    return f'<button class="button {look}" data-go="room-chat" data-give="chat-wish:{escape(speaker)}">{escape(label)}</button>'
 
 
 def _call(label: str, endpoint: str, args: list, look: str, ask: str = "") -> str:
     question = f' data-ask="{escape(ask)}"' if ask else ""
-    return f"<button class=\"button {look}\" data-call=\"{endpoint}\" data-args='{attribute(args)}'{question}>{label}</button>"
+    return f"<button class=\"button {look}\" data-call=\"{endpoint}\" data-args='{attribute(args)}'{question}>{escape(label)}</button>"
 
 
 def _asked(label: str, endpoint: str, args: list, question: str, now: str | None = "", look: str = "") -> str:
@@ -182,7 +184,7 @@ def _asked(label: str, endpoint: str, args: list, question: str, now: str | None
     kind = "data-number" if now is None else f'data-now="{escape(now)}"'
     return (
         f"<button class=\"button {look}\" data-call=\"{endpoint}\" data-args='{attribute(args)}' "
-        f'data-prompt="{escape(question)}" {kind}>{label}</button>'
+        f'data-prompt="{escape(question)}" {kind}>{escape(label)}</button>'
     )
 
 
@@ -191,17 +193,17 @@ def _progress(words: Words, status: runs.Status) -> str:
     left = status.eta()
     text = words("train.state_" + status.state)
     if status.total_steps:
-        text += f" · {words('train.step_of', step=status.step, total=status.total_steps)}"
+        text += f" · {words.html('train.step_of', step=figures.plain(status.step), total=figures.plain(status.total_steps))}"
     if left is not None:
-        text += f" · {words('train.left', time=duration(left))}"
+        text += f" · {words.html('train.left', time=duration(left))}"
     elif status.state == "preparing" and status.started:
-        text += f" · {words('train.preparing_for', time=duration(max(0.0, time.time() - status.started)))}"
+        text += f" · {words.html('train.preparing_for', time=duration(max(0.0, time.time() - status.started)))}"
     elif status.ended and status.started:
-        text += f" · {words('train.took', time=duration(max(0.0, status.ended - status.started)))}"
+        text += f" · {words.html('train.took', time=duration(max(0.0, status.ended - status.started)))}"
     moving = " moving" if status.state == "preparing" else ""
     return (
-        f'<div class="progress {status.state}{moving}"><div class="bar"><i style="width:{100 * share:.1f}%"></i></div>'
-        f'<span class="num"><i class="dot {status.state}"></i>{text}</span></div>'
+        f'<div class="progress {escape(status.state)}{moving}"><div class="bar"><i style="width:{figures.width(share)}%"></i></div>'
+        f'<span class="num"><i class="dot {escape(status.state)}"></i>{text}</span></div>'
     )
 
 
@@ -238,7 +240,7 @@ def draw_samples(words: Words, workspace: Workspace, name: str) -> str:
     rows = "".join(
         f"<h3>{escape(question)}</h3><table>"
         + "".join(
-            f'<tr><td class="num">{words("train.at_step", step=answer["step"])}</td><td>{escape(answer["answer"])}</td></tr>'
+            f'<tr><td class="num">{words.html("train.at_step", step=figures.plain(answer["step"]))}</td><td>{escape(answer["answer"])}</td></tr>'
             for answer in reversed(status.probes) if answer["question"] == question
         )
         + "</table>"
@@ -257,7 +259,7 @@ def _numbers(words: Words, status: runs.Status) -> str:
         "tokens_per_second": number(last("tokens_per_second")), "epoch": f"{status.epoch:.2f}" if status.epoch else None,
         "eval_loss": number(last("eval_loss")) if last("eval_loss") is not None else None,
     }
-    cells = "".join(f"<div><dt>{words('train.' + key)}</dt><dd>{value}</dd></div>" for key, value in shown.items() if value)
+    cells = "".join(f"<div><dt>{words('train.' + key)}</dt><dd>{escape(value)}</dd></div>" for key, value in shown.items() if value)
     return f'<dl class="numbers">{cells}</dl>' if status.series else ""
 
 
@@ -307,13 +309,13 @@ def draw_checkpoints(words: Words, workspace: Workspace, name: str) -> str:
     if 0 < files.stamp(picture)[0] <= PICTURE_BYTES and files.is_file(picture):
         with files.open_file(picture) as file:
             data = base64.b64encode(file.read(PICTURE_BYTES)).decode()
-        plot = f'<figure><img alt="training_loss.png" src="data:image/png;base64,{data}"><figcaption>training_loss.png</figcaption></figure>'
+        plot = f'<figure><img alt="training_loss.png" src="data:image/png;base64,{escape(data)}"><figcaption>training_loss.png</figcaption></figure>'
     table = f"<table>{rows}</table>" if rows else f'<p class="hint">{words("train.no_checkpoints")}</p>'
     return f'<p class="hint">{words("train.folder")} <code>{escape(str(run.folder))}</code></p>{table}{plot}'
 
 
 def _checkpoint(words: Words, run: runs.Run, name: str, metric: str, value: float | None, best: bool) -> str:
-    told = f'<span class="num">{words("checkpoints.measured", metric=escape(metric), value=number(value))}</span>' if value is not None else ""
+    told = f'<span class="num">{words.html("checkpoints.measured", metric=metric, value=number(value))}</span>' if value is not None else ""
     mark = f'<span class="badge">{words("checkpoints.best")}</span>' if best else ""
     buttons = compare_button(words("train.chat"), f"{run.name}@{name}", "small")
     if runs.status(run).state not in runs.ACTIVE and not run.is_foreign and resumable(run):
@@ -357,24 +359,21 @@ def _copied(words: Words, text: str) -> str:
 
 def number(value: object) -> str:
     """Return a measured number as people of the field write it: 0.4213, 8.1e-04, 2,140; an en dash where there is none."""
-    if isinstance(value, str):
-        return escape(value)
-    if value is None:
-        return "–"
-    if value and abs(value) < 1e-3:
-        return f"{value:.1e}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return figures.measured(value)
+
+
+def steps(status: runs.Status) -> str:
+    """Return how far a run is, as 12/300."""
+    return f"{figures.plain(status.step)}/{figures.plain(status.total_steps)}"
 
 
 def duration(seconds: float) -> str:
     """Return seconds as 0:48, 12:05 or 3:02:10."""
-    minutes, rest = divmod(int(seconds + 0.5), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return figures.duration(seconds)
 
 
 def _when(moment: float | None) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)) if moment else ""
+    return figures.moment(moment) if moment else ""
 
 
 def draw_batch(words: Words, jobs: Jobs) -> str:
@@ -393,5 +392,5 @@ def draw_batch(words: Words, jobs: Jobs) -> str:
     if not found.tried:
         return f'<p class="problem" role="alert">{words("batch.none")}</p>'
     best = found.tried[-1]
-    use = f'<button class="button small" data-give="train-per_device_train_batch_size:{best.batch}">{words("batch.use", batch=best.batch)}</button>'
-    return f'<p class="hint num">{words("batch.found", batch=best.batch, seconds=best.seconds, gib=best.gib)} {use}</p>'
+    use = f'<button class="button small" data-give="train-per_device_train_batch_size:{best.batch:d}">{words.html("batch.use", batch=best.batch)}</button>'
+    return f'<p class="hint num">{words.html("batch.found", batch=best.batch, seconds=best.seconds, gib=best.gib)} {use}</p>'

@@ -1,6 +1,6 @@
 """The runs that wait, in their order, each with what can be done about it; and the runs that a sweep would make."""
 
-from html import escape
+from markupsafe import escape
 
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
@@ -19,7 +19,7 @@ def draw(words: Words, workspace: Workspace) -> str:
     if not waiting:
         return damage
     rows = "".join(_row(words, run, place) for place, run in enumerate(waiting[:LISTED]))
-    rest = f'<p class="hint">{words("train.waiting", count=len(waiting) - LISTED)}</p>' if len(waiting) > LISTED else ""
+    rest = f'<p class="hint">{words.html("train.waiting", count=len(waiting) - LISTED)}</p>' if len(waiting) > LISTED else ""
     return f'<h3>{words("queue.title")}</h3><ol class="waiting">{rows}</ol>{rest}{damage}'
 
 
@@ -31,7 +31,7 @@ def _row(words: Words, run: str, place: int) -> str:
 
 
 def _button(sign: str, label: str, endpoint: str, args: list) -> str:
-    return f"<button class=\"quiet\" aria-label=\"{label}\" title=\"{label}\" data-call=\"{endpoint}\" data-args='{attribute(args)}'>{sign}</button>"
+    return f"<button class=\"quiet\" aria-label=\"{escape(label)}\" title=\"{escape(label)}\" data-call=\"{endpoint}\" data-args='{attribute(args)}'>{sign}</button>"
 
 
 def draw_sweep(words: Words, text: str) -> str:
@@ -43,4 +43,4 @@ def draw_sweep(words: Words, text: str) -> str:
     except Problem as fault:
         return f'<p class="problem" role="alert">{escape(words.tell(fault))}</p>'
     shown = "".join(f"<li>{escape(name)}</li>" for name in names[:LISTED]) + ("<li>…</li>" if len(names) > LISTED else "")
-    return f'<p class="hint">{words("queue.sweep_makes", count=len(names))}</p><ol class="hint num">{shown}</ol>'
+    return f'<p class="hint">{words.html("queue.sweep_makes", count=len(names))}</p><ol class="hint num">{shown}</ol>'

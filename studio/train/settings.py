@@ -1,7 +1,8 @@
 """What the page draws of the many settings: a searchable list made from LLaMA-Factory's own arguments."""
 
-from html import escape
 from itertools import groupby
+
+from markupsafe import escape
 
 from studio.interface.language import Words
 from studio.train import arguments
@@ -14,17 +15,17 @@ def draw(words: Words, query: str, stage: str, method: str, changed: dict) -> st
         return f'<p class="hint">{words("train.settings_warming")}</p>'
     found = arguments.search(query, stage, method)
     if not found:
-        return f'<p class="hint">{words("train.settings_none", query=escape(query))}</p>'
+        return f'<p class="hint">{words.html("train.settings_none", query=query)}</p>'
     topics = groupby(found, key=lambda argument: argument.topic)
     return "".join(_topic(words, topic, list(members), changed, opened=bool(query)) for topic, members in topics)
 
 
 def _topic(words: Words, topic: str, members: list[Argument], changed: dict, opened: bool) -> str:
     count = sum(argument.name in changed for argument in members)
-    mark = f'<span class="badge">{words("train.settings_changed", count=count)}</span>' if count else ""
+    mark = f'<span class="badge">{words.html("train.settings_changed", count=count)}</span>' if count else ""
     rows = "".join(_row(words, argument, changed) for argument in members)
     return (
-        f'<details id="settings-{topic}"{" open" if opened or count else ""}><summary>{words("train.topic_" + topic)} '
+        f'<details id="settings-{escape(topic)}"{" open" if opened or count else ""}><summary>{words("train.topic_" + topic)} '
         f'<span class="hint num">{len(members)}</span>{mark}</summary>{rows}</details>'
     )
 
@@ -36,12 +37,12 @@ def _row(words: Words, argument: Argument, changed: dict) -> str:
     return (
         f'<label class="setting{" changed" if is_changed else ""}"><span class="setting-name">{escape(argument.name)}</span>'
         f"{_field(argument, changed.get(argument.name))}"
-        f'<span class="hint">{escape(told)} <span class="num">{words("train.default_is", value=escape(default))}</span></span></label>'
+        f'<span class="hint">{escape(told)} <span class="num">{words.html("train.default_is", value=default)}</span></span></label>'
     )
 
 
 def _field(argument: Argument, value: object) -> str:
-    name = f'data-setting="{argument.name}"'
+    name = f'data-setting="{escape(argument.name)}"'
     if argument.kind in ("bool", "choice"):
         choices = ("true", "false") if argument.kind == "bool" else argument.choices
         now = str(value).lower() if argument.kind == "bool" and value is not None else str(value or "")

@@ -1,14 +1,14 @@
 """The Train tab: the list of runs, the form of a new one, and the cockpit of the one in hand."""
 
 import json
-from html import escape
 from pathlib import Path
 
 import gradio as gr
+from markupsafe import escape
 
 from studio.datasets import identity
 from studio.interface.language import Problem, Words
-from studio.interface.live import Live, attribute, region
+from studio.interface.live import Live, attribute, region, taken
 from studio.models import library
 from studio.train import adapters, checkpoints, compare, data, environment_panel, notices_panel, panel, probe, queue_panel, recipe, recipe_files, settings, sweep
 from studio.train.trainer import Trainer
@@ -149,7 +149,7 @@ def _form(trainer: Trainer, words: Words) -> None:
         commands = gr.Button(words("train.nodes_button"), scale=0, min_width=140, elem_id="train-nodes-button")
         to_paste = gr.Code(label=words("train.to_paste"), language="shell", interactive=False, elem_id="train-to-paste")
     keys, boxes = list(fields), [*fields.values(), extra]
-    started = gr.Textbox(visible=False)
+    started = gr.HTML(visible="hidden")
     # A recipe that comes from elsewhere (a run to start again, with changes) arrives here from the page's script.
     given = gr.Textbox(visible="hidden", elem_id="train-given")
 
@@ -223,7 +223,7 @@ def _form(trainer: Trainer, words: Words) -> None:
             found = trainer.sweep(wish(method_now, *values), sweep.read(text), {"name": name_now, "author": author_now}, executor_now)
         except Problem as fault:
             return _told(words, fault), ""
-        return "", found[0].name
+        return "", taken("run", found[0].name)
 
     def on_nodes(count_now, address_now, name_now, author_now, method_now, *values):
         try:
@@ -240,7 +240,7 @@ def _form(trainer: Trainer, words: Words) -> None:
             run = trainer.start(wish(method_now, *values), options, executor_now)
         except Problem as fault:
             return _told(words, fault), ""
-        return "", run.name
+        return "", taken("run", run.name)
 
     def on_preview(method_now, *values):
         shown = trainer.preview(wish(method_now, *values))
@@ -266,14 +266,10 @@ def _form(trainer: Trainer, words: Words) -> None:
         return 0.1 if wished and not share else gr.skip()
 
     largest.click(on_largest, [method, *boxes], problem, api_name=False)
-    show_run = "(run) => { if (run) window.studio.pick('run', run); }"
-    spread.click(on_sweep, [grid, name, author, executor, method, *boxes], [problem, started], api_name=False).then(
-        None, started, None, js=show_run, api_name=False)
+    spread.click(on_sweep, [grid, name, author, executor, method, *boxes], [problem, started], api_name=False)
     grid.input(lambda text: queue_panel.draw_sweep(words, text), grid, would_be, api_name=False, queue=False, show_progress="hidden")
     commands.click(on_nodes, [count, address, name, author, method, *boxes], [problem, to_paste], api_name=False)
-    start.click(on_start, [name, author, probes, executor, devices, method, *boxes], [problem, started], api_name=False, concurrency_limit=None).then(
-        None, started, None, js=show_run, api_name=False
-    )
+    start.click(on_start, [name, author, probes, executor, devices, method, *boxes], [problem, started], api_name=False, concurrency_limit=None)
     model.change(lambda chosen: recipe.learning_rate(_parameters(workspace, chosen)), model, fields["learning_rate"], api_name=False, queue=False)
     of_runs = [fields[key] for key in OF_RUNS]
     gr.on([model.change, stage.change, further.expand], on_runs, model, of_runs, api_name=False, queue=False, show_progress="hidden")

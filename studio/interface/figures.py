@@ -1,0 +1,72 @@
+"""Figures that came from a file, a model or a server, as text: whatever they are, what is returned is a figure or an en dash.
+
+A record says "step" and may hold anything there; what is drawn of it is safe in HTML and never raises.
+"""
+
+import math
+import time
+
+NONE = "–"
+
+
+def finite(value: object) -> float | None:
+    """Return a number as it is, None for what is none: text, a list, true, infinity."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return value if math.isfinite(value) else None
+    except OverflowError:  # a whole number beyond any that Python turns into a float
+        return None
+
+
+def whole(value: object) -> str:
+    """Return a whole number as 12,345; an en dash for what is no number."""
+    number = finite(value)
+    return NONE if number is None else f"{number:,.0f}"
+
+
+def plain(value: object) -> str:
+    """Return a whole number as 12345; an en dash for what is no number."""
+    return whole(value).replace(",", "")
+
+
+def fixed(value: object, places: int) -> str:
+    """Return a number with so many places behind the point; an en dash for what is no number."""
+    number = finite(value)
+    return NONE if number is None else f"{number:.{places}f}"
+
+
+def measured(value: object) -> str:
+    """Return a measured number as people of the field write it: 0.4213, 8.1e-04, 2,140; an en dash where there is none."""
+    number = finite(value)
+    if number is None:
+        # A loss that is no number any more is what a person must see.
+        return str(value) if isinstance(value, float) or value in ("nan", "inf", "-inf", "NaN", "Infinity", "-Infinity") else NONE
+    if number and abs(number) < 1e-3:
+        return f"{number:.1e}"
+    return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"
+
+
+def duration(seconds: object) -> str:
+    """Return seconds as 0:48, 12:05 or 3:02:10; an en dash for what is no number."""
+    number = finite(seconds)
+    if number is None:
+        return NONE
+    minutes, rest = divmod(int(number + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def moment(seconds: object, form: str = "%Y-%m-%d %H:%M") -> str:
+    """Return seconds since 1970 as a date and time of this place; an en dash for what is none."""
+    number = finite(seconds)
+    try:
+        return NONE if number is None else time.strftime(form, time.localtime(number))
+    except (OverflowError, ValueError, OSError):  # a year that no calendar has
+        return NONE
+
+
+def width(share: object) -> str:
+    """Return a share of 0 to 1 as the width of a bar in percent, without the sign; 0 for what is no number."""
+    number = finite(share)
+    return f"{100 * min(1.0, max(0.0, number or 0)):.1f}"

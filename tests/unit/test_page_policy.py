@@ -1,0 +1,117 @@
+"""The page's policy and the escaping of sentences: what is served is under one rule, and a fact is never HTML."""
+
+import asyncio
+import re
+
+import pytest
+from jinja2 import Environment
+from markupsafe import Markup
+
+from studio.interface import figures, page, policy
+from studio.interface.language import LANGUAGES, Words, sentences
+from studio.interface.live import taken
+
+PAYLOAD = "<img src=x onerror=window.pwned=1>\"' onmouseover=x"
+
+
+PAGE = (b"content-type", b"text/html; charset=utf-8")
+
+
+def served(*answer: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """Return the headers with which the policed application answers with a page."""
+    sent = []
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": list(answer) or [PAGE]})
+        await send({"type": "http.response.body", "body": policy.nonce().encode()})
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(policy.Policed(app)({"type": "http"}, None, send))
+    nonce = sent[1]["body"].decode()
+    assert nonce and (PAGE not in sent[0]["headers"] or nonce in dict(sent[0]["headers"])[b"content-security-policy"].decode())
+    return sent[0]["headers"]
+
+
+def rules() -> dict[str, str]:
+    text = dict(served())[b"content-security-policy"].decode()
+    return dict(rule.split(" ", 1) for rule in text.split("; "))
+
+
+def test_scripts_run_by_the_nonce_of_their_response_alone():
+    first, second = rules()["script-src"], rules()["script-src"]
+    assert first != second and re.fullmatch(r"'nonce-[\w-]{20,}' 'strict-dynamic'", first)
+    assert rules()["script-src-attr"] == "'none'" and "unsafe-eval" not in str(rules())
+
+
+def test_the_policy_names_no_machine_and_no_frame():
+    assert not re.search(r"https?:|\*|\bws", str(rules()))
+    assert rules()["default-src"] == "'self'" and rules()["frame-ancestors"] == rules()["base-uri"] == rules()["object-src"] == "'none'"
+
+
+def test_no_application_behind_it_can_set_another_policy():
+    found = [value for name, value in served((b"Content-Security-Policy", b"default-src *"), PAGE) if name.lower() == b"content-security-policy"]
+    assert len(found) == 1 and b"*" not in found[0] and b"'nonce-" in found[0]
+
+
+@pytest.mark.parametrize("kind", ["image/svg+xml", "application/json", "text/plain", ""])
+def test_what_is_no_page_may_do_nothing(kind):
+    assert dict(served((b"content-type", kind.encode())))[b"content-security-policy"].decode() == policy.NO_PAGE
+
+
+def test_every_script_of_the_page_has_the_nonce():
+    html = Environment().from_string(page.head()).render(nonce=lambda: "N")
+    assert re.findall(r"<script[^>]*>", html) == ['<script nonce="N">'] * len(page.SCRIPTS)
+    assert "{% raw" not in html
+
+
+def test_the_page_of_gradio_has_no_script_without_a_nonce():
+    from gradio.routes import templates
+
+    loader, nonce = templates.env.loader, templates.env.globals.get("nonce")
+    try:
+        page.claim()
+        source = templates.env.loader.get_source(templates.env, "frontend/index.html")[0]
+    finally:
+        templates.env.loader = loader
+        templates.env.globals["nonce"] = nonce
+        templates.env.cache.clear()
+    scripts = re.findall(r"<script[^>]*>", source)
+    assert len(scripts) > len(page.SCRIPTS) and all('nonce="{{ nonce() }}"' in script for script in scripts)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_sentence_is_html_itself(language):
+    assert {key for key, text in sentences(language).items() if re.search(r"[<>&]", text)} == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_facts_of_a_sentence_are_escaped_in_html_and_other_html_is_not(language):
+    words = Words(language)
+    told = words.html("train.delete_sure", name=PAYLOAD, megabytes=3)
+    assert isinstance(told, Markup) and "<img" not in told and "&lt;img" in told and '"' not in told and "&amp;lt;" not in told
+    assert "<b>1</b>" in words.html("train.delete_sure", name=Markup("<b>1</b>"), megabytes=3)
+
+
+def test_a_fact_that_no_page_can_show_is_shown_as_such():
+    for told in (Words("en").html("train.delete_sure", name="a\udcffb", megabytes=1), Words("en")("train.delete_sure", name="a\udcffb", megabytes=1)):
+        assert "a\N{REPLACEMENT CHARACTER}b" in told and told.encode()
+
+
+def test_what_is_taken_in_hand_is_escaped():
+    assert "<img" not in taken("run", PAYLOAD) and taken("run", "") == ""
+    assert taken("run", "a") != taken("run", "a")  # the same can be taken again
+
+
+@pytest.mark.parametrize("value", [PAYLOAD, None, True, [], {}, "3", float("nan"), float("inf"), 10**400, -(10**5000), 1e300, [[1]]], ids=lambda value: type(value).__name__)
+def test_a_figure_is_a_figure_or_a_dash_whatever_a_record_holds(value):
+    drawn = [figures.whole(value), figures.plain(value), figures.fixed(value, 2), figures.measured(value), figures.duration(value),
+             figures.moment(value), figures.width(value)]
+    assert all(re.fullmatch(r"[-\d.,:e+ ]*|–|nan|inf", one) for one in drawn), drawn
+
+
+def test_figures_are_written_as_people_write_them():
+    assert (figures.whole(12345), figures.plain(12345), figures.fixed(1.25, 1), figures.width(0.5)) == ("12,345", "12345", "1.2", "50.0")
+    assert [figures.measured(one) for one in (0.42131, 0.00081, 2140.4, 0)] == ["0.4213", "8.1e-04", "2,140", "0"]
+    assert [figures.duration(one) for one in (48, 725, 10930)] == ["0:48", "12:05", "3:02:10"]
