@@ -1,7 +1,8 @@
 """What the page shows of a model's own code: the files to read, and the consent to run exactly these."""
 
-from html import escape
 from pathlib import Path
+
+from markupsafe import escape
 
 from studio.core import trust
 from studio.interface.language import Words
@@ -30,18 +31,18 @@ def draw_code(words: Words, model: Model) -> str:
 
 def _button(label: str, args: list, ask: str = "") -> str:
     question = f' data-ask="{escape(ask)}"' if ask else ""
-    return f"<button class=\"button small\" data-call=\"models_trust\" data-args='{attribute(args)}'{question}>{label}</button>"
+    return f"<button class=\"button small\" data-call=\"models_trust\" data-args='{attribute(args)}'{question}>{escape(label)}</button>"
 
 
 def _files(words: Words, folder: Path, code: trust.Code) -> str:
     rows = "".join(
-        f'<details id="code-{number}"><summary><code>{escape(name)}</code> <span class="num">{digest[:12]}</span></summary>'
+        f'<details id="code-{number}"><summary><code>{escape(name)}</code> <span class="num">{escape(digest[:12])}</span></summary>'
         f"<pre>{escape(text_of(folder / name, words))}</pre></details>"
         for number, (name, digest) in enumerate(list(code.files.items())[:SHOWN_FILES])
     )
     more = len(code.files) - SHOWN_FILES
-    rest = f'<p class="hint">{words("models.code_more", count=more, folder=escape(str(folder)))}</p>' if more > 0 else ""
-    head = words("models.code_files", count=len(code.files), digest=code.digest[:12])
+    rest = f'<p class="hint">{words.html("models.code_more", count=more, folder=folder)}</p>' if more > 0 else ""
+    head = words.html("models.code_files", count=len(code.files), digest=code.digest[:12])
     return f'<details id="own-code" class="own-code"><summary>{head}</summary>{rows}{rest}</details>' if rows else ""
 
 
