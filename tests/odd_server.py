@@ -5,8 +5,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 KEY = "sk-the-key-of-this-test"
+CASES = Path(__file__).parent / "cases" / "served-answers"
 PIECES = ["Ein ", "狐狸 ", "is ", "🦊", "."]
 
 
@@ -225,6 +227,58 @@ def long(handler: _Handler, body: dict) -> None:
     handler.end()
 
 
+def case(name: str, kind: str = "text/event-stream", pause_s: float = 0.3) -> Callable:
+    """Send a file of the cases as it stands on the wire, waiting where its comment says so."""
+
+    def behave(handler: _Handler, body: dict) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", kind)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        first, *others = (CASES / name).read_bytes().split(b": pause")
+        handler.bytes(first)
+        for part in others:
+            time.sleep(pause_s)
+            handler.bytes(b": pause" + part)
+        handler.bytes(b"")
+
+    return behave
+
+
+def raw(data: str, kind: str = "text/event-stream") -> Callable:
+    """Send a body and end well."""
+
+    def behave(handler: _Handler, body: dict) -> None:
+        handler.answer(200, data, **{"Content-Type": kind})
+
+    return behave
+
+
+def breaks_after_reasons(handler: _Handler, body: dict) -> None:
+    """Say "stop" in every piece, and break off."""
+    handler.begin()
+    for piece in PIECES:
+        handler.delta("stop", content=piece)
+    handler.drop()
+
+
+def breaks_after_the_end(handler: _Handler, body: dict) -> None:
+    _pieces(handler)
+    handler.delta("stop")
+    handler.drop()
+
+
+def keeps_alive(handler: _Handler, body: dict) -> None:
+    """Say for a second nothing but that it is there."""
+    handler.begin()
+    for _ in range(5):
+        handler.bytes(b": keep-alive\n\n")
+        time.sleep(0.2)
+    for piece in PIECES:
+        handler.delta(content=piece)
+    handler.end()
+
+
 def status(code: int, body: dict | str) -> Callable:
     return lambda handler, _: handler.answer(code, body)
 
@@ -254,6 +308,15 @@ BEHAVIOURS: dict[str, Callable] = {
     "good": good, "torn": torn, "slow": slow, "thinks/old": thinks("reasoning_content"), "thinks/new": thinks("reasoning"),
     "calls": calls, "calls-zero": calls_zero, "whole-with-tools": whole_with_tools,
     "cut": cut, "unfinished": unfinished, "silent": silent, "falls-silent": falls_silent, "never-closes": never_closes,
+    **{f"case/{path.name}": case(path.name, "application/json" if path.suffix == ".json" else "text/event-stream") for path in CASES.iterdir()},
+    "plain-json": case("whole_json.json", "text/plain"), "stream-json": case("whole_json.json"), "plain-stream": case("list_content.sse", "text/plain"),
+    "breaks-after-reasons": breaks_after_reasons, "breaks-after-the-end": breaks_after_the_end, "keeps-alive": keeps_alive,
+    "filtered": raw('data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "content_filter", '
+                    '"content_filter_results": {"violence": {"filtered": true}}}]}\n\ndata: [DONE]\n\n'),
+    "network-error": raw('data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "network_error"}]}\n\n'),
+    "plain-error": raw("upstream connect error: " + KEY, "text/plain"), "json-error": raw('{"detail": "out of memory"}', "application/json"),
+    "bare-status": status(503, ""), "sse-status": status(400, 'data: {"error": {"message": "too many images"}}\n\n'), "empty": raw(""),
+    "only-done": raw("data: [DONE]\n\n"),
     "endless": endless, "long": long, "page": page,
     "garbage": garbage("{not json"), "a-list": garbage("[1, 2]"), "odd-choices": garbage('{"choices": 5}'), "odd-delta": garbage('{"choices": [7]}'),
     "error": garbage({"error": {"message": "CUDA out of memory", "code": 500}}),

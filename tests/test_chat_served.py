@@ -1,6 +1,7 @@
 """Columns that a server answers: endpoints and their keys, everything that a server can do wrong, and two real engines."""
 
 import base64
+import json
 import logging
 import socket
 import threading
@@ -20,6 +21,7 @@ from studio.chat.choose import Table, speakers
 from studio.chat.columns import Columns
 from studio.chat.conversation import Conversations
 from studio.chat.engine_prompt import compare, engine_prompt
+from studio.chat.markdown import render
 from studio.chat.resident import encoder_of
 from studio.chat.served import Endpoints, ServedSpeaker
 from studio.chat.talk import Talks
@@ -29,6 +31,7 @@ from studio.workspace import Workspace
 SAMPLING = Sampling(temperature=0.5, top_p=0.8, max_tokens=24, seed=7)
 QUESTION = [{"role": "user", "content": "What is a fox?"}]
 TEXT = "".join(PIECES)
+EIGHT = "one two three four five six seven eight"
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +147,9 @@ def test_a_broken_file_is_named(endpoints):
     ("cut", "cut", TEXT), ("unfinished", "cut", TEXT), ("garbage", "garbage", TEXT), ("a-list", "garbage", TEXT), ("odd-choices", "garbage", TEXT),
     ("odd-delta", "garbage", TEXT), ("error", "broke", TEXT), ("page", "garbage", ""), ("bad-key", "bad_key", ""), ("vanished", "no_such_model", ""),
     ("busy", "too_many", ""), ("fails", "server_error", ""), ("gateway", "server_error", ""), ("too-long", "refused", ""),
-    ("no-temperature", "refused", ""),
+    ("no-temperature", "refused", ""), ("empty", "garbage", ""), ("only-done", "garbage", ""), ("breaks-after-reasons", "cut", TEXT),
+    ("filtered", "filtered", "a"), ("network-error", "broke", "a"), ("plain-error", "broke", ""), ("json-error", "broke", ""),
+    ("bare-status", "server_error", ""), ("sse-status", "refused", ""),
 ])  # fmt: skip
 def test_a_fault_is_a_sentence_and_what_had_come_stays(odd, model, fault, text):
     answer = ask(odd, model)
@@ -176,7 +181,18 @@ def test_stop_ends_a_server_that_says_nothing_and_the_server_learns_it(odd, mode
     assert odd.left.wait(10)
 
 
-def test_who_was_done_is_not_waited_for(odd):
+def test_a_server_says_in_its_own_words_what_went_wrong(odd, monkeypatch):
+    openai_client.know_key(f"http://{odd.place}/v1", KEY)
+    monkeypatch.setattr(openai_client, "_keys", dict(openai_client._keys))
+    for model, words in (("filtered", "violence"), ("network-error", "network_error"), ("plain-error", "upstream connect error: ***"), ("json-error", "out of memory"),
+                         ("bare-status", "Service Unavailable"), ("sse-status", "(HTTP 400: too many images)"), ("error", "CUDA out of memory")):
+        assert words in told(ask(odd, model).fault), model
+    answer = ask(odd, "case/error_plain.sse")
+    assert (answer.text, answer.finished) == ("one two ", "failed") and "The prompt has 5000 tokens, the engine takes 4096." in told(answer.fault)
+
+
+def test_who_never_closes_was_done_where_it_said_so(odd, monkeypatch):
+    monkeypatch.setattr(served, "SILENCE_S", 0.5)
     answer = ask(odd, "never-closes")
     assert (answer.finished, answer.fault, answer.text) == ("stop", None, TEXT)
 
@@ -193,6 +209,28 @@ def test_an_answer_without_end_is_cut_and_a_long_one_is_not(odd):
 
 
 # What servers do
+
+
+@pytest.mark.parametrize(("model", "text", "calls"), [
+    ("case/calls_one_index.sse", "", ["north", "south"]), ("case/arguments_object.sse", "", ["north"]), ("case/list_content.sse", f"<think>I count.</think>{EIGHT} ", []),
+    ("case/finish_everywhere.sse", f"{EIGHT} ", []), ("case/done_without_reason.sse", f"{EIGHT} ", []), ("case/refusal.sse", "I do not talk about this.", []),
+    ("case/whole_json.json", EIGHT, []), ("plain-json", EIGHT, []), ("stream-json", EIGHT, []), ("plain-stream", f"<think>I count.</think>{EIGHT} ", []),
+    ("breaks-after-the-end", TEXT, []), ("keeps-alive", TEXT, []),
+])  # fmt: skip
+def test_an_answer_is_what_the_server_said(odd, monkeypatch, model, text, calls):
+    monkeypatch.setattr(served, "SILENCE_S", 0.7)  # a pause that is shorter is waited for, also after a reason to end
+    answer = ask(odd, model)
+    rooms = [json.loads(call["arguments"]) if isinstance(call["arguments"], str) else call["arguments"] for call in answer.calls]
+    assert (answer.text, [room["room"] for room in rooms]) == (text, calls) and all(call["name"] == "room_heat" for call in answer.calls)
+    assert (answer.finished, answer.fault) == ("stop", None)
+
+
+def test_a_thought_of_which_only_the_end_is_marked_is_not_sent_back(odd, tmp_path):
+    answer = ask(odd, "case/lone_think.sse")
+    assert "<summary>Reasoning</summary>" in render(Words("en"), answer.text) and "nine ten" in render(Words("en"), answer.text).split("</details>")[1]
+    talk = [*QUESTION, {"role": "assistant", "content": answer.text}, *QUESTION]
+    ask(odd, "good", talk)
+    assert odd.asked[-1]["messages"][1] == {"role": "assistant", "content": "nine ten"}
 
 
 def test_an_answer_grows_and_is_counted_by_the_server(odd):

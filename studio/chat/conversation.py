@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from studio.chat.answer import Sampling
+from studio.chat.thoughts import said_of
 from studio.interface.language import Problem
 from studio.workspace import Workspace, write_json
 
@@ -170,10 +171,10 @@ class Conversations:
 
 
 def spoken(messages: list[dict], folder: Path) -> list[dict]:
-    """Return the messages of a column as a speaker takes them: images as paths, failed and empty answers left out."""
+    """Return the messages of a column as a speaker takes them: images as paths, failed and empty answers left out, also those of a thought alone."""
     kept: list[dict] = []
     for message in messages:
-        if message["role"] == "assistant" and not message["content"] and not message.get("calls"):
+        if message["role"] == "assistant" and not message.get("calls") and not said_of(message["content"]).strip():
             continue
         if message["role"] == "user" and kept and kept[-1]["role"] == "user":
             kept.pop()  # a question without an answer is not part of what was said

@@ -4,9 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from studio.chat import openai_client
+from studio.chat.remote.server_words import count_of
 from studio.chat.served import ServedSpeaker
 
 _NO_SUCH_PATH = (401, 403, 404, 405, 501)  # how servers say that they have no such path; those in the cloud ask for another key
+
+_LARGEST_ID = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def engine_prompt(speaker: ServedSpeaker, messages: list[dict], system: str = ""
                     raise openai_client.problem(error, speaker.url, speaker.model) from error
             except openai.APIConnectionError as error:
                 raise openai_client.problem(error, speaker.url, speaker.model) from error
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue  # a page, or another server's answer: not this engine
     return None
 
@@ -59,12 +62,30 @@ def compare(ours: list[int], theirs: list[int]) -> int | None:
 
 
 def _of_llama_cpp(post: Callable[[str, dict], dict], question: dict) -> EnginePrompt:
-    text = post("/apply-template", question)["prompt"]
+    text = _text(post("/apply-template", question))
     # as its server tokenizes a chat's prompt before it answers: marks are marks, and the vocabulary says whether a text begins with one
-    ids = post("/tokenize", {"content": text, "add_special": True, "parse_special": True})["tokens"]
+    ids = _ids(post("/tokenize", {"content": text, "add_special": True, "parse_special": True}))
     return EnginePrompt(text, ids)
 
 
 def _of_vllm(post: Callable[[str, dict], dict], question: dict) -> EnginePrompt:
-    ids = post("/tokenize", question)["tokens"]
-    return EnginePrompt(post("/detokenize", {"model": question["model"], "tokens": ids})["prompt"], ids)
+    ids = _ids(post("/tokenize", question))
+    return EnginePrompt(_text(post("/detokenize", {"model": question["model"], "tokens": ids})), ids)
+
+
+def _text(answer: dict) -> str:
+    """Return the prompt that an engine tells. Raises ValueError where it is no text."""
+    if not isinstance(answer["prompt"], str):
+        raise ValueError("a prompt that is no text")
+    return answer["prompt"]
+
+
+def _ids(answer: dict) -> list[int]:
+    """Return the token ids that an engine tells, bare or each beside its piece. Raises ValueError where one of them is none."""
+    told = answer["tokens"]
+    if not isinstance(told, list):
+        raise ValueError("tokens that are no list")
+    ids = [count_of(one["id"] if isinstance(one, dict) else one) for one in told]
+    if any(id is None or id > _LARGEST_ID for id in ids):
+        raise ValueError("a token that is no number")
+    return ids

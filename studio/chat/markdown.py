@@ -15,11 +15,9 @@ from pygments.util import ClassNotFound
 
 from studio.chat import formula
 from studio.chat.blocks import next_end
+from studio.chat.thoughts import reasoning_of
 from studio.interface.language import Words
 
-_OPEN, _CLOSE = "<think>", "</think>"
-# A server may put the opening mark into the prompt: then the answer has only the closing one, at the end of a line.
-_CLOSE_ALONE = re.compile(r"</think>[ \t]*$", re.MULTILINE)
 _LINKS = re.compile(r"(https?://|mailto:)", re.IGNORECASE)
 # Code that is still being written is coloured again at each look, so only while it is short.
 _COLOURED_WHILE_OPEN = 4_000
@@ -50,25 +48,6 @@ class Growing:
             inside = self._reasoning.html(reasoning)
             folded = f'<details class="reasoning"><summary>{self._words("markdown.reasoning")}</summary>{inside}</details>'
         return Markup(f'<div class="written">{folded}{self._said.html(said)}</div>')
-
-
-def reasoning_of(text: str) -> tuple[str, str]:
-    """Return a model's reasoning, finished or not, and what it said after it; ("", text) where it did not reason."""
-    begun = text.lstrip()
-    if begun.startswith(_OPEN):
-        reasoning, closing, said = begun[len(_OPEN) :].partition(_CLOSE)
-        return (reasoning, said.lstrip("\n")) if closing else (_without_beginning(reasoning, _CLOSE), "")
-    if begun and _OPEN.startswith(begun):
-        return "", ""
-    if (closing := text.find(_CLOSE)) >= 0 and _CLOSE_ALONE.match(text, closing):
-        return text[:closing], text[closing + len(_CLOSE) :].lstrip(" \t\n")
-    return "", text
-
-
-def _without_beginning(text: str, mark: str) -> str:
-    """Return `text` without a mark at its end of which only the beginning has come."""
-    parts = (mark[:length] for length in range(len(mark) - 1, 0, -1))
-    return text.removesuffix(next((part for part in parts if text.endswith(part)), ""))
 
 
 class _Blocks:

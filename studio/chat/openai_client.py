@@ -5,15 +5,16 @@ import ipaddress
 import json
 import mimetypes
 import re
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from studio.chat.remote.server_words import in_one_line, of_body
+from studio.chat.thoughts import said_of
 from studio.interface.language import Problem
 
 CONNECT_S = 5.0
 READ_S = 5.0  # for what a person waits for, a list of models or of tokens; an answer has its own limit
-_REASON_LENGTH = 200
-_THOUGHT = re.compile(r"\s*<think>.*?(?:</think>|\Z)\s*", re.DOTALL)
 _keys: dict[str, str] = {}  # of this process, by the address they may be sent to
 
 
@@ -85,16 +86,18 @@ def problem(error: Exception, url: str, model: str = "", key: str = "") -> Probl
     return Problem("served." + names.get(status, "server_error" if status and status >= 500 else "refused"), **facts)
 
 
+def told_in_the_answer(words: str, url: str, model: str) -> Problem:
+    """Return what a person should read of an error that a server tells within an answer."""
+    return Problem("served.broke", place=urlsplit(url).netloc, model=model, status=None, reason=in_one_line(words, key_of(url)))
+
+
 def _reason(error, key: str) -> str:
-    """Return the server's own words in one short line."""
-    body = error.body
-    if isinstance(body, dict):
-        body = body.get("message") or body.get("detail") or body.get("error") or body
-    if isinstance(body, list):  # pydantic's, of servers that check their requests
-        body = "; ".join(f"{one.get('loc', [''])[-1]}: {one.get('msg')}" if isinstance(one, dict) else str(one) for one in body)
-    text = re.sub(r"<(head|style|script)\b.*?</\1>|<[^>]+>", " ", str(body or error.message), flags=re.DOTALL)
-    text = " ".join((text.replace(key, "***") if key else text).split())
-    return (text[: _REASON_LENGTH - 1] + "…" if len(text) > _REASON_LENGTH else text).rstrip(".。")
+    """Return the server's own words in one short line, what its status means where it says nothing."""
+    words = in_one_line(of_body(error.body), key)
+    try:
+        return words or HTTPStatus(error.status_code).phrase
+    except (AttributeError, ValueError):
+        return words or in_one_line(error.message, key)
 
 
 def as_messages(messages: list[dict], system: str) -> list[dict]:
@@ -102,7 +105,7 @@ def as_messages(messages: list[dict], system: str) -> list[dict]:
 
     Args:
         messages: {"role": "user" | "assistant" | "tool", "content"} with "images" (files) of a user and "calls" ({"name", "arguments"})
-            of an assistant where there are any. Its reasoning in <think></think> is not sent back, as no template would.
+            of an assistant where there are any. Its reasoning is not sent back, as no template would (see `thoughts`).
         system: the system prompt; "" sends none, and then the engine's template puts in its own where it has one.
 
     Raises:
@@ -113,7 +116,7 @@ def as_messages(messages: list[dict], system: str) -> list[dict]:
     for message in messages:
         role, content = message["role"], message.get("content") or ""
         if role == "assistant":
-            said.append({"role": role, "content": _THOUGHT.sub("", content)})
+            said.append({"role": role, "content": said_of(content)})
             if made := message.get("calls"):
                 said[-1] |= {"content": said[-1]["content"] or None, "tool_calls": [_call(calls + index, call) for index, call in enumerate(made)]}
                 results, calls = calls, calls + len(made)

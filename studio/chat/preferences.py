@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from studio.chat.thoughts import marked, reasoning_of, said_of
 from studio.chat.votes import BAD, TIE, Vote
 from studio.core.writing import scratch
 from studio.datasets.collection import Collection
@@ -25,7 +26,8 @@ def make(votes: Iterable[Vote], collection: Collection, name: str = "") -> dict:
     """Write the preferences of votes to a new dataset, register it, and return {name, rows, left_out, reasons}.
 
     Each answer that lost to the chosen one and differs from it gives a row: the chosen column's conversation up to the question, the
-    chosen answer and the rejected one, system prompt and tools. LLaMA-Factory reads it in its sharegpt ranking form.
+    chosen answer and the rejected one, system prompt and tools. LLaMA-Factory reads it in its sharegpt ranking form. Earlier answers are
+    without their reasoning, as no model gets it back; that of the two answers stands in <think></think>, however it was marked.
 
     Args:
         name: of the dataset; "" takes one that is free.
@@ -59,15 +61,15 @@ def _rows(vote: Vote, left: Counter[str]) -> Iterator[dict]:
     if vote.choice in (TIE, BAD) and vote.choice not in vote.columns:
         left[vote.choice] += 1
         return
-    before, chosen = vote.before[vote.choice], vote.answers[vote.choice]
+    before, chosen = vote.before[vote.choice], _answer(vote.answers[vote.choice])
     if any(message.get("images") for message in before):
         left["pictures"] += 1
         return
     for loser in vote.columns:
-        rejected = vote.answers[loser]
+        rejected = _answer(vote.answers[loser])
         if loser == vote.choice:
             continue
-        if not chosen.strip() or not rejected.strip():
+        if not said_of(chosen).strip() or not said_of(rejected).strip():
             left["empty"] += 1
         elif chosen.strip() == rejected.strip():
             left["equal"] += 1
@@ -80,4 +82,11 @@ def _message(message: dict) -> dict:
     """Return a message of a conversation in OpenAI's form; the text before calls of tools is lost, as LLaMA-Factory's form has none."""
     if calls := message.get("calls"):
         return {"role": message["role"], "content": None, "tool_calls": [{"function": call} for call in calls]}
-    return {"role": message["role"], "content": message["content"]}
+    content = message["content"]
+    return {"role": message["role"], "content": said_of(content) if message["role"] == "assistant" else content}
+
+
+def _answer(text: str) -> str:
+    """Return an answer with its reasoning in the marks that LLaMA-Factory's templates know."""
+    thought, said = reasoning_of(text)
+    return marked(thought, said) if thought.strip() else text

@@ -1,7 +1,6 @@
 """Columns that OpenAI-compatible servers answer: the endpoints a person added, and one question to a model of one of them."""
 
 import asyncio
-import io
 import json
 import re
 import threading
@@ -12,13 +11,14 @@ from urllib.parse import urlsplit
 
 from studio.chat import openai_client
 from studio.chat.answer import Answer, Sampling
+from studio.chat.remote.server_words import ServerFault
+from studio.chat.remote.stream import StreamAccumulator
+from studio.chat.remote.wire import WireReader
 from studio.interface.language import Problem
 from studio.workspace import Workspace, write_json
 
 SILENCE_S = 120.0
-_AFTER_THE_END_S = 2.0  # for the counts, which come after the last piece
 _TICK_S = 0.03
-_MARGIN = 64
 _BEGINS = "served:"
 # A server that knows these not loses nothing by it: one asks it to count, and for the other it keeps its own random numbers.
 _DISPENSABLE = ("stream_options", "seed")
@@ -182,7 +182,7 @@ def ask(
         seen: is told the answer as it grows, in the thread that asks.
     """
     client = openai_client.async_client(speaker.url)  # loads a library the first time, which is no fault of the engine's
-    hearing = _Hearing(speaker, sampling.max_tokens)
+    accumulator = StreamAccumulator(speaker.name, sampling.max_tokens)
     try:
         question = {
             "model": speaker.model, "messages": openai_client.as_messages(messages, system), "temperature": sampling.temperature,
@@ -191,10 +191,12 @@ def ask(
         }  # fmt: skip
         if offered := openai_client.as_tools(tools):
             question["tools"] = offered
-        _in_a_loop(_listen(_read_answer(client, hearing, question), hearing, stop, seen))
+            names = [tool["function"]["name"] for tool in offered]
+            accumulator = StreamAccumulator(speaker.name, sampling.max_tokens, names)
+        _in_a_loop(_listen(_read_answer(client, accumulator, question), speaker, accumulator, stop, seen))
     except Problem as problem:
-        hearing.end("failed", problem)
-    return hearing.answer()
+        accumulator.end("failed", problem)
+    return accumulator.answer()
 
 
 def _in_a_loop(work: Coroutine) -> None:
@@ -207,70 +209,111 @@ def _in_a_loop(work: Coroutine) -> None:
         loop.close()
 
 
-async def _listen(read: Coroutine, hearing: "_Hearing", stop: threading.Event, seen: Callable[[Answer], None]) -> None:
-    """Read the answer, and stop reading when the person wants it, when nothing comes any more, and when it should be over."""
+async def _listen(
+    read: Coroutine, speaker: ServedSpeaker, accumulator: StreamAccumulator, stop: threading.Event, seen: Callable[[Answer], None]
+) -> None:
+    """Read the answer, and stop reading when the person wants it and when nothing comes any more."""
     reading, shown = asyncio.create_task(read), 0
     try:
-        while not reading.done() and not hearing.finished:
+        while not reading.done() and not accumulator.finished:
             await asyncio.wait({reading}, timeout=_TICK_S)
-            quiet = time.perf_counter() - hearing.heard
             if stop.is_set():
-                hearing.end("stopped")
-            elif quiet > (_AFTER_THE_END_S if hearing.reason else SILENCE_S):
-                _conclude(hearing, Problem("served.silent", place=urlsplit(hearing.speaker.url).netloc, seconds=round(SILENCE_S)))
-            elif hearing.chunks > shown:
-                shown = hearing.chunks
-                seen(hearing.answer())
+                accumulator.end("stopped")
+            elif time.perf_counter() - accumulator.heard > SILENCE_S and not reading.done():
+                _conclude(speaker, accumulator, Problem("served.silent", place=urlsplit(speaker.url).netloc, seconds=round(SILENCE_S)))
+            elif accumulator.chunks > shown:
+                shown = accumulator.chunks
+                seen(accumulator.answer())
     finally:
         reading.cancel()
         await asyncio.wait({reading}, timeout=0.2)  # to close the connection, by which the engine learns that nobody listens
     error = reading.exception() if reading.done() and not reading.cancelled() else None
-    if not hearing.finished:
-        _conclude(hearing, error)
+    if not accumulator.finished:
+        _conclude(speaker, accumulator, error)
 
 
-def _conclude(hearing: "_Hearing", error: BaseException | None) -> None:
-    """End an answer that ended by itself or with an error, which no longer matters once the server had said that it was done."""
+def _conclude(speaker: ServedSpeaker, accumulator: StreamAccumulator, error: BaseException | None) -> None:
+    """End an answer that ended by itself or with an error.
+
+    A connection that breaks off no longer matters once the server had said that it was done; what it says of an error does.
+    """
     import openai
 
-    url, model = hearing.speaker.url, hearing.speaker.model
-    if hearing.reason:
-        hearing.end(hearing.reason)
+    facts = {"place": urlsplit(speaker.url).netloc, "model": speaker.model}
+    if isinstance(error, ServerFault):
+        accumulator.end("failed", openai_client.told_in_the_answer(error.words, speaker.url, speaker.model))
+    elif error is None and (accumulator.is_done or accumulator.reason) or accumulator.ends_with_reason:
+        _end_by_reason(accumulator, speaker)
     elif error is None:
-        hearing.end("failed", Problem("served.cut", place=urlsplit(url).netloc, model=model))
+        accumulator.end("failed", Problem("served.cut", **facts))
     elif isinstance(error, Problem):
-        hearing.end("failed", error)
+        accumulator.end("failed", error)
     elif isinstance(error, (openai.APIError, ValueError)):
-        hearing.end("failed", openai_client.problem(error, url, model))
+        accumulator.end("failed", openai_client.problem(error, speaker.url, speaker.model))
     else:
         raise error
 
 
-async def _read_answer(client, hearing: "_Hearing", question: dict) -> None:
-    """Take in an answer, asking again without what the server refuses to know. Raises ValueError for what is no answer."""
+def _end_by_reason(accumulator: StreamAccumulator, speaker: ServedSpeaker) -> None:
+    """End an answer as its server says; one that says nothing but that its stream is over was done."""
+    reason, words = accumulator.reason or "stop", accumulator.reason_words
+    if reason == "filtered":
+        fault = Problem("served.filtered", place=urlsplit(speaker.url).netloc, model=speaker.model, reason=openai_client.in_one_line(words))
+        accumulator.end("failed", fault)
+    elif reason == "failed":
+        accumulator.end("failed", openai_client.told_in_the_answer(words, speaker.url, speaker.model))
+    else:
+        accumulator.end(reason)
+
+
+async def _read_answer(client, accumulator: StreamAccumulator, question: dict) -> None:
+    """Take in an answer, asking again without what the server refuses to know.
+
+    Raises:
+        ServerFault: the server tells of an error in its answer.
+        ValueError: what it sends is no answer.
+    """
     import openai
 
     async with client:
         while True:
             try:
-                stream = await client.chat.completions.create(**question, stream=True)
-                break
+                await _read_body(client, accumulator, question | {"stream": True})
+                return
             except openai.APIStatusError as error:
                 question = _without_the_refused(question, error)
-        try:
-            async with stream:
-                async for chunk in stream:
-                    hearing.take(chunk)
-                    if hearing.finished:
-                        return
-        except openai.APIConnectionError:
-            # LLaMA-Factory's API breaks off where it is to stream with tools, and answers in one piece.
-            if hearing.chunks or "tools" not in question:
-                raise
-            whole = {name: value for name, value in question.items() if name != "stream_options"}
-            hearing.take(await client.chat.completions.create(**whole))
-    if not hearing.chunks:
-        raise ValueError("no stream of a chat completion")
+            except openai.APIConnectionError:
+                # LLaMA-Factory's API breaks off where it is to stream with tools, and answers in one piece.
+                if accumulator.chunks or "tools" not in question:
+                    raise
+                break
+        await _read_body(client, accumulator, {name: value for name, value in question.items() if name != "stream_options"})
+
+
+async def _read_body(client, accumulator: StreamAccumulator, question: dict) -> None:
+    """Ask, and take in the body of the answer, in whatever form it is."""
+    import openai
+
+    reader = WireReader()
+    async with client.chat.completions.with_streaming_response.create(**question) as response:
+        parts, broken = aiter(response.iter_bytes()), None
+        while not (reader.done or accumulator.finished or broken):
+            try:
+                part = await anext(parts, None)
+            except Exception as error:  # whatever library carries the bytes: the connection broke
+                part, broken = None, error
+            accumulator.heard = time.perf_counter()
+            for event in reader.finish() if part is None else reader.feed(part):
+                accumulator.feed(event)
+            if part is None:
+                break
+        if broken:
+            raise openai.APIConnectionError(request=response.http_request) from broken
+    accumulator.is_done = accumulator.is_done or reader.done and accumulator.is_known
+    if not accumulator.is_known and not reader.is_cut:
+        if words := reader.words():
+            raise ServerFault(words)
+        raise ValueError("no answer of a chat completion")
 
 
 def _without_the_refused(question: dict, error) -> dict:
@@ -282,84 +325,3 @@ def _without_the_refused(question: dict, error) -> dict:
         if name in question and name in told:
             return {other: value for other, value in question.items() if other != name}
     raise error
-
-
-class _Hearing:
-    """What has come of an answer; a piece costs the same however many came before it."""
-
-    def __init__(self, speaker: ServedSpeaker, max_tokens: int):
-        self.speaker = speaker
-        self.asked = self.heard = time.perf_counter()
-        self.chunks, self.finished, self.reason = 0, "", ""
-        self._most = max_tokens + _MARGIN
-        self._text, self._thinking = io.StringIO(), False
-        self._pieces, self._first, self._last = 0, 0.0, 0.0
-        self._calls: dict[object, dict] = {}
-        self._usage, self._fault = None, None
-
-    def take(self, chunk) -> None:
-        """Take in a piece of a stream, or a whole completion. Raises ValueError for what is none."""
-        self.heard = time.perf_counter()
-        self.chunks += 1
-        try:
-            self._usage = getattr(chunk, "usage", None) or self._usage
-            for choice in (chunk.choices or [])[:1]:
-                self._say(getattr(choice, "delta", None) or getattr(choice, "message", None))
-                if choice.finish_reason:
-                    self.reason = "length" if choice.finish_reason == "length" else "stop"
-        except (AttributeError, TypeError) as error:
-            raise ValueError("no piece of a chat completion") from error
-        if self._pieces > self._most:  # a server that heeds no limit would fill the memory
-            self.end("length")
-
-    def _say(self, delta) -> None:
-        if delta is None:
-            return
-        thought = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)
-        calls = delta.tool_calls or []
-        if not (thought or delta.content or calls):
-            return
-        self._pieces += 1
-        self._last = self.heard
-        self._first = self._first or self.heard
-        if thought and not self._thinking:
-            self._text.write("<think>")
-        if self._thinking and not thought:
-            self._text.write("</think>")
-        self._thinking = bool(thought)
-        self._text.write((thought or "") + ("</think>" if thought and delta.content else "") + (delta.content or ""))
-        self._thinking = self._thinking and not delta.content
-        for call in calls:
-            self._call(call)
-
-    def _call(self, call) -> None:
-        # Some servers give every call the index 0 and tell them apart by their ids, which only the first piece of a call has.
-        index = getattr(call, "index", None)
-        place = next((key for key in reversed(self._calls) if key[0] == index and (not call.id or key[1] == call.id)), (index, call.id))
-        known = self._calls.setdefault(place, {"name": "", "arguments": ""})
-        known["name"] += call.function.name or ""
-        known["arguments"] += call.function.arguments or ""
-
-    def end(self, finished: str, fault: Problem | None = None) -> None:
-        """End the answer; the first reason holds."""
-        if not self.finished:
-            self._fault, self.finished = fault, finished
-
-    def answer(self) -> Answer:
-        """Return what has come by now."""
-        tokens, span = self._counted("completion_tokens") or self._pieces, self._last - self._first
-        return Answer(
-            speaker=self.speaker.name,
-            text=self._text.getvalue(),
-            tokens=tokens,
-            first_token_s=self._first - self.asked if self._pieces else None,
-            tokens_per_s=(tokens - 1) / span if self._pieces > 1 and span > 0 else None,
-            finished=self.finished,
-            prompt_count=self._counted("prompt_tokens"),
-            calls=tuple(self._calls.values()) if self.finished else (),
-            fault=self._fault,
-        )
-
-    def _counted(self, name: str) -> int | None:
-        value = getattr(self._usage, name, None)
-        return value if isinstance(value, int) else None

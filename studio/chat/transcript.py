@@ -3,7 +3,7 @@
 import json
 import re
 
-from studio.chat.markdown import reasoning_of
+from studio.chat.thoughts import reasoning_of
 from studio.interface import figures
 from studio.interface.language import Words
 from studio.jobs import told
