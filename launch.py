@@ -284,7 +284,7 @@ def answers(host, port):
         return False
 
 
-def show(host, port, voice):
+def show(host, port, voice, scheme="http"):
     """Wait until the studio answers (two minutes at most) and open it in a browser where there is a display; over ssh say how to reach it.
 
     The studio prints its address itself. The browser is on this machine, so a sub-path, which only a proxy shows, is left out.
@@ -298,7 +298,7 @@ def show(host, port, voice):
     if away and host in ("127.0.0.1", "localhost"):
         voice.say("forward", port=port, machine=socket.gethostname())
     elif not away and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        webbrowser.open("http://%s:%d/" % ("127.0.0.1" if host in ("0.0.0.0", "::") else host, port))
+        webbrowser.open("%s://%s:%d/" % (scheme, "127.0.0.1" if host in ("0.0.0.0", "::") else host, port))
 
 
 def start(options, voice):
@@ -307,17 +307,27 @@ def start(options, voice):
     if answers(options.host, port):
         raise Fault("port_taken", port=port)
     command = [str(venv_python(VENV)), "-m", "studio", "--host", options.host, "--port", str(port), "--workspace", str(options.workspace)]
-    for flag, value in (("--root-path", options.root_path), ("--auth", options.auth), ("--language", options.language)):
-        command += [flag, value] if value else []
+    for flag, value in (("--root-path", options.root_path), ("--auth-file", options.auth_file), ("--language", options.language),
+                        ("--ssl-certfile", options.ssl_certfile), ("--ssl-keyfile", options.ssl_keyfile)):
+        command += [flag, str(value)] if value else []
+    for flag, values in (("--allowed-host", options.allowed_host), ("--framed-by", options.framed_by)):
+        command += [part for value in values for part in (flag, value)]
+    if options.auth is not None:
+        # In the environment, so that it leaves the list of processes with this command.
+        if os.environ.get("STUDIO_AUTH") not in (None, options.auth):
+            raise Fault("auth_twice")
+        os.environ["STUDIO_AUTH"] = options.auth
+        voice.say("auth_seen")
     os.chdir(str(ROOT))
+    scheme = "https" if options.ssl_certfile else "http"
     if os.name == "nt":
-        threading.Thread(target=show, args=(options.host, port, voice), daemon=True).start()
+        threading.Thread(target=show, args=(options.host, port, voice, scheme), daemon=True).start()
         sys.exit(subprocess.call(command))
     child = os.fork()
     if child == 0:
         # Forked twice, so that the one who opens the browser is no child of the studio and leaves no zombie with it.
         if os.fork() == 0:
-            show(options.host, port, voice)
+            show(options.host, port, voice, scheme)
         os._exit(0)
     os.waitpid(child, 0)
     os.execv(command[0], command)
@@ -349,13 +359,23 @@ def parse(arguments):
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (any but 127.0.0.1 demands a password)")
     parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860 on)")
     parser.add_argument("--root-path", metavar="PATH", help="sub-path under which a reverse proxy serves the studio")
-    parser.add_argument("--auth", metavar="USER:PASSWORD")
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for this name and password (seen in the list of processes while setting up)")
+    parser.add_argument("--auth-file", metavar="FILE", type=Path, help="take USER:PASSWORD from the first line of a file; or give it in STUDIO_AUTH")
+    parser.add_argument("--allowed-host", metavar="NAME", action="append", default=[],
+                        help="a further name under which a proxy or a tunnel shows the studio (may be given again)")
+    parser.add_argument("--framed-by", metavar="ADDRESS", action="append", default=[],
+                        help="a page that may show the studio in a frame, such as http://localhost:8888 (may be given again)")
+    parser.add_argument("--ssl-certfile", metavar="FILE", type=Path, help="serve https with this certificate (PEM)")
+    parser.add_argument("--ssl-keyfile", metavar="FILE", type=Path, help="the key of the certificate (PEM, without a passphrase)")
     parser.add_argument("--workspace", metavar="DIR", type=Path, default=ROOT, help="folder of data/, models/ and saves/ (default: this one)")
     parser.add_argument("--language", choices=("en", "zh"))
     split = arguments.index("test") + 1 if "test" in arguments[:1] else len(arguments)
     options = parser.parse_args(arguments[:split])
     options.pytest = arguments[split:]
     options.workspace = options.workspace.expanduser().resolve()
+    for name in ("auth_file", "ssl_certfile", "ssl_keyfile"):  # the studio runs in another folder than the one these are named from
+        if getattr(options, name):
+            setattr(options, name, Path(os.path.abspath(os.path.expanduser(str(getattr(options, name))))))
     return options
 
 

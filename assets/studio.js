@@ -14,6 +14,7 @@
       // Without a session gradio builds a new one for every call, which costs more than the call; none of these keeps anything in it.
       body: JSON.stringify({ data, session_hash: "page" }),
     });
+    if (answer.status === 401) location.reload();  // the session has ended: the page that asks for the password comes
     const body = await answer.json();
     if (!answer.ok) throw new Error(body.error || answer.statusText);
     return body.data[0];
@@ -195,6 +196,7 @@
     if (copy) navigator.clipboard?.writeText(copy).then(() => toast(item.dataset.done, "good"));
     if (item.dataset.switch === "language") switchLanguage();
     if (item.dataset.switch === "theme") switchTheme();
+    if (item.dataset.switch === "leave") fetch(`${root()}/logout`, { method: "POST" }).finally(() => location.reload());
     const answer = item.dataset.prompt && prompt(item.dataset.prompt, item.dataset.now);
     if (name && answer !== null && (!item.dataset.ask || confirm(item.dataset.ask))) {
       item.disabled = true;

@@ -1,16 +1,16 @@
 """`python -m studio`: read the flags, start the server, say where it is."""
 
 import argparse
+import atexit
 import os
-import secrets
+import shutil
 import socket
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
 from studio.train import output
-
-LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -19,7 +19,14 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; any but a local one demands a password")
     parser.add_argument("--port", type=int, help="port; the first free one from 7860 on when left out")
     parser.add_argument("--root-path", default="", help="the sub-path under which a proxy shows the studio")
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for this name and password")
+    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for this name and password (seen in the list of processes)")
+    parser.add_argument("--auth-file", metavar="FILE", type=Path, help="take USER:PASSWORD from the first line of a file; or give it in STUDIO_AUTH")
+    parser.add_argument("--allowed-host", metavar="NAME", action="append", default=[],
+                        help="a further name under which a proxy or a tunnel shows the studio (may be given again)")
+    parser.add_argument("--framed-by", metavar="ADDRESS", action="append", default=[],
+                        help="a page that may show the studio in a frame, such as http://localhost:8888 (may be given again)")
+    parser.add_argument("--ssl-certfile", metavar="FILE", type=Path, help="serve https with this certificate (PEM)")
+    parser.add_argument("--ssl-keyfile", metavar="FILE", type=Path, help="the key of the certificate (PEM, without a passphrase)")
     parser.add_argument("--workspace", type=Path, default=Path(__file__).parents[1], help="folder that holds data/, models/ and saves/")
     parser.add_argument("--language", choices=("en", "zh"), help="language of the page; the browser's when left out")
     return parser.parse_args(argv)
@@ -32,27 +39,43 @@ def main() -> int:
     import uvicorn
 
     from studio import app
+    from studio.interface.guard import rules
+    from studio.interface.guard.credentials import certificate
     from studio.interface.language import Problem
     from studio.workspace import Workspace
 
     try:
+        tls = certificate(flags.ssl_certfile, flags.ssl_keyfile)
+        auth = credentials(flags, bool(tls))
+        guarding = rules(flags.host, flags.allowed_host, auth, flags.root_path, flags.framed_by)
         port = choose_port(flags.host, flags.port)
-        auth = credentials(flags.host, flags.auth)
         studio = app.make(Workspace(flags.workspace.resolve()))
     except Problem as problem:
         print(problem, file=sys.stderr)
         return 1
-    application = app.application(studio, auth, flags.root_path, flags.language)
+    application = app.application(studio, guarding, flags.language)
     threading.Timer(3, app.warm_up).start()
-    print(f"The studio is at http://{flags.host}:{port}{flags.root_path}  (stop it with Ctrl-C)", flush=True)
-    uvicorn.run(application, host=flags.host, port=port, log_level="warning", timeout_graceful_shutdown=2)
+    print(f"The studio is at {address(flags.host, port, flags.root_path, bool(tls))}  (stop it with Ctrl-C)", flush=True)
+    uvicorn.run(application, host=flags.host, port=port, log_level="warning", timeout_graceful_shutdown=2, server_header=False, **tls)
     return 0
+
+
+def address(host: str, port: int, root_path: str, is_https: bool) -> str:
+    """Return where a browser finds the studio."""
+    if "://" in root_path:
+        return root_path
+    shown = f"[{host}]" if ":" in host else host
+    return f"{'https' if is_https else 'http'}://{shown}:{port}{root_path}"
 
 
 def prepare_process() -> None:
     """Set what must be set before the heavy libraries come."""
     output.install()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    if "GRADIO_TEMP_DIR" not in os.environ:
+        # What a browser sends lies here for a while. gradio's own place is one folder for every gradio program and every person of the machine.
+        os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="studio-uploads-")
+        atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # In one process LLaMA-Factory trains on one device; the person who wants another names it in this variable.
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
@@ -73,24 +96,22 @@ def choose_port(host: str, wanted: int | None) -> int:
     raise Problem("app.port_taken", port=wanted or "7860-7959", host=host)
 
 
-def credentials(host: str, auth: str | None) -> tuple[str, str] | None:
-    """Return the name and password to ask for: those given, made ones on an address others can reach, or None on a local one.
+def credentials(flags: argparse.Namespace, is_https: bool) -> tuple[str, str] | None:
+    """Return the name and password to ask for, None for nobody to ask, and print what the person should know of them.
 
     Raises:
-        Problem: `auth` is not of the form user:password.
+        Problem: what is given is no name and password.
     """
+    from studio.interface.guard.credentials import credentials
+    from studio.interface.guard.hosts import KnownHosts
     from studio.interface.language import Problem
 
-    if auth:
-        user, colon, password = auth.partition(":")
-        if not (user and colon and password):
-            raise Problem("app.bad_auth")
-        return user, password
-    if host in LOCAL:
-        return None
-    password = secrets.token_urlsafe(12)
-    print(f"Others can reach {host}, so the studio asks for a password: user studio, password {password}", flush=True)
-    return "studio", password
+    auth, told = credentials(flags.host, flags.auth, flags.auth_file)
+    if KnownHosts(flags.host).is_open and not is_https:
+        told.append(Problem("guard.plain_http"))
+    for one in told:
+        print(one, flush=True)
+    return auth
 
 
 if __name__ == "__main__":

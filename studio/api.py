@@ -32,12 +32,12 @@ def serve(studio, words: Words) -> None:
 
 def _of_chat(room, words: Words) -> list[Callable]:
     return [
-        *of_chat(room.table, words), *of_talks(room.talks, _uploads, words), *of_servers(room.table, words),
+        *of_chat(room.table, words), *of_talks(room.talks, uploads, words), *of_servers(room.table, words),
         *of_votes(room.talks, room.votes, room.collection, words), *of_sheets(room.talks, room.sheets, room.collection, words),
     ]
 
 
-def _uploads() -> Path:
+def uploads() -> Path:
     """Return the folder in which gradio puts what a browser sends."""
     from gradio.utils import get_upload_folder
 

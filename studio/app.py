@@ -24,6 +24,7 @@ from studio.datasets import tab as datasets_tab
 from studio.datasets.collection import Collection
 from studio.datasets.study import Study
 from studio.interface import page, policy
+from studio.interface.guard import Guard, Rules
 from studio.interface.language import LANGUAGES, Words
 from studio.interface.live import Live, region
 from studio.jobs import Jobs
@@ -81,12 +82,12 @@ def _holders(words: Words, studio: Studio) -> str:
     return f'<h3>{words("app.accelerator")}</h3><ul class="plain">{rows or "<li>" + words("app.free") + "</li>"}</ul>'
 
 
-def window(studio: Studio, words: Words) -> gr.Blocks:
-    """Return the whole page in one language."""
+def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
+    """Return the whole page in one language, with a way out where there is a login."""
     with gr.Blocks(title=words("app.title"), theme=page.theme(), fill_width=True, analytics_enabled=False) as blocks:
         with gr.Sidebar(width=272, elem_id="side"):
             gr.HTML(f'<div class="brand">{words("app.name")}</div>' + region("strip") + region("now") + region("holders"))
-        gr.HTML(_switches(words), elem_id="switches")
+        gr.HTML(_switches(words, has_login), elem_id="switches")
         with gr.Tabs(elem_id="rooms", selected="train"):
             with gr.Tab(words("app.models"), id="models", elem_id="room-models"):
                 models_tab.build(words)
@@ -100,11 +101,12 @@ def window(studio: Studio, words: Words) -> gr.Blocks:
     return blocks
 
 
-def _switches(words: Words) -> str:
+def _switches(words: Words, has_login: bool) -> str:
+    leave = f'<button class="quiet" data-switch="leave">{words("guard.leave")}</button>' if has_login else ""
     return (
         notices_panel.bell(words)
         + f'<button class="quiet" data-switch="language" title="{words("app.switch_language")}">{words("app.other_language")}</button>'
-        f'<button class="quiet" data-switch="theme" title="{words("app.switch_theme")}">{words("app.theme")}</button>'
+        f'<button class="quiet" data-switch="theme" title="{words("app.switch_theme")}">{words("app.theme")}</button>{leave}'
         f'<span class="unconnected-mark">{words("app.unconnected")}</span>'
     )
 
@@ -145,24 +147,25 @@ class ByLanguage:
         return "zh" if headers.get(b"accept-language", b"").lower().startswith(b"zh") else "en"
 
 
-def application(studio: Studio, auth: tuple[str, str] | None, root_path: str, language: str | None) -> policy.Policed:
-    """Return the whole studio as an ASGI application, in every language, behind a password where `auth` says one."""
+def application(studio: Studio, rules: Rules, language: str | None) -> Guard:
+    """Return the whole studio as an ASGI application, in every language, behind the guard with its rules."""
     page.claim()
-    apps = {name: _served(window(studio, Words(name)), auth, root_path) for name in LANGUAGES}
-    first = next(iter(apps.values())).routes[-1].app
-    for app in apps.values():
-        # One login for both languages: they share the tokens and the name of the cookie.
-        gradio_app = app.routes[-1].app
-        gradio_app.tokens, gradio_app.cookie_id = first.tokens, first.cookie_id
-    return policy.Policed(ByLanguage(apps, language))
+    has_login = rules.auth is not None
+    apps = {name: _served(window(studio, Words(name), has_login), rules.root_path) for name in LANGUAGES}
+    by_language = ByLanguage(apps, language)
+    words = {name: Words(name) for name in LANGUAGES}
+    return Guard(policy.Policed(by_language), rules, api.uploads(), lambda request: words[by_language.language(dict(request.headers.raw))])
 
 
-def _served(blocks: gr.Blocks, auth: tuple[str, str] | None, root_path: str) -> FastAPI:
+def _served(blocks: gr.Blocks, root_path: str) -> FastAPI:
+    nothing_more = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     with contextlib.redirect_stdout(io.StringIO()):  # gradio announces each mount
-        return gr.mount_gradio_app(
-            FastAPI(), blocks, path="/", auth=[auth] if auth else None, root_path=root_path or None, show_error=True, ssr_mode=False,
+        app = gr.mount_gradio_app(
+            nothing_more, blocks, path="/", root_path=root_path or None, show_error=True, ssr_mode=False,
             favicon_path=str(page.ASSETS / "favicon.svg"),
         )
+    app.routes[-1].app.debug = False  # gradio would show a traceback to whoever asks wrongly
+    return app
 
 
 def warm_up() -> None:
