@@ -1,5 +1,6 @@
 """Each action of the page as an endpoint: plain JSON in and out, errors as one sentence."""
 
+import traceback
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -14,6 +15,7 @@ from studio.chat.vote_endpoints import of_sheets, of_votes
 from studio.datasets.endpoints import endpoints as of_datasets
 from studio.datasets.study_endpoints import endpoints as of_study
 from studio.interface.language import Problem, Words
+from studio.interface.results import given, shown
 from studio.models.endpoints import endpoints as of_models
 from studio.monitor.history import as_json
 from studio.train.endpoints import endpoints as of_training
@@ -45,12 +47,18 @@ def uploads() -> Path:
 
 
 def _told(function: Callable, words: Words) -> Callable:
+    """Return the function as an endpoint: a fault is one sentence, and no key of its result is one that a client takes for a file."""
+
     @wraps(function)
     def told(*args, **kwargs):
         try:
-            return function(*args, **kwargs)
+            taken = {name: given(value) for name, value in kwargs.items()}
+            return shown(function(*[given(value) for value in args], **taken))
         except Problem as problem:
             raise gr.Error(words.tell(problem), print_exception=False) from None
+        except Exception as fault:  # a fault of ours: the terminal has the traceback, the person a sentence
+            traceback.print_exc()
+            raise gr.Error(words("app.endpoint_failed", endpoint=function.__name__, kind=type(fault).__name__), print_exception=False) from None
 
     return told
 

@@ -55,7 +55,7 @@ def workspace(tmp_path) -> Workspace:
 class Server:
     """A studio in a process of its own, as a person starts it."""
 
-    def __init__(self, workspace: Path, *flags: str):
+    def __init__(self, workspace: Path, *flags: str, ready: bool = True):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -67,7 +67,8 @@ class Server:
                 [sys.executable, "-m", "studio", "--workspace", str(workspace), "--port", str(self.port), *flags],
                 cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
             )
-        self.wait()
+        if ready:
+            self.wait()
 
     def wait(self, seconds: float = 60) -> None:
         end = time.monotonic() + seconds

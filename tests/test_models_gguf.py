@@ -87,7 +87,7 @@ def test_a_file_becomes_a_model_that_loads_and_reads_alike(empty, jobs, small):
     job = gguf.start(empty, jobs, str(small), "made")
     done = jobs.wait(job.id, 150)
     assert done.state == "finished", (done.error, jobs.log(job.id))
-    assert done.result == {"name": "made", "path": str(empty.models / "made")}
+    assert done.result == {"name": "made", "folder": str(empty.models / "made")}
     model = library.find(empty, "made")
     assert model.faults == () and model.dtype == "BF16" and model.params == gguf.parameters(small)
     assert json.loads((model.path / "config.json").read_text())["rms_norm_eps"] == 1e-5

@@ -205,7 +205,7 @@ def test_the_page_in_chinese_and_on_a_telephone(browser, server):
 
 def test_the_list_and_the_inside_of_a_model_by_the_api(client):
     listed = {model["name"]: model for model in client.predict(api_name="/models_list")}
-    assert {"path", "params", "dtype", "template", "size_bytes"} <= listed[STARTER.name].keys()
+    assert {"folder", "params", "dtype", "template", "size_bytes"} <= listed[STARTER.name].keys()
     seen = client.predict(STARTER.name, api_name="/models_inspect")
     assert seen["params"] == 134_515_008 and seen["context"] == 8192 and seen["template"] == "smollm2"
     assert seen["config"]["num_hidden_layers"] == 30 and len(seen["template_differences"]) == 2

@@ -157,7 +157,7 @@ class Downloads:
             (folder / "files").mkdir(parents=True, exist_ok=True)
             with Child({**asdict(request), "folder": str(folder), "token": token, **self._patience}, job) as child:
                 done = follow(child, job, folder / "files")
-            return {"name": request.name, "path": str(self._put_in_place(request, folder)), **done}
+            return {"name": request.name, "folder": str(self._put_in_place(request, folder)), **done}
         except OSError as error:
             raise Problem("workspace.unwritable", path=error.filename or folder, reason=error.strerror or error) from error
         finally:

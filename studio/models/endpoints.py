@@ -20,7 +20,7 @@ def _reading(shelf: Shelf, words: Words) -> list[Callable]:
     workspace = shelf.workspace
 
     def models_list() -> list:
-        """Return the models on disk: [{name, path, params, dtype, template, size_bytes, architecture, quantization, context, licence, ...}]."""
+        """Return the models on disk: [{name, folder, params, dtype, template, size_bytes, architecture, quantization, context, licence, ...}]."""
         found = library.models(workspace)
         chosen = templates.of_all([(model.path, model.name, model.model_type) for model in found])
         return [_as_json(model, template, words) for model, template in zip(found, chosen, strict=True)]
@@ -56,16 +56,16 @@ def _changing(shelf: Shelf) -> list[Callable]:
     workspace = shelf.workspace
 
     def models_rename(name: str, new: str) -> dict:
-        """Give a model a new name and return {name, path}."""
+        """Give a model a new name and return {name, folder}."""
         model = keep.rename(workspace, name, new, shelf.guard, shelf.runs_on(library.find(workspace, name)))
-        return {"name": model.name, "path": str(model.path)}
+        return {"name": model.name, "folder": str(model.path)}
 
     def models_delete(name: str) -> dict:
         """Delete a model and return {freed_bytes}."""
         return {"freed_bytes": keep.delete(workspace, name, shelf.guard)}
 
     def models_import(file: str, name: str = "") -> dict:
-        """Begin to import a GGUF file as a model and return {job}; the job's result is {name, path}."""
+        """Begin to import a GGUF file as a model and return {job}; the job's result is {name, folder}."""
         return {"job": gguf.start(workspace, shelf.jobs, file, name).id}
 
     def models_add_folder(folder: str) -> dict:
@@ -142,7 +142,7 @@ def _of_downloads(shelf: Shelf, words: Words) -> list[Callable]:
 
 def _as_json(model: Model, template: str | None, words: Words) -> dict:
     return {
-        "name": model.name, "path": str(model.path), "params": model.params, "dtype": model.dtype, "template": template,
+        "name": model.name, "folder": str(model.path), "params": model.params, "dtype": model.dtype, "template": template,
         "size_bytes": model.size_bytes, "architecture": model.architecture, "quantization": str(model.quantization or "") or None,
         "context": model.context, "licence": model.licence, "faults": [words.tell(one) for one in model.faults],
         "warnings": [words.tell(one) for one in model.warnings],

@@ -92,7 +92,7 @@ def _import(job: Job, source: Path, target: Path) -> dict:
         raise Problem("workspace.unwritable", path=target, reason=error.strerror or error) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    return {"name": target.name, "path": str(target)}
+    return {"name": target.name, "folder": str(target)}
 
 
 def _last_line(log: Path) -> str:
