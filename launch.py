@@ -298,7 +298,8 @@ def show(host, port, voice, scheme="http"):
     if away and host in ("127.0.0.1", "localhost"):
         voice.say("forward", port=port, machine=socket.gethostname())
     elif not away and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        webbrowser.open("%s://%s:%d/" % (scheme, "127.0.0.1" if host in ("0.0.0.0", "::") else host, port))
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else "[%s]" % host if ":" in host else host
+        webbrowser.open("%s://%s:%d/" % (scheme, shown, port))
 
 
 def start(options, voice):

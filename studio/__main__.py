@@ -2,13 +2,17 @@
 
 import argparse
 import atexit
+import contextlib
 import os
 import shutil
 import socket
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
+
+import psutil
 
 from studio.train import output
 
@@ -73,12 +77,29 @@ def prepare_process() -> None:
     output.install()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     if "GRADIO_TEMP_DIR" not in os.environ:
-        # What a browser sends lies here for a while. gradio's own place is one folder for every gradio program and every person of the machine.
-        os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="studio-uploads-")
-        atexit.register(shutil.rmtree, os.environ["GRADIO_TEMP_DIR"], ignore_errors=True)
+        os.environ["GRADIO_TEMP_DIR"] = place_for_uploads()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # In one process LLaMA-Factory trains on one device; the person who wants another names it in this variable.
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+
+
+def place_for_uploads() -> str:
+    """Make the folder in which what a browser sends lies for a while, remove those of studios that were killed, and return it.
+
+    gradio's own place is one folder for every gradio program and every person of the machine.
+    """
+    for left in Path(tempfile.gettempdir()).glob("studio-uploads-*"):
+        with contextlib.suppress(OSError):  # another person's, or just gone
+            if time.time() - left.stat().st_mtime > 24 * 3600 and not _is_alive(left):
+                shutil.rmtree(left)
+    made = tempfile.mkdtemp(prefix=f"studio-uploads-{os.getpid()}-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
+
+
+def _is_alive(uploads: Path) -> bool:
+    number = uploads.name.split("-")[2]
+    return number.isdecimal() and psutil.pid_exists(int(number))
 
 
 def choose_port(host: str, wanted: int | None) -> int:

@@ -75,7 +75,8 @@ def every_route():
     app = gr.routes.App.create_app(blocks)
     odd = ["x", "0", "-1", "..%2f..%2fetc%2fpasswd", "%00", "a" * 300]
     found = [("GET", path) for path in ("/docs", "/redoc", "/openapi.json", "/", "/?page=x", "/?deep_link=../../x", "/config?deep_link=%00")]
-    for route in app.routes:
+    routes = [inner for route in app.routes for inner in getattr(getattr(route, "original_router", None), "routes", [route])]
+    for route in routes:
         for value in odd if "{" in route.path else [""]:
             path = re.sub(r"\{[^}]*\}", value, route.path)
             found += [(method, path) for method in getattr(route, "methods", None) or ("GET",)]

@@ -84,6 +84,6 @@ def certificate(cert: Path | None, key: Path | None) -> dict[str, str]:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(pair["ssl_certfile"], pair["ssl_keyfile"], passphrase)
     except (ssl.SSLError, OSError, ValueError) as fault:
         if locked:
-            raise Problem("guard.ssl_locked", key=key) from fault
-        raise Problem("guard.ssl_bad", certificate=cert, key=key, reason=getattr(fault, "reason", None) or str(fault)) from fault
+            raise Problem("guard.ssl_locked", keyfile=key) from fault
+        raise Problem("guard.ssl_bad", certificate=cert, keyfile=key, reason=getattr(fault, "reason", None) or str(fault)) from fault
     return pair

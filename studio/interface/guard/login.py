@@ -14,6 +14,7 @@ from studio.interface.guard.sessions import IDLE_SECONDS, Guesses, Sessions, is_
 from studio.interface.language import Words
 
 LARGEST_FORM = 8192
+LINE_SECONDS = 30  # after which to come back where too many wait
 LOGIN_POLICY = (
     "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'"
@@ -51,10 +52,10 @@ class Door:
             return self._refuse(request, words, 400, words("guard.bad_form"), "")
         username, password = form
         address = request.client.host if request.client else ""
-        if seconds := self.guesses.wait_for(address):
+        has_turn = bool(self.guesses.wait_for(address)) or await self.guesses.take_turn(address)
+        # Looked at after the turn too: in the meantime others from there may have guessed wrong.
+        if seconds := self.guesses.wait_for(address) if has_turn else LINE_SECONDS:
             return self._refuse(request, words, 429, words("guard.wait", seconds=int(seconds) + 1), username, int(seconds) + 1)
-        if not await self.guesses.take_turn(address):
-            return self._refuse(request, words, 429, words("guard.wait", seconds=30), username, 30)
         if not is_right((username.strip(), password), self._auth):
             self.guesses.was_wrong(address)
             return self._refuse(request, words, 401, words("guard.wrong"), username)
