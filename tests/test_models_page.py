@@ -18,7 +18,7 @@ from studio.models.shape import read_shape
 
 @pytest.fixture(scope="module")
 def client(server):
-    return Client(server.url, verbose=False, download_files=False)
+    return Client(server.url, verbose=False)
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from gradio_client.exceptions import AppError
 
 @pytest.fixture(scope="module")
 def client(server):
-    # A result that names a path is no file to fetch; gradio_client would try to.
-    return Client(server.url, verbose=False, download_files=False)
+    return Client(server.url, verbose=False)
 
 
 def test_a_run_by_the_api_from_start_to_answers(client):
