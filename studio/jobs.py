@@ -157,6 +157,7 @@ class Jobs:
         self._works: dict[str, Work] = {}
         self._waiting: dict[str, list[Job]] = {}
         self._changed = threading.Condition(threading.RLock())
+        self._ending = False
         self._jobs = {job.id: job for job in self._left_by_others()}
 
     def offer(self, kind: str, work: Work, at_a_time: int = 1, facts: type[Record] | None = None) -> None:
@@ -211,6 +212,17 @@ class Jobs:
                 found.cancelled.set()
                 found.record()
         return found
+
+    def interrupt(self, seconds: float) -> None:
+        """Interrupt all jobs because the studio ends: they can be resumed when it is open again. Waits so long for those that run."""
+        with self._changed:
+            self._ending = True
+            at_work = [job for job in self._jobs.values() if job.active and job.state != "queued"]
+            for job in at_work:
+                job.cancelled.set()
+            self._changed.wait_for(lambda: not any(job.active for job in at_work), seconds)
+            for job in [job for job in self._jobs.values() if job.active]:
+                self._end(job, "interrupted")
 
     def can_resume(self, job: str) -> bool:
         """Tell whether a job that ended without success can be taken up again. Raises Problem where there is no such job."""
@@ -274,6 +286,8 @@ class Jobs:
     def _fill(self, kind: str) -> None:
         """Start what waits, as far as there is room."""
         with self._changed:
+            if self._ending:
+                return
             _, at_a_time = self._offers.get(kind, (None, 1))
             waiting = self._waiting.get(kind, [])
             while waiting and sum(job.kind == kind and job.active and job.state != "queued" for job in self._jobs.values()) < at_a_time:
@@ -299,14 +313,16 @@ class Jobs:
             with contextlib.suppress(OSError):  # the disk may be what is full
                 job.log(traceback.format_exc())
             state, error = "failed", sentence("jobs.fault", {"reason": f"{type(fault).__name__}: {fault}"})
-        if state == "failed" and job.cancelled.is_set():
-            state, error = "stopped", None
+        if state in ("failed", "stopped") and job.cancelled.is_set():
+            state, error = "interrupted" if self._ending and job.state != "stopping" else "stopped", None
         job.error = error
         self._end(job, state)
         self._fill(job.kind)
 
     def _end(self, job: Job, state: str) -> None:
         with self._changed:
+            if not job.active:
+                return  # the studio ends, and has not waited for it
             job.state, job.ended = state, time.time()
             if state == "finished":
                 job.progress = 1.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from studio.accelerator import free_bytes
 from studio.datasets import reading, registry
-from studio.train import memory
+from studio.train import disk, memory
 from studio.workspace import Workspace
 
 SAMPLED = 300
@@ -20,11 +20,15 @@ def advise(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
     known where a dataset does not say its rows or where rows are packed.
     """
     batch = recipe["per_device_train_batch_size"] * recipe["gradient_accumulation_steps"]
-    found = [("train.advice_batch", {"batch": batch, "steps": f"{steps:,}"})] if (steps := _steps(workspace, recipe)) else []
+    steps = steps_of(workspace, recipe)
+    found = [("train.advice_batch", {"batch": batch, "steps": f"{steps:,}"})] if steps else []
     if needed := memory.bytes_needed(recipe):
         free = free_bytes()
         key = "train.advice_memory" if needed <= free else "train.advice_too_large"
         found.append((key, {"needed": f"{needed / 2**30:.1f}", "free": f"{free / 2**30:.1f}"}))
+    written, room = disk.bytes_needed(recipe, steps), disk.free_bytes(workspace.saves)
+    if written > room:
+        found.append(("train.advice_disk", {"needed": f"{written / 2**30:.1f}", "free": f"{room / 2**30:.1f}"}))
     found += _of_lengths(workspace, recipe)
     rank, alpha = recipe.get("lora_rank"), recipe.get("lora_alpha")
     if rank and alpha and alpha != 2 * rank:
@@ -40,7 +44,8 @@ def on_code(wish: dict, recipe: dict) -> list[tuple[str, dict]]:
     return [("train.advice_no_code", {})] if asked else []
 
 
-def _steps(workspace: Workspace, recipe: dict) -> int | None:
+def steps_of(workspace: Workspace, recipe: dict) -> int | None:
+    """Return how many steps a complete recipe will train, None where that is not known before."""
     if recipe.get("max_steps", -1) > 0:
         return int(recipe["max_steps"])
     rows = [registry.dataset(workspace.data, name.strip()).rows for name in str(recipe["dataset"]).split(",")]

@@ -1,23 +1,29 @@
 """Starts the next run when its devices are free, follows those at work, and closes those that ended, across restarts of the studio."""
 
+import contextlib
+import os
+import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from studio.accelerator import ROOM_TO_SPARE, Accelerator, free_bytes
-from studio.core import files
+from studio.core import files, folders
 from studio.interface.language import Problem
 from studio.train import consent, devices, memory, notices, runs
 from studio.train.executors import Executor, executors
+from studio.train.faults import tells_disk_full
 from studio.train.queue import Order, Queue, collide, new_order
 from studio.train.wish import ABORT, StopWish
 from studio.workspace import Workspace
 
 HOLDER = "training"
 WORKING_S, IDLE_S = 0.5, 2.0
+NEXT_TO_NOTHING = 2**20  # bytes left on a disk that is full
 PATIENCE_S = 30.0  # how long an abort may go unheard before the process is ended
 
 
@@ -31,8 +37,10 @@ class Dispatcher:
         self._changed = threading.Event()
         self._executors = executors(self._changed.set, interpreter)
         self._begun: set[Order] = set()
+        self._logs: dict[Order, int] = {}  # how long each run's log was when it began
         self._silent: set[str] = set()
         self._lock = threading.RLock()
+        self._ending = False
         threading.Thread(target=self._work, name="dispatch", daemon=True).start()
 
     @property
@@ -46,7 +54,7 @@ class Dispatcher:
         Raises:
             Problem: it waits already, its model's code may not run, or the disk refuses; then it is not in the queue.
         """
-        consent.check(run)
+        self.require_startable(run)
         order = new_order(run.name, resume)
         with self._lock:
             if any(one.run == run.name for one in self.queue.waiting()):
@@ -82,6 +90,51 @@ class Dispatcher:
             self.stop(run, save=False)
         executor.kill(run)
         self._changed.set()
+
+    def end(self, seconds: float, told: Callable[[runs.Run, float], None]) -> list[tuple[runs.Run, bool]]:
+        """Start nothing more, and let the run that this process trains save a checkpoint; return each such run, and whether it did.
+
+        Args:
+            seconds: the most that is waited.
+            told: called about once a second with the run and the seconds waited so far.
+        """
+        self._ending = True
+        began, found = time.monotonic(), []
+        for order in self.queue.at_work():
+            try:
+                run = self._found(order)
+                executor = self._executor(run)
+            except Problem:
+                continue
+            if executor.by_force or not executor.at_work(run):
+                continue  # it has a process of its own, or has ended
+            wait = executor.interrupt()
+            while wait and executor.at_work(run) and (passed := time.monotonic() - began) < seconds:
+                told(run, passed)
+                time.sleep(min(1.0, max(0.05, seconds - passed)))
+            saved = not executor.at_work(run)
+            if not saved:
+                run.say("state", state="interrupted", saved=False)
+            found.append((run, saved))
+        return found
+
+    def end_others(self) -> None:
+        """Send the processes that train on their own the signal by which they save and end (see `ending.save_first`)."""
+        for order in self.queue.at_work():
+            info = runs.Run(order.run, self.workspace.saves / order.run).info()
+            if info.get("pid") != os.getpid() and runs.alive(info):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(info["pid"], signal.SIGTERM)
+
+    def others_at_work(self) -> int:
+        """Return how many runs are trained in processes of their own, which go on without the studio."""
+        infos = [runs.Run(order.run, self.workspace.saves / order.run).info() for order in self.queue.at_work()]
+        return sum(info.get("pid") != os.getpid() and runs.alive(info) for info in infos)
+
+    def require_startable(self, run: runs.Run) -> None:
+        """Raise Problem where the code of a run's model may not run, or nobody here trains what its info names as its executor."""
+        consent.check(run)
+        self._executor(run)
 
     def _executor(self, run: runs.Run) -> Executor:
         name = run.info().get("executor", "in-process")
@@ -132,18 +185,20 @@ class Dispatcher:
 
     def _close(self, run: runs.Run, order: Order, code: int | None) -> None:
         """Write the last word of an order whose process has ended, where that could not, and strike it out, and it alone."""
+        free = shutil.disk_usage(run.folder).free
         runs.remove_half_written(run)  # which may be what keeps the disk full
         wish = StopWish(run.folder)
         if _last_state(run) in runs.ACTIVE:
             if wish.asked() == ABORT:
                 run.say("state", state="stopped", saved=False)
             elif order in self._begun:
-                fault = _ended(run, code)
+                fault = _ended(run, code, self._logs.get(order, 0), free)
                 run.say("error", key=fault.key, facts=fault.facts, sentence=str(fault))
                 run.say("state", state="interrupted" if code and code < 0 else "failed")
         wish.withdraw()
         self.queue.end(order)
         self._begun.discard(order)
+        self._logs.pop(order, None)
         if (status := runs.status(run)).state in notices.TOLD:
             notices.tell(run, *notices.ended(status))
 
@@ -159,6 +214,8 @@ class Dispatcher:
             notices.tell(run, "notices.silent", {"minutes": round(seconds / 60)})
 
     def _start_next(self) -> None:
+        if self._ending:
+            return
         busy = [devices.of(order.run, self.workspace) for order in self.queue.at_work()]
         for order in self.queue.waiting():
             wanted = devices.of(order.run, self.workspace)
@@ -181,6 +238,7 @@ class Dispatcher:
             with self._lock:
                 self.queue.begin(order)
                 self._begun.add(order)
+                self._logs[order] = folders.size_of(run.log_file)
                 StopWish(run.folder).withdraw()
             gone = self.accelerator.hold(HOLDER, needed)
             if gone:
@@ -216,20 +274,24 @@ def _require_sound(run: runs.Run, resume: str | None) -> None:
         raise Problem("executors.no_such_checkpoint", run=run.name, checkpoint=resume)
 
 
-def _ended(run: runs.Run, code: int | None) -> Problem:
+def _ended(run: runs.Run, code: int | None, log_began: int, free: int) -> Problem:
+    """Return why a process ended that could not say so itself: by what it printed last, the bytes then free, and what it ended with."""
+    told = _end_of(run.log_file, log_began)
+    if tells_disk_full(told) or free < NEXT_TO_NOTHING:
+        return Problem("train.disk_full")
     if not code:
         return Problem("executors.silent", run=run.name)
     if code < 0:
         return Problem("executors.killed", signal=signal.Signals(-code).name)
-    lines = _end_of(run.log_file).strip().splitlines()
+    lines = told.strip().splitlines()
     return Problem("executors.ended", code=code, line=lines[-1][:300] if lines else "")
 
 
-def _end_of(log_file: Path, most: int = 4000) -> str:
-    """Return the end of what a run printed, "" where there is no log."""
+def _end_of(log_file: Path, since: int, most: int = 4000) -> str:
+    """Return the end of what a run printed after byte `since`, "" where there is no log."""
     try:
         with files.open_file(log_file) as log:
-            log.seek(max(0, log.seek(0, 2) - most))
+            log.seek(max(since, log.seek(0, 2) - most))
             return log.read(most).decode("utf-8", "replace")
     except OSError:
         return ""

@@ -25,7 +25,7 @@ def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
     workspace = trainer.workspace
 
     def train_preview(recipe: dict) -> dict:
-        """Return {yaml, command, problems, memory, advice} for a recipe that may still be wrong; memory in bytes."""
+        """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong; memory and disk in bytes."""
         preview = trainer.preview(recipe)
         told = {"problems": [words.tell(problem) for problem in preview["problems"]], "advice": [words(key, **facts) for key, facts in preview["advice"]]}
         return preview | told
@@ -65,11 +65,12 @@ def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
         return [{**one, "problem": one["problem"] and words.tell(one["problem"])} for one in (*usable, *odd)]
 
     def train_status(run: str) -> dict:
-        """Return {state, step, total_steps, loss, eta_s, error} of a run."""
-        status = runs.status(runs.find(workspace, run))
+        """Return {state, step, total_steps, loss, eta_s, error, resumable} of a run; `resumable` is the step of its newest checkpoint."""
+        found = runs.find(workspace, run)
+        status = runs.status(found)
         error = words.tell(Problem(status.error["key"], **status.error["facts"])) if status.error else None
         return {"state": status.state, "step": status.step, "total_steps": status.total_steps, "loss": status.loss, "eta_s": status.eta(),
-                "error": error}
+                "error": error, "resumable": found.resumable_step()}
 
     def train_metrics(run: str, since: int = 0) -> dict:
         """Return {series: {name: [[step, value, seconds]]}, next, state, reset}: all that came after `since`, the last `next`."""

@@ -12,25 +12,26 @@ from studio.train import consent, output
 from studio.train.faults import explain
 from studio.train.recorder import recorder
 from studio.train.runs import Run, remove_half_written
-from studio.train.wish import ABORT, Stopped, StopWish
+from studio.train.wish import ABORT, INTERRUPT, Stopped, StopWish
 
 
-def execute(run: Run, resume: Path | None = None) -> str:
-    """Train `run` by its recipe until it is finished, stopped or failed; write its last state and return it.
+def execute(run: Run, resume: Path | None = None, wish: StopWish | None = None) -> str:
+    """Train `run` by its recipe until it is finished, stopped, interrupted or failed; write its last state and return it.
 
     Args:
         run: its folder holds the recipe and the wish to stop (see `StopWish`); all that is printed goes to its log.
         resume: the checkpoint folder to go on from, or None to start at the beginning.
+        wish: that of whoever may interrupt the run because this process ends; one that nobody else has where none is given.
     """
-    wish = StopWish(run.folder)
+    wish = wish or StopWish(run.folder)
     remove_half_written(run)
     with output.kept_in(run.log_file):
         fault = None
         try:
             run.say("state", state="preparing", resumed_from=resume.name if resume else None)
             last = {"state": "stopped", "saved": True} if _train(run, wish, resume) else {"state": "finished"}
-        except Stopped:
-            last = {"state": "stopped", "saved": False}
+        except Stopped as end:
+            last = {"state": "interrupted" if wish.asked() == INTERRUPT else "stopped", "saved": end.saved}
         except BaseException as error:  # SystemExit too: LLaMA-Factory leaves by it, and the studio must live on
             last, fault = {"state": "failed"}, _tell(run, error)
         _close_figures()

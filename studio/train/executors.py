@@ -31,6 +31,9 @@ class Executor(Protocol):
     def exit_code(self, run: Run) -> int | None:
         """Return what the run's process ended with (-9: killed by signal 9), None where that is not known."""
 
+    def interrupt(self) -> bool:
+        """Let what this very process trains save a checkpoint because it ends, and tell whether there is anything to wait for."""
+
     def kill(self, run: Run) -> None:
         """End a run that does not obey, by force. Raises Problem where this executor cannot."""
 

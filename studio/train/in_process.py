@@ -9,6 +9,7 @@ from pathlib import Path
 from studio.interface.language import Problem
 from studio.train.execute import execute
 from studio.train.runs import Run
+from studio.train.wish import StopWish
 
 
 class InProcess:
@@ -20,6 +21,7 @@ class InProcess:
         self._over = over
         self._orders: queue.Queue[tuple[Run, Path | None]] = queue.Queue()
         self._mine: set[str] = set()
+        self._wish: StopWish | None = None
         threading.Thread(target=self._work, name="training", daemon=True).start()
 
     def start(self, run: Run, resume: str | None) -> None:
@@ -40,14 +42,23 @@ class InProcess:
         """Raise Problem: a thread can only be asked."""
         raise Problem("executors.cannot_kill", run=run.name)
 
+    def interrupt(self) -> bool:
+        """Let the run save a checkpoint because this process ends, and tell whether there is anything to wait for."""
+        wish = self._wish
+        if wish:
+            wish.interrupt()
+        return bool(wish and wish.at_step)
+
     def _work(self) -> None:
         while True:
             run, resume = self._orders.get()
+            self._wish = StopWish(run.folder)
             try:
-                execute(run, resume)
+                execute(run, resume, self._wish)
             except Exception as error:
                 # The disk may refuse even the last word of a run; the next run must still get its turn.
                 print(f"{run.name}: {type(error).__name__}: {error}", file=sys.stderr)
             finally:
+                self._wish = None
                 self._mine.discard(run.name)
                 self._over()

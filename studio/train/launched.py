@@ -25,7 +25,7 @@ def worker(run: Run, resume: str | None) -> list[str]:
 def with_torchrun(run: Run, resume: str | None) -> list[str]:
     """Return the arguments for Python that train a run in a process for each device; `--standalone` finds a free port by itself."""
     processes = run.info().get("processes", 1)
-    return ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", str(processes),
+    return ["-m", "studio.train.torchrun", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", str(processes),
             *worker(run, resume)]
 
 
@@ -71,6 +71,10 @@ class Launched:
         """Return what the process ended with, None where an earlier studio started it."""
         child = self._children.get(run.name)
         return child.poll() if child else None
+
+    def interrupt(self) -> bool:
+        """Tell that there is nothing to wait for: these processes outlive the studio."""
+        return False
 
     def kill(self, run: Run) -> None:
         """End the run's process and all that it started: asked first, by force after some seconds. One that is gone is no fault."""

@@ -100,7 +100,7 @@ def draw_now(words: Words, workspace: Workspace) -> str:
     stop = _call(words("train.stop_and_save"), "train_stop", [run.name, True], "small") if status.state in ("running", "queued") else ""
     return (
         f'<h3>{words("train.now")}</h3><div class="now"><button class="link" data-go="room-train" data-pick="run:{escape(run.name)}">'
-        f"{escape(run.name.split('/')[2])}</button>{_progress(words, status)}{stop}</div>{queue_panel.draw(words, workspace)}"
+        f"{escape(run.name.split('/')[2])}</button>{_progress(words, run, status)}{stop}</div>{queue_panel.draw(words, workspace)}"
     )
 
 
@@ -114,7 +114,8 @@ def draw_run(words: Words, workspace: Workspace, name: str) -> str:
     return (
         f'<header class="run-head"><div><h2>{escape(short)}</h2><p class="hint">{escape(model)} · {escape(method)} · '
         f'{_when(status.started or run.info().get("created"))}</p></div><div class="actions">{_actions(words, run, status)}</div></header>'
-        f"{_progress(words, status)}{_fault(words, run, status)}{_damage(words, run, status)}{_warnings(words, status)}{_numbers(words, status)}{_facts(words, status)}"
+        f"{_progress(words, run, status)}{_fault(words, run, status)}{_damage(words, run, status)}{_warnings(words, status)}"
+        f"{_numbers(words, status)}{_facts(words, status)}"
         f"{_housekeeping(words, run, status)}"
     )
 
@@ -188,7 +189,13 @@ def _asked(label: str, endpoint: str, args: list, question: str, now: str | None
     )
 
 
-def _progress(words: Words, status: runs.Status) -> str:
+def _resumable_step(run: runs.Run, status: runs.Status) -> int | None:
+    """Return the step from which a run that did not come to its end can go on, None for any other."""
+    cut_off = status.state in ("interrupted", "stopped", "failed") and not run.is_foreign
+    return run.resumable_step() if cut_off and resumable(run) else None
+
+
+def _progress(words: Words, run: runs.Run, status: runs.Status) -> str:
     share = min(1.0, status.step / status.total_steps) if status.total_steps else 0
     left = status.eta()
     text = words("train.state_" + status.state)
@@ -200,6 +207,8 @@ def _progress(words: Words, status: runs.Status) -> str:
         text += f" · {words.html('train.preparing_for', time=duration(max(0.0, time.time() - status.started)))}"
     elif status.ended and status.started:
         text += f" · {words.html('train.took', time=duration(max(0.0, status.ended - status.started)))}"
+    if resumable_step := _resumable_step(run, status):
+        text += f" · {words.html('train.resumable_from', step=figures.plain(resumable_step))}"
     moving = " moving" if status.state == "preparing" else ""
     return (
         f'<div class="progress {escape(status.state)}{moving}"><div class="bar"><i style="width:{figures.width(share)}%"></i></div>'

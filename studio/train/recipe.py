@@ -167,6 +167,24 @@ def check(recipe: dict) -> None:
         raise Problem("train.refused", message=" ".join(str(error).split())[:400]) from error
 
 
+def require_startable(recipe: dict) -> None:
+    """Check a complete recipe of an earlier run as it would be started now.
+
+    Raises:
+        Problem: the parser refuses it, or its model or its data is gone.
+    """
+    check(recipe)
+    if recipe.get("stage") not in STAGES or not recipe.get("dataset"):
+        raise Problem("train.refused", message=f"stage: {recipe.get('stage')}, dataset: {recipe.get('dataset')}")
+    model = Path(str(recipe["model_name_or_path"]))
+    if model.is_absolute() and not model.is_dir():
+        raise Problem("models.missing", name=library.title(model), folder=model.parent)
+    for name in str(recipe["dataset"]).split(",") if recipe.get("dataset_dir") else ():
+        dataset = registry.dataset(Path(str(recipe["dataset_dir"])), name.strip())
+        if dataset.problem:
+            raise dataset.problem
+
+
 @functools.cache
 def _judging_parser():
     """Return LLaMA-Factory's parser of all arguments, less the setting up of devices that comes with transformers' arguments.

@@ -12,12 +12,12 @@ from studio.interface.language import Problem
 from studio.train import notices, probe
 from studio.train.runs import Run
 from studio.train.watch import Watch
-from studio.train.wish import ABORT, SAVE, Stopped, StopWish
+from studio.train.wish import ABORT, INTERRUPT, SAVE, Stopped, StopWish
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
 
-WISHES = (None, SAVE, ABORT)
+WISHES = (None, SAVE, ABORT, INTERRUPT)
 
 
 def recorder(run: Run, wish: StopWish) -> "TrainerCallback":
@@ -31,12 +31,13 @@ class Recording:
     """The callback, without its base class, which only comes with the heavy libraries.
 
     Where several processes train together, each has one of these, but only the first writes (the others' run is a `Silent` one).
-    `stopped_early` tells afterwards whether a wish to stop ended the training.
+    `stopped_early` tells afterwards whether a wish to stop ended the training. Where the process is about to end, the run is left by
+    `Stopped` as soon as its checkpoint is written: the weights at the run's end, an evaluation and the curves take time that is not there.
     """
 
     def __init__(self, run: Run, wish: StopWish):
         self.run, self.wish, self.watch = run, wish, Watch(run.folder)
-        self.stopped_early = False
+        self.stopped_early = self.interrupted = False
         self.probes: list[str] = run.info().get("probes") or []
         self.template: str = run.recipe().get("template", "")
         self.newest: Path | None = None
@@ -64,7 +65,9 @@ class Recording:
         if 0 < args.save_steps < 1:
             # A share of the steps, which every trainer but PPO's has counted out by now; that one would save at every step.
             args.save_steps = math.ceil(state.max_steps * args.save_steps)
-        self._abort_if_asked(args)
+        if self._abort_if_asked(args) == INTERRUPT:
+            raise Stopped
+        self.wish.at_step = True
 
     def on_substep_end(self, args, state, control, **kwargs):
         """Obey an abort within a step."""
@@ -73,9 +76,11 @@ class Recording:
     def on_step_end(self, args, state, control, **kwargs):
         """Obey a wish to stop, with a checkpoint; write the number of a step that is not logged."""
         self._close_checkpoint(state)
-        if self._abort_if_asked(args) == SAVE:
-            self.stopped_early = state.global_step < state.max_steps
+        wished = self._abort_if_asked(args)
+        if wished in (SAVE, INTERRUPT):
+            self.stopped_early, self.interrupted = state.global_step < state.max_steps, wished == INTERRUPT
             control.should_save = control.should_training_stop = True
+            control.should_evaluate = control.should_evaluate and not self.interrupted
         elif not control.should_log:
             self.run.say("step", step=state.global_step)
 
@@ -107,9 +112,17 @@ class Recording:
             for answer in probe.ask(model, getattr(processing_class, "tokenizer", processing_class), self.template, self.probes):
                 self.run.say("probe", step=state.global_step, **answer)
 
+    def on_epoch_end(self, args, state, control, **kwargs):
+        """Leave where the process is about to end: the checkpoint is written."""
+        if self.interrupted:
+            self._close_checkpoint(state)
+            raise Stopped(saved=True)
+
     def on_train_end(self, args, state, control, **kwargs):
         """Say that early stopping ended the run, where nobody else did."""
         self._close_checkpoint(state)
+        if self.interrupted:
+            raise Stopped(saved=True)  # PPO's trainer tells of no epochs
         if state.global_step < state.max_steps and not self.stopped_early and state.best_metric is not None:
             facts = {"step": state.global_step, "best": round(state.best_metric, 4)}
             self.run.say("warning", step=state.global_step, key="checkpoints.early", facts=facts)

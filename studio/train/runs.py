@@ -23,6 +23,8 @@ ACTIVE = ("queued", "preparing", "running", "stopping")
 SILENCE_S = 900.0  # a run on another machine that writes nothing for so long counts as gone
 WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 
+WEIGHT_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -111,6 +113,15 @@ class Run:
         """Put facts into what the studio keeps beside the recipe. Raises Problem where the folder cannot be written."""
         info.update(self.info_file, facts)
 
+    def step(self) -> int:
+        """Return the step that the run has reached."""
+        return written(self).step
+
+    def resumable_step(self) -> int | None:
+        """Return the step of the newest complete checkpoint, None where there is none."""
+        whole = self.checkpoints()
+        return _step(whole[-1]) if whole else None
+
     def checkpoints(self) -> list[str]:
         """Return the names of the complete checkpoints, oldest first.
 
@@ -182,6 +193,12 @@ def make(workspace: Workspace, model: str, method: str, wish: str) -> Run:
             raise Problem("workspace.unwritable", path=folder, reason=error.strerror) from error
         return Run(name, folder)
     raise Problem("workspace.bad_name", name=wish)
+
+
+def learned(run: Run) -> list[Path]:
+    """Return what a run has learned so far: its checkpoint folders, whole or not, and the weights beside them."""
+    weights = [path for pattern in WEIGHT_PATTERNS for path in folders.matching(run.folder, pattern)]
+    return [*_checkpoint_folders(run.folder), *weights]
 
 
 def remove_half_written(run: Run) -> list[str]:

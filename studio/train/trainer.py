@@ -2,17 +2,18 @@
 
 import importlib.util
 import secrets
-import shutil
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from studio.accelerator import Accelerator
 from studio.core import files
+from studio.core.trash import Trash
 from studio.interface.language import Problem
 from studio.jobs import Job, Jobs
 from studio.models import library
-from studio.train import adapters, advice, batch, devices, memory, nodes, runs, sweep
+from studio.train import adapters, advice, batch, devices, disk, memory, nodes, runs, sweep
 from studio.train import recipe as recipes
 from studio.train.dispatch import Dispatcher
 from studio.train.environments import Environments, versions
@@ -38,19 +39,20 @@ class Trainer:
         return self._dispatcher.known
 
     def preview(self, wish: dict) -> dict:
-        """Return {yaml, command, problems, memory} for a recipe that may still be wrong; problems are Problem objects."""
+        """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong; problems are Problem objects."""
         try:
             recipe = recipes.complete(self.workspace, adapters.resolved(self.workspace, wish), recipes.this_machine())
             folder = self.workspace.saves / library.title(Path(recipe["model_name_or_path"])) / recipe["finetuning_type"] / "new-run"
             recipe["output_dir"] = str(folder)
             recipes.check(recipe)
         except Problem as problem:
-            return {"yaml": recipes.to_yaml(wish), "command": "", "problems": [problem], "memory": None, "advice": []}
+            return {"yaml": recipes.to_yaml(wish), "command": "", "problems": [problem], "memory": None, "disk": None, "advice": []}
         return {
             "yaml": recipes.to_yaml(recipe),
             "command": recipes.command(folder / "recipe.yaml", self.python_of(recipe)),
             "problems": [],
             "memory": memory.bytes_needed(recipe),
+            "disk": disk.bytes_needed(recipe, advice.steps_of(self.workspace, recipe)),
             "advice": advice.advise(self.workspace, recipe) + advice.on_code(wish, recipe),
         }
 
@@ -174,6 +176,7 @@ class Trainer:
         if checkpoint and checkpoint not in whole:
             raise Problem("executors.no_such_checkpoint", run=name, checkpoint=checkpoint)
         recipe = run.recipe()
+        _require_ours(run)
         if recipes.starts_over(recipe):
             raise Problem("executors.stage_starts_over", stage=recipe["stage"], method=recipe["finetuning_type"])
         if epochs is not None:
@@ -182,12 +185,37 @@ class Trainer:
         return run
 
     def restart(self, name: str) -> runs.Run:
-        """Train a run again from the beginning, in its own folder: its checkpoints go. Raises Problem where it is at work."""
+        """Train a run again from the beginning, in its own folder; what it had learned goes into the trash.
+
+        Raises:
+            Problem: it is at work, or its recipe cannot be trained (any more); then everything is as it was.
+        """
         run = self._idle(name)
-        for path in run.folder.glob("checkpoint-*"):
-            shutil.rmtree(path)
-        self._dispatcher.add(run)
+        _require_ours(run)
+        recipes.require_startable(run.recipe())
+        self._dispatcher.require_startable(run)
+        trash = Trash(self.workspace)
+        learned = runs.learned(run)
+        item = trash.put(learned, "checkpoints", name) if learned else None
+        try:
+            self._dispatcher.add(run)
+        except Problem:
+            if item:
+                trash.restore(item)
+            raise
         return run
+
+    def end(self, seconds: float, told: Callable[[runs.Run, float], None]) -> list[tuple[runs.Run, bool]]:
+        """Let what this process trains save a checkpoint, because it is about to end (see `Dispatcher.end`)."""
+        return self._dispatcher.end(seconds, told)
+
+    def others_at_work(self) -> int:
+        """Return how many runs go on in processes of their own when the studio ends."""
+        return self._dispatcher.others_at_work()
+
+    def end_others(self) -> None:
+        """Ask the processes that train beside the studio to save and end, because the machine ends with it."""
+        self._dispatcher.end_others()
 
     def queue(self) -> list[dict]:
         """Return [{run, position, executor, devices}], those at work first with the position None."""
@@ -224,6 +252,11 @@ class Trainer:
         if run.info().get("executor") == "nodes":
             raise Problem("executors.by_hand", run=name)
         return run
+
+
+def _require_ours(run: runs.Run) -> None:
+    if run.is_foreign:
+        raise Problem("executors.not_ours", run=run.name)
 
 
 def _lengthen(run: runs.Run, recipe: dict, epochs: float) -> None:

@@ -1,22 +1,37 @@
-"""The wish to stop a run: a file in its folder, seen by whoever trains it, in this process, another, or on another machine."""
+"""The wish to stop a run: a file in its folder, seen by whoever trains it, in this process, another, or on another machine.
 
+A process that is about to end itself (Ctrl-C, a machine that is shut down) wishes too, without a file: its run saves a checkpoint and is
+interrupted, and nothing is left behind that would stop it when it is resumed.
+"""
+
+import threading
 import time
 from pathlib import Path
 
 from studio.interface.language import Problem
 
 SAVE, ABORT = "stop-and-save", "abort"
+INTERRUPT = "interrupt"  # save a checkpoint and nothing else, because the process ends
 
 
 class Stopped(Exception):
-    """Raised out of the trainer when a run is aborted without a checkpoint."""
+    """Raised out of the trainer when a run is aborted without a checkpoint, or with one (`saved`) because the process ends."""
+
+    def __init__(self, saved: bool = False):
+        super().__init__()
+        self.saved = saved
 
 
 class StopWish:
-    """Asked by any process, looked at by the recorder at every sub-step. The file is empty: its name says what is wished."""
+    """Asked by any process, looked at by the recorder at every sub-step. The file is empty: its name says what is wished.
+
+    `at_step` is true from the first step on: before it there is nothing to save.
+    """
 
     def __init__(self, folder: Path):
         self._save, self._abort = folder / SAVE, folder / ABORT
+        self._ends = threading.Event()
+        self.at_step = False
 
     def ask(self, save: bool) -> None:
         """Ask the run to stop: with a checkpoint at the end of its step, or at once and without one. Raises Problem."""
@@ -26,10 +41,16 @@ class StopWish:
         except OSError as error:
             raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
 
+    def interrupt(self) -> None:
+        """Ask the run that is trained by this very process to save a checkpoint, because the process is about to end."""
+        self._ends.set()
+
     def asked(self) -> str | None:
-        """Return SAVE or ABORT, the stronger where both were asked, or None."""
+        """Return ABORT, INTERRUPT or SAVE, the first of them that was asked, or None."""
         if self._abort.exists():
             return ABORT
+        if self._ends.is_set():
+            return INTERRUPT
         return SAVE if self._save.exists() else None
 
     def withdraw(self) -> None:

@@ -10,8 +10,10 @@ import signal
 import sys
 from pathlib import Path
 
+from studio.train.ending import save_first
 from studio.train.execute import execute
 from studio.train.runs import Run
+from studio.train.wish import StopWish
 
 _PR_SET_PDEATHSIG = 1  # Linux, sys/prctl.h
 
@@ -44,7 +46,9 @@ def main(argv: list[str] | None = None) -> int:
     if not isinstance(run, Silent):
         run.own(os.getppid() if launched else None)
     _read_newer_configs()
-    state = execute(run, run.folder / flags.resume if flags.resume else None)
+    wish = StopWish(run.folder)
+    save_first(run, wish)
+    state = execute(run, run.folder / flags.resume if flags.resume else None, wish)
     return 1 if state == "failed" else 0
 
 

@@ -1,0 +1,118 @@
+"""A training process that is asked to end leaves a checkpoint, and says from which step the run can be resumed."""
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+from conftest import SHORT, wait_for
+
+from studio.accelerator import Accelerator
+from studio.train import runs
+from studio.train.trainer import Trainer
+
+NAMED = {"name": "Xiaoju", "author": "the studio"}
+LONG = SHORT | {"max_steps": 2000, "save_steps": 1000}
+
+
+@pytest.fixture
+def trainer(workspace) -> Trainer:
+    return Trainer(workspace, Accelerator())
+
+
+def ended(run: runs.Run, seconds: float = 150) -> runs.Status:
+    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds)
+    return runs.status(run)
+
+
+def stepping(trainer, executor, **options) -> runs.Run:
+    run = trainer.start(LONG, NAMED | options, executor)
+    wait_for(lambda: runs.status(run).step >= 2 or runs.status(run).error)
+    assert runs.status(run).error is None, runs.status(run).error
+    return run
+
+
+def test_a_run_in_this_process_is_interrupted_with_a_checkpoint_and_goes_on(trainer):
+    run, told = stepping(trainer, "in-process"), []
+    (found, saved), = trainer.end(60, lambda run, passed: told.append(passed))
+    assert found.name == run.name and saved
+    status = runs.status(run)
+    assert status.state == "interrupted" and run.checkpoints() == [f"checkpoint-{status.step}"]
+    again = Trainer(trainer.workspace, Accelerator())  # the studio when it starts again
+    wait_for(lambda: again.queue() == [])
+    again.resume(run.name)
+    wait_for(lambda: runs.status(run).step > status.step)
+    assert runs.status(run).facts["step"] == status.step
+    again.stop(run.name, save=False)
+    assert ended(run).state == "stopped"
+
+
+def test_a_run_that_is_loading_is_not_waited_for(trainer):
+    run = trainer.start(LONG, NAMED)
+    wait_for(lambda: runs.status(run).state == "preparing", every=0.01)
+    began = time.monotonic()
+    trainer.end(60, lambda *_: None)
+    assert time.monotonic() - began < 5
+    assert ended(run).state == "interrupted"
+
+
+def test_the_wait_is_bounded_and_told(trainer, monkeypatch):
+    run, told = stepping(trainer, "in-process"), []
+    monkeypatch.setattr(trainer._dispatcher._executors["in-process"], "interrupt", lambda: True)
+    (_, saved), = trainer.end(2, lambda run, passed: told.append(passed))
+    assert not saved and len(told) >= 2 and runs.status(run).state == "interrupted"
+    trainer._dispatcher._executors["in-process"]._wish.interrupt()
+    wait_for(lambda: not trainer._dispatcher._executors["in-process"].at_work(run))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_worker_saves_first(trainer, number):
+    run = stepping(trainer, "worker")
+    process = psutil.Process(run.info()["pid"])
+    process.send_signal(number)
+    process.send_signal(number)
+    status = ended(run)
+    assert (status.state, status.error) == ("interrupted", None) and run.checkpoints() == [f"checkpoint-{status.step}"]
+    wait_for(lambda: trainer.queue() == [], 30)
+    assert runs.status(run).state == "interrupted"
+
+
+def test_a_worker_that_cannot_save_in_time_ends_all_the_same(trainer, monkeypatch):
+    monkeypatch.setenv("STUDIO_STOP_SECONDS", "0")
+    run = stepping(trainer, "worker")
+    os.kill(run.info()["pid"], signal.SIGTERM)
+    assert ended(run, 20).state == "interrupted"
+    wait_for(lambda: trainer.queue() == [], 30)
+
+
+def test_a_worker_that_is_loading_ends_at_once(trainer):
+    run = trainer.start(LONG, NAMED, "worker")
+    wait_for(lambda: runs.status(run).state == "preparing")
+    process = psutil.Process(run.info()["pid"])
+    process.terminate()
+    status = ended(run, 20)
+    assert (status.state, status.error) == ("interrupted", None)
+
+
+@pytest.mark.parametrize("whom", ["agent", "all"])
+def test_the_processes_of_torchrun_save_first(trainer, whom):
+    run = stepping(trainer, "torchrun", processes=2)
+    agent = psutil.Process(run.info()["pid"])
+    family = [agent, *agent.children()] if whom == "all" else [agent]
+    for process in family:
+        process.terminate()
+    status = ended(run)
+    assert (status.state, status.error) == ("interrupted", None) and run.checkpoints() == [f"checkpoint-{status.step}"]
+    assert {"rng_state_0.pth", "rng_state_1.pth"} <= {path.name for path in (run.folder / run.checkpoints()[0]).iterdir()}
+    wait_for(lambda: trainer.queue() == [], 60)
+    assert runs.status(run).state == "interrupted"
+
+
+def test_when_one_of_a_group_dies_the_others_do_not_train_on(trainer):
+    run = stepping(trainer, "torchrun", processes=2)
+    agent = psutil.Process(run.info()["pid"])
+    children = agent.children()
+    children[1].kill()
+    assert ended(run, 100).state in ("failed", "interrupted")
+    assert psutil.wait_procs([agent, *children], timeout=100)[1] == []

@@ -1,0 +1,122 @@
+"""A run that is started anew, or resumed the moment it ended: nothing that it learned is lost."""
+
+import shutil
+
+import pytest
+from conftest import SHORT, wait_for
+
+from studio.accelerator import Accelerator
+from studio.core.trash import Trash
+from studio.interface.language import Problem
+from studio.train import foreign, runs
+from studio.train.trainer import Trainer
+from studio.workspace import Workspace, write_json
+
+NAMED = {"name": "Xiaoju", "author": "the studio"}
+
+
+@pytest.fixture
+def trainer(workspace) -> Trainer:
+    return Trainer(workspace, Accelerator())
+
+
+def ended(run: runs.Run, seconds: float = 150) -> runs.Status:
+    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds)
+    return runs.status(run)
+
+
+def files_of(run: runs.Run) -> dict[str, bytes]:
+    return {str(path.relative_to(run.folder)): path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
+
+
+def stopped(workspace: Workspace, recipe: str | None) -> runs.Run:
+    run = runs.make(workspace, "m", "lora", "r")
+    write_json(run.info_file, {"executor": "in-process", "devices": []})
+    for state in ("queued", "preparing", "running"):
+        run.say("state", state=state)
+    run.say("metrics", step=1, epoch=0.1, values={"loss": 2.0})
+    run.say("state", state="stopped")
+    (run.folder / "checkpoint-1").mkdir()
+    for name in ("adapter_model.safetensors", "trainer_state.json"):
+        (run.folder / "checkpoint-1" / name).write_text("{}")
+    if recipe is not None:
+        run.recipe_file.write_text(recipe)
+    return run
+
+
+@pytest.mark.parametrize("recipe", [
+    None, "", "[1]", "{half", "stage: sft\n", "model_name_or_path: /nowhere/at-all\nstage: sft\ndataset: identity_en\noutput_dir: x\n",
+    "stage: nonsense\nmodel_name_or_path: m\n",
+])
+def test_a_recipe_that_cannot_be_trained_leaves_everything_as_it_was(trainer, workspace, recipe):
+    run = stopped(workspace, recipe)
+    before = files_of(run)
+    with pytest.raises(Problem):
+        trainer.restart(run.name)
+    assert files_of(run) == before and trainer.queue() == [] and Trash(workspace).list() == []
+
+
+def test_an_executor_that_nobody_knows_leaves_everything_as_it_was(trainer, workspace):
+    run = trainer.start(SHORT, NAMED)
+    ended(run)
+    wait_for(lambda: trainer.queue() == [])
+    run.note(executor="gone")
+    before = files_of(run)
+    with pytest.raises(Problem):
+        trainer.restart(run.name)
+    assert files_of(run) == before
+
+
+def test_a_run_of_the_command_line_is_refused_and_keeps_its_curve(trainer, workspace):
+    run = stopped(workspace, None)
+    run.events_file.unlink()
+    (run.folder / foreign.LOG).write_text('{"current_steps": 2, "total_steps": 2, "loss": 2.0, "elapsed_time": "0:00:01"}\n')
+    (run.folder / "training_args.yaml").write_text("stage: sft\nmodel_name_or_path: m\n")
+    before = files_of(run)
+    for ask in (trainer.restart, trainer.resume):
+        with pytest.raises(Problem) as told:
+            ask(run.name)
+        assert told.value.key == "executors.not_ours"
+    assert files_of(run) == before and runs.find(workspace, run.name).is_foreign
+
+
+def test_what_a_run_had_learned_comes_back_from_the_trash(trainer, workspace):
+    run = trainer.start(SHORT, NAMED)
+    ended(run)
+    wait_for(lambda: trainer.queue() == [])
+    old = files_of(run)
+    trainer.restart(run.name)
+    assert ended(run).state == "finished"
+    wait_for(lambda: trainer.queue() == [])
+    item, = Trash(workspace).list()
+    assert {path.name for path in item.stood} == {"checkpoint-1", "checkpoint-2", "checkpoint-3", "adapter_model.safetensors"}
+    for path in runs.learned(run):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    Trash(workspace).restore(item.id)
+    assert files_of(run)["checkpoint-2/adapter_model.safetensors"] == old["checkpoint-2/adapter_model.safetensors"]
+
+
+def test_a_refused_queue_brings_back_what_was_put_into_the_trash(trainer, workspace, monkeypatch):
+    run = trainer.start(SHORT, NAMED)
+    ended(run)
+    wait_for(lambda: trainer.queue() == [])
+    before = files_of(run)
+
+    def full(*_):
+        raise Problem("workspace.unwritable", path="x", reason="No space left on device")
+
+    monkeypatch.setattr(trainer._dispatcher, "add", full)
+    with pytest.raises(Problem):
+        trainer.restart(run.name)
+    assert files_of(run) == before
+
+
+@pytest.mark.parametrize(("executor", "processes"), [("in-process", 1), ("worker", 1), ("torchrun", 2)])
+def test_a_run_that_is_resumed_the_moment_it_ended_goes_on(trainer, executor, processes):
+    run = trainer.start(SHORT, NAMED | {"processes": processes}, executor)
+    assert ended(run).state == "finished"
+    trainer.resume(run.name, "checkpoint-1")  # its process has said that it finished, and is still there
+    status = ended(run)
+    assert (status.state, status.step, status.error) == ("finished", 3, None)
+    wait_for(lambda: trainer.queue() == [], 30)
+    assert runs.status(run).state == "finished"
