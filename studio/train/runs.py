@@ -197,7 +197,8 @@ def make(workspace: Workspace, model: str, method: str, wish: str) -> Run:
 
 def learned(run: Run) -> list[Path]:
     """Return what a run has learned so far: its checkpoint folders, whole or not, and the weights beside them."""
-    weights = [path for pattern in WEIGHT_PATTERNS for path in folders.matching(run.folder, pattern)]
+    found = (path for pattern in WEIGHT_PATTERNS for path in folders.matching(run.folder, pattern))
+    weights = [path for path in found if path.name != "training_args.bin"]
     return [*_checkpoint_folders(run.folder), *weights]
 
 
