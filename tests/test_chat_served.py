@@ -133,11 +133,13 @@ def test_a_key_is_kept_only_where_a_person_asks_and_then_for_this_user_alone(end
     assert KEY not in file.read_text() and not openai_client.key_of(f"http://{odd.place}/locked/v1")
 
 
-def test_a_broken_file_is_named(endpoints):
+def test_a_broken_file_is_named_and_the_good_endpoints_stay(endpoints):
     endpoints._file.parent.mkdir(exist_ok=True)
     endpoints._file.write_text("{")
-    with pytest.raises(Problem, match="endpoints.json"):
-        endpoints.list()
+    assert endpoints.list() == [] and "endpoints.json" in str(endpoints.faults()[0])
+    good = {"good": {"url": "http://localhost:1/v1"}}
+    endpoints._file.write_text(json.dumps(good | {"bad": {"url": ["x"]}, "a/b": {"url": "http://x"}, "c": {"url": "javascript:alert(1)"}}))
+    assert [one["name"] for one in endpoints.list()] == ["good"] and len(endpoints.faults()) == 3
 
 
 # What servers do wrong

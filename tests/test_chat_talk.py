@@ -134,14 +134,15 @@ def test_conversations_are_found_renamed_and_deleted(talks):
             kept.open(bad)
 
 
-def test_a_torn_file_is_left_out_of_the_list_and_told_where_it_is_opened(talks):
+def test_a_torn_file_is_one_line_with_its_reason(talks):
     torn = talks.conversations.new([BASE], title="torn")
     path = talks.conversations.folder / f"{torn.id}.json"
     path.write_text(path.read_text()[:40])
     assert talks.conversations.list("torn") == []
     with pytest.raises(Problem) as fault:
         talks.conversations.open(torn.id)
-    assert fault.value.key == "chat.no_conversation"
+    assert fault.value.key == "records.no_json" and torn.id in str(fault.value)
+    assert [str(one) for one in talks.conversations.faults()] == [str(fault.value)]
 
 
 def test_blind_columns_have_letters_until_the_vote(talks):

@@ -10,9 +10,10 @@ from markupsafe import Markup, escape
 from studio import jobs
 from studio.chat import choose, markdown, pictures
 from studio.chat.conversation import Conversation
+from studio.chat.stored import image_file
 from studio.chat.talk import Asking, Talks, written_down
 from studio.interface import figures
-from studio.interface.language import Words, shown
+from studio.interface.language import Problem, Words, shown
 from studio.interface.live import attribute
 
 LETTERS = "ABCD"
@@ -136,7 +137,10 @@ class _Draw:
         return f"<button data-call=\"{escape(call)}\" data-args='{attribute(arguments)}'{after}{told}>{self.words(key)}</button>"
 
     def _small(self, image: str) -> str:
-        return pictures.small(self.folder / image)
+        try:
+            return pictures.small(image_file(self.folder, image))
+        except Problem:
+            return ""  # who asks with it is told
 
 
 def speed(words: Words, answer: dict, busy: bool) -> str:

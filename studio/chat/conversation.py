@@ -4,6 +4,7 @@ A conversation is one file, `saves/.chats/<id>.json`, and nothing in memory: the
 """
 
 import json
+import os
 import secrets
 import threading
 import time
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from studio.chat.answer import Sampling
 from studio.chat.thoughts import said_of
+from studio.chat.stored import Settings, StoredConversation, image_file
+from studio.core import files, folders, records
 from studio.interface.language import Problem
 from studio.workspace import Workspace, write_json
 
@@ -89,8 +92,8 @@ class Conversations:
         self._workspace = workspace
         self.folder = workspace.saves / ".chats"
         self._locks: dict[str, threading.RLock] = {}
-        self._summaries: dict[Path, tuple[int, Summary]] = {}
-        self._files: dict[Path, tuple[int, Conversation]] = {}
+        self._summaries: dict[Path, tuple[tuple[int, int, int], Summary | Problem]] = {}
+        self._files: dict[Path, tuple[tuple[int, int, int], Conversation]] = {}
 
     def new(self, columns: list[str], **more: object) -> Conversation:
         """Make an empty conversation and keep it. Raises Problem where the disk refuses."""
@@ -102,10 +105,9 @@ class Conversations:
     def open(self, id: str) -> Conversation:
         """Return a conversation as it is now; it is the caller's own copy only inside `change`. Raises Problem where there is none."""
         path = self._path(id)
-        try:
-            stamp = path.stat().st_mtime_ns
-        except OSError as error:
-            raise Problem("chat.no_conversation", id=id) from error
+        stamp = files.stamp(path)
+        if stamp[2] == 0:
+            raise Problem("chat.no_conversation", id=id)
         kept = self._files.get(path)
         if not kept or kept[0] != stamp:
             kept = self._files[path] = (stamp, _read(path))
@@ -141,23 +143,30 @@ class Conversations:
         except OSError as error:
             raise Problem("workspace.unwritable", path=self._path(id), reason=error.strerror) from error
 
+    def faults(self) -> list[Problem]:
+        """Return why files of conversations cannot be read, one for each."""
+        return [one for one in self._all() if isinstance(one, Problem)]
+
+    def _all(self) -> list[Summary | Problem]:
+        found = [(path, self._summary(path)) for path in folders.matching(self.folder, "*-*.json")]
+        return [one for path, one in found if isinstance(one, Summary) or os.path.lexists(path)]
+
     def list(self, query: str = "") -> list[Summary]:
-        """Return the conversations that hold every word of the query, the last changed first; unreadable files are left out."""
+        """Return the conversations that hold every word of the query, the last changed first; see `faults` for those that cannot be read."""
         words = query.lower().split()
-        found = [self._summary(path) for path in self.folder.glob("*-*.json")]
-        wanted = [one for one in found if one and all(word in one.text for word in words)]
+        wanted = [one for one in self._all() if isinstance(one, Summary) and all(word in one.text for word in words)]
         return sorted(wanted, key=lambda one: one.changed, reverse=True)
 
-    def _summary(self, path: Path) -> Summary | None:
-        try:
-            stamp = path.stat().st_mtime_ns
-            if self._summaries.get(path, (0,))[0] != stamp:
+    def _summary(self, path: Path) -> Summary | Problem:
+        stamp = files.stamp(path)
+        if self._summaries.get(path, (None,))[0] != stamp or stamp[2] == 0:
+            try:
                 said = _read(path)
                 contents = (message["content"] for messages in said.messages.values() for message in messages)
                 text = "\n".join([said.title, *said.columns, *contents]).lower()
                 self._summaries[path] = (stamp, Summary(said.id, said.title, said.changed, said.columns, bool(said.parent), text))
-        except (OSError, Problem):
-            return None
+            except Problem as fault:
+                self._summaries[path] = (stamp, fault)
         return self._summaries[path][1]
 
     def _path(self, id: str) -> Path:
@@ -171,7 +180,11 @@ class Conversations:
 
 
 def spoken(messages: list[dict], folder: Path) -> list[dict]:
-    """Return the messages of a column as a speaker takes them: images as paths, failed and empty answers left out, also those of a thought alone."""
+    """Return the messages of a column as a speaker takes them: images as paths, failed and empty answers left out, also those of a thought alone.
+
+    Raises:
+        Problem: an image is a link that leads out of the conversations' files.
+    """
     kept: list[dict] = []
     for message in messages:
         if message["role"] == "assistant" and not message.get("calls") and not said_of(message["content"]).strip():
@@ -179,14 +192,18 @@ def spoken(messages: list[dict], folder: Path) -> list[dict]:
         if message["role"] == "user" and kept and kept[-1]["role"] == "user":
             kept.pop()  # a question without an answer is not part of what was said
         said = {key: message[key] for key in ("role", "content", "calls") if message.get(key) is not None}
-        kept.append(said | ({"images": [str(folder / image) for image in message["images"]]} if message.get("images") else {}))
+        kept.append(said | ({"images": [str(image_file(folder, image)) for image in message["images"]]} if message.get("images") else {}))
     return kept
 
 
+def sampling_of(settings: Settings) -> dict:
+    """Return settings as `answer.Sampling` takes them."""
+    names = {one.name for one in fields(Sampling)}
+    return {name: value for name, value in settings.model_dump().items() if name in names}
+
+
 def _read(path: Path) -> Conversation:
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        known = {one.name for one in fields(Conversation)}
-        return Conversation(**{key: value for key, value in said.items() if key in known})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise Problem("chat.no_conversation", id=path.stem) from error
+    stored = records.load(path, StoredConversation)
+    if stored.id != path.stem:
+        raise Problem("records.wrong_field", file=path.name, field="id", reason=f"it is {stored.id[:100]}")
+    return Conversation(**stored.model_dump(exclude_unset=True, by_alias=True) | {"settings": sampling_of(stored.settings)})

@@ -5,7 +5,9 @@ import json
 import os
 from pathlib import Path
 
-from studio.interface.language import Problem
+from studio.core import files, jsonl, records
+from studio.core.records import Kind
+from studio.interface.language import Problem, shown
 
 
 def append(path: Path, value: dict) -> None:
@@ -14,7 +16,7 @@ def append(path: Path, value: dict) -> None:
     Raises:
         Problem: the disk is full or the file cannot be written; the file is then as it was.
     """
-    line = json.dumps(value, ensure_ascii=False).encode() + b"\n"
+    line = shown(json.dumps(value, ensure_ascii=False)).encode() + b"\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "ab+", buffering=0) as file:
@@ -40,24 +42,22 @@ def _write(file, line: bytes) -> int:
         return 0
 
 
-def read(path: Path) -> list[dict]:
-    """Return the objects of a file, oldest first, none where there is no file; torn lines are passed over.
+def read(path: Path, kind: type[Kind]) -> tuple[list[Kind], int]:
+    """Return the records of a file, oldest first, and how many lines are none. Torn lines are passed over; no file has none.
 
     Raises:
         Problem: the file cannot be read.
     """
     try:
-        content = path.read_bytes()
+        files.open_file(path).close()
     except FileNotFoundError:
-        return []
+        return [], 0
     except OSError as error:
-        raise Problem("votes.unreadable", path=path, reason=error.strerror) from error
-    return [value for value in map(_parsed, content.splitlines()) if value is not None]
-
-
-def _parsed(line: bytes) -> dict | None:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
+        raise Problem("votes.unreadable", path=path, reason=files.reason(error)) from error
+    found, unreadable = [], 0
+    for line in jsonl.read(path, last_too=True)[0]:
+        try:
+            found.append(kind.model_validate(records.parse(line if line is not None else b"-")))
+        except ValueError:  # pydantic's own fault is one too
+            unreadable += line is None or not jsonl.is_torn(line)
+    return found, unreadable

@@ -13,6 +13,7 @@ from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
 
 LISTED = 200
+FAULTS_SHOWN = 20
 
 
 def draw_memory(words: Words, table: Table, chosen: list[str], bits: int | None) -> str:
@@ -54,7 +55,9 @@ def draw_list(words: Words, talks: Talks, query: str, now: str) -> str:
         f'{words("chat.new")}</button>'
     ) if now else ""
     rows = "".join(_line(words, talks, one) for one in found[:LISTED])
-    return new + (rows or f'<p class="hint">{words("chat.none_fits" if query.strip() else "chat.no_conversations")}</p>')
+    faults = [] if query.strip() else talks.conversations.faults()
+    damage = "".join(f'<p class="warning">{escape(words.tell(fault))}</p>' for fault in faults[:FAULTS_SHOWN])
+    return new + (rows or f'<p class="hint">{words("chat.none_fits" if query.strip() else "chat.no_conversations")}</p>') + damage
 
 
 def _line(words: Words, talks: Talks, one) -> str:

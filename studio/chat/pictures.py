@@ -7,9 +7,11 @@ import shutil
 from functools import lru_cache
 from pathlib import Path
 
+from studio.core import files
 from studio.interface.language import Problem
 
 SMALL = (320, 240)  # pixels
+MOST_PIXELS = 50_000_000  # larger is not made small at each look: it takes seconds, and hundreds of megabytes
 
 
 def keep(folder: Path, image: Path) -> str:
@@ -37,14 +39,16 @@ def keep(folder: Path, image: Path) -> str:
 
 @lru_cache(maxsize=64)
 def small(file: Path) -> str:
-    """Return an image, made small, as an address that holds it whole (`data:`); "" where it is gone."""
+    """Return an image, made small, as an address that holds it whole (`data:`); "" where it is gone or is no image."""
     from PIL import Image
 
     try:
-        with Image.open(file) as opened:
+        with files.open_file(file) as plain, Image.open(plain) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                return ""
             opened.thumbnail(SMALL)
             whole = io.BytesIO()
             opened.convert("RGB").save(whole, "JPEG", quality=80)
-    except OSError:
+    except Exception:  # Pillow's readers refuse a damaged file in many ways, and the words around it must still be shown
         return ""
     return "data:image/jpeg;base64," + base64.b64encode(whole.getvalue()).decode()

@@ -1,13 +1,16 @@
 """Columns that OpenAI-compatible servers answer: the endpoints a person added, and one question to a model of one of them."""
 
 import asyncio
-import json
 import re
 import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from studio.chat import openai_client
 from studio.chat.answer import Answer, Sampling
@@ -15,11 +18,15 @@ from studio.chat.remote.server_words import ServerFault
 from studio.chat.remote.stream import StreamAccumulator
 from studio.chat.remote.wire import WireReader
 from studio.interface.language import Problem
+from studio.chat.stored import Endpoint
+from studio.core import files, records
+from studio.interface.language import shown
 from studio.workspace import Workspace, write_json
 
 SILENCE_S = 120.0
 _TICK_S = 0.03
 _BEGINS = "served:"
+NAME = r"^[^/\s](?:[^/\n]{0,78}[^/\s])?$"  # of an endpoint, which stands before a slash in the name of a column
 # A server that knows these not loses nothing by it: one asks it to count, and for the other it keeps its own random numbers.
 _DISPENSABLE = ("stream_options", "seed")
 
@@ -40,7 +47,7 @@ class Endpoints:
         self._file = workspace.saves / ".chats" / "endpoints.json"
         self._key_file = workspace.saves / ".chats" / "keys.json"
         self._lock = threading.Lock()
-        for url, key in _read(self._key_file).items():
+        for url, key in _usable(self._key_file, _Key)[0].items():
             openai_client.know_key(url, key)
 
     def add(self, url: str, key: str = "", keep_key: bool = False, name: str = "") -> dict:
@@ -60,10 +67,10 @@ class Endpoints:
         key, name = key.strip(), name.strip()
         found, models = _find(url, key)
         name = name or urlsplit(found).netloc
-        if not re.fullmatch(r"[^/\s](?:[^/\n]{0,78}[^/\s])?", name):
+        if not re.fullmatch(NAME, name):
             raise Problem("served.bad_name")
         with self._lock:
-            write_json(self._file, _read(self._file) | {name: {"url": found}})
+            _write(self._file, _Endpoint, {**_usable(self._file, _Endpoint)[0], name: {"url": found}})
             if key:
                 openai_client.know_key(found, key)
                 self._keep(found, key if keep_key else "")
@@ -72,17 +79,17 @@ class Endpoints:
     def remove(self, name: str) -> None:
         """Forget an endpoint and its key. Raises Problem where there is none of that name."""
         with self._lock:
-            known = _read(self._file)
+            known = _usable(self._file, _Endpoint)[0]
             url = _url(known, name)
             del known[name]
-            write_json(self._file, known)
+            _write(self._file, _Endpoint, known)
             if all(other["url"] != url for other in known.values()):
                 openai_client.know_key(url, "")
                 self._keep(url, "")
 
     def models(self, name: str) -> list[str]:
         """Ask an endpoint, for a few seconds at most, which models it has now. Raises Problem where it does not say."""
-        url = _url(_read(self._file), name)
+        url = _url(_usable(self._file, _Endpoint)[0], name)
         return _models(url, openai_client.key_of(url))
 
     def speaker(self, name: str) -> ServedSpeaker:
@@ -90,29 +97,53 @@ class Endpoints:
         endpoint, _, model = name.removeprefix(_BEGINS).partition("/")
         if not name.startswith(_BEGINS) or not model:
             raise Problem("served.no_endpoint", name=name)
-        return ServedSpeaker(name, _url(_read(self._file), endpoint), model)
+        return ServedSpeaker(name, _url(_usable(self._file, _Endpoint)[0], endpoint), model)
+
+    def faults(self) -> list[Problem]:
+        """Return what cannot be used in the files of endpoints and of keys."""
+        return _usable(self._file, _Endpoint)[1] + _usable(self._key_file, _Key)[1]
 
     def list(self) -> list[dict]:
-        """Return {"name", "url", "has_key"} of every endpoint, in the order they were added. Raises Problem where the file is broken."""
-        return [{"name": name, "url": one["url"], "has_key": bool(openai_client.key_of(one["url"]))} for name, one in _read(self._file).items()]
+        """Return {"name", "url", "has_key"} of every endpoint, in the order they were added; see `faults` for what cannot be read."""
+        known = _usable(self._file, _Endpoint)[0]
+        return [{"name": name, "url": one["url"], "has_key": bool(openai_client.key_of(one["url"]))} for name, one in known.items()]
 
     def _keep(self, url: str, key: str) -> None:
-        kept = _read(self._key_file)
+        kept = _usable(self._key_file, _Key)[0]
         wanted = {**kept, url: key} if key else {other: kept[other] for other in kept if other != url}
         if wanted != kept:
-            write_json(self._key_file, wanted, mode=0o600)
+            _write(self._key_file, _Key, wanted, mode=0o600)
 
 
-def _read(file) -> dict:
+_Endpoint = TypeAdapter(dict[Annotated[str, Field(pattern=NAME)], Endpoint])
+_Key = TypeAdapter(dict[str, Annotated[str, Field(pattern=r"^[!-~]*$")]])
+
+
+def _usable(file: Path, kind: TypeAdapter) -> tuple[dict, list[Problem]]:
+    """Return the entries of a file that can be used, and what is wrong with the others or with the whole file."""
+    if not files.exists(file):
+        return {}, []
     try:
-        known = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise Problem("served.bad_file", path=file) from error
-    if not isinstance(known, dict):
-        raise Problem("served.bad_file", path=file)
-    return known
+        known = records.read(file)
+        if not isinstance(known, dict):
+            raise Problem("served.bad_file", path=file)
+    except Problem as fault:
+        return {}, [fault]
+    found, faults = {}, []
+    for name, one in known.items():
+        try:
+            found |= kind.dump_python(kind.validate_python({name: one}))
+        except ValidationError as error:
+            reason = error.errors(include_url=False, include_input=False)[0]["msg"]
+            faults.append(Problem("records.wrong_field", file=file.name, field=shown(name)[:100], reason=reason[:200]))
+    return found, faults
+
+
+def _write(file: Path, kind: TypeAdapter, known: dict, mode: int = 0o666) -> None:
+    """Write the entries; a file in which something cannot be used is kept beside the new one."""
+    if _usable(file, kind)[1]:
+        records.set_aside(file)
+    write_json(file, known, mode=mode)
 
 
 def _url(known: dict, name: str) -> str:

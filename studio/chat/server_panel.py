@@ -27,7 +27,8 @@ def draw(words: Words, table: Table) -> str:
     """Return the endpoints with their models, each of which can become a column."""
     told, known = table.rollcall.models(), table.endpoints.list()
     rows = "".join(_endpoint(words, one, told.get(one["name"])) for one in known)
-    return rows or f'<p class="hint">{words("servers.none")}</p>'
+    damage = "".join(f'<p class="warning">{escape(words.tell(fault))}</p>' for fault in table.endpoints.faults())
+    return damage + (rows or f'<p class="hint">{words("servers.none")}</p>')
 
 
 def _endpoint(words: Words, one: dict, told: list[str] | Problem | None) -> str:

@@ -1,6 +1,6 @@
 """Prompt sheets: a list of prompts asked of every column at one go, each answer on disk as soon as it is there."""
 
-import json
+import os
 import secrets
 import threading
 import time
@@ -10,6 +10,9 @@ from pathlib import Path
 
 from studio.chat import lines
 from studio.chat.answer import Answer, Sampling
+from studio.chat.conversation import sampling_of
+from studio.chat.stored import MOST_PROMPTS, AnsweredRow, SheetFacts, StoredSheet
+from studio.core import files, folders, records
 from studio.datasets.collection import Collection
 from studio.datasets.shape import Shape
 from studio.interface.language import Problem
@@ -17,7 +20,6 @@ from studio.jobs import Job, Jobs, plain, sentence
 from studio.workspace import Workspace, safe_name, write_json
 
 KIND = "chat-sheet"
-MOST_PROMPTS = 10_000
 # So many prompts in a row that nobody could answer end the sheet: what is wrong is then not the prompts.
 GIVE_UP_AFTER = 3
 Ask = Callable[..., Iterator[list[Answer]]]
@@ -50,7 +52,9 @@ class Sheets:
     def __init__(self, workspace: Workspace, jobs: Jobs, ask: Ask):
         self._workspace, self._jobs, self._ask = workspace, jobs, ask
         self.folder = workspace.saves / ".chats" / "sheets"
-        jobs.offer(KIND, self._work)
+        self._files: dict[Path, tuple[tuple[int, int, int], Sheet | Problem]] = {}
+        self._answered: dict[Path, tuple[tuple[int, int, int], dict, int]] = {}
+        jobs.offer(KIND, self._work, facts=SheetFacts)
 
     def start(self, columns: list[str], prompts: list[dict], sampling: Sampling = Sampling(), system: str = "", tools: str = "",
               bits: int | None = None) -> Job:
@@ -86,15 +90,35 @@ class Sheets:
         return next((one for one in self._jobs.all(KIND) if one.id == job), None)
 
     def all(self) -> list[Sheet]:
-        """Return the sheets, newest first; files that cannot be read are left out."""
-        found = [_read(path) for path in self.folder.glob("*.json")]
-        return sorted((sheet for sheet in found if sheet), key=lambda sheet: sheet.created, reverse=True)
+        """Return the sheets, newest first; see `faults` for those that cannot be read."""
+        return sorted((one for one in self._all() if isinstance(one, Sheet)), key=lambda sheet: sheet.created, reverse=True)
+
+    def faults(self) -> list[Problem]:
+        """Return why files of sheets cannot be read, one for each."""
+        return [one for one in self._all() if isinstance(one, Problem)]
+
+    def _all(self) -> list[Sheet | Problem]:
+        found = [(path, self._read(path)) for path in folders.matching(self.folder, "*.json")]
+        return [one for path, one in found if isinstance(one, Sheet) or os.path.lexists(path)]
+
+    def _read(self, path: Path) -> Sheet | Problem:
+        stamp = files.stamp(path)
+        if self._files.get(path, (None,))[0] != stamp or stamp[2] == 0:
+            try:
+                self._files[path] = (stamp, _read(path))
+            except Problem as fault:
+                self._files[path] = (stamp, fault)
+        return self._files[path][1]
 
     def open(self, id: str) -> Sheet:
-        """Return a sheet. Raises Problem where there is none."""
-        if sheet := _read(self.folder / f"{safe_name(id)}.json"):
-            return sheet
-        raise Problem("sheet.missing", sheet=id)
+        """Return a sheet. Raises Problem where there is none, or it cannot be read."""
+        path = self.folder / f"{safe_name(id)}.json"
+        if not files.exists(path):
+            raise Problem("sheet.missing", sheet=id)
+        found = self._read(path)
+        if isinstance(found, Problem):
+            raise Problem(found.key, **found.facts)
+        return found
 
     def delete(self, id: str) -> None:
         """Delete a sheet with its answers. Raises Problem while it is at work, where there is none, or the disk refuses."""
@@ -110,7 +134,20 @@ class Sheets:
     def answers(self, id: str) -> dict[int, dict[str, dict]]:
         """Return for each prompt (from 0) that was asked the answers by column: {text, tokens, first_token_s, tokens_per_s, finished, calls,
         fault}, where fault is None or a sentence as {"key", "facts"}. Raises Problem where they cannot be read."""
-        return {line["row"]: line["answers"] for line in lines.read(self._file(id)) if "row" in line and "answers" in line}
+        return self._answers(id)[0]
+
+    def unreadable(self, id: str) -> int:
+        """Return how many lines of a sheet's answers are none. Raises Problem where they cannot be read."""
+        return self._answers(id)[1]
+
+    def _answers(self, id: str) -> tuple[dict[int, dict[str, dict]], int]:
+        path = self._file(id)
+        stamp = files.stamp(path)
+        if self._answered.get(path, (None,))[0] != stamp:
+            found, unreadable = lines.read(path, AnsweredRow)
+            kept = {one.row: {name: answer.model_dump(exclude_unset=True, by_alias=True) for name, answer in one.answers.items()} for one in found}
+            self._answered = {path: (stamp, kept, unreadable)}
+        return dict(self._answered[path][1]), self._answered[path][2]
 
     def _file(self, id: str) -> Path:
         return self.folder / f"{safe_name(id)}.jsonl"
@@ -148,8 +185,8 @@ def typed(text: str) -> list[dict]:
     if not text.lstrip().startswith("["):
         return [{"prompt": line.strip(), "system": ""} for line in text.splitlines() if line.strip()]
     try:
-        listed = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        listed = records.parse(text)
+    except ValueError as error:
         raise Problem("sheet.not_json", line=getattr(error, "lineno", 1), reason=getattr(error, "msg", error)) from error
     prompts = []
     for number, item in enumerate(listed, 1):
@@ -194,11 +231,11 @@ def _first(row: dict, shape: Shape) -> dict:
     return {"prompt": first("user_tag"), "system": text("system") or first("system_tag")}
 
 
-def _read(path: Path) -> Sheet | None:
-    try:
-        return Sheet(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None  # not there, or not a sheet of this release
+def _read(path: Path) -> Sheet:
+    stored = records.load(path, StoredSheet)
+    if stored.id != path.stem:
+        raise Problem("records.wrong_field", file=path.name, field="id", reason=f"it is {stored.id[:100]}")
+    return Sheet(**stored.model_dump() | {"settings": sampling_of(stored.settings)})
 
 
 def _somebody(answers: dict[str, dict]) -> bool:

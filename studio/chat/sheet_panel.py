@@ -16,6 +16,7 @@ from studio.interface.live import attribute
 from studio.jobs import Job, told
 
 ROWS = 50
+FAULTS_SHOWN = 20
 # An answer of more is folded: a table is for looking over many.
 SHOWN_LINES, SHOWN_LETTERS = 12, 900
 FIGURES = ("tokens", "first_token_s", "tokens_per_s", "finished")
@@ -30,11 +31,13 @@ def draw(words: Words, sheets: Sheets, which: str) -> str:
     if not id and not (newest := sheets.all()):
         return f'<p class="hint">{words("sheet.none")}</p>'
     sheet = sheets.open(id or newest[0].id)
-    answers, offset = sheets.answers(sheet.id), int(begin) if begin.isdigit() else 0
+    answers, offset = sheets.answers(sheet.id), int(begin) if begin.isdecimal() and len(begin) < 7 else 0
+    unreadable = sheets.unreadable(sheet.id)
+    damage = f'<p class="warning">{escape(words("sheet.lines_unreadable", count=unreadable))}</p>' if unreadable else ""
     head = "".join(f'<th title="{escape(name)}">{escape(choose.short(name))}</th>' for name in sheet.columns)
     rows = "".join(_row(words, sheet, number, answers.get(number)) for number in range(len(sheet.prompts))[offset : offset + ROWS])
     return (
-        f'<div class="run-head"><h2>{escape(sheet.title)}</h2></div>{_progress(words, sheets, sheet, len(answers))}{_pages(words, sheet, offset)}'
+        f'<div class="run-head"><h2>{escape(sheet.title)}</h2></div>{_progress(words, sheets, sheet, len(answers))}{damage}{_pages(words, sheet, offset)}'
         f'<div class="wide"><table class="sheet"><thead><tr><th></th><th>{words("sheet.prompt")}</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
@@ -50,7 +53,8 @@ def draw_list(words: Words, sheets: Sheets) -> str:
             f'<b>{escape(sheet.title)}</b></span><span class="item-sub"><span>{when}</span>'
             f'<span class="num">{len(sheet.prompts)} × {len(sheet.columns)}</span></span></button>'
         )
-    return drawn or f'<p class="hint">{words("sheet.none")}</p>'
+    damage = "".join(f'<p class="warning">{escape(words.tell(fault))}</p>' for fault in sheets.faults()[:FAULTS_SHOWN])
+    return (drawn or f'<p class="hint">{words("sheet.none")}</p>') + damage
 
 
 def as_json(sheets: Sheets, id: str) -> str:

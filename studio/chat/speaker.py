@@ -1,9 +1,10 @@
 """Who can speak in the chat: a base model, or a checkpoint on it."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.chat.stored import AdapterConfig
+from studio.core import records
 from studio.core.folders import matching, status_of
 from studio.interface.language import Problem
 
@@ -43,11 +44,11 @@ class Speaker:
     def _needs_a_base_of_its_own(self) -> bool:
         stamp(self.adapter, "chat.no_adapter")
         try:
-            config = json.loads((self.adapter / "adapter_config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            config = records.load(self.adapter / "adapter_config.json", AdapterConfig)
+        except Problem as error:
             raise Problem("chat.no_adapter", path=self.adapter) from error
-        start = str(config.get("init_lora_weights")).lower()
-        return config.get("peft_type") != "LORA" or start.startswith(CHANGES_THE_BASE)
+        start = str(config.init_lora_weights).lower()
+        return config.peft_type != "LORA" or start.startswith(CHANGES_THE_BASE)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from studio.chat import pictures, prompts
 from studio.chat.answer import Answer, Sampling, failed
 from studio.chat.choose import SERVED, Table
 from studio.chat.conversation import Conversation, Conversations, spoken
+from studio.chat.stored import image_file
 from studio.interface.language import Problem
 
 WRITE_EVERY_S = 2.0
@@ -73,7 +74,7 @@ class Talks:
         if not old:
             raise Problem("chat.no_turn", turn=turn)
         branch = self.conversations.branch(id, turn - 1)
-        self.say(branch.id, text, [str(self.conversations.folder / image) for image in old.get("images", [])])
+        self.say(branch.id, text, [str(image_file(self.conversations.folder, image)) for image in old.get("images", [])])
         return branch
 
     def result(self, id: str, column: str, results: list[str]) -> int:

@@ -17,10 +17,10 @@ SETTINGS = ("temperature", "top_p", "max_tokens", "seed")
 
 def endpoints(talks: Talks, uploads: Callable[[], Path], words: Words) -> list[Callable]:
     """Return the endpoints; `uploads` gives the folder in which the page's server puts what a browser sends."""
-    return [*_of_keeping(talks), *_of_speaking(talks, uploads), *_of_reading(talks, Columns(talks), words)]
+    return [*_of_keeping(talks, words), *_of_speaking(talks, uploads), *_of_reading(talks, Columns(talks), words)]
 
 
-def _of_keeping(talks: Talks) -> list[Callable]:
+def _of_keeping(talks: Talks, words: Words) -> list[Callable]:
     conversations = talks.conversations
 
     def chat_new(columns: list | None = None, options: dict | None = None, like: str = "") -> dict:
@@ -33,8 +33,13 @@ def _of_keeping(talks: Talks) -> list[Callable]:
         return {"conversation": conversations.new(checked_columns(columns or []), **said).id}
 
     def chat_conversations(query: str = "") -> list:
-        """Return [{id, title, changed, columns}], the last changed first, of those that hold every word of the query."""
-        return [{"id": one.id, "title": one.title, "changed": one.changed, "columns": one.columns} for one in conversations.list(query)]
+        """Return [{id, title, changed, columns}], the last changed first, of those that hold every word of the query.
+
+        Without a query, a file that cannot be read is one of them, with the id null and the reason as its title.
+        """
+        found = [{"id": one.id, "title": one.title, "changed": one.changed, "columns": one.columns} for one in conversations.list(query)]
+        faults = [] if query.strip() else conversations.faults()
+        return found + [{"id": None, "title": words.tell(fault), "changed": 0.0, "columns": []} for fault in faults]
 
     def chat_open(conversation: str) -> dict:
         """Return a conversation whole: {id, title, columns, system, tools, settings, bits, messages, parent, blind, revealed}."""

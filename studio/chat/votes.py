@@ -4,12 +4,14 @@ import math
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from markupsafe import escape
 
 from studio.chat import lines
+from studio.chat.stored import StoredVote
+from studio.core import files
 from studio.interface.language import Problem, Words
 
 TIE, BAD = "tie", "bad"
@@ -80,7 +82,7 @@ class Votes:
     def __init__(self, folder: Path):
         self.file = folder / "votes.jsonl"
         self._lock = threading.Lock()
-        self._kept: tuple[object, list[Vote]] = (None, [])
+        self._kept: tuple[object, list[Vote], int] = (None, [], 0)
 
     def cast(self, vote: Vote) -> Vote:
         """Keep a vote; it replaces an earlier one on the same conversation and turn.
@@ -101,14 +103,16 @@ class Votes:
     def all(self) -> list[Vote]:
         """Return the votes that count, in the order in which they were cast. Raises Problem where they cannot be read."""
         with self._lock:
-            try:
-                stat = self.file.stat()
-                stamp = (stat.st_mtime_ns, stat.st_size)
-            except FileNotFoundError:
-                stamp = None
+            stamp = files.stamp(self.file)
             if stamp != self._kept[0]:
-                self._kept = (stamp, _that_count(lines.read(self.file)))
+                found, unreadable = lines.read(self.file, StoredVote)
+                self._kept = (stamp, _that_count(found), unreadable)
             return list(self._kept[1])
+
+    def unreadable(self) -> int:
+        """Return how many lines of the file are no votes. Raises Problem as `all` does."""
+        self.all()
+        return self._kept[2]
 
     def of(self, conversation: str, turn: int) -> Vote | None:
         """Return the vote on a turn of a conversation, None where there is none. Raises Problem as `all` does."""
@@ -147,12 +151,13 @@ def interval(rate: float, count: int) -> tuple[float, float]:
 def draw_board(words: Words, votes: Votes) -> str:
     """Return the board: how often each speaker wins, with its interval, and how each does against each."""
     standings = votes.standings()
+    damage = f'<p class="warning">{escape(words("votes.lines_unreadable", count=votes.unreadable()))}</p>' if votes.unreadable() else ""
     if not standings:
-        return f'<p class="hint">{words("votes.none")}</p>'
+        return f'{damage}<p class="hint">{words("votes.none")}</p>'
     head = "".join(f"<th>{words('votes.' + name)}</th>" for name in ("speaker", "rate", "interval", "comparisons", "wins", "losses", "ties", "bad"))
     rows = "".join(_row(one) for one in standings)
     return (
-        f'<p class="hint">{words.html("votes.count", count=len(votes.all()))}</p><div class="wide"><table class="board"><thead><tr>{head}</tr></thead>'
+        f'{damage}<p class="hint">{words.html("votes.count", count=len(votes.all()))}</p><div class="wide"><table class="board"><thead><tr>{head}</tr></thead>'
         f'<tbody>{rows}</tbody></table></div><p class="hint">{words("votes.board_info")}</p>{_draw_pairs(words, votes, standings)}'
     )
 
@@ -186,13 +191,10 @@ def _score(one: Standing | None) -> str:
     return "" if one is None else f"{one.wins:d} : {one.losses:d}" + (f" ({one.ties:d})" if one.ties else "")
 
 
-def _that_count(values: list[dict]) -> list[Vote]:
-    known, counting = {one.name for one in fields(Vote)}, {}
-    for value in values:
-        try:
-            vote = Vote(**{name: said for name, said in value.items() if name in known})
-        except TypeError:
-            continue  # a line of another release, that lacks what a vote must have
+def _that_count(found: list[StoredVote]) -> list[Vote]:
+    counting = {}
+    for one in found:
+        vote = Vote(**one.model_dump(exclude_unset=True, by_alias=True))
         counting.pop((vote.conversation, vote.turn), None)
         counting[vote.conversation, vote.turn] = vote
     return list(counting.values())

@@ -99,3 +99,13 @@ def typed(value: object, kind: type[Kind], file: str) -> Kind:
         raise Problem("records.wrong_field", file=file, field=field[:100], reason=first["msg"][:200]) from error
     except RecursionError as error:
         raise Problem("records.no_json", file=file, reason="it is nested too deeply") from error
+
+
+def set_aside(path: Path) -> None:
+    """Keep a file that cannot be used under another name, `<file>.damaged`, before it is written anew. Raises Problem where the disk refuses."""
+    try:
+        path.replace(path.with_name(path.name + ".damaged"))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise Problem("workspace.unwritable", path=path, reason=files.reason(error)) from error

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 
 from studio.core import jsonl
 from studio.core.records import Moment, Record
+from studio.interface.language import shown
 
 POINTS_KEPT = 2000
 STATES = ("queued", "preparing", "running", "stopping", "finished", "stopped", "failed", "interrupted")
@@ -98,7 +99,7 @@ def append(path: Path, event: str, **facts: object) -> None:
             file.seek(size - 1)
             if file.read(1) != b"\n":
                 line = "\n" + line
-        file.write((line + "\n").encode())
+        file.write(shown(line + "\n").encode())
 
 
 def read(path: Path, since: int = 0) -> tuple[list[dict], int]:

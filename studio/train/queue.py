@@ -7,7 +7,6 @@ of the same run: the end of one strikes out that one alone. Only the studio that
 import contextlib
 import re
 import secrets
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -96,7 +95,8 @@ class Queue:
     def _changed(self) -> Iterator[tuple[list[Order], list[Order]]]:
         with self._lock:
             whole = _read(self._path)
-            _set_aside(self._path)
+            if _faults.get(self._path):
+                records.set_aside(self._path)
             waiting, at_work = _orders(whole, "waiting"), _orders(whole, "at_work")
             yield waiting, at_work
             rest = {name: value for name, value in whole.items() if name != "keeper"}  # which earlier releases wrote
@@ -193,10 +193,3 @@ def _usable(orders: object, file: str, name: str, faults: list[Problem]) -> list
         except Problem as fault:
             faults.append(Problem(fault.key, **{**fault.facts, "field": f"{name}.{number}.{fault.facts.get('field', '-')}"}))
     return found
-
-
-def _set_aside(path: Path) -> None:
-    """Keep a copy of a file that holds what cannot be used, before it is written anew without that."""
-    if _faults.get(path) and files.is_file(path):
-        with contextlib.suppress(OSError):  # the copy is for a person who wants to look; the queue goes on without it
-            shutil.copyfile(path, path.with_name(path.name + ".damaged"))

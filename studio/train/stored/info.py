@@ -11,8 +11,6 @@ from studio.core.records import Moment, Record
 from studio.interface.language import Problem
 from studio.workspace import write_json
 
-DAMAGED = ".damaged"  # what cannot be read is kept under this ending when the file is written anew
-
 
 class RunInfo(Record):
     """What is known of a run beside its recipe: who trains it, where, and what a person noted. What a later release added is kept."""
@@ -61,17 +59,10 @@ def update(path: Path, facts: dict) -> None:
         with contextlib.suppress(Problem):
             raw = records.read(path)
         if not isinstance(raw, dict) or not raw:
-            _set_aside(path)
+            records.set_aside(path)
             raw = {}
     write_json(path, {**raw, **facts})
     _seen.pop(path, None)
-
-
-def _set_aside(path: Path) -> None:
-    try:
-        path.replace(path.with_name(path.name + DAMAGED))
-    except OSError as error:
-        raise Problem("workspace.unwritable", path=path, reason=files.reason(error)) from error
 
 
 def _read(path: Path) -> tuple[dict, Problem | None]:
