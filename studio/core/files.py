@@ -53,6 +53,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def expanded(path: str) -> Path:
+    """Return the path that a person typed, with `~` for their home; as typed where there is no such home."""
+    try:
+        return Path(path.strip()).expanduser()
+    except RuntimeError:
+        return Path(path.strip())
+
+
 def stamp(path: Path) -> tuple[int, int, int]:
     """Return (size in bytes, time of the last change in ns, inode) of a file; zeros where there is none: it changes when the file does."""
     try:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from studio.core import files
 from studio.interface.language import Problem
@@ -33,6 +33,15 @@ class Record(BaseModel):
 
 # Seconds since 1970, up to the year 9999: beyond it no clock can tell them.
 Moment = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]
+
+def _is_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("it is no text")
+    return value
+
+
+# A text that may hold halves of characters, as names of files do that are not UTF-8; pydantic's own refuses them.
+Text = Annotated[object, AfterValidator(_is_text)]
 
 Kind = TypeVar("Kind", bound=BaseModel)
 

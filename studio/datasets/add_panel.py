@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl, urlencode
 from markupsafe import escape
 
 from studio import jobs
+from studio.core import files
 from studio.datasets import conversation, convert, formats, hub
 from studio.datasets.collection import Collection
 from studio.datasets.convert import Written
@@ -46,7 +47,7 @@ def draw_source(words: Words, collection: Collection, arg: str) -> str:
         return coming + f'<p class="hint">{words("datasets.add_hint")}</p>'
     try:
         address = hub.address(wish["path"], wish.get("hub", "huggingface"))
-        if address and not (collection.folder / wish["path"]).exists():
+        if address and not files.exists(collection.folder / wish["path"]):
             return coming + _hub(words, collection, wish, address)
         return coming + _file(words, collection, wish)
     except Problem as problem:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from studio.core import files
+from studio.core.folders import is_folder
 from studio.datasets import convert, entries, formats, hub, reading, registry
 from studio.datasets.convert import Written
 from studio.datasets.edit import Editor
@@ -43,8 +45,16 @@ class Collection:
         return self.workspace.data
 
     def folders(self) -> list[Path]:
-        """Return the data folders, the workspace's own first. Raises Problem where the list of the others is broken."""
-        return [self.folder, *registry.places(self.folder)]
+        """Return the data folders, the workspace's own first; only that where the list of the others is broken (see `fault`)."""
+        return [self.folder, *registry.known_places(self.folder)]
+
+    def fault(self) -> Problem | None:
+        """Return why the list of the person's data folders cannot be read, None where it can."""
+        try:
+            registry.places(self.folder)
+        except Problem as problem:
+            return problem
+        return None
 
     def datasets(self, folder: Path) -> list[Dataset]:
         """Return the datasets of one data folder; rows of large files are counted by their index, in the background.
@@ -52,7 +62,7 @@ class Collection:
         Raises:
             Problem: `dataset_info.json` is broken, or the folder is gone.
         """
-        if not folder.is_dir():
+        if not is_folder(folder):
             raise Problem("datasets.no_folder", folder=folder)
         return [self._counted(each) for each in registry.datasets(folder)]
 
@@ -134,11 +144,11 @@ class Collection:
         Raises:
             Problem: it lies elsewhere, or is not there.
         """
-        named = self.folder / Path(path.strip()).expanduser()
-        real = named.resolve()
-        if named not in self._dropped and not any(real.is_relative_to(each.resolve()) for each in (self.workspace.root, *self.folders())):
+        named = self.folder / files.expanded(path)
+        real = files.real(named)
+        if named not in self._dropped and not any(real.is_relative_to(files.real(each)) for each in (self.workspace.root, *self.folders())):
             raise Problem("datasets.path_outside", path=path)
-        if not named.exists():
+        if not files.exists(named):
             raise Problem("datasets.no_file", file=named)
         return named
 
@@ -148,7 +158,7 @@ class Collection:
         Raises:
             Problem: none can; the reason is that of the first row.
         """
-        stamp = (source, *((each, each.stat().st_mtime_ns, each.stat().st_size) for each in reading.files_of(source)))
+        stamp = (source, *((each, *files.stamp(each)) for each in reading.files_of(source)))
         if stamp not in self._looked:
             self._looked = {stamp: self._first_rows(source)}
         return self._looked[stamp]
@@ -176,7 +186,7 @@ class Collection:
         extra = {key: said[key] for key in ("num_samples",) if said.get(key)}
         if not said.get("copy") and (entry := self._as_it_is(source, mapping)):
             entries.add(self.folder, name, entry | extra)
-            return name, Written()
+            return name, Written(rows=self.find(name).rows)
         target = self.workspace.inside(self.folder, f"{name}.jsonl")
         written = convert.convert(source, mapping, target, progress)
         try:
@@ -191,7 +201,7 @@ class Collection:
         plain = re.sub(r"[^\w.+-]+", "_", Path(source).stem).strip("._-+") or "dataset"
         taken = registry.read_info(self.folder)
         number = 1
-        while (name := plain if number == 1 else f"{plain}_{number}") in taken or (self.folder / f"{name}.jsonl").exists():
+        while (name := plain if number == 1 else f"{plain}_{number}") in taken or files.exists(self.folder / f"{name}.jsonl"):
             number += 1
         return name
 
@@ -235,11 +245,11 @@ class Collection:
 
     def _as_it_is(self, source: Path, mapping: Mapping) -> dict | None:
         """Return the entry by which LLaMA-Factory reads `source` where it lies, None where it must be converted."""
-        home = next((folder for folder in self.folders() if source.resolve().is_relative_to(folder.resolve())), None)
+        real = files.real(source)
+        home = next((folder for folder in self.folders() if real.is_relative_to(files.real(folder))), None)
         if home is None or mapping.missing():
             return None
-        files = reading.files_of(source)
-        for each in files:
+        for each in reading.files_of(source):
             form = reading.form_of(each)
             if each.suffix not in registry.FILE_TYPES or form.encoding != "UTF-8":
                 return None
@@ -247,7 +257,7 @@ class Collection:
         if entry is None:
             return None
         inside = home == self.folder
-        return {"file_name": str(source.resolve().relative_to(home.resolve()) if inside else source.resolve()), **entry}
+        return {"file_name": str(real.relative_to(files.real(home)) if inside else real), **entry}
 
     def _beside(self) -> Path:
         folder = self.workspace.saves / ".rows"

@@ -16,7 +16,7 @@ def _told(path: Path):
 
     try:
         yield
-    except (ArrowException, OSError) as error:
+    except (ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError, MemoryError, RecursionError) as error:
         raise Problem("datasets.unreadable", file=path, reason=" ".join(str(error).split())[:200]) from error
 
 
@@ -47,8 +47,10 @@ def _arrow(path: Path):
 def rows(path: Path, kind: str, offset: int = 0) -> Iterator[dict]:
     """Yield the rows from `offset` on as plain values; bytes are told by their length. Raises Problem where the file is not whole."""
     for batch in _batches(path, kind, offset):
-        for row in batch.to_pylist():
-            yield plain(row)
+        with _told(path):
+            batch.validate(full=True)  # offsets that lead out of a damaged file would be followed
+            found = [plain(row) for row in batch.to_pylist()]
+        yield from found
 
 
 def _batches(path: Path, kind: str, offset: int) -> Iterator:

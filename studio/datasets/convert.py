@@ -25,9 +25,12 @@ _ONE_TURN = {"prompt": "instruction", "query": "input", "response": "output", "s
 
 @dataclass
 class Written:
-    """What a conversion wrote: how many rows, and the first of those left out, each with its problem."""
+    """What a conversion wrote: how many rows, and the first of those left out, each with its problem.
 
-    rows: int = 0
+    Of a file that is read where it lies, `rows` is how many it has, None while they are being counted.
+    """
+
+    rows: int | None = 0
     left_out: int = 0
     problems: list[Problem] = field(default_factory=list)
 

@@ -2,23 +2,49 @@
 
 import base64
 import csv
-import hashlib
 import io
 import json
 import os
 import shutil
 import threading
 from pathlib import Path
+from typing import Annotated
 
-from studio.core import folders
+from pydantic import Field, RootModel, field_validator
+
+from studio.core import files, folders, records
+from studio.core.records import Record
 from studio.core.writing import move, scratch
 from studio.datasets import reading
-from studio.datasets.index import Indexes, TextRows
+from studio.datasets.index import Indexes, TextRows, name_of
 from studio.interface.language import Problem
 from studio.workspace import write_json
 
 STEPS_KEPT = 100
 _CHUNK = 4 * 2**20
+
+
+Whole = Annotated[int, Field(ge=0, lt=2**62)]
+
+
+class Step(Record):
+    """A change of a data file: `length` bytes that were put at `start`, in the place of `old` (in base64), and the file's stamps."""
+
+    start: Whole
+    length: Whole
+    old: str
+    before: Annotated[list[Whole], Field(min_length=2, max_length=2)]
+    after: Annotated[list[Whole], Field(min_length=2, max_length=2)]
+
+    @field_validator("old")
+    @classmethod
+    def _is_base64(cls, old: str) -> str:
+        base64.b64decode(old, validate=True)  # its error is a ValueError
+        return old
+
+
+class Journal(RootModel[list[Step]]):
+    """The changes of one data file, oldest first."""
 
 
 class Editor:
@@ -91,7 +117,7 @@ class Editor:
         """Tell whether there is a change of this file, or of a file in this folder, that can be taken back."""
         file = self._last_changed(path)
         steps = self._steps(file)
-        return bool(steps) and file.exists() and _stamp(file) == steps[-1]["after"]
+        return bool(steps) and _stamp(file) == steps[-1]["after"]
 
     def _rows(self, path: Path, number: int) -> tuple[TextRows, int]:
         rows = self.indexes.of(path)
@@ -133,12 +159,13 @@ class Editor:
         self._keep(path, [*self._steps(path), step][-STEPS_KEPT:])
 
     def _journal(self, file: Path) -> Path:
-        return self.folder / f"{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:24]}.undo"
+        return self.folder / f"{name_of(file)}.undo"
 
     def _steps(self, file: Path) -> list[dict]:
+        """Return the changes of a file that can be taken back; none where they cannot be read: nobody may write back what is not sound."""
         try:
-            return json.loads(self._journal(file).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return [dict(step) for step in records.load(self._journal(file), Journal).root]
+        except Problem:
             return []
 
     def _keep(self, file: Path, steps: list[dict]) -> None:
@@ -146,21 +173,21 @@ class Editor:
 
     def _last_changed(self, path: Path) -> Path:
         """Return the file itself, or of a folder the file whose journal is the newest."""
-        if not path.is_dir():
+        if not folders.is_folder(path):
             return path
         kept = [(folders.modified(self._journal(file)), file) for file in folders.entries(path) if self._steps(file)]
         return max(kept)[1] if kept else path
 
 
 def _stamp(path: Path) -> list[int]:
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns]
+    """Return [size in bytes, time of the last change in ns] of a file; zeros where there is none."""
+    return list(files.stamp(path)[:2])
 
 
 def _replace(path: Path, start: int, end: int, new: bytes) -> None:
     """Write `path` anew with the bytes from `start` to `end` replaced: beside it, then renamed."""
-    path = path.resolve()
-    if not path.stat().st_mode & 0o222:
+    path = files.real(path)
+    if (status := folders.status_of(path)) and not status.st_mode & 0o222:
         raise Problem("datasets.info_protected", file=path)
     try:
         with scratch(path.parent) as folder:

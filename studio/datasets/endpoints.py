@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.datasets import add_panel, edit, entries, formats, hub, panel
+from studio.core import files
+from studio.datasets import add_panel, edit, entries, formats, hub, panel, registry
 from studio.datasets.collection import Collection
 from studio.interface.language import Problem, Words
 from studio.jobs import Job
@@ -21,7 +22,9 @@ def endpoints(collection: Collection, words: Words) -> list[Callable]:
 def _of_the_list(collection: Collection, words: Words) -> list[Callable]:
     def datasets_list() -> list:
         """Return every dataset: [{name, format, stage, rows, file, problem, size_bytes, folder}]; broken ones with their problem."""
-        return [each for folder in collection.folders() for each in _listed(collection, folder, words)]
+        found = [each for folder in collection.folders() for each in _listed(collection, folder, words)]
+        fault = collection.fault()
+        return found + ([_faulty(registry.PLACES, collection.folder, words.tell(fault))] if fault else [])
 
     def datasets_preview(name: str, offset: int = 0, limit: int = 20) -> dict:
         """Return {rows, total, problems}: `limit` rows from row `offset` (from 0) on; a row that cannot be read is None."""
@@ -64,8 +67,7 @@ def _listed(collection: Collection, folder: Path, words: Words) -> list[dict]:
         if folder == collection.folder:
             raise
         # A folder that was added and is broken must not hide the others.
-        return [{"name": str(folder), "format": "", "stage": "", "rows": None, "file": "", "problem": words.tell(problem), "size_bytes": None,
-                 "folder": str(folder)}]
+        return [_faulty(str(folder), folder, words.tell(problem))]
     return [
         {"name": collection.name_of(one), "format": one.format, "stage": one.stage, "rows": one.rows, "file": str(one.file or ""),
          "problem": words.tell(one.problem) if one.problem else None, "size_bytes": one.size, "folder": str(folder)}
@@ -73,11 +75,15 @@ def _listed(collection: Collection, folder: Path, words: Words) -> list[dict]:
     ]
 
 
+def _faulty(name: str, folder: Path, problem: str) -> dict:
+    return {"name": name, "format": "", "stage": "", "rows": None, "file": "", "problem": problem, "size_bytes": None, "folder": str(folder)}
+
+
 def register(collection: Collection, words: Words, named: dict, columns: dict | None, tags: dict | None, options: dict | None, job: Job | None = None) -> dict:
     """Bring in what `named` says: {path, name}, and register it; `job` is told how far it is. Raises Problem as `Collection.bring_in` does."""
     said, path = options or {}, named["path"]
     where = hub.address(path, said.get("hub") or "huggingface")
-    if where and not (collection.folder / path).exists():
+    if where and not files.exists(collection.folder / path):
         known = any((columns or {}).values()) or tags
         mapping = formats.with_choices(formats.Mapping(said.get("form") or "alpaca"), columns, tags, said) if known else None
         return {"name": collection.register_hub(where, named["name"], mapping, said), "form": said.get("form") or "alpaca"}

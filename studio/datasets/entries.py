@@ -3,11 +3,12 @@
 What cannot be read is never written: a broken or write-protected file is told and left as it stands.
 """
 
-import json
 import shutil
 import threading
 from pathlib import Path
 
+from studio.core import files, records
+from studio.core.folders import is_folder, status_of
 from studio.datasets import registry
 from studio.datasets.registry import INFO, PLACES
 from studio.interface.language import Problem
@@ -24,6 +25,7 @@ def add(data_folder: Path, name: str, entry: dict) -> None:
     """
     _require_plain(name)
     registry.require_sound(name, entry)
+    registry.require_inside(data_folder, name, entry)
     with _writing:
         info = changeable(data_folder)
         if name in info:
@@ -42,7 +44,7 @@ def link(data_folder: Path, where: Path) -> str:
         raise dataset.problem
     entry = dict(dataset.entry)
     if dataset.file:
-        entry["file_name"] = str(dataset.file.resolve())
+        entry["file_name"] = str(files.real(dataset.file))
     add(data_folder, dataset.name, entry)
     return dataset.name
 
@@ -50,6 +52,7 @@ def link(data_folder: Path, where: Path) -> str:
 def replace(data_folder: Path, name: str, entry: dict) -> None:
     """Put `entry` in the place of the one called `name`. Raises Problem as `add` does, and where there is no such entry."""
     registry.require_sound(name, entry)
+    registry.require_inside(data_folder, name, entry)
     with _writing:
         info = changeable(data_folder)
         _require_known(data_folder, info, name)
@@ -85,14 +88,14 @@ def remove(data_folder: Path, name: str, with_file: bool = False) -> None:
 def _own_file(data_folder: Path, info: dict, name: str) -> Path | None:
     """Return what `remove` may delete with the entry, None where there is nothing on this disk."""
     file_name = info[name].get("file_name") if isinstance(info[name], dict) else None
-    if not file_name or not (data_folder / file_name).exists():
+    if not isinstance(file_name, str) or not file_name or not files.exists(data_folder / file_name):
         return None
-    path = (data_folder / file_name).resolve()
-    if path == data_folder.resolve() or not path.is_relative_to(data_folder.resolve()):
+    path, folder = files.real(data_folder / file_name), files.real(data_folder)
+    if path == folder or not path.is_relative_to(folder):
         raise Problem("datasets.not_ours", file=path, name=name)
     for other, entry in info.items():
         others = isinstance(entry, dict) and entry.get("file_name")
-        if other != name and others and _overlap((data_folder / others).resolve(), path):
+        if other != name and isinstance(others, str) and others and _overlap(files.real(data_folder / others), path):
             raise Problem("datasets.file_shared", file=path, name=other)
     return path
 
@@ -110,12 +113,12 @@ def _delete(path: Path) -> None:
 
 def add_place(data_folder: Path, folder: str) -> Path:
     """Make a folder of the person's a data folder of the studio's, and return it. Raises Problem where it is none, or is one already."""
-    path = Path(folder.strip()).expanduser()
-    if not path.is_absolute() or not path.is_dir():
+    path = files.expanded(folder)
+    if not path.is_absolute() or not is_folder(path):
         raise Problem("datasets.no_folder", folder=folder)
-    path = path.resolve()
+    path = files.real(path)
     known = registry.places(data_folder)
-    if path in known or path == data_folder.resolve():
+    if path in known or path == files.real(data_folder):
         raise Problem("datasets.folder_known", folder=path)
     write_json(data_folder / PLACES, {"folders": [str(each) for each in (*known, path)]})
     return path
@@ -142,7 +145,7 @@ def _require_known(data_folder: Path, info: dict, name: str) -> None:
 
 def _target(data_folder: Path) -> Path:
     """Return the file that is replaced: what a link points to, so that the link stays."""
-    return (data_folder / INFO).resolve()
+    return files.real(data_folder / INFO)
 
 
 def changeable(data_folder: Path) -> dict:
@@ -152,7 +155,7 @@ def changeable(data_folder: Path) -> dict:
         raise Problem("datasets.name_twice", name=sorted(twice)[0], file=data_folder / INFO)
     path = _target(data_folder)
     # Replacing needs no right to write the file itself, and root may write anything: the protection is what the person meant.
-    if path.exists() and not path.stat().st_mode & 0o222:
+    if (status := status_of(path)) and not status.st_mode & 0o222:
         raise Problem("datasets.info_protected", file=path)
     return info
 
@@ -160,8 +163,8 @@ def changeable(data_folder: Path) -> dict:
 def parsed(text: str, name: str) -> dict:
     """Return the entry that a person wrote as JSON. Raises Problem where it is none."""
     try:
-        entry = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        entry = records.parse(text)
+    except ValueError as error:
         raise Problem("datasets.entry_not_json", name=name, reason=getattr(error, "msg", error), line=getattr(error, "lineno", 1)) from error
     registry.require_sound(name, entry)
     return entry

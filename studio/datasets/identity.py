@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from studio.core import files
 from studio.datasets.registry import INFO, data_file, entry_of, read_text
 from studio.interface.language import Problem
 from studio.workspace import write_json, write_whole
@@ -43,7 +44,7 @@ def fill(data_folder: Path, dataset: str, name: str, author: str, target_folder:
         if _file_has_placeholders(path):
             write_whole(target_folder / entry["file_name"], _filled(read_text(path), words))
         elif path:
-            entry["file_name"] = str(path.resolve())
+            entry["file_name"] = str(files.real(path))
         info[entry_name] = entry
     write_json(target_folder / INFO, info)
 
@@ -65,7 +66,7 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 
 def _file_has_placeholders(path: Path | None) -> bool:
-    if path is None or path.suffix not in (".json", ".jsonl") or not path.is_file():
+    if path is None or path.suffix not in (".json", ".jsonl") or not files.is_file(path):
         return False
     try:
         stat = path.stat()

@@ -13,9 +13,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
+from studio.core import files, records
+from studio.core.folders import is_folder
+from studio.core.records import Record
+from studio.core.sentences import Sentence
 from studio.core.writing import move, scratch
 from studio.datasets import columnar, reading
 from studio.datasets.reading import Form, Row
@@ -39,19 +45,28 @@ class Found:
     share: float = 1.0
 
 
+class IndexRecord(Record):
+    """What is kept of the index of a data file, beside the places of its rows."""
+
+    size: Annotated[int, Field(ge=0)]
+    modified: int
+    form: str
+    count: Annotated[int, Field(ge=0, lt=2**48)]
+    fault: Sentence | None
+
+
 class TextRows:
     """The rows of one JSON, CSV, TSV or plain text file."""
 
     def __init__(self, path: Path, form: Form, folder: Path):
         self.path, self.form = path, form
-        stat = path.stat()
-        self.size, self.modified = stat.st_size, stat.st_mtime_ns
+        self.size, self.modified, _ = files.stamp(path)
         self.count = 0
         self.done = False
         self.fault: Problem | None = None
         self._scanned = 0
         self._folder = folder
-        self._name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:24]
+        self._name = name_of(path)
         self._moved = threading.Condition()
         self._pairs = self._remembered() or tempfile.TemporaryFile(prefix="rows-")
         if not self.done:
@@ -64,11 +79,7 @@ class TextRows:
 
     def current(self) -> bool:
         """Tell whether the file is still the one that was indexed."""
-        try:
-            stat = self.path.stat()
-        except OSError:
-            return False
-        return (stat.st_size, stat.st_mtime_ns) == (self.size, self.modified)
+        return files.stamp(self.path)[:2] == (self.size, self.modified)
 
     def wait(self, rows: int | None = None, seconds: float = 60) -> bool:
         """Wait until so many rows (all, where None) are indexed; tell whether they are."""
@@ -80,7 +91,7 @@ class TextRows:
         if limit <= 0 or offset < 0:
             return []
         pairs = self.places(offset, limit)
-        with self.path.open("rb") as file:
+        with self._opened() as file:
             return list(reading.read(file, self.path, self.form, pairs.tolist(), offset + 1))
 
     def raw(self, number: int) -> str:
@@ -88,9 +99,15 @@ class TextRows:
         start, end = self.places(number - 1, 1)[0].tolist()
         if end - start > reading.LONGEST_ROW:
             return ""
-        with self.path.open("rb") as file:
+        with self._opened() as file:
             file.seek(start)
             return file.read(end - start).decode("utf-8", "replace")
+
+    def _opened(self):
+        try:
+            return files.open_file(self.path)
+        except OSError as error:
+            raise Problem("datasets.unreadable", file=self.path, reason=files.reason(error)) from error
 
     def places(self, offset: int, limit: int) -> np.ndarray:
         """Return begin and end of up to `limit` rows from row `offset` (from 0) on, as far as they are indexed."""
@@ -108,7 +125,7 @@ class TextRows:
         """Search the indexed rows from row `offset` (from 0) on for `text`, without regard to case, for at most so long."""
         found, end = Found(), time.monotonic() + seconds
         needles = _needles(text)
-        with self.path.open("rb") as file:
+        with self._opened() as file:
             while offset < self.count:
                 pairs = self.places(offset, 20_000)
                 pairs = pairs[: max(1, int(np.searchsorted(pairs[:, 1], pairs[0, 0] + _SEARCH_BYTES)))]
@@ -142,32 +159,32 @@ class TextRows:
                 yield number + at
 
     def _remembered(self):
-        """Return the index kept on disk if it is of this very file, else None."""
+        """Return the index kept on disk if it is of this very file and sound, else None: it is made again then."""
         try:
-            kept = json.loads((self._folder / f"{self._name}.json").read_text(encoding="utf-8"))
-            if (kept["size"], kept["modified"], kept["form"]) != (self.size, self.modified, str(self.form)):
+            kept = records.load(self._folder / f"{self._name}.json", IndexRecord)
+            if (kept.size, kept.modified, kept.form) != (self.size, self.modified, str(self.form)):
                 return None
-            pairs = open(self._folder / f"{self._name}.rows", "rb")
-        except (OSError, ValueError, KeyError):
+            pairs = files.open_file(self._folder / f"{self._name}.rows")
+        except (OSError, Problem):
             return None
-        if os.fstat(pairs.fileno()).st_size != kept["count"] * _PAIR:
+        if os.fstat(pairs.fileno()).st_size != kept.count * _PAIR or not _in_order(pairs, kept.count, self.size):
             pairs.close()
             return None
-        self.count, self.done = kept["count"], True
-        self.fault = Problem(kept["fault"]["key"], **kept["fault"]["facts"]) if kept["fault"] else None
+        self.count, self.done = kept.count, True
+        self.fault = kept.fault and kept.fault.problem()
         return pairs
 
     def _build(self) -> None:
         try:
             reading.require_utf8(self.path, self.form)
-            with self.path.open("rb") as file:
+            with files.open_file(self.path) as file:
                 self._collect(file)
             if self.size >= KEEP_FROM:
                 self._keep()
         except Problem as problem:
             self.fault = problem
         except OSError as error:
-            self.fault = Problem("datasets.unreadable", file=self.path, reason=error.strerror or error)
+            self.fault = Problem("datasets.unreadable", file=self.path, reason=files.reason(error))
         with self._moved:
             self.done = True
             self._moved.notify_all()
@@ -217,8 +234,7 @@ class ColumnRows:
 
     def __init__(self, path: Path, form: Form, folder: Path):
         self.path, self.form = path, form
-        stat = path.stat()
-        self.size, self.modified = stat.st_size, stat.st_mtime_ns
+        self.size, self.modified, _ = files.stamp(path)
         self.count = columnar.describe(path, form.kind)[0]
 
     current, locate = TextRows.current, TextRows.locate
@@ -325,6 +341,22 @@ class FolderRows:
                 return
 
 
+def name_of(path: Path) -> str:
+    """Return the name under which what is known of a data file is kept."""
+    return hashlib.sha256(os.fsencode(files.real(path))).hexdigest()[:24]
+
+
+def _in_order(pairs, count: int, size: int) -> bool:
+    """Tell whether the begins and ends of all rows lie in a file of `size` bytes, one after the other."""
+    before = 0
+    for offset in range(0, count, 2**20):
+        found = np.frombuffer(os.pread(pairs.fileno(), min(2**20, count - offset) * _PAIR, offset * _PAIR), np.int64)
+        if len(found) and (found[0] < before or found[-1] > size or (np.diff(found) < 0).any()):
+            return False
+        before = int(found[-1]) if len(found) else before
+    return True
+
+
 Rows = TextRows | ColumnRows | FolderRows
 
 
@@ -346,7 +378,7 @@ class Indexes:
             rows = self._open.get(path)
             if rows is None or not rows.current() or (isinstance(rows, FolderRows) and len(rows.parts) != len(reading.files_of(path))):
                 parts = [self._file(each) for each in reading.files_of(path)]
-                rows = self._open[path] = FolderRows(parts) if path.is_dir() else parts[0]
+                rows = self._open[path] = FolderRows(parts) if is_folder(path) else parts[0]
             return rows
 
     def _file(self, path: Path) -> TextRows | ColumnRows:

@@ -5,10 +5,16 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import AfterValidator, Field, model_validator
+
+from studio.core import records
+from studio.core.records import Moment, Record
+from studio.core.sentences import Sentence
 from studio.datasets.check import Finding, Report
 from studio.datasets.lengths import Lengths
-from studio.interface.language import Problem
+from studio.interface.language import Problem, Words
 from studio.jobs import plain
 from studio.workspace import write_whole
 
@@ -20,6 +26,73 @@ class Kept:
     report: Report
     checked: float
     stamp: list
+
+
+def _is_kind(kind: str) -> str:
+    if not all(Words("en").has(f"{room}{kind}") for room in ("checks.mend_", "datasets.kind_")):
+        raise ValueError("no such finding is known")
+    return kind
+
+
+FindingKind = Annotated[str, AfterValidator(_is_kind)]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class FindingRecord(Record):
+    """A finding as it stands on disk."""
+
+    row: Count
+    field: str
+    kind: FindingKind
+    facts: dict[str, object]
+    problem: Sentence | None
+
+    @model_validator(mode="after")
+    def _can_be_told(self) -> "FindingRecord":
+        sentence = self.problem or Sentence(key=f"checks.{self.kind}", facts=self.facts)
+        if sentence.problem().key != sentence.key:
+            raise ValueError("it is of another release")
+        return self
+
+    def finding(self) -> Finding:
+        """Return it as the check made it."""
+        return Finding(self.row, self.field, self.kind, self.facts, self.problem and self.problem.problem())
+
+
+class LengthsRecord(Record):
+    """The lengths of a dataset as they stand on disk; see `Lengths`."""
+
+    rows: Count
+    dropped: Count
+    cutoff: Count
+    suggested: Count
+    longest: Count
+    median: Count
+    width: Annotated[int, Field(ge=1, lt=2**53)]
+    bins: Annotated[list[Count], Field(min_length=1, max_length=1000)]
+    counts: Annotated[list[Count], Field(min_length=1, max_length=1000)]
+    cut: dict[Count, Annotated[float, Field(ge=0, le=100)]]
+    tokens: Count
+    trained: Count
+    samples: Count
+
+
+class ReportRecord(Record):
+    """A report as it stands on disk."""
+
+    checked: Moment
+    stamp: list[object]
+    rows: Count
+    near_until: Count
+    bad: dict[FindingKind, set[Count]]
+    findings: list[FindingRecord]
+    lengths: LengthsRecord | None
+
+    def kept(self) -> Kept:
+        """Return it as it was kept."""
+        lengths = self.lengths and Lengths(**dict(self.lengths))
+        report = Report(self.rows, [one.finding() for one in self.findings], self.bad, lengths, self.near_until)
+        return Kept(report, self.checked, self.stamp)
 
 
 class Reports:
@@ -37,7 +110,7 @@ class Reports:
                 "lengths": asdict(report.lengths) if report.lengths else None}
         self._known[file] = kept
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(file, json.dumps(said, ensure_ascii=False, default=str))
+        write_whole(file, json.dumps(said, ensure_ascii=False, default=str), beyond="backslashreplace")
 
     def of(self, home: Path, name: str, stamp: tuple) -> Kept | None:
         """Return the last report of a dataset, None where there is none or the data changed since."""
@@ -53,13 +126,8 @@ class Reports:
 
 def _read(file: Path) -> Kept | None:
     try:
-        said = json.loads(file.read_text(encoding="utf-8"))
-        findings = [Finding(**one | {"problem": Problem(one["problem"]["key"], **one["problem"]["facts"]) if one["problem"] else None})
-                    for one in said["findings"]]
-        lengths = said["lengths"] and Lengths(**said["lengths"] | {"cut": {int(cutoff): share for cutoff, share in said["lengths"]["cut"].items()}})
-        report = Report(said["rows"], findings, {kind: set(rows) for kind, rows in said["bad"].items()}, lengths, said["near_until"])
-        return Kept(report, said["checked"], said["stamp"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return records.load(file, ReportRecord).kept()
+    except Problem:
         return None  # none yet, or written by another release: the data can be checked again
 
 

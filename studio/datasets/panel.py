@@ -37,7 +37,8 @@ def draw_list(words: Words, collection: Collection, find: str) -> str:
         )
         nothing = f'<p class="hint">{words("datasets.none_found" if found else "datasets.none")}</p>'
         drawn += _folder_head(words, collection, folder) + (items or nothing)
-    return drawn
+    fault = collection.fault()
+    return drawn + (f'<p class="problem">{escape(words.tell(fault))}</p>' if fault else "")
 
 
 def _folder_head(words: Words, collection: Collection, folder) -> str:

@@ -7,6 +7,7 @@ import codecs
 import contextlib
 import csv
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import orjson
 
+from studio.core import files, folders
 from studio.datasets import columnar, scanning
 from studio.interface.language import Problem
 
@@ -62,10 +64,11 @@ def form_of(path: Path) -> Form:
     if path.suffix.lower() not in ENDINGS:
         raise Problem("datasets.unknown_ending", file=path, types=" ".join(ENDINGS))
     try:
-        stat = path.stat()
-        return _form_of(path, stat.st_mtime_ns, stat.st_size)
+        with files.open_file(path) as file:  # what is no plain file is refused here, before anything waits for it
+            status = os.fstat(file.fileno())
+        return _form_of(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
-        raise Problem("datasets.unreadable", file=path, reason=error.strerror or error) from error
+        raise Problem("datasets.unreadable", file=path, reason=files.reason(error)) from error
 
 
 @lru_cache(maxsize=512)
@@ -74,7 +77,7 @@ def _form_of(path: Path, modified: int, size: int) -> Form:
     kind = ENDINGS[path.suffix.lower()]
     if kind in COLUMNAR:
         return Form(kind)
-    with path.open("rb") as file:
+    with files.open_file(path) as file:
         head = file.read(_SAMPLE)
     encoding = encoding_of(path, head)
     start = len(codecs.BOM_UTF8) if encoding == "UTF-8 with BOM" else 0
@@ -133,17 +136,17 @@ def files_of(path: Path) -> list[Path]:
     Raises:
         Problem: nothing is there, the folder is empty, or its files are not of one type.
     """
-    if not path.is_dir():
-        if not path.exists():
+    if not folders.is_folder(path):
+        if not files.exists(path):
             raise Problem("datasets.no_file", file=path)
         return [path]
-    files = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
-    if not files:
+    found = [each for each in folders.entries(path) if files.is_file(each)]
+    if not found:
         raise Problem("datasets.empty", file=path)
-    kinds = {ENDINGS.get(each.suffix.lower()) for each in files}
+    kinds = {ENDINGS.get(each.suffix.lower()) for each in found}
     if len(kinds) > 1 or None in kinds:
-        raise Problem("datasets.mixed_folder", file=path, found=" ".join(sorted({each.suffix or each.name for each in files})))
-    return files
+        raise Problem("datasets.mixed_folder", file=path, found=" ".join(sorted({each.suffix or each.name for each in found})))
+    return found
 
 
 def rows(path: Path) -> Iterator[Row]:
@@ -166,11 +169,14 @@ def _rows_of_file(path: Path, number: int) -> Iterator[Row]:
             yield Row(number, value)
         return
     require_utf8(path, form)
-    with path.open("rb") as boundaries, path.open("rb") as file:
-        for pairs in scan(boundaries, path, form):
-            for row in read(file, path, form, pairs.tolist(), number + 1):
-                number = row.number
-                yield row
+    try:
+        with files.open_file(path) as boundaries, files.open_file(path) as file:
+            for pairs in scan(boundaries, path, form):
+                for row in read(file, path, form, pairs.tolist(), number + 1):
+                    number = row.number
+                    yield row
+    except OSError as error:
+        raise Problem("datasets.unreadable", file=path, reason=files.reason(error)) from error
 
 
 def require_utf8(path: Path, form: Form) -> None:

@@ -5,7 +5,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import AfterValidator
+
+from studio.core import files, folders, records
+from studio.core.records import Record, Text
 from studio.datasets import columnar, reading
 from studio.datasets.shape import Shape
 from studio.interface.language import Problem
@@ -24,6 +29,18 @@ _KINDS = {"formatting": str, "ranking": bool, "subset": str, "split": str, "fold
 # Listing must stay quick: of a larger file only the first rows are read here, and its rows are counted by its index.
 _READ_WHOLE = 8 * 2**20
 _SAMPLE_ROWS = 200
+
+
+def _whole_path(path: str) -> str:
+    if not Path(path).is_absolute() or "\0" in path:
+        raise ValueError("it is no whole path of a folder")
+    return path
+
+
+class DataFolders(Record):
+    """The folders that a person added, as PLACES holds them: whole paths."""
+
+    folders: list[Annotated[Text, AfterValidator(_whole_path)]]
 
 
 @dataclass(frozen=True)
@@ -71,7 +88,7 @@ def names_twice(data_folder: Path) -> set[str]:
 
 def _pairs(data_folder: Path) -> list[tuple[str, object]]:
     path = data_folder / INFO
-    if not path.exists():
+    if not path.is_symlink() and not files.exists(path):
         return []
     outermost: list[tuple[str, object]] = []
 
@@ -79,11 +96,18 @@ def _pairs(data_folder: Path) -> list[tuple[str, object]]:
         outermost[:] = pairs  # the outermost object comes last
         return dict(pairs)
 
+    text = read_text(path)
     try:
-        info = json.loads(read_text(path), object_pairs_hook=collect)
+        info = json.loads(text, object_pairs_hook=collect)
     except json.JSONDecodeError as error:
         raise Problem("datasets.not_json", file=path, line=error.lineno, column=error.colno, reason=error.msg) from error
     except RecursionError as error:
+        raise Problem("datasets.too_deep", file=path) from error
+    except ValueError as error:  # a number of thousands of digits
+        raise Problem("datasets.not_json", file=path, line=1, column=1, reason=str(error)[:100]) from error
+    try:
+        records.parse(text)
+    except ValueError as error:  # it is JSON: only its depth is left to be refused
         raise Problem("datasets.too_deep", file=path) from error
     if not isinstance(info, dict):
         raise Problem("datasets.info_not_object", file=path)
@@ -93,9 +117,10 @@ def _pairs(data_folder: Path) -> list[tuple[str, object]]:
 def read_text(path: Path) -> str:
     """Return the text of a data file. Raises Problem where it cannot be read or is not UTF-8."""
     try:
-        return path.read_text(encoding="utf-8")
+        with files.open_file(path) as file:
+            return file.read().decode("utf-8")
     except OSError as error:
-        raise Problem("datasets.unreadable", file=path, reason=error.strerror) from error
+        raise Problem("datasets.unreadable", file=path, reason=files.reason(error)) from error
     except UnicodeDecodeError as error:
         raise Problem("datasets.not_utf8", file=path, byte=error.start) from error
 
@@ -103,12 +128,20 @@ def read_text(path: Path) -> str:
 def places(data_folder: Path) -> list[Path]:
     """Return the folders that the person added as places of theirs. Raises Problem where the list of them is broken."""
     path = data_folder / PLACES
-    if not path.exists():
+    if not path.is_symlink() and not files.exists(path):
         return []
     try:
-        return [Path(each) for each in json.loads(read_text(path))["folders"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise Problem("datasets.bad_places", file=path) from error
+        return [Path(each) for each in records.load(path, DataFolders).folders]
+    except Problem as problem:
+        raise Problem("datasets.bad_places", file=path) from problem
+
+
+def known_places(data_folder: Path) -> list[Path]:
+    """Return the folders that the person added; none where the list of them is broken, which `places` tells."""
+    try:
+        return places(data_folder)
+    except Problem:
+        return []
 
 
 def datasets(data_folder: Path) -> list[Dataset]:
@@ -142,14 +175,25 @@ def data_file(data_folder: Path, name: str, entry: dict[str, object]) -> Path | 
     file_name = entry.get("file_name")
     if not isinstance(file_name, str) or not file_name:
         raise Problem("datasets.no_source", name=name)
+    require_inside(data_folder, name, entry)
     path = data_folder / file_name
-    if not any(path.resolve().is_relative_to(folder.resolve()) for folder in (data_folder, *places(data_folder))):
-        raise Problem("datasets.outside", name=name, file=file_name)
-    if not path.exists():
+    if not files.exists(path):
         raise Problem("datasets.missing_file", name=name, file=path)
-    if path.is_file() and path.suffix not in FILE_TYPES:
+    if not files.is_file(path) and not folders.is_folder(path):
+        raise Problem("datasets.unreadable", file=path, reason="it is not a plain file")
+    if files.is_file(path) and path.suffix not in FILE_TYPES:
         raise Problem("datasets.file_type", name=name, file=path, types=" ".join(FILE_TYPES))
     return path
+
+
+def require_inside(data_folder: Path, name: str, entry: dict[str, object]) -> None:
+    """Raise Problem where an entry's file lies outside its data folder and the folders that the person added."""
+    file_name = entry.get("file_name")
+    if any(key in entry for key in HUBS) or not isinstance(file_name, str) or not file_name:
+        return
+    real = files.real(data_folder / file_name)
+    if "\0" in file_name or not any(real.is_relative_to(files.real(folder)) for folder in (data_folder, *known_places(data_folder))):
+        raise Problem("datasets.outside", name=name, file=file_name)
 
 
 def require_sound(name: str, entry: object) -> None:
@@ -179,11 +223,14 @@ def _describe(data_folder: Path, name: str, entry: object, twice: bool) -> Datas
         require_sound(name, entry)
         shape = Shape.of(entry)
         stage = shape.stage
+        # LLaMA-Factory joins names by commas; a page and an address cannot carry the others.
+        if not name.strip() or any(sign in name for sign in ",\n\r\0") or Path(name).is_absolute():
+            raise Problem("workspace.bad_name", name=name)
         if twice:
             raise Problem("datasets.name_twice", name=name, file=data_folder / INFO)
         path = data_file(data_folder, name, entry)
         if path:
-            size = sum(each.stat().st_size for each in reading.files_of(path))
+            size = sum(folders.size_of(each) for each in reading.files_of(path))
             contents = _contents(path)
             rows = contents.rows
             _require_columns(path, format, entry, contents)
@@ -204,8 +251,7 @@ def _require_columns(path: Path, format: str, entry: dict[str, object], contents
 
 def _contents(path: Path) -> Contents:
     try:
-        files = reading.files_of(path)
-        stamps = tuple((each.stat().st_mtime_ns, each.stat().st_size) for each in files)
+        stamps = tuple((each.stat().st_mtime_ns, each.stat().st_size) for each in reading.files_of(path))
         return _contents_of(path, stamps)
     except OSError as error:
         raise Problem("datasets.unreadable", file=path, reason=error.strerror or error) from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from studio.core import files
 from studio.datasets import entries, reading, shape, split
 from studio.datasets import check as checking
 from studio.datasets import lengths as measuring
@@ -69,7 +70,7 @@ class Study:
         if not template:
             raise Problem("datasets.no_template", model=model.name)
         cutoff = str(wish.get("cutoff") or CUTOFF)
-        if not cutoff.isdecimal() or int(cutoff) < 1:
+        if not cutoff.isdecimal() or len(cutoff) > 9 or int(cutoff) < 1:
             raise Problem("datasets.no_number", field="cutoff_len", value=cutoff)
         flags = {name: bool(wish.get(name)) for name in ("mask_history", "train_on_prompt", "packing")}
         return View(model.name, template, int(cutoff), **flags)
@@ -83,7 +84,7 @@ class Study:
     def tokens(self, name: str, row: int, view: View) -> list[Sequence]:
         """Return what is trained on of row `row` (from 1). Raises Problem where there is none, or it is dropped."""
         rows = self.collection.rows(name)
-        rows.wait(row)
+        rows.wait(row if row > 0 else None)
         part, inner = rows.locate(row)
         (found,) = part.page(inner - 1, 1)
         if found.value is None:
@@ -100,6 +101,8 @@ class Study:
             stamp = self._stamp(dataset)
             sight = self.sight(name, view) if view else None
             report = checking.check(reading.rows(dataset.file), dataset.entry, dataset.home, sight, self._told(job, name))
+            if not report.rows:
+                raise Problem("datasets.empty", file=dataset.file)
             self._reports.keep(dataset.home, dataset.name, stamp, report)
             if report.lengths and view:
                 self._lengths[name, view] = (stamp, report.lengths)
@@ -246,8 +249,9 @@ class Study:
         return dataset
 
     def _stamp(self, dataset: Dataset) -> tuple:
-        files = reading.files_of(dataset.file) if dataset.file else []
-        return (json.dumps(dataset.entry), *((str(each), each.stat().st_mtime_ns, each.stat().st_size) for each in files))
+        parts = reading.files_of(dataset.file) if dataset.file else []
+        stamps = ((str(each), *files.stamp(each)) for each in parts)
+        return (json.dumps(dataset.entry), *((name, changed, size) for name, size, changed, _ in stamps))
 
     def _told(self, job: Job, name: str, total: int | None = None) -> Callable[[int], None]:
         known = total or self.collection.find(name).rows

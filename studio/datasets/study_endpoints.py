@@ -57,7 +57,7 @@ def _lengths(found: Lengths) -> dict:
 
 def _of_tokens(study: Study) -> list[Callable]:
     def datasets_tokens(name: str, row: int = 1, model: str = "", template: str = "", cutoff: int = 1024, options: dict | None = None) -> dict:
-        """Return {tokens: [{text, id, trained}], sequences} of a row (from 1; 0 is the first too), labels as LLaMA-Factory makes them.
+        """Return {tokens: [{text, id, trained}], sequences} of a row (from 1), labels as LLaMA-Factory makes them.
 
         `sequences` are [{name, tokens}], two for a preference pair (`tokens` are those of the first); `options` may say mask_history,
         train_on_prompt and packing.
@@ -65,7 +65,7 @@ def _of_tokens(study: Study) -> list[Callable]:
         view = _view(study, model, template, cutoff, options)
         sequences = [
             {"name": each.name, "tokens": [{"text": token.text, "id": token.id, "trained": token.trained} for token in each.tokens]}
-            for each in study.tokens(name, max(1, row), view)
+            for each in study.tokens(name, _whole("row", row), view)
         ]
         return {"tokens": sequences[0]["tokens"], "sequences": sequences}
 

@@ -2,12 +2,13 @@
 
 import ast
 import importlib.util
-import json
 import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from studio.core import folders, records
+from studio.core.records import Record
 from studio.interface.language import Problem
 from studio.workspace import Workspace
 
@@ -16,6 +17,12 @@ _STATEMENTS = ("DownloadSource", "DEFAULT_TEMPLATE", "MULTIMODAL_SUPPORTED_MODEL
 _BYTES = {"fp8": 1.05, "int8": 1.05, "8bit": 1.05, "int4": 0.7, "4bit": 0.7, "awq": 0.7, "gptq": 0.7, "mxfp4": 0.6}
 _MILLION, _BILLION, _TRILLION = 10**6, 10**9, 10**12
 _SIZE = re.compile(r"(?<![A-Za-z0-9.])(?:(\d+)x)?(\d+(?:\.\d+)?)([MBT])(\d)?(?![A-Za-z0-9])", re.IGNORECASE)
+
+
+class Origin(Record):
+    """Where a downloaded model came from, as SOURCE_FILE says it."""
+
+    repo: str
 
 
 @dataclass(frozen=True)
@@ -135,21 +142,21 @@ def on_disk(workspace: Workspace) -> dict[str, str]:
 
     A downloaded model says where it came from; of any other, the folder's name is compared with the last part of the addresses.
     """
-    folders: dict[str, str] = {}
-    for config in sorted(workspace.models.glob("*/config.json")):
+    by_origin: dict[str, str] = {}
+    for config in folders.matching(workspace.models, "*/config.json"):
         folder = config.parent
-        folders[_origin(folder) or folder.name.lower()] = folder.name
+        by_origin[_origin(folder) or folder.name.lower()] = folder.name
     marks = {}
     for entry in entries():
         addresses = [address.lower() for address in (entry.huggingface, entry.modelscope) if address]
         for known in [*addresses, *(address.rpartition("/")[2] for address in addresses)]:
-            if known in folders:
-                marks.setdefault(entry.name, folders[known])
+            if known in by_origin:
+                marks.setdefault(entry.name, by_origin[known])
     return marks
 
 
 def _origin(folder: Path) -> str | None:
     try:
-        return json.loads((folder / SOURCE_FILE).read_text(encoding="utf-8"))["repo"].lower()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # not downloaded here
+        return records.load(folder / SOURCE_FILE, Origin).repo.lower()
+    except Problem:
+        return None  # not downloaded here; what the model is called says what it is

@@ -17,8 +17,13 @@ from collections import deque
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
+from pydantic import model_validator
+
+from studio.core import folders
+from studio.core.records import Record
 from studio.interface.language import Problem
 from studio.jobs import Job, Jobs, Stopped
 from studio.models.fetch import MARK
@@ -71,6 +76,25 @@ class Request:
         return f"{self.source}--{self.repo.replace('/', '--')}".lower()
 
 
+class RequestFacts(Record):
+    """The facts of a download's job: the fields of its request, and the title of the hub."""
+
+    source: Literal[SOURCES]
+    repo: str
+    revision: str | None = None
+    name: str
+    endpoint: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    hub: str
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> "RequestFacts":
+        """Refuse an address or a name that `Downloads.start` would refuse: folders are made and removed by them."""
+        Request(self.source, self.repo, self.revision, self.name, self.endpoint).checked()
+        return self
+
+
 class Downloads:
     """Downloads of one workspace; each is a job of kind "download" whose facts are the fields of its request.
 
@@ -85,7 +109,7 @@ class Downloads:
         self._patience = {"tries": tries, "first_wait_s": first_wait_s}
         self._discarded: set[str] = set()
         self._lock = threading.Lock()
-        jobs.offer(KIND, self._work, AT_A_TIME)
+        jobs.offer(KIND, self._work, AT_A_TIME, RequestFacts)
 
     def start(self, request: Request, token: str | None = None) -> Job:
         """Begin a download, or go on with what an earlier one of the same model left. The token stays in memory.
@@ -202,7 +226,10 @@ class Child:
     def _read(self) -> None:
         for line in self.process.stdout:
             if line.startswith(MARK):
-                self.events.put(json.loads(line[1:]))
+                try:
+                    self.events.put(json.loads(line[1:]))
+                except ValueError:  # two threads of a library may write into one line
+                    self.job.log(line)
             elif line.strip():
                 self.job.log(line.replace(self.token, "…") if self.token else line)
         self.process.stdout.close()
@@ -276,13 +303,7 @@ def request_of(job: Job) -> Request:
 
 def bytes_in(folder: Path) -> int:
     """Return the bytes of the files in a folder and below; a file that is renamed meanwhile may be missed."""
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:
-            continue
-    return total
+    return folders.size_below(folder)
 
 
 def remove_if_empty(folder: Path) -> None:

@@ -6,6 +6,7 @@ from studio.core import trust
 from studio.interface.language import Problem, Words
 from studio.jobs import told
 from studio.models import catalogue, code_panel, fit, gguf, inspection, keep, library, places, templates
+from studio.models import config as configs
 from studio.models.download import Request
 from studio.models.library import Model
 from studio.models.shelf import Shelf
@@ -30,7 +31,7 @@ def _reading(shelf: Shelf, words: Words) -> list[Callable]:
         model = library.find(workspace, name)
         seen, choice = inspection.inspect(model), templates.of(model.path, model.name, model.model_type)
         return _as_json(model, choice.template, words) | {
-            "config": library.read_config(model.path)[0], "generation": seen.generation, "special_tokens": seen.special,
+            "config": configs.read(model.path)[0], "generation": seen.generation, "special_tokens": seen.special,
             "template_reason": words(f"models.template_{choice.reason}", **choice.facts), "chat": choice.chat,
             "template_problem": words.tell(choice.fault) if choice.fault else None,
             "template_differences": [vars(one) for one in choice.differences],

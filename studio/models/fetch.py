@@ -188,6 +188,8 @@ def check_arrived(files: Path) -> list[dict]:
     if not config:
         raise Problem("downloads.bad_config")
     index = read_json(files / "model.safetensors.index.json").get("weight_map", {})
+    if not isinstance(index, dict) or not all(isinstance(shard, str) and "\0" not in shard for shard in index.values()):
+        raise Problem("models.broken_config", file="model.safetensors.index.json", reason="weight_map")
     missing = sorted({shard for shard in index.values() if not (files / shard).is_file()})
     if missing:
         raise Problem("downloads.missing_shard", file=missing[0], count=len(missing))

@@ -137,7 +137,8 @@ def _field(words: Words, name: str, example: str = "", kind: str = "text", requi
 def draw_coming(words: Words, shelf: Shelf) -> str:
     """Return the downloads and imports, newest first, each with its progress and what can be done."""
     jobs = sorted([*shelf.jobs.all(KIND), *shelf.jobs.all(gguf.KIND)], key=lambda job: job.created, reverse=True)
-    return "".join(_job(words, shelf, job) for job in jobs[:30]) or f'<p class="hint">{words("models.nothing_coming")}</p>'
+    unread = "".join(f'<p class="problem">{escape(words.tell(fault))}</p>' for fault in list(shelf.jobs.faults.values())[:30])
+    return unread + "".join(_job(words, shelf, job) for job in jobs[:30]) or f'<p class="hint">{words("models.nothing_coming")}</p>'
 
 
 def _job(words: Words, shelf: Shelf, job: Job) -> str:

@@ -12,6 +12,8 @@ import sys
 import time
 from pathlib import Path
 
+from studio.core import files
+from studio.core.records import Record, Text
 from studio.interface.language import Problem
 from studio.jobs import Job, Jobs
 from studio.models import library
@@ -23,14 +25,21 @@ _ROOM = 1.1  # the folder is a little more than its weights
 _LOOK_EVERY_S = 0.3
 
 
+class ImportFacts(Record):
+    """The facts of an import's job: the GGUF file, and the name of the model to be."""
+
+    file: Text
+    name: str
+
+
 def start(workspace: Workspace, jobs: Jobs, file: str, name: str = "") -> Job:
     """Begin to import a GGUF file as `models/<name>` (the file's name when left out) and return the job; its result is {name, path}.
 
     Raises:
         Problem: no such file, not a GGUF of a model that transformers can read, a name that is taken, or too little room on the disk.
     """
-    source = Path(file.strip()).expanduser()
-    if not source.is_absolute() or not source.is_file():
+    source = files.expanded(file)
+    if not source.is_absolute() or not files.is_file(source):
         raise Problem("gguf.no_file", file=file)
     target = workspace.inside(workspace.models, name.strip() or source.stem)
     if target.exists():
@@ -44,7 +53,7 @@ def start(workspace: Workspace, jobs: Jobs, file: str, name: str = "") -> Job:
 
 def offer(workspace: Workspace, jobs: Jobs) -> None:
     """Say how imports are done, those that an earlier process left too."""
-    jobs.offer(KIND, lambda job: _import(job, Path(job.facts["file"]), workspace.inside(workspace.models, job.facts["name"])))
+    jobs.offer(KIND, lambda job: _import(job, Path(job.facts["file"]), workspace.inside(workspace.models, job.facts["name"])), facts=ImportFacts)
 
 
 def parameters(file: Path) -> int:
@@ -55,7 +64,7 @@ def parameters(file: Path) -> int:
         reader = GGUFReader(file)
         architecture = reader.fields["general.architecture"].contents()
         kind = reader.fields["general.type"].contents() if "general.type" in reader.fields else "model"
-    except (ValueError, KeyError, IndexError, OSError) as error:
+    except (ValueError, KeyError, IndexError, OSError, TypeError, OverflowError, MemoryError, AttributeError) as error:
         raise Problem("gguf.broken", file=file.name, reason=" ".join(str(error).split())[:160]) from error
     if kind != "model" or f"{architecture}.block_count" not in reader.fields:
         raise Problem("gguf.no_model", file=file.name, kind=architecture if kind == "model" else kind)

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from math import prod
 
+from studio.models import config as configs
 from studio.models import library, tokenizer, weights
 from studio.models.library import Model
 from studio.models.tokenizer import ChatTemplate
@@ -55,8 +56,8 @@ class Inspection:
 
 def inspect(model: Model) -> Inspection:
     """Return what the files of a model say. Files that are missing or broken give empty parts; `model.faults` say so."""
-    config = library.read_config(model.path)[0]
-    said = library.text_config(config)
+    config = configs.read(model.path)[0]
+    said = configs.text_config(config)
     generation = tokenizer.read_json(model.path / "generation_config.json")
     return Inspection(
         explained={field: said[field] for field in EXPLAINED if said.get(field) is not None},
@@ -115,7 +116,7 @@ def _order(name: str) -> tuple:
 
 
 def _natural(name: str) -> list:
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in name.split(".")]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in name.split(".")]
 
 
 def ranges(numbers: tuple[int, ...]) -> str:

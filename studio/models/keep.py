@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from studio.core import folders
 from studio.interface.language import Problem
 from studio.models import library
 from studio.models.library import Model
@@ -71,9 +72,7 @@ def bytes_freed(folder: Path) -> int:
     """Return the bytes that deleting a folder frees: links, and files that have another name elsewhere, free none."""
     if folder.is_symlink():
         return 0
-    files = [Path(place) / name for place, _, names in os.walk(folder) for name in names]
-    stats = [file.lstat() for file in files if not file.is_symlink()]
-    return sum(one.st_size for one in stats if one.st_nlink == 1)
+    return sum(status.st_size for _, status in folders.below(folder) if status.st_nlink == 1)
 
 
 def _own(workspace: Workspace, name: str, guard: Guard) -> Model:

@@ -1,6 +1,5 @@
 """The models on disk: folders with a config and weights, under `models/` and under the folders that the person added."""
 
-import json
 import os
 import re
 import stat
@@ -8,13 +7,14 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core import folders, trust
-from studio.interface.language import Problem
+from studio.core import files, folders, trust
+from studio.interface.language import Problem, shown
+from studio.models import config as configs
 from studio.models import health, places, weights
 from studio.models.weights import Quantization
-from studio.workspace import Workspace
+from studio.workspace import Workspace, safe_name
 
-_CONTEXT = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "max_seq_len", "model_max_length", "n_ctx")
+_NO_CHARACTER = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,20 @@ def models(workspace: Workspace) -> list[Model]:
             found.append(look(folder, name))
         except FileNotFoundError:
             continue  # removed between the listing and the look
-    return found
+    return found + _list_of_places(workspace)
+
+
+def _list_of_places(workspace: Workspace) -> list[Model]:
+    """Return the list of the person's folders as a model that is faulty, where it cannot be read: their models are missing then."""
+    fault = places.fault(workspace)
+    return [_faulty(workspace.root / places.FILE, places.FILE, fault)] if fault else []
+
+
+def _closed(place: Path) -> list[Path]:
+    """Return what should be a model in `models/` and cannot be looked into: folders without permission, links that lead nowhere."""
+    inside = [path for path in folders.entries(place) if path.is_symlink() or folders.is_folder(path)]
+    return [path for path in inside if (not files.exists(path) and os.readlink(path).count("/")) or
+            (folders.is_folder(path) and not os.access(path, os.R_OK | os.X_OK))]
 
 
 def _named(workspace: Workspace) -> dict[str, Path]:
@@ -63,13 +76,16 @@ def _named(workspace: Workspace) -> dict[str, Path]:
             inside = folders_in(place, deep=place != workspace.models)
         except OSError:
             continue  # the page shows the place as not there
-        for folder in inside:
-            if place == workspace.models and folder.is_symlink() and folder.resolve().parent == workspace.models.resolve():
+        for folder in [*inside, *(_closed(place) if place == workspace.models else [])]:
+            if place == workspace.models and folder.is_symlink() and files.real(folder).parent == files.real(workspace.models):
                 continue  # an older name of its neighbour (see `keep.rename`)
-            name = title(folder)
+            name = _shown(title(folder))
             if name in named:
-                name = f"{name} @{place.name}"
-            named.setdefault(name, folder)
+                name = f"{name} @{_shown(place.name)}"
+            number = 1
+            while (other := name if number == 1 else f"{name} {number}") in named and named[other] != folder:
+                number += 1
+            named[other] = folder
     return named
 
 
@@ -101,7 +117,7 @@ def _snapshots(cached: Path) -> list[Path]:
 def _is_model(folder: Path) -> bool:
     try:
         names = set(os.listdir(folder))
-    except OSError:
+    except (OSError, ValueError):
         return False
     if "adapter_config.json" in names and "config.json" not in names:
         return False
@@ -110,16 +126,23 @@ def _is_model(folder: Path) -> bool:
 
 def find(workspace: Workspace, name: str) -> Model:
     """Return the model called `name`, or the one in the folder that an absolute path names. Raises Problem where there is none."""
-    if Path(name).is_absolute():
-        folder = Path(name)
-        name = title(folder)
-    else:
-        folder = workspace.inside(workspace.models, name)
-        if not _is_model(folder):
-            folder = _named(workspace).get(name, folder)
-    if not _is_model(folder):
-        raise Problem("models.missing", name=name, folder=workspace.models)
-    return look(folder, name)
+    folder = Path(name)
+    if name == places.FILE and (found := _list_of_places(workspace)):
+        return found[0]
+    if not folder.is_absolute():
+        folder = workspace.models / name
+        if "/" in name or name.startswith(".") or not _is_model(folder):
+            folder = _named(workspace).get(name) or workspace.models / safe_name(name)
+    try:
+        if not _is_model(folder) and not _closed_to_us(folder):
+            raise FileNotFoundError
+        return look(folder, _shown(title(folder)) if Path(name).is_absolute() else name)
+    except FileNotFoundError:
+        raise Problem("models.missing", name=name, folder=workspace.models) from None
+
+
+def _closed_to_us(folder: Path) -> bool:
+    return folder in _closed(folder.parent)
 
 
 def title(folder: Path) -> str:
@@ -129,9 +152,14 @@ def title(folder: Path) -> str:
     return folder.name
 
 
+def _shown(name: str) -> str:
+    """Return a folder's name as a name that a page and an address can carry: no end of a line, nothing that is no character."""
+    return _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", name)
+
+
 def in_hub_cache(folder: Path) -> bool:
     """Tell whether a model's folder is a snapshot in Hugging Face's cache, whose files other programs share."""
-    return folder.parent.name == "snapshots" and folder.parents[1].name.startswith("models--")
+    return folder.parent.name == "snapshots" and folder.parent.parent.name.startswith("models--")
 
 
 _looked: dict[Path, tuple[tuple, Model]] = {}
@@ -145,74 +173,66 @@ def forget() -> None:
 
 
 def look(folder: Path, name: str) -> Model:
-    """Return what the files of a model's folder say; from memory where no file changed. Raises FileNotFoundError where it is gone."""
-    files = []
-    for entry in os.scandir(folder):
-        try:
-            status = entry.stat()
-        except OSError:
-            continue  # a link to a file that is gone counts as no file
-        if stat.S_ISREG(status.st_mode):
-            files.append((entry.name, status.st_size, status.st_mtime_ns))
-    mark = (name, *sorted(files))
+    """Return what the files of a model's folder say; from memory where no file changed. Raises FileNotFoundError where it is gone.
+
+    A folder that cannot be looked into is a model with that fault.
+    """
+    try:
+        inside = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        if not folder.is_symlink():
+            raise
+        return _faulty(folder, name, Problem("models.dangling_link", folder=folder, target=os.readlink(folder)))
+    except (OSError, ValueError) as error:
+        return _faulty(folder, name, Problem("models.unreadable_folder", folder=folder, reason=getattr(error, "strerror", None) or error))
+    found = ((file, folders.status_of(folder / file)) for file in inside)  # a link to what is gone is no file
+    plain = [(file, one.st_size, one.st_mtime_ns, one.st_ino) for file, one in found if one and stat.S_ISREG(one.st_mode)]
+    mark = (name, *plain)
     with _looking:
         known = _looked.get(folder)
     if known is None or known[0] != mark:
-        known = (mark, _read(folder, name, {file: size for file, size, _ in files}))
+        known = (mark, _read(folder, name, {file: size for file, size, *_ in plain}))
         with _looking:
             _looked[folder] = known
     return known[1]
 
 
+def _faulty(folder: Path, name: str, fault: Problem) -> Model:
+    return Model(name, folder, params=None, dtype="?", size_bytes=0, faults=(fault,))
+
+
 def _read(folder: Path, name: str, sizes: dict[str, int]) -> Model:
     names = set(sizes)
-    config, config_fault = read_config(folder) if "config.json" in names else ({}, "")
+    config, config_faults = configs.read(folder) if configs.FILE in names else ({}, ())
     shards = [weights.read_shard(folder / file) for file in health.weight_files(names) if file.endswith(".safetensors")]
     tensors = {name: tensor for shard in shards for name, tensor in shard.tensors.items()}
     quantized = weights.quantization(config)
-    said = text_config(config)
+    said = configs.text_config(config)
     return Model(
         name=name,
         path=folder,
         params=weights.count(tensors, quantized) or None,
-        dtype="/".join(weights.types(tensors)) or str(config.get("torch_dtype") or config.get("dtype") or "?"),
+        dtype="/".join(weights.types(tensors)) or _short(config.get("torch_dtype") or config.get("dtype") or "?"),
         size_bytes=sum(sizes.values()),
-        architecture=(config.get("architectures") or ["?"])[0],
-        model_type=str(config.get("model_type") or ""),
+        architecture=_short((config.get("architectures") or ["?"])[0]),
+        model_type=_short(config.get("model_type") or ""),
         quantization=quantized,
-        context=next((said[key] for key in _CONTEXT if isinstance(said.get(key), int)), None),
+        context=next((said[key] for key in configs.CONTEXT if type(said.get(key)) is int), None),
         licence=_licence(folder, names),
         pickled=bool(health.weight_files(names)) and not shards,
         own_code=trust.asks(folder),
-        faults=health.faults(folder, names, shards, config_fault),
+        faults=health.faults(folder, names, shards, config_faults),
         warnings=health.warnings(folder, names),
     )
 
 
+def _short(text: object) -> str:
+    return shown(str(text))[:120]
+
+
 def weight_names(folder: Path) -> list[str]:
-    """Return the names of a model's weight files: safetensors where there are any, else pickles."""
-    return health.weight_files(set(os.listdir(folder)))
-
-
-def read_config(folder: Path) -> tuple[dict, str]:
-    """Return config.json and why it cannot be used ("" where it can)."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        return {}, error.strerror or str(error)
-    except ValueError as error:
-        return {}, str(error)
-    if not isinstance(config, dict):
-        return {}, "not a JSON object"
-    if not config.get("model_type") and not config.get("architectures"):
-        return config, "it names neither model_type nor architectures"
-    return config, ""
-
-
-def text_config(config: dict) -> dict:
-    """Return the part of a config that describes the language model: of one that also sees or hears, its inner part."""
-    inner = next((config[key] for key in ("text_config", "llm_config", "thinker_config") if isinstance(config.get(key), dict)), None)
-    return config | text_config(inner) if inner else config
+    """Return the names of a model's weight files: safetensors where there are any, else pickles; none where the folder is gone."""
+    return health.weight_files({path.name for path in folders.entries(folder) if files.is_file(path)})
 
 
 def _licence(folder: Path, names: set[str]) -> str | None:
@@ -222,7 +242,8 @@ def _licence(folder: Path, names: set[str]) -> str | None:
         front = head[3:].partition("\n---")[0] if head.startswith("---") else ""
         said = {key: value.strip().strip("\"'") for key, value in re.findall(r"^(license|license_name):[ \t]*(\S.*)$", front, re.M)}
         if said:
-            return said.get("license_name") if said.get("license") == "other" and "license_name" in said else said.get("license")
+            named = said.get("license_name") if said.get("license") == "other" and "license_name" in said else said.get("license")
+            return named and _short(named)
     file = next((name for name in ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE") if name in names), None)
     if file is None:
         return None
@@ -234,7 +255,7 @@ def _licence(folder: Path, names: set[str]) -> str | None:
 
 def _beginning(path: Path, characters: int) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(characters)
+        with files.open_file(path) as file:
+            return file.read(4 * characters).decode("utf-8", "replace")[:characters]
     except OSError:
         return ""

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from markupsafe import escape
 
+from studio.core import folders
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
 from studio.models import code_panel, fit, keep, library, places, templates
@@ -56,7 +57,7 @@ def _item(model: Model, template: str | None, fault: Problem | None = None) -> s
 def _places(words: Words, shelf: Shelf) -> str:
     rows = ""
     for folder in places.folders(shelf.workspace):
-        gone = "" if folder.is_dir() else f' <span class="failed-text">{words("models.place_gone")}</span>'
+        gone = "" if folders.is_folder(folder) else f' <span class="failed-text">{words("models.place_gone")}</span>'
         remove = button(words("models.forget"), "models_remove_folder", [str(folder)], "small quiet-button", words("models.forget_sure"))
         rows += f'<li><code title="{escape(str(folder))}">{escape(str(folder))}</code>{gone}{remove}</li>'
     return f'<h3>{words("models.places")}</h3><ul class="plain places">{rows}</ul>' if rows else ""

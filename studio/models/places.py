@@ -1,19 +1,36 @@
 """The folders of models that a person added beside `models/`: `places.json` in the workspace, {"folders": [path]}."""
 
-import json
 import os
 import threading
 from pathlib import Path
 
+from studio.core import files, records
+from studio.core.folders import is_folder
 from studio.interface.language import Problem
 from studio.workspace import Workspace, write_json
 
+FILE = "places.json"
 _writing = threading.Lock()
 
 
 def folders(workspace: Workspace) -> list[Path]:
-    """Return the folders that the person added, in their order; also those that are not there at the moment (an unplugged disk)."""
-    return [Path(folder) for folder in _read(workspace)["folders"]]
+    """Return the folders that the person added, in their order; also those that are not there at the moment (an unplugged disk).
+
+    None of them where the list of them cannot be read (see `fault`).
+    """
+    try:
+        return [Path(folder) for folder in _read(workspace)["folders"]]
+    except Problem:
+        return []
+
+
+def fault(workspace: Workspace) -> Problem | None:
+    """Return why the list of the folders cannot be read, None where it can."""
+    try:
+        _read(workspace)
+    except Problem as problem:
+        return problem
+    return None
 
 
 def add(workspace: Workspace, folder: str) -> Path:
@@ -24,10 +41,10 @@ def add(workspace: Workspace, folder: str) -> Path:
     """
     from studio.models import library
 
-    path = Path(folder.strip()).expanduser()
-    if not folder.strip() or not path.is_absolute() or not path.is_dir():
+    path = files.expanded(folder)
+    if not folder.strip() or not path.is_absolute() or not is_folder(path):
         raise Problem("models.no_folder", folder=folder.strip())
-    path = path.resolve()
+    path = files.real(path)
     try:
         found = library.folders_in(path)
     except OSError as error:
@@ -47,13 +64,20 @@ def add(workspace: Workspace, folder: str) -> Path:
 
 def suggested(workspace: Workspace) -> list[Path]:
     """Return the caches in which the hubs' own clients keep models on this machine, where they hold some and were not added yet."""
-    from studio.models import library
-
     home = Path.home()
     hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or home / ".cache" / "huggingface") / "hub"
     scope = Path(os.environ.get("MODELSCOPE_CACHE") or home / ".cache" / "modelscope" / "hub") / "models"
     known = folders(workspace)
-    return [path for path in (Path(hub), scope) if path.is_dir() and path.resolve() not in known and library.folders_in(path)]
+    return [path for path in (Path(hub), scope) if is_folder(path) and files.real(path) not in known and _holds_models(path)]
+
+
+def _holds_models(path: Path) -> bool:
+    from studio.models import library
+
+    try:
+        return bool(library.folders_in(path))
+    except OSError:
+        return False  # a cache that this person may not read
 
 
 def remove(workspace: Workspace, folder: str) -> None:
@@ -67,14 +91,19 @@ def remove(workspace: Workspace, folder: str) -> None:
 
 
 def _file(workspace: Workspace) -> Path:
-    return workspace.root / "places.json"
+    return workspace.root / FILE
 
 
 def _read(workspace: Workspace) -> dict:
+    file = _file(workspace)
+    if not file.is_symlink() and not files.exists(file):
+        return {"folders": []}
     try:
-        said = json.loads(_file(workspace).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        said = {}
-    except (OSError, ValueError) as error:
-        raise Problem("models.places_unreadable", file=_file(workspace), reason=error) from error
-    return {"folders": list(said.get("folders", []))}
+        value = records.read(file)
+    except Problem as problem:
+        raise Problem("models.places_unreadable", file=file, reason=problem.facts.get("reason", problem)) from problem
+    folders = value.get("folders", []) if isinstance(value, dict) else None
+    # Not pydantic's text: the name of a folder may be none that is UTF-8.
+    if not isinstance(folders, list) or not all(isinstance(one, str) and Path(one).is_absolute() and "\0" not in one for one in folders):
+        raise Problem("models.places_unreadable", file=file, reason="folders")
+    return {"folders": list(folders)}

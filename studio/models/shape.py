@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 
 from studio.interface.language import Problem
+from studio.models import config as configs
 from studio.models import library, weights
 
 # Architectures whose activations were measured (benchmarks/fit.py), and those built from the same blocks. Any other is taken for a Llama.
@@ -15,19 +16,6 @@ NORMS = {"gemma2": 4, "gemma3_text": 4, "gemma3": 4}
 NORMED_HEADS = ("qwen3", "qwen3_moe", "gemma3_text", "gemma3")
 FUSED = ("phi3",)
 NOT_GATED = ("gpt2", "gpt_neox", "phi", "opt", "bloom", "falcon", "starcoder2", "gpt_bigcode", "gptj", "mpt")
-NAMES = {
-    "layers": ("num_hidden_layers", "n_layer", "num_layers", "n_layers"),
-    "hidden": ("hidden_size", "n_embd", "d_model", "dim"),
-    "heads": ("num_attention_heads", "n_head", "n_heads"),
-    "kv_heads": ("num_key_value_heads", "num_kv_heads", "multi_query_group_num", "n_head_kv"),
-    "head_dim": ("head_dim", "kv_channels"),
-    "intermediate": ("intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim"),
-    "vocabulary": ("vocab_size", "padded_vocab_size"),
-    "context": ("max_position_embeddings", "seq_length", "n_positions", "max_sequence_length", "max_seq_len"),
-    "experts": ("num_local_experts", "num_experts", "n_routed_experts"),
-    "active_experts": ("num_experts_per_tok", "moe_topk"),
-    "window": ("sliding_window",),
-}
 DTYPES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32", "bfloat16": "bf16", "float16": "fp16", "float32": "fp32"}
 BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
 
@@ -109,12 +97,12 @@ def read_shape(folder: Path) -> ModelShape:
     Raises:
         Problem: there is no readable config.json, or it does not say the sizes of a language model.
     """
-    config, fault = library.read_config(folder)
-    said = library.text_config(config)
-    if fault or not said:
-        raise Problem("fit.no_config", folder=folder, reason=fault or "config.json")
-    sizes = {name: _number(said, config, keys) for name, keys in NAMES.items()}
-    if lacking := [NAMES[name][0] for name in ("layers", "hidden", "heads", "vocabulary") if not sizes[name]]:
+    config, faults = configs.read(folder)
+    said = configs.text_config(config)
+    if faults or not said:
+        raise faults[0] if faults else Problem("fit.no_config", folder=folder, reason="config.json")
+    sizes = {name: _number(said, config, keys) for name, keys in configs.SIZES.items()}
+    if lacking := [configs.SIZES[name][0] for name in ("layers", "hidden", "heads", "vocabulary") if not sizes[name]]:
         raise Problem("fit.no_sizes", folder=folder, fields=", ".join(lacking))
     sizes |= _completed(said, sizes)
     tensors = _tensors(folder)

@@ -6,11 +6,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core import limited
+from studio.core import files, folders, limited, records
+from studio.interface.language import Problem, shown
 
 FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tekken.json", "vocab.txt")
 ROLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
 _STAMPED = ("token", "chat_template", "vocab", "merges", "spiece", "sentencepiece", "tekken", "config.json")
+LARGEST_BYTES = 64 * 2**20
+_SMALL = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.json")
 _HEAD = 400_000  # the list of added tokens stands at the beginning of tokenizer.json, whose vocabulary can have many megabytes
 
 
@@ -23,12 +26,72 @@ class ChatTemplate:
 
 
 def read_json(path: Path) -> dict:
-    """Return the object in a JSON file, {} where there is none or it cannot be read."""
+    """Return the object in a JSON file of a model, {} where there is none or it cannot be read (`faults` tells why)."""
+    return _object(path)[0]
+
+
+def _object(path: Path) -> tuple[dict, Problem | None]:
+    """Return the object in a JSON file and why it cannot be used; nothing is wrong with a file that is not there."""
+    if (size := files.stamp(path)[0]) > LARGEST_BYTES:
+        return {}, Problem("models.broken_config", file=path, reason=f"{size / 2**20:,.0f} MiB")
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        value = records.read(path)
+    except Problem as problem:
+        gone = isinstance(problem.__cause__, FileNotFoundError)
+        return {}, None if gone else Problem("models.broken_config", file=path, reason=problem.facts.get("reason", "?"))
+    if not isinstance(value, dict):
+        return {}, Problem("models.broken_config", file=path, reason="not a JSON object")
+    return value, None
+
+
+def object_fault(path: Path) -> Problem | None:
+    """Return why a JSON file of a model cannot be used; None where it can, or is not there."""
+    return _object(path)[1]
+
+
+def faults(folder: Path, names: set[str]) -> list[Problem]:
+    """Return what is wrong with the small files of a tokenizer: those that are no JSON, and the first field of each that has a wrong type."""
+    found = []
+    for name in (name for name in _SMALL if name in names):
+        value, fault = _object(folder / name)
+        wrong = next(((field, one) for field, one in value.items() if not _fits(name, field, one)), None)
+        if wrong:
+            fault = Problem("models.wrong_field", file=folder / name, field=shown(wrong[0])[:80], value=shown(str(wrong[1]))[:60])
+        found += [fault] if fault else []
+    if "tokenizer.json" in names and not _begins_as_object(folder / "tokenizer.json"):
+        found.append(Problem("models.broken_config", file=folder / "tokenizer.json", reason="not a JSON object"))
+    return found
+
+
+def _fits(name: str, field: str, value: object) -> bool:
+    if name == "added_tokens.json":
+        return _is_id(value)
+    if field in ROLES:
+        return not value or _text_of(value) is not None
+    if field == "chat_template":
+        return value is None or isinstance(value, str | dict) or (
+            isinstance(value, list) and all(isinstance(one, dict) and isinstance(one.get("template"), str) for one in value))
+    if field == "added_tokens_decoder":
+        return isinstance(value, dict) and all(key.isdecimal() and len(key) < 10 and _text_of(one) is not None for key, one in value.items())
+    return True
+
+
+def _is_id(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**31
+
+
+def _text_of(token: object) -> str | None:
+    """Return the text of a token, which stands for itself or in an object with its settings; None where there is none."""
+    text = token.get("content") if isinstance(token, dict) else token
+    return text if isinstance(text, str) else None
+
+
+def _begins_as_object(path: Path) -> bool:
+    try:
+        with files.open_file(path) as file:
+            return file.read(100).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+    except OSError:
+        return False
 
 
 def has_tokenizer(names: set[str]) -> bool:
@@ -39,40 +102,40 @@ def has_tokenizer(names: set[str]) -> bool:
 def special_tokens(folder: Path) -> dict[str, str]:
     """Return the texts of the special tokens by role: {"bos_token": "<s>", ...}."""
     said = read_json(folder / "special_tokens_map.json") | read_json(folder / "tokenizer_config.json")
-    found = {role: said[role]["content"] if isinstance(said[role], dict) else said[role] for role in ROLES if said.get(role)}
-    return {role: text for role, text in found.items() if isinstance(text, str)}
+    return {role: text for role in ROLES if (text := _text_of(said.get(role)))}
 
 
 def added_tokens(folder: Path) -> dict[str, int]:
     """Return the tokens added beside the plain vocabulary, with their ids, lowest first."""
     said = read_json(folder / "tokenizer_config.json").get("added_tokens_decoder")
     if isinstance(said, dict) and said:
-        found = {entry["content"]: int(number) for number, entry in said.items() if isinstance(entry, dict) and "content" in entry}
+        listed = [(_text_of(entry), int(number)) for number, entry in said.items() if number.isdecimal() and len(number) < 10]
     else:
-        found = _added_in_tokenizer(folder / "tokenizer.json") or read_json(folder / "added_tokens.json")
+        listed = _added_in_tokenizer(folder / "tokenizer.json") or list(read_json(folder / "added_tokens.json").items())
+    found = {text: number for text, number in listed if text is not None and _is_id(number)}
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-def _added_in_tokenizer(path: Path) -> dict[str, int]:
+def _added_in_tokenizer(path: Path) -> list[tuple[str | None, object]]:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            head = file.read(_HEAD)
+        with files.open_file(path) as file:
+            head = file.read(_HEAD).decode("utf-8", "replace")
         at = head.index("[", head.index('"added_tokens"'))
         entries, _ = json.JSONDecoder().raw_decode(head, at)
-        return {entry["content"]: entry["id"] for entry in entries}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    except (OSError, ValueError, RecursionError):
+        return []
+    return [(_text_of(entry), entry.get("id")) for entry in entries if isinstance(entry, dict)]
 
 
 def chat_template(folder: Path) -> ChatTemplate | None:
     """Return the model's own chat template, None where it has none. Of several, the one called "default" counts."""
     file = folder / "chat_template.jinja"
-    if file.is_file():
-        return ChatTemplate(file.read_text(encoding="utf-8", errors="replace"), file)
+    with contextlib.suppress(OSError):
+        return ChatTemplate(files.read_text(file), file)
     for name in ("chat_template.json", "tokenizer_config.json"):
         said = read_json(folder / name).get("chat_template")
         if isinstance(said, list):
-            by_name = {one.get("name"): one.get("template") for one in said if isinstance(one, dict)}
+            by_name = {str(one.get("name")): one.get("template") for one in said if isinstance(one, dict)}
             said = by_name.get("default") or next(iter(by_name.values()), None)
         if isinstance(said, str) and said:
             return ChatTemplate(said, folder / name)
@@ -82,7 +145,7 @@ def chat_template(folder: Path) -> ChatTemplate | None:
 def stamp(folder: Path) -> tuple:
     """Return what changes when the tokenizer or the chat template in a folder does: its small files, with size and time."""
     found = []
-    for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
+    for name in sorted(os.listdir(folder)) if folders.is_folder(folder) else []:
         if any(part in name for part in _STAMPED):
             with contextlib.suppress(OSError):  # it was removed meanwhile
                 status = os.stat(folder / name)

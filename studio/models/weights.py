@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 
+from studio.core import files
 from studio.interface.language import Problem
 
 BITS = {
@@ -14,6 +15,8 @@ BITS = {
     "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "I8": 8, "U8": 8, "BOOL": 8, "F4": 4,
 }
 HEADER_LIMIT = 100_000_000  # safetensors refuses longer ones
+NAME_LIMIT = 500
+MOST = 2**62  # elements of a tensor and bytes of a file: beyond it nothing can be
 
 # Tensors that quantisers keep beside the weights: scales, zero points, code books, orders.
 _BESIDE = (
@@ -48,25 +51,55 @@ class Shard:
 def read_shard(file: Path) -> Shard:
     """Return what the header of a safetensors file says. Nothing is raised: a file that cannot be read comes with its fault."""
     try:
-        with open(file, "rb") as opened:
+        with files.open_file(file) as opened:
             size = opened.seek(0, 2)
             opened.seek(0)
             (length,) = struct.unpack("<Q", opened.read(8))
             if length > HEADER_LIMIT:
                 return Shard(file, {}, fault="no safetensors header")
-            text = opened.read(length)
-        if len(text) < length:
-            return Shard(file, {}, lacks=length - len(text))
-        tensors = orjson.loads(text)
-        tensors.pop("__metadata__", None)
-        end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+            if length > size - 8:
+                return Shard(file, {}, lacks=length + 8 - size)
+            tensors = orjson.loads(opened.read(length))
     except struct.error:
         return Shard(file, {}, fault="shorter than its header")
     except OSError as error:
-        return Shard(file, {}, fault=error.strerror or str(error))
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return Shard(file, {}, fault=files.reason(error))
+    except ValueError as error:
         return Shard(file, {}, fault=f"no safetensors header ({type(error).__name__})")
+    if not isinstance(tensors, dict):
+        return Shard(file, {}, fault="no safetensors header (not an object)")
+    tensors.pop("__metadata__", None)
+    if fault := _fault_of(tensors):
+        return Shard(file, {}, fault=f"no safetensors header ({fault})")
+    end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
     return Shard(file, tensors, lacks=max(0, 8 + length + end - size))
+
+
+def _fault_of(tensors: dict[str, object]) -> str:
+    """Return what is wrong with the entries of a header, "" where they are as safetensors writes them."""
+    for name, tensor in tensors.items():
+        if len(name) > NAME_LIMIT or not _is_entry(tensor):
+            return f"entry {name[:60]}"
+        begin, end = tensor["data_offsets"]
+        bits = BITS.get(tensor["dtype"])
+        elements = prod(tensor["shape"])
+        if elements > MOST or (bits and (elements * bits + 7) // 8 != end - begin):
+            return f"entry {name[:60]}: its bytes do not fit its shape"
+    before = 0
+    for begin, end, name in sorted((*tensor["data_offsets"], name) for name, tensor in tensors.items()):
+        if begin < before:
+            return f"entry {name[:60]}: it overlaps another"
+        before = end
+    return ""
+
+
+def _is_entry(tensor: object) -> bool:
+    if not isinstance(tensor, dict):
+        return False
+    offsets, shape, dtype = (tensor.get(key) for key in ("data_offsets", "shape", "dtype"))
+    lists = isinstance(offsets, list) and len(offsets) == 2 and isinstance(shape, list) and len(shape) <= 64
+    return isinstance(dtype, str) and len(dtype) <= 20 and lists and all(type(one) is int and 0 <= one <= MOST for one in (*offsets, *shape)) \
+        and offsets[0] <= offsets[1]
 
 
 def quantization(config: dict) -> Quantization | None:
@@ -82,9 +115,11 @@ def quantization(config: dict) -> Quantization | None:
         bits = 8
     elif method == "mxfp4":
         bits = 4
-    for group in (said.get("config_groups") or {}).values():
-        bits = bits or ((group or {}).get("weights") or {}).get("num_bits")
-    return Quantization(method, bits if isinstance(bits, int) else None)
+    groups = said.get("config_groups")
+    for group in groups.values() if isinstance(groups, dict) else []:
+        of_weights = group.get("weights") if isinstance(group, dict) else None
+        bits = bits or (of_weights.get("num_bits") if isinstance(of_weights, dict) else None)
+    return Quantization(method[:60], bits if type(bits) is int and 0 < bits <= 64 else None)
 
 
 def count(tensors: dict[str, dict], quantized: Quantization | None) -> int:
@@ -131,15 +166,16 @@ def read_pickle(file: Path) -> dict[str, dict]:
     Raises:
         Problem: the file is torn, or holds more than weights.
     """
-    import pickle
     import zipfile
 
     import torch
 
+    if not files.is_file(file):  # a pipe would be waited for without end
+        raise Problem("models.bad_pickle", file=file.name, reason="it is not a plain file")
     try:
         held = torch.load(file, map_location="meta", mmap=zipfile.is_zipfile(file), weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise Problem("models.bad_pickle", file=file.name, reason=str(error).splitlines()[0][:160]) from error
+    except Exception as error:  # whatever torch's reader meets in a file that is not what it should be
+        raise Problem("models.bad_pickle", file=file.name, reason=(str(error).splitlines() or [type(error).__name__])[0][:160]) from error
     held = held.get("model", held) if isinstance(held, dict) else {}
     names = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int8: "I8", torch.uint8: "U8", torch.int64: "I64"}
     return {
