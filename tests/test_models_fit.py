@@ -141,9 +141,9 @@ def test_a_folder_that_is_no_model_is_told(folder, tmp_path):
     with pytest.raises(Problem, match="does not say num_hidden_layers"):
         read_shape(folder({"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "vocab_size": 100}))
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(Problem, match="cannot be read"):
+    with pytest.raises(Problem, match="cannot be used"):
         read_shape(tmp_path)
-    with pytest.raises(Problem, match="cannot be read"):
+    with pytest.raises(Problem, match="cannot be used"):
         read_shape(tmp_path / "none")
 
 
