@@ -81,14 +81,22 @@ def test_an_address_that_others_reach_asks_for_a_password(tmp_path):
 def test_behind_a_proxy_under_a_sub_path(browser, tmp_path):
     from playwright.sync_api import expect
 
-    server = Server(new_workspace(tmp_path / "w").root, "--root-path", "/tools/studio")
+    server = Server(new_workspace(tmp_path / "w").root, "--root-path", "/tools/studio", "--auth", "me:secret-word")
     try:
-        page = browser.new_page()
-        # What a proxy does: it takes the sub-path away and passes the rest on.
-        page.route("**/tools/studio/**", lambda route: route.continue_(url=route.request.url.replace("/tools/studio/", "/")))
-        page.goto(f"{server.url}/tools/studio/")
-        expect(page.get_by_role("tab", name="Train")).to_be_visible(timeout=30_000)
-        expect(page.locator(".mon").first).to_contain_text("CPU", timeout=30_000)
-        page.close()
+        for takes_it_away in (True, False):
+            context = browser.new_context()
+            page, missed = context.new_page(), []
+            if takes_it_away:
+                page.route("**/tools/studio/**", lambda route: route.continue_(url=route.request.url.replace("/tools/studio/", "/")))
+            page.on("response", lambda answer, missed=missed: missed.append(answer.url) if answer.status == 404 and "manifest" not in answer.url else None)
+            page.goto(f"{server.url}/tools/studio/")
+            page.fill("#username", "me")
+            page.fill("#password", "secret-word")
+            page.press("#password", "Enter")
+            expect(page.get_by_role("tab", name="Train")).to_be_visible(timeout=30_000)
+            expect(page.locator(".mon").first).to_contain_text("CPU", timeout=30_000)
+            assert page.url == f"{server.url}/tools/studio/" and not missed
+            assert next(one for one in context.cookies() if "session" in one["name"])["path"] == "/tools/studio"
+            context.close()
     finally:
         server.stop()

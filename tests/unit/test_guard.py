@@ -6,6 +6,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as any_
 
 from studio.interface.guard import Guard, Rules, rules
 from studio.interface.guard.hosts import Authority, KnownHosts
@@ -394,3 +396,34 @@ def test_name_and_password_must_both_be_right():
 def test_what_names_no_host_is_none():
     assert Authority.of("[::1]:80") == Authority("::1", 80) and Authority.of("[0:0::1]") == Authority("::1")
     assert all(Authority.of(text) is None for text in ("", ":80", "a:b", "[::1", "::1", "a/b", "-a", "a b", "[zz]", "é", "a:70000"))
+
+
+NAMES = any_.sampled_from([b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"x-forwarded-host", b"x-forwarded-proto", b"cookie",
+                           b"accept", b"accept-language", b"content-type"])
+SAID = any_.binary(max_size=12) | any_.sampled_from([b"localhost:7860", b"http://localhost:7860", b"evil.example", b"same-origin", b"cross-site", b"null", b"text/html",
+                                                     b"studio_session=x", b"[::1]", b"zh"])
+PATHS = any_.text(max_size=20).map(lambda text: f"/{text}") | any_.sampled_from(["/", RUN, "/login", "/logout", "/config", "/gradio_api/file=/etc/passwd", "/tools", "/tools/"])
+
+
+@given(any_.lists(any_.tuples(NAMES, SAID), max_size=6), PATHS, any_.binary(max_size=20), any_.sampled_from(["GET", "POST", "HEAD", "OPTIONS", "BREW"]),
+       any_.booleans(), any_.binary(max_size=40))
+@settings(max_examples=400, deadline=None)
+def test_whatever_is_asked_is_answered_and_only_the_known_gets_in(headers, path, query, method, has_login, body):
+    inner, sent = Inner(), []
+    guard = Guard(inner, rules("127.0.0.1", [], ("me", "word") if has_login else None, "/tools", []), Path("/nowhere"), lambda request: Words("en"))
+
+    async def receive():
+        return {"type": "http.request", "body": body}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode("utf-8", "replace"), "query_string": query, "headers": headers, "scheme": "http"}
+    asyncio.run(guard(scope, receive, send))
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    hosts = [value for name, value in headers if name == b"host"]
+    if inner.asked:
+        assert not has_login and hosts in ([b"localhost:7860"], [b"[::1]"])
+        assert not [value for name, value in headers if name == b"origin" and value != b"http://localhost:7860"]
+    else:
+        assert sent[0]["status"] in (200, 303, 307, 400, 401, 403, 404, 405)
