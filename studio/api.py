@@ -1,8 +1,6 @@
 """Each action of the page as an endpoint: plain JSON in and out, errors as one sentence."""
 
-import traceback
 from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 
 import gradio as gr
@@ -14,8 +12,8 @@ from studio.chat.talk_endpoints import endpoints as of_talks
 from studio.chat.vote_endpoints import of_sheets, of_votes
 from studio.datasets.endpoints import endpoints as of_datasets
 from studio.datasets.study_endpoints import endpoints as of_study
-from studio.interface.language import Problem, Words
-from studio.interface.results import given, shown
+from studio.interface.endpoint import told
+from studio.interface.language import Words
 from studio.models.endpoints import endpoints as of_models
 from studio.monitor.history import as_json
 from studio.train.endpoints import endpoints as of_training
@@ -23,13 +21,18 @@ from studio.train.endpoints import endpoints as of_training
 
 def serve(studio, words: Words) -> None:
     """Add every endpoint to the page that is being built."""
+    for function in all_endpoints(studio, words):
+        # Out of gradio's queue, so that a plain POST is answered and no endpoint waits behind another.
+        gr.api(told(function, words), api_name=function.__name__, queue=False, concurrency_limit=None)
+
+
+def all_endpoints(studio, words: Words) -> list[Callable]:
+    """Return every endpoint, as the rooms have them: what goes wrong is raised, not yet told."""
     of_rooms = [
         *of_models(studio.shelf, words), *of_datasets(studio.study.collection, words), *of_study(studio.study, words),
         *of_training(studio.trainer, words), *_of_chat(studio.room, words), *of_hello(studio.hello, words),
     ]
-    for function in [*_of_the_window(studio, words), *of_rooms]:
-        # Out of gradio's queue, so that a plain POST is answered and no endpoint waits behind another.
-        gr.api(_told(function, words), api_name=function.__name__, queue=False, concurrency_limit=None)
+    return [*_of_the_window(studio, words), *of_rooms]
 
 
 def _of_chat(room, words: Words) -> list[Callable]:
@@ -44,23 +47,6 @@ def uploads() -> Path:
     from gradio.utils import get_upload_folder
 
     return Path(get_upload_folder())
-
-
-def _told(function: Callable, words: Words) -> Callable:
-    """Return the function as an endpoint: a fault is one sentence, and no key of its result is one that a client takes for a file."""
-
-    @wraps(function)
-    def told(*args, **kwargs):
-        try:
-            taken = {name: given(value) for name, value in kwargs.items()}
-            return shown(function(*[given(value) for value in args], **taken))
-        except Problem as problem:
-            raise gr.Error(words.tell(problem), print_exception=False) from None
-        except Exception as fault:  # a fault of ours: the terminal has the traceback, the person a sentence
-            traceback.print_exc()
-            raise gr.Error(words("app.endpoint_failed", endpoint=function.__name__, kind=type(fault).__name__), print_exception=False) from None
-
-    return told
 
 
 def _of_the_window(studio, words: Words) -> list[Callable]:

@@ -25,6 +25,7 @@ from pydantic import Field
 from studio.core import files, records
 from studio.core.records import Moment, Record
 from studio.core.sentences import Sentence
+from studio.core.plain import plain
 from studio.interface.language import Problem, Words
 from studio.workspace import Workspace, write_json
 
@@ -89,7 +90,7 @@ class Job:
 
     def log(self, line: str) -> None:
         """Append a line to the job's log. Raises OSError where the disk refuses."""
-        with open(self.log_file, "a", encoding="utf-8") as file:
+        with open(self.log_file, "a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(line.rstrip("\n") + "\n")
 
     def record(self) -> None:
@@ -99,7 +100,7 @@ class Job:
         values = {one.name: getattr(self, one.name) for one in fields(self) if one.name in KEPT_FIELDS}
         # A full disk must not end the work: the record is written again at the next change.
         with contextlib.suppress(Problem):
-            write_json(self._folder / f"{self.id}.json", {**values, "pid": process.pid, "pid_started": process.create_time()})
+            write_json(self._folder / f"{self.id}.json", {**plain(values), "pid": process.pid, "pid_started": process.create_time()})
 
 
 class JobRecord(Record):
@@ -127,11 +128,6 @@ KEPT_FIELDS = {one.name for one in fields(Job)} - {"cancelled", "_folder", "_rec
 def sentence(key: str, facts: dict) -> dict:
     """Return a sentence as JSON: its key and its facts."""
     return {"key": key, "facts": plain(facts)}
-
-
-def plain(value: object) -> object:
-    """Return a value as JSON gives it back, with what JSON does not have turned into text."""
-    return json.loads(json.dumps(value, default=str, ensure_ascii=False))
 
 
 def told(said: dict | None, words: Words) -> str | None:
@@ -293,14 +289,29 @@ class Jobs:
             while waiting and sum(job.kind == kind and job.active and job.state != "queued" for job in self._jobs.values()) < at_a_time:
                 job = waiting.pop(0)
                 job.state, job.started = "preparing", time.time()
-                work = self._works.get(job.id) or self._offers[kind][0]
                 try:
+                    work = self._works.get(job.id) or self._offers[kind][0]
                     threading.Thread(target=self._run, args=(job, work), name=job.id, daemon=True).start()
-                except RuntimeError as fault:  # no thread is to be had
-                    job.error = sentence("jobs.fault", {"reason": str(fault)})
+                except (KeyError, RuntimeError, MemoryError) as fault:  # nobody knows the work, or no thread can be had
+                    job.error = sentence("jobs.no_start", {"reason": f"{type(fault).__name__}: {fault}"})
                     self._end(job, "failed")
 
     def _run(self, job: Job, work: Work) -> None:
+        state, error = "failed", None
+        try:
+            state, error = self._worked(job, work)
+        except BaseException as fault:  # that of the telling itself: nothing may leave a job at work that is not
+            error = sentence("jobs.fault", {"reason": type(fault).__name__})
+            raise
+        finally:
+            job.error = error
+            try:
+                self._end(job, state)
+            finally:
+                self._fill(job.kind)
+
+    def _worked(self, job: Job, work: Work) -> tuple[str, dict | None]:
+        """Do the work, and return the state in which it ended and the sentence of its error."""
         state, error = "finished", None
         try:
             job.record()
@@ -315,9 +326,7 @@ class Jobs:
             state, error = "failed", sentence("jobs.fault", {"reason": f"{type(fault).__name__}: {fault}"})
         if state in ("failed", "stopped") and job.cancelled.is_set():
             state, error = "interrupted" if self._ending and job.state != "stopping" else "stopped", None
-        job.error = error
-        self._end(job, state)
-        self._fill(job.kind)
+        return state, error
 
     def _end(self, job: Job, state: str) -> None:
         with self._changed:
@@ -326,8 +335,8 @@ class Jobs:
             job.state, job.ended = state, time.time()
             if state == "finished":
                 job.progress = 1.0
-            job.record()
             self._changed.notify_all()
+            job.record()
 
     def _left_by_others(self) -> list[Job]:
         """Return the jobs on disk; one that was at work when its process died is interrupted. A living process keeps its own."""

@@ -167,3 +167,37 @@ def test_old_records_of_what_went_well_are_cleared_and_a_full_disk_does_not_end_
 
     monkeypatch.setattr(jobs_module, "write_json", refuse)
     assert jobs.wait(jobs.start("copy", TITLE, {}, lambda job: job.report(1, TITLE, job="x")).id, 5).state == "finished"
+
+
+@pytest.mark.parametrize("facts", [{"name": "caf\udce9.jsonl"}, {"name": "\ud83d"}, {"name": 10**5000}, {("a",): {1, 2}}, {"name": "a\0b"}])
+def test_whatever_a_job_works_on_it_ends_and_gives_its_place_back(jobs, tmp_path, facts):
+    jobs.offer("copy", lambda job: facts, at_a_time=1)
+    for _ in range(3):  # one that hung would keep the next from its place
+        job = jobs.start("copy", TITLE, facts)
+        job.report(0.5, TITLE, job=facts)
+        assert jobs.wait(job.id, 5).state == "finished"
+        json.dumps(jobs.status(job.id, Words("zh")), ensure_ascii=False).encode()
+        assert on_disk(tmp_path, job)["state"] == "finished"
+    assert len(Jobs(Workspace(tmp_path)).all()) == 3
+
+
+def test_a_job_that_cannot_begin_has_failed_with_its_reason(jobs, monkeypatch):
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        job = jobs.start("copy", TITLE, {}, lambda job: 1)
+    assert job.state == "failed" and "can't start new thread" in jobs.status(job.id, Words("en"))["error"]
+    unknown = jobs.start("nobody-knows", TITLE, {})
+    assert unknown.state == "failed"
+    assert jobs.wait(jobs.start("copy", TITLE, {}, lambda job: 1).id, 5).state == "finished"
+
+
+def test_what_is_no_exception_of_the_usual_kind_ends_a_job_too(jobs):
+    def leave(job):
+        raise SystemExit(3)
+
+    job = jobs.start("copy", TITLE, {}, leave)
+    assert jobs.wait(job.id, 5).state == "failed"
+    assert jobs.wait(jobs.start("copy", TITLE, {}, lambda job: 1).id, 5).state == "finished"

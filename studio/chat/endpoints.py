@@ -11,7 +11,7 @@ from studio.interface.language import Problem, Words
 def endpoints(table: Table, words: Words) -> list[Callable]:
     """Return the endpoints of this room."""
 
-    def chat_load(model: str, adapters: list | None = None, bits: int | None = None) -> dict:
+    def chat_load(model: str, adapters: list[str] | None = None, bits: int | None = None) -> dict:
         """Load a model and runs (or `run@checkpoint`) on it, and return {speakers}."""
         return {"speakers": [speaker.name for speaker in table.seat([model, *(adapters or [])], bits)]}
 
@@ -21,7 +21,7 @@ def endpoints(table: Table, words: Words) -> list[Callable]:
         megabytes = {name: f"{size / 2**20:,.0f}" for name, size in freed.items()}
         return {"speakers": [], **freed, "told": words("chat.freed", **megabytes)}
 
-    def chat_compare(speakers: list, messages: list, options: dict | None = None) -> dict:
+    def chat_compare(speakers: list[str], messages: list[dict], options: dict | None = None) -> dict:
         """Ask all speakers the same and return {answers}; options are system, tools, bits, temperature, top_p, max_tokens, seed.
 
         An answer that failed says so in `error`; where all failed the first one's is raised.

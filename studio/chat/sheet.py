@@ -16,7 +16,7 @@ from studio.core import files, folders, records
 from studio.datasets.collection import Collection
 from studio.datasets.shape import Shape
 from studio.interface.language import Problem
-from studio.jobs import Job, Jobs, plain, sentence
+from studio.jobs import Job, Jobs, sentence
 from studio.workspace import Workspace, safe_name, write_json
 
 KIND = "chat-sheet"

@@ -23,7 +23,7 @@ def endpoints(talks: Talks, uploads: Callable[[], Path], words: Words) -> list[C
 def _of_keeping(talks: Talks, words: Words) -> list[Callable]:
     conversations = talks.conversations
 
-    def chat_new(columns: list | None = None, options: dict | None = None, like: str = "") -> dict:
+    def chat_new(columns: list[str] | None = None, options: dict | None = None, like: str = "") -> dict:
         """Make a conversation, with the columns and settings of another one where `like` names it, and return {conversation}."""
         said = conversation_options(options or {})
         if like:
@@ -68,7 +68,7 @@ def _of_keeping(talks: Talks, words: Words) -> list[Callable]:
 
 
 def _of_speaking(talks: Talks, uploads: Callable[[], Path]) -> list[Callable]:
-    def chat_say(conversation: str, text: str, images: list | None = None) -> dict:
+    def chat_say(conversation: str, text: str, images: list[str] | None = None) -> dict:
         """Ask every column in the background, and return {turn}; images are files that were uploaded to this server."""
         folder = uploads().resolve()
         for image in images or []:
@@ -86,6 +86,8 @@ def _of_speaking(talks: Talks, uploads: Callable[[], Path]) -> list[Callable]:
 
     def chat_result(conversation: str, column: str, results: dict) -> dict:
         """Give a column what its tool calls gave ({"0": text, ...}), let it go on, and return {turn}."""
+        if not all(key.isdecimal() and len(key) < 10 for key in results):
+            raise Problem("app.argument_kind", argument="results")
         return {"turn": talks.result(conversation, column, [results[key] for key in sorted(results, key=int)])}
 
     def chat_stop(conversation: str) -> dict:

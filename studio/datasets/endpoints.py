@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.core import files
+from studio.core.records import parse
 from studio.datasets import add_panel, edit, entries, formats, hub, panel, registry
 from studio.datasets.collection import Collection
 from studio.interface.language import Problem, Words
@@ -50,7 +51,7 @@ def _of_the_list(collection: Collection, words: Words) -> list[Callable]:
         """Bring in what the page has in hand ({path, name, form, c.<column> ...}): {name, ...} if it is soon done, else {job}."""
         columns, options = add_panel.choices(said)
         tags = {key[2:]: value for key, value in said.items() if key.startswith("t.")}
-        named = {"path": said["path"], "name": said.get("name", "")}
+        named = {"path": _text(said, "path"), "name": _text(said, "name", "")}
         job = collection.jobs.start("convert", "datasets.converting", named, lambda job: register(collection, words, named, columns, tags, options, job))
         collection.jobs.wait(job.id, SOON_S)
         if job.error:
@@ -104,6 +105,30 @@ def _progress(collection: Collection, source: Path, job: Job) -> Callable[[int],
     return told
 
 
+def _text(said: dict, field: str, default: str | None = None) -> str:
+    """Return a field of what the page sent. Raises Problem where it is missing or no text."""
+    value = said.get(field, default)
+    if value is None:
+        raise Problem("app.argument_missing", argument=field)
+    if not isinstance(value, str):
+        raise Problem("app.argument_str", argument=field)
+    return value
+
+
+def _row(said: dict) -> int:
+    value = str(said.get("row", ""))
+    if not value.isdecimal() or len(value) > 15:
+        raise Problem("app.argument_int", argument="row")
+    return int(value)
+
+
+def _was(said: dict) -> object:
+    try:
+        return parse(_text(said, "was"))
+    except ValueError as error:
+        raise Problem("app.argument_kind", argument="was") from error
+
+
 def _of_rows(collection: Collection, words: Words) -> list[Callable]:
     editor = collection.editor
 
@@ -142,7 +167,7 @@ def _of_rows(collection: Collection, words: Words) -> list[Callable]:
 
     def datasets_save_row(said: dict) -> dict:
         """Save the page's form of a row: {name, row (0: a new one), was, json or at:<path> ...}, and return {row}."""
-        file, row, was = _file(collection, said["name"]), int(said["row"]), json.loads(said["was"])
+        file, row, was = _file(collection, _text(said, "name")), _row(said), _was(said)
         fields = {key[3:]: text for key, text in said.items() if key.startswith("at:")}
         value = edit.parsed(said["json"], file, row) if "json" in said else panel.with_leaves(was, fields)
         return datasets_edit_row(said["name"], row, value, was) if row else datasets_add_row(said["name"], value)

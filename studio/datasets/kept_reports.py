@@ -10,12 +10,12 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from studio.core import records
+from studio.core.plain import plain
 from studio.core.records import Moment, Record
 from studio.core.sentences import Sentence
 from studio.datasets.check import Finding, Report
 from studio.datasets.lengths import Lengths
 from studio.interface.language import Problem, Words
-from studio.jobs import plain
 from studio.workspace import write_whole
 
 

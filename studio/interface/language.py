@@ -5,16 +5,15 @@ put in with `str.format`.
 """
 
 import json
-import re
 from functools import cache
 from pathlib import Path
 
 from markupsafe import Markup
 
+from studio.core.plain import fact, shown  # noqa: F401
+
 FOLDER = Path(__file__).parent / "words"
 LANGUAGES = ("en", "zh")
-# Halves of characters: the bytes of a file name that is not UTF-8, and what a JSON text may hold. No page and no answer can.
-_HALVES = re.compile("[\ud800-\udfff]")
 
 
 @cache
@@ -29,11 +28,6 @@ def sentences(language: str) -> dict[str, str]:
     }
 
 
-def shown(text: str) -> str:
-    """Return a text as it can be shown and sent: what is no character (of a file name that is not UTF-8) becomes �."""
-    return _HALVES.sub("\N{REPLACEMENT CHARACTER}", text) if not text.isascii() else text
-
-
 class Words:
     """The words of one language: `words("train.start")`, `words("train.left", minutes=3)`."""
 
@@ -42,14 +36,17 @@ class Words:
         self._sentences = sentences(language)
 
     def __call__(self, key: str, **facts: object) -> str:
-        """Return the sentence of `key` with `facts` put in. Raises KeyError for a key that is in no word file."""
-        return shown(self._sentences[key].format(**facts)) if facts else self._sentences[key]
+        """Return the sentence of `key` with `facts` put in, whatever they hold. Raises KeyError for a key that is in no word file."""
+        if not facts:
+            return self._sentences[key]
+        return self._sentences[key].format(**{name: fact(value) for name, value in facts.items()})
 
     def html(self, key: str, **facts: object) -> Markup:
         """Return the sentence as HTML: its own text as it stands in the word file, each fact escaped. Raises KeyError as the call does.
 
         A fact that is Markup already, another sentence or a drawn link, is put in as it is.
         """
+        facts = {name: value if hasattr(value, "__html__") else fact(value) for name, value in facts.items()}
         return Markup(shown(Markup(self._sentences[key]).format(**facts)))
 
     def has(self, key: str) -> bool:
@@ -60,7 +57,7 @@ class Words:
         """Return what a person should read of `error`: a Problem in this language, anything else as type and message."""
         if isinstance(error, Problem):
             return self(error.key, **error.facts)
-        return shown(f"{type(error).__name__}: {error}")
+        return f"{type(error).__name__}: {fact(error)}"
 
 
 class Problem(Exception):

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from markupsafe import escape
 
-from studio.interface.language import Problem, Words, shown
+from studio.core.plain import odd, shown
+from studio.interface.language import Problem, Words
 
 Draw = Callable[[Words, str], str]
 
@@ -34,8 +35,13 @@ class Live:
         return [self._one(words, region) for region in asked]
 
     def _one(self, words: Words, region: dict) -> dict | None:
+        if not isinstance(region, dict) or region.get("name") not in self._draws:
+            raise Problem("app.no_region")
         try:
-            html = self._draws[region["name"]](words, str(region.get("arg") or ""))
+            arg = str(region.get("arg") or "")
+            if odd(arg):
+                raise Problem("app.argument_characters", argument="arg")
+            html = self._draws[region["name"]](words, arg)
         except Problem as problem:
             html = f'<p class="problem">{escape(words.tell(problem))}</p>'
         except Exception:  # one region that cannot be drawn must not take the others from the page; the terminal has the reason

@@ -1,0 +1,112 @@
+"""Values that may be anything, as plain JSON and as text that every page, file and terminal can show."""
+
+import math
+import numbers
+from collections.abc import Callable
+
+import orjson
+
+DEEPEST = 100
+LONGEST_FACT = 1000  # characters of one fact of a sentence
+
+
+def shown(text: str) -> str:
+    """Return `text` with what no page and no file can show spelled out: halves of surrogate pairs, as in file names that are no UTF-8.
+
+    A byte of such a name is written as `\\xff`, any other half as `\\ud83d`, a zero character as `\\x00`.
+    """
+    if text.isascii() and "\0" not in text:
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = "".join(map(_spelled, text))
+    return text.replace("\0", "\\x00")
+
+
+def _spelled(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:
+        return f"\\x{code - 0xDC00:02x}"
+    return f"\\u{code:04x}" if 0xD800 <= code <= 0xDFFF else character
+
+
+def fact(value: object) -> object:
+    """Return a fact as it is put into a sentence: on one line, not endless, and such that it can be shown. Numbers stay numbers."""
+    if isinstance(value, numbers.Number):
+        return _large(value) if isinstance(value, int) and abs(value) >= 10**300 else value
+    try:
+        text = str(value)
+    except (ValueError, RecursionError) as error:  # a list that holds itself, or a number of more digits than Python writes
+        text = type(error).__name__
+    text = shown(text)
+    text = text if len(text) <= LONGEST_FACT else text[:LONGEST_FACT] + " …"
+    return " ".join(text.split()) if any(end in text for end in "\n\r\x0b\x0c\x85\u2028\u2029") else text
+
+
+def plain(value: object) -> object:
+    """Return a value as JSON has it, whatever it is: what JSON does not have is turned into text, what is nested too deeply left out.
+
+    Halves of characters stay, because they are part of the names of files; `studio.core.writing` writes them.
+    """
+    return _plain(value, DEEPEST, lambda text: text)
+
+
+def sendable(value: object) -> object:
+    """Return `value` itself where it can be sent as JSON, else as `plain` has it, with halves of characters spelled out."""
+    try:
+        orjson.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        return _plain(value, DEEPEST, shown)
+    return value
+
+
+def _plain(value: object, depth: int, written: Callable[[str], str]) -> object:
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, str):
+        return written(value)
+    if isinstance(value, int):
+        return value if abs(value) < 2**63 else _large(value)
+    if depth == 0:
+        return "…"
+    if isinstance(value, dict):
+        return {
+            written(key) if isinstance(key, str) else str(_plain(key, depth - 1, written)): _plain(inner, depth - 1, written)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(inner, depth - 1, written) for inner in value]
+    try:
+        return written(str(value))
+    except Exception as error:  # the text of a foreign object
+        return type(error).__name__
+
+
+def _large(value: int) -> str:
+    """Return a number that is larger than any reader takes as text; Python itself writes none of over 4,300 digits."""
+    digits = int(value.bit_length() * math.log10(2))
+    return str(value) if digits < 40 else f"{'-' if value < 0 else ''}10^{digits}"
+
+
+def odd(value: object) -> str | None:
+    """Return what makes a value unfit to be worked with: "characters", "depth", or None.
+
+    Characters: it holds half a surrogate pair or a zero, which no file name and no tokenizer takes. Depth: it is nested over DEEPEST.
+    """
+    level, depth = [value], 0
+    while level:
+        if depth > DEEPEST:
+            return "depth"
+        inside: list = []
+        for one in level:
+            if isinstance(one, str):
+                if shown(one) != one:
+                    return "characters"
+            elif isinstance(one, dict):
+                inside += one.keys()
+                inside += one.values()
+            elif isinstance(one, list | tuple):
+                inside += one
+        level, depth = inside, depth + 1
+    return None
