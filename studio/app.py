@@ -20,12 +20,13 @@ from studio.chat.sheet import Sheets
 from studio.chat.tab import ChatRoom
 from studio.chat.talk import Talks
 from studio.chat.votes import Votes
+from studio.core import limited
 from studio.datasets import tab as datasets_tab
 from studio.datasets.collection import Collection
 from studio.datasets.study import Study
 from studio.interface import page, policy
 from studio.interface.guard import Guard, Rules
-from studio.interface.language import LANGUAGES, Words
+from studio.interface.language import LANGUAGES, Problem, Words
 from studio.interface.live import Live, region
 from studio.jobs import Jobs
 from studio.models import gguf
@@ -172,7 +173,9 @@ def warm_up() -> None:
     """Import the heavy libraries in the background, so that the first Start does not wait for them."""
 
     def load():
-        engine.load()
-        one_load_at_a_time()
+        with contextlib.suppress(Problem):  # a broken installation is told to whoever needs the libraries
+            engine.load()
+            one_load_at_a_time()
+            limited.call("studio.models.loading:warm", file="transformers", of="studio", seconds=60)
 
     threading.Thread(target=load, name="warm-up", daemon=True).start()

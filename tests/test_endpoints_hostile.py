@@ -66,7 +66,7 @@ def test_no_bad_value_gets_more_than_a_sentence(studio, capsys):
                 message.encode()
                 if not is_sentence(message) or len(message) > 2500 or "\0" in message:
                     faults.append((endpoint.__name__, what, message[:200]))
-                if message.startswith(words("app.fault", reason="")[:20]):
+                if words("app.endpoint_failed", endpoint=endpoint.__name__, kind="").partition("(")[0].partition("（")[0] in message:
                     ours.append((endpoint.__name__, what, message[:200]))
             except Exception as error:
                 faults.append((endpoint.__name__, what, f"{type(error).__name__}: {error}"[:200]))

@@ -12,6 +12,7 @@ import pytest
 from conftest import ROOT, wait_for
 
 from studio import jobs as jobs_module
+from studio.core.plain import sendable
 from studio.interface.language import Problem, Words
 from studio.jobs import Jobs
 from studio.workspace import Workspace
@@ -176,7 +177,7 @@ def test_whatever_a_job_works_on_it_ends_and_gives_its_place_back(jobs, tmp_path
         job = jobs.start("copy", TITLE, facts)
         job.report(0.5, TITLE, job=facts)
         assert jobs.wait(job.id, 5).state == "finished"
-        json.dumps(jobs.status(job.id, Words("zh")), ensure_ascii=False).encode()
+        json.dumps(sendable(jobs.status(job.id, Words("zh"))), ensure_ascii=False).encode()
         assert on_disk(tmp_path, job)["state"] == "finished"
     assert len(Jobs(Workspace(tmp_path)).all()) == 3
 

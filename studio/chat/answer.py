@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from studio import engine
 from studio.chat.prompt import Encoder
 from studio.chat.resident import Resident
 from studio.chat.speaker import Speaker
@@ -38,12 +39,14 @@ class _Draw:
     """
 
     def __init__(self, sampling: Sampling):
+        engine.load()
         import torch
 
         self.sampling = sampling
         self.generator = torch.Generator().manual_seed(sampling.seed)
 
     def __call__(self, input_ids, scores):
+        engine.load()
         import torch
 
         chance = torch.rand((), generator=self.generator).item()
@@ -51,6 +54,7 @@ class _Draw:
         return torch.full_like(scores, -torch.inf).scatter_(-1, torch.stack(chosen)[:, None], 0.0)
 
     def _pick(self, shares, chance: float):
+        engine.load()
         import torch
 
         top_p = self.sampling.top_p
@@ -235,6 +239,7 @@ class Batch:
 
     def __call__(self, input_ids, scores, **_):
         """Tell transformers which rows are done."""
+        engine.load()
         import torch
 
         return torch.tensor([bool(row.finished) for row in self.rows], device=input_ids.device)

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+from studio import engine
+
 
 class Blend:
     """All LoRA adapters of a model, packed layer by layer, so that a batch needs two small products however many adapters speak.
@@ -18,6 +20,7 @@ class Blend:
     """
 
     def __init__(self, model):
+        engine.load()
         from peft.tuners.lora import LoraLayer
 
         self._gates: dict[tuple, list] = {}
@@ -26,6 +29,7 @@ class Blend:
             self._pack(layer)
 
     def _pack(self, layer) -> None:
+        engine.load()
         import torch
 
         layer.__dict__.pop("_mixed_batch_forward", None)
@@ -48,6 +52,7 @@ class Blend:
 
     def turn_to(self, rows: list[str]) -> None:
         """Set the gates for a batch whose rows speak through the adapters of these names; "__base__" speaks through none."""
+        engine.load()
         import torch
 
         for (device, dtype, *adapters), gate in self._gates.items():
@@ -62,6 +67,7 @@ class Blend:
 
 
 def _forward(base_layer, down, up, gate, x, *arguments, adapter_names, alora_offsets=None, **named):
+    engine.load()
     from torch.nn.functional import linear
 
     result = base_layer(x, *arguments, **named)

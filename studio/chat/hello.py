@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from markupsafe import escape
 
+from studio import engine
 from studio.accelerator import Accelerator, Freed, give_back
 from studio.chat.answer import Sampling
 from studio.chat.room import Chat
@@ -69,9 +70,7 @@ class Hello:
         return greeting
 
     def _greet(self, greeting: Greeting, model: library.Model) -> None:
-        # What a library takes when it is first imported is not the model's.
-        import llamafactory.model  # noqa: F401
-
+        engine.load()  # what a library takes when it is first imported is not the model's
         template = templates.of(model.path, model.name, model.model_type).template
         allowed = trust.allows(model.path)
         speaker, chat = Speaker(model.name, model.path, None, template, own_code=allowed), Chat()

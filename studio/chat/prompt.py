@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from studio import engine
 from studio.chat import tool_calls
 from studio.datasets.templates import own_template
 from studio.interface.language import Problem
@@ -34,6 +35,7 @@ class Encoder:
     """
 
     def __init__(self, tokenizer, template: str, default_system: str | None = None, thinking: bool | None = True, processor=None):
+        engine.load()
         from llamafactory.hparams import DataArguments
 
         arguments = DataArguments(template=template, default_system=default_system, enable_thinking=thinking)
@@ -89,6 +91,7 @@ class Encoder:
 
     def _turns(self, messages: list[dict]) -> tuple[list[dict], list]:
         """Return the messages in LLaMA-Factory's roles, and their images."""
+        engine.load()
         from llamafactory.extras.constants import IMAGE_PLACEHOLDER
 
         turns, images, results = [], [], []
@@ -150,6 +153,7 @@ def _image(path):
 
 def _tensor(value):
     """Return one of a plugin's inputs as a tensor: some come as lists of tensors, one level deep or two."""
+    engine.load()
     import torch
 
     if isinstance(value, torch.Tensor):

@@ -106,6 +106,7 @@ class Resident:
             self._lock.release()
 
     def _generate(self, prompts: list[Prompt], budget: int, watcher, draw: Callable | None, chosen: dict) -> None:
+        engine.load()
         import torch
         from transformers import GenerationConfig
 
@@ -128,6 +129,7 @@ class Resident:
 
     def _seen(self, ids, inputs: dict) -> dict:
         """Return the tensors of a prompt's images as the model takes them, and the marks of image tokens where it asks for those."""
+        engine.load()
         import inspect
 
         import torch
@@ -154,6 +156,7 @@ class Resident:
 
     def memory_bytes(self) -> int:
         """Return the bytes that base weights, adapters and buffers take, each storage counted once."""
+        engine.load()
         from torch import Tensor
 
         def tensors(thing: object) -> Iterator[Tensor]:
@@ -207,6 +210,7 @@ class Resident:
 
     def _take_back(self, name: str) -> None:
         """Undo an adapter that failed to load."""
+        engine.load()
         from peft import PeftModel
         from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -221,6 +225,7 @@ class Resident:
             vars(self._model).pop("peft_config", None)
 
     def _load_adapter(self, folder: Path) -> str:
+        engine.load()
         import torch
         from peft import PeftConfig, PeftModel, PeftModelForCausalLM
 
@@ -251,6 +256,7 @@ class Resident:
 
     def _try_mixing(self, name: str) -> bool:
         """Ask peft whether an adapter can share a batch, by two rows of three tokens."""
+        engine.load()
         import torch
 
         ids = torch.zeros((2, 3), dtype=torch.long, device=self._model.get_input_embeddings().weight.device)
@@ -279,6 +285,7 @@ def told(key: str, **facts: object) -> Iterator[None]:
 
 def as_problem(error: Exception, key: str, **facts: object) -> Problem:
     """Return what a person should read of `error`, and drop the frames that would keep its tensors alive."""
+    engine.load()
     import logging
     import traceback
 
@@ -315,6 +322,7 @@ def encoder_of(base: Base, speaker: Speaker) -> Encoder:
 
 
 def _arguments(base: Base):
+    engine.load()
     from llamafactory.hparams import get_infer_args
 
     arguments = {"model_name_or_path": str(base.folder), "infer_dtype": str(_number_type()).removeprefix("torch.")}
@@ -353,6 +361,7 @@ def one_load_at_a_time() -> None:
     `PreTrainedModel.tie_weights`, which does nothing meanwhile. Of a chat and a run that load at once, one was seen to be left with
     an output layer without weights.
     """
+    engine.load()
     from transformers import PreTrainedModel
 
     unguarded, turn = PreTrainedModel.from_pretrained.__func__, threading.RLock()
@@ -367,6 +376,7 @@ def one_load_at_a_time() -> None:
 
 def _number_type():
     """Return the type to compute in: bfloat16 where the device has it, else float16 on a GPU and float32 on a CPU."""
+    engine.load()
     import torch
 
     if torch.cuda.is_available():

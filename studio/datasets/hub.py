@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from itertools import islice
 
+from studio import engine
 from studio.datasets import columnar, modelscope_rows
 from studio.datasets.formats import Mapping, described
 from studio.interface.language import Problem
@@ -44,6 +45,8 @@ def first_rows(where: Address, options: dict, count: int = 20) -> list[dict]:
     Raises:
         Problem: the hub cannot be reached, or has no such data.
     """
+    if where.hub != "modelscope":
+        engine.load()
     try:
         if where.hub == "modelscope":
             rows = modelscope_rows.first(where.repo, options, count)

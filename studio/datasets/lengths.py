@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from studio import engine
 from studio.datasets.reading import Row
 from studio.datasets.tokens import Count, Sight
 
@@ -76,6 +77,7 @@ class Tally:
         """Return the sequences of one epoch; packed ones by LLaMA-Factory's own packing of the lengths, 1000 rows at a time."""
         if not self._sight.packing:
             return len(self._kept)
+        engine.load()
         from llamafactory.data.processor.processor_utils import greedy_knapsack
 
         groups, cutoff = _groups(self._kept, _PACKED_TOGETHER), self._sight.cutoff

@@ -1,14 +1,12 @@
 """Looking closer at a dataset: checks and lengths as jobs, tokens of a row, and new sets made of its rows."""
 
-import contextlib
 import json
-import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from studio import engine
 from studio.core import files
 from studio.datasets import entries, reading, shape, split
 from studio.datasets import check as checking
@@ -277,16 +275,5 @@ def _sight(model: Path, entry: str, home: Path, stage: str, view: View) -> Sight
 
 def library_ready() -> bool:
     """Tell whether LLaMA-Factory is loaded, which takes seconds; begin to load it where it is not."""
-    if "llamafactory.data.converter" in sys.modules and "llamafactory.data.template" in sys.modules:
-        return True
-    with contextlib.suppress(RuntimeError):  # no thread can be started while the studio ends
-        _load_once()
-    return False
-
-
-@lru_cache(1)
-def _load_once() -> None:
-    def load() -> None:
-        import llamafactory.train.tuner  # noqa: F401
-
-    threading.Thread(target=load, name="load-llamafactory", daemon=True).start()
+    engine.begin()
+    return engine.ready()

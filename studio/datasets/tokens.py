@@ -77,6 +77,7 @@ class Sight:
     """
 
     def __init__(self, model: Path, entry: dict, data_folder: Path, stage: str, settings: dict):
+        engine.load()
         from llamafactory.data.converter import get_dataset_converter
         from llamafactory.data.parser import get_dataset_list
 
@@ -162,6 +163,7 @@ class Sight:
 
     def _processor(self, packing: bool, cutoff: int | None = None, tokenizer=None):
         """Return LLaMA-Factory's processor for this stage; `cutoff` and `tokenizer` stand for those of the settings."""
+        engine.load()
         from llamafactory.data.loader import _get_dataset_processor
 
         arguments = copy.copy(self._arguments)
@@ -289,6 +291,7 @@ class _Kit:
 
 
 def _data_arguments(data_folder: Path, stage: str, settings: dict):
+    engine.load()
     from llamafactory.hparams import DataArguments
 
     known = {field.name for field in fields(DataArguments)} - {"dataset", "eval_dataset", "val_size", "interleave_probs", "mix_strategy"}
@@ -304,6 +307,7 @@ def _data_arguments(data_folder: Path, stage: str, settings: dict):
 
 def _kit_settings(settings: dict) -> dict:
     """Return those of the settings that tokenizer and template depend on."""
+    engine.load()
     from llamafactory.hparams import ModelArguments
 
     template = {"template", "train_on_prompt", "tool_format", "default_system", "enable_thinking", "preserve_thinking"}

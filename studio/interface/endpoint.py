@@ -12,6 +12,7 @@ from functools import wraps
 import gradio as gr
 
 from studio.core.plain import odd, sendable
+from studio.interface import results
 from studio.interface.language import Problem, Words
 
 LARGEST = 2**53  # of whole numbers: beyond it JavaScript, and so the page, counts no more
@@ -25,9 +26,9 @@ def told(function: Callable, words: Words) -> Callable:
     @wraps(function)
     def wrapped(*args, **kwargs):
         try:
-            given = signature.bind_partial(*args, **kwargs).arguments
-            fitting = {name: argument(one, given.get(name), hints.get(name, object)) for name, one in signature.parameters.items()}
-            return sendable(function(**fitting))
+            asked = signature.bind_partial(*args, **kwargs).arguments
+            fitting = {name: results.given(argument(one, asked.get(name), hints.get(name, object))) for name, one in signature.parameters.items()}
+            return sendable(results.shown(function(**fitting)))
         except Problem as problem:
             raise gr.Error(words.tell(problem), print_exception=False) from None
         except OSError as fault:
@@ -41,8 +42,8 @@ def told(function: Callable, words: Words) -> Callable:
 
 
 def _fault(words: Words, function: Callable, fault: Exception) -> str:
-    logging.getLogger(__name__).exception("endpoint %s", function.__name__)
-    return words("app.fault", reason=f"{type(fault).__name__}: {fault}"[:200])
+    logging.getLogger(__name__).error("endpoint %s", function.__name__, exc_info=fault)
+    return words("app.endpoint_failed", endpoint=function.__name__, kind=type(fault).__name__)
 
 
 def argument(parameter: inspect.Parameter, value: object, hint: object) -> object:

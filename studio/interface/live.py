@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from markupsafe import escape
 
+from studio import engine
 from studio.core.plain import odd, shown
 from studio.interface.language import Problem, Words
 
@@ -35,13 +36,15 @@ class Live:
         return [self._one(words, region) for region in asked]
 
     def _one(self, words: Words, region: dict) -> dict | None:
-        if not isinstance(region, dict) or region.get("name") not in self._draws:
-            raise Problem("app.no_region")
+        region = region if isinstance(region, dict) else {}
         try:
-            arg = str(region.get("arg") or "")
+            name, arg = str(region.get("name")), str(region.get("arg") or "")
+            if name not in self._draws:
+                raise Problem("app.no_region")
             if odd(arg):
                 raise Problem("app.argument_characters", argument="arg")
-            html = self._draws[region["name"]](words, arg)
+            with engine.no_waiting():
+                html = self._draws[name](words, arg)
         except Problem as problem:
             html = f'<p class="problem">{escape(words.tell(problem))}</p>'
         except Exception:  # one region that cannot be drawn must not take the others from the page; the terminal has the reason

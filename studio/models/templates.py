@@ -7,7 +7,6 @@ model's own by transformers' renderer. No tokenizer is loaded.
 import copy
 import importlib.util
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
 
+from studio import engine
 from studio.core import limited
 from studio.interface.language import Problem
 from studio.models import catalogue, tokenizer
@@ -63,7 +63,7 @@ class Choice:
 
 def loaded() -> bool:
     """Tell whether LLaMA-Factory's templates can be looked at without waiting for its import."""
-    return hasattr(sys.modules.get("llamafactory.train.tuner"), "run_exp")
+    return engine.ready()
 
 
 def entry_of(name: str) -> Entry | None:
@@ -287,6 +287,7 @@ def module():
     Its templates are objects of the process that a recipe changes in place (`default_system`, `enable_thinking`): in the one module, a
     run that trains now would change what is read here.
     """
+    engine.load()
     spec = importlib.util.find_spec("llamafactory.data.template")
     second = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(second)

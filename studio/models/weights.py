@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 
+from studio import engine
 from studio.core import files
 from studio.interface.language import Problem
 
@@ -166,6 +167,7 @@ def read_pickle(file: Path) -> dict[str, dict]:
     Raises:
         Problem: the file is torn, or holds more than weights.
     """
+    engine.load()
     import zipfile
 
     import torch

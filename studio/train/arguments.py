@@ -1,6 +1,5 @@
 """The settings of LLaMA-Factory, read from its own argument dataclasses: name, kind, choices, default, help, and where they belong."""
 
-import sys
 import types
 import typing
 from dataclasses import MISSING, dataclass, fields
@@ -101,7 +100,7 @@ def arguments() -> dict[str, Argument]:
 
 def are_known() -> bool:
     """Tell whether `arguments` answers at once, LLaMA-Factory being there already."""
-    return "llamafactory.hparams.parser" in sys.modules
+    return engine.ready()
 
 
 def _argument(field, hint) -> Argument:

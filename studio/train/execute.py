@@ -6,6 +6,7 @@ import traceback
 from functools import cache
 from pathlib import Path
 
+from studio import engine
 from studio.accelerator import give_back
 from studio.core import code_guard
 from studio.train import consent, output
@@ -49,6 +50,7 @@ def _train(run: Run, wish: StopWish, resume: Path | None) -> bool:
         raise Stopped
     # What is asked here was asked when the run was started; the files of the model, or of the run, may be others since.
     recipe = consent.settled(run.recipe(), otherwise=False)
+    engine.load()
     from llamafactory.train.tuner import run_exp
 
     code_guard.install()
@@ -67,6 +69,7 @@ def _train(run: Run, wish: StopWish, resume: Path | None) -> bool:
 @cache
 def _read_numbered_cpus() -> None:
     """Let torch load an optimizer onto "cpu:0", as accelerate calls the CPU where several processes train and torch's loader does not."""
+    engine.load()
     from torch import serialization
 
     serialization.register_package(15, lambda storage: None, lambda storage, location: storage if location.startswith("cpu:") else None)
@@ -80,6 +83,7 @@ def _close_figures() -> None:
 
 def _restore_templates() -> None:
     """Put LLaMA-Factory's templates back as they were shipped: a run changes them in place (`default_system`, `enable_thinking`)."""
+    engine.load()
     from llamafactory.data.template import TEMPLATES
 
     TEMPLATES.update(copy.deepcopy(_shipped_templates()))
@@ -87,6 +91,7 @@ def _restore_templates() -> None:
 
 @cache
 def _shipped_templates() -> dict:
+    engine.load()
     from llamafactory.data.template import TEMPLATES
 
     return copy.deepcopy(TEMPLATES)

@@ -4,7 +4,6 @@ import functools
 import re
 import shlex
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,8 +143,7 @@ def template_for(model: library.Model) -> str:
 
 def known_templates() -> list[str]:
     """Return the names of LLaMA-Factory's templates; none until its library is loaded, which takes seconds."""
-    module = sys.modules.get("llamafactory.data.template")
-    return sorted(getattr(module, "TEMPLATES", {}))
+    return sorted(templates.shipped()) if engine.ready() else []
 
 
 def check(recipe: dict) -> None:
@@ -156,6 +154,7 @@ def check(recipe: dict) -> None:
     Raises:
         Problem: with the parser's own words.
     """
+    engine.load()
     from llamafactory.hparams import parser
 
     said = {key: value for key, value in recipe.items() if key not in SETTING_UP}
@@ -191,6 +190,7 @@ def _judging_parser():
 
     It would reset the state that accelerate keeps for the whole process, and a run that trains there would fail.
     """
+    engine.load()
     import torch
     from llamafactory.hparams import parser
     from transformers import HfArgumentParser

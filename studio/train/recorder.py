@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from studio import engine
 from studio.interface.language import Problem
 from studio.train import notices, probe
 from studio.train.runs import Run
@@ -22,6 +23,7 @@ WISHES = (None, SAVE, ABORT, INTERRUPT)
 
 def recorder(run: Run, wish: StopWish) -> "TrainerCallback":
     """Return a transformers callback that appends to the run's events and obeys `wish`."""
+    engine.load()
     from transformers import TrainerCallback
 
     return type("Recorder", (Recording, TrainerCallback), {})(run, wish)
@@ -45,6 +47,7 @@ class Recording:
 
     def on_train_begin(self, args, state, control, model=None, train_dataloader=None, **kwargs):
         """Write the facts a person checks: examples, epochs, total batch, steps, parameters."""
+        engine.load()
         from llamafactory.extras.misc import count_parameters
 
         trainable, parameters = count_parameters(model)
@@ -151,6 +154,7 @@ def readings(device) -> dict[str, float]:
     """Return {memory} in GiB that this process holds, and on a GPU {utilisation} in percent where the driver tells it."""
     if device.type != "cuda":
         return {"memory": round(psutil.Process().memory_info().rss / 2**30, 3)}
+    engine.load()
     import torch
 
     found = {"memory": round(torch.cuda.memory_reserved(device) / 2**30, 3)}
@@ -167,6 +171,7 @@ def agreed(wished: str | None, args) -> str | None:
     """
     if args.world_size == 1:
         return wished
+    engine.load()
     import torch
     from torch import distributed
 

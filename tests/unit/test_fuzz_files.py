@@ -17,8 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from workspace_files import FILES, REGIONS, good, path_of
 
-from studio import app
-from studio.datasets import study
+from studio import app, engine
 from studio.interface.language import LANGUAGES, Words
 from studio.workspace import Workspace
 
@@ -38,7 +37,7 @@ ODD = ["", "\0", "a\0b", "\u202e", "../../x", "/etc/passwd", "\ud800", "<script>
 @pytest.fixture(autouse=True)
 def libraries_are_on_their_way(monkeypatch):
     """The heavy libraries are never there: what takes them says so on the page."""
-    monkeypatch.setattr(study, "_load_once", lambda: None)
+    monkeypatch.setattr(engine, "begin", lambda: None)
 
 
 def failures(root: Path, languages: tuple[str, ...] = LANGUAGES) -> list[str]:

@@ -44,7 +44,7 @@ def test_nothing_is_ever_beside_its_target(workspace):
 def test_what_cannot_be_written_is_told_and_the_old_file_stays(workspace):
     target = workspace.saves / "note.json"
     write_whole(target, "old")
-    with pytest.raises(Problem):
+    with pytest.raises(Problem, match="character"):
         write_whole(target, "\ud800")
     (workspace.saves / "folder").mkdir()
     with pytest.raises(Problem):
