@@ -2,33 +2,20 @@
 
 import math
 import numbers
+import re
 from collections.abc import Callable
 
 import orjson
 
 DEEPEST = 100
+# Halves of characters: the bytes of a file name that is not UTF-8, and what a JSON text may hold. No page and no answer can.
+_NONE = re.compile("[\ud800-\udfff\0]")
 LONGEST_FACT = 1000  # characters of one fact of a sentence
 
 
 def shown(text: str) -> str:
-    """Return `text` with what no page and no file can show spelled out: halves of surrogate pairs, as in file names that are no UTF-8.
-
-    A byte of such a name is written as `\\xff`, any other half as `\\ud83d`, a zero character as `\\x00`.
-    """
-    if text.isascii() and "\0" not in text:
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = "".join(map(_spelled, text))
-    return text.replace("\0", "\\x00")
-
-
-def _spelled(character: str) -> str:
-    code = ord(character)
-    if 0xDC80 <= code <= 0xDCFF:
-        return f"\\x{code - 0xDC00:02x}"
-    return f"\\u{code:04x}" if 0xD800 <= code <= 0xDFFF else character
+    """Return a text as it can be shown and sent: what is no character (of a file name that is not UTF-8), and a zero, becomes �."""
+    return text if text.isascii() and "\0" not in text else _NONE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def fact(value: object) -> object:
@@ -53,7 +40,7 @@ def plain(value: object) -> object:
 
 
 def sendable(value: object) -> object:
-    """Return `value` itself where it can be sent as JSON, else as `plain` has it, with halves of characters spelled out."""
+    """Return `value` itself where it can be sent as JSON, else as `plain` has it, with � for halves of characters."""
     try:
         orjson.dumps(value)
     except (TypeError, ValueError, RecursionError):
