@@ -13,7 +13,7 @@ STUDIO = ROOT / "studio"
 HEAVY = {"torch", "transformers", "peft", "llamafactory", "trl", "datasets", "modelscope", "accelerate"}
 # The door itself with what it puts up, and what runs in processes of its own, where nothing else imports beside it.
 ALONE = {
-    "engine.py", "core/code_guard.py", "doctor.py", "train/worker.py", "train/batch.py", "models/gguf.py", "models/starter.py", "models/loading.py", "models/rendering.py",
+    "engine.py", "core/code_guard.py", "doctor.py", "train/worker.py", "train/torchrun.py", "train/batch.py", "models/gguf.py", "models/starter.py", "models/loading.py", "models/rendering.py",
     "datasets/modelscope_rows.py",
 }
 
