@@ -17,6 +17,7 @@ from studio.interface.language import Words
 from studio.models.endpoints import endpoints as of_models
 from studio.monitor.history import as_json
 from studio.train.endpoints import endpoints as of_training
+from studio.trash.endpoints import endpoints as of_trash
 
 
 def serve(studio, words: Words) -> None:
@@ -30,7 +31,7 @@ def all_endpoints(studio, words: Words) -> list[Callable]:
     """Return every endpoint, as the rooms have them: what goes wrong is raised, not yet told."""
     of_rooms = [
         *of_models(studio.shelf, words), *of_datasets(studio.study.collection, words), *of_study(studio.study, words),
-        *of_training(studio.trainer, words), *_of_chat(studio.room, words), *of_hello(studio.hello, words),
+        *of_trash(studio.workspace, words), *of_training(studio.trainer, words), *_of_chat(studio.room, words), *of_hello(studio.hello, words),
     ]
     return [*_of_the_window(studio, words), *of_rooms]
 

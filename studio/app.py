@@ -38,6 +38,7 @@ from studio.monitor.panel import strip
 from studio.train import notices_panel
 from studio.train import tab as train_tab
 from studio.train.trainer import Trainer
+from studio.trash import panel as trash_panel
 from studio.workspace import Workspace
 
 
@@ -70,6 +71,7 @@ def make(workspace: Workspace) -> Studio:
                     Study(collection), hello.Hello(workspace, accelerator))
     studio.live.add("strip", lambda words, _: strip(words, studio.monitor.latest(), studio.monitor.history()))
     studio.live.add("holders", lambda words, _: _holders(words, studio))
+    studio.live.add("trash", lambda words, _: trash_panel.draw(words, workspace))
     models_tab.add_regions(studio.live, studio.shelf)
     studio.live.add("hello", lambda words, model: hello.draw(words, studio.hello, model))
     datasets_tab.add_regions(studio.live, studio.study)
@@ -87,7 +89,7 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
     """Return the whole page in one language, with a way out where there is a login."""
     with gr.Blocks(title=words("app.title"), theme=page.theme(), fill_width=True, analytics_enabled=False) as blocks:
         with gr.Sidebar(width=272, elem_id="side"):
-            gr.HTML(f'<div class="brand">{words("app.name")}</div>' + region("strip") + region("now") + region("holders"))
+            gr.HTML(f'<div class="brand">{words("app.name")}</div>' + region("strip") + region("now") + region("holders") + region("trash"))
         gr.HTML(_switches(words, has_login), elem_id="switches")
         with gr.Tabs(elem_id="rooms", selected="train"):
             with gr.Tab(words("app.models"), id="models", elem_id="room-models"):

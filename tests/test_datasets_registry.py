@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from studio.core.trash import Trash
 from studio.datasets import entries
 from studio.datasets.registry import dataset, datasets
 from studio.interface.language import Problem, Words, sentences
+from studio.workspace import Workspace
 
 SHIPPED = Path(__file__).parent.parent / "data"
 ROW = {"instruction": "Say hello.", "input": "", "output": "Hello."}
@@ -196,12 +198,43 @@ def test_every_field_of_llamafactorys_entries_is_taken_and_kept(tmp_path):
     assert list(info_of(tmp_path).items()) == [("first", whole), ("b", {"hf_hub_url": "someone/else", "num_samples": 10})]
 
 
+def bin_of(folder) -> Trash:
+    """Return a trash for a data folder that was added to a workspace."""
+    return Trash(Workspace(folder.parent / f"{folder.name}-workspace"), [folder])
+
+
 def test_removing_an_entry_keeps_its_file_unless_asked(tmp_path):
     put(tmp_path, {"a": {"file_name": "a.json"}, "b": {"file_name": "b.json"}}, a__json=[ROW], b__json=[ROW])
-    entries.remove(tmp_path, "a")
+    before, bin = info_of(tmp_path), bin_of(tmp_path)
+    first = entries.remove(tmp_path, "a", bin)
     assert (tmp_path / "a.json").exists() and list(info_of(tmp_path)) == ["b"]
-    entries.remove(tmp_path, "b", with_file=True)
+    second = entries.remove(tmp_path, "b", bin, with_file=True)
     assert not (tmp_path / "b.json").exists() and info_of(tmp_path) == {}
+    for id in (first, second):
+        entries.restore(bin.find(id), bin, [tmp_path])
+    assert info_of(tmp_path) == before and (tmp_path / "b.json").exists() and bin.list() == []
+
+
+def test_what_stands_in_its_place_keeps_a_dataset_in_the_trash(tmp_path):
+    put(tmp_path, {"a": {"file_name": "a.json"}}, a__json=[ROW])
+    bin = bin_of(tmp_path)
+    id = entries.remove(tmp_path, "a", bin, with_file=True)
+    (tmp_path / "a.json").write_text("[]")
+    assert_refused("trash.taken", entries.restore, bin.find(id), bin, [tmp_path])
+    assert info_of(tmp_path) == {} and (tmp_path / "a.json").read_text() == "[]"
+    entries.add(tmp_path, "a", {"file_name": "a.json"})
+    assert_refused("datasets.name_taken", entries.restore, bin.find(id), bin, [tmp_path])
+    assert_refused("datasets.no_folder", entries.restore, bin.find(id), bin, [tmp_path / "elsewhere"])
+    assert [item.id for item in bin.list()] == [id]
+
+
+def test_of_a_link_only_the_link_goes(tmp_path):
+    put(tmp_path, {"a": {"file_name": "a.json"}}, real__json=[ROW])
+    (tmp_path / "a.json").symlink_to(tmp_path / "real.json")
+    bin = bin_of(tmp_path)
+    entries.remove(tmp_path, "a", bin, with_file=True)
+    bin.empty()
+    assert not (tmp_path / "a.json").is_symlink() and (tmp_path / "real.json").exists()
 
 
 def test_a_file_that_another_entry_needs_or_that_is_not_ours_is_not_deleted(tmp_path):
@@ -210,15 +243,15 @@ def test_a_file_that_another_entry_needs_or_that_is_not_ours_is_not_deleted(tmp_
     (elsewhere / "c.json").write_text(json.dumps([ROW]))
     put(folder, {"a": {"file_name": "a.json"}, "b": {"file_name": "a.json"}, "c": {"file_name": str(elsewhere / "c.json")}}, a__json=[ROW])
     before = info_of(folder)
-    assert_refused("datasets.file_shared", entries.remove, folder, "a", True)
-    assert_refused("datasets.not_ours", entries.remove, folder, "c", True)
+    assert_refused("datasets.file_shared", entries.remove, folder, "a", bin_of(folder), True)
+    assert_refused("datasets.not_ours", entries.remove, folder, "c", bin_of(folder), True)
     assert info_of(folder) == before and (folder / "a.json").exists() and (elsewhere / "c.json").exists()
 
 
 @pytest.mark.parametrize("text", ['{"a": {"file_name": "a.json"}', "[]", '{"a": {}, "a": {}}', "{" * 3])
 def test_a_broken_index_is_never_overwritten(tmp_path, text):
     put(tmp_path, text)
-    for change, args in ((entries.add, ("b", {"file_name": "b.json"})), (entries.rename, ("a", "b")), (entries.remove, ("a",)),
+    for change, args in ((entries.add, ("b", {"file_name": "b.json"})), (entries.rename, ("a", "b")), (entries.remove, ("a", bin_of(tmp_path))),
                          (entries.replace, ("a", {"file_name": "b.json"}))):
         with pytest.raises(Problem):
             change(tmp_path, *args)
@@ -230,7 +263,7 @@ def test_a_protected_index_is_told_and_left_alone(tmp_path):
     before = (tmp_path / "dataset_info.json").read_bytes()
     (tmp_path / "dataset_info.json").chmod(0o444)
     assert_refused("datasets.info_protected", entries.add, tmp_path, "b", {"file_name": "b.json"})
-    assert_refused("datasets.info_protected", entries.remove, tmp_path, "a")
+    assert_refused("datasets.info_protected", entries.remove, tmp_path, "a", bin_of(tmp_path))
     assert (tmp_path / "dataset_info.json").read_bytes() == before
 
 

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.library import make_model, write_sparse
 from conftest import STARTER, is_sentence
 
-from studio.core import trust
+from studio.core import trash, trust
 from studio.interface.language import Problem, Words
 from studio.models import keep, library, places, weights
 from studio.workspace import Workspace
@@ -194,15 +194,42 @@ def test_rename_keeps_the_old_name_only_for_runs_that_know_it(empty):
 
 
 def test_delete_frees_all_of_it_and_leaves_links_targets_alone(workspace):
-    assert keep.bytes_freed(workspace.models / STARTER.name) == 0  # the tests' copy is made of links
+    assert trash.size(workspace.models / STARTER.name) == 0  # the tests' copy is made of links
     keep.delete(workspace, STARTER.name, free)
     assert (STARTER / "model.safetensors").stat().st_size > 200_000_000
     folder = make_model(workspace.models / "mine", hidden=256)
     keep.rename(workspace, "mine", "renamed", free, runs=1)
     size = library.find(workspace, "renamed").size_bytes
-    (workspace.models / ".deleting-1-older").mkdir()  # a delete that was killed half-way
     assert keep.delete(workspace, "renamed", free) == size
     assert list(workspace.models.iterdir()) == [] and not folder.exists()
+    (item,) = (one for one in trash.Trash(workspace).list() if one.title == "renamed")
+    trash.Trash(workspace).restore(item.id)
+    assert library.find(workspace, "renamed").size_bytes == size and folder.resolve() == workspace.models / "renamed"
+
+
+def test_only_what_the_list_shows_is_renamed_or_deleted(empty, tmp_path):
+    home = make_model(tmp_path / "home", hidden=256)
+    (home / "letters").mkdir()
+    inner = make_model(empty.models / "a" / "inner", hidden=256)  # deeper than the list looks
+    added = make_model(tmp_path / "added", hidden=256)
+    places.add(empty, str(added))
+    for name in (str(home), str(inner), str(added), "added", str(empty.root), f"{empty.models}/../../home"):
+        for action in (lambda name=name: keep.delete(empty, name, free), lambda name=name: keep.rename(empty, name, "other", free)):
+            with pytest.raises(Problem) as told:
+                action()
+            assert is_sentence(str(told.value))
+    assert (home / "letters").is_dir() and (inner / "config.json").is_file() and (added / "config.json").is_file()
+
+
+def test_a_model_of_an_added_folder_goes_into_a_trash_beside_it(empty, tmp_path):
+    make_model(tmp_path / "disk" / "one", hidden=256)
+    places.add(empty, str(tmp_path / "disk"))
+    keep.delete(empty, "one", free)
+    assert library.models(empty) == []
+    whole = trash.Trash(empty, places.folders(empty))
+    (item,) = whole.list()
+    whole.restore(item.id)
+    assert [model.name for model in library.models(empty)] == ["one"]
 
 
 def test_nothing_is_renamed_or_deleted_while_in_use(empty):

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from studio.core.trash import Trash
 from studio.interface.language import Problem, Words
 from studio.train import keep, panel, runs
 
@@ -31,6 +32,9 @@ def test_a_deleted_run_frees_what_it_said(workspace, run):
     said = keep.size(run)
     assert keep.delete(workspace, run.name) == said >= 1000
     assert not run.folder.exists() and runs.all_runs(workspace) == []
+    (item,) = Trash(workspace).list()
+    Trash(workspace).restore(item.id)
+    assert [one.name for one in runs.all_runs(workspace)] == [run.name] and keep.size(run) == said
 
 
 def test_a_run_at_work_is_not_deleted(workspace, run):

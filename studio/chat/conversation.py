@@ -17,6 +17,7 @@ from studio.chat.answer import Sampling
 from studio.chat.thoughts import said_of
 from studio.chat.stored import Settings, StoredConversation, image_file
 from studio.core import files, folders, records
+from studio.core.trash import Trash
 from studio.interface.language import Problem
 from studio.workspace import Workspace, write_json
 
@@ -136,12 +137,9 @@ class Conversations:
         return self.open(branch.id)
 
     def delete(self, id: str) -> None:
-        """Delete a conversation. Raises Problem where there is none or the disk refuses."""
-        self.open(id)
-        try:
-            self._path(id).unlink()
-        except OSError as error:
-            raise Problem("workspace.unwritable", path=self._path(id), reason=error.strerror) from error
+        """Move a conversation into the trash. Raises Problem where there is none or the disk refuses."""
+        title = self.open(id).title
+        Trash(self._workspace).put(self._path(id), "conversation", title or id)
 
     def faults(self) -> list[Problem]:
         """Return why files of conversations cannot be read, one for each."""

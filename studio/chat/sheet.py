@@ -13,6 +13,7 @@ from studio.chat.answer import Answer, Sampling
 from studio.chat.conversation import sampling_of
 from studio.chat.stored import MOST_PROMPTS, AnsweredRow, SheetFacts, StoredSheet
 from studio.core import files, folders, records
+from studio.core.trash import Trash
 from studio.datasets.collection import Collection
 from studio.datasets.shape import Shape
 from studio.interface.language import Problem
@@ -121,15 +122,12 @@ class Sheets:
         return found
 
     def delete(self, id: str) -> None:
-        """Delete a sheet with its answers. Raises Problem while it is at work, where there is none, or the disk refuses."""
+        """Move a sheet with its answers into the trash. Raises Problem while it is at work, where there is none, or the disk refuses."""
         job = self.job(id)
         if job and job.active:
             raise Problem("sheet.busy")
-        for path in (self._file(id), self.folder / f"{safe_name(id)}.json"):
-            try:
-                path.unlink(missing_ok=True)
-            except OSError as error:
-                raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
+        files = [self.folder / f"{safe_name(id)}.json", self._file(id)]
+        Trash(self._workspace).put([path for path in files if os.path.lexists(path)], "prompts", self.open(id).title or id)
 
     def answers(self, id: str) -> dict[int, dict[str, dict]]:
         """Return for each prompt (from 0) that was asked the answers by column: {text, tokens, first_token_s, tokens_per_s, finished, calls,

@@ -182,7 +182,7 @@ class Trash:
     def _made(self, home: Path) -> Path:
         folder = home / FOLDER
         try:
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _told(error, folder) from error
         if not _is_folder(folder):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from studio.core import files
 from studio.core.folders import is_folder
+from studio.core.trash import Trash
 from studio.datasets import convert, entries, formats, hub, reading, registry
 from studio.datasets.convert import Written
 from studio.datasets.edit import Editor
@@ -55,6 +56,10 @@ class Collection:
         except Problem as problem:
             return problem
         return None
+
+    def trash(self) -> Trash:
+        """Return the trash into which entries and files of the data folders go."""
+        return Trash(self.workspace, self.folders()[1:])
 
     def datasets(self, folder: Path) -> list[Dataset]:
         """Return the datasets of one data folder; rows of large files are counted by their index, in the background.

@@ -200,9 +200,9 @@ def _of_entries(collection: Collection) -> list[Callable]:
         return {"name": collection.name_of(collection.find(str(home / new.strip()) if home != collection.folder else new.strip()))}
 
     def datasets_remove(name: str, with_file: bool = False) -> dict:
-        """Remove a dataset's entry, with its file only where `with_file` says so, and return {name}."""
+        """Move a dataset's entry into the trash, with its file only where `with_file` says so, and return {name}."""
         home, short = collection.home_of(name)
-        entries.remove(home, short, with_file)
+        entries.remove(home, short, collection.trash(), with_file)
         return {"name": name}
 
     def datasets_link(name: str) -> dict:

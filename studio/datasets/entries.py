@@ -3,12 +3,13 @@
 What cannot be read is never written: a broken or write-protected file is told and left as it stands.
 """
 
-import shutil
+import os
 import threading
 from pathlib import Path
 
 from studio.core import files, records
 from studio.core.folders import is_folder, status_of
+from studio.core.trash import Item, Trash
 from studio.datasets import registry
 from studio.datasets.registry import INFO, PLACES
 from studio.interface.language import Problem
@@ -70,8 +71,11 @@ def rename(data_folder: Path, old: str, new: str) -> None:
         write_json(_target(data_folder), {new if name == old else name: entry for name, entry in info.items()})
 
 
-def remove(data_folder: Path, name: str, with_file: bool = False) -> None:
-    """Remove an entry, and its file or folder of files too where `with_file` says so and no other entry names it.
+def remove(data_folder: Path, name: str, trash: Trash, with_file: bool = False) -> str:
+    """Move an entry into the trash, and its file or folder of files too where `with_file` says so and no other entry names it.
+
+    Returns:
+        The item's id in the trash (see `restore`).
 
     Raises:
         Problem: there is no such entry, another one needs the file, or the file lies outside the data folder.
@@ -80,9 +84,41 @@ def remove(data_folder: Path, name: str, with_file: bool = False) -> None:
         info = changeable(data_folder)
         _require_known(data_folder, info, name)
         path = _own_file(data_folder, info, name) if with_file else None
-        write_json(_target(data_folder), {each: entry for each, entry in info.items() if each != name})
-        if path:
-            _delete(path)
+        facts = {"name": name, "entry": info[name], "home": str(data_folder)}
+        id = trash.put([path] if path else [], "dataset", name, facts)
+        try:
+            write_json(_target(data_folder), {each: entry for each, entry in info.items() if each != name})
+        except Problem:
+            trash.restore(id)
+            raise
+        return id
+
+
+def restore(item: Item, trash: Trash, homes: list[Path]) -> None:
+    """Bring a removed entry back under its name, with its file where that was deleted too.
+
+    Args:
+        item: of the trash, of the kind "dataset".
+        homes: the data folders that the studio has now.
+
+    Raises:
+        Problem: its data folder is none of them, its name is taken, or a file stands in its file's place; it stays in the trash.
+    """
+    name, entry, home = (item.facts.get(key) for key in ("name", "entry", "home"))
+    if item.fault:
+        raise item.fault
+    if not isinstance(name, str) or not isinstance(home, str):
+        raise Problem("trash.incomplete", id=item.id)
+    if Path(home) not in homes:
+        raise Problem("datasets.no_folder", folder=home)
+    add(Path(home), name, entry)  # first, since it is what may be refused; an entry without its file says so by itself
+    try:
+        trash.restore(item.id)
+    except Problem:
+        with _writing:
+            info = changeable(Path(home))
+            write_json(_target(Path(home)), {each: one for each, one in info.items() if each != name})
+        raise
 
 
 def _own_file(data_folder: Path, info: dict, name: str) -> Path | None:
@@ -90,6 +126,7 @@ def _own_file(data_folder: Path, info: dict, name: str) -> Path | None:
     file_name = info[name].get("file_name") if isinstance(info[name], dict) else None
     if not isinstance(file_name, str) or not file_name or not files.exists(data_folder / file_name):
         return None
+    # What the entry reads; of a link it is only the link that goes.
     path, folder = files.real(data_folder / file_name), files.real(data_folder)
     if path == folder or not path.is_relative_to(folder):
         raise Problem("datasets.not_ours", file=path, name=name)
@@ -97,18 +134,11 @@ def _own_file(data_folder: Path, info: dict, name: str) -> Path | None:
         others = isinstance(entry, dict) and entry.get("file_name")
         if other != name and isinstance(others, str) and others and _overlap(files.real(data_folder / others), path):
             raise Problem("datasets.file_shared", file=path, name=other)
-    return path
+    return Path(os.path.normpath(data_folder / file_name))
 
 
 def _overlap(one: Path, other: Path) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
-
-
-def _delete(path: Path) -> None:
-    try:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    except OSError as error:
-        raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
 
 
 def add_place(data_folder: Path, folder: str) -> Path:

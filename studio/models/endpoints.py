@@ -62,7 +62,7 @@ def _changing(shelf: Shelf) -> list[Callable]:
         return {"name": model.name, "folder": str(model.path)}
 
     def models_delete(name: str) -> dict:
-        """Delete a model and return {freed_bytes}."""
+        """Move a model into the trash and return {freed_bytes}, which come free when that is emptied."""
         return {"freed_bytes": keep.delete(workspace, name, shelf.guard)}
 
     def models_import(file: str, name: str = "") -> dict:

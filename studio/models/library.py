@@ -68,6 +68,11 @@ def _closed(place: Path) -> list[Path]:
             (folders.is_folder(path) and not os.access(path, os.R_OK | os.X_OK))]
 
 
+def listed(workspace: Workspace) -> list[Path]:
+    """Return the folders of all models in the list."""
+    return list(_named(workspace).values())
+
+
 def _named(workspace: Workspace) -> dict[str, Path]:
     """Return every model's folder by the model's name."""
     named: dict[str, Path] = {}

@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl, urlencode
 
 from markupsafe import escape
 
-from studio.core import folders
+from studio.core import folders, trash
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
-from studio.models import code_panel, fit, keep, library, places, templates
+from studio.models import code_panel, fit, library, places, templates
 from studio.models.download import amount
 from studio.models.library import Model
 from studio.models.shelf import Shelf
@@ -80,7 +80,7 @@ def draw_model(words: Words, shelf: Shelf, name: str) -> str:
 
 def _actions(words: Words, shelf: Shelf, model: Model) -> str:
     runs = shelf.runs_on(model)
-    sure = words("models.delete_sure", name=model.name, freed=amount(keep.bytes_freed(model.path)))
+    sure = words("models.delete_sure", name=model.name, freed=amount(trash.size(model.path)))
     sure += " " + words("models.delete_runs", count=runs) if runs else ""
     rename = (
         f'<details id="rename"><summary class="button">{words("models.rename")}</summary>'

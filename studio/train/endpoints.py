@@ -119,7 +119,7 @@ def _of_keeping(trainer: Trainer) -> list[Callable]:
         return {"star": keep.star(workspace, run)}
 
     def train_delete(run: str) -> dict:
-        """Delete a run with all its checkpoints and return {freed}, in bytes."""
+        """Move a run with all its checkpoints into the trash and return {freed}, the bytes that come free when that is emptied."""
         return {"freed": keep.delete(workspace, run)}
 
     def train_recipe(text: str) -> dict:

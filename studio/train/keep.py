@@ -1,8 +1,7 @@
 """What a person does with runs that are over: a note, a star, delete; and a recipe to start again from."""
 
-import shutil
-
 from studio.core import folders
+from studio.core.trash import Trash
 from studio.interface.language import Problem
 from studio.train import runs
 from studio.workspace import Workspace
@@ -31,16 +30,15 @@ def size(run: runs.Run) -> int:
 
 
 def delete(workspace: Workspace, name: str) -> int:
-    """Delete a run with all its checkpoints and return the bytes that are freed. Raises Problem where it is still at work."""
+    """Move a run with all its checkpoints into the trash and return the bytes that come free when that is emptied.
+
+    Raises Problem where it is still at work, or the disk refuses.
+    """
     run = runs.find(workspace, name)
     if runs.status(run).state in runs.ACTIVE:
         raise Problem("train.still_running", run=name)
-    freed = size(run)
-    try:
-        shutil.rmtree(run.folder)
-    except OSError as error:
-        raise Problem("workspace.unwritable", path=error.filename or run.folder, reason=error.strerror) from error
-    return freed
+    trash = Trash(workspace)
+    return trash.find(trash.put(run.folder, "run", name)).bytes
 
 
 def again(run: runs.Run, changes: dict | None = None) -> dict:

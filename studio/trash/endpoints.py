@@ -1,0 +1,29 @@
+"""What a script can ask of the trash."""
+
+from collections.abc import Callable
+
+from studio.interface.language import Words
+from studio.trash import places
+from studio.workspace import Workspace
+
+
+def endpoints(workspace: Workspace, words: Words) -> list[Callable]:
+    """Return the endpoints of the trash; problems inside their results are told in `words`."""
+
+    def trash_list() -> list:
+        """Return what was deleted, newest first: [{id, kind, title, stood, when, bytes, problem}]; `problem` keeps it from coming back."""
+        return [
+            {"id": item.id, "kind": item.kind, "title": item.title, "stood": list(map(str, item.stood)), "when": item.when, "bytes": item.bytes,
+             "problem": words.tell(item.fault) if item.fault else None}
+            for item in places.whole(workspace).list()
+        ]
+
+    def trash_restore(id: str) -> dict:
+        """Bring something back to where it stood and return {restored}, its paths; nothing is overwritten."""
+        return {"restored": list(map(str, places.restore(workspace, id)))}
+
+    def trash_empty(id: str = "") -> dict:
+        """Delete one thing in the trash for good, or all where none is named, and return {freed}, in bytes."""
+        return {"freed": places.whole(workspace).empty(id or None)}
+
+    return [trash_list, trash_restore, trash_empty]

@@ -1,0 +1,32 @@
+"""The trash of a studio: that of its workspace, and of the folders that the person added."""
+
+from pathlib import Path
+
+from studio.core.trash import Trash
+from studio.datasets import entries, registry
+from studio.interface.language import Problem
+from studio.models import places
+from studio.workspace import Workspace
+
+
+def whole(workspace: Workspace) -> Trash:
+    """Return the trash of the workspace and of all added folders that are known now."""
+    return Trash(workspace, [*_added(places.folders, workspace), *_added(registry.places, workspace.data)])
+
+
+def restore(workspace: Workspace, id: str) -> list[Path]:
+    """Bring an item back to where it stood and return its paths; a dataset's entry too. Raises Problem, and then it stays in the trash."""
+    trash = whole(workspace)
+    item = trash.find(id)
+    if item.kind == "dataset":
+        entries.restore(item, trash, [workspace.data, *_added(registry.places, workspace.data)])
+    else:
+        trash.restore(id)
+    return list(item.stood)
+
+
+def _added(listed, where) -> list[Path]:
+    try:
+        return listed(where)
+    except Problem:
+        return []  # told where the folders are shown; the workspace's own trash can be used without them
