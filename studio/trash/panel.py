@@ -1,7 +1,8 @@
 """What the page draws of the trash, in the sidebar: folded, with what came in last on top."""
 
 import time
-from html import escape
+
+from markupsafe import escape
 
 from studio.core.trash import Item
 from studio.interface.language import Problem, Words

@@ -35,6 +35,14 @@ def test_a_folder_goes_and_comes_back(workspace):
     assert (folder / "weights").stat().st_size == 1000 and not trash.list()
 
 
+def test_a_name_that_is_no_utf8_comes_back_as_it_was(workspace):
+    folder, trash = model(workspace.models / os.fsdecode(b"odd-\xff")), Trash(workspace)
+    id = trash.put(folder, "model", folder.name)
+    assert os.listdir(workspace.models) == []
+    trash.restore(id)
+    assert os.listdir(os.fsencode(workspace.models)) == [b"odd-\xff"]
+
+
 def test_restore_overwrites_nothing(workspace):
     folder, trash = model(workspace.models / "m"), Trash(workspace)
     id = trash.put(folder, "model", "m")
