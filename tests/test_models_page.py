@@ -101,7 +101,7 @@ def test_rename_and_delete_by_the_page(page, server):
     asked = []
     page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
     page.get_by_role("button", name="Delete").click()
-    assert "kB come free" in asked[0] or "MB come free" in asked[0]
+    assert "to the trash" in asked[0] and ("kB on the disk" in asked[0] or "MB on the disk" in asked[0])
     assert (server.workspace / "models" / "second-name").exists()
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete").click()
