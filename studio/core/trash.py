@@ -25,7 +25,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from studio.core import records
+from studio.core import files, records
 from studio.interface.language import Problem
 from studio.workspace import Workspace, write_json
 
@@ -150,10 +150,10 @@ class Trash:
 
     def _homes(self) -> list[Path]:
         """Return the folders that have a trash or may get one, the workspace first. Each of its folders on a disk of its own is one too."""
-        root = self._workspace.root.resolve()
+        root = files.real(self._workspace.root)
         homes = [root]
         for folder in (self._workspace.data, self._workspace.models, self._workspace.saves, *self._beside):
-            real = folder.resolve()
+            real = files.real(folder)
             with contextlib.suppress(OSError):  # not there: nothing is in its trash
                 if real.is_dir() and real not in homes and (not real.is_relative_to(root) or real.stat().st_dev != root.stat().st_dev):
                     homes.append(real)
@@ -161,7 +161,7 @@ class Trash:
 
     def _home(self, path: Path) -> tuple[Path, PurePosixPath]:
         """Return the folder in whose trash a path goes, and the path inside that folder; the path itself is not followed if it is a link."""
-        real = path.parent.resolve() / path.name
+        real = files.real(path.parent) / path.name
         if path.name in ("", ".", "..") or not os.path.lexists(real):
             raise Problem("trash.gone", path=path)
         inside = [home for home in self._homes() if real.is_relative_to(home) and real != home]
@@ -175,9 +175,9 @@ class Trash:
         """Tell whether things stand at a place inside a home that may be deleted and come back there."""
         if not place.parts or place.is_absolute() or ".." in place.parts or place.parts[0] == FOLDER or "\0" in str(place):
             return False
-        if home == self._workspace.root.resolve():  # by default the project's own folder, whose other files are none of ours
+        if home == files.real(self._workspace.root):  # by default the project's own folder, whose other files are none of ours
             return len(place.parts) > 1 and place.parts[0] in ("data", "models", "saves")
-        return (home / place).parent.resolve().is_relative_to(home)
+        return files.real((home / place).parent).is_relative_to(home)
 
     def _made(self, home: Path) -> Path:
         folder = home / FOLDER
@@ -199,7 +199,7 @@ class Trash:
         try:
             record = records.load(folder / _RECORD, Deleted)
             places = [PurePosixPath(place) for place in record.stood]
-            if not all(self._is_place(home, place) and (home / place).parent.resolve().is_relative_to(home) for place in places):
+            if not all(self._is_place(home, place) and files.real((home / place).parent).is_relative_to(home) for place in places):
                 raise Problem("trash.bad_place", id=folder.name)
             if not all(os.path.lexists(part) for part in _parts(folder, len(places))):
                 raise Problem("trash.incomplete", id=folder.name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from studio.core import folders
+from studio.core import files, folders
 from studio.core.trash import Trash
 from studio.interface.language import Problem
 from studio.models import library, places
@@ -49,7 +49,7 @@ def delete(workspace: Workspace, name: str, guard: Guard) -> int:
     model = _own(workspace, name, guard)
     older = [
         link for link in folders.entries(model.path.parent)
-        if link != model.path and link.is_symlink() and link.resolve() == model.path.resolve()
+        if link != model.path and link.is_symlink() and files.real(link) == files.real(model.path)
     ]
     trash = Trash(workspace, places.folders(workspace))
     return trash.find(trash.put([model.path, *older], "model", name)).bytes

@@ -43,6 +43,15 @@ def test_a_name_that_is_no_utf8_comes_back_as_it_was(workspace):
     assert os.listdir(os.fsencode(workspace.models)) == [b"odd-\xff"]
 
 
+def test_links_in_a_circle_stop_nobody(workspace):
+    (workspace.models / "round").symlink_to("round")
+    trash = Trash(workspace, [workspace.models / "round"])
+    ids = [trash.put(path, "model", path.name) for path in (model(workspace.models / "m"), workspace.models / "round")]
+    for id in ids:
+        trash.restore(id)
+    assert (workspace.models / "round").is_symlink()
+
+
 def test_restore_overwrites_nothing(workspace):
     folder, trash = model(workspace.models / "m"), Trash(workspace)
     id = trash.put(folder, "model", "m")
