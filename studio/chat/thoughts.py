@@ -7,15 +7,23 @@ import re
 from itertools import islice
 
 OPEN, CLOSE = "<think>", "</think>"
-# How models mark a thought where no server took it out; those of LLaMA-Factory's templates (`thought_words`) are among them.
+# How models mark a thought, where no server took it out; those of LLaMA-Factory's templates are among them.
 MARKS = (
-    (OPEN, CLOSE), ("<thinking>", "</thinking>"), ("<thought>", "</thought>"), ("<reasoning>", "</reasoning>"),
-    ("<seed:think>", "</seed:think>"), ("[THINK]", "[/THINK]"), ("◁think▷", "◁/think▷"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"), ("<|channel>thought", "<channel|>"),
+    (OPEN, CLOSE),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
+    ("<seed:think>", "</seed:think>"),
+    ("[THINK]", "[/THINK]"),
+    ("◁think▷", "◁/think▷"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("<|channel>thought", "<channel|>"),
     ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
-)  # fmt: skip
+)
 _CLOSINGS = re.compile("|".join(re.escape(close) for _, close in MARKS), re.IGNORECASE)
-_CODE = r"(?P<code>^ {0,3}(?P<fence>```++|~~~++)[^\n]*\n.*?(?:^ {0,3}(?P=fence)|\Z)|(?<!`)(?P<ticks>`++)[^`\n]+(?P=ticks))"
+_CODE = (
+    r"(?P<code>^ {0,3}(?P<fence>```++|~~~++)[^\n]*\n.*?(?:^ {0,3}(?P=fence)|\Z)|(?<!`)(?P<ticks>`++)[^`\n]+(?P=ticks))"
+)
 _CODE_OR_OPENING = re.compile(
     _CODE + "|" + "|".join(f"(?P<mark{at}>{re.escape(opening)})" for at, (opening, _) in enumerate(MARKS)),
     re.DOTALL | re.MULTILINE | re.IGNORECASE,
@@ -47,13 +55,13 @@ def reasoning_of(text: str) -> tuple[str, str]:
 
 
 def said_of(text: str) -> str:
-    """Return what a model said, without its reasoning: what is sent back to it, as no template would show it its thoughts."""
+    """Return what a model said, without its reasoning: what is sent back to it."""
     thought, said = reasoning_of(text)
     return said.strip() if thought or said != text else text
 
 
 def marked(thought: str, said: str, is_over: bool = True) -> str:
-    """Return reasoning and what was said as one text, of which `reasoning_of` gives both back; `is_over` where the thought has ended."""
+    """Return reasoning and what was said as one text, for `reasoning_of`; `is_over`: the thought has ended."""
     if not thought.strip():
         return said
     return OPEN + thought.replace(CLOSE, "&lt;/think>") + (CLOSE + said if is_over or said else "")
@@ -93,9 +101,10 @@ def _take_out(text: str, always: bool) -> tuple[list[str], str]:
 
 
 def _ends_a_thought(text: str, start: int, end: int) -> bool:
-    """Tell whether a closing mark without an opening one ends a thought: a server may put the opening one into the prompt.
+    """Tell whether a closing mark without an opening one ends a thought.
 
-    In a sentence about the mark it stands in quotes or code, or goes on after a blank.
+    A server may put the opening one into the prompt. In a sentence about the mark it stands in quotes or code, or the
+    sentence goes on after a blank.
     """
     before, after = text[start - 1 : start] or "\n", text[end : end + 1] or "\n"
     if before in _QUOTES or after in _QUOTES or len(_FENCE.findall(text, 0, start)) % 2:

@@ -14,22 +14,55 @@ from studio.chat.thoughts import MARKS, marked, reasoning_of, said_of
 from studio.chat.votes import Vote
 
 
-@pytest.mark.parametrize(("text", "thought", "said"), [
-    ("<think>t</think>a", "t", "a"), ("\n<think>\nt\n</think>\n\na", "\nt\n", "a"), ("<think>t", "t", ""), ("<think>t</thi", "t", ""), ("<thi", "", ""),
-    ("<think></think>a", "", "a"), ("<THINK>t</Think>a", "t", "a"), ("<thinking>t</thinking>a", "t", "a"), ("<thought>t</thought>a", "t", "a"),
-    ("<reasoning>t</reasoning>a", "t", "a"), ("[THINK]t[/THINK]a", "t", "a"), ("◁think▷t◁/think▷a", "t", "a"), ("<seed:think>t</seed:think>a", "t", "a"),
-    ("<|channel|>analysis<|message|>t<|end|><|start|>assistant<|channel|>final<|message|>a", "t", "a"),
-    # only its end is marked
-    ("The person counts. I go on.\n</think>\n\nnine ten", "The person counts. I go on.\n", "nine ten"), ("t</think>\na", "t", "a"), ("t.</think> a", "t.", "a"),
-    ("t</think>a", "t", "a"), ("嗯。</think>好", "嗯。", "好"), ("t\n</think> a", "t\n", "a"), ("t</think>", "t", ""), ("t[/THINK]\na", "t", "a"),
-    # several
-    ("<think>t</think>a<think>u</think>b", "t\n\nu", "ab"), ("a\n<think>t</think>b", "t", "a\nb"), ("a<think>t\n</think>b", "t\n", "ab"),
-    # no thought
-    ("a", "", "a"), ("", "", ""), ("Models write `</think>` after it, or <think> before.", "", "Models write `</think>` after it, or <think> before."),
-    ("The mark </think> ends it.", "", "The mark </think> ends it."), ("“</think>” ends it", "", "“</think>” ends it"),
-    ("```\n<think>t</think>\n```\na", "", "```\n<think>t</think>\n```\na"), ("```\nt\n</think>\n```\na", "", "```\nt\n</think>\n```\na"),
-    ("<think>t</think>Write `<think>x</think>`.", "t", "Write `<think>x</think>`."), ("[T", "", ""), ("[", "", "["), ("<", "", "<"), ("<b>", "", "<b>"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "thought", "said"),
+    [
+        ("<think>t</think>a", "t", "a"),
+        ("\n<think>\nt\n</think>\n\na", "\nt\n", "a"),
+        ("<think>t", "t", ""),
+        ("<think>t</thi", "t", ""),
+        ("<thi", "", ""),
+        ("<think></think>a", "", "a"),
+        ("<THINK>t</Think>a", "t", "a"),
+        ("<thinking>t</thinking>a", "t", "a"),
+        ("<thought>t</thought>a", "t", "a"),
+        ("<reasoning>t</reasoning>a", "t", "a"),
+        ("[THINK]t[/THINK]a", "t", "a"),
+        ("◁think▷t◁/think▷a", "t", "a"),
+        ("<seed:think>t</seed:think>a", "t", "a"),
+        ("<|channel|>analysis<|message|>t<|end|><|start|>assistant<|channel|>final<|message|>a", "t", "a"),
+        # only its end is marked
+        ("The person counts. I go on.\n</think>\n\nnine ten", "The person counts. I go on.\n", "nine ten"),
+        ("t</think>\na", "t", "a"),
+        ("t.</think> a", "t.", "a"),
+        ("t</think>a", "t", "a"),
+        ("嗯。</think>好", "嗯。", "好"),
+        ("t\n</think> a", "t\n", "a"),
+        ("t</think>", "t", ""),
+        ("t[/THINK]\na", "t", "a"),
+        # several
+        ("<think>t</think>a<think>u</think>b", "t\n\nu", "ab"),
+        ("a\n<think>t</think>b", "t", "a\nb"),
+        ("a<think>t\n</think>b", "t\n", "ab"),
+        # no thought
+        ("a", "", "a"),
+        ("", "", ""),
+        (
+            "Models write `</think>` after it, or <think> before.",
+            "",
+            "Models write `</think>` after it, or <think> before.",
+        ),
+        ("The mark </think> ends it.", "", "The mark </think> ends it."),
+        ("“</think>” ends it", "", "“</think>” ends it"),
+        ("```\n<think>t</think>\n```\na", "", "```\n<think>t</think>\n```\na"),
+        ("```\nt\n</think>\n```\na", "", "```\nt\n</think>\n```\na"),
+        ("<think>t</think>Write `<think>x</think>`.", "t", "Write `<think>x</think>`."),
+        ("[T", "", ""),
+        ("[", "", "["),
+        ("<", "", "<"),
+        ("<b>", "", "<b>"),
+    ],
+)
 def test_a_thought_is_told_from_what_is_said(text, thought, said):
     assert reasoning_of(text) == (thought, said)
 
@@ -53,7 +86,13 @@ def test_what_is_marked_is_read_back(thought, said):
 
 
 def test_a_hostile_text_of_marks_is_read_at_once():
-    for text in ("<think>" * 40_000 + "</thinking>", "</think> x " * 40_000, "`" * 100_000 + "</think>", "x <think>" * 40_000 + "\n</think>", "```\n" * 40_000 + "</think>x"):
+    for text in (
+        "<think>" * 40_000 + "</thinking>",
+        "</think> x " * 40_000,
+        "`" * 100_000 + "</think>",
+        "x <think>" * 40_000 + "\n</think>",
+        "```\n" * 40_000 + "</think>x",
+    ):
         began = time.perf_counter()
         reasoning_of(text)
         assert time.perf_counter() - began < 2
@@ -62,19 +101,38 @@ def test_a_hostile_text_of_marks_is_read_at_once():
 LONE = "The person counts. I go on.\n</think>\n\nnine ten"
 
 
-@pytest.mark.parametrize("text", [LONE, "<think>t</think>nine ten", "<thinking>\nt\n</thinking>\nnine ten", "<think>t</think>nine <think>u</think>ten"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        LONE,
+        "<think>t</think>nine ten",
+        "<thinking>\nt\n</thinking>\nnine ten",
+        "<think>t</think>nine <think>u</think>ten",
+    ],
+)
 def test_no_thought_is_sent_back_or_trained_as_history(text, tmp_path):
-    talk = [{"role": "user", "content": "Count.", "turn": 1}, {"role": "assistant", "content": text, "turn": 1}, {"role": "user", "content": "On.", "turn": 2}]
+    talk = [
+        {"role": "user", "content": "Count.", "turn": 1},
+        {"role": "assistant", "content": text, "turn": 1},
+        {"role": "user", "content": "On.", "turn": 2},
+    ]
     sent = openai_client.as_messages(spoken(talk, tmp_path), "")
     assert [message["content"] for message in sent] == ["Count.", "nine ten", "On."]
     vote = Vote("c", 2, ["x", "y"], {"x": LONE, "y": "no"}, {"x": talk, "y": talk}, "x")
     (row,) = preferences._rows(vote, preferences.Counter())
     assert [message["content"] for message in row["messages"]] == ["Count.", "nine ten", "On."]
-    assert row["chosen"]["content"] == "<think>The person counts. I go on.\n</think>nine ten" and row["rejected"]["content"] == "no"
+    assert (
+        row["chosen"]["content"] == "<think>The person counts. I go on.\n</think>nine ten"
+        and row["rejected"]["content"] == "no"
+    )
 
 
 def test_an_answer_of_a_thought_alone_is_no_answer(tmp_path):
-    talk = [{"role": "user", "content": "a", "turn": 1}, {"role": "assistant", "content": "<think>cut in the", "turn": 1}, {"role": "user", "content": "b", "turn": 2}]
+    talk = [
+        {"role": "user", "content": "a", "turn": 1},
+        {"role": "assistant", "content": "<think>cut in the", "turn": 1},
+        {"role": "user", "content": "b", "turn": 2},
+    ]
     assert spoken(talk, tmp_path) == [{"role": "user", "content": "b"}]
     talk[1]["calls"] = [{"name": "f", "arguments": {}}]
     sent = openai_client.as_messages(spoken(talk[:2], tmp_path), "")

@@ -1,1 +1,1 @@
-"""What a server sends, as it stands on the wire and as an answer. Knows no network: bytes and JSON values go in, an `Answer` comes out."""
+"""What a server sends: its bytes, its pieces, and the answer they make. Knows no network."""

@@ -8,8 +8,26 @@ from studio.chat.remote.wire import WireReader
 LENGTH = 200
 MOST = 2**53  # beyond it no count is one
 _DEPTH = 8
-_FIELDS = ("message", "detail", "error", "msg", "error_msg", "errormessage", "errors", "error_message", "error_description", "status_msg",
-           "reason", "title", "description", "text", "innererror", "type", "code")  # fmt: skip
+_LOOKED_AT = 20_000  # letters of a page
+_FIELDS = (
+    "message",
+    "detail",
+    "error",
+    "msg",
+    "error_msg",
+    "errormessage",
+    "errors",
+    "error_message",
+    "error_description",
+    "status_msg",
+    "reason",
+    "title",
+    "description",
+    "text",
+    "innererror",
+    "type",
+    "code",
+)
 
 
 class ServerFault(Exception):
@@ -30,7 +48,7 @@ def count_of(value: object) -> int | None:
 
 
 def words_of(value: object, depth: int = 0) -> str:
-    """Return the words in what a server says of an error: text, an object of any of the common forms, or a list of these."""
+    """Return the words in what a server says of an error: text, an object of any common form, or a list of these."""
     if isinstance(value, str):
         return value.strip()
     if value is None or isinstance(value, bool) or depth > _DEPTH:
@@ -44,7 +62,9 @@ def words_of(value: object, depth: int = 0) -> str:
     where, raw = said.get("loc"), said.get("metadata")
     if words and isinstance(where, list) and where:  # pydantic's, of servers that check their requests
         words = f"{where[-1]}: {words}"
-    if isinstance(raw, dict) and (behind := words_of(raw.get("raw"), depth + 1)):  # what a router was told by the server behind it
+    if isinstance(raw, dict) and (
+        behind := words_of(raw.get("raw"), depth + 1)
+    ):  # what a router was told by the server behind it
         words = f"{words}: {behind}" if words else behind
     return words or (_as_text(value) if value and not depth else "")
 
@@ -68,7 +88,9 @@ def fault_in(value: dict, event: str = "") -> str:
         return words_of(value) or "error"
     if value.get("choices") or isinstance(value.get("message"), dict):
         return ""
-    told = next((value[name] for name in ("detail", "message", "msg", "error_msg", "error_message") if value.get(name)), None)
+    told = next(
+        (value[name] for name in ("detail", "message", "msg", "error_msg", "error_message") if value.get(name)), None
+    )
     return words_of(value) if told and not isinstance(told, bool) else ""
 
 
@@ -77,7 +99,11 @@ def of_body(body: object) -> str:
     if isinstance(body, str):
         reader = WireReader()
         try:
-            values = [event.value for part in (reader.feed(body.encode("utf-8", "replace")), reader.finish()) for event in part]
+            values = [
+                event.value
+                for part in (reader.feed(body.encode("utf-8", "replace")), reader.finish())
+                for event in part
+            ]
         except ValueError:
             values = []
         return words_of(values) or body
@@ -86,6 +112,11 @@ def of_body(body: object) -> str:
 
 def in_one_line(words: str, key: str = "") -> str:
     """Return a server's words in one short line without marks of HTML, and without the key."""
-    text = re.sub(r"<!--.*?-->|<(head|style|script)\b.*?</\1>|<[a-zA-Z/!][^>]*>", " ", words, flags=re.DOTALL | re.IGNORECASE)
+    text = re.sub(
+        r"<!--.*?-->|<(head|style|script)\b.*?</\1>|<[a-zA-Z/!][^>]*>",
+        " ",
+        words[:_LOOKED_AT],
+        flags=re.DOTALL | re.IGNORECASE,
+    )
     text = " ".join((text.replace(key, "***") if key else text).split())
     return text[: LENGTH - 1] + "…" if len(text) > LENGTH else text

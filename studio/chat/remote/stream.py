@@ -1,11 +1,11 @@
-"""A streamed answer, put together of its pieces in any of the forms that servers send. The measure is what the field's own readers take."""
+"""A streamed answer, put together of its pieces, in any form that the stream readers of the field take."""
 
-import io
 import time
 from collections.abc import Collection
 
 from studio.chat import thoughts
 from studio.chat.answer import Answer
+from studio.chat.remote.content import GrowingText, parts_of
 from studio.chat.remote.server_words import ServerFault, count_of, fault_in, words_of
 from studio.chat.remote.tool_call_stream import ToolCallAccumulator
 from studio.chat.remote.wire import Event
@@ -13,22 +13,56 @@ from studio.interface.language import Problem
 
 _MARGIN = 64
 _MOST_CHOICES = 128
-_DEPTH = 8
 _LETTERS_A_TOKEN = 8  # more than any text has on the average; some servers send an answer letter by letter
-_THOUGHTS = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "thought", "reasoning_details", "thinking_blocks")
-_THINKING_PARTS = ("thinking", "reasoning", "thought", "reasoning_text", "reasoning_content", "summary_text", "reasoning.text", "reasoning.summary")
-_LENGTH = ("length", "max_tokens", "model_length", "max_length", "max_output_tokens", "context_length", "max_new_tokens")
-_FILTERED = ("content_filter", "content_filtered", "sensitive", "safety", "recitation", "blocklist", "prohibited_content", "spii", "guardrail",
-             "guardrail_intervened")  # fmt: skip
-_FAILED = ("error", "failed", "network_error", "insufficient_system_resource", "abort", "aborted", "cancelled", "engine_error", "timeout")
+_THOUGHTS = (
+    "reasoning_content",
+    "reasoning",
+    "thinking",
+    "reasoning_text",
+    "thought",
+    "reasoning_details",
+    "thinking_blocks",
+)
+_LENGTH = (
+    "length",
+    "max_tokens",
+    "model_length",
+    "max_length",
+    "max_output_tokens",
+    "context_length",
+    "max_new_tokens",
+)
+_FILTERED = (
+    "content_filter",
+    "content_filtered",
+    "sensitive",
+    "safety",
+    "recitation",
+    "blocklist",
+    "prohibited_content",
+    "spii",
+    "guardrail",
+    "guardrail_intervened",
+)
+_FAILED = (
+    "error",
+    "failed",
+    "network_error",
+    "insufficient_system_resource",
+    "abort",
+    "aborted",
+    "cancelled",
+    "engine_error",
+    "timeout",
+)
 
 
 class StreamAccumulator:
     """What has come of an answer; a piece costs the same however many came before it.
 
-    reason: why the server says that it ended, so far: "" (it says nothing), "stop", "length", "filtered" or "failed". reason_words: the
-    server's word for that. is_done: nothing more belongs to the answer. is_known: something came that is a piece of an answer.
-    heard: when something came last (s, of `time.perf_counter`). finished: see `Answer`.
+    reason: why the server says that it ended: "" (it has not said so), "stop", "length", "filtered" or "failed".
+    reason_words: the server's word for that. is_done: nothing more belongs to the answer. is_known: a piece of one
+    came. heard: when something came last (s, of `time.perf_counter`). finished: see `Answer`.
 
     Args:
         name: of the column that is answered.
@@ -55,7 +89,7 @@ class StreamAccumulator:
 
     @property
     def ends_with_reason(self) -> bool:
-        """Tell whether the last piece said why the answer ended, and no earlier one did: some servers say it in every piece."""
+        """Tell whether the last piece, and none before it, said why the answer ended; some servers say it in each."""
         choice = self._answering()
         return bool(choice.reason) and not choice.went_on
 
@@ -101,11 +135,14 @@ class StreamAccumulator:
             self._choices[index] = _Choice(self._tools)
         choice = self._choices[index]
         choice.take(piece, self.heard, is_whole)
-        if choice.pieces > self._max_tokens + _MARGIN and choice.letters > _LETTERS_A_TOKEN * self._max_tokens + _MARGIN:
+        if (
+            choice.pieces > self._max_tokens + _MARGIN
+            and choice.letters > _LETTERS_A_TOKEN * self._max_tokens + _MARGIN
+        ):
             self.end("length")  # a server that heeds no limit would fill the memory
 
     def _answering(self) -> "_Choice":
-        """Return choice 0, which is the answer; a server that numbers its only choice otherwise is understood once it is done."""
+        """Return choice 0, which is the answer; where there is none in the end, the first there is."""
         if 0 not in self._choices and self._choices and (self.is_done or self.finished):
             return self._choices[min(self._choices)]
         return self._choices.get(0) or _Choice(self._tools)
@@ -113,8 +150,10 @@ class StreamAccumulator:
     def _count(self, usage: object) -> None:
         if not isinstance(usage, dict):
             return
-        for ours, names in (("prompt", ("prompt_tokens", "input_tokens", "prompt_eval_count")),
-                            ("answer", ("completion_tokens", "output_tokens", "eval_count"))):  # fmt: skip
+        for ours, names in (
+            ("prompt", ("prompt_tokens", "input_tokens", "prompt_eval_count")),
+            ("answer", ("completion_tokens", "output_tokens", "eval_count")),
+        ):
             if count := next(filter(None, (count_of(usage.get(name)) for name in names)), None):
                 self._counts[ours] = count
 
@@ -145,7 +184,7 @@ class _Choice:
     """One of the answers that a server gives to a question."""
 
     def __init__(self, tools: Collection[str]):
-        self.thought, self.said, self.calls = _Text(), _Text(), ToolCallAccumulator(tools)
+        self.thought, self.said, self.calls = GrowingText(), GrowingText(), ToolCallAccumulator(tools)
         self.pieces = self.letters = 0
         self.first = self.last = 0.0
         self.reason = self.reason_words = ""
@@ -172,7 +211,7 @@ class _Choice:
             raise ServerFault(words_of(choice["error"]) or "error")
 
     def text(self, is_over: bool) -> str:
-        """Return what came as one text, reasoning first, marked by <think></think>; `is_over` where no more of it will come."""
+        """Return what came as one text, reasoning first, in <think></think>; `is_over`: no more of that will come."""
         said, thought = self.said.value(), self.thought.value()
         if not thought.strip():
             return said
@@ -181,17 +220,21 @@ class _Choice:
 
     def _repeats(self, message: dict) -> bool:
         """Tell whether a whole message, sent at the end of a stream, is what its pieces said already."""
-        text = "".join(part for is_thought, part in _parts(message.get("content")) if not is_thought)
-        return bool(self.pieces) and text in ("", self.said.value()) and not (message.get("tool_calls") and not self.calls.calls())
+        text = "".join(part for is_thought, part in parts_of(message.get("content")) if not is_thought)
+        return (
+            bool(self.pieces)
+            and text in ("", self.said.value())
+            and not (message.get("tool_calls") and not self.calls.calls())
+        )
 
     def _say(self, delta: dict, is_whole: bool) -> None:
         for name in _THOUGHTS:
-            if thought := "".join(part for _, part in _parts(delta.get(name))):
+            if thought := "".join(part for _, part in parts_of(delta.get(name))):
                 self._add(self.thought, thought)
                 break  # several fields say the same
-        for is_thought, part in (*_parts(delta.get("content")), *_parts(delta.get("images"))):
+        for is_thought, part in (*parts_of(delta.get("content")), *parts_of(delta.get("images"))):
             self._add(self.thought if is_thought else self.said, part)
-        refusal = "".join(part for _, part in _parts(delta.get("refusal")))
+        refusal = "".join(part for _, part in parts_of(delta.get("refusal")))
         if refusal and refusal != delta.get("content"):
             self._add(self.said, refusal)
         audio = delta.get("audio")
@@ -203,12 +246,19 @@ class _Choice:
         elif delta.get("function_call") and self._old_call_only:
             self.letters += 1 + self.calls.feed({"function": delta["function_call"]})
 
-    def _add(self, text: "_Text", part: str) -> None:
+    def _add(self, text: GrowingText, part: str) -> None:
         text.write(part)
         self.letters += len(part)
 
     def _end(self, choice: dict) -> None:
-        told = next((one for name in ("finish_reason", "done_reason", "stop_reason") if isinstance(one := choice.get(name), str) and one), "")
+        told = next(
+            (
+                one
+                for name in ("finish_reason", "done_reason", "stop_reason")
+                if isinstance(one := choice.get(name), str) and one
+            ),
+            "",
+        )
         if not told:
             return
         word = told.strip().lower()
@@ -217,30 +267,14 @@ class _Choice:
         self.reason_words = _filters(choice) or told if self.reason == "filtered" else told
 
 
-class _Text:
-    """Text that grows by pieces; where one ends in half a character (a surrogate), the other half may come in the next."""
-
-    def __init__(self):
-        self._text, self._half = io.StringIO(), ""
-
-    def write(self, piece: str) -> None:
-        piece, self._half = self._half + piece, ""
-        if piece and "\ud800" <= piece[-1] <= "\udbff":
-            piece, self._half = piece[:-1], piece[-1]
-        try:
-            piece.encode()
-        except UnicodeEncodeError:
-            piece = piece.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        self._text.write(piece)
-
-    def value(self) -> str:
-        return self._text.getvalue()
-
-
 def _choices_of(value: dict) -> list[dict]:
     """Return the choices in a message; that of Ollama's own API is one. Raises ValueError for what are none."""
     choices = value.get("choices")
-    if choices is None and "done" in value and isinstance(message := value.get("message", value.get("response")), dict | str):
+    if (
+        choices is None
+        and "done" in value
+        and isinstance(message := value.get("message", value.get("response")), dict | str)
+    ):
         done = value.get("done_reason") or "stop" if value["done"] else None
         return [{"index": 0, "delta": message, "finish_reason": done}]
     choices = [choices] if isinstance(choices, dict) else choices or []
@@ -249,36 +283,16 @@ def _choices_of(value: dict) -> list[dict]:
     return choices
 
 
-def _parts(content: object, is_thought: bool = False, depth: int = 0) -> list[tuple[bool, str]]:
-    """Return the texts in a content, each with whether it is a thought: of plain text, of a list of typed parts, or of one such part."""
-    if isinstance(content, str):
-        return [(is_thought, content)] if content else []
-    if depth > _DEPTH:
-        raise ValueError("a content nested too deeply")
-    if isinstance(content, list):
-        return [found for one in content for found in _parts(one, is_thought, depth + 1)]
-    if isinstance(content, int | float) and not isinstance(content, bool):
-        return [(is_thought, str(content))]
-    if not isinstance(content, dict):
-        return []
-    kind = str(content.get("type") or "").lower()
-    is_thought = is_thought or kind in _THINKING_PARTS or content.get("thought") is True
-    names = ("text", "thinking", "reasoning", "summary", "refusal", "content", "transcript", "output_text", "value", "thought")
-    for name in names:
-        if isinstance(content.get(name), str | list | dict) and (found := _parts(content[name], is_thought, depth + 1)):
-            return found
-    if "image" in kind:
-        link = content.get("image_url") or content.get("url")
-        link = link.get("url") if isinstance(link, dict) else link
-        return [(is_thought, f"![image]({link})" if isinstance(link, str) and link.startswith("http") else "![image]()")]
-    known = not kind or kind in _THINKING_PARTS or "text" in kind or kind in ("refusal", "redacted_thinking", "reasoning.encrypted")
-    return [] if known else [(is_thought, f"[{kind}]")]
-
-
 def _filters(choice: dict) -> str:
     """Return which filters a server says that it applied, "" where it does not say."""
-    results = choice.get("content_filter_results") or choice.get("content_filter_result") or choice.get("filter_results")
+    results = (
+        choice.get("content_filter_results") or choice.get("content_filter_result") or choice.get("filter_results")
+    )
     if not isinstance(results, dict):
         return words_of(results)
-    hit = [name for name, one in results.items() if isinstance(one, dict) and (one.get("filtered") is True or one.get("detected") is True)]
+    hit = [
+        name
+        for name, one in results.items()
+        if isinstance(one, dict) and (one.get("filtered") is True or one.get("detected") is True)
+    ]
     return ", ".join(map(str, hit)) or words_of(results.get("error"))

@@ -38,7 +38,7 @@ class _Call:
         return self.arguments == {} or self.arguments is None and self.text.strip() == "{}"
 
     def add(self, name: str, arguments: object, known: Collection[str]) -> None:
-        """Take in a piece. A name that is sent again is the same name, and one that begins like it is all of it so far."""
+        """Take in a piece. A name that is sent again is the same; one that begins like it is all of it so far."""
         if name and (not self.name or name.startswith(self.name) and self.name + name not in known):
             self.name = name
         elif name and (name != self.name or self.name + name in known):
@@ -64,7 +64,7 @@ class _Call:
 
 
 class ToolCallAccumulator:
-    """Puts calls together. `known` are the names of the tools that were offered: they tell two short names from the halves of one."""
+    """Puts calls together. `known`, the names of the tools offered, tell two names from the halves of one."""
 
     def __init__(self, known: Collection[str] = ()):
         self._known = known
@@ -72,7 +72,7 @@ class ToolCallAccumulator:
         self._last: _Call | None = None
 
     def feed(self, pieces: object, is_whole: bool = False) -> int:
-        """Take in `tool_calls` of a piece, or of a message that `is_whole`, and return how many letters of arguments it brought.
+        """Take in the calls of a piece, or of a message that `is_whole`; return how many letters it brought.
 
         Raises:
             ValueError: they are none.
@@ -111,7 +111,13 @@ class ToolCallAccumulator:
         group = self._calls if index is None else [call for call in self._calls if call.index == index]
         named = next((call for call in reversed(group) if id and call.id == id), None)
         current = named or (self._last if index is None else group[-1] if group else None)
-        if current is None and self._last and not name and not id and (self._last.index is None or not self._last.is_complete):
+        if (
+            current is None
+            and self._last
+            and not name
+            and not id
+            and (self._last.index is None or not self._last.is_complete)
+        ):
             current = self._last  # no call begins without a name
         if current is None:
             return None
@@ -154,4 +160,10 @@ def _parts(piece: dict) -> tuple[int | None, str, str, object]:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else "" if value is None or isinstance(value, bool | list | dict) else str(value)
+    return (
+        value
+        if isinstance(value, str)
+        else ""
+        if value is None or isinstance(value, bool | list | dict)
+        else str(value)
+    )

@@ -1,6 +1,7 @@
-"""The body of a server's answer, byte for byte: an event stream, JSON lines or one JSON document, told apart by what stands there.
+"""The body of a server's answer, byte for byte: an event stream, JSON lines or one JSON document.
 
-The content type is no guide: servers send a whole JSON document where a stream was asked for, and call streams text/plain.
+They are told apart by what stands there. The content type is no guide: servers send a whole document where a stream was
+asked for, and call streams text/plain.
 """
 
 import json
@@ -20,8 +21,10 @@ _BOM = b"\xef\xbb\xbf"
 
 @dataclass(frozen=True)
 class Event:
-    """One message of a server: the name of the event, "" for none, its value (JSON, or text that is none), and whether it stood bare,
-    outside of an event stream."""
+    """One message of a server.
+
+    name: of the event, "" for none. value: JSON, or text that is none. bare: it stood outside of an event stream.
+    """
 
     name: str
     value: object
@@ -29,7 +32,7 @@ class Event:
 
 
 class WireReader:
-    """Reads the messages in a body whose bytes may be cut anywhere. `done` is set by the mark that ends a stream, [DONE]."""
+    """Reads the messages in a body whose bytes may be cut anywhere. `done` is set by what ends a stream, [DONE]."""
 
     def __init__(self):
         self.done = False
@@ -56,7 +59,7 @@ class WireReader:
             yield from self._line(line)
 
     def finish(self) -> Iterator[Event]:
-        """Take in the end of the body, and yield what it completes; what was cut off in its middle completes nothing."""
+        """Take in the end of the body, and yield what it completes; what was cut off completes nothing."""
         rest, self._parts = b"".join(self._parts), []
         if rest:
             yield from self._line(rest)
@@ -64,7 +67,7 @@ class WireReader:
         yield from self._document()
 
     def words(self) -> str:
-        """Return the text outside of events that is neither JSON nor HTML, such as a gateway's own words; "" for none."""
+        """Return the text outside of events that is neither JSON nor HTML, as of a gateway; "" for none."""
         text = "\n".join(self._stray).strip()
         return "" if text[:1] in ("{", "[", "<") else text
 
