@@ -12,6 +12,7 @@ from studio.chat.blend import Blend
 from studio.chat.prompt import Encoder, Prompt
 from studio.chat.speaker import Base, Speaker, stamp
 from studio.interface.language import Problem
+from studio.models import library
 
 BASE = "__base__"  # peft's name for rows that speak through no adapter
 _PAD = 0  # any token will do: padding is masked on the left and never read on the right
@@ -316,6 +317,7 @@ def encoder_of(base: Base, speaker: Speaker) -> Encoder:
     engine.load()
     from llamafactory.model import load_tokenizer
 
+    library.require_loadable(base.folder)
     with told("chat.load_failed", path=base.folder):
         loaded = load_tokenizer(_arguments(base)[0])
     return Encoder(loaded["tokenizer"], speaker.template, speaker.default_system, speaker.thinking, loaded["processor"])
@@ -337,6 +339,7 @@ def _load_base(base: Base) -> tuple:
     from llamafactory.model import load_model, load_tokenizer
     from transformers import GenerationConfig
 
+    library.require_loadable(base.folder)
     model_args, _, finetuning_args, _ = _arguments(base)
     one_load_at_a_time()
     loaded = load_tokenizer(model_args)

@@ -6,8 +6,9 @@ one module, a run that trains now would change what is shown of the data, and sh
 
 import copy
 import threading
+from pathlib import Path
 
-from studio.models.templates import module, shipped
+from studio.models.templates import module, own_prompts, shipped
 
 _taking = threading.Lock()
 
@@ -20,8 +21,11 @@ def own_template(tokenizer, arguments):
         arguments: LLaMA-Factory's `DataArguments`; no `template` reads the tokenizer's own chat template.
 
     Raises:
+        Problem: the model's own chat template reached a limit.
         ValueError: there is no such template, or it cannot be had with these arguments.
     """
+    if not arguments.template and getattr(tokenizer, "name_or_path", ""):
+        own_prompts(Path(tokenizer.name_or_path))  # LLaMA-Factory renders the model's own here, which may take for ever
     with _taking:
         source, templates = module(), shipped()
         if arguments.template in templates:

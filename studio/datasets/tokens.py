@@ -16,6 +16,7 @@ from studio.datasets.templates import own_template
 from studio import engine
 from studio.core import trust
 from studio.interface.language import Problem
+from studio.models import library
 
 IGNORED = -100  # the label of a token that is not trained (llamafactory.extras.constants.IGNORE_INDEX)
 PAIR_STAGES = ("dpo", "rm", "orpo", "simpo")
@@ -331,6 +332,7 @@ def _stamp(model: Path) -> tuple:
 
 @lru_cache(maxsize=4)
 def _kit(model: Path, stamp: tuple, settings: tuple) -> _Kit:
+    library.require_loadable(model)
     engine.load()
     from llamafactory.hparams import DataArguments, ModelArguments
     from llamafactory.model import load_tokenizer

@@ -10,7 +10,7 @@ from pathlib import Path
 from studio.core import files, folders, trust
 from studio.interface.language import Problem, shown
 from studio.models import config as configs
-from studio.models import health, places, weights
+from studio.models import health, places, plausible, tokenizer, weights
 from studio.models.weights import Quantization
 from studio.workspace import Workspace, safe_name
 
@@ -226,13 +226,34 @@ def _read(folder: Path, name: str, sizes: dict[str, int]) -> Model:
         licence=_licence(folder, names),
         pickled=bool(health.weight_files(names)) and not shards,
         own_code=trust.asks(folder),
-        faults=health.faults(folder, names, shards, config_faults),
+        faults=tuple(filter(None, [_implausible(config, tensors, sizes)])) + health.faults(folder, names, shards, config_faults),
         warnings=health.warnings(folder, names),
     )
 
 
 def _short(text: object) -> str:
     return shown(str(text))[:120]
+
+
+def _implausible(config: dict, tensors: dict[str, dict], sizes: dict[str, int]) -> Problem | None:
+    return plausible.fault(config, tensors, sum(sizes[file] for file in health.weight_files(set(sizes))))
+
+
+def require_plausible(folder: Path) -> None:
+    """Raise Problem where a model's config claims sizes that its weights cannot fill; nothing may be built by it."""
+    try:
+        faults = look(folder, title(folder)).faults
+    except OSError:
+        return  # whoever needs the folder says that it is not there
+    for fault in faults:
+        if fault.key in plausible.KEYS:
+            raise fault
+
+
+def require_loadable(folder: Path) -> None:
+    """Raise Problem where a model, or its tokenizer alone, must not be loaded in this process, which has no limits."""
+    require_plausible(folder)
+    tokenizer.require_loadable(folder)
 
 
 def weight_names(folder: Path) -> list[str]:

@@ -178,11 +178,18 @@ def renderings(folder: Path, conversations: list[list[dict]], wait: float | None
                         seconds=5, mib=1024, stamp=known, wait=wait)
 
 
-def require_loadable(folder: Path) -> None:
+def require_loadable(folder: Path, wait: float | None = None) -> bool:
     """Try the tokenizer of a folder in the child process, before it is loaded in this one, which has no limits.
+
+    Returns:
+        False where that is not known after `wait` seconds (None: as long as it takes).
 
     Raises:
         Problem: it took more time or memory than any may.
     """
     file = next((name for name in FILES if (folder / name).is_file()), "tokenizer.json")
-    limited.call("studio.models.loading:try_tokenizer", str(folder), file=file, of=folder.name, seconds=30, mib=4096, stamp=stamp(folder))
+    known = stamp(folder)
+    if len(known) == 1:
+        return True  # there is none, which whoever needs one says
+    found = limited.call("studio.models.loading:try_tokenizer", str(folder), file=file, of=folder.name, seconds=30, mib=4096, stamp=known, wait=wait)
+    return found is not limited.PENDING

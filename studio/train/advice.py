@@ -7,10 +7,13 @@ from pathlib import Path
 
 from studio.accelerator import free_bytes
 from studio.datasets import reading, registry
+from studio.interface.language import Problem
+from studio.models import tokenizer
 from studio.train import disk, memory
 from studio.workspace import Workspace
 
 SAMPLED = 300
+WAIT_S = 10  # for a tokenizer that nobody has tried; after that the advice is left for the next look
 
 
 def advise(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
@@ -61,11 +64,16 @@ def steps_of(workspace: Workspace, recipe: dict) -> int | None:
 
 def _of_lengths(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
     """Say how the cutoff stands to the data, by the first rows of each file: their text alone, without the marks of a template."""
-    counts = []
+    counts, folder = [], Path(recipe["model_name_or_path"])
+    try:
+        if not tokenizer.require_loadable(folder, wait=WAIT_S):
+            return []
+    except Problem as problem:
+        return [(problem.key, problem.facts)]
     for name in str(recipe["dataset"]).split(","):
         file = registry.dataset(workspace.data, name.strip()).file
         if file and file.is_file():
-            counts += _lengths(file, file.stat().st_mtime_ns, Path(recipe["model_name_or_path"]) / "tokenizer.json")
+            counts += _lengths(file, file.stat().st_mtime_ns, folder / "tokenizer.json")
     if not counts:
         return []
     cut = sum(count > recipe["cutoff_len"] for count in counts)
@@ -81,9 +89,9 @@ def _lengths(file: Path, modified: int, tokenizer_file: Path) -> list[int]:
 
     if not tokenizer_file.is_file():
         return []
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    encoder = Tokenizer.from_file(str(tokenizer_file))
     texts = [" ".join(_texts(row.value)) for row in itertools.islice(reading.rows(file), SAMPLED) if row.value is not None]
-    return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts)]
+    return [len(encoding.ids) for encoding in encoder.encode_batch(texts)]
 
 
 def _texts(value: object) -> list[str]:

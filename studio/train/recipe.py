@@ -105,6 +105,7 @@ def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
     """
     said = judged({key: value for key, value in wish.items() if value is not None and value != ""})
     model = library.find(workspace, str(said.get("model_name_or_path", STARTER_MODEL)))
+    library.require_plausible(model.path)
     recipe = defaults(model.params) | machine.compute_type() | said
     recipe["model_name_or_path"] = str(model.path)
     recipe = consent.settled(recipe | {"trust_remote_code": said.get("trust_remote_code")})
@@ -209,6 +210,7 @@ def prepare(workspace: Workspace, wish: dict, options: dict, machine: Machine) -
         Problem: anything in the recipe that cannot be trained; then no folder is left behind.
     """
     recipe = complete(workspace, wish, machine)
+    library.require_loadable(Path(recipe["model_name_or_path"]))
     check({**recipe, "output_dir": str(workspace.saves / "checked")})
     title = options.get("title") or re.sub(r"[^\w.+-]+", "-", str(recipe["dataset"])).strip("-").replace("_", "-")
     run = runs.make(workspace, library.title(Path(recipe["model_name_or_path"])), recipe["finetuning_type"], title)
