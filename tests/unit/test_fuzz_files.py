@@ -19,6 +19,7 @@ from workspace_files import FILES, REGIONS, good, path_of
 
 from studio import app, engine
 from studio.interface.language import LANGUAGES, Words
+from studio.train import dispatch
 from studio.workspace import Workspace
 
 MINUTES = float(os.environ.get("STUDIO_FUZZ_MINUTES") or 0)
@@ -36,8 +37,9 @@ ODD = ["", "\0", "a\0b", "\u202e", "../../x", "/etc/passwd", "\ud800", "<script>
 
 @pytest.fixture(autouse=True)
 def libraries_are_on_their_way(monkeypatch):
-    """The heavy libraries are never there: what takes them says so on the page."""
+    """The heavy libraries are never there: what takes them says so on the page. And nothing that waits in the queue is started."""
     monkeypatch.setattr(engine, "begin", lambda: None)
+    monkeypatch.setattr(dispatch.Dispatcher, "_work", lambda dispatcher: None)
 
 
 def failures(root: Path, languages: tuple[str, ...] = LANGUAGES) -> list[str]:
@@ -161,6 +163,16 @@ def with_value(document: object, at: tuple, value: object) -> object:
     return copy
 
 
+def with_line(content: bytes, way: str, what: tuple) -> bytes | None:
+    """Return a file of JSON lines with a value, or the name of one, changed in one of them; None where it is no such file."""
+    lines = content.splitlines()
+    if len(lines) < 2 or not all(line.startswith(b"{") for line in lines):
+        return None
+    number = what[0] % len(lines)
+    lines[number] = changed(lines[number], way, (what[0] // len(lines), what[1]))
+    return b"\n".join(lines) + b"\n"
+
+
 def as_document(content: bytes) -> tuple[bytes, object] | None:
     """Return the JSON in a file with what stands before it (the length of a safetensors header), None where it holds none."""
     for before in (0, 8):
@@ -186,6 +198,8 @@ def changed(content: bytes, way: str, what) -> bytes:
     """Return the content of a file after a change."""
     if way == "cut":
         return content[: what % (len(content) + 1)]
+    if way in ("value", "name") and (lines := with_line(content, way, what)):
+        return lines
     found = as_document(content) if way != "bytes" else None
     if found is None:
         text = bytearray(content or b" ")

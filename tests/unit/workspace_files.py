@@ -12,6 +12,8 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+from workspace_run_files import RUN_FILES, RUN_REGIONS
+
 Content = bytes | Callable[[Path], bytes]
 NOW = 1_760_000_000.0
 
@@ -179,6 +181,7 @@ FILES: dict[str, tuple[str | Callable[[Path], str], Content]] = {
     "download": ("saves/.jobs/download-20261125-120000-abcdef.json", job("download", DOWNLOAD)),
     "import": ("saves/.jobs/import_gguf-20261125-120000-abcdef.json", job("import_gguf", {"file": "/a/b.gguf", "name": "b"}, state="stopped", error=None)),
     "check": ("saves/.jobs/check-20261125-120000-abcdef.json", job("check", {"name": "alpaca"}, title="datasets.checking")),
+    **RUN_FILES,
     "job cut off": ("saves/.jobs/convert-20261125-120000-abcdef.json", job("convert", {"name": "alpaca", "path": "x"}, state="running", ended=None)),
 }
 
@@ -190,7 +193,7 @@ REGIONS: dict[str, tuple[str, ...]] = {
     "entry": ("", "Qwen2.5-0.5B"), "dataset": DATASETS, "rows": (*DATASETS, "lines\nname=lines&find=hello", "alpaca\nname=alpaca&edit=1"),
     "dataset-entry": ("alpaca", "lines", "hub"), "dataset-check": ("alpaca", "lines", "columns"), "dataset-tokens": ("alpaca", "lines"),
     "dataset-lengths": ("alpaca", "folder"), "dataset-split": ("alpaca", "pairs"), "source": ("", "path=alpaca.json", "path=columns.parquet&form=alpaca"),
-    "environment": ("ppo",), "talks": ("\n",), "strip": (),
+    "strip": (), **RUN_REGIONS,
 }
 
 

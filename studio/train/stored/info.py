@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from studio.core import files, records
 from studio.core.records import Moment, Record
-from studio.interface.language import Problem
+from studio.interface.language import Problem, shown
 from studio.workspace import write_json
 
 
@@ -79,4 +79,5 @@ def _read(path: Path) -> tuple[dict, Problem | None]:
         if not isinstance(raw, dict):
             return {}, fault
         wrong = {one["loc"][0] for one in found if one["loc"]}
-        return RunInfo.model_validate({name: value for name, value in raw.items() if name not in wrong}).model_dump(exclude_unset=True), fault
+        right = {name: value for name, value in raw.items() if name not in wrong and shown(name) == name}
+        return RunInfo.model_validate(right).model_dump(exclude_unset=True), fault

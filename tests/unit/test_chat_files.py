@@ -1,0 +1,167 @@
+"""What stands on disk of the chat may be of another release or an enemy: one line says what is wrong, and the rest is used."""
+
+import json
+import os
+
+import pytest
+from workspace_run_files import ANSWER, CHAT, LIST, SHEET, TALK, VOTE
+
+from studio.accelerator import Accelerator
+from studio.chat import panel, pictures, server_panel, sheet_panel, votes
+from studio.chat.choose import Table
+from studio.chat.conversation import Conversations, spoken
+from studio.chat.served import Endpoints
+from studio.chat.sheet import Sheets
+from studio.chat.talk import Talks
+from studio.interface.language import Problem, Words
+from studio.jobs import Jobs
+from studio.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    for folder in ("saves/.chats/sheets", "saves/.chats/files", "models", "data"):
+        (tmp_path / folder).mkdir(parents=True)
+    return Workspace(tmp_path)
+
+
+def changed(value: object, *at: object, to: object) -> object:
+    """Return a copy of a document with another value at a path."""
+    copy = json.loads(json.dumps(value))
+    inner = copy
+    for key in at[:-1]:
+        inner = inner[key]
+    inner[at[-1]] = to
+    return copy
+
+
+MESSAGE = ("messages", "tiny", 0)
+CONVERSATIONS = [
+    "[1]", "null", "{", "[" * 100_000, {"id": CHAT}, changed(TALK, "messages", to=None), changed(TALK, "messages", to=[1]),
+    changed(TALK, "columns", to="tiny"), changed(TALK, "columns", to=[]), changed(TALK, "columns", to=list("abcde")), changed(TALK, "changed", to="now"),
+    changed(TALK, "changed", to=1e300), changed(TALK, "id", to="../x"), changed(TALK, "id", to="20261125-999999-abcdef"), changed(TALK, "bits", to=3),
+    changed(TALK, "parent", to="x"), changed(TALK, "parent", "id", to="../../places"), changed(TALK, "parent", "turn", to="<b>"),
+    changed(TALK, *MESSAGE, to=5), changed(TALK, *MESSAGE, "role", to="format"), changed(TALK, *MESSAGE, "turn", to="<b>"),
+    changed(TALK, *MESSAGE, "content", to=None), changed(TALK, *MESSAGE, "images", to=["../../../etc/passwd"]),
+    changed(TALK, *MESSAGE, "images", to=["/etc/passwd"]), changed(TALK, *MESSAGE, "images", to=["files/../endpoints.json"]),
+    changed(TALK, *MESSAGE, "images", to="files/0123456789abcdef01234567.png"), changed(TALK, "messages", "tiny", 1, "answer", to=[]),
+    changed(TALK, "messages", "tiny", 1, "answer", "tokens", to="<img>"), changed(TALK, "messages", "tiny", 1, "answer", "first_token_s", to="x"),
+    changed(TALK, "messages", "tiny", 1, "answer", "prompt_count", to=[]), changed(TALK, "messages", "tiny", 1, "answer", "finished", to="exploded"),
+    changed(TALK, "messages", "served:box/m", 1, "calls", to=[{}]), changed(TALK, "messages", "served:box/m", 1, "answer", "fault", to={"key": 5}),
+    changed(TALK, "settings", to=[1]), changed(TALK, "settings", "temperature", to="hot"), changed(TALK, "settings", "max_tokens", to=0),
+]
+
+
+@pytest.mark.parametrize("value", CONVERSATIONS)
+def test_a_conversation_that_cannot_be_read_is_one_line_with_its_reason(workspace, value):
+    talks = Talks(Table(workspace, Accelerator()), Conversations(workspace))
+    good = talks.conversations.new(["tiny"], title="Good one")
+    path = talks.conversations.folder / f"{CHAT}.json"
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    (fault,) = talks.conversations.faults()
+    assert path.name in str(fault) and [one.id for one in talks.conversations.list()] == [good.id]
+    for language in ("en", "zh"):
+        html = panel.draw_list(Words(language), talks, "", "")
+        assert "Good one" in html and html.count('class="warning"') == 1
+    with pytest.raises(Problem) as told:
+        talks.conversations.open(CHAT)
+    assert str(told.value) == str(fault)
+
+
+def test_a_conversation_is_kept_as_it_was_read(workspace):
+    kept = Conversations(workspace)
+    whole = changed(TALK, "messages", "tiny", 0, "later", to={"x": 1})
+    (kept.folder / f"{CHAT}.json").write_text(json.dumps(whole))
+    with kept.change(CHAT) as conversation:
+        conversation.title = "Other"
+    written = json.loads((kept.folder / f"{CHAT}.json").read_text())
+    assert {**written, "changed": 0, "title": ""} == {**whole, "changed": 0, "title": ""}
+
+
+def test_an_image_that_is_a_link_leading_out_is_refused_and_no_image_stops_the_page(workspace, tmp_path):
+    kept = Conversations(workspace)
+    (kept.folder / f"{CHAT}.json").write_text(json.dumps(TALK))
+    image = kept.folder / "files" / "0123456789abcdef01234567.png"
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(b"x")
+    image.symlink_to(secret)
+    with pytest.raises(Problem) as told:
+        spoken(kept.open(CHAT).of("tiny")[:1], kept.folder)
+    assert told.value.key == "chat.image_leads_out"
+    image.unlink()
+    os.mkfifo(image)
+    assert pictures.small(image) == ""
+    image.unlink()
+    image.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 99)
+    assert pictures.small(image) == "" and spoken(kept.open(CHAT).of("tiny")[:1], kept.folder)[0]["images"] == [str(image)]
+
+
+VOTES = ["[1]", "x", "{}", {**VOTE, "columns": "ab"}, {**VOTE, "columns": ["a"]}, {**VOTE, "choice": "d"}, {**VOTE, "answers": {}}, {**VOTE, "turn": "<b>"},
+         {**VOTE, "answers": {"tiny": 1, "b": "y", "c": "z"}}, {**VOTE, "before": {"tiny": [1]}}, {**VOTE, "before": []}, {**VOTE, "conversation": 5},
+         {**VOTE, "time": "now"}, {**VOTE, "columns": [["x"], "b", "c"]}]
+
+
+@pytest.mark.parametrize("line", VOTES)
+def test_a_vote_that_cannot_be_is_counted_and_the_others_count(tmp_path, line):
+    kept = votes.Votes(tmp_path)
+    lines = [json.dumps(VOTE), line if isinstance(line, str) else json.dumps(line), '{"conversation": "torn', json.dumps({**VOTE, "turn": 2})]
+    kept.file.write_text("\n".join(lines) + "\n")
+    assert [vote.turn for vote in kept.all()] == [1, 2] and kept.unreadable() == 1
+    for language in ("en", "zh"):
+        assert 'class="warning"' in votes.draw_board(Words(language), kept)
+
+
+def test_votes_that_are_no_file_are_told(tmp_path):
+    kept = votes.Votes(tmp_path)
+    os.mkfifo(kept.file)
+    with pytest.raises(Problem) as told:
+        kept.all()
+    assert told.value.key == "votes.unreadable"
+
+
+SHEETS = ["[1]", "{", "null", {**LIST, "prompts": []}, {**LIST, "prompts": ["x"]}, {**LIST, "prompts": [{"prompt": 5}]}, {**LIST, "columns": []},
+          {**LIST, "created": "x"}, {**LIST, "settings": {"top_p": 7}}, {**LIST, "id": "x"}, {**LIST, "title": ["x"]}, {"id": SHEET}]
+
+
+@pytest.mark.parametrize("value", SHEETS)
+def test_a_list_of_prompts_that_cannot_be_read_is_one_line_with_its_reason(workspace, value):
+    sheets = Sheets(workspace, Jobs(workspace), lambda *_: iter(()))
+    path = sheets.folder / f"{SHEET}.json"
+    path.write_text(value if isinstance(value, str) else json.dumps(value))
+    good = {**LIST, "id": "20261125-140000-abcdef", "title": "Good one"}
+    (sheets.folder / f"{good['id']}.json").write_text(json.dumps(good))
+    assert [one.title for one in sheets.all()] == ["Good one"] and path.name in str(sheets.faults()[0])
+    html = sheet_panel.draw_list(Words("zh"), sheets)
+    assert "Good one" in html and path.name in html
+    with pytest.raises(Problem):
+        sheets.open(SHEET)
+
+
+@pytest.mark.parametrize("line", ["[1]", "x", {"row": "<b>", "answers": {}}, {"row": -1, "answers": {}}, {"row": 0, "answers": []}, {"row": 0, "answers": {"tiny": 5}},
+                                  {"row": 0, "answers": {"tiny": {**ANSWER, "tokens": "<b>"}}}, {"row": 0, "answers": {"tiny": {**ANSWER, "fault": "x"}}},
+                                  {"row": 0, "answers": {"tiny": {**ANSWER, "text": None}}}])
+def test_an_answer_that_cannot_be_is_counted_and_can_be_asked_again(workspace, line):
+    sheets = Sheets(workspace, Jobs(workspace), lambda *_: iter(()))
+    (sheets.folder / f"{SHEET}.json").write_text(json.dumps(LIST))
+    good = json.dumps({"row": 1, "answers": {"tiny": ANSWER}})
+    (sheets.folder / f"{SHEET}.jsonl").write_text(f"{line if isinstance(line, str) else json.dumps(line)}\n{good}\n")
+    assert list(sheets.answers(SHEET)) == [1] and sheets.unreadable(SHEET) == 1
+    assert 'class="warning"' in sheet_panel.draw(Words("en"), sheets, SHEET)
+
+
+@pytest.mark.parametrize("name", ["endpoints.json", "keys.json"])
+@pytest.mark.parametrize("text", ["[1]", "{", "5", '{"a": 5}', '{"a": {"url": "javascript:alert(1)"}}', '{"a": {"url": []}}', '{"http://x": ["k"]}', '{"a": "\\u00e9"}'])
+def test_a_file_of_servers_or_keys_that_cannot_be_read_keeps_nothing_from_starting(workspace, name, text):
+    (workspace.saves / ".chats" / name).write_text(text)
+    table = Table(workspace, Accelerator())
+    assert table.endpoints.list() == [] and name in str(table.endpoints.faults()[0])
+    for language in ("en", "zh"):
+        assert name in server_panel.draw(Words(language), table)
+
+
+def test_a_file_of_servers_that_is_written_anew_is_kept_beside(workspace):
+    path = workspace.saves / ".chats" / "endpoints.json"
+    path.write_text(json.dumps({"good": {"url": "http://localhost:9/v1"}, "bad": 5}))
+    endpoints = Endpoints(workspace)
+    endpoints.remove("good")
+    assert endpoints.list() == [] == endpoints.faults() and "bad" in path.with_name("endpoints.json.damaged").read_text()
