@@ -15,13 +15,13 @@ class Sentence(Record):
         try:
             return words(self.key, **self.facts)
         except (LookupError, ValueError, TypeError, AttributeError):
-            return words("records.old_sentence", key=self.key[:100])
+            return words("records.old_sentence", name=self.key[:100])
 
     def problem(self) -> Problem:
         """Return the fault that this sentence tells."""
         try:
             str(Problem(self.key, **self.facts))
         except (LookupError, ValueError, TypeError, AttributeError):
-            return Problem("records.old_sentence", key=self.key[:100])
+            return Problem("records.old_sentence", name=self.key[:100])
         return Problem(self.key, **self.facts)
 

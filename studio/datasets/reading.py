@@ -124,7 +124,10 @@ def _first_bad_byte(head: bytes) -> int:
 
 
 def _columns(path: Path, text: str, delimiter: str) -> tuple[str, ...]:
-    columns = next(csv.reader(text.splitlines(keepends=True), delimiter=delimiter), [])
+    try:
+        columns = next(csv.reader(text.splitlines(keepends=True), delimiter=delimiter), [])
+    except csv.Error as error:
+        raise Problem("datasets.not_a_table", file=path, row=0, reason=error) from error
     if twice := next((column for column in columns if columns.count(column) > 1), None):
         raise Problem("datasets.column_twice", file=path, column=twice)
     return tuple(columns)
@@ -192,10 +195,13 @@ def scan(file, path: Path, form: Form) -> Iterator:
     if form.kind == "array":
         yield from scanning.array(file, path)
     elif form.kind in DELIMITERS:
-        header = True
-        for pairs in scanning.records(file, DELIMITERS[form.kind]):
-            yield pairs[1:] if header else pairs
-            header = False
+        header, found = True, 0
+        try:
+            for pairs in scanning.records(file, DELIMITERS[form.kind]):
+                yield pairs[1:] if header else pairs
+                found, header = found + len(pairs) - header, False
+        except csv.Error as error:
+            raise Problem("datasets.not_a_table", file=path, row=found + 1, reason=error) from error
     else:
         yield from scanning.lines(file, keep_blank=form.kind == "text")
 
@@ -230,7 +236,10 @@ def _text(path: Path, number: int, raw: bytes) -> str:
 
 
 def _delimited(path: Path, form: Form, number: int, raw: bytes) -> dict:
-    fields = next(csv.reader(_text(path, number, raw).splitlines(keepends=True), delimiter=DELIMITERS[form.kind]))
+    try:
+        fields = next(csv.reader(_text(path, number, raw).splitlines(keepends=True), delimiter=DELIMITERS[form.kind]), [])
+    except csv.Error as error:
+        raise Problem("datasets.not_a_table", file=path, row=number, reason=error) from error
     if len(fields) != len(form.columns):
         raise Problem("datasets.ragged", file=path, row=number, found=len(fields), wanted=len(form.columns))
     return dict(zip(form.columns, fields, strict=True))

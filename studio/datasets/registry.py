@@ -130,8 +130,14 @@ def places(data_folder: Path) -> list[Path]:
     path = data_folder / PLACES
     if not path.is_symlink() and not files.exists(path):
         return []
+    return list(_places(path, files.stamp(path)))
+
+
+@lru_cache(maxsize=64)
+def _places(path: Path, stamp: tuple[int, ...]) -> tuple[Path, ...]:
+    """Read the list of folders; `stamp` is there so that a changed list is read again."""
     try:
-        return [Path(each) for each in records.load(path, DataFolders).folders]
+        return tuple(Path(each) for each in records.load(path, DataFolders).folders)
     except Problem as problem:
         raise Problem("datasets.bad_places", file=path) from problem
 

@@ -82,7 +82,7 @@ def _named(workspace: Workspace) -> dict[str, Path]:
         except OSError:
             continue  # the page shows the place as not there
         for folder in [*inside, *(_closed(place) if place == workspace.models else [])]:
-            if place == workspace.models and folder.is_symlink() and files.real(folder).parent == files.real(workspace.models):
+            if place == workspace.models and folder.is_symlink() and files.exists(folder) and files.real(folder).parent == files.real(workspace.models):
                 continue  # an older name of its neighbour (see `keep.rename`)
             name = _shown(title(folder))
             if name in named:
