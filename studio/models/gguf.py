@@ -60,6 +60,8 @@ def parameters(file: Path) -> int:
     """Return how many parameters a GGUF file holds. Raises Problem where it is none, or not one of a language model."""
     from gguf import GGUFReader
 
+    if not files.is_file(file):  # a pipe would be waited for without end
+        raise Problem("gguf.no_file", file=file)
     try:
         reader = GGUFReader(file)
         architecture = reader.fields["general.architecture"].contents()

@@ -61,11 +61,29 @@ def _list_of_places(workspace: Workspace) -> list[Model]:
     return [_faulty(workspace.root / places.FILE, places.FILE, fault)] if fault else []
 
 
-def _closed(place: Path) -> list[Path]:
-    """Return what should be a model in `models/` and cannot be looked into: folders without permission, links that lead nowhere."""
-    inside = [path for path in folders.entries(place) if path.is_symlink() or folders.is_folder(path)]
-    return [path for path in inside if (not files.exists(path) and os.readlink(path).count("/")) or
-            (folders.is_folder(path) and not os.access(path, os.R_OK | os.X_OK))]
+def _closed(path: Path) -> bool:
+    """Tell whether something in `models/` should be a model and cannot be looked into: no permission, or a link that leads nowhere.
+
+    A link to a neighbour that is gone was only another name of it (see `keep.rename`).
+    """
+    if path.name.startswith(".") or files.is_file(path):
+        return False
+    try:
+        os.listdir(path)
+    except FileNotFoundError:
+        return path.is_symlink() and "/" in _target(path)
+    except NotADirectoryError:
+        return False
+    except (OSError, ValueError):
+        return True
+    return False
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""  # it is gone meanwhile
 
 
 def listed(workspace: Workspace) -> list[Path]:
@@ -81,7 +99,9 @@ def _named(workspace: Workspace) -> dict[str, Path]:
             inside = folders_in(place, deep=place != workspace.models)
         except OSError:
             continue  # the page shows the place as not there
-        for folder in [*inside, *(_closed(place) if place == workspace.models else [])]:
+        if place == workspace.models:
+            inside = [*inside, *(path for path in folders.entries(place) if path not in inside and _closed(path))]
+        for folder in inside:
             if place == workspace.models and folder.is_symlink() and files.exists(folder) and files.real(folder).parent == files.real(workspace.models):
                 continue  # an older name of its neighbour (see `keep.rename`)
             name = _shown(title(folder))
@@ -136,18 +156,14 @@ def find(workspace: Workspace, name: str) -> Model:
         return found[0]
     if not folder.is_absolute():
         folder = workspace.models / name
-        if "/" in name or name.startswith(".") or not _is_model(folder):
+        if not name or "/" in name or name.startswith(".") or not _is_model(folder):
             folder = _named(workspace).get(name) or workspace.models / safe_name(name)
     try:
-        if not _is_model(folder) and not _closed_to_us(folder):
+        if not _is_model(folder) and not _closed(folder):
             raise FileNotFoundError
         return look(folder, _shown(title(folder)) if Path(name).is_absolute() else name)
     except FileNotFoundError:
         raise Problem("models.missing", name=name, folder=workspace.models) from None
-
-
-def _closed_to_us(folder: Path) -> bool:
-    return folder in _closed(folder.parent)
 
 
 def title(folder: Path) -> str:
@@ -187,7 +203,7 @@ def look(folder: Path, name: str) -> Model:
     except FileNotFoundError:
         if not folder.is_symlink():
             raise
-        return _faulty(folder, name, Problem("models.dangling_link", folder=folder, target=os.readlink(folder)))
+        return _faulty(folder, name, Problem("models.dangling_link", folder=folder, target=_target(folder)))
     except (OSError, ValueError) as error:
         return _faulty(folder, name, Problem("models.unreadable_folder", folder=folder, reason=getattr(error, "strerror", None) or error))
     found = ((file, folders.status_of(folder / file)) for file in inside)  # a link to what is gone is no file

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import struct
+import tempfile
 import time
 from pathlib import Path
 
@@ -281,3 +283,36 @@ def test_the_list_stays_quick(workspace):
         library.models(workspace)
     assert (time.perf_counter() - begun) / 5 < 0.5
     assert configs.read(workspace.models / "model-1")[1] == ()
+
+
+@pytest.fixture
+def without_power():
+    """Give a folder, and be somebody for whom permissions count while the test lasts: for root they do not."""
+    folder = Path(tempfile.mkdtemp(prefix="odd-", dir="/tmp"))
+    folder.chmod(0o777)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    yield folder
+    if root:
+        os.seteuid(0)
+    for path in folder.rglob("*"):
+        path.chmod(0o777)
+    shutil.rmtree(folder)
+
+
+def test_what_may_not_be_read_is_a_row_with_its_reason(without_power):
+    workspace = Workspace(without_power / "workspace").prepare()
+    make_model(workspace.models / "closed").chmod(0)
+    for file in make_model(workspace.models / "half").iterdir():
+        file.chmod(0)
+    (workspace.data / registry.INFO).chmod(0)
+    (workspace.root / "places.json").write_text("{}")
+    (workspace.root / "places.json").chmod(0)
+    found = {one.name: one for one in library.models(workspace)}
+    assert set(found) == {"closed", "half", "places.json"}
+    for model in found.values():
+        assert "ermission" in str(model.faults[0]), model.name
+        assert library.find(workspace, model.name).faults
+    with pytest.raises(Problem, match="ermission"):
+        Collection(workspace, Jobs(workspace)).datasets(workspace.data)
