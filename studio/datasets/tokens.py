@@ -14,7 +14,7 @@ from studio.datasets.loaded import filled, structure_of, widened
 from studio.datasets.shape import Shape
 from studio.datasets.templates import own_template
 from studio import engine
-from studio.core import trust
+from studio.core import files, folders, trust
 from studio.interface.language import Problem
 from studio.models import library
 
@@ -327,7 +327,7 @@ def _frozen(settings: dict) -> tuple:
 
 def _stamp(model: Path) -> tuple:
     """Return what changes when the tokenizer in a folder does."""
-    return tuple((path.name, path.stat().st_mtime_ns) for path in sorted(model.glob("*token*")))
+    return tuple((path.name, *files.stamp(path)) for path in folders.matching(model, "*token*"))
 
 
 @lru_cache(maxsize=4)
