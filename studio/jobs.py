@@ -72,7 +72,7 @@ class Job:
     def log_file(self) -> Path:
         return self._folder / f"{self.id}.log"
 
-    def report(self, progress: float | None, key: str, **facts: object) -> None:
+    def report(self, progress: float | None, key: str, /, **facts: object) -> None:
         """Say how far the work is (0 to 1, None: unknown) and what it is doing: the key of a sentence and its facts.
 
         Facts that the sentence does not use are kept as well, for a page that draws more than the sentence.

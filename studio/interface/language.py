@@ -35,13 +35,13 @@ class Words:
         self.language = language
         self._sentences = sentences(language)
 
-    def __call__(self, key: str, **facts: object) -> str:
+    def __call__(self, key: str, /, **facts: object) -> str:
         """Return the sentence of `key` with `facts` put in, whatever they hold. Raises KeyError for a key that is in no word file."""
         if not facts:
             return self._sentences[key]
         return self._sentences[key].format(**{name: fact(value) for name, value in facts.items()})
 
-    def html(self, key: str, **facts: object) -> Markup:
+    def html(self, key: str, /, **facts: object) -> Markup:
         """Return the sentence as HTML: its own text as it stands in the word file, each fact escaped. Raises KeyError as the call does.
 
         A fact that is Markup already, another sentence or a drawn link, is put in as it is.
@@ -67,7 +67,7 @@ class Problem(Exception):
     English one, for the API and the log.
     """
 
-    def __init__(self, key: str, **facts: object):
+    def __init__(self, key: str, /, **facts: object):
         super().__init__(key)
         self.key, self.facts = key, facts
 

@@ -83,7 +83,7 @@ class Failed(Record):
 KINDS = {"state": State, "facts": Facts, "warning": Warned, "probe": Probed, "error": Failed}
 
 
-def append(path: Path, event: str, **facts: object) -> None:
+def append(path: Path, event: str, /, **facts: object) -> None:
     """Append one event with the present time (seconds since 1970) to the file at `path`.
 
     A line that a killed process left torn is closed first, so that the new event stands on a line of its own. NaN and infinity,

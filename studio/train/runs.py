@@ -92,7 +92,7 @@ class Run:
             found.append(Problem("train.lines_unreadable", count=count, file=foreign.LOG if self.is_foreign else self.events_file.name))
         return found
 
-    def say(self, event: str, **facts: object) -> None:
+    def say(self, event: str, /, **facts: object) -> None:
         """Append one event (see `events.append`); a state and a fault say which order they belong to."""
         if self.order and event in ("state", "error"):
             facts = {"order": self.order, **facts}

@@ -21,7 +21,7 @@ _PR_SET_PDEATHSIG = 1  # Linux, sys/prctl.h
 class Silent(Run):
     """A run as the second and later processes of a group see it: they write nothing but the fault that ends them."""
 
-    def say(self, event: str, **facts: object) -> None:
+    def say(self, event: str, /, **facts: object) -> None:
         """Append an error and the failed state that follows it; the first process writes all else."""
         if event == "error" or facts.get("state") == "failed":
             super().say(event, **facts)

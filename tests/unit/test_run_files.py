@@ -8,6 +8,7 @@ import pytest
 from workspace_run_files import ENTRY, EVENTS, FACTS, event
 
 from studio.core import yaml_file
+from studio.core.sentences import Sentence
 from studio.interface.language import Problem, Words
 from studio.train import dispatch, events, foreign, notices, panel, queue, queue_panel, recipe_files, runs
 from studio.train.stored import listing
@@ -229,3 +230,13 @@ def test_a_file_of_notices_that_cannot_be_read_is_told_and_sends_nothing(workspa
     assert notices.webhook(workspace.saves) == "" and ".notices.json" in str(notices.fault(workspace.saves))
     notices.set_webhook(workspace.saves, "http://127.0.0.1:9/x")
     assert notices.host(workspace.saves) == "127.0.0.1" and notices.fault(workspace.saves) is None
+
+
+@pytest.mark.parametrize(("key", "facts"), [
+    ("no.such", {}), ("train.no_run", {}), ("train.no_run", {"run": "x", "key": "y", "self": "z", "event": 1}), ("train.left", {"time": ["x"]}),
+    ("../../x", {"key": "y"}), ("", {}),
+])
+def test_a_sentence_that_was_kept_is_told_whatever_its_facts_are(key, facts):
+    kept = Sentence(key=key, facts=facts)
+    for language in ("en", "zh"):
+        assert kept.tell(Words(language)) and str(kept.problem())
