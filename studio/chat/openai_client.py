@@ -159,5 +159,5 @@ def as_tools(tools: str) -> list[dict]:
         bare = [tool.get("function", tool) for tool in listed]
         defaults = {"description": "", "parameters": {"type": "object", "properties": {}}}
         return [{"type": "function", "function": defaults | {"name": tool["name"]} | tool} for tool in bare]
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise Problem("served.bad_tools") from error

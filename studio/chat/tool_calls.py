@@ -3,6 +3,8 @@
 import json
 import re
 
+from studio.core import plain
+from studio.core.records import parse
 from studio.interface.language import Problem
 
 _GLM_CALL = re.compile(
@@ -28,6 +30,10 @@ def definitions(tools: str | list | None) -> str | None:
         listed = json.loads(text)
     except json.JSONDecodeError as error:
         raise Problem("prompt.tools_no_json", line=error.lineno, column=error.colno, reason=error.msg) from error
+    except (ValueError, RecursionError) as error:  # a number of too many digits, or lists in lists without end
+        raise Problem("prompt.tools_no_json", line=1, column=1, reason=str(error)[:200]) from error
+    if plain.odd(listed):
+        raise Problem("app.argument_depth" if plain.odd(listed) == "depth" else "app.argument_characters", argument="tools")
     if not isinstance(listed, list):
         raise Problem("prompt.tools_no_list")
     for number, tool in enumerate(listed, 1):
@@ -98,7 +104,7 @@ def _read(template, said: str) -> list[dict]:
     for reading in (_by_template, _without_mark, _without_frame, _of_glm):
         try:
             found = [{"name": name, "arguments": _parsed(arguments)} for name, arguments in reading(template, said)]
-        except (NotImplementedError, AttributeError, IndexError, KeyError, TypeError, ValueError):
+        except (NotImplementedError, AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):
             continue  # an answer that only resembles a call: a bare number where a JSON object was looked for, say
         if found and all(isinstance(call["name"], str) and isinstance(call["arguments"], dict | str) for call in found):
             return found
@@ -139,6 +145,6 @@ def _parsed(text: str | dict):
     if not isinstance(text, str):
         return text
     try:
-        return json.loads(text)
+        return parse(text)
     except ValueError:
         return text

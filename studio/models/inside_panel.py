@@ -17,7 +17,7 @@ from studio.models.shelf import Shelf
 SHOWN_TOKENS = 60
 SHOWN_LAYERS = 200
 SAMPLE = "two_turns"
-WAIT_S = 0.2  # a page must not wait for what a template of another takes; it is drawn again in a second
+WAIT_S = 0.05  # a page must not wait for what a template of another takes; it is drawn again in a second
 
 
 def draw_inside(words: Words, shelf: Shelf, name: str) -> str:

@@ -17,7 +17,7 @@ from studio.models.shelf import Shelf
 
 VIEWS = ("disk", "catalogue", "get")
 GIB = 2**30
-WAIT_S = 0.2  # for what a model's own template says; the page is drawn again in a second
+WAIT_S = 0.05  # for what a model's own template says; the page is drawn again in a second
 # What a person may set for the estimate, and the most that is sensible.
 SETTINGS = {"batch": 4096, "seq": 1_048_576, "rank": 1024}
 
