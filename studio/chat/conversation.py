@@ -185,7 +185,7 @@ def spoken(messages: list[dict], folder: Path) -> list[dict]:
     """
     kept: list[dict] = []
     for message in messages:
-        if message["role"] == "assistant" and not message.get("calls") and not said_of(message["content"]).strip():
+        if message["role"] == "assistant" and not message.get("calls") and not said_of(message["content"] or "").strip():
             continue
         if message["role"] == "user" and kept and kept[-1]["role"] == "user":
             kept.pop()  # a question without an answer is not part of what was said

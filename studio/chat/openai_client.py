@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from studio.chat.remote.server_words import in_one_line, of_body
 from studio.chat.thoughts import said_of
+from studio.core.records import parse
 from studio.interface.language import Problem
 
 CONNECT_S = 5.0
@@ -154,7 +155,7 @@ def as_tools(tools: str) -> list[dict]:
     if not tools.strip():
         return []
     try:
-        listed = json.loads(tools)
+        listed = parse(tools)
         listed = listed if isinstance(listed, list) else [listed]
         bare = [tool.get("function", tool) for tool in listed]
         defaults = {"description": "", "parameters": {"type": "object", "properties": {}}}

@@ -223,7 +223,7 @@ def ask(
         }  # fmt: skip
         if offered := openai_client.as_tools(tools):
             question["tools"] = offered
-            names = [tool["function"]["name"] for tool in offered]
+            names = [name for tool in offered if isinstance(name := tool["function"]["name"], str)]
             accumulator = StreamAccumulator(speaker.name, sampling.max_tokens, names)
         _in_a_loop(_listen(_read_answer(client, accumulator, question), speaker, accumulator, stop, seen))
     except Problem as problem:

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from studio.chat import choose
 from studio.chat.markdown import render
 from studio.chat.sheet import Sheet, Sheets
+from studio.chat.thoughts import said_of
 from studio.interface import figures
 from studio.interface.language import Words
 from studio.interface.live import attribute
@@ -94,7 +95,7 @@ def _cell(words: Words, place: str, answers: dict | None, name: str) -> str:
                     for call in one.get("calls") or [])
     drawn = _written(words.language, one["text"]) if one["text"].strip() else ""
     if one["text"].count("\n") >= SHOWN_LINES or len(one["text"]) > SHOWN_LETTERS:
-        begin = escape(" ".join(one["text"][:160].split()))
+        begin = escape(" ".join((said_of(one["text"]) or one["text"])[:160].split()))
         drawn = f'<details id="sheet-{escape(place)}"><summary>{begin}… <span class="hint">{words("sheet.more")}</span></summary>{drawn}</details>'
     fault = f'<p class="problem">{escape(told(one["fault"], words))}</p>' if one.get("fault") else ""
     return f"{drawn}{calls}{fault}{_figures(words, one)}"

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from studio.chat import openai_client, preferences
 from studio.chat.conversation import spoken
 from studio.chat.engine_prompt import _ids
+from studio.chat.sheet_panel import _cell
 from studio.chat.thoughts import MARKS, marked, reasoning_of, said_of
 from studio.chat.votes import Vote
+from studio.interface.language import Words
 
 
 @pytest.mark.parametrize(
@@ -149,3 +151,11 @@ def test_token_ids_of_an_engine_are_numbers():
     for tokens in ("<b>", [None], ["x"], [1.5], [-1], [2**40], {"a": 1}, [[1]]):
         with pytest.raises((ValueError, KeyError)):
             _ids({"tokens": tokens})
+
+
+def test_a_prompt_list_folds_a_thought_and_begins_with_what_was_said():
+    text = "<think>" + "I count. " * 200 + "</think>" + "nine ten " * 20
+    drawn = _cell(Words("en"), "s-1", {"c": {"text": text, "tokens": 9, "finished": "length"}}, "c")
+    summary, _, rest = drawn.partition("</summary>")
+    assert "nine ten" in summary and "I count." not in summary
+    assert '<details class="reasoning">' in rest and "think&gt;" not in drawn and Words("en")("sheet.cut") in rest
