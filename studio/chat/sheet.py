@@ -13,8 +13,8 @@ from studio.chat.answer import Answer, Sampling
 from studio.chat.conversation import sampling_of
 from studio.chat.stored import MOST_PROMPTS, AnsweredRow, SheetFacts, StoredSheet
 from studio.core import files, folders, records
-from studio.core.trash import Trash
 from studio.core.plain import plain
+from studio.core.trash import Trash
 from studio.datasets.collection import Collection
 from studio.datasets.shape import Shape
 from studio.interface.language import Problem
