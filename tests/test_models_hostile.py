@@ -72,6 +72,7 @@ def test_a_hostile_chat_template_costs_the_page_a_moment_and_is_told(shelf, kind
         told = html.count("and was stopped") == 2 and "dot failed" in html
         time.sleep(0.1)
     assert told and slowest < 3
+    assert f"chat_template of odd-{kind} took more than" in html
     assert "已中止" in panel.draw_model(Words("zh"), shelf, f"odd-{kind}")
     assert psutil.Process().memory_info().rss - before < 400 * 2**20
     choice = templates.of(shelf.workspace.models / f"odd-{kind}", f"odd-{kind}", "llama")

@@ -174,7 +174,8 @@ def renderings(folder: Path, conversations: list[list[dict]], wait: float | None
     if own is None:
         return []
     known = (stamp(folder), hash(own.source), json.dumps(conversations))
-    return limited.call("studio.models.rendering:render", own.source, conversations, special_tokens(folder), file=own.file.name, of=folder.name,
+    place = own.file.name if own.file.suffix == ".jinja" else f"{own.file.name} › chat_template"
+    return limited.call("studio.models.rendering:render", own.source, conversations, special_tokens(folder), file=place, of=folder.name,
                         seconds=5, mib=1024, stamp=known, wait=wait)
 
 
