@@ -130,6 +130,8 @@ def credentials(flags: argparse.Namespace, is_https: bool) -> tuple[str, str] | 
     auth, told = credentials(flags.host, flags.auth, flags.auth_file)
     if KnownHosts(flags.host).is_open and not is_https:
         told.append(Problem("guard.plain_http"))
+    if auth is None and flags.allowed_host:
+        told.append(Problem("guard.proxy_open", name=flags.allowed_host[0]))
     for one in told:
         print(one, flush=True)
     return auth
