@@ -180,15 +180,15 @@ def test_a_plain_client_takes_every_result(server):
     name = f"paths_{uuid.uuid4().hex[:6]}"
     (server.workspace / "data" / f"{name}.json").write_text(json.dumps([{"instruction": "a", "output": "b", "path": "c.wav", "more": {"path": "d"}}] * 3))
     client.predict(f"{name}.json", name, api_name="/datasets_register")
-    talk = client.predict([STARTER.name], {"tools": [{"type": "function", "function": {"name": "ls", "parameters": {"type": "object", "properties": {"path": {"type": "string"}}}}}]},
-                          api_name="/chat_new")["conversation"]
+    tool = {"type": "function", "function": {"name": "ls", "parameters": {"type": "object", "properties": {"path": {"type": "string"}}}}}
+    talk = client.predict([STARTER.name], {"tools": json.dumps([tool])}, api_name="/chat_new")["conversation"]
     recipe = "model_name_or_path: x\npath: y\nadapter: {path: z}\n"
     calls = {
         "monitor": [], "models_list": [], "models_inspect": [STARTER.name], "models_catalogue": ["qwen"], "models_downloads": [], "datasets_list": [],
         "datasets_preview": [name], "datasets_recognise": [f"{name}.json"], "datasets_search": [name, "a"], "datasets_entry": [name], "datasets_check": [name, "", "", 64, False],
         "datasets_tokens": [name, 1, STARTER.name], "datasets_lengths": [name, STARTER.name], "chat_servers": [], "chat_conversations": [], "chat_open": [talk],
         "chat_picture": [talk], "chat_export": [talk, "json"], "chat_board": [], "train_preview": [{}], "train_runs": [], "train_queue": [], "train_recipe": [recipe], "train_notices": [],
-        "live": [[{"name": "strip"}, {"name": "runs"}]],
+        "trash_list": [], "live": [[{"name": "strip"}, {"name": "runs"}]],
     }
     reached = 0
     for endpoint, arguments in calls.items():
