@@ -37,7 +37,7 @@ def add_regions(live: Live, room: ChatRoom) -> None:
     """Add the live regions of this tab."""
     talks = room.talks
     live.add("memory", lambda words, id: panel.draw_memory(words, room.table, *_chosen(talks, id)))
-    live.add("talks", lambda words, arg: panel.draw_list(words, talks, *arg.split("\n")))
+    live.add("talks", lambda words, arg: panel.draw_list(words, talks, *arg.partition("\n")[::2]))
     live.add("talk-head", lambda words, id: panel.draw_head(words, talks, id))
     live.add("vote", lambda words, id: panel.draw_votes(words, talks, room.votes, id))
     live.add("prompts", lambda words, id: prompt_panel.draw(words, talks, id))

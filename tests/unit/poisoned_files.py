@@ -1,0 +1,221 @@
+"""A workspace in which every text, every number and every name of a field is hostile, one after the other: see test_poisoned_workspace.
+
+It is that of `workspace_files`, whatever kinds of files come to stand there, with the files of runs and of the chat.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import workspace_files
+from workspace_files import NOW, as_json, job
+
+# Without a `/`, so that it can be the name of a file too; what it holds must never become an element or an attribute.
+PAYLOAD = "\"'><img src=x onerror=window.pwned=1>' onmouseover='window.pwned=2' \"onfocus=window.pwned=3 autofocus x=\""
+MARKER = "window.pwned"
+
+CHAT = "20261125-120000-abcdef"
+RUN, SECOND, FOREIGN = "tiny/lora/first", "tiny/lora/second", "tiny/lora/board"
+
+
+def lines(*values: dict) -> bytes:
+    return b"".join(as_json(value) + b"\n" for value in values)
+
+
+def events(*more: dict) -> bytes:
+    return lines(
+        {"time": NOW, "event": "state", "state": "preparing"}, {"time": NOW + 1, "event": "state", "state": "running"},
+        {"time": NOW + 2, "event": "facts", "step": 0, "total_steps": 4, "examples": 8, "epochs": 1.0, "batch": 2, "trainable": 10,
+         "parameters": 100, "device": "cpu", "processes": 1},
+        {"time": NOW + 2.5, "event": "step", "step": 1},
+        {"time": NOW + 3, "event": "metrics", "step": 1, "epoch": 0.25, "total_steps": 4, "values": {"loss": 2.0, "learning_rate": 1e-4}},
+        {"time": NOW + 4, "event": "metrics", "step": 2, "epoch": 0.5, "total_steps": 4, "values": {"loss": 1.5, "grad_norm": 1.0, "eval_loss": 1.4}},
+        {"time": NOW + 4, "event": "warning", "step": 2, "key": "train.warn_spike", "facts": {"step": 2, "loss": 1.5, "usual": 1.0}},
+        {"time": NOW + 5, "event": "probe", "step": 2, "question": "Who are you?", "answer": "Me."}, *more)
+
+
+FAILED = ({"time": NOW + 6, "event": "error", "key": "jobs.fault", "facts": {"reason": "x"}}, {"time": NOW + 6, "event": "state", "state": "failed"})
+FINISHED = ({"time": NOW + 6, "event": "state", "state": "finished"},)
+RECIPE = {"model_name_or_path": "tiny", "stage": "sft", "finetuning_type": "lora", "dataset": "alpaca", "template": "default", "cutoff_len": 64,
+          "learning_rate": 1e-4, "output_dir": "x", "metric_for_best_model": "eval_loss", "new_special_tokens": "a"}
+INFO = {"title": "t", "note": "n", "star": True, "created": NOW, "executor": "process", "devices": [0], "processes": 1, "probes": ["Who?"],
+        "parent": "p", "sweep": "s", "versions": {"torch": "2"}, "pid": 999_999, "pid_started": 1.0, "host": "h", "python": "/usr/bin/python3"}
+BOARD = [{"current_steps": 1, "total_steps": 2, "loss": 2.0, "lr": 1e-4, "epoch": 0.5, "percentage": 50.0, "elapsed_time": "0:00:01", "remaining_time": "0:00:01"},
+         {"current_steps": 2, "total_steps": 2, "loss": 1.0, "epoch": 1.0, "elapsed_time": "0:00:02", "remaining_time": "0:00:00"}]
+
+ANSWER = {"tokens": 3, "first_token_s": 0.1, "tokens_per_s": 9.0, "finished": "stop", "prompt_count": 7, "parity": {"is": "same", "as": "first"}}
+MESSAGES = {
+    "tiny": [{"role": "user", "content": "Hi **there**", "turn": 1, "images": ["files/0123456789abcdef01234567.png"]},
+             {"role": "assistant", "content": "<think>so</think>Hello `x` $a$", "turn": 1, "answer": ANSWER},
+             {"role": "user", "content": "Call", "turn": 2},
+             {"role": "assistant", "content": "", "turn": 2, "calls": [{"name": "weather", "arguments": {"city": "x"}}], "answer": ANSWER}],
+    "served:local/model": [{"role": "user", "content": "Hi", "turn": 1},
+                           {"role": "assistant", "content": "Ho", "turn": 1, "answer": ANSWER | {"finished": "failed", "fault": {"key": "jobs.fault", "facts": {"reason": "r"}}}},
+                           {"role": "user", "content": "Call", "turn": 2}, {"role": "assistant", "content": "No", "turn": 2, "answer": {}},
+                           {"role": "tool", "content": "7", "turn": 2}],
+}
+SETTINGS = {"temperature": 0.7, "top_p": 0.9, "max_tokens": 16, "seed": 1}
+CONVERSATION = {"id": CHAT, "columns": ["tiny", "served:local/model"], "title": "Hello", "created": NOW, "changed": NOW, "system": "s", "tools": "",
+                "settings": SETTINGS, "bits": None, "messages": MESSAGES, "parent": None, "blind": False, "revealed": False}
+BRANCH = CONVERSATION | {"id": CHAT + "1", "title": "Branch", "parent": {"id": CHAT, "turn": 1}}
+VOTE = {"conversation": CHAT, "turn": 1, "columns": ["tiny", "served:local/model"], "answers": {"tiny": "a", "served:local/model": "b"},
+        "before": {"tiny": [{"role": "user", "content": "Hi"}], "served:local/model": [{"role": "user", "content": "Hi"}]}, "choice": "tiny",
+        "note": "n", "time": NOW}
+SHEET = {"id": CHAT, "columns": ["tiny"], "prompts": [{"prompt": "P", "system": "S"}], "system": "s", "tools": "", "settings": SETTINGS, "title": "T",
+         "created": NOW, "job": "chat-sheet-20261125-120000-abcdef", "bits": None}
+CELL = {"text": "A *b*", "tokens": 3, "first_token_s": 0.1, "tokens_per_s": 3.0, "finished": "length", "fault": {"key": "jobs.fault", "facts": {"reason": "r"}},
+        "calls": [{"name": "n", "arguments": {"a": 1}}]}
+
+MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
+    "events": (f"saves/{RUN}/events.jsonl", events(*FAILED)),
+    "events of a run that ended": (f"saves/{SECOND}/events.jsonl", events(*FINISHED)),
+    "info of a run": (f"saves/{RUN}/run.json", as_json(INFO)),
+    "recipe of a run": (f"saves/{RUN}/recipe.yaml", as_json(RECIPE)),
+    "second recipe": (f"saves/{SECOND}/recipe.yaml", as_json(RECIPE | {"learning_rate": 2e-4})),
+    "log of a run": (f"saves/{RUN}/run.log", b"loss 2.0\n"),
+    "checkpoint's adapter": (f"saves/{SECOND}/checkpoint-2/adapter_config.json", as_json({"base_model_name_or_path": "tiny", "peft_type": "LORA", "r": 8})),
+    "checkpoint's weights": (f"saves/{SECOND}/checkpoint-2/adapter_model.safetensors", workspace_files.safetensors({"a": [2]})),
+    "checkpoint's state": (f"saves/{SECOND}/checkpoint-2/trainer_state.json",
+                           as_json({"global_step": 2, "epoch": 0.5, "best_metric": 1.4, "best_model_checkpoint": "checkpoint-2", "log_history": [{"step": 2, "eval_loss": 1.4}]})),
+    "run's adapter": (f"saves/{SECOND}/adapter_config.json", as_json({"base_model_name_or_path": "tiny", "peft_type": "LORA", "r": 8})),
+    "run's weights": (f"saves/{SECOND}/adapter_model.safetensors", workspace_files.safetensors({"a": [2]})),
+    "LlamaBoard's log": (f"saves/{FOREIGN}/trainer_log.jsonl", lines(*BOARD)),
+    "LlamaBoard's arguments": (f"saves/{FOREIGN}/training_args.yaml", as_json(RECIPE)),
+    "LlamaBoard's state": (f"saves/{FOREIGN}/trainer_state.json", as_json({"global_step": 2, "log_history": BOARD})),
+    "queue": ("saves/.queue.json", as_json({"waiting": [{"run": RUN, "resume": None, "id": "a"}], "owner": {"pid": 1, "pid_started": 1.0}})),
+    "notices": ("saves/.notices.json", as_json({"webhook": "https://example.org/hook", "language": "en"})),
+    "search for a batch": ("saves/.jobs/batch-20261125-120000-abcdef.json",
+                           job("batch", {"run": RUN}, title="batch.title", state="finished", error=None,
+                               result={"tried": [{"batch": 4, "seconds": 1.0, "gib": 2.0}], "failed": 8})),
+    "job of a list": ("saves/.jobs/chat-sheet-20261125-120000-abcdef.json", job("chat-sheet", {"sheet": CHAT, "title": "T", "count": 1}, state="stopped")),
+    "conversation": (f"saves/.chats/{CHAT}.json", as_json(CONVERSATION)),
+    "branch": (f"saves/.chats/{CHAT}1.json", as_json(BRANCH)),
+    "votes": ("saves/.chats/votes.jsonl", lines(VOTE, VOTE | {"turn": 2, "columns": ["tiny", "b"], "answers": {"tiny": "a", "b": "c"},
+                                                             "before": {"tiny": [], "b": []}, "choice": "tie"})),
+    "list of prompts": (f"saves/.chats/sheets/{CHAT}.json", as_json(SHEET)),
+    "answers to a list": (f"saves/.chats/sheets/{CHAT}.jsonl", lines({"row": 0, "answers": {"tiny": CELL}})),
+    "servers": ("saves/.chats/endpoints.json", as_json({"local": {"url": "http://127.0.0.1:9/v1"}})),
+    "keys of servers": ("saves/.chats/keys.json", as_json({"http://127.0.0.1:9/v1": {"key": "k"}})),
+}
+
+CHATS, RUNS = (CHAT, CHAT + "1"), (RUN, SECOND, FOREIGN)
+# What a person has in hand when a region is drawn. A region that is named nowhere fails the test: say here with what it is drawn.
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    **workspace_files.REGIONS, "strip": ("",), "holders": ("",), "models-views": ("",), "catalogue": ("", "qwen"), "coming": ("",), "suggested": ("",),
+    "datasets": ("", "alpaca"), "notices": ("",), "batch": ("",), "runs": ("", "tiny sort:loss", PAYLOAD), "now": ("",), "run": RUNS, "log": RUNS,
+    "samples": RUNS, "checkpoints": RUNS, "recipe": RUNS, "compare": ("|".join(RUNS), ""), "memory": ("", *CHATS), "talks": ("\n", f"hi\n{CHAT}"),
+    "talk-head": ("", *CHATS), "vote": CHATS, "prompts": ("", *CHATS), "board": ("",), "sheet-form": ("", CHAT), "sheets": ("",),
+    "sheet": (CHAT, f"{CHAT}@0"), "servers": ("",),
+}
+NAMES = {name: tuple(dict.fromkeys((*found, PAYLOAD))) for name, found in ARGUMENTS.items()}
+
+Document = tuple[object, Callable[[object], bytes]]
+
+
+def all_files() -> dict[str, tuple]:
+    return {**workspace_files.FILES, **MORE}
+
+
+def path_of(kind: str, root: Path) -> Path:
+    path = all_files()[kind][0]
+    return root / (path(root) if callable(path) else path)
+
+
+def good(kind: str, root: Path) -> bytes:
+    content = all_files()[kind][1]
+    return content(root) if callable(content) else content
+
+
+def build(root: Path) -> None:
+    """Write the workspace with nothing hostile in it."""
+    for kind in all_files():
+        write(path_of(kind, root), good(kind, root))
+
+
+def write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def document(path: Path, content: bytes) -> Document | None:
+    """Return what a file says as lists and objects, and how such becomes the file again; None for what is no JSON."""
+    if path.suffix == ".jsonl":
+        return [json.loads(line) for line in content.splitlines()], lambda value: lines(*value)
+    if path.suffix == ".safetensors":
+        length = 8 + int.from_bytes(content[:8], "little")
+        return json.loads(content[8:length]), lambda value: len(as_json(value)).to_bytes(8, "little") + as_json(value) + content[length:]
+    try:
+        return json.loads(content), as_json
+    except ValueError:
+        return None
+
+
+def leaves(value: object, at: tuple = ()) -> Iterator[tuple[tuple, bool]]:
+    """Yield where each text, number and other value stands in a document, and where each name of a field does (then with True)."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield (*at, key), True
+            yield from leaves(one, (*at, key))
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from leaves(one, (*at, number))
+    else:
+        yield at, False
+
+
+def with_payload(value: object, at: tuple, is_name: bool) -> object:
+    """Return a document in which the value at a place, or its name, is hostile."""
+    if not at:
+        return PAYLOAD
+    if is_name and len(at) == 1:
+        return {PAYLOAD if key == at[0] else key: one for key, one in value.items()}
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[at[0]] = with_payload(copy[at[0]], at[1:], is_name)
+    return copy
+
+
+def variants(path: Path, content: bytes) -> list[bytes]:
+    """Return a file once for each place in it, with this place hostile."""
+    found = document(path, content)
+    if found is None:
+        return [content + PAYLOAD.encode(), PAYLOAD.encode()]
+    value, as_file = found
+    return [as_file(with_payload(value, at, is_name)) for at, is_name in leaves(value)]
+
+
+def named_badly(root: Path) -> None:
+    """Put models, data and runs with hostile names into the workspace."""
+    for kind in ("config", "weights", "tokenizer", "tokenizer config"):
+        write(root / "models" / PAYLOAD / path_of(kind, root).name, good(kind, root))
+    write(root / "saves" / "tiny" / "lora" / PAYLOAD / "events.jsonl", events(*FINISHED))
+    write(root / "saves" / PAYLOAD / PAYLOAD / PAYLOAD / "events.jsonl", events(*FINISHED))
+    write(root / "saves" / SECOND / f"checkpoint-{PAYLOAD}" / "adapter_config.json", as_json({}))
+    info = json.loads(good("datasets", root))
+    info |= {PAYLOAD: {"file_name": f"{PAYLOAD}.jsonl"}, "odd": {"hf_hub_url": PAYLOAD, "subset": PAYLOAD, "columns": {"prompt": PAYLOAD}}}
+    write(root / "data" / "dataset_info.json", as_json(info))
+    row = {"instruction": PAYLOAD, "input": PAYLOAD, "output": PAYLOAD, PAYLOAD: PAYLOAD, "number": 1}
+    write(root / "data" / f"{PAYLOAD}.jsonl", lines(row, {"instruction": 5, "output": [PAYLOAD]}) + b"{" + PAYLOAD.encode() + b"\n")
+    write(root / "data" / "columns.parquet", workspace_files.rows_of({"instruction": [PAYLOAD], "input": [PAYLOAD], "output": [PAYLOAD]}, "parquet"))
+
+
+def texts_poisoned(root: Path) -> None:
+    """Make every free text of a person, a model or a server hostile at once, and leave what the files are made of as it is."""
+    free = {"title", "note", "system", "content", "text", "question", "answer", "prompt", "reason", "device", "output", "input", "instruction", "value",
+            "template", "version", "repo", "hub", "license"}
+
+    def swap(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: PAYLOAD if key in free and isinstance(one, str) else swap(one) for key, one in value.items()}
+        return [swap(one) for one in value] if isinstance(value, list) else value
+
+    for kind in all_files():
+        path = path_of(kind, root)
+        if found := document(path, good(kind, root)):
+            write(path, found[1](swap(found[0])))
+    write(root / "models/parts/added_tokens.json", as_json({PAYLOAD: PAYLOAD, "<b>": PAYLOAD}))
+    write(root / f"saves/{RUN}/run.log", PAYLOAD.encode())
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

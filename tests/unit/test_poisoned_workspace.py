@@ -1,0 +1,225 @@
+"""Nothing that stands in a file, that a server answers or that a process is called becomes a part of the page.
+
+Every value and every name of a field in every kind of file is made hostile, one place after the other; every live region is drawn in both
+languages. No element and no attribute may come of it, no region may fail, and nothing may be missing: each thing is listed, or its fault.
+"""
+
+import json
+import threading
+import time
+from dataclasses import replace
+from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import poisoned_files as files
+import pytest
+from poisoned_files import MARKER, NAMES, PAYLOAD
+
+from studio import app
+from studio.chat import prompts
+from studio.chat.columns import Columns
+from studio.chat.hello import Greeting
+from studio.core.records import Record
+from studio.datasets import study
+from studio.interface.language import LANGUAGES, Problem, Words
+from studio.monitor import panel as monitor_panel
+from studio.monitor import readings
+from studio.workspace import Workspace
+
+LISTS = ("models", "datasets", "runs", "talks", "sheets", "servers", "coming", "board", "now")
+# A place of a thing, or of what is said of one that cannot be shown.
+PLACES = ("item", "problem", "warning", "warned", "coming", "server", "badge", "item-why", "dot")
+
+
+class Drawn(HTMLParser):
+    """What stands in drawn HTML: what came of a payload, and how many things and faults are listed."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.evil, self.count = [], 0
+        self.feed(str(html))
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        named = dict(attributes)
+        if tag in ("script", "iframe", "object", "embed", "base", "meta", "link") or tag == "img" and not (named.get("src") or "").startswith("data:image/"):
+            self.evil.append(self.get_starttag_text())
+        if any(name.startswith("on") or name in ("autofocus", "srcdoc", "x", "formaction") and tag != "text" and tag != "rect" for name in named):
+            self.evil.append(self.get_starttag_text())
+        if any(MARKER in name for name in named) or str(named.get("href", "")).lower().startswith(("javascript:", "data:")):
+            self.evil.append(self.get_starttag_text())
+        self.count += bool(set((named.get("class") or "").split()) & set(PLACES))
+
+
+@pytest.fixture(autouse=True)
+def libraries_are_on_their_way(monkeypatch):
+    """The heavy libraries are never there: what takes them says so on the page."""
+
+    def no_tokenizer(*_):
+        raise Problem("chat.no_memory")
+
+    monkeypatch.setattr(study, "_load_once", lambda: None)
+    monkeypatch.setattr(prompts, "_encoder_of", no_tokenizer)
+
+
+@pytest.fixture
+def root(tmp_path):
+    files.build(tmp_path / "workspace")
+    return tmp_path / "workspace"
+
+
+def draw(studio: app.Studio, language: str, name: str, arg: str) -> str:
+    """Return the HTML of a region, as the page gets it."""
+    (answer,) = studio.live.answer(Words(language), [{"name": name, "arg": arg}])
+    return json.loads(json.dumps(answer, ensure_ascii=False).encode())["html"]
+
+
+def wrong_in(studio: app.Studio, languages=LANGUAGES, arguments=NAMES) -> list[str]:
+    """Draw all regions and return what a payload became, or could not be drawn."""
+    found = []
+    for language in languages:
+        failed = Words(language)("app.region_failed")
+        for name in studio.live._draws:
+            for arg in arguments.get(name, ("", PAYLOAD)):
+                html = draw(studio, language, name, arg)
+                found += [f"{name} of {arg[:40]!r}: {evil}" for evil in Drawn(html).evil]
+                found += [f"{name} of {arg[:40]!r} cannot be drawn"] if failed in html else []
+    return found
+
+
+def counted(studio: app.Studio) -> dict[str, int]:
+    """Return how many things and faults the lists have."""
+    return {name: Drawn(draw(studio, "en", name, "\n" if name == "talks" else "")).count for name in LISTS}
+
+
+def test_every_region_is_drawn_with_something_in_hand(root):
+    assert set(app.make(Workspace(root)).live._draws) == set(files.ARGUMENTS), "say in poisoned_files.ARGUMENTS with what a new region is drawn"
+
+
+def test_every_record_is_read_from_the_workspace(root, monkeypatch):
+    """A new kind of record must have its file in the workspace, or its values are never tried."""
+    read, validate = set(), Record.model_validate.__func__
+
+    def seen(cls, *args, **options):
+        read.add(cls)
+        return validate(cls, *args, **options)
+
+    monkeypatch.setattr(Record, "model_validate", classmethod(seen))
+    studio = app.make(Workspace(root))
+    assert wrong_in(studio) == []
+    for chat in files.CHATS:
+        Columns(studio.room.talks).picture(Words("en"), chat, {})
+    missing = {kind.__name__ for kind in kinds() if not any(issubclass(one, kind) for one in read)}
+    assert missing <= NOT_DRAWN, missing - NOT_DRAWN
+
+
+# Read where nothing is drawn of them.
+NOT_DRAWN: set[str] = set()
+
+
+def kinds() -> list[type[Record]]:
+    """Return the records that are files or lines of their own: those that stand in no field of another."""
+    every, waiting = [], [Record]
+    while waiting:
+        waiting += (found := waiting.pop().__subclasses__())
+        every += [kind for kind in found if kind.__module__.startswith("studio.")]
+    inner = " ".join(str(field.annotation) for kind in every for field in kind.model_fields.values())
+    return [kind for kind in every if f"{kind.__module__}.{kind.__qualname__}" not in inner and kind.model_fields]
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_every_value_of_every_file_is_hostile(root, part, capfd):
+    """One place of every file at a time, in all files at once: their faults do not hide each other."""
+    every = {kind: files.variants(files.path_of(kind, root), files.good(kind, root)) for kind in files.all_files()}
+    before, wrong = counted(app.make(Workspace(root))), []
+    for number in range(part, max(map(len, every.values())), 4):
+        for kind, found in every.items():
+            files.write(files.path_of(kind, root), found[number] if number < len(found) else files.good(kind, root))
+        studio = app.make(Workspace(root))
+        wrong += [f"place {number}: {one}" for one in wrong_in(studio, LANGUAGES[number // 4 % 2 :][:1])]
+        after = counted(studio)
+        wrong += [f"place {number}: {name} lists {after[name]} of {before[name]}" for name in LISTS if after[name] < before[name]]
+        for chat in files.CHATS:
+            wrong += [f"place {number}: {evil}" for evil in columns(studio, chat)]
+    assert not wrong, "\n".join(dict.fromkeys(wrong)) + capfd.readouterr().err[-6000:]
+
+
+def columns(studio: app.Studio, chat: str) -> list[str]:
+    """Return what a payload became in the columns of a conversation."""
+    try:
+        picture = Columns(studio.room.talks).picture(Words("en"), chat, {})
+    except Problem:
+        return []  # it is listed with its fault
+    return [evil for column in picture["columns"] for html in (column["head"], *(piece["html"] for piece in column["said"])) for evil in Drawn(html).evil]
+
+
+def test_every_text_and_every_name_is_hostile_at_once(root, capfd):
+    before = counted(app.make(Workspace(root)))
+    files.texts_poisoned(root)
+    files.named_badly(root)
+    studio = app.make(Workspace(root))
+    more = {name: (*args, "odd", f"{PAYLOAD}\nname=odd&edit=1", f"path={PAYLOAD}.jsonl") for name, args in NAMES.items()}
+    wrong = wrong_in(studio, arguments=more) + [evil for chat in files.CHATS for evil in columns(studio, chat)]
+    after = counted(studio)
+    wrong += [f"{name} lists {after[name]} of {before[name]}" for name in LISTS if after[name] < before[name]]
+    assert not wrong, "\n".join(dict.fromkeys(wrong)) + capfd.readouterr().err[-6000:]
+    assert all("&lt;img src=x" in draw(studio, "en", name, "\n" if name == "talks" else "") for name in ("models", "datasets", "runs", "talks", "sheets"))
+
+
+class Hostile(BaseHTTPRequestHandler):
+    """A server whose every answer is hostile."""
+
+    def do_GET(self):
+        self.answer({"object": "list", "data": [{"id": PAYLOAD, "object": PAYLOAD, "owned_by": PAYLOAD, "max_model_len": PAYLOAD}]})
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.answer({"count": PAYLOAD, "max_model_len": PAYLOAD, "tokens": [PAYLOAD, 1], "token_strs": [PAYLOAD, PAYLOAD], "prompt": PAYLOAD,
+                     "error": {"message": PAYLOAD}})
+
+    def answer(self, value: object) -> None:
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_server_answers_is_hostile(root, language):
+    with HTTPServer(("127.0.0.1", 0), Hostile) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        files.write(root / "saves/.chats/endpoints.json", files.as_json({"local": {"url": f"http://127.0.0.1:{server.server_port}/v1"}}))
+        studio = app.make(Workspace(root))
+        end = time.monotonic() + 20
+        while "&lt;img" not in (html := draw(studio, language, "servers", "")) and time.monotonic() < end:
+            time.sleep(0.1)
+        drawn = [html, *(draw(studio, language, name, chat) for chat in files.CHATS for name in ("prompts", "talk-head", "memory"))]
+        server.shutdown()
+    assert "&lt;img" in html, "the model that the server names is not listed"
+    assert not [evil for one in drawn for evil in Drawn(one).evil] and not any(Words(language)("app.region_failed") in one for one in drawn)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_the_machine_says_of_itself_is_hostile(root, language):
+    snapshot = readings.take(root)
+    process = readings.GpuProcess(pid=1, command=PAYLOAD, user=PAYLOAD, memory=1, kind=PAYLOAD, own=False)
+    gpus = [readings.Gpu(number, None, PAYLOAD, 1, 1, 2, 3, 4.0, 5.0, 6, (process,)) for number in range(6)]
+    for seen in (gpus[:1], gpus):
+        html = monitor_panel.strip(Words(language), replace(snapshot, gpus=tuple(seen), no_gpu=None), ())
+        assert "&lt;img" in html and not Drawn(html).evil
+    html = monitor_panel.strip(Words(language), replace(snapshot, gpus=(), no_gpu=Problem("jobs.fault", reason=PAYLOAD)), ())
+    assert "&lt;img" in html and not Drawn(html).evil
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_model_answers_to_a_hello_is_hostile(root, language):
+    studio = app.make(Workspace(root))
+    for stage in ("loading", "answering", "unloading", "done", "failed"):
+        studio.hello._greetings["tiny"] = Greeting("tiny", PAYLOAD, stage, PAYLOAD, 1, load_s=1.0, error=Problem("jobs.fault", reason=PAYLOAD))
+        html = draw(studio, language, "hello", "tiny")
+        assert "&lt;img" in html and not Drawn(html).evil
