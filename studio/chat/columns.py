@@ -109,7 +109,7 @@ class _Draw:
     def _calls(self, message: dict) -> str:
         calls = message.get("calls", [])
         shown = "".join(
-            f'<div class="call"><h5>{escape(str(call["name"]))}</h5><pre>{escape(_as_json(call["arguments"]))}</pre></div>' for call in calls
+            f'<div class="call"><h5>{escape(str(call["name"]))}</h5><pre>{escape(_as_json(call.get("arguments")))}</pre></div>' for call in calls
         )
         if not calls or not self.last:
             return shown

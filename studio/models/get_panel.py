@@ -13,6 +13,7 @@ from studio.models.panel import button, count
 from studio.models.shelf import Shelf
 
 LISTED = 120
+FAULTS_SHOWN = 20
 SETTINGS = ("revision", "options.include", "options.exclude", "options.token", "options.endpoint", "options.name")
 
 
@@ -135,9 +136,9 @@ def _field(words: Words, name: str, example: str = "", kind: str = "text", requi
 
 
 def draw_coming(words: Words, shelf: Shelf) -> str:
-    """Return the downloads and imports, newest first, each with its progress and what can be done."""
+    """Return the downloads and imports, newest first, each with its progress and what can be done; and records of jobs that cannot be read."""
     jobs = sorted([*shelf.jobs.all(KIND), *shelf.jobs.all(gguf.KIND)], key=lambda job: job.created, reverse=True)
-    unread = "".join(f'<p class="problem">{escape(words.tell(fault))}</p>' for fault in list(shelf.jobs.faults.values())[:30])
+    unread = "".join(f'<p class="problem warned">{escape(words.tell(fault))}</p>' for fault in list(shelf.jobs.faults.values())[:FAULTS_SHOWN])
     return unread + "".join(_job(words, shelf, job) for job in jobs[:30]) or f'<p class="hint">{words("models.nothing_coming")}</p>'
 
 

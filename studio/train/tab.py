@@ -75,8 +75,10 @@ def _form(trainer: Trainer, words: Words) -> None:
         start = gr.Button(words("train.start"), variant="primary", elem_id="train-start", scale=0, min_width=120)
     problem = gr.HTML(elem_id="train-problem")
     with gr.Row():
-        model = _choice(words, "model_name_or_path", _models(workspace), recipe.STARTER_MODEL)
-        dataset = _choice(words, "dataset", data.offered(workspace, "sft"), [recipe.STARTER_DATASET], multiselect=True)
+        models, datasets = _models(workspace), data.offered(workspace, "sft")
+        model = _choice(words, "model_name_or_path", models, recipe.STARTER_MODEL if recipe.STARTER_MODEL in models else models[0])
+        first = [name for _, name in datasets if name == recipe.STARTER_DATASET]
+        dataset = _choice(words, "dataset", datasets, first, multiselect=True)
     with gr.Row(visible=_asks_identity(workspace, [recipe.STARTER_DATASET])) as identity_row:
         name = gr.Textbox(words("train.identity_name_default"), label=words("train.identity_name"), info=words("train.identity_name_info"))
         author = gr.Textbox(words("train.identity_author_default"), label=words("train.identity_author"),

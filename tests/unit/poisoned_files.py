@@ -3,7 +3,6 @@
 It is that of `workspace_files`, whatever kinds of files come to stand there, with the files of runs and of the chat.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,7 +57,8 @@ MESSAGES = {
 SETTINGS = {"temperature": 0.7, "top_p": 0.9, "max_tokens": 16, "seed": 1}
 CONVERSATION = {"id": CHAT, "columns": ["tiny", "served:local/model"], "title": "Hello", "created": NOW, "changed": NOW, "system": "s", "tools": "",
                 "settings": SETTINGS, "bits": None, "messages": MESSAGES, "parent": None, "blind": False, "revealed": False}
-BRANCH = CONVERSATION | {"id": CHAT + "1", "title": "Branch", "parent": {"id": CHAT, "turn": 1}}
+BRANCH = CONVERSATION | {"id": CHAT + "1", "title": "Branch", "parent": {"id": CHAT, "turn": 1}, "columns": [SECOND, "served:local/model"],
+                         "messages": {SECOND: MESSAGES["tiny"], "served:local/model": MESSAGES["served:local/model"]}}
 VOTE = {"conversation": CHAT, "turn": 1, "columns": ["tiny", "served:local/model"], "answers": {"tiny": "a", "served:local/model": "b"},
         "before": {"tiny": [{"role": "user", "content": "Hi"}], "served:local/model": [{"role": "user", "content": "Hi"}]}, "choice": "tiny",
         "note": "n", "time": NOW}
@@ -216,6 +216,3 @@ def texts_poisoned(root: Path) -> None:
     write(root / "models/parts/added_tokens.json", as_json({PAYLOAD: PAYLOAD, "<b>": PAYLOAD}))
     write(root / f"saves/{RUN}/run.log", PAYLOAD.encode())
 
-
-def digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
