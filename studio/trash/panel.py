@@ -24,7 +24,7 @@ def draw(words: Words, workspace: Workspace) -> str:
     if not items:
         return ""
     rows = "".join(_row(words, item) for item in items[:SHOWN])
-    more = f'<li class="hint">{words("trash.more", count=len(items) - SHOWN)}</li>' if len(items) > SHOWN else ""
+    more = f'<li class="hint">{words.html("trash.more", count=len(items) - SHOWN)}</li>' if len(items) > SHOWN else ""
     size = amount(sum(item.bytes for item in items))
     empty = _button(words("trash.empty"), "trash_empty", [""], "danger", words("trash.empty_sure", count=len(items), size=size))
     head = f'{words("trash.title")} <span class="num">{len(items)} · {size}</span>'

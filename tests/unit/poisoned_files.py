@@ -106,7 +106,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "datasets": ("", "alpaca"), "notices": ("",), "batch": ("",), "runs": ("", "tiny sort:loss", PAYLOAD), "now": ("",), "run": RUNS, "log": RUNS,
     "samples": RUNS, "checkpoints": RUNS, "recipe": RUNS, "compare": ("|".join(RUNS), ""), "memory": ("", *CHATS), "talks": ("\n", f"hi\n{CHAT}"),
     "talk-head": ("", *CHATS), "vote": CHATS, "prompts": ("", *CHATS), "board": ("",), "sheet-form": ("", CHAT), "sheets": ("",),
-    "sheet": (CHAT, f"{CHAT}@0"), "servers": ("",),
+    "sheet": (CHAT, f"{CHAT}@0"), "servers": ("",), "trash": ("",),
 }
 NAMES = {name: tuple(dict.fromkeys((*found, PAYLOAD))) for name, found in ARGUMENTS.items()}
 
@@ -140,12 +140,12 @@ def write(path: Path, content: bytes) -> None:
 
 def document(path: Path, content: bytes) -> Document | None:
     """Return what a file says as lists and objects, and how such becomes the file again; None for what is no JSON."""
-    if path.suffix == ".jsonl":
-        return [json.loads(line) for line in content.splitlines()], lambda value: lines(*value)
-    if path.suffix == ".safetensors":
-        length = 8 + int.from_bytes(content[:8], "little")
-        return json.loads(content[8:length]), lambda value: len(as_json(value)).to_bytes(8, "little") + as_json(value) + content[length:]
     try:
+        if path.suffix == ".jsonl":
+            return [json.loads(line) for line in content.splitlines()], lambda value: lines(*value)
+        if path.suffix == ".safetensors":
+            length = 8 + int.from_bytes(content[:8], "little")
+            return json.loads(content[8:length]), lambda value: len(as_json(value)).to_bytes(8, "little") + as_json(value) + content[length:]
         return json.loads(content), as_json
     except ValueError:
         return None

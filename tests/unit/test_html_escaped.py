@@ -200,15 +200,15 @@ class Reader:
         name = dotted(node.func)
         if name == "range":
             return True
-        if name in THROUGH:
+        if name in THROUGH and node.args:
             return self.members(node.args[0], path)
         if name == "enumerate" and path:
             return path[0] == 0 or self.members(node.args[0], path[1:])
         if name == "zip" and path:
             return self.members(node.args[path[0]], path[1:])
-        if name == "filter":
+        if name == "filter" and len(node.args) > 1:
             return self.members(node.args[1], path)
-        if name == "map":
+        if name == "map" and node.args:
             return dotted(node.args[0]) in SAFE_CALLS or self.house.returns_safe(self, dotted(node.args[0]))
         if name.endswith(".items") and path and isinstance(node.func, ast.Attribute):
             return self.pair(node.func.value, path)
@@ -230,6 +230,8 @@ class Reader:
         return False
 
     def piece(self, node: ast.expr, path: tuple[int, ...]) -> bool:
+        if isinstance(node, ast.Tuple) and path and path[0] >= len(node.elts):
+            return False
         if not path:
             return self.safe(node)
         if isinstance(node, ast.Call):
@@ -239,7 +241,7 @@ class Reader:
     def safe_Call(self, node) -> bool:
         name = dotted(node.func)
         last = name.rpartition(".")[2]
-        if name == "str":
+        if name == "str" and node.args:
             return self.safe(node.args[0])
         if name in SAFE_CALLS or last in SAFE_RETURNS:
             return True
@@ -247,7 +249,7 @@ class Reader:
             return not node.keywords
         if isinstance(node.func, ast.Attribute):
             method = node.func.attr
-            if method == "join":
+            if method == "join" and node.args:
                 return self.safe(node.func.value) and (self.members(node.args[0], ()) or self.safe(node.args[0]))
             if method == "get" and node.args:
                 return self.members(node.func.value, ()) and self.all_safe(*node.args[1:])
