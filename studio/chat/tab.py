@@ -88,7 +88,7 @@ def _talk(room: ChatRoom, words: Words) -> None:
     workspace = room.table.workspace
     standard = Sampling(max_tokens=256)
     with gr.Row(elem_classes="chat-head"):
-        chosen = gr.Dropdown(_names(room, []), value=[STARTER_MODEL], multiselect=True, max_choices=MOST, scale=3, elem_id="chat-who",
+        chosen = gr.Dropdown(_names(room, [STARTER_MODEL]), value=[STARTER_MODEL], multiselect=True, max_choices=MOST, scale=3, elem_id="chat-who",
                              label=words("chat.who"), info=words("chat.who_info", most=MOST))
         gr.HTML(region("memory", follows="chat"))
     gr.HTML(f'<div class="columns" id="chat-columns" data-follows="chat" data-empty="{escape(words("chat.empty"))}"></div>')

@@ -105,7 +105,9 @@ def typed(value: object, kind: type[Kind], file: str) -> Kind:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "-"
-        raise Problem("records.wrong_field", file=file, field=field[:100], reason=first["msg"][:200]) from error
+        # pydantic would name a class of the studio's, which says nothing to a person.
+        reason = "Input should be an object, {…}" if first["type"] in ("model_type", "model_attributes_type") else first["msg"]
+        raise Problem("records.wrong_field", file=file, field=field[:100], reason=reason[:200]) from error
     except RecursionError as error:
         raise Problem("records.no_json", file=file, reason="it is nested too deeply") from error
 

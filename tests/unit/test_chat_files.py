@@ -165,3 +165,9 @@ def test_a_file_of_servers_that_is_written_anew_is_kept_beside(workspace):
     endpoints = Endpoints(workspace)
     endpoints.remove("good")
     assert endpoints.list() == [] == endpoints.faults() and "bad" in path.with_name("endpoints.json.damaged").read_text()
+
+
+def test_a_reason_names_no_class_of_the_studio(workspace):
+    kept = Conversations(workspace)
+    (kept.folder / f"{CHAT}.json").write_text("[1]")
+    assert "Stored" not in str(kept.faults()[0]) and "object" in str(kept.faults()[0])

@@ -73,11 +73,17 @@ def _read(path: Path) -> tuple[dict, Problem | None]:
     try:
         return RunInfo.model_validate(raw).model_dump(exclude_unset=True), None
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        first = found[0]
-        fault = Problem("records.wrong_field", file=path.name, field=".".join(map(str, first["loc"]))[:100] or "-", reason=first["msg"][:200])
+        found, fault = error.errors(include_url=False, include_input=False), _first_fault(raw, path)
         if not isinstance(raw, dict):
             return {}, fault
         wrong = {one["loc"][0] for one in found if one["loc"]}
         right = {name: value for name, value in raw.items() if name not in wrong and shown(name) == name}
         return RunInfo.model_validate(right).model_dump(exclude_unset=True), fault
+
+
+def _first_fault(raw: object, path: Path) -> Problem | None:
+    try:
+        records.typed(raw, RunInfo, path.name)
+    except Problem as fault:
+        return fault
+    return None
