@@ -57,12 +57,27 @@ def test_the_webhook_is_kept_and_takes_notices_in_its_language(workspace, run, c
     notices.tell(run, "train.warn_nan", {"step": 3})
     sent()
     assert len(channel.taken) == 1 and channel.taken[0]["text"].startswith(f"{run.name}: ") and "第 3 步" in channel.taken[0]["text"]
-    assert (workspace.saves / notices.FILE).stat().st_mode & 0o077 == 0
+    assert notices.file(workspace.saves).stat().st_mode & 0o077 == 0
     notices.set_webhook(workspace.saves, "")
     assert notices.webhook(workspace.saves) == ""
     for wrong in ("hooks.example.com/a", "file:///etc/passwd", "https://"):
         with pytest.raises(Problem, match="no web address"):
             notices.set_webhook(workspace.saves, wrong)
+
+
+def test_a_webhook_that_came_with_a_workspace_is_told_and_not_used(workspace, run, channel, monkeypatch):
+    monkeypatch.delenv("STUDIO_WEBHOOK", raising=False)
+    former = workspace.saves / notices.FORMER_FILE
+    former.write_text(json.dumps({"webhook": f"{channel.url}/a", "language": "en"}))
+    notices.tell(run, "train.warn_nan", {"step": 3})
+    sent()
+    assert channel.taken == [] and notices.webhook(workspace.saves) == ""
+    assert "127.0.0.1" in str(notices.fault(workspace.saves)) and is_sentence(str(notices.fault(workspace.saves)))
+    notices.set_webhook(workspace.saves, "")
+    assert notices.fault(workspace.saves) is None
+    for bad in ("[1]", "{", '{"webhook": 5}'):
+        notices.file(workspace.saves).write_text(bad)
+        assert notices.webhook(workspace.saves) == "" and is_sentence(str(notices.fault(workspace.saves)))
 
 
 def test_a_webhook_that_refuses_is_told_without_its_address_and_harms_no_run(workspace, run, channel, capsys):

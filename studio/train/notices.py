@@ -1,8 +1,11 @@
 """Notices for a person who is not looking: what happened to the runs, for the browser's own notices and for a webhook.
 
-The webhook's address is kept in `saves/.notices.json`, in no recipe and on no page: whoever knows it can write to that channel.
+The webhook's address is kept among the person's own settings (`trust.folder()`), one file for each workspace, in no recipe and on no page:
+whoever knows it can write to that channel. An address in a workspace's own files is never used: a workspace that came from somebody else would
+send what happens here to them.
 """
 
+import hashlib
 import json
 import os
 import threading
@@ -14,14 +17,14 @@ from urllib.parse import urlsplit
 
 from pydantic import field_validator
 
-from studio.core import files, records
+from studio.core import files, records, trust
 from studio.core.records import Record
 from studio.core.sentences import Sentence
 from studio.interface.language import LANGUAGES, Problem, Words
 from studio.train import runs
 from studio.workspace import Workspace, write_json
 
-FILE = ".notices.json"
+FORMER_FILE = ".notices.json"  # in saves/, where earlier releases kept the address
 TOLD = ("finished", "failed", "interrupted")  # whoever stopped a run knows
 SILENT_S = 120.0
 TIMEOUT_S = 10
@@ -39,8 +42,13 @@ def set_webhook(saves: Path, address: str, language: str = "en") -> str:
     parts = urlsplit(address)
     if address and (parts.scheme not in ("http", "https") or not parts.hostname):
         raise Problem("notices.bad_address")
-    write_json(saves / FILE, {"webhook": address, "language": language}, mode=0o600)
+    write_json(file(saves), {"webhook": address, "language": language}, mode=0o600)
     return parts.hostname or ""
+
+
+def file(saves: Path) -> Path:
+    """Return where the webhook of a workspace is kept."""
+    return trust.folder() / f"notices-{hashlib.sha256(os.fsencode(files.real(saves))).hexdigest()[:16]}.json"
 
 
 def host(saves: Path) -> str:
@@ -49,12 +57,13 @@ def host(saves: Path) -> str:
 
 
 def fault(saves: Path) -> Problem | None:
-    """Return what is wrong with the file of the webhook, None where nothing is."""
+    """Return what is wrong with the file of the webhook, or that an older one is not used any more; None where nothing is."""
     try:
         _load(saves)
+        former = records.load(saves / FORMER_FILE, Kept) if _is_former(saves) else Kept()
     except Problem as wrong:
         return wrong
-    return None
+    return Problem("notices.not_used", host=urlsplit(former.webhook).hostname or "?") if former.webhook else None
 
 
 def send(address: str, text: str) -> None:
@@ -110,7 +119,11 @@ def _kept(saves: Path) -> Kept:
 
 
 def _load(saves: Path) -> Kept:
-    return records.load(saves / FILE, Kept) if files.exists(saves / FILE) else Kept()
+    return records.load(file(saves), Kept) if files.exists(file(saves)) else Kept()
+
+
+def _is_former(saves: Path) -> bool:
+    return not files.exists(file(saves)) and files.exists(saves / FORMER_FILE)
 
 
 def since(workspace: Workspace, moment: float) -> list[dict]:
