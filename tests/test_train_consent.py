@@ -14,7 +14,7 @@ from studio.chat.hello import Hello
 from studio.core import trust
 from studio.datasets.tokens import Sight
 from studio.interface.language import Problem
-from studio.train import consent, runs
+from studio.train import consent, recipe_files, runs
 from studio.train.trainer import Trainer
 from studio.workspace import write_json
 
@@ -202,3 +202,12 @@ def test_what_a_ray_machine_is_told_are_the_consented_files(workspace, own):
     assert consent.digests({"model_name_or_path": str(own.folder)}) == []
     own.allow()
     assert consent.digests({"model_name_or_path": str(own.folder)}) == [trust.code_of(own.folder).digest]
+
+
+def test_no_recipe_names_what_ray_is_to_run(workspace):
+    hook = {"runtime_env": {"worker_process_setup_hook": "os.getcwd"}}
+    with pytest.raises(Problem) as told:
+        Trainer(workspace, Accelerator()).start(SHORT | {"ray_init_kwargs": json.dumps(hook)}, {})
+    assert told.value.key == "train.never" and is_sentence(str(told.value))
+    with pytest.raises(Problem):
+        recipe_files.read(yaml.safe_dump(SHORT | {"ray_init_kwargs": json.dumps(hook)}))

@@ -37,8 +37,10 @@ TOPICS = {
 ONLY_METHOD = {"lora": "lora", "oft": "oft", "freeze": "freeze"}
 ONLY_STAGES = {"preference": ("dpo", "rm"), "kto": ("kto",), "ppo": ("ppo",)}
 SECRET = {"hf_hub_token", "ms_hub_token", "om_hub_token", "hub_token", "swanlab_api_key", "swanlab_lark_secret", "swanlab_lark_webhook_url"}
+# What a recipe cannot set, wherever it came from: Ray would install and run what this names, on every machine of a cluster.
+NEVER = {"ray_init_kwargs"}
 # Set by the studio itself, or without meaning for training.
-HELD_BACK = SECRET | {"output_dir", "do_train", "resume_from_checkpoint", "overwrite_output_dir", "local_rank", "disable_tqdm"}
+HELD_BACK = SECRET | NEVER | {"output_dir", "do_train", "resume_from_checkpoint", "overwrite_output_dir", "local_rank", "disable_tqdm"}
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ def judged(recipe: dict) -> dict:
     for name in recipe:
         if name not in known:
             raise Problem("train.unknown_setting", field=name)
+        if name in NEVER and recipe[name]:
+            raise Problem("train.never", field=name)
         if name in SECRET and recipe[name]:
             raise Problem("train.secret", field=name)
     return {name: known[name].take(value) for name, value in recipe.items()}

@@ -84,6 +84,7 @@ def _lock(name: str) -> Path:
 
 def _make(job: Job, name: str, folder: Path) -> dict:
     """Let a child process install the environment, and pass on what it tells."""
+    _known(name)  # the job may have been read from a file of the workspace
     child = subprocess.Popen([sys.executable, "-m", "studio.train.environments", name, str(folder)], cwd=launch.ROOT, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
     told: list[Told] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 from studio import engine
 from studio.accelerator import give_back
 from studio.core import code_guard
-from studio.train import consent, output
+from studio.train import arguments, consent, output
 from studio.train.faults import explain
 from studio.train.recorder import recorder
 from studio.train.runs import Run, remove_half_written
@@ -58,6 +58,8 @@ def _train(run: Run, wish: StopWish, resume: Path | None) -> bool:
     # from another place: it writes into no other folder, and goes on from no other checkpoint.
     recipe |= {"disable_tqdm": True, "overwrite_output_dir": resume is None, "output_dir": str(run.folder),
                "resume_from_checkpoint": str(resume) if resume else None}
+    for name in arguments.NEVER:
+        recipe.pop(name, None)
     if resume:
         _read_numbered_cpus()
     _restore_templates()

@@ -61,7 +61,7 @@ def read(text: str) -> dict:
     if not stripped:
         raise Problem("train.import_empty")
     found = _of_command(stripped) if _is_command(stripped) else _of_yaml(stripped)
-    kept = {name: value for name, value in found.items() if name not in arguments.HELD_BACK - arguments.SECRET and value not in (None, "")}
+    kept = {name: value for name, value in found.items() if name not in arguments.HELD_BACK - arguments.SECRET - arguments.NEVER and value not in (None, "")}
     return arguments.judged(kept)
 
 
