@@ -239,16 +239,16 @@ def install(venv, lock, voice, keep_open=None):
     voice.say("installed", lock=lock.name)
 
 
-def setup(workspace, voice, locks=(LOCK,)):
-    """Do whatever is missing before the studio can start: environment, packages, starter model."""
+def setup(workspace, voice, locks=(LOCK,), starter=True):
+    """Do whatever is missing before the studio can start: environment, packages, and unless it only looks the starter model."""
     from studio.models.starter import NAME, is_complete
 
-    if all(is_installed(VENV, lock) for lock in locks) and is_complete(workspace / "models" / NAME):
+    if all(is_installed(VENV, lock) for lock in locks) and (not starter or is_complete(workspace / "models" / NAME)):
         return
     alone = hold_alone(voice)
     for lock in locks:
         install(VENV, lock, voice, alone)
-    if not is_complete(workspace / "models" / NAME):
+    if starter and not is_complete(workspace / "models" / NAME):
         command = [str(venv_python(VENV)), "-m", "studio.models.starter", str(workspace / "models"), voice.language]
         code = subprocess.call(command, cwd=str(ROOT))
         if code:
@@ -284,14 +284,23 @@ def answers(host, port):
         return False
 
 
-def show(host, port, voice, scheme="http"):
+def is_alive(process):
+    """Tell whether a process of this number is there."""
+    try:
+        os.kill(process, 0)
+        return True
+    except OSError:
+        return False
+
+
+def show(host, port, voice, scheme="http", studio=None):
     """Wait until the studio answers (two minutes at most) and open it in a browser where there is a display; over ssh say how to reach it.
 
     The studio prints its address itself. The browser is on this machine, so a sub-path, which only a proxy shows, is left out.
     """
     end = time.time() + 120
     while not answers(host, port):
-        if time.time() > end:
+        if time.time() > end or studio and not is_alive(studio):
             return
         time.sleep(0.1)
     away = bool(os.environ.get("SSH_CONNECTION"))
@@ -313,6 +322,8 @@ def start(options, voice):
         command += [flag, str(value)] if value else []
     for flag, values in (("--allowed-host", options.allowed_host), ("--framed-by", options.framed_by)):
         command += [part for value in values for part in (flag, value)]
+    command += ["--look"] if options.look else []
+    command += ["--stop-seconds", str(options.stop_seconds)] if options.stop_seconds is not None else []
     if options.auth is not None:
         # In the environment, so that it leaves the list of processes with this command.
         if os.environ.get("STUDIO_AUTH") not in (None, options.auth):
@@ -324,11 +335,11 @@ def start(options, voice):
     if os.name == "nt":
         threading.Thread(target=show, args=(options.host, port, voice, scheme), daemon=True).start()
         sys.exit(subprocess.call(command))
-    child = os.fork()
+    studio, child = os.getpid(), os.fork()
     if child == 0:
         # Forked twice, so that the one who opens the browser is no child of the studio and leaves no zombie with it.
         if os.fork() == 0:
-            show(options.host, port, voice, scheme)
+            show(options.host, port, voice, scheme, studio)
         os._exit(0)
     os.waitpid(child, 0)
     os.execv(command[0], command)
@@ -369,6 +380,9 @@ def parse(arguments):
     parser.add_argument("--ssl-certfile", metavar="FILE", type=Path, help="serve https with this certificate (PEM)")
     parser.add_argument("--ssl-keyfile", metavar="FILE", type=Path, help="the key of the certificate (PEM, without a passphrase)")
     parser.add_argument("--workspace", metavar="DIR", type=Path, default=ROOT, help="folder of data/, models/ and saves/ (default: this one)")
+    parser.add_argument("--look", "--read-only", action="store_true", help="only look at the workspace: nothing in it is changed")
+    parser.add_argument("--stop-seconds", metavar="N", type=float,
+                        help="how long a run may take to save its checkpoint when the studio is ended (60 when left out)")
     parser.add_argument("--language", choices=("en", "zh"))
     split = arguments.index("test") + 1 if "test" in arguments[:1] else len(arguments)
     options = parser.parse_args(arguments[:split])
@@ -390,7 +404,7 @@ def main(arguments):
             python = str(venv_python(VENV)) if venv_python(VENV).exists() else sys.executable
             command = [python, "-m", "studio.doctor", options.host, str(options.port or PORTS[0]), str(options.workspace), voice.language]
             return subprocess.call(command, cwd=str(ROOT))
-        setup(options.workspace, voice, (LOCK, TEST_LOCK) if options.verb == "test" else (LOCK,))
+        setup(options.workspace, voice, (LOCK, TEST_LOCK) if options.verb == "test" else (LOCK,), starter=not options.look)
         if options.verb == "test":
             add_browser(voice)
             # All of them go faster in two processes; a few do not.

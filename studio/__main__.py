@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from studio.train import output
+from studio.train import ending, output
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -32,35 +32,60 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--ssl-certfile", metavar="FILE", type=Path, help="serve https with this certificate (PEM)")
     parser.add_argument("--ssl-keyfile", metavar="FILE", type=Path, help="the key of the certificate (PEM, without a passphrase)")
     parser.add_argument("--workspace", type=Path, default=Path(__file__).parents[1], help="folder that holds data/, models/ and saves/")
+    parser.add_argument("--look", "--read-only", action="store_true", help="only look at the workspace: nothing in it is changed")
+    parser.add_argument("--stop-seconds", metavar="N", type=float,
+                        help="how long a run may take to save its checkpoint when the studio is ended (60 when left out)")
     parser.add_argument("--language", choices=("en", "zh"), help="language of the page; the browser's when left out")
     return parser.parse_args(argv)
 
 
 def main() -> int:
     """Start the studio and serve until it is interrupted."""
-    flags = arguments()
+    try:
+        return run(arguments())
+    except KeyboardInterrupt:  # before there was anything to save
+        return 130
+
+
+def run(flags: argparse.Namespace) -> int:
+    """Open the workspace, serve it until a signal ends that, and return the exit code."""
     prepare_process()
+    if flags.stop_seconds is not None:
+        os.environ[ending.GRACE_VARIABLE] = str(flags.stop_seconds)  # for the processes that train, too
     import uvicorn
 
-    from studio import app
+    from studio import app, opening
+    from studio.core.ownership import Owned
     from studio.interface.guard import rules
     from studio.interface.guard.credentials import certificate
-    from studio.interface.language import Problem
+    from studio.interface.language import Problem, Words
+    from studio.shutdown import Shutdown, serve
     from studio.workspace import Workspace
 
+    workspace, words, mine = Workspace(flags.workspace.resolve()), Words(flags.language or "en"), None
     try:
         tls = certificate(flags.ssl_certfile, flags.ssl_keyfile)
         auth = credentials(flags, bool(tls))
         guarding = rules(flags.host, flags.allowed_host, auth, flags.root_path, flags.framed_by)
         port = choose_port(flags.host, flags.port)
-        studio = app.make(Workspace(flags.workspace.resolve()))
+        here = address(flags.host, port, flags.root_path, bool(tls))
+        if flags.look:
+            opening.look(workspace, words)
+        else:
+            mine = opening.own(workspace, here, words)
+        studio = app.make(workspace)
+    except Owned as owned:
+        return opening.refuse(owned, words)
     except Problem as problem:
-        print(problem, file=sys.stderr)
+        print(words.tell(problem), file=sys.stderr)
         return 1
     application = app.application(studio, guarding, flags.language)
     threading.Timer(3, app.warm_up).start()
-    print(f"The studio is at {address(flags.host, port, flags.root_path, bool(tls))}  (stop it with Ctrl-C)", flush=True)
-    uvicorn.run(application, host=flags.host, port=port, log_level="warning", timeout_graceful_shutdown=2, server_header=False, **tls)
+    print(f"The studio is at {here}  (stop it with Ctrl-C)", flush=True)
+    config = uvicorn.Config(application, host=flags.host, port=port, log_level="warning", timeout_graceful_shutdown=2, server_header=False, **tls)
+    serve(config, Shutdown(studio, ending.grace(), words))
+    if mine:
+        mine.release()
     return 0
 
 

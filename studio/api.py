@@ -10,6 +10,7 @@ from studio.chat.hello import endpoints as of_hello
 from studio.chat.server_endpoints import endpoints as of_servers
 from studio.chat.talk_endpoints import endpoints as of_talks
 from studio.chat.vote_endpoints import of_sheets, of_votes
+from studio.core import looking
 from studio.datasets.endpoints import endpoints as of_datasets
 from studio.datasets.study_endpoints import endpoints as of_study
 from studio.interface.endpoint import told
@@ -19,12 +20,33 @@ from studio.monitor.history import as_json
 from studio.train.endpoints import endpoints as of_training
 from studio.trash.endpoints import endpoints as of_trash
 
+# What changes nothing: all that is answered by a studio that only looks at its workspace.
+LOOKING = frozenset({
+    "chat_board", "chat_conversations", "chat_open", "chat_picture", "chat_servers", "chat_sheet_result", "datasets_entry", "datasets_list",
+    "datasets_preview", "datasets_search", "datasets_tokens", "job_status", "live", "models_catalogue", "models_code", "models_downloads",
+    "models_inspect", "models_list", "monitor", "train_metrics", "train_notices", "train_preview", "train_queue", "train_recipe", "train_runs",
+    "train_status", "trash_list",
+})
+
 
 def serve(studio, words: Words) -> None:
     """Add every endpoint to the page that is being built."""
     for function in all_endpoints(studio, words):
         # Out of gradio's queue, so that a plain POST is answered and no endpoint waits behind another.
-        gr.api(told(function, words), api_name=function.__name__, queue=False, concurrency_limit=None)
+        gr.api(told(for_owner(function), words), api_name=function.__name__, queue=False, concurrency_limit=None)
+
+
+def for_owner(function: Callable) -> Callable:
+    """Return an endpoint that refuses where this studio only looks at its workspace, unless it changes nothing."""
+    if function.__name__ in LOOKING:
+        return function
+
+    @wraps(function)
+    def owned(*args, **kwargs):
+        looking.require_owner()
+        return function(*args, **kwargs)
+
+    return owned
 
 
 def all_endpoints(studio, words: Words) -> list[Callable]:

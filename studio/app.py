@@ -20,7 +20,7 @@ from studio.chat.sheet import Sheets
 from studio.chat.tab import ChatRoom
 from studio.chat.talk import Talks
 from studio.chat.votes import Votes
-from studio.core import limited
+from studio.core import limited, looking
 from studio.datasets import tab as datasets_tab
 from studio.datasets.collection import Collection
 from studio.datasets.study import Study
@@ -91,6 +91,8 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
         with gr.Sidebar(width=272, elem_id="side"):
             gr.HTML(f'<div class="brand">{words("app.name")}</div>' + region("strip") + region("now") + region("holders") + region("trash"))
         gr.HTML(_switches(words, has_login), elem_id="switches")
+        if problem := looking.why():
+            gr.HTML(f'<p class="warning" role="status">{escape(words.tell(problem))}</p>', elem_id="looking")
         with gr.Tabs(elem_id="rooms", selected="train"):
             with gr.Tab(words("app.models"), id="models", elem_id="room-models"):
                 models_tab.build(words)

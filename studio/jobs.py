@@ -22,7 +22,7 @@ from typing import Annotated, Literal
 import psutil
 from pydantic import Field
 
-from studio.core import files, records
+from studio.core import files, looking, records
 from studio.core.records import Moment, Record
 from studio.core.sentences import Sentence
 from studio.core.plain import plain
@@ -175,6 +175,7 @@ class Jobs:
 
         A Problem that it raises becomes the job's error; any other exception too, with its traceback in the log only.
         """
+        looking.require_owner()
         job = Job(f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}", kind, title, plain(facts))
         job._folder = self._folder
         with self._changed:
@@ -231,6 +232,7 @@ class Jobs:
         Raises:
             Problem: it is at work or finished, or this process does not know how it was done.
         """
+        looking.require_owner()
         found = self.find(job)
         with self._changed:
             if work and not found.active:
@@ -354,7 +356,7 @@ class Jobs:
                 job.state, job.ended = "interrupted", files.stamp(path)[1] / 1e9
             found.append(job)
         finished = sorted((job for job in found if job.state == "finished"), key=lambda job: job.created, reverse=True)
-        for old in finished[RECORDS_KEPT:]:
+        for old in finished[RECORDS_KEPT:] if not looking.why() else ():
             self._erase(old)
         return [job for job in found if job not in finished[RECORDS_KEPT:]]
 

@@ -159,13 +159,13 @@ def test_snapshots_grow_and_times_are_told(chat, everybody):
 
 
 def test_stop_ends_within_a_token_and_the_next_question_is_answered(chat, everybody):
-    stop, count = threading.Event(), 0
+    stop, seen = threading.Event(), 0
     for answers in chat.compare(everybody, [QUESTION] * 4, None, Sampling(temperature=0, max_tokens=500), stop):
-        if answers[0].tokens == 3:
+        if answers[0].tokens >= 3 and not stop.is_set():
+            seen = answers[0].tokens
             stop.set()
-        count += 1
     assert [answer.finished for answer in answers] == ["stopped"] * 4
-    assert answers[0].tokens <= 5 and answers[3].tokens == 0
+    assert answers[0].tokens <= seen + 2 and answers[3].tokens == 0
     assert _ask(chat, everybody[:2])[1].finished
 
 
@@ -338,16 +338,14 @@ def _torn(folder: Path) -> Path:
 
 
 def test_unload_from_another_thread_ends_the_answer_and_gives_the_memory_back(chat, everybody):
-    freed = []
+    freed, unloading = [], threading.Thread(target=lambda: freed.append(chat.unload()))
     for answers in chat.compare(everybody[:2], [QUESTION] * 2, None, Sampling(temperature=0, max_tokens=5000)):
-        if answers[0].tokens == 2 and not freed:
-            thread = threading.Thread(target=lambda: freed.append(chat.unload()))
-            thread.start()
-            freed.append(None)
-    thread.join()
+        if answers[0].tokens >= 2 and unloading.ident is None:
+            unloading.start()
+    unloading.join()
     assert {answer.finished for answer in answers} <= {"stopped", "stop"}
     assert chat.memory_bytes() == 0 and chat.speakers() == []
-    assert freed[1].memory_before - freed[1].memory_after > 150e6
+    assert freed[0].memory_before - freed[0].memory_after > 150e6
     with pytest.raises(Problem) as caught:
         _ask(chat, everybody[:1])
     assert caught.value.key == "chat.not_loaded"

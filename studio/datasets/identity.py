@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from studio.core import files
+from studio.datasets import reading
 from studio.datasets.registry import INFO, data_file, entry_of, read_text
 from studio.interface.language import Problem
 from studio.workspace import write_json, write_whole
@@ -72,7 +73,7 @@ def _file_has_placeholders(path: Path | None) -> bool:
         stat = path.stat()
         return stat.st_size > 0 and _scan(path, stat.st_mtime_ns, stat.st_size)
     except OSError as error:
-        raise Problem("datasets.unreadable", file=path, reason=error.strerror) from error
+        raise reading.unreadable(path, error) from error
 
 
 @lru_cache(maxsize=512)

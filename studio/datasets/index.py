@@ -184,7 +184,7 @@ class TextRows:
         except Problem as problem:
             self.fault = problem
         except OSError as error:
-            self.fault = Problem("datasets.unreadable", file=self.path, reason=files.reason(error))
+            self.fault = reading.unreadable(self.path, error)
         with self._moved:
             self.done = True
             self._moved.notify_all()
@@ -386,7 +386,7 @@ class Indexes:
         try:
             return (ColumnRows if form.kind in reading.COLUMNAR else TextRows)(path, form, self.folder)
         except OSError as error:
-            raise Problem("datasets.unreadable", file=path, reason=error.strerror or error) from error
+            raise reading.unreadable(path, error) from error
 
 
 def _needles(text: str) -> set[bytes]:

@@ -55,6 +55,13 @@ class Form:
     columns: tuple[str, ...] = ()
 
 
+def unreadable(path: Path, error: OSError) -> Problem:
+    """Return the fault of a file that cannot be read: that it is gone, or why not."""
+    if isinstance(error, FileNotFoundError):
+        return Problem("datasets.no_file", file=path)
+    return Problem("datasets.unreadable", file=path, reason=files.reason(error))
+
+
 def form_of(path: Path) -> Form:
     """Look at the beginning of a data file and say what it is. What a JSON file holds counts, not whether it is called .json or .jsonl.
 
@@ -68,7 +75,7 @@ def form_of(path: Path) -> Form:
             status = os.fstat(file.fileno())
         return _form_of(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
-        raise Problem("datasets.unreadable", file=path, reason=files.reason(error)) from error
+        raise unreadable(path, error) from error
 
 
 @lru_cache(maxsize=512)

@@ -120,7 +120,7 @@ def read_text(path: Path) -> str:
         with files.open_file(path) as file:
             return file.read().decode("utf-8")
     except OSError as error:
-        raise Problem("datasets.unreadable", file=path, reason=files.reason(error)) from error
+        raise reading.unreadable(path, error) from error
     except UnicodeDecodeError as error:
         raise Problem("datasets.not_utf8", file=path, byte=error.start) from error
 
@@ -260,7 +260,7 @@ def _contents(path: Path) -> Contents:
         stamps = tuple((each.stat().st_mtime_ns, each.stat().st_size) for each in reading.files_of(path))
         return _contents_of(path, stamps)
     except OSError as error:
-        raise Problem("datasets.unreadable", file=path, reason=error.strerror or error) from error
+        raise reading.unreadable(path, error) from error
 
 
 @lru_cache(maxsize=512)

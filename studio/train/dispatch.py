@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from studio.accelerator import ROOM_TO_SPARE, Accelerator, free_bytes
-from studio.core import files, folders
+from studio.core import files, folders, looking
 from studio.interface.language import Problem
 from studio.train import consent, devices, memory, notices, runs
 from studio.train.executors import Executor, executors
@@ -41,7 +41,8 @@ class Dispatcher:
         self._silent: set[str] = set()
         self._lock = threading.RLock()
         self._ending = False
-        threading.Thread(target=self._work, name="dispatch", daemon=True).start()
+        if not looking.why():  # the queue is its owner's
+            threading.Thread(target=self._work, name="dispatch", daemon=True).start()
 
     @property
     def known(self) -> list[str]:

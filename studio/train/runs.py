@@ -87,7 +87,8 @@ class Run:
             if files.exists(self.recipe_file):
                 self.recipe()
         except Problem as unreadable:
-            found.append(unreadable)
+            if files.exists(self.recipe_file):  # else the run has just been deleted
+                found.append(unreadable)
         if count := status.unreadable:
             found.append(Problem("train.lines_unreadable", count=count, file=foreign.LOG if self.is_foreign else self.events_file.name))
         return found

@@ -200,3 +200,17 @@ def test_signals_are_named(workspace):
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     assert not runs.alive(run.info())
+
+
+def test_facts_that_several_processes_add_at_once_are_all_kept(workspace):
+    run = made(workspace)
+    code = ("import pathlib, sys\nfrom studio.train.runs import Run\nrun = Run('m/lora/r-1', pathlib.Path(sys.argv[1]))\n"
+            "for number in range(40):\n    run.note(**{sys.argv[2] + str(number): number})\n")
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(run.folder), name]) for name in "abc"]
+    threads = [threading.Thread(target=lambda name=name: [run.note(**{f"{name}{number}": number}) for number in range(40)]) for name in "xy"]
+    for thread in threads:
+        thread.start()
+    for one in (*threads, *processes):
+        one.join() if isinstance(one, threading.Thread) else one.wait()
+    kept = run.info()
+    assert all(kept.get(f"{name}{number}") == number for name in "abcxy" for number in range(40))

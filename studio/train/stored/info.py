@@ -1,15 +1,19 @@
 """`run.json`: what the studio writes beside the recipe of a run."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
+from filelock import FileLock
 from pydantic import ConfigDict, Field, ValidationError
 
 from studio.core import files, records
 from studio.core.records import Moment, Record
 from studio.interface.language import Problem, shown
 from studio.workspace import write_json
+
+LOCK, LOCK_S = ".run.lock", 10.0
 
 
 class RunInfo(Record):
@@ -54,22 +58,38 @@ def read(path: Path) -> tuple[dict, Problem | None]:
 
 def update(path: Path, facts: dict) -> None:
     """Put facts into a run's info; what else stands there stays. One that cannot be read is kept beside it. Raises Problem."""
-    raw: object = {}
-    if files.exists(path):
-        with contextlib.suppress(Problem):
-            raw = records.read(path)
-        if not isinstance(raw, dict) or not raw:
-            records.set_aside(path)
-            raw = {}
-    write_json(path, {**raw, **facts})
-    _seen.pop(path, None)
+    with _alone(path):
+        raw: object = {}
+        if files.exists(path):
+            with contextlib.suppress(Problem):
+                raw = records.read(path)
+            if not isinstance(raw, dict) or not raw:
+                records.set_aside(path)
+                raw = {}
+        write_json(path, {**raw, **facts})
+        _seen.pop(path, None)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep others out, in this process and in that which trains the run: what one of them adds must not be lost to the other."""
+    lock = FileLock(path.with_name(LOCK), timeout=LOCK_S)
+    try:
+        lock.acquire()
+    except (OSError, NotImplementedError):  # a disk without locks, or one that has kept it too long: a fact that is lost is the lesser harm
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _read(path: Path) -> tuple[dict, Problem | None]:
     try:
         raw = records.read(path)
     except Problem as fault:
-        return {}, fault
+        return {}, fault if files.exists(path) else None  # else the run has just been deleted
     try:
         return RunInfo.model_validate(raw).model_dump(exclude_unset=True), None
     except ValidationError as error:

@@ -1,0 +1,173 @@
+"""Two studios on one workspace, a studio that only looks, and how a studio ends."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from conftest import ROOT, SHORT, Server, new_workspace, wait_for
+
+from studio import api
+from studio.core import looking
+from studio.interface.language import Problem
+from studio.train import runs
+
+NAMED = {"name": "Xiaoju", "author": "the studio"}
+LONG = SHORT | {"max_steps": 2000, "save_steps": 1000}
+
+
+def ask(server: Server, endpoint: str, *arguments):
+    request = urllib.request.Request(f"{server.url}/gradio_api/run/{endpoint}", json.dumps({"data": arguments}).encode(),
+                                     {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read())["data"][0]
+    except urllib.error.HTTPError as error:
+        raise Problem("train.failed", kind="HTTP", message=error.read().decode()) from error
+
+
+def second_start(workspace, *flags: str, port: int = 7959) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "studio", "--workspace", str(workspace.root), "--port", str(port), *flags], cwd=ROOT,
+                          capture_output=True, text=True, timeout=60)
+
+
+def everything(workspace) -> dict:
+    kept = [path for path in workspace.root.rglob("*") if path.name not in (".owner.json", "studio.log") and path != workspace.root]
+    return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_size) for path in kept if path.exists()}
+
+
+@pytest.fixture
+def opened(tmp_path):
+    workspace = new_workspace(tmp_path / "workspace")
+    server = Server(workspace.root)
+    yield workspace, server
+    server.stop()
+
+
+def test_a_second_studio_says_who_has_the_workspace_and_a_kill_frees_it(opened):
+    workspace, server = opened
+    for flags, word in (((), "is open in another studio"), (("--language", "zh"), "已在另一个工作室中打开")):
+        refused = second_start(workspace, *flags)
+        assert refused.returncode == 1 and refused.stdout == ""
+        assert word in refused.stderr and server.url in refused.stderr and str(server.process.pid) in refused.stderr
+        assert "Traceback" not in refused.stderr and len(refused.stderr.splitlines()) == 1
+    server.kill()
+    again = Server(workspace.root)
+    again.stop()
+    assert not (workspace.saves / ".owner.json").exists()
+
+
+def test_on_a_terminal_it_offers_to_open_the_one_that_has_it(opened, tmp_path):
+    workspace, server = opened
+    (tmp_path / "browser").write_text('#!/bin/sh\necho "$1" > "$0.opened"\n')
+    (tmp_path / "browser").chmod(0o755)
+    leader, follower = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name != "SSH_CONNECTION"} | {
+        "DISPLAY": ":9", "BROWSER": str(tmp_path / "browser")}
+    process = subprocess.Popen([sys.executable, "-m", "studio", "--workspace", str(workspace.root), "--port", "7958"], cwd=ROOT,
+                               stdin=follower, stdout=follower, stderr=follower, env=environment)
+    os.write(leader, b"y\n")
+    assert process.wait(60) == 0
+    wait_for(lambda: (tmp_path / "browser.opened").exists(), 10)
+    assert (tmp_path / "browser.opened").read_text().strip() == server.url
+
+
+def test_a_studio_that_only_looks_shows_everything_and_writes_nothing(opened):
+    workspace, owner = opened
+    run = runs.make(workspace, "m", "lora", "seen")
+    run.say("state", state="finished")
+    owner.stop()
+    before = everything(workspace)
+    server = Server(workspace.root, "--look")
+    try:
+        assert [one["run"] for one in ask(server, "train_runs")] == [run.name]
+        assert ask(server, "models_list") and ask(server, "datasets_list") and ask(server, "train_queue") == []
+        for endpoint, arguments in (("train_start", [SHORT, "worker", NAMED]), ("train_star", [run.name]), ("train_delete", [run.name]),
+                                    ("datasets_remove", ["identity_en", False]), ("models_forget", ["download-1"]), ("models_delete", ["SmolLM2-135M-Instruct"])):
+            with pytest.raises(Problem) as told:
+                ask(server, endpoint, *arguments)
+            assert "only looks" in str(told.value), told.value
+        page = urllib.request.urlopen(server.url, timeout=20).read().decode()
+        assert "only looks" in page
+        time.sleep(3)
+    finally:
+        server.stop()
+    assert everything(workspace) == before
+
+
+def test_every_endpoint_that_is_not_known_to_look_refuses(monkeypatch):
+    called = []
+    monkeypatch.setitem(looking._HOLDER, "why", Problem("workspace.looking_unowned"))
+
+    def train_anything(*_):
+        called.append(1)
+
+    with pytest.raises(Problem, match="looking_unowned"):
+        api.for_owner(train_anything)()
+    assert called == []
+
+
+def test_every_name_that_looks_is_an_endpoint(server):
+    with urllib.request.urlopen(f"{server.url}/gradio_api/info", timeout=30) as answer:
+        named = {name.lstrip("/") for name in json.loads(answer.read())["named_endpoints"]}
+    assert api.LOOKING <= named, api.LOOKING - named
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_studio_that_is_ended_saves_what_it_trains_and_says_so(tmp_path, number):
+    workspace = new_workspace(tmp_path / "workspace")
+    server = Server(workspace.root)
+    run = runs.find(workspace, ask(server, "train_start", LONG, "in-process", NAMED)["run"])
+    wait_for(lambda: runs.status(run).step >= 2)
+    server.process.send_signal(number)
+    assert server.process.wait(90) == 0
+    log = server.log.read_text()
+    status = runs.status(run)
+    assert status.state == "interrupted" and run.checkpoints() == [f"checkpoint-{status.step}"]
+    assert "Press Ctrl-C again" in log and f"resume it from step {status.step}" in log and "Traceback" not in log
+    if number != signal.SIGINT:
+        return
+    again = Server(workspace.root)
+    try:
+        told = ask(again, "train_status", run.name)
+        assert (told["state"], told["resumable"]) == ("interrupted", status.step)
+        shown = ask(again, "live", [{"name": "run", "arg": run.name, "mark": ""}])[0]["html"]
+        assert f"resumable from step {status.step}" in shown
+    finally:
+        again.stop()
+
+
+def test_a_second_signal_ends_at_once(tmp_path):
+    workspace = new_workspace(tmp_path / "workspace")
+    server = Server(workspace.root, "--stop-seconds", "300")
+    slow = LONG | {"gradient_accumulation_steps": 512}
+    run = runs.find(workspace, ask(server, "train_start", slow, "in-process", NAMED)["run"])
+    wait_for(lambda: runs.status(run).state == "running")
+    wait_for(lambda: runs.status(run).facts)
+    server.process.send_signal(signal.SIGINT)
+    wait_for(lambda: "Press Ctrl-C again" in server.log.read_text(), 20)
+    began = time.monotonic()
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(10) == 128 + signal.SIGINT and time.monotonic() - began < 3
+    assert runs.status(run).state == "interrupted"
+
+
+def test_a_worker_goes_on_when_its_studio_is_ended(tmp_path):
+    workspace = new_workspace(tmp_path / "workspace")
+    server = Server(workspace.root)
+    run = runs.find(workspace, ask(server, "train_start", LONG, "worker", NAMED)["run"])
+    wait_for(lambda: runs.status(run).step >= 1)
+    server.process.send_signal(signal.SIGINT)
+    assert server.process.wait(30) == 0
+    assert "1 run(s) go on" in server.log.read_text()
+    seen = runs.status(run).step
+    wait_for(lambda: runs.status(run).step > seen, 30)
+    os.kill(run.info()["pid"], signal.SIGTERM)  # as a machine that is shut down does
+    wait_for(lambda: runs.status(run).state == "interrupted", 60)
+    assert run.checkpoints()
