@@ -1,6 +1,7 @@
 """Each action of the page as an endpoint: plain JSON in and out, errors as one sentence."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 import gradio as gr
