@@ -40,7 +40,7 @@ def refuse(owned: Owned, words: Words) -> int:
     print(words.tell(owned), file=sys.stderr, flush=True)
     if owned.owner and owned.owner.is_here and _has_person_and_browser():
         try:
-            answer = input(words("workspace.owned_open", address=owned.owner.address)).strip().lower()
+            answer = input(words("workspace.owned_open", address=owned.owner.address) + " ").strip().lower()
         except (EOFError, KeyboardInterrupt):
             return 1
         if answer in ("", "y", "yes", "j", "是", "好"):

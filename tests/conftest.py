@@ -28,8 +28,13 @@ SHORT = {"max_steps": 3, "cutoff_len": 64, "per_device_train_batch_size": 1, "sa
 
 
 @pytest.fixture(scope="session", autouse=True)
-def loaded_engine():
-    """Load LLaMA-Factory first, whole and in one thread, as the studio does: what a test imports of it must not decide what the next can."""
+def loaded_engine(request):
+    """Load LLaMA-Factory first, whole and in one thread, as the studio does: what a test imports of it must not decide what the next can.
+
+    `tests/unit` needs none of it: where nothing else was asked for, those tests run in seconds.
+    """
+    if all((ROOT / "tests" / "unit") in item.path.parents for item in request.session.items):
+        return
     output.install()  # as the studio does before it: a log handler keeps the stream it finds
     engine.load()
 
