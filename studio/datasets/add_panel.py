@@ -1,5 +1,6 @@
 """What the page draws while data is brought in: what a file is taken for, which field says what, and the first rows as they will be."""
 
+from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 from markupsafe import escape
@@ -142,11 +143,14 @@ def _preview(words: Words, source, rows: list[dict], mapping: Mapping) -> str:
         return f'<p class="problem warned">{words.html("datasets.still_to_choose", columns=columns)}</p>{_raw(words, rows)}'
     written = Written()
     numbered = (Row(number, row) for number, row in enumerate(rows, start=1))
-    made = [row for row, _ in zip(convert.converted(numbered, mapping, written, source), range(PREVIEWED), strict=False)]
-    shape = Shape.of(convert.entry_for(mapping, ""))
-    drawn = "".join(f'<article class="row">{conversation.draw(words, row, shape)}</article>' for row in made)
-    told = "".join(f'<p class="problem warned">{escape(words.tell(problem))}</p>' for problem in written.problems[:3])
-    return f'<h3>{words("datasets.as_it_will_be")}</h3>{told}{drawn}'
+    made = list(convert.converted(numbered, mapping, written, Path(source)))
+    shape = Shape.of(convert.entry_for(mapping, "", written.media))
+    drawn = "".join(f'<article class="row">{conversation.draw(words, row, shape)}</article>' for row in made[:PREVIEWED])
+    told = [*written.problems[:3], *written.notes.sentences()]
+    if written.not_taken:
+        told.append(Problem("datasets.not_taken", fields=", ".join(written.not_taken)))
+    drawn_told = "".join(f'<p class="problem warned">{escape(words.tell(problem))}</p>' for problem in told)
+    return f'<h3>{words("datasets.as_it_will_be")}</h3>{drawn_told}{drawn}'
 
 
 def _raw(words: Words, rows: list[dict]) -> str:

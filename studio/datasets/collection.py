@@ -1,6 +1,7 @@
 """What the Datasets tab works with: every dataset of every data folder, its rows, and how new ones come in."""
 
 import re
+import shutil
 import threading
 from dataclasses import replace
 from itertools import islice
@@ -14,12 +15,16 @@ from studio.datasets.convert import Written
 from studio.datasets.edit import Editor
 from studio.datasets.formats import Mapping
 from studio.datasets.index import Found, Indexes, Rows
+from studio.datasets.reading import Row
 from studio.datasets.registry import Dataset
+from studio.datasets.schema.media import MediaFiles
 from studio.interface.language import Problem
 from studio.jobs import Jobs
 from studio.workspace import Workspace
 
-LOOKED_AT = 50
+LOOKED_AT = 200
+# Of a file that is to be read where it lies so many rows are looked at for what LLaMA-Factory would read otherwise.
+READ_AS_IT_IS = 5000
 # How long one look at the page may search.
 SEARCH_S = 0.7
 
@@ -168,6 +173,18 @@ class Collection:
             self._looked = {stamp: self._first_rows(source)}
         return self._looked[stamp]
 
+    def _first(self, source: Path, count: int) -> list[dict]:
+        with convert.as_utf8(source, self._beside()) as text:
+            return [row.value for row in islice(reading.rows(text), count) if row.value is not None]
+
+    def _told_as_it_is(self, source: Path, mapping: Mapping, count: int | None) -> Written:
+        """Return what must be told of a file that is read where it lies, of its first rows."""
+        looked = Written()
+        numbered = (Row(number, row) for number, row in enumerate(self._first(source, READ_AS_IT_IS), start=1))
+        for _ in convert.converted(numbered, mapping, looked, source):
+            pass
+        return Written(rows=count, not_taken=looked.not_taken, notes=looked.notes)
+
     def _first_rows(self, source: Path) -> list[dict]:
         with convert.as_utf8(source, self._beside()) as text:
             first = list(islice(reading.rows(text), LOOKED_AT))
@@ -191,13 +208,15 @@ class Collection:
         extra = {key: said[key] for key in ("num_samples",) if said.get(key)}
         if not said.get("copy") and (entry := self._as_it_is(source, mapping)):
             entries.add(self.folder, name, entry | extra)
-            return name, Written(rows=self.find(name).rows)
+            return name, self._told_as_it_is(source, mapping, self.find(name).rows)
         target = self.workspace.inside(self.folder, f"{name}.jsonl")
         written = convert.convert(source, mapping, target, progress)
         try:
-            entries.add(self.folder, name, convert.entry_for(mapping, target.name) | extra)
+            entries.add(self.folder, name, convert.entry_for(mapping, target.name, written.media) | extra)
         except Problem:
             target.unlink()
+            if written.stored:
+                shutil.rmtree(written.stored)
             raise
         return name, written
 
@@ -258,7 +277,8 @@ class Collection:
             form = reading.form_of(each)
             if each.suffix not in registry.FILE_TYPES or form.encoding != "UTF-8":
                 return None
-        entry = formats.entry_as_it_is(mapping, self.look(source))
+        media = MediaFiles(source if source.is_dir() else source.parent, home)
+        entry = formats.entry_as_it_is(mapping, self._first(source, READ_AS_IT_IS), media)
         if entry is None:
             return None
         inside = home == self.folder

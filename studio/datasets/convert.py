@@ -3,36 +3,43 @@
 import contextlib
 import json
 import os
-import re
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import count, groupby
 from pathlib import Path
 
 from studio.core.writing import move, scratch
-from studio.datasets import formats, reading
-from studio.datasets.formats import Mapping
+from studio.datasets import reading
 from studio.datasets.reading import CODECS, Row
+from studio.datasets.schema.faults import Notes, UnusableRow
+from studio.datasets.schema.mapping import Mapping
+from studio.datasets.schema.media import MediaFiles
+from studio.datasets.schema.row_reader import RowReader
+from studio.datasets.shape import MEDIA, texts
 from studio.interface.language import Problem
 
 LEFT_OUT_TOLD = 100
-_SPEAKERS = re.compile(r"\n\n(Human|Assistant):")
-_TURNS = {"messages": "conversations", "system": "system", "tools": "tools", "images": "images", "chosen": "chosen", "rejected": "rejected",
-          "kto_tag": "label"}
-_ONE_TURN = {"prompt": "instruction", "query": "input", "response": "output", "system": "system", "history": "history", "chosen": "chosen",
-             "rejected": "rejected", "kto_tag": "label"}
+# What stands beside the turns of a row, where it says any.
+BESIDE = ("system", "tools")
 
 
 @dataclass
 class Written:
     """What a conversion wrote: how many rows, and the first of those left out, each with its problem.
 
-    Of a file that is read where it lies, `rows` is how many it has, None while they are being counted.
+    Of a file that is read where it lies, `rows` is how many it has, None while they are being counted. `not_taken` are the fields that
+    carry text and are not taken up, `notes` what else is not trained as it stands in the file. `media` counts the rows with each kind of
+    media, and with tools and system prompts; `stored` is the folder of media that stood inside of the rows, None where none did.
     """
 
     rows: int | None = 0
     left_out: int = 0
     problems: list[Problem] = field(default_factory=list)
+    not_taken: list[str] = field(default_factory=list)
+    notes: Notes = field(default_factory=Notes)
+    media: dict[str, int] = field(default_factory=dict)
+    stored: Path | None = None
 
     def leave_out(self, problem: Problem) -> None:
         """Count a row that cannot be used."""
@@ -41,13 +48,13 @@ class Written:
             self.problems.append(problem)
 
 
-def entry_for(mapping: Mapping, file_name: str) -> dict:
-    """Return the entry of `dataset_info.json` for the file that `convert` writes by this mapping."""
+def entry_for(mapping: Mapping, file_name: str, media: Iterable[str] = ()) -> dict:
+    """Return the entry of `dataset_info.json` for the file that `convert` writes by this mapping; `media` are the kinds in its rows."""
     if mapping.form == "text":
         return {"file_name": file_name, "columns": {"prompt": "text"}}
     chat = mapping.form.startswith("chat")
     columns = {"messages": "conversations"} if chat else {"prompt": "instruction", "query": "input"}
-    given = [name for name in ("system", "tools", "images", "history") if mapping.columns.get(name)]
+    given = [name for name in (*BESIDE, *MEDIA, "history") if mapping.columns.get(name) or name in media]
     if mapping.stage == "dpo":
         columns |= {"chosen": "chosen", "rejected": "rejected"}
     elif not chat:
@@ -59,7 +66,7 @@ def entry_for(mapping: Mapping, file_name: str) -> dict:
         "columns": columns}
 
 
-def converted(rows: Iterator[Row], mapping: Mapping, written: Written, path: Path) -> Iterator[dict]:
+def converted(rows: Iterator[Row], mapping: Mapping, written: Written, path: Path, media: MediaFiles | None = None) -> Iterator[dict]:
     """Yield the rows in the form of `entry_for`; those that cannot be used are counted in `written`.
 
     Args:
@@ -67,220 +74,52 @@ def converted(rows: Iterator[Row], mapping: Mapping, written: Written, path: Pat
         mapping: how to read them; nothing may be `missing()` in it.
         written: is told of every row.
         path: the file they came from, to be named in problems.
+        media: finds the files that the rows name.
 
     Raises:
         Problem: the mapping lacks a column.
     """
     if missing := mapping.missing():
         raise Problem("datasets.column_not_chosen", column=", ".join(missing), file=path)
+    rows = _watched(rows, mapping, written)
     if mapping.form == "scored_pairs":
         yield from _pairs(rows, mapping, written, path)
         return
+    reader = RowReader(mapping, media)
     for row in rows:
         try:
             if row.problem:
                 raise _about(row.problem, path)
-            yield _one(row.value, mapping, path, row.number)
-            written.rows += 1
+            read = reader.read(row.value)
+        except UnusableRow as unusable:
+            written.leave_out(unusable.problem(path, row.number, mapping.columns.get(unusable.column, unusable.column)))
+            continue
         except Problem as problem:
             written.leave_out(problem)
+            continue
+        written.rows += 1
+        written.notes.add(read.notes, row.number)
+        for name in (*BESIDE, *MEDIA):
+            if name in read.value:
+                written.media[name] = written.media.get(name, 0) + 1
+        yield read.value
+
+
+def _watched(rows: Iterator[Row], mapping: Mapping, written: Written) -> Iterator[Row]:
+    """Pass rows on, and name in `written` the fields with text that the mapping does not take up."""
+    known = set(mapping.columns.values())
+    for row in rows:
+        if row.value is not None:
+            for name, value in row.value.items():
+                if name not in known and any(map(str.strip, texts(value))):
+                    known.add(name)
+                    written.not_taken.append(name)
+        yield row
 
 
 def _about(problem: Problem, path: Path) -> Problem:
     """Return a problem of the UTF-8 copy of a file as one of the file itself."""
     return Problem(problem.key, **{**problem.facts, "file": path}) if "file" in problem.facts else problem
-
-
-def _one(row: dict, mapping: Mapping, path: Path, number: int) -> dict:
-    def given(column: str) -> object:
-        return row.get(mapping.columns.get(column, ""))
-
-    def fault(column: str) -> Problem:
-        return Problem("datasets.unusable_value", file=path, row=number, field=mapping.columns.get(column, column))
-
-    if mapping.form == "text":
-        if not isinstance(given("prompt"), str):
-            raise fault("prompt")
-        return {"text": given("prompt")}
-    if mapping.form == "chat_preference":
-        return _compared_talks(row, mapping, fault)
-    if mapping.form in ("chat", "chat_kto"):
-        return _talk(row, mapping, fault)
-    if mapping.form == "scores":
-        score = given("score")
-        if not isinstance(score, int | float):
-            raise fault("score")
-        if mapping.min_score is not None and score < mapping.min_score:
-            raise Problem("datasets.score_too_low", file=path, row=number, field=mapping.columns["score"], score=score, least=mapping.min_score)
-    out: dict = {"instruction": _text(given("prompt"), lambda: fault("prompt")), "input": _text(given("query") or "", lambda: fault("query"))}
-    for column in ("chosen", "rejected") if mapping.stage == "dpo" else ("response",):
-        out[_ONE_TURN[column]] = _text(given(column), lambda column=column: fault(column))
-    if mapping.stage == "kto":
-        out["label"] = _label(given("kto_tag"), fault)
-    if mapping.columns.get("system"):
-        out["system"] = _text(given("system") or "", lambda: fault("system"))
-    if mapping.columns.get("history"):
-        out["history"] = _history(given("history"), fault)
-    return out
-
-
-def _text(value: object, fault: Callable[[], Problem]) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | int | float):
-        return json.dumps(value)
-    raise fault()
-
-
-def _label(value: object, fault) -> bool:
-    small = value.casefold().strip() if isinstance(value, str) else value
-    if isinstance(small, bool | int | str):
-        if small in formats.GOOD:
-            return True
-        if small in formats.BAD:
-            return False
-    raise fault("kto_tag")
-
-
-def _history(value: object, fault) -> list[list[str]]:
-    turns = value or []
-    if not isinstance(turns, list) or not all(isinstance(turn, list) and len(turn) == 2 and all(isinstance(one, str) for one in turn) for turn in turns):
-        raise fault("history")
-    return turns
-
-
-def _talk(row: dict, mapping: Mapping, fault) -> dict:
-    talk = row.get(mapping.columns["messages"])
-    if not isinstance(talk, list) or not talk:
-        raise fault("messages")
-    images: list[str] = []
-    out: dict = {"conversations": list(_messages(talk, mapping, lambda: fault("messages"), images))}
-    if mapping.stage == "kto":
-        out["label"] = _label(row.get(mapping.columns["kto_tag"]), fault)
-    return out | _beside(row, mapping, images, fault)
-
-
-def _beside(row: dict, mapping: Mapping, images: list[str], fault) -> dict:
-    """Return what stands beside the messages: system prompt, tools as the JSON text that LLaMA-Factory wants, images."""
-    out: dict = {}
-    if field := mapping.columns.get("system"):
-        out["system"] = _text(row.get(field) or "", lambda: fault("system"))
-    if field := mapping.columns.get("tools"):
-        tools = row.get(field) or ""
-        if not isinstance(tools, str | list):
-            raise fault("tools")
-        out["tools"] = tools if isinstance(tools, str) else json.dumps([_tool(tool) for tool in tools], ensure_ascii=False)
-    if field := mapping.columns.get("images"):
-        named = row.get(field) or images
-        out["images"] = [named] if isinstance(named, str) else named
-        if not isinstance(out["images"], list) or not all(isinstance(each, str) for each in out["images"]):
-            raise fault("images")
-    return out
-
-
-def _tool(tool: object) -> object:
-    return tool["function"] if isinstance(tool, dict) and isinstance(tool.get("function"), dict) else tool
-
-
-def _messages(talk: list, mapping: Mapping, fault, images: list[str]) -> Iterator[dict]:
-    """Yield messages as {from, value} with LLaMA-Factory's roles; answers of tools that follow each other become one."""
-    role_tag, content_tag = mapping.tags.get("role_tag", "from"), mapping.tags.get("content_tag", "value")
-    answers: list[str] = []
-    for message in talk:
-        if not isinstance(message, dict):
-            raise fault()
-        role, content = _role(str(message.get(role_tag)), mapping.tags), message.get(content_tag)
-        if not role:
-            raise fault()
-        if calls := message.get("tool_calls"):
-            if not isinstance(calls, list) or not all(isinstance(call, dict) and isinstance(call.get("function", call), dict) for call in calls):
-                raise fault()
-            role, content = "function_call", json.dumps([_call(call) for call in calls], ensure_ascii=False)
-        text = _parts(content, fault, images)
-        if role == "observation":
-            answers.append(text)
-            continue
-        if answers:
-            yield {"from": "observation", "value": "\n</tool_response>\n<tool_response>\n".join(answers)}
-            answers = []
-        yield {"from": role, "value": text}
-    if answers:
-        yield {"from": "observation", "value": "\n</tool_response>\n<tool_response>\n".join(answers)}
-
-
-def _role(said: str, tags: dict[str, str]) -> str:
-    """Return LLaMA-Factory's name of a role, "" for one that nobody knows."""
-    own = {tags.get("user_tag"): "human", tags.get("assistant_tag"): "gpt", tags.get("system_tag"): "system",
-           tags.get("observation_tag"): "observation", tags.get("function_tag"): "function_call"}
-    if said in own:
-        return own[said]
-    for names, role in ((formats.USERS, "human"), (formats.ASSISTANTS, "gpt"), (formats.SYSTEMS, "system"),
-                        (formats.OBSERVATIONS, "observation"), (formats.CALLS, "function_call")):
-        if said.casefold() in names:
-            return role
-    return ""
-
-
-def _call(call: dict) -> dict:
-    function = call.get("function", call)
-    arguments = function.get("arguments", {})
-    if isinstance(arguments, str):
-        with contextlib.suppress(ValueError):  # a model wrote it: what is no JSON stays the text it is
-            arguments = json.loads(arguments)
-    return {"name": function.get("name", ""), "arguments": arguments}
-
-
-def _parts(content: object, fault, images: list[str]) -> str:
-    """Return the text of a message, whose content may be a list of texts and images."""
-    if isinstance(content, str):
-        return content
-    if content is None:
-        return ""
-    if not isinstance(content, list):
-        raise fault()
-    texts = []
-    for part in content:
-        if not isinstance(part, dict):
-            raise fault()
-        if part.get("type") == "text":
-            texts.append(str(part.get("text") or ""))
-        else:
-            image = part.get("image_url") or part.get("image") or ""
-            images.append(str(image.get("url", "") if isinstance(image, dict) else image))
-            texts.append("<image>")
-    return "".join(texts)
-
-
-def _compared_talks(row: dict, mapping: Mapping, fault) -> dict:
-    sides = {}
-    for side in ("chosen", "rejected"):
-        value = row.get(mapping.columns[side])
-        if isinstance(value, str) and _SPEAKERS.search(value):
-            value = [{"from": who, "value": text.strip()} for who, text in _spoken(value)]
-            sides[side] = list(_messages(value, Mapping("chat"), lambda side=side: fault(side), []))
-            continue
-        if isinstance(value, str):
-            value = [{mapping.tags.get("role_tag", "from"): mapping.tags.get("assistant_tag", "gpt"), mapping.tags.get("content_tag", "value"): value}]
-        elif isinstance(value, dict):
-            value = [value]
-        if not isinstance(value, list) or not value:
-            raise fault(side)
-        sides[side] = list(_messages(value, mapping, lambda side=side: fault(side), []))
-    talk: list[dict] = []
-    if sides["chosen"][0]["from"] in ("gpt", "function_call") and mapping.columns.get("messages"):
-        before = row.get(mapping.columns["messages"])
-        if not isinstance(before, list):
-            raise fault("messages")
-        talk = list(_messages(before, mapping, lambda: fault("messages"), []))
-    talk += sides["chosen"][:-1]
-    if not talk or sides["rejected"][:-1] != sides["chosen"][:-1]:
-        raise fault("rejected")
-    return {"conversations": talk, "chosen": sides["chosen"][-1], "rejected": sides["rejected"][-1]} | _beside(row, mapping, [], fault)
-
-
-def _spoken(text: str) -> Iterator[tuple[str, str]]:
-    pieces = _SPEAKERS.split(text)
-    return zip(("human" if who == "Human" else "gpt" for who in pieces[1::2]), pieces[2::2], strict=True)
 
 
 def _pairs(rows: Iterator[Row], mapping: Mapping, written: Written, path: Path) -> Iterator[dict]:
@@ -335,6 +174,29 @@ def _decode(path: Path, copy: Path, codec: str) -> None:
         raise Problem("workspace.unwritable", path=copy.parent, reason=error.strerror) from error
 
 
+def _free(folder: Path) -> Path:
+    """Return a folder that does not exist yet, called as `folder` or with a number."""
+    numbered = (folder if number == 1 else folder.with_name(f"{folder.name}_{number}") for number in count(1))
+    return next(each for each in numbered if not each.exists())
+
+
+def _write(path: Path, rows: Iterator[dict]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _fill(path: Path, written: Written) -> None:
+    """Write the file again with every column of it in every row: a table has its columns from the first row on."""
+    empty = {name: "" if name in BESIDE else [] for name in written.media}
+    whole = path.with_suffix(".whole")
+    with path.open(encoding="utf-8") as source:
+        _write(whole, ({**json.loads(line), **{name: value for name, value in empty.items() if name not in json.loads(line)}} for line in source))
+    os.replace(whole, path)
+
+
 def convert(path: Path, mapping: Mapping, target: Path, progress: Callable[[int], None] | None = None) -> Written:
     """Write the rows of `path` (a file or a folder of files) to `target` as JSON lines: whole, or not at all.
 
@@ -358,18 +220,20 @@ def convert(path: Path, mapping: Mapping, target: Path, progress: Callable[[int]
             yield row
 
     with as_utf8(path, target.parent) as text, scratch(target.parent) as folder:
-        whole = folder / target.name
+        whole, store = folder / target.name, _free(target.with_name(f"{target.stem}_media"))
+        media = MediaFiles(path if path.is_dir() else path.parent, target.parent, folder / "media", store.name)
         try:
-            with whole.open("w", encoding="utf-8") as file:
-                for row in converted(counted(reading.rows(text)), mapping, written, path):
-                    file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            _write(whole, converted(counted(reading.rows(text)), mapping, written, path, media))
+            if any(rows != written.rows for rows in written.media.values()):
+                _fill(whole, written)
         except OSError as error:
             raise Problem("workspace.unwritable", path=target, reason=error.strerror) from error
         except Problem as problem:
             raise (problem if text == path else _about(problem, path)) from None
         if not written.rows:
             raise written.problems[0] if written.problems else Problem("datasets.empty", file=path)
+        if media.store.is_dir():
+            shutil.move(media.store, store)
+            written.stored = store
         move(whole, target)
     return written

@@ -33,7 +33,8 @@ def _of_the_list(collection: Collection, words: Words) -> list[Callable]:
         return found | {"problems": [{"row": one.facts.get("row"), "message": words.tell(one)} for one in found["problems"]]}
 
     def datasets_register(path: str, name: str = "", columns: dict | None = None, tags: dict | None = None, options: dict | None = None) -> dict:
-        """Bring in a file, a folder of files, or a hub address, and return {name, form, stage, rows, left_out, problems}.
+        """Bring in a file, a folder of files, or a hub address, and return {name, form, stage, rows, left_out, problems,
+        not_taken, notes}: `not_taken` are the fields with text that are not trained, `notes` say what else is not trained as it is written.
 
         `columns` are {LLaMA-Factory's column: field} where they are not to be recognised; `options` may say form, min_score, copy, hub,
         subset, split, folder and num_samples.
@@ -41,11 +42,12 @@ def _of_the_list(collection: Collection, words: Words) -> list[Callable]:
         return register(collection, words, {"path": path, "name": name}, columns, tags, options)
 
     def datasets_recognise(path: str) -> dict:
-        """Return what a file is taken for: {form, known, stage, columns, tags, fields, missing}."""
+        """Return what a file is taken for: {form, known, stage, columns, tags, fields, missing, not_taken}."""
         rows = collection.look(collection.source(path))
         mapping = formats.recognise(rows)
         return {"form": mapping.form, "known": mapping.known, "stage": mapping.stage, "columns": mapping.columns, "tags": mapping.tags,
-                "fields": formats.fields_of(rows), "missing": mapping.missing()}
+                "fields": formats.fields_of(rows), "missing": mapping.missing(),
+                "not_taken": formats.not_taken(rows, mapping)}
 
     def datasets_bring_in(said: dict) -> dict:
         """Bring in what the page has in hand ({path, name, form, c.<column> ...}): {name, ...} if it is soon done, else {job}."""
@@ -92,7 +94,8 @@ def register(collection: Collection, words: Words, named: dict, columns: dict | 
     mapping = formats.with_choices(formats.recognise(collection.look(source)), columns, tags, said)
     name, written = collection.bring_in(source, named["name"], mapping, said, _progress(collection, source, job) if job else None)
     return {"name": name, "form": mapping.form, "stage": mapping.stage, "rows": written.rows, "left_out": written.left_out,
-            "problems": [words.tell(problem) for problem in written.problems]}
+            "problems": [words.tell(problem) for problem in written.problems], "not_taken": written.not_taken,
+            "notes": [words.tell(note) for note in written.notes.sentences()]}
 
 
 def _progress(collection: Collection, source: Path, job: Job) -> Callable[[int], None]:

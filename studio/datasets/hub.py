@@ -6,7 +6,7 @@ from itertools import islice
 
 from studio import engine
 from studio.datasets import columnar, modelscope_rows
-from studio.datasets.formats import Mapping, described
+from studio.datasets.formats import Mapping, always_converted, described
 from studio.interface.language import Problem
 
 KEYS = {"huggingface": "hf_hub_url", "modelscope": "ms_hub_url"}
@@ -78,7 +78,7 @@ def entry(where: Address, mapping: Mapping | None, options: dict) -> dict:
     """
     found = {KEYS[where.hub]: where.repo}
     if mapping:
-        if mapping.form in ("scores", "scored_pairs"):
+        if always_converted(mapping):
             raise Problem("datasets.hub_needs_file", repo=where.repo)
         found |= described(mapping)
     return found | {key: options[key] for key in ("subset", "split", "folder", "num_samples") if options.get(key)}

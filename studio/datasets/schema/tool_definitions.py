@@ -1,0 +1,109 @@
+"""Definitions of tools, written so that each of LLaMA-Factory's formats of tools can put them into a prompt (data/tool_utils.py of 0.9.5)."""
+
+import json
+
+from studio.core.records import parse
+from studio.datasets.schema.faults import UnusableRow
+
+_SCHEMAS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema", "args_schema")
+
+
+def read(value: object) -> tuple[str, bool]:
+    """Return tools as the JSON text that LLaMA-Factory wants ("" for none), and whether a definition had to be completed.
+
+    Args:
+        value: a list of definitions, one definition, or JSON text of these; OpenAI's (old and new), Anthropic's and Gemini's forms.
+
+    Raises:
+        UnusableRow: it is no definition, or one without a name.
+    """
+    text = value if isinstance(value, str) else None
+    if text is not None:
+        if not text.strip():
+            return "", False
+        try:
+            value = parse(text)
+        except ValueError:
+            raise UnusableRow("tools", "unreadable_tools") from None
+    if value is None or value == [] or value == {}:
+        return "", False
+    if isinstance(value, dict):
+        value = [{"name": name, **each} for name, each in value.items()] if _by_name(value) else [value]
+    if not isinstance(value, list):
+        raise UnusableRow("tools", "unreadable_tools")
+    definitions = [definition for each in value for definition in _plain(each)]
+    whole = [_whole(definition) for definition in definitions]
+    mended = whole != definitions
+    if text is not None and not mended and _reads(value):
+        return text, False
+    return json.dumps(whole, ensure_ascii=False), mended
+
+
+def _by_name(value: dict) -> bool:
+    """Tell whether an object holds definitions under their names."""
+    return "name" not in value and "function" not in value and not any(key.casefold().startswith("functiondeclaration") for key in value) and all(
+        isinstance(each, dict) and ("description" in each or any(key in each for key in _SCHEMAS)) for each in value.values())
+
+
+def _reads(value: list) -> bool:
+    """Tell whether LLaMA-Factory takes a list of definitions as it is: bare, or in OpenAI's wrapper with its type."""
+    return all(isinstance(each, dict) and ("parameters" in each or (each.get("type") == "function" and isinstance(each.get("function"), dict)))
+               for each in value)
+
+
+def _plain(tool: object) -> list[dict]:
+    """Return the definitions in one object of a list of tools, each as {name, description, parameters}."""
+    if isinstance(tool, str):
+        try:
+            tool = parse(tool)
+        except ValueError:
+            raise UnusableRow("tools", "unreadable_tools") from None
+    if not isinstance(tool, dict):
+        raise UnusableRow("tools", "unreadable_tools")
+    declared = next((tool[key] for key in ("functionDeclarations", "function_declarations") if isinstance(tool.get(key), list)), None)
+    if declared is not None:
+        return [definition for each in declared for definition in _plain(each)]
+    inner = tool["function"] if isinstance(tool.get("function"), dict) else tool
+    if not isinstance(inner.get("name"), str) or not inner["name"].strip():
+        raise UnusableRow("tools", "tool_without_name")
+    schema = next((key for key in _SCHEMAS if key in inner), "")
+    if inner is tool and tool.get("type") == "function":
+        inner = {key: value for key, value in inner.items() if key != "type"}
+    return [inner if schema in ("", "parameters") else {("parameters" if key == schema else key): value for key, value in inner.items()}]
+
+
+def _whole(tool: dict) -> dict:
+    """Return a definition with the parameters that the formats of tools look for: an object with properties."""
+    said = tool.get("parameters")
+    if isinstance(said, str):
+        try:
+            said = parse(said)
+        except ValueError:
+            said = {}
+    if isinstance(said, list) and all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in said):
+        said = {each["name"]: {key: value for key, value in each.items() if key != "name"} for each in said}
+    if not isinstance(said, dict):
+        said = {}
+    if not isinstance(said.get("properties"), dict):
+        bare = said and all(isinstance(each, dict) for each in said.values())
+        said = {"type": "object", "properties": said} if bare else {**said, "properties": {}}
+        said.setdefault("type", "object")
+    if not isinstance(said.get("required", []), list):
+        said = {key: value for key, value in said.items() if key != "required"}
+    properties = {name: _property(each) for name, each in said["properties"].items()}
+    if properties != said["properties"]:
+        said = {**said, "properties": properties}
+    return tool if said == tool.get("parameters") else {**tool, "parameters": said}
+
+
+def _property(said: object) -> dict:
+    """Return the schema of one parameter as the formats read it: an object, whose `enum` is a list of texts and `items` an object."""
+    if not isinstance(said, dict):
+        return {"type": said} if isinstance(said, str) else {}
+    schema = said
+    if (choices := said.get("enum")) and not (isinstance(choices, list) and all(isinstance(each, str) for each in choices)):
+        texts = [each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in choices] if isinstance(choices, list) else None
+        schema = {key: value for key, value in schema.items() if key != "enum"} | ({"enum": texts} if texts else {})
+    if (items := said.get("items")) and not isinstance(items, dict):
+        schema = {**schema, "items": {"type": items} if isinstance(items, str) else {}}
+    return schema
