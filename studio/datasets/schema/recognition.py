@@ -75,7 +75,7 @@ class Sample:
         """Return for each column the field called so, where no value contradicts: one that is empty so far may say something later."""
         found: dict[str, str] = {}
         for column in columns:
-            for name in named(self.fields, COLUMNS[column]):
+            for name in sorted(named(self.fields, COLUMNS[column]), key=lambda name: not self._values[name]):
                 fit = sum(map(_FITS[column], self._values[name])) >= READS * len(self._values[name])
                 if fit and name not in taken and name not in found.values():
                     found[column] = name

@@ -53,9 +53,10 @@ class RowReader:
         return self._one_turn(row)
 
     def _given(self, row: dict, column: str) -> object:
-        """Return the value of a column, None where the mapping names no field for it."""
+        """Return the value of a column, None where the mapping names no field for it, or an object there has nothing in it."""
         field = self.mapping.columns.get(column)
-        return row.get(field) if field else None
+        value = row.get(field) if field else None
+        return None if value == {} else value
 
     # One question and one answer
 

@@ -27,6 +27,7 @@ def read(value: object) -> tuple[str, bool]:
             raise UnusableRow("tools", "unreadable_tools") from None
     if value is None or value == [] or value == {}:
         return "", False
+    as_it_is = text is not None and isinstance(value, list)
     if isinstance(value, dict):
         value = [{"name": name, **each} for name, each in value.items()] if _by_name(value) else [value]
     if not isinstance(value, list):
@@ -34,8 +35,8 @@ def read(value: object) -> tuple[str, bool]:
     definitions = [definition for each in value for definition in _plain(each)]
     whole = [_whole(definition) for definition in definitions]
     mended = whole != definitions
-    if text is not None and not mended and _reads(value):
-        return text, False
+    if as_it_is and not mended and _reads(value):
+        return text or "", False
     return json.dumps(whole, ensure_ascii=False), mended
 
 
