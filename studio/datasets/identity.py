@@ -15,7 +15,7 @@ from studio.workspace import write_json, write_whole
 _PLACEHOLDER = re.compile(r"\{\{(name|author)\}\}")
 
 
-def has_placeholders(data_folder: Path, dataset: str) -> bool:
+def has_placeholders(data_folder: Path, dataset: str, trusted: tuple[Path, ...] = ()) -> bool:
     """Tell whether `dataset` (one name, or several joined by commas as in a recipe) says `{{name}}` or `{{author}}`.
 
     Each file is read once and again only after it changed. Data on a hub and folders of files have none.
@@ -23,14 +23,15 @@ def has_placeholders(data_folder: Path, dataset: str) -> bool:
     Raises:
         Problem: a dataset is unknown or its file is not there.
     """
-    return any(_file_has_placeholders(_file(data_folder, name)) for name in _names(dataset))
+    return any(_file_has_placeholders(_file(data_folder, name, trusted)) for name in _names(dataset))
 
 
-def fill(data_folder: Path, dataset: str, name: str, author: str, target_folder: Path) -> None:
+def fill(data_folder: Path, dataset: str, name: str, author: str, target_folder: Path, trusted: tuple[Path, ...] = ()) -> None:
     """Write a data folder to `target_folder` that holds only `dataset`, with `{{name}}` and `{{author}}` replaced.
 
     `dataset` is one name, or several joined by commas as in a recipe. The entries keep their columns; a file without placeholders is
-    not copied but named by its full path, which LLaMA-Factory takes too. Nothing in `data_folder` is changed.
+    not copied but named by its full path, which LLaMA-Factory takes too. Nothing in `data_folder` is changed. Files may lie in the
+    `trusted` folders too.
 
     Raises:
         Problem: the name or the author is empty, a dataset is unknown or its file is missing, or the target cannot be written.
@@ -39,10 +40,14 @@ def fill(data_folder: Path, dataset: str, name: str, author: str, target_folder:
         if not value.strip():
             raise Problem(f"datasets.empty_{field}")
     words = {"name": name.strip(), "author": author.strip()}
-    info = {}
+    info, taken = {}, {INFO}
     for entry_name in _names(dataset):
-        entry, path = dict(entry_of(data_folder, entry_name)), _file(data_folder, entry_name)
-        if _file_has_placeholders(path):
+        entry, path = dict(entry_of(data_folder, entry_name)), _file(data_folder, entry_name, trusted)
+        if path and _file_has_placeholders(path):
+            # The entry may name a file by a path that leads out of this folder, and that one stays as it is.
+            if not files.real(target_folder / entry["file_name"]).is_relative_to(files.real(target_folder)) or entry["file_name"] in taken:
+                entry["file_name"] = f"{len(taken)}-{path.name}"
+            taken.add(entry["file_name"])
             write_whole(target_folder / entry["file_name"], _filled(read_text(path), words))
         elif path:
             entry["file_name"] = str(files.real(path))
@@ -54,11 +59,11 @@ def _names(dataset: str) -> list[str]:
     return [name.strip() for name in dataset.split(",") if name.strip()]
 
 
-def _file(data_folder: Path, name: str) -> Path | None:
+def _file(data_folder: Path, name: str, trusted: tuple[Path, ...]) -> Path | None:
     entry = entry_of(data_folder, name)
     if not isinstance(entry, dict):
         raise Problem("datasets.entry_not_object", name=name)
-    return data_file(data_folder, name, entry)
+    return data_file(data_folder, name, entry, trusted)
 
 
 def _filled(text: str, words: dict[str, str]) -> str:

@@ -156,9 +156,13 @@ def datasets(data_folder: Path) -> list[Dataset]:
     return [_describe(data_folder, name, entry, name in twice) for name, entry in read_info(data_folder).items()]
 
 
-def dataset(data_folder: Path, name: str) -> Dataset:
-    """Return the entry called `name`, which may have a problem. Raises Problem where there is none, or as `read_info` does."""
-    return _describe(data_folder, name, entry_of(data_folder, name), name in names_twice(data_folder))
+def dataset(data_folder: Path, name: str, trusted: tuple[Path, ...] = ()) -> Dataset:
+    """Return the entry called `name`, which may have a problem; its file may lie in the `trusted` folders too.
+
+    Raises:
+        Problem: there is no such entry, or as `read_info` does.
+    """
+    return _describe(data_folder, name, entry_of(data_folder, name), name in names_twice(data_folder), trusted)
 
 
 def entry_of(data_folder: Path, name: str) -> object:
@@ -169,8 +173,8 @@ def entry_of(data_folder: Path, name: str) -> object:
     return info[name]
 
 
-def data_file(data_folder: Path, name: str, entry: dict[str, object]) -> Path | None:
-    """Return the file (or folder of files) that `entry` names, None for data on a hub.
+def data_file(data_folder: Path, name: str, entry: dict[str, object], trusted: tuple[Path, ...] = ()) -> Path | None:
+    """Return the file (or folder of files) that `entry` names, None for data on a hub; it may lie in the `trusted` folders too.
 
     Raises:
         Problem: the entry names no source, a place outside the data folder and the places added, nothing that exists, or an unknown
@@ -181,7 +185,7 @@ def data_file(data_folder: Path, name: str, entry: dict[str, object]) -> Path | 
     file_name = entry.get("file_name")
     if not isinstance(file_name, str) or not file_name:
         raise Problem("datasets.no_source", name=name)
-    require_inside(data_folder, name, entry)
+    require_inside(data_folder, name, entry, trusted)
     path = data_folder / file_name
     if not files.exists(path):
         raise Problem("datasets.missing_file", name=name, file=path)
@@ -192,13 +196,13 @@ def data_file(data_folder: Path, name: str, entry: dict[str, object]) -> Path | 
     return path
 
 
-def require_inside(data_folder: Path, name: str, entry: dict[str, object]) -> None:
-    """Raise Problem where an entry's file lies outside its data folder and the folders that the person added."""
+def require_inside(data_folder: Path, name: str, entry: dict[str, object], trusted: tuple[Path, ...] = ()) -> None:
+    """Raise Problem where an entry's file lies outside its data folder, the folders that the person added and the `trusted` ones."""
     file_name = entry.get("file_name")
     if any(key in entry for key in HUBS) or not isinstance(file_name, str) or not file_name:
         return
     real = files.real(data_folder / file_name)
-    if "\0" in file_name or not any(real.is_relative_to(files.real(folder)) for folder in (data_folder, *known_places(data_folder))):
+    if "\0" in file_name or not any(real.is_relative_to(files.real(folder)) for folder in (data_folder, *known_places(data_folder), *trusted)):
         raise Problem("datasets.outside", name=name, file=file_name)
 
 
@@ -219,7 +223,7 @@ def require_sound(name: str, entry: object) -> None:
         raise Problem("datasets.format", name=name, format=entry["formatting"], formats=", ".join(FORMATS))
 
 
-def _describe(data_folder: Path, name: str, entry: object, twice: bool) -> Dataset:
+def _describe(data_folder: Path, name: str, entry: object, twice: bool, trusted: tuple[Path, ...] = ()) -> Dataset:
     shown = entry if isinstance(entry, dict) else {}
     format, stage, rows, path, size = "", "", None, None, None
     try:
@@ -234,7 +238,7 @@ def _describe(data_folder: Path, name: str, entry: object, twice: bool) -> Datas
             raise Problem("workspace.bad_name", name=name)
         if twice:
             raise Problem("datasets.name_twice", name=name, file=data_folder / INFO)
-        path = data_file(data_folder, name, entry)
+        path = data_file(data_folder, name, entry, trusted)
         if path:
             size = sum(folders.size_of(each) for each in reading.files_of(path))
             contents = _contents(path)

@@ -1,15 +1,15 @@
 """Advice at the form: what the settings come to, and which of them a person of the field would look at twice."""
 
 import itertools
-import math
 from functools import lru_cache
 from pathlib import Path
 
 from studio.accelerator import free_bytes
-from studio.datasets import reading, registry
+from studio.datasets import reading
 from studio.interface.language import Problem
 from studio.models import tokenizer
 from studio.train import disk, memory
+from studio.train.validation import mixture, sources
 from studio.workspace import Workspace
 
 SAMPLED = 300
@@ -19,12 +19,13 @@ WAIT_S = 10  # for a tokenizer that nobody has tried; after that the advice is l
 def advise(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
     """Return (key, facts) sentences on a complete recipe: total batch and steps, memory, and settings that are unusual.
 
-    Steps are counted as the trainer does: batches of an epoch, over the accumulation, each rounded up, times the epochs. They are not
-    known where a dataset does not say its rows or where rows are packed.
+    Steps are those of `mixture.measure`; they are left out where a dataset does not say its rows, and told as about where they are not counted.
     """
     batch = recipe["per_device_train_batch_size"] * recipe["gradient_accumulation_steps"]
-    steps = steps_of(workspace, recipe)
-    found = [("train.advice_batch", {"batch": batch, "steps": f"{steps:,}"})] if steps else []
+    amount = mixture.measure(workspace, recipe)
+    steps = amount.steps
+    key = "train.advice_batch" if amount.exact else "train.advice_batch_about"
+    found = [(key, {"batch": batch, "steps": f"{steps:,}"})] if steps else []
     if needed := memory.bytes_needed(recipe):
         free = free_bytes()
         key = "train.advice_memory" if needed <= free else "train.advice_too_large"
@@ -47,19 +48,17 @@ def on_code(wish: dict, recipe: dict) -> list[tuple[str, dict]]:
     return [("train.advice_no_code", {})] if asked else []
 
 
+def on_folder(wish: dict, recipe: dict) -> list[tuple[str, dict]]:
+    """Return a sentence where a recipe names a folder of data that is not there, and the studio's own is read in its place."""
+    said = wish.get("dataset_dir")
+    if said and not Path(str(said)).is_absolute() and not sources.on_hubs(str(said)) and sources.is_other(said):
+        return [("train.advice_data_folder", {"said": said, "folder": recipe["dataset_dir"]})]
+    return []
+
+
 def steps_of(workspace: Workspace, recipe: dict) -> int | None:
-    """Return how many steps a complete recipe will train, None where that is not known before."""
-    if recipe.get("max_steps", -1) > 0:
-        return int(recipe["max_steps"])
-    rows = [registry.dataset(workspace.data, name.strip()).rows for name in str(recipe["dataset"]).split(",")]
-    if None in rows or recipe.get("packing") or recipe["stage"] == "pt":
-        return None
-    limit = recipe.get("max_samples") or math.inf
-    share = recipe.get("val_size") or 0
-    kept = sum(min(one, limit) for one in rows)
-    kept -= share * kept if share < 1 else share
-    batches = math.ceil(kept / recipe["per_device_train_batch_size"])
-    return math.ceil(recipe["num_train_epochs"] * math.ceil(batches / recipe["gradient_accumulation_steps"])) or None
+    """Return how many steps a complete recipe will train, None where that is not known before. Raises Problem as `mixture.measure` does."""
+    return mixture.measure(workspace, recipe).steps
 
 
 def _of_lengths(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
@@ -70,8 +69,8 @@ def _of_lengths(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
             return []
     except Problem as problem:
         return [(problem.key, problem.facts)]
-    for name in str(recipe["dataset"]).split(","):
-        file = registry.dataset(workspace.data, name.strip()).file
+    for dataset in sources.described(workspace, recipe, "dataset"):
+        file = dataset.file
         if file and file.is_file():
             counts += _lengths(file, file.stat().st_mtime_ns, folder / "tokenizer.json")
     if not counts:

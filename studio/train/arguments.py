@@ -62,7 +62,7 @@ class Argument:
         """Return `value` as the setting's kind. Raises Problem, naming the field, where it cannot be one."""
         try:
             return self._converted(value)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             wanted = ", ".join(self.choices) if self.kind == "choice" else self.kind
             raise Problem("train.bad_value", field=self.name, value=value, wanted=wanted) from error
 

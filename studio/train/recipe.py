@@ -1,6 +1,5 @@
 """Recipes: LLaMA-Factory's own arguments, filled up with defaults by which a plain Start gives a tuned model."""
 
-import functools
 import re
 import shlex
 import shutil
@@ -10,20 +9,19 @@ from pathlib import Path
 import yaml
 
 from studio import engine
-from studio.datasets import identity, registry
+from studio.datasets import identity
 from studio.interface.language import Problem
 from studio.models import library, templates
-from studio.train import checkpoints, consent, runs
+from studio.train import checkpoints, consent, runs, validation
 from studio.train.arguments import judged
+from studio.train.validation import numbers, parser, precision, sources
 from studio.workspace import Workspace, write_whole
 
 STARTER_MODEL = "SmolLM2-135M-Instruct"
 STARTER_DATASET = "identity_en"
 SMALL_MODEL = 1_000_000_000
-# Which data a stage learns from, by the stage of the dataset; PPO trains in an environment of its own.
+# Which data the form offers for a stage, by the stage of the dataset; PPO trains in an environment of its own.
 STAGES = {"sft": ("sft",), "pt": ("pt",), "dpo": ("dpo",), "rm": ("dpo",), "kto": ("kto",), "ppo": ("sft",)}
-# Arguments that set up the whole process while they are parsed; whoever trains the recipe parses them.
-SETTING_UP = ("deepspeed", "fsdp", "fsdp_config", "tf32")
 LORA_SETTINGS = ("lora_rank", "lora_alpha", "lora_dropout", "lora_target")
 
 
@@ -94,39 +92,64 @@ def this_machine() -> Machine:
     return Machine("cpu", True)
 
 
-def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
-    """Return `wish` filled up to a recipe that LLaMA-Factory can run from anywhere, but for its output folder.
+def draft(workspace: Workspace, wish: dict, machine: Machine) -> tuple[dict, list[Problem]]:
+    """Return `wish` filled up to a whole recipe, but for its output folder, and all that is wrong with it.
 
     A model's name becomes its path, the template is chosen where none is named, and settings that only another method reads are
     left out. Values that are None or "" count as not said.
 
     Raises:
-        Problem: there is no such model or dataset, or no template is known for the model.
+        Problem: it cannot be filled up: a setting or its value is none, there is no such model, or no template is known for it.
     """
     said = judged({key: value for key, value in wish.items() if value is not None and value != ""})
     model = library.find(workspace, str(said.get("model_name_or_path", STARTER_MODEL)))
     library.require_plausible(model.path)
-    recipe = defaults(model.params) | machine.compute_type() | said
+    recipe = defaults(model.params) | _of_machine(machine, said) | said
+    if "lora_rank" in said and "lora_alpha" not in said:
+        recipe["lora_alpha"] = 2 * recipe["lora_rank"]  # LLaMA-Factory's own, which a rank without an alpha asks for
     recipe["model_name_or_path"] = str(model.path)
     recipe = consent.settled(recipe | {"trust_remote_code": said.get("trust_remote_code")})
     if "template" not in recipe:
         recipe["template"] = template_for(model)
-    for name in str(recipe["dataset"]).split(","):
-        dataset = registry.dataset(workspace.data, name.strip())
-        if dataset.problem:
-            raise dataset.problem
-        wanted = STAGES.get(str(recipe["stage"]))
-        if wanted and dataset.stage not in wanted:
-            raise Problem("train.dataset_stage", dataset=dataset.name, has=dataset.stage, wanted=recipe["stage"])
-    recipe.setdefault("dataset_dir", str(workspace.data))
-    recipe = checkpoints.settled(recipe)
-    if recipe["stage"] == "ppo" and 0 < float(recipe.get("warmup_steps") or 0) < 1:
-        # The older transformers of PPO's environment take a share of the steps by this name only.
-        recipe["warmup_ratio"] = recipe.pop("warmup_steps")
+    recipe["dataset_dir"] = sources.folder(workspace, said.get("dataset_dir"))
+    recipe |= {field: ",".join(sources.names(recipe[field])) for field in sources.FIELDS if field in recipe}
+    if recipe.get("streaming"):
+        recipe.setdefault("dataloader_num_workers", 1)  # with LLaMA-Factory's 0 a stream of a file has no part
     if recipe["finetuning_type"] != "lora":
         for key in LORA_SETTINGS:
             if key not in said:
                 recipe.pop(key)
+    return _settled(workspace, recipe)
+
+
+def _settled(workspace: Workspace, recipe: dict) -> tuple[dict, list[Problem]]:
+    """Return a recipe with what its wishes for checkpoints need, and all that is wrong with it."""
+    found = []
+    if not numbers.impossible(recipe):
+        try:
+            recipe = checkpoints.settled(recipe)
+        except Problem as problem:
+            found.append(problem)
+    if recipe["stage"] == "ppo" and 0 < float(recipe.get("warmup_steps") or 0) < 1:
+        # The older transformers of PPO's environment take a share of the steps by this name only.
+        recipe["warmup_ratio"] = recipe.pop("warmup_steps")
+    return recipe, found + validation.problems(workspace, recipe)
+
+
+def _of_machine(machine: Machine, said: dict) -> dict:
+    """Return the arguments that the machine adds; where the recipe says in which numbers to compute, none about that."""
+    return {key: value for key, value in machine.compute_type().items() if key not in precision.STATED or not precision.is_stated(said)}
+
+
+def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
+    """Return `wish` filled up to a recipe that LLaMA-Factory can run from anywhere, but for its output folder (see `draft`).
+
+    Raises:
+        Problem: the first of what is wrong with it.
+    """
+    recipe, problems = draft(workspace, wish, machine)
+    if problems:
+        raise problems[0]
     return recipe
 
 
@@ -148,26 +171,16 @@ def known_templates() -> list[str]:
 
 
 def check(recipe: dict) -> None:
-    """Let LLaMA-Factory's own parser judge a complete recipe.
-
-    Nothing in this process is touched, where another run may be training: seeds stay as they are, and no device is set up.
+    """Let LLaMA-Factory's own parser judge a complete recipe (see `validation.parser`).
 
     Raises:
-        Problem: with the parser's own words.
+        Problem: with the parser's own words, or for a package that is not there.
     """
-    engine.load()
-    from llamafactory.hparams import parser
-
-    said = {key: value for key, value in recipe.items() if key not in SETTING_UP}
-    try:
-        model, data, training, finetuning, _ = _judging_parser().parse_dict(said)
-        parser._verify_model_args(model, data, finetuning)
-        parser._check_extra_dependencies(model, finetuning, training)
-    except (ValueError, TypeError, KeyError, AssertionError, ImportError) as error:
-        raise Problem("train.refused", message=" ".join(str(error).split())[:400]) from error
+    for problem in parser.refusals(recipe):
+        raise problem
 
 
-def require_startable(recipe: dict) -> None:
+def require_startable(workspace: Workspace, recipe: dict) -> None:
     """Check a complete recipe of an earlier run as it would be started now.
 
     Raises:
@@ -179,26 +192,8 @@ def require_startable(recipe: dict) -> None:
     model = Path(str(recipe["model_name_or_path"]))
     if model.is_absolute() and not model.is_dir():
         raise Problem("models.missing", name=library.title(model), folder=model.parent)
-    for name in str(recipe["dataset"]).split(",") if recipe.get("dataset_dir") else ():
-        dataset = registry.dataset(Path(str(recipe["dataset_dir"])), name.strip())
-        if dataset.problem:
-            raise dataset.problem
-
-
-@functools.cache
-def _judging_parser():
-    """Return LLaMA-Factory's parser of all arguments, less the setting up of devices that comes with transformers' arguments.
-
-    It would reset the state that accelerate keeps for the whole process, and a run that trains there would fail.
-    """
-    engine.load()
-    import torch
-    from llamafactory.hparams import parser
-    from transformers import HfArgumentParser
-
-    still = {"_setup_devices": torch.device("cpu"), "_n_gpu": 1, "distributed_state": None}
-    judged = type("TrainingArguments", (parser.TrainingArguments,), still)
-    return HfArgumentParser([judged if kind is parser.TrainingArguments else kind for kind in parser._TRAIN_ARGS])
+    for problem in sources.problems(workspace, recipe) if recipe.get("dataset_dir") else ():
+        raise problem
 
 
 def prepare(workspace: Workspace, wish: dict, options: dict, machine: Machine) -> runs.Run:
@@ -211,7 +206,6 @@ def prepare(workspace: Workspace, wish: dict, options: dict, machine: Machine) -
     """
     recipe = complete(workspace, wish, machine)
     library.require_loadable(Path(recipe["model_name_or_path"]))
-    check({**recipe, "output_dir": str(workspace.saves / "checked")})
     title = options.get("title") or re.sub(r"[^\w.+-]+", "-", str(recipe["dataset"])).strip("-").replace("_", "-")
     run = runs.make(workspace, library.title(Path(recipe["model_name_or_path"])), recipe["finetuning_type"], title)
     try:
@@ -225,11 +219,14 @@ def prepare(workspace: Workspace, wish: dict, options: dict, machine: Machine) -
 
 
 def _fill_identity(workspace: Workspace, run: runs.Run, recipe: dict, options: dict) -> None:
-    dataset = str(recipe["dataset"])
-    if recipe["dataset_dir"] == str(workspace.data) and identity.has_placeholders(workspace.data, dataset):
-        folder = run.folder / "dataset"
-        identity.fill(workspace.data, dataset, options.get("name", "Xiaoju"), options.get("author", "the studio"), folder)
-        recipe["dataset_dir"] = str(folder)
+    """Put filled copies of the sets that say `{{name}}` into the run, beside all other sets that the recipe names."""
+    home, named = recipe["dataset_dir"], ",".join(sources.names([*sources.names(recipe["dataset"]), *sources.names(recipe.get("eval_dataset"))]))
+    if sources.on_hubs(home) or not identity.has_placeholders(Path(home), named, sources.trusted(workspace)):
+        return
+    folder = run.folder / "dataset"
+    identity.fill(Path(home), named, options.get("name", "Xiaoju"), options.get("author", "the studio"), folder, sources.trusted(workspace))
+    recipe.setdefault("media_dir", home)  # pictures are still beside the data that they belong to
+    recipe["dataset_dir"] = str(folder)
 
 
 def starts_over(recipe: dict) -> bool:

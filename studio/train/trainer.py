@@ -1,11 +1,14 @@
 """What the page and the API ask of training: start, stop, resume, queue and sweep."""
 
 import importlib.util
+import logging
 import secrets
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import yaml
 
 from studio.accelerator import Accelerator
 from studio.core import files
@@ -41,19 +44,26 @@ class Trainer:
     def preview(self, wish: dict) -> dict:
         """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong; problems are Problem objects."""
         try:
-            recipe = recipes.complete(self.workspace, adapters.resolved(self.workspace, wish), recipes.this_machine())
-            folder = self.workspace.saves / library.title(Path(recipe["model_name_or_path"])) / recipe["finetuning_type"] / "new-run"
-            recipe["output_dir"] = str(folder)
-            recipes.check(recipe)
+            return self._preview(wish)
         except Problem as problem:
-            return {"yaml": recipes.to_yaml(wish), "command": "", "problems": [problem], "memory": None, "disk": None, "advice": []}
-        return {
-            "yaml": recipes.to_yaml(recipe),
+            problems = [problem]
+        except Exception as error:  # whatever it is, the form goes on and nothing starts that could not be judged
+            logging.getLogger(__name__).exception("a recipe cannot be judged")
+            problems = [Problem("train.preview_failed", reason=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")]
+        return {"yaml": _shown(wish), "command": "", "problems": problems, "memory": None, "disk": None, "advice": []}
+
+    def _preview(self, wish: dict) -> dict:
+        recipe, problems = recipes.draft(self.workspace, adapters.resolved(self.workspace, wish), recipes.this_machine())
+        folder = self.workspace.saves / library.title(Path(recipe["model_name_or_path"])) / str(recipe["finetuning_type"]) / "new-run"
+        recipe["output_dir"] = str(folder)
+        shown = {"yaml": recipes.to_yaml(recipe), "command": "", "problems": problems, "memory": None, "disk": None, "advice": []}
+        if problems:
+            return shown
+        return shown | {
             "command": recipes.command(folder / "recipe.yaml", self.python_of(recipe)),
-            "problems": [],
             "memory": memory.bytes_needed(recipe),
             "disk": disk.bytes_needed(recipe, advice.steps_of(self.workspace, recipe)),
-            "advice": advice.advise(self.workspace, recipe) + advice.on_code(wish, recipe),
+            "advice": advice.advise(self.workspace, recipe) + advice.on_code(wish, recipe) + advice.on_folder(wish, recipe),
         }
 
     def python_of(self, recipe: dict) -> Path | None:
@@ -192,7 +202,7 @@ class Trainer:
         """
         run = self._idle(name)
         _require_ours(run)
-        recipes.require_startable(run.recipe())
+        recipes.require_startable(self.workspace, run.recipe())
         self._dispatcher.require_startable(run)
         trash = Trash(self.workspace)
         learned = runs.learned(run)
@@ -252,6 +262,14 @@ class Trainer:
         if run.info().get("executor") == "nodes":
             raise Problem("executors.by_hand", run=name)
         return run
+
+
+def _shown(wish: dict) -> str:
+    """Return a recipe that may be anything as YAML, "" where it has none."""
+    try:
+        return recipes.to_yaml(wish)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return ""
 
 
 def _require_ours(run: runs.Run) -> None:

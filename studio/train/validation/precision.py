@@ -1,0 +1,22 @@
+"""In which numbers a run computes: what the recipe says, else what the machine does best."""
+
+from studio import engine
+from studio.interface.language import Problem
+
+STATED = ("bf16", "fp16", "pure_bf16", "fp8")
+
+
+def is_stated(said: dict) -> bool:
+    """Tell whether a recipe says in which numbers to compute; then the machine's own choice stays out of it."""
+    return any(said.get(name) is not None for name in STATED)
+
+
+def problems(recipe: dict) -> list[Problem]:
+    """Return a problem for each precision that a recipe asks for and that this machine cannot do."""
+    engine.load()
+    import torch
+
+    found = []
+    if recipe.get("fp8") is True and (not torch.cuda.is_available() or torch.cuda.get_device_capability() < (8, 9)):
+        found.append(Problem("train.not_on_this_machine", field="fp8"))
+    return found
