@@ -185,7 +185,8 @@ def test_a_plain_client_takes_every_result(server):
     recipe = "model_name_or_path: x\npath: y\nadapter: {path: z}\n"
     calls = {
         "monitor": [], "models_list": [], "models_inspect": [STARTER.name], "models_catalogue": ["qwen"], "models_downloads": [], "datasets_list": [],
-        "datasets_preview": [name], "datasets_recognise": [f"{name}.json"], "datasets_search": [name, "a"], "datasets_entry": [name], "datasets_check": [name, "", "", 64, False],
+        "datasets_preview": [name], "datasets_recognise": [f"{name}.json"], "datasets_search": [name, "a"], "datasets_entry": [name], "datasets_intake": [name],
+        "datasets_check": [name, "", "", 64, False],
         "datasets_tokens": [name, 1, STARTER.name], "datasets_lengths": [name, STARTER.name], "chat_servers": [], "chat_conversations": [], "chat_open": [talk],
         "chat_picture": [talk], "chat_export": [talk, "json"], "chat_board": [], "train_preview": [{}], "train_runs": [], "train_queue": [], "train_recipe": [recipe], "train_notices": [],
         "trash_list": [], "live": [[{"name": "strip"}, {"name": "runs"}]],

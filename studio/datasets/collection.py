@@ -15,6 +15,7 @@ from studio.datasets.convert import Written
 from studio.datasets.edit import Editor
 from studio.datasets.formats import Mapping
 from studio.datasets.index import Found, Indexes, Rows
+from studio.datasets.intake import Intakes
 from studio.datasets.reading import Row
 from studio.datasets.registry import Dataset
 from studio.datasets.schema.media import MediaFiles
@@ -39,6 +40,7 @@ class Collection:
         self.workspace, self.jobs = workspace, jobs
         self.indexes = Indexes(workspace.saves / ".rows")
         self.editor = Editor(self.indexes, workspace.saves / ".rows")
+        self.intakes = Intakes(workspace.saves / ".rows")
         self._searches: dict[tuple, Found] = {}
         self._searching = threading.Lock()
         self._dropped: set[Path] = set()
@@ -208,7 +210,9 @@ class Collection:
         extra = {key: said[key] for key in ("num_samples",) if said.get(key)}
         if not said.get("copy") and (entry := self._as_it_is(source, mapping)):
             entries.add(self.folder, name, entry | extra)
-            return name, self._told_as_it_is(source, mapping, self.find(name).rows)
+            written = self._told_as_it_is(source, mapping, self.find(name).rows)
+            self.intakes.keep(source, source, written)
+            return name, written
         target = self.workspace.inside(self.folder, f"{name}.jsonl")
         written = convert.convert(source, mapping, target, progress)
         try:
@@ -218,6 +222,7 @@ class Collection:
             if written.stored:
                 shutil.rmtree(written.stored)
             raise
+        self.intakes.keep(target, source, written)
         return name, written
 
     def free_name(self, source: Path | str) -> str:

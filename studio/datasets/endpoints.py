@@ -17,12 +17,16 @@ SOON_S = 3.0
 
 def endpoints(collection: Collection, words: Words) -> list[Callable]:
     """Return the endpoints of this room; problems inside their results are told in `words`."""
-    return [*_of_the_list(collection, words), *_of_rows(collection, words), *_of_entries(collection)]
+    return [*_of_the_list(collection, words), *_of_rows(collection, words), *_of_entries(collection, words)]
 
 
 def _of_the_list(collection: Collection, words: Words) -> list[Callable]:
     def datasets_list() -> list:
-        """Return every dataset: [{name, format, stage, rows, file, problem, size_bytes, folder}]; broken ones with their problem."""
+        """Return every dataset: [{name, format, stage, rows, file, problem, size_bytes, folder, left_out, not_taken}].
+
+        Broken ones have their `problem`; `left_out` counts the rows that were left out when the set came in, `not_taken` are the fields
+        with text that are not trained (see `datasets_intake`).
+        """
         found = [each for folder in collection.folders() for each in _listed(collection, folder, words)]
         fault = collection.fault()
         return found + ([_faulty(registry.PLACES, collection.folder, words.tell(fault))] if fault else [])
@@ -73,13 +77,15 @@ def _listed(collection: Collection, folder: Path, words: Words) -> list[dict]:
         return [_faulty(str(folder), folder, words.tell(problem))]
     return [
         {"name": collection.name_of(one), "format": one.format, "stage": one.stage, "rows": one.rows, "file": str(one.file or ""),
-         "problem": words.tell(one.problem) if one.problem else None, "size_bytes": one.size, "folder": str(folder)}
-        for one in found
+         "problem": words.tell(one.problem) if one.problem else None, "size_bytes": one.size, "folder": str(folder),
+         "left_out": intake.left_out, "not_taken": list(intake.not_taken)}
+        for one in found for intake in [collection.intakes.of(one)]
     ]
 
 
 def _faulty(name: str, folder: Path, problem: str) -> dict:
-    return {"name": name, "format": "", "stage": "", "rows": None, "file": "", "problem": problem, "size_bytes": None, "folder": str(folder)}
+    return {"name": name, "format": "", "stage": "", "rows": None, "file": "", "problem": problem, "size_bytes": None, "folder": str(folder),
+            "left_out": 0, "not_taken": []}
 
 
 def register(collection: Collection, words: Words, named: dict, columns: dict | None, tags: dict | None, options: dict | None, job: Job | None = None) -> dict:
@@ -185,10 +191,14 @@ def _file(collection: Collection, name: str) -> Path:
     return dataset.file
 
 
-def _of_entries(collection: Collection) -> list[Callable]:
+def _of_entries(collection: Collection, words: Words) -> list[Callable]:
     def datasets_entry(name: str) -> dict:
         """Return the entry of a dataset as it stands in dataset_info.json."""
         return collection.find(name).entry
+
+    def datasets_intake(name: str) -> dict:
+        """Return what was told when a dataset came in: {source, left_out, problems (of the first rows left out), not_taken, notes}."""
+        return collection.intakes.of(collection.find(name)).told(words)
 
     def datasets_edit_entry(name: str, entry: str) -> dict:
         """Replace the entry of a dataset by JSON text, and return {name}."""
@@ -221,4 +231,4 @@ def _of_entries(collection: Collection) -> list[Callable]:
         entries.drop_place(collection.folder, folder)
         return {"folder": folder}
 
-    return [datasets_entry, datasets_edit_entry, datasets_rename, datasets_remove, datasets_link, datasets_add_folder, datasets_remove_folder]
+    return [datasets_entry, datasets_intake, datasets_edit_entry, datasets_rename, datasets_remove, datasets_link, datasets_add_folder, datasets_remove_folder]

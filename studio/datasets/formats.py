@@ -97,7 +97,7 @@ def _reads_as_it_is(column: str, value: object, mapping: Mapping) -> bool:
     if column in MEDIA:
         return isinstance(value, list)
     if column == "tools":
-        return isinstance(value, str) and (value == "" or read_tools(value) == (value, False))
+        return isinstance(value, str) and (value in ("", "[]") or read_tools(value) == (value, False))
     if column == "messages":
         return isinstance(value, list) and bool(value) and all(_message_reads(message, mapping) for message in value)
     if mapping.form == "chat_preference" and column in ("chosen", "rejected"):

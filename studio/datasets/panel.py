@@ -75,7 +75,24 @@ def draw_set(words: Words, collection: Collection, name: str) -> str:
     return (
         f'<header class="run-head"><div><h2>{escape(dataset.name)}</h2><p class="hint"><code>{escape(where)}</code></p></div>'
         f'<div class="actions">{_actions(words, collection, name, dataset)}</div></header>{fault}{_facts(words, collection, dataset)}'
+        f"{_intake(words, collection, dataset)}"
     )
+
+
+def _intake(words: Words, collection: Collection, dataset: Dataset) -> str:
+    """Return what was told when a dataset came in: rows left out, each with its reason, and what of the others is not trained."""
+    intake = collection.intakes.of(dataset)
+    drawn = ""
+    if intake.left_out:
+        reasons = "".join(f"<li>{escape(each.tell(words))}</li>" for each in intake.problems)
+        more = intake.left_out - len(intake.problems)
+        rest = f'<p class="hint">{words.html("datasets.left_out_more", count=f"{more:,}")}</p>' if more > 0 else ""
+        head = words.html("datasets.left_out", count=f"{intake.left_out:,}", file=intake.source)
+        drawn = f'<details class="problem warned" id="left-out"><summary>{head}</summary><ul>{reasons}</ul>{rest}</details>'
+    told = [each.tell(words) for each in intake.notes]
+    if intake.not_taken:
+        told.append(words("datasets.fields_not_trained", fields=", ".join(intake.not_taken)))
+    return drawn + "".join(f'<p class="problem warned">{escape(sentence)}</p>' for sentence in told)
 
 
 def hub_address(entry: dict) -> str:

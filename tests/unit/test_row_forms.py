@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from studio.datasets import convert, formats
+from studio.datasets import add_panel, convert, formats, panel
 from studio.datasets.collection import Collection
-from studio.datasets.endpoints import register
+from studio.datasets.endpoints import endpoints, register
 from studio.datasets.schema import tool_definitions
 from studio.datasets.schema.faults import NOTES, UnusableRow
 from studio.datasets.schema.media import MediaFiles
@@ -416,3 +416,46 @@ def test_no_tools_are_no_tools(nothing):
 def test_tools_that_are_none_are_refused(bad):
     with pytest.raises(UnusableRow):
         tool_definitions.read(bad)
+
+
+# What stays told
+
+def test_what_was_left_out_and_not_taken_is_told_for_good_on_the_sets_page(collection):
+    bad = {"messages": [{"role": "narrator", "content": "x"}, SAY]}
+    brought(collection, [{"messages": TOLD["weight"], "source": "web"}, bad, bad])
+    again = Collection(collection.workspace, Jobs(collection.workspace))  # as after a restart
+    ask = {one.__name__: one for one in endpoints(again, Words("en"))}
+    told = ask["datasets_intake"]("made")
+    assert (told["source"], told["left_out"], told["not_taken"], len(told["notes"])) == ("incoming.jsonl", 2, ["source"], 1)
+    assert ["Row 2" in told["problems"][0], "Row 3" in told["problems"][1], "narrator" in told["problems"][0]] == [True] * 3
+    listed = next(one for one in ask["datasets_list"]() if one["name"] == "made")
+    assert (listed["left_out"], listed["not_taken"]) == (2, ["source"])
+    ask["datasets_rename"]("made", "renamed")
+    for language in ("en", "zh"):
+        drawn = panel.draw_set(Words(language), again, "renamed")
+        assert "narrator" in drawn and "incoming.jsonl" in drawn and drawn.count("<li>") == 2 and "source" in drawn
+
+
+def test_a_later_set_of_the_same_name_tells_nothing_of_the_former(collection):
+    brought(collection, [{"messages": [ASK, SAY]}, {"messages": [ASK]}])
+    ask = {one.__name__: one for one in endpoints(collection, Words("en"))}
+    assert ask["datasets_intake"]("made")["left_out"] == 1
+    ask["datasets_remove"]("made", True)
+    brought(collection, [{"messages": [ASK, SAY]}])
+    assert ask["datasets_intake"]("made") == {"source": "", "left_out": 0, "problems": [], "not_taken": [], "notes": []}
+    assert "<details" not in panel.draw_set(Words("en"), collection, "made")
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"left_out": -1}', '{"problems": [{"key": "gone", "facts": {"x": 1}}], "left_out": 1}', "[" * 10**5])
+def test_a_damaged_record_of_it_harms_nothing(collection, text):
+    brought(collection, [{"messages": [ASK, SAY]}, {"messages": [ASK]}])
+    (record,) = (collection.workspace.saves / ".rows").glob("intake-*.json")
+    record.write_text(text)
+    panel.draw_set(Words("en"), collection, "made")
+
+
+def test_what_is_told_cannot_be_script(collection):
+    rows = [{"messages": [ASK, SAY], "<script>x": "web"}, {"messages": [{"role": "<script>", "content": "x"}, SAY]}]
+    brought(collection, rows)
+    drawn = panel.draw_set(Words("en"), collection, "made") + add_panel.draw_source(Words("en"), collection, "path=../incoming.jsonl")
+    assert "<script" not in drawn and "&lt;script" in drawn
