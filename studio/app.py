@@ -25,6 +25,7 @@ from studio.datasets import tab as datasets_tab
 from studio.datasets.collection import Collection
 from studio.datasets.study import Study
 from studio.interface import page, policy
+from studio.interface.event_faults import tell_faults
 from studio.interface.guard import Guard, Rules
 from studio.interface.language import LANGUAGES, Problem, Words
 from studio.interface.live import Live, region
@@ -103,6 +104,7 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):
                 chat_tab.build(studio.room, words)
         api.serve(studio, words)
+    tell_faults(blocks, words)
     return blocks
 
 

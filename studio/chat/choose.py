@@ -24,8 +24,11 @@ SERVED = "served:"  # begins the name of a column that a server answers
 
 
 def names(workspace: Workspace) -> list[str]:
-    """Return every name on this machine that can speak: models, then runs, newest first, each followed by its checkpoints `<run>@<checkpoint>`."""
-    found = [model.name for model in library.models(workspace)]
+    """Return every name on this machine that can speak: models, then runs, newest first, each followed by its checkpoints.
+
+    A checkpoint is called `<run>@<checkpoint>`. A model that cannot be loaded is none of them: Models says what it lacks.
+    """
+    found = [model.name for model in library.usable(workspace)]
     for run in runs.all_runs(workspace):
         checkpoints = run.checkpoints()
         if runs.has_weights(run.folder) or checkpoints:

@@ -144,7 +144,7 @@ class Sheets:
         stamp = files.stamp(path)
         if self._answered.get(path, (None,))[0] != stamp:
             found, unreadable = lines.read(path, AnsweredRow)
-            kept = {one.row: {name: answer.model_dump(exclude_unset=True, by_alias=True) for name, answer in one.answers.items()} for one in found}
+            kept = {one.row: {name: answer.model_dump(by_alias=True) for name, answer in one.answers.items()} for one in found}
             self._answered = {path: (stamp, kept, unreadable)}
         return dict(self._answered[path][1]), self._answered[path][2]
 

@@ -14,6 +14,7 @@ from studio.chat.talk import Talks
 from studio.chat.talk_endpoints import checked_columns, conversation_options
 from studio.chat.votes import Votes
 from studio.datasets.collection import Collection
+from studio.interface.event_faults import Told
 from studio.interface.language import Problem, Words
 from studio.interface.live import Live, region, taken
 from studio.train.recipe import STARTER_MODEL
@@ -177,7 +178,7 @@ def _talk(room: ChatRoom, words: Words) -> None:
         try:
             made = room.talks.conversations.new(choose.with_base(workspace, name), **options(*values))
         except Problem as fault:
-            raise gr.Error(words.tell(fault), print_exception=False) from None
+            raise Told(words.tell(fault), print_exception=False) from None
         return taken("chat", made.id), made.id, gr.update(choices=_names(room, made.columns), value=made.columns)
 
     quiet = {"api_name": False, "show_progress": "hidden", "queue": False}

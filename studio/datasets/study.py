@@ -60,7 +60,7 @@ class Study:
         Raises:
             Problem: there is no model on this machine, the one named is not here, no template is known for it, or the cutoff is no number.
         """
-        found = library.models(self.collection.workspace)
+        found = library.usable(self.collection.workspace)
         if not found:
             raise Problem("datasets.no_model")
         model = library.find(self.collection.workspace, wish["model"]) if wish.get("model") else found[0]

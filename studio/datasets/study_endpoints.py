@@ -26,7 +26,7 @@ def _of_checks(study: Study, words: Words) -> list[Callable]:
         Rows count from 1. `lengths` ({rows, longest, median, suggested, cut, ...}) are those of `model`, or of the first on this machine;
         None where there is no model, or where `lengths` is false.
         """
-        view = study.view({"model": model, "template": template, "cutoff": str(cutoff)}) if lengths and (model or library.models(study.collection.workspace)) else None
+        view = study.view({"model": model, "template": template, "cutoff": str(cutoff)}) if lengths and (model or library.usable(study.collection.workspace)) else None
         _finished(study, study.check(name, view), None)
         report = study.report(name)
         if report is None:

@@ -102,7 +102,7 @@ def _chosen(words: Words, study: Study, wish: dict[str, str], view: View | None,
     """Return the fields in which a model, a template, a cutoff and what is trained are chosen."""
     base = escape(urlencode({key: value for key, value in wish.items() if key != "template"}))
     models = "".join(
-        f'<option{" selected" if view and one.name == view.model else ""}>{escape(one.name)}</option>' for one in library.models(study.collection.workspace)
+        f'<option{" selected" if view and one.name == view.model else ""}>{escape(one.name)}</option>' for one in library.usable(study.collection.workspace)
     )
     model = f'<label><span>{words("datasets.model")}</span><select data-place="sight:model" data-base="{base}">{models}</select></label>'
     base = escape(urlencode(wish))

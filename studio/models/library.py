@@ -55,6 +55,11 @@ def models(workspace: Workspace) -> list[Model]:
     return found + _list_of_places(workspace)
 
 
+def usable(workspace: Workspace) -> list[Model]:
+    """Return the models of the list that nothing keeps from being loaded: those that can be chosen to train, to answer or to count tokens."""
+    return [model for model in models(workspace) if not model.faults]
+
+
 def _list_of_places(workspace: Workspace) -> list[Model]:
     """Return the list of the person's folders as a model that is faulty, where it cannot be read: their models are missing then."""
     fault = places.fault(workspace)

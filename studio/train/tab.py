@@ -331,7 +331,7 @@ def _templates(words: Words) -> list:
 
 
 def _models(workspace: Workspace) -> list[str]:
-    return [model.name for model in library.models(workspace)] or [recipe.STARTER_MODEL]
+    return [model.name for model in library.usable(workspace)] or [recipe.STARTER_MODEL]
 
 
 def _parameters(workspace: Workspace, name: str) -> int | None:
