@@ -86,7 +86,7 @@ def test_a_run_waits_for_memory_that_another_uses_and_will_give_back(workspace):
 
 def test_a_wish_is_a_file_and_an_abort_is_the_stronger(tmp_path):
     wish = StopWish(tmp_path)
-    assert wish.asked() is None and wish.abort_age() == 0
+    assert wish.asked() is None
     wish.ask(save=True)
     assert StopWish(tmp_path).asked() == SAVE
     wish.ask(save=False)

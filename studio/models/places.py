@@ -102,7 +102,8 @@ def _read(workspace: Workspace) -> dict:
         value = records.read(file)
     except Problem as problem:
         raise Problem("models.places_unreadable", file=file, reason=problem.facts.get("reason", problem)) from problem
-    folders = value.get("folders", []) if isinstance(value, dict) else None
+    # A release of before kept `trusted` here, at first alone; any other object without `folders` is none of ours.
+    folders = value.get("folders", [] if value.keys() <= {"trusted"} else None) if isinstance(value, dict) else None
     # Not pydantic's text: the name of a folder may be none that is UTF-8.
     if not isinstance(folders, list) or not all(isinstance(one, str) and Path(one).is_absolute() and "\0" not in one for one in folders):
         raise Problem("models.places_unreadable", file=file, reason="folders")

@@ -39,6 +39,7 @@ class Dispatcher:
         self._begun: set[Order] = set()
         self._logs: dict[Order, int] = {}  # how long each run's log was when it began
         self._silent: set[str] = set()
+        self._aborts: dict[Order, float] = {}  # when each abort was first seen, by a clock that nobody sets
         self._lock = threading.RLock()
         self._ending = False
         if not looking.why():  # the queue is its owner's
@@ -177,7 +178,7 @@ class Dispatcher:
             if not any(holder.who == HOLDER for holder in self.accelerator.holders()):
                 self.accelerator.hold(HOLDER, 0)  # it went on while the studio was away, and has taken what it needs
             self._tell_silence(run)
-            if StopWish(run.folder).abort_age() > PATIENCE_S and executor.by_force:
+            if self._unheard(order, run) > PATIENCE_S and executor.by_force:
                 executor.kill(run)
         elif _last_state(run) == "queued" and order not in self._begun:
             self.queue.put_back(order)  # the studio went just before it was started
@@ -200,11 +201,20 @@ class Dispatcher:
         self.queue.end(order)
         self._begun.discard(order)
         self._logs.pop(order, None)
+        self._aborts.pop(order, None)
         if (status := runs.status(run)).state in notices.TOLD:
             notices.tell(run, *notices.ended(status))
 
     def _found(self, order: Order) -> runs.Run:
         return replace(runs.find(self.workspace, order.run), order=order.id)
+
+    def _unheard(self, order: Order, run: runs.Run) -> float:
+        """Return for how many seconds this process has seen an abort that the run does not follow; 0 where none was asked."""
+        if StopWish(run.folder).asked() != ABORT:
+            self._aborts.pop(order, None)
+            return 0.0
+        now = time.monotonic()
+        return now - self._aborts.setdefault(order, now)
 
     def _tell_silence(self, run: runs.Run) -> None:
         status = runs.status(run)

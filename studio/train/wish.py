@@ -5,7 +5,6 @@ interrupted, and nothing is left behind that would stop it when it is resumed.
 """
 
 import threading
-import time
 from pathlib import Path
 
 from studio.interface.language import Problem
@@ -57,10 +56,3 @@ class StopWish:
         """Forget what was asked before, for a run that begins anew."""
         self._save.unlink(missing_ok=True)
         self._abort.unlink(missing_ok=True)
-
-    def abort_age(self) -> float:
-        """Return the seconds since an abort was asked; 0 where none was."""
-        try:
-            return max(0.0, time.time() - self._abort.stat().st_mtime)
-        except FileNotFoundError:
-            return 0.0

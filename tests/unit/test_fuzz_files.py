@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import workspace_files
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from workspace_files import FILES, REGIONS, good, path_of
 
@@ -23,7 +23,7 @@ from studio.train import dispatch
 from studio.workspace import Workspace
 
 MINUTES = float(os.environ.get("STUDIO_FUZZ_MINUTES") or 0)
-SECONDS = 60 * MINUTES or 6
+SECONDS = 60 * MINUTES or 4
 DEEP = b"[" * 100_000
 CONTENTS = {
     "empty": b"", "deep list": DEEP, "deep object": b'{"a":' * 20_000 + b"1" + b"}" * 20_000, "as deep as it may be": b"[" * 900 + b"]" * 900,
@@ -104,7 +104,7 @@ def tried(root: Path, cases: list, put) -> list[str]:
 
 
 def test_a_file_that_holds_something_else(root, capfd):
-    cases = some([(kind, name, content) for kind in FILES for name, content in CONTENTS.items()], 17)
+    cases = some([(kind, name, content) for kind in FILES for name, content in CONTENTS.items()], 67)
     wrong = tried(root, cases, Path.write_bytes)
     assert not wrong, "\n".join(wrong[:40]) + capfd.readouterr().err[-8000:]
 
@@ -134,7 +134,7 @@ THINGS = {
 
 
 def test_something_else_in_the_place_of_a_file(root, capfd):
-    cases = some([(kind, name, make) for kind in FILES for name, make in THINGS.items()], 6)
+    cases = some([(kind, name, make) for kind in FILES for name, make in THINGS.items()], 29)
     wrong = tried(root, cases, lambda path, make: make(path))
     assert not wrong, "\n".join(wrong[:40]) + capfd.readouterr().err[-8000:]
 
@@ -220,13 +220,17 @@ def changed(content: bytes, way: str, what) -> bytes:
     return len(text).to_bytes(8, "little") + text + content[-1000:] if before else text
 
 
-def test_a_file_that_was_changed(root, capfd):
-    end = time.monotonic() + SECONDS
+def search(root: Path, seconds: float, told, start: int | None = None) -> None:
+    """Change files at random for some seconds, each time drawing everything; `told` gets what went wrong with each.
 
-    @settings(max_examples=max(100, int(20 * SECONDS)), deadline=None, derandomize=not MINUTES, database=None,
+    It tries the same each time where no number to `start` from is given.
+    """
+    end = time.monotonic() + seconds
+
+    @settings(max_examples=max(100, int(20 * seconds)), deadline=None, derandomize=start is None, database=None,
               suppress_health_check=list(HealthCheck), report_multiple_bugs=False)
     @given(changes())
-    def search(change):
+    def one(change):
         if time.monotonic() > end:
             return
         kind, way, what = change
@@ -235,6 +239,13 @@ def test_a_file_that_was_changed(root, capfd):
             wrong = failures(root)
         finally:
             restore(kind, root)
-        assert not wrong, f"{kind}: " + "\n".join(wrong[:5]) + capfd.readouterr().err[-4000:]
+        told([f"{kind}: {fault}" for fault in wrong])
 
-    search()
+    (one if start is None else seed(start)(one))()
+
+
+def test_a_file_that_was_changed(root, capfd):
+    def told(wrong: list[str]) -> None:
+        assert not wrong, "\n".join(wrong[:5]) + capfd.readouterr().err[-4000:]
+
+    search(root, SECONDS, told, time.time_ns() if MINUTES else None)

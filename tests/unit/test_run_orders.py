@@ -16,7 +16,7 @@ from studio.interface.language import Problem
 from studio.train import dispatch, runs
 from studio.train.dispatch import Dispatcher
 from studio.train.queue import Order, Queue, new_order
-from studio.train.wish import StopWish
+from studio.train.wish import ABORT, StopWish
 from studio.workspace import Workspace, write_json
 
 
@@ -190,6 +190,21 @@ def test_what_stands_of_an_ended_run_is_cleared(workspace, played):
     wait_for(lambda: not dispatcher.queue.at_work())
     assert whole.exists() and not torn.exists() and not cut.exists()
     assert StopWish(run.folder).asked() is None
+
+
+def test_a_calendar_that_is_set_anew_ends_no_abort_by_force(workspace, played, monkeypatch):
+    """The patience with an abort is counted as time passes, not from the time of a file."""
+    played.by_force = True
+    dispatcher, run = Dispatcher(workspace, Accelerator()), made(workspace)
+    dispatcher.add(run)
+    (order, _), *_ = wait_for(lambda: played.started)
+    StopWish(run.folder).ask(save=False)
+    os.utime(run.folder / ABORT, (0, 0))
+    for _ in range(3):
+        dispatcher._turn()
+    assert order in played.living
+    monkeypatch.setattr(dispatch, "PATIENCE_S", 0.1)
+    wait_for(lambda: dispatcher._turn() is not None and order not in played.living)
 
 
 def test_signals_are_named(workspace):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import random
 import re
 import shutil
@@ -19,7 +20,7 @@ from studio.models import catalogue, library
 from studio.train import adapters, checkpoints, keep, notices, panel, recipe_files, runs
 from studio.workspace import Workspace, write_json
 
-SECONDS = 10
+SECONDS = 10 if os.environ.get("STUDIO_FUZZ_MINUTES") else 4
 CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8}
 REGIONS = ("runs", "now", "notices", "batch", "holders", "models", "models-views", "coming", "datasets", "talks", "board", "sheets", "servers")
 EMPTY_WEIGHTS = (2).to_bytes(8, "little") + b"{}"

@@ -181,6 +181,9 @@ FILES: dict[str, tuple[str | Callable[[Path], str], Content]] = {
     "download": ("saves/.jobs/download-20261125-120000-abcdef.json", job("download", DOWNLOAD)),
     "import": ("saves/.jobs/import_gguf-20261125-120000-abcdef.json", job("import_gguf", {"file": "/a/b.gguf", "name": "b"}, state="stopped", error=None)),
     "check": ("saves/.jobs/check-20261125-120000-abcdef.json", job("check", {"name": "alpaca"}, title="datasets.checking")),
+    "what was deleted": (".trash/20261125-120000-abcdef01/0", b"[]"),
+    "record of what was deleted": (".trash/20261125-120000-abcdef01/record.json", as_json({
+        "kind": "dataset", "title": "old", "stood": ["data/old.json"], "when": NOW, "bytes": 2, "facts": {"name": "old"}})),
     **RUN_FILES,
     "job cut off": ("saves/.jobs/convert-20261125-120000-abcdef.json", job("convert", {"name": "alpaca", "path": "x"}, state="running", ended=None)),
 }
