@@ -114,7 +114,7 @@ def writes(ledger: Ledger, part: int) -> Iterator[Write]:
         number, chance = ledger.next(), ledger.chance
         row, id = chance.choice(mine_rows), chat(chance.choice(mine_chats))
         value = {"instruction": str(row), "input": "", "output": str(number)}
-        yield f"row {row}", str(number), lambda to, row=row, value=value: to.call("datasets_edit_row", "kept", row + 1, value)
+        yield f"row {row}", str(number), lambda to, row=row, value=value: to.call("datasets_edit_row", "kept", row + 1, value, None)
         yield f"title {id}", f"t{number}", lambda to, id=id, number=number: to.call("chat_rename", id, f"t{number}")
         yield f"vote {id}", f"v{number}", lambda to, id=id, number=number: to.call("chat_vote", id, 1, "a", f"v{number}")
         added = {"instruction": f"added {number}", "input": "", "output": "x"}

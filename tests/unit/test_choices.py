@@ -1,0 +1,56 @@
+"""What can be chosen in a form is what can be used: no row of a list that only says what is wrong."""
+
+import json
+import os
+
+import pytest
+import workspace_files
+from workspace_run_files import SHEET
+
+from studio import app, engine
+from studio.chat import choose, sheet_panel
+from studio.interface.language import LANGUAGES, Words
+from studio.models import library, places
+from studio.train import dispatch, tab
+from studio.workspace import Workspace
+
+
+@pytest.fixture
+def studio(tmp_path, monkeypatch) -> app.Studio:
+    monkeypatch.setattr(engine, "begin", lambda: None)
+    monkeypatch.setattr(dispatch.Dispatcher, "_work", lambda dispatcher: None)
+    workspace_files.build(tmp_path / "workspace")
+    return app.make(Workspace(tmp_path / "workspace"))
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"folders": 5}', b'{"Folders": ["/x"]}', b"[" * 100_000])
+def test_a_model_that_cannot_be_loaded_is_no_choice(studio, content):
+    workspace = studio.workspace
+    (workspace.root / "places.json").write_bytes(content)
+    (workspace.models / "gone").symlink_to("/nowhere/at/all")
+    (workspace.models / "torn").mkdir()
+    (workspace.models / "torn" / "config.json").write_text("{")
+    faulty = {model.name for model in library.models(workspace) if model.faults}
+    assert faulty >= {places.FILE, "gone", "torn"}
+    good = {model.name for model in library.models(workspace)} - faulty
+    assert good and set(tab._models(workspace)) == good
+    assert not faulty & {name for name in choose.names(workspace) if "/" not in name}
+
+
+def test_an_older_list_of_folders_may_name_none(studio):
+    (studio.workspace.root / "places.json").write_text(json.dumps({"trusted": {}}))
+    assert places.fault(studio.workspace) is None and places.folders(studio.workspace) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("answer", [{}, {"tokens": 3}, {"calls": [{"name": "t"}]}, {"fault": {"key": "chat.nobody"}}, {"later": 1}])
+def test_an_answer_of_a_list_may_lack_any_field(studio, language, answer):
+    file = studio.room.sheets.folder / f"{SHEET}.jsonl"
+    file.write_text(json.dumps({"row": 0, "answers": {"tiny": answer}}) + "\n")
+    os.utime(file, (1, 1))
+    sheets = studio.room.sheets
+    assert "sheet" in sheet_panel.draw(Words(language), sheets, SHEET)
+    assert SHEET and json.loads(sheet_panel.as_json(sheets, SHEET))["rows"][0]["answers"]["tiny"]["text"] == ""
+    assert "tiny" in sheet_panel.as_csv(Words(language), sheets, SHEET)
+    endpoint = next(one for one in app.api.all_endpoints(studio, Words(language)) if one.__name__ == "chat_sheet_result")
+    assert endpoint(SHEET)["rows"][0]["answers"]["tiny"]["text"] == ""

@@ -1,0 +1,53 @@
+"""What goes wrong in an event of the page is one sentence, as text, that names nothing of the workspace."""
+
+import asyncio
+
+import gradio as gr
+import pytest
+
+from studio.interface.event_faults import Told, tell_faults
+from studio.interface.language import LANGUAGES, Words
+
+HOSTILE = "\"'><img src=x onerror=window.pwned=1>"
+
+
+def told(words: Words, work, *values, **more) -> str:
+    """Return what the notice of gradio's says when an event gets these values."""
+    with gr.Blocks() as blocks:
+        fields = [gr.Dropdown(["a", HOSTILE], value="a"), gr.Number(1, minimum=0)]
+        out = gr.HTML()
+        gr.Button().click(work, fields, out, **{"api_name": False} | more)
+    tell_faults(blocks, words)
+    with pytest.raises(gr.Error) as raised:
+        asyncio.run(blocks.process_api(0, list(values)))
+    return raised.value.message
+
+
+def fails(*_):
+    raise ValueError(HOSTILE)
+
+
+def refuses(*_):
+    raise Told(f"No {HOSTILE}", print_exception=False)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("values", [(HOSTILE + "gone", 1), ("gone", 1), (["a", "gone"], 1), ("a", -5)])
+def test_a_choice_that_is_gone_names_no_other(language, values):
+    words = Words(language)
+    assert told(words, lambda *_: "", *values) == words("app.event_refused")
+
+
+def test_a_fault_of_ours_is_told_without_its_text():
+    assert told(Words("en"), fails, "a", 1) == Words("en")("app.event_failed", kind="ValueError")
+
+
+def test_a_sentence_is_shown_as_text():
+    assert told(Words("en"), refuses, "a", 1) == "No &#34;&#39;&gt;&lt;img src=x onerror=window.pwned=1&gt;"
+
+
+def test_an_endpoint_tells_in_its_own_way():
+    with pytest.raises(ValueError, match="onerror"), gr.Blocks() as blocks:
+        gr.api(lambda: fails(), api_name="x")
+        tell_faults(blocks, Words("en"))
+        asyncio.run(blocks.process_api(0, []))
