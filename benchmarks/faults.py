@@ -4,11 +4,15 @@
 files at random are tried besides, for three seconds a fault: ten minutes for 200.
 """
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.commands import ROOT
@@ -18,37 +22,54 @@ from benchmarks.faulty.kills import kill_again_and_again
 from benchmarks.faulty.ledger import Ledger
 from benchmarks.faulty.victim import Outside, Tally, Victim, furnish
 from benchmarks.report import Row
+from studio.train import runs
 
 RUNS = 200
 SECONDS_A_FAULT = 3.0
 
 
-def measure(runs: int, quick: bool) -> list[Row]:
+def measure(number: int, quick: bool) -> list[Row]:
     """Try so many faults (a few where `quick`), and return what came of them."""
-    runs, seed, tally = 10 if quick else runs, int(time.time()), Tally()
+    number, seed, tally = 10 if quick else number, int(time.time()), Tally()
     print(f"  seed {seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name, ended(Path(name)) as victims:
         base = Path(name)
         outside, workspace = Outside(base), base / "workspace"
         furnish(workspace)
         ledger = Ledger(workspace, seed)
 
         def start(at: Path = workspace) -> Victim:
-            return Victim(at, outside.home, tally)
+            victims.append(Victim(at, outside.home, tally))
+            return victims[-1]
 
         began = time.monotonic()
-        kill_again_and_again(start, ledger, tally, max(1, runs // 5))
+        kill_again_and_again(start, ledger, tally, max(1, number // 5))
         tally.acknowledged += ledger.count
         print(f"  kills took {time.monotonic() - began:.0f} s", flush=True)
-        refused = fill_again_and_again(start, base, tally, max(1, runs // 10), seed)
+        refused = fill_again_and_again(start, base, tally, max(1, number // 10), seed)
         print(f"  with the full disks {time.monotonic() - began:.0f} s", flush=True)
-        cut_again_and_again(start, workspace, tally, max(1, runs // 5), seed)
+        cut_again_and_again(start, workspace, tally, max(1, number // 5), seed)
         print(f"  with the cut connections {time.monotonic() - began:.0f} s", flush=True)
-        seconds = bad_files(base / "fuzz", tally, max(1, runs // 2), 5 if quick else SECONDS_A_FAULT * runs, seed)
+        seconds = bad_files(base / "fuzz", tally, max(1, number // 2), 5 if quick else SECONDS_A_FAULT * number, seed)
         touched = outside.touched()
     for path in touched:
         tally.note(f"{path} was touched")
     return rows(tally, refused, len(touched), seconds)
+
+
+@contextlib.contextmanager
+def ended(base: Path) -> Iterator[list[Victim]]:
+    """Give a list of studios that are ended at last, with what trains in workspaces under `base`, however the benchmark ends."""
+    victims: list[Victim] = []
+    try:
+        yield victims
+    finally:
+        for victim in victims:
+            victim.__exit__()
+        for file in base.glob("*/saves/*/*/*/run.json"):
+            info = runs.Run(file.parent.name, file.parent).info()
+            if runs.alive(info):
+                os.kill(info["pid"], signal.SIGKILL)
 
 
 def bad_files(folder: Path, tally: Tally, number: int, seconds: float, seed: int) -> float:
