@@ -31,7 +31,7 @@ from studio.monitor import readings
 from studio.train import dispatch
 from studio.workspace import Workspace
 
-STEP = 1 if os.environ.get("STUDIO_FUZZ_MINUTES") else 3  # every third place, all of them in a long search
+STEP = 1 if os.environ.get("STUDIO_FUZZ_MINUTES") else 7  # every seventh place, all of them in a long search
 LISTS = ("models", "datasets", "runs", "talks", "sheets", "servers", "coming", "board", "now")
 # A place of a thing, or of what is said of one that cannot be shown.
 PLACES = ("item", "problem", "warning", "warned", "badge", "item-why")

@@ -178,6 +178,9 @@ FILES: dict[str, tuple[str | Callable[[Path], str], Content]] = {
     "places of rows": (lambda root: f"saves/.rows/{_name_of(root / 'data' / 'lines.jsonl')}.rows", struct.pack("<2q", 0, 20)),
     "edits of rows": (lambda root: f"saves/.rows/{_name_of(root / 'data' / 'alpaca.json')}.undo", _journal),
     "report": (_report_place, _report),
+    "how a dataset came in": (lambda root: f"saves/.rows/intake-{_name_of(root / 'data' / 'alpaca.json')}.json", as_json({
+        "source": "old.json", "left_out": 1, "not_taken": ["note"], "problems": [{"key": "datasets.empty", "facts": {"file": "old.json"}}],
+        "notes": [{"key": "datasets.empty", "facts": {"file": "old.json"}}]})),
     "download": ("saves/.jobs/download-20261125-120000-abcdef.json", job("download", DOWNLOAD)),
     "import": ("saves/.jobs/import_gguf-20261125-120000-abcdef.json", job("import_gguf", {"file": "/a/b.gguf", "name": "b"}, state="stopped", error=None)),
     "check": ("saves/.jobs/check-20261125-120000-abcdef.json", job("check", {"name": "alpaca"}, title="datasets.checking")),
