@@ -12,6 +12,7 @@ from studio.chat.answer import Sampling
 from studio.chat.resident import as_problem
 from studio.chat.room import Chat
 from studio.chat.speaker import Speaker
+from studio.core import trust
 from studio.interface.language import Problem
 
 MODEL = Path(__file__).parents[1] / "models" / "SmolLM2-135M-Instruct"
@@ -305,6 +306,10 @@ def test_a_models_own_code_runs_only_where_that_was_allowed(tmp_path):
         chat.load([Speaker("own", folder, None, "chatml")])
     assert caught.value.key == "prompt.own_code" and str(folder) in str(caught.value)
     allowed = Speaker("own", folder, None, "chatml", own_code=True)
+    with pytest.raises(Problem) as caught:  # what a caller says is no consent
+        chat.load([allowed])
+    assert caught.value.key == "prompt.own_code" or "trust_remote_code" in str(caught.value)
+    trust.grant(folder, trust.code_of(folder).digest)
     chat.load([allowed])
     assert type(chat._seats[allowed].resident._model).__name__ == "Own"
     assert _ask(chat, [allowed], Sampling(temperature=0, max_tokens=3))[0].text

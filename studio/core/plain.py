@@ -5,8 +5,6 @@ import numbers
 import re
 from collections.abc import Callable
 
-import orjson
-
 DEEPEST = 100
 # Halves of characters: the bytes of a file name that is not UTF-8, and what a JSON text may hold. No page and no answer can.
 _NONE = re.compile("[\ud800-\udfff\0]")
@@ -41,6 +39,8 @@ def plain(value: object) -> object:
 
 def sendable(value: object) -> object:
     """Return `value` itself where it can be sent as JSON, else as `plain` has it, with � for halves of characters."""
+    import orjson  # here, because launch.py tells its words before any package is installed
+
     try:
         orjson.dumps(value)
     except (TypeError, ValueError, RecursionError):

@@ -7,10 +7,12 @@ put in with `str.format`.
 import json
 from functools import cache
 from pathlib import Path
-
-from markupsafe import Markup
+from typing import TYPE_CHECKING
 
 from studio.core.plain import fact, shown  # noqa: F401
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 FOLDER = Path(__file__).parent / "words"
 LANGUAGES = ("en", "zh")
@@ -41,11 +43,13 @@ class Words:
             return self._sentences[key]
         return self._sentences[key].format(**{name: fact(value) for name, value in facts.items()})
 
-    def html(self, key: str, /, **facts: object) -> Markup:
+    def html(self, key: str, /, **facts: object) -> "Markup":
         """Return the sentence as HTML: its own text as it stands in the word file, each fact escaped. Raises KeyError as the call does.
 
         A fact that is Markup already, another sentence or a drawn link, is put in as it is.
         """
+        from markupsafe import Markup  # here, because launch.py tells its words before any package is installed
+
         facts = {name: value if hasattr(value, "__html__") else fact(value) for name, value in facts.items()}
         return Markup(shown(Markup(self._sentences[key]).format(**facts)))
 
