@@ -1,4 +1,5 @@
-"""What was told when a dataset came in, kept for as long as it is there: rows left out and why, fields not taken, what is not trained."""
+"""What was told when a dataset came in, kept for as long as it is there: rows left out and why, fields not taken,
+what is not trained."""
 
 import hashlib
 import json
@@ -22,8 +23,10 @@ Count = Annotated[int, Field(ge=0, lt=2**53)]
 class Intake(Record):
     """How a dataset came in.
 
-    `source` is the name of the file it came from, `left_out` the number of its rows that were left out, `problems` the first of these with
-    their reasons (their rows are those of the source). `not_taken` are the fields with text that are not trained, and `notes` sentences on
+    `source` is the name of the file it came from, `left_out` the number of its rows that were left out, `problems`
+    the first of these with
+    their reasons (their rows are those of the source). `not_taken` are the fields with text that are not trained,
+    and `notes` sentences on
     what else is not trained as it is written.
     """
 
@@ -35,12 +38,18 @@ class Intake(Record):
 
     def told(self, words: Words) -> dict:
         """Return it with its sentences in a language: {source, left_out, problems, not_taken, notes}."""
-        return {"source": self.source, "left_out": self.left_out, "problems": [each.tell(words) for each in self.problems],
-                "not_taken": list(self.not_taken), "notes": [each.tell(words) for each in self.notes]}
+        return {
+            "source": self.source,
+            "left_out": self.left_out,
+            "problems": [each.tell(words) for each in self.problems],
+            "not_taken": list(self.not_taken),
+            "notes": [each.tell(words) for each in self.notes],
+        }
 
 
 class Intakes:
-    """The intakes of the datasets of a workspace by their files, one record each in `folder`. What cannot be read counts as none."""
+    """The intakes of the datasets of a workspace by their files, one record each in `folder`. What cannot be read
+    counts as none."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -52,8 +61,13 @@ class Intakes:
         if not (written.left_out or written.not_taken or sentences):
             record.unlink(missing_ok=True)
             return
-        told = {"source": source.name, "left_out": written.left_out, "problems": [_sentence(each) for each in written.problems],
-                "not_taken": written.not_taken, "notes": [_sentence(each) for each in sentences]}
+        told = {
+            "source": source.name,
+            "left_out": written.left_out,
+            "problems": [_sentence(each) for each in written.problems],
+            "not_taken": written.not_taken,
+            "notes": [_sentence(each) for each in sentences],
+        }
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(record, json.dumps(told, ensure_ascii=False, default=str), beyond="backslashreplace")
 
@@ -80,4 +94,7 @@ def _read(record: Path) -> Intake:
 
 
 def _sentence(problem: Problem) -> dict:
-    return {"key": problem.key, "facts": {name: str(value) if isinstance(value, Path) else value for name, value in problem.facts.items()}}
+    return {
+        "key": problem.key,
+        "facts": {name: str(value) if isinstance(value, Path) else value for name, value in problem.facts.items()},
+    }

@@ -1,7 +1,7 @@
-"""The content of a message: text, or a list of parts of any common API, read into text, thought, calls, results and media."""
+"""The content of a message: text, or a list of parts of any common API, read into text, thought, calls, results and
+media."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from studio.core.records import parse
@@ -9,12 +9,27 @@ from studio.datasets.schema.faults import UnusableRow
 from studio.datasets.shape import MEDIA
 
 MARKS = {"images": "<image>", "videos": "<video>", "audios": "<audio>"}
-_MEDIA_WORDS = {"image": "images", "img": "images", "picture": "images", "video": "videos", "audio": "audios", "sound": "audios"}
+_MEDIA_WORDS = {
+    "image": "images",
+    "img": "images",
+    "picture": "images",
+    "video": "videos",
+    "audio": "audios",
+    "sound": "audios",
+}
 _THOUGHTS = ("thinking", "reasoning", "thought", "think", "reasoning_content", "reasoning_text", "summary_text")
 _HIDDEN = ("redacted_thinking", "encrypted_reasoning")
 _CALLS = ("tool_use", "tool_call", "tool_calls", "function_call", "functioncall", "server_tool_use", "tool-call")
-_RESULTS = ("tool_result", "tool_response", "function_response", "functionresponse", "function_result", "function_call_output", "tool-result",
-            "tool_call_output")
+_RESULTS = (
+    "tool_result",
+    "tool_response",
+    "function_response",
+    "functionresponse",
+    "function_result",
+    "function_call_output",
+    "tool-result",
+    "tool_call_output",
+)
 _TEXT_KEYS = ("text", "value", "content", "refusal", "thinking", "reasoning", "thought", "summary", "markdown")
 _FILE_KEYS = ("path", "file", "url", "uri", "fileuri", "file_path", "file_uri", "value", "source", "data", "content")
 
@@ -23,8 +38,10 @@ _FILE_KEYS = ("path", "file", "url", "uri", "fileuri", "file_path", "file_uri", 
 class Content:
     """What one message says.
 
-    Each kind of `media` has a file for every mark, in the order of the marks: its name (or frames), a data URI, or None where the mark
-    stands alone and the file is named beside the messages. `parts` has those of the marks that a part of the content made.
+    Each kind of `media` has a file for every mark, in the order of the marks: its name (or frames), a data URI, or
+    None where the mark
+    stands alone and the file is named beside the messages. `parts` has those of the marks that a part of the content
+    made.
     """
 
     text: str = ""
@@ -99,7 +116,9 @@ def _part(part: object, content: Content, column: str) -> str:
 def _inside(part: dict, kind: str, names: tuple[str, ...]) -> object:
     """Return what a part says of a call or a result: the part itself by its type, or what stands under such a key."""
     if kind in names:
-        nested = next((part[key] for key in part if key.casefold() in names and isinstance(part[key], dict | list)), None)
+        nested = next(
+            (part[key] for key in part if key.casefold() in names and isinstance(part[key], dict | list)), None
+        )
         return nested or part
     if kind:
         return None
@@ -119,7 +138,8 @@ def _text(part: dict, kind: str, column: str) -> str:
 
 
 def calls_of(value: object, column: str) -> list[dict]:
-    """Return calls of tools as [{name, arguments}], of any common form: one or several, in JSON or not, OpenAI's, Anthropic's, Gemini's.
+    """Return calls of tools as [{name, arguments}], of any common form: one or several, in JSON or not, OpenAI's,
+    Anthropic's, Gemini's.
 
     Raises:
         UnusableRow: they are none, or one has no name.
@@ -135,12 +155,31 @@ def calls_of(value: object, column: str) -> list[dict]:
 def _call(call: object, column: str) -> dict:
     if isinstance(call, dict) and isinstance(call.get("value"), str) and "name" not in call:
         (call,) = calls_of(call["value"], column)[:1] or [None]
-    inner = next((call[key] for key in ("function", "functionCall", "function_call", "tool_call") if isinstance(call.get(key), dict)), call) if (
-        isinstance(call, dict)) else None
-    name = next((inner[key] for key in ("name", "tool_name", "toolName", "function") if isinstance(inner.get(key), str)), "") if inner else ""
+    inner = (
+        next(
+            (
+                call[key]
+                for key in ("function", "functionCall", "function_call", "tool_call")
+                if isinstance(call.get(key), dict)
+            ),
+            call,
+        )
+        if (isinstance(call, dict))
+        else None
+    )
+    name = (
+        next(
+            (inner[key] for key in ("name", "tool_name", "toolName", "function") if isinstance(inner.get(key), str)),
+            "",
+        )
+        if inner
+        else ""
+    )
     if not name:
         raise UnusableRow(column, "unreadable_call")
-    arguments = next((inner[key] for key in ("arguments", "input", "args", "parameters") if inner.get(key) is not None), {})
+    arguments = next(
+        (inner[key] for key in ("arguments", "input", "args", "parameters") if inner.get(key) is not None), {}
+    )
     if isinstance(arguments, str):
         try:
             arguments = parse(arguments) if arguments.strip() else {}
@@ -152,8 +191,17 @@ def _call(call: object, column: str) -> dict:
 def _result(answered: object, content: Content, column: str) -> str:
     value = answered
     if isinstance(answered, dict):
-        value = next((answered[key] for key in ("content", "output", "response", "result", "value", "text") if answered.get(key) is not None), "")
-    if isinstance(value, list) and all(isinstance(each, str | dict) and (isinstance(each, str) or "type" in each or "text" in each) for each in value):
+        value = next(
+            (
+                answered[key]
+                for key in ("content", "output", "response", "result", "value", "text")
+                if answered.get(key) is not None
+            ),
+            "",
+        )
+    if isinstance(value, list) and all(
+        isinstance(each, str | dict) and (isinstance(each, str) or "type" in each or "text" in each) for each in value
+    ):
         return "".join(_part(part, content, column) for part in value)
     return content.literal(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
@@ -178,12 +226,24 @@ def _medium(part: dict, kind: str) -> str:
 def _file(part: dict, medium: str) -> object:
     """Return the file of a part of media: a name, a data URI, or a list of frames; None where it names none."""
     word = medium[:-1]
-    keys = (word, f"{word}_url", f"input_{word}", f"{word}_path", f"{word}_file", "inlineData", "inline_data", "fileData", "file_data", *_FILE_KEYS)
+    keys = (
+        word,
+        f"{word}_url",
+        f"input_{word}",
+        f"{word}_path",
+        f"{word}_file",
+        "inlineData",
+        "inline_data",
+        "fileData",
+        "file_data",
+        *_FILE_KEYS,
+    )
     return next((file for key in keys if (file := file_of(part.get(key), word))), None)
 
 
 def file_of(value: object, word: str = "image") -> object:
-    """Return the file that a value names: text as it is, an object by its path, address or data, a list of frames as a list; else None."""
+    """Return the file that a value names: text as it is, an object by its path, address or data, a list of frames as
+    a list; else None."""
     if isinstance(value, str):
         return value or None
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
@@ -192,7 +252,9 @@ def file_of(value: object, word: str = "image") -> object:
         return None
     data = value.get("data")
     if isinstance(data, str) and data and not data.startswith("data:"):
-        kind = next((value[key] for key in ("media_type", "mimeType", "mime_type") if isinstance(value.get(key), str)), "")
+        kind = next(
+            (value[key] for key in ("media_type", "mimeType", "mime_type") if isinstance(value.get(key), str)), ""
+        )
         form = value.get("format") if isinstance(value.get("format"), str) else ""
         return f"data:{kind or f'{word}/' + (form or 'png')};base64,{data}"
     small = {key.casefold(): each for key, each in value.items()}
@@ -202,8 +264,3 @@ def file_of(value: object, word: str = "image") -> object:
 def all_media() -> dict[str, list]:
     """Return an empty list for each kind of media."""
     return {kind: [] for kind in MEDIA}
-
-
-def texts_of(contents: Iterator[Content]) -> str:
-    """Return the texts of several contents, a line each."""
-    return "\n".join(each.text for each in contents if each.text)

@@ -7,11 +7,22 @@ from studio.interface.language import Problem
 # So many rows of each kind are named; all are counted.
 ROWS_NAMED = 20
 # What is not trained as it was written, or was written otherwise: each has its sentence, `datasets.note_<kind>`.
-NOTES = ("call_text", "call_thought", "thought_kept", "thought_hidden", "weight", "joined", "last_result", "tools_mended", "two_systems")
+NOTES = (
+    "call_text",
+    "call_thought",
+    "thought_kept",
+    "thought_hidden",
+    "weight",
+    "joined",
+    "last_result",
+    "tools_mended",
+    "two_systems",
+)
 
 
 class UnusableRow(Exception):
-    """A row that cannot be used: `reason` is the name of its sentence, `column` LLaMA-Factory's column it is about, `facts` fill it."""
+    """A row that cannot be used: `reason` is the name of its sentence, `column` LLaMA-Factory's column it is about,
+    `facts` fill it."""
 
     def __init__(self, column: str, reason: str = "unusable_value", **facts: object):
         super().__init__(reason)
@@ -39,6 +50,8 @@ class Notes:
     def sentences(self) -> list[Problem]:
         """Return a sentence for each kind, with how many rows it is about and the first of them."""
         return [
-            Problem(f"datasets.note_{kind}", count=f"{count:,}", rows=", ".join(str(row) for row in self.rows[kind][:5]))
+            Problem(
+                f"datasets.note_{kind}", count=f"{count:,}", rows=", ".join(str(row) for row in self.rows[kind][:5])
+            )
             for kind, count in self.counts.items()
         ]

@@ -34,7 +34,8 @@ class MediaFiles:
         self.near = (near, near.parent)
 
     def files(self, value: object, kind: str) -> list:
-        """Return the files that the value of a column names, one or many, as LLaMA-Factory takes them. Raises UnusableRow."""
+        """Return the files that the value of a column names, one or many, as LLaMA-Factory takes them. Raises
+        UnusableRow."""
         if isinstance(value, str) and value.lstrip()[:1] == "[":
             try:
                 value = parse(value)
@@ -48,7 +49,8 @@ class MediaFiles:
         return found
 
     def found(self, file: object, kind: str) -> object:
-        """Return the name by which LLaMA-Factory finds a file (or a list of frames). Raises UnusableRow where it cannot have it."""
+        """Return the name by which LLaMA-Factory finds a file (or a list of frames). Raises UnusableRow where it
+        cannot have it."""
         if isinstance(file, list):
             return [self.found(each, kind) for each in file]
         if file.startswith("data:"):
@@ -78,7 +80,7 @@ class MediaFiles:
         if not head or f"{head[1]}s" != kind or len(file) > _LARGEST:
             raise UnusableRow(kind, "media_unreadable")
         try:
-            data = base64.b64decode(file[head.end():], validate=True)
+            data = base64.b64decode(file[head.end() :], validate=True)
         except (binascii.Error, ValueError):
             raise UnusableRow(kind, "media_unreadable") from None
         ending = re.sub(r"[^a-z0-9]", "", _ENDINGS.get(head[2].casefold(), head[2].casefold()))[:8] or "bin"

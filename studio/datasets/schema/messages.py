@@ -1,4 +1,5 @@
-"""Conversations of any common form read into LLaMA-Factory's turns: who says what, calls and results of tools, thoughts, media."""
+"""Conversations of any common form read into LLaMA-Factory's turns: who says what, calls and results of tools,
+thoughts, media."""
 
 import json
 import re
@@ -23,8 +24,10 @@ _MOST_NESTED = 3
 class Talk:
     """A conversation as LLaMA-Factory reads it: `turns` are [{from, value}], the system prompt among them.
 
-    `media` are the files of the marks in its texts, for each kind in order, None where a mark names none; `parts` counts the marks that
-    parts of a content made. `notes` are what must be told of it (see `faults.NOTES`). `beside` is what stood around a list of messages
+    `media` are the files of the marks in its texts, for each kind in order, None where a mark names none; `parts`
+    counts the marks that
+    parts of a content made. `notes` are what must be told of it (see `faults.NOTES`). `beside` is what stood around
+    a list of messages
     in one object: tools and the like.
     """
 
@@ -69,7 +72,9 @@ def _calls_together(first: str, second: str) -> str:
         found = [parse(each) for each in (first, second)]
     except ValueError:
         return first + "\n" + second
-    return json.dumps([call for calls in found for call in (calls if isinstance(calls, list) else [calls])], ensure_ascii=False)
+    return json.dumps(
+        [call for calls in found for call in (calls if isinstance(calls, list) else [calls])], ensure_ascii=False
+    )
 
 
 def spoken(text: object) -> bool:
@@ -81,7 +86,8 @@ def listed(value: object, column: str, depth: int = 0) -> tuple[list, dict]:
     """Return the messages of a value, and what stands beside them in one object.
 
     Args:
-        value: a list of messages, of texts that alternate, of questions with their answers; an object that holds such a list or is one
+        value: a list of messages, of texts that alternate, of questions with their answers; an object that holds
+            such a list or is one
             message; the same as JSON text; a conversation in HH's form.
         column: the column it stands in.
         depth: how deep it stood in others.
@@ -91,19 +97,25 @@ def listed(value: object, column: str, depth: int = 0) -> tuple[list, dict]:
     """
     if isinstance(value, str):
         if spoken(value):
-            return [{"from": "human" if who == "Human" else "gpt", "value": text.strip()} for who, text in _spoken(value)], {}
+            return [
+                {"from": "human" if who == "Human" else "gpt", "value": text.strip()} for who, text in _spoken(value)
+            ], {}
         return listed(as_json(value, column), column, depth + 1)
     if isinstance(value, dict):
         key = next((key for key in _TALK_KEYS if isinstance(value.get(key), list | str)), "")
         if key and depth < _MOST_NESTED and not _speaker(value):
-            return listed(value[key], column, depth + 1)[0], {name: each for name, each in value.items() if name != key}
+            return listed(value[key], column, depth + 1)[0], {
+                name: each for name, each in value.items() if name != key
+            }
         return list(_expanded(value)), {}
     if not isinstance(value, list) or not value:
         raise UnusableRow(column)
     if all(isinstance(each, str) for each in value):
         return [{"from": ("human", "gpt")[number % 2], "value": each} for number, each in enumerate(value)], {}
     if all(isinstance(each, list) and len(each) == 2 and all(isinstance(one, str) for one in each) for each in value):
-        return [{"from": who, "value": one} for pair in value for who, one in zip(("human", "gpt"), pair, strict=True)], {}
+        return [
+            {"from": who, "value": one} for pair in value for who, one in zip(("human", "gpt"), pair, strict=True)
+        ], {}
     if not all(isinstance(each, dict) for each in value):
         raise UnusableRow(column)
     return [message for each in value for message in _expanded(each)], {}
@@ -133,7 +145,8 @@ def _speaker(message: dict, tags: dict[str, str] | None = None) -> str:
 
 
 def _expanded(message: dict) -> Iterator[dict]:
-    """Yield the messages of an object of a conversation: itself, or the question and the answer that it holds together."""
+    """Yield the messages of an object of a conversation: itself, or the question and the answer that it holds
+    together."""
     if _speaker(message):
         yield message
         return
@@ -149,16 +162,26 @@ def _expanded(message: dict) -> Iterator[dict]:
 
 
 def is_talk(value: object) -> bool:
-    """Tell whether a value is a conversation by its shape: a list of objects that say who speaks (an empty list says nothing)."""
+    """Tell whether a value is a conversation by its shape: a list of objects that say who speaks (an empty list says
+    nothing)."""
     if isinstance(value, dict):
-        return any(is_talk(value.get(key)) and value.get(key) for key in _TALK_KEYS) or (bool(_speaker(value)) and bool(_content_key(value)))
+        return any(is_talk(value.get(key)) and value.get(key) for key in _TALK_KEYS) or (
+            bool(_speaker(value)) and bool(_content_key(value))
+        )
     if isinstance(value, str):
         try:
             return spoken(value) or is_talk(as_json(value, ""))
         except UnusableRow:
             return False
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict) and (
-        bool(_speaker(value[0]) and _content_key(value[0])) or any(all(isinstance(value[0].get(key), str) for key in pair) for pair in EXCHANGES))
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and isinstance(value[0], dict)
+        and (
+            bool(_speaker(value[0]) and _content_key(value[0]))
+            or any(all(isinstance(value[0].get(key), str) for key in pair) for pair in EXCHANGES)
+        )
+    )
 
 
 def _content_key(message: dict) -> str:
@@ -180,7 +203,9 @@ def read(value: object, tags: dict[str, str], column: str, speaker: str = "") ->
     talk = Talk()
     if speaker and isinstance(value, str):
         try:
-            messages, talk.beside = listed(value, column) if is_talk(value) else ([{"from": speaker, "value": value}], {})
+            messages, talk.beside = (
+                listed(value, column) if is_talk(value) else ([{"from": speaker, "value": value}], {})
+            )
         except UnusableRow:
             messages = [{"from": speaker, "value": value}]
     else:

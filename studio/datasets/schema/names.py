@@ -3,14 +3,64 @@
 import re
 
 COLUMNS = {
-    "prompt": ("instruction", "prompt", "question", "query", "problem", "input", "user", "human", "q", "指令", "问题", "提问", "用户", "提示",
-               "提示词", "title"),
+    "prompt": (
+        "instruction",
+        "prompt",
+        "question",
+        "query",
+        "problem",
+        "input",
+        "user",
+        "human",
+        "q",
+        "指令",
+        "问题",
+        "提问",
+        "用户",
+        "提示",
+        "提示词",
+        "title",
+    ),
     "query": ("input", "context", "输入", "上下文"),
-    "response": ("output", "response", "answer", "completion", "reply", "solution", "target", "assistant", "a", "输出", "回答", "答案", "回复",
-                 "助手"),
-    "system": ("system", "system_prompt", "system_message", "systeminstruction", "system_instruction", "系统", "系统提示", "系统提示词"),
+    "response": (
+        "output",
+        "response",
+        "answer",
+        "completion",
+        "reply",
+        "solution",
+        "target",
+        "assistant",
+        "a",
+        "输出",
+        "回答",
+        "答案",
+        "回复",
+        "助手",
+    ),
+    "system": (
+        "system",
+        "system_prompt",
+        "system_message",
+        "systeminstruction",
+        "system_instruction",
+        "系统",
+        "系统提示",
+        "系统提示词",
+    ),
     "history": ("history", "历史", "历史对话"),
-    "messages": ("messages", "conversations", "conversation", "dialogue", "dialog", "chat", "turns", "contents", "对话", "消息"),
+    "messages": (
+        "messages",
+        "conversations",
+        "conversation",
+        "dialogue",
+        "dialog",
+        "chat",
+        "turns",
+        "contents",
+        "对话",
+        "消息",
+    ),
     "tools": ("tools", "functions", "available_tools", "工具"),
     "images": ("images", "image", "image_path", "image_paths", "image_file", "图片", "图像"),
     "videos": ("videos", "video", "video_path", "video_paths", "视频"),
@@ -20,32 +70,97 @@ COLUMNS = {
 }
 # The two sides of one comparison, by the names that belong together.
 PAIRS = (
-    ("chosen", "rejected"), ("chosen_messages", "rejected_messages"), ("chosen_response", "rejected_response"),
-    ("response_chosen", "response_rejected"), ("chosen_conversations", "rejected_conversations"), ("chosen_answer", "rejected_answer"),
-    ("preferred_output", "non_preferred_output"), ("preferred", "dispreferred"), ("preferred", "rejected"), ("preferred", "non_preferred"),
-    ("accepted", "rejected"), ("winner", "loser"), ("win", "lose"), ("better", "worse"), ("positive", "negative"), ("pos", "neg"),
-    ("response_j", "response_k"), ("good", "bad"), ("选中", "拒绝"), ("优选", "拒绝"), ("接受", "拒绝"), ("好回答", "坏回答"), ("正例", "负例"),
+    ("chosen", "rejected"),
+    ("chosen_messages", "rejected_messages"),
+    ("chosen_response", "rejected_response"),
+    ("response_chosen", "response_rejected"),
+    ("chosen_conversations", "rejected_conversations"),
+    ("chosen_answer", "rejected_answer"),
+    ("preferred_output", "non_preferred_output"),
+    ("preferred", "dispreferred"),
+    ("preferred", "rejected"),
+    ("preferred", "non_preferred"),
+    ("accepted", "rejected"),
+    ("winner", "loser"),
+    ("win", "lose"),
+    ("better", "worse"),
+    ("positive", "negative"),
+    ("pos", "neg"),
+    ("response_j", "response_k"),
+    ("good", "bad"),
+    ("选中", "拒绝"),
+    ("优选", "拒绝"),
+    ("接受", "拒绝"),
+    ("好回答", "坏回答"),
+    ("正例", "负例"),
 )
 # A rejected side whose better one is the conversation, or the ordinary answer, itself.
-REJECTED = ("rejected_response", "rejected_messages", "rejected", "rejected_output", "rejected_answer", "rejected_completion", "response_rejected",
-            "non_preferred_output", "dispreferred", "拒绝", "拒绝回答")
+REJECTED = (
+    "rejected_response",
+    "rejected_messages",
+    "rejected",
+    "rejected_output",
+    "rejected_answer",
+    "rejected_completion",
+    "response_rejected",
+    "non_preferred_output",
+    "dispreferred",
+    "拒绝",
+    "拒绝回答",
+)
 TEXTS = ("text", "content", "raw_content", "body", "document", "article", "正文", "内容", "文本")
 USERS = ("user", "human", "prompter", "问", "用户", "人类", "提问者", "humanmessage")
-ASSISTANTS = ("assistant", "gpt", "model", "bot", "chatgpt", "bing", "ai", "答", "助手", "机器人", "chatbot", "aimessage")
+ASSISTANTS = (
+    "assistant",
+    "gpt",
+    "model",
+    "bot",
+    "chatgpt",
+    "bing",
+    "ai",
+    "答",
+    "助手",
+    "机器人",
+    "chatbot",
+    "aimessage",
+)
 SYSTEMS = ("system", "developer", "系统", "systemmessage")
-OBSERVATIONS = ("tool", "observation", "function", "ipython", "tool_response", "tool_result", "function_response", "工具", "toolmessage")
+OBSERVATIONS = (
+    "tool",
+    "observation",
+    "function",
+    "ipython",
+    "tool_response",
+    "tool_result",
+    "function_response",
+    "工具",
+    "toolmessage",
+)
 CALLS = ("function_call", "tool_call", "tool_calls")
 GOOD = (True, 1, "1", "1.0", "true", "yes", "good", "chosen", "up", "desirable", "positive", "👍", "好")
 BAD = (False, 0, "0", "0.0", "false", "no", "bad", "rejected", "down", "undesirable", "negative", "👎", "差")
-# Words that say of what a text is about as well as whether an answer is liked; under a name like "label" they are the first.
+# Words that say of what a text is about as well as whether an answer is liked; under a name like "label" they are
+# the first.
 AMBIGUOUS = ("yes", "no", "positive", "negative", "up", "down")
 LIKED = ("kto_tag", "desirable", "is_good", "feedback", "thumbs_up", "is_desirable")
 # What messages call who speaks, and what is said.
 ROLE_KEYS = ("role", "from", "speaker", "author", "sender", "角色")
 CONTENT_KEYS = ("content", "value", "text", "parts", "message", "utterance", "内容")
 # One question and its answer as a single object of a conversation.
-EXCHANGES = (("human", "assistant"), ("user", "assistant"), ("human", "gpt"), ("input", "output"), ("question", "answer"), ("query", "response"),
-             ("prompt", "response"), ("prompt", "completion"), ("instruction", "output"), ("用户", "助手"), ("问", "答"), ("问题", "回答"))
+EXCHANGES = (
+    ("human", "assistant"),
+    ("user", "assistant"),
+    ("human", "gpt"),
+    ("input", "output"),
+    ("question", "answer"),
+    ("query", "response"),
+    ("prompt", "response"),
+    ("prompt", "completion"),
+    ("instruction", "output"),
+    ("用户", "助手"),
+    ("问", "答"),
+    ("问题", "回答"),
+)
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -65,15 +180,27 @@ def named(fields: list[str], choices: tuple[str, ...]) -> list[str]:
 
 
 def role_of(said: object, tags: dict[str, str]) -> str:
-    """Return LLaMA-Factory's name of a role ("human", "gpt", "system", "observation", "function_call"), "" for one that nobody knows."""
-    own = {tags.get("user_tag"): "human", tags.get("assistant_tag"): "gpt", tags.get("system_tag"): "system",
-           tags.get("observation_tag"): "observation", tags.get("function_tag"): "function_call"}
+    """Return LLaMA-Factory's name of a role ("human", "gpt", "system", "observation", "function_call"), "" for one
+    that nobody knows."""
+    own = {
+        tags.get("user_tag"): "human",
+        tags.get("assistant_tag"): "gpt",
+        tags.get("system_tag"): "system",
+        tags.get("observation_tag"): "observation",
+        tags.get("function_tag"): "function_call",
+    }
     if not isinstance(said, str) or not said:
         return ""
     if said in own:
         return own[said]
     small = said.casefold().strip()
-    for known, role in ((USERS, "human"), (ASSISTANTS, "gpt"), (SYSTEMS, "system"), (OBSERVATIONS, "observation"), (CALLS, "function_call")):
+    for known, role in (
+        (USERS, "human"),
+        (ASSISTANTS, "gpt"),
+        (SYSTEMS, "system"),
+        (OBSERVATIONS, "observation"),
+        (CALLS, "function_call"),
+    ):
         if small in known:
             return role
     return ""

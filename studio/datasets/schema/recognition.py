@@ -1,4 +1,5 @@
-"""What form some rows have: every form that their fields' names allow is tried by the reading that would convert them."""
+"""What form some rows have: every form that their fields' names allow is tried by the reading that would convert
+them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -23,7 +24,8 @@ def fields_of(rows: Iterable[dict]) -> list[str]:
 def recognise(rows: Sequence[dict]) -> Mapping:
     """Return the likeliest mapping of some rows; one whose `missing()` is not empty where it is for the person to say.
 
-    Fields are chosen by name, where their values fit the name; shape decides only between fields whose names say nothing. Of the forms
+    Fields are chosen by name, where their values fit the name; shape decides only between fields whose names say
+    nothing. Of the forms
     that read most rows the first one wins, and within a form the mapping that takes up most fields.
 
     Raises:
@@ -33,11 +35,21 @@ def recognise(rows: Sequence[dict]) -> Mapping:
         raise Problem("datasets.nothing_to_recognise")
     sample = Sample(rows)
     best: tuple[float, Mapping] | None = None
-    for group in (sample.pairs, sample.judged, sample.conversations, sample.scored, sample.one_turn, sample.nameless, sample.texts):
+    for group in (
+        sample.pairs,
+        sample.judged,
+        sample.conversations,
+        sample.scored,
+        sample.one_turn,
+        sample.nameless,
+        sample.texts,
+    ):
         read = [(sample.share(mapping), mapping) for mapping in group()]
         if not read:
             continue
-        share, mapping = max(read, key=lambda each: (each[0] >= READS, each[0] if each[0] < READS else len(each[1].columns)))
+        share, mapping = max(
+            read, key=lambda each: (each[0] >= READS, each[0] if each[0] < READS else len(each[1].columns))
+        )
         if share >= READS:
             return mapping
         if share and (best is None or share > best[0]):
@@ -63,8 +75,11 @@ class Sample:
         reader = RowReader(mapping)
         return sum(_reads(reader, row) for row in telling) / len(telling) if telling else 0.0
 
-    def fitting(self, choices: tuple[str, ...], fits: Callable[[object], bool], taken: Iterable[str] = ()) -> list[str]:
-        """Return the fields called as one of `choices` says of which some value is there and all values fit, the likeliest first."""
+    def fitting(
+        self, choices: tuple[str, ...], fits: Callable[[object], bool], taken: Iterable[str] = ()
+    ) -> list[str]:
+        """Return the fields called as one of `choices` says of which some value is there and all values fit, the
+        likeliest first."""
         return [name for name in named(self.fields, choices) if name not in taken and self._all(name, fits)]
 
     def _all(self, name: str, fits: Callable[[object], bool]) -> bool:
@@ -72,7 +87,8 @@ class Sample:
         return bool(values) and sum(map(fits, values)) >= READS * len(values)
 
     def optional(self, columns: tuple[str, ...], taken: Iterable[str]) -> dict[str, str]:
-        """Return for each column the field called so, where no value contradicts: one that is empty so far may say something later."""
+        """Return for each column the field called so, where no value contradicts: one that is empty so far may say
+        something later."""
         found: dict[str, str] = {}
         for column in columns:
             for name in sorted(named(self.fields, COLUMNS[column]), key=lambda name: not self._values[name]):
@@ -100,8 +116,17 @@ class Sample:
 
     def sides(self) -> list[tuple[str, str]]:
         """Return the fields that are the better and the worse side of a pair, by their names."""
-        found = ((good, bad) for better, worse in PAIRS for good in named(self.fields, (better,)) for bad in named(self.fields, (worse,)))
-        return [(good, bad) for good, bad in dict.fromkeys(found) if good != bad and self._all(good, _is_said) and self._all(bad, _is_said)]
+        found = (
+            (good, bad)
+            for better, worse in PAIRS
+            for good in named(self.fields, (better,))
+            for bad in named(self.fields, (worse,))
+        )
+        return [
+            (good, bad)
+            for good, bad in dict.fromkeys(found)
+            if good != bad and self._all(good, _is_said) and self._all(bad, _is_said)
+        ]
 
     def _compared(self, good: str, bad: str) -> Iterator[Mapping]:
         sides, taken = {"chosen": good, "rejected": bad}, (good, bad)
@@ -113,7 +138,11 @@ class Sample:
             if prompt:
                 known = "preference"
                 first = {"prompt": prompt, **self._query(prompt, taken), **sides}
-                yield Mapping("preference", first | self.optional(("system", "history", "tools", *MEDIA), first.values()), known=known)
+                yield Mapping(
+                    "preference",
+                    first | self.optional(("system", "history", "tools", *MEDIA), first.values()),
+                    known=known,
+                )
             return
         whole = Mapping("chat_preference", sides | self.optional(("system", "tools", *MEDIA), taken), self.tags(good))
         if self.share(whole) >= READS:
@@ -122,27 +151,43 @@ class Sample:
         for talk in [*talks, *prompts]:
             columns = {"messages": talk, **sides}
             known = "openai_preference" if names.plain(good) == "preferred_output" else "sharegpt"
-            yield Mapping("chat_preference", columns | self.optional(("system", "tools", *MEDIA), columns.values()), self.tags(talk, good), known)
+            yield Mapping(
+                "chat_preference",
+                columns | self.optional(("system", "tools", *MEDIA), columns.values()),
+                self.tags(talk, good),
+                known,
+            )
 
     def judged(self) -> Iterator[Mapping]:
         """Yield the mappings by which the rows are answers with a thumb up or down (KTO)."""
         for label in [name for name in named(self.fields, COLUMNS["kto_tag"]) if self._is_label(name)]:
             for mapping in [*self.conversations((label,)), *self.one_turn((label,))]:
                 form = "chat_kto" if mapping.form == "chat" else "kto"
-                yield Mapping(form, {**mapping.columns, "kto_tag": label}, mapping.tags, mapping.known if form == "chat_kto" else "kto")
+                yield Mapping(
+                    form,
+                    {**mapping.columns, "kto_tag": label},
+                    mapping.tags,
+                    mapping.known if form == "chat_kto" else "kto",
+                )
 
     def _is_label(self, name: str) -> bool:
-        """Tell whether a field says whether an answer was liked; words that may name a class as well do so only by the name of the field."""
+        """Tell whether a field says whether an answer was liked; words that may name a class as well do so only by
+        the name of the field."""
         plain = names.plain(name) in names.LIKED
 
         def fits(value: object) -> bool:
             small = value.casefold().strip() if isinstance(value, str) else value
-            return isinstance(small, bool | int | float | str) and small in names.GOOD + names.BAD and (plain or small not in names.AMBIGUOUS)
+            return (
+                isinstance(small, bool | int | float | str)
+                and small in names.GOOD + names.BAD
+                and (plain or small not in names.AMBIGUOUS)
+            )
 
         return self._all(name, fits)
 
     def conversations(self, taken: tuple[str, ...] = ()) -> Iterator[Mapping]:
-        """Yield the mappings by which the rows are conversations: in one field, or a prompt and its completion as messages."""
+        """Yield the mappings by which the rows are conversations: in one field, or a prompt and its completion as
+        messages."""
         for talk in self.fitting(COLUMNS["messages"], is_talk, taken):
             columns = {"messages": talk}
             tags = self.tags(talk)
@@ -160,7 +205,9 @@ class Sample:
         for mapping in self.one_turn():
             if self._values.get(mapping.columns.get("query", "")):
                 continue  # the form of scores has no place for it
-            columns = {name: mapping.columns[name] for name in ("prompt", "response", "system") if name in mapping.columns}
+            columns = {
+                name: mapping.columns[name] for name in ("prompt", "response", "system") if name in mapping.columns
+            }
             for score in self.fitting(COLUMNS["score"], _is_number, columns.values()):
                 top = max(value for value in self._values[score] if _is_number(value))
                 yield Mapping("scores", {**columns, "score": score}, known="helpsteer", min_score=round(0.75 * top, 2))
@@ -176,19 +223,24 @@ class Sample:
             return
         columns = {"prompt": prompt, **self._query(prompt, (*taken, response)), "response": response}
         more = self.optional(("system", "history", "tools", *MEDIA), (*taken, *columns.values()))
-        yield Mapping("alpaca", columns | more, known="alpaca" if (prompt, response) == ("instruction", "output") else "pairs")
+        yield Mapping(
+            "alpaca", columns | more, known="alpaca" if (prompt, response) == ("instruction", "output") else "pairs"
+        )
 
     def _query(self, prompt: str, taken: Iterable[str]) -> dict[str, str]:
         return {column: name for column, name in self.optional(("query",), (prompt, *taken)).items()}
 
     def nameless(self) -> Iterator[Mapping]:
-        """Yield the mapping by which the first field that is a conversation by its shape, and whose name says nothing else, is one."""
+        """Yield the mapping by which the first field that is a conversation by its shape, and whose name says
+        nothing else, is one."""
         said = [name for column in COLUMNS.values() for name in named(self.fields, column)]
         for talk in self.fields:
             if talk not in said and self._all(talk, lambda value: isinstance(value, list) and is_talk(value)):
                 tags = self.tags(talk)
                 more = self.optional(("system", "tools", *MEDIA), (talk,))
-                yield Mapping("chat", {"messages": talk, **more}, tags, "openai" if tags["role_tag"] == "role" else "sharegpt")
+                yield Mapping(
+                    "chat", {"messages": talk, **more}, tags, "openai" if tags["role_tag"] == "role" else "sharegpt"
+                )
                 return
 
     def texts(self) -> Iterator[Mapping]:
@@ -196,7 +248,10 @@ class Sample:
         asking = named(self.fields, tuple(name for name in COLUMNS["prompt"] if name != "title"))
         telling = [name for name in self.fields if self._values[name]]
         found = self.fitting(names.TEXTS, lambda value: isinstance(value, str)) or (
-            telling if len(telling) == 1 and not asking and self._all(telling[0], lambda value: isinstance(value, str)) else [])
+            telling
+            if len(telling) == 1 and not asking and self._all(telling[0], lambda value: isinstance(value, str))
+            else []
+        )
         if found:
             yield Mapping("text", {"prompt": found[0]}, known="text")
 
@@ -229,9 +284,16 @@ class Sample:
         return any(map(fits, self._values[name]))
 
     def tags(self, *fields: str) -> dict[str, str]:
-        """Return what the messages of some fields call role and content, and the people in them, with LLaMA-Factory's own names where
+        """Return what the messages of some fields call role and content, and the people in them, with
+        LLaMA-Factory's own names where
         nobody speaks."""
-        messages = [message for field in fields for value in self._values[field] for message in _messages_of(value) if isinstance(message, dict)]
+        messages = [
+            message
+            for field in fields
+            for value in self._values[field]
+            for message in _messages_of(value)
+            if isinstance(message, dict)
+        ]
         first = messages[0] if messages else {}
         role = next((key for key in ROLE_KEYS if isinstance(first.get(key), str)), "from")
         content = next((key for key in CONTENT_KEYS if key in first), "content" if role == "role" else "value")
@@ -241,8 +303,12 @@ class Sample:
             return next((each for each in seen if each.casefold() in choices), otherwise)
 
         return {
-            "role_tag": role, "content_tag": content, "user_tag": called(names.USERS, "human"), "assistant_tag": called(names.ASSISTANTS, "gpt"),
-            "observation_tag": called(names.OBSERVATIONS, "observation"), "function_tag": called(names.CALLS, "function_call"),
+            "role_tag": role,
+            "content_tag": content,
+            "user_tag": called(names.USERS, "human"),
+            "assistant_tag": called(names.ASSISTANTS, "gpt"),
+            "observation_tag": called(names.OBSERVATIONS, "observation"),
+            "function_tag": called(names.CALLS, "function_call"),
             "system_tag": called(names.SYSTEMS, "system"),
         }
 
@@ -298,10 +364,15 @@ def _readable(read: Callable[[object], object]) -> Callable[[object], bool]:
 
 
 def _is_media(value: object) -> bool:
-    return isinstance(value, str | dict) or (isinstance(value, list) and all(isinstance(each, str | dict | list) for each in value))
+    return isinstance(value, str | dict) or (
+        isinstance(value, list) and all(isinstance(each, str | dict | list) for each in value)
+    )
 
 
 _FITS: dict[str, Callable[[object], bool]] = {
-    "query": _is_text, "system": _readable(system_of), "history": _readable(history_of), "tools": _readable(tool_definitions.read),
+    "query": _is_text,
+    "system": _readable(system_of),
+    "history": _readable(history_of),
+    "tools": _readable(tool_definitions.read),
     **dict.fromkeys(MEDIA, _is_media),
 }

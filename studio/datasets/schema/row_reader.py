@@ -1,4 +1,5 @@
-"""One row of any recognised form read into the row that LLaMA-Factory trains on: recognising and converting use this same reading."""
+"""One row of any recognised form read into the row that LLaMA-Factory trains on: recognising and converting use this
+same reading."""
 
 import json
 from dataclasses import dataclass
@@ -53,7 +54,8 @@ class RowReader:
         return self._one_turn(row)
 
     def _given(self, row: dict, column: str) -> object:
-        """Return the value of a column, None where the mapping names no field for it, or an object there has nothing in it."""
+        """Return the value of a column, None where the mapping names no field for it, or an object there has nothing
+        in it."""
         field = self.mapping.columns.get(column)
         value = row.get(field) if field else None
         return None if value == {} else value
@@ -64,7 +66,10 @@ class RowReader:
         mapping, notes = self.mapping, set()
         if mapping.form == "scores":
             self._scored(row)
-        out: dict = {"instruction": text_of(self._given(row, "prompt"), "prompt"), "input": text_of(self._given(row, "query") or "", "query")}
+        out: dict = {
+            "instruction": text_of(self._given(row, "prompt"), "prompt"),
+            "input": text_of(self._given(row, "query") or "", "query"),
+        }
         for column in ("chosen", "rejected") if mapping.stage == "dpo" else ("response",):
             out[_WRITTEN.get(column, column)] = text_of(self._given(row, column), column)
         if mapping.stage == "kto":
@@ -103,7 +108,11 @@ class RowReader:
 
     def _compared(self, row: dict) -> ReadRow:
         columns = self.mapping.columns
-        before = self._read_talk(row, "messages", "human") if columns.get("messages") and self._given(row, "messages") is not None else Talk()
+        before = (
+            self._read_talk(row, "messages", "human")
+            if columns.get("messages") and self._given(row, "messages") is not None
+            else Talk()
+        )
         if columns.get("chosen"):
             chosen = self._read_talk(row, "chosen", "gpt")
             if chosen.turns[0]["from"] in ANSWERS:
@@ -123,7 +132,9 @@ class RowReader:
             alone = False
             rejected.turns = asked[: len(asked) - len(rejected.turns) + 1] + rejected.turns
         if rejected.turns[-1]["from"] not in ANSWERS or (not alone and rejected.turns[:-1] != asked):
-            raise UnusableRow("rejected", "asked_otherwise" if rejected.turns[-1]["from"] in ANSWERS else "unusable_value")
+            raise UnusableRow(
+                "rejected", "asked_otherwise" if rejected.turns[-1]["from"] in ANSWERS else "unusable_value"
+            )
         for kind in MEDIA if alone else ():
             if rejected.media[kind]:
                 raise UnusableRow("rejected", "media_in_rejected")
@@ -136,7 +147,8 @@ class RowReader:
     # What goes with it
 
     def _beside(self, row: dict, talk: Talk, out: dict) -> None:
-        """Put beside the turns what belongs to them: system prompt, tools as the JSON text that LLaMA-Factory wants, media."""
+        """Put beside the turns what belongs to them: system prompt, tools as the JSON text that LLaMA-Factory wants,
+        media."""
         columns = self.mapping.columns
         if "conversations" in out and (columns.get("system") or talk.beside.get("system")):
             system = system_of(self._given(row, "system") if columns.get("system") else talk.beside["system"])
@@ -146,7 +158,11 @@ class RowReader:
                     talk.notes.add("two_systems")
                 system = ""
             out["system"] = system
-        tools = self._given(row, "tools") if columns.get("tools") else talk.beside.get("tools") or talk.beside.get("functions")
+        tools = (
+            self._given(row, "tools")
+            if columns.get("tools")
+            else talk.beside.get("tools") or talk.beside.get("functions")
+        )
         if columns.get("tools") or tools:
             out["tools"], mended = tool_definitions.read(tools)
             if mended:
@@ -167,7 +183,8 @@ def _extend(talk: Talk, more: Talk) -> Talk:
 
 
 def _without_last_results(talk: Talk) -> None:
-    """Take away results of tools that no answer follows: as LLaMA-Factory's own reading of OpenAI's form does, which trains the call."""
+    """Take away results of tools that no answer follows: as LLaMA-Factory's own reading of OpenAI's form does, which
+    trains the call."""
     while talk.turns and talk.turns[-1]["from"] == "observation" and talk.answered():
         text = talk.turns.pop()["value"]
         talk.drop(text, "last_result")
@@ -207,7 +224,8 @@ def label_of(value: object) -> bool:
 
 
 def history_of(value: object) -> list[list[str]]:
-    """Return earlier turns as [[question, answer]]; they may come as messages too. Raises UnusableRow for anything else."""
+    """Return earlier turns as [[question, answer]]; they may come as messages too. Raises UnusableRow for anything
+    else."""
     if isinstance(value, str) and value.strip():
         try:
             value = parse(value)
@@ -223,6 +241,10 @@ def history_of(value: object) -> list[list[str]]:
         raise UnusableRow("history")
     talk = conversations.read(value, {}, "history")
     turns = talk.turns
-    if len(turns) % 2 or any(turn["from"] != ("human", "gpt")[number % 2] for number, turn in enumerate(turns)) or any(talk.parts.values()):
+    if (
+        len(turns) % 2
+        or any(turn["from"] != ("human", "gpt")[number % 2] for number, turn in enumerate(turns))
+        or any(talk.parts.values())
+    ):
         raise UnusableRow("history")
     return [[turns[number]["value"], turns[number + 1]["value"]] for number in range(0, len(turns), 2)]

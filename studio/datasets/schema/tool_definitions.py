@@ -1,4 +1,5 @@
-"""Definitions of tools, written so that each of LLaMA-Factory's formats of tools can put them into a prompt (data/tool_utils.py of 0.9.5)."""
+"""Definitions of tools, written so that each of LLaMA-Factory's formats of tools can put them into a prompt
+(data/tool_utils.py of 0.9.5)."""
 
 import json
 
@@ -9,10 +10,12 @@ _SCHEMAS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema",
 
 
 def read(value: object) -> tuple[str, bool]:
-    """Return tools as the JSON text that LLaMA-Factory wants ("" for none), and whether a definition had to be completed.
+    """Return tools as the JSON text that LLaMA-Factory wants ("" for none), and whether a definition had to be
+    completed.
 
     Args:
-        value: a list of definitions, one definition, or JSON text of these; OpenAI's (old and new), Anthropic's and Gemini's forms.
+        value: a list of definitions, one definition, or JSON text of these; OpenAI's (old and new), Anthropic's and
+            Gemini's forms.
 
     Raises:
         UnusableRow: it is no definition, or one without a name.
@@ -42,14 +45,24 @@ def read(value: object) -> tuple[str, bool]:
 
 def _by_name(value: dict) -> bool:
     """Tell whether an object holds definitions under their names."""
-    return "name" not in value and "function" not in value and not any(key.casefold().startswith("functiondeclaration") for key in value) and all(
-        isinstance(each, dict) and ("description" in each or any(key in each for key in _SCHEMAS)) for each in value.values())
+    return (
+        "name" not in value
+        and "function" not in value
+        and not any(key.casefold().startswith("functiondeclaration") for key in value)
+        and all(
+            isinstance(each, dict) and ("description" in each or any(key in each for key in _SCHEMAS))
+            for each in value.values()
+        )
+    )
 
 
 def _reads(value: list) -> bool:
     """Tell whether LLaMA-Factory takes a list of definitions as it is: bare, or in OpenAI's wrapper with its type."""
-    return all(isinstance(each, dict) and ("parameters" in each or (each.get("type") == "function" and isinstance(each.get("function"), dict)))
-               for each in value)
+    return all(
+        isinstance(each, dict)
+        and ("parameters" in each or (each.get("type") == "function" and isinstance(each.get("function"), dict)))
+        for each in value
+    )
 
 
 def _plain(tool: object) -> list[dict]:
@@ -61,7 +74,10 @@ def _plain(tool: object) -> list[dict]:
             raise UnusableRow("tools", "unreadable_tools") from None
     if not isinstance(tool, dict):
         raise UnusableRow("tools", "unreadable_tools")
-    declared = next((tool[key] for key in ("functionDeclarations", "function_declarations") if isinstance(tool.get(key), list)), None)
+    declared = next(
+        (tool[key] for key in ("functionDeclarations", "function_declarations") if isinstance(tool.get(key), list)),
+        None,
+    )
     if declared is not None:
         return [definition for each in declared for definition in _plain(each)]
     inner = tool["function"] if isinstance(tool.get("function"), dict) else tool
@@ -70,7 +86,11 @@ def _plain(tool: object) -> list[dict]:
     schema = next((key for key in _SCHEMAS if key in inner), "")
     if inner is tool and tool.get("type") == "function":
         inner = {key: value for key, value in inner.items() if key != "type"}
-    return [inner if schema in ("", "parameters") else {("parameters" if key == schema else key): value for key, value in inner.items()}]
+    return [
+        inner
+        if schema in ("", "parameters")
+        else {("parameters" if key == schema else key): value for key, value in inner.items()}
+    ]
 
 
 def _whole(tool: dict) -> dict:
@@ -98,12 +118,19 @@ def _whole(tool: dict) -> dict:
 
 
 def _property(said: object) -> dict:
-    """Return the schema of one parameter as the formats read it: an object, whose `enum` is a list of texts and `items` an object."""
+    """Return the schema of one parameter as the formats read it: an object, whose `enum` is a list of texts and
+    `items` an object."""
     if not isinstance(said, dict):
         return {"type": said} if isinstance(said, str) else {}
     schema = said
-    if (choices := said.get("enum")) and not (isinstance(choices, list) and all(isinstance(each, str) for each in choices)):
-        texts = [each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in choices] if isinstance(choices, list) else None
+    if (choices := said.get("enum")) and not (
+        isinstance(choices, list) and all(isinstance(each, str) for each in choices)
+    ):
+        texts = (
+            [each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in choices]
+            if isinstance(choices, list)
+            else None
+        )
         schema = {key: value for key, value in schema.items() if key != "enum"} | ({"enum": texts} if texts else {})
     if (items := said.get("items")) and not isinstance(items, dict):
         schema = {**schema, "items": {"type": items} if isinstance(items, str) else {}}
