@@ -71,12 +71,12 @@ def test_a_run_of_the_command_line_is_refused_and_keeps_its_curve(trainer, works
     run = stopped(workspace, None)
     run.events_file.unlink()
     (run.folder / foreign.LOG).write_text('{"current_steps": 2, "total_steps": 2, "loss": 2.0, "elapsed_time": "0:00:01"}\n')
-    (run.folder / "training_args.yaml").write_text("stage: sft\nmodel_name_or_path: m\n")
+    (run.folder / "recipe.yaml").write_text("stage: sft\nfinetuning_type: lora\nmodel_name_or_path: gone\ndataset: identity_en\n")
     before = files_of(run)
-    for ask in (trainer.restart, trainer.resume):
+    for ask, why in ((trainer.restart, "executors.not_ours"), (trainer.resume, "models.missing")):
         with pytest.raises(Problem) as told:
             ask(run.name)
-        assert told.value.key == "executors.not_ours"
+        assert told.value.key == why
     assert files_of(run) == before and runs.find(workspace, run.name).is_foreign
 
 

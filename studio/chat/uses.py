@@ -37,6 +37,9 @@ _bases: dict[Path, tuple[int, Path | None]] = {}
 
 def _base_of(run: runs.Run) -> Path | None:
     """Return the base that a run's recipe names; the recipe is read again only when it changed."""
+    if run.left_no_recipe:
+        base = run.recipe_if_any().get("model_name_or_path")
+        return Path(str(base)) if base else None
     try:
         changed = run.recipe_file.stat().st_mtime_ns
         if _bases.get(run.recipe_file, (0,))[0] != changed:

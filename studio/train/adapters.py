@@ -24,7 +24,7 @@ def resolved(workspace: Workspace, wish: dict) -> dict:
             names = said[key] if isinstance(said[key], list) else str(said[key]).split(",")
             said[key] = ",".join(str(_folder(workspace, name.strip()) or name.strip()) for name in names)
     run = first(workspace, wish)
-    if run and files.is_file(run.recipe_file):
+    if run and (files.is_file(run.recipe_file) or run.recipe_if_any().get("model_name_or_path")):
         base = run.setting("model_name_or_path")
         said["model_name_or_path"] = said.get("model_name_or_path") or base
         wanted, has = (library.title(Path(one)) for one in (said["model_name_or_path"], base))
@@ -57,11 +57,16 @@ def reward_models(workspace: Workspace, model: str) -> list[str]:
 def _made_on(workspace: Workspace, model: str, sign: str) -> list[runs.Run]:
     found: dict[runs.Run, float] = {}
     for run in runs.all_runs(workspace) if model else ():
-        if run.name.split("/")[0] == model:
+        if model in (run.name.split("/")[0], _base_title(run)):
             places = [run.folder / sign, *(run.folder / name / sign for name in run.checkpoints())]
             if written := [files.stamp(path)[1] for path in places if files.is_file(path)]:
                 found[run] = written[0]
     return sorted(found, key=found.__getitem__, reverse=True)
+
+
+def _base_title(run: runs.Run) -> str:
+    """Return what the model is called that a run of another program was trained on: its folders may have any names."""
+    return library.title(Path(str(run.recipe_if_any().get("model_name_or_path") or ""))) if run.is_foreign else ""
 
 
 def _is_reward(run: runs.Run) -> bool:

@@ -2,7 +2,7 @@
 
 from markupsafe import escape
 
-from studio.interface.language import Words
+from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
 from studio.train import panel, runs
 from studio.workspace import Workspace
@@ -29,9 +29,13 @@ def draw(words: Words, workspace: Workspace, arg: str) -> str:
     names = [name for name in arg.split("|") if name][:MOST]
     if len(names) < 2:
         return f'<p class="hint">{words("train.compare_hint")}</p>'
-    found = [runs.find(workspace, name) for name in names]
+    found, told = _found(words, workspace, names)
+    if not found:
+        return told
     statuses = [runs.status(run) for run in found]
-    head = "".join(f"<th>{escape(run.name.split('/')[-1])}</th>" for run in found)
+    short = [run.name.split("/")[-1] for run in found]
+    heads = [one if short.count(one) == 1 else run.name for one, run in zip(short, found, strict=True)]
+    head = "".join(f"<th>{escape(one)}</th>" for one in heads)
     took = [status.ended - status.started if status.ended and status.started else None for status in statuses]
     results = {
         words("train.column_state"): [words(f"train.state_{status.state}") for status in statuses],
@@ -42,10 +46,21 @@ def draw(words: Words, workspace: Workspace, arg: str) -> str:
         words("train.column_time"): [panel.duration(seconds) if seconds else "–" for seconds in took],
     }
     settings = differences([run.recipe_if_any() for run in found])
-    rows = _rows(results) + f'<tr class="part"><th colspan="{len(names) + 1}">{words("train.different_settings")}</th></tr>' + _rows(
+    rows = _rows(results) + f'<tr class="part"><th colspan="{len(found) + 1}">{words("train.different_settings")}</th></tr>' + _rows(
         {name: ["–" if value is None else str(value) for value in values] for name, values in settings.items()}
     )
-    return f'<table class="compare"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'{told}<table class="compare"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _found(words: Words, workspace: Workspace, names: list[str]) -> tuple[list[runs.Run], str]:
+    """Return the runs that are there, and what is to be told of the names that stand for none: the others are compared all the same."""
+    found, faults = [], []
+    for name in names:
+        try:
+            found.append(runs.find(workspace, name))
+        except Problem as fault:
+            faults.append(f'<p class="warning">{escape(words.tell(fault))}</p>')
+    return found, "".join(faults)
 
 
 def _rows(table: dict[str, list[str]]) -> str:

@@ -45,9 +45,12 @@ def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
         """End a run's process by force and return {state}."""
         return {"state": runs.status(trainer.kill(run)).state}
 
-    def train_resume(run: str, checkpoint: str | None = None, epochs: float | None = None) -> dict:
-        """Go on from a checkpoint, the newest where none is named, with more epochs in all if said, and return {run}."""
-        return {"run": trainer.resume(run, checkpoint, epochs).name}
+    def train_resume(run: str, checkpoint: str | None = None, epochs: float | None = None, dataset: str | None = None) -> dict:
+        """Go on from a checkpoint, the newest where none is named, with more epochs in all if said, and return {run}.
+
+        `dataset` names the data of a run of the command line whose files do not say it.
+        """
+        return {"run": trainer.resume(run, checkpoint, epochs, dataset).name}
 
     def train_restart(run: str) -> dict:
         """Train a run again from the beginning in its own folder, without its checkpoints, and return {run}."""

@@ -1,5 +1,9 @@
-"""Runs that LlamaBoard or the command line made in the same folder: read from LLaMA-Factory's own log, since they have no events."""
+"""Runs that LlamaBoard or the command line made in the same folder: read from LLaMA-Factory's own log, since they have no events.
 
+Where that log is missing, as in a folder that holds only checkpoints, the trainer's state stands for it.
+"""
+
+import math
 import re
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +12,9 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from studio.core import files, jsonl, records
 from studio.core.records import Record
+from studio.interface.language import Problem
 from studio.train import events as own
-from studio.train.stored.listing import LOG
+from studio.train.stored.listing import LOG, TRACES, checkpoint_folders
 
 NAMES = {"loss": "loss", "eval_loss": "eval_loss", "lr": "learning_rate", "reward": "reward", "accuracy": "rewards/accuracies",
          "throughput": "tokens_per_second"}
@@ -39,12 +44,55 @@ class Entry(Record):
     throughput: Value = None
 
 
-def events(folder: Path) -> list[dict]:
-    """Return what the log of a foreign run says, in the words of our own events.
+STATE = "trainer_state.json"
 
-    The log keeps no times, so the file's own stand for the beginning and the end. For each line that is no entry there is `own.UNREADABLE`.
+
+class TrainerState(Record):
+    """What transformers' trainer writes of itself beside the weights."""
+
+    global_step: own.Step = 0
+    max_steps: own.Step = 0
+    log_history: list[dict[str, object]] = []
+
+
+def source(folder: Path) -> Path:
+    """Return the file that tells of a foreign run's steps, the best that is there; where there is none, another trace of it."""
+    places = [folder, *reversed(checkpoint_folders(folder))]
+    told = [folder / LOG, *(place / STATE for place in places)]
+    traces = [place / name for place in places for name in TRACES]
+    return next((path for path in (*told, *traces) if files.is_file(path)), folder / LOG)
+
+
+def events(folder: Path) -> list[dict]:
+    """Return what is told of a foreign run's steps, in the words of our own events.
+
+    No times are kept there, so the file's own stand for the beginning and the end. For each line that is no entry there is `own.UNREADABLE`.
     """
-    path = folder / LOG
+    path = source(folder)
+    if path.name == LOG:
+        return _of_log(path)
+    return _of_state(path) if path.name == STATE else []
+
+
+def _of_state(path: Path) -> list[dict]:
+    ended = files.stamp(path)[1] / 1e9
+    try:
+        state = records.load(path, TrainerState)
+    except Problem:
+        return [own.UNREADABLE]
+    found = [{"time": ended, "event": "state", "state": "preparing"}, {"time": ended, "event": "state", "state": "running"}]
+    found += [{"time": ended, "event": "step", "step": state.global_step, "total_steps": state.max_steps}]
+    for entry in state.log_history:
+        values = {name: value if math.isfinite(value) else str(value) for name, value in entry.items()
+                  if name not in ("epoch", "step") and isinstance(value, (int, float))}
+        step, epoch = entry.get("step"), entry.get("epoch")
+        if isinstance(step, int) and 0 <= step <= own.MOST_STEPS:
+            found.append({"time": ended, "event": "metrics", "step": step, "epoch": epoch if isinstance(epoch, (int, float)) and math.isfinite(epoch) else None,
+                          "total_steps": state.max_steps, "values": values})
+    return found
+
+
+def _of_log(path: Path) -> list[dict]:
     lines, _ = jsonl.read(path, last_too=True)
     entries = [entry for entry in map(_entry, lines) if entry]
     whole = [entry for entry in entries if isinstance(entry, Entry)]
@@ -63,8 +111,11 @@ def events(folder: Path) -> list[dict]:
 
 
 def state(folder: Path, step: int, total: int, quiet: float) -> str:
-    """Return the state of a foreign run: one that has not reached its last step and wrote nothing for two minutes counts as interrupted."""
-    if files.is_file(folder / "train_results.json") or step >= (total or 1):
+    """Return the state of a foreign run: one that has not reached its last step and wrote nothing for two minutes counts as interrupted.
+
+    The files at its top, which are written when training is over, end it too; an adapter or a model that somebody put there has no steps.
+    """
+    if any(files.is_file(folder / name) for name in ("train_results.json", STATE, "adapter_config.json")) or step >= (total or 1):
         return "finished"
     return "running" if quiet < QUIET_S else "interrupted"
 

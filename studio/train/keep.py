@@ -9,6 +9,8 @@ from studio.workspace import Workspace
 # Where a run stood, not what it was: left out when its recipe is used again.
 PLACES = {"output_dir", "dataset_dir", "resume_from_checkpoint", "overwrite_output_dir", "do_train"}
 
+UNSAID = {"stage": "sft", "cutoff_len": 2048}  # LLaMA-Factory's own defaults, where the studio has others
+
 
 def note(workspace: Workspace, name: str, text: str) -> None:
     """Keep a note with a run. Raises Problem where there is no such run or the disk refuses."""
@@ -42,8 +44,12 @@ def delete(workspace: Workspace, name: str) -> int:
 
 
 def again(run: runs.Run, changes: dict | None = None) -> dict:
-    """Return the recipe of a run for a new one, with `changes`. Raises Problem where the run has no recipe."""
-    return {key: value for key, value in run.recipe().items() if key not in PLACES} | (changes or {})
+    """Return the recipe of a run for a new one, with `changes`. Raises Problem where the run has no recipe.
+
+    Of a run that left none, what its files do not say is as LLaMA-Factory has it where nobody says it, which is not the studio's way.
+    """
+    usual = UNSAID if run.left_no_recipe else {}
+    return {key: value for key, value in (usual | run.recipe()).items() if key not in PLACES} | (changes or {})
 
 
 def remedy(fault: str, recipe: dict) -> dict:

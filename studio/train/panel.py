@@ -14,6 +14,7 @@ from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
 from studio.jobs import Jobs, told
 from studio.train import batch, checkpoints, keep, notices, queue_panel, recipe, runs
+from studio.train.stored import adoption
 from studio.workspace import Workspace
 
 LOG_SHOWN = 40_000
@@ -131,8 +132,11 @@ def _actions(words: Words, run: runs.Run, status: runs.Status) -> str:
     if status.state == "stopping":
         return ""
     whole, buttons = run.checkpoints(), ""
-    can_resume = bool(whole) and not run.is_foreign and resumable(run)
-    if status.state != "finished" and can_resume:
+    can_resume = bool(whole) and resumable(run)
+    if status.state != "finished" and can_resume and run.is_foreign and adoption.missing(run):
+        buttons += _resume_with_data(words, run, None, "")
+        can_resume = False
+    elif status.state != "finished" and can_resume:
         buttons += _call(words("train.resume"), "train_resume", [run.name, None, None], "")
     elif status.state == "interrupted" and not run.is_foreign:
         buttons += _call(words("train.restart"), "train_restart", [run.name], "")
@@ -142,6 +146,12 @@ def _actions(words: Words, run: runs.Run, status: runs.Status) -> str:
     if whole or runs.has_weights(run.folder):
         buttons += compare_button(words("train.compare"), run.name, "primary")
     return buttons
+
+
+def _resume_with_data(words: Words, run: runs.Run, checkpoint: str | None, look: str) -> str:
+    """Return a button that asks for the data of a run whose files do not say it, then goes on from a checkpoint."""
+    label = words("train.resume") if checkpoint is None else words("checkpoints.resume_here")
+    return _asked(label, "train_resume", [run.name, checkpoint, None], words("train.resume_dataset"), look=look)
 
 
 def _housekeeping(words: Words, run: runs.Run, status: runs.Status) -> str:
@@ -191,7 +201,7 @@ def _asked(label: str, endpoint: str, args: list, question: str, now: str | None
 
 def _resumable_step(run: runs.Run, status: runs.Status) -> int | None:
     """Return the step from which a run that did not come to its end can go on, None for any other."""
-    cut_off = status.state in ("interrupted", "stopped", "failed") and not run.is_foreign
+    cut_off = status.state in ("interrupted", "stopped", "failed")
     return run.resumable_step() if cut_off and resumable(run) else None
 
 
@@ -327,7 +337,9 @@ def _checkpoint(words: Words, run: runs.Run, name: str, metric: str, value: floa
     told = f'<span class="num">{words.html("checkpoints.measured", metric=metric, value=number(value))}</span>' if value is not None else ""
     mark = f'<span class="badge">{words("checkpoints.best")}</span>' if best else ""
     buttons = compare_button(words("train.chat"), f"{run.name}@{name}", "small")
-    if runs.status(run).state not in runs.ACTIVE and not run.is_foreign and resumable(run):
+    if runs.status(run).state not in runs.ACTIVE and resumable(run) and run.is_foreign and adoption.missing(run):
+        buttons += _resume_with_data(words, run, name, "small")
+    elif runs.status(run).state not in runs.ACTIVE and resumable(run):
         ask = words("checkpoints.resume_sure", checkpoint=name)
         buttons += _call(words("checkpoints.resume_here"), "train_resume", [run.name, name, None], "small", ask=ask)
     if files.is_file(run.folder / name / "adapter_config.json"):
@@ -349,8 +361,10 @@ def draw_recipe(words: Words, workspace: Workspace, name: str, python_of: Callab
     if not name:
         return ""
     run = runs.find(workspace, name)
+    if not files.exists(run.recipe_file):
+        return _put_together(words, run)
     try:
-        text = files.read_text(run.recipe_file, LOG_SHOWN) if files.exists(run.recipe_file) else ""
+        text = files.read_text(run.recipe_file, LOG_SHOWN)
     except OSError as error:
         raise files.unreadable(run.recipe_file, error) from error
     try:
@@ -359,6 +373,16 @@ def draw_recipe(words: Words, workspace: Workspace, name: str, python_of: Callab
         python = None  # what cannot be read is shown as it stands
     command = recipe.command(run.recipe_file, python)
     return _copied(words, command) + _copied(words, text)
+
+
+def _put_together(words: Words, run: runs.Run) -> str:
+    """Return the recipe as the files of a run tell it that left none, and what they do not tell. No command: there is no file to name."""
+    found = {name: value for name, value in run.recipe_if_any().items() if name not in keep.PLACES}
+    if not found:
+        return f'<p class="hint">{words("train.recipe_none")}</p>'
+    unknown = ", ".join(run.unknown())
+    rest = f'<p class="warning">{words.html("train.recipe_unknown", unknown=unknown)}</p>' if unknown else ""
+    return f'<p class="hint">{words("train.recipe_put_together")}</p>{rest}{_copied(words, recipe.to_yaml(found))}'
 
 
 def _copied(words: Words, text: str) -> str:

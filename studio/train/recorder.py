@@ -10,7 +10,7 @@ import psutil
 
 from studio import engine
 from studio.interface.language import Problem
-from studio.train import notices, probe
+from studio.train import notices, probe, tied_weights
 from studio.train.runs import Run
 from studio.train.watch import Watch
 from studio.train.wish import ABORT, INTERRUPT, SAVE, Stopped, StopWish
@@ -50,6 +50,7 @@ class Recording:
         engine.load()
         from llamafactory.extras.misc import count_parameters
 
+        tied_weights.save_once(model)
         trainable, parameters = count_parameters(model)
         data = getattr(train_dataloader, "dataset", None)  # not every trainer shows what it reads from
         self.run.say(

@@ -1,6 +1,5 @@
 """Runs on disk: a folder each, `saves/<model>/<method>/<run>/`, and what can be read from it at any time, by anybody."""
 
-import re
 import shutil
 import socket
 import threading
@@ -13,7 +12,7 @@ import psutil
 from studio.core import files, folders, jsonl
 from studio.interface.language import Problem
 from studio.train import events, foreign, queue
-from studio.train.stored import info, listing, recipe
+from studio.train.stored import info, listing, origin, recipe, reconstructed
 from studio.train.wish import ABORT, StopWish
 from studio.workspace import Workspace
 
@@ -44,8 +43,13 @@ class Run:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether LlamaBoard or the command line made this run: it has LLaMA-Factory's log but no events."""
-        return not files.is_file(self.events_file) and files.is_file(self.folder / foreign.LOG)
+        """Whether LlamaBoard or the command line made this run: it has what LLaMA-Factory leaves but no events."""
+        return not files.is_file(self.events_file) and listing.is_of_another_tool(self.folder)
+
+    @property
+    def left_no_recipe(self) -> bool:
+        """Whether the recipe of this run must be put together from its other files (see `reconstructed`)."""
+        return not files.is_file(self.recipe_file) and self.is_foreign
 
     @property
     def info_file(self) -> Path:
@@ -57,23 +61,37 @@ class Run:
 
     @property
     def log_file(self) -> Path:
-        return self.folder / "run.log"
+        theirs = self.folder / "running_log.txt"  # LlamaBoard's
+        return theirs if files.is_file(theirs) and self.is_foreign else self.folder / "run.log"
 
     def recipe(self) -> dict:
-        """Return the recipe as it was started. Raises Problem where the file is missing or not a recipe."""
+        """Return the recipe as it was started; of a run that left none what its files say of it, less `unknown`.
+
+        Raises Problem where the file is missing or not a recipe.
+        """
+        if self.left_no_recipe and (found := reconstructed.read(self.folder).recipe):
+            base = found.get("model_name_or_path")
+            return found | ({"model_name_or_path": origin.model(self.folder.parents[3], str(base))} if base else {})
         return recipe.read(self.recipe_file)
+
+    def unknown(self) -> list[str]:
+        """Return the settings that the recipe must have and that nothing in the folder says, of a run that left no recipe."""
+        return reconstructed.read(self.folder).unknown if self.left_no_recipe else []
 
     def recipe_if_any(self) -> dict:
         """Return the recipe as it was started, {} where there is none or it cannot be read; `faults` then says why."""
         try:
-            return self.recipe() if files.exists(self.recipe_file) else {}
+            return self.recipe() if files.exists(self.recipe_file) or self.is_foreign else {}
         except Problem:
             return {}
 
     def setting(self, name: str) -> str:
         """Return a setting of the recipe that is text. Raises Problem where the recipe cannot be read or does not say it."""
-        if value := self.recipe().get(name):
+        found = self.recipe()
+        if value := found.get(name):
             return str(value)
+        if name == "template" and "model_name_or_path" in found and self.left_no_recipe:
+            return origin.template(Path(str(found["model_name_or_path"])))
         raise Problem("train.recipe_unreadable", path=self.recipe_file, reason=f"{name} is missing")
 
     def info(self) -> dict:
@@ -83,6 +101,7 @@ class Run:
     def faults(self, status: "Status") -> list[Problem]:
         """Return what is wrong with the files of the run's folder, as far as the studio reads them; `status` is that of the run."""
         found = [fault] if (fault := info.read(self.info_file)[1]) else []
+        found += reconstructed.read(self.folder).faults if self.left_no_recipe else []
         try:
             if files.exists(self.recipe_file):
                 self.recipe()
@@ -90,7 +109,7 @@ class Run:
             if files.exists(self.recipe_file):  # else the run has just been deleted
                 found.append(unreadable)
         if count := status.unreadable:
-            found.append(Problem("train.lines_unreadable", count=count, file=foreign.LOG if self.is_foreign else self.events_file.name))
+            found.append(Problem("train.lines_unreadable", count=count, file=foreign.source(self.folder).name if self.is_foreign else self.events_file.name))
         return found
 
     def say(self, event: str, /, **facts: object) -> None:
@@ -129,7 +148,7 @@ class Run:
         The trainer writes `trainer_state.json` after everything else, so a checkpoint without it, or with a torn one, is half-written
         and not offered.
         """
-        found = [path for path in _checkpoint_folders(self.folder) if _is_closed(path / "trainer_state.json")]
+        found = [path for path in listing.checkpoint_folders(self.folder) if _is_closed(path / "trainer_state.json")]
         return [path.name for path in sorted(found, key=lambda path: _step(path.name)) if has_weights(path)]
 
 
@@ -138,8 +157,6 @@ def has_weights(folder: Path) -> bool:
     return any(files.is_file(folder / name) for name in WEIGHTS)
 
 
-def _checkpoint_folders(folder: Path) -> list[Path]:
-    return [path for path in folders.matching(folder, "checkpoint-*") if _step(path.name) is not None]
 
 
 def _is_closed(state_file: Path) -> bool:
@@ -153,7 +170,7 @@ def _is_closed(state_file: Path) -> bool:
 
 
 def _step(name: str) -> int | None:
-    match = re.fullmatch(r"checkpoint-([0-9]{1,15})", name)
+    match = listing.CHECKPOINT.fullmatch(name)
     return int(match[1]) if match else None
 
 
@@ -178,7 +195,7 @@ def usable_and_odd(workspace: Workspace) -> tuple[list[Run], dict[str, Problem]]
 
 
 def _started(run: Run) -> float:
-    return run.info().get("created") or files.stamp(run.folder / foreign.LOG if run.is_foreign else run.events_file)[1] / 1e9
+    return run.info().get("created") or files.stamp(foreign.source(run.folder) if run.is_foreign else run.events_file)[1] / 1e9
 
 
 def make(workspace: Workspace, model: str, method: str, wish: str) -> Run:
@@ -200,13 +217,13 @@ def learned(run: Run) -> list[Path]:
     """Return what a run has learned so far: its checkpoint folders, whole or not, and the weights beside them."""
     found = (path for pattern in WEIGHT_PATTERNS for path in folders.matching(run.folder, pattern))
     weights = [path for path in found if path.name != "training_args.bin"]
-    return [*_checkpoint_folders(run.folder), *weights]
+    return [*listing.checkpoint_folders(run.folder), *weights]
 
 
 def remove_half_written(run: Run) -> list[str]:
     """Remove checkpoints that were never finished (a full disk, a kill) and return their names. For a run that is not at work."""
     whole = set(run.checkpoints())
-    torn = [path for path in _checkpoint_folders(run.folder) if path.name not in whole]
+    torn = [path for path in listing.checkpoint_folders(run.folder) if path.name not in whole]
     for path in torn:
         shutil.rmtree(path, ignore_errors=True)
     return [path.name for path in torn if not path.exists()]
@@ -370,7 +387,7 @@ def written(run: Run) -> Status:
 
 
 def _foreign_status(run: Run) -> Status:
-    log = run.folder / foreign.LOG
+    log = foreign.source(run.folder)
     with _reading:
         known, size = _statuses.get(log, (Status(), -1))
         if size != folders.size_of(log):

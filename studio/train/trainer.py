@@ -1,5 +1,6 @@
 """What the page and the API ask of training: start, stop, resume, queue and sweep."""
 
+import contextlib
 import importlib.util
 import logging
 import secrets
@@ -20,6 +21,7 @@ from studio.train import adapters, advice, batch, devices, disk, memory, nodes, 
 from studio.train import recipe as recipes
 from studio.train.dispatch import Dispatcher
 from studio.train.environments import Environments, versions
+from studio.train.stored import adoption
 from studio.workspace import Workspace, write_json, write_whole
 
 LIBRARIES = ("llamafactory", "transformers", "peft", "torch", "trl")
@@ -168,13 +170,15 @@ class Trainer:
         self._dispatcher.kill(run)
         return run
 
-    def resume(self, name: str, checkpoint: str | None = None, epochs: float | None = None) -> runs.Run:
+    def resume(self, name: str, checkpoint: str | None = None, epochs: float | None = None, dataset: str | None = None) -> runs.Run:
         """Go on with a run from a checkpoint, the newest complete one where none is named.
 
         With `epochs` it trains until so many are full, counted from its beginning: the recipe is written anew, the old one is kept
         as `recipe-<n>.yaml`, and a `max_steps` in it goes. The learning rate then follows the longer schedule from the step
         reached: after a cosine that had come down to 0 it jumps up to where a cosine over all the epochs would be. A constant
         schedule continues smoothly.
+
+        A run of the command line or of LlamaBoard becomes the studio's own; `dataset` names its data where its files do not.
 
         Raises:
             Problem: it is at work, has no such checkpoint, or cannot be resumed.
@@ -185,13 +189,13 @@ class Trainer:
             raise Problem("train.no_checkpoint", run=name)
         if checkpoint and checkpoint not in whole:
             raise Problem("executors.no_such_checkpoint", run=name, checkpoint=checkpoint)
-        recipe = run.recipe()
-        _require_ours(run)
-        if recipes.starts_over(recipe):
-            raise Problem("executors.stage_starts_over", stage=recipe["stage"], method=recipe["finetuning_type"])
-        if epochs is not None:
-            _lengthen(run, recipe, epochs)
-        self._dispatcher.add(run, checkpoint or whole[-1])
+        with adoption.adopted(self.workspace, run, dataset) if run.is_foreign else contextlib.nullcontext():
+            recipe = run.recipe()
+            if recipes.starts_over(recipe):
+                raise Problem("executors.stage_starts_over", stage=recipe["stage"], method=recipe["finetuning_type"])
+            if epochs is not None:
+                _lengthen(run, recipe, epochs)
+            self._dispatcher.add(run, checkpoint or whole[-1])
         return run
 
     def restart(self, name: str) -> runs.Run:

@@ -1,16 +1,20 @@
 """Which folders in `saves/` are runs, and which look like runs and cannot be used, with the reason."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.core import files
+from studio.core import files, folders
 from studio.interface.language import Problem, shown
 from studio.workspace import safe_name
 
 EVENTS = "events.jsonl"
+CHECKPOINT = re.compile(r"checkpoint-([0-9]{1,15})")
 LOG = "trainer_log.jsonl"
+# What a run of the command line or of LlamaBoard leaves: any of these, or a checkpoint, in a folder without events makes it one.
+TRACES = (LOG, "trainer_state.json", "training_args.bin", "adapter_config.json")
 
 
 @dataclass
@@ -26,7 +30,9 @@ def scan(saves: Path) -> Found:
     found = Found()
     real = os.path.realpath(saves)
     for model in _folders(saves, saves, found):
+        _tell_misplaced(Path(model.path), saves, found)
         for method in _folders(Path(model.path), saves, found):
+            _tell_misplaced(Path(method.path), saves, found)
             for run in _folders(Path(method.path), saves, found):
                 _take(run, real if any(map(_is_link, (model, method, run))) else None, saves, found)
     return found
@@ -35,9 +41,8 @@ def scan(saves: Path) -> Found:
 def _take(entry: os.DirEntry, real: str | None, saves: Path, found: Found) -> None:
     """Put a folder to the runs, or to the odd ones; `real` is where saves is, for a folder that a link leads to."""
     folder = Path(entry.path)
-    whole = [name for name in (EVENTS, LOG) if files.is_file(folder / name)]
     name = str(folder.relative_to(saves))
-    if not whole:
+    if not files.is_file(folder / EVENTS) and not is_of_another_tool(folder):
         try:
             os.lstat(folder / EVENTS)
             found.odd[shown(name)] = Problem("train.odd_events", run=name, file=EVENTS)
@@ -55,6 +60,27 @@ def _take(entry: os.DirEntry, real: str | None, saves: Path, found: Found) -> No
         found.odd[name] = Problem("train.odd_link", run=name)
         return
     found.runs[name] = folder
+
+
+def _tell_misplaced(folder: Path, saves: Path, found: Found) -> None:
+    """Put a run that lies less deep than runs do to the odd ones, with where it belongs."""
+    if any(files.is_file(folder / name) for name in (EVENTS, *TRACES)) and not CHECKPOINT.fullmatch(folder.name):
+        name = str(folder.relative_to(saves))
+        found.odd[shown(name)] = Problem("train.odd_place", run=name)
+
+
+def is_of_another_tool(folder: Path) -> bool:
+    """Tell whether a folder that has no events holds what LLaMA-Factory leaves of a run; a checkpoint is a part of one, and none itself."""
+    if CHECKPOINT.fullmatch(folder.name):
+        return False
+    return any(files.is_file(folder / name) for name in TRACES) or any(
+        files.is_file(path / name) for path in checkpoint_folders(folder) for name in TRACES)
+
+
+def checkpoint_folders(folder: Path) -> list[Path]:
+    """Return the folders of a run's checkpoints, whole or not, by their steps."""
+    found = [(int(match[1]), path) for path in folders.matching(folder, "checkpoint-*") if (match := CHECKPOINT.fullmatch(path.name))]
+    return [path for _, path in sorted(found)]
 
 
 def _folders(folder: Path, saves: Path, found: Found) -> Iterator[os.DirEntry]:
