@@ -11,7 +11,8 @@ from conftest import STARTER, new_workspace, wait_for
 
 from studio.accelerator import Accelerator
 from studio.chat import choose
-from studio.train import adapters, keep, runs
+from studio.jobs import Jobs
+from studio.train import adapters, batch, keep, runs
 from studio.train.trainer import Trainer
 
 RECIPE = """model_name_or_path: models/{model}
@@ -61,6 +62,19 @@ def test_it_can_be_asked_and_built_upon(made):
     assert f"{name}@checkpoint-2" in adapters.on(made, STARTER.name)
     found = adapters.resolved(made, {"adapter_name_or_path": name})
     assert found["model_name_or_path"] == str(made.models / STARTER.name)
+
+
+def test_the_largest_batch_is_looked_for_on_top_of_it_whatever_else_its_recipe_measures(made):
+    jobs = Jobs(made)
+    wish = {
+        "adapter_name_or_path": f"{STARTER.name}/lora/whole@checkpoint-2", "dataset": "identity_en,sft_en_zh", "mix_strategy": "interleave_under",
+        "interleave_probs": "0.5,0.5", "eval_dataset": "multi_turn", "early_stopping_steps": 2, "load_best_model_at_end": True, "cutoff_len": 16,
+        "save_total_limit": 1, "max_samples": 2,
+    }
+    job = jobs.start("batch", "batch.title", {}, work=lambda job: batch.find(made, Accelerator(), wish, job, most=1))
+    wait_for(lambda: not job.active, seconds=200)
+    assert job.state == "finished", job.error
+    assert job.result["batch"] == 1
 
 
 def test_its_recipe_starts_a_new_run(made):

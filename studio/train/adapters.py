@@ -1,5 +1,6 @@
 """A new run on top of what an old one learned: adapters named as runs, `<run>` or `<run>@<checkpoint>`."""
 
+import contextlib
 from pathlib import Path
 
 from studio.core import files
@@ -10,19 +11,25 @@ from studio.workspace import Workspace
 
 VALUE_HEAD = "value_head.safetensors"
 NAMED = ("adapter_name_or_path", "ref_model_adapters", "reward_model_adapters", "reward_model")
+MODELS = ("ref_model", "reward_model")
 
 
 def resolved(workspace: Workspace, wish: dict) -> dict:
-    """Return a recipe in which the names of runs have become folders; a recipe that names no model takes that of its adapter's run.
+    """Return a recipe in which the names of runs and of models beside the first have become folders.
+
+    A recipe that names no model takes that of its adapter's run.
 
     Raises:
-        Problem: there is no such run or checkpoint, it holds no weights, or it was trained on another model.
+        Problem: there is no such run, checkpoint or model, it holds no weights, or it was trained on another model.
     """
     said = dict(wish)
     for key in NAMED:
         if said.get(key):
             names = said[key] if isinstance(said[key], list) else str(said[key]).split(",")
             said[key] = ",".join(str(_folder(workspace, name.strip()) or name.strip()) for name in names)
+    for key in MODELS:
+        if said.get(key) and not _is_address(said, key):
+            said[key] = _model(workspace, key, str(said[key]).strip())
     run = first(workspace, wish)
     if run and (files.is_file(run.recipe_file) or run.recipe_if_any().get("model_name_or_path")):
         base = run.setting("model_name_or_path")
@@ -31,6 +38,24 @@ def resolved(workspace: Workspace, wish: dict) -> dict:
         if wanted != has:
             raise Problem("executors.other_model", adapter=run.name, base=has, model=wanted)
     return said
+
+
+def _is_address(recipe: dict, key: str) -> bool:
+    """Tell whether a setting names a server: PPO can ask one for its rewards."""
+    return key == "reward_model" and (recipe.get("reward_model_type") == "api" or "://" in str(recipe[key]))
+
+
+def _model(workspace: Workspace, field: str, name: str) -> str:
+    """Return the folder of a model by its name in the list, or of one that a path leads to. Raises Problem with the field."""
+    if Path(name).is_absolute() and (Path(name) / "adapter_config.json").is_file():
+        return name  # a run's or another's adapter
+    path = Path(name)
+    for known in (name, library.title(path)) if not path.is_absolute() else (name,):
+        with contextlib.suppress(Problem):  # the next may be one
+            return str(library.find(workspace, known).path)
+    if path.is_dir():
+        return str(path.absolute())
+    raise Problem("models.missing", field=field, name=name, folder=workspace.models)
 
 
 def first(workspace: Workspace, wish: dict) -> runs.Run | None:

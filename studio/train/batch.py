@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +21,10 @@ from pydantic import Field
 from studio.accelerator import Accelerator
 from studio.core import records
 from studio.core.records import Record
+from studio.core.sentences import Sentence
 from studio.interface.language import Problem
 from studio.jobs import Job
+from studio.train import adapters
 from studio.train import recipe as recipes
 from studio.workspace import Workspace, write_json
 
@@ -29,6 +32,14 @@ MOST = 256
 STEP_LIMIT_S = 90
 SPARE = 0.08
 WORD = "many "
+ELSEWHERE = ("ppo",)  # trained in an environment of its own
+# What a recipe says of its own data, of measuring and of what becomes of the run: the one step has made-up rows and measures nothing.
+APART = {
+    "eval_dataset", "tokenized_path", "mix_strategy", "max_samples", "streaming", "buffer_size", "dataset_shards", "media_dir",
+    "load_best_model_at_end", "metric_for_best_model", "greater_is_better", "early_stopping_steps", "eval_steps", "eval_delay", "eval_on_start",
+    "eval_on_each_dataset", "do_eval", "do_predict", "predict_with_generate", "compute_accuracy", "save_total_limit", "push_to_hub",
+    "use_swanlab", "resume_from_checkpoint", "dataloader_prefetch_factor", "dataloader_persistent_workers", "enable_torch_profiler",
+}
 
 
 class Tried(Record):
@@ -53,6 +64,15 @@ class Seen(Record):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     gib: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     reason: str | None = None
+    fault: Sentence | None = None
+
+
+def judged(workspace: Workspace, wish: dict) -> dict:
+    """Return the whole recipe of a wish, which may name runs and models. Raises Problem where it cannot be trained, or not in this environment."""
+    recipe = recipes.complete(workspace, adapters.resolved(workspace, wish), recipes.this_machine())
+    if recipe["stage"] in ELSEWHERE:
+        raise Problem("batch.not_for_stage", field="stage", stage=recipe["stage"].upper())
+    return recipe
 
 
 def find(workspace: Workspace, accelerator: Accelerator, wish: dict, job: Job, most: int = MOST) -> dict:
@@ -66,7 +86,7 @@ def find(workspace: Workspace, accelerator: Accelerator, wish: dict, job: Job, m
     Raises:
         Problem: the recipe cannot be trained, or a run is at work, whose memory would be in the way.
     """
-    recipe = recipes.complete(workspace, wish, recipes.this_machine())  # asks for the consent to a model's code once more
+    recipe = judged(workspace, wish)  # asks for the consent to a model's code once more
     if accelerator.holders():
         raise Problem("batch.busy", holder=", ".join(holder.who for holder in accelerator.holders()))
     accelerator.hold("batch", 0)
@@ -98,11 +118,7 @@ def _try(folder: Path, recipe: dict, size: int, job: Job) -> dict:
     here = folder / str(size)
     _make_data(here / "data", recipe, rows=size)
     report = here / "seen.json"
-    plan = recipe | {
-        "dataset": "filled", "dataset_dir": str(here / "data"), "output_dir": str(here / "out"), "per_device_train_batch_size": size,
-        "gradient_accumulation_steps": 1, "max_steps": 1, "save_strategy": "no", "eval_strategy": "no", "val_size": 0, "plot_loss": False,
-        "report_to": "none", "preprocessing_num_workers": None,
-    }
+    plan = one_step(recipe, here, size)
     write_json(here / "plan.json", {"recipe": plan, "report": str(report)})
     with open(here / "log", "w") as log:
         child = subprocess.Popen([sys.executable, "-m", "studio.train.batch", str(here / "plan.json")], stdout=log, stderr=log,
@@ -118,11 +134,24 @@ def _try(folder: Path, recipe: dict, size: int, job: Job) -> dict:
             child.kill()
             child.wait()
     if report.exists():
-        return records.load(report, Seen).model_dump(exclude_none=True)
+        seen = records.load(report, Seen)
+        if seen.fault:
+            raise seen.fault.problem()
+        return seen.model_dump(exclude_none=True)
     if child.returncode < 0:
         return {"reason": "memory"}  # the system kills the process that asks for more than there is
     last = (here / "log").read_text(errors="replace").strip().splitlines()[-1:]
     raise Problem("batch.failed", reason=" ".join(last)[:300])
+
+
+def one_step(recipe: dict, here: Path, size: int) -> dict:
+    """Return the recipe of one step on the made-up rows in `here/data`, with a batch of `size` and nothing that measures or saves."""
+    kept = {name: value for name, value in recipe.items() if name not in APART and not name.startswith(("hub_", "swanlab_", "interleave_"))}
+    return kept | {
+        "dataset": "filled", "dataset_dir": str(here / "data"), "output_dir": str(here / "out"), "per_device_train_batch_size": size,
+        "gradient_accumulation_steps": 1, "max_steps": 1, "save_strategy": "no", "eval_strategy": "no", "val_size": 0, "plot_loss": False,
+        "report_to": "none", "preprocessing_num_workers": None, "dataloader_num_workers": 0,
+    }
 
 
 def _make_data(folder: Path, recipe: dict, rows: int) -> None:
@@ -156,9 +185,12 @@ def _child(plan_file: Path) -> int:
     try:
         run_exp(plan["recipe"], callbacks=[watch])
     except Exception as error:
-        if explain(error).key != "train.out_of_memory":
-            raise
-        Path(plan["report"]).write_text(json.dumps({"reason": "memory"}))
+        fault = explain(error, plan["recipe"])
+        memory = fault.key == "train.out_of_memory"
+        seen = {"reason": "memory"} if memory else {"fault": {"key": fault.key, "facts": fault.facts}}
+        Path(plan["report"]).write_text(json.dumps(seen, default=str))
+        if not memory:
+            traceback.print_exception(error)
         return 0
     Path(plan["report"]).write_text(json.dumps({"seconds": round(watch.seconds, 2), "gib": round(_peak() / 2**30, 2)}))
     return 0

@@ -102,7 +102,7 @@ def _shipped_templates() -> dict:
 def _tell(run: Run, error: BaseException) -> dict:
     """Print the traceback into the log, drop the frames (they hold tensors), and return what is said of it."""
     traceback.print_exception(error)
-    problem = explain(error)
+    problem = explain(error, run.recipe_if_any())
     if problem.key == "train.disk_full":
         print("removed half-written:", ", ".join(remove_half_written(run)) or "nothing")  # also makes room for the last state
     _drop_frames(error)

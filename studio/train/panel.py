@@ -133,8 +133,8 @@ def _actions(words: Words, run: runs.Run, status: runs.Status) -> str:
         return ""
     whole, buttons = run.checkpoints(), ""
     can_resume = bool(whole) and resumable(run)
-    if status.state != "finished" and can_resume and run.is_foreign and adoption.missing(run):
-        buttons += _resume_with_data(words, run, None, "")
+    if can_resume and run.is_foreign and adoption.missing(run):
+        buttons += _resume_with_data(words, run, None, "") if status.state != "finished" else ""
         can_resume = False
     elif status.state != "finished" and can_resume:
         buttons += _call(words("train.resume"), "train_resume", [run.name, None, None], "")

@@ -83,7 +83,7 @@ class Trainer:
 
     def find_batch(self, wish: dict) -> Job:
         """Start looking for the largest batch that fits (see `batch.find`). Raises Problem where the recipe cannot be trained."""
-        recipes.complete(self.workspace, wish, recipes.this_machine())
+        batch.judged(self.workspace, wish)
         return self.jobs.start("batch", "batch.title", {}, work=lambda job: batch.find(self.workspace, self.accelerator, wish, job))
 
     def start(self, wish: dict, options: dict, executor: str = "in-process", python: Path | None = None) -> runs.Run:
