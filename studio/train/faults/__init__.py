@@ -94,7 +94,7 @@ def _of_data(error: BaseException, recipe: dict, found: place.Place) -> Problem 
            for one in place.chain(error)):
         return _of_reader(error, found)
     if found.in_tools and isinstance(error, (KeyError, TypeError, AttributeError, ValueError)):
-        return _with_row("faults.tools", found, message=_told(error))
+        return _with_row("faults.tools", "faults.tools_row", found, message=_told(error))
     return None
 
 
@@ -131,13 +131,13 @@ def _of_data_anywhere(error: BaseException, found: place.Place) -> Problem | Non
         return None
     if isinstance(error, KeyError) and found.row == 1:
         return Problem("faults.column", dataset=found.dataset, column=_words(error).strip("'\""))
-    return _with_row("faults.data", found, message=_told(error))
+    return _with_row("faults.data", "faults.data_row", found, message=_told(error))
 
 
-def _with_row(key: str, found: place.Place, **facts: object) -> Problem:
+def _with_row(key: str, with_row: str, found: place.Place, **facts: object) -> Problem:
     """Return the sentence that names the row, where it is known, else the one that does not."""
     if found.row:
-        return Problem(f"{key}_row", dataset=found.dataset, row=found.row, **facts)
+        return Problem(with_row, dataset=found.dataset, row=found.row, **facts)
     return Problem(key, dataset=found.dataset, **facts)
 
 

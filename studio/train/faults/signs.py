@@ -72,4 +72,4 @@ SIGNS = (
 
 def named(found: re.Match[str]) -> dict[str, str]:
     """Return the facts that a pattern found: a group `name_3` stands for the fact `name` in another wording."""
-    return {re.sub(r"_\d+$", "", name): value.strip("`'\" ") for name, value in found.groupdict().items() if value}
+    return {re.sub(r"_\d+$", "", name): value.strip("`'\" ,.:") for name, value in found.groupdict().items() if value}
