@@ -84,9 +84,13 @@ def make_model(folder: Path, layers: int = 2, shards: int = 1, hidden: int = 409
         }
         shapes |= {f"model.layers.{layer}.{name}.weight": shape for name, shape in inside.items()}
     names = list(shapes)
+    weight_map: dict[str, str] = {}
     for shard in range(shards):
         file = "model.safetensors" if shards == 1 else f"model-{shard + 1:05}-of-{shards:05}.safetensors"
         write_sparse(folder / file, {name: shapes[name] for name in names[shard::shards]})
+        weight_map |= dict.fromkeys(names[shard::shards], file)
+    if shards > 1:
+        (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
     return folder
 
 

@@ -9,7 +9,7 @@ from conftest import is_sentence, wait_for
 
 from studio.interface.language import Problem
 from studio.jobs import Jobs
-from studio.models import gguf, library
+from studio.models import gguf, gguf_parts, library
 from studio.workspace import Workspace
 
 HIDDEN, INNER, LAYERS = 64, 128, 2
@@ -136,3 +136,63 @@ def test_no_room_on_the_disk_is_told(empty, jobs, small, monkeypatch):
     with pytest.raises(Problem, match="make room there"):
         gguf.start(empty, jobs, str(small), "x")
 
+
+
+def split(file: Path, folder: Path, count: int, names) -> list[Path]:
+    """Write a GGUF file as llama.cpp's gguf-split does: all metadata in the first part, a number and the tensors in each."""
+    from gguf import GGUFReader, GGUFValueType, GGUFWriter
+
+    reader = GGUFReader(file)
+    tensors, parts = list(reader.tensors), []
+    for number in range(count):
+        writer = GGUFWriter(str(folder / names(number, count)), "llama")
+        if number:
+            writer.kv_data[0].clear()  # a later part does not name its architecture
+        for field in reader.fields.values() if number == 0 else ():
+            if not field.name.startswith("GGUF.") and field.name != "general.architecture":
+                kind = field.types[0]
+                writer.add_key_value(field.name, field.contents(), kind, sub_type=field.types[-1] if kind == GGUFValueType.ARRAY else None)
+        writer.add_uint16("split.no", number)
+        writer.add_uint16("split.count", count)
+        writer.add_int32("split.tensors.count", len(tensors))
+        for tensor in tensors[number::count]:
+            writer.add_tensor(tensor.name, tensor.data)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        parts.append(folder / names(number, count))
+    return parts
+
+
+@pytest.mark.parametrize("names", [lambda number, count: f"tiny-{number + 1:05}-of-{count:05}.gguf", lambda number, count: f"{chr(122 - number)}.gguf"],
+                         ids=["usual", "odd"])
+def test_a_part_is_not_the_whole_and_all_parts_are_joined(small, tmp_path, names):
+    from gguf import GGUFReader
+
+    parts = split(small, tmp_path, 3, names)
+    assert {gguf.parameters(part) for part in parts} == {gguf.parameters(small)} and gguf_parts.parts(parts[2]) == parts
+    gguf_parts.join(parts, tmp_path / "joined")
+    joined, whole = GGUFReader(tmp_path / "joined"), GGUFReader(small)
+    assert {one.name: one.data.tobytes() for one in joined.tensors} == {one.name: one.data.tobytes() for one in whole.tensors}
+    assert {name for name in joined.fields if "split." in name} == set()
+    assert joined.fields["tokenizer.ggml.tokens"].contents() == whole.fields["tokenizer.ggml.tokens"].contents()
+    away = parts[1].rename(tmp_path / "away")
+    for number, part in ((1, parts[0]), (3, parts[2])):
+        with pytest.raises(Problem, match=f"is part {number} of 3.* part 2 is not beside it"):
+            gguf.parameters(part)
+    away.rename(parts[1])
+
+
+def test_the_part_that_somebody_brought_says_which_it_is(empty, jobs):
+    case = Path(__file__).parent / "cases" / "split-gguf" / "tiny-00001-of-00002.gguf"
+    with pytest.raises(Problem, match="part 1 of 2"):
+        gguf.start(empty, jobs, str(case))
+
+
+def test_all_parts_become_one_model_by_any_of_them(empty, jobs, small, tmp_path):
+    parts = split(small, tmp_path, 2, lambda number, count: f"tiny-{number + 1:05}-of-{count:05}.gguf")
+    job = gguf.start(empty, jobs, str(parts[1]))
+    assert jobs.wait(job.id, 150).state == "finished" and job.facts["name"] == "tiny"
+    model = library.find(empty, "tiny")
+    assert model.params == gguf.parameters(small) and model.faults == () and not list(model.path.glob("*.gguf"))

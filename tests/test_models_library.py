@@ -261,7 +261,10 @@ def test_three_hundred_models_are_listed_at_once(empty):
 def test_a_file_that_grows_is_looked_at_again(empty):
     folder = make_model(empty.models / "grows", hidden=256)
     before = library.find(empty, "grows").params
-    write_sparse(folder / "model-extra.safetensors", {"more.weight": [10, 10]})
+    (folder / "model.safetensors").rename(folder / "part-a.safetensors")
+    write_sparse(folder / "part-b.safetensors", {"more.weight": [10, 10]})
+    index = {"weight_map": {"model.norm.weight": "part-a.safetensors", "more.weight": "part-b.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     assert library.find(empty, "grows").params == before + 100
 
 

@@ -15,7 +15,7 @@ from studio.chat.speaker import Speaker
 from studio.core import trust
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
-from studio.models import library, templates
+from studio.models import completeness, library, templates
 from studio.workspace import Workspace
 
 MOST_TOKENS = 64
@@ -54,7 +54,7 @@ class Hello:
 
     def say(self, name: str, question: str) -> Greeting:
         """Load, ask, unload. Raises Problem where there is no such model, no room for it, another hello, or it cannot answer."""
-        model = library.find(self.workspace, name)
+        model = completeness.checked([library.find(self.workspace, name)])[0]
         if model.faults:
             raise model.faults[0]
         if not self._turn.acquire(blocking=False):

@@ -12,7 +12,7 @@ from studio.chat.blend import Blend
 from studio.chat.prompt import Encoder, Prompt
 from studio.chat.speaker import Base, Speaker, stamp
 from studio.interface.language import Problem
-from studio.models import library
+from studio.models import completeness, library
 
 BASE = "__base__"  # peft's name for rows that speak through no adapter
 _PAD = 0  # any token will do: padding is masked on the left and never read on the right
@@ -339,7 +339,7 @@ def _load_base(base: Base) -> tuple:
     from llamafactory.model import load_model, load_tokenizer
     from transformers import GenerationConfig
 
-    library.require_loadable(base.folder)
+    completeness.require_whole(library.look(base.folder, library.title(base.folder)))
     model_args, _, finetuning_args, _ = _arguments(base)
     one_load_at_a_time()
     loaded = load_tokenizer(model_args)

@@ -7,6 +7,7 @@ soon = limited.call(..., stamp=(path, changed), wait=0.1)   # remembered by its 
 
 The children live long and know only light libraries (no torch), so that a call takes a millisecond. One that reaches a limit is ended,
 and the next call starts another. Arguments and answers are JSON; what runs is a function of the studio that is named by its place.
+What needs torch (`heavy=True`) has a child of its own, which takes seconds to start and is ended when nobody needed it for a while.
 """
 
 import atexit
@@ -31,6 +32,7 @@ import psutil
 from studio.interface.language import Problem
 
 CHILDREN = 2  # one that is busy with something slow must not hold up all others
+HEAVY_IDLE_S = 120.0  # a child with torch holds some hundreds of MiB
 REMEMBERED = 1024
 ANSWER_BYTES = 32 * 2**20
 WALL = 5  # a machine that is busy gives a child this many times the seconds of computing that it may take
@@ -41,7 +43,7 @@ PASSING = ("limited.waited", "limited.no_child")  # faults of the machine at thi
 
 
 def call(target: str, *arguments: object, file: str, of: str, seconds: float = 5, mib: int = 1024,
-         stamp: Hashable | None = None, wait: float | None = None):
+         stamp: Hashable | None = None, wait: float | None = None, heavy: bool = False):
     """Return what `target` gives for these arguments, worked out in a child process.
 
     Args:
@@ -52,13 +54,14 @@ def call(target: str, *arguments: object, file: str, of: str, seconds: float = 5
         mib: of memory that it may take beside what the child has anyhow.
         stamp: what changes when the answer may; answers, and limits that were reached, are remembered by it.
         wait: with a stamp, how many seconds to wait; PENDING is returned where there is no answer by then, and it is worked out on.
+        heavy: whether the function needs torch.
 
     Raises:
         Problem: a limit was reached, the function itself raised it, or it failed.
         ValueError: the function raised it, with its words.
     """
     def work():
-        return _pool.call(target, arguments, _Limits(file, of, seconds, mib))
+        return (_heavy if heavy else _pool).call(target, arguments, _Limits(file, of, seconds, mib))
 
     return work() if stamp is None else _memory.get((target, stamp, seconds, mib), work, wait)
 
@@ -144,11 +147,12 @@ def _passed(answer: Future, began: float) -> bool:
 
 
 class _Pool:
-    """The children, started when they are needed."""
+    """The children, started when they are needed. Those with torch are ended when nobody needed them for a while."""
 
-    def __init__(self):
+    def __init__(self, children: int = CHILDREN, heavy: bool = False):
         self._idle: list[_Child] = []
-        self._lock, self._places = threading.Lock(), threading.BoundedSemaphore(CHILDREN)
+        self._heavy, self._timer = heavy, None
+        self._lock, self._places = threading.Lock(), threading.BoundedSemaphore(children)
 
     def call(self, target: str, arguments: tuple, limits: _Limits):
         with self._places:
@@ -160,14 +164,24 @@ class _Pool:
                 raise
             with self._lock:
                 self._idle.append(child)
+            if self._heavy:
+                self._end_later()
         return _opened(answer, limits)
+
+    def _end_later(self) -> None:
+        with self._lock:
+            if self._timer:
+                self._timer.cancel()
+            self._timer = threading.Timer(HEAVY_IDLE_S, self.end)
+            self._timer.daemon = True
+            self._timer.start()
 
     def _take(self, limits: _Limits) -> "_Child":
         while True:
             with self._lock:
                 child = self._idle.pop() if self._idle else None
             if child is None:
-                return _Child(limits)
+                return _Child(limits, self._heavy)
             if child.alive():
                 return child
             child.end()
@@ -194,15 +208,15 @@ def _opened(answer: dict, limits: _Limits):
 class _Child:
     """One process; `ask` may be called by one thread at a time."""
 
-    def __init__(self, limits: _Limits):
+    def __init__(self, limits: _Limits, heavy: bool = False):
         self._errors = tempfile.TemporaryFile()
         environment = os.environ | {
             "PYTHONIOENCODING": "utf-8", "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
-            "MALLOC_ARENA_MAX": "2", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "",
+            "MALLOC_ARENA_MAX": "2", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1",
         }
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "studio.core.limited_child", str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                [sys.executable, "-m", "studio.core.limited_child", str(os.getpid()), *(["heavy"] if heavy else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=self._errors, cwd=Path(__file__).parents[2], env=environment,
             )
             self._watched = psutil.Process(self._process.pid)
@@ -322,5 +336,6 @@ def _soft(kind: int, value: int) -> None:
         resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
 
 
-_memory, _pool = _Memory(), _Pool()
+_memory, _pool, _heavy = _Memory(), _Pool(), _Pool(1, heavy=True)
 atexit.register(_pool.end)
+atexit.register(_heavy.end)

@@ -8,9 +8,9 @@ import sys
 import threading
 import time
 
-# Nothing that is done here computes; torch would take seconds and hundreds of megabytes, and is taken for absent.
-for _heavy in ("torch", "tensorflow", "jax", "flax"):
-    sys.modules[_heavy] = None
+# Most of what is done here does not compute; torch would take seconds and hundreds of megabytes, and is taken for absent.
+for _absent in ("tensorflow", "jax", "flax", *(() if "heavy" in sys.argv[2:] else ("torch",))):
+    sys.modules[_absent] = None
 
 from studio.core import limited  # noqa: E402
 from studio.interface.language import Problem  # noqa: E402
@@ -59,6 +59,10 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
     if sys.platform != "win32":
         threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
+    if "heavy" in sys.argv[2:]:
+        # Its threads and its gigabytes of addresses are no part of what a model takes.
+        import torch  # noqa: F401
+        from transformers import modeling_utils  # noqa: F401
     out.write(b"ready\n")
     out.flush()
     for line in sys.stdin.buffer:

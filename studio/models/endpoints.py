@@ -5,7 +5,7 @@ from collections.abc import Callable
 from studio.core import trust
 from studio.interface.language import Problem, Words
 from studio.jobs import told
-from studio.models import catalogue, code_panel, fit, gguf, inspection, keep, library, places, templates
+from studio.models import catalogue, code_panel, completeness, fit, gguf, inspection, keep, library, places, templates
 from studio.models import config as configs
 from studio.models.download import Request
 from studio.models.library import Model
@@ -22,13 +22,13 @@ def _reading(shelf: Shelf, words: Words) -> list[Callable]:
 
     def models_list() -> list:
         """Return the models on disk: [{name, folder, params, dtype, template, size_bytes, architecture, quantization, context, licence, ...}]."""
-        found = library.models(workspace)
+        found = completeness.checked(library.models(workspace))
         chosen = templates.of_all([(model.path, model.name, model.model_type) for model in found])
         return [_as_json(model, template, words) for model, template in zip(found, chosen, strict=True)]
 
     def models_inspect(name: str) -> dict:
         """Return {config, params, dtype, context, template, memory, ...} of a model; memory is [{method, bits, bytes, fits, ...}]."""
-        model = library.find(workspace, name)
+        model = completeness.checked([library.find(workspace, name)])[0]
         seen, choice = inspection.inspect(model), templates.of(model.path, model.name, model.model_type)
         return _as_json(model, choice.template, words) | {
             "config": configs.read(model.path)[0], "generation": seen.generation, "special_tokens": seen.special,

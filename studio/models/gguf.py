@@ -6,6 +6,7 @@ memory comes back whole. What a quantised file has lost stays lost.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,12 @@ from studio.core import files
 from studio.core.records import Record, Text
 from studio.interface.language import Problem
 from studio.jobs import Job, Jobs
-from studio.models import library
+from studio.models import gguf_parts, library
 from studio.workspace import Workspace
 
 KIND = "import_gguf"
 _MAKING = ".importing-"
+_PART = re.compile(r"-\d{5}-of-\d{5}$")
 _ROOM = 1.1  # the folder is a little more than its weights
 _LOOK_EVERY_S = 0.3
 
@@ -41,10 +43,12 @@ def start(workspace: Workspace, jobs: Jobs, file: str, name: str = "") -> Job:
     source = files.expanded(file)
     if not source.is_absolute() or not files.is_file(source):
         raise Problem("gguf.no_file", file=file)
-    target = workspace.inside(workspace.models, name.strip() or source.stem)
+    target = workspace.inside(workspace.models, name.strip() or _PART.sub("", source.stem))
     if target.exists():
         raise Problem("models.name_taken", name=target.name)
     needed = _ROOM * 2 * parameters(source)
+    found = gguf_parts.parts(source)
+    needed += sum(one.stat().st_size for one in found) if len(found) > 1 else 0  # they are joined first
     free = shutil.disk_usage(workspace.models).free
     if free < needed:
         raise Problem("gguf.no_space", needed=needed / 1e9, free=free / 1e9, folder=workspace.models)
@@ -57,20 +61,22 @@ def offer(workspace: Workspace, jobs: Jobs) -> None:
 
 
 def parameters(file: Path) -> int:
-    """Return how many parameters a GGUF file holds. Raises Problem where it is none, or not one of a language model."""
-    from gguf import GGUFReader
+    """Return how many parameters a GGUF file, with the other parts of a split one, holds.
 
-    if not files.is_file(file):  # a pipe would be waited for without end
-        raise Problem("gguf.no_file", file=file)
+    Raises:
+        Problem: it is no GGUF, not one of a language model, or a part of one whose other parts are not beside it.
+    """
+    found = gguf_parts.parts(file)
+    readers = [gguf_parts.open_reader(one) for one in found]
+    fields = readers[0].fields
     try:
-        reader = GGUFReader(file)
-        architecture = reader.fields["general.architecture"].contents()
-        kind = reader.fields["general.type"].contents() if "general.type" in reader.fields else "model"
-    except (ValueError, KeyError, IndexError, OSError, TypeError, OverflowError, MemoryError, AttributeError) as error:
-        raise Problem("gguf.broken", file=file.name, reason=" ".join(str(error).split())[:160]) from error
-    if kind != "model" or f"{architecture}.block_count" not in reader.fields:
+        architecture = fields["general.architecture"].contents()
+        kind = fields["general.type"].contents() if "general.type" in fields else "model"
+    except gguf_parts.BROKEN as error:
+        raise Problem("gguf.broken", file=found[0].name, reason=" ".join(str(error).split())[:160]) from error
+    if kind != "model" or f"{architecture}.block_count" not in fields:
         raise Problem("gguf.no_model", file=file.name, kind=architecture if kind == "model" else kind)
-    return sum(int(tensor.n_elements) for tensor in reader.tensors)
+    return sum(int(tensor.n_elements) for reader in readers for tensor in reader.tensors)
 
 
 def _import(job: Job, source: Path, target: Path) -> dict:
@@ -112,11 +118,25 @@ def _last_line(log: Path) -> str:
 
 
 def convert(file: Path, made: Path) -> None:
-    """Write the model in a GGUF file into the folder `made` (which may be there already).
+    """Write the model in a GGUF file, with the other parts of a split one, into the folder `made` (which may be there already).
 
     Raises:
         Exception: whatever transformers says of a file that it cannot read.
     """
+    found = gguf_parts.parts(file)
+    if len(found) > 1:
+        made.mkdir(exist_ok=True)
+        joined = made / "joined.gguf"
+        try:
+            gguf_parts.join(found, joined)
+            _convert(joined, made)
+        finally:
+            joined.unlink(missing_ok=True)
+    else:
+        _convert(file, made)
+
+
+def _convert(file: Path, made: Path) -> None:
     import numpy
     import torch
     from gguf import GGUFReader

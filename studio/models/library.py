@@ -230,7 +230,8 @@ def _faulty(folder: Path, name: str, fault: Problem) -> Model:
 def _read(folder: Path, name: str, sizes: dict[str, int]) -> Model:
     names = set(sizes)
     config, config_faults = configs.read(folder) if configs.FILE in names else ({}, ())
-    shards = [weights.read_shard(folder / file) for file in health.weight_files(names) if file.endswith(".safetensors")]
+    weight_files = health.weight_files(names, health.indexed_files(folder, names))
+    shards = [weights.read_shard(folder / file) for file in weight_files if file.endswith(".safetensors")]
     tensors = {name: tensor for shard in shards for name, tensor in shard.tensors.items()}
     quantized = weights.quantization(config)
     said = configs.text_config(config)
@@ -245,19 +246,15 @@ def _read(folder: Path, name: str, sizes: dict[str, int]) -> Model:
         quantization=quantized,
         context=next((said[key] for key in configs.CONTEXT if type(said.get(key)) is int), None),
         licence=_licence(folder, names),
-        pickled=bool(health.weight_files(names)) and not shards,
+        pickled=bool(weight_files) and not shards,
         own_code=trust.asks(folder),
-        faults=tuple(filter(None, [_implausible(config, tensors, sizes)])) + health.faults(folder, names, shards, config_faults),
+        faults=tuple(filter(None, [plausible.fault(config, tensors, sum(sizes[file] for file in weight_files))])) + health.faults(folder, names, shards, config_faults),
         warnings=health.warnings(folder, names),
     )
 
 
 def _short(text: object) -> str:
     return shown(str(text))[:120]
-
-
-def _implausible(config: dict, tensors: dict[str, dict], sizes: dict[str, int]) -> Problem | None:
-    return plausible.fault(config, tensors, sum(sizes[file] for file in health.weight_files(set(sizes))))
 
 
 def require_plausible(folder: Path) -> None:
@@ -278,8 +275,9 @@ def require_loadable(folder: Path) -> None:
 
 
 def weight_names(folder: Path) -> list[str]:
-    """Return the names of a model's weight files: safetensors where there are any, else pickles; none where the folder is gone."""
-    return health.weight_files({path.name for path in folders.entries(folder) if files.is_file(path)})
+    """Return the names of the weight files that are loaded of a model: safetensors before pickles; none where the folder is gone."""
+    names = {path.name for path in folders.entries(folder) if files.is_file(path)}
+    return health.weight_files(names, health.indexed_files(folder, names))
 
 
 def _licence(folder: Path, names: set[str]) -> str | None:

@@ -10,7 +10,7 @@ from markupsafe import escape
 from studio.core import folders, trash
 from studio.interface.language import Problem, Words
 from studio.interface.live import attribute
-from studio.models import code_panel, fit, library, places, templates
+from studio.models import code_panel, completeness, fit, library, places, templates
 from studio.models.download import amount
 from studio.models.library import Model
 from studio.models.shelf import Shelf
@@ -32,7 +32,7 @@ def draw_views(words: Words, shelf: Shelf) -> str:
 
 def draw_list(words: Words, shelf: Shelf, find: str) -> str:
     """Return the models on disk whose name, architecture or template has every word of `find`, and the folders they were looked for in."""
-    found = library.models(shelf.workspace)
+    found = completeness.checked(library.models(shelf.workspace), wait=0)
     wanted = [(model.path, model.name, model.model_type) for model in found]
     chosen, stopped = templates.of_all(wanted), templates.faults(wanted)
     asked = find.lower().split()
@@ -67,7 +67,7 @@ def draw_model(words: Words, shelf: Shelf, name: str) -> str:
     """Return the head of a model: where it is, what can be done, what is wrong, its facts and its template."""
     if not name:
         return f'<p class="hint">{words("models.none")}</p>'
-    model = library.find(shelf.workspace, name)
+    model = completeness.checked([library.find(shelf.workspace, name)], wait=0)[0]
     told = "".join(f'<p class="problem" role="alert">{escape(words.tell(fault))}</p>' for fault in model.faults)
     told += "".join(f'<p class="problem warned">{escape(words.tell(warning))}</p>' for warning in model.warnings)
     copy = f'<button class="link-copy" data-copy="{escape(str(model.path))}" data-done="{words("models.copied")}">{words("models.copy")}</button>'

@@ -58,7 +58,7 @@ def faults(folder: Path, names: set[str]) -> list[Problem]:
         if wrong:
             fault = Problem("models.wrong_field", file=folder / name, field=shown(wrong[0])[:80], value=shown(str(wrong[1]))[:60])
         found += [fault] if fault else []
-    if "tokenizer.json" in names and not _begins_as_object(folder / "tokenizer.json"):
+    if "tokenizer.json" in names and not _looks_like_object(folder / "tokenizer.json"):
         found.append(Problem("models.broken_config", file=folder / "tokenizer.json", reason="not a JSON object"))
     return found
 
@@ -86,10 +86,13 @@ def _text_of(token: object) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _begins_as_object(path: Path) -> bool:
+def _looks_like_object(path: Path) -> bool:
+    """Tell whether a file begins and ends as a JSON object: one that was cut off does not."""
     try:
         with files.open_file(path) as file:
-            return file.read(100).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+            begins = file.read(100).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+            file.seek(max(0, file.seek(0, 2) - 100))
+            return begins and file.read().rstrip().endswith(b"}")
     except OSError:
         return False
 
@@ -188,9 +191,20 @@ def require_loadable(folder: Path, wait: float | None = None) -> bool:
     Raises:
         Problem: it took more time or memory than any may.
     """
+    found = _tried(folder, wait)
+    return found is not limited.PENDING
+
+
+def refusal(folder: Path) -> str | None:
+    """Return why transformers does not load the tokenizer of a folder, in its words; None where it does, or there is none."""
+    found = _tried(folder, None)
+    return None if found is None or found["loaded"] else found["reason"]
+
+
+def _tried(folder: Path, wait: float | None):
+    """Return what `loading.try_tokenizer` says, None for a folder without a tokenizer, `limited.PENDING` where it is not known yet."""
     file = next((name for name in FILES if (folder / name).is_file()), "tokenizer.json")
     known = stamp(folder)
     if len(known) == 1:
-        return True  # there is none, which whoever needs one says
-    found = limited.call("studio.models.loading:try_tokenizer", str(folder), file=file, of=folder.name, seconds=30, mib=4096, stamp=known, wait=wait)
-    return found is not limited.PENDING
+        return None  # whoever needs one says so
+    return limited.call("studio.models.loading:try_tokenizer", str(folder), file=file, of=folder.name, seconds=30, mib=4096, stamp=known, wait=wait)

@@ -11,7 +11,7 @@ import yaml
 from studio import engine
 from studio.datasets import identity
 from studio.interface.language import Problem
-from studio.models import library, templates
+from studio.models import completeness, library, templates
 from studio.train import checkpoints, consent, runs, validation
 from studio.train.arguments import judged
 from studio.train.validation import numbers, parser, precision, sources
@@ -103,7 +103,7 @@ def draft(workspace: Workspace, wish: dict, machine: Machine) -> tuple[dict, lis
     """
     said = judged({key: value for key, value in wish.items() if value is not None and value != ""})
     model = library.find(workspace, str(said.get("model_name_or_path", STARTER_MODEL)))
-    library.require_plausible(model.path)
+    completeness.require_whole(model)
     recipe = defaults(model.params) | _of_machine(machine, said) | said
     if "lora_rank" in said and "lora_alpha" not in said:
         recipe["lora_alpha"] = 2 * recipe["lora_rank"]  # LLaMA-Factory's own, which a rank without an alpha asks for
@@ -192,6 +192,8 @@ def require_startable(workspace: Workspace, recipe: dict) -> None:
     model = Path(str(recipe["model_name_or_path"]))
     if model.is_absolute() and not model.is_dir():
         raise Problem("models.missing", name=library.title(model), folder=model.parent)
+    if model.is_absolute():
+        completeness.require_whole(library.look(model, library.title(model)))
     for problem in sources.problems(workspace, recipe) if recipe.get("dataset_dir") else ():
         raise problem
 

@@ -14,6 +14,7 @@ HEAVY = {"torch", "transformers", "peft", "llamafactory", "trl", "datasets", "mo
 # The door itself with what it puts up, and what runs in processes of its own, where nothing else imports beside it.
 ALONE = {
     "engine.py", "core/code_guard.py", "doctor.py", "train/worker.py", "train/torchrun.py", "train/batch.py", "models/gguf.py", "models/starter.py", "models/loading.py", "models/rendering.py",
+    "models/tensor_check.py", "models/pickles.py", "core/limited_child.py",
     "datasets/modelscope_rows.py",
 }
 

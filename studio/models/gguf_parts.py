@@ -1,0 +1,117 @@
+"""The parts of a GGUF that was split: found by what their metadata says and not by their names, and joined to one file."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.core import files, folders
+from studio.interface.language import Problem
+
+BROKEN = (ValueError, KeyError, IndexError, OSError, TypeError, OverflowError, MemoryError, AttributeError)
+MOST_BESIDE = 500  # files in a folder that are looked at for other parts
+_NUMBERED = re.compile(r"(.*)-\d{5}-of-(\d{5})\.gguf")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a GGUF says of its place: `number` from 0, `count` of all parts (1 where it was never split), `tensors` of all parts together
+    (None where it does not say), `here` those in this file."""
+
+    file: Path
+    number: int
+    count: int
+    tensors: int | None
+    here: int
+
+
+def open_reader(file: Path):
+    """Return gguf's reader of a file. Raises Problem where it is no whole GGUF file."""
+    from gguf import GGUFReader
+
+    if not files.is_file(file):  # a pipe would be waited for without end
+        raise Problem("gguf.no_file", file=file)
+    try:
+        return GGUFReader(file)
+    except BROKEN as error:
+        raise Problem("gguf.broken", file=file.name, reason=" ".join(str(error).split())[:160]) from error
+
+
+def part_of(file: Path) -> Part:
+    """Return what a GGUF file says of its place among parts. Raises Problem where it is no whole GGUF file."""
+    reader = open_reader(file)
+
+    def number(name: str, otherwise: int | None) -> int | None:
+        value = reader.fields[name].contents() if name in reader.fields else otherwise
+        return int(value) if value is not None else None
+
+    try:
+        return Part(file, number("split.no", 0), number("split.count", 1), number("split.tensors.count", None), len(reader.tensors))
+    except BROKEN as error:
+        raise Problem("gguf.broken", file=file.name, reason=" ".join(str(error).split())[:160]) from error
+
+
+def parts(file: Path) -> list[Path]:
+    """Return the files that together are the model of which `file` is one part, in their order; only `file` where it was not split.
+
+    Raises:
+        Problem: a part is not beside it, or tensors are missing; it says which part of how many.
+    """
+    own = part_of(file)
+    if own.count <= 1:
+        if own.tensors and own.here < own.tensors:
+            raise Problem("gguf.fewer_tensors", file=file.name, here=own.here, all=own.tensors)
+        return [file]
+    found: dict[int, Part] = {own.number: own}
+    for other in _beside(file):
+        if other.count == own.count and other.tensors == own.tensors:
+            found.setdefault(other.number, other)
+    lacking = [number for number in range(own.count) if number not in found]
+    if lacking:
+        raise Problem("gguf.part_missing", file=file.name, number=own.number + 1, count=own.count, lacking=_few([one + 1 for one in lacking]))
+    here = sum(found[number].here for number in range(own.count))
+    if own.tensors and here != own.tensors:
+        raise Problem("gguf.fewer_tensors", file=file.name, here=here, all=own.tensors)
+    return [found[number].file for number in range(own.count)]
+
+
+def _few(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:8])) + (" …" if len(numbers) > 8 else "")
+
+
+def _beside(file: Path) -> list[Part]:
+    """Return the other parts in the folder of one: those of its own name where it has the usual one, else all that are some."""
+    others = [one for one in sorted(folders.matching(file.parent, "*.gguf"))[:MOST_BESIDE] if one != file]
+    if match := _NUMBERED.fullmatch(file.name):
+        same = [one for one in others if (its := _NUMBERED.fullmatch(one.name)) and its.groups() == match.groups()]
+        others = same or others
+    found = []
+    for one in others:
+        try:
+            found.append(part_of(one))
+        except Problem:
+            continue  # another file of the folder; if it was a part, that part is told as missing
+    return found
+
+
+def join(found: list[Path], target: Path) -> None:
+    """Write the parts of a GGUF, in their order, as one file. Raises OSError where the disk is full."""
+    from gguf import GGUFReader, GGUFValueType, GGUFWriter
+
+    readers = [GGUFReader(file) for file in found]
+    first = readers[0].fields
+    writer = GGUFWriter(str(target), first["general.architecture"].contents(), endianess=readers[0].endianess)
+    for field in first.values():
+        if field.name.startswith(("GGUF.", "split.")) or field.name == "general.architecture":
+            continue
+        kind = field.types[0]
+        writer.add_key_value(field.name, field.contents(), kind, sub_type=field.types[-1] if kind == GGUFValueType.ARRAY else None)
+    for reader in readers:
+        for tensor in reader.tensors:
+            writer.add_tensor_info(tensor.name, tensor.data.shape, tensor.data.dtype, tensor.data.nbytes, tensor.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    for reader in readers:
+        for tensor in reader.tensors:
+            writer.write_tensor_data(tensor.data, tensor_endianess=reader.endianess)
+    writer.close()

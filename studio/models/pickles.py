@@ -1,0 +1,26 @@
+"""The tensors of pickled weights, for who has torch loaded already, or runs in a process of its own."""
+
+from pathlib import Path
+
+from studio.core import files
+from studio.interface.language import Problem
+
+
+def read(file: Path) -> dict[str, dict]:
+    """Return what `weights.read_pickle` does. Raises Problem where the file is torn, or holds more than weights."""
+    import zipfile
+
+    import torch
+
+    if not files.is_file(file):  # a pipe would be waited for without end
+        raise Problem("models.bad_pickle", file=file.name, reason="it is not a plain file")
+    try:
+        held = torch.load(file, map_location="meta", mmap=zipfile.is_zipfile(file), weights_only=True)
+    except Exception as error:  # whatever torch's reader meets in a file that is not what it should be
+        raise Problem("models.bad_pickle", file=file.name, reason=(str(error).splitlines() or [type(error).__name__])[0][:160]) from error
+    held = held.get("model", held) if isinstance(held, dict) else {}
+    names = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int8: "I8", torch.uint8: "U8", torch.int64: "I64"}
+    return {
+        name: {"dtype": names.get(tensor.dtype, str(tensor.dtype)), "shape": list(tensor.shape), "data_offsets": [0, tensor.nbytes]}
+        for name, tensor in held.items() if isinstance(tensor, torch.Tensor)
+    }
