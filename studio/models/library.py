@@ -10,7 +10,7 @@ from pathlib import Path
 from studio.core import files, folders, trust
 from studio.interface.language import Problem, shown
 from studio.models import config as configs
-from studio.models import health, places, plausible, tokenizer, weights
+from studio.models import health, hub_caches, places, plausible, tokenizer, weights
 from studio.models.weights import Quantization
 from studio.workspace import Workspace, safe_name
 
@@ -99,6 +99,7 @@ def listed(workspace: Workspace) -> list[Path]:
 def _named(workspace: Workspace) -> dict[str, Path]:
     """Return every model's folder by the model's name."""
     named: dict[str, Path] = {}
+    known: set[Path] = set()  # a cache's root and a folder in it may both have been added
     for place in [workspace.models, *places.folders(workspace)]:
         try:
             inside = folders_in(place, deep=place != workspace.models)
@@ -109,6 +110,9 @@ def _named(workspace: Workspace) -> dict[str, Path]:
         for folder in inside:
             if place == workspace.models and folder.is_symlink() and files.exists(folder) and files.real(folder).parent == files.real(workspace.models):
                 continue  # an older name of its neighbour (see `keep.rename`)
+            if place != workspace.models and files.real(folder) in known:
+                continue
+            known.add(files.real(folder))
             name = _shown(title(folder))
             if name in named:
                 name = f"{name} @{_shown(place.name)}"
@@ -122,26 +126,12 @@ def _named(workspace: Workspace) -> dict[str, Path]:
 def folders_in(place: Path, deep: bool = True) -> list[Path]:
     """Return the model folders in a place, by name: itself, its children, and where `deep` those of the hubs' caches too.
 
-    ModelScope keeps `owner/name`, Hugging Face `models--owner--name/snapshots/<commit>`. Raises OSError where it cannot be read.
+    Raises OSError where it cannot be read.
     """
-    if deep and _is_model(place):
-        return [place]
-    found = []
-    for child in sorted((place / name for name in os.listdir(place)), key=lambda path: path.name.lower()):
-        if child.name.startswith(".") or not folders.is_folder(child):
-            continue
-        if _is_model(child):
-            found.append(child)
-        elif deep and child.name.startswith("models--"):
-            found += _snapshots(child)
-        elif deep and os.access(child, os.R_OK | os.X_OK):
-            found += sorted((one for one in folders.entries(child) if _is_model(one)), key=lambda path: path.name.lower())
-    return found
-
-
-def _snapshots(cached: Path) -> list[Path]:
-    snapshots = [path for path in folders.matching(cached, "snapshots/*") if _is_model(path)]
-    return sorted(snapshots, key=folders.modified)[-1:]
+    if deep:
+        return hub_caches.models_below(place, _is_model)
+    children = sorted((place / name for name in os.listdir(place)), key=lambda path: path.name.lower())
+    return [child for child in children if not child.name.startswith(".") and folders.is_folder(child) and _is_model(child)]
 
 
 def _is_model(folder: Path) -> bool:
@@ -172,10 +162,8 @@ def find(workspace: Workspace, name: str) -> Model:
 
 
 def title(folder: Path) -> str:
-    """Return what a person calls the model in `folder`; a folder in Hugging Face's cache is named by a commit, the model above it."""
-    if in_hub_cache(folder):
-        return folder.parents[1].name.split("--")[-1]
-    return folder.name
+    """Return what a person calls the model in `folder`; in a hub's cache that is not always the folder's name."""
+    return hub_caches.title(folder)
 
 
 def _shown(name: str) -> str:
@@ -184,8 +172,8 @@ def _shown(name: str) -> str:
 
 
 def in_hub_cache(folder: Path) -> bool:
-    """Tell whether a model's folder is a snapshot in Hugging Face's cache, whose files other programs share."""
-    return folder.parent.name == "snapshots" and folder.parent.parent.name.startswith("models--")
+    """Tell whether a model's folder is a snapshot in a hub's cache, whose files other programs share."""
+    return hub_caches.is_snapshot(folder)
 
 
 _looked: dict[Path, tuple[tuple, Model]] = {}

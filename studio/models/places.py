@@ -66,7 +66,7 @@ def suggested(workspace: Workspace) -> list[Path]:
     """Return the caches in which the hubs' own clients keep models on this machine, where they hold some and were not added yet."""
     home = Path.home()
     hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or home / ".cache" / "huggingface") / "hub"
-    scope = Path(os.environ.get("MODELSCOPE_CACHE") or home / ".cache" / "modelscope" / "hub") / "models"
+    scope = Path(os.environ.get("MODELSCOPE_CACHE") or home / ".cache" / "modelscope")
     known = folders(workspace)
     return [path for path in (Path(hub), scope) if is_folder(path) and files.real(path) not in known and _holds_models(path)]
 
