@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.faulty.ledger import Ledger, begin_run, writes
 from benchmarks.faulty.kills import end_all, look
+from benchmarks.faulty.ledger import Ledger, begin_run, writes
 from benchmarks.faulty.victim import Tally, Victim, furnish
 
 SIZE = "48m"

@@ -136,9 +136,10 @@ def begin_run(ledger: Ledger, victim: Victim, number: int) -> None:
     executor = EXECUTORS[number % len(EXECUTORS)]
     made = []
     named = {"name": "Xiaoju", "author": "the studio", "title": f"run {number}"}
-    ledger.do(victim, (f"run run {number}", True, lambda to: made.append(to.call("train_start", RECIPE | {"model_name_or_path": MODEL}, executor, named)["run"])))
+    recipe = RECIPE | {"model_name_or_path": MODEL}
+    ledger.do(victim, (f"run run {number}", True, lambda to: made.append(to.call("train_start", recipe, executor, named)["run"])))
     for run in made:
-        ledger.do(victim, (f"note {run}", f"n{number}", lambda to: to.call("train_note", run, f"n{number}")))
+        ledger.do(victim, (f"note {run}", f"n{number}", lambda to, run=run: to.call("train_note", run, f"n{number}")))
 
 
 def keep_writing(ledger: Ledger, victim: Victim, part: int) -> threading.Thread:
