@@ -157,11 +157,12 @@
 
   // A fault that names a field is shown at the field.
   function markWrong() {
-    const field = document.querySelector("#train-problem [data-field], #train-advice [data-field]")?.dataset.field ?? "";
-    if (field === markWrong.last) return;
-    markWrong.last = field;
+    const told = document.querySelectorAll("#train-problem [data-field], #train-advice [data-field]");
+    const fields = [...new Set([...told].map((e) => e.dataset.field))];
+    if (fields.join() === markWrong.last) return;
+    markWrong.last = fields.join();
     document.querySelectorAll(".wrong").forEach((e) => e.classList.remove("wrong"));
-    if (field) document.querySelectorAll(`#train-${CSS.escape(field)}, .setting:has([data-setting="${CSS.escape(field)}"])`).forEach((e) => e.classList.add("wrong"));
+    for (const field of fields) document.querySelectorAll(`#train-${CSS.escape(field)}, .setting:has([data-setting="${CSS.escape(field)}"])`).forEach((e) => e.classList.add("wrong"));
   }
 
   // What Python made is taken in hand: gradio's own way to run a script after an answer would need text to be evaluated.

@@ -16,6 +16,7 @@ from studio.workspace import Workspace
 
 METHODS = {"lora": {}, "qlora4": {"quantization_bit": 4}, "qlora8": {"quantization_bit": 8}, "oft": {}, "full": {}, "freeze": {}}
 SCHEDULERS = ["cosine", "linear", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial"]
+JUDGED_AGAIN_S = 4
 OF_RUNS = ("reward_model", "adapter_name_or_path")  # fields that list what runs have trained
 PARTS = {"curves": "curves", "samples": "samples", "checkpoints": "checkpoints", "log": "log", "recipe": "recipe_and_command"}
 CHART_WORDS = ("loss", "learning_rate", "grad_norm", "raw", "smoothed", "eval_loss", "smooth", "automatic", "log", "step", "time", "reset_zoom",
@@ -151,6 +152,9 @@ def _form(trainer: Trainer, words: Words) -> None:
         commands = gr.Button(words("train.nodes_button"), scale=0, min_width=140, elem_id="train-nodes-button")
         to_paste = gr.Code(label=words("train.to_paste"), language="shell", interactive=False, elem_id="train-to-paste")
     keys, boxes = list(fields), [*fields.values(), extra]
+    # A problem may be mended elsewhere (a model downloaded, a set added, a consent given): Start opens again by itself.
+    again = gr.Timer(JUDGED_AGAIN_S, active=False)
+    judged = [command, text, advised, start, again]
     started = gr.HTML(visible="hidden")
     # A recipe that comes from elsewhere (a run to start again, with changes) arrives here from the page's script.
     given = gr.Textbox(visible="hidden", elem_id="train-given")
@@ -158,7 +162,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     def wish(method_now: str, *values) -> dict:
         *values, more = values
         said = dict(zip(keys, values, strict=True)) | METHODS[method_now]
-        said["dataset"] = ",".join(said["dataset"])
+        said["dataset"] = ",".join(said["dataset"] or [])
         if said["stage"] != "ppo":
             said.pop("reward_model")
         said["finetuning_type"] = finetuning_type(method_now)
@@ -167,6 +171,8 @@ def _form(trainer: Trainer, words: Words) -> None:
     def filled(said: dict):
         """Return a value for the method and every box: those of `said`, else the standard ones."""
         base = standard | said
+        if "lora_rank" in said and not said.get("lora_alpha"):
+            base["lora_alpha"] = 2 * int(said["lora_rank"])  # as LLaMA-Factory trains a recipe without an alpha
         base["dataset"] = data.taken(workspace, [name.strip() for name in str(base["dataset"]).split(",")])
         base["model_name_or_path"] = library.title(Path(str(base["model_name_or_path"])))
         base["template"] = said.get("template", "")
@@ -245,10 +251,17 @@ def _form(trainer: Trainer, words: Words) -> None:
         return "", taken("run", run.name)
 
     def on_preview(method_now, *values):
-        shown = trainer.preview(wish(method_now, *values))
+        try:
+            wished = wish(method_now, *values)
+        except (Problem, ValueError, TypeError) as fault:
+            shown = trainer.unjudged({}, fault)
+        else:
+            shown = trainer.preview(wished)
         said = " ".join(escape(words(key, **facts)) for key, facts in shown["advice"])
         # Beside the advice, not where Start tells its faults: a preview that comes late must not wipe those away.
-        return shown["command"], shown["yaml"], f'<p class="hint num">{said}</p>' + "".join(_told(words, fault) for fault in shown["problems"])
+        told = f'<p class="hint num">{said}</p>' + "".join(_told(words, fault) for fault in shown["problems"])
+        shut = bool(shown["problems"])
+        return shown["command"], shown["yaml"], told, gr.update(interactive=not shut), gr.Timer(active=shut)
 
     def on_open():
         return (
@@ -290,8 +303,9 @@ def _form(trainer: Trainer, words: Words) -> None:
     stage.change(lambda chosen: gr.update(visible=chosen == "ppo"), stage, ppo_row, api_name=False, queue=False)
     method.change(lambda chosen: gr.update(visible=chosen in ("lora", "qlora4", "qlora8")), method, lora_row, api_name=False, queue=False)
     dataset.change(lambda chosen: gr.update(visible=_asks_identity(workspace, chosen)), dataset, identity_row, api_name=False, queue=False)
-    gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], [command, text, advised],
-          api_name=False, show_progress="hidden", trigger_mode="always_last")
+    gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], judged, api_name=False,
+          show_progress="hidden", trigger_mode="always_last")
+    again.tick(on_preview, [method, *boxes], judged, api_name=False, show_progress="hidden")
     gr.context.Context.root_block.load(on_open, None, [model, dataset, fields["template"], *of_runs], api_name=False, queue=False)
 
 

@@ -25,6 +25,7 @@ from studio.train.stored import adoption
 from studio.workspace import Workspace, write_json, write_whole
 
 LIBRARIES = ("llamafactory", "transformers", "peft", "torch", "trl")
+ONE_PROCESS = ("in-process", "worker")  # executors in which nothing sets up a group of processes
 OWN_ENVIRONMENT = ("ppo",)  # stages that train with other libraries than the studio's
 
 
@@ -47,12 +48,16 @@ class Trainer:
         """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong; problems are Problem objects."""
         try:
             return self._preview(wish)
-        except Problem as problem:
-            problems = [problem]
         except Exception as error:  # whatever it is, the form goes on and nothing starts that could not be judged
-            logging.getLogger(__name__).exception("a recipe cannot be judged")
-            problems = [Problem("train.preview_failed", reason=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")]
-        return {"yaml": _shown(wish), "command": "", "problems": problems, "memory": None, "disk": None, "advice": []}
+            return self.unjudged(wish, error)
+
+    def unjudged(self, wish: dict, error: Exception) -> dict:
+        """Return the preview of a recipe that could not be judged, with the fault as its problem."""
+        problem = error if isinstance(error, Problem) else None
+        if problem is None:
+            logging.getLogger(__name__).error("a recipe cannot be judged", exc_info=error)
+            problem = Problem("train.preview_failed", reason=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+        return {"yaml": _shown(wish), "command": "", "problems": [problem], "memory": None, "disk": None, "advice": []}
 
     def _preview(self, wish: dict) -> dict:
         recipe, problems = recipes.draft(self.workspace, adapters.resolved(self.workspace, wish), recipes.this_machine())
@@ -113,6 +118,10 @@ class Trainer:
         return run
 
     def _prepare(self, wish: dict, options: dict, executor: str) -> runs.Run:
+        for problem in self.preview(wish)["problems"]:
+            raise problem
+        if wish.get("deepspeed") and executor in ONE_PROCESS:
+            raise Problem("train.needs_torchrun", field="deepspeed")
         machine = recipes.this_machine()
         spread = devices.chosen(options, executor, machine.kind == "cuda")
         said = adapters.resolved(self.workspace, wish)

@@ -43,6 +43,7 @@ def _get_train_args(missing: list[str]) -> types.FunctionType:
     Args:
         missing: takes the requirements that are not there, which are then no reason to end.
     """
+    engine.load()
     from llamafactory.hparams import parser
 
     def check_version(requirement: str, mandatory: bool = False) -> None:
@@ -68,6 +69,7 @@ def _parser():
 
     It would reset the state that accelerate keeps for the whole process, and a run that trains there would fail.
     """
+    engine.load()
     import torch
     from llamafactory.hparams import parser
     from transformers import HfArgumentParser
@@ -121,6 +123,7 @@ def _reporters(recipe: dict) -> list[str]:
 
 
 def _can_report(name: str) -> bool:
+    engine.load()
     from transformers import integrations
 
     if name not in integrations.integration_utils.INTEGRATION_TO_CALLBACK:
@@ -138,6 +141,7 @@ def _asking(recipe: dict, package: str) -> str:
 
 def _of_devices(recipe: dict) -> list[Problem]:
     """Return what is wrong with the settings that set up devices, which are not parsed here."""
+    engine.load()
     from transformers.utils import is_torch_tf32_available
 
     found = []
