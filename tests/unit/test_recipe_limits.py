@@ -14,13 +14,13 @@ BAD = [
     ("per_device_train_batch_size", 0), ("per_device_train_batch_size", -4), ("per_device_eval_batch_size", 0), ("gradient_accumulation_steps", 0),
     ("cutoff_len", 0), ("cutoff_len", -1), ("max_samples", 0), ("max_samples", -5), ("num_train_epochs", 0), ("num_train_epochs", -3),
     ("num_train_epochs", float("nan")), ("num_train_epochs", float("inf")), ("max_steps", 0), ("learning_rate", -1), ("learning_rate", float("inf")),
-    ("weight_decay", -0.1), ("lora_rank", 0), ("lora_rank", -8), ("lora_dropout", 1), ("lora_dropout", 1.5), ("lora_dropout", -0.1),
+    ("lora_rank", 0), ("lora_rank", -8), ("lora_dropout", 1), ("lora_dropout", 1.5), ("lora_dropout", -0.1),
     ("warmup_steps", -1), ("warmup_ratio", 1.5), ("val_size", -0.1), ("save_steps", -1), ("eval_steps", -1), ("logging_steps", 0),
     ("logging_steps", -1), ("seed", -1), ("seed", 2**32), ("dataloader_num_workers", -1), ("preprocessing_num_workers", 0), ("buffer_size", 0),
     ("adam_beta1", 1.0), ("adam_beta2", -0.1), ("label_smoothing_factor", 2),
 ]
 GOOD = [
-    ("learning_rate", 0), ("lora_alpha", 0), ("lora_alpha", -16), ("max_steps", -1), ("max_steps", -7), ("max_grad_norm", 0), ("max_grad_norm", -1),
+    ("weight_decay", -0.1), ("learning_rate", 0), ("lora_alpha", 0), ("lora_alpha", -16), ("max_steps", -1), ("max_steps", -7), ("max_grad_norm", 0), ("max_grad_norm", -1),
     ("lora_dropout", 0), ("save_steps", 0), ("eval_steps", 0), ("warmup_steps", 0), ("warmup_steps", 0.1), ("seed", 0), ("seed", 2**32 - 1),
     ("dataloader_num_workers", 0), ("save_total_limit", 0), ("num_train_epochs", 0.01), ("val_size", 0), ("max_samples", 1), ("max_samples", None),
 ]

@@ -39,7 +39,7 @@ LIMITS = {
         "dataloader_prefetch_factor",
     ), COUNT),
     **dict.fromkeys((
-        "learning_rate", "weight_decay", "adam_epsilon", "warmup_steps", "val_size", "save_steps", "eval_steps", "dataloader_num_workers",
+        "learning_rate", "adam_epsilon", "warmup_steps", "val_size", "save_steps", "eval_steps", "dataloader_num_workers",
         "early_stopping_steps", "neftune_noise_alpha", "image_min_pixels", "video_min_pixels",
     ), NOT_NEGATIVE),
     **dict.fromkeys(("logging_steps", "num_train_epochs"), POSITIVE),
