@@ -39,9 +39,23 @@ def measure(workspace: Workspace, recipe: dict) -> Amount:
         _require_streamable(datasets, mixture, recipe)
     train, held_out = _split(mixture, recipe)
     amount = packing.packed(datasets, recipe, train) if packing.is_packed(recipe) else train
+    if recipe.get("stage") == "pt" and packing.is_packed(recipe):
+        _require_held_out_blocks(workspace, recipe, datasets, held_out)
     examples, exact = amount if isinstance(amount, tuple) else (amount, _is_exact(mixture))
     steps = _steps(examples, recipe)
     return Amount(examples, steps, exact or int(recipe.get("max_steps") or -1) > 0)
+
+
+def _require_held_out_blocks(workspace: Workspace, recipe: dict, datasets: Sequence[Dataset], held_out: int | None) -> None:
+    """Raise Problem where the rows that are held out do not fill one block either, for which the run would end."""
+    evaluated = sources.described(workspace, recipe, "eval_dataset")
+    apart = [[one] for one in evaluated] if recipe.get("eval_on_each_dataset") else [evaluated] if evaluated else []
+    parts = [("eval_dataset", part, _mixed(part, recipe)) for part in apart] + ([("val_size", datasets, held_out)] if held_out else [])
+    for field, part, rows in parts:
+        try:
+            packing.packed(part, recipe, rows)
+        except Problem as problem:
+            raise Problem("train.too_little_held_out", **{**problem.facts, "field": field, "cutoff": packing.block(recipe)}) from problem
 
 
 def rows_of(dataset: Dataset, recipe: dict) -> int | None:
