@@ -86,7 +86,7 @@ def test_the_folder_that_is_trained_is_the_studio_s_wherever_it_was_started(work
 def test_a_folder_of_one_s_own_trains_or_is_refused_by_name(trainer, workspace, tmp_path):
     own = tmp_path / "own"
     own.mkdir()
-    (own / "mine.json").write_text(json.dumps([{"instruction": f"Say {number}.", "output": f"{number}."} for number in range(5)]))
+    (own / "mine.json").write_text(json.dumps([{"instruction": f"Say {number}.", "input": "", "output": f"{number}."} for number in range(5)]))
     (own / "dataset_info.json").write_text('{"mine": {"file_name": "mine.json"}}')
     wish = {"dataset": "mine", "dataset_dir": str(own)}
     assert steps(trainer, **wish, num_train_epochs=1, per_device_train_batch_size=1) == "5"
