@@ -215,13 +215,13 @@ def of_dataset(collection: Collection, name: str, first: int) -> list[dict]:
 
 def _first(row: dict, shape: Shape) -> dict:
     def text(column: str) -> str:
-        value = row.get(shape.columns.get(column, ""))
+        value = shape.value(row, column)
         return value if isinstance(value, str) else ""
 
     if shape.format == "alpaca":
         return {"prompt": "\n".join(part for part in (text("prompt"), text("query")) if part), "system": text("system")}
     role, content = shape.tags.get("role_tag", "from"), shape.tags.get("content_tag", "value")
-    talk = row.get(shape.columns.get("messages", ""))
+    talk = shape.value(row, "messages")
     said = [message for message in talk if isinstance(message, dict)] if isinstance(talk, list) else []
 
     def first(tag: str) -> str:

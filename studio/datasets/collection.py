@@ -10,10 +10,12 @@ from pathlib import Path
 from studio.core import files
 from studio.core.folders import is_folder
 from studio.core.trash import Trash
-from studio.datasets import convert, entries, formats, hub, reading, registry
+from studio.datasets import convert, csv_types, entries, formats, hub, reading, registry
 from studio.datasets.convert import Written
 from studio.datasets.edit import Editor
 from studio.datasets.formats import Mapping
+from studio.datasets.incoming import packed
+from studio.datasets.incoming import source as incoming
 from studio.datasets.index import Found, Indexes, Rows
 from studio.datasets.intake import Intakes
 from studio.datasets.reading import Row
@@ -26,6 +28,8 @@ from studio.workspace import Workspace
 LOOKED_AT = 200
 # Of a file that is to be read where it lies so many rows are looked at for what LLaMA-Factory would read otherwise.
 READ_AS_IT_IS = 5000
+# A table of so many bytes is looked through before it is used as it is.
+LOOKED_THROUGH = 64 * 2**20
 # How long one look at the page may search.
 SEARCH_S = 0.7
 
@@ -170,14 +174,13 @@ class Collection:
         Raises:
             Problem: none can; the reason is that of the first row.
         """
-        stamp = (source, *((each, *files.stamp(each)) for each in reading.files_of(source)))
+        stamp = (source, *((each, *files.stamp(each)) for each in incoming.files_of(source)))
         if stamp not in self._looked:
             self._looked = {stamp: self._first_rows(source)}
         return self._looked[stamp]
 
     def _first(self, source: Path, count: int) -> list[dict]:
-        with convert.as_utf8(source, self._beside()) as text:
-            return [row.value for row in islice(reading.rows(text), count) if row.value is not None]
+        return [row.value for row in islice(incoming.rows(source, self._beside()), count) if row.value is not None]
 
     def _told_as_it_is(self, source: Path, mapping: Mapping, count: int | None) -> Written:
         """Return what must be told of a file that is read where it lies, of its first rows."""
@@ -188,8 +191,7 @@ class Collection:
         return Written(rows=count, not_taken=looked.not_taken, notes=looked.notes)
 
     def _first_rows(self, source: Path) -> list[dict]:
-        with convert.as_utf8(source, self._beside()) as text:
-            first = list(islice(reading.rows(text), LOOKED_AT))
+        first = list(islice(incoming.rows(source, self._beside()), LOOKED_AT))
         rows = [row.value for row in first if row.value is not None]
         if not rows:
             raise next((row.problem for row in first if row.problem), None) or Problem("datasets.empty", file=source)
@@ -227,7 +229,7 @@ class Collection:
 
     def free_name(self, source: Path | str) -> str:
         """Return a name for a new dataset, after its file or its hub address, that is not taken."""
-        plain = re.sub(r"[^\w.+-]+", "_", Path(source).stem).strip("._-+") or "dataset"
+        plain = re.sub(r"[^\w.+-]+", "_", packed.plain_name(Path(source).name)).strip("._-+") or "dataset"
         taken = registry.read_info(self.folder)
         number = 1
         while (name := plain if number == 1 else f"{plain}_{number}") in taken or files.exists(self.folder / f"{name}.jsonl"):
@@ -278,16 +280,21 @@ class Collection:
         home = next((folder for folder in self.folders() if real.is_relative_to(files.real(folder))), None)
         if home is None or mapping.missing():
             return None
-        for each in reading.files_of(source):
-            form = reading.form_of(each)
-            if each.suffix not in registry.FILE_TYPES or form.encoding != "UTF-8":
-                return None
+        if not incoming.is_native(source, READ_AS_IT_IS) or any(each.suffix not in registry.FILE_TYPES for each in reading.files_of(source)):
+            return None
         media = MediaFiles(source if source.is_dir() else source.parent, home)
         entry = formats.entry_as_it_is(mapping, self._first(source, READ_AS_IT_IS), media)
-        if entry is None:
+        if entry is None or not self._keeps_texts(source, mapping):
             return None
         inside = home == self.folder
         return {"file_name": str(real.relative_to(files.real(home)) if inside else real), **entry}
+
+    def _keeps_texts(self, source: Path, mapping: Mapping) -> bool:
+        """Tell whether LLaMA-Factory reads the texts of a table as they stand: no number, no null is made of one."""
+        tables = [each for each in reading.files_of(source) if reading.form_of(each).kind == "csv"]
+        # To look through a larger table would take as long as to write it as JSON lines, which keep every text.
+        whole = all(files.stamp(each)[0] <= LOOKED_THROUGH for each in tables)
+        return not tables or (whole and csv_types.keeps_texts(source, mapping.columns.values()))
 
     def _beside(self) -> Path:
         folder = self.workspace.saves / ".rows"

@@ -5,7 +5,7 @@ import re
 
 from markupsafe import escape
 
-from studio.datasets.shape import MEDIA, Shape
+from studio.datasets.shape import MEDIA, Shape, named_value
 from studio.interface.language import Words
 
 SHOWN = 1_500
@@ -25,7 +25,7 @@ def draw(words: Words, row: dict, shape: Shape, find: str = "") -> str:
 
 def _one_turn(words: Words, row: dict, columns: dict[str, str], find: str) -> str:
     def of(column: str) -> object:
-        return row.get(columns.get(column, ""))
+        return named_value(row, columns, column)
 
     if "prompt" in columns and not any(column in columns for column in ("response", "chosen")):
         return f'<div class="turn plain-text">{said(words, of("prompt"), find)}</div>'
@@ -40,8 +40,8 @@ def _one_turn(words: Words, row: dict, columns: dict[str, str], find: str) -> st
 
 def _talk(words: Words, row: dict, shape: Shape, find: str) -> str:
     tags, columns = shape.tags, shape.columns
-    talk = row.get(columns.get("messages", ""))
-    drawn = _turn(words, "system", row[columns["system"]], find) if row.get(columns.get("system", "")) else ""
+    talk = named_value(row, columns, "messages")
+    drawn = _turn(words, "system", row[columns["system"]], find) if named_value(row, columns, "system") else ""
     if not isinstance(talk, list):
         return drawn + _turn(words, "user", talk, find)
     return drawn + "".join(_message(words, message, tags, find) for message in talk)
@@ -52,8 +52,8 @@ def _message(words: Words, message: object, tags: dict[str, str], find: str) -> 
         return _turn(words, "unknown", message, find)
     roles = {tags.get("user_tag"): "user", tags.get("assistant_tag"): "assistant", tags.get("system_tag"): "system",
              tags.get("observation_tag"): "tool", tags.get("function_tag"): "call"}
-    name = str(message.get(tags.get("role_tag", "")))
-    content = message.get(tags.get("content_tag", ""))
+    name = str(named_value(message, tags, "role_tag"))
+    content = named_value(message, tags, "content_tag")
     calls = message.get("tool_calls")
     if isinstance(calls, list) and calls:
         return _turn(words, "call", [call.get("function", call) if isinstance(call, dict) else call for call in calls], find)
@@ -90,8 +90,9 @@ def _answers(words: Words, row: dict, shape: Shape, find: str) -> str:
     if shape.stage == "dpo":
         sides = ""
         for side in ("chosen", "rejected"):
-            value = row.get(columns.get(side, ""))
-            text = value.get(shape.tags.get("content_tag", ""), value) if isinstance(value, dict) else value
+            value = named_value(row, columns, side)
+            content = shape.tags.get("content_tag")
+            text = value.get(content, value) if isinstance(value, dict) and content else value
             sides += f'<div class="turn {side}"><span class="who">{words("datasets.role_" + side)}</span><div>{said(words, text, find)}</div></div>'
         return f'<div class="pair">{sides}</div>'
     if shape.stage == "kto" and isinstance(label := row.get(columns["kto_tag"]), bool):
@@ -101,12 +102,12 @@ def _answers(words: Words, row: dict, shape: Shape, find: str) -> str:
 
 def _media(words: Words, row: dict, columns: dict[str, str]) -> str:
     named = [
-        str(each) for column in MEDIA for value in [row.get(columns.get(column, ""))] if value
+        str(each) for column in MEDIA for value in [named_value(row, columns, column)] if value
         for each in (value if isinstance(value, list) else [value])
     ]
     files = "".join(f"<code>{escape(name[:120])}</code>" for name in named[:50])
     drawn = f'<p class="files"><span>{words("datasets.files")}</span>{files}</p>' if files else ""
-    tools = row.get(columns.get("tools", ""))
+    tools = named_value(row, columns, "tools")
     return drawn + (_tools(words, tools) if tools else "")
 
 

@@ -1,6 +1,5 @@
 """Rows of any recognised form written as LLaMA-Factory reads them: always a new file, the one that came in is never changed."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -10,8 +9,8 @@ from itertools import count, groupby
 from pathlib import Path
 
 from studio.core.writing import move, scratch
-from studio.datasets import reading
-from studio.datasets.reading import CODECS, Row
+from studio.datasets.incoming import source as incoming
+from studio.datasets.reading import Row
 from studio.datasets.schema.faults import Notes, UnusableRow
 from studio.datasets.schema.mapping import Mapping
 from studio.datasets.schema.media import MediaFiles
@@ -89,7 +88,7 @@ def converted(rows: Iterator[Row], mapping: Mapping, written: Written, path: Pat
     for row in rows:
         try:
             if row.problem:
-                raise _about(row.problem, path)
+                raise row.problem
             read = reader.read(row.value)
         except UnusableRow as unusable:
             written.leave_out(unusable.problem(path, row.number, mapping.columns.get(unusable.column, unusable.column)))
@@ -117,11 +116,6 @@ def _watched(rows: Iterator[Row], mapping: Mapping, written: Written) -> Iterato
         yield row
 
 
-def _about(problem: Problem, path: Path) -> Problem:
-    """Return a problem of the UTF-8 copy of a file as one of the file itself."""
-    return Problem(problem.key, **{**problem.facts, "file": path}) if "file" in problem.facts else problem
-
-
 def _pairs(rows: Iterator[Row], mapping: Mapping, written: Written, path: Path) -> Iterator[dict]:
     """Yield of the neighbouring rows with one prompt the best answer beside the worst, where their scores differ."""
     prompt, response, score = (mapping.columns[name] for name in ("prompt", "response", "score"))
@@ -129,7 +123,7 @@ def _pairs(rows: Iterator[Row], mapping: Mapping, written: Written, path: Path) 
     def usable() -> Iterator[Row]:
         for row in rows:
             if row.problem:
-                written.leave_out(_about(row.problem, path))
+                written.leave_out(row.problem)
             elif not all(isinstance(row.value.get(name), kind) for name, kind in ((prompt, str), (response, str), (score, int | float))):
                 written.leave_out(Problem("datasets.unusable_value", file=path, row=row.number, field=score))
             else:
@@ -144,34 +138,6 @@ def _pairs(rows: Iterator[Row], mapping: Mapping, written: Written, path: Path) 
         written.rows += 1
         system = {"system": best.value.get(mapping.columns["system"]) or ""} if mapping.columns.get("system") else {}
         yield {"instruction": asked, "input": "", "chosen": best.value[response], "rejected": worst.value[response]} | system
-
-
-@contextlib.contextmanager
-def as_utf8(path: Path, beside: Path) -> Iterator[Path]:
-    """Give a file or folder as UTF-8 text: itself, or while the context lasts a copy in a folder in `beside`.
-
-    Raises:
-        Problem: the text is not what its beginning says it is, or the copy cannot be written.
-    """
-    files = reading.files_of(path)
-    if all(reading.form_of(each).encoding == "UTF-8" for each in files):
-        yield path
-        return
-    with scratch(beside) as folder:
-        for each in files:
-            _decode(each, folder / each.name, CODECS.get(reading.form_of(each).encoding, "utf-8"))
-        yield folder if path.is_dir() else folder / path.name
-
-
-def _decode(path: Path, copy: Path, codec: str) -> None:
-    try:
-        with path.open(encoding=codec, newline="") as source, copy.open("w", encoding="utf-8", newline="") as target:
-            while text := source.read(2**20):
-                target.write(text)
-    except UnicodeDecodeError as error:
-        raise Problem("datasets.not_utf8", file=path, byte=error.start) from error
-    except OSError as error:
-        raise Problem("workspace.unwritable", path=copy.parent, reason=error.strerror) from error
 
 
 def _free(folder: Path) -> Path:
@@ -219,17 +185,15 @@ def convert(path: Path, mapping: Mapping, target: Path, progress: Callable[[int]
                 progress(row.number)
             yield row
 
-    with as_utf8(path, target.parent) as text, scratch(target.parent) as folder:
+    with scratch(target.parent) as folder:
         whole, store = folder / target.name, _free(target.with_name(f"{target.stem}_media"))
         media = MediaFiles(path if path.is_dir() else path.parent, target.parent, folder / "media", store.name)
         try:
-            _write(whole, converted(counted(reading.rows(text)), mapping, written, path, media))
+            _write(whole, converted(counted(incoming.rows(path, target.parent)), mapping, written, path, media))
             if any(rows != written.rows for rows in written.media.values()):
                 _fill(whole, written)
         except OSError as error:
             raise Problem("workspace.unwritable", path=target, reason=error.strerror) from error
-        except Problem as problem:
-            raise (problem if text == path else _about(problem, path)) from None
         if not written.rows:
             raise written.problems[0] if written.problems else Problem("datasets.empty", file=path)
         if media.store.is_dir():

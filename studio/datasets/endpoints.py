@@ -1,6 +1,5 @@
 """What a script, and the page, can ask of the datasets."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from studio.core import files
 from studio.core.records import parse
 from studio.datasets import add_panel, edit, entries, formats, hub, panel, registry
 from studio.datasets.collection import Collection
+from studio.datasets.incoming import source as incoming
 from studio.interface.language import Problem, Words
 from studio.jobs import Job
 
@@ -105,11 +105,11 @@ def register(collection: Collection, words: Words, named: dict, columns: dict | 
 
 
 def _progress(collection: Collection, source: Path, job: Job) -> Callable[[int], None]:
-    index = collection.indexes.of(source)
+    index = collection.indexes.of(source) if incoming.is_native(source, 1) else None  # the rows of others are not counted beforehand
 
     def told(rows: int) -> None:
         job.check()
-        job.report(rows / index.count if index.done and index.count else None, "datasets.converted", rows=f"{rows:,}")
+        job.report(rows / index.count if index and index.done and index.count else None, "datasets.converted", rows=f"{rows:,}")
 
     return told
 

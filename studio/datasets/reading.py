@@ -8,7 +8,7 @@ import contextlib
 import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,14 @@ import orjson
 
 from studio.core import files, folders
 from studio.datasets import columnar, scanning
+from studio.datasets.incoming.dialect import (
+    DELIMITER_NAMES,
+    Dialect,
+    columns_of,
+    known_field,
+    lines_of,
+    sniff,
+)
 from studio.interface.language import Problem
 
 ENDINGS = {
@@ -46,13 +54,14 @@ class Row:
 class Form:
     """What kind of file this is: `kind` is array, lines, csv, tsv, text, parquet or arrow. `start` is where its first row is sought.
 
-    `encoding` is "UTF-8" or a key of CODECS; `columns` are those of a delimited file.
+    `encoding` is "UTF-8" or a key of CODECS; `columns` and `dialect` are those of a delimited file.
     """
 
     kind: str
     start: int = 0
     encoding: str = "UTF-8"
     columns: tuple[str, ...] = ()
+    dialect: Dialect = Dialect()
 
 
 def unreadable(path: Path, error: OSError) -> Problem:
@@ -92,7 +101,8 @@ def _form_of(path: Path, modified: int, size: int) -> Form:
     if kind == "json":
         return Form("array" if text.lstrip().startswith("[") else "lines", start, encoding)
     if kind in DELIMITERS:
-        return Form(kind, start, encoding, _columns(path, text, DELIMITERS[kind]))
+        dialect = Dialect(DELIMITERS[kind])
+        return Form(kind, start, encoding, columns_of(text, dialect, path), dialect)
     return Form(kind, start, encoding)
 
 
@@ -104,7 +114,8 @@ def encoding_of(path: Path, head: bytes) -> str:
     if _decodes(head, "utf-8"):
         return "UTF-8"
     lines = head.splitlines()
-    beyond_ascii = [line for line in lines[: max(1, len(lines) - 1)] if not line.isascii()]
+    whole = lines if len(head) < _SAMPLE else lines[: max(1, len(lines) - 1)]  # the last line of a sample may be cut
+    beyond_ascii = [line for line in whole if not line.isascii()]
     damaged = sum(not _decodes(line, "utf-8") for line in beyond_ascii)
     if damaged > len(beyond_ascii) / 2 and _decodes(head, "gb18030"):
         return "GBK"
@@ -128,16 +139,6 @@ def _first_bad_byte(head: bytes) -> int:
     except UnicodeDecodeError as error:
         return error.start
     return len(head)
-
-
-def _columns(path: Path, text: str, delimiter: str) -> tuple[str, ...]:
-    try:
-        columns = next(csv.reader(text.splitlines(keepends=True), delimiter=delimiter), [])
-    except csv.Error as error:
-        raise Problem("datasets.not_a_table", file=path, row=0, reason=error) from error
-    if twice := next((column for column in columns if columns.count(column) > 1), None):
-        raise Problem("datasets.column_twice", file=path, column=twice)
-    return tuple(columns)
 
 
 def files_of(path: Path) -> list[Path]:
@@ -167,13 +168,16 @@ def rows(path: Path) -> Iterator[Row]:
     """
     number = 0
     for file in files_of(path):
-        for row in _rows_of_file(file, number):
+        for row in rows_of_file(file, form_of(file), number):
             number = row.number
             yield row
 
 
-def _rows_of_file(path: Path, number: int) -> Iterator[Row]:
-    form = form_of(path)
+def rows_of_file(path: Path, form: Form, number: int = 0, parse: Callable[[Path, Form, int, bytes], Row] | None = None) -> Iterator[Row]:
+    """Yield the rows of one file that is of this form; the first of them is row `number` + 1. Raises Problem as `rows` does.
+
+    `parse` takes the place of this module's.
+    """
     if form.kind in COLUMNAR:
         for number, value in enumerate(columnar.rows(path, form.kind), start=number + 1):
             yield Row(number, value)
@@ -182,11 +186,24 @@ def _rows_of_file(path: Path, number: int) -> Iterator[Row]:
     try:
         with files.open_file(path) as boundaries, files.open_file(path) as file:
             for pairs in scan(boundaries, path, form):
-                for row in read(file, path, form, pairs.tolist(), number + 1):
+                for row in read(file, path, form, pairs.tolist(), number + 1, parse):
                     number = row.number
                     yield row
     except OSError as error:
         raise Problem("datasets.unreadable", file=path, reason=files.reason(error)) from error
+
+
+def require_commas(path: Path) -> None:
+    """Raise Problem for a CSV file whose columns are separated by something else, which LLaMA-Factory does not read."""
+    for file in files_of(path):
+        form = form_of(file)
+        if form.kind != "csv":
+            continue
+        with files.open_file(file) as opened:
+            text = opened.read(_SAMPLE).decode(CODECS.get(form.encoding, "utf-8"), "ignore")
+        found = sniff(text, form.dialect.delimiter, known_field)
+        if found.delimiter != form.dialect.delimiter:
+            raise Problem("datasets.other_delimiter", file=file, delimiter=DELIMITER_NAMES.get(found.delimiter, found.delimiter))
 
 
 def require_utf8(path: Path, form: Form) -> None:
@@ -202,25 +219,27 @@ def scan(file, path: Path, form: Form) -> Iterator:
     if form.kind == "array":
         yield from scanning.array(file, path)
     elif form.kind in DELIMITERS:
-        header, found = True, 0
+        before, found = form.dialect.leading, 0
         try:
-            for pairs in scanning.records(file, DELIMITERS[form.kind]):
-                yield pairs[1:] if header else pairs
-                found, header = found + len(pairs) - header, False
+            for pairs in scanning.records(file, form.dialect):
+                yield pairs[before:]
+                found, before = found + len(pairs[before:]), max(0, before - len(pairs))
         except csv.Error as error:
             raise Problem("datasets.not_a_table", file=path, row=found + 1, reason=error) from error
+        except scanning.OpenQuote as error:
+            raise Problem("datasets.open_quote", file=path, row=found) from error
     else:
         yield from scanning.lines(file, keep_blank=form.kind == "text")
 
 
-def read(file, path: Path, form: Form, pairs: list[tuple[int, int]], number: int) -> Iterator[Row]:
+def read(file, path: Path, form: Form, pairs: list[tuple[int, int]], number: int, parse_row: Callable | None = None) -> Iterator[Row]:
     """Yield the rows that lie between the given offsets of an open file; the first of them is row `number`."""
     for number, (start, end) in enumerate(pairs, start=number):
         if end - start > LONGEST_ROW:
             yield Row(number, None, Problem("datasets.row_too_long", file=path, row=number, size=f"{(end - start) / 1e6:,.0f}"), end - start)
             continue
         file.seek(start)
-        yield parse(path, form, number, file.read(end - start))
+        yield (parse_row or parse)(path, form, number, file.read(end - start))
 
 
 def parse(path: Path, form: Form, number: int, raw: bytes) -> Row:
@@ -244,7 +263,7 @@ def _text(path: Path, number: int, raw: bytes) -> str:
 
 def _delimited(path: Path, form: Form, number: int, raw: bytes) -> dict:
     try:
-        fields = next(csv.reader(_text(path, number, raw).splitlines(keepends=True), delimiter=DELIMITERS[form.kind]), [])
+        fields = next(form.dialect.reader(lines_of(_text(path, number, raw))), [])
     except csv.Error as error:
         raise Problem("datasets.not_a_table", file=path, row=number, reason=error) from error
     if len(fields) != len(form.columns):
@@ -253,13 +272,7 @@ def _delimited(path: Path, form: Form, number: int, raw: bytes) -> dict:
 
 
 def _object(path: Path, number: int, raw: bytes) -> dict:
-    # Counting brackets is far quicker than walking the value, and few rows have so many.
-    if raw.count(b"[") + raw.count(b"{") > DEEPEST_ROW and _depth(raw) > DEEPEST_ROW:
-        raise Problem("datasets.row_too_deep", file=path, row=number, most=DEEPEST_ROW)
-    try:
-        value = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise _not_json(path, number, raw, error) from error
+    value = json_of(path, number, raw)
     if not isinstance(value, dict):
         raise Problem("datasets.row_not_object", file=path, row=number)
     for field in value:
@@ -267,6 +280,17 @@ def _object(path: Path, number: int, raw: bytes) -> dict:
             _require_fields_once(path, number, raw)
             break
     return value
+
+
+def json_of(path: Path, number: int, raw: bytes) -> object:
+    """Return the JSON value of row `number`. Raises Problem for what is none, is nested too deeply, or holds NaN, naming the field."""
+    # Counting brackets is far quicker than walking the value, and few rows have so many.
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST_ROW and _depth(raw) > DEEPEST_ROW:
+        raise Problem("datasets.row_too_deep", file=path, row=number, most=DEEPEST_ROW)
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise _not_json(path, number, raw, error) from error
 
 
 def _depth(raw: bytes) -> int:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator
 from studio.core import files, folders, records
 from studio.core.records import Record, Text
 from studio.datasets import columnar, reading
+from studio.datasets.incoming import source as incoming
 from studio.datasets.shape import Shape
 from studio.interface.language import Problem
 
@@ -256,6 +257,7 @@ def _require_columns(path: Path, format: str, entry: dict[str, object], contents
     shape = Shape.of(entry)
     wanted = set(shape.fields()) if entry.get("columns") else {shape.columns["messages"]} if format != "alpaca" else set(shape.fields())
     if contents.columns is not None and (missing := wanted - contents.columns):
+        reading.require_commas(path)
         raise Problem("datasets.missing_column", file=path, column=", ".join(sorted(missing)))
 
 
@@ -278,7 +280,14 @@ def _contents_of(path: Path, stamps: tuple[tuple[int, int], ...]) -> Contents:
     rows, columns = 0, set(form.columns)
     for row in reading.rows(path) if whole else islice(reading.rows(path), _SAMPLE_ROWS):
         if row.problem:
-            raise row.problem
+            raise _of_the_file(path, row.problem)
         rows += 1
         columns.update(row.value)
     return Contents(rows if whole else None, frozenset(columns))
+
+
+def _of_the_file(path: Path, problem: Problem) -> Problem:
+    """Return the fault of a file as a whole where the fault of a row is one: JSON whose rows stand where LLaMA-Factory does not look."""
+    if problem.key not in ("datasets.row_not_json", "datasets.row_not_object") or not files.is_file(path):
+        return problem
+    return Problem("datasets.other_shape", file=path) if incoming.has_other_shape(path) else problem

@@ -86,7 +86,7 @@ class Rules:
         answer = columns.get("response")
         if answer and self.shape.stage in ("sft", "kto") and answer not in wrong and not _filled(row.get(answer)):
             yield _absent("empty_answer", row, answer)
-        history = row.get(columns.get("history", ""))
+        history = self.shape.value(row, "history")
         for index, pair in enumerate(history if isinstance(history, list) else []):
             if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
                 place = f"{columns['history']}[{index}]"
@@ -96,7 +96,7 @@ class Rules:
 
     def _chat(self, row: dict, wrong: set[str]) -> Iterator[Fault]:
         name = self.shape.columns.get("messages", "")
-        messages = row.get(name)
+        messages = self.shape.value(row, "messages")
         if name in wrong:
             return
         if not messages:
@@ -183,7 +183,9 @@ class Rules:
             yield Fault("same_answers", columns.get("rejected", ""), {"chosen": columns.get("chosen"), "rejected": columns.get("rejected")})
 
     def _tools(self, row: dict) -> Iterator[Fault]:
-        name = self.shape.columns.get("tools", "")
+        name = self.shape.columns.get("tools")
+        if not name:
+            return
         tools = row.get(name)
         if isinstance(tools, str) and tools.strip():
             try:

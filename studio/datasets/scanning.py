@@ -4,7 +4,9 @@ Each scanner is a generator over an open binary file. It yields arrays of shape 
 of the byte after its last. Rows found before a fault are yielded before the Problem is raised.
 """
 
+import contextlib
 import csv
+import io
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,20 +14,26 @@ from typing import BinaryIO
 
 import numpy as np
 
+from studio.datasets.incoming.dialect import Dialect, is_blank, is_open
 from studio.interface.language import Problem
 
 # Small enough that a block and what is computed of it stay in the processor's cache.
 BLOCK = 2**18
-_QUOTE, _BACKSLASH = ord('"'), ord("\\")
+_QUOTE, _BACKSLASH, _LF, _CR = ord('"'), ord("\\"), 10, 13
 _RECORDS = 20_000
 
 
 def lines(file: BinaryIO, keep_blank: bool = False) -> Iterator[np.ndarray]:
-    """Yield the lines from where `file` stands, without those that hold only white space unless `keep_blank`."""
+    """Yield the lines from where `file` stands, without those that hold only white space unless `keep_blank`.
+
+    Lines of JSON end at LF. Those of plain text, which alone keep the blank ones, end at a lone CR too, as they do for LLaMA-Factory.
+    """
     start = offset = file.tell()
     carried = False
     while block := file.read(BLOCK):
-        ends = np.flatnonzero(np.frombuffer(block, np.uint8) == 10) + offset
+        if keep_blank and block[-1] == _CR:  # whether an LF follows decides what it is
+            block += file.read(1)
+        ends = _line_ends(np.frombuffer(block, np.uint8), keep_blank) + offset
         pairs = np.column_stack((np.concatenate(([start], ends[:-1] + 1)), ends)) if len(ends) else np.empty((0, 2), np.int64)
         if len(ends):
             yield pairs if keep_blank else pairs[_not_blank(pairs, block, offset, carried)]
@@ -34,6 +42,15 @@ def lines(file: BinaryIO, keep_blank: bool = False) -> Iterator[np.ndarray]:
         offset += len(block)
     if start < offset and (carried or keep_blank):
         yield np.array([[start, offset]])
+
+
+def _line_ends(block: np.ndarray, universal: bool) -> np.ndarray:
+    """Return the places at which lines end: each LF, and where `universal` each CR without one."""
+    ends = block == _LF
+    if universal:
+        ends[:-1] |= (block[:-1] == _CR) & (block[1:] != _LF)
+        ends[-1] |= block[-1] == _CR
+    return np.flatnonzero(ends)
 
 
 def _not_blank(pairs: np.ndarray, block: bytes, offset: int, carried: bool) -> np.ndarray:
@@ -46,25 +63,43 @@ def _not_blank(pairs: np.ndarray, block: bytes, offset: int, carried: bool) -> n
     return keep
 
 
-def records(file: BinaryIO, delimiter: str) -> Iterator[np.ndarray]:
-    """Yield the records of delimited text, in which a quoted field may hold line breaks. The first record is the header."""
+class OpenQuote(Exception):
+    """The quoted field of the last record of a table is never closed."""
+
+
+def records(file: BinaryIO, dialect: Dialect) -> Iterator[np.ndarray]:
+    """Yield the records of delimited text, in which a quoted field may hold line breaks. Those before the first row are yielded too.
+
+    Raises:
+        csv.Error: it is no table.
+        OpenQuote: the last of the records yielded has a quoted field that the file never closes.
+    """
     csv.field_size_limit(2**31 - 1)
-    consumed = file.tell()
+    start = consumed = file.tell()
+    before = start
+    # Latin-1 gives one character for each byte; only the places of quotes, delimiters and line ends matter here. With this `newline` a line
+    # ends at CR, LF or CRLF, and keeps its end.
+    text = io.TextIOWrapper(file, encoding="latin-1", newline="")
 
     def counted() -> Iterator[str]:
         nonlocal consumed
-        for line in file:
+        for line in text:
             consumed += len(line)
-            # Latin-1 gives one character for each byte; only the places of quotes, delimiters and line ends matter here.
-            yield line.decode("latin-1")
+            yield line
 
-    reader = csv.reader(counted(), delimiter=delimiter)
-    start = consumed
-    while batch := list(islice(_ends(reader, lambda: consumed), _RECORDS)):
-        ends = np.array([end for end, _ in batch])
-        starts = np.concatenate(([start], ends[:-1]))
-        start = int(ends[-1])
-        yield np.column_stack((starts, ends))[[bool(fields) for _, fields in batch]]
+    try:
+        reader = dialect.reader(counted())
+        while batch := list(islice(_ends(reader, lambda: consumed), _RECORDS)):
+            ends = np.array([end for end, _ in batch])
+            starts = np.concatenate(([start], ends[:-1]))
+            start, before = int(ends[-1]), int(starts[-1])
+            yield np.column_stack((starts, ends))[[not is_blank(fields) for _, fields in batch]]
+    finally:
+        with contextlib.suppress(ValueError):  # the file may be closed already
+            text.detach()
+    file.seek(before)
+    if is_open(file.read(start - before).decode("latin-1"), dialect):
+        raise OpenQuote
 
 
 def _ends(reader, consumed) -> Iterator[tuple[int, list[str]]]:

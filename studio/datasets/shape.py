@@ -35,6 +35,13 @@ class Shape:
             stage = "pt" if format == "alpaca" and not columns.get("response") else "sft"
         return cls(format, stage, columns, _named(entry, "tags", _TAGS))
 
+    def value(self, row: dict, column: str) -> object:
+        """Return what a row says in a column of LLaMA-Factory's. A column that the entry does not name is nobody's: None.
+
+        A file may well have a field without a name ("", as pandas writes its index), which no column stands for.
+        """
+        return named_value(row, self.columns, column)
+
     def fields(self) -> list[str]:
         """Return the names of the fields of a row that training reads, in the order of the entry."""
         return self._fields
@@ -44,6 +51,12 @@ class Shape:
         chat = {"prompt", "query", "response", "history"}
         mine = [field for column, field in self.columns.items() if (column not in chat if self.format != "alpaca" else column != "messages")]
         return list(dict.fromkeys(mine))
+
+
+def named_value(values: dict, names: dict[str, str], name: str) -> object:
+    """Return what `values` has under the key that `names` gives for `name`, None where it gives none."""
+    key = names.get(name)
+    return values.get(key) if key else None
 
 
 def _named(entry: dict, key: str, defaults: dict[str, str]) -> dict[str, str]:

@@ -163,7 +163,7 @@ def _described(shape: Shape) -> str:
 
 def alike(row: dict, shape: Shape, wanted: Shape) -> dict:
     """Return a row of one dataset with its fields named as those of a mixture (see `joined_entry`); null for what it does not have."""
-    return {field: row.get(shape.columns.get(column, "")) for column, field in wanted.columns.items()}
+    return {field: shape.value(row, column) for column, field in wanted.columns.items()}
 
 
 def write(path: Path, rows: Iterable[dict]) -> int:

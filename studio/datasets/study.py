@@ -8,8 +8,8 @@ from pathlib import Path
 
 from studio import engine
 from studio.core import files
-from studio.datasets import entries, reading, shape, split
 from studio.datasets import check as checking
+from studio.datasets import csv_types, entries, reading, shape, split
 from studio.datasets import lengths as measuring
 from studio.datasets.check import Report
 from studio.datasets.collection import Collection
@@ -98,7 +98,7 @@ class Study:
         def work(job: Job) -> dict:
             stamp = self._stamp(dataset)
             sight = self.sight(name, view) if view else None
-            report = checking.check(reading.rows(dataset.file), dataset.entry, dataset.home, sight, self._told(job, name))
+            report = checking.check(csv_types.loaded(dataset.file), dataset.entry, dataset.home, sight, self._told(job, name))
             if not report.rows:
                 raise Problem("datasets.empty", file=dataset.file)
             self._reports.keep(dataset.home, dataset.name, stamp, report)
@@ -124,7 +124,7 @@ class Study:
 
         def work(job: Job) -> dict:
             stamp = self._stamp(dataset)
-            found = measuring.measure(reading.rows(dataset.file), self.sight(name, view), self._told(job, name))
+            found = measuring.measure(csv_types.loaded(dataset.file), self.sight(name, view), self._told(job, name))
             self._lengths[name, view] = (stamp, found)
             return {"rows": found.rows, "tokens": found.tokens}
 

@@ -203,7 +203,7 @@ class Sample:
     def scored(self) -> Iterator[Mapping]:
         """Yield the mapping by which the rows are answers with scores."""
         for mapping in self.one_turn():
-            if self._values.get(mapping.columns.get("query", "")):
+            if "query" in mapping.columns and self._values.get(mapping.columns["query"]):
                 continue  # the form of scores has no place for it
             columns = {
                 name: mapping.columns[name] for name in ("prompt", "response", "system") if name in mapping.columns
