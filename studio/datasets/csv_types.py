@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from studio.datasets import reading
+from studio.datasets.index import ColumnRows, TextRows
 from studio.datasets.reading import Row
 
 # `chunksize` of the CSV builder of the `datasets` library: a column has one type in each such piece.
@@ -20,11 +21,22 @@ def loaded(path: Path) -> Iterator[Row]:
     Raises:
         Problem: as `reading.rows` does.
     """
+    number = 0
     for file in reading.files_of(path):
-        if reading.form_of(file).kind == "csv":
-            yield from typed(reading.rows(path))
-            return
-    yield from reading.rows(path)
+        form = reading.form_of(file)
+        rows = reading.rows_of_file(file, form, number)
+        for row in typed(rows) if form.kind == "csv" else rows:
+            number = row.number
+            yield row
+
+
+def loaded_row(part: TextRows | ColumnRows, number: int) -> Row:
+    """Return row `number` (from 1) of an indexed file with the values that LLaMA-Factory reads; see `loaded`."""
+    if part.form.kind != "csv":
+        return part.page(number - 1, 1)[0]
+    first = (number - 1) // PIECE * PIECE
+    part.wait(first + PIECE)
+    return list(typed(part.page(first, PIECE)))[number - 1 - first]
 
 
 def typed(rows: Iterable[Row]) -> Iterator[Row]:

@@ -84,7 +84,7 @@ class Study:
         rows = self.collection.rows(name)
         rows.wait(row if row > 0 else None)
         part, inner = rows.locate(row)
-        (found,) = part.page(inner - 1, 1)
+        found = csv_types.loaded_row(part, inner)
         if found.value is None:
             raise found.problem
         return self.sight(name, view).see(found.value)

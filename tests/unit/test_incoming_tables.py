@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -231,6 +232,17 @@ def test_true_and_false_of_a_table_are_labels(workspace):
     assert check.check(csv_types.loaded(file), entry, workspace.data).ok
 
 
+def test_one_row_is_typed_by_its_piece(workspace, collection, monkeypatch):
+    monkeypatch.setattr(csv_types, "PIECE", 3)
+    file = workspace.data / "a.csv"
+    file.write_text("q,a\n" + "".join(f"Say {number}.,{answer}\n" for number, answer in enumerate(["1", "2", "3", "x", "5", "NA", "True", "False"])))
+    rows = collection.indexes.of(file)
+    rows.wait()
+    wanted = [1, 2, 3, "x", "5", None, True, False]
+    assert [csv_types.loaded_row(rows, number).value["a"] for number in range(1, 9)] == wanted
+    assert [row.value["a"] for row in csv_types.loaded(file)] == wanted
+
+
 # Dialects
 
 
@@ -298,3 +310,17 @@ def test_prose_stays_plain_text(tmp_path, text):
     file = tmp_path / "a.txt"
     file.write_text(text)
     assert [row.value for row in source.rows(file, tmp_path)] == [{"text": line} for line in text.splitlines()]
+
+
+TALK = [{"role": "user", "content": "It's \"5 } {\", is it?\nYes"}, {"role": "assistant", "content": "Number 0. {'a': 1} {'b': 2}"}]
+
+
+@pytest.mark.parametrize("written", [repr(TALK), repr(TALK).replace("}, {'role'", "}\n {'role'"), f"array({TALK!r}, dtype=object)", json.dumps(TALK)])
+def test_a_conversation_that_python_printed_is_one(tmp_path, written):
+    file = tmp_path / "a.csv"
+    with file.open("w", newline="") as target:
+        csv.writer(target).writerows([("messages", "id"), (written, "1"), ("[{'role': 'user', 'content': nan}]", "2")])
+    rows = [row.value for row in source.rows(file, tmp_path)]
+    assert rows[0] == {"messages": TALK, "id": "1"}
+    assert rows[1]["messages"] == "[{'role': 'user', 'content': nan}]"
+    assert not source.is_native(file, 10)

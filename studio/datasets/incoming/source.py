@@ -8,7 +8,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -29,6 +29,7 @@ from studio.datasets.incoming.dialect import (
     names_of,
     sniff,
 )
+from studio.datasets.incoming.python_values import conversation_in
 from studio.datasets.reading import CODECS, Form, Row
 from studio.interface.language import Problem
 
@@ -154,7 +155,7 @@ def is_native(path: Path, rows: int) -> bool:
         found = look(file)
         if found.whole or found.commas or found.form.encoding != "UTF-8" or found.form != reading.form_of(file):
             return False
-        if found.form.kind in ("lines", "array"):
+        if found.form.kind in ("lines", "array", *reading.DELIMITERS):
             ours = [row.value for row in islice(_read(file, found, file, 0), rows)]
             theirs = [row.value for row in islice(reading.rows_of_file(file, found.form), rows)]
             if ours != theirs:
@@ -244,7 +245,9 @@ def _rows_of_whole(text: Path, form: Form, file: Path, number: int) -> Iterator[
 def _parsed(path: Path, form: Form, number: int, raw: bytes, commas: bool) -> Row:
     """Read a row as `reading.parse` does, and also a conversation without a name, a row that is a JSON string, and NaN."""
     if form.kind not in ("lines", "array"):
-        return reading.parse(path, form, number, raw)
+        row = reading.parse(path, form, number, raw)
+        talks = {name: talk for name, text in (row.value or {}).items() if (talk := conversation_in(text))} if form.kind != "text" else {}
+        return replace(row, value=row.value | talks) if talks else row
     if commas:
         raw = raw.rstrip().removesuffix(b",")
     row = reading.parse(path, form, number, raw)
