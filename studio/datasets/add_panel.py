@@ -9,6 +9,7 @@ from studio import jobs
 from studio.core import files
 from studio.datasets import conversation, convert, formats, hub
 from studio.datasets.collection import Collection
+from studio.datasets.incoming import source as incoming
 from studio.datasets.convert import Written
 from studio.datasets.formats import FORMS, Mapping
 from studio.datasets.reading import Row
@@ -86,8 +87,10 @@ def _file(words: Words, collection: Collection, wish: dict[str, str]) -> str:
     known = words("datasets.known_" + mapping.known) if mapping.known else words("datasets.form_" + mapping.form)
     verdict = words("datasets.recognised", known=known, stage=words("datasets.stage_" + mapping.stage)) if not mapping.missing() else words("datasets.unclear")
     fields = formats.fields_of(rows)
+    read_as = " ".join(words.tell(each) for each in incoming.read_as(source))
+    hint = f'<p class="hint">{escape(read_as)}</p>' if read_as else ""
     return (
-        f'<p class="line"><b>{escape(source.name)}</b> <span>{escape(verdict)}</span></p>{_mapping(words, wish, mapping, fields)}'
+        f'<p class="line"><b>{escape(source.name)}</b> <span>{escape(verdict)}</span></p>{hint}{_mapping(words, wish, mapping, fields)}'
         f"{_send(words, collection, wish, mapping)}{_preview(words, source, rows, mapping)}"
     )
 

@@ -46,12 +46,16 @@ def _of_the_list(collection: Collection, words: Words) -> list[Callable]:
         return register(collection, words, {"path": path, "name": name}, columns, tags, options)
 
     def datasets_recognise(path: str) -> dict:
-        """Return what a file is taken for: {form, known, stage, columns, tags, fields, missing, not_taken}."""
-        rows = collection.look(collection.source(path))
+        """Return what a file is taken for: {form, known, stage, columns, tags, fields, missing, not_taken, read_as}.
+
+        `read_as` are sentences on what the file is where its name says something else.
+        """
+        source = collection.source(path)
+        rows = collection.look(source)
         mapping = formats.recognise(rows)
         return {"form": mapping.form, "known": mapping.known, "stage": mapping.stage, "columns": mapping.columns, "tags": mapping.tags,
                 "fields": formats.fields_of(rows), "missing": mapping.missing(),
-                "not_taken": formats.not_taken(rows, mapping)}
+                "not_taken": formats.not_taken(rows, mapping), "read_as": [words.tell(each) for each in incoming.read_as(source)]}
 
     def datasets_bring_in(said: dict) -> dict:
         """Bring in what the page has in hand ({path, name, form, c.<column> ...}): {name, ...} if it is soon done, else {job}."""

@@ -18,7 +18,10 @@ from studio.workspace import Workspace
 
 CASES = Path(__file__).parents[1] / "cases"
 ROWS = [{"instruction": f"Say {number}.", "input": "", "output": f"Number {number}."} for number in range(8)]
-TALKS = [[{"role": "user", "content": f"Say {number}."}, {"role": "assistant", "content": f"Number {number}."}] for number in range(4)]
+TALKS = [
+    [{"role": "user", "content": f"Say {number}."}, {"role": "assistant", "content": f"Number {number}."}]
+    for number in range(4)
+]
 COLUMNS = {name: [row[name] for row in ROWS] for name in ROWS[0]}
 PLAIN = json.dumps(ROWS)
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -36,20 +39,43 @@ def read(path: Path) -> list:
 
 
 SHAPES = {
-    "array": PLAIN, "pretty array": json.dumps(ROWS, indent=2), "lines": LINES, "lines of CRLF": LINES.replace("\n", "\r\n"),
-    "data": json.dumps({"version": "1.0", "data": ROWS}), "pretty data": json.dumps({"data": ROWS, "n": 8}, indent=2),
-    "rows": json.dumps({"rows": ROWS}, indent=1), "unknown key": json.dumps({"meine_zeilen": ROWS, "autor": "x"}),
-    "Chinese key": json.dumps({"数据": ROWS}, ensure_ascii=False), "nested": json.dumps({"response": {"data": ROWS}, "status": 200}, indent=2),
-    "viewer": json.dumps({"features": [{"name": "instruction"}], "rows": [{"row_idx": at, "row": row, "truncated_cells": []} for at, row in enumerate(ROWS)]}),
-    "by keys": json.dumps({str(at): row for at, row in enumerate(ROWS)}), "by pretty names": json.dumps({f"q-{at}": row for at, row in enumerate(ROWS)}, indent=2),
-    "columns": json.dumps(COLUMNS), "pretty columns": json.dumps(COLUMNS, indent=2),
-    "pandas' columns": json.dumps({name: {str(at): value for at, value in enumerate(values)} for name, values in COLUMNS.items()}),
-    "pandas' split": json.dumps({"columns": list(COLUMNS), "index": list(range(8)), "data": [list(row.values()) for row in ROWS]}),
-    "commas between lines": LINES.replace("}\n", "},\n"), "commas but the last": LINES.replace("}\n", "},\n").removesuffix(",\n") + "\n",
-    "objects one after the other": "".join(json.dumps(row) for row in ROWS), "pretty objects": "\n".join(json.dumps(row, indent=2) for row in ROWS),
-    "pretty objects with commas": ",\n".join(json.dumps(row, indent=2) for row in ROWS), "arrays one after the other": json.dumps(ROWS[:3]) + "\n" + json.dumps(ROWS[3:], indent=1),
-    "an object of train": json.dumps({"train": ROWS}), "JSON in JSON": json.dumps(PLAIN), "lines of JSON in JSON": "".join(json.dumps(json.dumps(row)) + "\n" for row in ROWS),
-    "array of JSON in JSON": json.dumps([json.dumps(row) for row in ROWS]), "blank lines": "\n\n" + LINES.replace("\n", "\n\n"),
+    "array": PLAIN,
+    "pretty array": json.dumps(ROWS, indent=2),
+    "lines": LINES,
+    "lines of CRLF": LINES.replace("\n", "\r\n"),
+    "data": json.dumps({"version": "1.0", "data": ROWS}),
+    "pretty data": json.dumps({"data": ROWS, "n": 8}, indent=2),
+    "rows": json.dumps({"rows": ROWS}, indent=1),
+    "unknown key": json.dumps({"meine_zeilen": ROWS, "autor": "x"}),
+    "Chinese key": json.dumps({"数据": ROWS}, ensure_ascii=False),
+    "nested": json.dumps({"response": {"data": ROWS}, "status": 200}, indent=2),
+    "viewer": json.dumps(
+        {
+            "features": [{"name": "instruction"}],
+            "rows": [{"row_idx": at, "row": row, "truncated_cells": []} for at, row in enumerate(ROWS)],
+        }
+    ),
+    "by keys": json.dumps({str(at): row for at, row in enumerate(ROWS)}),
+    "by pretty names": json.dumps({f"q-{at}": row for at, row in enumerate(ROWS)}, indent=2),
+    "columns": json.dumps(COLUMNS),
+    "pretty columns": json.dumps(COLUMNS, indent=2),
+    "pandas' columns": json.dumps(
+        {name: {str(at): value for at, value in enumerate(values)} for name, values in COLUMNS.items()}
+    ),
+    "pandas' split": json.dumps(
+        {"columns": list(COLUMNS), "index": list(range(8)), "data": [list(row.values()) for row in ROWS]}
+    ),
+    "commas between lines": LINES.replace("}\n", "},\n"),
+    "commas but the last": LINES.replace("}\n", "},\n").removesuffix(",\n") + "\n",
+    "objects one after the other": "".join(json.dumps(row) for row in ROWS),
+    "pretty objects": "\n".join(json.dumps(row, indent=2) for row in ROWS),
+    "pretty objects with commas": ",\n".join(json.dumps(row, indent=2) for row in ROWS),
+    "arrays one after the other": json.dumps(ROWS[:3]) + "\n" + json.dumps(ROWS[3:], indent=1),
+    "an object of train": json.dumps({"train": ROWS}),
+    "JSON in JSON": json.dumps(PLAIN),
+    "lines of JSON in JSON": "".join(json.dumps(json.dumps(row)) + "\n" for row in ROWS),
+    "array of JSON in JSON": json.dumps([json.dumps(row) for row in ROWS]),
+    "blank lines": "\n\n" + LINES.replace("\n", "\n\n"),
 }
 
 
@@ -66,9 +92,14 @@ def test_rows_are_found_in_any_wrapper(tmp_path, shape, ending, codec):
 
 
 BARE = {
-    "an array": json.dumps(TALKS), "a pretty array": json.dumps(TALKS, indent=2), "lines": "".join(json.dumps(talk) + "\n" for talk in TALKS),
-    "a column": json.dumps({"messages": TALKS}), "under a key": json.dumps({"data": TALKS}), "by keys": json.dumps({f"id{at}": talk for at, talk in enumerate(TALKS)}),
-    "JSON in JSON": json.dumps([json.dumps(talk) for talk in TALKS]), "rows": json.dumps([{"messages": talk} for talk in TALKS]),
+    "an array": json.dumps(TALKS),
+    "a pretty array": json.dumps(TALKS, indent=2),
+    "lines": "".join(json.dumps(talk) + "\n" for talk in TALKS),
+    "a column": json.dumps({"messages": TALKS}),
+    "under a key": json.dumps({"data": TALKS}),
+    "by keys": json.dumps({f"id{at}": talk for at, talk in enumerate(TALKS)}),
+    "JSON in JSON": json.dumps([json.dumps(talk) for talk in TALKS]),
+    "rows": json.dumps([{"messages": talk} for talk in TALKS]),
 }
 
 
@@ -79,10 +110,16 @@ def test_bare_conversations_are_rows(tmp_path, shape):
     assert read(file) == [{"messages": talk} for talk in TALKS]
 
 
-@pytest.mark.parametrize("row", [
-    {"messages": TALKS[0]}, {"conversations": TALKS[0], "tools": [{"name": "a"}, {"name": "b"}]}, {"instruction": "x", "output": "y", "history": [["a", "b"]]},
-    {"messages": TALKS[0], "images": ["a.png", "b.png"]}, {"text": "words"},
-])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"messages": TALKS[0]},
+        {"conversations": TALKS[0], "tools": [{"name": "a"}, {"name": "b"}]},
+        {"instruction": "x", "output": "y", "history": [["a", "b"]]},
+        {"messages": TALKS[0], "images": ["a.png", "b.png"]},
+        {"text": "words"},
+    ],
+)
 @pytest.mark.parametrize("indent", [None, 2])
 def test_one_row_by_itself_is_a_row(tmp_path, row, indent):
     file = tmp_path / "a.json"
@@ -96,24 +133,32 @@ def test_texts_are_rows_as_llamafactory_has_them(tmp_path):
     assert read(file) == [{"text": "A tale."}, {"text": "Another."}]
 
 
-@pytest.mark.parametrize("text", [
-    '[{"instruction": "Say.", "input": NaN, "output": "Word."}]', '{"instruction": "Say.", "input": NaN, "output": "Word."}\n',
-    '{"data": [{"instruction": "Say.", "input": NaN, "output": "Word."}]}', '{"instruction": ["Say."], "input": [NaN], "output": ["Word."]}',
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"instruction": "Say.", "input": NaN, "output": "Word."}]',
+        '{"instruction": "Say.", "input": NaN, "output": "Word."}\n',
+        '{"data": [{"instruction": "Say.", "input": NaN, "output": "Word."}]}',
+        '{"instruction": ["Say."], "input": [NaN], "output": ["Word."]}',
+    ],
+)
 def test_nan_is_nothing(tmp_path, text):
     file = tmp_path / "a.json"
     file.write_text(text)
     assert read(file) == [{"instruction": "Say.", "input": None, "output": "Word."}]
 
 
-@pytest.mark.parametrize(("text", "key"), [
-    ("[{'instruction': 'Say.', 'output': None}]", "datasets.python_text"),
-    ('{\n  "data": [\n    {"instruction": "x",},\n  ]\n}', "datasets.trailing_comma"),
-    ('// rows\n{\n "data": []\n}', "datasets.json_comment"),
-    (json.dumps({"train": ROWS, "test": ROWS}, indent=1), "datasets.several_lists"),
-    (json.dumps({"instruction": ["a", "b"], "output": ["c"]}, indent=1), "datasets.columns_unequal"),
-    ('{\n "data": [\n {"instruction": "x"', "datasets.not_json"),
-])
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[{'instruction': 'Say.', 'output': None}]", "datasets.python_text"),
+        ('{\n  "data": [\n    {"instruction": "x",},\n  ]\n}', "datasets.trailing_comma"),
+        ('// rows\n{\n "data": []\n}', "datasets.json_comment"),
+        (json.dumps({"train": ROWS, "test": ROWS}, indent=1), "datasets.several_lists"),
+        (json.dumps({"instruction": ["a", "b"], "output": ["c"]}, indent=1), "datasets.columns_unequal"),
+        ('{\n "data": [\n {"instruction": "x"', "datasets.not_json"),
+    ],
+)
 def test_what_cannot_be_taken_is_told_as_what_it_is(tmp_path, text, key):
     file = tmp_path / "a.json"
     file.write_text(text)
@@ -135,15 +180,25 @@ def test_a_broken_first_line_hides_no_other(tmp_path):
 
 @pytest.mark.parametrize("depth", [120, 5000, 100_000])
 def test_what_is_nested_without_end_is_told(tmp_path, depth):
-    for text in ('{"data":\n' + "[" * depth + "]" * depth + "}", '{"data":\n' + '{"a":' * depth + "1" + "}" * depth + "}", "[" * depth):
+    for text in (
+        '{"data":\n' + "[" * depth + "]" * depth + "}",
+        '{"data":\n' + '{"a":' * depth + "1" + "}" * depth + "}",
+        "[" * depth,
+    ):
         file = tmp_path / "a.json"
         file.write_text(text)
         with pytest.raises(Problem):
             raise next(one for one in read(file) if isinstance(one, Problem))
 
 
-@pytest.mark.parametrize(("name", "first"), [("json-shapes/wrapped_pretty.json", "Say 0."), ("json-shapes/commas_between_lines.jsonl", "Say 0."),
-                                             ("taken-for-plain-text/lines_in.txt", "Say 0.")])
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("json-shapes/wrapped_pretty.json", "Say 0."),
+        ("json-shapes/commas_between_lines.jsonl", "Say 0."),
+        ("taken-for-plain-text/lines_in.txt", "Say 0."),
+    ],
+)
 @pytest.mark.parametrize("inside", [True, False])
 def test_the_cases_come_in_whole(collection, name, first, inside):
     file = CASES / name
@@ -160,7 +215,10 @@ def test_the_cases_come_in_whole(collection, name, first, inside):
 
 
 @pytest.mark.parametrize(("ending", "write"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress)])
-@pytest.mark.parametrize(("name", "text"), [("a.jsonl", LINES), ("a.json", PLAIN), ("a.csv", "instruction;output\n" + "Say 0.;Number 0.\n" * 3)])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.jsonl", LINES), ("a.json", PLAIN), ("a.csv", "instruction;output\n" + "Say 0.;Number 0.\n" * 3)],
+)
 def test_what_is_compressed_is_unpacked(collection, tmp_path, name, text, ending, write):
     file = tmp_path / (name + ending)
     file.write_bytes(write(text.encode()))
@@ -212,7 +270,11 @@ def test_columns_are_known_by_their_first_bytes(tmp_path, ending, kind):
 
 
 def test_json_that_llamafactory_cannot_read_is_told_in_the_list(collection):
-    for name, text in (("wrapped", json.dumps({"data": ROWS}, indent=1)), ("one_line", json.dumps({"data": ROWS})), ("commas", LINES.replace("}\n", "},\n"))):
+    for name, text in (
+        ("wrapped", json.dumps({"data": ROWS}, indent=1)),
+        ("one_line", json.dumps({"data": ROWS})),
+        ("commas", LINES.replace("}\n", "},\n")),
+    ):
         (collection.folder / f"{name}.json").write_text(text)
         (collection.folder / "dataset_info.json").write_text(json.dumps({name: {"file_name": f"{name}.json"}}))
         (found,) = registry.datasets(collection.folder)
@@ -231,6 +293,8 @@ def test_a_folder_of_compressed_files_is_one_set(tmp_path):
     folder = tmp_path / "parts"
     folder.mkdir()
     for at in range(2):
-        (folder / f"{at}.jsonl.gz").write_bytes(gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS[4 * at : 4 * at + 4]).encode()))
+        (folder / f"{at}.jsonl.gz").write_bytes(
+            gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS[4 * at : 4 * at + 4]).encode())
+        )
     assert read(folder) == ROWS
     assert formats.recognise(read(folder)).form == "alpaca"

@@ -19,7 +19,11 @@ from studio.jobs import Jobs
 from studio.workspace import Workspace
 
 CASES = Path(__file__).parents[1] / "cases"
-ROWS = [("Say 0.", "", "Number 0."), ('She said "no", twice', "a;b|c", "Line one\nline two"), ("介绍，一下", "x\ty", "好的。")]
+ROWS = [
+    ("Say 0.", "", "Number 0."),
+    ('She said "no", twice', "a;b|c", "Line one\nline two"),
+    ("介绍，一下", "x\ty", "好的。"),
+]
 HEADER = ("instruction", "input", "output")
 
 
@@ -46,7 +50,9 @@ def brought(collection, file: Path, **options) -> tuple[dict, list[dict]]:
 
 def pairs(collection, rows: list[dict]) -> list[tuple]:
     """Return question, input and answer of rows by the entry's columns."""
-    columns = {"prompt": "instruction", "query": "input", "response": "output"} | (collection.find("brought").entry.get("columns") or {})
+    columns = {"prompt": "instruction", "query": "input", "response": "output"} | (
+        collection.find("brought").entry.get("columns") or {}
+    )
     return [tuple(row.get(columns.get(name, ""), "") or "" for name in ("prompt", "query", "response")) for row in rows]
 
 
@@ -74,14 +80,31 @@ def test_a_column_without_a_name_is_nobodys(collection, workspace, tmp_path, ins
     assert checked(collection).ok
 
 
-@pytest.mark.parametrize(("entry", "row"), [
-    ({"columns": {"prompt": "instruction", "response": "output"}}, {"": 3, "instruction": "Say 0.", "output": "Number 0."}),
-    ({"columns": {"prompt": "instruction", "response": "output"}}, {"": "{", "instruction": "Say 0.", "output": "Number 0."}),
-    ({"formatting": "sharegpt", "columns": {"messages": "talk"}},
-     {"": "[", "talk": [{"from": "human", "value": "Say 0."}, {"from": "gpt", "value": "Number 0."}]}),
-    ({"ranking": True, "columns": {"prompt": "q", "chosen": "c", "rejected": "r"}}, {"": [1], "q": "Say 0.", "c": "Number 0.", "r": "No."}),
-    ({"columns": {"prompt": "q", "response": "a", "kto_tag": "l"}}, {"": {"x": 1}, "q": "Say 0.", "a": "Number 0.", "l": True}),
-])
+@pytest.mark.parametrize(
+    ("entry", "row"),
+    [
+        (
+            {"columns": {"prompt": "instruction", "response": "output"}},
+            {"": 3, "instruction": "Say 0.", "output": "Number 0."},
+        ),
+        (
+            {"columns": {"prompt": "instruction", "response": "output"}},
+            {"": "{", "instruction": "Say 0.", "output": "Number 0."},
+        ),
+        (
+            {"formatting": "sharegpt", "columns": {"messages": "talk"}},
+            {"": "[", "talk": [{"from": "human", "value": "Say 0."}, {"from": "gpt", "value": "Number 0."}]},
+        ),
+        (
+            {"ranking": True, "columns": {"prompt": "q", "chosen": "c", "rejected": "r"}},
+            {"": [1], "q": "Say 0.", "c": "Number 0.", "r": "No."},
+        ),
+        (
+            {"columns": {"prompt": "q", "response": "a", "kto_tag": "l"}},
+            {"": {"x": 1}, "q": "Say 0.", "a": "Number 0.", "l": True},
+        ),
+    ],
+)
 def test_the_check_reads_no_column_that_the_entry_does_not_name(tmp_path, entry, row):
     report = check.check([reading.Row(1, row)], entry, tmp_path)
     assert report.ok, report.findings
@@ -91,7 +114,8 @@ def test_a_nameless_field_is_in_no_form_of_conversion(tmp_path):
     from studio.datasets import convert
 
     for form, row in {
-        "alpaca": {"": "nobody", "instruction": "Say 0.", "output": "Number 0."}, "preference": {"": "nobody", "prompt": "Q", "chosen": "A", "rejected": "B"},
+        "alpaca": {"": "nobody", "instruction": "Say 0.", "output": "Number 0."},
+        "preference": {"": "nobody", "prompt": "Q", "chosen": "A", "rejected": "B"},
         "kto": {"": "nobody", "prompt": "Q", "completion": "A", "label": True},
         "chat": {"": "nobody", "messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]},
     }.items():
@@ -123,12 +147,22 @@ def test_a_row_ends_at_cr_lf_or_crlf_and_nowhere_else(tmp_path, ends, sign, plac
     row[place] = f"one{sign}two"
     file.write_bytes(("instruction,output" + ends + ",".join(row) + ends + "second,last" + ends).encode())
     assert [row.value for row in reading.rows(file)] == [
-        {"instruction": row[0], "output": row[1]}, {"instruction": "second", "output": "last"}]
+        {"instruction": row[0], "output": row[1]},
+        {"instruction": "second", "output": "last"},
+    ]
     assert [one.value for one in csv_types.loaded(file)] == [one.value for one in reading.rows(file)]
 
 
-@given(some.lists(some.tuples(*[some.text(some.characters(codec="utf-8", exclude_characters="\0"), max_size=8)] * 2), min_size=1, max_size=8),
-       some.sampled_from([",", "\t", ";", "|", "\x01"]), some.sampled_from(["\n", "\r\n", "\r"]), some.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
+@given(
+    some.lists(
+        some.tuples(*[some.text(some.characters(codec="utf-8", exclude_characters="\0"), max_size=8)] * 2),
+        min_size=1,
+        max_size=8,
+    ),
+    some.sampled_from([",", "\t", ";", "|", "\x01"]),
+    some.sampled_from(["\n", "\r\n", "\r"]),
+    some.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+)
 @settings(max_examples=200, deadline=None)
 def test_any_text_survives_any_dialect(tmp_path_factory, rows, delimiter, ends, quoting):
     rows = [row for row in rows if any(field.strip() for field in row)] or [("a", "b")]
@@ -186,8 +220,23 @@ def test_na_is_an_answer(collection, workspace, inside):
     assert set(report.bad) == {"duplicate"}
 
 
-@pytest.mark.parametrize("answers", [["6"] * 9, ["00001"] * 9, ["True"] * 9, ["1.50"] * 9, ["x"] * 8 + ["NA"], ["x"] * 8 + ["nan"], ["x"] * 8 + ["<NA>"],
-                                     ["-"] + ["1e5"] * 8, ["1 000"] * 9, ["inf"] * 9, ["#N/A", *["yes"] * 8], ["false"] * 9])
+@pytest.mark.parametrize(
+    "answers",
+    [
+        ["6"] * 9,
+        ["00001"] * 9,
+        ["True"] * 9,
+        ["1.50"] * 9,
+        ["x"] * 8 + ["NA"],
+        ["x"] * 8 + ["nan"],
+        ["x"] * 8 + ["<NA>"],
+        ["-"] + ["1e5"] * 8,
+        ["1 000"] * 9,
+        ["inf"] * 9,
+        ["#N/A", *["yes"] * 8],
+        ["false"] * 9,
+    ],
+)
 @pytest.mark.parametrize("column", ["instruction", "input", "output"])
 def test_what_pandas_would_change_is_written_as_lines(collection, workspace, answers, column):
     file = workspace.data / "a.csv"
@@ -235,7 +284,13 @@ def test_true_and_false_of_a_table_are_labels(workspace):
 def test_one_row_is_typed_by_its_piece(workspace, collection, monkeypatch):
     monkeypatch.setattr(csv_types, "PIECE", 3)
     file = workspace.data / "a.csv"
-    file.write_text("q,a\n" + "".join(f"Say {number}.,{answer}\n" for number, answer in enumerate(["1", "2", "3", "x", "5", "NA", "True", "False"])))
+    file.write_text(
+        "q,a\n"
+        + "".join(
+            f"Say {number}.,{answer}\n"
+            for number, answer in enumerate(["1", "2", "3", "x", "5", "NA", "True", "False"])
+        )
+    )
     rows = collection.indexes.of(file)
     rows.wait()
     wanted = [1, 2, 3, "x", "5", None, True, False]
@@ -269,18 +324,21 @@ def test_a_table_is_read_by_what_it_holds(tmp_path, ending, delimiter, codec, qu
     assert (mapping.form, mapping.missing()) == ("alpaca", [])
 
 
-@pytest.mark.parametrize(("text", "found"), [
-    ("sep=;\r\ninstruction;output\r\nSay 0.;Number 0.\r\n", Dialect(";", sep_line=True)),
-    ("instruction;output\nSay, please;Number 0, here\nSay 1.;Number, 1\n", Dialect(";")),
-    ("Frage;Antwort\nWas, bitte?;Das\nWer?;Der\n", Dialect(";")),
-    ("'instruction','output'\n'Say, 0.','Number 0.'\n", Dialect(",", quote="'")),
-    ('instruction,output\n"He said \\"no, never\\", once",Number 0.\n"a","b"\n', Dialect(",", escape="\\")),
-    ("Say 0.;Number 0.\nSay 1.;Number 1.\n", Dialect(";", header=False)),
-    ("Wie heißt du?,Ich heiße Rosa.\nWo?,Dort.\n", Dialect(",", header=False)),
-    ("text\nA line; with, all | signs\nanother\n", Dialect(",")),
-    (",instruction,output\n0,Say 0.,Number 0.\n", Dialect(",")),
-    ('instruction\toutput\nHe said "hi\tNumber 0.\n"quoted word" first\tNumber 1.\n', Dialect("\t")),
-])
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("sep=;\r\ninstruction;output\r\nSay 0.;Number 0.\r\n", Dialect(";", sep_line=True)),
+        ("instruction;output\nSay, please;Number 0, here\nSay 1.;Number, 1\n", Dialect(";")),
+        ("Frage;Antwort\nWas, bitte?;Das\nWer?;Der\n", Dialect(";")),
+        ("'instruction','output'\n'Say, 0.','Number 0.'\n", Dialect(",", quote="'")),
+        ('instruction,output\n"He said \\"no, never\\", once",Number 0.\n"a","b"\n', Dialect(",", escape="\\")),
+        ("Say 0.;Number 0.\nSay 1.;Number 1.\n", Dialect(";", header=False)),
+        ("Wie heißt du?,Ich heiße Rosa.\nWo?,Dort.\n", Dialect(",", header=False)),
+        ("text\nA line; with, all | signs\nanother\n", Dialect(",")),
+        (",instruction,output\n0,Say 0.,Number 0.\n", Dialect(",")),
+        ('instruction\toutput\nHe said "hi\tNumber 0.\n"quoted word" first\tNumber 1.\n', Dialect("\t")),
+    ],
+)
 def test_the_dialect_is_seen(text, found):
     assert sniff(text, ",", known_field) == found
 
@@ -299,23 +357,39 @@ def test_a_line_that_names_the_delimiter_is_no_row(tmp_path):
 
 def test_an_entry_with_another_delimiter_is_told(workspace):
     (workspace.data / "a.csv").write_text("instruction;output\nSay 0.;Number 0.\n")
-    (workspace.data / "dataset_info.json").write_text('{"a": {"file_name": "a.csv", "columns": {"prompt": "instruction", "response": "output"}}}')
+    (workspace.data / "dataset_info.json").write_text(
+        '{"a": {"file_name": "a.csv", "columns": {"prompt": "instruction", "response": "output"}}}'
+    )
     (found,) = registry.datasets(workspace.data)
     assert (found.problem.key, found.problem.facts["delimiter"]) == ("datasets.other_delimiter", ";")
 
 
-@pytest.mark.parametrize("text", ["Once, there was; a tale.\nIt went | on,\tand on.\n", "[1] A note.\n[2] Another.\n", '{ this is no JSON }\n"nor" this\n',
-                                  "question, answer and more\nwhat people say: instruction, output\n", "# Title\n\n| a | b |\n|---|---|\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Once, there was; a tale.\nIt went | on,\tand on.\n",
+        "[1] A note.\n[2] Another.\n",
+        '{ this is no JSON }\n"nor" this\n',
+        "question, answer and more\nwhat people say: instruction, output\n",
+        "# Title\n\n| a | b |\n|---|---|\n",
+    ],
+)
 def test_prose_stays_plain_text(tmp_path, text):
     file = tmp_path / "a.txt"
     file.write_text(text)
     assert [row.value for row in source.rows(file, tmp_path)] == [{"text": line} for line in text.splitlines()]
 
 
-TALK = [{"role": "user", "content": "It's \"5 } {\", is it?\nYes"}, {"role": "assistant", "content": "Number 0. {'a': 1} {'b': 2}"}]
+TALK = [
+    {"role": "user", "content": 'It\'s "5 } {", is it?\nYes'},
+    {"role": "assistant", "content": "Number 0. {'a': 1} {'b': 2}"},
+]
 
 
-@pytest.mark.parametrize("written", [repr(TALK), repr(TALK).replace("}, {'role'", "}\n {'role'"), f"array({TALK!r}, dtype=object)", json.dumps(TALK)])
+@pytest.mark.parametrize(
+    "written",
+    [repr(TALK), repr(TALK).replace("}, {'role'", "}\n {'role'"), f"array({TALK!r}, dtype=object)", json.dumps(TALK)],
+)
 def test_a_conversation_that_python_printed_is_one(tmp_path, written):
     file = tmp_path / "a.csv"
     with file.open("w", newline="") as target:
@@ -324,3 +398,28 @@ def test_a_conversation_that_python_printed_is_one(tmp_path, written):
     assert rows[0] == {"messages": TALK, "id": "1"}
     assert rows[1]["messages"] == "[{'role': 'user', 'content': nan}]"
     assert not source.is_native(file, 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "keys"),
+    [
+        ("a.csv", b"instruction,output\nSay.,Word.\n", []),
+        ("a.csv", b"instruction;output\nSay.;Word.\n", ["read_separated"]),
+        ("a.csv", b"Say 0.,Number 0.\nSay 1.,Number 1.\n", ["read_without_header"]),
+        ("a.txt", b'{"text": "a"}\n{"text": "b"}\n', ["read_json"]),
+        ("a.json", b'{"data": [{"text": "a"}]}', ["read_wrapped"]),
+        ("a.jsonl", b'{"text": "a"}\n', []),
+        ("a.txt", b"words\n", []),
+        ("a.jsonl", '{"text": "训练数据"}\n'.encode("gb18030"), ["read_encoding"]),
+    ],
+)
+def test_what_a_file_is_read_as_is_told(collection, tmp_path, name, content, keys):
+    from studio.datasets import add_panel
+
+    file = collection.folder / name
+    file.write_bytes(content)
+    told = source.read_as(file)
+    assert [one.key.removeprefix("datasets.") for one in told] == keys
+    for language in ("en", "zh"):
+        drawn = add_panel.draw_source(Words(language), collection, f"path={file}")
+        assert all(Words(language).html(one.key, **one.facts) in drawn for one in told)

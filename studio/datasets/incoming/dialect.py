@@ -18,8 +18,15 @@ _SAMPLE = 2**18
 _RECORDS = 200
 # Fields that are told of a row and not trained, beside those that are.
 _BESIDE = ("id", "idx", "index", "title", "category", "source", "编号", "序号", "类别")
-_FIELDS = frozenset((*(each for choices in names.COLUMNS.values() for each in choices), *names.TEXTS, *names.REJECTED, *(each for pair in names.PAIRS for each in pair),
-                     *_BESIDE))
+_FIELDS = frozenset(
+    (
+        *(each for choices in names.COLUMNS.values() for each in choices),
+        *names.TEXTS,
+        *names.REJECTED,
+        *(each for pair in names.PAIRS for each in pair),
+        *_BESIDE,
+    )
+)
 _LONGEST_NAME = 60
 # What spreadsheets write before the header, so that others know the delimiter.
 _SEP_LINE = re.compile(r'[ ]*"?sep=(.)"?[ ]*(?:\r\n|\r|\n)', re.IGNORECASE)
@@ -144,7 +151,9 @@ def _are_names(fields: list[str]) -> bool:
     """Tell whether the first record may be the names of columns: it is a row where one of its fields can be no name."""
     given = [field.strip() for field in fields if field.strip()]
     return bool(given) and not any(
-        len(field) > _LONGEST_NAME or "\n" in field or _SENTENCE_END.search(field) or _NUMBER.fullmatch(field) for field in given)
+        len(field) > _LONGEST_NAME or "\n" in field or _SENTENCE_END.search(field) or _NUMBER.fullmatch(field)
+        for field in given
+    )
 
 
 def columns_of(text: str, dialect: Dialect, path: object) -> tuple[str, ...]:

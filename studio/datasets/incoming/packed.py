@@ -16,8 +16,15 @@ from studio.interface.language import Problem
 
 ENDINGS = (".gz", ".bz2", ".xz")
 _OPEN = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
-_MAGIC = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\x00", "xz"), (b"\x28\xb5\x2f\xfd", "Zstandard"), (b"PK\x03\x04", "ZIP"),
-          (b"7z\xbc\xaf", "7-Zip"), (b"Rar!", "RAR"))
+_MAGIC = (
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "Zstandard"),
+    (b"PK\x03\x04", "ZIP"),
+    (b"7z\xbc\xaf", "7-Zip"),
+    (b"Rar!", "RAR"),
+)
 _COLUMNAR = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arrow"))
 _BLOCK = 2**20
 # What stays free on the disk on which a file is unpacked.
@@ -42,7 +49,11 @@ def kind_of(path: Path) -> str:
 def plain_name(name: str) -> str:
     """Return the name of a file without its endings: "talks" for talks.jsonl.gz."""
     path = Path(name)
-    return Path(path.stem).stem if path.suffix.lower() in ENDINGS and Path(path.stem).suffix.lower() in reading.ENDINGS else path.stem
+    return (
+        Path(path.stem).stem
+        if path.suffix.lower() in ENDINGS and Path(path.stem).suffix.lower() in reading.ENDINGS
+        else path.stem
+    )
 
 
 @contextlib.contextmanager

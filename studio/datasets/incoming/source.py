@@ -87,7 +87,9 @@ def _look(path: Path, stamp: tuple[int, ...]) -> Source:
 
 def _is_table(text: str, dialect: Dialect) -> bool:
     """Tell whether a text file is a table: its first line has two names or more that fields of training data have, and its rows as many."""
-    records = [fields for fields in islice(dialect.reader(lines_of(text)), 50) if not is_blank(fields)][dialect.sep_line :]
+    records = [fields for fields in islice(dialect.reader(lines_of(text)), 50) if not is_blank(fields)][
+        dialect.sep_line :
+    ]
     if len(records) < 2 or sum(map(known_field, names_of(records[0]))) < 2:
         return False
     return sum(len(fields) == len(records[0]) for fields in records[1:]) >= _SURE_TABLE * (len(records) - 1)
@@ -101,7 +103,11 @@ def _is_json(text: str, whole: bool) -> bool:
     if isinstance(_value(_line(stripped)), dict | list):
         return True
     # Spread over lines: a text that begins so and goes on as prose cannot be parsed to its end.
-    return not whole or wrappers.one_after_the_other(stripped.encode()) is not None or isinstance(_value(_lines(stripped)[-1]), dict | list)
+    return (
+        not whole
+        or wrappers.one_after_the_other(stripped.encode()) is not None
+        or isinstance(_value(_lines(stripped)[-1]), dict | list)
+    )
 
 
 def _json(text: str, whole: bool, start: int, encoding: str) -> Source:
@@ -112,13 +118,19 @@ def _json(text: str, whole: bool, start: int, encoding: str) -> Source:
     if not lines:
         return Source(as_lines)
     first = _value(lines[0])
-    if len(lines) > 1 and isinstance(first, dict | list | str) and not isinstance(_value(stripped.strip()) if whole else None, dict | list):
+    if (
+        len(lines) > 1
+        and isinstance(first, dict | list | str)
+        and not isinstance(_value(stripped.strip()) if whole else None, dict | list)
+    ):
         return Source(as_lines, whole=isinstance(first, list) and not wrappers.is_talk(first))
     if lines[0].rstrip().endswith(",") and isinstance(_value(lines[0].rstrip()[:-1]), dict | list):
         return Source(as_lines, commas=True)
     if stripped.startswith("["):
         inner = stripped[1:].lstrip()[:1]
-        return Source(as_array, whole=inner not in ("{", "[", "") or wrappers.is_talk(_value(stripped.strip()) if whole else None))
+        return Source(
+            as_array, whole=inner not in ("{", "[", "") or wrappers.is_talk(_value(stripped.strip()) if whole else None)
+        )
     return Source(as_lines, whole=not (isinstance(first, dict) and len(lines) == 1 and whole and _is_one_row(first)))
 
 
@@ -167,7 +179,9 @@ def has_other_shape(path: Path) -> bool:
     """Tell whether a file of UTF-8 text is JSON whose rows stand elsewhere than on lines or in one array."""
     try:
         found = look(path)
-        return (found.whole or found.commas) and any(row.value is not None for row in islice(_read(path, found, path, 0), 1))
+        return (found.whole or found.commas) and any(
+            row.value is not None for row in islice(_read(path, found, path, 0), 1)
+        )
     except Problem:
         return False
 
@@ -195,7 +209,11 @@ def rows(path: Path, beside: Path) -> Iterator[Row]:
 
 def files_of(path: Path) -> list[Path]:
     """Return the files that come in; those of a folder may also be compressed, all of them. Raises Problem as `reading.files_of` does."""
-    if folders.is_folder(path) and (found := [each for each in folders.entries(path) if files.is_file(each)]) and all(map(packed.kind_of, found)):
+    if (
+        folders.is_folder(path)
+        and (found := [each for each in folders.entries(path) if files.is_file(each)])
+        and all(map(packed.kind_of, found))
+    ):
         return found
     return reading.files_of(path)
 
@@ -231,7 +249,10 @@ def _rows_of_whole(text: Path, form: Form, file: Path, number: int) -> Iterator[
         values = wrappers.rows_in(raw, file)
     except Problem:
         # Lines of which the first is broken: each is told by itself.
-        if isinstance(_value(_lines(raw[:_SAMPLE].decode("utf-8", "replace"))[-1:][0] if raw.strip() else ""), dict) and form.kind == "lines":
+        if (
+            isinstance(_value(_lines(raw[:_SAMPLE].decode("utf-8", "replace"))[-1:][0] if raw.strip() else ""), dict)
+            and form.kind == "lines"
+        ):
             yield from reading.rows_of_file(text, form, number, lambda *row: _parsed(*row, commas=False))
             return
         raise
@@ -246,17 +267,29 @@ def _parsed(path: Path, form: Form, number: int, raw: bytes, commas: bool) -> Ro
     """Read a row as `reading.parse` does, and also a conversation without a name, a row that is a JSON string, and NaN."""
     if form.kind not in ("lines", "array"):
         row = reading.parse(path, form, number, raw)
-        talks = {name: talk for name, text in (row.value or {}).items() if (talk := conversation_in(text))} if form.kind != "text" else {}
+        talks = (
+            {name: talk for name, text in (row.value or {}).items() if (talk := conversation_in(text))}
+            if form.kind != "text"
+            else {}
+        )
         return replace(row, value=row.value | talks) if talks else row
     if commas:
         raw = raw.rstrip().removesuffix(b",")
     row = reading.parse(path, form, number, raw)
-    if row.problem and row.problem.key == "datasets.row_not_json" and wrappers.looks_like_python(raw[:200].decode("utf-8", "replace")):
+    if (
+        row.problem
+        and row.problem.key == "datasets.row_not_json"
+        and wrappers.looks_like_python(raw[:200].decode("utf-8", "replace"))
+    ):
         return Row(number, None, Problem("datasets.python_text", file=path, row=number), len(raw))
     if row.problem is None or row.problem.key not in ("datasets.row_not_object", "datasets.not_a_number"):
         return row
     try:
-        value = orjson.loads(raw) if row.problem.key == "datasets.row_not_object" else json.loads(raw, parse_constant=lambda name: None)
+        value = (
+            orjson.loads(raw)
+            if row.problem.key == "datasets.row_not_object"
+            else json.loads(raw, parse_constant=lambda name: None)
+        )
         return Row(number, _row(value, path, number), None, len(raw))
     except Problem as problem:
         return Row(number, None, problem, len(raw))
@@ -285,7 +318,10 @@ def _as_utf8(path: Path, form: Form, beside: Path) -> Iterator[Path]:
     with scratch(beside) as folder:
         copy = folder / path.name
         try:
-            with path.open(encoding=CODECS[form.encoding], newline="") as source, copy.open("w", encoding="utf-8", newline="") as target:
+            with (
+                path.open(encoding=CODECS[form.encoding], newline="") as source,
+                copy.open("w", encoding="utf-8", newline="") as target,
+            ):
                 while text := source.read(2**20):
                     target.write(text)
         except UnicodeDecodeError as error:
@@ -293,3 +329,32 @@ def _as_utf8(path: Path, form: Form, beside: Path) -> Iterator[Path]:
         except OSError as error:
             raise Problem("workspace.unwritable", path=copy.parent, reason=error.strerror) from error
         yield copy
+
+
+def read_as(path: Path) -> list[Problem]:
+    """Return sentences on what a file really is, where that is not what its name promises; [] where there is nothing to tell.
+
+    Raises:
+        Problem: as `rows` does.
+    """
+    told = []
+    for file in files_of(path)[:1]:
+        if kind := packed.kind_of(file):
+            return [Problem("datasets.read_unpacked", kind=kind)]
+        found, ending = look(file), reading.ENDINGS[file.suffix.lower()]
+        form = found.form
+        if form.kind in reading.DELIMITERS:
+            sign = form.dialect.delimiter
+            if sign != reading.DELIMITERS.get(ending):
+                told.append(Problem("datasets.read_separated", delimiter=DELIMITER_NAMES.get(sign, sign)))
+            if not form.dialect.header:
+                told.append(Problem("datasets.read_without_header", columns=", ".join(form.columns[:5])))
+        elif found.whole or found.commas:
+            told.append(Problem("datasets.read_wrapped"))
+        elif form.kind in ("lines", "array") and ending != "json":
+            told.append(Problem("datasets.read_json"))
+        elif form.kind in reading.COLUMNAR and form.kind != ending:
+            told.append(Problem("datasets.read_columnar", kind=form.kind.capitalize()))
+        if form.encoding not in ("UTF-8", "UTF-8 with BOM"):
+            told.append(Problem("datasets.read_encoding", encoding=form.encoding))
+    return told

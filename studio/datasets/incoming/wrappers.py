@@ -12,8 +12,23 @@ from studio.interface.language import Problem
 
 # Such a file is read at once: its rows cannot be found without what stands around them.
 LARGEST = 256 * 2**20
-_WRAPPERS = ("data", "rows", "items", "examples", "samples", "records", "instances", "entries", "results", "dataset", "train", "training", "list",
-             "数据", "样本")
+_WRAPPERS = (
+    "data",
+    "rows",
+    "items",
+    "examples",
+    "samples",
+    "records",
+    "instances",
+    "entries",
+    "results",
+    "dataset",
+    "train",
+    "training",
+    "list",
+    "数据",
+    "样本",
+)
 _PYTHON = re.compile(r"\s*(?:\[\s*)?\{\s*'|\s*\[\s*'")
 _TRAILING_COMMA = re.compile(r",\s*$")
 _MOST_NAMED = 5
@@ -88,7 +103,11 @@ def looks_like_python(text: str) -> bool:
 
 def is_talk(value: object) -> bool:
     """Tell whether a value is one conversation: a list of objects of which each says who speaks."""
-    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) and any(key in each for key in ROLE_KEYS) for each in value)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(each, dict) and any(key in each for key in ROLE_KEYS) for each in value)
+    )
 
 
 def rows_of(value: object, path: Path) -> list:
@@ -116,7 +135,13 @@ def _reparsed(text: str) -> object:
 
 def _of_viewer(row: object) -> object:
     """Return the row inside of what the dataset viewer of a hub says of it."""
-    return row["row"] if isinstance(row, dict) and isinstance(row.get("row"), dict) and set(row) <= {"row", "row_idx", "truncated_cells"} else row
+    return (
+        row["row"]
+        if isinstance(row, dict)
+        and isinstance(row.get("row"), dict)
+        and set(row) <= {"row", "row_idx", "truncated_cells"}
+        else row
+    )
 
 
 def _table(value: dict, path: Path) -> list | None:
@@ -134,8 +159,11 @@ def _table(value: dict, path: Path) -> list | None:
 
 
 def _holds_rows(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and (
-        all(isinstance(each, dict) for each in value) and not is_talk(value) or all(map(is_talk, value)))
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and (all(isinstance(each, dict) for each in value) and not is_talk(value) or all(map(is_talk, value)))
+    )
 
 
 def _under_key(value: dict, path: Path) -> list | None:
@@ -162,8 +190,12 @@ def _columns(value: dict) -> bool:
     lengths = {len(each) for each in value.values() if isinstance(each, list)}
     if all(map(is_talk, value.values())):
         return False  # conversations, each under a key of its own
-    return bool(value) and all(isinstance(each, list) for each in value.values()) and lengths != {0} and (
-        any(map(known_field, value)) or len(lengths) == 1)
+    return (
+        bool(value)
+        and all(isinstance(each, list) for each in value.values())
+        and lengths != {0}
+        and (any(map(known_field, value)) or len(lengths) == 1)
+    )
 
 
 def _by_columns(value: dict, path: Path) -> list | None:
@@ -171,7 +203,11 @@ def _by_columns(value: dict, path: Path) -> list | None:
     if _columns(value):
         lengths = {key: len(each) for key, each in value.items()}
         if len(set(lengths.values())) > 1:
-            raise Problem("datasets.columns_unequal", file=path, columns=", ".join(f"{key[:60]}: {count}" for key, count in list(lengths.items())[:_MOST_NAMED]))
+            raise Problem(
+                "datasets.columns_unequal",
+                file=path,
+                columns=", ".join(f"{key[:60]}: {count}" for key, count in list(lengths.items())[:_MOST_NAMED]),
+            )
         return [dict(zip(value, row, strict=True)) for row in zip(*value.values(), strict=True)]
     if not value or not all(isinstance(each, dict) for each in value.values()):
         return None
@@ -197,9 +233,15 @@ def _nested(value: dict, path: Path) -> list | None:
     readers: tuple[Callable, ...] = (_table, _under_key, _by_columns, _by_keys)
     found = {}
     for key, inner in value.items():
-        rows = next((rows for reader in readers if (rows := reader(inner, path)) is not None), None) if isinstance(inner, dict) else None
+        rows = (
+            next((rows for reader in readers if (rows := reader(inner, path)) is not None), None)
+            if isinstance(inner, dict)
+            else None
+        )
         if rows is not None:
             found[key] = rows
     if len(found) > 1:
-        raise Problem("datasets.several_lists", file=path, keys=", ".join(str(key)[:60] for key in list(found)[:_MOST_NAMED]))
+        raise Problem(
+            "datasets.several_lists", file=path, keys=", ".join(str(key)[:60] for key in list(found)[:_MOST_NAMED])
+        )
     return next(iter(found.values()), None)
