@@ -1,4 +1,6 @@
-"""What LLaMA-Factory makes of the texts in a CSV file: numbers, true and false, nothing. Its reader is pandas, in pieces of 10,000 rows."""
+"""What LLaMA-Factory makes of the texts in a CSV file: numbers, true and false, nothing. Its reader is pandas, in
+pieces of 10,000 rows.
+"""
 
 import csv
 import io
@@ -16,7 +18,8 @@ PIECE = 10_000
 
 
 def loaded(path: Path) -> Iterator[Row]:
-    """Yield the rows of a data file with the values that LLaMA-Factory reads: those of a CSV file may be numbers, true, false or null.
+    """Yield the rows of a data file with the values that LLaMA-Factory reads: those of a CSV file may be numbers,
+    true, false or null.
 
     Raises:
         Problem: as `reading.rows` does.

@@ -1,1 +1,3 @@
-"""Files as people bring them: which delimiter, which quotes, which wrapper of JSON, which encoding, compressed or not."""
+"""Files as people bring them: which delimiter, which quotes, which wrapper of JSON, which encoding, compressed or
+not.
+"""

@@ -1,4 +1,6 @@
-"""How a table is written as text: by which sign its fields are separated, how they are quoted, whether its first line names the columns."""
+"""How a table is written as text: by which sign its fields are separated, how they are quoted, whether its first line
+names the columns.
+"""
 
 import csv
 import io
@@ -36,9 +38,11 @@ _NUMBER = re.compile(r"[+-]?[\d.,]+%?")
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a table is written. The defaults are what LLaMA-Factory reads: commas, double quotes, names in the first line.
+    """How a table is written. The defaults are what LLaMA-Factory reads: commas, double quotes, names in the first
+    line.
 
-    `quote` is "" where nothing is quoted, `escape` "" where quotes inside of quotes are doubled. With `sep_line` a line that names the
+    `quote` is "" where nothing is quoted, `escape` "" where quotes inside of quotes are doubled. With `sep_line` a
+    line that names the
     delimiter stands before the header.
     """
 
@@ -54,13 +58,16 @@ class Dialect:
         return self.sep_line + self.header
 
     def reader(self, lines: Iterable[str], strict: bool = False) -> Iterator[list[str]]:
-        """Return the fields of each record. `lines` end at CR, LF or CRLF and nowhere else, as `lines_of` gives them."""
+        """Return the fields of each record. `lines` end at CR, LF or CRLF and nowhere else, as `lines_of` gives them.
+        """
         quoting = {"quotechar": self.quote} if self.quote else {"quoting": csv.QUOTE_NONE}
         return csv.reader(lines, delimiter=self.delimiter, escapechar=self.escape or None, strict=strict, **quoting)
 
 
 def lines_of(text: str) -> io.StringIO:
-    """Return the lines of a text with their ends. Unlike `str.splitlines`, only CR, LF and CRLF end one, as RFC 4180 and pandas have it."""
+    """Return the lines of a text with their ends. Unlike `str.splitlines`, only CR, LF and CRLF end one, as RFC 4180
+    and pandas have it.
+    """
     return io.StringIO(text, newline="")
 
 
@@ -70,7 +77,9 @@ def is_blank(fields: list[str]) -> bool:
 
 
 def is_open(text: str, dialect: Dialect) -> bool:
-    """Tell whether a quoted field of this record is never closed: what follows it in the file was taken for a part of it."""
+    """Tell whether a quoted field of this record is never closed: what follows it in the file was taken for a part of
+    it.
+    """
     try:
         for _ in dialect.reader(lines_of(text), strict=True):
             pass
@@ -91,7 +100,9 @@ def known_field(name: str) -> bool:
 
 @dataclass(frozen=True)
 class _Guess:
-    """One way to read a sample, and how well it reads: so many `known` names, `columns`, and a `share` of records that have as many."""
+    """One way to read a sample, and how well it reads: so many `known` names, `columns`, and a `share` of records
+    that have as many.
+    """
 
     dialect: Dialect
     first: list[str]
@@ -157,7 +168,8 @@ def _are_names(fields: list[str]) -> bool:
 
 
 def columns_of(text: str, dialect: Dialect, path: object) -> tuple[str, ...]:
-    """Return the columns of the table that begins with `text`: their names, or "column 1", "column 2" ... where its first line names none.
+    """Return the columns of the table that begins with `text`: their names, or "column 1", "column 2" ... where its
+    first line names none.
 
     Raises:
         Problem: two columns have one name, or the line cannot be read; `path` is the file to be named.

@@ -1,4 +1,6 @@
-"""Conversations that stand in a table as Python prints them, which is how pandas writes a column of lists to a CSV file."""
+"""Conversations that stand in a table as Python prints them, which is how pandas writes a column of lists to a CSV
+file.
+"""
 
 import ast
 import contextlib
@@ -32,7 +34,8 @@ def conversation_in(text: str) -> list | None:
                 value = ast.literal_eval(written)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
             continue
-        # In Python two texts with nothing between them are one, but never two objects: what is read is what was printed.
+        # In Python two texts with nothing between them are one, but never two objects: what is read is what was
+        # printed.
         return value if is_talk(value) else None
     return None
 

@@ -1,6 +1,8 @@
-"""What a file that comes in really is, whatever it is called, and its rows: every reader of what people bring begins here.
+"""What a file that comes in really is, whatever it is called, and its rows: every reader of what people bring begins
+here.
 
-`reading` reads files as LLaMA-Factory does; this module also reads what LLaMA-Factory does not: other delimiters and encodings, JSON in any
+`reading` reads files as LLaMA-Factory does; this module also reads what LLaMA-Factory does not: other delimiters and
+encodings, JSON in any
 wrapper or under the name of a text, compressed files.
 """
 
@@ -41,7 +43,8 @@ _SURE_TABLE = 0.8
 
 @dataclass(frozen=True)
 class Source:
-    """How the UTF-8 text of a file is read: as `form` says, or where `whole` as one JSON text that holds the rows somewhere.
+    """How the UTF-8 text of a file is read: as `form` says, or where `whole` as one JSON text that holds the rows
+    somewhere.
 
     With `commas` each line ends in one.
     """
@@ -86,7 +89,9 @@ def _look(path: Path, stamp: tuple[int, ...]) -> Source:
 
 
 def _is_table(text: str, dialect: Dialect) -> bool:
-    """Tell whether a text file is a table: its first line has two names or more that fields of training data have, and its rows as many."""
+    """Tell whether a text file is a table: its first line has two names or more that fields of training data have,
+    and its rows as many.
+    """
     records = [fields for fields in islice(dialect.reader(lines_of(text)), 50) if not is_blank(fields)][
         dialect.sep_line :
     ]
@@ -160,7 +165,9 @@ def _value(text: str) -> object:
 
 
 def is_native(path: Path, rows: int) -> bool:
-    """Tell whether LLaMA-Factory's reader finds the same rows in a file or folder, judged by its make and by its first rows."""
+    """Tell whether LLaMA-Factory's reader finds the same rows in a file or folder, judged by its make and by its
+    first rows.
+    """
     for file in reading.files_of(path):
         if packed.kind_of(file) or file.suffix.lower() not in reading.ENDINGS:
             return False
@@ -191,7 +198,8 @@ def rows(path: Path, beside: Path) -> Iterator[Row]:
 
     Args:
         path: the file or folder; it is only read.
-        beside: a folder on the disk of which copies are made where they must be (of what is compressed, or is no UTF-8).
+        beside: a folder on the disk of which copies are made where they must be (of what is compressed, or is no
+            UTF-8).
 
     Raises:
         Problem: as `reading.rows` does.
@@ -208,7 +216,9 @@ def rows(path: Path, beside: Path) -> Iterator[Row]:
 
 
 def files_of(path: Path) -> list[Path]:
-    """Return the files that come in; those of a folder may also be compressed, all of them. Raises Problem as `reading.files_of` does."""
+    """Return the files that come in; those of a folder may also be compressed, all of them. Raises Problem as
+    `reading.files_of` does.
+    """
     if (
         folders.is_folder(path)
         and (found := [each for each in folders.entries(path) if files.is_file(each)])
@@ -264,7 +274,9 @@ def _rows_of_whole(text: Path, form: Form, file: Path, number: int) -> Iterator[
 
 
 def _parsed(path: Path, form: Form, number: int, raw: bytes, commas: bool) -> Row:
-    """Read a row as `reading.parse` does, and also a conversation without a name, a row that is a JSON string, and NaN."""
+    """Read a row as `reading.parse` does, and also a conversation without a name, a row that is a JSON string, and
+    NaN.
+    """
     if form.kind not in ("lines", "array"):
         row = reading.parse(path, form, number, raw)
         talks = (
@@ -311,7 +323,9 @@ def _row(value: object, path: Path, number: int) -> dict:
 
 @contextlib.contextmanager
 def _as_utf8(path: Path, form: Form, beside: Path) -> Iterator[Path]:
-    """Give a text as UTF-8 without a mark before it: itself, or a copy. Raises Problem where it is not what its beginning says."""
+    """Give a text as UTF-8 without a mark before it: itself, or a copy. Raises Problem where it is not what its
+    beginning says.
+    """
     if form.kind in reading.COLUMNAR or form.encoding == "UTF-8":
         yield path
         return
@@ -332,7 +346,8 @@ def _as_utf8(path: Path, form: Form, beside: Path) -> Iterator[Path]:
 
 
 def read_as(path: Path) -> list[Problem]:
-    """Return sentences on what a file really is, where that is not what its name promises; [] where there is nothing to tell.
+    """Return sentences on what a file really is, where that is not what its name promises; [] where there is nothing
+    to tell.
 
     Raises:
         Problem: as `rows` does.

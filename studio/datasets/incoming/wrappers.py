@@ -1,4 +1,6 @@
-"""Rows of JSON that stand neither in an array nor on lines: under a key, by keys, by columns, one object after the other."""
+"""Rows of JSON that stand neither in an array nor on lines: under a key, by keys, by columns, one object after the
+other.
+"""
 
 import json
 import re
@@ -38,7 +40,8 @@ def rows_in(text: bytes, path: Path) -> list:
     """Return the rows that a JSON text holds, each as it stands there: most are objects.
 
     Raises:
-        Problem: it is no JSON (the place is named, and what it looks like), is nested too deeply, or holds its rows in more than one place.
+        Problem: it is no JSON (the place is named, and what it looks like), is nested too deeply, or holds its rows
+            in more than one place.
     """
     try:
         value = _parsed(text)
@@ -57,7 +60,9 @@ def _parsed(text: bytes) -> object:
 
 
 def one_after_the_other(text: bytes) -> list | None:
-    """Return the values of a text in which one follows the other, with or without commas between them; None where it is not so."""
+    """Return the values of a text in which one follows the other, with or without commas between them; None where it
+    is not so.
+    """
     try:
         decoded = text.decode("utf-8")
     except UnicodeDecodeError:
@@ -111,7 +116,9 @@ def is_talk(value: object) -> bool:
 
 
 def rows_of(value: object, path: Path) -> list:
-    """Return the rows that a JSON value holds. Raises Problem where they stand in more than one place, or their columns do not fit."""
+    """Return the rows that a JSON value holds. Raises Problem where they stand in more than one place, or their
+    columns do not fit.
+    """
     if isinstance(value, str):  # JSON that was written as JSON once more
         inner = _reparsed(value)
         return rows_of(inner, path) if isinstance(inner, dict | list) else [value]
