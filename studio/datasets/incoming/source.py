@@ -23,6 +23,7 @@ from studio.core.writing import scratch
 from studio.datasets import reading
 from studio.datasets.incoming import packed, wrappers
 from studio.datasets.incoming.dialect import (
+    DELIMITER_NAMES,
     Dialect,
     columns_of,
     is_blank,
