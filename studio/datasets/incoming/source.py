@@ -71,6 +71,8 @@ def _look(path: Path, stamp: tuple[int, ...]) -> Source:
     """Look at one file; `stamp` is there so that a changed file is looked at again."""
     with files.open_file(path) as file:
         head = file.read(_SAMPLE)
+        if b"\n" not in head:  # a first row this long decides as any other
+            head += file.read(reading.LONGEST_ROW)
     if kind := packed.columnar_kind(head):
         return Source(Form(kind))
     ending = reading.ENDINGS[path.suffix.lower()]
@@ -169,7 +171,7 @@ def is_native(path: Path, rows: int) -> bool:
     """Tell whether LLaMA-Factory's reader finds the same rows in a file or folder, judged by its make and by its
     first rows.
     """
-    for file in reading.files_of(path):
+    for file in files_of(path):
         if packed.kind_of(file) or file.suffix.lower() not in reading.ENDINGS:
             return False
         found = look(file)
@@ -260,10 +262,8 @@ def _rows_of_whole(text: Path, form: Form, file: Path, number: int) -> Iterator[
         values = wrappers.rows_in(raw, file)
     except Problem:
         # Lines of which the first is broken: each is told by itself.
-        if (
-            isinstance(_value(_lines(raw[:_SAMPLE].decode("utf-8", "replace"))[-1:][0] if raw.strip() else ""), dict)
-            and form.kind == "lines"
-        ):
+        following = _lines(raw[:_SAMPLE].decode("utf-8", "replace"), 20)[1:]
+        if form.kind == "lines" and any(isinstance(_value(line), dict) for line in following):
             yield from reading.rows_of_file(text, form, number, lambda *row: _parsed(*row, commas=False))
             return
         raise
