@@ -173,15 +173,26 @@ def _holds_rows(value: object) -> bool:
     )
 
 
+def _tells(row: object, path: Path) -> bool:
+    """Tell whether a row is visibly one of training data."""
+    row = _of_viewer(row)
+    return is_talk(row) or (isinstance(row, dict) and _row(row, path) is not None)
+
+
 def _under_key(value: dict, path: Path) -> list | None:
     """Read rows that stand under a key, beside whatever is said of them."""
-    own = _row(value, path) is not None
-    named = [key for key in value if key.casefold().strip() in _WRAPPERS and _holds_rows(value[key])]
-    found = named or ([] if own else [key for key in value if _holds_rows(value[key])])
+    holding = [key for key in value if _holds_rows(value[key])]
+    named = [key for key in holding if key.casefold().strip() in _WRAPPERS]
+    if _row(value, path) is not None and not named:
+        return None
+    # Beside the rows may stand a list of something else, as of the names of columns.
+    telling = [key for key in holding if _tells(value[key][0], path)]
+    found = telling or named or holding
     if not found or (len(found) > 1 and not named and _columns(value)):
         return None
     if len(found) > 1:
-        raise Problem("datasets.several_lists", file=path, keys=", ".join(str(key)[:60] for key in found[:_MOST_NAMED]))
+        keys = ", ".join(str(key)[:60] for key in found[:_MOST_NAMED])
+        raise Problem("datasets.several_lists", file=path, keys=keys)
     return value[found[0]]
 
 
