@@ -183,10 +183,10 @@ def _under_key(value: dict, path: Path) -> list | None:
     """Read rows that stand under a key, beside whatever is said of them."""
     holding = [key for key in value if _holds_rows(value[key])]
     named = [key for key in holding if key.casefold().strip() in _WRAPPERS]
-    if _row(value, path) is not None and not named:
-        return None
     # Beside the rows may stand a list of something else, as of the names of columns.
     telling = [key for key in holding if _tells(value[key][0], path)]
+    if _row(value, path) is not None and not set(named) & set(telling):
+        return None
     found = telling or named or holding
     if not found or (len(found) > 1 and not named and _columns(value)):
         return None
