@@ -307,7 +307,7 @@ def test_what_is_not_trained_as_written_is_told_with_its_rows(collection, kind, 
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     result, _ = registered(collection, path)
     sentence = next(note for note in result["notes"])
-    assert len(result["notes"]) == 1 and "(first: 2)" in sentence and result["left_out"] == 0
+    assert len(result["notes"]) == 1 and "first: 2)" in sentence and result["left_out"] == 0
     assert kind in NOTES and Words("zh")(f"datasets.note_{kind}", count="1", rows="2") != sentence
 
 
