@@ -30,7 +30,7 @@ def lines(rows: list) -> str:
 DATA = {
     "number among text": ("numbers.jsonl", lines([row | ({"output": 5} if at == 59 else {}) for at, row in enumerate(GOOD)]), PLAIN, {},
                           "faults.type_changes", {"row": 60, "column": "output", "file": "numbers.jsonl"}),
-    "text after nothing": ("late.jsonl", lines([{**row, "system": None} for row in GOOD * 800] + [{**GOOD[0], "system": "S"}]),
+    "text after nothing": ("late.jsonl", lines([{**row, "system": None, "output": "x" * 160} for row in GOOD * 800] + [{**GOOD[0], "system": "S"}]),
                            {"columns": PLAIN["columns"] | {"system": "system"}}, {}, "faults.type_changes", {"column": "system", "row": 64_001, "file": "late.jsonl"}),
     "tool without properties": ("tools.json", json.dumps(talks('[{"name": "f", "description": "d", "parameters": {"type": "object"}}]')), TALK, {},
                                 "faults.tools_row", {"row": 8, "dataset": "probe"}),

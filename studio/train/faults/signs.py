@@ -65,7 +65,7 @@ SIGNS = (
     _sign("faults.architecture", r"model type `?(?P<type>[\w.-]+)`? but Transformers does not recognize", r"Unrecognized configuration class <class '[^']*?(?P<type_1>\w+)'>",
           r"Unrecognized model in (?P<type_2>\S+)\."),
     _sign("faults.tokenizer", r"untagged enum", r"^(Exception|TypeError|ValueError): .{0,60}expected value at line", r"tokenizer.{0,80}(instantiate|cannot|could not|couldn't|can't)",
-          r"Couldn't instantiate the backend tokenizer"),
+          r"Couldn't instantiate the backend tokenizer", r"Failed to load tokenizer", r"^Exception: .{0,120} at line \d+ column \d+"),
     _sign("faults.chat_template", r"^(TemplateError|TemplateSyntaxError|UndefinedError|TemplateRuntimeError)"),
 )
 
