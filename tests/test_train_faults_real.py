@@ -49,13 +49,12 @@ DATA = {
 }
 MODELS = {
     "torn weights": (lambda model: cut(model / "model.safetensors"), {}, "faults.weights", {}),
-    "torn tokenizer": (lambda model: (model / "tokenizer.json").write_text("{"), {}, "faults.tokenizer", {}),
+    "torn tokenizer": (lambda model: (model / "tokenizer.json").write_text("{"), {}, "faults.json", {}),
     "unknown architecture": (lambda model: change(model, model_type="qwen9"), {}, "faults.architecture", {"type": "qwen9"}),
     "layers of other names": (lambda model: None, {"lora_target": "query_key_value"}, "faults.targets", {}),
     "adapter that is none": (lambda model: None, {"adapter_name_or_path": "/nowhere/at-all"}, "faults.model_not_found", {}),
     "library that is missing": (lambda model: None, {"quantization_method": "hqq", "quantization_bit": 4}, "train.library_missing", {"name": "hqq"}),
     "batch of nothing": (lambda model: None, {"gradient_accumulation_steps": 0}, "faults.zero", {"field": "gradient_accumulation_steps"}),
-    "fp16 without a GPU": (lambda model: None, {"fp16": True, "bf16": False}, None, {}),
     "packing of pairs": (lambda model: None, {"neat_packing": True, "stage": "dpo"}, "train.refused", {}),
     "no such dataset": (lambda model: None, {"dataset": "gone"}, "faults.data", {"dataset": "gone"}),
     "few tokens": (lambda model: small(model), {}, "faults.token_outside", {}),

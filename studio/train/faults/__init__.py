@@ -70,7 +70,7 @@ def _of_signs(error: BaseException) -> Problem | None:
         for one in place.chain(error):
             if found := sign.pattern.search(f"{type(one).__name__}: {one}"):
                 said = {"message": _words(one), **_BLANK, **signs.named(found)}
-                if sign.key == "train.library_missing" and getattr(one, "name", None):
+                if sign.key == "train.library_missing" and re.fullmatch(r"[\w.-]+", str(getattr(one, "name", None) or "")):
                     said["name"] = str(one.name).partition(".")[0]
                 return Problem(sign.key, **said)
     return None
@@ -93,7 +93,7 @@ def _of_data(error: BaseException, recipe: dict, found: place.Place) -> Problem 
     if any(type(one).__name__ in ("DatasetGenerationError", "DatasetGenerationCastError", "CastError", "ArrowInvalid", "ParserError", "ArrowTypeError")
            for one in place.chain(error)):
         return _of_reader(error, found)
-    if found.in_tools and isinstance(error, (KeyError, TypeError, AttributeError, ValueError)):
+    if found.in_tools and isinstance(error, (KeyError, TypeError, AttributeError, ValueError, RuntimeError)):
         return _with_row("faults.tools", "faults.tools_row", found, message=_told(error))
     return None
 

@@ -51,8 +51,10 @@ def of(error: BaseException) -> Place:
                 place.file = Path(str(local["file"]))
             if code.endswith("/datasets/table.py") and isinstance(local.get("name"), str) and frame.f_code.co_name in ("<listcomp>", "cast_table_to_schema"):
                 place.column = local["name"]
-            if hasattr(local.get("dataset_attr"), "dataset_name"):
-                place.dataset = str(local["dataset_attr"].dataset_name)
+            if frame.f_code.co_name == "_get_merged_dataset" and isinstance(local.get("dataset_name"), str):
+                place.dataset = local["dataset_name"]
+            if frame.f_code.co_name == "_load_single_dataset" and isinstance(local.get("data_files"), list) and len(local["data_files"]) == 1:
+                place.file = place.file or Path(str(local["data_files"][0]))
             if code.endswith("/datasets/arrow_dataset.py") and frame.f_code.co_name == "iter_outputs":
                 rows = local.get("i")
             if "/llamafactory/data/processor/" in code and frame.f_code.co_name == "preprocess_dataset" and isinstance(local.get("i"), int):

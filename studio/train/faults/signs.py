@@ -36,6 +36,8 @@ SIGNS = (
           r"[Qq]uantiz\w+.{0,60}(not supported|only supported|CUDA|GPU)"),
     _sign("train.accelerator_poisoned", r"device-side assert", r"illegal memory access", r"unspecified launch failure", r"CUDA error", r"HIP error",
           r"CUDNN_STATUS", r"MPS.{0,40}(failed|crash)"),
+    _sign("faults.architecture", r"model type `?(?P<type>[\w.-]+)`? but Transformers does not recognize", r"Unrecognized configuration class <class '[^']*?(?P<type_1>\w+)'>",
+          r"Unrecognized model in (?P<type_2>\S+)\."),
     _sign("train.library_missing",
           rf"The '(?P<name>{PACKAGE})[^']*' distribution was not found", rf"No package metadata was found for (?:[Tt]he )?'?(?P<name_1>{PACKAGE})",
           rf"packages that were not found in your environment: (?P<name_2>{PACKAGE})", rf"the package (?P<name_3>{PACKAGE}) seems to be not installed",
@@ -62,10 +64,9 @@ SIGNS = (
     _sign("faults.dtypes", r"must have the same dtype", r"expected (m1 and m2|scalar type|mat1 and mat2)", r"Attempting to unscale FP16 gradients",
           r"\"\w+\" not implemented for '(Half|BFloat16)'"),
     _sign("faults.token_outside", r"^IndexError: index out of range in self", r"srcIndex < srcSelectDimSize"),
-    _sign("faults.architecture", r"model type `?(?P<type>[\w.-]+)`? but Transformers does not recognize", r"Unrecognized configuration class <class '[^']*?(?P<type_1>\w+)'>",
-          r"Unrecognized model in (?P<type_2>\S+)\."),
     _sign("faults.tokenizer", r"untagged enum", r"^(Exception|TypeError|ValueError): .{0,60}expected value at line", r"tokenizer.{0,80}(instantiate|cannot|could not|couldn't|can't)",
           r"Couldn't instantiate the backend tokenizer", r"Failed to load tokenizer", r"^Exception: .{0,120} at line \d+ column \d+"),
+    _sign("faults.json", r"^JSONDecodeError"),
     _sign("faults.chat_template", r"^(TemplateError|TemplateSyntaxError|UndefinedError|TemplateRuntimeError)"),
 )
 
