@@ -68,7 +68,7 @@ def test_the_largest_batch_is_looked_for_on_top_of_it_whatever_else_its_recipe_m
     jobs = Jobs(made)
     wish = {
         "adapter_name_or_path": f"{STARTER.name}/lora/whole@checkpoint-2", "dataset": "identity_en,sft_en_zh", "mix_strategy": "interleave_under",
-        "interleave_probs": "0.5,0.5", "eval_dataset": "multi_turn", "early_stopping_steps": 2, "load_best_model_at_end": True, "cutoff_len": 16,
+        "interleave_probs": "0.5,0.5", "eval_dataset": "multi_turn,tool_calls", "early_stopping_steps": 2, "load_best_model_at_end": True, "cutoff_len": 16,
         "save_total_limit": 1, "max_samples": 2,
     }
     job = jobs.start("batch", "batch.title", {}, work=lambda job: batch.find(made, Accelerator(), wish, job, most=1))
