@@ -104,6 +104,26 @@ def test_any_setting_is_found_and_a_wrong_one_is_told_at_its_field(page):
     expect(page.locator(".cm-content").last).to_contain_text("neftune_noise_alpha: 5")
 
 
+def test_start_is_shut_while_the_recipe_cannot_train_and_opens_when_that_is_mended(page, cockpit):
+    page.locator('[data-pick="run:"]').first.click()
+    start, box = page.locator("#train-start"), page.locator("#train-per_device_train_batch_size input")
+    box.fill("0")
+    box.blur()
+    expect(start).to_be_disabled(timeout=90_000)
+    expect(page.locator("#train-advice .problem")).to_contain_text("per_device_train_batch_size is 0")
+    expect(page.locator("#train-per_device_train_batch_size.wrong")).to_have_count(1)
+    file = cockpit.workspace / "data" / "identity_en.json"
+    text = file.read_text(encoding="utf-8")
+    file.write_text("[{", encoding="utf-8")
+    box.fill("4")
+    box.blur()
+    expect(page.locator("#train-advice .problem")).to_contain_text("identity_en.json", timeout=30_000)
+    expect(start).to_be_disabled()
+    file.write_text(text, encoding="utf-8")
+    expect(start).to_be_enabled(timeout=30_000)  # without a touch: the preview looks again
+    expect(page.locator("#train-advice .problem")).to_have_count(0)
+
+
 def settings_are_there(page) -> bool:
     header = page.get_by_role("button", name="All settings")
     if not page.locator("#train-search").is_visible():
