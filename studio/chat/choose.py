@@ -15,6 +15,7 @@ from studio.chat.speaker import Speaker
 from studio.core import files, trust
 from studio.interface.language import Problem
 from studio.models import library
+from studio.train import lineage
 from studio.train import recipe as recipes
 from studio.train import runs
 from studio.workspace import Workspace
@@ -86,6 +87,8 @@ def _tuned(workspace: Workspace, name: str, bits: int | None) -> Speaker:
         bits=bits,
         default_system=recipe.get("default_system"),
         thinking=recipe.get("enable_thinking", True),
+        below=lineage.merged_below(recipe) if is_adapter else (),
+        vocabulary=lineage.vocabulary(recipe) if is_adapter else (),
         own_code=bool(recipe.get("trust_remote_code")) and trust.allows(Path(run.setting("model_name_or_path")) if is_adapter else folder),
     )
 
@@ -99,7 +102,7 @@ def _base(workspace: Workspace, name: str, bits: int | None, tuned) -> Speaker:
     model = library.find(workspace, name)
     for speaker in tuned:
         if speaker.adapter and speaker.model == model.path:
-            return replace(speaker, name=name, adapter=None)
+            return replace(speaker, name=name, adapter=None, below=(), vocabulary=())
     allowed = trust.allows(model.path)
     return Speaker(name=name, model=model.path, adapter=None, template=recipes.template_for(model), bits=bits, own_code=allowed)
 

@@ -329,6 +329,9 @@ def _arguments(base: Base):
 
     arguments = {"model_name_or_path": str(base.folder), "infer_dtype": str(_number_type()).removeprefix("torch.")}
     arguments["trust_remote_code"] = base.own_code
+    arguments |= dict(base.vocabulary)
+    if base.below:  # LLaMA-Factory merges them itself, as it did before the training
+        arguments["adapter_name_or_path"] = ",".join(str(folder) for folder, _ in base.below)
     return get_infer_args(arguments | ({"quantization_bit": base.bits} if base.bits else {}))
 
 
@@ -339,6 +342,8 @@ def _load_base(base: Base) -> tuple:
     from llamafactory.model import load_model, load_tokenizer
     from transformers import GenerationConfig
 
+    if base.below and base.bits:
+        raise Problem("chat.below_quantized", count=len(base.below))
     completeness.require_whole(library.look(base.folder, library.title(base.folder)))
     model_args, _, finetuning_args, _ = _arguments(base)
     one_load_at_a_time()

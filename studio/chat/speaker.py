@@ -7,6 +7,7 @@ from studio.chat.stored import AdapterConfig
 from studio.core import records
 from studio.core.folders import matching, status_of
 from studio.interface.language import Problem
+from studio.models import library
 
 # Ways to start LoRA that take something out of the base weights: peft does so again when such a checkpoint is loaded.
 CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq")
@@ -19,7 +20,8 @@ class Speaker:
     name: what the person sees. model: folder of the base weights (a checkpoint of full or freeze tuning is a base of its own).
     adapter: folder of a LoRA adapter, or None. template, default_system, thinking: what shaped the run's prompts
     (`template`, `default_system`, `enable_thinking` of its recipe). bits: 4, 8 or None (not quantised). own_code: whether the person
-    allowed the Python code in the model's folder to run.
+    allowed the Python code in the model's folder to run. below: adapters that were merged into the base before this one was trained, in
+    their order. vocabulary: LLaMA-Factory's settings by which the run's vocabulary grew.
     """
 
     name: str
@@ -30,6 +32,8 @@ class Speaker:
     default_system: str | None = None
     thinking: bool | None = True
     own_code: bool = False
+    below: tuple[Path, ...] = ()
+    vocabulary: tuple[tuple[str, object], ...] = ()
 
     @property
     def base(self) -> "Base":
@@ -39,7 +43,8 @@ class Speaker:
             Problem: the folder of the model or of the adapter is gone, or the adapter's description cannot be read.
         """
         own = self.adapter if self.adapter and self._needs_a_base_of_its_own() else None
-        return Base(self.model.resolve(), stamp(self.model, "chat.no_model"), self.bits, own, self.own_code)
+        below = tuple((folder.resolve(), stamp(folder, "chat.no_adapter_below")) for folder in self.below)
+        return Base(self.model.resolve(), stamp(self.model, "chat.no_model"), self.bits, own, self.own_code, below, self.vocabulary)
 
     def _needs_a_base_of_its_own(self) -> bool:
         stamp(self.adapter, "chat.no_adapter")
@@ -47,26 +52,30 @@ class Speaker:
             config = records.load(self.adapter / "adapter_config.json", AdapterConfig)
         except Problem as error:
             raise Problem("chat.no_adapter", path=self.adapter) from error
+        if self.vocabulary:
+            return True  # its embeddings are its own too
         start = str(config.init_lora_weights).lower()
         return config.peft_type != "LORA" or start.startswith(CHANGES_THE_BASE)
 
 
 @dataclass(frozen=True)
 class Base:
-    """One copy of base weights: folder, when its weights were last written (ns), bits, the adapter it belongs to, if to one alone, and
-    whether its own code may run."""
+    """One copy of base weights: folder, when its weights were last written (ns), bits, the adapter it belongs to, if to one alone,
+    whether its own code may run, the adapters that are merged into it with their own times, and how its vocabulary grew."""
 
     folder: Path
     written: int
     bits: int | None
     own_adapter: Path | None
     own_code: bool = False
+    below: tuple[tuple[Path, int], ...] = ()
+    vocabulary: tuple[tuple[str, object], ...] = ()
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """Return the files of weights in a folder of a model or an adapter."""
-    patterns = ("model*.safetensors", "pytorch_model*.bin", "adapter_model.*")
-    return [path for pattern in patterns for path in matching(folder, pattern) if path.is_file()]
+    """Return the files of weights in a folder of a model or an adapter that are loaded, each weight once."""
+    adapters = sorted((path for path in matching(folder, "adapter_model.*") if path.is_file()), key=lambda path: path.suffix != ".safetensors")
+    return [*(folder / name for name in library.weight_names(folder)), *adapters[:1]]
 
 
 def stamp(folder: Path, problem: str) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from studio.core import files
 from studio.interface.language import Problem
 from studio.models import library
-from studio.train import runs
+from studio.train import lineage, runs
 from studio.workspace import Workspace
 
 VALUE_HEAD = "value_head.safetensors"
@@ -25,11 +25,12 @@ def resolved(workspace: Workspace, wish: dict) -> dict:
     said = dict(wish)
     for key in NAMED:
         if said.get(key):
-            names = said[key] if isinstance(said[key], list) else str(said[key]).split(",")
-            said[key] = ",".join(str(_folder(workspace, name.strip()) or name.strip()) for name in names)
+            said[key] = ",".join(str(_folder(workspace, name) or name) for name in lineage.names_in(said[key]))
+    said |= _whole_of_one(said)
     for key in MODELS:
         if said.get(key) and not _is_address(said, key):
-            said[key] = _model(workspace, key, str(said[key]).strip())
+            name = str(said[key]).strip()
+            said[key] = str(_folder(workspace, name) or _model(workspace, key, name))
     run = first(workspace, wish)
     if run and (files.is_file(run.recipe_file) or run.recipe_if_any().get("model_name_or_path")):
         base = run.setting("model_name_or_path")
@@ -56,6 +57,23 @@ def _model(workspace: Workspace, field: str, name: str) -> str:
     if path.is_dir():
         return str(path.absolute())
     raise Problem("models.missing", field=field, name=name, folder=workspace.models)
+
+
+def _whole_of_one(said: dict) -> dict:
+    """Return what a recipe that goes on from one adapter has to say besides: the adapters below it, and the tokens that were added.
+
+    Several adapters in a recipe are a list that somebody made, and stay as they are.
+    """
+    begun = lineage.names_in(said.get("adapter_name_or_path"))
+    folder = Path(begun[0]) if len(begun) == 1 else None
+    if folder is None or not folder.is_absolute():
+        return {}
+    grown = dict(lineage.vocabulary(lineage.recipe_beside(folder)))
+    found = {key: value for key, value in grown.items() if said.get(key) in (None, "")}
+    whole = lineage.with_below(folder)
+    if len(whole) > 1 and said.get("quantization_bit"):
+        raise Problem("executors.below_quantized", adapter=folder.name, count=len(whole) - 1)
+    return found | {"adapter_name_or_path": ",".join(map(str, whole))}
 
 
 def first(workspace: Workspace, wish: dict) -> runs.Run | None:
