@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from studio.core import files, folders
-from studio.core.trash import Trash
+from studio.core.trash import Trash, size
 from studio.interface.language import Problem
 from studio.models import library, places
 from studio.models.library import Model
@@ -51,8 +51,9 @@ def delete(workspace: Workspace, name: str, guard: Guard) -> int:
         link for link in folders.entries(model.path.parent)
         if link != model.path and link.is_symlink() and files.real(link) == files.real(model.path)
     ]
-    trash = Trash(workspace, places.folders(workspace))
-    return trash.find(trash.put([model.path, *older], "model", name)).bytes
+    taken = size(model.path)
+    Trash(workspace, places.folders(workspace)).put([model.path, *older], "model", name)
+    return taken
 
 
 def _own(workspace: Workspace, name: str, guard: Guard) -> Model:

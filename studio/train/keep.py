@@ -1,7 +1,6 @@
 """What a person does with runs that are over: a note, a star, delete; and a recipe to start again from."""
 
-from studio.core import folders
-from studio.core.trash import Trash
+from studio.core import folders, trash
 from studio.interface.language import Problem
 from studio.train import runs
 from studio.workspace import Workspace
@@ -39,8 +38,9 @@ def delete(workspace: Workspace, name: str) -> int:
     run = runs.find(workspace, name)
     if runs.status(run).state in runs.ACTIVE:
         raise Problem("train.still_running", run=name)
-    trash = Trash(workspace)
-    return trash.find(trash.put(run.folder, "run", name)).bytes
+    taken = trash.size(run.folder)
+    trash.Trash(workspace).put(run.folder, "run", name)
+    return taken
 
 
 def again(run: runs.Run, changes: dict | None = None) -> dict:
