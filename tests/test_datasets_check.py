@@ -85,7 +85,7 @@ def test_shipped_rows_have_nothing_but_hints(name):
     (CHAT_PAIRS, {"conversations": talk("human: Q"), "chosen": "A", "rejected": talk("gpt: B")[0]}, "chosen", "wrong_type"),
     (KTO, {"q": "Q", "a": "A", "label": "yes"}, "label", "wrong_type"),
     (KTO, {"q": "Q", "a": "A"}, "label", "missing_field"),
-    (OPENAI, {"messages": [{"role": "user", "content": "Q"}, {"role": "tool", "content": "R"}]}, "messages[1]", "role_order"),
+    (OPENAI, {"messages": [{"role": "user", "content": "Q"}, {"role": "tool", "content": "R"}]}, "messages", "turn_count"),
     (OPENAI, {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": [{"type": "text"}]}]},
      "messages[1].content", "wrong_type"),
 ], ids=str)

@@ -7,6 +7,7 @@ from pathlib import Path
 from studio.datasets import damage
 from studio.datasets.duplicates import Duplicates
 from studio.datasets.lengths import Lengths, Tally
+from studio.datasets.loading.judge import Verdict
 from studio.datasets.reading import Row
 from studio.datasets.rules import Fault, Rules
 from studio.datasets.shape import Shape, said
@@ -14,7 +15,18 @@ from studio.datasets.tokens import Sight
 from studio.interface.language import Problem, Words
 
 # Told of a row that can be trained on all the same.
-HINTS = ("near_duplicate", "beyond_cutoff")
+HINTS = ("near_duplicate", "beyond_cutoff", "answer_unused")
+# Of these LLaMA-Factory's own code has the last word: a row that it trains has none of them.
+STRUCTURE = (
+    "wrong_type", "mixed_types", "bad_history", "no_turns", "bad_turn", "unknown_role", "role_order", "turn_count", "bad_call", "bad_tools",
+)
+# What the loader says of a row only in general is told where no rule says more.
+GENERAL = ("row_stops", "left_out", "mixed_types", "not_loaded", "rows_differ")
+READ = ("read_otherwise", "read_as_date")
+# Nothing is wrong with such a row: it only comes too late for the columns of the file, or is text that a table's reader takes for
+# something else. A copy in JSON lines, the late row first, is right.
+LATE = ("late_type",)
+COPIED = (*LATE, "read_otherwise")
 # Put right without a person: see `damage.mended`.
 MENDED = ("control_characters", "mojibake")
 # Of each kind so many are told one by one; all are counted.
@@ -71,6 +83,14 @@ class Report:
         """Tell whether every row is as it should be: nothing was found, or only hints."""
         return all(kind in HINTS for kind in self.bad)
 
+    def withdraw(self, kind: str, rows: set[int]) -> None:
+        """Take back what was found of a kind in these rows."""
+        if rows:
+            self.bad[kind] -= rows
+            self.findings = [one for one in self.findings if one.kind != kind or one.row not in rows]
+            if not self.bad[kind]:
+                del self.bad[kind]
+
     def add(self, row: int, fault: Fault, problem: Problem | None = None) -> None:
         """Take in what is wrong with a row."""
         rows = self.bad.setdefault(fault.kind, set())
@@ -81,6 +101,7 @@ class Report:
 
 def check(
     rows: Iterable[Row], entry: dict, data_folder: Path, sight: Sight | None = None, progress: Callable[[int], None] | None = None,
+    loader: Callable[[], Verdict] | None = None,
 ) -> Report:
     """Check every row of a dataset.
 
@@ -91,6 +112,8 @@ def check(
         sight: with it rows beyond its cutoff and rows in which no token is trained are found, and the lengths measured, which takes
             longer. None leaves the tokens alone.
         progress: called with the number of rows done; what it raises ends the check, so that a job can be cancelled.
+        loader: asks LLaMA-Factory's own loader (see `loading.judge`), so that a report that is ok means a run that does not end at the
+            data, and a row that it trains has no finding that says otherwise. None leaves it at the studio's own rules.
 
     Raises:
         Problem: the file as a whole cannot be read.
@@ -113,8 +136,24 @@ def check(
     report.near_until = duplicates.compared
     if tokens:
         report.lengths = tokens.finish()
+    if loader:
+        _judged(report, loader())
     report.findings.sort(key=lambda finding: finding.row)
     return report
+
+
+def _judged(report: Report, verdict: Verdict) -> None:
+    """Bring what the rules found together with what LLaMA-Factory makes of the rows."""
+    for kind in STRUCTURE:
+        spared = {row for row in report.bad.get(kind, ()) if verdict.trains(row)}
+        report.withdraw(kind, spared)
+    explained = set().union(*(rows for kind, rows in report.bad.items() if kind in (*STRUCTURE, "unreadable")))
+    explained |= {row for kind in ("missing_field", "empty_prompt", "empty_answer") for row in report.bad.get(kind, ())}
+    otherwise = {row for row, fault in verdict.faults if fault.kind in READ}
+    for row, fault in verdict.faults:
+        known = row in explained or (fault.kind in ("left_out", "row_stops") and row in otherwise) if row else bool(report.bad.get("unreadable"))
+        if not known or fault.kind not in GENERAL:
+            report.add(row, fault)
 
 
 def _faults(number: int, row: dict, rules: Rules, duplicates: Duplicates) -> Iterator[Fault]:
@@ -167,7 +206,7 @@ def keep_good(
         mend: put right what can be put right without a person (MENDED) and keep such a row.
     """
     shape = Shape.of(entry)
-    dropped = set(report.bad) - set(HINTS) if drop is None else set(drop)
+    dropped = set(report.bad) - {*HINTS, *COPIED} if drop is None else set(drop)
     for row in rows:
         kinds = {kind for kind in dropped if row.number in report.bad.get(kind, ())}
         if row.value is None or (kinds and not (mend and kinds <= set(MENDED))):

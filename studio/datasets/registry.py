@@ -245,6 +245,7 @@ def _describe(data_folder: Path, name: str, entry: object, twice: bool, trusted:
             contents = _contents(path)
             rows = contents.rows
             _require_columns(path, format, entry, contents)
+            _require_own(path)
     except Problem as problem:
         return Dataset(name, format, stage, rows, path, problem, size, shown, data_folder)
     return Dataset(name, format, stage, rows, path, None, size, shown, data_folder)
@@ -259,6 +260,15 @@ def _require_columns(path: Path, format: str, entry: dict[str, object], contents
     if contents.columns is not None and (missing := wanted - contents.columns):
         reading.require_commas(path)
         raise Problem("datasets.missing_column", file=path, column=", ".join(sorted(missing)))
+
+
+def _require_own(path: Path) -> None:
+    """Raise Problem for what lies in a folder of data and is none: LLaMA-Factory reads all that is there, hidden files and folders too."""
+    if not folders.is_folder(path):
+        return
+    foreign = [each.name for each in folders.entries(path, hidden=True) if not files.is_file(each) or each.suffix not in FILE_TYPES]
+    if foreign:
+        raise Problem("datasets.folder_foreign", file=path, found=", ".join(foreign[:5]) + (" …" if len(foreign) > 5 else ""))
 
 
 def _contents(path: Path) -> Contents:

@@ -110,7 +110,17 @@ class Rules:
             if any(fault.kind in ("bad_turn", "unknown_role") for fault in broken):
                 return
             turns.append((place, message[self.shape.tags["role_tag"]]))
-        yield from self._order(turns, name)
+        unused = self._unused(turns)
+        disorder = list(self._order(turns[: len(turns) - len(unused)], name))
+        yield from disorder or unused
+
+    def _unused(self, turns: list[tuple[str, str]]) -> list[Fault]:
+        """Return the tools' results at the end of a conversation in OpenAI's form: LLaMA-Factory trains what stands before them."""
+        found: list[Fault] = []
+        while self.shape.format == "openai" and len(found) < len(turns) and turns[-1 - len(found)][1] == self.shape.tags.get("observation_tag"):
+            place = turns[-1 - len(found)][0]
+            found.append(Fault("answer_unused", place, {"field": place}))
+        return found[::-1]
 
     def _message(self, message: object, place: str) -> Iterator[Fault]:
         tags = self.shape.tags
@@ -123,8 +133,9 @@ class Rules:
             yield Fault("unknown_role", place, {"field": place, "role": role, "roles": ", ".join(self._roles)})
             return
         place = f"{place}.{content_key}"
-        calls = self.shape.format == "openai" and message.get("tool_calls")
-        if calls:
+        answering = role in (tags.get("assistant_tag"), tags.get("function_tag"))
+        if self.shape.format == "openai" and answering and (calls := message.get("tool_calls")):
+            yield from _broken_calls(calls, place.removesuffix(f".{content_key}"))
             return
         if content is not None and not isinstance(content, str):
             yield _wrong_type(place, content, "string")
@@ -138,7 +149,7 @@ class Rules:
 
     def _order(self, turns: list[tuple[str, str]], name: str) -> Iterator[Fault]:
         tags, pairs = self.shape.tags, self.shape.stage == "dpo"
-        if turns[0][1] == tags.get("system_tag"):
+        if turns and turns[0][1] == tags.get("system_tag"):
             turns = turns[1:]
         if not turns:
             yield Fault("no_turns", name, {"field": name})
@@ -187,7 +198,7 @@ class Rules:
         if not name:
             return
         tools = row.get(name)
-        if isinstance(tools, str) and tools.strip():
+        if isinstance(tools, str) and tools:
             try:
                 tools = json.loads(tools)
             except (json.JSONDecodeError, RecursionError):
@@ -195,6 +206,9 @@ class Rules:
                 return
             if not isinstance(tools, list | dict):
                 yield Fault("bad_tools", name, {"field": name})
+                return
+        elif tools and self.shape.format != "openai":  # it takes them as text alone
+            yield _wrong_type(name, tools, "string")
 
     def _media(self, row: dict) -> Iterator[Fault]:
         for column in MEDIA:
@@ -243,3 +257,12 @@ def _is_call(content: str) -> bool:
         return False
     calls = calls if isinstance(calls, list) else [calls]
     return bool(calls) and all(isinstance(call, dict) and "name" in call and "arguments" in call for call in calls)
+
+
+def _broken_calls(calls: object, place: str) -> Iterator[Fault]:
+    """Yield the calls of a message in OpenAI's form that are none: each must hold a function with a name and arguments."""
+    for index, call in enumerate(calls if isinstance(calls, list) else [calls]):
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict) or not function.get("name") or "arguments" not in function:
+            where = f"{place}.tool_calls[{index}]"
+            yield Fault("bad_call", where, {"field": where})

@@ -1,13 +1,15 @@
 """Looking closer at a dataset: checks and lengths as jobs, tokens of a row, and new sets made of its rows."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 from studio import engine
-from studio.core import files
+from studio.core import files, writing
 from studio.datasets import check as checking
 from studio.datasets import csv_types, entries, reading, shape, split
 from studio.datasets import lengths as measuring
@@ -15,6 +17,7 @@ from studio.datasets.check import Report
 from studio.datasets.collection import Collection
 from studio.datasets.kept_reports import Kept, Reports
 from studio.datasets.lengths import Lengths
+from studio.datasets.loading.judge import Verdict, judge
 from studio.datasets.reading import Row
 from studio.datasets.registry import Dataset
 from studio.datasets.shape import Shape
@@ -25,6 +28,7 @@ from studio.jobs import Job
 from studio.models import library, templates
 
 CUTOFF = 1024
+LATE_FIRST = 100  # rows that a clean copy puts first, so that each field that begins late has one of them
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,8 @@ class Study:
         def work(job: Job) -> dict:
             stamp = self._stamp(dataset)
             sight = self.sight(name, view) if view else None
-            report = checking.check(csv_types.loaded(dataset.file), dataset.entry, dataset.home, sight, self._told(job, name))
+            report = checking.check(
+                csv_types.loaded(dataset.file), dataset.entry, dataset.home, sight, self._told(job, name), lambda: self._verdict(dataset, view, job))
             if not report.rows:
                 raise Problem("datasets.empty", file=dataset.file)
             self._reports.keep(dataset.home, dataset.name, stamp, report)
@@ -107,6 +112,15 @@ class Study:
             return {"rows": report.rows, "ok": report.ok}
 
         return self.jobs.start("check", "datasets.checking", {"name": name}, work)
+
+    def _verdict(self, dataset: Dataset, view: View | None, job: Job) -> Verdict:
+        """Return what LLaMA-Factory makes of a dataset: through a view, or the one that would be chosen by itself."""
+        if view is None:
+            with contextlib.suppress(Problem):  # no model yet: judged by the strictest template
+                view = self.view({})
+        settings = {"template": view.template} if view else {}
+        with writing.scratch(self.collection.workspace.saves) as folder:
+            return judge(dataset.file, dataset.entry, dataset.home, folder, settings, self._told(job, dataset.name))
 
     def report(self, name: str) -> Report | None:
         """Return what the last check found, None where there was none or the data changed since."""
@@ -148,8 +162,13 @@ class Study:
             raise Problem("datasets.not_checked", name=name)
 
         def work(job: Job) -> dict:
+            late = set().union(*(report.bad.get(kind, ()) for kind in checking.LATE))
+            first = [row for row in reading.rows(dataset.file) if row.number in late][:LATE_FIRST] if late else []
+            sent = {row.number for row in first}
             rows = self._counted(reading.rows(dataset.file), job, name)
-            return {"name": new, "rows": self._write(dataset, new, checking.keep_good(rows, report, dataset.entry))}
+            # A field that begins late is there from the first row on where a row that has it stands first.
+            ordered = chain(first, (row for row in rows if row.number not in sent))
+            return {"name": new, "rows": self._write(dataset, new, checking.keep_good(ordered, report, dataset.entry))}
 
         return self._making(name, [new], work)
 

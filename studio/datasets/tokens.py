@@ -112,7 +112,7 @@ class Sight:
         Raises:
             Problem: LLaMA-Factory drops the row or fails on it.
         """
-        with self._kit.lock, _quiet():
+        with self._kit.lock, quiet():
             try:
                 found = self._sequences(self._aligned(row), self._processor(packing=False))
             except _ROW_FAULTS as error:
@@ -127,7 +127,7 @@ class Sight:
         Raises:
             Problem: LLaMA-Factory fails on a row.
         """
-        with self._kit.lock, _quiet():
+        with self._kit.lock, quiet():
             try:
                 found = self._sequences([self._aligned(row) for row in rows], self._processor(packing=True))
             except _ROW_FAULTS as error:
@@ -136,7 +136,7 @@ class Sight:
 
     def counts(self, rows: list[dict]) -> list[Count]:
         """Return the tokens of many rows, a Count for each; give it some hundred at once, so that they are tokenised together."""
-        with self._kit.lock, _quiet():
+        with self._kit.lock, quiet():
             encoded = _EncodedTogether(self._kit.tokenizer)
             whole, cut = self._processor(False, WHOLE, encoded), self._processor(False, None, encoded)
             aligned = [self._try(self._aligned, row) for row in rows]
@@ -353,7 +353,7 @@ def _kit(model: Path, stamp: tuple, settings: tuple) -> _Kit:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep LLaMA-Factory from printing each row that it drops; those of another thread, which may be a run, are still printed."""
     me = threading.get_ident()
 
