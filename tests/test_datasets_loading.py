@@ -297,11 +297,13 @@ def other_tokens(made, path: Path, rows: list[dict], skipped: set[int]):
     """Yield the rows whose tokens the page shows otherwise than they are trained. KTO adds tokens of other rows, which are not shown."""
     sight = Sight(MODEL, made.entry, path.parent, made.stage, {"template": "chatml", "cutoff_len": 2048, "packing": False})
     shown = list(reading.rows(path))
-    sight.learn([row.value for row in shown])
+    sight.learn([row.value for row in shown if row.value is not None])
     names = [("chosen_input_ids", "chosen_labels"), ("rejected_input_ids", "rejected_labels")] if made.stage == "dpo" else [("input_ids", "labels")]
     if made.stage == "kto":
         names = [("kto_input_ids" if "kto_input_ids" in rows[0] else "input_ids", "kto_labels" if "kto_labels" in rows[0] else "labels")]
     for row, said in zip([row for row in shown if row.number not in skipped], rows, strict=False):
+        if row.value is None:  # the page tells that it cannot read it, and shows no tokens
+            continue
         found = sight.see(row.value)
         ids = [[token.id for token in one.tokens] for one in found]
         labels = [[token.label for token in one.tokens] for one in found]
