@@ -226,8 +226,10 @@ def test_an_order_that_cannot_be_is_left_out_and_told(workspace, text, kept):
 @pytest.mark.parametrize("text", ["[1]", "{", '{"webhook": 5}', '{"webhook": "file:///etc/passwd"}', '{"language": "xx"}', '{"webhook": ["http://x"]}'])
 def test_a_file_of_notices_that_cannot_be_read_is_told_and_sends_nothing(workspace, text, monkeypatch):
     monkeypatch.delenv("STUDIO_WEBHOOK", raising=False)
-    (workspace.saves / notices.FILE).write_text(text)
-    assert notices.webhook(workspace.saves) == "" and ".notices.json" in str(notices.fault(workspace.saves))
+    kept = notices.file(workspace.saves)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(text)
+    assert notices.webhook(workspace.saves) == "" and kept.name in str(notices.fault(workspace.saves))
     notices.set_webhook(workspace.saves, "http://127.0.0.1:9/x")
     assert notices.host(workspace.saves) == "127.0.0.1" and notices.fault(workspace.saves) is None
 
