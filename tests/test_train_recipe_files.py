@@ -40,9 +40,9 @@ def test_yaml_and_json_are_read_and_the_output_folder_is_ours():
 def test_a_board_configuration_becomes_a_recipe():
     recipe = recipe_files.read(json.dumps(BOARD))
     assert recipe == {
-        "model_name_or_path": "/models/qwen", "finetuning_type": "lora", "template": "qwen", "quantization_bit": 4, "enable_liger_kernel": True,
-        "stage": "dpo", "dataset": "preference,preference_chat", "learning_rate": 5e-5, "per_device_train_batch_size": 2, "bf16": True,
-        "lora_rank": 16, "optim": "adamw_torch",
+        "model_name_or_path": "/models/qwen", "finetuning_type": "lora", "template": "qwen", "quantization_bit": 4, "double_quantization": True,
+        "enable_liger_kernel": True, "stage": "dpo", "dataset": "preference,preference_chat", "learning_rate": 5e-5, "per_device_train_batch_size": 2,
+        "bf16": True, "fp16": False, "pure_bf16": False, "packing": False, "lora_rank": 16, "lora_target": "all", "optim": "adamw_torch",
     }
 
 

@@ -39,6 +39,11 @@ ONLY_STAGES = {"preference": ("dpo", "rm"), "kto": ("kto",), "ppo": ("ppo",)}
 SECRET = {"hf_hub_token", "ms_hub_token", "om_hub_token", "hub_token", "swanlab_api_key", "swanlab_lark_secret", "swanlab_lark_webhook_url"}
 # What a recipe cannot set, wherever it came from: Ray would install and run what this names, on every machine of a cluster.
 NEVER = {"ray_init_kwargs"}
+# Where LLaMA-Factory takes `a,b`, it takes a list too (its hparams split the text); these are kept as the text.
+LISTS = {"dataset", "eval_dataset", "interleave_probs", "freeze_trainable_modules", "freeze_extra_modules", "lora_target", "oft_target",
+         "additional_target", "galore_target", "apollo_target", "adapter_name_or_path", "ref_model_adapters", "reward_model_adapters",
+         "add_tokens", "add_special_tokens"}
+YES, NO = ("true", "yes", "t", "y", "1"), ("false", "no", "f", "n", "0")  # as LLaMA-Factory's parser of commands reads them
 # Set by the studio itself, or without meaning for training.
 HELD_BACK = SECRET | NEVER | {"output_dir", "do_train", "resume_from_checkpoint", "overwrite_output_dir", "local_rank", "disable_tqdm"}
 
@@ -67,12 +72,14 @@ class Argument:
             raise Problem("train.bad_value", field=self.name, value=value, wanted=wanted) from error
 
     def _converted(self, value: object) -> object:
+        if value is not None and self.name in LISTS:
+            return _joined(value)
         if value is None or self.kind == "text":
             return value
         if self.kind == "bool":
-            if str(value).lower() not in ("true", "false"):
+            if str(value).lower() not in (*YES, *NO):
                 raise ValueError(value)
-            return str(value).lower() == "true"
+            return str(value).lower() in YES
         if self.kind == "choice":
             if str(value) not in self.choices:
                 raise ValueError(value)
@@ -83,6 +90,15 @@ class Argument:
         if number != int(number):
             raise ValueError(value)
         return int(number)
+
+
+def _joined(value: object) -> object:
+    """Return a list of plain values as the text `a,b`. Raises ValueError where one of them is none."""
+    if not isinstance(value, list):
+        return value
+    if not all(isinstance(one, str | int | float) for one in value):
+        raise ValueError(value)
+    return ",".join(str(one).strip() for one in value)
 
 
 @cache

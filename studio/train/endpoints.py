@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable
 
 from studio.interface.language import Problem, Words
-from studio.train import keep, nodes, notices, recipe_files, runs
+from studio.train import keep, nodes, notices, runs
+from studio.train.recipe_import import here, reading
 from studio.train.trainer import Trainer
 
 
 def endpoints(trainer: Trainer, words: Words) -> list[Callable]:
     """Return the endpoints of this room; problems inside their results are told in `words`."""
-    return [*_of_environments(trainer), *_of_runs(trainer, words), *_of_many(trainer), *_of_keeping(trainer), *_of_notices(trainer, words)]
+    return [*_of_environments(trainer), *_of_runs(trainer, words), *_of_many(trainer), *_of_keeping(trainer, words), *_of_notices(trainer, words)]
 
 
 def _of_environments(trainer: Trainer) -> list[Callable]:
@@ -109,7 +110,7 @@ def _of_many(trainer: Trainer) -> list[Callable]:
     return [train_queue, train_queue_move, train_queue_remove, train_sweep, train_nodes]
 
 
-def _of_keeping(trainer: Trainer) -> list[Callable]:
+def _of_keeping(trainer: Trainer, words: Words) -> list[Callable]:
     workspace = trainer.workspace
 
     def train_note(run: str, note: str = "") -> dict:
@@ -126,8 +127,13 @@ def _of_keeping(trainer: Trainer) -> list[Callable]:
         return {"freed": keep.delete(workspace, run)}
 
     def train_recipe(text: str) -> dict:
-        """Return {recipe} for a text: LLaMA-Factory's YAML or JSON, a LlamaBoard configuration, or a command line."""
-        return {"recipe": recipe_files.read(text)}
+        """Return {recipe, taken, not_here, left_out, options, kind} for a text: LLaMA-Factory's YAML or JSON, a LlamaBoard configuration, or a command line.
+
+        `not_here` is [{field, value, advice, do}], what this studio does not have; `left_out` [{text, why}]. What trains nothing is refused.
+        """
+        found = reading.read(text)
+        return {"recipe": found.recipe, "taken": list(found.recipe), "not_here": [one.tell(words) for one in here.missing(workspace, found.recipe)],
+                "left_out": [one.tell(words) for one in found.left_out], "options": found.options, "kind": found.kind}
 
     def train_batch(recipe: dict) -> dict:
         """Start looking for the largest batch that fits, by real steps, and return {job}; its result is {batch, tried, reason}."""

@@ -14,6 +14,7 @@ from studio.interface.language import Problem
 from studio.models import completeness, library, templates
 from studio.train import checkpoints, consent, runs, validation
 from studio.train.arguments import judged
+from studio.train.recipe_import import purpose
 from studio.train.validation import numbers, parser, precision, sources
 from studio.workspace import Workspace, write_whole
 
@@ -102,6 +103,7 @@ def draft(workspace: Workspace, wish: dict, machine: Machine) -> tuple[dict, lis
         Problem: it cannot be filled up: a setting or its value is none, there is no such model, or no template is known for it.
     """
     said = judged({key: value for key, value in wish.items() if value is not None and value != ""})
+    purpose.require_training(said)
     model = library.find(workspace, str(said.get("model_name_or_path", STARTER_MODEL)))
     completeness.require_whole(model)
     recipe = defaults(model.params) | _of_machine(machine, said) | said

@@ -10,7 +10,9 @@ from studio.datasets import identity
 from studio.interface.language import Problem, Words
 from studio.interface.live import Live, attribute, region, taken
 from studio.models import library
-from studio.train import adapters, checkpoints, compare, data, environment_panel, notices_panel, panel, probe, queue_panel, recipe, recipe_files, settings, sweep
+from studio.train import adapters, checkpoints, compare, data, environment_panel, import_panel, notices_panel, panel, probe, queue_panel, recipe, recipe_files
+from studio.train import settings, sweep
+from studio.train.recipe_import import form, here, reading
 from studio.train.trainer import Trainer
 from studio.workspace import Workspace
 
@@ -139,6 +141,7 @@ def _form(trainer: Trainer, words: Words) -> None:
             keep = gr.Button(words("train.save_recipe"), scale=0, min_width=110, elem_id="train-save-recipe")
         pasted = gr.Textbox(label=words("train.import"), info=words("train.import_info"), lines=4, elem_id="train-import")
         bring = gr.Button(words("train.import_button"), scale=0, min_width=110, elem_id="train-import-button")
+        report = gr.HTML(elem_id="train-import-report")
     with gr.Accordion(words("notices.title"), open=False):
         gr.HTML(region("notices"))
     with gr.Accordion(words("train.many"), open=False):
@@ -163,37 +166,52 @@ def _form(trainer: Trainer, words: Words) -> None:
         *values, more = values
         said = dict(zip(keys, values, strict=True)) | METHODS[method_now]
         said["dataset"] = ",".join(said["dataset"] or [])
+        form.require_named(said | json.loads(more))
         if said["stage"] != "ppo":
             said.pop("reward_model")
         said["finetuning_type"] = finetuning_type(method_now)
         return {key: value for key, value in said.items() if key not in recipe.LORA_SETTINGS or said["finetuning_type"] == "lora"} | json.loads(more)
 
-    def filled(said: dict):
-        """Return a value for the method and every box: those of `said`, else the standard ones."""
-        base = standard | said
+    def filled(said: dict, base: dict | None = None):
+        """Return a value for the method and every box: those of `said`, else of `base`, else the standard ones."""
+        base = recipe.defaults(_parameters(workspace, str(said.get("model_name_or_path") or recipe.STARTER_MODEL))) | (base or {}) | said
         if "lora_rank" in said and not said.get("lora_alpha"):
             base["lora_alpha"] = 2 * int(said["lora_rank"])  # as LLaMA-Factory trains a recipe without an alpha
-        base["dataset"] = data.taken(workspace, [name.strip() for name in str(base["dataset"]).split(",")])
-        base["model_name_or_path"] = library.title(Path(str(base["model_name_or_path"])))
-        base["template"] = said.get("template", "")
+        name = here.model_of(workspace, str(base["model_name_or_path"] or ""))
+        base |= {"model_name_or_path": name, "dataset": form.datasets(workspace, base), "template": said.get("template", "")}
         chosen_method = method_of(said)
         rest = {key: value for key, value in said.items() if key not in keys and key != "finetuning_type" and key not in METHODS[chosen_method]}
         # A model may have come since the page was opened, and the templates are known only when LLaMA-Factory is loaded.
         choices = {"model_name_or_path": {"choices": _models(workspace)}, "template": {"choices": _templates(words)},
-                   "dataset": {"choices": data.offered(workspace, base["stage"])}}
-        choices |= {key: {"choices": found} for key, found in zip(OF_RUNS, of_runs_on(base["model_name_or_path"]), strict=True)}
+                   "dataset": {"choices": data.offered(workspace, base["stage"])}, "lr_scheduler_type": {"choices": SCHEDULERS}}
+        choices |= {key: {"choices": found} for key, found in zip(OF_RUNS, of_runs_on(name or ""), strict=True)}
+        # A choice that the form does not offer (another scheduler, data of a folder that the recipe names) is one for this recipe.
+        choices |= {key: {"choices": form.with_value(more["choices"], base.get(key))} for key, more in choices.items()}
         values = [gr.update(value=base.get(key, "" if key in ("template", *adapters.NAMED) else 0), **choices.get(key, {})) for key in keys]
         return [gr.update(value=chosen_method), *values, json.dumps(rest, ensure_ascii=False)]
 
     def on_import(text):
         try:
-            return "", *filled(recipe_files.read(text))
+            found = reading.read(text)
+            lacking = here.missing(workspace, found.recipe)
+            boxes_now = filled(found.recipe, form.unsaid(found.recipe))
+        except Problem as fault:
+            return import_panel.draw_fault(words, fault), gr.skip(), *[gr.skip()] * (len(boxes) + 1)
+        numbers = found.options.get("devices")
+        return import_panel.draw(words, found, lacking), ",".join(map(str, numbers)) if numbers else gr.skip(), *boxes_now
+
+    def on_given(text):
+        try:
+            said = recipe_files.read(text)
+            lacking = here.missing(workspace, said) if "dataset" in said else []
+            return import_panel.draw_missing(words, lacking), *filled(said)
         except Problem as fault:
             return _told(words, fault), *[gr.skip()] * (len(boxes) + 1)
 
     def on_load(name):
         try:
-            return "", *filled(recipe_files.load(workspace, name) if name else {})
+            said = recipe_files.load(workspace, name) if name else {}
+            return import_panel.draw_missing(words, here.missing(workspace, said) if "dataset" in said else []), *filled(said)
         except Problem as fault:
             return _told(words, fault), *[gr.skip()] * (len(boxes) + 1)
 
@@ -285,15 +303,17 @@ def _form(trainer: Trainer, words: Words) -> None:
     grid.input(lambda text: queue_panel.draw_sweep(words, text), grid, would_be, api_name=False, queue=False, show_progress="hidden")
     commands.click(on_nodes, [count, address, name, author, method, *boxes], [problem, to_paste], api_name=False)
     start.click(on_start, [name, author, probes, executor, devices, method, *boxes], [problem, started], api_name=False, concurrency_limit=None)
-    model.change(lambda chosen: recipe.learning_rate(_parameters(workspace, chosen)), model, fields["learning_rate"], api_name=False, queue=False)
+    # Of a choice in the form only: an import says its own rate.
+    model.input(lambda chosen: recipe.learning_rate(_parameters(workspace, chosen)), model, fields["learning_rate"], api_name=False, queue=False)
     of_runs = [fields[key] for key in OF_RUNS]
     gr.on([model.change, stage.change, further.expand], on_runs, model, of_runs, api_name=False, queue=False, show_progress="hidden")
     for key in checkpoints.MEASURED:
         fields[key].input(on_measured, [fields[key], fields["val_size"]], fields["val_size"], api_name=False, queue=False)
     gr.on([all_settings.expand, query.input, stage.change, method.change], on_search, [query, stage, method, extra], drawn, api_name=False,
           show_progress="hidden", trigger_mode="always_last")
-    bring.click(on_import, pasted, [problem, method, *boxes], api_name=False)
-    given.input(on_import, given, [problem, method, *boxes], api_name=False)
+    brought = bring.click(on_import, pasted, [report, devices, method, *boxes], api_name=False)
+    brought.then(on_search, [query, stage, method, extra], drawn, api_name=False, show_progress="hidden")
+    given.input(on_given, given, [problem, method, *boxes], api_name=False)
     kept.input(on_load, kept, [problem, method, *boxes], api_name=False)
     keep.click(on_keep, [called, method, *boxes], [problem, kept], api_name=False)
     stage.input(on_stage, [stage, dataset], dataset, api_name=False, queue=False)
@@ -303,9 +323,14 @@ def _form(trainer: Trainer, words: Words) -> None:
     stage.change(lambda chosen: gr.update(visible=chosen == "ppo"), stage, ppo_row, api_name=False, queue=False)
     method.change(lambda chosen: gr.update(visible=chosen in ("lora", "qlora4", "qlora8")), method, lora_row, api_name=False, queue=False)
     dataset.change(lambda chosen: gr.update(visible=_asks_identity(workspace, chosen)), dataset, identity_row, api_name=False, queue=False)
+<<<<<<< HEAD
     gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], judged, api_name=False,
           show_progress="hidden", trigger_mode="always_last")
     again.tick(on_preview, [method, *boxes], judged, api_name=False, show_progress="hidden")
+=======
+    gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], [command, text, advised, start],
+          api_name=False, show_progress="hidden", trigger_mode="always_last")
+>>>>>>> 6e8c673 (Recipes that people bring are read whole or told: commands of any shell and launcher, LlamaBoard as its own Start reads it, lists, Markdown, and what trains nothing is sent to where it is done)
     gr.context.Context.root_block.load(on_open, None, [model, dataset, fields["template"], *of_runs], api_name=False, queue=False)
 
 
@@ -330,8 +355,8 @@ def _choice(words: Words, key: str, choices: list, value, **more) -> gr.Dropdown
 
 
 def _number(words: Words, key: str, value) -> gr.Number:
-    return gr.Number(value, label=words(f"train.{key}"), info=words(f"train.{key}_info"), elem_id=f"train-{key}", min_width=120,
-                     precision=0 if isinstance(value, int) else None)
+    # Nothing is rounded: a share would become 0, and half a step is for the judge of the recipe to refuse.
+    return gr.Number(value, label=words(f"train.{key}"), info=words(f"train.{key}_info"), elem_id=f"train-{key}", min_width=120)
 
 
 def _of_checkpoints(words: Words, key: str, names: list[str]) -> gr.Dropdown:
