@@ -138,14 +138,29 @@ def settings_are_there(page) -> bool:
 def test_a_command_line_fills_the_form_and_a_wrong_one_is_told(page):
     page.locator('[data-pick="run:"]').first.click()
     page.get_by_role("button", name="Load, save and import recipes").click()
-    box = page.locator("#train-import textarea")
+    box, report = page.locator("#train-import textarea"), page.locator("#train-import-report")
     box.fill("llamafactory-cli train --stage sft --lora_rank 32 --learning_rate 2e-4 --no_such_thing 1")
     page.locator("#train-import-button").click()
-    expect(page.locator("#train-problem .problem")).to_contain_text("no setting no_such_thing", timeout=90_000)
+    expect(report.locator(".problem")).to_contain_text("no setting no_such_thing", timeout=90_000)
     box.fill("llamafactory-cli train --stage sft --lora_rank 32 --learning_rate 2e-4 --use_dora true")
     page.locator("#train-import-button").click()
     expect(page.locator("#train-lora_rank input")).to_have_value("32", timeout=30_000)
     expect(page.locator("#train-learning_rate input")).to_have_value("0.0002")
+    expect(page.locator("#train-lora_alpha input")).to_have_value("64")
+    # Nothing stands in for the model and the data that it does not name; a choice in the form opens Start again.
+    expect(report).to_contain_text("dataset: choose one")
+    expect(page.locator("#train-start")).to_be_disabled(timeout=30_000)
+    box.fill("model_name_or_path: SmolLM2-135M-Instruct\ndataset: [identity_en, nothing_here]\nlr_scheduler_type: inverse_sqrt\nval_size: 0.1\nmax_steps: 4\noutput_dir: x")
+    page.locator("#train-import-button").click()
+    expect(report).to_contain_text("there is no dataset nothing_here", timeout=30_000)
+    expect(report).to_contain_text("output_dir: x: the studio chooses the folder of a run")
+    expect(report.locator("[data-go=room-datasets]")).to_be_visible()
+    expect(page.locator("#train-val_size input")).to_have_value("0.1")
+    expect(page.locator("#train-start")).to_be_enabled(timeout=30_000)
+    box.fill("model_name_or_path: a\nexport_dir: b")
+    page.locator("#train-import-button").click()
+    expect(report.locator(".problem")).to_contain_text("trains nothing", timeout=30_000)
+    expect(page.locator(".toast, .toast-body")).to_have_count(0)
 
 
 def test_what_happens_is_told_by_the_browser_also_in_the_background(browser, cockpit):

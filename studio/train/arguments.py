@@ -123,6 +123,8 @@ def are_known() -> bool:
 
 def _argument(field, hint) -> Argument:
     kind, choices = _kind(hint)
+    if kind == "text" and field.metadata.get("choices"):
+        kind, choices = "choice", tuple(map(str, field.metadata["choices"]))
     default = field.default if field.default is not MISSING else field.default_factory() if field.default_factory is not MISSING else None
     default = default.value if isinstance(default, Enum) else default
     return Argument(field.name, kind, choices, default, " ".join((field.metadata.get("help") or "").split()), _topic(field.name))
@@ -138,8 +140,9 @@ def _kind(hint) -> tuple[str, tuple[str, ...]]:
     literals = [choice for part in inner if typing.get_origin(part) is typing.Literal for choice in typing.get_args(part)]
     if literals and len(inner) == 1:
         return "choice", tuple(str(choice) for choice in literals)
-    if len(inner) == 1 and isinstance(inner[0], type) and issubclass(inner[0], Enum):
-        return "choice", tuple(str(member.value) for member in inner[0])
+    enums = [part for part in inner if isinstance(part, type) and issubclass(part, Enum)]
+    if len(enums) == 1 and set(inner) <= {*enums, str}:
+        return "choice", tuple(str(member.value) for member in enums[0])
     if set(inner) == {int, float}:
         return "float", ()
     names = {bool: "bool", int: "int", float: "float"}
