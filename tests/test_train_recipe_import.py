@@ -202,7 +202,7 @@ SOME = {"bool": ["true", "False", "1", "no", "yes"], "int": ["3", "17"], "float"
 
 
 def random_command(chance: random.Random) -> list[str]:
-    known = [one for one in arguments.arguments().values() if one.name not in arguments.HELD_BACK and one.name != "parallelism_config"]  # which no text gives
+    known = [one for one in arguments.arguments().values() if one.name not in arguments.HELD_BACK and one.name not in ("parallelism_config", "liger_kernel_config")]  # which no text gives
     words = []
     for one in chance.sample(known, 8):
         option = f"--{one.name}" if chance.random() < .7 else "--" + one.name.replace("_", "-")
@@ -221,9 +221,12 @@ def test_random_commands_are_read_as_llamafactorys_own_parser_reads_them():
         words = random_command(chance)
         try:
             wanted, rest = own.parse_known_args(words)
-        except ValueError:
-            with pytest.raises(Problem):
-                reading.read(shlex.join(["llamafactory-cli", "train", *words]))
+        except ValueError as error:
+            # A text that only the parser of commands refuses is the judge's of the whole recipe, in preview and start.
+            refused = str(error).removeprefix("argument --").split("/")[0].split(":")[0]
+            if arguments.arguments()[refused].kind != "text":
+                with pytest.raises(Problem):
+                    reading.read(shlex.join(["llamafactory-cli", "train", *words]))
             continue
         found = reading.read("llamafactory-cli train --do_train \\\n" + " \\\n ".join(map(shlex.quote, words))).recipe
         for name, value in found.items():
