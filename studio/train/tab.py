@@ -323,14 +323,9 @@ def _form(trainer: Trainer, words: Words) -> None:
     stage.change(lambda chosen: gr.update(visible=chosen == "ppo"), stage, ppo_row, api_name=False, queue=False)
     method.change(lambda chosen: gr.update(visible=chosen in ("lora", "qlora4", "qlora8")), method, lora_row, api_name=False, queue=False)
     dataset.change(lambda chosen: gr.update(visible=_asks_identity(workspace, chosen)), dataset, identity_row, api_name=False, queue=False)
-<<<<<<< HEAD
     gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], judged, api_name=False,
           show_progress="hidden", trigger_mode="always_last")
     again.tick(on_preview, [method, *boxes], judged, api_name=False, show_progress="hidden")
-=======
-    gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], [command, text, advised, start],
-          api_name=False, show_progress="hidden", trigger_mode="always_last")
->>>>>>> 6e8c673 (Recipes that people bring are read whole or told: commands of any shell and launcher, LlamaBoard as its own Start reads it, lists, Markdown, and what trains nothing is sent to where it is done)
     gr.context.Context.root_block.load(on_open, None, [model, dataset, fields["template"], *of_runs], api_name=False, queue=False)
 
 
