@@ -80,7 +80,7 @@ def run(flags: argparse.Namespace) -> int:
         print(words.tell(problem), file=sys.stderr)
         return 1
     application = app.application(studio, guarding, flags.language)
-    threading.Timer(3, app.warm_up).start()
+    threading.Timer(3, app.warm_up, [workspace]).start()
     print(f"The studio is at {here}  (stop it with Ctrl-C)", flush=True)
     config = uvicorn.Config(application, host=flags.host, port=port, log_level="warning", timeout_graceful_shutdown=2, server_header=False, **tls)
     serve(config, Shutdown(studio, ending.grace(), words))

@@ -30,7 +30,7 @@ from studio.interface.guard import Guard, Rules
 from studio.interface.language import LANGUAGES, Problem, Words
 from studio.interface.live import Live, region
 from studio.jobs import Jobs
-from studio.models import gguf
+from studio.models import completeness, gguf, library
 from studio.models import tab as models_tab
 from studio.models.download import Downloads
 from studio.models.shelf import Shelf
@@ -175,13 +175,14 @@ def _served(blocks: gr.Blocks, root_path: str) -> FastAPI:
     return app
 
 
-def warm_up() -> None:
-    """Import the heavy libraries in the background, so that the first Start does not wait for them."""
+def warm_up(workspace: Workspace) -> None:
+    """Import the heavy libraries in the background and look the models over, so that the first Start does not wait for them."""
 
     def load():
         with contextlib.suppress(Problem):  # a broken installation is told to whoever needs the libraries
             engine.load()
             one_load_at_a_time()
             limited.call("studio.models.loading:warm", file="transformers", of="studio", seconds=60)
+            completeness.checked(library.models(workspace), wait=0)  # worked out in a child process, and remembered
 
     threading.Thread(target=load, name="warm-up", daemon=True).start()

@@ -82,13 +82,20 @@ def _findings(words: Words, name: str, report: Report, kind: str) -> str:
     )
     shown = [one for one in report.findings if kind in ("", one.kind)]
     rows = "".join(
-        f'<tr><td class="num"><button class="link" data-pick="page:{escape(urlencode({"name": name, "offset": one.row - 1}))}" data-tab="0">{one.row:,}</button></td>'
+        f'<tr><td class="num">{_row_link(words, name, one.row)}</td>'
         f"<td><code>{escape(one.field)}</code></td><td>{escape(one.message(words))}</td><td>{escape(one.mend(words))}</td></tr>"
         for one in shown[:FINDINGS_SHOWN]
     )
     more = f'<p class="hint">{words.html("datasets.more_findings", count=f"{len(shown) - FINDINGS_SHOWN:,}")}</p>' if len(shown) > FINDINGS_SHOWN else ""
     head = "".join(f"<th>{words('datasets.' + key)}</th>" for key in ("row", "field", "wrong", "mend"))
     return f'<div class="chips-row">{chips}</div><div class="wide"><table class="findings"><thead><tr>{head}</tr></thead>{rows}</table></div>{more}'
+
+
+def _row_link(words: Words, name: str, row: int) -> str:
+    """Return the number of a row as a way to it; a finding of the set as a whole has the row 0."""
+    if row < 1:
+        return words("datasets.whole_set")
+    return f'<button class="link" data-pick="page:{escape(urlencode({"name": name, "offset": row - 1}))}" data-tab="0">{row:,}</button>'
 
 
 def _sight(kind: str) -> str:
