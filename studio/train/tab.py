@@ -138,9 +138,9 @@ def _form(trainer: Trainer, words: Words) -> None:
         with gr.Row(elem_classes="fields"):
             kept = _choice(words, "kept_recipe", recipe_files.saved(workspace), None)
             called = gr.Textbox(label=words("train.recipe_name"), info=words("train.recipe_name_info"), elem_id="train-recipe-name")
-            keep = gr.Button(words("train.save_recipe"), scale=0, min_width=110, elem_id="train-save-recipe")
+            keep = gr.Button(words("train.save_recipe"), size="sm", scale=0, min_width=110, elem_id="train-save-recipe")
         pasted = gr.Textbox(label=words("train.import"), info=words("train.import_info"), lines=4, elem_id="train-import")
-        bring = gr.Button(words("train.import_button"), scale=0, min_width=110, elem_id="train-import-button")
+        bring = gr.Button(words("train.import_button"), size="sm", scale=0, min_width=110, elem_id="train-import-button")
         report = gr.HTML(elem_id="train-import-report")
     with gr.Accordion(words("notices.title"), open=False):
         gr.HTML(region("notices"))
@@ -148,11 +148,11 @@ def _form(trainer: Trainer, words: Words) -> None:
         grid = gr.Textbox(label=words("train.sweep"), info=words("train.sweep_info"), lines=3, elem_id="train-grid",
                           placeholder=words("train.sweep_example"))
         would_be = gr.HTML(elem_id="train-sweep-runs")
-        spread = gr.Button(words("train.sweep_button"), scale=0, min_width=140, elem_id="train-sweep")
+        spread = gr.Button(words("train.sweep_button"), size="sm", scale=0, min_width=140, elem_id="train-sweep")
         with gr.Row(elem_classes="fields"):
             count = gr.Number(2, label=words("train.nodes"), info=words("train.nodes_info"), precision=0, elem_id="train-nodes")
             address = gr.Textbox(label=words("train.address"), info=words("train.address_info"), elem_id="train-address")
-        commands = gr.Button(words("train.nodes_button"), scale=0, min_width=140, elem_id="train-nodes-button")
+        commands = gr.Button(words("train.nodes_button"), size="sm", scale=0, min_width=140, elem_id="train-nodes-button")
         to_paste = gr.Code(label=words("train.to_paste"), language="shell", interactive=False, elem_id="train-to-paste")
     keys, boxes = list(fields), [*fields.values(), extra]
     # A problem may be mended elsewhere (a model downloaded, a set added, a consent given): Start opens again by itself.
