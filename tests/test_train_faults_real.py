@@ -5,11 +5,15 @@ import shutil
 
 import pytest
 import yaml
-from conftest import STARTER, is_sentence, new_workspace
+from conftest import ROOT, STARTER, is_sentence, new_workspace
 
+from studio.datasets.collection import Collection
+from studio.datasets.study import Study
 from studio.interface.language import Problem, Words
+from studio.jobs import Jobs
 from studio.train import runs
 from studio.train.execute import execute
+from studio.train.validation import sources
 
 GOOD = [{"instruction": f"Say {number}.", "output": f"Number {number}."} for number in range(80)]
 PLAIN = {"columns": {"prompt": "instruction", "response": "output"}}
@@ -33,8 +37,12 @@ DATA = {
     "text after nothing": ("late.jsonl", lines([{**row, "system": None, "output": "x" * 160} for row in GOOD * 800] + [{**GOOD[0], "system": "S"}]),
                            {"columns": PLAIN["columns"] | {"system": "system"}}, {}, "faults.type_changes", {"column": "system", "row": 64_001, "file": "late.jsonl"}),
     "tool without properties": ("tools.json", json.dumps(talks('[{"name": "f", "description": "d", "parameters": {"type": "object"}}]')), TALK, {},
-                                "faults.tools_row", {"row": 8, "dataset": "probe"}),
-    "blank tools": ("tools.json", json.dumps(talks(" ")), TALK, {}, "faults.tools_row", {"row": 8, "dataset": "probe"}),
+                                "faults.found_tool", {"row": 8, "dataset": "probe", "file": "tools.json", "column": "tools[0]", "key": "properties"}),
+    "blank tools": ("tools.json", json.dumps(talks(" ")), TALK, {}, "faults.found_row",
+                    {"row": 8, "dataset": "probe", "file": "tools.json", "column": "tools"}),
+    "number deep in turns": ("turns.jsonl", lines([{"conversations": [TURNS[0], {"from": "gpt", "value": 7 if at == 29 else "Warm."}]} for at in range(60)]),
+                             {"formatting": "sharegpt"}, {}, "faults.found_mixed",
+                             {"row": 30, "column": "conversations[1].value", "file": "turns.jsonl", "before": 1}),
     "no such column": ("plain.json", json.dumps(GOOD), {"columns": {"prompt": "question", "response": "output"}}, {}, "faults.column",
                        {"column": "question", "dataset": "probe"}),
     "too little text": ("text.json", json.dumps([{"text": "few words"}]), {"columns": {"prompt": "text"}}, {"stage": "pt", "cutoff_len": 512},
@@ -46,6 +54,12 @@ DATA = {
     "ragged csv": ("rows.csv", "instruction,output\na,b\nc,d,e,f\n", PLAIN, {}, "faults.data_file", {"file": "rows.csv"}),
     "not JSON": ("rows.json", '{"instruction": "x", ', PLAIN, {}, "faults.data_file", {"file": "rows.json"}),
     "unknown kind of file": ("rows.docx", b"PK", PLAIN, {}, "faults.data", {"dataset": "probe"}),
+}
+CASES = {  # set: (folder, entry where the folder has none, key, facts)
+    "system_late": ("late-type/added", None, "faults.found_late", {"row": 1051, "column": "system", "file": "system_late.jsonl", "before": 1000}),
+    "oa_flat_call": ("openai-entry/added", None, "faults.found_row", {"row": 4, "column": "messages", "file": "flat_call.json"}),
+    "number_at_60": ("type-change", PLAIN | {"file_name": "number_at_60.jsonl"}, "faults.type_changes", {"row": 60, "column": "output", "file": "number_at_60.jsonl"}),
+    "blank_tools": ("tool-schemas", TALK | {"file_name": "blank_tools.json"}, "faults.found_row", {"row": 8, "column": "tools", "file": "blank_tools.json"}),
 }
 MODELS = {
     "torn weights": (lambda model: cut(model / "model.safetensors"), {}, "faults.weights", {}),
@@ -129,6 +143,42 @@ def test_data_that_cannot_be_trained(workspace, name):
     told = failed(workspace, name, workspace.models / "Tiny", recipe)
     assert key is None or told.key == key, str(told)
     assert {name: told.facts.get(name) for name in facts} == facts
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_run_without_a_check_names_row_field_and_file_also_beside_other_sets(workspace, name):
+    folder, entry, key, facts = CASES[name]
+    folder = ROOT / "tests" / "cases" / folder
+    found = entry or json.loads((folder / "dataset_info.json").read_text())[name]
+    shutil.copy(folder / found["file_name"], workspace.data)
+    (workspace.data / "good.json").write_text(json.dumps(GOOD))
+    info = {name: found, "good": {"file_name": "good.json", **PLAIN}}
+    (workspace.data / "dataset_info.json").write_text(json.dumps(info))
+    told = failed(workspace, f"case {name}", workspace.models / "Tiny", {"dataset": f"good,{name}"})
+    assert told.key == key, str(told)
+    assert {name: told.facts.get(name) for name in facts} == facts
+
+
+def test_what_a_check_found_is_told_by_the_preview_until_the_data_changes(workspace):
+    home = workspace.data
+    shutil.copy(ROOT / "tests" / "cases" / "type-change" / "number_at_60.jsonl", home)
+    (home / "dataset_info.json").write_text(json.dumps({"numbers": {"file_name": "number_at_60.jsonl", **PLAIN}}))
+    study = Study(Collection(workspace, Jobs(workspace)))
+    recipe = {"stage": "sft", "template": "chatml", "dataset": "numbers", "dataset_dir": str(home)}
+    assert sources.problems(workspace, recipe) == []  # nobody checked: the preview does not ask by itself
+    job = study.check("numbers", None)
+    study.jobs.wait(job.id, 120)
+    assert job.error is None
+    (told,) = sources.problems(workspace, recipe)
+    assert (told.key, told.facts["row"], told.facts["column"], told.facts["field"]) == ("faults.found_mixed", 60, "output", "dataset")
+    assert is_sentence(str(told)) and Words("zh").tell(told)
+    assert sources.problems(workspace, recipe | {"streaming": True}) == sources.problems(workspace, recipe | {"max_samples": 10}) == []
+    file = home / "number_at_60.jsonl"
+    file.write_text(lines(GOOD))
+    assert sources.problems(workspace, recipe) == []
+    job = study.check("numbers", None)
+    study.jobs.wait(job.id, 120)
+    assert sources.problems(workspace, recipe) == []
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -23,6 +23,18 @@ def test_what_is_said_stays_and_what_is_empty_counts_as_not_said(workspace):
     assert recipe["learning_rate"] == 5e-5 and recipe["seed"] == 42 and recipe["template"] == "smollm2"
 
 
+def test_data_that_was_tokenized_before_is_not_joined_by_the_studios_own(workspace, tmp_path):
+    wish = {"tokenized_path": str(tmp_path / "tokens")}
+    for empty in ({}, {"dataset": ""}, {"dataset": None}):
+        recipe, problems = recipes.draft(workspace, wish | empty, CPU)
+        assert "dataset" not in recipe
+        assert [(problem.key, problem.facts["field"]) for problem in problems] == [("train.tokenized_needs_names", "dataset")]
+        with pytest.raises(Problem):
+            recipes.complete(workspace, wish | empty, CPU)
+    named = recipes.complete(workspace, wish | {"dataset": "sft_en_zh"}, CPU)
+    assert named["dataset"] == "sft_en_zh" and named["tokenized_path"] == wish["tokenized_path"]
+
+
 def test_settings_of_lora_are_left_out_where_all_weights_are_trained(workspace):
     recipe = recipes.complete(workspace, {"finetuning_type": "full"}, CPU)
     assert not set(recipes.LORA_SETTINGS) & recipe.keys()

@@ -7,6 +7,7 @@ from pathlib import Path
 from studio.datasets import damage
 from studio.datasets.duplicates import Duplicates
 from studio.datasets.lengths import Lengths, Tally
+from studio.datasets.loading import stops
 from studio.datasets.loading.judge import Verdict
 from studio.datasets.reading import Row
 from studio.datasets.rules import Fault, Rules
@@ -64,7 +65,7 @@ class Report:
 
     `counts` has the number of rows of every kind that was found, `findings` the first of each kind, in the order of the rows, `bad` all
     the rows of each kind. `lengths` is there where the tokens were looked at. `near_until` is the last row that was compared with others
-    for likeness.
+    for likeness. `stop` is what ends a run, None where nothing is known to; `template` the one by which LLaMA-Factory's loader was asked.
     """
 
     rows: int = 0
@@ -72,6 +73,8 @@ class Report:
     bad: dict[str, set[int]] = field(default_factory=dict)
     lengths: Lengths | None = None
     near_until: int = 0
+    stop: Finding | None = None
+    template: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
@@ -154,6 +157,10 @@ def _judged(report: Report, verdict: Verdict) -> None:
         known = row in explained or (fault.kind in ("left_out", "row_stops") and row in otherwise) if row else bool(report.bad.get("unreadable"))
         if not known or fault.kind not in GENERAL:
             report.add(row, fault)
+    report.template = verdict.template
+    if ending := stops.of(verdict):
+        row, fault = ending[0]
+        report.stop = Finding(row, fault.field, fault.kind, fault.facts)
 
 
 def _faults(number: int, row: dict, rules: Rules, duplicates: Duplicates) -> Iterator[Fault]:

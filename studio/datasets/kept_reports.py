@@ -4,19 +4,24 @@ import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from studio.core import records
+from studio.core import files, records
 from studio.core.plain import plain
 from studio.core.records import Moment, Record
 from studio.core.sentences import Sentence
+from studio.datasets import reading
 from studio.datasets.check import Finding, Report
 from studio.datasets.lengths import Lengths
+from studio.datasets.registry import Dataset
 from studio.interface.language import Problem, Words
 from studio.workspace import write_whole
+
+FOLDER = ".rows"  # in the folder of all runs
 
 
 @dataclass(frozen=True)
@@ -87,11 +92,13 @@ class ReportRecord(Record):
     bad: dict[FindingKind, set[Count]]
     findings: list[FindingRecord]
     lengths: LengthsRecord | None
+    stop: FindingRecord | None = None
+    template: str = ""
 
     def kept(self) -> Kept:
         """Return it as it was kept."""
         lengths = self.lengths and Lengths(**dict(self.lengths))
-        report = Report(self.rows, [one.finding() for one in self.findings], self.bad, lengths, self.near_until)
+        report = Report(self.rows, [one.finding() for one in self.findings], self.bad, lengths, self.near_until, self.stop and self.stop.finding(), self.template)
         return Kept(report, self.checked, self.stamp)
 
 
@@ -107,7 +114,8 @@ class Reports:
         file, kept = self._file(home, name), Kept(report, time.time(), plain(stamp))
         said = {"checked": kept.checked, "stamp": kept.stamp, "rows": report.rows, "near_until": report.near_until,
                 "bad": {kind: sorted(rows) for kind, rows in report.bad.items()}, "findings": [_said(one) for one in report.findings],
-                "lengths": asdict(report.lengths) if report.lengths else None}
+                "lengths": asdict(report.lengths) if report.lengths else None,
+                "stop": report.stop and _said(report.stop), "template": report.template}
         self._known[file] = kept
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(said, ensure_ascii=False, default=str), beyond="backslashreplace")
@@ -121,7 +129,32 @@ class Reports:
         return kept if kept and kept.stamp == plain(stamp) else None
 
     def _file(self, home: Path, name: str) -> Path:
-        return self.folder / f"report-{hashlib.sha256(f'{home}/{name}'.encode()).hexdigest()[:24]}.json"
+        return _place(self.folder, home, name)
+
+
+def stamp_of(dataset: Dataset) -> tuple:
+    """Return what a report is about: the entry and the files of a dataset as they are now."""
+    parts = reading.files_of(dataset.file) if dataset.file else []
+    stamps = ((str(each), *files.stamp(each)) for each in parts)
+    return (json.dumps(dataset.entry), *((name, changed, size) for name, size, changed, _ in stamps))
+
+
+def last_of(folder: Path, dataset: Dataset) -> Report | None:
+    """Return the last report of a dataset that is kept in `folder`, None where there is none or the data changed since."""
+    file = _place(folder, dataset.home, dataset.name)
+    if not files.is_file(file):
+        return None
+    kept = _read_once(file, files.stamp(file))
+    return kept.report if kept and kept.stamp == plain(stamp_of(dataset)) else None
+
+
+def _place(folder: Path, home: Path, name: str) -> Path:
+    return folder / f"report-{hashlib.sha256(f'{home}/{name}'.encode()).hexdigest()[:24]}.json"
+
+
+@lru_cache(32)
+def _read_once(file: Path, stamp: tuple) -> Kept | None:
+    return _read(file)
 
 
 def _read(file: Path) -> Kept | None:

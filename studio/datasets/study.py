@@ -9,13 +9,13 @@ from itertools import chain
 from pathlib import Path
 
 from studio import engine
-from studio.core import files, writing
+from studio.core import writing
 from studio.datasets import check as checking
 from studio.datasets import csv_types, entries, reading, shape, split
 from studio.datasets import lengths as measuring
 from studio.datasets.check import Report
 from studio.datasets.collection import Collection
-from studio.datasets.kept_reports import Kept, Reports
+from studio.datasets.kept_reports import FOLDER, Kept, Reports, stamp_of
 from studio.datasets.lengths import Lengths
 from studio.datasets.loading.judge import Verdict, judge
 from studio.datasets.reading import Row
@@ -55,7 +55,7 @@ class Study:
 
     def __init__(self, collection: Collection):
         self.collection, self.jobs = collection, collection.jobs
-        self._reports = Reports(collection.workspace.saves / ".rows")
+        self._reports = Reports(collection.workspace.saves / FOLDER)
         self._lengths: dict[tuple[str, View], tuple[tuple, Lengths]] = {}
 
     def view(self, wish: dict[str, str]) -> View:
@@ -100,7 +100,7 @@ class Study:
         dataset = self._on_disk(name)
 
         def work(job: Job) -> dict:
-            stamp = self._stamp(dataset)
+            stamp = stamp_of(dataset)
             sight = self.sight(name, view) if view else None
             report = checking.check(
                 csv_types.loaded(dataset.file), dataset.entry, dataset.home, sight, self._told(job, name), lambda: self._verdict(dataset, view, job))
@@ -130,14 +130,14 @@ class Study:
     def kept(self, name: str) -> Kept | None:
         """Return the last check's report with its time, None where there was none or the data changed since."""
         dataset = self.collection.find(name)
-        return self._reports.of(dataset.home, dataset.name, self._stamp(dataset))
+        return self._reports.of(dataset.home, dataset.name, stamp_of(dataset))
 
     def measure(self, name: str, view: View) -> Job:
         """Begin to measure the lengths of all rows. Raises Problem for a dataset without a file."""
         dataset = self._on_disk(name)
 
         def work(job: Job) -> dict:
-            stamp = self._stamp(dataset)
+            stamp = stamp_of(dataset)
             found = measuring.measure(csv_types.loaded(dataset.file), self.sight(name, view), self._told(job, name))
             self._lengths[name, view] = (stamp, found)
             return {"rows": found.rows, "tokens": found.tokens}
@@ -147,7 +147,7 @@ class Study:
     def lengths(self, name: str, view: View) -> Lengths | None:
         """Return the lengths measured through this view, None where they were not or the data changed since."""
         stamp, found = self._lengths.get((name, view), (None, None))
-        return found if found and stamp == self._stamp(self.collection.find(name)) else None
+        return found if found and stamp == stamp_of(self.collection.find(name)) else None
 
     def working(self, kind: str, name: str) -> Job | None:
         """Return the newest job of a kind on a dataset, None where there is none."""
@@ -264,11 +264,6 @@ class Study:
         if dataset.file is None:
             raise dataset.problem or Problem("datasets.on_a_hub", name=dataset.name)
         return dataset
-
-    def _stamp(self, dataset: Dataset) -> tuple:
-        parts = reading.files_of(dataset.file) if dataset.file else []
-        stamps = ((str(each), *files.stamp(each)) for each in parts)
-        return (json.dumps(dataset.entry), *((name, changed, size) for name, size, changed, _ in stamps))
 
     def _told(self, job: Job, name: str, total: int | None = None) -> Callable[[int], None]:
         known = total or self.collection.find(name).rows

@@ -10,7 +10,7 @@ from studio import engine
 from studio.accelerator import give_back
 from studio.core import code_guard
 from studio.train import arguments, consent, output
-from studio.train.faults import explain
+from studio.train.faults import explain, search
 from studio.train.recorder import recorder
 from studio.train.runs import Run, remove_half_written
 from studio.train.wish import ABORT, INTERRUPT, Stopped, StopWish
@@ -102,10 +102,12 @@ def _shipped_templates() -> dict:
 def _tell(run: Run, error: BaseException) -> dict:
     """Print the traceback into the log, drop the frames (they hold tensors), and return what is said of it."""
     traceback.print_exception(error)
-    problem = explain(error, run.recipe_if_any())
+    recipe = run.recipe_if_any()
+    problem = explain(error, recipe)
     if problem.key == "train.disk_full":
         print("removed half-written:", ", ".join(remove_half_written(run)) or "nothing")  # also makes room for the last state
     _drop_frames(error)
+    problem = search.better(problem, recipe, run.folder)
     return {"key": problem.key, "facts": problem.facts, "sentence": str(problem)}
 
 

@@ -109,6 +109,8 @@ def draft(workspace: Workspace, wish: dict, machine: Machine) -> tuple[dict, lis
     recipe = defaults(model.params) | _of_machine(machine, said) | said
     if "lora_rank" in said and "lora_alpha" not in said:
         recipe["lora_alpha"] = 2 * recipe["lora_rank"]  # LLaMA-Factory's own, which a rank without an alpha asks for
+    if recipe.get("tokenized_path") and not said.get("dataset"):
+        recipe.pop("dataset")  # the data is what was tokenized before: the studio's own must not stand in for it
     recipe["model_name_or_path"] = str(model.path)
     recipe = consent.settled(recipe | {"trust_remote_code": said.get("trust_remote_code")})
     if "template" not in recipe:
@@ -224,7 +226,7 @@ def prepare(workspace: Workspace, wish: dict, options: dict, machine: Machine) -
 
 def _fill_identity(workspace: Workspace, run: runs.Run, recipe: dict, options: dict) -> None:
     """Put filled copies of the sets that say `{{name}}` into the run, beside all other sets that the recipe names."""
-    home, named = recipe["dataset_dir"], ",".join(sources.names([*sources.names(recipe["dataset"]), *sources.names(recipe.get("eval_dataset"))]))
+    home, named = recipe["dataset_dir"], ",".join(sources.names([*sources.names(recipe.get("dataset")), *sources.names(recipe.get("eval_dataset"))]))
     if sources.on_hubs(home) or not identity.has_placeholders(Path(home), named, sources.trusted(workspace)):
         return
     folder = run.folder / "dataset"

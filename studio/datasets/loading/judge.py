@@ -29,13 +29,14 @@ class Verdict:
     """What the loader makes of a dataset.
 
     `faults` are told by row, 0 where they are of the whole set. `kept` says whether each row's fate is known, so that a row that is in
-    neither `stopping` nor `left_out` is trained.
+    neither `stopping` nor `left_out` is trained. `template` is the one by which the rows were judged.
     """
 
     faults: list[tuple[int, Fault]] = field(default_factory=list)
     kept: bool = False
     stopping: set[int] = field(default_factory=set)
     left_out: set[int] = field(default_factory=set)
+    template: str = ""
 
     def trains(self, number: int) -> bool:
         """Tell whether a row is known to be trained."""
@@ -63,7 +64,7 @@ def judge(path: Path, entry: dict, home: Path, scratch: Path, settings: dict | N
         dataset = table.load(paths, rows.attributes.split, scratch)
     except table.Stopped as stop:
         return _stopped(path, rows, str(stop))
-    verdict, kinds = Verdict(kept=True), Kinds()
+    verdict, kinds = Verdict(kept=True, template=rows.name), Kinds()
     conflicts: list[Conflict] = []
     with quiet():
         try:

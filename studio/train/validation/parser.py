@@ -96,6 +96,8 @@ def _refusal(error: Exception, recipe: dict) -> Problem:
         words = f"{type(error).__name__}: {words}"
     named = re.findall(r"[`'\"]?(?:--)?\b([a-z][a-z0-9]*(?:_[a-z0-9]+)+|fp16|bf16|packing|streaming)\b", words)
     field = next((name for name in named if name in recipe), None)
+    if field is None and "specify dataset" in words:
+        field = "dataset"
     if field is None:  # an enum names the value only
         field = next((name for name, value in recipe.items() if isinstance(value, str) and value and words.startswith((value, f"'{value}'"))), None)
     return Problem("train.refused", message=words, **({"field": field} if field else {}))

@@ -6,6 +6,7 @@ from studio.core import files
 from studio.datasets import registry
 from studio.datasets.registry import Dataset
 from studio.interface.language import Problem
+from studio.train.validation import checked
 from studio.workspace import Workspace
 
 FIELDS = ("dataset", "eval_dataset")
@@ -83,8 +84,12 @@ def problems(workspace: Workspace, recipe: dict) -> list[Problem]:
                     found += [_at(field, dataset.problem)] if dataset.problem else []
                     if not dataset.problem and wanted and dataset.stage not in wanted:
                         found.append(Problem("train.dataset_stage", field=field, dataset=name, has=dataset.stage, wanted=recipe["stage"]))
+                    elif not dataset.problem and dataset.file and (stop := checked.stop(workspace.saves, recipe, dataset)):
+                        found.append(_at(field, stop))
             except Problem as problem:
                 found.append(_at(field, problem))
+    if recipe.get("tokenized_path") and not names(recipe.get("dataset")):
+        found.append(Problem("train.tokenized_needs_names", field="dataset", folder=recipe["tokenized_path"]))
     return found
 
 
