@@ -46,7 +46,8 @@ def draw(words: Words, workspace: Workspace, arg: str) -> str:
         words("train.column_time"): [panel.duration(seconds) if seconds else "–" for seconds in took],
     }
     settings = differences([run.recipe_if_any() for run in found])
-    rows = _rows(results) + f'<tr class="part"><th colspan="{len(found) + 1}">{words("train.different_settings")}</th></tr>' + _rows(
+    part = f'<tr class="part"><th colspan="{len(found) + 1}">{words("train.different_settings")}</th></tr>' if settings else ""
+    rows = _rows(results) + part + _rows(
         {name: ["–" if value is None else str(value) for value in values] for name, values in settings.items()}
     )
     return f'{told}<table class="compare"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>'
