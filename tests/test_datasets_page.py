@@ -115,8 +115,8 @@ def test_a_file_in_the_data_folder_is_used_where_it_lies(ask, data):
 @pytest.mark.parametrize(("name", "content", "said"), [
     ("a.json", b"this is not json", ["a.json", "1"]),
     ("a.json", b'[{"query": "a", "response": "b"}, {"query": "a", "resp', ["a.json", "row 1"]),
-    ("a.jsonl", b'{"query": ' + b"[" * 1000 + b"]" * 1000 + b"}\n", ["a.jsonl", "Row 1", "64"]),
-    ("a.jsonl", b'{"query": NaN, "response": "b"}\n', ["a.jsonl", "Row 1", "query", "NaN"]),
+    ("a.jsonl", b'{"query": ' + b"[" * 1000 + b"]" * 1000 + b"}\n", ["a.jsonl", "nested too deeply"]),
+    ("a.jsonl", b'{"query": NaN, "response": "b"}\n', ["a.jsonl", "prompt"]),
     ("a.csv", b"query,query\n1,2\n", ["a.csv", "query"]),
     ("a.json", b"[]", ["a.json"]),
     ("a.parquet", b"PAR1", ["a.parquet"]),

@@ -1,10 +1,10 @@
 """What goes wrong in an event of the page is one sentence, as text, that names nothing of the workspace."""
 
-import asyncio
 
 import gradio as gr
 import pytest
 
+from apart import run_apart
 from studio.interface.event_faults import Told, tell_faults
 from studio.interface.language import LANGUAGES, Words
 
@@ -19,7 +19,7 @@ def told(words: Words, work, *values, **more) -> str:
         gr.Button().click(work, fields, out, **{"api_name": False} | more)
     tell_faults(blocks, words)
     with pytest.raises(gr.Error) as raised:
-        asyncio.run(blocks.process_api(0, list(values)))
+        run_apart(blocks.process_api(0, list(values)))
     return raised.value.message
 
 
@@ -50,4 +50,4 @@ def test_an_endpoint_tells_in_its_own_way():
     with pytest.raises(ValueError, match="onerror"), gr.Blocks() as blocks:
         gr.api(lambda: fails(), api_name="x")
         tell_faults(blocks, Words("en"))
-        asyncio.run(blocks.process_api(0, []))
+        run_apart(blocks.process_api(0, []))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as any_
 
+from apart import run_apart
 from studio.interface.guard import Guard, Rules, rules
 from studio.interface.guard.hosts import Authority, KnownHosts
 from studio.interface.guard.sessions import FREE_GUESSES, LONGEST_DELAY, MOST_ADDRESSES, MOST_SESSIONS, Guesses, Sessions, is_right
@@ -58,7 +59,7 @@ class Asker:
             async with httpx.AsyncClient(transport=transport, cookies=self.cookies) as client:
                 return await client.request(method, f"{scheme}://localhost:7860{path}", headers={"Host": host, **named}, data=data)
 
-        answer = asyncio.run(ask())
+        answer = run_apart(ask())
         self.cookies.update(answer.cookies)
         return answer
 
@@ -97,7 +98,7 @@ def test_two_hosts_or_a_foreign_one_before_a_proxy_are_refused():
         await asker.guard(scope, None, send)
         return sent
 
-    assert asyncio.run(twice())[0]["status"] == 403
+    assert run_apart(twice())[0]["status"] == 403
 
 
 @pytest.mark.parametrize("origin", [
@@ -246,7 +247,7 @@ def test_a_websocket_is_never_opened():
         await asker.guard({"type": "websocket", "path": "/gradio_api/stream/x", "headers": [(b"host", b"localhost")], "query_string": b""}, receive, send)
         return sent, asker.inner.asked
 
-    assert asyncio.run(ask()) == ([{"type": "websocket.close", "code": 1008}], [])
+    assert run_apart(ask()) == ([{"type": "websocket.close", "code": 1008}], [])
 
 
 @pytest.mark.parametrize("root", ["/tools/studio", "tools/studio/", "https://gpu.example.com/tools/studio"])
@@ -315,7 +316,7 @@ def test_a_form_that_is_none_opens_nothing(body):
         async with httpx.AsyncClient(transport=httpx.ASGITransport(asker.guard)) as client:
             return await client.post(f"{HOME}/login", content=body)
 
-    answer = asyncio.run(ask())
+    answer = run_apart(ask())
     assert answer.status_code in (400, 401) and "set-cookie" not in answer.headers
 
 
@@ -361,7 +362,7 @@ def test_many_who_guess_at_once_stand_in_line_and_who_was_right_before_passes():
         turns = await asyncio.gather(*(guesses.take_turn(f"10.2.0.{one}") for one in range(60)))
         return turns, await guesses.take_turn("10.0.0.1")
 
-    turns, known = asyncio.run(crowd())
+    turns, known = run_apart(crowd())
     assert known and 0 < turns.count(True) < 60
 
 
@@ -419,7 +420,7 @@ def test_whatever_is_asked_is_answered_and_only_the_known_gets_in(headers, path,
         sent.append(message)
 
     scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode("utf-8", "replace"), "query_string": query, "headers": headers, "scheme": "http"}
-    asyncio.run(guard(scope, receive, send))
+    run_apart(guard(scope, receive, send))
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     hosts = [value for name, value in headers if name == b"host"]
     if inner.asked:

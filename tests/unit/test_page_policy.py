@@ -1,6 +1,5 @@
 """The page's policy and the escaping of sentences: what is served is under one rule, and a fact is never HTML."""
 
-import asyncio
 import re
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 from jinja2 import Environment
 from markupsafe import Markup
 
+from apart import run_apart
 from studio.interface import figures, page, policy
 from studio.interface.language import LANGUAGES, Words, sentences
 from studio.interface.live import taken
@@ -29,7 +29,7 @@ def served(*answer: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
     async def send(message):
         sent.append(message)
 
-    asyncio.run(policy.Policed(app)({"type": "http"}, None, send))
+    run_apart(policy.Policed(app)({"type": "http"}, None, send))
     nonce = sent[1]["body"].decode()
     assert nonce and (PAGE not in sent[0]["headers"] or nonce in dict(sent[0]["headers"])[b"content-security-policy"].decode())
     return sent[0]["headers"]
