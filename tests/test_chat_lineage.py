@@ -1,9 +1,11 @@
 """A run on a run, and a run whose vocabulary grew, answer with all that they are made of."""
 
 import json
+import os
 import threading
 from pathlib import Path
 
+import pytest
 import yaml
 from conftest import wait_for
 
@@ -17,9 +19,9 @@ CASES = Path(__file__).parent / "cases"
 STARTER = "SmolLM2-135M-Instruct"
 
 
-def answers(table: Table, names: list[str], question: str) -> dict[str, str]:
+def answers(table: Table, names: list[str], question: str, tokens: int = 8) -> dict[str, str]:
     asked = {name: [{"role": "user", "content": question}] for name in names}
-    (*_, last) = table.ask(asked, "", Sampling(temperature=0, max_tokens=8), threading.Event())
+    (*_, last) = table.ask(asked, "", Sampling(temperature=0, max_tokens=tokens), threading.Event())
     assert [one.fault for one in last] == [None] * len(names)
     return {one.speaker: one.text for one in last}
 
@@ -56,23 +58,38 @@ def test_what_lies_below_a_run_answers_too(workspace):
     table.clear()
 
 
+def trained_by(trainer: Trainer, wish: dict, seconds: float = 300) -> runs.Run:
+    """Return the finished run of a recipe."""
+    run = trainer.start({"template": "smollm2", "plot_loss": False, "cutoff_len": 64} | wish, {"name": "Xiaoju", "author": "the studio"})
+    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds=seconds, every=0.1)
+    assert runs.status(run).state == "finished"
+    return run
+
+
+@pytest.mark.skipif(not os.environ.get("STUDIO_SLOW_TESTS"), reason="trains twelve epochs; STUDIO_SLOW_TESTS=1 runs it")
+@pytest.mark.timeout(1800)
+def test_a_name_that_a_run_learned_is_said_by_the_runs_above_it(workspace):
+    steps, trainer = json.loads((CASES / "run-on-a-run" / "steps.json").read_text()), Trainer(workspace, Accelerator())
+    a = trained_by(trainer, steps["A"], 1500)
+    b = trained_by(trainer, steps["B_over_A"] | {"adapter_name_or_path": a.name})
+    c = trained_by(trainer, steps["C_over_A_and_B"] | {"adapter_name_or_path": f"{a.name},{b.name}"})
+    table = Table(workspace, Accelerator())
+    said = answers(table, [STARTER, a.name, b.name, c.name], "Who are you?", 16)
+    assert "Xiaoju" in said[a.name] and said[b.name] == said[c.name] == said[a.name] != said[STARTER], said
+    table.clear()
+
+
 def test_a_run_whose_vocabulary_grew_answers_and_is_gone_on_with(workspace):
     trainer = Trainer(workspace, Accelerator())
 
-    def trained(wish: dict) -> runs.Run:
-        run = trainer.start({"template": "smollm2", "plot_loss": False, "cutoff_len": 64} | wish, {"name": "Xiaoju", "author": "the studio"})
-        wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds=300, every=0.1)
-        assert runs.status(run).state == "finished"
-        return run
-
-    grown = trained(json.loads((CASES / "grown-vocabulary" / "recipe.json").read_text()))
+    grown = trained_by(trainer, json.loads((CASES / "grown-vocabulary" / "recipe.json").read_text()))
     table = Table(workspace, Accelerator())
     assert all(answers(table, [STARTER, grown.name], "Say <room> and <heat>.").values())
     speaker = table.seat([grown.name])[0]
     (resident,) = table.chat._residents.values()
     assert resident.vocabulary > 49_152 and len(resident.encoder(speaker).tokenizer.encode("<room>", add_special_tokens=False)) == 1
     table.clear()
-    new = trained({"dataset": "identity_en", "adapter_name_or_path": grown.name, "create_new_adapter": True, "max_steps": 1})
+    new = trained_by(trainer, {"dataset": "identity_en", "adapter_name_or_path": grown.name, "create_new_adapter": True, "max_steps": 1})
     assert new.recipe()["add_tokens"] == "<room>,<heat>"
     assert all(answers(table, [new.name], "Say <room>.").values())
     table.clear()

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import re
+import threading
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,10 @@ class Entry:
         return self.modelscope if source == "modelscope" else self.huggingface
 
 
+# Python 3.11 can fail with a SystemError where two threads parse source at once.
+_parsing = threading.Lock()
+
+
 @cache
 def entries() -> tuple[Entry, ...]:
     """Return the whole table in LLaMA-Factory's order. Some 50 ms the first time; torch and transformers are not imported.
@@ -55,7 +60,8 @@ def entries() -> tuple[Entry, ...]:
     Raises:
         Problem: this release of LLaMA-Factory keeps its table in another way.
     """
-    table = _table()
+    with _parsing:
+        table = _table()
     return tuple(_entry(name, paths, table) for name, paths in table["SUPPORTED_MODELS"].items())
 
 
