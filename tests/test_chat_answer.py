@@ -328,7 +328,7 @@ def test_missing_weights_are_told(chat, tmp_path):
     for speaker, key in (
         (Speaker("gone", tmp_path, None, "chatml"), "chat.no_model"),
         (Speaker("gone", MODEL, tmp_path, "chatml"), "chat.no_adapter"),
-        (Speaker("torn", _torn(tmp_path / "torn"), None, "chatml"), "chat.load_failed"),
+        (Speaker("torn", _torn(tmp_path / "torn"), None, "chatml"), "models.truncated"),
     ):
         with pytest.raises(Problem) as caught:
             chat.load([speaker])

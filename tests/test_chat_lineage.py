@@ -54,7 +54,8 @@ def test_what_lies_below_a_run_answers_too(workspace):
     c = made(workspace, "c", 0, adapter_name_or_path=f"{a.folder},{b.folder}")
     table = Table(workspace, Accelerator())
     said = answers(table, [STARTER, a.name, b.name, c.name], "Count to ten.")
-    assert said[STARTER] != said[a.name] and said[b.name][:12] == said[c.name][:12] == said[a.name][:12], said
+    # A is merged below B and C in bfloat16, so that their words may part from A's own; without it they would be the base's.
+    assert said[b.name] == said[c.name] and said[STARTER] not in (said[a.name], said[b.name]), said
     table.clear()
 
 
