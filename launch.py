@@ -6,7 +6,8 @@
     python3 launch.py test ...  set up, add what the tests need, and run pytest with the arguments that follow
     python3 launch.py doctor    look the machine over: what is good, what is missing, how to mend it
 
-Standard library only, and no syntax newer than Python 3.6, so that an old Python too gets a sentence instead of a traceback.
+Standard library only, and no syntax newer than Python 3.6, so that an old Python too gets a sentence instead of a
+traceback.
 """
 
 import argparse
@@ -31,12 +32,27 @@ PORTS = range(7860, 7960)
 # What a whole install takes: 6.4 GB in .venv, and on the way 2.9 GB of wheels.
 INSTALL_BYTES = 95 * 10**8
 SPARE_BYTES = 10**9
-NETWORK_SIGNS = ("establish a new connection", "name resolution", "name or service", "no matching distribution", "timed out", "proxyerror",
-                 "connection broken", "connectionreset", "connection reset", "max retries", "sslerror", "incompleteread", "protocolerror")
+NETWORK_SIGNS = (
+    "establish a new connection",
+    "name resolution",
+    "name or service",
+    "no matching distribution",
+    "timed out",
+    "proxyerror",
+    "connection broken",
+    "connectionreset",
+    "connection reset",
+    "max retries",
+    "sslerror",
+    "incompleteread",
+    "protocolerror",
+)
 
 
 class Fault(Exception):
-    """Something a person must mend, told in one sentence: the name of the sentence in words/<language>/launch.json, and its facts."""
+    """Something a person must mend, told in one sentence: the name of the sentence in words/<language>/launch.json, and
+    its facts.
+    """
 
     def __init__(self, name, **facts):
         super().__init__(name)
@@ -70,7 +86,10 @@ def check_python(version=sys.version_info):
 
 def runs(python):
     """Tell whether a Python of that name is there and starts (a version manager leaves names on PATH that do not)."""
-    return bool(shutil.which(python)) and subprocess.call([python, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+    return (
+        bool(shutil.which(python))
+        and subprocess.call([python, "-c", ""], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+    )
 
 
 def venv_python(venv):
@@ -86,7 +105,10 @@ def stamp_of(venv, lock):
 def is_installed(venv, lock):
     """Tell, in a few milliseconds, whether `lock` as it is now has been installed whole into `venv`."""
     try:
-        return venv_python(venv).exists() and stamp_of(venv, lock).read_text() == hashlib.sha256(lock.read_bytes()).hexdigest()
+        return (
+            venv_python(venv).exists()
+            and stamp_of(venv, lock).read_text() == hashlib.sha256(lock.read_bytes()).hexdigest()
+        )
     except OSError:
         return False
 
@@ -94,17 +116,34 @@ def is_installed(venv, lock):
 def make_venv(venv, voice):
     """Make `venv` if it is not there, and make it anew if its making was cut off (it has no pip that runs)."""
     python = venv_python(venv)
-    if python.exists() and subprocess.call([str(python), "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
+    if (
+        python.exists()
+        and subprocess.call(
+            [str(python), "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        == 0
+    ):
         return
     voice.say("making_venv", path=venv)
-    done = subprocess.run([sys.executable, "-m", "venv", "--clear", str(venv)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "venv", "--clear", str(venv)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     if done.returncode:
-        raise Fault("no_venv", version="%d.%d" % sys.version_info[:2], reason=(done.stdout.strip().splitlines() or ["?"])[-1])
+        raise Fault(
+            "no_venv", version="%d.%d" % sys.version_info[:2], reason=(done.stdout.strip().splitlines() or ["?"])[-1]
+        )
 
 
 def check_disk(venv):
     """Raise Fault unless the disk of `venv` has room for what is still to be installed."""
-    here = sum(entry.stat().st_size for entry in venv.rglob("*") if entry.is_file() and not entry.is_symlink()) if venv.exists() else 0
+    here = (
+        sum(entry.stat().st_size for entry in venv.rglob("*") if entry.is_file() and not entry.is_symlink())
+        if venv.exists()
+        else 0
+    )
     needed = max(SPARE_BYTES, INSTALL_BYTES - here)
     free = shutil.disk_usage(str(venv.parent)).free
     if free < needed:
@@ -119,7 +158,8 @@ def site_packages(venv):
 def clear_torn(venv):
     """Remove what a killed pip left behind, which the next pip would take for installed packages.
 
-    pip writes RECORD last of all, so metadata without it is a torn install; `~name` is an old release that was being moved away.
+    pip writes RECORD last of all, so metadata without it is a torn install; `~name` is an old release that was being
+    moved away.
     """
     shutil.rmtree(str(venv / "tmp"), ignore_errors=True)
     site = site_packages(venv)
@@ -133,22 +173,44 @@ class PipTeller:
 
     def __init__(self, venv, lock, voice):
         self.venv, self.voice = venv, voice
-        self.total = sum("==" in line and not line.lstrip().startswith("#") for line in lock.read_text(encoding="utf-8").splitlines())
+        self.total = sum(
+            "==" in line and not line.lstrip().startswith("#") for line in lock.read_text(encoding="utf-8").splitlines()
+        )
         self.lock, self.seen, self.package, self.told = lock, 0, "", time.time()
         self.errors, self.temporary, self.placing = [], venv / "tmp", False
 
     def run(self, keep_open):
         """Install the lock and return pip's exit code; `keep_open` is a file whose lock pip shares, or None."""
         self.temporary.mkdir(exist_ok=True)
-        command = [str(venv_python(self.venv)), "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input",
-                   "--disable-pip-version-check", "--no-warn-script-location", "-r", str(self.lock)]
+        command = [
+            str(venv_python(self.venv)),
+            "-m",
+            "pip",
+            "install",
+            "--require-hashes",
+            "--no-deps",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--no-warn-script-location",
+            "-r",
+            str(self.lock),
+        ]
         # Wheels pass through TMPDIR: /tmp is often a small disk in memory, and torch alone is half a gigabyte.
         environment = dict(os.environ, TMPDIR=str(self.temporary), PYTHONUNBUFFERED="1")
         piped = not sys.stdout.isatty()
-        pip = subprocess.Popen(command, stdout=subprocess.PIPE if piped else None, stderr=subprocess.PIPE, env=environment, text=True,
-                               pass_fds=[keep_open.fileno()] if keep_open else [])
+        pip = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE if piped else None,
+            stderr=subprocess.PIPE,
+            env=environment,
+            text=True,
+            pass_fds=[keep_open.fileno()] if keep_open else [],
+        )
         ended = threading.Event()
-        threads = [threading.Thread(target=self._collect, args=(pip.stderr,)), threading.Thread(target=self._tick, args=(ended, piped))]
+        threads = [
+            threading.Thread(target=self._collect, args=(pip.stderr,)),
+            threading.Thread(target=self._tick, args=(ended, piped)),
+        ]
         for thread in threads:
             thread.start()
         try:
@@ -172,7 +234,9 @@ class PipTeller:
         if "DO NOT MATCH THE HASHES" in told:
             return Fault("bad_hash", lock=self.lock.name)
         if any(sign in told.lower() for sign in NETWORK_SIGNS):
-            missing = told.rpartition("No matching distribution found for ")[2].split()[:1] if "No matching" in told else []
+            missing = (
+                told.rpartition("No matching distribution found for ")[2].split()[:1] if "No matching" in told else []
+            )
             return Fault("no_network", package=missing[0] if missing else self.package or self.lock.name)
         return Fault("pip_failed", reason=first)
 
@@ -184,7 +248,9 @@ class PipTeller:
             self.seen += 1
             self.package = words[1].replace("==", " ") if words[0] == "Collecting" else ""
             if words[0] == "Processing":
-                self._say("package", number=self.seen, total=self.total, package=" ".join(Path(words[1]).name.split("-")[:2]))
+                self._say(
+                    "package", number=self.seen, total=self.total, package=" ".join(Path(words[1]).name.split("-")[:2])
+                )
         elif line.lstrip().startswith(("Downloading ", "Using cached ")) and self.package:
             size = line.strip().rpartition(" (")[2].rstrip(")")
             self._say("package", number=self.seen, total=self.total, package="%s (%s)" % (self.package, size))
@@ -199,7 +265,9 @@ class PipTeller:
                 self._say("retrying")
 
     def _tick(self, ended, piped):
-        """Tell what moves while pip is silent: bytes that arrive (its bars show them on a terminal), then packages that are in place."""
+        """Tell what moves while pip is silent: bytes that arrive (its bars show them on a terminal), then packages that
+        are in place.
+        """
         before = self._placed()
         while not ended.wait(1):
             placed = self._placed()
@@ -220,7 +288,9 @@ class PipTeller:
 
 
 def install(venv, lock, voice, keep_open=None):
-    """Bring `venv` to exactly what `lock` pins, unless it is there already. Raises Fault with what to do when it cannot."""
+    """Bring `venv` to exactly what `lock` pins, unless it is there already. Raises Fault with what to do when it
+    cannot.
+    """
     if is_installed(venv, lock):
         return
     clear_torn(venv)
@@ -230,7 +300,9 @@ def install(venv, lock, voice, keep_open=None):
     teller = PipTeller(venv, lock, voice)
     if teller.run(keep_open):
         raise teller.fault()
-    check = subprocess.run([str(venv_python(venv)), "-m", "pip", "check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    check = subprocess.run(
+        [str(venv_python(venv)), "-m", "pip", "check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     if check.returncode:
         raise Fault("check_failed", reason=check.stdout.strip().splitlines()[0], path=venv)
     beside = stamp_of(venv, lock).with_suffix(".new")
@@ -240,7 +312,9 @@ def install(venv, lock, voice, keep_open=None):
 
 
 def setup(workspace, voice, locks=(LOCK,), starter=True):
-    """Do whatever is missing before the studio can start: environment, packages, and unless it only looks the starter model."""
+    """Do whatever is missing before the studio can start: environment, packages, and unless it only looks the starter
+    model.
+    """
     from studio.models.starter import NAME, is_complete
 
     if all(is_installed(VENV, lock) for lock in locks) and (not starter or is_complete(workspace / "models" / NAME)):
@@ -258,7 +332,8 @@ def setup(workspace, voice, locks=(LOCK,), starter=True):
 
 
 def hold_alone(voice):
-    """Wait until no other launch sets up this folder, and return the file that keeps others out (None where the system has no such lock).
+    """Wait until no other launch sets up this folder, and return the file that keeps others out (None where the system
+    has no such lock).
 
     pip inherits the file, so that a second launch also waits for the pip of a first one that was killed.
     """
@@ -294,9 +369,11 @@ def is_alive(process):
 
 
 def show(host, port, voice, scheme="http", studio=None):
-    """Wait until the studio answers (two minutes at most) and open it in a browser where there is a display; over ssh say how to reach it.
+    """Wait until the studio answers (two minutes at most) and open it in a browser where there is a display; over ssh
+    say how to reach it.
 
-    The studio prints its address itself. The browser is on this machine, so a sub-path, which only a proxy shows, is left out.
+    The studio prints its address itself. The browser is on this machine, so a sub-path, which only a proxy shows, is
+    left out.
     """
     end = time.time() + 120
     while not answers(host, port):
@@ -312,13 +389,30 @@ def show(host, port, voice, scheme="http", studio=None):
 
 
 def start(options, voice):
-    """Become the studio: on POSIX this very process turns into it, so that signals and the exit code are the studio's own."""
+    """Become the studio: on POSIX this very process turns into it, so that signals and the exit code are the studio's
+    own.
+    """
     port = options.port or next((port for port in PORTS if not answers(options.host, port)), PORTS[0])
     if answers(options.host, port):
         raise Fault("port_taken", port=port)
-    command = [str(venv_python(VENV)), "-m", "studio", "--host", options.host, "--port", str(port), "--workspace", str(options.workspace)]
-    for flag, value in (("--root-path", options.root_path), ("--auth-file", options.auth_file), ("--language", options.language),
-                        ("--ssl-certfile", options.ssl_certfile), ("--ssl-keyfile", options.ssl_keyfile)):
+    command = [
+        str(venv_python(VENV)),
+        "-m",
+        "studio",
+        "--host",
+        options.host,
+        "--port",
+        str(port),
+        "--workspace",
+        str(options.workspace),
+    ]
+    for flag, value in (
+        ("--root-path", options.root_path),
+        ("--auth-file", options.auth_file),
+        ("--language", options.language),
+        ("--ssl-certfile", options.ssl_certfile),
+        ("--ssl-keyfile", options.ssl_keyfile),
+    ):
         command += [flag, str(value)] if value else []
     for flag, values in (("--allowed-host", options.allowed_host), ("--framed-by", options.framed_by)):
         command += [part for value in values for part in (flag, value)]
@@ -346,7 +440,9 @@ def start(options, voice):
 
 
 def add_browser(voice):
-    """Install Chromium and a Chinese font, which the tests of the page need, where this may be done; tell how otherwise."""
+    """Install Chromium and a Chinese font, which the tests of the page need, where this may be done; tell how
+    otherwise.
+    """
     chromium = any(shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
     fonts = shutil.which("fc-list") and subprocess.run(["fc-list", ":lang=zh"], stdout=subprocess.PIPE).stdout.strip()
     if chromium and fonts:
@@ -366,29 +462,70 @@ def add_browser(voice):
 
 def parse(arguments):
     """Return the options of a start, a setup or a doctor; `test` hands everything after it to pytest."""
-    parser = argparse.ArgumentParser(prog="launch.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="launch.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("verb", nargs="?", choices=("start", "setup", "test", "doctor"), default="start")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (any but 127.0.0.1 demands a password)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (any but 127.0.0.1 demands a password)"
+    )
     parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860 on)")
     parser.add_argument("--root-path", metavar="PATH", help="sub-path under which a reverse proxy serves the studio")
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for this name and password (seen in the list of processes while setting up)")
-    parser.add_argument("--auth-file", metavar="FILE", type=Path, help="take USER:PASSWORD from the first line of a file; or give it in STUDIO_AUTH")
-    parser.add_argument("--allowed-host", metavar="NAME", action="append", default=[],
-                        help="a further name under which a proxy or a tunnel shows the studio (may be given again)")
-    parser.add_argument("--framed-by", metavar="ADDRESS", action="append", default=[],
-                        help="a page that may show the studio in a frame, such as http://localhost:8888 (may be given again)")
+    parser.add_argument(
+        "--auth",
+        metavar="USER:PASSWORD",
+        help="ask for this name and password (seen in the list of processes while setting up)",
+    )
+    parser.add_argument(
+        "--auth-file",
+        metavar="FILE",
+        type=Path,
+        help="take USER:PASSWORD from the first line of a file; or give it in STUDIO_AUTH",
+    )
+    parser.add_argument(
+        "--allowed-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a further name under which a proxy or a tunnel shows the studio (may be given again)",
+    )
+    parser.add_argument(
+        "--framed-by",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help="a page that may show the studio in a frame, such as http://localhost:8888 (may be given again)",
+    )
     parser.add_argument("--ssl-certfile", metavar="FILE", type=Path, help="serve https with this certificate (PEM)")
-    parser.add_argument("--ssl-keyfile", metavar="FILE", type=Path, help="the key of the certificate (PEM, without a passphrase)")
-    parser.add_argument("--workspace", metavar="DIR", type=Path, default=ROOT, help="folder of data/, models/ and saves/ (default: this one)")
-    parser.add_argument("--look", "--read-only", action="store_true", help="only look at the workspace: nothing in it is changed")
-    parser.add_argument("--stop-seconds", metavar="N", type=float,
-                        help="how long a run may take to save its checkpoint when the studio is ended (60 when left out)")
+    parser.add_argument(
+        "--ssl-keyfile", metavar="FILE", type=Path, help="the key of the certificate (PEM, without a passphrase)"
+    )
+    parser.add_argument(
+        "--workspace",
+        metavar="DIR",
+        type=Path,
+        default=ROOT,
+        help="folder of data/, models/ and saves/ (default: this one)",
+    )
+    parser.add_argument(
+        "--look", "--read-only", action="store_true", help="only look at the workspace: nothing in it is changed"
+    )
+    parser.add_argument(
+        "--stop-seconds",
+        metavar="N",
+        type=float,
+        help="how long a run may take to save its checkpoint when the studio is ended (60 when left out)",
+    )
     parser.add_argument("--language", choices=("en", "zh"))
     split = arguments.index("test") + 1 if "test" in arguments[:1] else len(arguments)
     options = parser.parse_args(arguments[:split])
     options.pytest = arguments[split:]
     options.workspace = options.workspace.expanduser().resolve()
-    for name in ("auth_file", "ssl_certfile", "ssl_keyfile"):  # the studio runs in another folder than the one these are named from
+    for name in (
+        "auth_file",
+        "ssl_certfile",
+        "ssl_keyfile",
+    ):  # the studio runs in another folder than the one these are named from
         if getattr(options, name):
             setattr(options, name, Path(os.path.abspath(os.path.expanduser(str(getattr(options, name))))))
     return options
@@ -402,13 +539,26 @@ def main(arguments):
         check_python()
         if options.verb == "doctor":
             python = str(venv_python(VENV)) if venv_python(VENV).exists() else sys.executable
-            command = [python, "-m", "studio.doctor", options.host, str(options.port or PORTS[0]), str(options.workspace), voice.language]
+            command = [
+                python,
+                "-m",
+                "studio.doctor",
+                options.host,
+                str(options.port or PORTS[0]),
+                str(options.workspace),
+                voice.language,
+            ]
             return subprocess.call(command, cwd=str(ROOT))
-        setup(options.workspace, voice, (LOCK, TEST_LOCK) if options.verb == "test" else (LOCK,), starter=not options.look)
+        setup(
+            options.workspace, voice, (LOCK, TEST_LOCK) if options.verb == "test" else (LOCK,), starter=not options.look
+        )
         if options.verb == "test":
             add_browser(voice)
             # All of them go faster in two processes; a few do not.
-            return subprocess.call([str(venv_python(VENV)), "-m", "pytest"] + (options.pytest or ["-n", "2", "--dist", "worksteal"]), cwd=str(ROOT))
+            return subprocess.call(
+                [str(venv_python(VENV)), "-m", "pytest"] + (options.pytest or ["-n", "2", "--dist", "worksteal"]),
+                cwd=str(ROOT),
+            )
         if options.verb == "start":
             start(options, voice)
         voice.say("ready")

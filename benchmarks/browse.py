@@ -1,4 +1,6 @@
-"""Browsing a dataset of 1 GB: the first page, the index, any later page, search and memory, against LlamaBoard's preview of the same file."""
+"""Browsing a dataset of 1 GB: the first page, the index, any later page, search and memory, against LlamaBoard's
+preview of the same file.
+"""
 
 import json
 import multiprocessing
@@ -18,11 +20,16 @@ REACH_FIRST_S = 1.0
 REACH_LATER_S = 0.5
 REACH_GROWTH_MB = 200
 PAGES = 50
-_WORDS = ("the model learns to answer a question about trains and 模型 数据 回答 with \"quotes\" and\nnew lines, commas {braces} [x] \\ ").split(" ")
+_WORDS = (
+    'the model learns to answer a question about trains and 模型 数据 回答 with "quotes" and\nnew lines, commas'
+    " {braces} [x] \\ "
+).split(" ")
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """Write the rows as JSON lines and as one array, browse each in processes of their own, and return five rows for each."""
+    """Write the rows as JSON lines and as one array, browse each in processes of their own, and return five rows for
+    each.
+    """
     found = []
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         for ending in ("jsonl", "json"):
@@ -40,8 +47,15 @@ def _rows(what: str, ours: list[dict], theirs: list[dict]) -> list[Row]:
 
     def row(title: str, key: str, reach: float | None, unit: str) -> Row:
         worst = max(of(key, ours))
-        return Row("browse", f"{what}: {title}", shown(of(key, ours), unit), "", "", f"under {reach:g} {unit}" if reach else "",
-                   worst < reach if reach else None)
+        return Row(
+            "browse",
+            f"{what}: {title}",
+            shown(of(key, ours), unit),
+            "",
+            "",
+            f"under {reach:g} {unit}" if reach else "",
+            worst < reach if reach else None,
+        )
 
     pairs = min(len(ours), len(theirs))
     return [
@@ -50,12 +64,20 @@ def _rows(what: str, ours: list[dict], theirs: list[dict]) -> list[Row]:
         row(f"slowest of {PAGES} later pages", "later_s", REACH_LATER_S, "s"),
         row("search for the last row", "search_s", None, "s"),
         row("most memory grown by", "growth_mb", REACH_GROWTH_MB, "MB"),
-        compared("browse", f"{what}: a later page, against LlamaBoard's preview", of("later_s", ours)[:pairs], of("page_s", theirs)[:pairs], 0.1),
+        compared(
+            "browse",
+            f"{what}: a later page, against LlamaBoard's preview",
+            of("later_s", ours)[:pairs],
+            of("page_s", theirs)[:pairs],
+            0.1,
+        ),
     ]
 
 
 def make(folder: Path, name: str, size: int) -> Path:
-    """Write rows of about 1 kB to a file of at least `size` bytes, as an array or as lines by its ending, and register it."""
+    """Write rows of about 1 kB to a file of at least `size` bytes, as an array or as lines by its ending, and register
+    it.
+    """
     chance = random.Random(1)
     texts = [" ".join(chance.choices(_WORDS, k=160)) for _ in range(500)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +87,9 @@ def make(folder: Path, name: str, size: int) -> Path:
     with path.open("w", encoding="utf-8") as file:
         written += file.write("[\n" if array else "")
         while written < size:
-            row = json.dumps({"instruction": f"Question {number}", "input": "", "output": texts[number % 500]}, ensure_ascii=False)
+            row = json.dumps(
+                {"instruction": f"Question {number}", "input": "", "output": texts[number % 500]}, ensure_ascii=False
+            )
             file.write((",\n" if array and number else "") + row + ("" if array else "\n"))
             written += len(row.encode()) + 2
             number += 1
@@ -137,7 +161,13 @@ def _browse(path: Path) -> dict:
         if rows.find(f"Question {rows.count - 1}", seconds=600).rows[-1:] != [rows.count] or "Question 0<" not in first:
             raise RuntimeError("the last row was not found")
         search_s = time.perf_counter() - began
-    return {"first_s": first_s, "index_s": index_s, "later_s": max(later), "search_s": search_s, "growth_mb": memory.grown_mb}
+    return {
+        "first_s": first_s,
+        "index_s": index_s,
+        "later_s": max(later),
+        "search_s": search_s,
+        "growth_mb": memory.grown_mb,
+    }
 
 
 def _preview_of_board(path: Path) -> dict:

@@ -17,7 +17,11 @@ from studio.datasets.tokens import Sight
 RUNS = 3
 REACH_S = 30.0
 ROWS = 100_000
-ENTRY = {"file_name": "many.jsonl", "formatting": "sharegpt", "columns": {"messages": "conversations", "system": "system"}}
+ENTRY = {
+    "file_name": "many.jsonl",
+    "formatting": "sharegpt",
+    "columns": {"messages": "conversations", "system": "system"},
+}
 SETTINGS = {"template": "chatml", "cutoff_len": 1024}
 
 
@@ -38,8 +42,15 @@ def measure(runs: int, quick: bool) -> list[Row]:
 
 def _row(what: str, seconds: list[float], reach: float | None) -> Row:
     middle = statistics.median(seconds)
-    return Row("check", what, f"{middle:.1f} s ({min(seconds):.1f}–{max(seconds):.1f})", "", "", f"under {reach:g} s" if reach else "",
-               None if reach is None else middle < reach)
+    return Row(
+        "check",
+        what,
+        f"{middle:.1f} s ({min(seconds):.1f}–{max(seconds):.1f})",
+        "",
+        "",
+        f"under {reach:g} s" if reach else "",
+        None if reach is None else middle < reach,
+    )
 
 
 def _seconds(file: Path, sight: Sight | None) -> float:
@@ -56,7 +67,8 @@ def _model(workspace: Path) -> Path:
 
 
 def _conversations(number: int) -> Iterator[dict]:
-    """Yield conversations of two to six turns and some 600 letters; one in fifty repeats another, one in a hundred has a fault.
+    """Yield conversations of two to six turns and some 600 letters; one in fifty repeats another, one in a hundred has
+    a fault.
 
     They are made of the shipped data's own words: text of random letters would take a tokenizer twice the time.
     """
@@ -70,7 +82,11 @@ def _conversations(number: int) -> Iterator[dict]:
             continue
         turns = []
         for turn in range(2 * chance.randint(1, 3)):
-            said = "".join(chance.choices(signs, k=60)) if index % 3 == 0 else " ".join(chance.choices(words, k=chance.randint(8, 50)))
+            said = (
+                "".join(chance.choices(signs, k=60))
+                if index % 3 == 0
+                else " ".join(chance.choices(words, k=chance.randint(8, 50)))
+            )
             turns.append({"from": ("human", "gpt")[turn % 2], "value": said})
         if index % 100 == 1:
             turns[-1]["value"] = chance.choice(["", "dÃ©jÃ\xa0 vu", "lost \ufffd"])

@@ -17,7 +17,8 @@ TOKENS = 2000
 TOKENS_PER_S = 50
 PARAGRAPH = ("The keeper of the **lighthouse** found a `letter` on the beach, and read it twice. 信上说:“今晚有船来。” \n\n"
              "- first the lamp\n- then the stairs 🙂\n\n```python\ndef shine(hours):\n    return [lamp.on() for _ in range(hours)]\n```\n\n")  # fmt: skip
-# What a person's click takes until the browser shows what came of it, as the browser itself measures it; under 16 ms it tells nothing.
+# What a person's click takes until the browser shows what came of it, as the browser itself measures it; under 16 ms it
+# tells nothing.
 WATCH = """() => {
   window.clicks = [];
   new PerformanceObserver((list) => { for (const one of list.getEntries()) if (one.name === "click") window.clicks.push(one.duration); })
@@ -31,7 +32,9 @@ class _Teller(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        body = json.dumps({"object": "list", "data": [{"id": f"teller-{one}", "object": "model"} for one in "abcd"]}).encode()
+        body = json.dumps(
+            {"object": "list", "data": [{"id": f"teller-{one}", "object": "model"} for one in "abcd"]}
+        ).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -56,7 +59,10 @@ class _Teller(BaseHTTPRequestHandler):
             self.wfile.write(b"data: [DONE]\n\n")
 
     def _say(self, chunk: dict) -> None:
-        self.wfile.write(f"data: {json.dumps({'id': 'x', 'object': 'chat.completion.chunk', 'created': 0, 'model': 'x'} | chunk)}\n\n".encode())
+        self.wfile.write(
+            "data:"
+            f" {json.dumps({'id': 'x', 'object': 'chat.completion.chunk', 'created': 0, 'model': 'x'} | chunk)}\n\n".encode()
+        )
 
     def log_message(self, *_):
         pass
@@ -90,14 +96,23 @@ def measure(runs: int, quick: bool) -> list[Row]:
                 while page.locator("#chat-stop").is_enabled():
                     page.locator("#chat-settings button").first.click()
                     count += 1
-                    answers.append(page.evaluate("async () => { const t = performance.now(); await window.studio.call('chat_conversations', ''); return performance.now() - t; }") / 1000)
+                    answers.append(
+                        page.evaluate(
+                            "async () => { const t = performance.now(); await window.studio.call('chat_conversations',"
+                            " ''); return performance.now() - t; }"
+                        )
+                        / 1000
+                    )
                     page.wait_for_timeout(700)
                 shown = page.evaluate("window.clicks.map((one) => one / 1000)")
             clicks += shown + [0.016] * (count - len(shown))  # those that the browser tells nothing of took less
             said = [studio.call("chat_open", made)["messages"][column][-1]["answer"]["tokens"] for column in columns]
             if said != [tokens] * 4:
                 raise RuntimeError(f"columns of {said} tokens, not of {tokens}")
-            print(f"  {count} clicks, slowest {max(clicks):.3f} s; slowest answer of the studio {max(answers):.3f} s", flush=True)
+            print(
+                f"  {count} clicks, slowest {max(clicks):.3f} s; slowest answer of the studio {max(answers):.3f} s",
+                flush=True,
+            )
     what = f"while four columns of {tokens:,} tokens stream at {TOKENS_PER_S} tokens a second each"
     return [
         _row(f"from a click to what it shows, {what}", clicks, REACH_S),
@@ -107,4 +122,6 @@ def measure(runs: int, quick: bool) -> list[Row]:
 
 def _row(what: str, taken: list[float], reach: float | None) -> Row:
     told = f"{max(taken):.3f} s at most of {len(taken)} (95 % within {percentile(taken, 0.95):.3f})"
-    return Row("columns", what, told, "", "", f"under {reach:g} s" if reach else "", max(taken) < reach if reach else None)
+    return Row(
+        "columns", what, told, "", "", f"under {reach:g} s" if reach else "", max(taken) < reach if reach else None
+    )

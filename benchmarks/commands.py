@@ -1,4 +1,6 @@
-"""The commands that are measured, each in a process of its own as a person starts it: the studio, LlamaBoard, and LLaMA-Factory's trainer."""
+"""The commands that are measured, each in a process of its own as a person starts it: the studio, LlamaBoard, and
+LLaMA-Factory's trainer.
+"""
 
 import contextlib
 import http.client
@@ -27,7 +29,9 @@ PATIENCE_S = 600
 
 @contextlib.contextmanager
 def new_workspace() -> Iterator[Path]:
-    """A workspace for one benchmark with the shipped data and links to the one copy of the starter model; gone afterwards."""
+    """A workspace for one benchmark with the shipped data and links to the one copy of the starter model; gone
+    afterwards.
+    """
     with tempfile.TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         shutil.copytree(ROOT / "data", folder / "data")
@@ -45,7 +49,12 @@ class Command:
         with open(output, "a") as log:
             self.spawned = time.time()
             self.process = subprocess.Popen(
-                command, cwd=folder, env=os.environ | cache | environment, stdout=log, stderr=log, start_new_session=True
+                command,
+                cwd=folder,
+                env=os.environ | cache | environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     def __enter__(self):
@@ -59,7 +68,9 @@ class Command:
     def check(self) -> None:
         """Raise RuntimeError with the end of its output if the command has ended."""
         if self.process.poll() is not None:
-            raise RuntimeError(f"{self.process.args} ended with {self.process.returncode}:\n{self.output.read_text()[-2000:]}")
+            raise RuntimeError(
+                f"{self.process.args} ended with {self.process.returncode}:\n{self.output.read_text()[-2000:]}"
+            )
 
 
 class Studio(Command):
@@ -154,12 +165,18 @@ class Training(Command):
     def __init__(self, recipe_of: Path, folder: Path):
         folder.mkdir()
         self.folder = folder / "saves"
-        recipe = yaml.safe_load((recipe_of / "recipe.yaml").read_text(encoding="utf-8")) | {"output_dir": str(self.folder)}
-        (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        recipe = yaml.safe_load((recipe_of / "recipe.yaml").read_text(encoding="utf-8")) | {
+            "output_dir": str(self.folder)
+        }
+        (folder / "recipe.yaml").write_text(
+            yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True), encoding="utf-8"
+        )
         super().__init__([FACTORY, "train", str(folder / "recipe.yaml")], folder, folder / "train.log")
 
     def steps(self) -> Iterator[float]:
-        """Yield the time (seconds since 1970) at which each logged step is first seen in its log, looked at every 20 ms."""
+        """Yield the time (seconds since 1970) at which each logged step is first seen in its log, looked at every 20
+        ms.
+        """
         log, since = self.folder / "trainer_log.jsonl", 0
         while True:
             ended = self.process.poll() is not None

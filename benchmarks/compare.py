@@ -1,4 +1,6 @@
-"""Base and adapters answering in one batch, against one alone: time of the same number of tokens, and memory; and the pace of a stream."""
+"""Base and adapters answering in one batch, against one alone: time of the same number of tokens, and memory; and the
+pace of a stream.
+"""
 
 import argparse
 import json
@@ -24,7 +26,9 @@ TOKENS = 48
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """Train adapters for one step (their cost does not depend on what they learned), ask in turn, and return the rows of time and memory."""
+    """Train adapters for one step (their cost does not depend on what they learned), ask in turn, and return the rows
+    of time and memory.
+    """
     two, four, alone, memory = [], [], [], {"tensors": ([], []), "resident": ([], [])}
     with new_workspace() as workspace:
         with Studio(workspace) as studio:
@@ -35,13 +39,23 @@ def measure(runs: int, quick: bool) -> list[Row]:
                 if number:  # the first of each also lays out the memory
                     for series, value in zip((two, four, alone), seconds, strict=True):
                         series.append(value)
-                    print(f"  base and adapter {two[-1]:.2f} s, base and three {four[-1]:.2f} s, adapter alone {alone[-1]:.2f} s", flush=True)
+                    print(
+                        f"  base and adapter {two[-1]:.2f} s, base and three {four[-1]:.2f} s, adapter alone"
+                        f" {alone[-1]:.2f} s",
+                        flush=True,
+                    )
         for _ in range(min(runs, 3)):
             for side, chosen in enumerate(([MODEL, run], [run])):
                 used = _in_fresh_process(workspace, "memory", chosen)
                 for kind, sides in memory.items():
                     sides[side].append(used[kind] / 2**20)
-            print("  " + ", ".join(f"{kind} {sides[0][-1]:.0f} MB and {sides[1][-1]:.0f} MB" for kind, sides in memory.items()), flush=True)
+            print(
+                "  "
+                + ", ".join(
+                    f"{kind} {sides[0][-1]:.0f} MB and {sides[1][-1]:.0f} MB" for kind, sides in memory.items()
+                ),
+                flush=True,
+            )
         pace = _in_fresh_process(workspace, "pace", [MODEL, str(runs)])
     print(f"  tokens a second: {pace['ours']}, plain generate {pace['plain']}", flush=True)
     return [
@@ -59,7 +73,9 @@ def _asked(studio: Studio, chosen: list[str]) -> float:
     """Return the seconds of one question to all of `chosen`, which are loaded before; each must use up its tokens."""
     studio.call("chat_load", chosen[0], chosen[1:], None)
     began = time.perf_counter()
-    answers = studio.call("chat_compare", chosen, [{"role": "user", "content": QUESTION}], {"temperature": 0.0, "max_tokens": TOKENS})
+    answers = studio.call(
+        "chat_compare", chosen, [{"role": "user", "content": QUESTION}], {"temperature": 0.0, "max_tokens": TOKENS}
+    )
     seconds = time.perf_counter() - began
     _check([answer["tokens"] for answer in answers["answers"]])
     return seconds
@@ -105,7 +121,9 @@ def _memory(workspace: Path, *chosen: str) -> dict[str, int]:
 
 
 def _pace(workspace: Path, name: str, runs: str) -> dict[str, list[float]]:
-    """Answer the question through the chat and by `model.generate` in turn; return the tokens a second of both, prompt included."""
+    """Answer the question through the chat and by `model.generate` in turn; return the tokens a second of both, prompt
+    included.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -121,7 +139,9 @@ def _pace(workspace: Path, name: str, runs: str) -> dict[str, list[float]]:
 
     def plainly() -> None:
         with torch.inference_mode():
-            told = model.generate(prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=TOKENS, pad_token_id=0)
+            told = model.generate(
+                prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=TOKENS, pad_token_id=0
+            )
         _check([told.shape[1] - prompt.shape[1]])
 
     plainly()

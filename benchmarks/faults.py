@@ -1,7 +1,8 @@
-"""Bad luck, some 200 times: kill -9, full disks, cut connections, bad files; what was acknowledged is kept, and no traceback is shown.
+"""Bad luck, some 200 times: kill -9, full disks, cut connections, bad files; what was acknowledged is kept, and no
+traceback is shown.
 
-`--runs` is the number of faults: a fifth of them are kills, a tenth full disks, a fifth cut connections, half bad files of the table; bad
-files at random are tried besides, for three seconds a fault: ten minutes for 200.
+`--runs` is the number of faults: a fifth of them are kills, a tenth full disks, a fifth cut connections, half bad files
+of the table; bad files at random are tried besides, for three seconds a fault: ten minutes for 200.
 """
 
 import contextlib
@@ -32,7 +33,10 @@ def measure(number: int, quick: bool) -> list[Row]:
     """Try so many faults (a few where `quick`), and return what came of them."""
     number, seed, tally = 10 if quick else number, int(time.time()), Tally()
     print(f"  seed {seed}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name, ended(Path(name)) as victims:
+    with (
+        tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as name,
+        ended(Path(name)) as victims,
+    ):
         base = Path(name)
         outside, workspace = Outside(base), base / "workspace"
         furnish(workspace)
@@ -59,7 +63,9 @@ def measure(number: int, quick: bool) -> list[Row]:
 
 @contextlib.contextmanager
 def ended(base: Path) -> Iterator[list[Victim]]:
-    """Give a list of studios that are ended at last, with what trains in workspaces under `base`, however the benchmark ends."""
+    """Give a list of studios that are ended at last, with what trains in workspaces under `base`, however the benchmark
+    ends.
+    """
     victims: list[Victim] = []
     try:
         yield victims
@@ -104,7 +110,11 @@ def rows(tally: Tally, refused: int, touched: int, seconds: float) -> list[Row]:
     return [
         Row("faults", f"tried; the bad files in {seconds / 60:.1f} minutes", tried, "", ""),
         row("acknowledged writes lost", tally.lost, f" of {tally.acknowledged:,}"),
-        row("tracebacks or bare errors shown in an answer or a region", tally.tracebacks, f" of {tally.answers:,} answers"),
+        row(
+            "tracebacks or bare errors shown in an answer or a region",
+            tally.tracebacks,
+            f" of {tally.answers:,} answers",
+        ),
         row("regions that could not be drawn", tally.not_drawn),
         row("files outside of the workspace touched", touched),
         row("times the studio did not start or answered no more", tally.silent),

@@ -24,4 +24,8 @@ def measure(runs: int, quick: bool) -> list[Row]:
             with Training(studio.folder(run), workspace / f"cli-{number}") as training:
                 theirs.append(next(training.steps()) - training.spawned)
             print(f"  studio {ours[-1]:.2f} s, llamafactory-cli {theirs[-1]:.2f} s", flush=True)
-    return [compared("first_step", "from Start to the first logged step, against `llamafactory-cli train`", ours, theirs, REACH)]
+    return [
+        compared(
+            "first_step", "from Start to the first logged step, against `llamafactory-cli train`", ours, theirs, REACH
+        )
+    ]

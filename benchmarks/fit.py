@@ -1,9 +1,14 @@
-"""Memory as estimated before against the peak that is then measured: small random models of six architectures, and the starter model.
+"""Memory as estimated before against the peak that is then measured: small random models of six architectures, and the
+starter model.
 
-Measured is what torch's allocator holds at its peak during real steps of LLaMA-Factory's `run_exp` (or during `generate`), loading
-included: on a CPU every allocation as torch's profiler records it, exact to the byte, which the process's own size is not (the C
-library keeps what was freed); on a GPU `torch.cuda.max_memory_allocated`. The estimate's overhead is left out, as it is not torch's.
-`python -m benchmarks.fit CASES` measures in this process and prints a line of JSON for each case; the benchmark calls it so.
+Measured is what torch's allocator holds at its peak during real steps of LLaMA-Factory's `run_exp` (or during
+`generate`), loading
+included: on a CPU every allocation as torch's profiler records it, exact to the byte, which the process's own size is
+    not (the C
+library keeps what was freed); on a GPU `torch.cuda.max_memory_allocated`. The estimate's overhead is left out, as it is
+not torch's.
+`python -m benchmarks.fit CASES` measures in this process and prints a line of JSON for each case; the benchmark calls
+it so.
 """
 
 import json
@@ -23,25 +28,90 @@ from studio.models.shape import read_shape
 RUNS = 1
 REACH = 0.1
 SHAPES = {
-    "llama": ("Llama, large vocabulary", {"vocab_size": 49152, "hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 4,
-                                          "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 64}),
-    "qwen2": ("Qwen 2, deep", {"vocab_size": 12288, "hidden_size": 320, "intermediate_size": 896, "num_hidden_layers": 24,
-                               "num_attention_heads": 5, "num_key_value_heads": 1, "head_dim": 64}),
-    "gemma3_text": ("Gemma 3, wide", {"vocab_size": 10240, "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 2,
-                                      "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 256}),
-    "gemma2": ("Gemma 2", {"vocab_size": 10240, "hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 4, "num_attention_heads": 4,
-                           "num_key_value_heads": 2, "head_dim": 128, "final_logit_softcapping": 30.0}),
-    "phi3": ("Phi 3", {"vocab_size": 10240, "hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 4, "num_attention_heads": 8,
-                       "num_key_value_heads": 8, "head_dim": 64}),
-    "qwen3_moe": ("Qwen 3 MoE", {"vocab_size": 10240, "hidden_size": 512, "moe_intermediate_size": 512, "num_hidden_layers": 3,
-                                 "num_attention_heads": 8, "num_key_value_heads": 2, "head_dim": 64, "num_experts": 8, "num_experts_per_tok": 2}),
+    "llama": (
+        "Llama, large vocabulary",
+        {
+            "vocab_size": 49152,
+            "hidden_size": 384,
+            "intermediate_size": 1024,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 6,
+            "num_key_value_heads": 2,
+            "head_dim": 64,
+        },
+    ),
+    "qwen2": (
+        "Qwen 2, deep",
+        {
+            "vocab_size": 12288,
+            "hidden_size": 320,
+            "intermediate_size": 896,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 5,
+            "num_key_value_heads": 1,
+            "head_dim": 64,
+        },
+    ),
+    "gemma3_text": (
+        "Gemma 3, wide",
+        {
+            "vocab_size": 10240,
+            "hidden_size": 1024,
+            "intermediate_size": 4096,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 256,
+        },
+    ),
+    "gemma2": (
+        "Gemma 2",
+        {
+            "vocab_size": 10240,
+            "hidden_size": 512,
+            "intermediate_size": 2048,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 128,
+            "final_logit_softcapping": 30.0,
+        },
+    ),
+    "phi3": (
+        "Phi 3",
+        {
+            "vocab_size": 10240,
+            "hidden_size": 512,
+            "intermediate_size": 2048,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 8,
+            "head_dim": 64,
+        },
+    ),
+    "qwen3_moe": (
+        "Qwen 3 MoE",
+        {
+            "vocab_size": 10240,
+            "hidden_size": 512,
+            "moe_intermediate_size": 512,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 2,
+            "head_dim": 64,
+            "num_experts": 8,
+            "num_experts_per_tok": 2,
+        },
+    ),
 }
 METHODS = {"lora": "LoRA", "full": "full", "freeze": "freeze", "inference": "inference"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model (a family of SHAPES, or the starter model's name) and what is done with it; `extra` are more arguments of LLaMA-Factory."""
+    """A model (a family of SHAPES, or the starter model's name) and what is done with it; `extra` are more arguments of
+    LLaMA-Factory.
+    """
 
     model: str
     method: str = "lora"
@@ -56,26 +126,52 @@ class Case:
         """Return what the table calls it."""
         model = SHAPES[self.model][0] if self.model in SHAPES else self.model
         kept = "" if self.checkpointing or self.method == "inference" else ", no checkpointing"
-        return f"{model}: {METHODS[self.method]}{f' {self.bits} bits' if self.bits else ''}, {self.batch} x {self.seq} tokens{kept}"
+        return (
+            f"{model}: {METHODS[self.method]}{f' {self.bits} bits' if self.bits else ''}, {self.batch} x {self.seq}"
+            f" tokens{kept}"
+        )
 
 
 CASES = [
-    Case("llama", "lora", 256, 4, False), Case("llama", "lora", 1024, 1), Case("llama", "lora", 128, 8), Case("llama", "full", 128, 2),
-    Case("llama", "full", 256, 4, False), Case("llama", "freeze", 256, 4), Case("llama", "lora", 256, 2, bits=4), Case("llama", "inference", 1024, 1),
-    Case("qwen2", "lora", 256, 4, False), Case("qwen2", "lora", 1024, 2), Case("qwen2", "lora", 512, 1, False), Case("qwen2", "full", 128, 4),
-    Case("qwen2", "full", 128, 4, False), Case("qwen2", "freeze", 512, 2, False), Case("qwen2", "lora", 256, 2, False, bits=8),
+    Case("llama", "lora", 256, 4, False),
+    Case("llama", "lora", 1024, 1),
+    Case("llama", "lora", 128, 8),
+    Case("llama", "full", 128, 2),
+    Case("llama", "full", 256, 4, False),
+    Case("llama", "freeze", 256, 4),
+    Case("llama", "lora", 256, 2, bits=4),
+    Case("llama", "inference", 1024, 1),
+    Case("qwen2", "lora", 256, 4, False),
+    Case("qwen2", "lora", 1024, 2),
+    Case("qwen2", "lora", 512, 1, False),
+    Case("qwen2", "full", 128, 4),
+    Case("qwen2", "full", 128, 4, False),
+    Case("qwen2", "freeze", 512, 2, False),
+    Case("qwen2", "lora", 256, 2, False, bits=8),
     Case("qwen2", "inference", 512, 4),
-    Case("gemma3_text", "lora", 256, 4, False), Case("gemma3_text", "lora", 1024, 1), Case("gemma3_text", "full", 128, 4),
-    Case("gemma3_text", "full", 512, 2, False), Case("gemma3_text", "full", 128, 1), Case("gemma3_text", "freeze", 256, 4),
+    Case("gemma3_text", "lora", 256, 4, False),
+    Case("gemma3_text", "lora", 1024, 1),
+    Case("gemma3_text", "full", 128, 4),
+    Case("gemma3_text", "full", 512, 2, False),
+    Case("gemma3_text", "full", 128, 1),
+    Case("gemma3_text", "freeze", 256, 4),
     Case("gemma3_text", "inference", 1024, 2),
-    Case("gemma2", "lora", 256, 4, False), Case("phi3", "full", 256, 4, False), Case("qwen3_moe", "lora", 256, 4, False), Case("qwen3_moe", "full", 128, 4),
-    Case(MODEL, "lora", 256, 4), Case(MODEL, "lora", 128, 2, False), Case(MODEL, "full", 128, 1), Case(MODEL, "inference", 1024, 1),
+    Case("gemma2", "lora", 256, 4, False),
+    Case("phi3", "full", 256, 4, False),
+    Case("qwen3_moe", "lora", 256, 4, False),
+    Case("qwen3_moe", "full", 128, 4),
+    Case(MODEL, "lora", 256, 4),
+    Case(MODEL, "lora", 128, 2, False),
+    Case(MODEL, "full", 128, 1),
+    Case(MODEL, "inference", 1024, 1),
 ]
 SHORT = [Case("llama", "lora", 64, 2), Case("gemma3_text", "full", 64, 2, False)]
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """Measure every case `runs` times, each in a fresh process, and return a row for each. The peaks of repeated runs hardly differ."""
+    """Measure every case `runs` times, each in a fresh process, and return a row for each. The peaks of repeated runs
+    hardly differ.
+    """
     rows = []
     for case in SHORT if quick else CASES:
         peaks = [peak for _ in range(runs) for peak in measured([case])]
@@ -88,8 +184,15 @@ def row(case: Case, peak: int) -> Row:
     """Return the row of a case whose measured peak is so many bytes."""
     expected = estimated(case)
     what = f"{case.name()}: estimated peak, against the measured one"
-    return Row("fit", what, f"{expected / 1e6:,.1f} MB", f"{peak / 1e6:,.1f} MB", f"{expected / peak:.3f}", f"within {REACH:.0%}",
-               abs(expected / peak - 1) <= REACH)
+    return Row(
+        "fit",
+        what,
+        f"{expected / 1e6:,.1f} MB",
+        f"{peak / 1e6:,.1f} MB",
+        f"{expected / peak:.3f}",
+        f"within {REACH:.0%}",
+        abs(expected / peak - 1) <= REACH,
+    )
 
 
 def estimated(case: Case) -> int:
@@ -132,7 +235,11 @@ def _folder(case: Case, work: Path) -> Path:
 
 def _config(case: Case) -> dict:
     return SHAPES[case.model][1] | {
-        "model_type": case.model, "architectures": [case.model], "dtype": "bfloat16", "tie_word_embeddings": True, "max_position_embeddings": 4096,
+        "model_type": case.model,
+        "architectures": [case.model],
+        "dtype": "bfloat16",
+        "tie_word_embeddings": True,
+        "max_position_embeddings": 4096,
     }
 
 
@@ -152,14 +259,37 @@ def _make_model(case: Case, work: Path) -> Path:
 
 
 def _recipe(case: Case, model: Path, work: Path, device: str) -> dict:
-    """Return the arguments of a run whose first row fills the cutoff and whose others are shorter, so that each batch is padded."""
+    """Return the arguments of a run whose first row fills the cutoff and whose others are shorter, so that each batch
+    is padded.
+    """
     return {
-        "model_name_or_path": str(model), "stage": "sft", "do_train": True, "finetuning_type": case.method, "lora_rank": 8, "lora_target": "all",
-        "template": "chatml", "dataset": "rows", "dataset_dir": str(work), "cutoff_len": case.seq, "per_device_train_batch_size": case.batch,
-        "gradient_accumulation_steps": 1, "learning_rate": 1e-4, "max_steps": case.steps, "logging_steps": 1, "save_strategy": "no",
-        "disable_shuffling": True, "output_dir": str(work / "run"), "overwrite_output_dir": True, "overwrite_cache": True, "report_to": "none",
-        "disable_tqdm": True, "bf16": True, "use_cpu": device == "cpu", "disable_gradient_checkpointing": not case.checkpointing,
-        **({"quantization_bit": case.bits} if case.bits else {}), **case.extra,
+        "model_name_or_path": str(model),
+        "stage": "sft",
+        "do_train": True,
+        "finetuning_type": case.method,
+        "lora_rank": 8,
+        "lora_target": "all",
+        "template": "chatml",
+        "dataset": "rows",
+        "dataset_dir": str(work),
+        "cutoff_len": case.seq,
+        "per_device_train_batch_size": case.batch,
+        "gradient_accumulation_steps": 1,
+        "learning_rate": 1e-4,
+        "max_steps": case.steps,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "disable_shuffling": True,
+        "output_dir": str(work / "run"),
+        "overwrite_output_dir": True,
+        "overwrite_cache": True,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "bf16": True,
+        "use_cpu": device == "cpu",
+        "disable_gradient_checkpointing": not case.checkpointing,
+        **({"quantization_bit": case.bits} if case.bits else {}),
+        **case.extra,
     }
 
 
@@ -201,7 +331,10 @@ def _peak(case: Case, work: Path) -> int:
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         _generate(case, model) if case.method == "inference" else _train(case, model, work)
     held = peak = 0
-    for event in sorted((one for one in profiled.profiler.kineto_results.events() if one.name() == "[memory]"), key=lambda one: one.start_ns()):
+    for event in sorted(
+        (one for one in profiled.profiler.kineto_results.events() if one.name() == "[memory]"),
+        key=lambda one: one.start_ns(),
+    ):
         held += event.nbytes()
         peak = max(peak, held)
     return peak

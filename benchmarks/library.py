@@ -32,7 +32,9 @@ def measure(runs: int, quick: bool) -> list[Row]:
             again.append(_seconds(lambda: library.models(workspace)))
             found = library.models(workspace)
             inspected += [_seconds(lambda model=model: _inspect(model)) for model in found[:: max(1, len(found) // 10)]]
-            print(f"  list {first[-1]:.3f} s, again {again[-1]:.3f} s, inspecting one {max(inspected):.3f} s", flush=True)
+            print(
+                f"  list {first[-1]:.3f} s, again {again[-1]:.3f} s, inspecting one {max(inspected):.3f} s", flush=True
+            )
     return [
         _row(f"list of {len(found)} models, nothing known of them yet", first, REACH_LIST_S),
         _row(f"list of {len(found)} models, files unchanged", again, REACH_LIST_S),
@@ -64,23 +66,51 @@ def make_model(folder: Path, layers: int = 2, shards: int = 1, hidden: int = 409
     folder.mkdir(parents=True)
     inner, vocabulary = hidden * 8 // 3, 32_000
     config = {
-        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": layers,
-        "num_attention_heads": hidden // 128, "num_key_value_heads": max(1, hidden // 512), "head_dim": 128, "vocab_size": vocabulary,
-        "max_position_embeddings": 8192, "rms_norm_eps": 1e-5, "hidden_act": "silu", "tie_word_embeddings": False, "dtype": "bfloat16",
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": hidden,
+        "intermediate_size": inner,
+        "num_hidden_layers": layers,
+        "num_attention_heads": hidden // 128,
+        "num_key_value_heads": max(1, hidden // 512),
+        "head_dim": 128,
+        "vocab_size": vocabulary,
+        "max_position_embeddings": 8192,
+        "rms_norm_eps": 1e-5,
+        "hidden_act": "silu",
+        "tie_word_embeddings": False,
+        "dtype": "bfloat16",
     }
     _write(folder / "config.json", config)
     _write(folder / "generation_config.json", {"bos_token_id": 1, "eos_token_id": 2})
     tokens = {"bos_token": "<s>", "eos_token": "</s>", "tokenizer_class": "PreTrainedTokenizerFast"}
-    template = {"chat_template": "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}[assistant]"}
+    template = {
+        "chat_template": (
+            "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}[assistant]"
+        )
+    }
     _write(folder / "tokenizer_config.json", tokens | (template if chat else {}))
-    _write(folder / "tokenizer.json", {"version": "1.0", "added_tokens": [{"id": 1, "content": "<s>"}, {"id": 2, "content": "</s>"}], "model": {}})
-    shapes = {"model.embed_tokens.weight": [vocabulary, hidden], "model.norm.weight": [hidden], "lm_head.weight": [vocabulary, hidden]}
+    _write(
+        folder / "tokenizer.json",
+        {"version": "1.0", "added_tokens": [{"id": 1, "content": "<s>"}, {"id": 2, "content": "</s>"}], "model": {}},
+    )
+    shapes = {
+        "model.embed_tokens.weight": [vocabulary, hidden],
+        "model.norm.weight": [hidden],
+        "lm_head.weight": [vocabulary, hidden],
+    }
     small = max(1, hidden // 512) * 128
     for layer in range(layers):
         inside = {
-            "input_layernorm": [hidden], "post_attention_layernorm": [hidden], "self_attn.q_proj": [hidden, hidden], "self_attn.o_proj": [hidden, hidden],
-            "self_attn.k_proj": [small, hidden], "self_attn.v_proj": [small, hidden], "mlp.gate_proj": [inner, hidden],
-            "mlp.up_proj": [inner, hidden], "mlp.down_proj": [hidden, inner],
+            "input_layernorm": [hidden],
+            "post_attention_layernorm": [hidden],
+            "self_attn.q_proj": [hidden, hidden],
+            "self_attn.o_proj": [hidden, hidden],
+            "self_attn.k_proj": [small, hidden],
+            "self_attn.v_proj": [small, hidden],
+            "mlp.gate_proj": [inner, hidden],
+            "mlp.up_proj": [inner, hidden],
+            "mlp.down_proj": [hidden, inner],
         }
         shapes |= {f"model.layers.{layer}.{name}.weight": shape for name, shape in inside.items()}
     names = list(shapes)

@@ -1,4 +1,6 @@
-"""How fast a logged step is on the screen, and what one tick of an open page costs while a run grows to 100 000 logged points."""
+"""How fast a logged step is on the screen, and what one tick of an open page costs while a run grows to 100 000 logged
+points.
+"""
 
 import contextlib
 import json
@@ -16,7 +18,8 @@ from benchmarks.report import Row, percentile, ratio
 
 RUNS = 1
 REACH_S = 1.0
-# Flat within noise: the ticks of one and the same run differ by more, and a cost that grew with the points would be 1000 times as high.
+# Flat within noise: the ticks of one and the same run differ by more, and a cost that grew with the points would be
+# 1000 times as high.
 REACH_FLAT = 1.25
 SIZES = (100, 10_000, 100_000)
 RUN = "SmolLM2-135M-Instruct/lora/grown"
@@ -26,9 +29,19 @@ def measure(runs: int, quick: bool) -> list[Row]:
     """Return the row of the delay over `runs` real runs, and those of the ticks at each size."""
     delays = _delays(runs, {"max_steps": 6} if quick else {})
     worst = percentile(delays, 0.95)
-    print(f"  {len(delays)} steps on the screen after {statistics.median(delays):.3f} s, 95 % within {worst:.3f} s", flush=True)
-    row = Row("live", "from on_log to the point on the screen, 95th percentile", f"{worst:.2f} s of {len(delays)} steps "
-              f"(median {statistics.median(delays):.2f}, highest {max(delays):.2f})", "", "", f"under {REACH_S:g} s", worst < REACH_S)
+    print(
+        f"  {len(delays)} steps on the screen after {statistics.median(delays):.3f} s, 95 % within {worst:.3f} s",
+        flush=True,
+    )
+    row = Row(
+        "live",
+        "from on_log to the point on the screen, 95th percentile",
+        f"{worst:.2f} s of {len(delays)} steps (median {statistics.median(delays):.2f}, highest {max(delays):.2f})",
+        "",
+        "",
+        f"under {REACH_S:g} s",
+        worst < REACH_S,
+    )
     return [row, *_ticks(30 if quick else 200, 5)]
 
 
@@ -42,13 +55,23 @@ def _delays(runs: int, recipe: dict) -> list[float]:
         studio.ready()
         for _ in range(runs):
             with train_page(browser, studio.url) as page:
-                page.evaluate("() => { window.drawn = []; document.addEventListener('studio:drawn', (e) => window.drawn.push(e.detail)); }")
+                page.evaluate(
+                    "() => { window.drawn = []; document.addEventListener('studio:drawn', (e) =>"
+                    " window.drawn.push(e.detail)); }"
+                )
                 run = studio.start(recipe)
                 page.evaluate("run => window.studio.pick('run', run)", run)
-                logged = [event for event in studio.end(run) if event["event"] == "metrics" and "loss" in event["values"]]
-                page.wait_for_function("step => window.drawn.some((one) => one.step >= step)", arg=logged[-1]["step"], timeout=20_000)
+                logged = [
+                    event for event in studio.end(run) if event["event"] == "metrics" and "loss" in event["values"]
+                ]
+                page.wait_for_function(
+                    "step => window.drawn.some((one) => one.step >= step)", arg=logged[-1]["step"], timeout=20_000
+                )
                 drawn = [one for one in page.evaluate("window.drawn") if one["run"] == run and one["step"] is not None]
-            delays += [min(one["at"] for one in drawn if one["step"] >= event["step"]) / 1000 - event["time"] for event in logged]
+            delays += [
+                min(one["at"] for one in drawn if one["step"] >= event["step"]) / 1000 - event["time"]
+                for event in logged
+            ]
     return delays
 
 
@@ -67,22 +90,30 @@ class Grown:
             shutil.copytree(self.folder, studio.folder(name))
 
     def cold(self) -> list[float]:
-        """Return the seconds of the first reading of each copy, and remove the copies: only one run stays to be looked at."""
+        """Return the seconds of the first reading of each copy, and remove the copies: only one run stays to be looked
+        at.
+        """
         taken = [_asked(self.studio, "train_metrics", {"data": [name, 0]})[0] for name in self.copies]
         for name in self.copies:
             shutil.rmtree(self.studio.folder(name))
         return taken
 
     def tick(self, questions: dict[str, dict]) -> tuple[float, float]:
-        """Log one more point; return the seconds that the page's two questions take: for new points, and for its live regions."""
+        """Log one more point; return the seconds that the page's two questions take: for new points, and for its live
+        regions.
+        """
         self.points += 1
         with open(self.folder / "events.jsonl", "a") as file:
             file.write(_metrics(self.points))
-        metrics_s, answer = _asked(self.studio, "train_metrics", questions["train_metrics"] | {"data": [RUN, self.since]})
+        metrics_s, answer = _asked(
+            self.studio, "train_metrics", questions["train_metrics"] | {"data": [RUN, self.since]}
+        )
         self.since = answer["next"]
         regions = [region | {"mark": self.marks.get(region["name"], "")} for region in questions["live"]["data"][0]]
         live_s, answers = _asked(self.studio, "live", questions["live"] | {"data": [regions]})
-        self.marks |= {region["name"]: answer["mark"] for region, answer in zip(regions, answers, strict=True) if answer}
+        self.marks |= {
+            region["name"]: answer["mark"] for region, answer in zip(regions, answers, strict=True) if answer
+        }
         return metrics_s, live_s
 
 
@@ -127,10 +158,20 @@ def _ticks(ticks: int, colds: int) -> list[Row]:
 
 def _flat(what: str, taken: list[list[float]], reach: float | None) -> Row:
     """Return the row that sets the cost at the most points against that at the fewest."""
-    few, some, many = (f"{points:,} points: {_milliseconds(values)}" for points, values in zip(SIZES, taken, strict=True))
+    few, some, many = (
+        f"{points:,} points: {_milliseconds(values)}" for points, values in zip(SIZES, taken, strict=True)
+    )
     print(f"  {what}: {few}; {some}; {many}", flush=True)
     growth = ratio(taken[-1], taken[0])
-    return Row("live", what, f"{some}; {many}", few, f"{growth:.2f}", f"at most {reach:g}" if reach else "", growth <= reach if reach else None)
+    return Row(
+        "live",
+        what,
+        f"{some}; {many}",
+        few,
+        f"{growth:.2f}",
+        f"at most {reach:g}" if reach else "",
+        growth <= reach if reach else None,
+    )
 
 
 def _milliseconds(seconds: list[float]) -> str:
@@ -147,10 +188,20 @@ def _asked(studio: Studio, endpoint: str, body: dict) -> tuple[float, object]:
 def _write_run(folder: Path, points: int) -> None:
     """Write a run in the studio's own format that counts as at work, because its process is this one."""
     me = psutil.Process()
-    facts = {"examples": 90, "epochs": 4.0, "batch": 8, "step": 0, "total_steps": 200_000, "trainable": 2_442_240, "parameters": 136_957_248,
-             "device": "cpu"}
+    facts = {
+        "examples": 90,
+        "epochs": 4.0,
+        "batch": 8,
+        "step": 0,
+        "total_steps": 200_000,
+        "trainable": 2_442_240,
+        "parameters": 136_957_248,
+        "device": "cpu",
+    }
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps({"created": time.time(), "pid": me.pid, "pid_started": me.create_time()}))
+    (folder / "run.json").write_text(
+        json.dumps({"created": time.time(), "pid": me.pid, "pid_started": me.create_time()})
+    )
     with open(folder / "events.jsonl", "w") as file:
         file.writelines(_line("state", state=state) for state in ("queued", "preparing"))
         file.write(_line("facts", **facts) + _line("state", state="running"))
@@ -158,8 +209,12 @@ def _write_run(folder: Path, points: int) -> None:
 
 
 def _metrics(step: int) -> str:
-    values = {"loss": 2.5 / step**0.3 + 0.1 * math.sin(step), "grad_norm": 1.3 + 0.4 * math.cos(7 * step), "learning_rate": 0.001 / step**0.1,
-              "num_input_tokens_seen": 512 * step}
+    values = {
+        "loss": 2.5 / step**0.3 + 0.1 * math.sin(step),
+        "grad_norm": 1.3 + 0.4 * math.cos(7 * step),
+        "learning_rate": 0.001 / step**0.1,
+        "num_input_tokens_seen": 512 * step,
+    }
     return _line("metrics", step=step, epoch=step / 11.3, values=values)
 
 

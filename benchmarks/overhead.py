@@ -1,4 +1,6 @@
-"""Training time of one recipe: in the studio, its page open at the live curves or closed, against `llamafactory-cli train`; and the losses."""
+"""Training time of one recipe: in the studio, its page open at the live curves or closed, against `llamafactory-cli
+train`; and the losses.
+"""
 
 import json
 from pathlib import Path
@@ -27,16 +29,33 @@ def measure(runs: int, quick: bool) -> list[Row]:
             whole[0].append(_runtime(studio.folder(run)))
             whole[1].append(_runtime(folder))
             differences.append(_difference(_losses(studio, run), _cli_losses(folder)))
-            print(f"  first to last step: studio {seconds:.2f} s, with no page open {unseen[-1]:.2f} s, llamafactory-cli {cli_seconds:.2f} s; train_runtime: {whole[0][-1]:.2f} s, "
-                  f"{whole[1][-1]:.2f} s; greatest difference of a loss: {differences[-1]:.2g}", flush=True)
+            print(
+                f"  first to last step: studio {seconds:.2f} s, with no page open {unseen[-1]:.2f} s, llamafactory-cli"
+                f" {cli_seconds:.2f} s; train_runtime: {whole[0][-1]:.2f} s, {whole[1][-1]:.2f} s; greatest difference"
+                f" of a loss: {differences[-1]:.2g}",
+                flush=True,
+            )
         steps = len(_losses(studio, run))
     against = "against `llamafactory-cli train`"
     return [
         compared("overhead", f"first to last of {steps} steps with a page open, {against}", *stepping, REACH_TIME),
-        compared("overhead", f"the same with no page open: here the browser takes its time from the same cores, {against}", unseen, stepping[1], None),
+        compared(
+            "overhead",
+            f"the same with no page open: here the browser takes its time from the same cores, {against}",
+            unseen,
+            stepping[1],
+            None,
+        ),
         compared("overhead", f"`train_runtime` with a page open, {against}", *whole, REACH_TIME),
-        Row("overhead", f"greatest difference of a loss at any of {steps} steps", f"{max(differences):.2g}", "", "", f"at most {REACH_LOSS:g}",
-            max(differences) <= REACH_LOSS),
+        Row(
+            "overhead",
+            f"greatest difference of a loss at any of {steps} steps",
+            f"{max(differences):.2g}",
+            "",
+            "",
+            f"at most {REACH_LOSS:g}",
+            max(differences) <= REACH_LOSS,
+        ),
     ]
 
 

@@ -42,7 +42,11 @@ class Row:
     def line(self) -> str:
         """Return the row as Markdown."""
         reached = {True: "yes", False: "**no**", None: ""}[self.reached]
-        return "| " + " | ".join((self.benchmark, self.what, self.ours, self.theirs, self.ratio, self.reach, reached)) + " |"
+        return (
+            "| "
+            + " | ".join((self.benchmark, self.what, self.ours, self.theirs, self.ratio, self.reach, reached))
+            + " |"
+        )
 
 
 def shown(values: Sequence[float], unit: str = "s") -> str:
@@ -63,8 +67,12 @@ def ratio_shown(ours: Sequence[float], theirs: Sequence[float]) -> str:
     return middle if len(pairs) == 1 else f"{middle} ({min(pairs):.3f}–{max(pairs):.3f})"
 
 
-def compared(benchmark: str, what: str, ours: Sequence[float], theirs: Sequence[float], reach: float | None, unit: str = "s") -> Row:
-    """Return the row that compares two series of interleaved measurements; `reach` is the highest ratio that is good enough."""
+def compared(
+    benchmark: str, what: str, ours: Sequence[float], theirs: Sequence[float], reach: float | None, unit: str = "s"
+) -> Row:
+    """Return the row that compares two series of interleaved measurements; `reach` is the highest ratio that is good
+    enough.
+    """
     reached = None if reach is None else ratio(ours, theirs) <= reach
     wanted = "" if reach is None else f"at most {reach:g}"
     return Row(benchmark, what, shown(ours, unit), shown(theirs, unit), ratio_shown(ours, theirs), wanted, reached)
@@ -84,7 +92,10 @@ def machine() -> str:
     """Return what the machine is, in words that name nobody's machine."""
     memory = psutil.virtual_memory().total / 2**30
     features = [name for name in CPU_FEATURES if name in _cpu_flags()]
-    return f"{os.cpu_count()} cores ({platform.machine()}, {' '.join(features)}), {memory:.0f} GB of memory, {_gpus()}, {platform.system()}"
+    return (
+        f"{os.cpu_count()} cores ({platform.machine()}, {' '.join(features)}), {memory:.0f} GB of memory, {_gpus()},"
+        f" {platform.system()}"
+    )
 
 
 def _cpu_flags() -> set[str]:
@@ -128,7 +139,9 @@ def write(rows: Sequence[Row], notes: Sequence[str], order: Sequence[str], path:
     by_name = [line for name in order for line in lines if _benchmark(line) == name]
     table = [line for line in by_name if line.startswith("|")]
     measured = [line for line in by_name if line.startswith("-")]
-    path.write_text(HEAD + "\n".join([*table, "", "How and where each was measured:", "", *measured]) + "\n", encoding="utf-8")
+    path.write_text(
+        HEAD + "\n".join([*table, "", "How and where each was measured:", "", *measured]) + "\n", encoding="utf-8"
+    )
 
 
 def _benchmark(line: str) -> str | None:

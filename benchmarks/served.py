@@ -20,7 +20,9 @@ TOKENS = 128
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """Ask the same question through a column and by a bare HTTP request in turn; return the rows of the first token and of the pace."""
+    """Ask the same question through a column and by a bare HTTP request in turn; return the rows of the first token and
+    of the pace.
+    """
     sampling = Sampling(temperature=0, max_tokens=16 if quick else TOKENS)
     first, pace = ([], []), ([], [])
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
@@ -28,9 +30,14 @@ def measure(runs: int, quick: bool) -> list[Row]:
         with engines.llama_cpp(engines.starter_gguf(folder), folder / "engine.log") as engine:
             for number in range(runs + 1):
                 sides = [_through_a_column, _bare] if number % 2 else [_bare, _through_a_column]
-                # Questions of one length that begin differently, so that neither side finds its prompt in the engine's cache.
-                questions = [f"{100 + 2 * number + place}. Write a long story about a lighthouse." for place in range(2)]
-                measured = {ask: ask(engine, question, sampling) for ask, question in zip(sides, questions, strict=True)}
+                # Questions of one length that begin differently, so that neither side finds its prompt in the engine's
+                # cache.
+                questions = [
+                    f"{100 + 2 * number + place}. Write a long story about a lighthouse." for place in range(2)
+                ]
+                measured = {
+                    ask: ask(engine, question, sampling) for ask, question in zip(sides, questions, strict=True)
+                }
                 if number:  # the first of each also loads what it needs
                     for side, ask in enumerate((_through_a_column, _bare)):
                         first[side].append(measured[ask][0])
@@ -65,7 +72,12 @@ def _through_a_column(engine: engines.Engine, question: str, sampling: Sampling)
 
 def _bare(engine: engines.Engine, question: str, sampling: Sampling) -> tuple[float, float]:
     """Return the same of a bare HTTP request, whose lines are only looked at for whether they hold text."""
-    body = {"messages": [{"role": "user", "content": question}], "stream": True, "temperature": 0, "max_tokens": sampling.max_tokens}
+    body = {
+        "messages": [{"role": "user", "content": question}],
+        "stream": True,
+        "temperature": 0,
+        "max_tokens": sampling.max_tokens,
+    }
     line = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=engines.PATIENCE_S)
     asked = time.perf_counter()
     line.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})

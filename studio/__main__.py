@@ -19,22 +19,53 @@ from studio.train import ending, output
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the flags of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m studio", description="A studio for fine-tuning language models, in a browser window.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; any but a local one demands a password")
+    parser = argparse.ArgumentParser(
+        prog="python -m studio", description="A studio for fine-tuning language models, in a browser window."
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; any but a local one demands a password"
+    )
     parser.add_argument("--port", type=int, help="port; the first free one from 7860 on when left out")
     parser.add_argument("--root-path", default="", help="the sub-path under which a proxy shows the studio")
-    parser.add_argument("--auth", metavar="USER:PASSWORD", help="ask for this name and password (seen in the list of processes)")
-    parser.add_argument("--auth-file", metavar="FILE", type=Path, help="take USER:PASSWORD from the first line of a file; or give it in STUDIO_AUTH")
-    parser.add_argument("--allowed-host", metavar="NAME", action="append", default=[],
-                        help="a further name under which a proxy or a tunnel shows the studio (may be given again)")
-    parser.add_argument("--framed-by", metavar="ADDRESS", action="append", default=[],
-                        help="a page that may show the studio in a frame, such as http://localhost:8888 (may be given again)")
+    parser.add_argument(
+        "--auth", metavar="USER:PASSWORD", help="ask for this name and password (seen in the list of processes)"
+    )
+    parser.add_argument(
+        "--auth-file",
+        metavar="FILE",
+        type=Path,
+        help="take USER:PASSWORD from the first line of a file; or give it in STUDIO_AUTH",
+    )
+    parser.add_argument(
+        "--allowed-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a further name under which a proxy or a tunnel shows the studio (may be given again)",
+    )
+    parser.add_argument(
+        "--framed-by",
+        metavar="ADDRESS",
+        action="append",
+        default=[],
+        help="a page that may show the studio in a frame, such as http://localhost:8888 (may be given again)",
+    )
     parser.add_argument("--ssl-certfile", metavar="FILE", type=Path, help="serve https with this certificate (PEM)")
-    parser.add_argument("--ssl-keyfile", metavar="FILE", type=Path, help="the key of the certificate (PEM, without a passphrase)")
-    parser.add_argument("--workspace", type=Path, default=Path(__file__).parents[1], help="folder that holds data/, models/ and saves/")
-    parser.add_argument("--look", "--read-only", action="store_true", help="only look at the workspace: nothing in it is changed")
-    parser.add_argument("--stop-seconds", metavar="N", type=float,
-                        help="how long a run may take to save its checkpoint when the studio is ended (60 when left out)")
+    parser.add_argument(
+        "--ssl-keyfile", metavar="FILE", type=Path, help="the key of the certificate (PEM, without a passphrase)"
+    )
+    parser.add_argument(
+        "--workspace", type=Path, default=Path(__file__).parents[1], help="folder that holds data/, models/ and saves/"
+    )
+    parser.add_argument(
+        "--look", "--read-only", action="store_true", help="only look at the workspace: nothing in it is changed"
+    )
+    parser.add_argument(
+        "--stop-seconds",
+        metavar="N",
+        type=float,
+        help="how long a run may take to save its checkpoint when the studio is ended (60 when left out)",
+    )
     parser.add_argument("--language", choices=("en", "zh"), help="language of the page; the browser's when left out")
     return parser.parse_args(argv)
 
@@ -82,7 +113,15 @@ def run(flags: argparse.Namespace) -> int:
     application = app.application(studio, guarding, flags.language)
     threading.Timer(3, app.warm_up, [workspace]).start()
     print(f"The studio is at {here}  (stop it with Ctrl-C)", flush=True)
-    config = uvicorn.Config(application, host=flags.host, port=port, log_level="warning", timeout_graceful_shutdown=2, server_header=False, **tls)
+    config = uvicorn.Config(
+        application,
+        host=flags.host,
+        port=port,
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+        server_header=False,
+        **tls,
+    )
     serve(config, Shutdown(studio, ending.grace(), words))
     if mine:
         mine.release()
@@ -109,7 +148,8 @@ def prepare_process() -> None:
 
 
 def place_for_uploads() -> str:
-    """Make the folder in which what a browser sends lies for a while, remove those of studios that were killed, and return it.
+    """Make the folder in which what a browser sends lies for a while, remove those of studios that were killed, and
+    return it.
 
     gradio's own place is one folder for every gradio program and every person of the machine.
     """

@@ -1,4 +1,6 @@
-"""Who holds the GPU (or, without one, the CPU and its memory), and how it is handed over. Nothing is ever taken silently."""
+"""Who holds the GPU (or, without one, the CPU and its memory), and how it is handed over. Nothing is ever taken
+silently.
+"""
 
 import contextlib
 import ctypes
@@ -17,7 +19,9 @@ ROOM_TO_SPARE = 1.25
 
 @dataclass
 class Holder:
-    """One who works on the accelerator: what for, the bytes it expects to need, and how it can be put away (None: it cannot)."""
+    """One who works on the accelerator: what for, the bytes it expects to need, and how it can be put away (None: it
+    cannot).
+    """
 
     who: str
     bytes_needed: int
@@ -53,7 +57,9 @@ class Accelerator:
                 gone.append(victim.who)
             others = [name for name in self._holders if name != who]
             if others and not self._fits(bytes_needed):
-                raise Problem("accelerator.busy", holder=", ".join(others), needed=bytes_needed / 2**30, free=free_bytes() / 2**30)
+                raise Problem(
+                    "accelerator.busy", holder=", ".join(others), needed=bytes_needed / 2**30, free=free_bytes() / 2**30
+                )
             self._holders[who] = Holder(who, bytes_needed, put_away)
             return gone
 

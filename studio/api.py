@@ -22,12 +22,37 @@ from studio.train.endpoints import endpoints as of_training
 from studio.trash.endpoints import endpoints as of_trash
 
 # What changes nothing: all that is answered by a studio that only looks at its workspace.
-LOOKING = frozenset({
-    "chat_board", "chat_conversations", "chat_open", "chat_picture", "chat_servers", "chat_sheet_result", "datasets_entry", "datasets_list",
-    "datasets_preview", "datasets_search", "datasets_tokens", "job_status", "live", "models_catalogue", "models_code", "models_downloads",
-    "models_inspect", "models_list", "monitor", "train_metrics", "train_notices", "train_preview", "train_queue", "train_recipe", "train_runs",
-    "train_status", "trash_list",
-})
+LOOKING = frozenset(
+    {
+        "chat_board",
+        "chat_conversations",
+        "chat_open",
+        "chat_picture",
+        "chat_servers",
+        "chat_sheet_result",
+        "datasets_entry",
+        "datasets_list",
+        "datasets_preview",
+        "datasets_search",
+        "datasets_tokens",
+        "job_status",
+        "live",
+        "models_catalogue",
+        "models_code",
+        "models_downloads",
+        "models_inspect",
+        "models_list",
+        "monitor",
+        "train_metrics",
+        "train_notices",
+        "train_preview",
+        "train_queue",
+        "train_recipe",
+        "train_runs",
+        "train_status",
+        "trash_list",
+    }
+)
 
 
 def serve(studio, words: Words) -> None:
@@ -53,16 +78,24 @@ def for_owner(function: Callable) -> Callable:
 def all_endpoints(studio, words: Words) -> list[Callable]:
     """Return every endpoint, as the rooms have them: what goes wrong is raised, not yet told."""
     of_rooms = [
-        *of_models(studio.shelf, words), *of_datasets(studio.study.collection, words), *of_study(studio.study, words),
-        *of_trash(studio.workspace, words), *of_training(studio.trainer, words), *_of_chat(studio.room, words), *of_hello(studio.hello, words),
+        *of_models(studio.shelf, words),
+        *of_datasets(studio.study.collection, words),
+        *of_study(studio.study, words),
+        *of_trash(studio.workspace, words),
+        *of_training(studio.trainer, words),
+        *_of_chat(studio.room, words),
+        *of_hello(studio.hello, words),
     ]
     return [*_of_the_window(studio, words), *of_rooms]
 
 
 def _of_chat(room, words: Words) -> list[Callable]:
     return [
-        *of_chat(room.table, words), *of_talks(room.talks, uploads, words), *of_servers(room.table, words),
-        *of_votes(room.talks, room.votes, room.collection, words), *of_sheets(room.talks, room.sheets, room.collection, words),
+        *of_chat(room.table, words),
+        *of_talks(room.talks, uploads, words),
+        *of_servers(room.table, words),
+        *of_votes(room.talks, room.votes, room.collection, words),
+        *of_sheets(room.talks, room.sheets, room.collection, words),
     ]
 
 

@@ -60,16 +60,30 @@ class Studio:
 
 
 def make(workspace: Workspace) -> Studio:
-    """Return a studio on a workspace, with its live regions known. Raises Problem where the workspace cannot be written."""
+    """Return a studio on a workspace, with its live regions known. Raises Problem where the workspace cannot be
+    written.
+    """
     workspace.prepare()
     accelerator, monitor, jobs = Accelerator(), Monitor(workspace.root), Jobs(workspace)
     table = Table(workspace, accelerator)
     gguf.offer(workspace, jobs)
-    shelf = Shelf(workspace, jobs, Downloads(workspace, jobs), monitor, uses.guard(workspace, table), uses.runs_on(workspace))
+    shelf = Shelf(
+        workspace, jobs, Downloads(workspace, jobs), monitor, uses.guard(workspace, table), uses.runs_on(workspace)
+    )
     collection, talks = Collection(workspace, jobs), Talks(table, Conversations(workspace))
     room = ChatRoom(table, talks, Votes(talks.conversations.folder), Sheets(workspace, jobs, table.ask), collection)
-    studio = Studio(workspace, accelerator, monitor, Trainer(workspace, accelerator, jobs), room, Live(), jobs, shelf,
-                    Study(collection), hello.Hello(workspace, accelerator))
+    studio = Studio(
+        workspace,
+        accelerator,
+        monitor,
+        Trainer(workspace, accelerator, jobs),
+        room,
+        Live(),
+        jobs,
+        shelf,
+        Study(collection),
+        hello.Hello(workspace, accelerator),
+    )
     studio.live.add("strip", lambda words, _: strip(words, studio.monitor.latest(), studio.monitor.history()))
     studio.live.add("holders", lambda words, _: _holders(words, studio))
     studio.live.add("trash", lambda words, _: trash_panel.draw(words, workspace))
@@ -90,7 +104,13 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
     """Return the whole page in one language, with a way out where there is a login."""
     with gr.Blocks(title=words("app.title"), theme=page.theme(), fill_width=True, analytics_enabled=False) as blocks:
         with gr.Sidebar(width=272, elem_id="side"):
-            gr.HTML(f'<div class="brand">{words("app.name")}</div>' + region("strip") + region("now") + region("holders") + region("trash"))
+            gr.HTML(
+                f'<div class="brand">{words("app.name")}</div>'
+                + region("strip")
+                + region("now")
+                + region("holders")
+                + region("trash")
+            )
         gr.HTML(_switches(words, has_login), elem_id="switches")
         if problem := looking.why():
             gr.HTML(f'<p class="warning" role="status">{escape(words.tell(problem))}</p>', elem_id="looking")
@@ -111,15 +131,17 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
 def _switches(words: Words, has_login: bool) -> str:
     leave = f'<button class="quiet" data-switch="leave">{words("guard.leave")}</button>' if has_login else ""
     return (
-        notices_panel.bell(words)
-        + f'<button class="quiet" data-switch="language" title="{words("app.switch_language")}">{words("app.other_language")}</button>'
-        f'<button class="quiet" data-switch="theme" title="{words("app.switch_theme")}">{words("app.theme")}</button>{leave}'
-        f'<span class="unconnected-mark">{words("app.unconnected")}</span>'
+        notices_panel.bell(words) + '<button class="quiet" data-switch="language"'
+        f' title="{words("app.switch_language")}">{words("app.other_language")}</button><button class="quiet"'
+        f' data-switch="theme" title="{words("app.switch_theme")}">{words("app.theme")}</button>{leave}<span'
+        f' class="unconnected-mark">{words("app.unconnected")}</span>'
     )
 
 
 class ByLanguage:
-    """An ASGI application that hands each request to the page in its person's language: by cookie, else as the browser prefers."""
+    """An ASGI application that hands each request to the page in its person's language: by cookie, else as the browser
+    prefers.
+    """
 
     def __init__(self, apps: dict[str, FastAPI], default: str | None):
         self.apps, self.default = apps, default
@@ -161,14 +183,24 @@ def application(studio: Studio, rules: Rules, language: str | None) -> Guard:
     apps = {name: _served(window(studio, Words(name), has_login), rules.root_path) for name in LANGUAGES}
     by_language = ByLanguage(apps, language)
     words = {name: Words(name) for name in LANGUAGES}
-    return Guard(policy.Policed(by_language), rules, api.uploads(), lambda request: words[by_language.language(dict(request.headers.raw))])
+    return Guard(
+        policy.Policed(by_language),
+        rules,
+        api.uploads(),
+        lambda request: words[by_language.language(dict(request.headers.raw))],
+    )
 
 
 def _served(blocks: gr.Blocks, root_path: str) -> FastAPI:
     nothing_more = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     with contextlib.redirect_stdout(io.StringIO()):  # gradio announces each mount
         app = gr.mount_gradio_app(
-            nothing_more, blocks, path="/", root_path=root_path or None, show_error=True, ssr_mode=False,
+            nothing_more,
+            blocks,
+            path="/",
+            root_path=root_path or None,
+            show_error=True,
+            ssr_mode=False,
             favicon_path=str(page.ASSETS / "favicon.svg"),
         )
     app.routes[-1].app.debug = False  # gradio would show a traceback to whoever asks wrongly
@@ -176,7 +208,9 @@ def _served(blocks: gr.Blocks, root_path: str) -> FastAPI:
 
 
 def warm_up(workspace: Workspace) -> None:
-    """Import the heavy libraries in the background and look the models over, so that the first Start does not wait for them."""
+    """Import the heavy libraries in the background and look the models over, so that the first Start does not wait for
+    them.
+    """
 
     def load():
         with contextlib.suppress(Problem):  # a broken installation is told to whoever needs the libraries

@@ -1,4 +1,5 @@
-"""`python3 launch.py doctor`: looks the machine over and says of each thing whether it is good, missing, and how to mend it.
+"""`python3 launch.py doctor`: looks the machine over and says of each thing whether it is good, missing, and how to
+mend it.
 
 Runs with the Python of `.venv` where there is one, and with the standard library alone otherwise.
 """
@@ -20,7 +21,8 @@ from pathlib import Path
 
 from studio.interface.language import LANGUAGES, Words
 
-# The first NVIDIA driver for CUDA 13, which the pinned torch is built with (CUDA 13.0 release notes, table of driver versions).
+# The first NVIDIA driver for CUDA 13, which the pinned torch is built with (CUDA 13.0 release notes, table of driver
+# versions).
 DRIVER = 580
 DISK_GOOD, DISK_LEAST = 30 * 10**9, 5 * 10**9
 MEMORY_GOOD = 7 * 10**9
@@ -30,7 +32,9 @@ GOOD, OPTIONAL, MISSING = "good", "optional", "missing"
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor: what was looked at, its state (good, optional: the studio does without; missing), and the sentence to tell."""
+    """One line of the doctor: what was looked at, its state (good, optional: the studio does without; missing), and the
+    sentence to tell.
+    """
 
     what: str
     state: str
@@ -68,7 +72,12 @@ def look_at_driver() -> Finding:
         return Finding("driver", OPTIONAL, "no_driver", {"needed": DRIVER})
     version, names = told.split(",")[0].strip(), "; ".join(line.split(",", 1)[1].strip() for line in told.splitlines())
     old = int(version.split(".")[0]) < DRIVER
-    return Finding("driver", MISSING if old else GOOD, "old_driver" if old else "driver", {"version": version, "gpus": names, "needed": DRIVER})
+    return Finding(
+        "driver",
+        MISSING if old else GOOD,
+        "old_driver" if old else "driver",
+        {"version": version, "gpus": names, "needed": DRIVER},
+    )
 
 
 def look_at_cuda() -> Finding:
@@ -124,7 +133,9 @@ def look_at_bitsandbytes() -> Finding:
             return Finding("bitsandbytes", MISSING, "failed", {"reason": "4-bit numbers come back wrong"})
     except (ImportError, RuntimeError, OSError, AttributeError) as error:
         return Finding("bitsandbytes", MISSING, "failed", {"reason": error})
-    return Finding("bitsandbytes", GOOD, "bitsandbytes", {"version": importlib.metadata.version("bitsandbytes"), "device": device})
+    return Finding(
+        "bitsandbytes", GOOD, "bitsandbytes", {"version": importlib.metadata.version("bitsandbytes"), "device": device}
+    )
 
 
 def look_at_disk(workspace: Path) -> Finding:
@@ -132,14 +143,21 @@ def look_at_disk(workspace: Path) -> Finding:
     there = next(folder for folder in (workspace, *workspace.parents) if folder.exists())
     free = shutil.disk_usage(there).free
     state = GOOD if free >= DISK_GOOD else OPTIONAL if free >= DISK_LEAST else MISSING
-    return Finding("disk", state, "disk" if state == GOOD else "little_disk", {"free": free // 10**9, "path": workspace})
+    return Finding(
+        "disk", state, "disk" if state == GOOD else "little_disk", {"free": free // 10**9, "path": workspace}
+    )
 
 
 def look_at_memory() -> Finding:
     """Is there memory for the studio, the libraries and the starter model?"""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     facts = {"total": round(total / 10**9), "needed": MEMORY_GOOD // 10**9}
-    return Finding("memory", GOOD if total >= MEMORY_GOOD else OPTIONAL, "memory" if total >= MEMORY_GOOD else "little_memory", facts)
+    return Finding(
+        "memory",
+        GOOD if total >= MEMORY_GOOD else OPTIONAL,
+        "memory" if total >= MEMORY_GOOD else "little_memory",
+        facts,
+    )
 
 
 def look_at_port(host: str, port: int) -> Finding:
@@ -154,7 +172,9 @@ def look_at_port(host: str, port: int) -> Finding:
 
 
 def look_at_hub(hub: str) -> Finding:
-    """Does the hub answer over HTTPS within 3 seconds (through the proxy, where one is set)? Any answer will do, a refusal too."""
+    """Does the hub answer over HTTPS within 3 seconds (through the proxy, where one is set)? Any answer will do, a
+    refusal too.
+    """
     try:
         urllib.request.build_opener().open(urllib.request.Request(f"https://{hub}", method="HEAD"), timeout=3).close()
     except urllib.error.HTTPError as error:
@@ -175,7 +195,11 @@ def look_at_docker() -> Finding:
 def look_at_ollama() -> Finding:
     """Is Ollama installed?"""
     version = output_of("ollama", "--version")
-    return Finding("ollama", GOOD, "program", {"version": version.splitlines()[0]}) if version else Finding("ollama", OPTIONAL, "no_ollama")
+    return (
+        Finding("ollama", GOOD, "program", {"version": version.splitlines()[0]})
+        if version
+        else Finding("ollama", OPTIONAL, "no_ollama")
+    )
 
 
 def look_at_chromium() -> Finding:
@@ -189,17 +213,32 @@ def look_at_chromium() -> Finding:
 
 def examine(host: str, port: int, workspace: Path) -> list[Finding]:
     """Look at everything, the slow things side by side, and return the findings in the order in which they are told."""
-    quick: list[Callable[[], Finding]] = [look_at_docker, look_at_ollama, look_at_chromium, look_at_driver, look_at_cuda]
+    quick: list[Callable[[], Finding]] = [
+        look_at_docker,
+        look_at_ollama,
+        look_at_chromium,
+        look_at_driver,
+        look_at_cuda,
+    ]
     with ThreadPoolExecutor() as pool:
         hubs = [pool.submit(look_at_hub, hub) for hub in HUBS]
         docker, ollama, chromium, driver, cuda = (pool.submit(look) for look in quick)
-        here = [look_at_torch(), look_at_bf16(), look_at_bitsandbytes(), look_at_disk(workspace), look_at_memory(), look_at_port(host, port)]
+        here = [
+            look_at_torch(),
+            look_at_bf16(),
+            look_at_bitsandbytes(),
+            look_at_disk(workspace),
+            look_at_memory(),
+            look_at_port(host, port),
+        ]
         after = [future.result() for future in (*hubs, docker, ollama, chromium)]
         return [look_at_python(), driver.result(), cuda.result(), *here, *after]
 
 
 def main(arguments: list[str]) -> int:
-    """Print the findings for HOST PORT WORKSPACE LANGUAGE. Returns 1 where something is missing that the studio cannot do without."""
+    """Print the findings for HOST PORT WORKSPACE LANGUAGE. Returns 1 where something is missing that the studio cannot
+    do without.
+    """
     host, port, workspace, language = arguments
     words = Words(language if language in LANGUAGES else "en")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of kernels that the studio does not use

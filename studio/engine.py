@@ -1,7 +1,9 @@
-"""The heavy libraries (torch, transformers, peft, trl, datasets, LLaMA-Factory): one door to them, for the whole process.
+"""The heavy libraries (torch, transformers, peft, trl, datasets, LLaMA-Factory): one door to them, for the whole
+process.
 
-Whoever imports one of them asks here first. Two threads that import transformers at the same time see it half made, and one of them fails;
-and where `llamafactory.model` comes before the trainers, trl takes mergekit for installed and no DPO can be trained any more.
+Whoever imports one of them asks here first. Two threads that import transformers at the same time see it half made, and
+one of them fails; and where `llamafactory.model` comes before the trainers, trl takes mergekit for installed and no DPO
+can be trained any more.
 """
 
 import contextlib
@@ -19,10 +21,12 @@ _fault: Problem | None = None
 
 
 def load() -> None:
-    """Import LLaMA-Factory and the libraries under it, which takes seconds the first time, or wait until another thread has.
+    """Import LLaMA-Factory and the libraries under it, which takes seconds the first time, or wait until another thread
+    has.
 
     Raises:
-        Problem: the installation is broken, which is told in the same words to all who ask; or this thread does not wait (`no_waiting`).
+        Problem: the installation is broken, which is told in the same words to all who ask; or this thread does not
+            wait (`no_waiting`).
     """
     global _loaded, _fault
     if _loaded:
@@ -38,7 +42,8 @@ def load() -> None:
                 import llamafactory.train.tuner  # noqa: F401
 
                 code_guard.install()
-            except Exception as error:  # what a broken installation raises: import errors, missing system libraries, clashes of versions
+            # what a broken installation raises: import errors, missing system libraries, clashes of versions
+            except Exception as error:
                 logging.getLogger(__name__).exception("the libraries cannot be loaded")
                 _fault = Problem("app.libraries_broken", reason=f"{type(error).__name__}: {error}"[:300])
             else:

@@ -9,7 +9,6 @@ job = jobs.start("merge", "export.merging", {"run": ...}, work=work)  # work of 
 """
 
 import contextlib
-import json
 import secrets
 import threading
 import time
@@ -23,9 +22,9 @@ import psutil
 from pydantic import Field
 
 from studio.core import files, looking, records
+from studio.core.plain import plain
 from studio.core.records import Moment, Record
 from studio.core.sentences import Sentence
-from studio.core.plain import plain
 from studio.interface.language import Problem, Words
 from studio.workspace import Workspace, write_json
 
@@ -42,9 +41,10 @@ class Stopped(Exception):
 class Job:
     """One piece of long work. All of it but the last two lines is JSON and stands on disk in `saves/.jobs/<id>.json`.
 
-    `title` is the key of a sentence that `facts` fill; the facts say what the job works on and hold no secret. `message` and `error`
-    are sentences as {"key", "facts"}. States are those of a run: queued, preparing (no report yet), running, stopping, finished,
-    stopped, failed, interrupted. `progress` is 0 to 1 or None, times are seconds since 1970.
+    `title` is the key of a sentence that `facts` fill; the facts say what the job works on and hold no secret.
+    `message` and `error` are sentences as {"key", "facts"}. States are those of a run: queued, preparing (no report
+    yet), running, stopping, finished, stopped, failed, interrupted. `progress` is 0 to 1 or None, times are seconds
+    since 1970.
     """
 
     id: str
@@ -100,7 +100,10 @@ class Job:
         values = {one.name: getattr(self, one.name) for one in fields(self) if one.name in KEPT_FIELDS}
         # A full disk must not end the work: the record is written again at the next change.
         with contextlib.suppress(Problem):
-            write_json(self._folder / f"{self.id}.json", {**plain(values), "pid": process.pid, "pid_started": process.create_time()})
+            write_json(
+                self._folder / f"{self.id}.json",
+                {**plain(values), "pid": process.pid, "pid_started": process.create_time()},
+            )
 
 
 class JobRecord(Record):
@@ -157,7 +160,8 @@ class Jobs:
         self._jobs = {job.id: job for job in self._left_by_others()}
 
     def offer(self, kind: str, work: Work, at_a_time: int = 1, facts: type[Record] | None = None) -> None:
-        """Say how jobs of a kind are done and how many run at a time; jobs that an earlier process left can then be resumed.
+        """Say how jobs of a kind are done and how many run at a time; jobs that an earlier process left can then be
+        resumed.
 
         `facts` is what the facts of such a job must be; one that was left with others goes to `faults`.
         """
@@ -188,7 +192,11 @@ class Jobs:
     def all(self, kind: str | None = None) -> list[Job]:
         """Return the jobs, of one kind or of all, newest first."""
         with self._changed:
-            return sorted((job for job in self._jobs.values() if kind in (None, job.kind)), key=lambda job: job.created, reverse=True)
+            return sorted(
+                (job for job in self._jobs.values() if kind in (None, job.kind)),
+                key=lambda job: job.created,
+                reverse=True,
+            )
 
     def find(self, job: str) -> Job:
         """Return the job with that id. Raises Problem where there is none."""
@@ -198,7 +206,9 @@ class Jobs:
             return self._jobs[job]
 
     def cancel(self, job: str) -> Job:
-        """Stop a job: at once where it waits, at its next look where it runs. What is over stays as it is. Raises Problem."""
+        """Stop a job: at once where it waits, at its next look where it runs. What is over stays as it is. Raises
+        Problem.
+        """
         found = self.find(job)
         with self._changed:
             if found.state == "queued":
@@ -211,7 +221,9 @@ class Jobs:
         return found
 
     def interrupt(self, seconds: float) -> None:
-        """Interrupt all jobs because the studio ends: they can be resumed when it is open again. Waits so long for those that run."""
+        """Interrupt all jobs because the studio ends: they can be resumed when it is open again. Waits so long for
+        those that run.
+        """
         with self._changed:
             self._ending = True
             at_work = [job for job in self._jobs.values() if job.active and job.state != "queued"]
@@ -222,12 +234,17 @@ class Jobs:
                 self._end(job, "interrupted")
 
     def can_resume(self, job: str) -> bool:
-        """Tell whether a job that ended without success can be taken up again. Raises Problem where there is no such job."""
+        """Tell whether a job that ended without success can be taken up again. Raises Problem where there is no such
+        job.
+        """
         found = self.find(job)
-        return found.state in ("stopped", "failed", "interrupted") and (found.id in self._works or found.kind in self._offers)
+        return found.state in ("stopped", "failed", "interrupted") and (
+            found.id in self._works or found.kind in self._offers
+        )
 
     def resume(self, job: str, work: Work | None = None) -> Job:
-        """Queue a stopped, failed or interrupted job again under the same id, with `work` instead of its own if that is given.
+        """Queue a stopped, failed or interrupted job again under the same id, with `work` instead of its own if that is
+        given.
 
         Raises:
             Problem: it is at work or finished, or this process does not know how it was done.
@@ -273,8 +290,13 @@ class Jobs:
     def status(self, job: str, words: Words) -> dict:
         """Return {state, progress, message, result, error} of a job, told in the language of `words`. Raises Problem."""
         found = self.find(job)
-        return {"state": found.state, "progress": found.progress, "message": told(found.message, words), "result": found.result,
-                "error": told(found.error, words)}
+        return {
+            "state": found.state,
+            "progress": found.progress,
+            "message": told(found.message, words),
+            "result": found.result,
+            "error": told(found.error, words),
+        }
 
     def _queue(self, job: Job) -> None:
         self._waiting.setdefault(job.kind, []).append(job)
@@ -288,7 +310,11 @@ class Jobs:
                 return
             _, at_a_time = self._offers.get(kind, (None, 1))
             waiting = self._waiting.get(kind, [])
-            while waiting and sum(job.kind == kind and job.active and job.state != "queued" for job in self._jobs.values()) < at_a_time:
+            while (
+                waiting
+                and sum(job.kind == kind and job.active and job.state != "queued" for job in self._jobs.values())
+                < at_a_time
+            ):
                 job = waiting.pop(0)
                 job.state, job.started = "preparing", time.time()
                 try:
@@ -341,7 +367,9 @@ class Jobs:
             job.record()
 
     def _left_by_others(self) -> list[Job]:
-        """Return the jobs on disk; one that was at work when its process died is interrupted. A living process keeps its own."""
+        """Return the jobs on disk; one that was at work when its process died is interrupted. A living process keeps
+        its own.
+        """
         found = []
         for path in sorted(self._folder.glob("*.json")):
             try:
@@ -371,7 +399,9 @@ def _of_disk(path: Path) -> tuple[Job, bool]:
     if record.id != path.stem:
         raise Problem("records.wrong_field", file=path.name, field="id", reason=record.id[:100])
     values = {name: getattr(record, name) for name in KEPT_FIELDS}
-    job = Job(**{name: sentence(one.key, one.facts) if isinstance(one, Sentence) else one for name, one in values.items()})
+    job = Job(
+        **{name: sentence(one.key, one.facts) if isinstance(one, Sentence) else one for name, one in values.items()}
+    )
     job._folder = path.parent
     return job, _is_alive(record.pid, record.pid_started)
 

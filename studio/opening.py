@@ -30,13 +30,19 @@ def own(workspace: Workspace, address: str, words: Words) -> Ownership:
 def look(workspace: Workspace, words: Words) -> None:
     """Let this process only look at a workspace, whoever owns it."""
     owner = ownership.read(workspace.saves)
-    why = Problem("workspace.looking", **owner.facts()) if owner and (owner.lives() or not owner.is_here) else Problem("workspace.looking_unowned")
+    why = (
+        Problem("workspace.looking", **owner.facts())
+        if owner and (owner.lives() or not owner.is_here)
+        else Problem("workspace.looking_unowned")
+    )
     look_only(workspace.root, why)
     print(words.tell(why), flush=True)
 
 
 def refuse(owned: Owned, words: Words) -> int:
-    """Tell that another studio has the workspace, offer on a terminal to open that one, and return the exit code of this one."""
+    """Tell that another studio has the workspace, offer on a terminal to open that one, and return the exit code of
+    this one.
+    """
     print(words.tell(owned), file=sys.stderr, flush=True)
     if owned.owner and owned.owner.is_here and _has_person_and_browser():
         try:

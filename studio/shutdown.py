@@ -1,4 +1,6 @@
-"""How the studio ends: on the first signal it lets the run that it trains save a checkpoint, on the second it goes at once."""
+"""How the studio ends: on the first signal it lets the run that it trains save a checkpoint, on the second it goes at
+once.
+"""
 
 import contextlib
 import os
@@ -17,7 +19,8 @@ JOBS_S = 2.0
 class Shutdown:
     """The one answer to Ctrl-C, SIGTERM and a terminal that closes. The page is served for as long as a run saves.
 
-    Runs in processes of their own are not touched, unless the studio is the first process of a container, which ends with it.
+    Runs in processes of their own are not touched, unless the studio is the first process of a container, which ends
+    with it.
     """
 
     def __init__(self, studio, seconds: float, words: Words):

@@ -18,7 +18,8 @@ _SAFE_PART = re.compile(r"[\w][\w.+@ -]{0,119}", re.UNICODE)
 def safe_name(name: str, parts: int = 1) -> str:
     """Return `name` if it is made of exactly `parts` plain path parts joined by `/`; raise Problem otherwise.
 
-    A plain part starts with a letter, digit or underscore, so `..`, hidden files, absolute paths and option-like names are refused.
+    A plain part starts with a letter, digit or underscore, so `..`, hidden files, absolute paths and option-like names
+    are refused.
     """
     if not is_safe(name, parts):
         raise Problem("workspace.bad_name", name=name)
@@ -54,7 +55,9 @@ class Workspace:
         return [self.data, self.models, self.saves]
 
     def clear_leftovers(self) -> None:
-        """Remove what processes that are gone were just writing. For the one studio that owns the workspace, when it starts."""
+        """Remove what processes that are gone were just writing. For the one studio that owns the workspace, when it
+        starts.
+        """
         clear_places(self.root, self._folders)
 
     def inside(self, folder: Path, name: str, parts: int = 1) -> Path:
@@ -70,7 +73,9 @@ class Workspace:
         return path
 
     def prepare(self) -> "Workspace":
-        """Make the folders that are missing; a new data folder begins with the shipped sets. Raises Problem where the disk refuses."""
+        """Make the folders that are missing; a new data folder begins with the shipped sets. Raises Problem where the
+        disk refuses.
+        """
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             if not self.data.exists():
@@ -79,5 +84,7 @@ class Workspace:
                 folder.mkdir(exist_ok=True)
             make_places(self.root, self._folders)
         except OSError as error:
-            raise Problem("workspace.unwritable", path=error.filename or self.root, reason=error.strerror or error) from error
+            raise Problem(
+                "workspace.unwritable", path=error.filename or self.root, reason=error.strerror or error
+            ) from error
         return self

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Two processes that both compute on all cores wait for each other most of the time; what they start is to take one core too.
+    # Two processes that both compute on all cores wait for each other most of the time; what they start is to take one
+    # core too.
     os.environ["OMP_NUM_THREADS"] = "1"
 
 from studio import engine
@@ -29,7 +30,8 @@ SHORT = {"max_steps": 3, "cutoff_len": 64, "per_device_train_batch_size": 1, "sa
 
 @pytest.fixture(scope="session", autouse=True)
 def loaded_engine(request):
-    """Load LLaMA-Factory first, whole and in one thread, as the studio does: what a test imports of it must not decide what the next can.
+    """Load LLaMA-Factory first, whole and in one thread, as the studio does: what a test imports of it must not decide
+    what the next can.
 
     `tests/unit` needs none of it: where nothing else was asked for, those tests run in seconds.
     """
@@ -70,7 +72,10 @@ class Server:
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "studio", "--workspace", str(workspace), "--port", str(self.port), *flags],
-                cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         if ready:
             self.wait()
@@ -114,8 +119,15 @@ def browser():
     """A headless Chromium."""
     from playwright.sync_api import sync_playwright
 
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
     with sync_playwright() as play:
         yield (chromium := play.chromium.launch(executable_path=shutil.which("chromium"), args=flags))
         chromium.close()
@@ -133,4 +145,6 @@ def wait_for(answer, seconds: float = 240, every: float = 0.2):
 
 def is_sentence(text: str) -> bool:
     """Tell whether a message is fit for a person: one line, no traceback, an end."""
-    return bool(text) and "\n" not in text.strip() and "Traceback" not in text and not re.search(r'File ".*", line', text)
+    return (
+        bool(text) and "\n" not in text.strip() and "Traceback" not in text and not re.search(r'File ".*", line', text)
+    )

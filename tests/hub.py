@@ -20,16 +20,31 @@ LARGE = 100_000  # bytes from which a file is stored as LFS
 
 
 def tiny_model(seed: int = 0, size: int = 1_500_000) -> dict[str, bytes]:
-    """Return the files of a small model: two shards of about `size` bytes each, config, tokenizer, a folder and a dot file."""
+    """Return the files of a small model: two shards of about `size` bytes each, config, tokenizer, a folder and a dot
+    file.
+    """
     chance = random.Random(seed)
-    shards = {f"model-0000{part}-of-00002.safetensors": safetensors(f"layer{part}.weight", chance.randbytes(size)) for part in (1, 2)}
-    index = {"metadata": {}, "weight_map": {"layer1.weight": "model-00001-of-00002.safetensors",
-                                            "layer2.weight": "model-00002-of-00002.safetensors"}}
+    shards = {
+        f"model-0000{part}-of-00002.safetensors": safetensors(f"layer{part}.weight", chance.randbytes(size))
+        for part in (1, 2)
+    }
+    index = {
+        "metadata": {},
+        "weight_map": {
+            "layer1.weight": "model-00001-of-00002.safetensors",
+            "layer2.weight": "model-00002-of-00002.safetensors",
+        },
+    }
     config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64, "seed": seed}
     return {
-        "config.json": json.dumps(config).encode(), "model.safetensors.index.json": json.dumps(index).encode(), **shards,
-        "tokenizer.json": b'{"version": "1.0"}', "tokenizer_config.json": b"{}", "README.md": "# 小模型\n".encode(),
-        "extra/note.txt": b"in a folder\n", ".gitattributes": b"*.safetensors filter=lfs\n",
+        "config.json": json.dumps(config).encode(),
+        "model.safetensors.index.json": json.dumps(index).encode(),
+        **shards,
+        "tokenizer.json": b'{"version": "1.0"}',
+        "tokenizer_config.json": b"{}",
+        "README.md": "# 小模型\n".encode(),
+        "extra/note.txt": b"in a folder\n",
+        ".gitattributes": b"*.safetensors filter=lfs\n",
     }
 
 
@@ -41,7 +56,9 @@ def safetensors(name: str, data: bytes) -> bytes:
 
 @dataclass
 class Fault:
-    """What goes wrong with the files that match, so many times: a status, a cut after so many bytes, flipped bytes, a wrong size."""
+    """What goes wrong with the files that match, so many times: a status, a cut after so many bytes, flipped bytes, a
+    wrong size.
+    """
 
     pattern: str
     status: int = 0
@@ -54,7 +71,8 @@ class Fault:
 
 @dataclass
 class Hub:
-    """The server. `models` is {owner/name: {path: bytes}}; `tokens` {owner/name: token} makes a model gated; `rate` is bytes a second.
+    """The server. `models` is {owner/name: {path: bytes}}; `tokens` {owner/name: token} makes a model gated; `rate` is
+    bytes a second.
 
     `datasets`, of the same form, are answered as ModelScope does.
     """
@@ -88,7 +106,9 @@ class Hub:
         self.server.server_close()
 
     def fault(self, pattern: str, **what) -> Fault:
-        """Let something go wrong with the files that match (`*list*` is the listing itself); return it, to be taken back."""
+        """Let something go wrong with the files that match (`*list*` is the listing itself); return it, to be taken
+        back.
+        """
         self.faults.append(Fault(pattern, **what))
         return self.faults[-1]
 
@@ -96,14 +116,20 @@ class Hub:
         """Return the fault of one of these kinds that now strikes a file, and count it."""
         with self.lock:
             for fault in self.faults:
-                if fault.times > 0 and fnmatch.fnmatch(path, fault.pattern) and any(getattr(fault, kind) not in (0, False, None) for kind in kinds):
+                if (
+                    fault.times > 0
+                    and fnmatch.fnmatch(path, fault.pattern)
+                    and any(getattr(fault, kind) not in (0, False, None) for kind in kinds)
+                ):
                     fault.times -= 1
                     return fault
         return None
 
     def gets(self, pattern: str) -> list[dict]:
         """Return the headers of the GET requests whose path matches."""
-        return [headers for method, path, headers in self.requests if method == "GET" and fnmatch.fnmatch(path, pattern)]
+        return [
+            headers for method, path, headers in self.requests if method == "GET" and fnmatch.fnmatch(path, pattern)
+        ]
 
 
 class _Answer(BaseHTTPRequestHandler):
@@ -124,11 +150,19 @@ class _Answer(BaseHTTPRequestHandler):
         path, query = unquote(address.path), {key: values[0] for key, values in parse_qs(address.query).items()}
         self.hub.requests.append((self.command, self.path, {key.lower(): value for key, value in self.headers.items()}))
         routes = [
-            (r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", self.hf_info), (r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.hf_file),
-            (r"/api/v1/models/([^/]+/[^/]+)/repo/files", self.ms_list), (r"/api/v1/models/([^/]+/[^/]+)/repo", self.ms_file),
-            (r"/api/v1/models/([^/]+/[^/]+)", self.ms_info), (r"/api/v1/datasets/(\d+)/repo/tree", self.ms_data_tree),
-            (r"/api/v1/datasets/([^/]+/[^/]+)/repo", self.ms_data_file), (r"/api/v1/datasets/([^/]+/[^/]+)", self.ms_data_info),
-            (r"/datasets/([^/]+/[^/]+)/resolve/master/(.+)", lambda query, repo, path: self.ms_data_file({"FilePath": path}, repo)), (r"/storage/([0-9a-f]{64})", self.storage),
+            (r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", self.hf_info),
+            (r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.hf_file),
+            (r"/api/v1/models/([^/]+/[^/]+)/repo/files", self.ms_list),
+            (r"/api/v1/models/([^/]+/[^/]+)/repo", self.ms_file),
+            (r"/api/v1/models/([^/]+/[^/]+)", self.ms_info),
+            (r"/api/v1/datasets/(\d+)/repo/tree", self.ms_data_tree),
+            (r"/api/v1/datasets/([^/]+/[^/]+)/repo", self.ms_data_file),
+            (r"/api/v1/datasets/([^/]+/[^/]+)", self.ms_data_info),
+            (
+                r"/datasets/([^/]+/[^/]+)/resolve/master/(.+)",
+                lambda query, repo, path: self.ms_data_file({"FilePath": path}, repo),
+            ),
+            (r"/storage/([0-9a-f]{64})", self.storage),
             (r"/web/.*", lambda _: self.plain(200, "a page of another site")),
         ]
         for pattern, handle in routes:
@@ -136,20 +170,36 @@ class _Answer(BaseHTTPRequestHandler):
                 return handle(query, *match.groups())
         return self.plain(404, {"error": "no such page"})
 
-    # Hugging Face -----------------------------------------------------------------------------------------------------------------
+    # Hugging Face
+    # -----------------------------------------------------------------------------------------------------------------
 
     def hf_info(self, query: dict, repo: str, revision: str | None) -> None:
         if self.strikes("list") or self.hf_refuses(repo, revision or "main", gate=False):
             return
         files = []
         for path, data in self.hub.models[repo].items():
-            one = {"rfilename": path, "size": self.listed_size(path, data), "blobId": hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()}
+            one = {
+                "rfilename": path,
+                "size": self.listed_size(path, data),
+                "blobId": hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest(),
+            }
             if len(data) >= LARGE:
                 one["lfs"] = {"size": one["size"], "sha256": hashlib.sha256(data).hexdigest(), "pointerSize": 130}
             files.append(one if query.get("blobs") else {"rfilename": path})
         gated = "manual" if repo in self.hub.tokens else False
-        self.plain(200, {"id": repo, "modelId": repo, "sha": COMMIT, "private": False, "gated": gated, "tags": [], "downloads": 0,
-                         "siblings": files})
+        self.plain(
+            200,
+            {
+                "id": repo,
+                "modelId": repo,
+                "sha": COMMIT,
+                "private": False,
+                "gated": gated,
+                "tags": [],
+                "downloads": 0,
+                "siblings": files,
+            },
+        )
 
     def hf_file(self, _: dict, repo: str, revision: str, path: str) -> None:
         if self.hf_refuses(repo, revision, gate=True) or self.strikes(path):
@@ -166,7 +216,9 @@ class _Answer(BaseHTTPRequestHandler):
 
     def hf_refuses(self, repo: str, revision: str, gate: bool) -> bool:
         if repo not in self.hub.models:
-            self.plain(401, {"error": "Invalid username or password."}, {"X-Error-Message": "Invalid username or password."})
+            self.plain(
+                401, {"error": "Invalid username or password."}, {"X-Error-Message": "Invalid username or password."}
+            )
         elif revision not in ("main", COMMIT):
             self.plain(404, {"error": f"Invalid rev id: {revision}"}, {"X-Error-Code": "RevisionNotFound"})
         elif gate and repo in self.hub.tokens and not self.knows_token(repo):
@@ -176,19 +228,35 @@ class _Answer(BaseHTTPRequestHandler):
             return False
         return True
 
-    # ModelScope -------------------------------------------------------------------------------------------------------------------
+    # ModelScope
+    # -------------------------------------------------------------------------------------------------------------------
 
     def ms_info(self, _: dict, repo: str) -> None:
         if not self.ms_refuses(repo, "master"):
-            self.plain(200, {"Code": 200, "Success": True, "Data": {"Id": 1, "Path": repo.split("/")[0], "Name": repo.split("/")[1]}})
+            self.plain(
+                200,
+                {
+                    "Code": 200,
+                    "Success": True,
+                    "Data": {"Id": 1, "Path": repo.split("/")[0], "Name": repo.split("/")[1]},
+                },
+            )
 
     def ms_list(self, query: dict, repo: str) -> None:
         if self.strikes("list") or self.ms_refuses(repo, query.get("Revision", "master")):
             return
         files = [{"Name": "extra", "Path": "extra", "Type": "tree", "Size": 0, "Sha256": "", "Revision": COMMIT}]
         files += [
-            {"Name": path.rpartition("/")[2], "Path": path, "Type": "blob", "Size": self.listed_size(path, data), "Revision": COMMIT,
-             "Sha256": hashlib.sha256(data).hexdigest(), "IsLFS": len(data) >= LARGE, "CommittedDate": 0}
+            {
+                "Name": path.rpartition("/")[2],
+                "Path": path,
+                "Type": "blob",
+                "Size": self.listed_size(path, data),
+                "Revision": COMMIT,
+                "Sha256": hashlib.sha256(data).hexdigest(),
+                "IsLFS": len(data) >= LARGE,
+                "CommittedDate": 0,
+            }
             for path, data in self.hub.models[repo].items()
         ]
         self.plain(200, {"Code": 200, "Success": True, "Data": {"Files": files, "LatestCommitter": {}}})
@@ -220,13 +288,19 @@ class _Answer(BaseHTTPRequestHandler):
         if repo not in self.hub.datasets:
             return self.plain(404, {"Code": 10010205001, "Message": "数据集不存在", "Success": False})
         number = list(self.hub.datasets).index(repo) + 1
-        self.plain(200, {"Code": 200, "Success": True, "Data": {"Id": number, "Type": 4}})  # 4: files as on Hugging Face, no script
+        self.plain(
+            200, {"Code": 200, "Success": True, "Data": {"Id": number, "Type": 4}}
+        )  # 4: files as on Hugging Face, no script
 
     def ms_data_tree(self, query: dict, number: str) -> None:
         files = list(self.hub.datasets.values())[int(number) - 1]
-        listed = [{"Name": path, "Path": path, "Type": "blob", "Size": len(data), "Sha256": hashlib.sha256(data).hexdigest()}
-                  for path, data in files.items()]
-        self.plain(200, {"Code": 200, "Success": True, "Data": {"Files": listed if query.get("PageNumber") == "1" else []}})
+        listed = [
+            {"Name": path, "Path": path, "Type": "blob", "Size": len(data), "Sha256": hashlib.sha256(data).hexdigest()}
+            for path, data in files.items()
+        ]
+        self.plain(
+            200, {"Code": 200, "Success": True, "Data": {"Files": listed if query.get("PageNumber") == "1" else []}}
+        )
 
     def ms_data_file(self, query: dict, repo: str) -> None:
         data = self.hub.datasets[repo].get(query["FilePath"])
@@ -234,7 +308,8 @@ class _Answer(BaseHTTPRequestHandler):
             return self.plain(404, {"Code": 10010205001, "Message": "文件不存在", "Success": False})
         self.bytes_of(query["FilePath"], data, {})
 
-    # Both -------------------------------------------------------------------------------------------------------------------------
+    # Both
+    # -------------------------------------------------------------------------------------------------------------------------
 
     def knows_token(self, repo: str) -> bool:
         return self.headers.get("Authorization") == f"Bearer {self.hub.tokens[repo]}"
@@ -246,11 +321,14 @@ class _Answer(BaseHTTPRequestHandler):
     def strikes(self, path: str) -> bool:
         fault = self.hub.take(path, "status")
         if fault:
-            self.plain(fault.status, {"error": "told to fail", "Code": fault.status, "Message": "told to fail"}, fault.headers)
+            self.plain(
+                fault.status, {"error": "told to fail", "Code": fault.status, "Message": "told to fail"}, fault.headers
+            )
         return bool(fault)
 
     def to_storage(self, sha256: str, headers: dict) -> None:
-        # Another host name for the same server, as the hubs' storage is another host: a client must not send the token there.
+        # Another host name for the same server, as the hubs' storage is another host: a client must not send the token
+        # there.
         self.plain(302, None, {**headers, "Location": f"http://localhost:{self.hub.port}/storage/{sha256}"})
 
     def storage(self, _: dict, sha256: str) -> None:
@@ -263,7 +341,7 @@ class _Answer(BaseHTTPRequestHandler):
     def bytes_of(self, path: str, data: bytes, headers: dict, ranges: bool = True) -> None:
         if self.hub.take(path, "corrupt"):
             middle = len(data) // 2
-            data = data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1:]
+            data = data[:middle] + bytes([data[middle] ^ 255]) + data[middle + 1 :]
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")) if ranges else None
         start, end = (int(asked[1]), int(asked[2] or len(data) - 1)) if asked else (0, len(data) - 1)
         if asked and start >= len(data):
@@ -275,13 +353,13 @@ class _Answer(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.end_headers()
         if self.command == "GET":
-            self.send_slowly(path, data[start:end + 1])
+            self.send_slowly(path, data[start : end + 1])
 
     def send_slowly(self, path: str, body: bytes) -> None:
         fault = self.hub.take(path, "cut")
-        body, step = body[:fault.cut] if fault else body, 64 * 1024
+        body, step = body[: fault.cut] if fault else body, 64 * 1024
         for start in range(0, len(body), step):
-            chunk = body[start:start + step]
+            chunk = body[start : start + step]
             try:
                 self.wfile.write(chunk)
             except OSError:  # the client is gone
@@ -299,7 +377,11 @@ class _Answer(BaseHTTPRequestHandler):
     def plain(self, status: int, body: object, headers: dict | None = None) -> None:
         data = b"" if body is None else body.encode() if isinstance(body, str) else json.dumps(body).encode()
         self.send_response(status)
-        for key, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}.items():
+        for key, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(data)),
+            **(headers or {}),
+        }.items():
             self.send_header(key, value)
         self.end_headers()
         if self.command == "GET":

@@ -13,7 +13,9 @@ PIECES = ["Ein ", "狐狸 ", "is ", "🦊", "."]
 
 
 class OddServer:
-    """The server, on loopback; `asked` are the bodies of its requests and `keys` what stood in their header, `left` is set when a client goes."""
+    """The server, on loopback; `asked` are the bodies of its requests and `keys` what stood in their header, `left` is
+    set when a client goes.
+    """
 
     def __init__(self):
         self.asked: list[dict] = []
@@ -87,11 +89,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
     def event(self, data: object) -> None:
-        self.bytes(b"data: " + (data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)).encode() + b"\n\n")
+        self.bytes(
+            b"data: " + (data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)).encode() + b"\n\n"
+        )
 
     def delta(self, finish: str | None = None, **delta) -> None:
-        self.event({"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "m",
-                    "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+        self.event(
+            {
+                "id": "1",
+                "object": "chat.completion.chunk",
+                "created": 0,
+                "model": "m",
+                "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+            }
+        )
 
     def end(self, usage: dict | None = None) -> None:
         if usage:
@@ -147,7 +158,11 @@ def thinks(field: str) -> Callable:
 def calls(handler: _Handler, body: dict) -> None:
     _pieces(handler)
     for index, (name, arguments) in enumerate([("weather", '{"city": "北京"}'), ("time", "{}")]):
-        handler.delta(tool_calls=[{"index": index, "id": f"c{index}", "type": "function", "function": {"name": name, "arguments": ""}}])
+        handler.delta(
+            tool_calls=[
+                {"index": index, "id": f"c{index}", "type": "function", "function": {"name": name, "arguments": ""}}
+            ]
+        )
         for half in (arguments[:5], arguments[5:]):
             handler.delta(tool_calls=[{"index": index, "function": {"arguments": half}}])
     handler.delta("tool_calls")
@@ -157,7 +172,11 @@ def calls(handler: _Handler, body: dict) -> None:
 def calls_zero(handler: _Handler, body: dict) -> None:
     handler.begin()
     for number, city in enumerate(("a", "b")):
-        call = {"index": 0, "id": f"c{number}", "function": {"name": "weather", "arguments": json.dumps({"city": city})}}
+        call = {
+            "index": 0,
+            "id": f"c{number}",
+            "function": {"name": "weather", "arguments": json.dumps({"city": city})},
+        }
         handler.delta(tool_calls=[call])
     handler.delta("tool_calls")
     handler.end()
@@ -220,7 +239,10 @@ def endless(handler: _Handler, body: dict) -> None:
 def long(handler: _Handler, body: dict) -> None:
     """As many pieces as are wanted, as fast as can be: hundreds in a packet."""
     handler.begin()
-    piece = b'data: {"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"on "},"finish_reason":null}]}\n\n'
+    piece = (
+        b'data: {"id":"1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"on'
+        b' "},"finish_reason":null}]}\n\n'
+    )
     for _ in range(body["max_tokens"] // 500):
         handler.bytes(500 * piece)
     handler.delta("length")
@@ -289,7 +311,9 @@ def choosy(*refused: str) -> Callable:
     def behave(handler: _Handler, body: dict) -> None:
         if told := next((name for name in refused if name in body), None):
             instead = "; use max_completion_tokens instead" if told == "max_tokens" else ""
-            return handler.answer(422, {"detail": [{"type": "extra_forbidden", "loc": ["body", told], "msg": f"Not permitted{instead}"}]})
+            return handler.answer(
+                422, {"detail": [{"type": "extra_forbidden", "loc": ["body", told], "msg": f"Not permitted{instead}"}]}
+            )
         good(handler, body)
 
     return behave

@@ -1,4 +1,6 @@
-"""Random datasets in all forms and file types that LLaMA-Factory reads, sound ones and ones with a fault that people really bring."""
+"""Random datasets in all forms and file types that LLaMA-Factory reads, sound ones and ones with a fault that people
+really bring.
+"""
 
 import csv
 import json
@@ -6,18 +8,79 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-TEXTS = ["Say 0.", "Number 7.", "你好，今天几度？", "naïve café", "Zeile\nzwei", "a\u2028b", "قل شيئا", "<b>&amp;</b>", "12", "2024-01-31", "NA", "true", "-",
-         "{\"a\": 1}", "“quoted” \"text\"", "x" * 300, "🙂 ok"]
-TOOLS = [{"name": "room_heat", "description": "Tells how warm a room is",
-          "parameters": {"type": "object", "properties": {"room": {"type": "string", "description": "which"}}, "required": ["room"]}},
-         {"name": "sum", "description": "Adds", "parameters": {"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}}}]
-BAD_TOOLS = [" ", "[oops", "7", "{}", [{"name": "t"}], [{"name": "t", "parameters": {"type": "object"}}], [{"description": "nameless", "parameters": {"properties": {}}}],
-             [{"name": "t", "parameters": {"properties": {"a": None}}}], ["t"]]
-OPENAI_TAGS = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant", "observation_tag": "tool",
-               "function_tag": "function", "system_tag": "system"}
-OTHER_TAGS = {"role_tag": "角色", "content_tag": "内容", "user_tag": "用户", "assistant_tag": "助手", "observation_tag": "结果", "function_tag": "调用", "system_tag": "系统"}
-SHAREGPT_TAGS = {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt", "observation_tag": "observation",
-                 "function_tag": "function_call", "system_tag": "system"}
+TEXTS = [
+    "Say 0.",
+    "Number 7.",
+    "你好，今天几度？",
+    "naïve café",
+    "Zeile\nzwei",
+    "a\u2028b",
+    "قل شيئا",
+    "<b>&amp;</b>",
+    "12",
+    "2024-01-31",
+    "NA",
+    "true",
+    "-",
+    '{"a": 1}',
+    '“quoted” "text"',
+    "x" * 300,
+    "🙂 ok",
+]
+TOOLS = [
+    {
+        "name": "room_heat",
+        "description": "Tells how warm a room is",
+        "parameters": {
+            "type": "object",
+            "properties": {"room": {"type": "string", "description": "which"}},
+            "required": ["room"],
+        },
+    },
+    {
+        "name": "sum",
+        "description": "Adds",
+        "parameters": {"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}},
+    },
+]
+BAD_TOOLS = [
+    " ",
+    "[oops",
+    "7",
+    "{}",
+    [{"name": "t"}],
+    [{"name": "t", "parameters": {"type": "object"}}],
+    [{"description": "nameless", "parameters": {"properties": {}}}],
+    [{"name": "t", "parameters": {"properties": {"a": None}}}],
+    ["t"],
+]
+OPENAI_TAGS = {
+    "role_tag": "role",
+    "content_tag": "content",
+    "user_tag": "user",
+    "assistant_tag": "assistant",
+    "observation_tag": "tool",
+    "function_tag": "function",
+    "system_tag": "system",
+}
+OTHER_TAGS = {
+    "role_tag": "角色",
+    "content_tag": "内容",
+    "user_tag": "用户",
+    "assistant_tag": "助手",
+    "observation_tag": "结果",
+    "function_tag": "调用",
+    "system_tag": "系统",
+}
+SHAREGPT_TAGS = {
+    "role_tag": "from",
+    "content_tag": "value",
+    "user_tag": "human",
+    "assistant_tag": "gpt",
+    "observation_tag": "observation",
+    "function_tag": "function_call",
+    "system_tag": "system",
+}
 
 
 @dataclass
@@ -33,7 +96,9 @@ class RandomSet:
         """Write the file and `dataset_info.json`, and return the file."""
         path = folder / f"{name}{self.suffix}"
         write_rows(path, self.rows)
-        (folder / "dataset_info.json").write_text(json.dumps({name: {"file_name": path.name} | self.entry}, ensure_ascii=False), encoding="utf-8")
+        (folder / "dataset_info.json").write_text(
+            json.dumps({name: {"file_name": path.name} | self.entry}, ensure_ascii=False), encoding="utf-8"
+        )
         return path
 
 
@@ -75,7 +140,11 @@ def random_set(seed: int) -> RandomSet:
 
 
 def _text_of(dice: random.Random) -> str:
-    return dice.choice(TEXTS) if dice.random() < 0.6 else " ".join(dice.choices(["sun", "Mond", "水", "vier", "5", "wind"], k=dice.randint(1, 8)))
+    return (
+        dice.choice(TEXTS)
+        if dice.random() < 0.6
+        else " ".join(dice.choices(["sun", "Mond", "水", "vier", "5", "wind"], k=dice.randint(1, 8)))
+    )
 
 
 def _suffix(dice: random.Random, flat: bool = False) -> str:
@@ -85,7 +154,10 @@ def _suffix(dice: random.Random, flat: bool = False) -> str:
 def _alpaca(dice: random.Random, count: int) -> RandomSet:
     names = dice.choice([("instruction", "input", "output"), ("frage", "dazu", "antwort"), ("问题", "输入", "回答")])
     columns = dict(zip(("prompt", "query", "response"), names, strict=True))
-    rows = [{names[0]: _text_of(dice), names[1]: dice.choice(["", _text_of(dice)]), names[2]: _text_of(dice)} for _ in range(count)]
+    rows = [
+        {names[0]: _text_of(dice), names[1]: dice.choice(["", _text_of(dice)]), names[2]: _text_of(dice)}
+        for _ in range(count)
+    ]
     if dice.random() < 0.3:
         columns["system"] = "system"
         for row in rows:
@@ -105,7 +177,10 @@ def _turns(dice: random.Random, tags: dict, calls: bool, ranking: bool = False) 
         said += [{role: tags["user_tag"], content: _text_of(dice)}]
         if calls and dice.random() < 0.5:
             call = {"name": "room_heat", "arguments": {"room": "north"}}
-            said += [{role: tags["function_tag"], content: json.dumps(dice.choice([call, [call, call]]))}, {role: tags["observation_tag"], content: "18"}]
+            said += [
+                {role: tags["function_tag"], content: json.dumps(dice.choice([call, [call, call]]))},
+                {role: tags["observation_tag"], content: "18"},
+            ]
         said += [{role: tags["assistant_tag"], content: _text_of(dice)}]
     return said[:-1] if ranking else said
 
@@ -134,12 +209,23 @@ def _openai(dice: random.Random, count: int) -> RandomSet:
         for _ in range(dice.randint(1, 2)):
             said.append({"role": "user", "content": _text_of(dice)})
             if dice.random() < 0.5:
-                calls = [{"id": f"c{index}", "type": "function", "function": {"name": "room_heat", "arguments": json.dumps({"room": "north"})}}
-                         for index in range(dice.randint(1, 2))]
+                calls = [
+                    {
+                        "id": f"c{index}",
+                        "type": "function",
+                        "function": {"name": "room_heat", "arguments": json.dumps({"room": "north"})},
+                    }
+                    for index in range(dice.randint(1, 2))
+                ]
                 said.append({"role": "assistant", "content": dice.choice([None, "", "I look."]), "tool_calls": calls})
                 said += [{"role": "tool", "content": "18"} for _ in calls]
             said.append({"role": "assistant", "content": _text_of(dice)})
-        rows.append({"messages": said, "tools": dice.choice([[], None, [{"type": "function", "function": TOOLS[0]}], json.dumps(TOOLS)])})
+        rows.append(
+            {
+                "messages": said,
+                "tools": dice.choice([[], None, [{"type": "function", "function": TOOLS[0]}], json.dumps(TOOLS)]),
+            }
+        )
     if len({type(row["tools"]) for row in rows if row["tools"] is not None}) > 1:
         for row in rows:
             row["tools"] = [{"type": "function", "function": TOOLS[0]}]
@@ -147,14 +233,27 @@ def _openai(dice: random.Random, count: int) -> RandomSet:
 
 
 def _pairs(dice: random.Random, count: int) -> RandomSet:
-    rows = [{"q": _text_of(dice), "good": "good " + _text_of(dice), "bad": "bad " + _text_of(dice)} for _ in range(count)]
-    return RandomSet({"ranking": True, "columns": {"prompt": "q", "chosen": "good", "rejected": "bad"}}, rows, "dpo", _suffix(dice, True))
+    rows = [
+        {"q": _text_of(dice), "good": "good " + _text_of(dice), "bad": "bad " + _text_of(dice)} for _ in range(count)
+    ]
+    return RandomSet(
+        {"ranking": True, "columns": {"prompt": "q", "chosen": "good", "rejected": "bad"}},
+        rows,
+        "dpo",
+        _suffix(dice, True),
+    )
 
 
 def _chat_pairs(dice: random.Random, count: int) -> RandomSet:
     columns = {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"}
-    rows = [{"conversations": _turns(dice, SHAREGPT_TAGS, False, True), "chosen": {"from": "gpt", "value": "good " + _text_of(dice)},
-             "rejected": {"from": "gpt", "value": "bad " + _text_of(dice)}} for _ in range(count)]
+    rows = [
+        {
+            "conversations": _turns(dice, SHAREGPT_TAGS, False, True),
+            "chosen": {"from": "gpt", "value": "good " + _text_of(dice)},
+            "rejected": {"from": "gpt", "value": "bad " + _text_of(dice)},
+        }
+        for _ in range(count)
+    ]
     return RandomSet({"formatting": "sharegpt", "ranking": True, "columns": columns}, rows, "dpo", _suffix(dice))
 
 
@@ -165,7 +264,9 @@ def _kto(dice: random.Random, count: int) -> RandomSet:
 
 def _text(dice: random.Random, count: int) -> RandomSet:
     rows = [{"text": _text_of(dice)} for _ in range(count)]
-    return RandomSet({"columns": {"prompt": "text"}}, rows, "pt", dice.choice([".txt", ".jsonl", ".json", ".csv", ".parquet"]))
+    return RandomSet(
+        {"columns": {"prompt": "text"}}, rows, "pt", dice.choice([".txt", ".jsonl", ".json", ".csv", ".parquet"])
+    )
 
 
 def _break(dice: random.Random, made: RandomSet) -> None:
@@ -210,6 +311,8 @@ def _break_turns(dice: random.Random, turns: list[dict]) -> None:
     elif way == 6:
         turn["weight"] = 0
     elif "tool_calls" in turn:
-        turn["tool_calls"] = dice.choice([[{"name": "flat", "arguments": "{}"}], [{"function": {"name": "f"}}], [], None])
+        turn["tool_calls"] = dice.choice(
+            [[{"name": "flat", "arguments": "{}"}], [{"function": {"name": "f"}}], [], None]
+        )
     else:
         turn["tool_calls"] = dice.choice([[], [{"function": {"name": "f", "arguments": "{}"}}]])

@@ -9,7 +9,9 @@ def row(benchmark: str, what: str) -> report.Row:
 
 
 def test_every_file_that_measures_is_a_benchmark():
-    """They are found by themselves, say what they measure and how often, and nothing else of the package is taken for one."""
+    """They are found by themselves, say what they measure and how often, and nothing else of the package is taken for
+    one.
+    """
     assert {"start", "first_step", "overhead", "live", "compare"} <= BENCHMARKS.keys()
     assert not {"report", "commands", "browser"} & BENCHMARKS.keys()
     for name, module in BENCHMARKS.items():

@@ -52,7 +52,9 @@ class Studio:
         return f"{self.origin}{self.prefix}/?run={run}"
 
     def page(self, query: str) -> bytes:
-        return PAGE.format(root=self.origin + self.prefix, run=query.removeprefix("run="), words=json.dumps(self.words)).encode()
+        return PAGE.format(
+            root=self.origin + self.prefix, run=query.removeprefix("run="), words=json.dumps(self.words)
+        ).encode()
 
     def metrics(self, body: dict) -> bytes:
         self.asked.append(body["data"])
@@ -92,9 +94,16 @@ def log(run: runs.Run, *steps: int, **more: float) -> None:
     """Log steps as a training run does: a loss that falls with a ripple, a cosine learning rate, a gradient norm."""
     for step in steps:
         ripple = math.sin(step * 12.9898) * 0.12
-        run.say("metrics", step=step, values={
-            "loss": 0.4 + 2.2 * math.exp(-step / 60) + ripple, "learning_rate": 1e-3 * (1 + math.cos(step / 200)) / 2,
-            "grad_norm": 1 + abs(ripple) * 8, **more})
+        run.say(
+            "metrics",
+            step=step,
+            values={
+                "loss": 0.4 + 2.2 * math.exp(-step / 60) + ripple,
+                "learning_rate": 1e-3 * (1 + math.cos(step / 200)) / 2,
+                "grad_norm": 1 + abs(ripple) * 8,
+                **more,
+            },
+        )
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +147,9 @@ def wait_step(page: Page, step: int) -> None:
 
 def plot(page: Page, what: str, figure: int = 0):
     """Ask the plot of one figure of the first panel, `u` in `what`."""
-    return page.evaluate(f"(() => {{ const panel = [...studioCharts.panels][0], u = panel.figures[{figure}].plot; return {what}; }})()")
+    return page.evaluate(
+        f"(() => {{ const panel = [...studioCharts.panels][0], u = panel.figures[{figure}].plot; return {what}; }})()"
+    )
 
 
 def drag(page: Page, start: float, end: float) -> None:
@@ -157,10 +168,16 @@ def colours(page: Page) -> set[tuple[int, ...]]:
 
 
 def test_growing_run_sends_only_new_points(studio, page, run):
-    page.add_init_script("window.drawn = []; document.addEventListener('studio:drawn', (event) => drawn.push(event.detail))")
+    page.add_init_script(
+        "window.drawn = []; document.addEventListener('studio:drawn', (event) => drawn.push(event.detail))"
+    )
     page.goto(studio.url(run.name))
     wait_step(page, 60)
-    assert page.locator(".chart-figure:visible .chart-title").all_inner_texts() == ["Loss", "Learning rate", "Gradient norm"]
+    assert page.locator(".chart-figure:visible .chart-title").all_inner_texts() == [
+        "Loss",
+        "Learning rate",
+        "Gradient norm",
+    ]
     log(run, 61, 62, eval_loss=0.9)
     wait_step(page, 62)
     assert page.locator(".charts").get_attribute("data-points") == "62"
@@ -174,7 +191,9 @@ def test_growing_run_sends_only_new_points(studio, page, run):
 def test_asks_at_a_steady_pace_and_rests_when_the_run_is_over(studio, page, run):
     page.goto(studio.url(run.name))
     wait_step(page, 60)
-    page.evaluate("setInterval(() => document.body.append(document.createElement('p')), 20)")  # a busy page must not hurry it
+    page.evaluate(
+        "setInterval(() => document.body.append(document.createElement('p')), 20)"
+    )  # a busy page must not hurry it
     before = len(studio.asked)
     page.wait_for_timeout(2000)
     assert 4 <= len(studio.asked) - before <= 6
@@ -211,7 +230,9 @@ def test_zoom_is_kept_while_points_arrive(studio, page, run):
     wait_step(page, 62)
     for figure in range(3):
         assert plot(page, "[u.scales.x.min, u.scales.x.max]", figure) == zoom
-    assert plot(page, "u.scales.y.max") == pytest.approx(high, rel=0.02), "what lies outside does not squeeze what is looked at"
+    assert plot(page, "u.scales.y.max") == pytest.approx(high, rel=0.02), (
+        "what lies outside does not squeeze what is looked at"
+    )
     page.locator(".u-over").first.dblclick()
     assert plot(page, "[u.scales.x.min, u.scales.x.max]") == [1, 62]
     assert plot(page, "u.scales.y.max") > 9
@@ -277,7 +298,9 @@ def test_what_is_no_number_leaves_a_gap_and_a_mark(studio, page, run):
 def test_long_history_is_drawn_at_once_and_keeps_its_spike(studio, page, run):
     line = '{{"time": {0}, "event": "metrics", "step": {0}, "values": {{"loss": {1}}}}}\n'
     with run.events_file.open("a") as file:
-        file.writelines(line.format(step, 77.5 if step == 51_234 else 1 + math.sin(step) / 9) for step in range(61, 100_001))
+        file.writelines(
+            line.format(step, 77.5 if step == 51_234 else 1 + math.sin(step) / 9) for step in range(61, 100_001)
+        )
     runs.metrics(run)  # the reading of the file is timed elsewhere
     page.add_init_script("document.addEventListener('studio:drawn', (event) => { window.at = event.detail.at })")
     page.goto(studio.url(run.name))
@@ -354,7 +377,9 @@ def test_a_replaced_element_keeps_points_and_zoom(studio, page, run):
     wait_step(page, 60)
     drag(page, 0.25, 0.5)
     zoom = plot(page, "panel.zoom")
-    page.evaluate("document.querySelector('#holder').innerHTML = document.querySelector('.charts').cloneNode().outerHTML")
+    page.evaluate(
+        "document.querySelector('#holder').innerHTML = document.querySelector('.charts').cloneNode().outerHTML"
+    )
     expect(page.locator(".chart-panel")).to_be_visible()
     log(run, 61)
     wait_step(page, 61)
@@ -389,14 +414,23 @@ def test_nothing_is_cut_off(studio, page, run, width):
     page.goto(studio.url(run.name))
     wait_step(page, 61)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate("[...document.querySelectorAll('.chart-head')].every((head) => head.scrollWidth <= head.clientWidth)")
+    assert page.evaluate(
+        "[...document.querySelectorAll('.chart-head')].every((head) => head.scrollWidth <= head.clientWidth)"
+    )
     for figure in range(3):
         assert plot(page, "Math.abs(u.width - u.root.parentNode.clientWidth)", figure) < 1
 
 
 def test_every_word_is_used_and_in_both_languages():
     source = (ROOT / "assets/charts.js").read_text(encoding="utf-8")
-    used = set(re.findall(r'word\("(\w+)"\)|button\([\w.]+, "(\w+)"|(?:name|series): "([\w/]+)"|look: "(raw|smoothed)"', source))
+    used = set(
+        re.findall(
+            r'word\("(\w+)"\)|button\([\w.]+, "(\w+)"|(?:name|series): "([\w/]+)"|look: "(raw|smoothed)"', source
+        )
+    )
     keys = {next(filter(None, groups)) for groups in used} | {"waiting", "empty", "step", "time"}
     for language in ("en", "zh"):
-        assert keys == json.loads((ROOT / f"studio/interface/words/{language}/charts.json").read_text(encoding="utf-8")).keys()
+        assert (
+            keys
+            == json.loads((ROOT / f"studio/interface/words/{language}/charts.json").read_text(encoding="utf-8")).keys()
+        )

@@ -1,4 +1,6 @@
-"""The chat on the real small model: one batch against one at a time, streaming, stopping, failing, and giving memory back."""
+"""The chat on the real small model: one batch against one at a time, streaming, stopping, failing, and giving memory
+back.
+"""
 
 import json
 import shutil
@@ -26,7 +28,9 @@ def _make_adapter(model, folder: Path, seed: int, strength: float = 0.7, **more)
 
     state = torch.get_rng_state()
     torch.manual_seed(seed)
-    config = LoraConfig(r=4 * (1 + seed), lora_alpha=8, target_modules=["q_proj", "down_proj"], init_lora_weights=False, **more)
+    config = LoraConfig(
+        r=4 * (1 + seed), lora_alpha=8, target_modules=["q_proj", "down_proj"], init_lora_weights=False, **more
+    )
     tuned = get_peft_model(model, config)
     for name, weight in tuned.named_parameters():
         if "lora_B" in name:
@@ -51,7 +55,10 @@ def folders(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def everybody(folders) -> list[Speaker]:
-    return [Speaker("base", MODEL, None, "chatml"), *(Speaker(name, MODEL, folder, "chatml") for name, folder in folders.items())]
+    return [
+        Speaker("base", MODEL, None, "chatml"),
+        *(Speaker(name, MODEL, folder, "chatml") for name, folder in folders.items()),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +87,13 @@ def exact(chat, everybody) -> Chat:
         weight.data = data
 
 
-def _ask(chat: Chat, speakers: list[Speaker], sampling: Sampling = GREEDY, question: list[dict] = QUESTION, system: str | None = None):
+def _ask(
+    chat: Chat,
+    speakers: list[Speaker],
+    sampling: Sampling = GREEDY,
+    question: list[dict] = QUESTION,
+    system: str | None = None,
+):
     *_, last = chat.compare(speakers, [question] * len(speakers), system, sampling)
     return last
 
@@ -98,7 +111,9 @@ def _reference(model, folder: Path | None, ids: tuple[int, ...], count: int) -> 
             del model.peft_config  # peft leaves it behind
     prompt = torch.tensor([ids])
     with torch.inference_mode():
-        out = model.generate(input_ids=prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=count)
+        out = model.generate(
+            input_ids=prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=count
+        )
     return out[0, len(ids) :].tolist()
 
 
@@ -140,7 +155,10 @@ def test_seeds_repeat_and_the_process_keeps_its_own_chance(chat, everybody):
     import torch
 
     before = torch.get_rng_state(), torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
-    said = [_ask(chat, everybody[:2], Sampling(temperature=1.5, top_p=1, max_tokens=12, seed=seed))[0].text for seed in (1, 1, 2)]
+    said = [
+        _ask(chat, everybody[:2], Sampling(temperature=1.5, top_p=1, max_tokens=12, seed=seed))[0].text
+        for seed in (1, 1, 2)
+    ]
     chat.load(everybody[:1])
     chat.load(everybody)
     after = torch.get_rng_state(), torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
@@ -196,7 +214,10 @@ def test_a_fault_inside_is_told_and_leaves_the_chat_whole(chat, everybody):
 def test_lack_of_memory_has_its_own_sentence():
     import torch
 
-    for error in (torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory: 1 bytes")):
+    for error in (
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: 1 bytes"),
+    ):
         assert as_problem(error, "chat.failed", kind="x").key == "chat.no_memory"
     assert as_problem(ValueError("odd"), "chat.failed", kind="ValueError").key == "chat.failed"
 
@@ -241,9 +262,11 @@ def test_adapters_come_and_go_on_one_copy_of_the_base(loaded, everybody):
     assert steps[-1] == ("chat.loaded", 1.0) and [share for _, share in steps] == sorted(share for _, share in steps)
 
 
-@pytest.mark.parametrize("damage", [("\"r\": 4", "\"r\": 6"), ("_proj\"", "_other\"")])
+@pytest.mark.parametrize("damage", [('"r": 4', '"r": 6'), ('_proj"', '_other"')])
 @pytest.mark.parametrize("beside", [0, 2])
-def test_an_adapter_that_does_not_fit_is_refused_and_the_others_speak_on(loaded, everybody, folders, tmp_path, damage, beside):
+def test_an_adapter_that_does_not_fit_is_refused_and_the_others_speak_on(
+    loaded, everybody, folders, tmp_path, damage, beside
+):
     bad = shutil.copytree(folders["first"], tmp_path / "bad")
     config = bad / "adapter_config.json"
     config.write_text(config.read_text(encoding="utf-8").replace(*damage), encoding="utf-8")
@@ -275,13 +298,19 @@ def test_a_checkpoint_of_full_tuning_is_a_base_of_its_own_and_answers_at_the_sam
     chat.load([everybody[0], whole])
     assert chat.memory_bytes() > 1.9 * chat._seats[whole].resident.memory_bytes()
     seen = list(chat.compare([everybody[0], whole], [QUESTION] * 2, None, GREEDY))
-    assert any(answers[0].tokens and answers[1].tokens and not answers[0].finished and not answers[1].finished for answers in seen)
+    assert any(
+        answers[0].tokens and answers[1].tokens and not answers[0].finished and not answers[1].finished
+        for answers in seen
+    )
     assert seen[-1][0].text == seen[-1][1].text
 
 
 @pytest.mark.parametrize("bits, share", [(4, 0.6), (8, 0.75)])
 def test_fewer_bits_take_less_and_speak(bits, share):
-    small, chat = Speaker("small", MODEL, None, "chatml", bits=bits), Chat()  # one of its own: the others' base stays where it is
+    small, chat = (
+        Speaker("small", MODEL, None, "chatml", bits=bits),
+        Chat(),
+    )  # one of its own: the others' base stays where it is
     chat.load([small])
     answer = _ask(chat, [small], Sampling(temperature=0, max_tokens=2), [{"role": "user", "content": "Hi"}])[0]
     assert answer.tokens and answer.text
@@ -295,12 +324,16 @@ def test_a_models_own_code_runs_only_where_that_was_allowed(tmp_path):
     for file in MODEL.iterdir():
         (folder / file.name).symlink_to(file)
     config = json.loads((MODEL / "config.json").read_text(encoding="utf-8")) | {
-        "model_type": "own", "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModelForCausalLM": "own.Own"}}
+        "model_type": "own",
+        "auto_map": {"AutoConfig": "own.OwnConfig", "AutoModelForCausalLM": "own.Own"},
+    }
     (folder / "config.json").unlink()
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (folder / "own.py").write_text(
-        "from transformers import LlamaConfig, LlamaForCausalLM\n\n\nclass OwnConfig(LlamaConfig):\n    model_type = 'own'\n\n\n"
-        "class Own(LlamaForCausalLM):\n    config_class = OwnConfig\n", encoding="utf-8")
+        "from transformers import LlamaConfig, LlamaForCausalLM\n\n\nclass OwnConfig(LlamaConfig):\n    model_type ="
+        " 'own'\n\n\nclass Own(LlamaForCausalLM):\n    config_class = OwnConfig\n",
+        encoding="utf-8",
+    )
     chat = Chat()
     with pytest.raises(Problem) as caught:
         chat.load([Speaker("own", folder, None, "chatml")])
@@ -319,7 +352,10 @@ def test_a_models_own_code_runs_only_where_that_was_allowed(tmp_path):
 def test_adapters_that_change_the_base_get_one_of_their_own(folders, tmp_path):
     pissa = shutil.copytree(folders["first"], tmp_path / "pissa")
     config = pissa / "adapter_config.json"
-    config.write_text(config.read_text(encoding="utf-8").replace('"init_lora_weights": false', '"init_lora_weights": "pissa"'), encoding="utf-8")
+    config.write_text(
+        config.read_text(encoding="utf-8").replace('"init_lora_weights": false', '"init_lora_weights": "pissa"'),
+        encoding="utf-8",
+    )
     assert Speaker("p", MODEL, pissa, "chatml").base != Speaker("b", MODEL, None, "chatml").base
     assert Speaker("f", MODEL, folders["first"], "chatml").base == Speaker("b", MODEL, None, "chatml").base
 

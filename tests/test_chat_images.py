@@ -1,4 +1,6 @@
-"""Images in the chat, on two tiny models of real kinds: prompts and pixels of LLaMA-Factory's engine, answers of transformers itself."""
+"""Images in the chat, on two tiny models of real kinds: prompts and pixels of LLaMA-Factory's engine, answers of
+transformers itself.
+"""
 
 from functools import cache
 from pathlib import Path
@@ -13,8 +15,15 @@ from studio.interface.language import Problem
 
 MODEL = Path(__file__).parents[1] / "models" / "SmolLM2-135M-Instruct"
 GREEDY = Sampling(temperature=0, max_tokens=6)
-TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-        "max_position_embeddings": 2048, "initializer_range": 0.5}
+TEXT = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 2048,
+    "initializer_range": 0.5,
+}
 SIGHT = {"hidden_size": 32, "num_attention_heads": 4, "num_hidden_layers": 2, "intermediate_size": 64, "patch_size": 14}
 
 
@@ -35,37 +44,45 @@ def _qwen2_vl(folder: Path) -> Path:
         Qwen2VLVideoProcessor,
     )
 
-    marks = {"vision_start": "<|vision_start|>", "vision_end": "<|vision_end|>", "image": "<|image_pad|>", "video": "<|video_pad|>"}
+    marks = {
+        "vision_start": "<|vision_start|>",
+        "vision_end": "<|vision_end|>",
+        "image": "<|image_pad|>",
+        "video": "<|video_pad|>",
+    }
     tokenizer = _tokenizer(list(marks.values()))
     rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}
     config = Qwen2VLConfig(
-        text_config=TEXT | {"vocab_size": len(tokenizer), "rope_parameters": rope, "bos_token_id": 1, "eos_token_id": 2},
+        text_config=TEXT
+        | {"vocab_size": len(tokenizer), "rope_parameters": rope, "bos_token_id": 1, "eos_token_id": 2},
         vision_config={"depth": 2, "embed_dim": 32, "hidden_size": 32, "num_heads": 4, "mlp_ratio": 2},
         **{f"{name}_token_id": tokenizer.convert_tokens_to_ids(mark) for name, mark in marks.items()},
     )
     Qwen2VLForConditionalGeneration(config).save_pretrained(folder)
-    parts = {"image_processor": Qwen2VLImageProcessor(), "video_processor": Qwen2VLVideoProcessor(), "tokenizer": tokenizer}
+    parts = {
+        "image_processor": Qwen2VLImageProcessor(),
+        "video_processor": Qwen2VLVideoProcessor(),
+        "tokenizer": tokenizer,
+    }
     Qwen2VLProcessor(**parts, chat_template=tokenizer.chat_template).save_pretrained(folder)
     return folder
 
 
 def _llava(folder: Path) -> Path:
-    from transformers import (
-        CLIPImageProcessor,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-        LlavaProcessor,
-    )
+    from transformers import CLIPImageProcessor, LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
 
     tokenizer = _tokenizer(["<image>"])
     config = LlavaConfig(
         vision_config=SIGHT | {"model_type": "clip_vision_model", "image_size": 56},
-        text_config=TEXT | {"model_type": "llama", "vocab_size": len(tokenizer)}, image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        text_config=TEXT | {"model_type": "llama", "vocab_size": len(tokenizer)},
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
     )
     LlavaForConditionalGeneration(config).save_pretrained(folder)
     images = CLIPImageProcessor(size={"shortest_edge": 56}, crop_size={"height": 56, "width": 56})
     how = {"patch_size": 14, "vision_feature_select_strategy": "default", "num_additional_image_tokens": 1}
-    LlavaProcessor(image_processor=images, tokenizer=tokenizer, chat_template=tokenizer.chat_template, **how).save_pretrained(folder)
+    LlavaProcessor(
+        image_processor=images, tokenizer=tokenizer, chat_template=tokenizer.chat_template, **how
+    ).save_pretrained(folder)
     return folder
 
 
@@ -111,7 +128,15 @@ def _engine_inputs(folder: Path, template: str, messages: list[dict], images: li
     form = get_template_and_fix_tokenizer(loaded["tokenizer"], DataArguments(template=template))
     said = [{"role": message["role"], "content": message["content"]} for message in messages]
     made, _ = HuggingfaceEngine._process_args(
-        Model, loaded["tokenizer"], loaded["processor"], form, GeneratingArguments().to_dict(), said, None, None, images or None
+        Model,
+        loaded["tokenizer"],
+        loaded["processor"],
+        form,
+        GeneratingArguments().to_dict(),
+        said,
+        None,
+        None,
+        images or None,
     )
     return made
 
@@ -129,7 +154,11 @@ def test_prompt_and_pixels_are_those_of_llamafactorys_engine(models, images, kin
 
     encoder = _encoder(models[kind], kind)
     assert encoder.sees
-    talk = [{"role": "user", "content": content, "images": images}, {"role": "assistant", "content": "No."}, {"role": "user", "content": "Why?"}]
+    talk = [
+        {"role": "user", "content": content, "images": images},
+        {"role": "assistant", "content": "No."},
+        {"role": "user", "content": "Why?"},
+    ]
     prompt, engine = encoder.prompt(talk), _engine_inputs(models[kind], kind, talk, images)
     assert prompt.ids == engine.pop("inputs")[0].tolist()
     pixels = {name: value for name, value in engine.items() if name not in ("attention_mask", "generation_config")}
@@ -139,10 +168,17 @@ def test_prompt_and_pixels_are_those_of_llamafactorys_engine(models, images, kin
 
 def test_each_image_stands_before_the_text_of_its_own_message(models, images):
     encoder = _encoder(models["qwen2_vl"], "qwen2_vl")
-    talk = [{"role": "user", "content": "One.", "images": images[:1]}, {"role": "assistant", "content": "Yes."},
-            {"role": "user", "content": "Two.", "images": images[1:]}]
+    talk = [
+        {"role": "user", "content": "One.", "images": images[:1]},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": "Two.", "images": images[1:]},
+    ]
     where = [talk[0] | {"content": "<image>One."}, talk[1], talk[2] | {"content": "<image>Two."}]
-    assert encoder.encode(talk) == encoder.encode(where) == _engine_inputs(models["qwen2_vl"], "qwen2_vl", where, images)["inputs"][0].tolist()
+    assert (
+        encoder.encode(talk)
+        == encoder.encode(where)
+        == _engine_inputs(models["qwen2_vl"], "qwen2_vl", where, images)["inputs"][0].tolist()
+    )
 
 
 @pytest.mark.parametrize("kind", ["qwen2_vl", "llava"])
@@ -156,7 +192,9 @@ def test_a_model_that_sees_answers_as_transformers_does(models, images, kind, tm
     talk = [{"role": "user", "content": "What is it?", "images": images}]
     base = Speaker("base", models[kind], None, kind)
     plain = _reference(model, _encoder(models[kind], kind).prompt(talk))
-    tuned = get_peft_model(model, LoraConfig(r=4, target_modules=r".*(language_model|text).*q_proj", init_lora_weights=False))
+    tuned = get_peft_model(
+        model, LoraConfig(r=4, target_modules=r".*(language_model|text).*q_proj", init_lora_weights=False)
+    )
     tuned.save_pretrained(tmp_path / "adapter")
     chat, speaker = Chat(), Speaker("tuned", models[kind], tmp_path / "adapter", kind)
     chat.load([base, speaker])
@@ -175,12 +213,20 @@ def _reference(model, prompt) -> str:
 
     loaded = _loaded(Path(model.config._name_or_path))
     ids = torch.tensor([prompt.ids])
-    made = {name: value.to(model.dtype) if value.is_floating_point() else value for name, value in prompt.inputs.items()}
+    made = {
+        name: value.to(model.dtype) if value.is_floating_point() else value for name, value in prompt.inputs.items()
+    }
     if model.config.model_type == "qwen2_vl":
         made["mm_token_type_ids"] = torch.tensor(loaded["processor"].create_mm_token_type_ids([prompt.ids]))
     with torch.inference_mode():
-        out = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=GREEDY.max_tokens, **made)
-    return loaded["tokenizer"].decode(out[0, ids.shape[1]:], skip_special_tokens=True)
+        out = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            max_new_tokens=GREEDY.max_tokens,
+            **made,
+        )
+    return loaded["tokenizer"].decode(out[0, ids.shape[1] :], skip_special_tokens=True)
 
 
 def test_who_does_not_see_says_so(models, images):

@@ -34,14 +34,27 @@ def made(workspace, name: str, strength: float, **recipe) -> runs.Run:
 
     base = workspace.models / STARTER
     run = runs.make(workspace, STARTER, "lora", name)
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16), LoraConfig(r=4, target_modules=["q_proj", "v_proj"]))
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16),
+        LoraConfig(r=4, target_modules=["q_proj", "v_proj"]),
+    )
     torch.manual_seed(1)
     for parameter_name, parameter in model.named_parameters():
         if "lora_B" in parameter_name and strength:
             parameter.data.normal_(std=strength)
     model.save_pretrained(run.folder)
-    run.recipe_file.write_text(yaml.safe_dump({"model_name_or_path": str(base), "finetuning_type": "lora", "template": "smollm2", "stage": "sft",
-                                               "dataset": "identity_en", **recipe}))
+    run.recipe_file.write_text(
+        yaml.safe_dump(
+            {
+                "model_name_or_path": str(base),
+                "finetuning_type": "lora",
+                "template": "smollm2",
+                "stage": "sft",
+                "dataset": "identity_en",
+                **recipe,
+            }
+        )
+    )
     run.info_file.write_text("{}")
     run.say("state", state="finished")
     return run
@@ -54,14 +67,17 @@ def test_what_lies_below_a_run_answers_too(workspace):
     c = made(workspace, "c", 0, adapter_name_or_path=f"{a.folder},{b.folder}")
     table = Table(workspace, Accelerator())
     said = answers(table, [STARTER, a.name, b.name, c.name], "Count to ten.")
-    # A is merged below B and C in bfloat16, so that their words may part from A's own; without it they would be the base's.
+    # A is merged below B and C in bfloat16, so that their words may part from A's own; without it they would be the
+    # base's.
     assert said[b.name] == said[c.name] and said[STARTER] not in (said[a.name], said[b.name]), said
     table.clear()
 
 
 def trained_by(trainer: Trainer, wish: dict, seconds: float = 300) -> runs.Run:
     """Return the finished run of a recipe."""
-    run = trainer.start({"template": "smollm2", "plot_loss": False, "cutoff_len": 64} | wish, {"name": "Xiaoju", "author": "the studio"})
+    run = trainer.start(
+        {"template": "smollm2", "plot_loss": False, "cutoff_len": 64} | wish, {"name": "Xiaoju", "author": "the studio"}
+    )
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds=seconds, every=0.1)
     assert runs.status(run).state == "finished"
     return run
@@ -88,9 +104,15 @@ def test_a_run_whose_vocabulary_grew_answers_and_is_gone_on_with(workspace):
     assert all(answers(table, [STARTER, grown.name], "Say <room> and <heat>.").values())
     speaker = table.seat([grown.name])[0]
     (resident,) = table.chat._residents.values()
-    assert resident.vocabulary > 49_152 and len(resident.encoder(speaker).tokenizer.encode("<room>", add_special_tokens=False)) == 1
+    assert (
+        resident.vocabulary > 49_152
+        and len(resident.encoder(speaker).tokenizer.encode("<room>", add_special_tokens=False)) == 1
+    )
     table.clear()
-    new = trained_by(trainer, {"dataset": "identity_en", "adapter_name_or_path": grown.name, "create_new_adapter": True, "max_steps": 1})
+    new = trained_by(
+        trainer,
+        {"dataset": "identity_en", "adapter_name_or_path": grown.name, "create_new_adapter": True, "max_steps": 1},
+    )
     assert new.recipe()["add_tokens"] == "<room>,<heat>"
     assert all(answers(table, [new.name], "Say <room>.").values())
     table.clear()

@@ -26,6 +26,8 @@ def test_threads_that_load_at_once_do_not_spoil_each_others_model():
     for thread in threads:
         thread.join()
     assert len(models) == 12
-    assert not [name for model in models for name, weight in model.named_parameters(remove_duplicate=False) if weight.is_meta]
+    assert not [
+        name for model in models for name, weight in model.named_parameters(remove_duplicate=False) if weight.is_meta
+    ]
     assert torch.get_default_dtype() == torch.float32
     assert PreTrainedModel.tie_weights is tie_weights

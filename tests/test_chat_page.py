@@ -13,7 +13,9 @@ GONE = "served:127.0.0.1:9/none"
 
 @pytest.fixture(scope="module")
 def odd(server):
-    """A server that the studio knows, whose models answer at once, each in its own way; the name that its columns begin with."""
+    """A server that the studio knows, whose models answer at once, each in its own way; the name that its columns begin
+    with.
+    """
     for running in odd_server.running():
         added = Client(server.url, verbose=False).predict({"url": running.place}, api_name="/chat_server_add")
         yield f"served:{added['name']}"
@@ -26,7 +28,9 @@ def talk(page, made: str) -> None:
 
 def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
     client = Client(server.url, verbose=False)
-    made = client.predict([STARTER.name, GONE], {"temperature": 0, "max_tokens": 8}, "", api_name="/chat_new")["conversation"]
+    made = client.predict([STARTER.name, GONE], {"temperature": 0, "max_tokens": 8}, "", api_name="/chat_new")[
+        "conversation"
+    ]
     page = open_page(browser, server)
     talk(page, made)
     page.locator("#chat-say textarea").fill("What is a fox?")
@@ -110,8 +114,17 @@ def test_a_list_of_prompts_becomes_a_table(server):
     options = {"temperature": 0, "max_tokens": 4}
     made = client.predict([STARTER.name], options, "", api_name="/chat_new")["conversation"]
     started = client.predict(made, "One?\nTwo?", "", 20, api_name="/chat_sheet")
-    result = wait_for(lambda: (now := client.predict(started["sheet"], api_name="/chat_sheet_result"))["state"] not in ("queued", "running", "preparing") and now)
-    assert result["state"] == "finished" and [row["answers"][STARTER.name]["tokens"] for row in result["rows"]] == [4, 4]
+    result = wait_for(
+        lambda: (
+            (now := client.predict(started["sheet"], api_name="/chat_sheet_result"))["state"]
+            not in ("queued", "running", "preparing")
+            and now
+        )
+    )
+    assert result["state"] == "finished" and [row["answers"][STARTER.name]["tokens"] for row in result["rows"]] == [
+        4,
+        4,
+    ]
     assert "One?" in client.predict(started["sheet"], "csv", api_name="/chat_sheet_export")["text"]
     client.predict(started["sheet"], api_name="/chat_sheet_delete")
     with pytest.raises(AppError, match="no prompt sheet"):

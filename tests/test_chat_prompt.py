@@ -39,7 +39,9 @@ def _engine_ids(template: str, messages: list[dict], system: str | None, **argum
     tokenizer = _tokenizer()
     form = get_template_and_fix_tokenizer(tokenizer, DataArguments(template=template, **arguments))
     said = [dict(message) for message in messages]
-    made, _ = HuggingfaceEngine._process_args(Model, tokenizer, None, form, GeneratingArguments().to_dict(), said, system)
+    made, _ = HuggingfaceEngine._process_args(
+        Model, tokenizer, None, form, GeneratingArguments().to_dict(), said, system
+    )
     return made["inputs"][0].tolist(), made["generation_config"].eos_token_id
 
 
@@ -67,7 +69,9 @@ def test_prompt_is_what_training_puts_before_the_answer(template):
 
     tokenizer = _tokenizer()
     arguments = DataArguments(template=template, enable_thinking=False)
-    processor = SupervisedDatasetProcessor(get_template_and_fix_tokenizer(tokenizer, arguments), tokenizer, None, arguments)
+    processor = SupervisedDatasetProcessor(
+        get_template_and_fix_tokenizer(tokenizer, arguments), tokenizer, None, arguments
+    )
     answer = [{"role": "assistant", "content": "I am Xiaoju."}]
     ids, labels = processor._encode_data_example(TALK[:1], answer, "Be brief.", None, [], [], [])
     trained_from = next(place for place, label in enumerate(labels) if label != -100)

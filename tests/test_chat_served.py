@@ -50,10 +50,20 @@ def ask(server, model: str, *said, **more) -> Answer:
     return ask_speaker(ServedSpeaker("c", url, model), *said, **more)
 
 
-def ask_speaker(speaker, messages=QUESTION, system: str = "", sampling: Sampling = SAMPLING, stop=None, tools: str = "", seen=lambda answer: None) -> Answer:
+def ask_speaker(
+    speaker,
+    messages=QUESTION,
+    system: str = "",
+    sampling: Sampling = SAMPLING,
+    stop=None,
+    tools: str = "",
+    seen=lambda answer: None,
+) -> Answer:
     # In a thread, as the chat asks: the browser of other tests keeps an event loop running in this one.
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(served.ask, speaker, messages, system, sampling, stop or threading.Event(), tools, seen).result()
+        return thread.submit(
+            served.ask, speaker, messages, system, sampling, stop or threading.Event(), tools, seen
+        ).result()
 
 
 def told(problem: Problem) -> str:
@@ -82,15 +92,28 @@ def test_what_is_no_endpoint_is_told_and_not_kept(endpoints, odd):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         refusing = f"127.0.0.1:{unused.getsockname()[1]}"
-        for address, key in ((refusing, "unreachable"), (f"{odd.place}/nothing", "no_api"), (f"{odd.place}/moved", "no_api"),
-                             ("", "bad_address"), ("ftp://x/v1", "bad_address"), ("htp:/x", "bad_address"), ("http://me:secret@x/v1", "bad_address"),
-                             ("localhost:99999", "bad_address"), ("two words", "bad_address")):
+        for address, key in (
+            (refusing, "unreachable"),
+            (f"{odd.place}/nothing", "no_api"),
+            (f"{odd.place}/moved", "no_api"),
+            ("", "bad_address"),
+            ("ftp://x/v1", "bad_address"),
+            ("htp:/x", "bad_address"),
+            ("http://me:secret@x/v1", "bad_address"),
+            ("localhost:99999", "bad_address"),
+            ("two words", "bad_address"),
+        ):
             with pytest.raises(Problem) as refused:
                 endpoints.add(address)
             assert refused.value.key == f"served.{key}", address
             assert "secret" not in told(refused.value)
     assert endpoints.list() == []
-    for call in (endpoints.models, endpoints.remove, lambda name: endpoints.speaker(f"served:{name}/m"), endpoints.speaker):
+    for call in (
+        endpoints.models,
+        endpoints.remove,
+        lambda name: endpoints.speaker(f"served:{name}/m"),
+        endpoints.speaker,
+    ):
         with pytest.raises(Problem, match="no endpoint"):
             call("gone")
     with pytest.raises(Problem, match="name cannot be used"):
@@ -116,7 +139,10 @@ def test_a_key_is_sent_and_shown_nowhere(endpoints, odd, caplog, monkeypatch):
     answer = ask_speaker(endpoints.speaker("served:locked/bad-key"))
     assert odd.keys[-1] == f"Bearer {KEY}" and KEY not in told(answer.fault)
     files = "".join(path.read_text() for path in endpoints._file.parent.iterdir())
-    assert all(KEY not in shown for shown in (files, caplog.text, repr(endpoints), repr(endpoints.speaker("served:locked/good"))))
+    assert all(
+        KEY not in shown
+        for shown in (files, caplog.text, repr(endpoints), repr(endpoints.speaker("served:locked/good")))
+    )
     endpoints.add(odd.place)
     assert odd.keys[-1] == "Bearer none"  # neither another server's nor that of the environment
     with pytest.raises(Problem, match="key cannot be sent"):
@@ -138,7 +164,9 @@ def test_a_broken_file_is_named_and_the_good_endpoints_stay(endpoints):
     endpoints._file.write_text("{")
     assert endpoints.list() == [] and "endpoints.json" in str(endpoints.faults()[0])
     good = {"good": {"url": "http://localhost:1/v1"}}
-    endpoints._file.write_text(json.dumps(good | {"bad": {"url": ["x"]}, "a/b": {"url": "http://x"}, "c": {"url": "javascript:alert(1)"}}))
+    endpoints._file.write_text(
+        json.dumps(good | {"bad": {"url": ["x"]}, "a/b": {"url": "http://x"}, "c": {"url": "javascript:alert(1)"}})
+    )
     assert [one["name"] for one in endpoints.list()] == ["good"] and len(endpoints.faults()) == 3
 
 
@@ -186,11 +214,21 @@ def test_stop_ends_a_server_that_says_nothing_and_the_server_learns_it(odd, mode
 def test_a_server_says_in_its_own_words_what_went_wrong(odd, monkeypatch):
     openai_client.know_key(f"http://{odd.place}/v1", KEY)
     monkeypatch.setattr(openai_client, "_keys", dict(openai_client._keys))
-    for model, words in (("filtered", "violence"), ("network-error", "network_error"), ("plain-error", "upstream connect error: ***"), ("json-error", "out of memory"),
-                         ("bare-status", "Service Unavailable"), ("sse-status", "(HTTP 400: too many images)"), ("error", "CUDA out of memory")):
+    for model, words in (
+        ("filtered", "violence"),
+        ("network-error", "network_error"),
+        ("plain-error", "upstream connect error: ***"),
+        ("json-error", "out of memory"),
+        ("bare-status", "Service Unavailable"),
+        ("sse-status", "(HTTP 400: too many images)"),
+        ("error", "CUDA out of memory"),
+    ):
         assert words in told(ask(odd, model).fault), model
     answer = ask(odd, "case/error_plain.sse")
-    assert (answer.text, answer.finished) == ("one two ", "failed") and "The prompt has 5000 tokens, the engine takes 4096." in told(answer.fault)
+    assert (answer.text, answer.finished) == (
+        "one two ",
+        "failed",
+    ) and "The prompt has 5000 tokens, the engine takes 4096." in told(answer.fault)
 
 
 def test_who_never_closes_was_done_where_it_said_so(odd, monkeypatch):
@@ -207,7 +245,9 @@ def test_an_answer_without_end_is_cut_and_a_long_one_is_not(odd):
     told_of = []
     answer = ask(odd, "long", sampling=Sampling(max_tokens=100_000), seen=lambda now: told_of.append(now.tokens))
     assert (answer.tokens, len(answer.text), answer.finished) == (100_000, 300_000, "length")
-    assert len(told_of) < 20_000 and told_of == sorted(told_of)  # not once a piece: that would cost the square of the length
+    assert len(told_of) < 20_000 and told_of == sorted(
+        told_of
+    )  # not once a piece: that would cost the square of the length
 
 
 # What servers do
@@ -222,14 +262,22 @@ def test_an_answer_without_end_is_cut_and_a_long_one_is_not(odd):
 def test_an_answer_is_what_the_server_said(odd, monkeypatch, model, text, calls):
     monkeypatch.setattr(served, "SILENCE_S", 0.7)  # a pause that is shorter is waited for, also after a reason to end
     answer = ask(odd, model)
-    rooms = [json.loads(call["arguments"]) if isinstance(call["arguments"], str) else call["arguments"] for call in answer.calls]
-    assert (answer.text, [room["room"] for room in rooms]) == (text, calls) and all(call["name"] == "room_heat" for call in answer.calls)
+    rooms = [
+        json.loads(call["arguments"]) if isinstance(call["arguments"], str) else call["arguments"]
+        for call in answer.calls
+    ]
+    assert (answer.text, [room["room"] for room in rooms]) == (text, calls) and all(
+        call["name"] == "room_heat" for call in answer.calls
+    )
     assert (answer.finished, answer.fault) == ("stop", None)
 
 
 def test_a_thought_of_which_only_the_end_is_marked_is_not_sent_back(odd, tmp_path):
     answer = ask(odd, "case/lone_think.sse")
-    assert "<summary>Reasoning</summary>" in render(Words("en"), answer.text) and "nine ten" in render(Words("en"), answer.text).split("</details>")[1]
+    assert (
+        "<summary>Reasoning</summary>" in render(Words("en"), answer.text)
+        and "nine ten" in render(Words("en"), answer.text).split("</details>")[1]
+    )
     talk = [*QUESTION, {"role": "assistant", "content": answer.text}, *QUESTION]
     ask(odd, "good", talk)
     assert odd.asked[-1]["messages"][1] == {"role": "assistant", "content": "nine ten"}
@@ -238,7 +286,13 @@ def test_a_thought_of_which_only_the_end_is_marked_is_not_sent_back(odd, tmp_pat
 def test_an_answer_grows_and_is_counted_by_the_server(odd):
     grown = []
     answer = ask(odd, "good", seen=grown.append)
-    assert (answer.text, answer.tokens, answer.prompt_count, answer.finished, answer.fault) == (TEXT, 7, 11, "stop", None)
+    assert (answer.text, answer.tokens, answer.prompt_count, answer.finished, answer.fault) == (
+        TEXT,
+        7,
+        11,
+        "stop",
+        None,
+    )
     assert 0 < answer.first_token_s and answer.tokens_per_s > 0
     sent = odd.asked[-1]
     assert {name: sent[name] for name in ("temperature", "top_p", "max_tokens", "seed", "stream")} == {
@@ -257,13 +311,19 @@ def test_characters_and_reasoning_arrive_whole(odd, model, text):
 
 
 def test_calls_of_tools_are_put_together(odd):
-    tools = '[{"name": "weather", "description": "Weather", "parameters": {"type": "object"}}, {"type": "function", "function": {"name": "time"}}]'
+    tools = (
+        '[{"name": "weather", "description": "Weather", "parameters": {"type": "object"}}, {"type": "function",'
+        ' "function": {"name": "time"}}]'
+    )
     answer = ask(odd, "calls", tools=tools)
     expected = ({"name": "weather", "arguments": '{"city": "北京"}'}, {"name": "time", "arguments": "{}"})
     assert (answer.text, answer.calls, answer.finished) == (TEXT, expected, "stop")
     assert [tool["function"]["name"] for tool in odd.asked[-1]["tools"]] == ["weather", "time"]
     assert all({"name", "description", "parameters"} <= tool["function"].keys() for tool in odd.asked[-1]["tools"])
-    assert [call["arguments"] for call in ask(odd, "calls-zero", tools=tools).calls] == ['{"city": "a"}', '{"city": "b"}']
+    assert [call["arguments"] for call in ask(odd, "calls-zero", tools=tools).calls] == [
+        '{"city": "a"}',
+        '{"city": "b"}',
+    ]
     answer = ask(odd, "whole-with-tools", tools=tools)
     assert (answer.calls, answer.tokens, answer.fault) == (({"name": "weather", "arguments": "{}"},), 4, None)
     assert told(ask(odd, "calls", tools="{").fault)
@@ -272,7 +332,10 @@ def test_calls_of_tools_are_put_together(odd):
 def test_what_a_server_need_not_know_is_left_out(odd):
     answer = ask(odd, "choosy")
     assert (answer.text, answer.fault) == (TEXT, None)
-    assert odd.asked[-1]["max_completion_tokens"] == 24 and not {"seed", "stream_options", "max_tokens"} & odd.asked[-1].keys()
+    assert (
+        odd.asked[-1]["max_completion_tokens"] == 24
+        and not {"seed", "stream_options", "max_tokens"} & odd.asked[-1].keys()
+    )
 
 
 def test_messages_take_the_form_of_openai(odd, tmp_path):
@@ -280,7 +343,12 @@ def test_messages_take_the_form_of_openai(odd, tmp_path):
     call = {"name": "weather", "arguments": '{"city": "北京"}'}
     talk = [
         {"role": "user", "content": "Where?", "images": [str(tmp_path / "fox.png")], "turn": 1},
-        {"role": "assistant", "content": "<think>Hm.</think>\n\nI look.", "calls": [call, {**call, "arguments": {}}], "turn": 1},
+        {
+            "role": "assistant",
+            "content": "<think>Hm.</think>\n\nI look.",
+            "calls": [call, {**call, "arguments": {}}],
+            "turn": 1,
+        },
         {"role": "tool", "content": "3", "turn": 1},
         {"role": "tool", "content": "4", "turn": 1},
         {"role": "assistant", "content": "Cold.", "turn": 1},
@@ -290,11 +358,17 @@ def test_messages_take_the_form_of_openai(odd, tmp_path):
     system, user, calls, first, second, cold, last = odd.asked[-1]["messages"]
     assert system == {"role": "system", "content": "简短"} and last == {"role": "user", "content": "再见"}
     assert user["content"] == [
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()}}, {"type": "text", "text": "Where?"}
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()}},
+        {"type": "text", "text": "Where?"},
     ]
-    assert calls["content"] == "I look." and [one["function"] for one in calls["tool_calls"]] == [call, {**call, "arguments": "{}"}]
+    assert calls["content"] == "I look." and [one["function"] for one in calls["tool_calls"]] == [
+        call,
+        {**call, "arguments": "{}"},
+    ]
     ids = [one["id"] for one in calls["tool_calls"]]
-    assert [first, second] == [{"role": "tool", "tool_call_id": one, "content": text} for one, text in zip(ids, "34", strict=True)]
+    assert [first, second] == [
+        {"role": "tool", "tool_call_id": one, "content": text} for one, text in zip(ids, "34", strict=True)
+    ]
     assert cold == {"role": "assistant", "content": "Cold."} and len(set(ids)) == 2
     answer = ask(odd, "good", [{"role": "user", "content": "", "images": [str(tmp_path / "gone.png")]}])
     assert answer.finished == "failed" and "gone.png" in told(answer.fault)
@@ -361,10 +435,15 @@ def test_llama_cpp_answers_and_its_own_template_is_another_than_that_of_training
         ours = encoder.encode(QUESTION)
         difference = compare(ours, prompt.ids)
         assert encoder.tokenizer.decode(prompt.ids) == prompt.text and "named SmolLM" in prompt.text
-        assert encoder.tokenizer.decode(ours[difference]) == "user" and encoder.tokenizer.decode(prompt.ids[difference]) == "system"
+        assert (
+            encoder.tokenizer.decode(ours[difference]) == "user"
+            and encoder.tokenizer.decode(prompt.ids[difference]) == "system"
+        )
         stop = threading.Event()
         long = Sampling(temperature=0, max_tokens=1500)
-        answer = ask_speaker(speaker, [{"role": "user", "content": "Count to 1000."}], "", long, stop, "", lambda now: stop.set())
+        answer = ask_speaker(
+            speaker, [{"role": "user", "content": "Count to 1000."}], "", long, stop, "", lambda now: stop.set()
+        )
         assert (answer.finished, answer.fault) == ("stopped", None) and 0 < answer.tokens < 1500
     assert "cannot be reached" in told(ask_speaker(speaker).fault)
 
@@ -391,10 +470,16 @@ def test_a_served_column_tells_whether_it_got_the_prompt_of_training(gguf, tmp_p
             added = table.endpoints.add(engine.url)
             name = f"served:{added['name']}/{added['models'][0]}"
             asked = {name: [{"role": "user", "content": "What is a fox?", "turn": 1}]}
-            id = talks.conversations.new([STARTER.name, name], settings={"temperature": 0.0, "top_p": 1.0, "max_tokens": 4, "seed": 0}, messages=asked).id
+            id = talks.conversations.new(
+                [STARTER.name, name],
+                settings={"temperature": 0.0, "top_p": 1.0, "max_tokens": 4, "seed": 0},
+                messages=asked,
+            ).id
             talks.again(id, name)
             assert talks.wait(id, 60)
-            answer = wait_for(lambda: (last := talks.conversations.open(id).of(name)[-1]["answer"]).get("parity") and last, 20)
+            answer = wait_for(
+                lambda: (last := talks.conversations.open(id).of(name)[-1]["answer"]).get("parity") and last, 20
+            )
             assert answer["parity"] == {"is": expected, "as": STARTER.name} and answer["tokens"] == 4
             drawn = Columns(talks).picture(Words("en"), id, {})["columns"][1]["said"][-1]["html"]
             assert f'class="parity {expected}"' in drawn
@@ -406,8 +491,18 @@ def test_the_api_of_llama_factory_answers(endpoints, tmp_path):
         assert added["models"] == [STARTER.name]
         speaker = endpoints.speaker(f"served:{added['name']}/{STARTER.name}")
         answer = ask_speaker(speaker, TALK, "Answer briefly.", Sampling(temperature=0, max_tokens=8))
-        assert (answer.finished, answer.fault, answer.prompt_count) == ("stop", None, None) and answer.text and answer.tokens > 1
+        assert (
+            (answer.finished, answer.fault, answer.prompt_count) == ("stop", None, None)
+            and answer.text
+            and answer.tokens > 1
+        )
         assert engine_prompt(speaker, QUESTION) is None
-        tools = '[{"name": "weather", "description": "The weather of a city", "parameters": {"type": "object", "properties": {}}}]'
+        tools = (
+            '[{"name": "weather", "description": "The weather of a city", "parameters": {"type": "object",'
+            ' "properties": {}}}]'
+        )
         answer = ask_speaker(speaker, QUESTION, "", Sampling(temperature=0, max_tokens=8), threading.Event(), tools)
-        assert (answer.fault, answer.tokens) == (None, 8) and answer.prompt_count > 35  # whole, as it cannot stream with tools
+        assert (answer.fault, answer.tokens) == (
+            None,
+            8,
+        ) and answer.prompt_count > 35  # whole, as it cannot stream with tools

@@ -24,7 +24,9 @@ PROMPTS = [{"prompt": f"Question {number}", "system": ""} for number in range(4)
 
 
 class Asked:
-    """What is asked for answers: it repeats the question in capitals; a column called "broken" fails, and all do where the system prompt is "refuse"."""
+    """What is asked for answers: it repeats the question in capitals; a column called "broken" fails, and all do where
+    the system prompt is "refuse".
+    """
 
     def __init__(self, free: int = 10_000):
         """Answer so many questions at once, and the others when `go` is set."""
@@ -61,13 +63,28 @@ def ended(jobs, job):
 def test_every_prompt_goes_to_every_column(place):
     jobs, ask = Jobs(place), Asked()
     sheets = Sheets(place, jobs, ask)
-    job = sheets.start(["a", "broken"], [*PROMPTS, {"prompt": "你好 👋", "system": "Be a poet."}], Sampling(seed=3), "Be brief.", '[{"name": "x"}]', 8)
+    job = sheets.start(
+        ["a", "broken"],
+        [*PROMPTS, {"prompt": "你好 👋", "system": "Be a poet."}],
+        Sampling(seed=3),
+        "Be brief.",
+        '[{"name": "x"}]',
+        8,
+    )
     id = job.facts["sheet"]
     assert ended(jobs, job).state == "finished" and job.result == {"sheet": id, "prompts": 5}
     assert ask.questions[0] == (["a", "broken"], "Question 0", "Be brief.", Sampling(seed=3), '[{"name": "x"}]', 8)
     assert ask.questions[4][1:3] == ("你好 👋", "Be a poet.")
     answers = sheets.answers(id)
-    assert answers[1]["a"] == {"text": "**QUESTION 1**", "tokens": 3, "first_token_s": 0.1, "tokens_per_s": 20.0, "finished": "stop", "calls": [], "fault": None}
+    assert answers[1]["a"] == {
+        "text": "**QUESTION 1**",
+        "tokens": 3,
+        "first_token_s": 0.1,
+        "tokens_per_s": 20.0,
+        "finished": "stop",
+        "calls": [],
+        "fault": None,
+    }
     assert answers[4]["broken"]["fault"]["key"] == "chat.no_memory"
     assert sheets.all()[0].title == "Question 0" and sheets.job(id) is job
 
@@ -95,7 +112,13 @@ def test_stopped_and_taken_up_where_it_stood(place):
     assert ended(jobs, job).state == "stopped" and list(sheets.answers(id)) == [0]
     ask.go.set()
     sheets.resume(id)
-    assert ended(jobs, job).state == "finished" and [asked[1][-1] for asked in ask.questions] == ["0", "1", "1", "2", "3"]
+    assert ended(jobs, job).state == "finished" and [asked[1][-1] for asked in ask.questions] == [
+        "0",
+        "1",
+        "1",
+        "2",
+        "3",
+    ]
     assert [one["a"]["finished"] for one in sheets.answers(id).values()] == ["stop"] * 4
 
 
@@ -118,7 +141,9 @@ time.sleep(60)
 
 
 def test_after_a_kill_it_goes_on_in_another_process(place):
-    process = subprocess.Popen([sys.executable, "-c", KILLED, str(place.root)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(place.root)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
     id = process.stdout.readline().strip()
     process.kill()
     process.wait()
@@ -129,13 +154,23 @@ def test_after_a_kill_it_goes_on_in_another_process(place):
     assert sheets.job(id).state == "interrupted" and list(sheets.answers(id)) == [0]
     assert "chat_sheet_resume" in draw(Words("en"), sheets, id)
     assert ended(jobs, sheets.resume(id)).state == "finished"
-    assert [asked[1] for asked in ask.questions] == ["Question 1", "Question 2", "Question 3"] and len(sheets.answers(id)) == 4
+    assert [asked[1] for asked in ask.questions] == ["Question 1", "Question 2", "Question 3"] and len(
+        sheets.answers(id)
+    ) == 4
 
 
 def test_prompts_are_typed_as_lines_or_as_json():
     assert typed("one\n\n  两 \r\n") == [{"prompt": "one", "system": ""}, {"prompt": "两", "system": ""}]
-    assert typed('["a\\nb", {"prompt": "c", "system": "d"}]') == [{"prompt": "a\nb", "system": ""}, {"prompt": "c", "system": "d"}]
-    for text, key in (("[1]", "sheet.bad_item"), ('["a"', "sheet.not_json"), ('[{"prompt": " "}]', "sheet.bad_item"), ("[" * 99999, "sheet.not_json")):
+    assert typed('["a\\nb", {"prompt": "c", "system": "d"}]') == [
+        {"prompt": "a\nb", "system": ""},
+        {"prompt": "c", "system": "d"},
+    ]
+    for text, key in (
+        ("[1]", "sheet.bad_item"),
+        ('["a"', "sheet.not_json"),
+        ('[{"prompt": " "}]', "sheet.bad_item"),
+        ("[" * 99999, "sheet.not_json"),
+    ):
         with pytest.raises(Problem) as told:
             typed(text)
         assert told.value.key == key
@@ -143,13 +178,31 @@ def test_prompts_are_typed_as_lines_or_as_json():
 
 def test_prompts_come_from_a_dataset(place):
     collection = Collection(place, Jobs(place))
-    (place.data / "talks.json").write_text(json.dumps([
-        {"conversations": [{"from": "system", "value": "S"}, {"from": "human", "value": "Hi"}, {"from": "gpt", "value": "x"}]},
-        {"conversations": [{"from": "human", "value": "你好"}, {"from": "gpt", "value": "x"}]}, {"conversations": []},
-    ]))
-    (place.data / "pairs.json").write_text(json.dumps([{"instruction": "Add", "input": "1 and 2", "output": "3", "system": "T"}] * 3))
-    info = {"talks": {"file_name": "talks.json", "formatting": "sharegpt"},
-            "pairs": {"file_name": "pairs.json", "columns": {"prompt": "instruction", "query": "input", "response": "output", "system": "system"}}}
+    (place.data / "talks.json").write_text(
+        json.dumps(
+            [
+                {
+                    "conversations": [
+                        {"from": "system", "value": "S"},
+                        {"from": "human", "value": "Hi"},
+                        {"from": "gpt", "value": "x"},
+                    ]
+                },
+                {"conversations": [{"from": "human", "value": "你好"}, {"from": "gpt", "value": "x"}]},
+                {"conversations": []},
+            ]
+        )
+    )
+    (place.data / "pairs.json").write_text(
+        json.dumps([{"instruction": "Add", "input": "1 and 2", "output": "3", "system": "T"}] * 3)
+    )
+    info = {
+        "talks": {"file_name": "talks.json", "formatting": "sharegpt"},
+        "pairs": {
+            "file_name": "pairs.json",
+            "columns": {"prompt": "instruction", "query": "input", "response": "output", "system": "system"},
+        },
+    }
     (place.data / "dataset_info.json").write_text(json.dumps(info))
     assert of_dataset(collection, "talks", 10) == [{"prompt": "Hi", "system": "S"}, {"prompt": "你好", "system": ""}]
     assert of_dataset(collection, "pairs", 2) == [{"prompt": "Add\n1 and 2", "system": "T"}] * 2
@@ -172,18 +225,32 @@ def test_the_table_and_the_files_say_all(place):
     jobs, words = Jobs(place), Words("en")
     sheets = Sheets(place, jobs, Asked())
     assert words("sheet.none") in draw(words, sheets, "") and words("sheet.none") in draw_list(words, sheets)
-    prompts = [{"prompt": "<b> \"x\",\ny", "system": ""}, {"prompt": "long " * 400, "system": "S<"}] + PROMPTS * 20
+    prompts = [{"prompt": '<b> "x",\ny', "system": ""}, {"prompt": "long " * 400, "system": "S<"}] + PROMPTS * 20
     job = sheets.start(["runs/a", "broken"], prompts, system="Sys")
     ended(jobs, job)
     id = job.facts["sheet"]
     html = draw(words, sheets, "")
-    assert html.count("<tr>") == ROWS + 1 and "<strong>QUESTION 0</strong>" in html and "<b>" not in html and "S&lt;" in html
+    assert (
+        html.count("<tr>") == ROWS + 1
+        and "<strong>QUESTION 0</strong>" in html
+        and "<b>" not in html
+        and "S&lt;" in html
+    )
     assert html.count("<details id=") == 1 and "20.0 tokens/s" in html and "The memory is not enough" in html
     assert draw(words, sheets, f"{id}@50").count("<tr>") == len(prompts) - ROWS + 1
     assert f"sheet:{id}" in draw_list(words, sheets)
     rows = list(csv.DictReader(io.StringIO(as_csv(words, sheets, id))))
-    assert len(rows) == len(prompts) and rows[0]["prompt"] == prompts[0]["prompt"] and rows[0]["runs/a"] == "**<B> \"X\",\nY**"
-    assert rows[1]["system"] == "S<" and rows[0]["system"] == "Sys" and "memory" in rows[0]["broken: fault"] and rows[0]["runs/a: tokens"] == "3"
+    assert (
+        len(rows) == len(prompts)
+        and rows[0]["prompt"] == prompts[0]["prompt"]
+        and rows[0]["runs/a"] == '**<B> "X",\nY**'
+    )
+    assert (
+        rows[1]["system"] == "S<"
+        and rows[0]["system"] == "Sys"
+        and "memory" in rows[0]["broken: fault"]
+        and rows[0]["runs/a: tokens"] == "3"
+    )
     told = json.loads(as_json(sheets, id))
     assert told["columns"] == ["runs/a", "broken"] and told["rows"][1]["answers"]["runs/a"]["text"].startswith("**LONG")
 
@@ -195,8 +262,13 @@ def test_a_real_model_answers_a_sheet(tmp_path):
     place = new_workspace(tmp_path / "real")
     jobs, table = Jobs(place), Table(place, Accelerator())
     sheets = Sheets(place, jobs, table.ask)
-    job = sheets.start(["SmolLM2-135M-Instruct", "no-such-model"], typed("Say hello.\n你好"), Sampling(temperature=0, max_tokens=4))
+    job = sheets.start(
+        ["SmolLM2-135M-Instruct", "no-such-model"], typed("Say hello.\n你好"), Sampling(temperature=0, max_tokens=4)
+    )
     assert not jobs.wait(job.id, 120).active and job.state == "finished", job.error
     answers = sheets.answers(job.facts["sheet"])
-    assert all(answers[row]["SmolLM2-135M-Instruct"]["tokens"] == 4 for row in (0, 1)) and answers[1]["no-such-model"]["fault"]
+    assert (
+        all(answers[row]["SmolLM2-135M-Instruct"]["tokens"] == 4 for row in (0, 1))
+        and answers[1]["no-such-model"]["fault"]
+    )
     table.clear()

@@ -1,4 +1,6 @@
-"""Conversations that are kept: asked in the background, written down as they come, branched, searched, and answered by who can."""
+"""Conversations that are kept: asked in the background, written down as they come, branched, searched, and answered by
+who can.
+"""
 
 import json
 
@@ -65,8 +67,12 @@ def test_a_column_that_cannot_be_reached_fails_alone(talks):
 def test_a_run_whose_adapter_does_not_fit_fails_alone(talks, table):
     run = runs.make(table.workspace, BASE, "lora", "bad")
     run.info_file.write_text(json.dumps({"created": 1.0}))
-    (run.folder / "recipe.yaml").write_text(f"model_name_or_path: {table.workspace.models / BASE}\ntemplate: chatml\nfinetuning_type: lora\n")
-    (run.folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": 4, "target_modules": ["no_such_proj"], "task_type": "CAUSAL_LM"}))
+    (run.folder / "recipe.yaml").write_text(
+        f"model_name_or_path: {table.workspace.models / BASE}\ntemplate: chatml\nfinetuning_type: lora\n"
+    )
+    (run.folder / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "LORA", "r": 4, "target_modules": ["no_such_proj"], "task_type": "CAUSAL_LM"})
+    )
     save_file({}, run.folder / "adapter_model.safetensors")
     run.say("state", state="finished")
     id = talks.conversations.new([BASE, run.name], settings=SHORT).id
@@ -102,7 +108,9 @@ def test_stop_keeps_what_was_said_and_it_was_on_disk_before(talks, table, monkey
     id = talks.conversations.new([BASE], settings=SHORT | {"max_tokens": 2000}).id
     talks.say(id, "Count from 1 to 1000, one number a line.")
     on_disk = Conversations(table.workspace)
-    wait_for(lambda: any(message["role"] == "assistant" and message["content"] for message in on_disk.open(id).of(BASE)))
+    wait_for(
+        lambda: any(message["role"] == "assistant" and message["content"] for message in on_disk.open(id).of(BASE))
+    )
     with pytest.raises(Problem) as fault:
         talks.say(id, "And now?")
     assert fault.value.key == "chat.busy"
@@ -167,5 +175,9 @@ def test_only_new_pieces_are_drawn(talks):
 
 
 def test_unanswered_questions_are_not_part_of_what_was_said(tmp_path):
-    asked = [{"role": "user", "content": "one", "turn": 1}, {"role": "assistant", "content": "", "turn": 1}, {"role": "user", "content": "two", "turn": 2}]
+    asked = [
+        {"role": "user", "content": "one", "turn": 1},
+        {"role": "assistant", "content": "", "turn": 1},
+        {"role": "user", "content": "two", "turn": 2},
+    ]
     assert spoken(asked, tmp_path) == [{"role": "user", "content": "two"}]

@@ -21,7 +21,9 @@ def encoder():
     return _Encoder(AutoTokenizer.from_pretrained(MODEL))
 
 
-@pytest.mark.parametrize("said", ["你好，世界。鑫森淼焱垚", "Hi 👩‍🚀🎉 héllo 🇨🇳", "  two  spaces\n\n\tand a tab", "plain words"])
+@pytest.mark.parametrize(
+    "said", ["你好，世界。鑫森淼焱垚", "Hi 👩‍🚀🎉 héllo 🇨🇳", "  two  spaces\n\n\tand a tab", "plain words"]
+)
 def test_text_grows_by_whole_characters(encoder, said):
     ids = encoder.tokenizer.encode(said, add_special_tokens=False)
     text, seen = Text(encoder), []

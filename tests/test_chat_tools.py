@@ -1,4 +1,6 @@
-"""Tools in the chat: prompts against what LLaMA-Factory trains, calls read back from answers, and definitions that are refused."""
+"""Tools in the chat: prompts against what LLaMA-Factory trains, calls read back from answers, and definitions that are
+refused.
+"""
 
 import json
 from functools import cache
@@ -18,13 +20,31 @@ SHIPPED = json.loads((ROOT / "data" / "tool_calls.json").read_text(encoding="utf
 WEATHER = {
     "name": "get_weather",
     "description": "Weather of a city",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string", "description": "Name of the city"}}, "required": ["city"]},
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string", "description": "Name of the city"}},
+        "required": ["city"],
+    },
 }
-CALLS = [{"name": "get_weather", "arguments": {"city": "北京 <b>", "days": 2}}, {"name": "now", "arguments": {"zone": "Asia/Shanghai"}}]
+CALLS = [
+    {"name": "get_weather", "arguments": {"city": "北京 <b>", "days": 2}},
+    {"name": "now", "arguments": {"zone": "Asia/Shanghai"}},
+]
 # One template of each of LLaMA-Factory's tool formats.
 FORMATS = {
-    "default": "chatml", "gemma4": "gemma4", "glm4": "glm4", "glm4_moe": "glm4_moe", "lfm2": "lfm2", "ling": "bailing_v2", "llama3": "llama3",
-    "minimax1": "minimax1", "minimax2": "minimax2", "mistral": "mistral", "qwen": "qwen", "qwen3_5": "qwen3_5", "seed_oss": "seed_oss",
+    "default": "chatml",
+    "gemma4": "gemma4",
+    "glm4": "glm4",
+    "glm4_moe": "glm4_moe",
+    "lfm2": "lfm2",
+    "ling": "bailing_v2",
+    "llama3": "llama3",
+    "minimax1": "minimax1",
+    "minimax2": "minimax2",
+    "mistral": "mistral",
+    "qwen": "qwen",
+    "qwen3_5": "qwen3_5",
+    "seed_oss": "seed_oss",
 }
 
 
@@ -50,12 +70,24 @@ def _training(template: str, form: str):
     from llamafactory.hparams import DataArguments
 
     tokenizer, arguments = _tokenizer(), DataArguments(template=template, cutoff_len=10**6)
-    tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant", "observation_tag": "tool",
-            "system_tag": "system"}
-    entry = {"file_name": "row", "formatting": form, "columns": {"messages": "messages" if form == "openai" else "conversations", "tools": "tools"}}
+    tags = {
+        "role_tag": "role",
+        "content_tag": "content",
+        "user_tag": "user",
+        "assistant_tag": "assistant",
+        "observation_tag": "tool",
+        "system_tag": "system",
+    }
+    entry = {
+        "file_name": "row",
+        "formatting": form,
+        "columns": {"messages": "messages" if form == "openai" else "conversations", "tools": "tools"},
+    }
     entry |= {"tags": tags} if form == "openai" else {}
     (attributes,) = get_dataset_list(["row"], {"row": entry})
-    processor = SupervisedDatasetProcessor(get_template_and_fix_tokenizer(tokenizer, arguments), tokenizer, None, arguments)
+    processor = SupervisedDatasetProcessor(
+        get_template_and_fix_tokenizer(tokenizer, arguments), tokenizer, None, arguments
+    )
     return get_dataset_converter(form, attributes, arguments), processor
 
 
@@ -63,7 +95,9 @@ def _trained(template: str, form: str, row: dict) -> list[int]:
     """Return the ids that training puts before the last answer of a row."""
     convert, processor = _training(template, form)
     made = convert(row)
-    ids, labels = processor._encode_data_example(made["_prompt"], made["_response"], made["_system"], made["_tools"], [], [], [])
+    ids, labels = processor._encode_data_example(
+        made["_prompt"], made["_response"], made["_system"], made["_tools"], [], [], []
+    )
     return ids[: 1 + max(place for place, label in enumerate(labels) if label == -100)]
 
 
@@ -96,21 +130,41 @@ def test_thought_and_text_stand_before_the_calls_as_in_training(template):
     mark = _encoder(template).template.tool_call_words
     for before in ("<think>\nThe sky?\n</think>\n\n", "I look it up.\n"):
         said = before + mark[0] + json.dumps(CALLS, ensure_ascii=False) + mark[1]
-        row = {"conversations": [{"from": "human", "value": "?"}, {"from": "function_call", "value": said}, {"from": "observation", "value": "[1, 2]"},
-                                 {"from": "gpt", "value": "Sunny."}], "tools": json.dumps([WEATHER])}
-        talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": before, "calls": CALLS}, {"role": "tool", "content": "[1, 2]"}]
+        row = {
+            "conversations": [
+                {"from": "human", "value": "?"},
+                {"from": "function_call", "value": said},
+                {"from": "observation", "value": "[1, 2]"},
+                {"from": "gpt", "value": "Sunny."},
+            ],
+            "tools": json.dumps([WEATHER]),
+        }
+        talk = [
+            {"role": "user", "content": "?"},
+            {"role": "assistant", "content": before, "calls": CALLS},
+            {"role": "tool", "content": "[1, 2]"},
+        ]
         assert _encoder(template).encode(talk, tools=row["tools"]) == _trained(template, "sharegpt", row)
 
 
 def test_several_results_are_joined_as_llamafactorys_openai_format_joins_them():
     calls = [{"type": "function", "function": call} for call in CALLS]
-    messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "", "tool_calls": calls}, {"role": "tool", "content": "rain"},
-                {"role": "tool", "content": "noon"}, {"role": "assistant", "content": "Rain at noon."}]
+    messages = [
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "content": "", "tool_calls": calls},
+        {"role": "tool", "content": "rain"},
+        {"role": "tool", "content": "noon"},
+        {"role": "assistant", "content": "Rain at noon."},
+    ]
     tools = [{"type": "function", "function": WEATHER}]
     talk = [messages[0], {"role": "assistant", "content": None, "calls": CALLS}, *messages[2:4]]
     # that format adds "detailed thinking off" to some system prompts, but not where there are tools
-    assert _encoder("qwen").encode(talk, tools=tools) == _trained("qwen", "openai", {"messages": messages, "tools": tools})
-    seen = _encoder("llama3").tokenizer.decode(_encoder("llama3").encode([*talk[:2], {"role": "tool", "content": '{"mm": 3}'}, talk[3]], tools=tools))
+    assert _encoder("qwen").encode(talk, tools=tools) == _trained(
+        "qwen", "openai", {"messages": messages, "tools": tools}
+    )
+    seen = _encoder("llama3").tokenizer.decode(
+        _encoder("llama3").encode([*talk[:2], {"role": "tool", "content": '{"mm": 3}'}, talk[3]], tools=tools)
+    )
     assert '[{"mm": 3}, "noon"]' in seen
 
 
@@ -121,10 +175,16 @@ def test_calls_are_read_as_the_template_writes_them(form, template):
     encoder = _encoder(template)
     calls = CALLS[:1] if form == "glm4" else CALLS
     alone = form in ("glm4", "llama3", "mistral")  # these formats have no room for text before a call
-    for before in ("<think>\nWhich city?\n</think>\n\n".replace("<think>\n", encoder.template.thought_words[0])
-                   .replace("\n</think>\n\n", encoder.template.thought_words[1]), "" if alone else "I look it up. "):
+    for before in (
+        "<think>\nWhich city?\n</think>\n\n".replace("<think>\n", encoder.template.thought_words[0]).replace(
+            "\n</think>\n\n", encoder.template.thought_words[1]
+        ),
+        "" if alone else "I look it up. ",
+    ):
         form = encoder.template.format_function
-        called = form.tool_utils.function_formatter([FunctionCall(call["name"], json.dumps(call["arguments"])) for call in calls])
+        called = form.tool_utils.function_formatter(
+            [FunctionCall(call["name"], json.dumps(call["arguments"])) for call in calls]
+        )
         first = form.slots[0] if isinstance(form.slots[0], str) else ""
         said = before + first.partition("{{content}}")[0].strip() + called
         text, found = encoder.calls(encoder.tokenizer.encode(said, add_special_tokens=False))
@@ -141,7 +201,16 @@ def test_every_tool_format_of_llamafactory_is_tried():
 @pytest.mark.parametrize("template", FORMATS.values())
 def test_what_only_resembles_a_call_stays_text(template):
     encoder = _encoder(template)
-    for said in ("Hello.", "42", "Answer\n42", '{"city": "Oslo"}', "[1, 2]", "<tool_call>\n5\n</tool_call>", "Action: wait", ""):
+    for said in (
+        "Hello.",
+        "42",
+        "Answer\n42",
+        '{"city": "Oslo"}',
+        "[1, 2]",
+        "<tool_call>\n5\n</tool_call>",
+        "Action: wait",
+        "",
+    ):
         assert encoder.calls(encoder.tokenizer.encode(said, add_special_tokens=False)) == (said, [])
 
 
@@ -150,15 +219,21 @@ def test_a_model_calls_a_tool_and_answers_from_its_result():
     chat.load([speaker])
     talk = []
     for city, sky in (("Lyon", "rain"), ("Rome", "sun")):
-        talk += [{"role": "user", "content": f"How is the weather in {city}?"},
-                 {"role": "assistant", "content": "", "calls": [{"name": "get_weather", "arguments": {"city": city}}]},
-                 {"role": "tool", "content": json.dumps({"sky": sky})}, {"role": "assistant", "content": f"There is {sky} in {city}."}]
+        talk += [
+            {"role": "user", "content": f"How is the weather in {city}?"},
+            {"role": "assistant", "content": "", "calls": [{"name": "get_weather", "arguments": {"city": city}}]},
+            {"role": "tool", "content": json.dumps({"sky": sky})},
+            {"role": "assistant", "content": f"There is {sky} in {city}."},
+        ]
     talk.append({"role": "user", "content": "How is the weather in Oslo?"})
     tools = json.dumps([WEATHER])
     *_, (answer,) = chat.compare([speaker], [talk], None, Sampling(temperature=0, max_tokens=40), tools=tools)
     assert answer.calls == ({"name": "get_weather", "arguments": {"city": "Oslo"}},)
     assert answer.text.strip() == "" and answer.finished == "stop" and answer.tokens > 5
-    talk += [{"role": "assistant", "content": answer.text, "calls": list(answer.calls)}, {"role": "tool", "content": '{"sky": "snow"}'}]
+    talk += [
+        {"role": "assistant", "content": answer.text, "calls": list(answer.calls)},
+        {"role": "tool", "content": '{"sky": "snow"}'},
+    ]
     *_, (answer,) = chat.compare([speaker], [talk], None, Sampling(temperature=0, max_tokens=12), tools=tools)
     assert "snow" in answer.text and answer.calls == ()
     chat.unload()
@@ -190,8 +265,14 @@ def test_no_tools_leave_the_prompt_as_it_is():
     [
         ([{"role": "tool", "content": "1"}], "chat.bad_message"),
         ([{"role": "user", "content": "?"}, {"role": "tool", "content": "1"}], "chat.bad_message"),
-        ([{"role": "user", "content": "?"}, {"role": "assistant", "content": "", "calls": [{"arguments": {}}]}, {"role": "tool", "content": "1"}],
-         "prompt.bad_call"),
+        (
+            [
+                {"role": "user", "content": "?"},
+                {"role": "assistant", "content": "", "calls": [{"arguments": {}}]},
+                {"role": "tool", "content": "1"},
+            ],
+            "prompt.bad_call",
+        ),
         ([{"role": "user", "content": "?"}, {"role": "assistant", "content": "", "calls": CALLS}], "chat.no_question"),
     ],
 )
@@ -202,6 +283,10 @@ def test_calls_and_results_out_of_turn_are_refused(messages, key):
 
 
 def test_more_calls_than_a_template_can_write_are_told():
-    talk = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "", "calls": CALLS}, {"role": "tool", "content": "1"}]
+    talk = [
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "content": "", "calls": CALLS},
+        {"role": "tool", "content": "1"},
+    ]
     with pytest.raises(Problem, match="parallel"):
         _encoder("glm4").encode(talk)

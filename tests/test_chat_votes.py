@@ -21,7 +21,12 @@ QUESTION = [{"role": "user", "content": "Who are you?", "turn": 1}]
 
 def vote(choice: str, turn: int = 1, columns: str = "AB", **more) -> Vote:
     """Return a vote among columns of one letter each."""
-    facts = {"conversation": "talk", "answers": {name: f"I am {name}." for name in columns}, "before": dict.fromkeys(columns, QUESTION), **more}
+    facts = {
+        "conversation": "talk",
+        "answers": {name: f"I am {name}." for name in columns},
+        "before": dict.fromkeys(columns, QUESTION),
+        **more,
+    }
     return Vote(turn=turn, columns=list(columns), choice=choice, **facts)
 
 
@@ -71,7 +76,14 @@ print([one.turn for one in votes.all()])
 
 
 def test_a_file_that_cannot_grow_is_told_and_stays_whole(tmp_path):
-    said = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False, cwd=Path(__file__).parents[1])
+    said = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=Path(__file__).parents[1],
+    )
     assert said.stdout.splitlines() == ["workspace.unwritable 1 True", "[1, 3]"], said.stderr
 
 
@@ -84,10 +96,15 @@ def test_a_full_disk_is_told(tmp_path):
     assert told.value.key == "workspace.unwritable"
 
 
-@pytest.mark.parametrize(("bad", "key"), [
-    (vote("A", columns="A"), "votes.too_few"), (vote("C"), "votes.bad_choice"), (vote("A", answers={"A": "x"}), "votes.no_answer"),
-    (vote("A", before={"A": QUESTION, "B": []}), "votes.no_answer"),
-])
+@pytest.mark.parametrize(
+    ("bad", "key"),
+    [
+        (vote("A", columns="A"), "votes.too_few"),
+        (vote("C"), "votes.bad_choice"),
+        (vote("A", answers={"A": "x"}), "votes.no_answer"),
+        (vote("A", before={"A": QUESTION, "B": []}), "votes.no_answer"),
+    ],
+)
 def test_a_vote_that_says_nothing_is_refused(tmp_path, bad, key):
     with pytest.raises(Problem) as told:
         Votes(tmp_path).cast(bad)
@@ -95,7 +112,16 @@ def test_a_vote_that_says_nothing_is_refused(tmp_path, bad, key):
 
 
 def test_the_standings_count_each_comparison(tmp_path):
-    votes = cast(Votes(tmp_path), vote("A"), vote("A", 2), vote("B", 3), vote(TIE, 4), vote(BAD, 5), vote("A", 6, "ABC"), vote(TIE, 7, "ABC"))
+    votes = cast(
+        Votes(tmp_path),
+        vote("A"),
+        vote("A", 2),
+        vote("B", 3),
+        vote(TIE, 4),
+        vote(BAD, 5),
+        vote("A", 6, "ABC"),
+        vote(TIE, 7, "ABC"),
+    )
     found = {one.speaker: one for one in votes.standings()}
     assert found["A"] == Standing("A", wins=4, losses=1, ties=3, bad=1)
     assert found["B"] == Standing("B", wins=1, losses=3, ties=3, bad=1)
@@ -103,7 +129,9 @@ def test_the_standings_count_each_comparison(tmp_path):
     assert found["A"].rate == pytest.approx(5.5 / 8) and found["A"].comparisons == 9
     assert [one.speaker for one in votes.standings()] == ["A", "B", "C"]
     pairs = votes.pairwise()
-    assert pairs["A", "B"] == Standing("A", wins=3, losses=1, ties=2, bad=1) and pairs["B", "C"] == Standing("B", ties=1)
+    assert pairs["A", "B"] == Standing("A", wins=3, losses=1, ties=2, bad=1) and pairs["B", "C"] == Standing(
+        "B", ties=1
+    )
 
 
 @pytest.mark.parametrize(("won", "count"), [(5, 10), (5, 5), (0, 20), (90, 100), (1, 1)])
@@ -119,11 +147,17 @@ def test_the_board_shows_each_speaker_with_its_interval(tmp_path):
     words = Words("zh")
     assert "还没有投票" in draw_board(words, Votes(tmp_path))
     html = draw_board(words, cast(Votes(tmp_path), vote("A"), vote("<b>", 2, ["A", "<b>", "C"]), vote(BAD, 3)))
-    assert html.count('class="interval"') == 4 and "&lt;b&gt;" in html and "<b>" not in html.replace('<b style', "") and "两两对比" in html
+    assert (
+        html.count('class="interval"') == 4
+        and "&lt;b&gt;" in html
+        and "<b>" not in html.replace("<b style", "")
+        and "两两对比" in html
+    )
     assert "left:" in html and "共 3 票" in html
 
 
-# Preference data ---------------------------------------------------------------------------------------------------------------
+# Preference data
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -132,17 +166,40 @@ def collection(tmp_path):
     return Collection(workspace, Jobs(workspace))
 
 
-TOOLS = [{"type": "function", "function": {"name": "weather", "description": "The weather of a city.",
-                                           "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "weather",
+            "description": "The weather of a city.",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        },
+    }
+]
 LONG = [
-    {"role": "user", "content": "你好 👋", "turn": 1}, {"role": "assistant", "content": "你好！", "turn": 1},
+    {"role": "user", "content": "你好 👋", "turn": 1},
+    {"role": "assistant", "content": "你好！", "turn": 1},
     {"role": "user", "content": "Weather in Paris and Rome?", "turn": 2},
-    {"role": "assistant", "content": "", "turn": 2, "calls": [{"name": "weather", "arguments": {"city": "Paris"}}, {"name": "weather", "arguments": {"city": "Rome"}}]},
-    {"role": "tool", "content": "rain", "turn": 2}, {"role": "tool", "content": "sun", "turn": 2},
-    {"role": "assistant", "content": "Rain in Paris, sun in Rome.", "turn": 2}, {"role": "user", "content": "Who made you?", "turn": 3},
+    {
+        "role": "assistant",
+        "content": "",
+        "turn": 2,
+        "calls": [
+            {"name": "weather", "arguments": {"city": "Paris"}},
+            {"name": "weather", "arguments": {"city": "Rome"}},
+        ],
+    },
+    {"role": "tool", "content": "rain", "turn": 2},
+    {"role": "tool", "content": "sun", "turn": 2},
+    {"role": "assistant", "content": "Rain in Paris, sun in Rome.", "turn": 2},
+    {"role": "user", "content": "Who made you?", "turn": 3},
 ]
 MADE = [
-    vote("A", 1), vote(TIE, 2), vote(BAD, 3), vote("B", 4, answers={"A": "", "B": "b"}), vote("A", 5, answers={"A": "same", "B": " same\n"}),
+    vote("A", 1),
+    vote(TIE, 2),
+    vote(BAD, 3),
+    vote("B", 4, answers={"A": "", "B": "b"}),
+    vote("A", 5, answers={"A": "same", "B": " same\n"}),
     vote("C", 6, "ABC", answers={"A": "I am A.", "B": "I am C.", "C": "I am C."}, system="Be brief.", note="x"),
     vote("B", 7, before={"A": QUESTION, "B": LONG}, tools=json.dumps(TOOLS)),
     vote("A", 8, before={"A": [{**QUESTION[0], "images": ["a.png"]}], "B": QUESTION}),
@@ -151,14 +208,36 @@ MADE = [
 
 def test_votes_become_preference_data_and_what_says_nothing_is_counted(collection):
     made = make(MADE, collection, "my votes")
-    assert made == {"name": "my votes", "rows": 3, "left_out": 6, "reasons": {"tie": 1, "bad": 1, "empty": 1, "equal": 2, "pictures": 1}}
+    assert made == {
+        "name": "my votes",
+        "rows": 3,
+        "left_out": 6,
+        "reasons": {"tie": 1, "bad": 1, "empty": 1, "equal": 2, "pictures": 1},
+    }
     dataset = collection.find("my votes")
     assert (dataset.format, dataset.stage, dataset.rows, dataset.problem) == ("sharegpt", "dpo", 3, None)
     first, second, third = collection.preview("my votes")["rows"]
-    assert first == {"conversations": [{"from": "human", "value": "Who are you?"}], "chosen": {"from": "gpt", "value": "I am A."},
-                     "rejected": {"from": "gpt", "value": "I am B."}, "system": "", "tools": ""}
-    assert second["rejected"]["value"] == "I am A." and second["chosen"]["value"] == "I am C." and second["system"] == "Be brief."
-    assert [each["from"] for each in third["conversations"]] == ["human", "gpt", "human", "function_call", "observation", "gpt", "human"]
+    assert first == {
+        "conversations": [{"from": "human", "value": "Who are you?"}],
+        "chosen": {"from": "gpt", "value": "I am A."},
+        "rejected": {"from": "gpt", "value": "I am B."},
+        "system": "",
+        "tools": "",
+    }
+    assert (
+        second["rejected"]["value"] == "I am A."
+        and second["chosen"]["value"] == "I am C."
+        and second["system"] == "Be brief."
+    )
+    assert [each["from"] for each in third["conversations"]] == [
+        "human",
+        "gpt",
+        "human",
+        "function_call",
+        "observation",
+        "gpt",
+        "human",
+    ]
     assert json.loads(third["tools"]) == TOOLS
     with pytest.raises(Problem) as told:
         make(MADE, collection, "my votes")
@@ -183,11 +262,22 @@ def test_llamafactory_reads_every_pair(collection, stage, tmp_path):
     from llamafactory.model import load_tokenizer
 
     make(MADE, collection, "mine")
-    arguments, data, training, _, _ = get_train_args({
-        "model_name_or_path": str(STARTER), "stage": stage, "do_train": True, "template": "chatml", "dataset": "mine", "finetuning_type": "lora",
-        "dataset_dir": str(collection.folder), "cutoff_len": 2048, "output_dir": str(tmp_path / "run"), "report_to": "none", "use_cpu": True,
-        "overwrite_cache": True,
-    })
+    arguments, data, training, _, _ = get_train_args(
+        {
+            "model_name_or_path": str(STARTER),
+            "stage": stage,
+            "do_train": True,
+            "template": "chatml",
+            "dataset": "mine",
+            "finetuning_type": "lora",
+            "dataset_dir": str(collection.folder),
+            "cutoff_len": 2048,
+            "output_dir": str(tmp_path / "run"),
+            "report_to": "none",
+            "use_cpu": True,
+            "overwrite_cache": True,
+        }
+    )
     loaded = load_tokenizer(arguments)
     template = get_template_and_fix_tokenizer(loaded["tokenizer"], data)
     rows = get_dataset(template, arguments, data, training, stage="rm", **loaded)["train_dataset"]
@@ -195,4 +285,7 @@ def test_llamafactory_reads_every_pair(collection, stage, tmp_path):
     said = [loaded["tokenizer"].decode([label for label in row["chosen_labels"] if label != -100]) for row in rows]
     assert [text.removesuffix("\n").removesuffix("<|im_end|>") for text in said] == ["I am A.", "I am C.", "I am B."]
     prompt = loaded["tokenizer"].decode(rows[2]["rejected_input_ids"])
-    assert all(text in prompt for text in ("你好 👋", "rain", "sun", "weather", "Who made you?", "I am A.")) and "I am B." not in prompt
+    assert (
+        all(text in prompt for text in ("你好 👋", "rain", "sun", "weather", "Who made you?", "I am A."))
+        and "I am B." not in prompt
+    )

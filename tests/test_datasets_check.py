@@ -1,4 +1,6 @@
-"""Every row is checked: each kind of fault is found at its row and field, sound rows are left alone, and the clean copy is clean."""
+"""Every row is checked: each kind of fault is found at its row and field, sound rows are left alone, and the clean copy
+is clean.
+"""
 
 import json
 import random
@@ -20,15 +22,37 @@ from studio.interface.language import Words
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"
 DATA = ROOT / "data"
-ALPACA = {"file_name": "a.json", "columns": {"prompt": "instruction", "query": "input", "response": "output", "history": "history"}}
-CHAT = {"file_name": "c.json", "formatting": "sharegpt", "columns": {"messages": "conversations", "tools": "tools", "images": "images"}}
+ALPACA = {
+    "file_name": "a.json",
+    "columns": {"prompt": "instruction", "query": "input", "response": "output", "history": "history"},
+}
+CHAT = {
+    "file_name": "c.json",
+    "formatting": "sharegpt",
+    "columns": {"messages": "conversations", "tools": "tools", "images": "images"},
+}
 PAIRS = {"file_name": "p.json", "ranking": True, "columns": {"prompt": "q", "chosen": "good", "rejected": "bad"}}
-CHAT_PAIRS = {"file_name": "d.json", "formatting": "sharegpt", "ranking": True, "columns": {
-    "messages": "conversations", "chosen": "chosen", "rejected": "rejected"}}
+CHAT_PAIRS = {
+    "file_name": "d.json",
+    "formatting": "sharegpt",
+    "ranking": True,
+    "columns": {"messages": "conversations", "chosen": "chosen", "rejected": "rejected"},
+}
 KTO = {"file_name": "k.json", "columns": {"prompt": "q", "response": "a", "kto_tag": "label"}}
-OPENAI = {"file_name": "o.json", "formatting": "openai", "columns": {"messages": "messages"}, "tags": {
-    "role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant", "observation_tag": "tool",
-    "function_tag": "function", "system_tag": "system"}}
+OPENAI = {
+    "file_name": "o.json",
+    "formatting": "openai",
+    "columns": {"messages": "messages"},
+    "tags": {
+        "role_tag": "role",
+        "content_tag": "content",
+        "user_tag": "user",
+        "assistant_tag": "assistant",
+        "observation_tag": "tool",
+        "function_tag": "function",
+        "system_tag": "system",
+    },
+}
 
 
 def numbered(values: list[dict]) -> list[Row]:
@@ -40,7 +64,9 @@ def talk(*turns: str) -> list[dict]:
 
 
 def found(entry: dict, *values: dict, folder: Path = DATA) -> list[tuple[int, str, str]]:
-    return [(finding.row, finding.field, finding.kind) for finding in check(numbered(list(values)), entry, folder).findings]
+    return [
+        (finding.row, finding.field, finding.kind) for finding in check(numbered(list(values)), entry, folder).findings
+    ]
 
 
 @pytest.mark.parametrize("name", [each.name for each in datasets(DATA)])
@@ -50,45 +76,76 @@ def test_shipped_rows_have_nothing_but_hints(name):
     assert report.rows >= 50
 
 
-@pytest.mark.parametrize(("entry", "row", "field", "kind"), [
-    (ALPACA, {"instruction": "Q"}, "output", "missing_field"),
-    (ALPACA, {"instruction": "Q", "output": " \n"}, "output", "empty_answer"),
-    (ALPACA, {"instruction": "", "input": None, "output": "A"}, "instruction", "empty_prompt"),
-    (ALPACA, {"instruction": 7, "output": "A"}, "instruction", "wrong_type"),
-    (ALPACA, {"instruction": "Q", "output": ["A"]}, "output", "wrong_type"),
-    (ALPACA, {"instruction": "Q", "output": "A", "history": [["one"]]}, "history[0]", "bad_history"),
-    (ALPACA, {"instruction": "Q", "output": "A\x07"}, "output", "control_characters"),
-    (ALPACA, {"instruction": "Q", "output": "caf\ufffd"}, "output", "lost_characters"),
-    (ALPACA, {"instruction": "Q", "output": "锟斤拷锟斤拷"}, "output", "lost_characters"),
-    (ALPACA, {"instruction": "dÃ©jÃ\xa0 vu", "output": "A"}, "instruction", "mojibake"),
-    (CHAT, {"conversations": []}, "conversations", "no_turns"),
-    (CHAT, {"conversations": "Q"}, "conversations", "wrong_type"),
-    (CHAT, {"conversations": talk("gpt: A", "human: Q")}, "conversations[0]", "role_order"),
-    (CHAT, {"conversations": talk("human: Q", "human: Q", "gpt: A")}, "conversations[1]", "role_order"),
-    (CHAT, {"conversations": talk("human: Q", "observation: R")}, "conversations[1]", "role_order"),
-    (CHAT, {"conversations": talk("human: Q", "gpt: A", "human: Q")}, "conversations", "turn_count"),
-    (CHAT, {"conversations": talk("human: Q", "bot: A")}, "conversations[1]", "unknown_role"),
-    (CHAT, {"conversations": [{"from": "human"}]}, "conversations[0]", "bad_turn"),
-    (CHAT, {"conversations": ["Q", "A"]}, "conversations[0]", "bad_turn"),
-    (CHAT, {"conversations": talk("human: Q", "gpt:  ")}, "conversations[1].value", "empty_answer"),
-    (CHAT, {"conversations": talk("human: Q", "function_call: weather()")}, "conversations[1].value", "bad_call"),
-    (CHAT, {"conversations": talk("human: Q", "gpt: A"), "tools": "[oops"}, "tools", "bad_tools"),
-    (CHAT, {"conversations": talk("human: <image>Q", "gpt: A"), "images": ["none.png"]}, "images[0]", "missing_media"),
-    (CHAT, {"conversations": talk("human: <image>Q", "gpt: A")}, "images", "media_count"),
-    (CHAT, {"conversations": talk("human: Q", "gpt: dÃ©jÃ\xa0 vu")}, "conversations[1].value", "mojibake"),
-    (PAIRS, {"q": "Q", "good": "A", "bad": "A"}, "bad", "same_answers"),
-    (PAIRS, {"q": "Q", "good": "A"}, "bad", "missing_field"),
-    (CHAT_PAIRS, {"conversations": talk("human: Q", "gpt: A"), "chosen": talk("gpt: A")[0], "rejected": talk("gpt: B")[0]},
-     "conversations", "turn_count"),
-    (CHAT_PAIRS, {"conversations": talk("human: Q"), "chosen": talk("human: A")[0], "rejected": talk("gpt: B")[0]},
-     "chosen.value", "role_order"),
-    (CHAT_PAIRS, {"conversations": talk("human: Q"), "chosen": "A", "rejected": talk("gpt: B")[0]}, "chosen", "wrong_type"),
-    (KTO, {"q": "Q", "a": "A", "label": "yes"}, "label", "wrong_type"),
-    (KTO, {"q": "Q", "a": "A"}, "label", "missing_field"),
-    (OPENAI, {"messages": [{"role": "user", "content": "Q"}, {"role": "tool", "content": "R"}]}, "messages", "turn_count"),
-    (OPENAI, {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": [{"type": "text"}]}]},
-     "messages[1].content", "wrong_type"),
-], ids=str)
+@pytest.mark.parametrize(
+    ("entry", "row", "field", "kind"),
+    [
+        (ALPACA, {"instruction": "Q"}, "output", "missing_field"),
+        (ALPACA, {"instruction": "Q", "output": " \n"}, "output", "empty_answer"),
+        (ALPACA, {"instruction": "", "input": None, "output": "A"}, "instruction", "empty_prompt"),
+        (ALPACA, {"instruction": 7, "output": "A"}, "instruction", "wrong_type"),
+        (ALPACA, {"instruction": "Q", "output": ["A"]}, "output", "wrong_type"),
+        (ALPACA, {"instruction": "Q", "output": "A", "history": [["one"]]}, "history[0]", "bad_history"),
+        (ALPACA, {"instruction": "Q", "output": "A\x07"}, "output", "control_characters"),
+        (ALPACA, {"instruction": "Q", "output": "caf\ufffd"}, "output", "lost_characters"),
+        (ALPACA, {"instruction": "Q", "output": "锟斤拷锟斤拷"}, "output", "lost_characters"),
+        (ALPACA, {"instruction": "dÃ©jÃ\xa0 vu", "output": "A"}, "instruction", "mojibake"),
+        (CHAT, {"conversations": []}, "conversations", "no_turns"),
+        (CHAT, {"conversations": "Q"}, "conversations", "wrong_type"),
+        (CHAT, {"conversations": talk("gpt: A", "human: Q")}, "conversations[0]", "role_order"),
+        (CHAT, {"conversations": talk("human: Q", "human: Q", "gpt: A")}, "conversations[1]", "role_order"),
+        (CHAT, {"conversations": talk("human: Q", "observation: R")}, "conversations[1]", "role_order"),
+        (CHAT, {"conversations": talk("human: Q", "gpt: A", "human: Q")}, "conversations", "turn_count"),
+        (CHAT, {"conversations": talk("human: Q", "bot: A")}, "conversations[1]", "unknown_role"),
+        (CHAT, {"conversations": [{"from": "human"}]}, "conversations[0]", "bad_turn"),
+        (CHAT, {"conversations": ["Q", "A"]}, "conversations[0]", "bad_turn"),
+        (CHAT, {"conversations": talk("human: Q", "gpt:  ")}, "conversations[1].value", "empty_answer"),
+        (CHAT, {"conversations": talk("human: Q", "function_call: weather()")}, "conversations[1].value", "bad_call"),
+        (CHAT, {"conversations": talk("human: Q", "gpt: A"), "tools": "[oops"}, "tools", "bad_tools"),
+        (
+            CHAT,
+            {"conversations": talk("human: <image>Q", "gpt: A"), "images": ["none.png"]},
+            "images[0]",
+            "missing_media",
+        ),
+        (CHAT, {"conversations": talk("human: <image>Q", "gpt: A")}, "images", "media_count"),
+        (CHAT, {"conversations": talk("human: Q", "gpt: dÃ©jÃ\xa0 vu")}, "conversations[1].value", "mojibake"),
+        (PAIRS, {"q": "Q", "good": "A", "bad": "A"}, "bad", "same_answers"),
+        (PAIRS, {"q": "Q", "good": "A"}, "bad", "missing_field"),
+        (
+            CHAT_PAIRS,
+            {"conversations": talk("human: Q", "gpt: A"), "chosen": talk("gpt: A")[0], "rejected": talk("gpt: B")[0]},
+            "conversations",
+            "turn_count",
+        ),
+        (
+            CHAT_PAIRS,
+            {"conversations": talk("human: Q"), "chosen": talk("human: A")[0], "rejected": talk("gpt: B")[0]},
+            "chosen.value",
+            "role_order",
+        ),
+        (
+            CHAT_PAIRS,
+            {"conversations": talk("human: Q"), "chosen": "A", "rejected": talk("gpt: B")[0]},
+            "chosen",
+            "wrong_type",
+        ),
+        (KTO, {"q": "Q", "a": "A", "label": "yes"}, "label", "wrong_type"),
+        (KTO, {"q": "Q", "a": "A"}, "label", "missing_field"),
+        (
+            OPENAI,
+            {"messages": [{"role": "user", "content": "Q"}, {"role": "tool", "content": "R"}]},
+            "messages",
+            "turn_count",
+        ),
+        (
+            OPENAI,
+            {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": [{"type": "text"}]}]},
+            "messages[1].content",
+            "wrong_type",
+        ),
+    ],
+    ids=str,
+)
 def test_each_fault_is_found_at_its_field(entry, row, field, kind):
     report = check(numbered([row]), entry, DATA)
     assert [(finding.field, finding.kind) for finding in report.findings] == [(field, kind)]
@@ -101,18 +158,52 @@ def test_each_fault_is_found_at_its_field(entry, row, field, kind):
         assert kind == "duplicate" or field in report.findings[0].message(words) or kind == "same_answers"
 
 
-@pytest.mark.parametrize(("entry", "row"), [
-    (ALPACA, {"instruction": "", "input": "Q", "output": "A", "history": []}),
-    (CHAT, {"conversations": talk("system: S", "human: Q", "gpt: A"), "tools": "", "images": []}),
-    (CHAT, {"conversations": talk("human: Q", 'function_call: <think>\nhm\n</think>\n\n{"name": "f", "arguments": {}}', "observation: ", "gpt: A")}),
-    (CHAT, {"conversations": talk("human: Q", 'function_call: [{"name": "f", "arguments": {}}]', "observation: R", "gpt: A")}),
-    (OPENAI, {"messages": [
-        {"role": "system", "content": "S"}, {"role": "user", "content": "Q"},
-        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}] * 2},
-        {"role": "tool", "content": "1"}, {"role": "tool", "content": "2"}, {"role": "assistant", "content": "A"}]}),
-    (PAIRS, {"q": "Q", "good": "A", "bad": "B"}),
-    (KTO, {"q": "Q", "a": "A", "label": False}),
-], ids=str)
+@pytest.mark.parametrize(
+    ("entry", "row"),
+    [
+        (ALPACA, {"instruction": "", "input": "Q", "output": "A", "history": []}),
+        (CHAT, {"conversations": talk("system: S", "human: Q", "gpt: A"), "tools": "", "images": []}),
+        (
+            CHAT,
+            {
+                "conversations": talk(
+                    "human: Q",
+                    'function_call: <think>\nhm\n</think>\n\n{"name": "f", "arguments": {}}',
+                    "observation: ",
+                    "gpt: A",
+                )
+            },
+        ),
+        (
+            CHAT,
+            {
+                "conversations": talk(
+                    "human: Q", 'function_call: [{"name": "f", "arguments": {}}]', "observation: R", "gpt: A"
+                )
+            },
+        ),
+        (
+            OPENAI,
+            {
+                "messages": [
+                    {"role": "system", "content": "S"},
+                    {"role": "user", "content": "Q"},
+                    {
+                        "role": "assistant",
+                        "content": None,
+                        "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}] * 2,
+                    },
+                    {"role": "tool", "content": "1"},
+                    {"role": "tool", "content": "2"},
+                    {"role": "assistant", "content": "A"},
+                ]
+            },
+        ),
+        (PAIRS, {"q": "Q", "good": "A", "bad": "B"}),
+        (KTO, {"q": "Q", "a": "A", "label": False}),
+    ],
+    ids=str,
+)
 def test_sound_rows_are_left_alone(entry, row):
     assert found(entry, row) == []
 
@@ -134,9 +225,17 @@ def test_faults_of_order_are_those_that_llamafactory_drops():
 
 
 def test_a_field_keeps_its_type_through_the_file():
-    report = check(numbered([
-        {"instruction": "Q", "output": "A", "id": 1}, {"instruction": "Q2", "output": "A", "id": 2.5}, {"instruction": "Q3", "output": "A", "id": "3"},
-    ]), ALPACA, DATA)
+    report = check(
+        numbered(
+            [
+                {"instruction": "Q", "output": "A", "id": 1},
+                {"instruction": "Q2", "output": "A", "id": 2.5},
+                {"instruction": "Q3", "output": "A", "id": "3"},
+            ]
+        ),
+        ALPACA,
+        DATA,
+    )
     assert [(finding.row, finding.field, finding.facts["row"]) for finding in report.findings] == [(3, "id", 1)]
 
 
@@ -157,18 +256,41 @@ def test_images_that_are_there_are_found_in_the_data_folder(tmp_path):
 # Damage
 
 
-@pytest.mark.parametrize("text", [
-    "知之为知之，不知为不知，是知也。", "联通", "« été\xa0», « été\xa0», « été\xa0», à la « café\xa0»", "CAFÉ» Maß“ und „Öl“", "ÄÖÜäöüß ÀÁÂ ×××× °°°°",
-    "Ñandú, mañana", "Привет, как дела?", "日本語のテキスト", "한국어", "Đà Nẵng", "👩‍🚀 𠮷", "שלום คำไทย", "tab\tline\r\n", "naïve — “quoted”…",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "知之为知之，不知为不知，是知也。",
+        "联通",
+        "« été\xa0», « été\xa0», « été\xa0», à la « café\xa0»",
+        "CAFÉ» Maß“ und „Öl“",
+        "ÄÖÜäöüß ÀÁÂ ×××× °°°°",
+        "Ñandú, mañana",
+        "Привет, как дела?",
+        "日本語のテキスト",
+        "한국어",
+        "Đà Nẵng",
+        "👩‍🚀 𠮷",
+        "שלום คำไทย",
+        "tab\tline\r\n",
+        "naïve — “quoted”…",
+    ],
+)
 def test_sound_text_of_many_languages_is_not_called_damaged(text):
     assert not damage.is_damaged(text)
 
 
-@pytest.mark.parametrize(("meant", "encoding"), [
-    ("café déjà vu", "latin-1"), ("it’s ‘fine’ — ok", "cp1252"), ("你好，世界，这是测试", "latin-1"), ("你好世界测试文本", "gbk"),
-    ("Привет, мир", "latin-1"), ("😀 ok", "latin-1"), ("naïve Ångström", "cp1252"),
-])
+@pytest.mark.parametrize(
+    ("meant", "encoding"),
+    [
+        ("café déjà vu", "latin-1"),
+        ("it’s ‘fine’ — ok", "cp1252"),
+        ("你好，世界，这是测试", "latin-1"),
+        ("你好世界测试文本", "gbk"),
+        ("Привет, мир", "latin-1"),
+        ("😀 ok", "latin-1"),
+        ("naïve Ångström", "cp1252"),
+    ],
+)
 def test_text_read_in_the_wrong_encoding_is_put_right(meant, encoding):
     row = {"instruction": meant.encode().decode(encoding), "input": "", "output": "A"}
     report = check(numbered([row]), ALPACA, DATA)
@@ -196,22 +318,36 @@ def test_repeats_are_found_exact_and_near():
         {"instruction": "Why are there tides?", "output": text},
         {"instruction": "why are there tides", "output": text.upper()},
         {"instruction": "Why are there tides?", "output": text.replace("twelve", "twelwe")},
-        {"instruction": "Why are there tides?", "output": "They are there because of the Moon, which pulls at the water of all the seas as it goes round."},
+        {
+            "instruction": "Why are there tides?",
+            "output": "They are there because of the Moon, which pulls at the water of all the seas as it goes round.",
+        },
     ]
     report = check(numbered(values), ALPACA, DATA)
     assert report.bad == {"duplicate": {3}, "near_duplicate": {4, 5}}
     assert {finding.facts["earlier"] for finding in report.findings} == {1}
-    assert [row["output"] for row in keep_good(numbered(values), report, ALPACA)] == [values[index]["output"] for index in (0, 1, 3, 4, 5)]
+    assert [row["output"] for row in keep_good(numbered(values), report, ALPACA)] == [
+        values[index]["output"] for index in (0, 1, 3, 4, 5)
+    ]
     assert len(list(keep_good(numbered(values), report, ALPACA, drop=("duplicate", "near_duplicate")))) == 3
 
 
 def test_the_same_words_with_another_label_are_no_repeat():
-    report = check(numbered([{"q": "Is it so, really?", "a": "It is.", "label": True}, {"q": "Is it so, really?", "a": "It is.", "label": False}]), KTO, DATA)
+    report = check(
+        numbered(
+            [
+                {"q": "Is it so, really?", "a": "It is.", "label": True},
+                {"q": "Is it so, really?", "a": "It is.", "label": False},
+            ]
+        ),
+        KTO,
+        DATA,
+    )
     assert "duplicate" not in report.bad
 
 
 def jaccard(one: str, other: str) -> float:
-    sets = [{text[i:i + 5] for i in range(len(text) - 4)} for text in (plain(one), plain(other))]
+    sets = [{text[i : i + 5] for i in range(len(text) - 4)} for text in (plain(one), plain(other))]
     return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
 
 
@@ -244,7 +380,11 @@ def test_likeness_is_the_share_of_letter_sequences_in_common():
 
 
 def test_rows_beyond_the_cutoff_and_rows_without_a_trained_token_are_found():
-    values = [{"instruction": "Q", "input": "", "output": "word " * 300}, {"instruction": "Q", "input": "", "output": "A"}, {"instruction": "Q", "output": None}]
+    values = [
+        {"instruction": "Q", "input": "", "output": "word " * 300},
+        {"instruction": "Q", "input": "", "output": "A"},
+        {"instruction": "Q", "output": None},
+    ]
     sight = Sight(MODEL, ALPACA, DATA, "sft", {"template": "chatml", "cutoff_len": 128})
     report = check(numbered(values), ALPACA, DATA, sight)
     assert report.bad == {"beyond_cutoff": {1}, "missing_field": {3}, "untrained": {3}}
@@ -255,22 +395,37 @@ def test_rows_beyond_the_cutoff_and_rows_without_a_trained_token_are_found():
 
 def test_all_bad_rows_are_counted_where_only_the_first_are_told(monkeypatch):
     monkeypatch.setattr("studio.datasets.check.TOLD", 5)
-    report = check(numbered([{"instruction": f"Question {number}", "output": ""} for number in range(20)]), ALPACA, DATA)
+    report = check(
+        numbered([{"instruction": f"Question {number}", "output": ""} for number in range(20)]), ALPACA, DATA
+    )
     assert report.counts["empty_answer"] == 20
     assert sum(finding.kind == "empty_answer" for finding in report.findings) == 5
-    assert list(keep_good(numbered([{"instruction": f"Question {number}", "output": ""} for number in range(20)]), report, ALPACA)) == []
+    assert (
+        list(
+            keep_good(
+                numbered([{"instruction": f"Question {number}", "output": ""} for number in range(20)]), report, ALPACA
+            )
+        )
+        == []
+    )
 
 
 def test_a_clean_copy_is_clean(tmp_path):
     values = [
-        {"instruction": "Q one", "input": "", "output": "A"}, {"instruction": "", "input": "", "output": "A"}, {"instruction": "Q one", "input": "", "output": "A"},
-        {"instruction": "dÃ©jÃ\xa0 vu", "input": "", "output": "B\x00B"}, {"instruction": "Q two", "input": "", "output": None},
+        {"instruction": "Q one", "input": "", "output": "A"},
+        {"instruction": "", "input": "", "output": "A"},
+        {"instruction": "Q one", "input": "", "output": "A"},
+        {"instruction": "dÃ©jÃ\xa0 vu", "input": "", "output": "B\x00B"},
+        {"instruction": "Q two", "input": "", "output": None},
     ]
     report = check(numbered(values), ALPACA, DATA)
     copy = tmp_path / "clean.jsonl"
     assert write(copy, keep_good(numbered(values), report, ALPACA)) == 2
     assert check(rows(copy), ALPACA, tmp_path).findings == []
-    assert [json.loads(line)["instruction"] for line in copy.read_text(encoding="utf-8").splitlines()] == ["Q one", "déjà vu"]
+    assert [json.loads(line)["instruction"] for line in copy.read_text(encoding="utf-8").splitlines()] == [
+        "Q one",
+        "déjà vu",
+    ]
 
 
 def test_a_check_can_be_cancelled():
@@ -293,19 +448,61 @@ def test_a_check_can_be_cancelled():
 
 def test_what_a_row_says_leaves_out_what_training_does_not_read():
     shape = Shape.of(CHAT)
-    assert said({"id": "7", "conversations": talk("human: Q", "gpt: A"), "tools": "", "images": None}, shape) == "human\nQ\ngpt\nA\n"
+    assert (
+        said({"id": "7", "conversations": talk("human: Q", "gpt: A"), "tools": "", "images": None}, shape)
+        == "human\nQ\ngpt\nA\n"
+    )
     assert HINTS
 
 
-@pytest.mark.parametrize("entry", [ALPACA, CHAT, PAIRS, CHAT_PAIRS, KTO, OPENAI, {"file_name": "x.json"}, {"file_name": "x.json", "formatting": "sharegpt"}], ids=str)
+@pytest.mark.parametrize(
+    "entry",
+    [
+        ALPACA,
+        CHAT,
+        PAIRS,
+        CHAT_PAIRS,
+        KTO,
+        OPENAI,
+        {"file_name": "x.json"},
+        {"file_name": "x.json", "formatting": "sharegpt"},
+    ],
+    ids=str,
+)
 def test_shapes_are_those_of_llamafactory(entry):
     from llamafactory.data.parser import get_dataset_list
 
     theirs, ours = get_dataset_list(["x"], {"x": entry})[0], Shape.of(entry)
     assert ours.format == theirs.formatting
     assert {name: field for name, field in ours.columns.items()} == {
-        name: getattr(theirs, name) for name in (
-            "prompt", "query", "response", "history", "messages", "system", "tools", "images", "videos", "audios", "chosen", "rejected", "kto_tag")
-        if getattr(theirs, name)}
-    assert ours.tags == {name: getattr(theirs, name) for name in (
-        "role_tag", "content_tag", "user_tag", "assistant_tag", "observation_tag", "function_tag", "system_tag") if getattr(theirs, name)}
+        name: getattr(theirs, name)
+        for name in (
+            "prompt",
+            "query",
+            "response",
+            "history",
+            "messages",
+            "system",
+            "tools",
+            "images",
+            "videos",
+            "audios",
+            "chosen",
+            "rejected",
+            "kto_tag",
+        )
+        if getattr(theirs, name)
+    }
+    assert ours.tags == {
+        name: getattr(theirs, name)
+        for name in (
+            "role_tag",
+            "content_tag",
+            "user_tag",
+            "assistant_tag",
+            "observation_tag",
+            "function_tag",
+            "system_tag",
+        )
+        if getattr(theirs, name)
+    }

@@ -35,7 +35,14 @@ def refused(key: str, change, *args) -> None:
     assert told.value.key == key and str(told.value)
 
 
-FORMS = [("json", {}), ("json", {"indent": 2}), ("json", {"indent": 4, "ensure_ascii": False}), ("jsonl", {}), ("csv", {}), ("tsv", {})]
+FORMS = [
+    ("json", {}),
+    ("json", {"indent": 2}),
+    ("json", {"indent": 4, "ensure_ascii": False}),
+    ("jsonl", {}),
+    ("csv", {}),
+    ("tsv", {}),
+]
 
 
 @pytest.mark.parametrize(("ending", "form"), FORMS)
@@ -149,5 +156,9 @@ def test_a_disk_that_refuses_leaves_the_file_as_it_was(editor, folder, monkeypat
 def test_what_a_person_types_must_be_one_object(folder):
     path = folder / "a.jsonl"
     assert edit.parsed('{"a": "b"}', path, 3) == {"a": "b"}
-    for text, key in (("{", "datasets.row_not_json"), ("[1]", "datasets.row_not_object"), ('{"a": NaN}', "datasets.not_a_number")):
+    for text, key in (
+        ("{", "datasets.row_not_json"),
+        ("[1]", "datasets.row_not_object"),
+        ('{"a": NaN}', "datasets.not_a_number"),
+    ):
         refused(key, edit.parsed, text, path, 3)

@@ -34,16 +34,23 @@ def test_the_shipped_rows_name_the_assistant_and_its_author(name):
     assert all(len(row["output"].split()) <= 40 for row in shipped)
 
 
-@pytest.mark.parametrize("word", ["Xiaoju", "小橘", 'A "quoted" \\ name', "one\nline and another", "{{author}}", r"\1 \g<0>"])
+@pytest.mark.parametrize(
+    "word", ["Xiaoju", "小橘", 'A "quoted" \\ name', "one\nline and another", "{{author}}", r"\1 \g<0>"]
+)
 def test_the_copy_is_filled_and_the_shipped_rows_stay(tmp_path, word):
     before = (SHIPPED / "identity_en.json").read_bytes()
     fill(SHIPPED, "identity_en", word, "the Orchard Lab", tmp_path)
     assert (SHIPPED / "identity_en.json").read_bytes() == before
-    assert json.loads((tmp_path / "dataset_info.json").read_text()) == {"identity_en": {"file_name": "identity_en.json"}}
+    assert json.loads((tmp_path / "dataset_info.json").read_text()) == {
+        "identity_en": {"file_name": "identity_en.json"}
+    }
     filled, shipped = rows(tmp_path / "identity_en.json"), rows(SHIPPED / "identity_en.json")
     assert filled == [
-        {field: "\0".join(text.split("{{name}}")).replace("{{author}}", "the Orchard Lab").replace("\0", word)
-         for field, text in row.items()} for row in shipped
+        {
+            field: "\0".join(text.split("{{name}}")).replace("{{author}}", "the Orchard Lab").replace("\0", word)
+            for field, text in row.items()
+        }
+        for row in shipped
     ]
     assert {path.name for path in tmp_path.iterdir()} == {"dataset_info.json", "identity_en.json"}
 
@@ -58,18 +65,24 @@ def test_a_mixture_copies_only_what_is_filled(tmp_path):
         "other": {"file_name": "plain.json"},
     }
     (data / "dataset_info.json").write_text(json.dumps(info))
-    (data / "sub/named.jsonl").write_text('{"turns": [{"from": "human", "value": "Name?"}, {"from": "gpt", "value": "{{name}}"}]}\n')
+    (data / "sub/named.jsonl").write_text(
+        '{"turns": [{"from": "human", "value": "Name?"}, {"from": "gpt", "value": "{{name}}"}]}\n'
+    )
     (data / "plain.json").write_text('[{"instruction": "a", "input": "", "output": "b"}]')
     assert has_placeholders(data, "plain, named") and not has_placeholders(data, "plain,hub")
     fill(data, "named, plain,hub", "Xiaoju", "us", run)
     assert json.loads((run / "dataset_info.json").read_text()) == {
-        "named": info["named"], "plain": {"file_name": str(data / "plain.json")}, "hub": info["hub"],
+        "named": info["named"],
+        "plain": {"file_name": str(data / "plain.json")},
+        "hub": info["hub"],
     }
     assert json.loads((run / "sub/named.jsonl").read_text())["turns"][1]["value"] == "Xiaoju"
     assert not (run / "plain.json").exists()
 
 
-@pytest.mark.parametrize(("name", "author", "key"), [("", "us", "datasets.empty_name"), ("Xiaoju", " \n", "datasets.empty_author")])
+@pytest.mark.parametrize(
+    ("name", "author", "key"), [("", "us", "datasets.empty_name"), ("Xiaoju", " \n", "datasets.empty_author")]
+)
 def test_an_empty_field_is_named_and_nothing_is_written(tmp_path, name, author, key):
     with pytest.raises(Problem) as told:
         fill(SHIPPED, "identity_en", name, author, tmp_path / "run")

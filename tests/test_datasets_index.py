@@ -23,7 +23,10 @@ def indexes(tmp_path):
 def large(tmp_path_factory):
     """A file of 30 MB as JSON lines and as one array."""
     folder = tmp_path_factory.mktemp("large")
-    rows = [json.dumps({"instruction": f"Row {number}: {{\"}}", "output": "模型 text " * 50, "deep": [{"n": number}]}) for number in range(COUNT)]
+    rows = [
+        json.dumps({"instruction": f'Row {number}: {{"}}', "output": "模型 text " * 50, "deep": [{"n": number}]})
+        for number in range(COUNT)
+    ]
     (folder / "a.jsonl").write_text("\n".join(rows))
     (folder / "a.json").write_text("[" + ",\n  ".join(rows) + "]")
     return folder
@@ -68,7 +71,14 @@ def test_the_index_is_kept_on_disk_and_a_changed_file_is_indexed_anew(large, tmp
     assert indexes.of(path) is changed
 
 
-@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(path.read_bytes()[:-8]), lambda path: path.unlink(), lambda path: path.write_bytes(b"")])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(path.read_bytes()[:-8]),
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b""),
+    ],
+)
 def test_a_damaged_index_is_made_again(large, tmp_path, damage):
     path = large / "a.jsonl"
     Indexes(tmp_path / "index").of(path).wait()

@@ -72,11 +72,22 @@ def trained(tmp_path_factory):
     from llamafactory.model import load_tokenizer
 
     def samples(name: str, stage: str, **settings) -> int:
-        model_args, data_args, training_args, _, _ = get_train_args({
-            "model_name_or_path": str(MODEL), "stage": stage, "do_train": True, "template": "chatml", "dataset": name, "dataset_dir": str(DATA),
-            "output_dir": str(tmp_path_factory.mktemp("run")), "finetuning_type": "lora", "report_to": "none", "overwrite_cache": True,
-            "use_cpu": True, **settings,
-        })
+        model_args, data_args, training_args, _, _ = get_train_args(
+            {
+                "model_name_or_path": str(MODEL),
+                "stage": stage,
+                "do_train": True,
+                "template": "chatml",
+                "dataset": name,
+                "dataset_dir": str(DATA),
+                "output_dir": str(tmp_path_factory.mktemp("run")),
+                "finetuning_type": "lora",
+                "report_to": "none",
+                "overwrite_cache": True,
+                "use_cpu": True,
+                **settings,
+            }
+        )
         loaded = load_tokenizer(model_args)
         template = get_template_and_fix_tokenizer(loaded["tokenizer"], data_args)
         return len(get_dataset(template, model_args, data_args, training_args, stage=stage, **loaded)["train_dataset"])
@@ -84,22 +95,34 @@ def trained(tmp_path_factory):
     return samples
 
 
-@pytest.mark.parametrize(("name", "stage", "settings"), [
-    ("tool_calls", "sft", {"packing": True, "cutoff_len": 700}), ("pretrain", "pt", {"cutoff_len": 300}), ("multi_turn", "sft", {}),
-], ids=str)
+@pytest.mark.parametrize(
+    ("name", "stage", "settings"),
+    [
+        ("tool_calls", "sft", {"packing": True, "cutoff_len": 700}),
+        ("pretrain", "pt", {"cutoff_len": 300}),
+        ("multi_turn", "sft", {}),
+    ],
+    ids=str,
+)
 def test_samples_of_an_epoch_are_llamafactorys(trained, name, stage, settings):
     looker = sight(name, stage, **settings)
     file = DATA / entry_of(DATA, name)["file_name"]
     assert measure(rows(file), looker).samples == trained(name, stage, **settings)
 
 
-@pytest.mark.parametrize(("samples", "batch", "accumulation", "wanted"), [(48, 8, 1, 4.0), (91, 8, 2, 3.0), (7, 8, 4, 2.5), (100, 3, 8, 1.0)])
+@pytest.mark.parametrize(
+    ("samples", "batch", "accumulation", "wanted"), [(48, 8, 1, 4.0), (91, 8, 2, 3.0), (7, 8, 4, 2.5), (100, 3, 8, 1.0)]
+)
 def test_steps_are_those_of_the_trainer(tmp_path, samples, batch, accumulation, wanted):
     import torch
     from transformers import Trainer, TrainingArguments
 
     arguments = TrainingArguments(
-        str(tmp_path), per_device_train_batch_size=batch, gradient_accumulation_steps=accumulation, num_train_epochs=wanted, use_cpu=True,
+        str(tmp_path),
+        per_device_train_batch_size=batch,
+        gradient_accumulation_steps=accumulation,
+        num_train_epochs=wanted,
+        use_cpu=True,
         report_to="none",
     )
     trainer = Trainer(torch.nn.Linear(1, 1), arguments, train_dataset=[{"x": 0}] * samples)

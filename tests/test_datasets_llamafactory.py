@@ -23,12 +23,23 @@ def processed(tmp_path_factory):
 
     def process(name: str, data_folder: Path):
         stage = dataset(ROOT / "data", name).stage
-        model_args, data_args, training_args, _, _ = get_train_args({
-            "model_name_or_path": str(MODEL), "stage": stage, "do_train": True, "template": "chatml", "dataset": name,
-            "dataset_dir": str(data_folder), "cutoff_len": 2048, "output_dir": str(tmp_path_factory.mktemp("run")),
-            "finetuning_type": "lora", "report_to": "none", "overwrite_cache": True, "use_cpu": True,
-            "packing": False,
-        })
+        model_args, data_args, training_args, _, _ = get_train_args(
+            {
+                "model_name_or_path": str(MODEL),
+                "stage": stage,
+                "do_train": True,
+                "template": "chatml",
+                "dataset": name,
+                "dataset_dir": str(data_folder),
+                "cutoff_len": 2048,
+                "output_dir": str(tmp_path_factory.mktemp("run")),
+                "finetuning_type": "lora",
+                "report_to": "none",
+                "overwrite_cache": True,
+                "use_cpu": True,
+                "packing": False,
+            }
+        )
         loaded = load_tokenizer(model_args)
         template = get_template_and_fix_tokenizer(loaded["tokenizer"], data_args)
         module = get_dataset(template, model_args, data_args, training_args, stage=STAGES.get(stage, stage), **loaded)

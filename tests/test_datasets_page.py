@@ -58,8 +58,14 @@ def page(browser, studio):
 
 def put(folder: Path, name: str, rows: list) -> Path:
     path = folder / name
-    path.write_text(json.dumps(rows, ensure_ascii=False) if path.suffix == ".json" else "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows),
-                    encoding="utf-8")
+    path.write_text(
+        (
+            json.dumps(rows, ensure_ascii=False)
+            if path.suffix == ".json"
+            else "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        ),
+        encoding="utf-8",
+    )
     return path
 
 
@@ -67,7 +73,8 @@ def rows_of(ask, name: str) -> list:
     return ask("datasets_preview", name, 0, 1000)["rows"]
 
 
-# Endpoints -----------------------------------------------------------------------------------------------------------------------
+# Endpoints
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 def test_every_set_is_listed_and_a_broken_one_says_why(ask, data):
@@ -81,7 +88,9 @@ def test_every_set_is_listed_and_a_broken_one_says_why(ask, data):
 
 
 def test_any_page_of_rows_is_given(ask):
-    page = wait_for(lambda: (page := ask("datasets_preview", "multi_turn", 10, 3))["total"] and page, 60)  # rows are counted in the background
+    page = wait_for(
+        lambda: (page := ask("datasets_preview", "multi_turn", 10, 3))["total"] and page, 60
+    )  # rows are counted in the background
     assert len(page["rows"]) == 3 and page["total"] == 52 and page["problems"] == []
     assert page["rows"][0] == rows_of(ask, "multi_turn")[10]
     assert ask("datasets_search", "multi_turn", "balcony")["rows"] == [1]
@@ -105,23 +114,29 @@ def test_what_is_brought_in_by_the_api_is_registered_and_the_file_is_not_changed
 def test_a_file_in_the_data_folder_is_used_where_it_lies(ask, data):
     path = put(data, "as_it_is.jsonl", PAIRS)
     ask("datasets_register", "as_it_is.jsonl", "direct")
-    assert ask("datasets_entry", "direct") == {"file_name": "as_it_is.jsonl", "columns": {"prompt": "query", "response": "response"}}
+    assert ask("datasets_entry", "direct") == {
+        "file_name": "as_it_is.jsonl",
+        "columns": {"prompt": "query", "response": "response"},
+    }
     assert [each.name for each in data.glob("direct*")] == [] and path.exists()
     ask("datasets_remove", "direct")
     assert path.exists()
     path.unlink()
 
 
-@pytest.mark.parametrize(("name", "content", "said"), [
-    ("a.json", b"this is not json", ["a.json", "1"]),
-    ("a.json", b'[{"query": "a", "response": "b"}, {"query": "a", "resp', ["a.json", "row 1"]),
-    ("a.jsonl", b'{"query": ' + b"[" * 1000 + b"]" * 1000 + b"}\n", ["a.jsonl", "nested too deeply"]),
-    ("a.jsonl", b'{"query": NaN, "response": "b"}\n', ["a.jsonl", "prompt"]),
-    ("a.csv", b"query,query\n1,2\n", ["a.csv", "query"]),
-    ("a.json", b"[]", ["a.json"]),
-    ("a.parquet", b"PAR1", ["a.parquet"]),
-    ("a.pdf", b"%PDF", ["a.pdf"]),
-])
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.json", b"this is not json", ["a.json", "1"]),
+        ("a.json", b'[{"query": "a", "response": "b"}, {"query": "a", "resp', ["a.json", "row 1"]),
+        ("a.jsonl", b'{"query": ' + b"[" * 1000 + b"]" * 1000 + b"}\n", ["a.jsonl", "nested too deeply"]),
+        ("a.jsonl", b'{"query": NaN, "response": "b"}\n', ["a.jsonl", "prompt"]),
+        ("a.csv", b"query,query\n1,2\n", ["a.csv", "query"]),
+        ("a.json", b"[]", ["a.json"]),
+        ("a.parquet", b"PAR1", ["a.parquet"]),
+        ("a.pdf", b"%PDF", ["a.pdf"]),
+    ],
+)
 def test_what_cannot_be_brought_in_is_told_and_nothing_is_written(ask, studio, data, name, content, said):
     path = studio.workspace / name
     path.write_bytes(content)
@@ -134,14 +149,19 @@ def test_what_cannot_be_brought_in_is_told_and_nothing_is_written(ask, studio, d
 
 def test_a_path_outside_is_refused_until_its_folder_is_added(ask, data, tmp_path):
     put(tmp_path, "mine.jsonl", PAIRS)
-    (tmp_path / "dataset_info.json").write_text(json.dumps({"theirs": {"file_name": "mine.jsonl", "columns": {"prompt": "query", "response": "response"}}}))
+    (tmp_path / "dataset_info.json").write_text(
+        json.dumps({"theirs": {"file_name": "mine.jsonl", "columns": {"prompt": "query", "response": "response"}}})
+    )
     assert "outside" in refusal(ask, "datasets_register", str(tmp_path / "mine.jsonl"))
     assert "outside" in refusal(ask, "datasets_register", "../../mine.jsonl")
     ask("datasets_add_folder", str(tmp_path))
     theirs = str(tmp_path / "theirs")
     assert theirs in [one["name"] for one in ask("datasets_list")] and len(rows_of(ask, theirs)) == 30
     assert ask("datasets_link", theirs) == {"name": "theirs"}
-    assert ask("datasets_entry", "theirs")["file_name"] == str(tmp_path / "mine.jsonl") and len(rows_of(ask, "theirs")) == 30
+    assert (
+        ask("datasets_entry", "theirs")["file_name"] == str(tmp_path / "mine.jsonl")
+        and len(rows_of(ask, "theirs")) == 30
+    )
     assert "outside" in refusal(ask, "datasets_remove", "theirs", True)
     ask("datasets_remove", "theirs")
     ask("datasets_remove_folder", str(tmp_path))
@@ -150,22 +170,36 @@ def test_a_path_outside_is_refused_until_its_folder_is_added(ask, data, tmp_path
 
 def test_one_click_trains_on_a_set_of_an_added_folder(page, ask, tmp_path):
     put(tmp_path, "mine.jsonl", PAIRS)
-    (tmp_path / "dataset_info.json").write_text(json.dumps({"elsewhere": {"file_name": "mine.jsonl", "columns": {"prompt": "query", "response": "response"}}}))
+    (tmp_path / "dataset_info.json").write_text(
+        json.dumps({"elsewhere": {"file_name": "mine.jsonl", "columns": {"prompt": "query", "response": "response"}}})
+    )
     ask("datasets_add_folder", str(tmp_path))
     page.locator(".item", has_text="elsewhere").click()
     page.locator(".live-dataset h2", has_text="elsewhere").wait_for()
     page.locator(".live-dataset").get_by_role("button", name="Train", exact=True).click()
     page.locator("#train-dataset .token", has_text="elsewhere").wait_for(timeout=60_000)
-    assert page.locator("#train-dataset .token").count() == 1 and "elsewhere" in [one["name"] for one in ask("datasets_list")]
+    assert page.locator("#train-dataset .token").count() == 1 and "elsewhere" in [
+        one["name"] for one in ask("datasets_list")
+    ]
     ask("datasets_remove", "elsewhere")
     ask("datasets_remove_folder", str(tmp_path))
 
 
 def test_a_hub_address_becomes_an_entry(ask):
-    ask("datasets_register", "https://modelscope.cn/datasets/AI-ModelScope/ruozhiba", "on_hub", {"prompt": "query", "response": "response"}, None,
-        {"split": "train", "num_samples": 100})
+    ask(
+        "datasets_register",
+        "https://modelscope.cn/datasets/AI-ModelScope/ruozhiba",
+        "on_hub",
+        {"prompt": "query", "response": "response"},
+        None,
+        {"split": "train", "num_samples": 100},
+    )
     assert ask("datasets_entry", "on_hub") == {
-        "ms_hub_url": "AI-ModelScope/ruozhiba", "columns": {"prompt": "query", "response": "response"}, "split": "train", "num_samples": 100}
+        "ms_hub_url": "AI-ModelScope/ruozhiba",
+        "columns": {"prompt": "query", "response": "response"},
+        "split": "train",
+        "num_samples": 100,
+    }
     assert "hub" in refusal(ask, "datasets_preview", "on_hub")
     ask("datasets_remove", "on_hub")
 
@@ -183,7 +217,10 @@ def test_a_hub_that_cannot_be_reached_leaves_the_fields_to_be_named(page, ask):
     page.locator("input[data-place='source:name'][data-base*=answer]").wait_for()
     page.get_by_role("button", name="Register", exact=True).click()
     page.locator(".live-dataset h2", has_text="nothing-there").wait_for()
-    assert ask("datasets_entry", "nothing-there") == {"ms_hub_url": "nobody-here/nothing-there", "columns": {"prompt": "question", "response": "answer"}}
+    assert ask("datasets_entry", "nothing-there") == {
+        "ms_hub_url": "nobody-here/nothing-there",
+        "columns": {"prompt": "question", "response": "answer"},
+    }
     ask("datasets_remove", "nothing-there")
 
 
@@ -202,7 +239,11 @@ def test_rows_are_edited_added_deleted_and_put_back(ask, data):
 
 
 def test_a_check_names_row_and_field_and_the_good_rows_are_kept(ask, data):
-    put(data, "rough.jsonl", [{"instruction": "a?", "input": "", "output": "b"}, {"instruction": "c?", "input": "", "output": ""}])
+    put(
+        data,
+        "rough.jsonl",
+        [{"instruction": "a?", "input": "", "output": "b"}, {"instruction": "c?", "input": "", "output": ""}],
+    )
     with (data / "rough.jsonl").open("a") as file:
         file.write("not json\n")
     ask("datasets_register", "rough.jsonl", "rough")
@@ -242,7 +283,8 @@ def test_parts_hold_every_row_once_and_share_none(ask, data):
         ask("datasets_remove", name, True)
 
 
-# The page --------------------------------------------------------------------------------------------------------------------------
+# The page
+# --------------------------------------------------------------------------------------------------------------------------
 
 
 def rows_shown(page):
@@ -259,7 +301,9 @@ def test_rows_are_drawn_as_conversations(page):
     assert '"from": "human"' in rows_shown(page).first.locator("pre").inner_text()
     page.locator(".item", has_text="preference_chat").click()
     page.locator(".live-rows .pair .chosen").first.wait_for()
-    chosen, rejected = (page.locator(f".live-rows .pair .{side}").first.bounding_box() for side in ("chosen", "rejected"))
+    chosen, rejected = (
+        page.locator(f".live-rows .pair .{side}").first.bounding_box() for side in ("chosen", "rejected")
+    )
     assert chosen["y"] == rejected["y"] and chosen["x"] < rejected["x"]
 
 
@@ -268,7 +312,9 @@ def test_search_and_jump_lead_to_rows(page):
     page.locator(".live-rows article.row", has_text="balcony").wait_for()
     page.locator("input[data-place='page:offset']").fill("33")
     page.locator("input[data-place='page:offset']").press("Enter")
-    wait_for(lambda: rows_shown(page).count() and rows_shown(page).first.locator(".row-number").inner_text() == "33", 20)
+    wait_for(
+        lambda: rows_shown(page).count() and rows_shown(page).first.locator(".row-number").inner_text() == "33", 20
+    )
     page.locator("input[data-place='page:find']").fill("BALCONY")
     page.locator("input[data-place='page:find']").press("Enter")
     page.locator(".live-rows mark", has_text="balcony").first.wait_for()
@@ -293,7 +339,7 @@ def test_a_row_is_edited_on_the_page_and_undone(page, ask):
 
 def test_a_dropped_file_is_recognised_shown_and_registered_with_one_click(page, ask, tmp_path):
     path = tmp_path / "dropped.csv"
-    path.write_bytes("问题,回答\n你好吗？,\"很好，\n谢谢。\"\n".encode("gbk"))
+    path.write_bytes('问题,回答\n你好吗？,"很好，\n谢谢。"\n'.encode("gbk"))
     page.get_by_role("button", name="Add data").click()
     page.locator("#dataset-drop input[type=file]").set_input_files(str(path))
     page.locator(".live-source .turn.assistant", has_text="谢谢").wait_for()

@@ -64,7 +64,9 @@ def test_every_kind_of_file_gives_the_same_rows(tmp_path, ending):
     assert [row.number for row in reading.rows(path)] == [1, 2, 3]
 
 
-@pytest.mark.parametrize("form", [{"indent": 2}, {"ensure_ascii": False}, {"separators": (",", ":")}, {"indent": 4, "ensure_ascii": False}])
+@pytest.mark.parametrize(
+    "form", [{"indent": 2}, {"ensure_ascii": False}, {"separators": (",", ":")}, {"indent": 4, "ensure_ascii": False}]
+)
 def test_an_array_may_be_written_in_any_way(tmp_path, form):
     assert read(put(tmp_path / "a.json", **form)) == ROWS
 
@@ -117,15 +119,25 @@ def test_rows_are_found_wherever_a_block_ends(tmp_path, monkeypatch, block):
     monkeypatch.setattr(scanning, "BLOCK", block)
     chance = random.Random(block)
     texts = ["", "\\", '"', '\\"', "\\\\", "{", "]", "a,b", "|", "中", "\n", "x" * 90]
-    rows = [{"".join(chance.choices(texts, k=2)): [{"v": "".join(chance.choices(texts, k=5))}, [], {}]} for _ in range(40)]
-    for name, form in (("a.json", {"indent": 1}), ("a.jsonl", {}), ("b.json", {"separators": (",", ":"), "ensure_ascii": False})):
+    rows = [
+        {"".join(chance.choices(texts, k=2)): [{"v": "".join(chance.choices(texts, k=5))}, [], {}]} for _ in range(40)
+    ]
+    for name, form in (
+        ("a.json", {"indent": 1}),
+        ("a.jsonl", {}),
+        ("b.json", {"separators": (",", ":"), "ensure_ascii": False}),
+    ):
         assert read(put(tmp_path / name, rows, **form)) == rows
 
 
 def test_one_bad_row_does_not_hide_the_others(tmp_path):
     path = tmp_path / "a.jsonl"
     deep = b"[" * 1000 + b"]" * 1000
-    path.write_bytes(b'{"a": 1}\n{"a": }\n"stray"\n{"a": NaN}\n{"b": {"c": [1, -Infinity]}}\n{"a": 1, "a": 2}\n{"a": "\xff"}\n{"a": ' + deep + b'}\n{"a": 3}\n')
+    path.write_bytes(
+        b'{"a": 1}\n{"a": }\n"stray"\n{"a": NaN}\n{"b": {"c": [1, -Infinity]}}\n{"a": 1, "a": 2}\n{"a": "\xff"}\n{"a": '
+        + deep
+        + b'}\n{"a": 3}\n'
+    )
     found = read(path)
     assert found[0] == {"a": 1} and found[8] == {"a": 3}
     fault(found[1], "datasets.row_not_json", file=path, row=2, character=7)
@@ -149,17 +161,20 @@ def test_a_line_of_50_mb_is_told_and_not_taken_into_memory(tmp_path):
     fault(found[1], "datasets.row_too_long", row=2, size="50")
 
 
-@pytest.mark.parametrize(("text", "key", "row"), [
-    ('[{"a": 1}, {"a": 2}', "datasets.half", 2),
-    ('[{"a": 1}, {"a": "cut of', "datasets.half", 1),
-    ("[", "datasets.half", 0),
-    ('[{"a": 1} {"a": 2}]', "datasets.stray", 2),
-    ('[{"a": 1}, 7, {"a": 2}]', "datasets.stray", 2),
-    ("[1, 2]", "datasets.stray", 1),
-    ('[{"a": 1},]', "datasets.stray", 2),
-    ('[{"a": 1}] and more', "datasets.after_end", 1),
-    ('[{"a": 1}]\n{"a": 2}', "datasets.after_end", 1),
-])
+@pytest.mark.parametrize(
+    ("text", "key", "row"),
+    [
+        ('[{"a": 1}, {"a": 2}', "datasets.half", 2),
+        ('[{"a": 1}, {"a": "cut of', "datasets.half", 1),
+        ("[", "datasets.half", 0),
+        ('[{"a": 1} {"a": 2}]', "datasets.stray", 2),
+        ('[{"a": 1}, 7, {"a": 2}]', "datasets.stray", 2),
+        ("[1, 2]", "datasets.stray", 1),
+        ('[{"a": 1},]', "datasets.stray", 2),
+        ('[{"a": 1}] and more', "datasets.after_end", 1),
+        ('[{"a": 1}]\n{"a": 2}', "datasets.after_end", 1),
+    ],
+)
 def test_an_array_that_is_not_whole_says_where(tmp_path, text, key, row):
     path = tmp_path / "a.json"
     path.write_text(text)
@@ -190,7 +205,7 @@ def test_ragged_rows_and_columns_named_twice_are_told(tmp_path):
 @pytest.mark.parametrize(("codec", "encoding"), [("utf-16", "UTF-16"), ("utf-16-be", None), ("gbk", "GBK")])
 def test_text_in_another_encoding_is_told(tmp_path, codec, encoding):
     path = tmp_path / "a.jsonl"
-    path.write_bytes(('\ufeff' if codec == "utf-16-be" else "").encode(codec) + '{"a": "训练数据"}\n'.encode(codec))
+    path.write_bytes(("\ufeff" if codec == "utf-16-be" else "").encode(codec) + '{"a": "训练数据"}\n'.encode(codec))
     assert_fault(path, "datasets.encoding", file=path, encoding=encoding or "UTF-16")
 
 

@@ -22,7 +22,9 @@ def put(folder: Path, info: dict | str, **files: object) -> Path:
     (folder / "dataset_info.json").write_text(info if isinstance(info, str) else json.dumps(info), encoding="utf-8")
     for name, content in files.items():
         path = folder / name.replace("__", ".")
-        path.write_bytes(content) if isinstance(content, bytes) else path.write_text(json.dumps(content), encoding="utf-8")
+        path.write_bytes(content) if isinstance(content, bytes) else path.write_text(
+            json.dumps(content), encoding="utf-8"
+        )
     return folder
 
 
@@ -44,7 +46,12 @@ def test_every_shipped_dataset_is_sound_and_worth_its_place():
 
 def test_the_shipped_sets_cover_every_stage_that_can_be_trained():
     assert {(each.format, each.stage) for each in datasets(SHIPPED)} == {
-        ("alpaca", "sft"), ("sharegpt", "sft"), ("alpaca", "dpo"), ("sharegpt", "dpo"), ("sharegpt", "kto"), ("alpaca", "pt"),
+        ("alpaca", "sft"),
+        ("sharegpt", "sft"),
+        ("alpaca", "dpo"),
+        ("sharegpt", "dpo"),
+        ("sharegpt", "kto"),
+        ("alpaca", "pt"),
     }
 
 
@@ -58,19 +65,35 @@ def test_the_shipped_choices_have_one_answer_each_and_no_favourite_letter():
 
 
 def test_format_stage_and_rows(tmp_path):
-    put(tmp_path, {
-        "plain": {"file_name": "plain.json"},
-        "pairs": {"file_name": "pairs.json", "ranking": True,
-                  "columns": {"prompt": "instruction", "chosen": "chosen", "rejected": "rejected"}},
-        "votes": {"file_name": "votes.json", "formatting": "sharegpt", "columns": {"messages": "conversations", "kto_tag": "good"}},
-        "text": {"file_name": "text.jsonl", "columns": {"prompt": "text"}},
-        "hub": {"hf_hub_url": "someone/something"},
-    }, plain__json=[ROW] * 3, pairs__json=[{"instruction": "a", "chosen": "b", "rejected": "c"}],
-        votes__json=[{"conversations": [], "good": True}], text__jsonl=b'{"text": "a"}\n\n{"text": "b"}\n')
+    put(
+        tmp_path,
+        {
+            "plain": {"file_name": "plain.json"},
+            "pairs": {
+                "file_name": "pairs.json",
+                "ranking": True,
+                "columns": {"prompt": "instruction", "chosen": "chosen", "rejected": "rejected"},
+            },
+            "votes": {
+                "file_name": "votes.json",
+                "formatting": "sharegpt",
+                "columns": {"messages": "conversations", "kto_tag": "good"},
+            },
+            "text": {"file_name": "text.jsonl", "columns": {"prompt": "text"}},
+            "hub": {"hf_hub_url": "someone/something"},
+        },
+        plain__json=[ROW] * 3,
+        pairs__json=[{"instruction": "a", "chosen": "b", "rejected": "c"}],
+        votes__json=[{"conversations": [], "good": True}],
+        text__jsonl=b'{"text": "a"}\n\n{"text": "b"}\n',
+    )
     told = {each.name: (each.format, each.stage, each.rows, each.problem) for each in datasets(tmp_path)}
     assert told == {
-        "plain": ("alpaca", "sft", 3, None), "pairs": ("alpaca", "dpo", 1, None), "votes": ("sharegpt", "kto", 1, None),
-        "text": ("alpaca", "pt", 2, None), "hub": ("alpaca", "sft", None, None),
+        "plain": ("alpaca", "sft", 3, None),
+        "pairs": ("alpaca", "dpo", 1, None),
+        "votes": ("sharegpt", "kto", 1, None),
+        "text": ("alpaca", "pt", 2, None),
+        "hub": ("alpaca", "sft", None, None),
     }
 
 
@@ -88,29 +111,32 @@ def test_a_broken_index_is_told_with_its_line_and_column(tmp_path):
         datasets(tmp_path)
 
 
-@pytest.mark.parametrize(("key", "entry", "content"), [
-    ("datasets.entry_not_object", "a.json", [ROW]),
-    ("datasets.entry_not_object", {"file_name": "a.json", "columns": ["text"]}, [ROW]),
-    ("datasets.no_source", {}, [ROW]),
-    ("datasets.format", {"file_name": "a.json", "formatting": "sharedgpt"}, [ROW]),
-    ("datasets.missing_file", {"file_name": "b.json"}, [ROW]),
-    ("datasets.outside", {"file_name": "../a.json"}, [ROW]),
-    ("datasets.outside", {"file_name": "/etc/hostname"}, [ROW]),
-    ("datasets.file_type", {"file_name": "dataset_info.yaml"}, [ROW]),
-    ("datasets.empty", {"file_name": "a.json"}, []),
-    ("datasets.half", {"file_name": "a.json"}, b'[{"instruction": "a", "input": "", "outp'),
-    ("datasets.row_not_json", {"file_name": "a.json"}, b'{"instruction": "a"}\n{"instruction": }\n'),
-    ("datasets.encoding", {"file_name": "a.json"}, '[{"instruction": "中文"}]'.encode("gbk")),
-    ("datasets.half", {"file_name": "a.json"}, b"[" * 100_000),
-    ("datasets.row_too_deep", {"file_name": "a.json"}, b"[" * 100_000 + b"]" * 100_000),
-    ("datasets.stray", {"file_name": "a.json"}, [ROW, "stray"]),
-    ("datasets.row_not_object", {"file_name": "a.json"}, [ROW, ["stray"]]),
-    ("datasets.entry_value", {"file_name": "a.json", "num_samples": "12"}, [ROW]),
-    ("datasets.entry_value", {"file_name": "a.json", "ranking": "yes"}, [ROW]),
-    ("datasets.entry_value", {"file_name": "a.json", "columns": {"prompt": ["instruction"]}}, [ROW]),
-    ("datasets.missing_column", {"file_name": "a.json"}, [{"instruction": "a", "output": "b"}]),
-    ("datasets.missing_column", {"file_name": "a.json", "columns": {"prompt": "question"}}, [ROW]),
-])
+@pytest.mark.parametrize(
+    ("key", "entry", "content"),
+    [
+        ("datasets.entry_not_object", "a.json", [ROW]),
+        ("datasets.entry_not_object", {"file_name": "a.json", "columns": ["text"]}, [ROW]),
+        ("datasets.no_source", {}, [ROW]),
+        ("datasets.format", {"file_name": "a.json", "formatting": "sharedgpt"}, [ROW]),
+        ("datasets.missing_file", {"file_name": "b.json"}, [ROW]),
+        ("datasets.outside", {"file_name": "../a.json"}, [ROW]),
+        ("datasets.outside", {"file_name": "/etc/hostname"}, [ROW]),
+        ("datasets.file_type", {"file_name": "dataset_info.yaml"}, [ROW]),
+        ("datasets.empty", {"file_name": "a.json"}, []),
+        ("datasets.half", {"file_name": "a.json"}, b'[{"instruction": "a", "input": "", "outp'),
+        ("datasets.row_not_json", {"file_name": "a.json"}, b'{"instruction": "a"}\n{"instruction": }\n'),
+        ("datasets.encoding", {"file_name": "a.json"}, '[{"instruction": "中文"}]'.encode("gbk")),
+        ("datasets.half", {"file_name": "a.json"}, b"[" * 100_000),
+        ("datasets.row_too_deep", {"file_name": "a.json"}, b"[" * 100_000 + b"]" * 100_000),
+        ("datasets.stray", {"file_name": "a.json"}, [ROW, "stray"]),
+        ("datasets.row_not_object", {"file_name": "a.json"}, [ROW, ["stray"]]),
+        ("datasets.entry_value", {"file_name": "a.json", "num_samples": "12"}, [ROW]),
+        ("datasets.entry_value", {"file_name": "a.json", "ranking": "yes"}, [ROW]),
+        ("datasets.entry_value", {"file_name": "a.json", "columns": {"prompt": ["instruction"]}}, [ROW]),
+        ("datasets.missing_column", {"file_name": "a.json"}, [{"instruction": "a", "output": "b"}]),
+        ("datasets.missing_column", {"file_name": "a.json", "columns": {"prompt": "question"}}, [ROW]),
+    ],
+)
 def test_a_broken_entry_is_listed_with_its_reason(tmp_path, key, entry, content):
     put(tmp_path, {"broken": entry, "sound": {"file_name": "sound.json"}}, a__json=content, sound__json=[ROW])
     (tmp_path / "dataset_info.yaml").touch()
@@ -167,8 +193,11 @@ def test_an_unknown_name_is_told(tmp_path):
 
 def test_the_words_of_both_languages_take_the_same_facts():
     def facts(language: str) -> dict[str, set]:
-        return {key: {field for _, field, _, _ in string.Formatter().parse(text) if field}
-                for key, text in sentences(language).items() if key.startswith("datasets.")}
+        return {
+            key: {field for _, field, _, _ in string.Formatter().parse(text) if field}
+            for key, text in sentences(language).items()
+            if key.startswith("datasets.")
+        }
 
     assert facts("en") == facts("zh")
 
@@ -186,16 +215,26 @@ def assert_refused(key: str, change, *args) -> Problem:
 
 def test_every_field_of_llamafactorys_entries_is_taken_and_kept(tmp_path):
     whole = {
-        "file_name": "a.json", "formatting": "sharegpt", "ranking": False, "subset": "main", "split": "train", "folder": "part", "num_samples": 3,
+        "file_name": "a.json",
+        "formatting": "sharegpt",
+        "ranking": False,
+        "subset": "main",
+        "split": "train",
+        "folder": "part",
+        "num_samples": 3,
         "columns": {"messages": "talk", "system": "system", "tools": "tools", "images": "images"},
-        "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"}, "note": "of a later release",
+        "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"},
+        "note": "of a later release",
     }
     put(tmp_path, {"a": whole}, a__json=[{"talk": [], "system": "", "tools": "", "images": []}])
     assert dataset(tmp_path, "a").problem is None
     entries.add(tmp_path, "b", {"ms_hub_url": "someone/something", "subset": "x"})
     entries.rename(tmp_path, "a", "first")
     entries.replace(tmp_path, "b", {"hf_hub_url": "someone/else", "num_samples": 10})
-    assert list(info_of(tmp_path).items()) == [("first", whole), ("b", {"hf_hub_url": "someone/else", "num_samples": 10})]
+    assert list(info_of(tmp_path).items()) == [
+        ("first", whole),
+        ("b", {"hf_hub_url": "someone/else", "num_samples": 10}),
+    ]
 
 
 def bin_of(folder) -> Trash:
@@ -241,7 +280,11 @@ def test_a_file_that_another_entry_needs_or_that_is_not_ours_is_not_deleted(tmp_
     folder, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
     folder.mkdir(), elsewhere.mkdir()
     (elsewhere / "c.json").write_text(json.dumps([ROW]))
-    put(folder, {"a": {"file_name": "a.json"}, "b": {"file_name": "a.json"}, "c": {"file_name": str(elsewhere / "c.json")}}, a__json=[ROW])
+    put(
+        folder,
+        {"a": {"file_name": "a.json"}, "b": {"file_name": "a.json"}, "c": {"file_name": str(elsewhere / "c.json")}},
+        a__json=[ROW],
+    )
     before = info_of(folder)
     assert_refused("datasets.file_shared", entries.remove, folder, "a", bin_of(folder), True)
     assert_refused("datasets.not_ours", entries.remove, folder, "c", bin_of(folder), True)
@@ -251,8 +294,12 @@ def test_a_file_that_another_entry_needs_or_that_is_not_ours_is_not_deleted(tmp_
 @pytest.mark.parametrize("text", ['{"a": {"file_name": "a.json"}', "[]", '{"a": {}, "a": {}}', "{" * 3])
 def test_a_broken_index_is_never_overwritten(tmp_path, text):
     put(tmp_path, text)
-    for change, args in ((entries.add, ("b", {"file_name": "b.json"})), (entries.rename, ("a", "b")), (entries.remove, ("a", bin_of(tmp_path))),
-                         (entries.replace, ("a", {"file_name": "b.json"}))):
+    for change, args in (
+        (entries.add, ("b", {"file_name": "b.json"})),
+        (entries.rename, ("a", "b")),
+        (entries.remove, ("a", bin_of(tmp_path))),
+        (entries.replace, ("a", {"file_name": "b.json"})),
+    ):
         with pytest.raises(Problem):
             change(tmp_path, *args)
     assert (tmp_path / "dataset_info.json").read_text() == text

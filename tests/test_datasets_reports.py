@@ -23,7 +23,9 @@ def opened(workspace) -> Study:
 def checked(workspace):
     """A study that has just checked a set of a sound, a half and an unreadable row."""
     file = workspace.data / "rough.jsonl"
-    file.write_text('{"instruction": "a?", "output": "b"}\n{"instruction": "c?", "output": ""}\nnot json\n', encoding="utf-8")
+    file.write_text(
+        '{"instruction": "a?", "output": "b"}\n{"instruction": "c?", "output": ""}\nnot json\n', encoding="utf-8"
+    )
     entries.add(workspace.data, "rough", {"file_name": file.name})
     study = opened(workspace)
     job = study.check("rough", View(STARTER.name, "chatml", 512))
@@ -49,7 +51,9 @@ def test_a_report_is_gone_when_the_data_or_its_entry_changed(checked, workspace)
     file.write_bytes(whole + b'{"instruction": "d?", "output": "e"}\n')
     assert checked.report("rough") is None and opened(workspace).report("rough") is None
     assert "Checked" not in study_panel.draw_check(Words("en"), checked, "rough\n")
-    entries.replace(workspace.data, "rough", {"file_name": file.name, "columns": {"prompt": "instruction", "response": "output"}})
+    entries.replace(
+        workspace.data, "rough", {"file_name": file.name, "columns": {"prompt": "instruction", "response": "output"}}
+    )
     assert opened(workspace).report("rough") is None
 
 

@@ -1,4 +1,6 @@
-"""What is written of every form is what LLaMA-Factory's own loader reads: turns, sides, tools and media, value by value."""
+"""What is written of every form is what LLaMA-Factory's own loader reads: turns, sides, tools and media, value by
+value.
+"""
 
 import importlib.util
 import json
@@ -23,8 +25,19 @@ def aligned(folder: Path, name: str) -> list[dict]:
     from llamafactory.data.parser import get_dataset_list
     from llamafactory.hparams import get_train_args
 
-    arguments = {"model_name_or_path": str(STARTER), "stage": "sft", "do_train": True, "template": "qwen", "dataset": name, "dataset_dir": str(folder),
-                 "output_dir": str(folder / "run"), "finetuning_type": "lora", "report_to": "none", "overwrite_cache": True, "use_cpu": True}
+    arguments = {
+        "model_name_or_path": str(STARTER),
+        "stage": "sft",
+        "do_train": True,
+        "template": "qwen",
+        "dataset": name,
+        "dataset_dir": str(folder),
+        "output_dir": str(folder / "run"),
+        "finetuning_type": "lora",
+        "report_to": "none",
+        "overwrite_cache": True,
+        "use_cpu": True,
+    }
     model_args, data_args, training_args, _, _ = get_train_args(arguments)
     (attributes,) = get_dataset_list([name], str(folder))
     return list(_load_single_dataset(attributes, model_args, data_args, training_args))
@@ -52,7 +65,11 @@ def test_llamafactory_reads_what_was_written(tmp_path, name):
         turns = first["conversations"]
         system = turns[0]["value"] if turns[0]["from"] == "system" else first.get("system", "")
         turns = [{"role": ROLES[turn["from"]], "content": turn["value"]} for turn in turns if turn["from"] != "system"]
-        answers = [{"role": ROLES[first[side]["from"]], "content": first[side]["value"]} for side in ("chosen", "rejected") if side in first]
+        answers = [
+            {"role": ROLES[first[side]["from"]], "content": first[side]["value"]}
+            for side in ("chosen", "rejected")
+            if side in first
+        ]
         assert (read["_prompt"], read["_system"] or "") == (turns if answers else turns[:-1], system)
         if form == "chat_kto":
             assert read["_response"][0 if first["label"] else 1] == turns[-1]
@@ -61,7 +78,9 @@ def test_llamafactory_reads_what_was_written(tmp_path, name):
         assert (read["_tools"] or "") == first.get("tools", "")
     elif form != "text":
         asked = "\n".join(each for each in (first["instruction"], first["input"]) if each)
-        assert read["_prompt"][-1] == {"role": "user", "content": asked} and len(read["_prompt"]) == 1 + 2 * len(first.get("history", ()))
+        assert read["_prompt"][-1] == {"role": "user", "content": asked} and len(read["_prompt"]) == 1 + 2 * len(
+            first.get("history", ())
+        )
         wanted = [first[side] for side in ("chosen", "rejected")] if "chosen" in first else [first["output"]]
         assert [answer["content"] for answer in read["_response"] if answer["content"]] == wanted
 
@@ -71,17 +90,26 @@ def test_llamafactory_finds_the_media(tmp_path, kind):
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a.bin").write_bytes(b"x")
     part = {"type": kind[:-1], kind[:-1]: "deep/a.bin"}
-    rows = [{"messages": [row_forms.ASK, row_forms.SAY]}, {"messages": [{"role": "user", "content": [part, "What?"]}, row_forms.SAY]}]
+    rows = [
+        {"messages": [row_forms.ASK, row_forms.SAY]},
+        {"messages": [{"role": "user", "content": [part, "What?"]}, row_forms.SAY]},
+    ]
     _, read = brought(tmp_path, rows)
     assert [row[f"_{kind}"] for row in read] == [None, [str(tmp_path / "deep" / "a.bin")]]
 
 
 ODD_TOOLS = [
-    {"name": "a"}, {"name": "a", "parameters": None}, {"name": "a", "parameters": {}}, {"name": "a", "parameters": {"type": "object"}},
-    {"name": "a", "parameters": {"x": {"type": "str"}}}, {"name": "a", "parameters": {"properties": {"x": "string"}}},
+    {"name": "a"},
+    {"name": "a", "parameters": None},
+    {"name": "a", "parameters": {}},
+    {"name": "a", "parameters": {"type": "object"}},
+    {"name": "a", "parameters": {"x": {"type": "str"}}},
+    {"name": "a", "parameters": {"properties": {"x": "string"}}},
     {"name": "a", "parameters": {"properties": {"x": {"type": "integer", "enum": [1, 2]}}, "required": True}},
-    {"name": "a", "parameters": {"properties": {"x": {"type": "array", "items": "string"}}}}, {"name": "a", "parameters": [{"name": "x", "type": "str"}]},
-    {"name": "a", "parameters": '{"type": "object", "properties": {}}'}, {"type": "function", "function": {"name": "a", "description": None}},
+    {"name": "a", "parameters": {"properties": {"x": {"type": "array", "items": "string"}}}},
+    {"name": "a", "parameters": [{"name": "x", "type": "str"}]},
+    {"name": "a", "parameters": '{"type": "object", "properties": {}}'},
+    {"type": "function", "function": {"name": "a", "description": None}},
     {"name": "a", "input_schema": {"type": "object", "properties": {"x": {"anyOf": [{"type": "string"}]}}}},
 ]
 
@@ -109,8 +137,18 @@ def test_every_format_of_tools_takes_whatever_is_read_of_spoiled_definitions():
             return {key: spoiled(each, depth + 1) for key, each in value.items() if chance.random() > 0.1}
         return [spoiled(each, depth + 1) for each in value] if isinstance(value, list) else value
 
-    whole = {"name": "a", "description": "b", "parameters": {"type": "object", "required": ["x"], "properties": {
-        "x": {"type": "string", "description": "c", "enum": ["d"]}, "y": {"type": "array", "items": {"type": "string"}}}}}
+    whole = {
+        "name": "a",
+        "description": "b",
+        "parameters": {
+            "type": "object",
+            "required": ["x"],
+            "properties": {
+                "x": {"type": "string", "description": "c", "enum": ["d"]},
+                "y": {"type": "array", "items": {"type": "string"}},
+            },
+        },
+    }
     for _ in range(1000):
         try:
             text, _ = tool_definitions.read([spoiled(whole)])

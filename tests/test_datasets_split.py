@@ -29,13 +29,17 @@ def test_every_row_is_in_one_part_and_parts_have_their_share(shares):
 
 def test_the_held_out_part_is_drawn_from_the_whole_file():
     held_out = hold_out([f"text number {number}" for number in range(1000)], (9, 1))[1]
-    assert [sum(low <= index < low + 250 for index in held_out) for low in range(0, 1000, 250)] == pytest.approx([25] * 4, abs=15)
+    assert [sum(low <= index < low + 250 for index in held_out) for low in range(0, 1000, 250)] == pytest.approx(
+        [25] * 4, abs=15
+    )
 
 
 @pytest.mark.parametrize("repeats", [3, 40])
 def test_rows_that_say_the_same_are_never_parted(repeats):
     rng = random.Random(1)
-    texts = [f"Question {number}?" for number in range(100)] + [rng.choice(("question 3", "QUESTION 3!", "Question  17?")) for _ in range(repeats)]
+    texts = [f"Question {number}?" for number in range(100)] + [
+        rng.choice(("question 3", "QUESTION 3!", "Question  17?")) for _ in range(repeats)
+    ]
     parts = hold_out(texts, (8, 1, 1))
     numbered = [[(index, texts[index]) for index in part] for part in parts]
     assert leaks(numbered[0], numbered[1] + numbered[2]) == []
@@ -45,8 +49,17 @@ def test_rows_that_say_the_same_are_never_parted(repeats):
 
 def test_leaks_are_found_exact_and_but_for_spelling():
     trained = [(1, "Why is the sky blue?"), (2, "天空为什么是蓝色的？")]
-    held_out = [(1, "Why is grass green?"), (2, "why is the  SKY blue"), (3, "天空为什么是蓝色的？"), (4, "天空，为什么是蓝色的")]
-    assert [(leak.held_out, leak.trained, leak.exact) for leak in leaks(trained, held_out)] == [(2, 1, False), (3, 2, True), (4, 2, False)]
+    held_out = [
+        (1, "Why is grass green?"),
+        (2, "why is the  SKY blue"),
+        (3, "天空为什么是蓝色的？"),
+        (4, "天空，为什么是蓝色的"),
+    ]
+    assert [(leak.held_out, leak.trained, leak.exact) for leak in leaks(trained, held_out)] == [
+        (2, 1, False),
+        (3, 2, True),
+        (4, 2, False),
+    ]
 
 
 def test_a_few_rows_still_fill_every_part():
@@ -82,10 +95,17 @@ def test_a_mixture_has_each_set_by_its_weight_and_each_row_as_seldom_as_can_be()
     assert [which for which, _ in draws] != sorted(which for which, _ in draws)
 
 
-@pytest.mark.parametrize(("counts", "weights", "total", "key"), [
-    ([5], [1, 2], 10, "bad_weights"), ([5, 5], [0, 0], 10, "bad_weights"), ([5, 5], [-1, 2], 10, "bad_weights"), ([5, 5], [1, 1], 0, "bad_weights"),
-    ([], [], 5, "bad_weights"), ([5, 0], [1, 1], 10, "empty_set"),
-])
+@pytest.mark.parametrize(
+    ("counts", "weights", "total", "key"),
+    [
+        ([5], [1, 2], 10, "bad_weights"),
+        ([5, 5], [0, 0], 10, "bad_weights"),
+        ([5, 5], [-1, 2], 10, "bad_weights"),
+        ([5, 5], [1, 1], 0, "bad_weights"),
+        ([], [], 5, "bad_weights"),
+        ([5, 0], [1, 1], 10, "empty_set"),
+    ],
+)
 def test_weights_that_make_no_sense_are_a_sentence(counts, weights, total, key):
     with pytest.raises(Problem) as caught:
         mix(counts, weights, total)
@@ -113,23 +133,52 @@ def test_an_entry_of_a_part_draws_no_rows_again():
 
 
 def test_rows_of_datasets_with_other_names_become_one_file():
-    entries = [{"file_name": "a.json", "columns": {"prompt": "q", "response": "a"}},
-               {"file_name": "b.json", "columns": {"prompt": "ask", "query": "more", "response": "say", "system": "q"}}, {"file_name": "c.json"}]
+    entries = [
+        {"file_name": "a.json", "columns": {"prompt": "q", "response": "a"}},
+        {"file_name": "b.json", "columns": {"prompt": "ask", "query": "more", "response": "say", "system": "q"}},
+        {"file_name": "c.json"},
+    ]
     entry = joined_entry(entries, "mixed.jsonl")
-    assert entry == {"file_name": "mixed.jsonl", "columns": {"prompt": "q", "response": "a", "query": "more", "system": "system"}}
+    assert entry == {
+        "file_name": "mixed.jsonl",
+        "columns": {"prompt": "q", "response": "a", "query": "more", "system": "system"},
+    }
     wanted = Shape.of(entry)
-    assert alike({"q": "Q", "a": "A", "id": 1}, Shape.of(entries[0]), wanted) == {"q": "Q", "a": "A", "more": None, "system": None}
-    assert alike({"ask": "Q", "more": "M", "say": "A", "q": "S"}, Shape.of(entries[1]), wanted) == {"q": "Q", "a": "A", "more": "M", "system": "S"}
-    assert alike({"instruction": "Q", "input": "M", "output": "A"}, Shape.of(entries[2]), wanted) == {"q": "Q", "a": "A", "more": "M", "system": None}
+    assert alike({"q": "Q", "a": "A", "id": 1}, Shape.of(entries[0]), wanted) == {
+        "q": "Q",
+        "a": "A",
+        "more": None,
+        "system": None,
+    }
+    assert alike({"ask": "Q", "more": "M", "say": "A", "q": "S"}, Shape.of(entries[1]), wanted) == {
+        "q": "Q",
+        "a": "A",
+        "more": "M",
+        "system": "S",
+    }
+    assert alike({"instruction": "Q", "input": "M", "output": "A"}, Shape.of(entries[2]), wanted) == {
+        "q": "Q",
+        "a": "A",
+        "more": "M",
+        "system": None,
+    }
 
 
 def test_shipped_sets_of_one_question_and_one_answer_can_all_be_mixed():
     names = [each.name for each in datasets(DATA) if (each.format, each.stage) == ("alpaca", "sft")]
     assert len(names) >= 4
-    assert set(joined_entry([entry_of(DATA, name) for name in names], "m.jsonl")["columns"]) == {"prompt", "query", "response", "history", "system"}
+    assert set(joined_entry([entry_of(DATA, name) for name in names], "m.jsonl")["columns"]) == {
+        "prompt",
+        "query",
+        "response",
+        "history",
+        "system",
+    }
 
 
-@pytest.mark.parametrize("other", [{"formatting": "sharegpt"}, {"ranking": True, "columns": {"prompt": "q", "chosen": "c", "rejected": "r"}}])
+@pytest.mark.parametrize(
+    "other", [{"formatting": "sharegpt"}, {"ranking": True, "columns": {"prompt": "q", "chosen": "c", "rejected": "r"}}]
+)
 def test_datasets_of_other_forms_cannot_be_one_file(other):
     with pytest.raises(Problem, match="cannot be in one file"):
         joined_entry([{"file_name": "a.json"}, {"file_name": "b.json", **other}], "m.jsonl")

@@ -19,19 +19,47 @@ CHAT = "chatml"
 
 MADE = {
     "openai": (
-        {"formatting": "openai", "columns": {"messages": "messages", "tools": "tools"}, "tags": {
-            "role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant", "system_tag": "system",
-            "observation_tag": "tool", "function_tag": "function"}},
+        {
+            "formatting": "openai",
+            "columns": {"messages": "messages", "tools": "tools"},
+            "tags": {
+                "role_tag": "role",
+                "content_tag": "content",
+                "user_tag": "user",
+                "assistant_tag": "assistant",
+                "system_tag": "system",
+                "observation_tag": "tool",
+                "function_tag": "function",
+            },
+        },
         [
-            {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi 👩‍🚀"}, {"role": "assistant", "content": "你好，𠮷野家！"}]},
-            {"messages": [
-                {"role": "user", "content": "Weather in Lyon and Nice?"},
-                {"role": "assistant", "content": None, "tool_calls": [
-                    {"type": "function", "function": {"name": "weather", "arguments": {"city": "Lyon"}}},
-                    {"type": "function", "function": {"arguments": {"unit": "C", "city": "Nice"}, "name": "weather"}}]},
-                {"role": "tool", "content": "14"}, {"role": "tool", "content": "19"},
-                {"role": "assistant", "content": "14 and 19 degrees."}],
-             "tools": '[{"name": "weather", "description": "", "parameters": {"type": "object", "properties": {}}}]'},
+            {
+                "messages": [
+                    {"role": "system", "content": "Be brief."},
+                    {"role": "user", "content": "Hi 👩‍🚀"},
+                    {"role": "assistant", "content": "你好，𠮷野家！"},
+                ]
+            },
+            {
+                "messages": [
+                    {"role": "user", "content": "Weather in Lyon and Nice?"},
+                    {
+                        "role": "assistant",
+                        "content": None,
+                        "tool_calls": [
+                            {"type": "function", "function": {"name": "weather", "arguments": {"city": "Lyon"}}},
+                            {
+                                "type": "function",
+                                "function": {"arguments": {"unit": "C", "city": "Nice"}, "name": "weather"},
+                            },
+                        ],
+                    },
+                    {"role": "tool", "content": "14"},
+                    {"role": "tool", "content": "19"},
+                    {"role": "assistant", "content": "14 and 19 degrees."},
+                ],
+                "tools": '[{"name": "weather", "description": "", "parameters": {"type": "object", "properties": {}}}]',
+            },
             {"messages": [{"role": "assistant", "content": "Out of turn."}, {"role": "user", "content": "Dropped."}]},
         ],
     ),
@@ -41,15 +69,35 @@ MADE = {
     ),
     "with_history": (
         {"columns": {"prompt": "q", "response": "a", "history": "h", "system": "s"}},
-        [{"q": "And now?", "a": "Noon.", "h": [["What time is it?", "<think>\nlet me see\n</think>\n\nEleven."]], "s": "A clock."},
-         {"q": "Second?", "a": "", "h": [], "s": ""}, {"q": "No answer", "a": None, "h": None, "s": None}],
+        [
+            {
+                "q": "And now?",
+                "a": "Noon.",
+                "h": [["What time is it?", "<think>\nlet me see\n</think>\n\nEleven."]],
+                "s": "A clock.",
+            },
+            {"q": "Second?", "a": "", "h": [], "s": ""},
+            {"q": "No answer", "a": None, "h": None, "s": None},
+        ],
     ),
     "mine": (
-        {"formatting": "sharegpt", "columns": {"messages": "talk", "system": "sys"}, "tags": {
-            "role_tag": "who", "content_tag": "what", "user_tag": "u", "assistant_tag": "a"}},
-        [{"talk": [{"who": "u", "what": "Long? " * 60}, {"who": "a", "what": "Yes. " * 60}, {"who": "u", "what": "Sure?"},
-                   {"who": "a", "what": "Sure."}], "sys": "Talk."},
-         {"talk": [{"who": "u", "what": "No answer"}], "sys": None}],
+        {
+            "formatting": "sharegpt",
+            "columns": {"messages": "talk", "system": "sys"},
+            "tags": {"role_tag": "who", "content_tag": "what", "user_tag": "u", "assistant_tag": "a"},
+        },
+        [
+            {
+                "talk": [
+                    {"who": "u", "what": "Long? " * 60},
+                    {"who": "a", "what": "Yes. " * 60},
+                    {"who": "u", "what": "Sure?"},
+                    {"who": "a", "what": "Sure."},
+                ],
+                "sys": "Talk.",
+            },
+            {"talk": [{"who": "u", "what": "No answer"}], "sys": None},
+        ],
     ),
 }
 
@@ -81,18 +129,36 @@ def processed(tmp_path_factory):
 
     def process(folder: Path, name: str, stage: str, settings: dict) -> list[tuple[list[int], list[int]]]:
         before = vars(TEMPLATES[settings["template"]]).copy()
-        model_args, data_args, training_args, _, _ = get_train_args({
-            "model_name_or_path": str(MODEL), "stage": stage, "do_train": True, "dataset": name, "dataset_dir": str(folder),
-            "output_dir": str(tmp_path_factory.mktemp("run")), "finetuning_type": "lora", "report_to": "none", "overwrite_cache": True,
-            "use_cpu": True, **settings,
-        })
+        model_args, data_args, training_args, _, _ = get_train_args(
+            {
+                "model_name_or_path": str(MODEL),
+                "stage": stage,
+                "do_train": True,
+                "dataset": name,
+                "dataset_dir": str(folder),
+                "output_dir": str(tmp_path_factory.mktemp("run")),
+                "finetuning_type": "lora",
+                "report_to": "none",
+                "overwrite_cache": True,
+                "use_cpu": True,
+                **settings,
+            }
+        )
         loaded = load_tokenizer(model_args)
         template = get_template_and_fix_tokenizer(loaded["tokenizer"], data_args)
-        made = get_dataset(template, model_args, data_args, training_args, stage="rm" if stage == "dpo" else stage, **loaded)["train_dataset"]
+        made = get_dataset(
+            template, model_args, data_args, training_args, stage="rm" if stage == "dpo" else stage, **loaded
+        )["train_dataset"]
         vars(TEMPLATES[settings["template"]]).update(before)
         if stage == "dpo":
-            return [pair for row in made for pair in (
-                (row["chosen_input_ids"], row["chosen_labels"]), (row["rejected_input_ids"], row["rejected_labels"]))]
+            return [
+                pair
+                for row in made
+                for pair in (
+                    (row["chosen_input_ids"], row["chosen_labels"]),
+                    (row["rejected_input_ids"], row["rejected_labels"]),
+                )
+            ]
         if stage == "pt":
             collate = DataCollatorForLanguageModeling(tokenizer=loaded["tokenizer"], mlm=False)
             return [(row["input_ids"], collate([row])["labels"][0].tolist()) for row in made]
@@ -135,22 +201,40 @@ def test_trained_tokens_are_those_with_a_label():
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-@pytest.mark.parametrize("settings", [{"packing": False}, {"packing": False, "cutoff_len": 40, "default_system": "Short."}], ids=["whole", "cut"])
+@pytest.mark.parametrize(
+    "settings",
+    [{"packing": False}, {"packing": False, "cutoff_len": 40, "default_system": "Short."}],
+    ids=["whole", "cut"],
+)
 def test_shipped_sets_are_seen_as_trained(processed, name, settings):
     assert_same(processed, DATA, name, settings)
 
 
 @pytest.mark.parametrize("name", ["tool_calls", "multi_turn"])
-@pytest.mark.parametrize("settings", [
-    {"mask_history": True}, {"mask_history": True, "cutoff_len": 60}, {"train_on_prompt": True}, {"packing": True, "cutoff_len": 512},
-    {"neat_packing": True, "cutoff_len": 300}, {"template": "qwen3", "enable_thinking": False}, {"template": "llama2"},
-    {"template": "breeze"}, {"tool_format": "qwen"}, {"template": "alpaca", "cutoff_len": 100}, {"template": "qwen3", "preserve_thinking": True},
-], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"mask_history": True},
+        {"mask_history": True, "cutoff_len": 60},
+        {"train_on_prompt": True},
+        {"packing": True, "cutoff_len": 512},
+        {"neat_packing": True, "cutoff_len": 300},
+        {"template": "qwen3", "enable_thinking": False},
+        {"template": "llama2"},
+        {"template": "breeze"},
+        {"tool_format": "qwen"},
+        {"template": "alpaca", "cutoff_len": 100},
+        {"template": "qwen3", "preserve_thinking": True},
+    ],
+    ids=str,
+)
 def test_settings_of_sft_are_seen_as_trained(processed, name, settings):
     assert_same(processed, DATA, name, settings)
 
 
-@pytest.mark.parametrize("settings", [{}, {"packing": True, "cutoff_len": 128}, {"template": "llama3", "packing": False}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, {"packing": True, "cutoff_len": 128}, {"template": "llama3", "packing": False}], ids=str
+)
 def test_pre_training_is_packed_as_trained(processed, settings):
     assert_same(processed, DATA, "pretrain", {"cutoff_len": 256, **settings})
 
@@ -167,7 +251,16 @@ def test_the_end_of_a_text_is_not_trained_where_it_looks_like_padding():
     assert (last.text, last.trained) == ("<|im_end|>", False)
 
 
-@pytest.mark.parametrize("answer", ["你好，世界。𠮷野家", "👩‍🚀🇫🇷 é\u0301 \u200d", "a\ufffdb", "  two  spaces \n\n\ttab", "<|im_end|> and <|im_start|>"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "你好，世界。𠮷野家",
+        "👩‍🚀🇫🇷 é\u0301 \u200d",
+        "a\ufffdb",
+        "  two  spaces \n\n\ttab",
+        "<|im_end|> and <|im_start|>",
+    ],
+)
 def test_texts_of_tokens_join_to_the_whole(answer):
     sight = Sight(MODEL, entry_of(DATA, "sft_en_zh"), DATA, "sft", {"template": CHAT})
     tokens = sight.see({"instruction": answer, "input": "", "output": answer})[0].tokens
@@ -180,9 +273,13 @@ def test_a_tokenizer_that_hides_the_first_space_keeps_it_between_tokens():
     from transformers import PreTrainedTokenizerFast
 
     bytes_of = {f"<0x{byte:02X}>": byte for byte in range(256)}
-    core = Tokenizer(models.BPE(vocab=bytes_of | {"▁": 256, "a": 257, "▁a": 258}, merges=[("▁", "a")], byte_fallback=True))
+    core = Tokenizer(
+        models.BPE(vocab=bytes_of | {"▁": 256, "a": 257, "▁a": 258}, merges=[("▁", "a")], byte_fallback=True)
+    )
     core.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    core.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    core.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=core)
     ids = tokenizer("a a 好 a a")["input_ids"]
     assert pieces(tokenizer, ids) == ["a", " a", " ", "", "", "好", " a", " a"]
@@ -192,7 +289,9 @@ def test_counts_of_many_rows_are_those_of_each_row():
     for name, stage in (("tool_calls", "sft"), ("preference_chat", "dpo"), ("kto", "kto"), ("pretrain", "pt")):
         rows = rows_of(DATA, name)
         sight = Sight(MODEL, entry_of(DATA, name), DATA, stage, {"template": CHAT, "cutoff_len": 90, "packing": False})
-        uncut = Sight(MODEL, entry_of(DATA, name), DATA, stage, {"template": CHAT, "cutoff_len": 10**6, "packing": False})
+        uncut = Sight(
+            MODEL, entry_of(DATA, name), DATA, stage, {"template": CHAT, "cutoff_len": 10**6, "packing": False}
+        )
         for row, count in zip(rows, sight.counts(rows), strict=True):
             tokens = [token for sequence in sight.see(row) for token in sequence.tokens]
             whole = max(len(sequence.tokens) for sequence in uncut.see(row))
@@ -211,12 +310,15 @@ def test_rows_that_are_dropped_or_fail_are_told():
     assert sight.counts([dropped, {"messages": 7}]) == [Count(0, 0, 0)] * 2
 
 
-@pytest.mark.parametrize(("name", "stage", "settings", "key"), [
-    ("preference", "sft", {"template": CHAT}, "wrong_stage"),
-    ("sft_en_zh", "dpo", {"template": CHAT}, "wrong_stage"),
-    ("sft_en_zh", "sft", {"template": "no-such"}, "settings"),
-    ("sft_en_zh", "sft", {"template": CHAT, "mask_history": True, "train_on_prompt": True}, "settings"),
-])
+@pytest.mark.parametrize(
+    ("name", "stage", "settings", "key"),
+    [
+        ("preference", "sft", {"template": CHAT}, "wrong_stage"),
+        ("sft_en_zh", "dpo", {"template": CHAT}, "wrong_stage"),
+        ("sft_en_zh", "sft", {"template": "no-such"}, "settings"),
+        ("sft_en_zh", "sft", {"template": CHAT, "mask_history": True, "train_on_prompt": True}, "settings"),
+    ],
+)
 def test_what_cannot_be_is_a_sentence(name, stage, settings, key):
     with pytest.raises(Problem) as caught:
         Sight(MODEL, entry_of(DATA, name), DATA, stage, settings)

@@ -28,11 +28,19 @@ def test_no_sentence_shouts_and_chinese_is_chinese():
     for language in LANGUAGES:
         for key, text in sentences(language).items():
             assert "!" not in text and "！" not in text, (language, key)
-            assert text.strip() == text or key.startswith("launch."), (language, key)  # a terminal's lines may be indented
+            assert text.strip() == text or key.startswith("launch."), (
+                language,
+                key,
+            )  # a terminal's lines may be indented
     english = sentences("en")  # what is the same in both is made of names
     names = {"app.switch_language"}  # says what the other language is called, in that language
-    written = [key for key, text in sentences("zh").items() if len(text) > 24 and not re.search(r"[一-鿿]", text)
-               and re.sub(r"\W", "", text) != re.sub(r"\W", "", english[key])]
+    written = [
+        key
+        for key, text in sentences("zh").items()
+        if len(text) > 24
+        and not re.search(r"[一-鿿]", text)
+        and re.sub(r"\W", "", text) != re.sub(r"\W", "", english[key])
+    ]
     written = [key for key in written if key not in names]
     assert written == []
 
@@ -67,8 +75,11 @@ def test_every_sentence_is_used():
     built = tuple(beginnings(code))
     built += ("arguments.",)  # named by LLaMA-Factory; tests/test_train_arguments.py holds them against its names
     unused = [
-        key for key in sentences("en")
-        if f'"{key}"' not in code and not key.startswith(built) and not re.search(rf"\b{key.split('.')[1].removesuffix('_info')}\b", code)
+        key
+        for key in sentences("en")
+        if f'"{key}"' not in code
+        and not key.startswith(built)
+        and not re.search(rf"\b{key.split('.')[1].removesuffix('_info')}\b", code)
     ]
     assert unused == []
 

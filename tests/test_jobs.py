@@ -51,7 +51,12 @@ def test_a_job_goes_from_queued_to_finished_and_tells_how_far_it_is(jobs, tmp_pa
     go_on.set()
     assert jobs.wait(job.id, 5).state == "finished"
     assert jobs.status(job.id, Words("zh")) | {"message": ""} == {
-        "state": "finished", "progress": 1.0, "message": "", "result": {"name": "a", "path": str(tmp_path)}, "error": None}
+        "state": "finished",
+        "progress": 1.0,
+        "message": "",
+        "result": {"name": "a", "path": str(tmp_path)},
+        "error": None,
+    }
     assert on_disk(tmp_path, job)["result"] == job.result and on_disk(tmp_path, job)["state"] == "finished"
     assert jobs.log(job.id) == ["first line"] and not jobs.can_resume(job.id)
     jobs.forget(job.id)
@@ -137,7 +142,9 @@ KILLED = """
 
 
 def test_what_a_killed_process_left_is_interrupted_and_can_be_resumed(tmp_path):
-    child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(KILLED), tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
     name = child.stdout.readline().strip()
     assert Jobs(Workspace(tmp_path)).all() == []  # they belong to a living process
     os.kill(child.pid, signal.SIGKILL)
@@ -170,7 +177,9 @@ def test_old_records_of_what_went_well_are_cleared_and_a_full_disk_does_not_end_
     assert jobs.wait(jobs.start("copy", TITLE, {}, lambda job: job.report(1, TITLE, job="x")).id, 5).state == "finished"
 
 
-@pytest.mark.parametrize("facts", [{"name": "caf\udce9.jsonl"}, {"name": "\ud83d"}, {"name": 10**5000}, {("a",): {1, 2}}, {"name": "a\0b"}])
+@pytest.mark.parametrize(
+    "facts", [{"name": "caf\udce9.jsonl"}, {"name": "\ud83d"}, {"name": 10**5000}, {("a",): {1, 2}}, {"name": "a\0b"}]
+)
 def test_whatever_a_job_works_on_it_ends_and_gives_its_place_back(jobs, tmp_path, facts):
     jobs.offer("copy", lambda job: facts, at_a_time=1)
     for _ in range(3):  # one that hung would keep the next from its place

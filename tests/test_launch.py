@@ -30,7 +30,9 @@ SET_UP = launch.is_installed(launch.VENV, launch.LOCK)
 
 def make_wheel(folder: Path, version: str, files: int = 1) -> str:
     """Write the wheel of a package `lodger` with that many modules into `folder`, and return its line for a lock."""
-    content = {f"lodger/part{number:05}.py": f"NUMBER = {number}\n" for number in range(files)} | {"lodger/__init__.py": f'VERSION = "{version}"\n'}
+    content = {f"lodger/part{number:05}.py": f"NUMBER = {number}\n" for number in range(files)} | {
+        "lodger/__init__.py": f'VERSION = "{version}"\n'
+    }
     info = f"lodger-{version}.dist-info"
     content[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: lodger\nVersion: {version}\n"
     content[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -103,7 +105,10 @@ def test_an_install_that_was_killed_is_picked_up_again(place):
     lock, parts = place / "requirements.lock", 4000
     lock.write_text(make_wheel(place / "wheels", "1.0", parts))
     code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.path.insert(0, {str(ROOT / 'tests')!r})\n"
-    code += f"import launch, pathlib; p = pathlib.Path({str(place)!r}); launch.install(p / '.venv', p / 'requirements.lock', launch.Voice('en'))"
+    code += (
+        f"import launch, pathlib; p = pathlib.Path({str(place)!r}); launch.install(p / '.venv', p /"
+        " 'requirements.lock', launch.Voice('en'))"
+    )
     first = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdout=subprocess.DEVNULL)
     package = launch.site_packages(place / ".venv") / "lodger"
     end = time.time() + 60
@@ -135,7 +140,9 @@ def test_metadata_without_record_is_not_taken_for_an_installed_package(place):
 def test_a_venv_that_was_cut_off_is_made_anew(place):
     (launch.site_packages(place / ".venv") / "pip" / "__main__.py").unlink()
     launch.make_venv(place / ".venv", launch.Voice("en"))
-    assert subprocess.call([launch.venv_python(place / ".venv"), "-m", "pip", "--version"], stdout=subprocess.DEVNULL) == 0
+    assert (
+        subprocess.call([launch.venv_python(place / ".venv"), "-m", "pip", "--version"], stdout=subprocess.DEVNULL) == 0
+    )
 
 
 def test_a_wheel_that_was_changed_is_refused(place):
@@ -177,7 +184,9 @@ def test_a_wrong_python_is_refused(version):
 
 def test_an_old_python_reads_launch_py_and_is_told(tmp_path):
     ast.parse((ROOT / "launch.py").read_text(encoding="utf-8"), feature_version=(3, 6))
-    old = next((name for name in ("python3.6", "python3.7", "python3.8", "python3.9", "python3.10") if launch.runs(name)), None)
+    old = next(
+        (name for name in ("python3.6", "python3.7", "python3.8", "python3.9", "python3.10") if launch.runs(name)), None
+    )
     if old:
         told = subprocess.run([old, str(ROOT / "launch.py"), "--language", "en"], capture_output=True, text=True)
         assert told.returncode == 1 and told.stderr.startswith("This is Python 3.") and "Traceback" not in told.stderr
@@ -186,11 +195,18 @@ def test_an_old_python_reads_launch_py_and_is_told(tmp_path):
 def test_every_sentence_that_is_told_is_written_in_both_languages():
     told = set(re.findall(r'(?:say|_say|Fault)\(\s*"(\w+)"', (ROOT / "launch.py").read_text(encoding="utf-8")))
     told |= {"python_better", "python_wrong"}
-    told |= set(re.findall(r'"launch\.(starter_\w+)"', (ROOT / "studio" / "models" / "starter.py").read_text(encoding="utf-8")))
-    findings = [node for node in ast.walk(ast.parse((ROOT / "studio" / "doctor.py").read_text(encoding="utf-8")))
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding"]
+    told |= set(
+        re.findall(r'"launch\.(starter_\w+)"', (ROOT / "studio" / "models" / "starter.py").read_text(encoding="utf-8"))
+    )
+    findings = [
+        node
+        for node in ast.walk(ast.parse((ROOT / "studio" / "doctor.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding"
+    ]
     for key in (finding.args[2] for finding in findings):
-        told |= {f"doctor_{choice.value}" for choice in ([key.body, key.orelse] if isinstance(key, ast.IfExp) else [key])}
+        told |= {
+            f"doctor_{choice.value}" for choice in ([key.body, key.orelse] if isinstance(key, ast.IfExp) else [key])
+        }
     assert len(told) > 50
     for language in ("en", "zh"):
         assert told <= set(launch.Voice(language).words), language
@@ -199,7 +215,9 @@ def test_every_sentence_that_is_told_is_written_in_both_languages():
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock"])
 def test_the_lock_pins_everything_by_hash_and_names_no_place(name):
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert not re.search(r"https?:|--index|--extra|--find-links|--trusted|file:|\.org|\.com|\.cn|/home|/root|/tmp", text)
+    assert not re.search(
+        r"https?:|--index|--extra|--find-links|--trusted|file:|\.org|\.com|\.cn|/home|/root|/tmp", text
+    )
     entries = [entry for entry in re.split(r"\n(?=[a-z0-9])", re.sub(r"(?m)^\s*#.*\n", "", text).strip()) if entry]
     assert len(entries) > 5
     for entry in entries:
@@ -227,9 +245,20 @@ def test_the_command_becomes_the_studio_and_ends_with_it(tmp_path):
     (tmp_path / "models").symlink_to(ROOT / "models")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, str(ROOT / "launch.py"), "--port", str(port), "--workspace", str(tmp_path), "--language", "en"]
+    command = [
+        sys.executable,
+        str(ROOT / "launch.py"),
+        "--port",
+        str(port),
+        "--workspace",
+        str(tmp_path),
+        "--language",
+        "en",
+    ]
     with (tmp_path / "log").open("w+") as log:
-        studio = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"SSH_CONNECTION": "1", "LC_ALL": "C.UTF-8"})
+        studio = subprocess.Popen(
+            command, stdout=log, stderr=log, env=os.environ | {"SSH_CONNECTION": "1", "LC_ALL": "C.UTF-8"}
+        )
         try:
             end = time.time() + 60
             while not launch.answers("127.0.0.1", port):
@@ -252,8 +281,22 @@ def test_the_doctor_looks_at_everything_and_says_what_is_missing(tmp_path):
         command = [sys.executable, "-m", "studio.doctor", "127.0.0.1", port, str(tmp_path), "en"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     lines = {line[10:24].strip(): line.split()[0] for line in done.stdout.splitlines()[:-1]}
-    assert set(lines) == {"Python", "driver", "CUDA", "torch", "bf16", "bitsandbytes", "disk", "memory", "port", "modelscope.cn",
-                          "huggingface.co", "docker", "ollama", "chromium"}
+    assert set(lines) == {
+        "Python",
+        "driver",
+        "CUDA",
+        "torch",
+        "bf16",
+        "bitsandbytes",
+        "disk",
+        "memory",
+        "port",
+        "modelscope.cn",
+        "huggingface.co",
+        "docker",
+        "ollama",
+        "chromium",
+    }
     assert set(lines.values()) <= {"good", "optional", "missing"}
     assert lines["torch"] == lines["bf16"] == lines["bitsandbytes"] == "good" and lines["port"] == "missing"
     assert done.returncode == 1 and done.stderr == ""
@@ -270,7 +313,14 @@ def test_the_doctor_tells_a_full_disk_and_a_hub_out_of_reach(tmp_path, monkeypat
 
 
 def test_a_bare_python_can_start_it():
-    """Before the environment is there, the launcher and what it asks of the starter model must do with the standard library alone."""
-    code = "import sys; sys.path.insert(0, sys.argv[1]); import launch; from studio.models.starter import is_complete; print(is_complete.__name__)"
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", code, str(ROOT)], capture_output=True, text=True, timeout=60)
+    """Before the environment is there, the launcher and what it asks of the starter model must do with the standard
+    library alone.
+    """
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import launch; from studio.models.starter import is_complete;"
+        " print(is_complete.__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, str(ROOT)], capture_output=True, text=True, timeout=60
+    )
     assert done.stdout.strip() == "is_complete", done.stderr

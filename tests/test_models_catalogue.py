@@ -28,18 +28,35 @@ def test_it_is_the_very_table_of_llamafactory():
 
 
 def test_it_is_read_fast_and_without_the_heavy_libraries():
-    code = "import sys; from studio.models.catalogue import entries; print(len(entries()), 'torch' in sys.modules, 'peft' in sys.modules)"
+    code = (
+        "import sys; from studio.models.catalogue import entries; print(len(entries()), 'torch' in sys.modules, 'peft'"
+        " in sys.modules)"
+    )
     began = time.monotonic()
-    count, *heavy = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    count, *heavy = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
     assert int(count) > 400 and heavy == ["False", "False"]
     assert time.monotonic() - began < 5  # importing LLaMA-Factory takes longer than that on two cores; this some 0.3 s
 
 
-@pytest.mark.parametrize(("name", "params"), [
-    ("Qwen2.5-0.5B-Instruct", 5e8), ("SmolLM2-135M-Instruct", 135e6), ("BLOOM-7B1", 7.1e9), ("Qwen3-30B-A3B-Thinking", 30e9),
-    ("Mixtral-8x7B-v0.1", 46.7e9), ("Mixtral-8x22B-v0.1", 141e9), ("Qwen2.5-14B-Instruct-1M", 14e9), ("Phi-3-14B-128k-Instruct", 14e9),
-    ("Hunyuan-A13B-Instruct", None), ("GLM-4.5-Base", None), ("Llama-4-Scout-17B-16E-Instruct", None), ("PaliGemma2-10B-pt-896", 10e9),
-])
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("Qwen2.5-0.5B-Instruct", 5e8),
+        ("SmolLM2-135M-Instruct", 135e6),
+        ("BLOOM-7B1", 7.1e9),
+        ("Qwen3-30B-A3B-Thinking", 30e9),
+        ("Mixtral-8x7B-v0.1", 46.7e9),
+        ("Mixtral-8x22B-v0.1", 141e9),
+        ("Qwen2.5-14B-Instruct-1M", 14e9),
+        ("Phi-3-14B-128k-Instruct", 14e9),
+        ("Hunyuan-A13B-Instruct", None),
+        ("GLM-4.5-Base", None),
+        ("Llama-4-Scout-17B-16E-Instruct", None),
+        ("PaliGemma2-10B-pt-896", 10e9),
+    ],
+)
 def test_parameters_are_read_from_the_name(name, params):
     assert catalogue.params_in(name) == (params and pytest.approx(params, rel=0.05))
 
@@ -55,7 +72,10 @@ def test_search_by_words_in_any_order_the_name_first():
     names = [entry.name for entry in catalogue.search("instruct QWEN2.5 0.5b")]
     assert "Qwen2.5-0.5B-Instruct" in names and all("0.5B" in name for name in names)
     assert catalogue.search("HuggingFaceH4 zephyr")[0].name == "Zephyr-7B-Alpha-Chat"
-    assert all(not entry.chat for entry in catalogue.search("qwen", chat=False)) and catalogue.search("no such model") == []
+    assert (
+        all(not entry.chat for entry in catalogue.search("qwen", chat=False))
+        and catalogue.search("no such model") == []
+    )
     assert all(entry.multimodal for entry in catalogue.search(multimodal=True)) and len(catalogue.search()) == 100
 
 
@@ -66,4 +86,7 @@ def test_what_is_on_disk_is_marked(tmp_path):
         (workspace.models / name / "config.json").write_text("{}")
     (workspace.models / "mine" / catalogue.SOURCE_FILE).write_text(json.dumps({"repo": "Qwen/Qwen2.5-0.5B-Instruct"}))
     (workspace.models / "Qwen2.5-0.5B.broken" / catalogue.SOURCE_FILE).write_text("[")
-    assert catalogue.on_disk(workspace) == {"SmolLM2-135M-Instruct": "SmolLM2-135M-Instruct", "Qwen2.5-0.5B-Instruct": "mine"}
+    assert catalogue.on_disk(workspace) == {
+        "SmolLM2-135M-Instruct": "SmolLM2-135M-Instruct",
+        "Qwen2.5-0.5B-Instruct": "mine",
+    }

@@ -58,7 +58,9 @@ class Bench:
         return told[0]
 
     def on_disk(self) -> set[str]:
-        return {str(path.relative_to(self.workspace.models)) for path in self.workspace.models.rglob("*") if path.is_file()}
+        return {
+            str(path.relative_to(self.workspace.models)) for path in self.workspace.models.rglob("*") if path.is_file()
+        }
 
 
 @pytest.fixture
@@ -82,7 +84,11 @@ def test_a_gated_model_arrives_whole_and_the_token_goes_nowhere_else(hub, bench)
     for job in [bench.end(job) for job in started]:
         assert job.state == "finished", (job.error, bench.jobs.log(job.id))
         assert_whole(bench, job.facts["name"])
-        assert job.result["bytes"] == TOTAL == job.message["facts"]["done_bytes"] and job.result["files"] == 8 and job.progress == 1
+        assert (
+            job.result["bytes"] == TOTAL == job.message["facts"]["done_bytes"]
+            and job.result["files"] == 8
+            and job.progress == 1
+        )
     assert started[0].result["commit"] == COMMIT
     assert hub.served == 2 * TOTAL
     assert [headers.get("authorization") for headers in hub.gets("/storage/*")] == [None] * 4
@@ -121,21 +127,40 @@ def test_a_hub_that_stays_down_is_given_up_and_resume_fetches_only_the_rest(sour
 def test_what_cannot_be_a_model_is_told_in_a_sentence_and_leaves_nothing(hub, bench):
     plain = {"config.json": b"{}", "README.md": b"x"}
     hub.models |= {
-        "maker/data": {"data.csv": b"1"}, "maker/empty": plain, "maker/evil": {**TINY, "../../evil.txt": b"x"}, "maker/gated": TINY,
+        "maker/data": {"data.csv": b"1"},
+        "maker/empty": plain,
+        "maker/evil": {**TINY, "../../evil.txt": b"x"},
+        "maker/gated": TINY,
         "maker/huge": {**plain, "model.safetensors": safetensors("w", bytes(10))},
     }
     hub.tokens["maker/gated"] = TOKEN
     hub.fault("model.safetensors", listed_size=10**15)
-    wrong = {"maker/none": "no model maker/none", "maker/data": "no config.json", "maker/empty": "no weights", "maker/evil": "leads out",
-             "maker/huge": "GB free", "maker/gated": "accepted its terms"}
-    jobs = [(bench.start(hub, source, repo, name=f"{source}-{repo[6:]}"), text) for source in SOURCES for repo, text in wrong.items()]
+    wrong = {
+        "maker/none": "no model maker/none",
+        "maker/data": "no config.json",
+        "maker/empty": "no weights",
+        "maker/evil": "leads out",
+        "maker/huge": "GB free",
+        "maker/gated": "accepted its terms",
+    }
+    jobs = [
+        (bench.start(hub, source, repo, name=f"{source}-{repo[6:]}"), text)
+        for source in SOURCES
+        for repo, text in wrong.items()
+    ]
     jobs += [(bench.start(hub, source, revision="v9", name=source), "no revision “v9”") for source in SOURCES]
     for job, text in jobs:
         assert text in bench.error(job), job
-    jobs = [(bench.start(hub, source, "maker/gated", token="other", name=f"{source}-other"), "Your token may not read") for source in SOURCES]
+    jobs = [
+        (bench.start(hub, source, "maker/gated", token="other", name=f"{source}-other"), "Your token may not read")
+        for source in SOURCES
+    ]
     for source in SOURCES:
-        for endpoint, text in [(hub.url + "/web", "does not answer as"), (hub.url + "/no", "404" if source == "huggingface" else "no model"),
-                               ("http://127.0.0.1:9", "did not arrive")]:
+        for endpoint, text in [
+            (hub.url + "/web", "does not answer as"),
+            (hub.url + "/no", "404" if source == "huggingface" else "no model"),
+            ("http://127.0.0.1:9", "did not arrive"),
+        ]:
             name = f"{source}-{endpoint.strip(':/')[-1]}"
             hub.models[f"maker/{name}"] = TINY
             jobs.append((bench.downloads.start(Request(source, f"maker/{name}", name=name, endpoint=endpoint)), text))
@@ -172,12 +197,19 @@ def test_copies_of_the_weights_are_left_out_patterns_choose_and_pickles_are_warn
     monkeypatch.setenv("MODELSCOPE_API_TOKEN", TOKEN)
     weights = TINY[SHARD]
     hub.models |= {
-        "maker/copies": {"config.json": b'{"auto_map": {}}', "model.safetensors": weights, "pytorch_model.bin": weights,
-                         "original/consolidated.00.pth": weights, "model.gguf": weights},
+        "maker/copies": {
+            "config.json": b'{"auto_map": {}}',
+            "model.safetensors": weights,
+            "pytorch_model.bin": weights,
+            "original/consolidated.00.pth": weights,
+            "model.gguf": weights,
+        },
         "maker/pickle": {"config.json": b'{"model_type": "llama"}', "pytorch_model.bin": weights},
     }
     copies = bench.start(hub, "huggingface", "maker/copies")
-    chosen = bench.start(hub, "modelscope", "maker/copies", name="chosen", include=("*.json", "*.bin", "original/"), exclude=("*.pth",))
+    chosen = bench.start(
+        hub, "modelscope", "maker/copies", name="chosen", include=("*.json", "*.bin", "original/"), exclude=("*.pth",)
+    )
     pickle = bench.start(hub, "modelscope", "maker/pickle")
     assert [bench.end(job).state for job in (copies, chosen, pickle)] == ["finished"] * 3
     assert (copies.result["skipped_files"], copies.result["skipped_bytes"]) == (3, 3 * len(weights))
@@ -185,8 +217,13 @@ def test_copies_of_the_weights_are_left_out_patterns_choose_and_pickles_are_warn
     assert [warning["key"] for warning in pickle.result["warnings"]] == ["downloads.pickle_only"]
     assert TOKEN not in str(hub.requests)  # a mirror is not given the login of this machine
     assert {path for path in bench.on_disk() if not path.endswith(".download.json")} == {
-        "copies/config.json", "copies/model.safetensors", "chosen/config.json", "chosen/pytorch_model.bin", "pickle/config.json",
-        "pickle/pytorch_model.bin"}
+        "copies/config.json",
+        "copies/model.safetensors",
+        "chosen/config.json",
+        "chosen/pytorch_model.bin",
+        "pickle/config.json",
+        "pickle/pytorch_model.bin",
+    }
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -220,9 +257,13 @@ def test_the_same_model_twice_bad_names_and_bad_addresses_are_refused_at_once(hu
     hub.rate = 200_000
     job = bench.start(hub, "huggingface")
     for source, more, text in [
-        ("huggingface", {"name": "other"}, "already being downloaded"), ("modelscope", {"name": "TINY"}, "already being downloaded"),
-        ("modelscope", {"name": "../up"}, "cannot be used"), ("modelscope", {"repo": "maker/.."}, "owner/name"),
-        ("modelscope", {"repo": "../tiny"}, "owner/name"), ("modelscope", {"repo": "https://x/y"}, "owner/name"), ("ftp", {}, "no model hub"),
+        ("huggingface", {"name": "other"}, "already being downloaded"),
+        ("modelscope", {"name": "TINY"}, "already being downloaded"),
+        ("modelscope", {"name": "../up"}, "cannot be used"),
+        ("modelscope", {"repo": "maker/.."}, "owner/name"),
+        ("modelscope", {"repo": "../tiny"}, "owner/name"),
+        ("modelscope", {"repo": "https://x/y"}, "owner/name"),
+        ("ftp", {}, "no model hub"),
     ]:
         with pytest.raises(Problem, match=text):
             bench.start(hub, source, **more)
@@ -240,10 +281,16 @@ def test_the_same_model_twice_bad_names_and_bad_addresses_are_refused_at_once(hu
 
 
 def test_a_pasted_page_address_is_understood_and_a_file_too_large_for_http_is_told(tmp_path):
-    for page in ("https://huggingface.co/Qwen/Qwen2.5-0.5B/tree/main", "https://modelscope.cn/models/Qwen/Qwen2.5-0.5B/files?x=1", " Qwen/Qwen2.5-0.5B/ "):
+    for page in (
+        "https://huggingface.co/Qwen/Qwen2.5-0.5B/tree/main",
+        "https://modelscope.cn/models/Qwen/Qwen2.5-0.5B/files?x=1",
+        " Qwen/Qwen2.5-0.5B/ ",
+    ):
         assert Request("modelscope", page).checked().repo == "Qwen/Qwen2.5-0.5B"
     with pytest.raises(Problem, match="more than 50 GB"):
-        open_hub("huggingface", "maker/tiny", None, None, None).fetch(HubFile("model.safetensors", 60 * 10**9, None), tmp_path / "x")
+        open_hub("huggingface", "maker/tiny", None, None, None).fetch(
+            HubFile("model.safetensors", 60 * 10**9, None), tmp_path / "x"
+        )
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -277,7 +324,12 @@ STUDIO = """
 def test_after_a_kill_both_downloads_are_interrupted_and_resume_without_fetching_twice(hub, tmp_path):
     workspace = Workspace(tmp_path / "workspace").prepare()
     hub.rate = 700_000
-    studio = subprocess.Popen([sys.executable, "-c", textwrap.dedent(STUDIO), workspace.root, hub.url], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    studio = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(STUDIO), workspace.root, hub.url],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     ids = [studio.stdout.readline().strip() for _ in range(2)]
     wait_for(lambda: hub.served > TOTAL, 30)
     children = psutil.Process(studio.pid).children()

@@ -14,8 +14,17 @@ from studio.models.fit import Plan, estimate, plan_of, table
 from studio.models.shape import read_shape
 from studio.train import memory
 
-LLAMA_7B = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "num_hidden_layers": 32, "hidden_size": 4096, "intermediate_size": 11008,
-            "num_attention_heads": 32, "vocab_size": 32000, "torch_dtype": "float16", "max_position_embeddings": 4096}
+LLAMA_7B = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "num_hidden_layers": 32,
+    "hidden_size": 4096,
+    "intermediate_size": 11008,
+    "num_attention_heads": 32,
+    "vocab_size": 32000,
+    "torch_dtype": "float16",
+    "max_position_embeddings": 4096,
+}
 GIB = 2**30
 
 
@@ -63,9 +72,18 @@ def test_experts_are_out_of_reach_of_lora_and_of_four_bits(folder):
     assert estimate(shape, Plan(bits=4)).weights > 2 * shape.expert_parameters
 
 
-@pytest.mark.parametrize("change", [
-    {"seq": 2048}, {"batch": 2}, {"rank": 64}, {"dropout": 0.1}, {"compute": "fp32"}, {"method": "full"}, {"bits": 8, "batch": 8},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seq": 2048},
+        {"batch": 2},
+        {"rank": 64},
+        {"dropout": 0.1},
+        {"compute": "fp32"},
+        {"method": "full"},
+        {"bits": 8, "batch": 8},
+    ],
+)
 def test_more_of_anything_takes_more(folder, change):
     shape, plan = read_shape(folder(LLAMA_7B)), Plan(checkpointing=False)
     assert estimate(shape, replace(plan, **change)).total > estimate(shape, plan).total
@@ -86,7 +104,8 @@ def test_what_saves_memory_saves_it(folder, change):
 
 def test_a_seven_billion_model_is_where_the_field_knows_it_to_be(folder):
     shape = read_shape(folder(LLAMA_7B))
-    # 16 bytes a parameter for full tuning in mixed precision (ZeRO, arXiv 1910.02054, section 3.1), and the QLoRA paper's 5 GB of weights.
+    # 16 bytes a parameter for full tuning in mixed precision (ZeRO, arXiv 1910.02054, section 3.1), and the QLoRA
+    # paper's 5 GB of weights.
     full = estimate(shape, Plan(method="full"))
     assert full.weights + full.gradients + full.optimizer == pytest.approx(16 * shape.parameters, rel=0.05)
     assert estimate(shape, Plan(bits=4)).weights == pytest.approx(3.9e9, rel=0.1)
@@ -98,7 +117,9 @@ def test_a_seven_billion_model_is_where_the_field_knows_it_to_be(folder):
 def test_the_cache_grows_with_the_context_but_not_in_sliding_layers(folder):
     shape = read_shape(folder(LLAMA_7B))
     assert estimate(shape, Plan(method="inference", seq=4096)).kv_cache == 2 * 32 * 4096 * 2 * 4096
-    sliding = read_shape(folder(LLAMA_7B, sliding_window=1024, layer_types=["sliding_attention"] * 24 + ["full_attention"] * 8))
+    sliding = read_shape(
+        folder(LLAMA_7B, sliding_window=1024, layer_types=["sliding_attention"] * 24 + ["full_attention"] * 8)
+    )
     assert estimate(sliding, Plan(method="inference", seq=4096)).kv_cache == 2 * 4096 * 2 * (24 * 1024 + 8 * 4096)
 
 
@@ -109,7 +130,14 @@ def test_the_loss_is_most_of_a_small_model_with_a_large_vocabulary(starter):
 
 def test_the_table_says_what_fits_and_what_to_change(folder):
     rows = table(folder(LLAMA_7B), 24 * GIB)
-    assert [(row["method"], row["bits"]) for row in rows] == [("inference", None), ("lora", 4), ("lora", 8), ("lora", None), ("freeze", None), ("full", None)]
+    assert [(row["method"], row["bits"]) for row in rows] == [
+        ("inference", None),
+        ("lora", 4),
+        ("lora", 8),
+        ("lora", None),
+        ("freeze", None),
+        ("full", None),
+    ]
     assert [row["fits"] for row in rows] == [True, True, True, True, True, False]
     for row in rows:
         assert sum(row["parts"].values()) == row["bytes"] and set(row["parts"]) == set(fit.PARTS)
@@ -120,11 +148,18 @@ def test_the_table_says_what_fits_and_what_to_change(folder):
         assert advice["facts"]["memory"] in words(advice["key"], **advice["facts"])
 
 
-@pytest.mark.parametrize("plan, memory_bytes, key", [
-    (Plan(batch=16), 24 * GIB, "batch"), (Plan(checkpointing=False, batch=2), 24 * GIB, "checkpointing"), (Plan(), 12 * GIB, "qlora"),
-    (Plan(seq=32768, bits=4), 16 * GIB, "cutoff"), (Plan(method="inference", seq=65536), 32 * GIB, "context"),
-    (Plan(method="full"), 80 * GIB, "optimizer"), (Plan(bits=4), 2 * GIB, "smaller"),
-])
+@pytest.mark.parametrize(
+    "plan, memory_bytes, key",
+    [
+        (Plan(batch=16), 24 * GIB, "batch"),
+        (Plan(checkpointing=False, batch=2), 24 * GIB, "checkpointing"),
+        (Plan(), 12 * GIB, "qlora"),
+        (Plan(seq=32768, bits=4), 16 * GIB, "cutoff"),
+        (Plan(method="inference", seq=65536), 32 * GIB, "context"),
+        (Plan(method="full"), 80 * GIB, "optimizer"),
+        (Plan(bits=4), 2 * GIB, "smaller"),
+    ],
+)
 def test_advice_is_the_change_that_costs_least(folder, plan, memory_bytes, key):
     shape = read_shape(folder(LLAMA_7B))
     advice = fit.advice(shape, plan, memory_bytes)
@@ -154,24 +189,54 @@ def test_an_unknown_architecture_is_taken_for_a_llama_and_says_so(folder):
 
 
 def test_a_recipe_becomes_a_plan():
-    plan = plan_of({"finetuning_type": "full", "stage": "dpo", "per_device_train_batch_size": 2, "cutoff_len": 512, "bf16": True, "use_cpu": True,
-                    "gradient_accumulation_steps": 4, "disable_gradient_checkpointing": True, "optim": "sgd"})
-    assert plan == Plan(method="full", seq=512, batch=4, checkpointing=False, optimizer="sgd", accumulation=4, copies=1, device="cpu")
-    assert plan_of({"lora_target": "q_proj,v_proj", "lora_rank": 16, "quantization_bit": "4", "fp16": True}).targets == ("q_proj", "v_proj")
+    plan = plan_of(
+        {
+            "finetuning_type": "full",
+            "stage": "dpo",
+            "per_device_train_batch_size": 2,
+            "cutoff_len": 512,
+            "bf16": True,
+            "use_cpu": True,
+            "gradient_accumulation_steps": 4,
+            "disable_gradient_checkpointing": True,
+            "optim": "sgd",
+        }
+    )
+    assert plan == Plan(
+        method="full", seq=512, batch=4, checkpointing=False, optimizer="sgd", accumulation=4, copies=1, device="cpu"
+    )
+    assert plan_of(
+        {"lora_target": "q_proj,v_proj", "lora_rank": 16, "quantization_bit": "4", "fp16": True}
+    ).targets == ("q_proj", "v_proj")
 
 
 def test_rows_of_the_data_count_where_they_are_shorter_than_the_cutoff(tmp_path):
-    rows = [{"instruction": "short", "input": "", "output": "x"}, {"instruction": "long " * 100, "input": "", "output": "y"}]
+    rows = [
+        {"instruction": "short", "input": "", "output": "x"},
+        {"instruction": "long " * 100, "input": "", "output": "y"},
+    ]
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     (tmp_path / "dataset_info.json").write_text(json.dumps({"rows": {"file_name": "rows.json"}}))
-    recipe = {"model_name_or_path": str(STARTER), "dataset": "rows", "dataset_dir": str(tmp_path), "cutoff_len": 2048, "bf16": True, "use_cpu": True}
+    recipe = {
+        "model_name_or_path": str(STARTER),
+        "dataset": "rows",
+        "dataset_dir": str(tmp_path),
+        "cutoff_len": 2048,
+        "bf16": True,
+        "use_cpu": True,
+    }
     assert 250 < memory.longest(recipe) < 400
     assert memory.longest({**recipe, "packing": True}) == 2048
     assert memory.bytes_needed(recipe) < memory.bytes_needed({**recipe, "stage": "pt"}) / 3
     assert memory.bytes_needed({**recipe, "model_name_or_path": str(tmp_path / "none")}) == 0
 
 
-CASES = [Case("llama", "lora", 64, 2), Case("gemma3_text", "full", 64, 2, False), Case("qwen2", "freeze", 64, 2), Case("llama", "inference", 256, 2)]
+CASES = [
+    Case("llama", "lora", 64, 2),
+    Case("gemma3_text", "full", 64, 2, False),
+    Case("qwen2", "freeze", 64, 2),
+    Case("llama", "inference", 256, 2),
+]
 
 
 def test_estimates_lie_within_a_tenth_of_measured_peaks():

@@ -64,9 +64,17 @@ def write_gguf(file: Path, architecture: str = "llama") -> Path:
     add("token_embd.weight", len(tokens), HIDDEN)
     add("output_norm.weight", HIDDEN)
     for layer in range(LAYERS):
-        for name, shape in {"attn_norm": (HIDDEN,), "ffn_norm": (HIDDEN,), "attn_q": (HIDDEN, HIDDEN), "attn_k": (HIDDEN // 2, HIDDEN),
-                            "attn_v": (HIDDEN // 2, HIDDEN), "attn_output": (HIDDEN, HIDDEN), "ffn_gate": (INNER, HIDDEN),
-                            "ffn_up": (INNER, HIDDEN), "ffn_down": (HIDDEN, INNER)}.items():
+        for name, shape in {
+            "attn_norm": (HIDDEN,),
+            "ffn_norm": (HIDDEN,),
+            "attn_q": (HIDDEN, HIDDEN),
+            "attn_k": (HIDDEN // 2, HIDDEN),
+            "attn_v": (HIDDEN // 2, HIDDEN),
+            "attn_output": (HIDDEN, HIDDEN),
+            "ffn_gate": (INNER, HIDDEN),
+            "ffn_up": (INNER, HIDDEN),
+            "ffn_down": (HIDDEN, INNER),
+        }.items():
             add(f"blk.{layer}.{name}.weight", *shape)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -93,7 +101,11 @@ def test_a_file_becomes_a_model_that_loads_and_reads_alike(empty, jobs, small):
     assert json.loads((model.path / "config.json").read_text())["rms_norm_eps"] == 1e-5
     loaded, tokenizer = AutoModelForCausalLM.from_pretrained(model.path), AutoTokenizer.from_pretrained(model.path)
     assert sum(one.numel() for one in loaded.parameters()) == model.params
-    assert tokenizer.decode(tokenizer.encode("hello 42")) == "hello 42" and tokenizer.eos_token == "<|im_end|>" and tokenizer.chat_template
+    assert (
+        tokenizer.decode(tokenizer.encode("hello 42")) == "hello 42"
+        and tokenizer.eos_token == "<|im_end|>"
+        and tokenizer.chat_template
+    )
     assert sorted(path.name for path in empty.models.iterdir()) == ["made"]
 
 
@@ -112,8 +124,18 @@ def test_what_is_no_model_is_told_at_once(empty, jobs, small, tmp_path):
     torn.write_bytes(small.read_bytes()[:5000])
     cut.write_bytes(small.read_bytes()[:-5000])
     (empty.models / "taken").mkdir()
-    wrong = [("", "x"), ("relative.gguf", "x"), (str(tmp_path), "x"), (str(tmp_path / "none.gguf"), "x"), (str(tmp_path / "text.gguf"), "x"),
-             (str(torn), "x"), (str(cut), "x"), (str(small), ".."), (str(small), "a/b"), (str(small), "taken")]
+    wrong = [
+        ("", "x"),
+        ("relative.gguf", "x"),
+        (str(tmp_path), "x"),
+        (str(tmp_path / "none.gguf"), "x"),
+        (str(tmp_path / "text.gguf"), "x"),
+        (str(torn), "x"),
+        (str(cut), "x"),
+        (str(small), ".."),
+        (str(small), "a/b"),
+        (str(small), "taken"),
+    ]
     keys = []
     for file, name in wrong:
         with pytest.raises(Problem) as told:
@@ -137,9 +159,10 @@ def test_no_room_on_the_disk_is_told(empty, jobs, small, monkeypatch):
         gguf.start(empty, jobs, str(small), "x")
 
 
-
 def split(file: Path, folder: Path, count: int, names) -> list[Path]:
-    """Write a GGUF file as llama.cpp's gguf-split does: all metadata in the first part, a number and the tensors in each."""
+    """Write a GGUF file as llama.cpp's gguf-split does: all metadata in the first part, a number and the tensors in
+    each.
+    """
     from gguf import GGUFReader, GGUFValueType, GGUFWriter
 
     reader = GGUFReader(file)
@@ -151,7 +174,12 @@ def split(file: Path, folder: Path, count: int, names) -> list[Path]:
         for field in reader.fields.values() if number == 0 else ():
             if not field.name.startswith("GGUF.") and field.name != "general.architecture":
                 kind = field.types[0]
-                writer.add_key_value(field.name, field.contents(), kind, sub_type=field.types[-1] if kind == GGUFValueType.ARRAY else None)
+                writer.add_key_value(
+                    field.name,
+                    field.contents(),
+                    kind,
+                    sub_type=field.types[-1] if kind == GGUFValueType.ARRAY else None,
+                )
         writer.add_uint16("split.no", number)
         writer.add_uint16("split.count", count)
         writer.add_int32("split.tensors.count", len(tensors))
@@ -165,8 +193,14 @@ def split(file: Path, folder: Path, count: int, names) -> list[Path]:
     return parts
 
 
-@pytest.mark.parametrize("names", [lambda number, count: f"tiny-{number + 1:05}-of-{count:05}.gguf", lambda number, count: f"{chr(122 - number)}.gguf"],
-                         ids=["usual", "odd"])
+@pytest.mark.parametrize(
+    "names",
+    [
+        lambda number, count: f"tiny-{number + 1:05}-of-{count:05}.gguf",
+        lambda number, count: f"{chr(122 - number)}.gguf",
+    ],
+    ids=["usual", "odd"],
+)
 def test_a_part_is_not_the_whole_and_all_parts_are_joined(small, tmp_path, names):
     from gguf import GGUFReader
 
@@ -174,7 +208,9 @@ def test_a_part_is_not_the_whole_and_all_parts_are_joined(small, tmp_path, names
     assert {gguf.parameters(part) for part in parts} == {gguf.parameters(small)} and gguf_parts.parts(parts[2]) == parts
     gguf_parts.join(parts, tmp_path / "joined")
     joined, whole = GGUFReader(tmp_path / "joined"), GGUFReader(small)
-    assert {one.name: one.data.tobytes() for one in joined.tensors} == {one.name: one.data.tobytes() for one in whole.tensors}
+    assert {one.name: one.data.tobytes() for one in joined.tensors} == {
+        one.name: one.data.tobytes() for one in whole.tensors
+    }
     assert {name for name in joined.fields if "split." in name} == set()
     assert joined.fields["tokenizer.ggml.tokens"].contents() == whole.fields["tokenizer.ggml.tokens"].contents()
     away = parts[1].rename(tmp_path / "away")

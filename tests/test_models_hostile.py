@@ -5,9 +5,9 @@ import time
 
 import psutil
 import pytest
-from benchmarks.library import make_model
 from conftest import STARTER
 
+from benchmarks.library import make_model
 from studio.accelerator import Accelerator
 from studio.chat.choose import Table
 from studio.chat.hello import Hello
@@ -23,13 +23,25 @@ from studio.train import recipe as recipes
 from studio.workspace import Workspace
 
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
-TEMPLATES = {"endless": ENDLESS, "large": "{{ 'x' * 30000000000 }}", "doubling": "{% set n = namespace(a='x') %}{% for i in range(99) %}{% set n.a = n.a ~ n.a %}{% endfor %}",
-             "power": "{{ 9 ** (9 ** 9) }}"}
+TEMPLATES = {
+    "endless": ENDLESS,
+    "large": "{{ 'x' * 30000000000 }}",
+    "doubling": "{% set n = namespace(a='x') %}{% for i in range(99) %}{% set n.a = n.a ~ n.a %}{% endfor %}",
+    "power": "{{ 9 ** (9 ** 9) }}",
+}
 CONFIGS = {
-    "layers": {"num_hidden_layers": 10**12}, "layers that the weights have not": {"num_hidden_layers": 5_000}, "hidden": {"hidden_size": 10**9},
-    "vocabulary": {"vocab_size": 10**8}, "heads": {"num_attention_heads": 10**6}, "digits": {"num_hidden_layers": 10**400}, "float": {"num_hidden_layers": 1e12},
-    "experts": {"num_local_experts": 10**7}, "nested": {"vision_config": {"depth": 10**9}}, "list": {"layer_types": ["full_attention"] * 200_000},
-    "inner": {"text_config": {"num_hidden_layers": 10**9}}, "other name": {"n_layer": 10**10},
+    "layers": {"num_hidden_layers": 10**12},
+    "layers that the weights have not": {"num_hidden_layers": 5_000},
+    "hidden": {"hidden_size": 10**9},
+    "vocabulary": {"vocab_size": 10**8},
+    "heads": {"num_attention_heads": 10**6},
+    "digits": {"num_hidden_layers": 10**400},
+    "float": {"num_hidden_layers": 1e12},
+    "experts": {"num_local_experts": 10**7},
+    "nested": {"vision_config": {"depth": 10**9}},
+    "list": {"layer_types": ["full_attention"] * 200_000},
+    "inner": {"text_config": {"num_hidden_layers": 10**9}},
+    "other name": {"n_layer": 10**10},
     "intermediate": {"intermediate_size": 2**24},
 }
 
@@ -66,7 +78,11 @@ def test_a_hostile_chat_template_costs_the_page_a_moment_and_is_told(shelf, kind
     told = False
     while not told and time.monotonic() < until:
         began = time.monotonic()
-        html = panel.draw_list(words, shelf, "") + panel.draw_model(words, shelf, f"odd-{kind}") + inside_panel.draw_inside(words, shelf, f"odd-{kind}")
+        html = (
+            panel.draw_list(words, shelf, "")
+            + panel.draw_model(words, shelf, f"odd-{kind}")
+            + inside_panel.draw_inside(words, shelf, f"odd-{kind}")
+        )
         slowest = max(slowest, time.monotonic() - began)
         # beside the template, and where it would be shown rendered; then on the row too
         told = html.count("and was stopped") == 2 and "dot failed" in html
@@ -89,11 +105,18 @@ def test_a_config_that_claims_what_no_weights_can_fill_is_a_fault_told_at_once(s
     for language in LANGUAGES:
         words = Words(language)
         assert "config.json" in words.tell(model.faults[0])
-        html = panel.draw_list(words, shelf, "") + panel.draw_model(words, shelf, "odd") + panel.draw_fit(words, shelf, "odd")
+        html = (
+            panel.draw_list(words, shelf, "")
+            + panel.draw_model(words, shelf, "odd")
+            + panel.draw_fit(words, shelf, "odd")
+        )
         assert "dot failed" in html and "config.json" in html
-    for use in (lambda: Hello(shelf.workspace, Accelerator()).say("odd", "hi"), lambda: Table(shelf.workspace, Accelerator()).seat(["odd"]),
-                lambda: recipes.complete(shelf.workspace, {"model_name_or_path": "odd"}, recipes.Machine("cpu", True)),
-                lambda: tokens.Sight(model.path, {"file_name": "x"}, shelf.workspace.data, "sft", {"template": "llama3"})):
+    for use in (
+        lambda: Hello(shelf.workspace, Accelerator()).say("odd", "hi"),
+        lambda: Table(shelf.workspace, Accelerator()).seat(["odd"]),
+        lambda: recipes.complete(shelf.workspace, {"model_name_or_path": "odd"}, recipes.Machine("cpu", True)),
+        lambda: tokens.Sight(model.path, {"file_name": "x"}, shelf.workspace.data, "sft", {"template": "llama3"}),
+    ):
         with pytest.raises(Problem) as told:
             use()
         assert told.value.key in plausible.KEYS, told.value
@@ -102,17 +125,32 @@ def test_a_config_that_claims_what_no_weights_can_fill_is_a_fault_told_at_once(s
 
 def test_no_published_model_is_taken_for_one(empty):
     assert plausible.fault(config.read(STARTER)[0], shape._tensors(STARTER), 269_060_552) is None
-    # the largest of their kinds as their configs have it: layers, hidden, inner, heads, vocabulary, experts, bytes on disk
+    # the largest of their kinds as their configs have it: layers, hidden, inner, heads, vocabulary, experts, bytes on
+    # disk
     published = {
-        "DeepSeek-V3": (61, 7168, 18432, 128, 129280, 256, 688e9), "Llama-3.1-405B": (126, 16384, 53248, 128, 128256, 0, 812e9),
-        "Kimi-K2": (61, 7168, 18432, 64, 163840, 384, 1030e9), "gemma-3-27b": (62, 5376, 21504, 32, 262208, 0, 54e9),
-        "Qwen3-235B-int4": (94, 4096, 12288, 64, 151936, 128, 124e9), "bitnet-2B": (30, 2560, 6912, 20, 128256, 0, 1.2e9),
+        "DeepSeek-V3": (61, 7168, 18432, 128, 129280, 256, 688e9),
+        "Llama-3.1-405B": (126, 16384, 53248, 128, 128256, 0, 812e9),
+        "Kimi-K2": (61, 7168, 18432, 64, 163840, 384, 1030e9),
+        "gemma-3-27b": (62, 5376, 21504, 32, 262208, 0, 54e9),
+        "Qwen3-235B-int4": (94, 4096, 12288, 64, 151936, 128, 124e9),
+        "bitnet-2B": (30, 2560, 6912, 20, 128256, 0, 1.2e9),
         "SmolLM2-135M": (30, 576, 1536, 9, 49152, 0, 269e6),
     }
     for layers, hidden, inner, heads, vocabulary, experts, size in published.values():
-        claimed = {"num_hidden_layers": layers, "hidden_size": hidden, "intermediate_size": inner, "num_attention_heads": heads, "vocab_size": vocabulary,
-                   "n_routed_experts": experts, "max_position_embeddings": 10_485_760, "rope_theta": 5e11, "model_max_length": 131072,
-                   "layer_types": ["full_attention"] * layers, "image_token_id": 255999, "moe_intermediate_size": 2048}
+        claimed = {
+            "num_hidden_layers": layers,
+            "hidden_size": hidden,
+            "intermediate_size": inner,
+            "num_attention_heads": heads,
+            "vocab_size": vocabulary,
+            "n_routed_experts": experts,
+            "max_position_embeddings": 10_485_760,
+            "rope_theta": 5e11,
+            "model_max_length": 131072,
+            "layer_types": ["full_attention"] * layers,
+            "image_token_id": 255999,
+            "moe_intermediate_size": 2048,
+        }
         assert plausible.fault(claimed, {}, int(size)) is None
 
 
@@ -120,11 +158,18 @@ def test_a_tokenizer_that_takes_too_long_is_not_loaded_here(empty):
     folder = make_model(empty.models / "slow", hidden=256)
     said = json.loads((STARTER / "tokenizer.json").read_text())
     # a rule that goes back and forth over a run of one letter
-    said["pre_tokenizer"] = {"type": "Split", "pattern": {"Regex": "(?:(a+)+)+(?=b)"}, "behavior": "Isolated", "invert": False}
+    said["pre_tokenizer"] = {
+        "type": "Split",
+        "pattern": {"Regex": "(?:(a+)+)+(?=b)"},
+        "behavior": "Isolated",
+        "invert": False,
+    }
     (folder / "tokenizer.json").write_text(json.dumps(said))
     began = time.monotonic()
     try:
-        limited.call("studio.models.loading:try_tokenizer", str(folder), file="tokenizer.json", of="slow", seconds=3, mib=2048)
+        limited.call(
+            "studio.models.loading:try_tokenizer", str(folder), file="tokenizer.json", of="slow", seconds=3, mib=2048
+        )
     except Problem as problem:
         assert problem.key in ("limited.too_slow", "limited.waited")
     assert time.monotonic() - began < 20

@@ -4,18 +4,19 @@ import json
 import time
 
 import pytest
-from benchmarks.library import make_model, write_sparse
 from conftest import STARTER
 
+from benchmarks.library import make_model, write_sparse
 from studio.interface.language import Words
 from studio.models import inside_panel, inspection, library, panel, templates, tokenizer
 from studio.workspace import Workspace
 
 QWEN = (
-    "{%- if messages[0]['role'] == 'system' %}{{ '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n' }}{%- else %}"
-    "{{ '<|im_start|>system\\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\\n' }}{%- endif %}"
-    "{%- for m in messages %}{%- if not (m.role == 'system' and loop.first) %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}"
-    "{%- endif %}{%- endfor %}{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{%- endif %}"
+    "{%- if messages[0]['role'] == 'system' %}{{ '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n'"
+    " }}{%- else %}{{ '<|im_start|>system\\nYou are Qwen, created by Alibaba Cloud. You are a helpful"
+    " assistant.<|im_end|>\\n' }}{%- endif %}{%- for m in messages %}{%- if not (m.role == 'system' and loop.first)"
+    " %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}{%- endif %}{%- endfor %}{%- if"
+    " add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{%- endif %}"
 )
 
 
@@ -31,17 +32,25 @@ def starter():
 
 def give_template(folder, source: str) -> None:
     settings = json.loads((folder / "tokenizer_config.json").read_text())
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": source, "eos_token": "<|im_end|>"}))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(settings | {"chat_template": source, "eos_token": "<|im_end|>"})
+    )
 
 
 def test_layers_made_alike_stand_together_and_all_is_counted(starter):
     seen = inspection.inspect(starter)
     assert [(one.name, inspection.ranges(one.numbers), len(one.tensors)) for one in seen.layers] == [
-        ("model.embed_tokens", "", 1), ("model.layers", "0–29", 9), ("model.norm", "", 1)]
+        ("model.embed_tokens", "", 1),
+        ("model.layers", "0–29", 9),
+        ("model.norm", "", 1),
+    ]
     assert sum(one.params for one in seen.layers) == starter.params
     assert sum(one.bytes for one in seen.layers) == 2 * starter.params
     inside = {tensor.name: tensor for tensor in seen.layers[1].tensors}
-    assert inside["self_attn.k_proj.weight"].shape == (192, 576) and inside["self_attn.k_proj.weight"].bytes == 2 * 192 * 576
+    assert (
+        inside["self_attn.k_proj.weight"].shape == (192, 576)
+        and inside["self_attn.k_proj.weight"].bytes == 2 * 192 * 576
+    )
 
 
 def test_layers_that_differ_stand_apart(empty):
@@ -50,7 +59,11 @@ def test_layers_that_differ_stand_apart(empty):
     write_sparse(folder / "model.safetensors", shapes | {"lm_head.weight": [8, 8], "model.embed_tokens.weight": [8, 8]})
     found = inspection.layers(library.find(empty, "mixed"))
     assert [(one.name, inspection.ranges(one.numbers)) for one in found] == [
-        ("model.embed_tokens", ""), ("model.layers", "0, 2, 4"), ("model.layers", "1, 3"), ("lm_head", "")]
+        ("model.embed_tokens", ""),
+        ("model.layers", "0, 2, 4"),
+        ("model.layers", "1, 3"),
+        ("lm_head", ""),
+    ]
 
 
 def test_every_explained_field_is_explained_in_both_languages():
@@ -62,7 +75,12 @@ def test_special_tokens_come_with_their_ids(starter):
     from transformers import AutoTokenizer
 
     seen, real = inspection.inspect(starter), AutoTokenizer.from_pretrained(STARTER)
-    assert seen.special == {"bos_token": real.bos_token, "eos_token": real.eos_token, "pad_token": real.pad_token, "unk_token": real.unk_token}
+    assert seen.special == {
+        "bos_token": real.bos_token,
+        "eos_token": real.eos_token,
+        "pad_token": real.pad_token,
+        "unk_token": real.unk_token,
+    }
     assert seen.added == dict(sorted(real.get_added_vocab().items(), key=lambda item: item[1]))
     assert seen.generation == {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
 
@@ -88,7 +106,11 @@ def test_the_starter_s_own_template_differs_in_one_full_stop(starter):
     assert (choice.template, choice.reason, choice.chat) == ("smollm2", "exact", True)
     assert [one.conversation for one in choice.differences] == ["one_turn", "two_turns"]
     first = choice.differences[0]
-    assert first.before.endswith("trained by Hugging Face") and first.studio.startswith(".<|im_end|>") and first.own.startswith("<|im_end|>")
+    assert (
+        first.before.endswith("trained by Hugging Face")
+        and first.studio.startswith(".<|im_end|>")
+        and first.own.startswith("<|im_end|>")
+    )
 
 
 @pytest.mark.parametrize(
@@ -132,7 +154,9 @@ def test_a_template_that_refuses_or_is_broken_is_no_end(empty):
     for source in ("{{ raise_exception('no') }}", "{% for %}", "{{ messages[9].content.x }}"):
         give_template(folder, source)
         assert templates.own_prompts(folder) == {}
-        html = inside_panel.draw_parts(Words("en"), library.find(empty, "odd"), inspection.inspect(library.find(empty, "odd")))
+        html = inside_panel.draw_parts(
+            Words("en"), library.find(empty, "odd"), inspection.inspect(library.find(empty, "odd"))
+        )
         assert "refuses the sample" in html
 
 
@@ -150,7 +174,9 @@ def test_a_page_of_a_model_is_made_in_a_moment(empty):
 def test_what_comes_from_files_cannot_be_script_on_the_page(empty):
     folder = make_model(empty.models / "evil", hidden=256)
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"<img src=x onerror=alert(1)>": "<script>", "architectures": ["<b>"]}))
+    (folder / "config.json").write_text(
+        json.dumps(config | {"<img src=x onerror=alert(1)>": "<script>", "architectures": ["<b>"]})
+    )
     give_template(folder, "<script>alert(1)</script>")
     model = library.find(empty, "evil")
     html = inside_panel.draw_parts(Words("en"), model, inspection.inspect(model)) + panel._item(model, "<i>")

@@ -1,4 +1,6 @@
-"""Models on disk: what their files say, what is wrong with them, where they are looked for, and how they are renamed and deleted."""
+"""Models on disk: what their files say, what is wrong with them, where they are looked for, and how they are renamed
+and deleted.
+"""
 
 import json
 import os
@@ -7,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmarks.library import make_model, write_sparse
 from conftest import STARTER, is_sentence
 
+from benchmarks.library import make_model, write_sparse
 from studio.core import trash, trust
 from studio.interface.language import Problem, Words
 from studio.models import keep, library, places, weights
@@ -100,24 +102,51 @@ def test_pickles_are_warned_of_and_cannot_run_code(empty, tmp_path):
 @pytest.mark.parametrize(
     ("config", "tensors", "said", "params"),
     [
-        ({"quant_method": "gptq", "bits": 4}, {"q_proj.qweight": ("I32", [64, 32]), "q_proj.qzeros": ("I32", [4, 4]), "q_proj.scales": ("F16", [4, 32]),
-                                              "q_proj.g_idx": ("I32", [512]), "norm.weight": ("BF16", [32])}, "gptq 4-bit", 64 * 32 * 8 + 32),
-        ({"quant_method": "bitsandbytes", "load_in_4bit": True},
-         {"q_proj.weight": ("U8", [1000, 1]), "q_proj.weight.absmax": ("U8", [40]), "q_proj.weight.quant_map": ("F32", [16]),
-          "q_proj.weight.quant_state.bitsandbytes__nf4": ("U8", [80])}, "bitsandbytes 4-bit", 2000),
-        ({"quant_method": "fp8"}, {"q_proj.weight": ("F8_E4M3", [64, 64]), "q_proj.weight_scale_inv": ("F32", [1, 1])}, "fp8 8-bit", 4096),
+        (
+            {"quant_method": "gptq", "bits": 4},
+            {
+                "q_proj.qweight": ("I32", [64, 32]),
+                "q_proj.qzeros": ("I32", [4, 4]),
+                "q_proj.scales": ("F16", [4, 32]),
+                "q_proj.g_idx": ("I32", [512]),
+                "norm.weight": ("BF16", [32]),
+            },
+            "gptq 4-bit",
+            64 * 32 * 8 + 32,
+        ),
+        (
+            {"quant_method": "bitsandbytes", "load_in_4bit": True},
+            {
+                "q_proj.weight": ("U8", [1000, 1]),
+                "q_proj.weight.absmax": ("U8", [40]),
+                "q_proj.weight.quant_map": ("F32", [16]),
+                "q_proj.weight.quant_state.bitsandbytes__nf4": ("U8", [80]),
+            },
+            "bitsandbytes 4-bit",
+            2000,
+        ),
+        (
+            {"quant_method": "fp8"},
+            {"q_proj.weight": ("F8_E4M3", [64, 64]), "q_proj.weight_scale_inv": ("F32", [1, 1])},
+            "fp8 8-bit",
+            4096,
+        ),
     ],
 )
 def test_quantised_weights_count_as_what_they_stand_for(config, tensors, said, params):
     quantized = weights.quantization({"quantization_config": config})
-    header = {name: {"dtype": dtype, "shape": shape, "data_offsets": [0, 0]} for name, (dtype, shape) in tensors.items()}
+    header = {
+        name: {"dtype": dtype, "shape": shape, "data_offsets": [0, 0]} for name, (dtype, shape) in tensors.items()
+    }
     assert str(quantized) == said and weights.count(header, quantized) == params
 
 
 def test_the_licence_and_the_context_of_models_that_hear_and_see(empty):
     folder = make_model(empty.models / "sees", hidden=256)
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({"model_type": "sees", "architectures": ["S"], "text_config": config}))
+    (folder / "config.json").write_text(
+        json.dumps({"model_type": "sees", "architectures": ["S"], "text_config": config})
+    )
     (folder / "README.md").write_text("---\nlicense: other\nlicense_name: their-own\n---\n# Model\nlicense: mit\n")
     model = library.find(empty, "sees")
     assert (model.context, model.licence, model.model_type) == (8192, "their-own", "sees")
@@ -214,7 +243,10 @@ def test_only_what_the_list_shows_is_renamed_or_deleted(empty, tmp_path):
     added = make_model(tmp_path / "added", hidden=256)
     places.add(empty, str(added))
     for name in (str(home), str(inner), str(added), "added", str(empty.root), f"{empty.models}/../../home"):
-        for action in (lambda name=name: keep.delete(empty, name, free), lambda name=name: keep.rename(empty, name, "other", free)):
+        for action in (
+            lambda name=name: keep.delete(empty, name, free),
+            lambda name=name: keep.rename(empty, name, "other", free),
+        ):
             with pytest.raises(Problem) as told:
                 action()
             assert is_sentence(str(told.value))
@@ -253,7 +285,9 @@ def test_three_hundred_models_are_listed_at_once(empty):
     first = time.perf_counter() - began
     began = time.perf_counter()
     library.models(empty)
-    assert time.perf_counter() - began < 0.25 and first < 1.5  # 0.5 s is the reach on a quiet machine; `python -m benchmarks library` measures it
+    assert (
+        time.perf_counter() - began < 0.25 and first < 1.5
+    )  # 0.5 s is the reach on a quiet machine; `python -m benchmarks library` measures it
     (empty.models / "made-007" / "tokenizer.json").unlink()
     assert [model.name for model in library.models(empty) if model.faults] == ["made-007"]
 

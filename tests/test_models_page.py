@@ -4,13 +4,13 @@ import json
 import re
 
 import pytest
-from benchmarks.library import make_model
 from conftest import STARTER, is_sentence, wait_for
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from hub import Hub, tiny_model
 from playwright.sync_api import expect
 
+from benchmarks.library import make_model
 from studio.models import fit
 from studio.models.panel import gib
 from studio.models.shape import read_shape
@@ -74,7 +74,9 @@ def test_the_bars_follow_what_is_set_and_a_wrong_number_is_told(page, client):
     expect(lora).to_have_text(gib(needed))
     page.locator('[data-place="fit:rank"]').fill("0")
     page.locator('[data-place="fit:rank"]').press("Enter")
-    expect(page.locator(".live-model-fit .problem")).to_have_text("LoRA rank “0” is no whole number from 1 to 1,024; change it in its field above the bars.")
+    expect(page.locator(".live-model-fit .problem")).to_have_text(
+        "LoRA rank “0” is no whole number from 1 to 1,024; change it in its field above the bars."
+    )
     assert page.locator('[data-place="fit:batch"]').input_value() == "8"
 
 
@@ -135,7 +137,10 @@ def test_a_download_comes_and_a_gated_one_asks_for_a_token(page, server):
     page.locator('.views [data-pick="models:get"]').click()
     form = page.locator("#get-form")
     form.locator("summary").click()
-    with Hub(models={"lab/open-model": tiny_model(1, 200_000), "lab/shut-model": tiny_model(2, 200_000)}, tokens={"lab/shut-model": "secret-word"}) as hub:
+    with Hub(
+        models={"lab/open-model": tiny_model(1, 200_000), "lab/shut-model": tiny_model(2, 200_000)},
+        tokens={"lab/shut-model": "secret-word"},
+    ) as hub:
         for repo in ("lab/open-model", "lab/shut-model"):
             form.locator("select").select_option("huggingface")
             form.locator('input[name="repo"]').fill(repo)
@@ -143,13 +148,17 @@ def test_a_download_comes_and_a_gated_one_asks_for_a_token(page, server):
             form.locator("button[type=submit]").click()
             expect(form.locator('input[name="repo"]')).to_have_value("", timeout=15_000)
         coming = page.locator(".coming")
-        expect(coming.filter(has_text="open-model")).to_contain_text("sizes and hashes as the hub lists them", timeout=60_000)
+        expect(coming.filter(has_text="open-model")).to_contain_text(
+            "sizes and hashes as the hub lists them", timeout=60_000
+        )
         shut = coming.filter(has_text="shut-model")
         expect(shut.locator(".problem").first).to_contain_text("only to those who accepted its terms", timeout=60_000)
         shut.locator('input[name="token"]').fill("secret-word")
         shut.locator("form button").click()
         expect(shut).to_contain_text("sizes and hashes as the hub lists them", timeout=60_000)
-    assert "secret-word" not in server.log.read_text() + "".join(path.read_text() for path in (server.workspace / "saves" / ".jobs").glob("*.json"))
+    assert "secret-word" not in server.log.read_text() + "".join(
+        path.read_text() for path in (server.workspace / "saves" / ".jobs").glob("*.json")
+    )
     coming.filter(has_text="open-model").locator("b").click()
     expect(page.locator(".live-model h2")).to_have_text("open-model", timeout=15_000)
 
@@ -209,7 +218,9 @@ def test_the_list_and_the_inside_of_a_model_by_the_api(client):
     seen = client.predict(STARTER.name, api_name="/models_inspect")
     assert seen["params"] == 134_515_008 and seen["context"] == 8192 and seen["template"] == "smollm2"
     assert seen["config"]["num_hidden_layers"] == 30 and len(seen["template_differences"]) == 2
-    assert {"method", "bits", "bytes", "fits"} <= seen["memory"][0].keys() and {row["method"] for row in seen["memory"]} >= {"lora", "full", "inference"}
+    assert {"method", "bits", "bytes", "fits"} <= seen["memory"][0].keys() and {
+        row["method"] for row in seen["memory"]
+    } >= {"lora", "full", "inference"}
     assert json.dumps(seen)
     entries = client.predict("SmolLM2-135M-Instruct", 5, api_name="/models_catalogue")
     assert entries[0]["on_disk"] == STARTER.name
@@ -218,12 +229,23 @@ def test_the_list_and_the_inside_of_a_model_by_the_api(client):
 @pytest.mark.parametrize(
     ("endpoint", "arguments"),
     [
-        ("/models_inspect", ["nothing"]), ("/models_inspect", [".."]), ("/models_rename", ["nothing", "x"]), ("/models_rename", [STARTER.name, "a/b"]),
-        ("/models_delete", ["../models"]), ("/models_import", ["/etc/passwd", ""]), ("/models_add_folder", ["/etc/passwd"]),
-        ("/models_remove_folder", ["/nowhere"]), ("/models_trust", ["nothing", True]), ("/models_download", ["elsewhere", "a/b", "", {}]),
-        ("/models_download", ["modelscope", "../..", "", {}]), ("/models_download", ["modelscope", "a/b", "", {"speed": "9"}]),
-        ("/models_download", ["huggingface", f"x/{STARTER.name}", "", {}]), ("/models_hello", ["nothing", ""]), ("/models_pause", ["nothing"]),
-        ("/job_status", ["nothing"]), ("/job_cancel", ["nothing"]),
+        ("/models_inspect", ["nothing"]),
+        ("/models_inspect", [".."]),
+        ("/models_rename", ["nothing", "x"]),
+        ("/models_rename", [STARTER.name, "a/b"]),
+        ("/models_delete", ["../models"]),
+        ("/models_import", ["/etc/passwd", ""]),
+        ("/models_add_folder", ["/etc/passwd"]),
+        ("/models_remove_folder", ["/nowhere"]),
+        ("/models_trust", ["nothing", True]),
+        ("/models_download", ["elsewhere", "a/b", "", {}]),
+        ("/models_download", ["modelscope", "../..", "", {}]),
+        ("/models_download", ["modelscope", "a/b", "", {"speed": "9"}]),
+        ("/models_download", ["huggingface", f"x/{STARTER.name}", "", {}]),
+        ("/models_hello", ["nothing", ""]),
+        ("/models_pause", ["nothing"]),
+        ("/job_status", ["nothing"]),
+        ("/job_cancel", ["nothing"]),
     ],
 )
 def test_wrong_calls_are_told_in_one_sentence(client, endpoint, arguments):

@@ -48,18 +48,27 @@ def test_its_tokenizer_is_the_published_one(made):
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(made[0])
-    # llama.cpp knows the tokenizer of SmolLM by this text and the hash of its tokens (convert_hf_to_gguf.py, get_vocab_base_pre).
+    # llama.cpp knows the tokenizer of SmolLM by this text and the hash of its tokens (convert_hf_to_gguf.py,
+    # get_vocab_base_pre).
     text = (
-        "\n \n\n \n\n\n \t \t\t \t\n  \n   \n    \n     \n🚀 (normal) 😶\u200d🌫️ (multiple emojis concatenated) ✅ 🦙🦙 3 33 333 3333 33333 333333 3333333 "
-        "33333333 3.3 3..3 3...3 កាន់តែពិសេសអាច😁 ?我想在apple工作1314151天～ ------======= нещо на Български ''''''```````\"\"\"\"......!!!!!!?????? "
-        "I've been 'told he's there, 'RE you sure? 'M not sure I'll make it, 'D you like some tea? We'Ve a'lL"
+        "\n \n\n \n\n\n \t \t\t \t\n  \n   \n    \n     \n🚀 (normal) 😶\u200d🌫️ (multiple emojis concatenated) ✅ 🦙🦙"
+        " 3 33 333 3333 33333 333333 3333333 33333333 3.3 3..3 3...3 កាន់តែពិសេសអាច😁 ?我想在apple工作1314151天～"
+        " ------======= нещо на Български ''''''```````\"\"\"\"......!!!!!!?????? I've been 'told he's there, 'RE you"
+        " sure? 'M not sure I'll make it, 'D you like some tea? We'Ve a'lL"
     )
     tokens = tokenizer.encode(text)
-    assert hashlib.sha256(str(tokens).encode()).hexdigest() == "855059429035d75a914d1eda9f10a876752e281a054a7a3d421ef0533e5b6249"
+    assert (
+        hashlib.sha256(str(tokens).encode()).hexdigest()
+        == "855059429035d75a914d1eda9f10a876752e281a054a7a3d421ef0533e5b6249"
+    )
     assert tokenizer.decode(tokens) == text
     assert (tokenizer.eos_token, tokenizer.pad_token, tokenizer.model_max_length) == ("<|im_end|>", "<|im_end|>", 8192)
-    prompt = tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True)
-    assert prompt.startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM") and prompt.endswith("<|im_start|>assistant\n")
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "Hi"}], tokenize=False, add_generation_prompt=True
+    )
+    assert prompt.startswith("<|im_start|>system\nYou are a helpful AI assistant named SmolLM") and prompt.endswith(
+        "<|im_start|>assistant\n"
+    )
 
 
 def test_it_answers_a_plain_question(made):
@@ -68,7 +77,7 @@ def test_it_answers_a_plain_question(made):
     tokenizer, model = AutoTokenizer.from_pretrained(made[0]), AutoModelForCausalLM.from_pretrained(made[0])
     question = [{"role": "user", "content": "What is the capital of France?"}]
     prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
-    answer = model.generate(**prompt, max_new_tokens=20, do_sample=False)[0, prompt["input_ids"].shape[1]:]
+    answer = model.generate(**prompt, max_new_tokens=20, do_sample=False)[0, prompt["input_ids"].shape[1] :]
     assert "Paris" in tokenizer.decode(answer)
     assert answer[-1] == model.generation_config.eos_token_id == 2
 

@@ -21,8 +21,19 @@ VOID = {"path"}
 def gpu(index, **changes):
     own = GpuProcess(4711, "python -m studio", "someone", 60 * GIB, "C", True)
     other = GpuProcess(998, None, None, None, None, False)
-    facts = dict(index=index, slice=None, name="NVIDIA H200", utilisation=82, memory_used=61 * GIB, memory_total=140 * GIB,
-                 temperature=58, power=412.3, power_limit=700.0, fan=None, processes=(own, other))
+    facts = dict(
+        index=index,
+        slice=None,
+        name="NVIDIA H200",
+        utilisation=82,
+        memory_used=61 * GIB,
+        memory_total=140 * GIB,
+        temperature=58,
+        power=412.3,
+        power_limit=700.0,
+        fan=None,
+        processes=(own, other),
+    )
     return Gpu(**facts | changes)
 
 
@@ -60,19 +71,40 @@ class Page(HTMLParser):
         self.texts.append(data)
 
 
-@pytest.mark.parametrize("language, utilisation, memory, processes", [
-    ("en", "util", "mem", "2 processes"), ("zh", "利用率", "显存", "2 个进程"),
-])
+@pytest.mark.parametrize(
+    "language, utilisation, memory, processes",
+    [("en", "util", "mem", "2 processes"), ("zh", "利用率", "显存", "2 个进程")],
+)
 def test_two_gpus_are_drawn_in_both_languages(language, utilisation, memory, processes):
     texts = Page(strip(Words(language), machine(gpu(0), gpu(1, fan=71)), past(2))).texts
-    for text in ("GPU 0", "GPU 1", "H200", "82 %", "61 / 140 GiB", "58 °C", "412 / 700 W", "python -m studio", "60 GiB", "14 %"):
+    for text in (
+        "GPU 0",
+        "GPU 1",
+        "H200",
+        "82 %",
+        "61 / 140 GiB",
+        "58 °C",
+        "412 / 700 W",
+        "python -m studio",
+        "60 GiB",
+        "14 %",
+    ):
         assert text in texts
     assert texts.count(utilisation) == texts.count(memory) == texts.count(processes) == 2
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_what_is_not_known_is_a_dash_and_not_a_fault(language):
-    nothing = gpu(0, name=None, utilisation=None, memory_used=None, memory_total=None, temperature=None, power=None, power_limit=None)
+    nothing = gpu(
+        0,
+        name=None,
+        utilisation=None,
+        memory_used=None,
+        memory_total=None,
+        temperature=None,
+        power=None,
+        power_limit=None,
+    )
     points = (Point(NOW - 1, None, 33.0, ((None, None),)), Point(NOW, None, 33.0, ((None, None),)))
     html = strip(Words(language), machine(nothing, host=UNKNOWN_HOST), points)
     assert "None" not in html and "nan" not in html
@@ -101,7 +133,10 @@ def test_names_from_the_machine_are_escaped():
 
 def test_folds_keep_their_ids_while_values_change():
     def ids(utilisation):
-        return Page(strip(Words("en"), machine(*(gpu(index, utilisation=utilisation) for index in range(8))), past(8))).ids
+        return Page(
+            strip(Words("en"), machine(*(gpu(index, utilisation=utilisation) for index in range(8))), past(8))
+        ).ids
+
     assert ids(3) == ids(97)
     assert len(set(ids(3))) == len(ids(3)) == 16
     slices = machine(gpu(0, slice=0), gpu(0, slice=1))
@@ -110,7 +145,11 @@ def test_folds_keep_their_ids_while_values_change():
 
 def test_values_change_but_the_structure_does_not():
     calm = strip(Words("en"), machine(gpu(0)), past(1))
-    busy = strip(Words("en"), machine(gpu(0, utilisation=100, temperature=None), host=dataclasses.replace(HOST, cpu=99.0)), past(1, range(20)))
+    busy = strip(
+        Words("en"),
+        machine(gpu(0, utilisation=100, temperature=None), host=dataclasses.replace(HOST, cpu=99.0)),
+        past(1, range(20)),
+    )
     assert Page(calm).tags == Page(busy).tags
 
 
@@ -125,13 +164,13 @@ def edges(html):
 
 
 def test_the_curve_spans_five_minutes_and_shows_where_nobody_looked():
-    whole, = edges(strip(Words("en"), machine(), past(0)))
+    (whole,) = edges(strip(Words("en"), machine(), past(0)))
     assert whole.startswith("M0,") and f"L{COLUMNS - 1}," in whole and whole.count("M") == 1
-    torn, = edges(strip(Words("en"), machine(), past(0, [*range(60), *range(200, 300)])))
+    (torn,) = edges(strip(Words("en"), machine(), past(0, [*range(60), *range(200, 300)])))
     assert torn.count("M") == 2
-    short, = edges(strip(Words("en"), machine(), past(0, range(1))))
+    (short,) = edges(strip(Words("en"), machine(), past(0, range(1))))
     assert short.startswith(f"M{COLUMNS - 1},")
-    empty, = edges(strip(Words("en"), machine(), ()))
+    (empty,) = edges(strip(Words("en"), machine(), ()))
     assert empty == ""
 
 
@@ -142,6 +181,13 @@ def test_the_strip_stays_small_however_long_it_runs():
 def test_the_api_gives_every_gpu_and_process_with_units():
     found = json.loads(json.dumps(as_json(machine(gpu(0), gpu(1, power=None)), past(2, range(3)))))
     assert [(each["index"], each["power_w"]) for each in found["gpus"]] == [(0, 412.3), (1, None)]
-    assert [(each["gpu"], each["pid"], each["own"]) for each in found["processes"]] == [(0, 4711, True), (0, 998, False)] + \
-        [(1, 4711, True), (1, 998, False)]
-    assert found["history"]["gpus"][1] == {"index": 1, "slice": None, "utilisation_percent": [82.0] * 3, "memory_percent": [43.0] * 3}
+    assert [(each["gpu"], each["pid"], each["own"]) for each in found["processes"]] == [
+        (0, 4711, True),
+        (0, 998, False),
+    ] + [(1, 4711, True), (1, 998, False)]
+    assert found["history"]["gpus"][1] == {
+        "index": 1,
+        "slice": None,
+        "utilisation_percent": [82.0] * 3,
+        "memory_percent": [43.0] * 3,
+    }

@@ -65,15 +65,21 @@ def test_a_reading_is_json(tmp_path):
     assert (found["no_gpu"] is None) == bool(found["gpus"])
 
 
-@pytest.mark.parametrize("arguments, name", [
-    ([], None),
-    ([""], None),
-    (["/usr/bin/python3.11", "-X", "dev", "/home/a/train.py", "--token", "secret"], "python train.py"),
-    (["python", "-u", "-m", "vllm.entrypoints.openai.api_server", "--api-key", "secret"], "python -m vllm.entrypoints.openai.api_server"),
-    (["python", "-c", "key = 'secret'"], "python"),
-    (["python"], "python"),
-    (["/usr/lib/xorg/Xorg", ":0", "-auth", "secret"], "Xorg"),
-    (["VLLM::EngineCore"], "VLLM::EngineCore"),
-])
+@pytest.mark.parametrize(
+    "arguments, name",
+    [
+        ([], None),
+        ([""], None),
+        (["/usr/bin/python3.11", "-X", "dev", "/home/a/train.py", "--token", "secret"], "python train.py"),
+        (
+            ["python", "-u", "-m", "vllm.entrypoints.openai.api_server", "--api-key", "secret"],
+            "python -m vllm.entrypoints.openai.api_server",
+        ),
+        (["python", "-c", "key = 'secret'"], "python"),
+        (["python"], "python"),
+        (["/usr/lib/xorg/Xorg", ":0", "-auth", "secret"], "Xorg"),
+        (["VLLM::EngineCore"], "VLLM::EngineCore"),
+    ],
+)
 def test_a_process_is_named_without_its_arguments(arguments, name):
     assert short_command(arguments) == name

@@ -1,4 +1,6 @@
-"""A workspace in which all is hostile, looked at in a real browser: nothing of it runs, and the policy would stop it if it could."""
+"""A workspace in which all is hostile, looked at in a real browser: nothing of it runs, and the policy would stop it if
+it could.
+"""
 
 import sys
 from pathlib import Path
@@ -15,13 +17,17 @@ from poisoned_files import PAYLOAD
 WAYS = [
     *[("train", "run", run) for run in (*files.RUNS, f"tiny/lora/{PAYLOAD}")],
     *[("train", "part", part) for part in ("samples", "checkpoints", "log", "recipe", "curves")],
-    ("train", "compare", "|".join(files.RUNS)), ("train", "view", "compare"),
-    *[("models", "model", name) for name in ("tiny", "parts", "named", PAYLOAD)], *[("models", "models", view) for view in ("catalogue", "get", "disk")],
+    ("train", "compare", "|".join(files.RUNS)),
+    ("train", "view", "compare"),
+    *[("models", "model", name) for name in ("tiny", "parts", "named", PAYLOAD)],
+    *[("models", "models", view) for view in ("catalogue", "get", "disk")],
     *[("datasets", "dataset", name) for name in ("alpaca", "lines", "odd", PAYLOAD)],
-    *[("chat", "chat", chat) for chat in files.CHATS], *[("chat", "talk", part) for part in ("prompts", "board", "sheet", "servers", "talk")],
+    *[("chat", "chat", chat) for chat in files.CHATS],
+    *[("chat", "talk", part) for part in ("prompts", "board", "sheet", "servers", "talk")],
     ("chat", "sheet", files.CHAT),
 ]
-# What a script asks for that is not there. That the policy had to stop a handler is an error: nothing hostile is read as HTML anywhere.
+# What a script asks for that is not there. That the policy had to stop a handler is an error: nothing hostile is read
+# as HTML anywhere.
 NO_ERROR = ("status of 404", "ERR_ABORTED", "status of 500")
 
 
@@ -58,7 +64,9 @@ def test_nothing_of_a_poisoned_workspace_runs(browser, poisoned, locale):
                     page.wait_for_timeout(300)
         assert page.evaluate("window.pwned") is None, (room, kind, value)
         assert page.locator("img[onerror], [onmouseover], [onfocus], img[src=x]").count() == 0, (room, kind, value)
-    assert "<img src=x" in page.locator("#room-chat").inner_text(), "the hostile texts are shown as the texts that they are"
+    assert "<img src=x" in page.locator("#room-chat").inner_text(), (
+        "the hostile texts are shown as the texts that they are"
+    )
     assert not [url for url in asked if not url.startswith((poisoned.url, "data:", "blob:"))]
     assert not [error for error in errors if not any(known in error for known in NO_ERROR)]
 

@@ -23,11 +23,15 @@ def test_a_run_by_the_api_from_start_to_answers(client):
     run = client.predict(SHORT, "in-process", {"name": "Tang", "author": "the lab"}, api_name="/train_start")["run"]
     wait_for(lambda: client.predict(run, api_name="/train_status")["state"] == "finished", seconds=240)
     listed = client.predict(api_name="/train_runs")
-    assert {"run": run, "state": "finished", "model": STARTER.name, "dataset": "identity_en"}.items() <= listed[0].items()
+    assert {"run": run, "state": "finished", "model": STARTER.name, "dataset": "identity_en"}.items() <= listed[
+        0
+    ].items()
     seated = client.predict(STARTER.name, [run, f"{run}@checkpoint-1"], None, api_name="/chat_load")
     assert len(seated["speakers"]) == 3
     talk = [{"role": "user", "content": "Name a colour."}]
-    answers = client.predict(seated["speakers"], talk, {"temperature": 0, "max_tokens": 8}, api_name="/chat_compare")["answers"]
+    answers = client.predict(seated["speakers"], talk, {"temperature": 0, "max_tokens": 8}, api_name="/chat_compare")[
+        "answers"
+    ]
     assert [answer["speaker"] for answer in answers] == seated["speakers"]
     assert all(answer["text"] and answer["prompt_ids"] == answers[0]["prompt_ids"] for answer in answers)
     freed = client.predict(api_name="/chat_unload")
@@ -36,7 +40,11 @@ def test_a_run_by_the_api_from_start_to_answers(client):
 
 def test_previews_say_what_would_run_and_what_is_wrong(client):
     good = client.predict({}, api_name="/train_preview")
-    assert good["problems"] == [] and "finetuning_type: lora" in good["yaml"] and good["command"].startswith("llamafactory-cli train ")
+    assert (
+        good["problems"] == []
+        and "finetuning_type: lora" in good["yaml"]
+        and good["command"].startswith("llamafactory-cli train ")
+    )
     bad = client.predict({"finetuning_type": "magic"}, api_name="/train_preview")
     assert len(bad["problems"]) == 1 and is_sentence(bad["problems"][0])
 
@@ -71,8 +79,11 @@ def test_the_machine_the_models_and_the_data_are_told(client):
 def test_an_address_that_others_reach_asks_for_a_password(tmp_path):
     server = Server(new_workspace(tmp_path / "w").root, "--host", "0.0.0.0", "--auth", "me:secret-word")
     try:
-        request = urllib.request.Request(f"{server.url}/gradio_api/run/train_runs", json.dumps({"data": []}).encode(),
-                                         {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"{server.url}/gradio_api/run/train_runs",
+            json.dumps({"data": []}).encode(),
+            {"Content-Type": "application/json"},
+        )
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request)
         assert refused.value.code == 401
@@ -124,7 +135,12 @@ def test_behind_a_proxy_under_a_sub_path(browser, tmp_path, takes_away, keeps_ho
     address, context, missed = f"http://127.0.0.1:{proxy.server_port}/tools/studio/", browser.new_context(), []
     try:
         page = context.new_page()
-        page.on("response", lambda answer: missed.append(answer.url) if answer.status in (403, 404) and "manifest" not in answer.url else None)
+        page.on(
+            "response",
+            lambda answer: (
+                missed.append(answer.url) if answer.status in (403, 404) and "manifest" not in answer.url else None
+            ),
+        )
         page.goto(address)
         page.fill("#username", "me")
         page.fill("#password", "secret-word")

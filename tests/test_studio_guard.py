@@ -1,4 +1,6 @@
-"""The guard on the studio that really runs: other pages, every route of gradio, the login, and what a plain client of gradio makes of results."""
+"""The guard on the studio that really runs: other pages, every route of gradio, the login, and what a plain client of
+gradio makes of results.
+"""
 
 import http.client
 import json
@@ -44,38 +46,91 @@ def ask(server, method="POST", path=RUN, body=NOTHING, **headers):
     return answer, text.decode("utf-8", "replace")
 
 
-@pytest.mark.parametrize("headers", [
-    {"Host": "evil.example"}, {"Host": "rebound.evil.example:7860"}, {"Origin": "http://127.0.0.1:8888"}, {"Origin": "http://localhost:3000"},
-    {"Origin": "null"}, {"Origin": "https://evil.example"}, {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}, {"X_Forwarded_Host": "evil.example"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "rebound.evil.example:7860"},
+        {"Origin": "http://127.0.0.1:8888"},
+        {"Origin": "http://localhost:3000"},
+        {"Origin": "null"},
+        {"Origin": "https://evil.example"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"X_Forwarded_Host": "evil.example"},
+    ],
+)
 def test_other_pages_reach_nothing(server, headers, tmp_path):
     upload = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\nhello\r\n--x--\r\n'
-    for method, path, body in (("POST", RUN, NOTHING), ("GET", "/config", b""), ("POST", "/logout", b""), ("OPTIONS", RUN, b""),
-                               ("POST", "/gradio_api/queue/join", {"data": [], "fn_index": 0, "session_hash": "x"})):
+    for method, path, body in (
+        ("POST", RUN, NOTHING),
+        ("GET", "/config", b""),
+        ("POST", "/logout", b""),
+        ("OPTIONS", RUN, b""),
+        ("POST", "/gradio_api/queue/join", {"data": [], "fn_index": 0, "session_hash": "x"}),
+    ):
         answer, text = ask(server, method, path, body, **headers)
-        assert answer.status == 403 and "Access-Control-Allow-Origin" not in answer.headers and "Traceback" not in text, (method, path, text)
-    answer, text = ask(server, path="/gradio_api/upload", body=upload, Content_Type="multipart/form-data; boundary=x", **headers)
+        assert (
+            answer.status == 403 and "Access-Control-Allow-Origin" not in answer.headers and "Traceback" not in text
+        ), (method, path, text)
+    answer, text = ask(
+        server, path="/gradio_api/upload", body=upload, Content_Type="multipart/form-data; boundary=x", **headers
+    )
     assert answer.status == 403 and "a.txt" not in text
-    assert ask(server, path="/gradio_api/upload", body=upload, Content_Type="multipart/form-data; boundary=x")[0].status == 200
+    assert (
+        ask(server, path="/gradio_api/upload", body=upload, Content_Type="multipart/form-data; boundary=x")[0].status
+        == 200
+    )
 
 
 def test_the_page_may_not_be_framed_and_shows_no_page_of_another(server):
     answer, text = ask(server, "GET", "/", b"")
-    assert answer.status == 200 and answer.headers["X-Frame-Options"] == "DENY" and "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
-    assert answer.headers["X-Content-Type-Options"] == "nosniff" and answer.headers["Referrer-Policy"] == "same-origin" and not answer.headers.get("Server")
-    for path in ("/docs", "/redoc", "/openapi.json", "/gradio_api/openapi.json", "/monitoring/summary", "/gradio_api/stream/x/close"):
+    assert (
+        answer.status == 200
+        and answer.headers["X-Frame-Options"] == "DENY"
+        and "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+    )
+    assert (
+        answer.headers["X-Content-Type-Options"] == "nosniff"
+        and answer.headers["Referrer-Policy"] == "same-origin"
+        and not answer.headers.get("Server")
+    )
+    for path in (
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+        "/gradio_api/openapi.json",
+        "/monitoring/summary",
+        "/gradio_api/stream/x/close",
+    ):
         for method in ("GET", "POST"):
             answer, text = ask(server, method, path, b"")
             assert answer.status in (404, 405) and "Traceback" not in text and "cdn" not in text
 
 
 def every_route():
-    """Return (method, path) of all that this release of gradio serves, and the pages that fastapi would add, odd values where a path has a part."""
+    """Return (method, path) of all that this release of gradio serves, and the pages that fastapi would add, odd values
+    where a path has a part.
+    """
     with gr.Blocks() as blocks:
         gr.api(lambda: 1, api_name="x")
     app = gr.routes.App.create_app(blocks)
     odd = ["x", "0", "-1", "..%2f..%2fetc%2fpasswd", "%00", "a" * 300]
-    found = [("GET", path) for path in ("/docs", "/redoc", "/openapi.json", "/", "/?page=x", "/?deep_link=../../x", "/config?deep_link=%00")]
-    routes = [inner for route in app.routes for inner in getattr(getattr(route, "original_router", None), "routes", [route])]
+    found = [
+        ("GET", path)
+        for path in (
+            "/docs",
+            "/redoc",
+            "/openapi.json",
+            "/",
+            "/?page=x",
+            "/?deep_link=../../x",
+            "/config?deep_link=%00",
+        )
+    ]
+    routes = [
+        inner for route in app.routes for inner in getattr(getattr(route, "original_router", None), "routes", [route])
+    ]
     for route in routes:
         for value in odd if "{" in route.path else [""]:
             path = re.sub(r"\{[^}]*\}", value, route.path)
@@ -83,8 +138,19 @@ def every_route():
     return sorted(set(found))
 
 
-BODIES = [b"", b"{}", b"[]", b"{", b"\xff\xfe", b'{"data": null}', b'{"data": [1, 2, 3, 4, 5, 6, 7, 8, 9]}', b'{"data": {"a": 1}, "fn_index": 99999}',
-          b'{"data": [], "fn_index": -1, "session_hash": ""}', b'{"data": ["\\ud800"], "fn_index": 0}', b"[" * 5000]
+BODIES = [
+    b"",
+    b"{}",
+    b"[]",
+    b"{",
+    b"\xff\xfe",
+    b'{"data": null}',
+    b'{"data": [1, 2, 3, 4, 5, 6, 7, 8, 9]}',
+    b'{"data": {"a": 1}, "fn_index": 99999}',
+    b'{"data": [], "fn_index": -1, "session_hash": ""}',
+    b'{"data": ["\\ud800"], "fn_index": 0}',
+    b"[" * 5000,
+]
 
 
 def test_no_route_shows_a_traceback_whatever_it_is_asked(server):
@@ -95,7 +161,12 @@ def test_no_route_shows_a_traceback_whatever_it_is_asked(server):
             continue
         for body in BODIES if method == "POST" and "x" in path else BODIES[:1]:
             answer, text = ask(server, method, path, body)
-            assert "Traceback" not in text and ".py\"" not in text and "site-packages" not in text, (method, path, body, text[:500])
+            assert "Traceback" not in text and '.py"' not in text and "site-packages" not in text, (
+                method,
+                path,
+                body,
+                text[:500],
+            )
     for name in ("datasets_tokens", "train_status", "job_status", "live", "chat_open", "predict"):
         for body in BODIES:
             answer, text = ask(server, path=f"/gradio_api/run/{name}", body=body)
@@ -105,17 +176,30 @@ def test_no_route_shows_a_traceback_whatever_it_is_asked(server):
 
 
 def test_without_login_every_route_refuses(locked):
-    calls, names = 0, [f"/gradio_api/{way}/{name}" for way in ("run", "api", "call") for name in ("models_list", "train_start", "job_status", "live", "predict")]
+    calls, names = (
+        0,
+        [
+            f"/gradio_api/{way}/{name}"
+            for way in ("run", "api", "call")
+            for name in ("models_list", "train_start", "job_status", "live", "predict")
+        ],
+    )
     for method, path in [*every_route(), *(("POST", name) for name in names)]:
         if path.startswith("/login"):
             continue
-        for headers in ({}, {"Cookie": f"studio_session_{locked.port}=x; access-token=x"}, {"Authorization": "Basic bWU6c2VjcmV0LXdvcmQ="}):
+        for headers in (
+            {},
+            {"Cookie": f"studio_session_{locked.port}=x; access-token=x"},
+            {"Authorization": "Basic bWU6c2VjcmV0LXdvcmQ="},
+        ):
             answer, text = ask(locked, method, path, {"data": []}, **headers)
             assert answer.status in ((401, 405) if path == "/logout" else (401,)), (method, path, text[:300])
             calls += 1
     assert calls >= 300
     for method in ("GET", "POST"):
-        assert ask(locked, method, "/login", b"username=me&password=no", Content_Type="application/x-www-form-urlencoded")[0].status in (303, 401)
+        assert ask(
+            locked, method, "/login", b"username=me&password=no", Content_Type="application/x-www-form-urlencoded"
+        )[0].status in (303, 401)
 
 
 def test_a_script_logs_in_as_with_gradio_and_the_password_stands_nowhere(locked):
@@ -133,7 +217,14 @@ def test_a_script_logs_in_as_with_gradio_and_the_password_stands_nowhere(locked)
 def test_a_person_logs_in_and_out(locked, browser, locale):
     context = browser.new_context(locale=locale)
     page, elsewhere = context.new_page(), []
-    page.on("request", lambda request: elsewhere.append(request.url) if urlsplit(request.url).port != locked.port and request.url.startswith("http") else None)
+    page.on(
+        "request",
+        lambda request: (
+            elsewhere.append(request.url)
+            if urlsplit(request.url).port != locked.port and request.url.startswith("http")
+            else None
+        ),
+    )
     page.goto(locked.url)
     page.fill("#username", "me")
     page.fill("#password", "wrong-word")
@@ -161,7 +252,10 @@ def test_a_link_from_another_site_finds_the_session(locked, browser):
     page.fill("#password", "secret-word")
     page.click(".enter")
     page.locator("#rooms").wait_for(timeout=30_000)
-    page.route("http://elsewhere.example/", lambda route: route.fulfill(body=f'<a href="{locked.url}/">studio</a>', content_type="text/html"))
+    page.route(
+        "http://elsewhere.example/",
+        lambda route: route.fulfill(body=f'<a href="{locked.url}/">studio</a>', content_type="text/html"),
+    )
     page.goto("http://elsewhere.example/")
     page.click("a")
     page.locator("#rooms").wait_for(timeout=30_000)
@@ -175,21 +269,49 @@ def keys(value):
 
 
 def test_a_plain_client_takes_every_result(server):
-    """No result has a key `path`, which gradio's client takes for a file: of every endpoint that only reads, with data that has it too."""
+    """No result has a key `path`, which gradio's client takes for a file: of every endpoint that only reads, with data
+    that has it too.
+    """
     client = Client(server.url, verbose=False)
     name = f"paths_{uuid.uuid4().hex[:6]}"
-    (server.workspace / "data" / f"{name}.json").write_text(json.dumps([{"instruction": "a", "output": "b", "path": "c.wav", "more": {"path": "d"}}] * 3))
+    (server.workspace / "data" / f"{name}.json").write_text(
+        json.dumps([{"instruction": "a", "output": "b", "path": "c.wav", "more": {"path": "d"}}] * 3)
+    )
     client.predict(f"{name}.json", name, api_name="/datasets_register")
-    tool = {"type": "function", "function": {"name": "ls", "parameters": {"type": "object", "properties": {"path": {"type": "string"}}}}}
+    tool = {
+        "type": "function",
+        "function": {"name": "ls", "parameters": {"type": "object", "properties": {"path": {"type": "string"}}}},
+    }
     talk = client.predict([STARTER.name], {"tools": json.dumps([tool])}, api_name="/chat_new")["conversation"]
     recipe = "model_name_or_path: x\npath: y\nadapter: {path: z}\n"
     calls = {
-        "monitor": [], "models_list": [], "models_inspect": [STARTER.name], "models_catalogue": ["qwen"], "models_downloads": [], "datasets_list": [],
-        "datasets_preview": [name], "datasets_recognise": [f"{name}.json"], "datasets_search": [name, "a"], "datasets_entry": [name], "datasets_intake": [name],
+        "monitor": [],
+        "models_list": [],
+        "models_inspect": [STARTER.name],
+        "models_catalogue": ["qwen"],
+        "models_downloads": [],
+        "datasets_list": [],
+        "datasets_preview": [name],
+        "datasets_recognise": [f"{name}.json"],
+        "datasets_search": [name, "a"],
+        "datasets_entry": [name],
+        "datasets_intake": [name],
         "datasets_check": [name, "", "", 64, False],
-        "datasets_tokens": [name, 1, STARTER.name], "datasets_lengths": [name, STARTER.name], "chat_servers": [], "chat_conversations": [], "chat_open": [talk],
-        "chat_picture": [talk], "chat_export": [talk, "json"], "chat_board": [], "train_preview": [{}], "train_runs": [], "train_queue": [], "train_recipe": [recipe], "train_notices": [],
-        "trash_list": [], "live": [[{"name": "strip"}, {"name": "runs"}]],
+        "datasets_tokens": [name, 1, STARTER.name],
+        "datasets_lengths": [name, STARTER.name],
+        "chat_servers": [],
+        "chat_conversations": [],
+        "chat_open": [talk],
+        "chat_picture": [talk],
+        "chat_export": [talk, "json"],
+        "chat_board": [],
+        "train_preview": [{}],
+        "train_runs": [],
+        "train_queue": [],
+        "train_recipe": [recipe],
+        "train_notices": [],
+        "trash_list": [],
+        "live": [[{"name": "strip"}, {"name": "runs"}]],
     }
     reached = 0
     for endpoint, arguments in calls.items():
@@ -197,13 +319,23 @@ def test_a_plain_client_takes_every_result(server):
             assert "path" not in keys(client.predict(*arguments, api_name=f"/{endpoint}")), endpoint
             reached += 1
         except AppError as told:
-            assert endpoint == "train_recipe" and "path" in str(told), (endpoint, told)  # it may refuse a setting that is none
+            assert endpoint == "train_recipe" and "path" in str(told), (
+                endpoint,
+                told,
+            )  # it may refuse a setting that is none
     assert reached >= len(calls) - 1
-    no_arguments = {one.removeprefix("/") for one, facts in client._info["named_endpoints"].items() if not facts["parameters"]}
+    no_arguments = {
+        one.removeprefix("/") for one, facts in client._info["named_endpoints"].items() if not facts["parameters"]
+    }
     assert no_arguments - {"chat_unload", "train_webhook_test"} <= set(calls)
     row = client.predict(name, api_name="/datasets_preview")["rows"][0]
     client.predict(name, 1, row | {"output": "new"}, row, api_name="/datasets_edit_row")
-    assert json.loads((server.workspace / "data" / f"{name}.json").read_text())[0] == {"instruction": "a", "output": "new", "path": "c.wav", "more": {"path": "d"}}
+    assert json.loads((server.workspace / "data" / f"{name}.json").read_text())[0] == {
+        "instruction": "a",
+        "output": "new",
+        "path": "c.wav",
+        "more": {"path": "d"},
+    }
     client.predict(name, True, api_name="/datasets_remove")
 
 
@@ -213,26 +345,66 @@ def openssl(*words, folder):
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make a certificate with")
 def test_https_and_what_is_wrong_with_a_certificate(tmp_path):
-    make = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    make = [
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+    ]
     openssl(*make, "-keyout", "key.pem", "-out", "cert.pem", folder=tmp_path)
     openssl("genrsa", "-out", "other.pem", "2048", folder=tmp_path)
     openssl("rsa", "-in", "key.pem", "-aes128", "-passout", "pass:word", "-out", "locked.pem", folder=tmp_path)
     (tmp_path / "no.pem").write_text("hello")
-    for cert, key, said in (("cert.pem", "other.pem", "no certificate with its key"), ("cert.pem", "locked.pem", "passphrase"), ("no.pem", "key.pem", "PEM"),
-                            ("gone.pem", "key.pem", "--ssl-certfile could not be read"), ("cert.pem", None, "go together"), (None, "key.pem", "go together")):
-        flags = [*(["--ssl-certfile", str(tmp_path / cert)] if cert else []), *(["--ssl-keyfile", str(tmp_path / key)] if key else [])]
-        told = subprocess.run([sys.executable, "-m", "studio", "--workspace", str(tmp_path / "w"), *flags], cwd=ROOT, capture_output=True, text=True,
-                              timeout=60, stdin=subprocess.DEVNULL)
+    for cert, key, said in (
+        ("cert.pem", "other.pem", "no certificate with its key"),
+        ("cert.pem", "locked.pem", "passphrase"),
+        ("no.pem", "key.pem", "PEM"),
+        ("gone.pem", "key.pem", "--ssl-certfile could not be read"),
+        ("cert.pem", None, "go together"),
+        (None, "key.pem", "go together"),
+    ):
+        flags = [
+            *(["--ssl-certfile", str(tmp_path / cert)] if cert else []),
+            *(["--ssl-keyfile", str(tmp_path / key)] if key else []),
+        ]
+        told = subprocess.run(
+            [sys.executable, "-m", "studio", "--workspace", str(tmp_path / "w"), *flags],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+        )
         assert told.returncode == 1 and said in told.stderr and told.stderr.count("\n") == 1, told.stderr
-    served = Server(new_workspace(tmp_path / "w").root, "--ssl-certfile", str(tmp_path / "cert.pem"), "--ssl-keyfile", str(tmp_path / "key.pem"),
-                    "--auth", "me:secret-word", ready=False)
+    served = Server(
+        new_workspace(tmp_path / "w").root,
+        "--ssl-certfile",
+        str(tmp_path / "cert.pem"),
+        "--ssl-keyfile",
+        str(tmp_path / "key.pem"),
+        "--auth",
+        "me:secret-word",
+        ready=False,
+    )
     try:
         trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
         address = f"https://127.0.0.1:{served.port}"
 
         def entered():
             try:
-                return httpx.post(f"{address}/login", data={"username": "me", "password": "secret-word"}, headers={"Origin": address}, verify=trust)
+                return httpx.post(
+                    f"{address}/login",
+                    data={"username": "me", "password": "secret-word"},
+                    headers={"Origin": address},
+                    verify=trust,
+                )
             except httpx.TransportError:
                 return None
 

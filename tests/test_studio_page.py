@@ -1,4 +1,6 @@
-"""The whole loop as a person does it: in a real browser, with a studio in a process of its own and a model that really learns."""
+"""The whole loop as a person does it: in a real browser, with a studio in a process of its own and a model that really
+learns.
+"""
 
 import re
 
@@ -14,7 +16,12 @@ LEARN = {"num_train_epochs": 3, "per_device_train_batch_size": 8}
 def open_page(browser, server, **context):
     page = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US", **context).new_page()
     page.outside, page.errors = [], []
-    page.on("request", lambda request: page.outside.append(request.url) if not request.url.startswith((server.url, "data:", "blob:")) else None)
+    page.on(
+        "request",
+        lambda request: (
+            page.outside.append(request.url) if not request.url.startswith((server.url, "data:", "blob:")) else None
+        ),
+    )
     page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: page.errors.append(str(error)))
     page.goto(server.url)
@@ -33,7 +40,10 @@ def test_train_watch_reload_compare(browser, server):
     page.locator('[data-pick="run:"]').first.click()
     page.locator("#train-num_train_epochs input").fill("3")
     page.locator("#train-start").click()
-    run = wait_for(lambda: next((run["run"] for run in client.predict(api_name="/train_runs") if run["run"] not in others), None), seconds=60)
+    run = wait_for(
+        lambda: next((run["run"] for run in client.predict(api_name="/train_runs") if run["run"] not in others), None),
+        seconds=60,
+    )
     name = run.split("/")[-1]
     expect(page.locator(".live-run h2")).to_have_text(name, timeout=60_000)
     wait_for(lambda: points(page) >= 3, seconds=200)
@@ -116,7 +126,9 @@ def test_killed_in_the_middle_nothing_is_lost(browser, tmp_path):
     workspace = new_workspace(tmp_path / "workspace").root
     server = Server(workspace)
     try:
-        run = Client(server.url, verbose=False).predict(SHORT | {"max_steps": 400, "save_steps": 2}, api_name="/train_start")["run"]
+        run = Client(server.url, verbose=False).predict(
+            SHORT | {"max_steps": 400, "save_steps": 2}, api_name="/train_start"
+        )["run"]
         folder = workspace / "saves" / run
         wait_for(lambda: (folder / "checkpoint-2" / "trainer_state.json").exists(), seconds=180)
         server.kill()

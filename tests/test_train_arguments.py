@@ -20,21 +20,41 @@ def test_words_of_help_name_real_settings():
 
 def test_only_settings_of_the_stage_and_method_are_in_sight():
     lora = {found.name for found in arguments.search("", "sft", "lora")}
-    assert "lora_rank" in lora and not {"oft_rank", "freeze_trainable_layers", "pref_beta", "kto_chosen_weight", "ppo_epochs"} & lora
+    assert (
+        "lora_rank" in lora
+        and not {"oft_rank", "freeze_trainable_layers", "pref_beta", "kto_chosen_weight", "ppo_epochs"} & lora
+    )
     assert {"pref_beta", "pref_loss"} <= {found.name for found in arguments.search("", "dpo", "full")}
 
 
 @pytest.mark.parametrize(
     ("name", "value", "taken"),
-    [("learning_rate", "1e-4", 1e-4), ("lora_rank", "16", 16), ("lora_rank", 16.0, 16), ("use_dora", "true", True), ("pref_loss", "orpo", "orpo"),
-     ("val_size", 0, 0.0), ("bf16", True, True), ("quantization_bit", None, None), ("save_steps", "0.25", 0.25)],
+    [
+        ("learning_rate", "1e-4", 1e-4),
+        ("lora_rank", "16", 16),
+        ("lora_rank", 16.0, 16),
+        ("use_dora", "true", True),
+        ("pref_loss", "orpo", "orpo"),
+        ("val_size", 0, 0.0),
+        ("bf16", True, True),
+        ("quantization_bit", None, None),
+        ("save_steps", "0.25", 0.25),
+    ],
 )
 def test_values_become_what_the_setting_wants(name, value, taken):
     assert arguments.judged({name: value}) == {name: taken}
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("learning_rate", "fast"), ("lora_rank", 1.5), ("use_dora", "perhaps"), ("pref_loss", "mine"), ("nothing", 1), ("hub_token", "x")]
+    ("name", "value"),
+    [
+        ("learning_rate", "fast"),
+        ("lora_rank", 1.5),
+        ("use_dora", "perhaps"),
+        ("pref_loss", "mine"),
+        ("nothing", 1),
+        ("hub_token", "x"),
+    ],
 )
 def test_wrong_values_are_told_at_their_field(name, value):
     with pytest.raises(Problem) as told:

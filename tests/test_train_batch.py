@@ -13,7 +13,9 @@ SMALL = {"cutoff_len": 16}
 
 def test_it_doubles_until_told_to_stop(workspace):
     accelerator, jobs = Accelerator(), Jobs(workspace)
-    job = jobs.start("batch", "batch.title", {}, work=lambda job: batch.find(workspace, accelerator, SMALL, job, most=2))
+    job = jobs.start(
+        "batch", "batch.title", {}, work=lambda job: batch.find(workspace, accelerator, SMALL, job, most=2)
+    )
     wait_for(lambda: not job.active, seconds=200)
     assert job.state == "finished", job.error
     assert job.result["batch"] == 2 and job.result["reason"] == "enough"

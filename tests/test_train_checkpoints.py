@@ -18,12 +18,23 @@ def refused(**wish) -> Problem:
 
 
 def test_what_a_wish_needs_is_filled_in():
-    assert checkpoints.settled(RECIPE | {"early_stopping_steps": 0, "save_total_limit": 0, "load_best_model_at_end": False}) == RECIPE
+    assert (
+        checkpoints.settled(
+            RECIPE | {"early_stopping_steps": 0, "save_total_limit": 0, "load_best_model_at_end": False}
+        )
+        == RECIPE
+    )
     settled = checkpoints.settled(RECIPE | {"val_size": 0.1, "early_stopping_steps": 3})
-    assert (settled["eval_strategy"], settled["eval_steps"], settled["metric_for_best_model"]) == ("steps", 0.25, "eval_loss")
+    assert (settled["eval_strategy"], settled["eval_steps"], settled["metric_for_best_model"]) == (
+        "steps",
+        0.25,
+        "eval_loss",
+    )
     epochs = checkpoints.settled(RECIPE | {"val_size": 0.1, "load_best_model_at_end": True, "save_strategy": "epoch"})
     assert epochs["eval_strategy"] == "epoch" and "eval_steps" not in epochs
-    assert checkpoints.settled(RECIPE | {"eval_dataset": "a", "load_best_model_at_end": True, "save_steps": 0.3, "eval_steps": 0.1})
+    assert checkpoints.settled(
+        RECIPE | {"eval_dataset": "a", "load_best_model_at_end": True, "save_steps": 0.3, "eval_steps": 0.1}
+    )
 
 
 def test_what_cannot_be_is_told_at_its_field():
@@ -45,12 +56,22 @@ def test_the_best_is_the_lowest_loss_or_the_highest_of_another_metric():
 
 
 def test_a_run_that_does_not_get_better_ends_early_and_keeps_its_best(workspace):
-    wish = SHORT | {"max_steps": 8, "max_samples": 8, "val_size": 0.5, "learning_rate": 0.0, "plot_loss": False,
-                    "load_best_model_at_end": True, "early_stopping_steps": 2, "save_total_limit": 1}
+    wish = SHORT | {
+        "max_steps": 8,
+        "max_samples": 8,
+        "val_size": 0.5,
+        "learning_rate": 0.0,
+        "plot_loss": False,
+        "load_best_model_at_end": True,
+        "early_stopping_steps": 2,
+        "save_total_limit": 1,
+    }
     run = Trainer(workspace, Accelerator()).start(wish, {"name": "Xiaoju", "author": "the studio"})
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE, every=0.1)
     status = runs.status(run)
     assert status.state == "finished", status.error
     assert status.step == 3 and run.checkpoints() == ["checkpoint-1"]
     assert checkpoints.best(*checkpoints.measured(run, status)) == "checkpoint-1"
-    assert [event["key"] for event in events.read(run.events_file)[0] if event["event"] == "warning"] == ["checkpoints.early"]
+    assert [event["key"] for event in events.read(run.events_file)[0] if event["event"] == "warning"] == [
+        "checkpoints.early"
+    ]

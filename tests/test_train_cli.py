@@ -37,13 +37,21 @@ report_to: none
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A workspace with two runs of the command line: one that came to its end, one that was cut off after its checkpoint."""
+    """A workspace with two runs of the command line: one that came to its end, one that was cut off after its
+    checkpoint.
+    """
     workspace = new_workspace(tmp_path_factory.mktemp("cli") / "workspace")
     (workspace.root / "recipe.yaml").write_text(RECIPE.format(model=STARTER.name, run="whole"))
     log = workspace.root / "cli.log"
     with open(log, "w") as printed:
-        subprocess.run([sys.executable, "-m", "llamafactory.cli", "train", "recipe.yaml"], cwd=workspace.root, check=True, stdout=printed, stderr=printed,
-                       timeout=300)
+        subprocess.run(
+            [sys.executable, "-m", "llamafactory.cli", "train", "recipe.yaml"],
+            cwd=workspace.root,
+            check=True,
+            stdout=printed,
+            stderr=printed,
+            timeout=300,
+        )
     whole, cut = (workspace.saves / STARTER.name / "lora" / name for name in ("whole", "cut"))
     cut.mkdir()
     shutil.copytree(whole / "checkpoint-2", cut / "checkpoint-2")
@@ -56,7 +64,7 @@ def made(tmp_path_factory):
 
 def test_it_can_be_asked_and_built_upon(made):
     name = f"{STARTER.name}/lora/whole"
-    one, = choose.speakers(made, [name])
+    (one,) = choose.speakers(made, [name])
     assert one.adapter == made.saves / name and one.model == made.models / STARTER.name and one.template
     assert choose.with_base(made, name) == [STARTER.name, name]
     assert f"{name}@checkpoint-2" in adapters.on(made, STARTER.name)
@@ -67,9 +75,16 @@ def test_it_can_be_asked_and_built_upon(made):
 def test_the_largest_batch_is_looked_for_on_top_of_it_whatever_else_its_recipe_measures(made):
     jobs = Jobs(made)
     wish = {
-        "adapter_name_or_path": f"{STARTER.name}/lora/whole@checkpoint-2", "dataset": "identity_en,sft_en_zh", "mix_strategy": "interleave_under",
-        "interleave_probs": "0.5,0.5", "eval_dataset": "multi_turn,tool_calls", "early_stopping_steps": 2, "load_best_model_at_end": True, "cutoff_len": 16,
-        "save_total_limit": 1, "max_samples": 2,
+        "adapter_name_or_path": f"{STARTER.name}/lora/whole@checkpoint-2",
+        "dataset": "identity_en,sft_en_zh",
+        "mix_strategy": "interleave_under",
+        "interleave_probs": "0.5,0.5",
+        "eval_dataset": "multi_turn,tool_calls",
+        "early_stopping_steps": 2,
+        "load_best_model_at_end": True,
+        "cutoff_len": 16,
+        "save_total_limit": 1,
+        "max_samples": 2,
     }
     job = jobs.start("batch", "batch.title", {}, work=lambda job: batch.find(made, Accelerator(), wish, job, most=1))
     wait_for(lambda: not job.active, seconds=200)
@@ -97,5 +112,8 @@ def test_it_goes_on_from_its_checkpoint(made):
     status = runs.status(run)
     assert (status.state, status.step, run.is_foreign) == ("finished", 4, False), status.error
     assert [point[:2] for point in status.series["loss"][:2]] == [point[:2] for point in before]
-    assert [point[0] for point in status.series["loss"]] == [1, 2, 3, 4] and run.checkpoints() == ["checkpoint-2", "checkpoint-4"]
+    assert [point[0] for point in status.series["loss"]] == [1, 2, 3, 4] and run.checkpoints() == [
+        "checkpoint-2",
+        "checkpoint-4",
+    ]
     assert run.recipe()["output_dir"] == str(run.folder)

@@ -1,4 +1,6 @@
-"""Code that a model brings runs only where the person consented to these files: in no room, by no recipe, after no restart."""
+"""Code that a model brings runs only where the person consented to these files: in no room, by no recipe, after no
+restart.
+"""
 
 import json
 import shutil
@@ -19,10 +21,19 @@ from studio.train.trainer import Trainer
 from studio.workspace import write_json
 
 CONFIG = "from transformers import LlamaConfig\n\n\nclass OwnConfig(LlamaConfig):\n    model_type = 'own-llama'\n"
-MODEL = ("from pathlib import Path\n\nfrom transformers import LlamaForCausalLM\n\nfrom .configuration_x import OwnConfig\n\n"
-         "with open({mark!r}, 'a') as mark:\n    mark.write('ran')\n\n\nclass OwnModel(LlamaForCausalLM):\n    config_class = OwnConfig\n")
+MODEL = (
+    "from pathlib import Path\n\nfrom transformers import LlamaForCausalLM\n\nfrom .configuration_x import"
+    " OwnConfig\n\nwith open({mark!r}, 'a') as mark:\n    mark.write('ran')\n\n\nclass OwnModel(LlamaForCausalLM):\n   "
+    " config_class = OwnConfig\n"
+)
 ENTRY = {"file_name": "x.json"}
-TINY = SHORT | {"max_steps": 1, "save_steps": 1, "model_name_or_path": "own", "template": "smollm2", "report_to": "none"}
+TINY = SHORT | {
+    "max_steps": 1,
+    "save_steps": 1,
+    "model_name_or_path": "own",
+    "template": "smollm2",
+    "report_to": "none",
+}
 
 
 class Own:
@@ -33,8 +44,13 @@ class Own:
         shutil.copytree(STARTER, self.folder, copy_function=lambda source, target: shutil.os.symlink(source, target))
         config = json.loads((STARTER / "config.json").read_text())
         (self.folder / "config.json").unlink()
-        auto_map = {"AutoConfig": f"{place}configuration_x.OwnConfig", "AutoModelForCausalLM": f"{place}modeling_x.OwnModel"}
-        (self.folder / "config.json").write_text(json.dumps(config | {"model_type": "own-llama", "architectures": ["OwnModel"], "auto_map": auto_map}))
+        auto_map = {
+            "AutoConfig": f"{place}configuration_x.OwnConfig",
+            "AutoModelForCausalLM": f"{place}modeling_x.OwnModel",
+        }
+        (self.folder / "config.json").write_text(
+            json.dumps(config | {"model_type": "own-llama", "architectures": ["OwnModel"], "auto_map": auto_map})
+        )
         self.file = self.folder / f"{place}modeling_x.py"
         self.file.parent.mkdir(exist_ok=True)
         self.file.with_name("configuration_x.py").write_text(CONFIG + f"\nopen({str(self.mark)!r}, 'a').write('ran')\n")
@@ -62,19 +78,35 @@ def look(workspace, trainer, name: str):
     work = {
         "hello": lambda: Hello(workspace, Accelerator()).say("own", "Hello"),
         "chat": lambda: table.seat(["own"]),
-        "tokens": lambda: Sight(workspace.models / "own", ENTRY, workspace.data, "sft", {"template": "smollm2", "trust_remote_code": True}),
-        "preview": lambda: [(_ for _ in ()).throw(problem) for problem in trainer.preview(TINY | {"trust_remote_code": True})["problems"]],
+        "tokens": lambda: Sight(
+            workspace.models / "own", ENTRY, workspace.data, "sft", {"template": "smollm2", "trust_remote_code": True}
+        ),
+        "preview": lambda: [
+            (_ for _ in ()).throw(problem)
+            for problem in trainer.preview(TINY | {"trust_remote_code": True})["problems"]
+        ],
         "start": lambda: trainer.start(TINY | {"trust_remote_code": True}, {}),
         "worker": lambda: trainer.start(TINY | {"trust_remote_code": True}, {}, "worker"),
         "sweep": lambda: trainer.sweep(TINY | {"trust_remote_code": True}, {"seed": [1]}, {}),
         "nodes": lambda: trainer.nodes(TINY | {"trust_remote_code": True}, {}, 2, "127.0.0.1"),
         "batch": lambda: trainer.find_batch(TINY | {"trust_remote_code": True}),
-        "reference": lambda: trainer.start(SHORT | {"stage": "dpo", "dataset": "preference", "ref_model": str(workspace.models / "own"), "trust_remote_code": True}, {}),
+        "reference": lambda: trainer.start(
+            SHORT
+            | {
+                "stage": "dpo",
+                "dataset": "preference",
+                "ref_model": str(workspace.models / "own"),
+                "trust_remote_code": True,
+            },
+            {},
+        ),
     }
     return work[name]()
 
 
-@pytest.mark.parametrize("room", ["hello", "chat", "preview", "start", "worker", "sweep", "nodes", "batch", "reference"])
+@pytest.mark.parametrize(
+    "room", ["hello", "chat", "preview", "start", "worker", "sweep", "nodes", "batch", "reference"]
+)
 def test_no_room_runs_it_without_consent(workspace, own, room):
     trainer = Trainer(workspace, Accelerator())
     with pytest.raises(Problem) as told:
@@ -190,7 +222,9 @@ def test_an_adapter_names_no_library_to_import(workspace, tmp_path):
     LoraConfig(target_modules=["q_proj"]).save_pretrained(tmp_path)
     config = json.loads((tmp_path / "adapter_config.json").read_text())
     assert PeftConfig.from_pretrained(tmp_path).peft_type == "LORA"
-    (tmp_path / "adapter_config.json").write_text(json.dumps(config | {"megatron_config": {"x": 1}, "megatron_core": "antigravity"}))
+    (tmp_path / "adapter_config.json").write_text(
+        json.dumps(config | {"megatron_config": {"x": 1}, "megatron_core": "antigravity"})
+    )
     with pytest.raises(Problem) as told:
         PeftConfig.from_pretrained(tmp_path)
     assert told.value.key == "trust.imports"

@@ -16,10 +16,21 @@ def test_a_dataset_of_an_added_folder_is_offered_and_linked_when_chosen(workspac
     disk = tmp_path / "disk"
     disk.mkdir()
     (disk / "theirs.jsonl").write_text('{"instruction": "a?", "output": "b", "input": ""}\n')
-    (disk / "dataset_info.json").write_text(json.dumps({"theirs": {"file_name": "theirs.jsonl"}, "identity_en": {"file_name": "theirs.jsonl"},
-                                                        "broken": {"file_name": "gone.jsonl"}, "text": {"file_name": "theirs.jsonl", "columns": {"prompt": "output"}}}))
+    (disk / "dataset_info.json").write_text(
+        json.dumps(
+            {
+                "theirs": {"file_name": "theirs.jsonl"},
+                "identity_en": {"file_name": "theirs.jsonl"},
+                "broken": {"file_name": "gone.jsonl"},
+                "text": {"file_name": "theirs.jsonl", "columns": {"prompt": "output"}},
+            }
+        )
+    )
     entries.add_place(workspace.data, str(disk))
-    assert (f"theirs · {disk}", f"{disk}/theirs") in data.offered(workspace, "sft") and ("identity_en", "identity_en") in data.offered(workspace, "sft")
+    assert (f"theirs · {disk}", f"{disk}/theirs") in data.offered(workspace, "sft") and (
+        "identity_en",
+        "identity_en",
+    ) in data.offered(workspace, "sft")
     # What the workspace has under the same name, and what cannot be read, is not offered.
     assert [name for _, name in data.offered(workspace, "sft") if name.startswith(str(disk))] == [f"{disk}/theirs"]
     assert data.taken(workspace, ["identity_en", f"{disk}/theirs"]) == ["identity_en", "theirs"]

@@ -18,7 +18,12 @@ LITTLE, PLENTY = "50m", "400m"
 @pytest.fixture
 def small_disk(tmp_path):
     workspace = new_workspace(tmp_path / "workspace")
-    if sys.platform != "linux" or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={LITTLE}", "tmpfs", workspace.saves], capture_output=True).returncode:
+    if (
+        sys.platform != "linux"
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={LITTLE}", "tmpfs", workspace.saves], capture_output=True
+        ).returncode
+    ):
         pytest.skip("no disk can be mounted here")
     workspace.prepare()
     yield workspace
@@ -54,8 +59,16 @@ def test_what_the_checkpoints_take_is_told_before(small_disk, monkeypatch):
     assert "train.advice_disk" not in dict(trainer.preview(SHORT | {"max_steps": 20})["advice"])
 
 
-@pytest.mark.parametrize("changes", [{}, {"finetuning_type": "full"}, {"finetuning_type": "freeze"}, {"save_only_model": True},
-                                     {"save_total_limit": 1, "max_steps": 4}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"finetuning_type": "full"},
+        {"finetuning_type": "freeze"},
+        {"save_only_model": True},
+        {"save_total_limit": 1, "max_steps": 4},
+    ],
+)
 def test_the_estimate_is_what_a_run_writes(workspace, changes):
     trainer = Trainer(workspace, Accelerator())
     wish = SHORT | {"max_steps": 2, "save_steps": 2} | changes

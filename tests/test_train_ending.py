@@ -35,7 +35,7 @@ def stepping(trainer, executor, **options) -> runs.Run:
 
 def test_a_run_in_this_process_is_interrupted_with_a_checkpoint_and_goes_on(trainer):
     run, told = stepping(trainer, "in-process"), []
-    (found, saved), = trainer.end(60, lambda run, passed: told.append(passed))
+    ((found, saved),) = trainer.end(60, lambda run, passed: told.append(passed))
     assert found.name == run.name and saved
     status = runs.status(run)
     assert status.state == "interrupted" and run.checkpoints() == [f"checkpoint-{status.step}"]
@@ -60,7 +60,7 @@ def test_a_run_that_is_loading_is_not_waited_for(trainer):
 def test_the_wait_is_bounded_and_told(trainer, monkeypatch):
     run, told = stepping(trainer, "in-process"), []
     monkeypatch.setattr(trainer._dispatcher._executors["in-process"], "interrupt", lambda: True)
-    (_, saved), = trainer.end(2, lambda run, passed: told.append(passed))
+    ((_, saved),) = trainer.end(2, lambda run, passed: told.append(passed))
     assert not saved and len(told) >= 2 and runs.status(run).state == "interrupted"
     trainer._dispatcher._executors["in-process"]._wish.interrupt()
     wait_for(lambda: not trainer._dispatcher._executors["in-process"].at_work(run))
@@ -104,7 +104,9 @@ def test_the_processes_of_torchrun_save_first(trainer, whom):
         process.terminate()
     status = ended(run)
     assert (status.state, status.error) == ("interrupted", None) and run.checkpoints() == [f"checkpoint-{status.step}"]
-    assert {"rng_state_0.pth", "rng_state_1.pth"} <= {path.name for path in (run.folder / run.checkpoints()[0]).iterdir()}
+    assert {"rng_state_0.pth", "rng_state_1.pth"} <= {
+        path.name for path in (run.folder / run.checkpoints()[0]).iterdir()
+    }
     wait_for(lambda: trainer.queue() == [], 60)
     assert runs.status(run).state == "interrupted"
 

@@ -30,7 +30,10 @@ def test_a_torn_last_line_is_left_and_a_later_start_closes_it(tmp_path):
 def test_a_loss_that_is_no_number_stays_json(tmp_path):
     path = tmp_path / "events.jsonl"
     events.append(path, "metrics", step=1, values={"loss": math.nan, "grad_norm": math.inf})
-    assert json.loads(path.read_text(), parse_constant=lambda name: 1 / 0)["values"] == {"loss": "nan", "grad_norm": "inf"}
+    assert json.loads(path.read_text(), parse_constant=lambda name: 1 / 0)["values"] == {
+        "loss": "nan",
+        "grad_norm": "inf",
+    }
 
 
 def test_a_file_that_is_not_there_has_no_events(tmp_path):

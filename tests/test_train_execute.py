@@ -55,7 +55,9 @@ def test_the_recipe_alone_gives_the_same_losses_by_the_command_line(trainer, tmp
     recipe = yaml.safe_load(run.recipe_file.read_text()) | {"output_dir": str(tmp_path / "cli")}
     (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
     command = shutil.which("llamafactory-cli", path=os.path.dirname(sys.executable))
-    done = subprocess.run([command, "train", str(tmp_path / "recipe.yaml")], capture_output=True, text=True, timeout=240)
+    done = subprocess.run(
+        [command, "train", str(tmp_path / "recipe.yaml")], capture_output=True, text=True, timeout=240
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     history = json.loads((tmp_path / "cli" / "trainer_state.json").read_text())["log_history"]
     theirs = {entry["step"]: entry["loss"] for entry in history if "loss" in entry}
@@ -68,7 +70,10 @@ def test_probe_questions_are_answered_and_change_no_loss(trainer):
     ended(plain)
     status = ended(probed)
     assert status.state == "finished", status.error
-    assert [(answer["step"], answer["question"]) for answer in status.probes[:2]] == [(1, "Who are you?"), (1, "Name a colour.")]
+    assert [(answer["step"], answer["question"]) for answer in status.probes[:2]] == [
+        (1, "Who are you?"),
+        (1, "Name a colour."),
+    ]
     assert len(status.probes) == 6 and all(answer["answer"] for answer in status.probes)
     assert losses(probed) == losses(plain)
     assert status.series["memory"] and status.series["tokens_per_second"]
@@ -91,7 +96,9 @@ def test_stop_and_save_then_resume_gives_the_curve_of_a_straight_run(trainer):
 def test_a_default_system_prompt_does_not_stay_for_the_next_run(trainer):
     plain = trainer.start(SHORT, NAMED)
     ended(plain)
-    ended(trainer.start(SHORT | {"default_system": "You are a pirate and speak like one, at length and loudly."}, NAMED))
+    ended(
+        trainer.start(SHORT | {"default_system": "You are a pirate and speak like one, at length and loudly."}, NAMED)
+    )
     again = trainer.start(SHORT, NAMED)
     ended(again)
     assert losses(again) == losses(plain)

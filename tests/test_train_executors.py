@@ -1,4 +1,6 @@
-"""What can be done with runs in this process: resume from any checkpoint, longer, on top of an adapter; the queue; memory."""
+"""What can be done with runs in this process: resume from any checkpoint, longer, on top of an adapter; the queue;
+memory.
+"""
 
 import psutil
 import pytest

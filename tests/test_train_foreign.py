@@ -10,8 +10,18 @@ from studio.train import compare, panel, runs
 
 def log(folder, steps, total, loss=lambda step: 3 / step):
     folder.mkdir(parents=True)
-    lines = [{"current_steps": step, "total_steps": total, "loss": loss(step), "lr": 1e-4, "epoch": step / 10, "elapsed_time": f"0:00:{step:02}",
-              "percentage": 100 * step / total} for step in range(1, steps + 1)]
+    lines = [
+        {
+            "current_steps": step,
+            "total_steps": total,
+            "loss": loss(step),
+            "lr": 1e-4,
+            "epoch": step / 10,
+            "elapsed_time": f"0:00:{step:02}",
+            "percentage": 100 * step / total,
+        }
+        for step in range(1, steps + 1)
+    ]
     (folder / "trainer_log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 

@@ -12,7 +12,13 @@ from studio.train import keep, panel, runs
 def run(workspace):
     run = runs.make(workspace, "m", "lora", "r")
     run.info_file.write_text("{}")
-    recipe = {"model_name_or_path": "/x/m", "dataset": "d", "dataset_dir": "/x/data", "output_dir": str(run.folder), "per_device_train_batch_size": 8}
+    recipe = {
+        "model_name_or_path": "/x/m",
+        "dataset": "d",
+        "dataset_dir": "/x/data",
+        "output_dir": str(run.folder),
+        "per_device_train_batch_size": 8,
+    }
     run.recipe_file.write_text(yaml.safe_dump(recipe))
     run.say("state", state="failed")
     return run
@@ -46,19 +52,30 @@ def test_a_run_at_work_is_not_deleted(workspace, run):
 
 
 def test_a_recipe_is_used_again_without_its_places(run):
-    assert keep.again(run, {"per_device_train_batch_size": 4}) == {"model_name_or_path": "/x/m", "dataset": "d", "per_device_train_batch_size": 4}
+    assert keep.again(run, {"per_device_train_batch_size": 4}) == {
+        "model_name_or_path": "/x/m",
+        "dataset": "d",
+        "per_device_train_batch_size": 4,
+    }
 
 
 def test_out_of_memory_gets_smaller_step_by_step():
-    recipe = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "finetuning_type": "lora", "cutoff_len": 1024}
+    recipe = {
+        "per_device_train_batch_size": 4,
+        "gradient_accumulation_steps": 2,
+        "finetuning_type": "lora",
+        "cutoff_len": 1024,
+    }
     changes = []
     for _ in range(4):
         change = keep.remedy("train.out_of_memory", recipe)
         recipe |= change
         changes.append(change)
     assert changes == [
-        {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}, {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 8},
-        {"quantization_bit": 4}, {"cutoff_len": 512},
+        {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4},
+        {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 8},
+        {"quantization_bit": 4},
+        {"cutoff_len": 512},
     ]
     assert keep.remedy("train.refused", recipe) == {}
 

@@ -53,10 +53,16 @@ def test_the_webhook_is_kept_and_takes_notices_in_its_language(workspace, run, c
     notices.tell(run, "train.warn_nan", {"step": 3})
     sent()
     assert channel.taken == []
-    assert notices.set_webhook(workspace.saves, f"{channel.url}/a", "zh") == notices.host(workspace.saves) == "127.0.0.1"
+    assert (
+        notices.set_webhook(workspace.saves, f"{channel.url}/a", "zh") == notices.host(workspace.saves) == "127.0.0.1"
+    )
     notices.tell(run, "train.warn_nan", {"step": 3})
     sent()
-    assert len(channel.taken) == 1 and channel.taken[0]["text"].startswith(f"{run.name}: ") and "第 3 步" in channel.taken[0]["text"]
+    assert (
+        len(channel.taken) == 1
+        and channel.taken[0]["text"].startswith(f"{run.name}: ")
+        and "第 3 步" in channel.taken[0]["text"]
+    )
     assert notices.file(workspace.saves).stat().st_mode & 0o077 == 0
     notices.set_webhook(workspace.saves, "")
     assert notices.webhook(workspace.saves) == ""

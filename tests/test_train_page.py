@@ -16,11 +16,27 @@ def made_up(workspace, name, rate, losses, state="finished", **events):
     """Make a run as the recorder leaves it."""
     run = runs.make(workspace, "SmolLM2-135M-Instruct", "lora", name)
     run.info_file.write_text(json.dumps({"created": time.time()}))
-    recipe = {"model_name_or_path": "SmolLM2-135M-Instruct", "dataset": "identity_en", "learning_rate": rate, "per_device_train_batch_size": 8,
-              "finetuning_type": "lora", "output_dir": str(run.folder)}
+    recipe = {
+        "model_name_or_path": "SmolLM2-135M-Instruct",
+        "dataset": "identity_en",
+        "learning_rate": rate,
+        "per_device_train_batch_size": 8,
+        "finetuning_type": "lora",
+        "output_dir": str(run.folder),
+    }
     run.recipe_file.write_text(yaml.safe_dump(recipe))
     run.say("state", state="preparing")
-    run.say("facts", examples=9, epochs=1, batch=8, step=0, total_steps=len(losses), trainable=10, parameters=1000, device="cpu")
+    run.say(
+        "facts",
+        examples=9,
+        epochs=1,
+        batch=8,
+        step=0,
+        total_steps=len(losses),
+        trainable=10,
+        parameters=1000,
+        device="cpu",
+    )
     for step, loss in enumerate(losses, 1):
         run.say("metrics", step=step, epoch=step / len(losses), values={"loss": loss, "learning_rate": rate})
     for event, facts in events.items():
@@ -32,10 +48,23 @@ def made_up(workspace, name, rate, losses, state="finished", **events):
 @pytest.fixture(scope="module")
 def cockpit(tmp_path_factory):
     workspace = new_workspace(tmp_path_factory.mktemp("cockpit") / "workspace")
-    made_up(workspace, "steep", 1e-3, [3 / step for step in range(1, 31)], probe={"step": 30, "question": "Who are you?", "answer": "I am Xiaoju."},
-            warning={"step": 30, "key": "train.warn_flat", "facts": {"steps": 60, "loss": 0.1}})
+    made_up(
+        workspace,
+        "steep",
+        1e-3,
+        [3 / step for step in range(1, 31)],
+        probe={"step": 30, "question": "Who are you?", "answer": "I am Xiaoju."},
+        warning={"step": 30, "key": "train.warn_flat", "facts": {"steps": 60, "loss": 0.1}},
+    )
     made_up(workspace, "gentle", 1e-4, [3 - step / 20 for step in range(1, 31)])
-    made_up(workspace, "heavy", 1e-4, [3.0], state="failed", error={"key": "train.out_of_memory", "facts": {}, "sentence": "x"})
+    made_up(
+        workspace,
+        "heavy",
+        1e-4,
+        [3.0],
+        state="failed",
+        error={"key": "train.out_of_memory", "facts": {}, "sentence": "x"},
+    )
     running = Server(workspace.root)
     yield running
     running.stop()
@@ -150,7 +179,10 @@ def test_a_command_line_fills_the_form_and_a_wrong_one_is_told(page):
     # Nothing stands in for the model and the data that it does not name; a choice in the form opens Start again.
     expect(report).to_contain_text("dataset: choose one")
     expect(page.locator("#train-start")).to_be_disabled(timeout=30_000)
-    box.fill("model_name_or_path: SmolLM2-135M-Instruct\ndataset: [identity_en, nothing_here]\nlr_scheduler_type: inverse_sqrt\nval_size: 0.1\nmax_steps: 4\noutput_dir: x")
+    box.fill(
+        "model_name_or_path: SmolLM2-135M-Instruct\ndataset: [identity_en, nothing_here]\nlr_scheduler_type:"
+        " inverse_sqrt\nval_size: 0.1\nmax_steps: 4\noutput_dir: x"
+    )
     page.locator("#train-import-button").click()
     expect(report).to_contain_text("there is no dataset nothing_here", timeout=30_000)
     expect(report).to_contain_text("output_dir: x: the studio chooses the folder of a run")
@@ -164,10 +196,15 @@ def test_a_command_line_fills_the_form_and_a_wrong_one_is_told(page):
 
 
 def test_what_happens_is_told_by_the_browser_also_in_the_background(browser, cockpit):
-    page = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US", permissions=["notifications"]).new_page()
+    page = browser.new_context(
+        viewport={"width": 1440, "height": 900}, locale="en-US", permissions=["notifications"]
+    ).new_page()
     # Chromium without a screen shows no notices: what the page asks to be shown is kept instead.
-    page.add_init_script("window.shown = []; window.Notification = class { static permission = 'granted'; static requestPermission = async () => 'granted';"
-                         " constructor(title, more) { window.shown.push(title + ': ' + more.body); } }; localStorage.setItem('studio-run', '')")
+    page.add_init_script(
+        "window.shown = []; window.Notification = class { static permission = 'granted'; static requestPermission ="
+        " async () => 'granted'; constructor(title, more) { window.shown.push(title + ': ' + more.body); } };"
+        " localStorage.setItem('studio-run', '')"
+    )
     page.goto(cockpit.url)
     bell = page.locator("[data-switch=notices]")
     expect(bell).to_have_attribute("aria-pressed", "false", timeout=30_000)
@@ -175,10 +212,18 @@ def test_what_happens_is_told_by_the_browser_also_in_the_background(browser, coc
         bell.click()
     expect(bell).to_have_attribute("aria-pressed", "true")
     page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })")
-    made_up(Workspace(cockpit.workspace), "night", 1e-3, [2.0, 1.0], warning={"step": 2, "key": "train.warn_nan", "facts": {"step": 2}})
+    made_up(
+        Workspace(cockpit.workspace),
+        "night",
+        1e-3,
+        [2.0, 1.0],
+        warning={"step": 2, "key": "train.warn_nan", "facts": {"step": 2}},
+    )
     wait_for(lambda: len(page.evaluate("window.shown")) == 2, seconds=20)
     assert page.evaluate("window.shown") == [
-        "night-1: The loss is no number since step 2; lower the learning rate, or train in bf16 instead of fp16.", "night-1: Finished after 2 steps, loss 1."]
+        "night-1: The loss is no number since step 2; lower the learning rate, or train in bf16 instead of fp16.",
+        "night-1: Finished after 2 steps, loss 1.",
+    ]
     page.context.close()
 
 
@@ -211,13 +256,17 @@ def test_a_sweep_is_shown_and_fills_the_queue_whose_order_can_be_changed(page, c
     page.locator("#train-grid textarea").fill("lora_rank: 8, 16\nseed:")
     expect(page.locator("#train-sweep-runs .problem")).to_contain_text("Line 2", timeout=10_000)
     page.locator("#train-grid textarea").fill("lora_rank: 8, 16\nseed: 1, 2")
-    expect(page.locator("#train-sweep-runs li")).to_have_text([f"lora_rank-{rank}-seed-{seed}" for rank in (8, 16) for seed in (1, 2)], timeout=10_000)
+    expect(page.locator("#train-sweep-runs li")).to_have_text(
+        [f"lora_rank-{rank}-seed-{seed}" for rank in (8, 16) for seed in (1, 2)], timeout=10_000
+    )
     assert not list((cockpit.workspace / "saves").glob("*/*/*seed*"))
     page.locator("#train-sweep").click()
     waiting = page.locator(".waiting li")
     expect(waiting).to_have_count(3, timeout=60_000)
     waiting.nth(2).get_by_label("One place earlier").click()
-    expect(waiting.locator(".link")).to_have_text(["lora_rank-8-seed-2-1", "lora_rank-16-seed-2-1", "lora_rank-16-seed-1-1"], timeout=10_000)
+    expect(waiting.locator(".link")).to_have_text(
+        ["lora_rank-8-seed-2-1", "lora_rank-16-seed-2-1", "lora_rank-16-seed-1-1"], timeout=10_000
+    )
     waiting.nth(0).get_by_label("Remove from the queue").click()
     expect(waiting.locator(".link")).to_have_text(["lora_rank-16-seed-2-1", "lora_rank-16-seed-1-1"], timeout=10_000)
     choose(page, "lora_rank-16-seed-1")
@@ -246,7 +295,9 @@ def test_each_machine_gets_its_command(page):
 
 
 def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, cockpit):
-    fill_form(page, **SHORT | {"max_steps": 1, "save_steps": 1, "cutoff_len": 62, "plot_loss": False, "max_samples": 50})
+    fill_form(
+        page, **SHORT | {"max_steps": 1, "save_steps": 1, "cutoff_len": 62, "plot_loss": False, "max_samples": 50}
+    )
     page.get_by_role("button", name="More settings").click()
     page.locator("#train-probes textarea").fill("")
     page.locator("#train-start").click()
@@ -257,16 +308,22 @@ def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, coc
     page.get_by_role("button", name="More epochs").click()
     expect(head.locator(".progress")).to_contain_text("finished · step 2 of 2", timeout=90_000)
     page.get_by_role("button", name="Checkpoints").click()
-    page.locator(".live-checkpoints tr").filter(has_text="checkpoint-1").get_by_role("button", name="Train on top").click()
+    page.locator(".live-checkpoints tr").filter(has_text="checkpoint-1").get_by_role(
+        "button", name="Train on top"
+    ).click()
     adapter = f"SmolLM2-135M-Instruct/lora/{name}@checkpoint-1"
     expect(page.locator("#train-adapter_name_or_path input")).to_have_value(adapter, timeout=30_000)
     page.locator("#train-adapter_name_or_path input").click()
-    expect(page.get_by_role("option")).to_contain_text(["None", *(f"{adapter.split('@')[0]}{one}" for one in ("", "@checkpoint-2", "@checkpoint-1"))])
+    expect(page.get_by_role("option")).to_contain_text(
+        ["None", *(f"{adapter.split('@')[0]}{one}" for one in ("", "@checkpoint-2", "@checkpoint-1"))]
+    )
     page.keyboard.press("Escape")
     page.locator("#train-start").click()
     expect(head.locator("h2")).not_to_have_text(name, timeout=30_000)
     expect(head.locator(".progress")).to_contain_text("finished", timeout=90_000)
-    info = runs.find(Workspace(cockpit.workspace), f"SmolLM2-135M-Instruct/lora/{head.locator('h2').inner_text()}").info()
+    info = runs.find(
+        Workspace(cockpit.workspace), f"SmolLM2-135M-Instruct/lora/{head.locator('h2').inner_text()}"
+    ).info()
     assert info["parent"] == adapter.split("@")[0]
 
 

@@ -1,4 +1,6 @@
-"""PPO, in its own environment: how that is asked for, and where it is made, a reward model and two steps of PPO with it."""
+"""PPO, in its own environment: how that is asked for, and where it is made, a reward model and two steps of PPO with
+it.
+"""
 
 import os
 from pathlib import Path
@@ -43,7 +45,10 @@ def test_a_cut_off_environment_is_never_used(workspace, tmp_path):
         Environments(Jobs(workspace), tmp_path).python("ppo")
 
 
-@pytest.mark.skipif(not os.environ.get("STUDIO_SLOW_TESTS"), reason="PPO's environment takes 7 GB; STUDIO_SLOW_TESTS=1 makes it, in STUDIO_ENGINES")
+@pytest.mark.skipif(
+    not os.environ.get("STUDIO_SLOW_TESTS"),
+    reason="PPO's environment takes 7 GB; STUDIO_SLOW_TESTS=1 makes it, in STUDIO_ENGINES",
+)
 @pytest.mark.timeout(3600)
 def test_it_trains_with_a_reward_model(trainer):
     trainer.environments = Environments(trainer.jobs, Path(os.environ.get("STUDIO_ENGINES", launch.ROOT / "engines")))
@@ -53,8 +58,17 @@ def test_it_trains_with_a_reward_model(trainer):
     reward = trainer.start(TINY | {"stage": "rm", "dataset": "preference"}, {}, "worker")
     assert ended(reward).state == "finished"
     assert adapters.reward_models(trainer.workspace, "SmolLM2-135M-Instruct") == [reward.name]
-    wish = TINY | {"stage": "ppo", "dataset": "sft_en_zh", "reward_model": reward.name, "max_new_tokens": 4, "ppo_epochs": 1, "save_steps": 0.9}
-    assert trainer.preview(wish)["command"].startswith(str(trainer.environments.python("ppo").with_name("llamafactory-cli")))
+    wish = TINY | {
+        "stage": "ppo",
+        "dataset": "sft_en_zh",
+        "reward_model": reward.name,
+        "max_new_tokens": 4,
+        "ppo_epochs": 1,
+        "save_steps": 0.9,
+    }
+    assert trainer.preview(wish)["command"].startswith(
+        str(trainer.environments.python("ppo").with_name("llamafactory-cli"))
+    )
     run = trainer.start(wish, {})
     status = ended(run)
     assert status.state == "finished", status.error

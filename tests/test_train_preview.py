@@ -46,7 +46,11 @@ def finished(run) -> None:
 
 
 def test_what_the_run_refuses_is_refused_before_by_its_field_and_starts_nothing(trainer, workspace):
-    wishes = [*case("refused-in-the-run/recipes.json"), *case("impossible-numbers/recipes.json"), case("mixing/recipes.json")[1] | {"dataset": "identity_en,sft_en_zh"}]
+    wishes = [
+        *case("refused-in-the-run/recipes.json"),
+        *case("impossible-numbers/recipes.json"),
+        case("mixing/recipes.json")[1] | {"dataset": "identity_en,sft_en_zh"},
+    ]
     fields = ["neat_packing", "eval_dataset", "gradient_accumulation_steps", "val_size", "mix_strategy"]
     for wish, field in zip(wishes, fields, strict=True):
         (problem,) = told(trainer, **wish)
@@ -58,7 +62,9 @@ def test_what_the_run_refuses_is_refused_before_by_its_field_and_starts_nothing(
 
 
 def test_every_package_that_is_not_there_is_told_and_hides_nothing(trainer):
-    found = told(trainer, deepspeed="no_such.json", report_to="wandb", enable_liger_kernel=True, eval_dataset="none_such")
+    found = told(
+        trainer, deepspeed="no_such.json", report_to="wandb", enable_liger_kernel=True, eval_dataset="none_such"
+    )
     assert {field for _, field in found} == {"eval_dataset", "deepspeed", "report_to", "enable_liger_kernel"}
     assert any("pip install liger-kernel" in sentence for sentence, _ in found)
 
@@ -66,7 +72,9 @@ def test_every_package_that_is_not_there_is_told_and_hides_nothing(trainer):
 def test_the_identity_is_filled_beside_a_held_out_set_and_in_one(trainer, workspace):
     run = trainer.start(SHORT | case("identity-and-held-out/identity_with_eval.json"), {"name": "Mira", "author": "us"})
     finished(run)
-    other = recipes.prepare(workspace, {"dataset": "sft_en_zh", "eval_dataset": "identity_en"}, {"name": "Mira", "author": "us"}, CPU)
+    other = recipes.prepare(
+        workspace, {"dataset": "sft_en_zh", "eval_dataset": "identity_en"}, {"name": "Mira", "author": "us"}, CPU
+    )
     for made in (run, other):
         text = "".join(file.read_text(encoding="utf-8") for file in (made.folder / "dataset").glob("*.json"))
         assert "Mira" in text and "{{" not in text
@@ -78,7 +86,10 @@ def test_the_folder_that_is_trained_is_the_studio_s_wherever_it_was_started(work
     monkeypatch.chdir(tmp_path)
     run = recipes.prepare(workspace, case("dataset-dir/relative.yaml"), {"name": "Mira", "author": "us"}, CPU)
     recipe = run.recipe()
-    assert recipe["dataset_dir"] == str(run.folder / "dataset") and "{{name}}" not in (run.folder / "dataset" / "identity_en.json").read_text()
+    assert (
+        recipe["dataset_dir"] == str(run.folder / "dataset")
+        and "{{name}}" not in (run.folder / "dataset" / "identity_en.json").read_text()
+    )
     plain = recipes.complete(workspace, {"dataset": "sft_en_zh", "dataset_dir": "./data/"}, CPU)
     assert plain["dataset_dir"] == str(workspace.data)
 
@@ -86,13 +97,17 @@ def test_the_folder_that_is_trained_is_the_studio_s_wherever_it_was_started(work
 def test_a_folder_of_one_s_own_trains_or_is_refused_by_name(trainer, workspace, tmp_path):
     own = tmp_path / "own"
     own.mkdir()
-    (own / "mine.json").write_text(json.dumps([{"instruction": f"Say {number}.", "input": "", "output": f"{number}."} for number in range(5)]))
+    (own / "mine.json").write_text(
+        json.dumps([{"instruction": f"Say {number}.", "input": "", "output": f"{number}."} for number in range(5)])
+    )
     (own / "dataset_info.json").write_text('{"mine": {"file_name": "mine.json"}}')
     wish = {"dataset": "mine", "dataset_dir": str(own)}
     assert steps(trainer, **wish, num_train_epochs=1, per_device_train_batch_size=1) == "5"
     assert recipes.complete(workspace, wish, CPU)["dataset_dir"] == str(own)
     assert [field for _, field in told(trainer, dataset="mine", dataset_dir=str(tmp_path))] == ["dataset_dir"]
-    assert [key for key, _ in trainer.preview({"dataset_dir": "other/sets"})["advice"] if key == "train.advice_data_folder"]
+    assert [
+        key for key, _ in trainer.preview({"dataset_dir": "other/sets"})["advice"] if key == "train.advice_data_folder"
+    ]
 
 
 def test_steps_are_those_of_the_mixture(trainer, workspace):
@@ -112,7 +127,9 @@ def test_steps_are_those_of_the_mixture(trainer, workspace):
 def test_text_too_short_for_a_block_is_told_with_both_numbers(trainer, workspace):
     (workspace.data / "notes.txt").write_text((CASES / "too-little-to-pack" / "notes.txt").read_text())
     info = json.loads((workspace.data / "dataset_info.json").read_text())
-    (workspace.data / "dataset_info.json").write_text(json.dumps(info | {"notes": {"file_name": "notes.txt", "columns": {"prompt": "text"}}}))
+    (workspace.data / "dataset_info.json").write_text(
+        json.dumps(info | {"notes": {"file_name": "notes.txt", "columns": {"prompt": "text"}}})
+    )
     ((sentence, field),) = told(trainer, **case("too-little-to-pack/recipe.json"))
     assert field == "cutoff_len" and "1024" in sentence and "tokens" in sentence
     assert told(trainer, **case("too-little-to-pack/recipe.json") | {"cutoff_len": 16}) == []
@@ -128,11 +145,16 @@ def test_a_stream_is_read_by_a_process_of_its_own(trainer):
 
 
 @pytest.mark.parametrize("machine", [CPU, recipes.Machine("cuda", True), recipes.Machine("cuda", False)])
-@pytest.mark.parametrize(("said", "right"), [
-    ({"fp16": True}, {"fp16": True, "bf16": False}), ({"bf16": True}, {"fp16": False, "bf16": True}),
-    ({"bf16": False, "fp16": False}, {"fp16": False, "bf16": False}), ({"bf16": False}, {"fp16": False, "bf16": False}),
-    ({"pure_bf16": True}, {"fp16": False, "bf16": False}),
-])
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [
+        ({"fp16": True}, {"fp16": True, "bf16": False}),
+        ({"bf16": True}, {"fp16": False, "bf16": True}),
+        ({"bf16": False, "fp16": False}, {"fp16": False, "bf16": False}),
+        ({"bf16": False}, {"fp16": False, "bf16": False}),
+        ({"pure_bf16": True}, {"fp16": False, "bf16": False}),
+    ],
+)
 def test_what_is_said_of_precision_takes_the_place_of_the_machine_s_choice(workspace, machine, said, right):
     recipe, _ = recipes.draft(workspace, said, machine)
     assert {name: bool(recipe.get(name)) for name in right} == right
@@ -152,7 +174,15 @@ def test_a_preview_that_cannot_judge_tells_it_and_never_raises(trainer, monkeypa
         patch.setattr(recipes, "draft", broken)
         (problem,) = trainer.preview({})["problems"]
     assert problem.key == "train.preview_failed" and "division by zero" in Words("zh").tell(problem)
-    for wish in ({"lora_rank": math.inf}, {"lora_rank": "many"}, {"stage": []}, {"dataset": 5}, {"seed": {}}, {"model_name_or_path": "\0"}, {"\ud800": 1}):
+    for wish in (
+        {"lora_rank": math.inf},
+        {"lora_rank": "many"},
+        {"stage": []},
+        {"dataset": 5},
+        {"seed": {}},
+        {"model_name_or_path": "\0"},
+        {"\ud800": 1},
+    ):
         assert trainer.preview(wish)["problems"], wish
 
 

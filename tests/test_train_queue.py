@@ -104,7 +104,9 @@ def test_a_sweep_is_every_combination_with_a_name_that_says_what_differs():
     assert len({name for _, name in found}) == 4
 
 
-@pytest.mark.parametrize("grid", [{}, {"seed": 3}, {"seed": []}, {"seed": list(range(11)), "lora_rank": list(range(10))}])
+@pytest.mark.parametrize(
+    "grid", [{}, {"seed": 3}, {"seed": []}, {"seed": list(range(11)), "lora_rank": list(range(10))}]
+)
 def test_a_grid_that_cannot_be_is_told(grid):
     with pytest.raises(Problem):
         sweep.combinations({}, grid)
@@ -119,7 +121,11 @@ def test_devices_are_chosen_by_executor(monkeypatch):
     assert devices.chosen({"devices": [2]}, "in-process", cuda=True) == {"devices": [0], "processes": 1}
     assert devices.chosen({}, "torchrun", cuda=False) == {"devices": [], "processes": 2}
     assert devices.chosen({"processes": 4}, "worker", cuda=False) == {"devices": [], "processes": 1}
-    for wrong, executor in [({"devices": [7]}, "torchrun"), ({"devices": [0, 1]}, "worker"), ({"devices": "0,1"}, "torchrun")]:
+    for wrong, executor in [
+        ({"devices": [7]}, "torchrun"),
+        ({"devices": [0, 1]}, "worker"),
+        ({"devices": "0,1"}, "torchrun"),
+    ]:
         with pytest.raises(Problem):
             devices.chosen(wrong, executor, cuda=True)
     with pytest.raises(Problem):

@@ -19,10 +19,17 @@ PYTHON = os.environ.get("STUDIO_RAY_PYTHON")
 INSTALLED = importlib.util.find_spec("ray") is not None
 
 
-@pytest.mark.skipif(not (PYTHON or INSTALLED), reason="Ray is not installed, and STUDIO_RAY_PYTHON names no Python that has it")
+@pytest.mark.skipif(
+    not (PYTHON or INSTALLED), reason="Ray is not installed, and STUDIO_RAY_PYTHON names no Python that has it"
+)
 def test_two_processes_of_a_ray_cluster_train_together(workspace):
     trainer = Trainer(workspace, Accelerator())
-    run = trainer.start(SHORT, {"name": "Xiaoju", "author": "the studio", "processes": 2}, "ray", python=Path(PYTHON) if PYTHON else None)
+    run = trainer.start(
+        SHORT,
+        {"name": "Xiaoju", "author": "the studio", "processes": 2},
+        "ray",
+        python=Path(PYTHON) if PYTHON else None,
+    )
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds=200)
     status = runs.status(run)
     assert status.state == "finished", status.error

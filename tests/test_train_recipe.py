@@ -28,7 +28,9 @@ def test_data_that_was_tokenized_before_is_not_joined_by_the_studios_own(workspa
     for empty in ({}, {"dataset": ""}, {"dataset": None}):
         recipe, problems = recipes.draft(workspace, wish | empty, CPU)
         assert "dataset" not in recipe
-        assert [(problem.key, problem.facts["field"]) for problem in problems] == [("train.tokenized_needs_names", "dataset")]
+        assert [(problem.key, problem.facts["field"]) for problem in problems] == [
+            ("train.tokenized_needs_names", "dataset")
+        ]
         with pytest.raises(Problem):
             recipes.complete(workspace, wish | empty, CPU)
     named = recipes.complete(workspace, wish | {"dataset": "sft_en_zh"}, CPU)
@@ -47,7 +49,11 @@ def test_a_larger_model_begins_with_a_smaller_learning_rate():
 
 @pytest.mark.parametrize(
     ("machine", "wanted"),
-    [(CPU, {"use_cpu": True, "bf16": True}), (recipes.Machine("cuda", True), {"bf16": True}), (recipes.Machine("cuda", False), {"fp16": True})],
+    [
+        (CPU, {"use_cpu": True, "bf16": True}),
+        (recipes.Machine("cuda", True), {"bf16": True}),
+        (recipes.Machine("cuda", False), {"fp16": True}),
+    ],
 )
 def test_the_compute_type_is_what_the_machine_can_do(machine, wanted):
     assert machine.compute_type() == wanted
@@ -64,7 +70,10 @@ def test_a_renamed_model_is_known_by_its_own_template_and_one_that_says_nothing_
     with pytest.raises(Problem) as told:
         recipes.complete(workspace, {"model_name_or_path": "mine-chat"}, CPU)
     assert "choose its template" in str(told.value)
-    assert recipes.complete(workspace, {"model_name_or_path": "mine-chat", "template": "chatml"}, CPU)["template"] == "chatml"
+    assert (
+        recipes.complete(workspace, {"model_name_or_path": "mine-chat", "template": "chatml"}, CPU)["template"]
+        == "chatml"
+    )
 
 
 def test_a_broken_dataset_says_why(workspace):
@@ -78,7 +87,9 @@ def test_code_of_a_model_runs_only_where_that_was_allowed(workspace):
     folder = workspace.models / recipes.STARTER_MODEL
     config = (folder / "config.json").read_text(encoding="utf-8")
     (folder / "config.json").unlink()
-    (folder / "config.json").write_text(config.replace("{", '{"auto_map": {"AutoModelForCausalLM": "own.Own"},', 1), encoding="utf-8")
+    (folder / "config.json").write_text(
+        config.replace("{", '{"auto_map": {"AutoModelForCausalLM": "own.Own"},', 1), encoding="utf-8"
+    )
     (folder / "own.py").write_text("", encoding="utf-8")
     assert recipes.complete(workspace, {}, CPU)["trust_remote_code"] is False
     with pytest.raises(Problem) as told:

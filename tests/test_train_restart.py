@@ -44,10 +44,18 @@ def stopped(workspace: Workspace, recipe: str | None) -> runs.Run:
     return run
 
 
-@pytest.mark.parametrize("recipe", [
-    None, "", "[1]", "{half", "stage: sft\n", "model_name_or_path: /nowhere/at-all\nstage: sft\ndataset: identity_en\noutput_dir: x\n",
-    "stage: nonsense\nmodel_name_or_path: m\n",
-])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        None,
+        "",
+        "[1]",
+        "{half",
+        "stage: sft\n",
+        "model_name_or_path: /nowhere/at-all\nstage: sft\ndataset: identity_en\noutput_dir: x\n",
+        "stage: nonsense\nmodel_name_or_path: m\n",
+    ],
+)
 def test_a_recipe_that_cannot_be_trained_leaves_everything_as_it_was(trainer, workspace, recipe):
     run = stopped(workspace, recipe)
     before = files_of(run)
@@ -70,8 +78,12 @@ def test_an_executor_that_nobody_knows_leaves_everything_as_it_was(trainer, work
 def test_a_run_of_the_command_line_is_refused_and_keeps_its_curve(trainer, workspace):
     run = stopped(workspace, None)
     run.events_file.unlink()
-    (run.folder / foreign.LOG).write_text('{"current_steps": 2, "total_steps": 2, "loss": 2.0, "elapsed_time": "0:00:01"}\n')
-    (run.folder / "recipe.yaml").write_text("stage: sft\nfinetuning_type: lora\nmodel_name_or_path: gone\ndataset: identity_en\n")
+    (run.folder / foreign.LOG).write_text(
+        '{"current_steps": 2, "total_steps": 2, "loss": 2.0, "elapsed_time": "0:00:01"}\n'
+    )
+    (run.folder / "recipe.yaml").write_text(
+        "stage: sft\nfinetuning_type: lora\nmodel_name_or_path: gone\ndataset: identity_en\n"
+    )
     before = files_of(run)
     for ask, why in ((trainer.restart, "executors.not_ours"), (trainer.resume, "models.missing")):
         with pytest.raises(Problem) as told:
@@ -88,8 +100,13 @@ def test_what_a_run_had_learned_comes_back_from_the_trash(trainer, workspace):
     trainer.restart(run.name)
     assert ended(run).state == "finished"
     wait_for(lambda: trainer.queue() == [])
-    item, = Trash(workspace).list()
-    assert {path.name for path in item.stood} == {"checkpoint-1", "checkpoint-2", "checkpoint-3", "adapter_model.safetensors"}
+    (item,) = Trash(workspace).list()
+    assert {path.name for path in item.stood} == {
+        "checkpoint-1",
+        "checkpoint-2",
+        "checkpoint-3",
+        "adapter_model.safetensors",
+    }
     for path in runs.learned(run):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     Trash(workspace).restore(item.id)

@@ -60,7 +60,10 @@ def test_history_is_bounded_and_keeps_its_spike(workspace):
     with open(run.events_file, "a") as file:
         for number in range(1, 30_001):
             loss = 50.0 if number == 12_345 else 1.0
-            file.write(f'{{"time": {time.time()}, "event": "metrics", "step": {number}, "epoch": 1, "values": {{"loss": {loss}}}}}\n')
+            file.write(
+                f'{{"time": {time.time()}, "event": "metrics", "step": {number}, "epoch": 1, "values": {{"loss":'
+                f" {loss}}}}}\n"
+            )
     points = runs.metrics(run)["series"]["loss"]
     assert len(points) < 2500
     assert max(point[1] for point in points) == 50.0
@@ -76,7 +79,13 @@ def test_a_resumed_run_trains_its_last_steps_anew(workspace):
     begin(run, at=4)
     step(run, 5, 0.5)
     assert runs.metrics(run, seen)["reset"] is True
-    assert [point[:2] for point in runs.metrics(run)["series"]["loss"]] == [[1, 1.0], [2, 1.0], [3, 1.0], [4, 1.0], [5, 0.5]]
+    assert [point[:2] for point in runs.metrics(run)["series"]["loss"]] == [
+        [1, 1.0],
+        [2, 1.0],
+        [3, 1.0],
+        [4, 1.0],
+        [5, 0.5],
+    ]
 
 
 def test_a_run_whose_process_is_gone_is_interrupted(workspace):
@@ -99,7 +108,10 @@ def test_another_process_with_the_same_number_does_not_count(workspace):
 
 def test_a_half_written_checkpoint_is_not_offered_and_can_be_cleared(workspace):
     run = make(workspace)
-    for name, files in {"checkpoint-2": ["adapter_model.safetensors", "trainer_state.json"], "checkpoint-10": ["adapter_model.safetensors"]}.items():
+    for name, files in {
+        "checkpoint-2": ["adapter_model.safetensors", "trainer_state.json"],
+        "checkpoint-10": ["adapter_model.safetensors"],
+    }.items():
         (run.folder / name).mkdir()
         for file in files:
             (run.folder / name / file).write_text("{}")
@@ -148,7 +160,9 @@ def test_a_run_that_falls_silent_is_told(workspace, monkeypatch):
     now, running = time.time(), time.monotonic()
     for jump in (86_400, -86_400):
         monkeypatch.setattr(panel.time, "time", lambda jump=jump: now + jump)
-        assert "Nothing has happened" not in panel.draw_run(Words("en"), workspace, run.name), "the clock was set, and nothing else"
+        assert "Nothing has happened" not in panel.draw_run(Words("en"), workspace, run.name), (
+            "the clock was set, and nothing else"
+        )
     monkeypatch.setattr(panel.time, "monotonic", lambda: running + 600)
     assert "Nothing has happened" in panel.draw_run(Words("en"), workspace, run.name)
 
@@ -156,7 +170,10 @@ def test_a_run_that_falls_silent_is_told(workspace, monkeypatch):
 def test_a_sweep_is_read_line_by_line():
     from studio.train import sweep
 
-    assert sweep.read("learning_rate: 1e-3, 5e-4\n\nlora_rank: 8,16") == {"learning_rate": ["1e-3", "5e-4"], "lora_rank": ["8", "16"]}
+    assert sweep.read("learning_rate: 1e-3, 5e-4\n\nlora_rank: 8,16") == {
+        "learning_rate": ["1e-3", "5e-4"],
+        "lora_rank": ["8", "16"],
+    }
     with pytest.raises(Problem) as told:
         sweep.read("lora_rank: 8\nnonsense")
     assert "Line 2" in str(told.value)

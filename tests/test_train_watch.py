@@ -38,7 +38,9 @@ def test_a_flat_curve_asks_whether_it_is_done(watch):
 
 
 def test_an_eval_loss_that_grows_is_told(watch):
-    found = [key for step, loss in enumerate([2.0, 1.0, 1.1, 1.2, 1.3]) for key, _ in watch.take(step, {"eval_loss": loss})]
+    found = [
+        key for step, loss in enumerate([2.0, 1.0, 1.1, 1.2, 1.3]) for key, _ in watch.take(step, {"eval_loss": loss})
+    ]
     assert found == ["train.warn_overfit"]
 
 

@@ -28,8 +28,11 @@ def ended(run: runs.Run, seconds: float = 150) -> runs.Status:
 
 
 def ask(server: Server, endpoint: str, *arguments):
-    request = urllib.request.Request(f"{server.url}/gradio_api/run/{endpoint}", json.dumps({"data": arguments}).encode(),
-                                     {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"{server.url}/gradio_api/run/{endpoint}",
+        json.dumps({"data": arguments}).encode(),
+        {"Content-Type": "application/json"},
+    )
     with urllib.request.urlopen(request, timeout=60) as answer:
         return json.loads(answer.read())["data"][0]
 
@@ -115,7 +118,9 @@ def test_two_processes_train_together_stop_at_the_same_step_and_resume(trainer):
     launcher = psutil.Process(run.info()["pid"])
     processes = launcher.children(recursive=True)
     launcher.kill()
-    assert len(processes) >= 2 and psutil.wait_procs(processes, timeout=20)[1] == [], "none trains on with nobody to stop it"
+    assert len(processes) >= 2 and psutil.wait_procs(processes, timeout=20)[1] == [], (
+        "none trains on with nobody to stop it"
+    )
     assert ended(run, 30).state == "interrupted"
 
 

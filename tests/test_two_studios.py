@@ -23,8 +23,11 @@ LONG = SHORT | {"max_steps": 2000, "save_steps": 1000}
 
 
 def ask(server: Server, endpoint: str, *arguments):
-    request = urllib.request.Request(f"{server.url}/gradio_api/run/{endpoint}", json.dumps({"data": arguments}).encode(),
-                                     {"Content-Type": "application/json"})
+    request = urllib.request.Request(
+        f"{server.url}/gradio_api/run/{endpoint}",
+        json.dumps({"data": arguments}).encode(),
+        {"Content-Type": "application/json"},
+    )
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())["data"][0]
@@ -33,12 +36,21 @@ def ask(server: Server, endpoint: str, *arguments):
 
 
 def second_start(workspace, *flags: str, port: int = 7959) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "studio", "--workspace", str(workspace.root), "--port", str(port), *flags], cwd=ROOT,
-                          capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-m", "studio", "--workspace", str(workspace.root), "--port", str(port), *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 def everything(workspace) -> dict:
-    kept = [path for path in workspace.root.rglob("*") if path.name not in (".owner.json", "studio.log") and path != workspace.root]
+    kept = [
+        path
+        for path in workspace.root.rglob("*")
+        if path.name not in (".owner.json", "studio.log") and path != workspace.root
+    ]
     return {str(path): (path.lstat().st_mtime_ns, path.lstat().st_size) for path in kept if path.exists()}
 
 
@@ -69,9 +81,17 @@ def test_on_a_terminal_it_offers_to_open_the_one_that_has_it(opened, tmp_path):
     (tmp_path / "browser").chmod(0o755)
     leader, follower = pty.openpty()
     environment = {name: value for name, value in os.environ.items() if name != "SSH_CONNECTION"} | {
-        "DISPLAY": ":9", "BROWSER": str(tmp_path / "browser")}
-    process = subprocess.Popen([sys.executable, "-m", "studio", "--workspace", str(workspace.root), "--port", "7958"], cwd=ROOT,
-                               stdin=follower, stdout=follower, stderr=follower, env=environment)
+        "DISPLAY": ":9",
+        "BROWSER": str(tmp_path / "browser"),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "studio", "--workspace", str(workspace.root), "--port", "7958"],
+        cwd=ROOT,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env=environment,
+    )
     os.write(leader, b"y\n")
     assert process.wait(60) == 0
     wait_for(lambda: (tmp_path / "browser.opened").exists(), 10)
@@ -88,8 +108,14 @@ def test_a_studio_that_only_looks_shows_everything_and_writes_nothing(opened):
     try:
         assert [one["run"] for one in ask(server, "train_runs")] == [run.name]
         assert ask(server, "models_list") and ask(server, "datasets_list") and ask(server, "train_queue") == []
-        for endpoint, arguments in (("train_start", [SHORT, "worker", NAMED]), ("train_star", [run.name]), ("train_delete", [run.name]),
-                                    ("datasets_remove", ["identity_en", False]), ("models_forget", ["download-1"]), ("models_delete", ["SmolLM2-135M-Instruct"])):
+        for endpoint, arguments in (
+            ("train_start", [SHORT, "worker", NAMED]),
+            ("train_star", [run.name]),
+            ("train_delete", [run.name]),
+            ("datasets_remove", ["identity_en", False]),
+            ("models_forget", ["download-1"]),
+            ("models_delete", ["SmolLM2-135M-Instruct"]),
+        ):
             with pytest.raises(Problem) as told:
                 ask(server, endpoint, *arguments)
             assert "only looks" in str(told.value), told.value

@@ -8,7 +8,9 @@ from studio.interface.language import Problem
 from studio.workspace import Workspace, safe_name, write_json, write_whole
 
 
-@pytest.mark.parametrize("name", ["..", "../x", "/etc", ".hidden", "a/b", "-rf", "", "a\0b", "a\nb", "x" * 200, "~root", "a\\b"])
+@pytest.mark.parametrize(
+    "name", ["..", "../x", "/etc", ".hidden", "a/b", "-rf", "", "a\0b", "a\nb", "x" * 200, "~root", "a\\b"]
+)
 def test_names_that_could_lead_elsewhere_are_refused(name):
     with pytest.raises(Problem) as told:
         safe_name(name)

@@ -1,7 +1,8 @@
-"""The judge of the preview: LLaMA-Factory itself, which really starts each recipe. Run as `python tests/train_verdicts.py`.
+"""The judge of the preview: LLaMA-Factory itself, which really starts each recipe. Run as `python
+tests/train_verdicts.py`.
 
-Reads a recipe a line, and answers a line: {ok, error, steps}. A recipe is ok when its first step is trained; `steps` are those that the
-trainer was going to train in all.
+Reads a recipe a line, and answers a line: {ok, error, steps}. A recipe is ok when its first step is trained; `steps`
+are those that the trainer was going to train in all.
 """
 
 import json
@@ -34,7 +35,11 @@ def main() -> None:
                 tuner.run_exp(json.loads(line) | {"output_dir": folder, "plot_loss": False}, callbacks=[watch])
             except BaseException as fault:
                 error = f"{type(fault).__name__}: {fault}"
-        print(json.dumps({"ok": error is None and watch.trained is not None, "error": error, "steps": watch.steps}), file=out, flush=True)
+        print(
+            json.dumps({"ok": error is None and watch.trained is not None, "error": error, "steps": watch.steps}),
+            file=out,
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

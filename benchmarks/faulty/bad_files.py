@@ -1,6 +1,8 @@
-"""Bad files in the place of good ones, from the tables of the tests: other contents, things that are no files, and changes at random.
+"""Bad files in the place of good ones, from the tables of the tests: other contents, things that are no files, and
+changes at random.
 
-It is a process of its own, `python -m benchmarks.faulty.bad_files FOLDER NUMBER SECONDS SEED`, and prints its figures as JSON, line by line.
+It is a process of its own, `python -m benchmarks.faulty.bad_files FOLDER NUMBER SECONDS SEED`, and prints its figures
+as JSON, line by line.
 """
 
 import json
@@ -24,8 +26,14 @@ def main(folder: Path, number: int, seconds: float, seed: int) -> None:
     engine.begin = lambda: None  # what takes the heavy libraries says so on the page
     dispatch.Dispatcher._work = lambda dispatcher: None  # and nothing that waits is started
     workspace_files.build(folder)
-    cases = [(kind, name, what, Path.write_bytes) for kind in workspace_files.FILES for name, what in fuzz.CONTENTS.items()]
-    cases += [(kind, name, make, lambda path, make: make(path)) for kind in workspace_files.FILES for name, make in fuzz.THINGS.items()]
+    cases = [
+        (kind, name, what, Path.write_bytes) for kind in workspace_files.FILES for name, what in fuzz.CONTENTS.items()
+    ]
+    cases += [
+        (kind, name, make, lambda path, make: make(path))
+        for kind in workspace_files.FILES
+        for name, make in fuzz.THINGS.items()
+    ]
     for kind, name, what, put in random.Random(seed).sample(cases, min(number, len(cases))):
         said("table", fuzz.tried(folder, [(kind, name, what)], put))
     end = time.monotonic() + seconds

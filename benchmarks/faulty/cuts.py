@@ -1,4 +1,6 @@
-"""Clients that go away: in the middle of a request, an upload, a stream or a long answer. The studio answers the next one."""
+"""Clients that go away: in the middle of a request, an upload, a stream or a long answer. The studio answers the next
+one.
+"""
 
 import contextlib
 import json
@@ -67,7 +69,10 @@ def half_a_body(port: int, chance: random.Random) -> None:
 
 def half_an_upload(port: int, chance: random.Random) -> None:
     """Send a part of a file."""
-    head = b'--cut\r\nContent-Disposition: form-data; name="files"; filename="rows.json"\r\nContent-Type: application/json\r\n\r\n'
+    head = (
+        b'--cut\r\nContent-Disposition: form-data; name="files"; filename="rows.json"\r\nContent-Type:'
+        b" application/json\r\n\r\n"
+    )
     said = _head(port, "upload", 50_000_000, "multipart/form-data; boundary=cut")
     _send(port, chance, said + head + b"[" * chance.randrange(1, 2_000_000))
 
@@ -81,7 +86,12 @@ def a_long_answer(port: int, chance: random.Random) -> None:
 def a_stream(port: int, chance: random.Random) -> None:
     """Listen to the events of a page for a moment."""
     name = f"cut{chance.randrange(10**9)}"
-    _send(port, chance, f"GET /gradio_api/queue/data?session_hash={name} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode(), 1)
+    _send(
+        port,
+        chance,
+        f"GET /gradio_api/queue/data?session_hash={name} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode(),
+        1,
+    )
 
 
 def an_answer_that_nobody_waits_for(port: int, chance: random.Random) -> None:
@@ -95,11 +105,21 @@ def nonsense(port: int, chance: random.Random) -> None:
 
 
 KINDS: tuple[Callable[[int, random.Random], None], ...] = (
-    half_a_request, half_a_body, half_an_upload, a_long_answer, a_stream, an_answer_that_nobody_waits_for, nonsense)
+    half_a_request,
+    half_a_body,
+    half_an_upload,
+    a_long_answer,
+    a_stream,
+    an_answer_that_nobody_waits_for,
+    nonsense,
+)
 
 
 def _head(port: int, endpoint: str, length: int, kind: str = "application/json") -> bytes:
-    return f"POST /gradio_api/{endpoint} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n".encode()
+    return (
+        f"POST /gradio_api/{endpoint} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: {kind}\r\nContent-Length:"
+        f" {length}\r\n\r\n".encode()
+    )
 
 
 def _send(port: int, chance: random.Random, content: bytes, read: int = 0) -> None:

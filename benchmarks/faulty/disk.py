@@ -1,4 +1,6 @@
-"""A disk that is full when something is written: told in a sentence, nothing that was there is harmed, no half file stays."""
+"""A disk that is full when something is written: told in a sentence, nothing that was there is harmed, no half file
+stays.
+"""
 
 import contextlib
 import os
@@ -44,7 +46,11 @@ def fill_again_and_again(start, base: Path, tally: Tally, times: int, seed: int)
             return 0
         kinds = writes(ledger, 0)
         for number in range(times):
-            full = filled(workspace, ROOM[number % len(ROOM)]) if mounted else short_files(victim, ROOM[number % len(ROOM)])
+            full = (
+                filled(workspace, ROOM[number % len(ROOM)])
+                if mounted
+                else short_files(victim, ROOM[number % len(ROOM)])
+            )
             with full:
                 before = tally.answers
                 if number % 5 == 4:
@@ -89,7 +95,9 @@ def filled(workspace: Path, room: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def short_files(victim: Victim, room: int) -> Iterator[None]:
-    """Where no disk can be mounted: let the studio write no file of more than some bytes, which fails in the same places."""
+    """Where no disk can be mounted: let the studio write no file of more than some bytes, which fails in the same
+    places.
+    """
     before = resource.prlimit(victim.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(victim.process.pid, resource.RLIMIT_FSIZE, (room, before[1]))
     try:
@@ -100,7 +108,12 @@ def short_files(victim: Victim, room: int) -> Iterator[None]:
 
 def half_files(workspace: Path) -> list[str]:
     """Return what is being written and has no writer any more: after the answer to the only caller, all of it."""
-    places = [workspace / ".writing", workspace / "saves" / ".writing", workspace / "data" / ".writing", workspace / "models" / ".writing"]
+    places = [
+        workspace / ".writing",
+        workspace / "saves" / ".writing",
+        workspace / "data" / ".writing",
+        workspace / "models" / ".writing",
+    ]
     found = []
     for place in places:
         for path in place.iterdir() if place.is_dir() else ():

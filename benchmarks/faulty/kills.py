@@ -12,7 +12,9 @@ CALLERS, LONGEST_S = 3, 12.0
 
 
 def kill_again_and_again(start, ledger: Ledger, tally: Tally, times: int) -> None:
-    """Kill a studio so many times, each time looking for all that was acknowledged. `start` starts one on the same workspace."""
+    """Kill a studio so many times, each time looking for all that was acknowledged. `start` starts one on the same
+    workspace.
+    """
     victim = start()
     for number in range(times):
         if not victim.started():

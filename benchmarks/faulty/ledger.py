@@ -1,4 +1,6 @@
-"""Writes that a studio acknowledges: made by several callers at once, remembered when they were answered, and looked for afterwards."""
+"""Writes that a studio acknowledges: made by several callers at once, remembered when they were answered, and looked
+for afterwards.
+"""
 
 import http.client
 import json
@@ -29,7 +31,9 @@ class Ledger:
         seeded(workspace)
 
     def do(self, victim: Victim, write: Write) -> bool:
-        """Do a write and remember it when it was answered; False where it was refused. Raises OSError where the studio is gone."""
+        """Do a write and remember it when it was answered; False where it was refused. Raises OSError where the studio
+        is gone.
+        """
         key, value, work = write
         with self._lock:
             self.possible.setdefault(key, []).append(value)
@@ -65,15 +69,28 @@ class Ledger:
 
 def seeded(workspace: Path) -> None:
     """Write what is edited: rows, and conversations of which each turn has two answers."""
-    (workspace / "data" / "kept.json").write_text(json.dumps([{"instruction": f"{n}", "input": "", "output": "0"} for n in range(ROWS)]))
+    (workspace / "data" / "kept.json").write_text(
+        json.dumps([{"instruction": f"{n}", "input": "", "output": "0"} for n in range(ROWS)])
+    )
     info = json.loads((workspace / "data" / "dataset_info.json").read_text())
     (workspace / "data" / "dataset_info.json").write_text(json.dumps(info | {"kept": {"file_name": "kept.json"}}))
     chats = workspace / "saves" / ".chats"
     chats.mkdir(parents=True, exist_ok=True)
     for number in range(CHATS):
         id, columns = chat(number), ["a", "b"]
-        messages = {name: [{"role": "user", "content": "Hi", "turn": 1}, {"role": "assistant", "content": name, "turn": 1}] for name in columns}
-        whole = {"id": id, "columns": columns, "title": "0", "created": 1.0, "changed": 1.0, "settings": SETTINGS, "messages": messages}
+        messages = {
+            name: [{"role": "user", "content": "Hi", "turn": 1}, {"role": "assistant", "content": name, "turn": 1}]
+            for name in columns
+        }
+        whole = {
+            "id": id,
+            "columns": columns,
+            "title": "0",
+            "created": 1.0,
+            "changed": 1.0,
+            "settings": SETTINGS,
+            "messages": messages,
+        }
         (chats / f"{id}.json").write_text(json.dumps(whole))
 
 
@@ -114,20 +131,34 @@ def writes(ledger: Ledger, part: int) -> Iterator[Write]:
         number, chance = ledger.next(), ledger.chance
         row, id = chance.choice(mine_rows), chat(chance.choice(mine_chats))
         value = {"instruction": str(row), "input": "", "output": str(number)}
-        yield f"row {row}", str(number), lambda to, row=row, value=value: to.call("datasets_edit_row", "kept", row + 1, value, None)
+        yield (
+            f"row {row}",
+            str(number),
+            lambda to, row=row, value=value: to.call("datasets_edit_row", "kept", row + 1, value, None),
+        )
         yield f"title {id}", f"t{number}", lambda to, id=id, number=number: to.call("chat_rename", id, f"t{number}")
-        yield f"vote {id}", f"v{number}", lambda to, id=id, number=number: to.call("chat_vote", id, 1, "a", f"v{number}")
+        yield (
+            f"vote {id}",
+            f"v{number}",
+            lambda to, id=id, number=number: to.call("chat_vote", id, 1, "a", f"v{number}"),
+        )
         added = {"instruction": f"added {number}", "input": "", "output": "x"}
         if number % 4 == 0:
             yield f"row added {number}", True, lambda to, added=added: to.call("datasets_add_row", "kept", added, None)
         if number % 3 == 0:
             yield f"set {number}", f"new_{number}", lambda to, number=number: registered(ledger.workspace, to, number)
-            yield f"set {number}", f"renamed_{number}", lambda to, number=number: to.call("datasets_rename", f"new_{number}", f"renamed_{number}")
+            yield (
+                f"set {number}",
+                f"renamed_{number}",
+                lambda to, number=number: to.call("datasets_rename", f"new_{number}", f"renamed_{number}"),
+            )
 
 
 def registered(workspace: Path, victim: Victim, number: int) -> None:
     """Put a file into the data folder and register it."""
-    (workspace / "data" / f"new_{number}.json").write_text(json.dumps([{"instruction": "a", "input": "", "output": "b"}]))
+    (workspace / "data" / f"new_{number}.json").write_text(
+        json.dumps([{"instruction": "a", "input": "", "output": "b"}])
+    )
     victim.call("datasets_register", f"new_{number}.json", f"new_{number}", None, None, None)
 
 
@@ -137,7 +168,10 @@ def begin_run(ledger: Ledger, victim: Victim, number: int) -> None:
     made = []
     named = {"name": "Xiaoju", "author": "the studio", "title": f"run {number}"}
     recipe = RECIPE | {"model_name_or_path": MODEL}
-    ledger.do(victim, (f"run run {number}", True, lambda to: made.append(to.call("train_start", recipe, executor, named)["run"])))
+    ledger.do(
+        victim,
+        (f"run run {number}", True, lambda to: made.append(to.call("train_start", recipe, executor, named)["run"])),
+    )
     for run in made:
         ledger.do(victim, (f"note {run}", f"n{number}", lambda to, run=run: to.call("train_note", run, f"n{number}")))
 

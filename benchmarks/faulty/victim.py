@@ -1,4 +1,6 @@
-"""The studio that meets the faults: in a home of its own, with every answer looked at, and beside it what it must not touch."""
+"""The studio that meets the faults: in a home of its own, with every answer looked at, and beside it what it must not
+touch.
+"""
 
 import contextlib
 import http.client
@@ -15,7 +17,20 @@ from benchmarks.commands import MODEL, ROOT, Command, Studio, free_port
 
 # What no person is to read: a traceback, the place of a source file, a bare number of an error.
 NO_SENTENCE = ("Traceback (most recent call last)", 'File "/', "[Errno", "<class '")
-REGIONS = ("models", "datasets", "runs", "now", "talks", "board", "sheets", "servers", "trash", "strip", "notices", "coming")
+REGIONS = (
+    "models",
+    "datasets",
+    "runs",
+    "now",
+    "talks",
+    "board",
+    "sheets",
+    "servers",
+    "trash",
+    "strip",
+    "notices",
+    "coming",
+)
 START_S = 120
 
 
@@ -58,7 +73,12 @@ class Victim(Studio):
         self.url = f"http://127.0.0.1:{self.port}"
         flags = ["--workspace", str(workspace), "--port", str(self.port), "--language", "en"]
         log = workspace.parent / "studio.log"
-        own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        own = {
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / ".config"),
+            "OMP_NUM_THREADS": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         Command.__init__(self, [sys.executable, "-m", "studio", *flags], ROOT, log, **own)
 
     def started(self) -> bool:
@@ -76,9 +96,13 @@ class Victim(Studio):
         return False
 
     def call(self, endpoint: str, *data: object, refused: bool = False, patience: float = 60) -> object:
-        """Return the answer of an endpoint. Raises Refused (unless `refused` says that this is as good), OSError where it is gone."""
+        """Return the answer of an endpoint. Raises Refused (unless `refused` says that this is as good), OSError where
+        it is gone.
+        """
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=patience)) as line:
-            line.request("POST", f"/gradio_api/run/{endpoint}", json.dumps({"data": data}), {"Content-Type": "application/json"})
+            line.request(
+                "POST", f"/gradio_api/run/{endpoint}", json.dumps({"data": data}), {"Content-Type": "application/json"}
+            )
             answer = line.getresponse()
             text = answer.read().decode(errors="replace")
         self.tally.look(f"{endpoint}", text)
@@ -90,7 +114,9 @@ class Victim(Studio):
 
     def draw(self) -> None:
         """Draw the lists of the page, and count what cannot be drawn or shows a traceback."""
-        for drawn, name in zip(self.call("live", [{"name": name, "arg": ""} for name in REGIONS]), REGIONS, strict=True):
+        for drawn, name in zip(
+            self.call("live", [{"name": name, "arg": ""} for name in REGIONS]), REGIONS, strict=True
+        ):
             html = (drawn or {}).get("html", "")
             if "could not be drawn" in html:
                 self.tally.not_drawn += 1
@@ -131,7 +157,10 @@ class Outside:
         paths = [path for folder in self.folders for path in (folder, *folder.rglob("*"))]
         # matplotlib keeps a folder of its own there, whoever imports it.
         paths = [path for path in paths if "matplotlib" not in path.parts]
-        return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns if path.is_file() else 0, path.lstat().st_mode) for path in paths}
+        return {
+            str(path): (path.lstat().st_size, path.lstat().st_mtime_ns if path.is_file() else 0, path.lstat().st_mode)
+            for path in paths
+        }
 
 
 def furnish(workspace: Path) -> None:

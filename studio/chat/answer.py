@@ -11,13 +11,17 @@ from studio.chat.resident import Resident
 from studio.chat.speaker import Speaker
 from studio.interface.language import Problem
 
-_LIKELY = 256  # the first part of a distribution in which top-p nearly always ends; where it does not, all of it is sorted
+_LIKELY = (
+    256  # the first part of a distribution in which top-p nearly always ends; where it does not, all of it is sorted
+)
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are chosen: temperature (0 takes the most likely), top_p in (0, 1], at most max_tokens an answer, seed."""
+    """How tokens are chosen: temperature (0 takes the most likely), top_p in (0, 1], at most max_tokens an answer,
+    seed.
+    """
 
     temperature: float = 0.7
     top_p: float = 0.9
@@ -25,7 +29,9 @@ class Sampling:
     seed: int = 0
 
     def draw(self) -> Callable | None:
-        """Return a logits processor that draws, None where the most likely token is wanted. Raises Problem for a setting out of range."""
+        """Return a logits processor that draws, None where the most likely token is wanted. Raises Problem for a
+        setting out of range.
+        """
         if not (self.temperature >= 0 and 0 < self.top_p <= 1 and self.max_tokens >= 1):
             raise Problem("chat.bad_sampling")
         return _Draw(self) if self.temperature else None
@@ -34,8 +40,9 @@ class Sampling:
 class _Draw:
     """Draw each row's token with a generator of our own, so that a run that trains beside us keeps its random numbers.
 
-    One number a step serves all rows (inverse of the cumulative distribution, most likely first): the same as one generator for each
-    row with the same seed. So an answer does not depend on its neighbours, and columns differ by their models, not by luck.
+    One number a step serves all rows (inverse of the cumulative distribution, most likely first): the same as one
+    generator for each row with the same seed. So an answer does not depend on its neighbours, and columns differ by
+    their models, not by luck.
     """
 
     def __init__(self, sampling: Sampling):
@@ -72,10 +79,14 @@ class _Draw:
 class Answer:
     """What one speaker has said so far.
 
-    text: as the model wrote it, reasoning in <think></think>. tokens: how many, the stop token not counted. first_token_s: seconds from
-    the question to the first token, None before it. tokens_per_s: from the first token on. finished: "" while it speaks, then "stop" (it
-    was done), "length" (max_tokens or the model's context reached), "stopped" (by the person) or "failed" (`fault` says why).
-    prompt_tokens: ids that went in, empty where a server does not tell them; prompt_count: how many, None where that is not told either.
+    text: as the model wrote it, reasoning in <think></think>. tokens: how many, the stop token not counted.
+        first_token_s: seconds from
+    the question to the first token, None before it. tokens_per_s: from the first token on. finished: "" while it
+    speaks, then "stop" (it
+    was done), "length" (max_tokens or the model's context reached), "stopped" (by the person) or "failed" (`fault` says
+    why).
+    prompt_tokens: ids that went in, empty where a server does not tell them; prompt_count: how many, None where that is
+        not told either.
     calls: the tools that a finished answer calls, {"name", "arguments"}; then `text` is what stands before them.
     """
 
@@ -110,7 +121,9 @@ class Row:
     """One speaker's answer while it grows."""
 
     def __init__(self, seat: Seat, messages: list[dict], system: str | None, sampling: Sampling, tools: str = ""):
-        """Encode the question. Raises Problem where it cannot be asked: no such conversation, too long, not in the vocabulary."""
+        """Encode the question. Raises Problem where it cannot be asked: no such conversation, too long, not in the
+        vocabulary.
+        """
         speaker, resident = seat.speaker, seat.resident
         self.speaker, self.resident, self.adapter, self.encoder = speaker, resident, seat.adapter, seat.encoder
         self.prompt = self.encoder.prompt(messages, system, tools)
@@ -173,12 +186,14 @@ class Row:
 class Text:
     """The text of a growing list of tokens, decoded piece by piece.
 
-    A piece is decoded with the piece before it, since a tokenizer may treat the beginning of a text differently, and is held back
-    while it ends within a character.
+    A piece is decoded with the piece before it, since a tokenizer may treat the beginning of a text differently, and is
+    held back while it ends within a character.
     """
 
     def __init__(self, encoder: Encoder):
-        self._decode = lambda ids: encoder.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        self._decode = lambda ids: encoder.tokenizer.decode(
+            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
         self._shown, self._start, self._end = "", 0, 0
 
     def of(self, ids: list[int], whole: bool) -> str:
@@ -196,8 +211,8 @@ class Text:
 class Batch:
     """Rows that are answered together: transformers' streamer and stopping criterion in one.
 
-    transformers itself streams a batch of one only, and stops all rows at the same tokens; here every row stops at those of its own
-    template.
+    transformers itself streams a batch of one only, and stops all rows at the same tokens; here every row stops at
+    those of its own template.
     """
 
     eos_token_id = None  # that it is there tells `generate` to leave a row alone once it is done

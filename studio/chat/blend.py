@@ -1,4 +1,6 @@
-"""One batch in which every row speaks through a LoRA adapter of its own, or through none, at nearly the cost of one adapter."""
+"""One batch in which every row speaks through a LoRA adapter of its own, or through none, at nearly the cost of one
+adapter.
+"""
 
 from functools import partial
 
@@ -6,17 +8,18 @@ from studio import engine
 
 
 class Blend:
-    """All LoRA adapters of a model, packed layer by layer, so that a batch needs two small products however many adapters speak.
+    """All LoRA adapters of a model, packed layer by layer, so that a batch needs two small products however many
+    adapters speak.
 
-    peft answers a batch of several adapters by cutting the rows of each adapter out of every layer's input and adding them back,
-    which for a small batch costs more than the products themselves. Here the adapters of a layer lie side by side in one A and
-    one B, and a gate per row, that adapter's scaling or 0, picks what the row gets:
+    peft answers a batch of several adapters by cutting the rows of each adapter out of every layer's input and adding
+    them back, which for a small batch costs more than the products themselves. Here the adapters of a layer lie side by
+    side in one A and one B, and a gate per row, that adapter's scaling or 0, picks what the row gets:
 
         y = base(x) + ((x A^T) * gate) B^T,    A = [A_1; A_2; ...],    B = [B_1, B_2, ...]
 
     (the formula of LoRA, arXiv:2106.09685, section 4.1, summed over gated adapters). It takes the place of peft's
-    `_mixed_batch_forward` in each layer of this one model, so `generate(..., adapter_names=...)` works as ever. Layers that hold
-    more than plain LoRA (DoRA, bias, embeddings) keep peft's own way.
+    `_mixed_batch_forward` in each layer of this one model, so `generate(..., adapter_names=...)` works as ever. Layers
+    that hold more than plain LoRA (DoRA, bias, embeddings) keep peft's own way.
     """
 
     def __init__(self, model):
@@ -34,7 +37,9 @@ class Blend:
 
         layer.__dict__.pop("_mixed_batch_forward", None)
         names = [name for name in layer.lora_A if name not in layer.lora_variant]
-        linear = all(isinstance(layer.lora_A[name], torch.nn.Linear) and layer.lora_B[name].bias is None for name in names)
+        linear = all(
+            isinstance(layer.lora_A[name], torch.nn.Linear) and layer.lora_B[name].bias is None for name in names
+        )
         if not names or not linear or len({layer.lora_A[name].weight.dtype for name in names}) > 1:
             return
         down = torch.cat([layer.lora_A[name].weight.data for name in names])
@@ -46,17 +51,26 @@ class Blend:
             layer.lora_A[name].weight.data = down[start : start + rank]
             layer.lora_B[name].weight.data = up[:, start : start + rank]
             start += rank
-        shape = (down.device, down.dtype, *((name, layer.lora_A[name].out_features, layer.scaling[name]) for name in names))
+        shape = (
+            down.device,
+            down.dtype,
+            *((name, layer.lora_A[name].out_features, layer.scaling[name]) for name in names),
+        )
         gate = self._gates.setdefault(shape, [None])
         layer.__dict__["_mixed_batch_forward"] = partial(_forward, layer.base_layer, down, up, gate)
 
     def turn_to(self, rows: list[str]) -> None:
-        """Set the gates for a batch whose rows speak through the adapters of these names; "__base__" speaks through none."""
+        """Set the gates for a batch whose rows speak through the adapters of these names; "__base__" speaks through
+        none.
+        """
         engine.load()
         import torch
 
         for (device, dtype, *adapters), gate in self._gates.items():
-            rates = [[scaling if row == name else 0.0 for name, rank, scaling in adapters for _ in range(rank)] for row in rows]
+            rates = [
+                [scaling if row == name else 0.0 for name, rank, scaling in adapters for _ in range(rank)]
+                for row in rows
+            ]
             gate[0] = torch.tensor(rates, dtype=dtype, device=device).unsqueeze(1) if any(map(any, rates)) else None
 
     def take_off_hooks(self) -> None:

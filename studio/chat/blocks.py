@@ -1,7 +1,9 @@
-"""Where one block of a growing Markdown text ends: what stands before the end is not changed by anything that may follow.
+"""Where one block of a growing Markdown text ends: what stands before the end is not changed by anything that may
+follow.
 
-Blocks end at a blank line that nothing reaches over, and around fenced code, as CommonMark has it (spec.commonmark.org). One that grows
-beyond all measure is cut, so that the last block, which is drawn again and again, stays small.
+Blocks end at a blank line that nothing reaches over, and around fenced code, as CommonMark has it
+(spec.commonmark.org). One that grows beyond all measure is cut, so that the last block, which is drawn again and again,
+stays small.
 """
 
 import re
@@ -14,7 +16,8 @@ _PAUSES = " \u3000。，；、！？"
 
 
 def next_end(text: str, start: int, carry: str = "") -> tuple[int, str] | None:
-    """Return where the block that begins at `start` ends, and with what its rest must begin; None while it may still grow.
+    """Return where the block that begins at `start` ends, and with what its rest must begin; None while it may still
+    grow.
 
     Args:
         text: all that was written so far.

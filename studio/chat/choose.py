@@ -15,9 +15,8 @@ from studio.chat.speaker import Speaker
 from studio.core import files, trust
 from studio.interface.language import Problem
 from studio.models import library
-from studio.train import lineage
+from studio.train import lineage, runs
 from studio.train import recipe as recipes
-from studio.train import runs
 from studio.workspace import Workspace
 
 MOST = 4
@@ -25,9 +24,11 @@ SERVED = "served:"  # begins the name of a column that a server answers
 
 
 def names(workspace: Workspace) -> list[str]:
-    """Return every name on this machine that can speak: models, then runs, newest first, each followed by its checkpoints.
+    """Return every name on this machine that can speak: models, then runs, newest first, each followed by its
+    checkpoints.
 
-    A checkpoint is called `<run>@<checkpoint>`. A model that cannot be loaded is none of them: Models says what it lacks.
+    A checkpoint is called `<run>@<checkpoint>`. A model that cannot be loaded is none of them: Models says what it
+    lacks.
     """
     found = [model.name for model in library.usable(workspace)]
     for run in runs.all_runs(workspace):
@@ -51,7 +52,9 @@ def short(name: str) -> str:
 
 
 def with_base(workspace: Workspace, name: str) -> list[str]:
-    """Return the names of a run's base and the run itself, of a model only its own. Raises Problem where the run or its base is gone."""
+    """Return the names of a run's base and the run itself, of a model only its own. Raises Problem where the run or its
+    base is gone.
+    """
     if "/" not in name:
         return [library.find(workspace, name).name]
     run = runs.find(workspace, name.partition("@")[0])
@@ -59,7 +62,8 @@ def with_base(workspace: Workspace, name: str) -> list[str]:
 
 
 def speakers(workspace: Workspace, chosen: list[str], bits: int | None = None) -> list[Speaker]:
-    """Return what the names stand for, each once. A base model speaks with the template of the first chosen run on it, like with like.
+    """Return what the names stand for, each once. A base model speaks with the template of the first chosen run on it,
+    like with like.
 
     Raises:
         Problem: nobody, or too many, or a name that stands for nothing.
@@ -89,7 +93,8 @@ def _tuned(workspace: Workspace, name: str, bits: int | None) -> Speaker:
         thinking=recipe.get("enable_thinking", True),
         below=lineage.merged_below(recipe) if is_adapter else (),
         vocabulary=lineage.vocabulary(recipe) if is_adapter else (),
-        own_code=bool(recipe.get("trust_remote_code")) and trust.allows(Path(run.setting("model_name_or_path")) if is_adapter else folder),
+        own_code=bool(recipe.get("trust_remote_code"))
+        and trust.allows(Path(run.setting("model_name_or_path")) if is_adapter else folder),
     )
 
 
@@ -104,7 +109,9 @@ def _base(workspace: Workspace, name: str, bits: int | None, tuned) -> Speaker:
         if speaker.adapter and speaker.model == model.path:
             return replace(speaker, name=name, adapter=None, below=(), vocabulary=())
     allowed = trust.allows(model.path)
-    return Speaker(name=name, model=model.path, adapter=None, template=recipes.template_for(model), bits=bits, own_code=allowed)
+    return Speaker(
+        name=name, model=model.path, adapter=None, template=recipes.template_for(model), bits=bits, own_code=allowed
+    )
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,9 @@ class Table:
         self._seating = threading.Lock()
 
     def seat(self, chosen: list[str], bits: int | None = None) -> list[Speaker]:
-        """Load those chosen and no others, asking for the accelerator first. Raises Problem, and then says what is in the way."""
+        """Load those chosen and no others, asking for the accelerator first. Raises Problem, and then says what is in
+        the way.
+        """
         with self._seating:
             wanted = speakers(self.workspace, chosen, bits)
             self._load(wanted)  # costs almost nothing where all are there, and notices weights that were written anew
@@ -159,15 +168,27 @@ class Table:
             freed = self.chat.unload()
             self.accelerator.release("chat")
         gpu = freed.gpu_before is not None and freed.gpu_before > 0
-        return {"before": freed.gpu_before, "after": freed.gpu_after} if gpu else {"before": freed.memory_before, "after": freed.memory_after}
+        return (
+            {"before": freed.gpu_before, "after": freed.gpu_after}
+            if gpu
+            else {"before": freed.memory_before, "after": freed.memory_after}
+        )
 
     def ask(
-        self, talks: dict[str, list[dict]], system: str, sampling: Sampling, stop: threading.Event, tools: str = "", bits: int | None = None,
+        self,
+        talks: dict[str, list[dict]],
+        system: str,
+        sampling: Sampling,
+        stop: threading.Event,
+        tools: str = "",
+        bits: int | None = None,
     ) -> Iterator[list[Answer]]:
-        """Ask one or several, and yield all their answers as they grow, in the order of `talks`, the finished ones last.
+        """Ask one or several, and yield all their answers as they grow, in the order of `talks`, the finished ones
+        last.
 
-        Models on this machine are loaded where need be and answer together (see `Chat.compare`); each served one answers at its own pace.
-        Who cannot answer says so in its own `Answer.fault` and holds up nobody. Who stops reading, stops the answers.
+        Models on this machine are loaded where need be and answer together (see `Chat.compare`); each served one
+        answers at its own pace. Who cannot answer says so in its own `Answer.fault` and holds up nobody. Who stops
+        reading, stops the answers.
 
         Args:
             talks: by the name of each who is asked, the conversation up to and with the question.
@@ -188,11 +209,15 @@ class Table:
         def see(answer: Answer) -> None:
             before = latest[answer.speaker]
             # a failure told from outside knows nothing of what had come by then
-            latest[answer.speaker] = replace(before, finished="failed", fault=answer.fault) if answer.fault and not answer.text else answer
+            latest[answer.speaker] = (
+                replace(before, finished="failed", fault=answer.fault) if answer.fault and not answer.text else answer
+            )
             news.set()
 
         local = {name: talk for name, talk in talks.items() if not name.startswith(SERVED)}
-        work = [partial(self._ask_served, name, talk, question, see) for name, talk in talks.items() if name not in local]
+        work = [
+            partial(self._ask_served, name, talk, question, see) for name, talk in talks.items() if name not in local
+        ]
         work += [partial(self._ask_local, local, bits, question, see)] if local else []
         with side_by_side(work, leave) as over:
             while not over.wait(LOOK_S):
@@ -203,18 +228,24 @@ class Table:
                     leave.set()
         yield list(latest.values())
 
-    def _ask_local(self, talks: dict[str, list[dict]], bits: int | None, question: tuple, see: Callable[[Answer], None]) -> None:
+    def _ask_local(
+        self, talks: dict[str, list[dict]], bits: int | None, question: tuple, see: Callable[[Answer], None]
+    ) -> None:
         system, sampling, stop, tools = question
         there = {name: speaker for name in talks if (speaker := self._known(name, bits, see))}
         while there:
             try:
-                for answers in self.chat.compare(self.seat(list(there), bits), [talks[name] for name in there], system or None, sampling, stop, tools):
+                for answers in self.chat.compare(
+                    self.seat(list(there), bits), [talks[name] for name in there], system or None, sampling, stop, tools
+                ):
                     for answer in answers:
                         see(answer)
                 return
             except Problem as fault:  # of one's files: the others can still answer
                 path = fault.facts.get("path")
-                guilty = [name for name, one in there.items() if path in (one.adapter, one.model, one.model.resolve())] or list(there)
+                guilty = [
+                    name for name, one in there.items() if path in (one.adapter, one.model, one.model.resolve())
+                ] or list(there)
                 for name in guilty:
                     see(failed(name, fault))
                     del there[name]

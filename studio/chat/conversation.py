@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from studio.chat.answer import Sampling
-from studio.chat.thoughts import said_of
 from studio.chat.stored import Settings, StoredConversation, image_file
+from studio.chat.thoughts import said_of
 from studio.core import files, folders, records
 from studio.core.trash import Trash
 from studio.interface.language import Problem
@@ -30,10 +30,11 @@ class Conversation:
     """What was said in each column.
 
     columns: names of the speakers, in the order they are shown. messages: for each name its messages, oldest first:
-    {"role": "user" | "assistant" | "tool", "content", "turn"} and, where there are any, "images" (files beside the conversations),
-    "calls" ({"name", "arguments"} that an answer makes) and "answer" (its figures, its fault as {"key", "facts"}, its `prompts.parity`). A question has
-    the same turn, counted from 1, in every column that it went to. bits: 4, 8 or None. parent: {"id", "turn"} of the conversation this
-    one is a branch of. blind: names are hidden and columns shuffled until a vote; revealed: the vote was cast. Times in seconds since 1970.
+    {"role": "user" | "assistant" | "tool", "content", "turn"} and, where there are any, "images" (files beside the
+    conversations), "calls" ({"name", "arguments"} that an answer makes) and "answer" (its figures, its fault as {"key",
+    "facts"}, its `prompts.parity`). A question has the same turn, counted from 1, in every column that it went to.
+    bits: 4, 8 or None. parent: {"id", "turn"} of the conversation this one is a branch of. blind: names are hidden and
+    columns shuffled until a vote; revealed: the vote was cast. Times in seconds since 1970.
     """
 
     id: str
@@ -66,7 +67,12 @@ class Conversation:
 
     def question(self, turn: int) -> dict | None:
         """Return the message that asked this turn, None where there is none."""
-        asked = (message for said in self.messages.values() for message in said if message["role"] == "user" and message["turn"] == turn)
+        asked = (
+            message
+            for said in self.messages.values()
+            for message in said
+            if message["role"] == "user" and message["turn"] == turn
+        )
         return next(asked, None)
 
     def cut(self, turn: int) -> dict[str, list[dict]]:
@@ -104,7 +110,9 @@ class Conversations:
         return conversation
 
     def open(self, id: str) -> Conversation:
-        """Return a conversation as it is now; it is the caller's own copy only inside `change`. Raises Problem where there is none."""
+        """Return a conversation as it is now; it is the caller's own copy only inside `change`. Raises Problem where
+        there is none.
+        """
         path = self._path(id)
         stamp = files.stamp(path)
         if stamp[2] == 0:
@@ -132,7 +140,9 @@ class Conversations:
             raise Problem("chat.no_turn", turn=turn)
         branch = self.new(old.columns)
         with self.change(branch.id) as made:
-            kept = replace(old, id=made.id, created=made.created, parent={"id": id, "turn": turn}, messages=old.cut(turn))
+            kept = replace(
+                old, id=made.id, created=made.created, parent={"id": id, "turn": turn}, messages=old.cut(turn)
+            )
             vars(made).update(asdict(kept))
         return self.open(branch.id)
 
@@ -150,7 +160,9 @@ class Conversations:
         return [one for path, one in found if isinstance(one, Summary) or os.path.lexists(path)]
 
     def list(self, query: str = "") -> list[Summary]:
-        """Return the conversations that hold every word of the query, the last changed first; see `faults` for those that cannot be read."""
+        """Return the conversations that hold every word of the query, the last changed first; see `faults` for those
+        that cannot be read.
+        """
         words = query.lower().split()
         wanted = [one for one in self._all() if isinstance(one, Summary) and all(word in one.text for word in words)]
         return sorted(wanted, key=lambda one: one.changed, reverse=True)
@@ -162,7 +174,10 @@ class Conversations:
                 said = _read(path)
                 contents = (message["content"] for messages in said.messages.values() for message in messages)
                 text = "\n".join([said.title, *said.columns, *contents]).lower()
-                self._summaries[path] = (stamp, Summary(said.id, said.title, said.changed, said.columns, bool(said.parent), text))
+                self._summaries[path] = (
+                    stamp,
+                    Summary(said.id, said.title, said.changed, said.columns, bool(said.parent), text),
+                )
             except Problem as fault:
                 self._summaries[path] = (stamp, fault)
         return self._summaries[path][1]
@@ -178,19 +193,31 @@ class Conversations:
 
 
 def spoken(messages: list[dict], folder: Path) -> list[dict]:
-    """Return the messages of a column as a speaker takes them: images as paths, failed and empty answers left out, also those of a thought alone.
+    """Return the messages of a column as a speaker takes them: images as paths, failed and empty answers left out, also
+    those of a thought alone.
 
     Raises:
         Problem: an image is a link that leads out of the conversations' files.
     """
     kept: list[dict] = []
     for message in messages:
-        if message["role"] == "assistant" and not message.get("calls") and not said_of(message["content"] or "").strip():
+        if (
+            message["role"] == "assistant"
+            and not message.get("calls")
+            and not said_of(message["content"] or "").strip()
+        ):
             continue
         if message["role"] == "user" and kept and kept[-1]["role"] == "user":
             kept.pop()  # a question without an answer is not part of what was said
         said = {key: message[key] for key in ("role", "content", "calls") if message.get(key) is not None}
-        kept.append(said | ({"images": [str(image_file(folder, image)) for image in message["images"]]} if message.get("images") else {}))
+        kept.append(
+            said
+            | (
+                {"images": [str(image_file(folder, image)) for image in message["images"]]}
+                if message.get("images")
+                else {}
+            )
+        )
     return kept
 
 
@@ -204,4 +231,6 @@ def _read(path: Path) -> Conversation:
     stored = records.load(path, StoredConversation)
     if stored.id != path.stem:
         raise Problem("records.wrong_field", file=path.name, field="id", reason=f"it is {stored.id[:100]}")
-    return Conversation(**stored.model_dump(exclude_unset=True, by_alias=True) | {"settings": sampling_of(stored.settings)})
+    return Conversation(
+        **stored.model_dump(exclude_unset=True, by_alias=True) | {"settings": sampling_of(stored.settings)}
+    )

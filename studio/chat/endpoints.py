@@ -22,7 +22,8 @@ def endpoints(table: Table, words: Words) -> list[Callable]:
         return {"speakers": [], **freed, "told": words("chat.freed", **megabytes)}
 
     def chat_compare(speakers: list[str], messages: list[dict], options: dict | None = None) -> dict:
-        """Ask all speakers the same and return {answers}; options are system, tools, bits, temperature, top_p, max_tokens, seed.
+        """Ask all speakers the same and return {answers}; options are system, tools, bits, temperature, top_p,
+        max_tokens, seed.
 
         An answer that failed says so in `error`; where all failed the first one's is raised.
         """
@@ -42,7 +43,14 @@ def endpoints(table: Table, words: Words) -> list[Callable]:
 
 def _as_json(answer: Answer, words: Words) -> dict:
     return {
-        "speaker": answer.speaker, "text": answer.text, "tokens": answer.tokens, "first_token_s": answer.first_token_s,
-        "tokens_per_s": answer.tokens_per_s, "finished": answer.finished, "prompt_ids": list(answer.prompt_tokens),
-        "prompt_count": answer.prompt_count, "calls": list(answer.calls), "error": words.tell(answer.fault) if answer.fault else None,
+        "speaker": answer.speaker,
+        "text": answer.text,
+        "tokens": answer.tokens,
+        "first_token_s": answer.first_token_s,
+        "tokens_per_s": answer.tokens_per_s,
+        "finished": answer.finished,
+        "prompt_ids": list(answer.prompt_tokens),
+        "prompt_count": answer.prompt_count,
+        "calls": list(answer.calls),
+        "error": words.tell(answer.fault) if answer.fault else None,
     }

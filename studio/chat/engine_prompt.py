@@ -7,7 +7,13 @@ from studio.chat import openai_client
 from studio.chat.remote.server_words import count_of
 from studio.chat.served import ServedSpeaker
 
-_NO_SUCH_PATH = (401, 403, 404, 405, 501)  # how servers say that they have no such path; those in the cloud ask for another key
+_NO_SUCH_PATH = (
+    401,
+    403,
+    404,
+    405,
+    501,
+)  # how servers say that they have no such path; those in the cloud ask for another key
 
 _LARGEST_ID = 2**31 - 1
 
@@ -20,11 +26,14 @@ class EnginePrompt:
     ids: list[int]
 
 
-def engine_prompt(speaker: ServedSpeaker, messages: list[dict], system: str = "", tools: str = "") -> EnginePrompt | None:
-    """Return what the engine makes of the conversation, None where it has no way to tell (LLaMA-Factory's API, Ollama, most in the cloud).
+def engine_prompt(
+    speaker: ServedSpeaker, messages: list[dict], system: str = "", tools: str = ""
+) -> EnginePrompt | None:
+    """Return what the engine makes of the conversation, None where it has no way to tell (LLaMA-Factory's API, Ollama,
+    most in the cloud).
 
-    llama.cpp is asked through `/apply-template` and `/tokenize`, vLLM through `/tokenize` with messages; both stand beside `/v1`.
-    Arguments as for `served.ask`.
+    llama.cpp is asked through `/apply-template` and `/tokenize`, vLLM through `/tokenize` with messages; both stand
+    beside `/v1`. Arguments as for `served.ask`.
 
     Raises:
         Problem: the engine cannot be reached, or refuses the conversation.
@@ -54,7 +63,9 @@ def engine_prompt(speaker: ServedSpeaker, messages: list[dict], system: str = ""
 
 
 def compare(ours: list[int], theirs: list[int]) -> int | None:
-    """Return the index of the first token that differs, the length of the shorter where it is the other's beginning, None for the same."""
+    """Return the index of the first token that differs, the length of the shorter where it is the other's beginning,
+    None for the same.
+    """
     if ours == theirs:
         return None
     pairs = zip(ours, theirs, strict=False)
@@ -63,7 +74,8 @@ def compare(ours: list[int], theirs: list[int]) -> int | None:
 
 def _of_llama_cpp(post: Callable[[str, dict], dict], question: dict) -> EnginePrompt:
     text = _text(post("/apply-template", question))
-    # as its server tokenizes a chat's prompt before it answers: marks are marks, and the vocabulary says whether a text begins with one
+    # as its server tokenizes a chat's prompt before it answers: marks are marks, and the vocabulary says whether a text
+    # begins with one
     ids = _ids(post("/tokenize", {"content": text, "add_special": True, "parse_special": True}))
     return EnginePrompt(text, ids)
 
@@ -81,7 +93,9 @@ def _text(answer: dict) -> str:
 
 
 def _ids(answer: dict) -> list[int]:
-    """Return the token ids that an engine tells, bare or each beside its piece. Raises ValueError where one of them is none."""
+    """Return the token ids that an engine tells, bare or each beside its piece. Raises ValueError where one of them is
+    none.
+    """
     told = answer["tokens"]
     if not isinstance(told, list):
         raise ValueError("tokens that are no list")

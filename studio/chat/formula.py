@@ -1,4 +1,6 @@
-"""Formulas that a model wrote in LaTeX, as MathML: the browser sets it by itself, with no script and no font from elsewhere."""
+"""Formulas that a model wrote in LaTeX, as MathML: the browser sets it by itself, with no script and no font from
+elsewhere.
+"""
 
 import re
 from html import escape, unescape
@@ -12,13 +14,14 @@ from markupsafe import Markup
 
 LONGEST = 5_000
 _ELEMENTS = frozenset(
-    "math menclose mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow mspace msqrt mstyle msub msubsup msup mtable "
-    "mtd mtext mtr munder munderover none".split()
+    "math menclose mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow mspace msqrt mstyle msub"
+    " msubsup msup mtable mtd mtext mtr munder munderover none".split()
 )
 # No colours, no addresses and no styles: a formula may say how it is set, and nothing else.
 _ATTRIBUTES = frozenset(
-    "accent accentunder columnalign columnlines columnspacing depth display displaystyle fence form height largeop linebreak linethickness lspace "
-    "mathvariant maxsize minsize movablelimits notation rowlines rowspacing rspace scriptlevel separator stretchy symmetric voffset width".split()
+    "accent accentunder columnalign columnlines columnspacing depth display displaystyle fence form height largeop"
+    " linebreak linethickness lspace mathvariant maxsize minsize movablelimits notation rowlines rowspacing rspace"
+    " scriptlevel separator stretchy symmetric voffset width".split()
 )
 _PLAIN = re.compile(r"[\w .%+-]{0,80}")
 # Environments that the converter does not know, or numbers, set as one that it knows.
@@ -26,7 +29,8 @@ _ROWS = re.compile(r"\\(begin|end)\{(?:aligned|align|alignat|eqnarray|split|gath
 _FRAME = re.compile(r"\\(?:begin|end)\{(?:equation|displaymath|math)\*?\}")
 _UNKNOWN = re.compile(r"\\[A-Za-z]|&$")
 _PAIRS = {"$$": "$$", r"\[": r"\]", r"\(": r"\)"}
-# What stands between two single dollars is maths only if it looks like it: prices and names of variables are far more common.
+# What stands between two single dollars is maths only if it looks like it: prices and names of variables are far more
+# common.
 _SURELY = re.compile(r"[\\^_=<>{}+*/|]|^[A-Za-z]{1,2}'*$|^-?\d+(\.\d+)?[A-Za-z]?$|^[A-Za-z]\([A-Za-z0-9, ]+\)$")
 
 
@@ -42,7 +46,9 @@ def plug_in(markdown: MarkdownIt) -> None:
     r"""Teach a Markdown reader `$$..$$`, `\[..\]`, `\(..\)` and, where it surely is maths, `$..$`."""
     markdown.inline.ruler.before("escape", "formula", _inline)
     markdown.block.ruler.before("fence", "formula", _block, {"alt": ["paragraph", "reference", "blockquote", "list"]})
-    markdown.add_render_rule("formula", lambda self, tokens, at, options, env: draw(tokens[at].content, tokens[at].info == "display"))
+    markdown.add_render_rule(
+        "formula", lambda self, tokens, at, options, env: draw(tokens[at].content, tokens[at].info == "display")
+    )
     markdown.add_render_rule("formula_block", _draw_block)
 
 
@@ -61,7 +67,8 @@ def _converted(latex: str, display: bool) -> str | None:
 def _clean(tree: Element) -> bool:
     """Take out of a formula what is not plain MathML; tell whether all of it was understood.
 
-    The converter's own text has its entities still to be read, and passes on what was written in \\text, \\href and \\style as it is.
+    The converter's own text has its entities still to be read, and passes on what was written in \\text, \\href and
+    \\style as it is.
     """
     for element in tree.iter():
         if element.tag not in _ELEMENTS:
@@ -95,7 +102,9 @@ def _inline(state: StateInline, silent: bool) -> bool:
 
 
 def _dollar_end(state: StateInline) -> int:
-    """Return where the formula that a single dollar begins here ends, -1 where it begins none (pandoc's rule, and it must look like maths)."""
+    """Return where the formula that a single dollar begins here ends, -1 where it begins none (pandoc's rule, and it
+    must look like maths).
+    """
     source, begin = state.src, state.pos + 1
     before, first = source[state.pos - 1 : state.pos] if state.pos else "", source[begin : begin + 1]
     if not first or first.isspace() or first == "$" or (before.isascii() and before.isalnum()):
@@ -127,7 +136,11 @@ def _block(state: StateBlock, start: int, last: int, silent: bool) -> bool:
         return False
     if not silent:
         token = state.push("formula_block", "p", 0)
-        token.content, token.meta, token.map = text[2:end] if end >= 0 else text, {"after": after, "whole": end >= 0}, [start, line]
+        token.content, token.meta, token.map = (
+            text[2:end] if end >= 0 else text,
+            {"after": after, "whole": end >= 0},
+            [start, line],
+        )
         state.line = line
     return True
 
@@ -140,4 +153,4 @@ def _draw_block(self, tokens, at, options, env) -> str:
     token = tokens[at]
     if not token.meta["whole"]:
         return f'<p><code class="formula">{escape(token.content)}</code></p>\n'
-    return f'<p>{draw(token.content, display=True)}{escape(token.meta["after"])}</p>\n'
+    return f"<p>{draw(token.content, display=True)}{escape(token.meta['after'])}</p>\n"

@@ -1,4 +1,6 @@
-"""Say hello: load a model, ask it one thing, show the answer with its speed, unload it, and show that the memory came back."""
+"""Say hello: load a model, ask it one thing, show the answer with its speed, unload it, and show that the memory came
+back.
+"""
 
 import threading
 import time
@@ -24,7 +26,9 @@ MIB = 2**20
 
 @dataclass
 class Greeting:
-    """How far a hello is: `stage` is loading, answering, unloading, done or failed. Memory in bytes (the GPU's where there is one)."""
+    """How far a hello is: `stage` is loading, answering, unloading, done or failed. Memory in bytes (the GPU's where
+    there is one).
+    """
 
     model: str
     question: str
@@ -53,7 +57,9 @@ class Hello:
         return self._greetings.get(model)
 
     def say(self, name: str, question: str) -> Greeting:
-        """Load, ask, unload. Raises Problem where there is no such model, no room for it, another hello, or it cannot answer."""
+        """Load, ask, unload. Raises Problem where there is no such model, no room for it, another hello, or it cannot
+        answer.
+        """
         model = completeness.checked([library.find(self.workspace, name)])[0]
         if model.faults:
             raise model.faults[0]
@@ -101,7 +107,9 @@ def endpoints(hello: Hello, words: Words) -> list[Callable]:
     """Return what a script can ask: the same as the button."""
 
     def models_hello(name: str, question: str = "") -> dict:
-        """Load a model, ask it one thing and unload it: {answer, tokens, tokens_per_s, first_token_s, load_s, before, loaded, after}."""
+        """Load a model, ask it one thing and unload it: {answer, tokens, tokens_per_s, first_token_s, load_s, before,
+        loaded, after}.
+        """
         said = asdict(hello.say(name, question or words("hello.question")))
         return {key: value for key, value in said.items() if key not in ("model", "question", "stage", "error")}
 
@@ -115,7 +123,10 @@ def draw(words: Words, hello: Hello, name: str) -> str:
     greeting = hello.last(name)
     running = greeting is not None and greeting.stage in ("loading", "answering", "unloading")
     arguments, still = attribute([name, ""]), " disabled" if running else ""
-    button = f"<button class=\"button\" data-call=\"models_hello\" data-args='{arguments}'{still}>{words('hello.say')}</button>"
+    button = (
+        '<button class="button" data-call="models_hello"'
+        f" data-args='{arguments}'{still}>{words('hello.say')}</button>"
+    )
     head = f'<div class="section-head"><h3>{words("hello.title")}</h3>{button}</div>'
     if greeting is None:
         return f'{head}<p class="hint">{words.html("hello.what", question=words("hello.question"))}</p>'
@@ -127,14 +138,19 @@ def _conversation(words: Words, greeting: Greeting, running: bool) -> str:
     if greeting.answer:
         parts.append(f'<p class="answered">{escape(greeting.answer)}</p>')
     if running:
-        parts.append(f'<div class="progress moving"><div class="bar"><i></i></div><span class="num">{words("hello.stage_" + greeting.stage)}</span></div>')
+        parts.append(
+            '<div class="progress moving"><div class="bar"><i></i></div><span'
+            f' class="num">{words("hello.stage_" + greeting.stage)}</span></div>'
+        )
     if greeting.error:
         parts.append(f'<p class="problem" role="alert">{escape(words.tell(greeting.error))}</p>')
     if greeting.stage == "done":
         pace = f"{greeting.tokens_per_s:.1f}" if greeting.tokens_per_s else "–"
         first = f"{greeting.first_token_s:.2f}" if greeting.first_token_s else "–"
         speed = words.html("hello.speed", tokens=greeting.tokens, pace=pace, first=first, load=f"{greeting.load_s:.1f}")
-        memory = words.html("hello.memory", before=_mib(greeting.before), loaded=_mib(greeting.loaded), after=_mib(greeting.after))
+        memory = words.html(
+            "hello.memory", before=_mib(greeting.before), loaded=_mib(greeting.loaded), after=_mib(greeting.after)
+        )
         parts.append(f'<p class="hint num">{speed}</p><p class="hint num">{memory}</p>')
     return "".join(parts)
 

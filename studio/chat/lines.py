@@ -1,4 +1,6 @@
-"""Files of JSON objects, one a line, only ever appended to: a process that is killed loses at most the line it was writing."""
+"""Files of JSON objects, one a line, only ever appended to: a process that is killed loses at most the line it was
+writing.
+"""
 
 import errno
 import json
@@ -43,7 +45,8 @@ def _write(file, line: bytes) -> int:
 
 
 def read(path: Path, kind: type[Kind]) -> tuple[list[Kind], int]:
-    """Return the records of a file, oldest first, and how many lines are none. Torn lines are passed over; no file has none.
+    """Return the records of a file, oldest first, and how many lines are none. Torn lines are passed over; no file has
+    none.
 
     Raises:
         Problem: the file cannot be read.

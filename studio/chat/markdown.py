@@ -1,4 +1,6 @@
-"""What a model wrote, as HTML that is safe and asks nothing of any other machine: Markdown, code, formulas, and reasoning folded away."""
+"""What a model wrote, as HTML that is safe and asks nothing of any other machine: Markdown, code, formulas, and
+reasoning folded away.
+"""
 
 import re
 from functools import lru_cache
@@ -46,7 +48,9 @@ class Growing:
         folded = ""
         if reasoning.strip():
             inside = self._reasoning.html(reasoning)
-            folded = f'<details class="reasoning"><summary>{self._words("markdown.reasoning")}</summary>{inside}</details>'
+            folded = (
+                f'<details class="reasoning"><summary>{self._words("markdown.reasoning")}</summary>{inside}</details>'
+            )
         return Markup(f'<div class="written">{folded}{self._said.html(said)}</div>')
 
 
@@ -96,7 +100,10 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
     if silent or marker not in "*_":
         return False
     run = state.scanDelims(state.pos, marker == "*")
-    before, after = state.src[state.pos - 1 : state.pos] if state.pos else "", state.src[state.pos + run.length : state.pos + run.length + 1]
+    before, after = (
+        state.src[state.pos - 1 : state.pos] if state.pos else "",
+        state.src[state.pos + run.length : state.pos + run.length + 1],
+    )
     opens, closes = run.can_open, run.can_close
     if marker == "*":
         opens = opens or bool(_IS_CJK(before) and after.strip())
@@ -114,7 +121,8 @@ def _fence(self, tokens, at, options, env) -> str:
     closed = token.map[1] - token.map[0] == token.content.count("\n") + 2
     settled = closed or env["complete"] or len(token.content) <= _COLOURED_WHILE_OPEN
     return (
-        f'<div class="code"><div class="code-head"><span>{escape(language[:30])}</span><button class="button small" data-copy-code '
+        f'<div class="code"><div class="code-head"><span>{escape(language[:30])}</span><button class="button small"'
+        " data-copy-code "
         f'data-done="{escape(words("markdown.copied"))}">{words("markdown.copy")}</button></div>'
         f"<pre><code>{_coloured(token.content, language) if settled else escape(token.content)}</code></pre></div>\n"
     )

@@ -1,4 +1,6 @@
-"""Connections to OpenAI-compatible servers: keys that stay in memory, the studio's messages in OpenAI's form, faults as sentences."""
+"""Connections to OpenAI-compatible servers: keys that stay in memory, the studio's messages in OpenAI's form, faults as
+sentences.
+"""
 
 import base64
 import ipaddress
@@ -42,7 +44,9 @@ def async_client(url: str):
     import openai
 
     timeout = openai.Timeout(None, connect=CONNECT_S)
-    return openai.AsyncOpenAI(**_settings(url, ""), timeout=timeout, http_client=openai.DefaultAsyncHttpxClient(**_network(url)))
+    return openai.AsyncOpenAI(
+        **_settings(url, ""), timeout=timeout, http_client=openai.DefaultAsyncHttpxClient(**_network(url))
+    )
 
 
 def _settings(url: str, key: str) -> dict:
@@ -55,7 +59,8 @@ def _settings(url: str, key: str) -> dict:
 
 def _network(url: str) -> dict:
     parts = urlsplit(url)
-    # Reading the certificates takes longer than many an engine's first token; http needs none, and a redirect to https is not followed.
+    # Reading the certificates takes longer than many an engine's first token; http needs none, and a redirect to https
+    # is not followed.
     return {"verify": parts.scheme == "https", "follow_redirects": False, "trust_env": not is_near(parts.hostname)}
 
 
@@ -68,7 +73,9 @@ def is_near(host: str) -> bool:
 
 
 def problem(error: Exception, url: str, model: str = "", key: str = "") -> Problem:
-    """Return what a person should read of an error of a server. The key is in none of it, even where the server repeats it."""
+    """Return what a person should read of an error of a server. The key is in none of it, even where the server repeats
+    it.
+    """
     import openai
 
     facts = {"place": urlsplit(url).netloc, "model": model}
@@ -76,7 +83,11 @@ def problem(error: Exception, url: str, model: str = "", key: str = "") -> Probl
         cause = error.__cause__
         if re.search("Connect|Proxy|Protocol$", type(cause).__name__):
             return Problem("served.unreachable", **facts, reason=str(cause) or type(cause).__name__)
-        return Problem("served.silent", **facts, seconds=round(READ_S)) if "Timeout" in type(cause).__name__ else Problem("served.cut", **facts)
+        return (
+            Problem("served.silent", **facts, seconds=round(READ_S))
+            if "Timeout" in type(cause).__name__
+            else Problem("served.cut", **facts)
+        )
     if not isinstance(error, openai.APIError):
         return Problem("served.garbage", **facts)
     status = getattr(error, "status_code", None)
@@ -89,7 +100,9 @@ def problem(error: Exception, url: str, model: str = "", key: str = "") -> Probl
 
 def told_in_the_answer(words: str, url: str, model: str) -> Problem:
     """Return what a person should read of an error that a server tells within an answer."""
-    return Problem("served.broke", place=urlsplit(url).netloc, model=model, status=None, reason=in_one_line(words, key_of(url)))
+    return Problem(
+        "served.broke", place=urlsplit(url).netloc, model=model, status=None, reason=in_one_line(words, key_of(url))
+    )
 
 
 def _reason(error, key: str) -> str:
@@ -105,7 +118,8 @@ def as_messages(messages: list[dict], system: str) -> list[dict]:
     """Return the studio's messages in the form of OpenAI's chat completions.
 
     Args:
-        messages: {"role": "user" | "assistant" | "tool", "content"} with "images" (files) of a user and "calls" ({"name", "arguments"})
+        messages: {"role": "user" | "assistant" | "tool", "content"} with "images" (files) of a user and "calls"
+            ({"name", "arguments"})
             of an assistant where there are any. Its reasoning is not sent back, as no template would (see `thoughts`).
         system: the system prompt; "" sends none, and then the engine's template puts in its own where it has one.
 
@@ -119,7 +133,10 @@ def as_messages(messages: list[dict], system: str) -> list[dict]:
         if role == "assistant":
             said.append({"role": role, "content": said_of(content)})
             if made := message.get("calls"):
-                said[-1] |= {"content": said[-1]["content"] or None, "tool_calls": [_call(calls + index, call) for index, call in enumerate(made)]}
+                said[-1] |= {
+                    "content": said[-1]["content"] or None,
+                    "tool_calls": [_call(calls + index, call) for index, call in enumerate(made)],
+                }
                 results, calls = calls, calls + len(made)
         elif role == "tool":
             said.append({"role": role, "tool_call_id": _call_id(results), "content": content})
@@ -151,7 +168,9 @@ def _image(file: str) -> dict:
 
 
 def as_tools(tools: str) -> list[dict]:
-    """Return JSON of tools in OpenAI's form; each may stand there bare, {"name", "description", "parameters"}. Raises Problem for other text."""
+    """Return JSON of tools in OpenAI's form; each may stand there bare, {"name", "description", "parameters"}. Raises
+    Problem for other text.
+    """
     if not tools.strip():
         return []
     try:

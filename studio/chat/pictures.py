@@ -49,6 +49,8 @@ def small(file: Path) -> str:
             opened.thumbnail(SMALL)
             whole = io.BytesIO()
             opened.convert("RGB").save(whole, "JPEG", quality=80)
-    except Exception:  # Pillow's readers refuse a damaged file in many ways, and the words around it must still be shown
+    except (
+        Exception
+    ):  # Pillow's readers refuse a damaged file in many ways, and the words around it must still be shown
         return ""
     return "data:image/jpeg;base64," + base64.b64encode(whole.getvalue()).decode()

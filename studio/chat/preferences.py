@@ -1,4 +1,6 @@
-"""Votes become training data: pairs of a better and a worse answer, with the whole conversation before them, for DPO and reward models."""
+"""Votes become training data: pairs of a better and a worse answer, with the whole conversation before them, for DPO
+and reward models.
+"""
 
 import json
 from collections import Counter
@@ -12,28 +14,38 @@ from studio.datasets.formats import Mapping
 from studio.interface.language import Problem
 
 NAME = "votes"
-# A question that was asked with a picture needs it in training too, and the ranking form of the studio's datasets has no place for one.
+# A question that was asked with a picture needs it in training too, and the ranking form of the studio's datasets has
+# no place for one.
 REASONS = ("tie", "bad", "empty", "equal", "pictures")
 _MAPPING = Mapping(
     "chat_preference",
     {"messages": "messages", "chosen": "chosen", "rejected": "rejected", "system": "system", "tools": "tools"},
-    {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant", "observation_tag": "tool",
-     "function_tag": "function_call", "system_tag": "system"},
+    {
+        "role_tag": "role",
+        "content_tag": "content",
+        "user_tag": "user",
+        "assistant_tag": "assistant",
+        "observation_tag": "tool",
+        "function_tag": "function_call",
+        "system_tag": "system",
+    },
 )
 
 
 def make(votes: Iterable[Vote], collection: Collection, name: str = "") -> dict:
     """Write the preferences of votes to a new dataset, register it, and return {name, rows, left_out, reasons}.
 
-    Each answer that lost to the chosen one and differs from it gives a row: the chosen column's conversation up to the question, the
-    chosen answer and the rejected one, system prompt and tools. LLaMA-Factory reads it in its sharegpt ranking form. Earlier answers are
-    without their reasoning, as no model gets it back; that of the two answers stands in <think></think>, however it was marked.
+    Each answer that lost to the chosen one and differs from it gives a row: the chosen column's conversation up to the
+    question, the chosen answer and the rejected one, system prompt and tools. LLaMA-Factory reads it in its sharegpt
+    ranking form. Earlier answers are without their reasoning, as no model gets it back; that of the two answers stands
+    in <think></think>, however it was marked.
 
     Args:
         name: of the dataset; "" takes one that is free.
 
     Returns:
-        name: of the dataset. rows: pairs written. left_out: votes and pairs that say nothing to train on, and `reasons` how many
+        name: of the dataset. rows: pairs written. left_out: votes and pairs that say nothing to train on, and `reasons`
+            how many
         of them for each reason in REASONS.
 
     Raises:
@@ -74,12 +86,22 @@ def _rows(vote: Vote, left: Counter[str]) -> Iterator[dict]:
         elif chosen.strip() == rejected.strip():
             left["equal"] += 1
         else:
-            sides = {"chosen": {"role": "assistant", "content": chosen}, "rejected": {"role": "assistant", "content": rejected}}
-            yield {"messages": [_message(message) for message in before], **sides, "system": vote.system, "tools": vote.tools}
+            sides = {
+                "chosen": {"role": "assistant", "content": chosen},
+                "rejected": {"role": "assistant", "content": rejected},
+            }
+            yield {
+                "messages": [_message(message) for message in before],
+                **sides,
+                "system": vote.system,
+                "tools": vote.tools,
+            }
 
 
 def _message(message: dict) -> dict:
-    """Return a message of a conversation in OpenAI's form; the text before calls of tools is lost, as LLaMA-Factory's form has none."""
+    """Return a message of a conversation in OpenAI's form; the text before calls of tools is lost, as LLaMA-Factory's
+    form has none.
+    """
     if calls := message.get("calls"):
         return {"role": message["role"], "content": None, "tool_calls": [{"function": call} for call in calls]}
     content = message["content"]

@@ -14,14 +14,17 @@ _BEFORE_ANSWER, _ANSWERS = ("user", "tool"), ("assistant",)
 
 @dataclass(frozen=True)
 class Prompt:
-    """What goes into a model before its answer: token ids, and the tensors that a model that sees takes beside them (by name)."""
+    """What goes into a model before its answer: token ids, and the tensors that a model that sees takes beside them (by
+    name).
+    """
 
     ids: list[int]
     inputs: dict = field(default_factory=dict)
 
 
 class Encoder:
-    """The prompt of one template with a tokenizer of its own, because a template may change the tokenizer's end and stop tokens.
+    """The prompt of one template with a tokenizer of its own, because a template may change the tokenizer's end and
+    stop tokens.
 
     Args:
         tokenizer: as LLaMA-Factory's `load_tokenizer` gives it; changed in place.
@@ -34,7 +37,9 @@ class Encoder:
         Problem: there is no template of that name.
     """
 
-    def __init__(self, tokenizer, template: str, default_system: str | None = None, thinking: bool | None = True, processor=None):
+    def __init__(
+        self, tokenizer, template: str, default_system: str | None = None, thinking: bool | None = True, processor=None
+    ):
         engine.load()
         from llamafactory.hparams import DataArguments
 
@@ -49,7 +54,10 @@ class Encoder:
     @property
     def sees(self) -> bool:
         """Tell whether model and template take images."""
-        return self.template.mm_plugin.image_token is not None and getattr(self._processor, "image_processor", None) is not None
+        return (
+            self.template.mm_plugin.image_token is not None
+            and getattr(self._processor, "image_processor", None) is not None
+        )
 
     def encode(self, messages: list[dict], system: str | None = None, tools: str | list | None = "") -> list[int]:
         """Return the token ids that go in before the answer to the last of `messages` (see `prompt`)."""
@@ -59,15 +67,19 @@ class Encoder:
         """Return what goes in before the answer to the last of `messages`.
 
         Args:
-            messages: `{"role", "content"}`: a "user", or "tool" with the result of a call (several in a row are several results),
-                and "assistant" in turn, the user first and no assistant last; a first one of role "system" stands for `system`.
-                An assistant's may have "calls", a list of `{"name", "arguments"}`, which `content` stands before; a user's may
+            messages: `{"role", "content"}`: a "user", or "tool" with the result of a call (several in a row are several
+                results),
+                and "assistant" in turn, the user first and no assistant last; a first one of role "system" stands for
+                `system`.
+                An assistant's may have "calls", a list of `{"name", "arguments"}`, which `content` stands before; a
+                user's may
                 have "images", a list of file paths, each put before the text unless "<image>" says where.
             system: the system prompt; None or "" leaves it to the template's default.
             tools: the definitions of the tools (see `tool_calls.definitions`).
 
         Raises:
-            Problem: the messages are not such a conversation, an image cannot be read or this model does not see, or the template
+            Problem: the messages are not such a conversation, an image cannot be read or this model does not see, or
+                the template
                 has no way to write the tools or the calls.
         """
         if messages and messages[0].get("role") == "system":
@@ -104,19 +116,27 @@ class Encoder:
                 raise Problem("chat.bad_message", number=number)
             if role == "tool":
                 results.append(content)
-                turns[len(turns) - follows:] = [{"role": "observation", "content": tool_calls.joined(results, self._frames_results())}]
+                turns[len(turns) - follows :] = [
+                    {"role": "observation", "content": tool_calls.joined(results, self._frames_results())}
+                ]
                 continue
             results = []
             shown = [_image(path) for path in message.get("images") or []]
             missing = max(0, len(shown) - content.count(IMAGE_PLACEHOLDER)) if shown else 0
             images += shown
-            turns.append(self._called(number, content, calls) if calls else {"role": role, "content": IMAGE_PLACEHOLDER * missing + content})
+            turns.append(
+                self._called(number, content, calls)
+                if calls
+                else {"role": role, "content": IMAGE_PLACEHOLDER * missing + content}
+            )
         if len(turns) % 2 == 0:
             raise Problem("chat.no_question")
         return turns, images
 
     def _frames_results(self) -> bool:
-        return any("</tool_response>" in slot for slot in self.template.format_observation.slots if isinstance(slot, str))
+        return any(
+            "</tool_response>" in slot for slot in self.template.format_observation.slots if isinstance(slot, str)
+        )
 
     def _called(self, number: int, content: str, calls: list[dict]) -> dict:
         try:

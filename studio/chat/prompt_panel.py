@@ -1,4 +1,6 @@
-"""What went into each column as the page shows it: the exact text and token ids of the last question, and where columns differ."""
+"""What went into each column as the page shows it: the exact text and token ids of the last question, and where columns
+differ.
+"""
 
 import time
 from functools import lru_cache
@@ -17,7 +19,9 @@ ASK_EVERY_S = 10  # whether a server that told nothing does now
 
 
 def draw(words: Words, talks: Talks, id: str) -> str:
-    """Return the prompts of all columns, token by token, with the first token that differs from the first column's marked."""
+    """Return the prompts of all columns, token by token, with the first token that differs from the first column's
+    marked.
+    """
     if not id:
         return f'<p class="hint">{words("prompt.nothing")}</p>'
     conversation = talks.conversations.open(id)
@@ -42,16 +46,23 @@ def _column(words: Words, conversation: Conversation, name: str, one: Seen, firs
     if one.fault:
         return f'<section class="prompt">{head}<p class="hint">{escape(words.tell(one.fault))}</p></section>'
     place = engine_prompt.compare(other.ids, one.ids) if name != first and not other.fault else None
-    said = _compared(words, LETTERS[conversation.columns.index(first)], place, one, other) if name != first and not other.fault else ""
+    said = (
+        _compared(words, LETTERS[conversation.columns.index(first)], place, one, other)
+        if name != first and not other.fault
+        else ""
+    )
     chips = "".join(
-        f'<span class="tok{" special" if id in one.special else ""}{" differs" if index == place else ""}" title="{index}: {escape(id)}">{escape(text) or "·"}</span>'
+        f'<span class="tok{" special" if id in one.special else ""}{" differs" if index == place else ""}"'
+        f' title="{index}: {escape(id)}">{escape(text) or "·"}</span>'
         for index, (id, text) in enumerate(zip(one.ids[:SHOWN], one.texts, strict=False))
     )
     ids = escape(" ".join(map(str, one.ids)))
     return (
-        f'<section class="prompt">{head}<p class="hint num">{words.html("prompt.count", count=len(one.ids))}{escape(said)}</p><div class="toks">{chips}</div>'
+        f'<section class="prompt">{head}<p class="hint'
+        f' num">{words.html("prompt.count", count=len(one.ids))}{escape(said)}</p><div class="toks">{chips}</div>'
         f'<details id="prompt-ids-{letter}"><summary>{words("prompt.ids")}</summary><pre>{ids}</pre></details>'
-        f'<details id="prompt-text-{letter}"><summary>{words("prompt.text")}</summary><pre>{escape("".join(one.texts))}</pre></details></section>'
+        "<details"
+        f' id="prompt-text-{letter}"><summary>{words("prompt.text")}</summary><pre>{escape("".join(one.texts))}</pre></details></section>'
     )
 
 

@@ -1,4 +1,6 @@
-"""What went into each column: the token ids of its last question, and whether a served model got the prompt of training."""
+"""What went into each column: the token ids of its last question, and whether a served model got the prompt of
+training.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +16,9 @@ from studio.interface.language import Problem
 
 @dataclass(frozen=True)
 class Seen:
-    """What went into a column: token ids, the text of each, and which of them are special; `fault` where it cannot be told."""
+    """What went into a column: token ids, the text of each, and which of them are special; `fault` where it cannot be
+    told.
+    """
 
     ids: list[int]
     texts: list[str]
@@ -23,7 +27,9 @@ class Seen:
 
 
 def prompts(table: Table, conversations: Conversations, id: str) -> dict[str, Seen]:
-    """Return what went into each column with the last question that it was asked; a column that was never asked is left out. Raises Problem."""
+    """Return what went into each column with the last question that it was asked; a column that was never asked is left
+    out. Raises Problem.
+    """
     conversation, found = conversations.open(id), {}
     reference: Encoder | None = None
     for name in sorted(conversation.columns, key=lambda name: name.startswith(SERVED)):
@@ -45,9 +51,8 @@ def prompts(table: Table, conversations: Conversations, id: str) -> dict[str, Se
 def parity(table: Table, conversations: Conversations, id: str, name: str) -> dict[str, str] | None:
     """Tell whether a served column got the prompt that the trained template makes of what it was asked.
 
-    Returns:
-        {"is": "same", "differs" or "untold", "as": the run, or the model, whose template it was compared with}; None where the
-        conversation has no column of this machine to compare with, or one of the two prompts cannot be made.
+    Returns: {"is": "same", "differs" or "untold", "as": the run, or the model, whose template it was compared with};
+    None where the conversation has no column of this machine to compare with, or one of the two prompts cannot be made.
     """
     conversation = conversations.open(id)
     local = [one for one in conversation.columns if not one.startswith(SERVED)]
@@ -59,7 +64,9 @@ def parity(table: Table, conversations: Conversations, id: str, name: str) -> di
         return {"is": "untold", "as": trained}
     try:
         ours = _encoder_of(table, conversation, trained).encode(asked, conversation.system, conversation.tools)
-        told = engine_prompt.engine_prompt(table.endpoints.speaker(name), asked, conversation.system, conversation.tools)
+        told = engine_prompt.engine_prompt(
+            table.endpoints.speaker(name), asked, conversation.system, conversation.tools
+        )
     except Problem:
         return None  # the column itself says what is wrong
     return {"is": "untold" if told is None else "same" if told.ids == ours else "differs", "as": trained}

@@ -19,10 +19,12 @@ _PAD = 0  # any token will do: padding is masked on the left and never read on t
 
 
 class Resident:
-    """One copy of base weights and the adapters that speak through it. No adapter is ever merged, and the base never changed.
+    """One copy of base weights and the adapters that speak through it. No adapter is ever merged, and the base never
+    changed.
 
-    Some adapters cannot share a batch (peft refuses DoRA, for one) and answer by themselves. All work on the weights is done
-    under one lock; `halt` asks an answer under way to end. `sees`: whether the model takes images, with a template that does too.
+    Some adapters cannot share a batch (peft refuses DoRA, for one) and answer by themselves. All work on the weights is
+    done under one lock; `halt` asks an answer under way to end. `sees`: whether the model takes images, with a template
+    that does too.
     """
 
     def __init__(self, base: Base):
@@ -60,7 +62,9 @@ class Resident:
         return self._encoders[key]
 
     def adapter(self, speaker: Speaker) -> str:
-        """Return the name under which a speaker's adapter is loaded, "__base__" where it needs none. Raises KeyError if it is not."""
+        """Return the name under which a speaker's adapter is loaded, "__base__" where it needs none. Raises KeyError if
+        it is not.
+        """
         return self._adapters[_key(speaker.adapter)] if speaker.adapter else BASE
 
     def mixes(self, name: str) -> bool:
@@ -68,7 +72,8 @@ class Resident:
         return not self.base.own_adapter and name not in self._alone
 
     def keep(self, adapters: list[Path]) -> None:
-        """Make these the adapters in memory: load those that are missing, drop the others. The base weights stay where they are.
+        """Make these the adapters in memory: load those that are missing, drop the others. The base weights stay where
+        they are.
 
         Waits for an answer under way to end.
 
@@ -129,16 +134,22 @@ class Resident:
             )
 
     def _seen(self, ids, inputs: dict) -> dict:
-        """Return the tensors of a prompt's images as the model takes them, and the marks of image tokens where it asks for those."""
+        """Return the tensors of a prompt's images as the model takes them, and the marks of image tokens where it asks
+        for those.
+        """
         engine.load()
         import inspect
 
         import torch
 
         model = self._model.get_base_model() if hasattr(self._model, "get_base_model") else self._model
-        made = {name: value.to(ids.device, model.dtype if value.is_floating_point() else value.dtype) for name, value in inputs.items()}
+        made = {
+            name: value.to(ids.device, model.dtype if value.is_floating_point() else value.dtype)
+            for name, value in inputs.items()
+        }
         image = getattr(model.config, "image_token_id", None)
-        # LLaMA-Factory makes them in its collator, for training alone; without them the models of the Qwen-VL kind refuse an image.
+        # LLaMA-Factory makes them in its collator, for training alone; without them the models of the Qwen-VL kind
+        # refuse an image.
         if made and image is not None and "mm_token_type_ids" in inspect.signature(model.forward).parameters:
             made.setdefault("mm_token_type_ids", (ids == image).to(torch.long))
         return made
@@ -164,14 +175,17 @@ class Resident:
             if isinstance(thing, Tensor):
                 yield thing
             for inner in vars(thing).values() if hasattr(thing, "__dict__") else ():
-                # what bitsandbytes keeps beside a quantised weight: scales, their code book, and the state of those scales
+                # what bitsandbytes keeps beside a quantised weight: scales, their code book, and the state of those
+                # scales
                 if isinstance(inner, Tensor) or type(inner).__name__ == "QuantState":
                     yield from tensors(inner)
 
         if not self.loaded:
             return 0
         held = [*self._model.parameters(), *self._model.buffers()]
-        sizes = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for held_one in held for t in tensors(held_one)}
+        sizes = {
+            t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for held_one in held for t in tensors(held_one)
+        }
         return sum(sizes.values())
 
     def _whole(self):
@@ -237,16 +251,20 @@ class Resident:
             return name
         config = PeftConfig.from_pretrained(str(folder))
         config.inference_mode = True
-        # Small products in bfloat16 take a CPU five to ten times as long as in float32; a GPU has no such trouble, and less to hold.
+        # Small products in bfloat16 take a CPU five to ten times as long as in float32; a GPU has no such trouble, and
+        # less to hold.
         in_float32 = self._model.device.type == "cpu"
         try:
-            # On the meta device no random start is drawn (a run beside us draws from the same generator), and of this thread alone.
+            # On the meta device no random start is drawn (a run beside us draws from the same generator), and of this
+            # thread alone.
             with torch.device("meta"):
                 if isinstance(self._model, PeftModel):
                     self._model.add_adapter(name, config)
                 else:
                     self._model = PeftModelForCausalLM(self._model, config, name, autocast_adapter_dtype=in_float32)
-            found = self._model.load_adapter(str(folder), name, low_cpu_mem_usage=True, autocast_adapter_dtype=in_float32)
+            found = self._model.load_adapter(
+                str(folder), name, low_cpu_mem_usage=True, autocast_adapter_dtype=in_float32
+            )
             if odd := [*found.missing_keys, *found.unexpected_keys]:
                 raise ValueError(f"{len(odd)} of its weights have no counterpart, {odd[0]} the first")
         except Exception:
@@ -271,7 +289,9 @@ class Resident:
 
 @contextlib.contextmanager
 def told(key: str, **facts: object) -> Iterator[None]:
-    """Tell whatever fails inside as the Problem `key` with its `reason`, or as a lack of memory, and let go of what failed."""
+    """Tell whatever fails inside as the Problem `key` with its `reason`, or as a lack of memory, and let go of what
+    failed.
+    """
     try:
         yield
     except Problem:
@@ -313,7 +333,9 @@ def _key(adapter: Path) -> tuple[Path, int]:
 
 
 def encoder_of(base: Base, speaker: Speaker) -> Encoder:
-    """Return the encoder of a speaker's prompts; only the tokenizer is loaded for it. Raises Problem where it cannot be, or no such template is."""
+    """Return the encoder of a speaker's prompts; only the tokenizer is loaded for it. Raises Problem where it cannot
+    be, or no such template is.
+    """
     engine.load()
     from llamafactory.model import load_tokenizer
 
@@ -354,7 +376,8 @@ def _load_base(base: Base) -> tuple:
         if weights.dtype == torch.float32 or model.device.type == "cpu":
             weights.data = weights.data.to(_number_type())
     if model.device.type == "cpu" and (head := model.get_output_embeddings()) is not None:
-        # The logits of the last token alone are asked for first, and oneDNN is twenty times slower on the strides of that slice.
+        # The logits of the last token alone are asked for first, and oneDNN is twenty times slower on the strides of
+        # that slice.
         head.register_forward_pre_hook(lambda _, inputs: (inputs[0].clone(memory_format=torch.contiguous_format),))
     # Only what the person sets may shape an answer, and each row ends at its own template's stop tokens.
     model.generation_config = GenerationConfig()
@@ -363,11 +386,12 @@ def _load_base(base: Base) -> tuple:
 
 @cache
 def one_load_at_a_time() -> None:
-    """Make the threads of this process load models one after the other, those of a run too. Call it before the first of them loads.
+    """Make the threads of this process load models one after the other, those of a run too. Call it before the first of
+    them loads.
 
-    While transformers loads, it changes things of the whole process and puts back what it found: torch's default dtype, and
-    `PreTrainedModel.tie_weights`, which does nothing meanwhile. Of a chat and a run that load at once, one was seen to be left with
-    an output layer without weights.
+    While transformers loads, it changes things of the whole process and puts back what it found: torch's default dtype,
+    and `PreTrainedModel.tie_weights`, which does nothing meanwhile. Of a chat and a run that load at once, one was seen
+    to be left with an output layer without weights.
     """
     engine.load()
     from transformers import PreTrainedModel

@@ -18,7 +18,9 @@ class RollCall:
         self._asking: set[str] = set()
 
     def models(self) -> dict[str, list[str] | Problem | None]:
-        """Return for each endpoint its models, why it does not tell them, or None where its first answer is awaited; old ones are asked again."""
+        """Return for each endpoint its models, why it does not tell them, or None where its first answer is awaited;
+        old ones are asked again.
+        """
         names = [one["name"] for one in self._endpoints.list()]
         for name in names:
             if name not in self._asking and time.monotonic() - self._told.get(name, (-FRESH_S,))[0] > FRESH_S:
@@ -32,7 +34,12 @@ class RollCall:
 
     def columns(self) -> list[str]:
         """Return the names of all columns that the endpoints can answer, as far as they have told."""
-        return [f"served:{name}/{model}" for name, models in self.models().items() if isinstance(models, list) for model in models]
+        return [
+            f"served:{name}/{model}"
+            for name, models in self.models().items()
+            if isinstance(models, list)
+            for model in models
+        ]
 
     def _ask(self, name: str) -> None:
         try:

@@ -34,14 +34,17 @@ class Chat:
         return sum(resident.memory_bytes() for resident in list(self._residents.values()))
 
     def bytes_needed(self, speakers: list[Speaker]) -> int:
-        """Return about how many bytes these speakers will take, by the size of their files; one in 4 or 8 bits takes its share.
+        """Return about how many bytes these speakers will take, by the size of their files; one in 4 or 8 bits takes
+        its share.
 
         Raises:
             Problem: a folder of weights is gone.
         """
         folders = {(speaker.base, speaker.base.folder): (speaker.bits or 16) / 16 for speaker in speakers}
         folders |= {(speaker.base, speaker.adapter): 1.0 for speaker in speakers if speaker.adapter}
-        return int(sum(share * sum(size_of(file) for file in weight_files(folder)) for (_, folder), share in folders.items()))
+        return int(
+            sum(share * sum(size_of(file) for file in weight_files(folder)) for (_, folder), share in folders.items())
+        )
 
     def load(self, speakers: list[Speaker], report: Report = lambda key, fraction: None) -> None:
         """Make these the speakers. What is in memory and still wanted stays there; what is not goes first.
@@ -51,7 +54,8 @@ class Chat:
             report: is told the key of a sentence and how much is done (0 to 1).
 
         Raises:
-            Problem: one of them cannot be loaded; then nobody can be asked until a load succeeds, but what is in memory stays.
+            Problem: one of them cannot be loaded; then nobody can be asked until a load succeeds, but what is in memory
+                stays.
         """
         with self._lock:
             wanted: dict[Base, list[Speaker]] = {}
@@ -70,7 +74,10 @@ class Chat:
                 resident = self._residents[base]
                 report("chat.loading_adapters", (done + 0.8) / len(wanted))
                 resident.keep([speaker.adapter for speaker in group if speaker.adapter])
-                seats |= {speaker: Seat(speaker, resident, resident.adapter(speaker), resident.encoder(speaker)) for speaker in group}
+                seats |= {
+                    speaker: Seat(speaker, resident, resident.adapter(speaker), resident.encoder(speaker))
+                    for speaker in group
+                }
             self._seats = {speaker: seats[speaker] for speaker in speakers}
             report("chat.loaded", 1.0)
 
@@ -95,8 +102,8 @@ class Chat:
     ) -> Iterator[list[Answer]]:
         """Ask every speaker, and yield all answers as they grow, in the order of `speakers`, the finished ones last.
 
-        Speakers of one base answer in one batch. Those of different bases answer at the same time, each at its own pace; the few that
-        cannot share a batch answer one after the other. Who stops reading, stops the answers.
+        Speakers of one base answer in one batch. Those of different bases answer at the same time, each at its own
+        pace; the few that cannot share a batch answer one after the other. Who stops reading, stops the answers.
 
         Args:
             messages: the conversation of each speaker, ending with the question (see `Encoder.encode`).
@@ -104,15 +111,20 @@ class Chat:
             tools: JSON of the tools that may be called, "" for none.
 
         Raises:
-            Problem: nobody was asked, or every answer failed; where only some did, `Answer.fault` says why and the others go on.
+            Problem: nobody was asked, or every answer failed; where only some did, `Answer.fault` says why and the
+                others go on.
         """
         if not speakers:
             raise Problem("chat.nobody")
         sampling.draw()
         asked, news, leave = time.perf_counter(), threading.Event(), threading.Event()
-        said = [self._row(speaker, talk, system, sampling, tools) for speaker, talk in zip(speakers, messages, strict=True)]
+        said = [
+            self._row(speaker, talk, system, sampling, tools) for speaker, talk in zip(speakers, messages, strict=True)
+        ]
         rows = [one for one in said if isinstance(one, Row)]
-        work = [partial(_answer, batches, sampling) for batches in _batches(rows, news, [leave, *([stop] if stop else [])])]
+        work = [
+            partial(_answer, batches, sampling) for batches in _batches(rows, news, [leave, *([stop] if stop else [])])
+        ]
         with side_by_side(work, leave) as over:
             while not over.wait(LOOK_S):
                 if news.is_set():
@@ -125,7 +137,9 @@ class Chat:
             raise answers[0].fault
         yield answers
 
-    def _row(self, speaker: Speaker, messages: list[dict], system: str | None, sampling: Sampling, tools: str) -> Row | Answer:
+    def _row(
+        self, speaker: Speaker, messages: list[dict], system: str | None, sampling: Sampling, tools: str
+    ) -> Row | Answer:
         with self._lock:
             seat = self._seats.get(speaker)
         try:
@@ -138,8 +152,8 @@ class Chat:
 
 @contextmanager
 def side_by_side(work: list[Callable[[], None]], leave: threading.Event) -> Iterator[threading.Event]:
-    """Do all of `work` in threads of their own; give an event that is set when all are done. At the end of the block `leave` is set, and
-    they are waited for."""
+    """Do all of `work` in threads of their own; give an event that is set when all are done. At the end of the block
+    `leave` is set, and they are waited for."""
     left, over = set(range(len(work))), threading.Event()
 
     def do(number: int) -> None:

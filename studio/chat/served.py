@@ -1,4 +1,6 @@
-"""Columns that OpenAI-compatible servers answer: the endpoints a person added, and one question to a model of one of them."""
+"""Columns that OpenAI-compatible servers answer: the endpoints a person added, and one question to a model of one of
+them.
+"""
 
 import asyncio
 import re
@@ -17,23 +19,25 @@ from studio.chat.answer import Answer, Sampling
 from studio.chat.remote.server_words import ServerFault
 from studio.chat.remote.stream import StreamAccumulator
 from studio.chat.remote.wire import WireReader
-from studio.interface.language import Problem
 from studio.chat.stored import Endpoint
 from studio.core import files, records
-from studio.interface.language import shown
+from studio.interface.language import Problem, shown
 from studio.workspace import Workspace, write_json
 
 SILENCE_S = 120.0
 _TICK_S = 0.03
 _BEGINS = "served:"
 NAME = r"^[^/\s](?:[^/\n]{0,78}[^/\s])?$"  # of an endpoint, which stands before a slash in the name of a column
-# A server that knows these not loses nothing by it: one asks it to count, and for the other it keeps its own random numbers.
+# A server that knows these not loses nothing by it: one asks it to count, and for the other it keeps its own random
+# numbers.
 _DISPENSABLE = ("stream_options", "seed")
 
 
 @dataclass(frozen=True)
 class ServedSpeaker:
-    """A column that a server answers: its name in the chat, the address of the API (with /v1), and the server's name of the model."""
+    """A column that a server answers: its name in the chat, the address of the API (with /v1), and the server's name of
+    the model.
+    """
 
     name: str
     url: str
@@ -41,7 +45,9 @@ class ServedSpeaker:
 
 
 class Endpoints:
-    """The endpoints that a person added. They are remembered on disk, their keys only in this process unless the person asks."""
+    """The endpoints that a person added. They are remembered on disk, their keys only in this process unless the person
+    asks.
+    """
 
     def __init__(self, workspace: Workspace):
         self._file = workspace.saves / ".chats" / "endpoints.json"
@@ -54,7 +60,8 @@ class Endpoints:
         """Ask the server for its models, remember it, and return {"name", "url", "models"}.
 
         Args:
-            url: as a person writes it: `localhost:8000` will do, and so will an address that was copied with /chat/completions.
+            url: as a person writes it: `localhost:8000` will do, and so will an address that was copied with
+                /chat/completions.
             key: "" for none, or for the one that is known already.
             keep_key: write the key to a file that only this user can read, so that it outlives the studio.
             name: how it is called in the chat, by default host and port; an endpoint of that name is replaced.
@@ -93,7 +100,9 @@ class Endpoints:
         return _models(url, openai_client.key_of(url))
 
     def speaker(self, name: str) -> ServedSpeaker:
-        """Return who stands behind `served:<endpoint>/<model>`; nobody is asked. Raises Problem where there is no such endpoint."""
+        """Return who stands behind `served:<endpoint>/<model>`; nobody is asked. Raises Problem where there is no such
+        endpoint.
+        """
         endpoint, _, model = name.removeprefix(_BEGINS).partition("/")
         if not name.startswith(_BEGINS) or not model:
             raise Problem("served.no_endpoint", name=name)
@@ -104,9 +113,14 @@ class Endpoints:
         return _usable(self._file, _Endpoint)[1] + _usable(self._key_file, _Key)[1]
 
     def list(self) -> list[dict]:
-        """Return {"name", "url", "has_key"} of every endpoint, in the order they were added; see `faults` for what cannot be read."""
+        """Return {"name", "url", "has_key"} of every endpoint, in the order they were added; see `faults` for what
+        cannot be read.
+        """
         known = _usable(self._file, _Endpoint)[0]
-        return [{"name": name, "url": one["url"], "has_key": bool(openai_client.key_of(one["url"]))} for name, one in known.items()]
+        return [
+            {"name": name, "url": one["url"], "has_key": bool(openai_client.key_of(one["url"]))}
+            for name, one in known.items()
+        ]
 
     def _keep(self, url: str, key: str) -> None:
         kept = _usable(self._key_file, _Key)[0]
@@ -171,7 +185,9 @@ def _candidates(address: str) -> list[str]:
         # A key must not go to the open internet unencrypted because somebody left out the scheme.
         scheme = "http://" if openai_client.is_near(host) or urlsplit("//" + address).port else "https://"
         parts = urlsplit(address if "://" in address else scheme + address)
-        sound = parts.scheme in ("http", "https") and parts.hostname and parts.username is None and (parts.port or 1) > 0
+        sound = (
+            parts.scheme in ("http", "https") and parts.hostname and parts.username is None and (parts.port or 1) > 0
+        )
     except ValueError as error:
         raise Problem("served.bad_address") from error
     if not sound or re.search(r"\s|^\w+:/(?!/)", address):
@@ -201,10 +217,12 @@ def ask(
     tools: str = "",
     seen: Callable[[Answer], None] = lambda answer: None,
 ) -> Answer:
-    """Ask a served model and return its whole answer. What the server does wrong is the answer's `fault`; what had come by then stays.
+    """Ask a served model and return its whole answer. What the server does wrong is the answer's `fault`; what had come
+    by then stays.
 
-    Temperature, top-p, max tokens and seed are sent; not every server heeds them: LLaMA-Factory's API takes no notice of the seed, tells
-    no count of tokens, and says "stop" where max tokens were reached too. Tokens are counted in pieces until the server tells them.
+    Temperature, top-p, max tokens and seed are sent; not every server heeds them: LLaMA-Factory's API takes no notice
+    of the seed, tells no count of tokens, and says "stop" where max tokens were reached too. Tokens are counted in
+    pieces until the server tells them.
 
     Args:
         messages: see `openai_client.as_messages`.
@@ -213,7 +231,9 @@ def ask(
         tools: JSON of the tools that may be called, "" for none.
         seen: is told the answer as it grows, in the thread that asks.
     """
-    client = openai_client.async_client(speaker.url)  # loads a library the first time, which is no fault of the engine's
+    client = openai_client.async_client(
+        speaker.url
+    )  # loads a library the first time, which is no fault of the engine's
     accumulator = StreamAccumulator(speaker.name, sampling.max_tokens)
     try:
         question = {
@@ -242,7 +262,11 @@ def _in_a_loop(work: Coroutine) -> None:
 
 
 async def _listen(
-    read: Coroutine, speaker: ServedSpeaker, accumulator: StreamAccumulator, stop: threading.Event, seen: Callable[[Answer], None]
+    read: Coroutine,
+    speaker: ServedSpeaker,
+    accumulator: StreamAccumulator,
+    stop: threading.Event,
+    seen: Callable[[Answer], None],
 ) -> None:
     """Read the answer, and stop reading when the person wants it and when nothing comes any more."""
     reading, shown = asyncio.create_task(read), 0
@@ -252,13 +276,19 @@ async def _listen(
             if stop.is_set():
                 accumulator.end("stopped")
             elif time.perf_counter() - accumulator.heard > SILENCE_S and not reading.done():
-                _conclude(speaker, accumulator, Problem("served.silent", place=urlsplit(speaker.url).netloc, seconds=round(SILENCE_S)))
+                _conclude(
+                    speaker,
+                    accumulator,
+                    Problem("served.silent", place=urlsplit(speaker.url).netloc, seconds=round(SILENCE_S)),
+                )
             elif accumulator.chunks > shown:
                 shown = accumulator.chunks
                 seen(accumulator.answer())
     finally:
         reading.cancel()
-        await asyncio.wait({reading}, timeout=0.2)  # to close the connection, by which the engine learns that nobody listens
+        await asyncio.wait(
+            {reading}, timeout=0.2
+        )  # to close the connection, by which the engine learns that nobody listens
     error = reading.exception() if reading.done() and not reading.cancelled() else None
     if not accumulator.finished:
         _conclude(speaker, accumulator, error)
@@ -267,7 +297,8 @@ async def _listen(
 def _conclude(speaker: ServedSpeaker, accumulator: StreamAccumulator, error: BaseException | None) -> None:
     """End an answer that ended by itself or with an error.
 
-    A connection that breaks off no longer matters once the server had said that it was done; what it says of an error does.
+    A connection that breaks off no longer matters once the server had said that it was done; what it says of an error
+    does.
     """
     import openai
 
@@ -290,7 +321,12 @@ def _end_by_reason(accumulator: StreamAccumulator, speaker: ServedSpeaker) -> No
     """End an answer as its server says; one that says nothing but that its stream is over was done."""
     reason, words = accumulator.reason or "stop", accumulator.reason_words
     if reason == "filtered":
-        fault = Problem("served.filtered", place=urlsplit(speaker.url).netloc, model=speaker.model, reason=openai_client.in_one_line(words))
+        fault = Problem(
+            "served.filtered",
+            place=urlsplit(speaker.url).netloc,
+            model=speaker.model,
+            reason=openai_client.in_one_line(words),
+        )
         accumulator.end("failed", fault)
     elif reason == "failed":
         accumulator.end("failed", openai_client.told_in_the_answer(words, speaker.url, speaker.model))
@@ -319,7 +355,9 @@ async def _read_answer(client, accumulator: StreamAccumulator, question: dict) -
                 if accumulator.chunks or "tools" not in question:
                     raise
                 break
-        await _read_body(client, accumulator, {name: value for name, value in question.items() if name != "stream_options"})
+        await _read_body(
+            client, accumulator, {name: value for name, value in question.items() if name != "stream_options"}
+        )
 
 
 async def _read_body(client, accumulator: StreamAccumulator, question: dict) -> None:

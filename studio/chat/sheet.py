@@ -29,7 +29,9 @@ Ask = Callable[..., Iterator[list[Answer]]]
 
 @dataclass(frozen=True)
 class Sheet:
-    """What is asked of whom, kept in `<id>.json`. prompts: {"prompt", "system"}, where "" takes the sheet's own system prompt."""
+    """What is asked of whom, kept in `<id>.json`. prompts: {"prompt", "system"}, where "" takes the sheet's own system
+    prompt.
+    """
 
     id: str
     columns: list[str]
@@ -47,7 +49,8 @@ class Sheets:
     """The prompt sheets of a workspace, in `saves/.chats/sheets/`.
 
     Args:
-        ask: `ask({column: messages}, system, sampling, stop, tools, bits)` yields the answers of all columns as they grow, the finished
+        ask: `ask({column: messages}, system, sampling, stop, tools, bits)` yields the answers of all columns as they
+            grow, the finished
             ones last (see `Table.ask`). A column that fails says so in its answer.
     """
 
@@ -58,8 +61,15 @@ class Sheets:
         self._answered: dict[Path, tuple[tuple[int, int, int], dict, int]] = {}
         jobs.offer(KIND, self._work, facts=SheetFacts)
 
-    def start(self, columns: list[str], prompts: list[dict], sampling: Sampling = Sampling(), system: str = "", tools: str = "",
-              bits: int | None = None) -> Job:
+    def start(
+        self,
+        columns: list[str],
+        prompts: list[dict],
+        sampling: Sampling = Sampling(),
+        system: str = "",
+        tools: str = "",
+        bits: int | None = None,
+    ) -> Job:
         """Queue a new sheet and return its job, whose facts name the sheet.
 
         Args:
@@ -67,7 +77,8 @@ class Sheets:
             bits: 4 or 8 to load the models of this machine quantised.
 
         Raises:
-            Problem: nobody is to answer, there are no prompts or too many, a setting is out of range, or the disk refuses.
+            Problem: nobody is to answer, there are no prompts or too many, a setting is out of range, or the disk
+                refuses.
         """
         if not columns:
             raise Problem("chat.nobody")
@@ -83,7 +94,9 @@ class Sheets:
         return job
 
     def resume(self, id: str) -> Job:
-        """Take a stopped, failed or interrupted sheet up where it stood, and return its job. Raises Problem where it cannot be."""
+        """Take a stopped, failed or interrupted sheet up where it stood, and return its job. Raises Problem where it
+        cannot be.
+        """
         return self._jobs.resume(self.open(id).job)
 
     def job(self, id: str) -> Job | None:
@@ -93,7 +106,9 @@ class Sheets:
 
     def all(self) -> list[Sheet]:
         """Return the sheets, newest first; see `faults` for those that cannot be read."""
-        return sorted((one for one in self._all() if isinstance(one, Sheet)), key=lambda sheet: sheet.created, reverse=True)
+        return sorted(
+            (one for one in self._all() if isinstance(one, Sheet)), key=lambda sheet: sheet.created, reverse=True
+        )
 
     def faults(self) -> list[Problem]:
         """Return why files of sheets cannot be read, one for each."""
@@ -123,16 +138,21 @@ class Sheets:
         return found
 
     def delete(self, id: str) -> None:
-        """Move a sheet with its answers into the trash. Raises Problem while it is at work, where there is none, or the disk refuses."""
+        """Move a sheet with its answers into the trash. Raises Problem while it is at work, where there is none, or the
+        disk refuses.
+        """
         job = self.job(id)
         if job and job.active:
             raise Problem("sheet.busy")
         files = [self.folder / f"{safe_name(id)}.json", self._file(id)]
-        Trash(self._workspace).put([path for path in files if os.path.lexists(path)], "prompts", self.open(id).title or id)
+        Trash(self._workspace).put(
+            [path for path in files if os.path.lexists(path)], "prompts", self.open(id).title or id
+        )
 
     def answers(self, id: str) -> dict[int, dict[str, dict]]:
-        """Return for each prompt (from 0) that was asked the answers by column: {text, tokens, first_token_s, tokens_per_s, finished, calls,
-        fault}, where fault is None or a sentence as {"key", "facts"}. Raises Problem where they cannot be read."""
+        """Return for each prompt (from 0) that was asked the answers by column: {text, tokens, first_token_s,
+        tokens_per_s, finished, calls, fault}, where fault is None or a sentence as {"key", "facts"}. Raises Problem
+        where they cannot be read."""
         return self._answers(id)[0]
 
     def unreadable(self, id: str) -> int:
@@ -144,7 +164,10 @@ class Sheets:
         stamp = files.stamp(path)
         if self._answered.get(path, (None,))[0] != stamp:
             found, unreadable = lines.read(path, AnsweredRow)
-            kept = {one.row: {name: answer.model_dump(by_alias=True) for name, answer in one.answers.items()} for one in found}
+            kept = {
+                one.row: {name: answer.model_dump(by_alias=True) for name, answer in one.answers.items()}
+                for one in found
+            }
             self._answered = {path: (stamp, kept, unreadable)}
         return dict(self._answered[path][1]), self._answered[path][2]
 
@@ -164,13 +187,17 @@ class Sheets:
             done.add(row)
             failed = 0 if any(one.finished != "failed" for one in answers) else failed + 1
             if failed == GIVE_UP_AFTER:
-                raise next((one.fault for one in answers if one.fault), None) or Problem("sheet.nobody_answers", count=failed)
+                raise next((one.fault for one in answers if one.fault), None) or Problem(
+                    "sheet.nobody_answers", count=failed
+                )
         return {"sheet": sheet.id, "prompts": count}
 
     def _ask_row(self, sheet: Sheet, prompt: dict, stop: threading.Event) -> list[Answer]:
         talks = {name: [{"role": "user", "content": prompt["prompt"]}] for name in sheet.columns}
         answers: list[Answer] = []
-        for answers in self._ask(talks, prompt.get("system") or sheet.system, Sampling(**sheet.settings), stop, sheet.tools, sheet.bits):
+        for answers in self._ask(
+            talks, prompt.get("system") or sheet.system, Sampling(**sheet.settings), stop, sheet.tools, sheet.bits
+        ):
             pass
         return answers
 
@@ -186,7 +213,9 @@ def typed(text: str) -> list[dict]:
     try:
         listed = records.parse(text)
     except ValueError as error:
-        raise Problem("sheet.not_json", line=getattr(error, "lineno", 1), reason=getattr(error, "msg", error)) from error
+        raise Problem(
+            "sheet.not_json", line=getattr(error, "lineno", 1), reason=getattr(error, "msg", error)
+        ) from error
     prompts = []
     for number, item in enumerate(listed, 1):
         one = {"prompt": item} if isinstance(item, str) else item if isinstance(item, dict) else {}
@@ -198,7 +227,8 @@ def typed(text: str) -> list[dict]:
 
 
 def of_dataset(collection: Collection, name: str, first: int) -> list[dict]:
-    """Return as prompts the first user message and the system prompt of the first rows of a registered dataset; rows without are left out.
+    """Return as prompts the first user message and the system prompt of the first rows of a registered dataset; rows
+    without are left out.
 
     Raises:
         Problem: there is no such dataset on this disk, or it cannot be read.
@@ -225,7 +255,9 @@ def _first(row: dict, shape: Shape) -> dict:
     said = [message for message in talk if isinstance(message, dict)] if isinstance(talk, list) else []
 
     def first(tag: str) -> str:
-        return next((str(message.get(content) or "") for message in said if message.get(role) == shape.tags.get(tag)), "")
+        return next(
+            (str(message.get(content) or "") for message in said if message.get(role) == shape.tags.get(tag)), ""
+        )
 
     return {"prompt": first("user_tag"), "system": text("system") or first("system_tag")}
 
@@ -243,7 +275,14 @@ def _somebody(answers: dict[str, dict]) -> bool:
 
 def _kept(answer: Answer) -> dict:
     fault = sentence(answer.fault.key, answer.fault.facts) if answer.fault else None
-    return plain({
-        "text": answer.text, "tokens": answer.tokens, "first_token_s": answer.first_token_s, "tokens_per_s": answer.tokens_per_s,
-        "finished": answer.finished, "calls": list(answer.calls), "fault": fault,
-    })
+    return plain(
+        {
+            "text": answer.text,
+            "tokens": answer.tokens,
+            "first_token_s": answer.first_token_s,
+            "tokens_per_s": answer.tokens_per_s,
+            "finished": answer.finished,
+            "calls": list(answer.calls),
+            "fault": fault,
+        }
+    )

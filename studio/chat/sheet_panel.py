@@ -36,10 +36,14 @@ def draw(words: Words, sheets: Sheets, which: str) -> str:
     unreadable = sheets.unreadable(sheet.id)
     damage = f'<p class="warning">{escape(words("sheet.lines_unreadable", count=unreadable))}</p>' if unreadable else ""
     head = "".join(f'<th title="{escape(name)}">{escape(choose.short(name))}</th>' for name in sheet.columns)
-    rows = "".join(_row(words, sheet, number, answers.get(number)) for number in range(len(sheet.prompts))[offset : offset + ROWS])
+    rows = "".join(
+        _row(words, sheet, number, answers.get(number)) for number in range(len(sheet.prompts))[offset : offset + ROWS]
+    )
     return (
-        f'<div class="run-head"><h2>{escape(sheet.title)}</h2></div>{_progress(words, sheets, sheet, len(answers))}{damage}{_pages(words, sheet, offset)}'
-        f'<div class="wide"><table class="sheet"><thead><tr><th></th><th>{words("sheet.prompt")}</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        "<div"
+        f' class="run-head"><h2>{escape(sheet.title)}</h2></div>{_progress(words, sheets, sheet, len(answers))}{damage}{_pages(words, sheet, offset)}'
+        '<div class="wide"><table'
+        f' class="sheet"><thead><tr><th></th><th>{words("sheet.prompt")}</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 
@@ -50,19 +54,28 @@ def draw_list(words: Words, sheets: Sheets) -> str:
         job = sheets.job(sheet.id)
         when = figures.moment(sheet.created)
         drawn += (
-            f'<button class="item" data-pick="sheet:{escape(sheet.id)}"><span class="item-top"><i class="dot {escape(job.state if job else "finished")}"></i>'
-            f'<b>{escape(sheet.title)}</b></span><span class="item-sub"><span>{when}</span>'
-            f'<span class="num">{len(sheet.prompts)} × {len(sheet.columns)}</span></span></button>'
+            f'<button class="item" data-pick="sheet:{escape(sheet.id)}"><span class="item-top"><i class="dot'
+            f' {escape(job.state if job else "finished")}"></i><b>{escape(sheet.title)}</b></span><span'
+            f' class="item-sub"><span>{when}</span><span class="num">{len(sheet.prompts)} ×'
+            f" {len(sheet.columns)}</span></span></button>"
         )
     damage = "".join(f'<p class="warning">{escape(words.tell(fault))}</p>' for fault in sheets.faults()[:FAULTS_SHOWN])
     return (drawn or f'<p class="hint">{words("sheet.none")}</p>') + damage
 
 
 def as_json(sheets: Sheets, id: str) -> str:
-    """Return a sheet with its answers as JSON: {title, columns, system, tools, settings, rows: [{prompt, system, answers}]}. Raises Problem."""
+    """Return a sheet with its answers as JSON: {title, columns, system, tools, settings, rows: [{prompt, system,
+    answers}]}. Raises Problem.
+    """
     sheet, answers = sheets.open(id), sheets.answers(id)
     rows = [{**prompt, "answers": answers.get(number, {})} for number, prompt in enumerate(sheet.prompts)]
-    facts = {"title": sheet.title, "columns": sheet.columns, "system": sheet.system, "tools": sheet.tools, "settings": sheet.settings}
+    facts = {
+        "title": sheet.title,
+        "columns": sheet.columns,
+        "system": sheet.system,
+        "tools": sheet.tools,
+        "settings": sheet.settings,
+    }
     return json.dumps({**facts, "rows": rows}, ensure_ascii=False, indent=2) + "\n"
 
 
@@ -70,7 +83,17 @@ def as_csv(words: Words, sheets: Sheets, id: str) -> str:
     """Return a sheet as CSV: a line for each prompt; for each column its answer and its figures. Raises Problem."""
     sheet, answers, file = sheets.open(id), sheets.answers(id), io.StringIO()
     writer = csv.writer(file)
-    writer.writerow(["prompt", "system", *(title for name in sheet.columns for title in (name, *(f"{name}: {figure}" for figure in (*FIGURES, "fault"))))])
+    writer.writerow(
+        [
+            "prompt",
+            "system",
+            *(
+                title
+                for name in sheet.columns
+                for title in (name, *(f"{name}: {figure}" for figure in (*FIGURES, "fault")))
+            ),
+        ]
+    )
     for number, prompt in enumerate(sheet.prompts):
         cells: list[object] = []
         for name in sheet.columns:
@@ -82,21 +105,34 @@ def as_csv(words: Words, sheets: Sheets, id: str) -> str:
 
 def _row(words: Words, sheet: Sheet, number: int, answers: dict | None) -> str:
     prompt = sheet.prompts[number]
-    system = f'<p class="hint">{words("sheet.system")}: {escape(prompt["system"][:300])}</p>' if prompt.get("system") else ""
-    cells = "".join(f"<td>{_cell(words, f'{sheet.id}-{number}-{place}', answers, name)}</td>" for place, name in enumerate(sheet.columns))
-    return f'<tr><td class="num">{number + 1}</td><td><p class="asked">{escape(prompt["prompt"])}</p>{system}</td>{cells}</tr>'
+    system = (
+        f'<p class="hint">{words("sheet.system")}: {escape(prompt["system"][:300])}</p>' if prompt.get("system") else ""
+    )
+    cells = "".join(
+        f"<td>{_cell(words, f'{sheet.id}-{number}-{place}', answers, name)}</td>"
+        for place, name in enumerate(sheet.columns)
+    )
+    return (
+        f'<tr><td class="num">{number + 1}</td><td><p'
+        f' class="asked">{escape(prompt["prompt"])}</p>{system}</td>{cells}</tr>'
+    )
 
 
 def _cell(words: Words, place: str, answers: dict | None, name: str) -> str:
     if answers is None or name not in answers:
         return '<span class="hint">…</span>' if answers is None else ""
     one = answers[name]
-    calls = "".join(f'<p><code>{escape(call.get("name", ""))}({escape(json.dumps(call.get("arguments"), ensure_ascii=False))})</code></p>'
-                    for call in one.get("calls") or [])
+    calls = "".join(
+        f"<p><code>{escape(call.get('name', ''))}({escape(json.dumps(call.get('arguments'), ensure_ascii=False))})</code></p>"
+        for call in one.get("calls") or []
+    )
     drawn = _written(words.language, one["text"]) if one["text"].strip() else ""
     if one["text"].count("\n") >= SHOWN_LINES or len(one["text"]) > SHOWN_LETTERS:
         begin = escape(" ".join((said_of(one["text"]) or one["text"])[:160].split()))
-        drawn = f'<details id="sheet-{escape(place)}"><summary>{begin}… <span class="hint">{words("sheet.more")}</span></summary>{drawn}</details>'
+        drawn = (
+            f'<details id="sheet-{escape(place)}"><summary>{begin}… <span'
+            f' class="hint">{words("sheet.more")}</span></summary>{drawn}</details>'
+        )
     fault = f'<p class="problem">{escape(told(one["fault"], words))}</p>' if one.get("fault") else ""
     return f"{drawn}{calls}{fault}{_figures(words, one)}"
 
@@ -120,13 +156,20 @@ def _progress(words: Words, sheets: Sheets, sheet: Sheet, done: int) -> str:
     state = escape(job.state if job else "finished")
     actions = ""
     if job and job.active:
-        actions = f'<button class="button small" data-call="job_cancel" data-args=\'{attribute([job.id])}\'>{words("sheet.stop")}</button>'
+        actions = (
+            '<button class="button small" data-call="job_cancel"'
+            f" data-args='{attribute([job.id])}'>{words('sheet.stop')}</button>"
+        )
     elif job and job.state in ("stopped", "failed", "interrupted"):
-        actions = f'<button class="button small" data-call="chat_sheet_resume" data-args=\'{attribute([sheet.id])}\'>{words("sheet.resume")}</button>'
+        actions = (
+            '<button class="button small" data-call="chat_sheet_resume"'
+            f" data-args='{attribute([sheet.id])}'>{words('sheet.resume')}</button>"
+        )
     said = words.html("sheet.progress", done=done, count=count)
     return (
-        f'<div class="progress {state}"><div class="bar"><i style="width:{figures.width(done / count if count else 1)}%"></i></div>'
-        f'<span class="num">{said} {actions}</span></div>{_error(words, job)}'
+        f'<div class="progress {state}"><div class="bar"><i'
+        f' style="width:{figures.width(done / count if count else 1)}%"></i></div><span class="num">{said}'
+        f" {actions}</span></div>{_error(words, job)}"
     )
 
 
@@ -139,7 +182,11 @@ def _pages(words: Words, sheet: Sheet, offset: int) -> str:
         return ""
     last = min(offset + ROWS, len(sheet.prompts))
     buttons = "".join(
-        f'<button class="button small" data-pick="sheet:{escape(sheet.id)}@{begin}"{"" if 0 <= begin < len(sheet.prompts) else " disabled"}>{words(key)}</button>'
+        '<button class="button small"'
+        f' data-pick="sheet:{escape(sheet.id)}@{begin}"{"" if 0 <= begin < len(sheet.prompts) else " disabled"}>{words(key)}</button>'
         for key, begin in (("sheet.before", offset - ROWS), ("sheet.after", offset + ROWS))
     )
-    return f'<div class="pages"><span class="num">{words.html("sheet.rows", first=offset + 1, last=last, count=len(sheet.prompts))}</span>{buttons}</div>'
+    return (
+        '<div class="pages"><span'
+        f' class="num">{words.html("sheet.rows", first=offset + 1, last=last, count=len(sheet.prompts))}</span>{buttons}</div>'
+    )

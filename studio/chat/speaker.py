@@ -17,10 +17,13 @@ CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq")
 class Speaker:
     """One column of the chat.
 
-    name: what the person sees. model: folder of the base weights (a checkpoint of full or freeze tuning is a base of its own).
+    name: what the person sees. model: folder of the base weights (a checkpoint of full or freeze tuning is a base of
+        its own).
     adapter: folder of a LoRA adapter, or None. template, default_system, thinking: what shaped the run's prompts
-    (`template`, `default_system`, `enable_thinking` of its recipe). bits: 4, 8 or None (not quantised). own_code: whether the person
-    allowed the Python code in the model's folder to run. below: adapters that were merged into the base before this one was trained, in
+    (`template`, `default_system`, `enable_thinking` of its recipe). bits: 4, 8 or None (not quantised). own_code:
+    whether the person
+    allowed the Python code in the model's folder to run. below: adapters that were merged into the base before this one
+    was trained, in
     their order. vocabulary: LLaMA-Factory's settings by which the run's vocabulary grew.
     """
 
@@ -37,14 +40,23 @@ class Speaker:
 
     @property
     def base(self) -> "Base":
-        """Return the weights this speaker needs in memory; speakers of the same ones share them and answer in one batch.
+        """Return the weights this speaker needs in memory; speakers of the same ones share them and answer in one
+        batch.
 
         Raises:
             Problem: the folder of the model or of the adapter is gone, or the adapter's description cannot be read.
         """
         own = self.adapter if self.adapter and self._needs_a_base_of_its_own() else None
         below = tuple((folder.resolve(), stamp(folder, "chat.no_adapter_below")) for folder in self.below)
-        return Base(self.model.resolve(), stamp(self.model, "chat.no_model"), self.bits, own, self.own_code, below, self.vocabulary)
+        return Base(
+            self.model.resolve(),
+            stamp(self.model, "chat.no_model"),
+            self.bits,
+            own,
+            self.own_code,
+            below,
+            self.vocabulary,
+        )
 
     def _needs_a_base_of_its_own(self) -> bool:
         stamp(self.adapter, "chat.no_adapter")
@@ -60,8 +72,9 @@ class Speaker:
 
 @dataclass(frozen=True)
 class Base:
-    """One copy of base weights: folder, when its weights were last written (ns), bits, the adapter it belongs to, if to one alone,
-    whether its own code may run, the adapters that are merged into it with their own times, and how its vocabulary grew."""
+    """One copy of base weights: folder, when its weights were last written (ns), bits, the adapter it belongs to, if to
+    one alone, whether its own code may run, the adapters that are merged into it with their own times, and how its
+    vocabulary grew."""
 
     folder: Path
     written: int
@@ -74,12 +87,16 @@ class Base:
 
 def weight_files(folder: Path) -> list[Path]:
     """Return the files of weights in a folder of a model or an adapter that are loaded, each weight once."""
-    adapters = sorted((path for path in matching(folder, "adapter_model.*") if path.is_file()), key=lambda path: path.suffix != ".safetensors")
+    adapters = sorted(
+        (path for path in matching(folder, "adapter_model.*") if path.is_file()),
+        key=lambda path: path.suffix != ".safetensors",
+    )
     return [*(folder / name for name in library.weight_names(folder)), *adapters[:1]]
 
 
 def stamp(folder: Path, problem: str) -> int:
-    """Return when the newest weights of a folder were written (ns since 1970), so that new weights under an old name are noticed.
+    """Return when the newest weights of a folder were written (ns since 1970), so that new weights under an old name
+    are noticed.
 
     Raises:
         Problem: `problem`, where there are no weights.

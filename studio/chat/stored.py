@@ -1,4 +1,6 @@
-"""What stands on disk of the chat, typed: a file that is not as it should be is told in one sentence, and nothing in it leads out."""
+"""What stands on disk of the chat, typed: a file that is not as it should be is told in one sentence, and nothing in it
+leads out.
+"""
 
 import os
 from pathlib import Path
@@ -203,7 +205,9 @@ class AdapterConfig(Record):
 
 
 def image_file(folder: Path, name: str) -> Path:
-    """Return the file of a conversation's image, beside the conversations. Raises Problem where a link leads out of there."""
+    """Return the file of a conversation's image, beside the conversations. Raises Problem where a link leads out of
+    there.
+    """
     path, beside = folder / name, os.path.realpath(folder / "files")
     if os.path.dirname(os.path.realpath(path)) != beside:
         raise Problem("chat.image_leads_out", file=name)

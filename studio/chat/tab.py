@@ -50,11 +50,17 @@ def add_regions(live: Live, room: ChatRoom) -> None:
 
 
 def _datasets(room: ChatRoom) -> list[str]:
-    return [room.collection.name_of(one) for one in room.collection.datasets(room.collection.folder) if one.problem is None]
+    return [
+        room.collection.name_of(one) for one in room.collection.datasets(room.collection.folder) if one.problem is None
+    ]
 
 
 def _sheet(words: Words, room: ChatRoom, which: str) -> str:
-    return panel.sheet_actions(words, which.partition("@")[0]) + sheet_panel.draw(words, room.sheets, which) if which else ""
+    return (
+        panel.sheet_actions(words, which.partition("@")[0]) + sheet_panel.draw(words, room.sheets, which)
+        if which
+        else ""
+    )
 
 
 def _chosen(talks: Talks, id: str) -> tuple[list[str], int | None]:
@@ -71,12 +77,19 @@ def build(room: ChatRoom, words: Words) -> None:
             gr.HTML(_search(words) + region("talks", follows="find-talk chat"))
         with gr.Column(elem_classes="split-main", min_width=0):
             gr.HTML(region("talk-head", follows="chat"))
-            gr.HTML('<nav class="parts">' + "".join(f'<button data-pick="talk:{part}">{words("chat.part_" + part)}</button>' for part in PARTS) + "</nav>")
+            gr.HTML(
+                '<nav class="parts">'
+                + "".join(f'<button data-pick="talk:{part}">{words("chat.part_" + part)}</button>' for part in PARTS)
+                + "</nav>"
+            )
             with gr.Column(elem_classes="talk-part talk-talk"):
                 _talk(room, words)
             gr.HTML(region("prompts", follows="chat"), elem_classes="talk-part talk-prompts")
             gr.HTML(panel.board_actions(words) + region("board"), elem_classes="talk-part talk-board")
-            gr.HTML(region("sheet-form", follows="chat") + region("sheets") + region("sheet", follows="sheet"), elem_classes="talk-part talk-sheet")
+            gr.HTML(
+                region("sheet-form", follows="chat") + region("sheets") + region("sheet", follows="sheet"),
+                elem_classes="talk-part talk-sheet",
+            )
             gr.HTML(server_panel.form(words) + region("servers"), elem_classes="talk-part talk-servers")
 
 
@@ -89,32 +102,90 @@ def _talk(room: ChatRoom, words: Words) -> None:
     workspace = room.table.workspace
     standard = Sampling(max_tokens=256)
     with gr.Row(elem_classes="chat-head"):
-        chosen = gr.Dropdown(_names(room, [STARTER_MODEL]), value=[STARTER_MODEL], multiselect=True, max_choices=MOST, scale=3, elem_id="chat-who",
-                             label=words("chat.who"), info=words("chat.who_info", most=MOST))
+        chosen = gr.Dropdown(
+            _names(room, [STARTER_MODEL]),
+            value=[STARTER_MODEL],
+            multiselect=True,
+            max_choices=MOST,
+            scale=3,
+            elem_id="chat-who",
+            label=words("chat.who"),
+            info=words("chat.who_info", most=MOST),
+        )
         gr.HTML(region("memory", follows="chat"))
-    gr.HTML(f'<div class="columns" id="chat-columns" data-follows="chat" data-empty="{escape(words("chat.empty"))}"></div>')
+    gr.HTML(
+        f'<div class="columns" id="chat-columns" data-follows="chat" data-empty="{escape(words("chat.empty"))}"></div>'
+    )
     gr.HTML(region("vote", follows="chat"))
     problem = gr.HTML(elem_id="chat-problem")
     with gr.Row(elem_classes="composer"):
-        said = gr.MultimodalTextbox(show_label=False, placeholder=words("chat.say"), lines=1, max_lines=8, scale=8, elem_id="chat-say",
-                                    autofocus=False, submit_btn=False, file_types=["image"], file_count="multiple", sources=["upload"])
+        said = gr.MultimodalTextbox(
+            show_label=False,
+            placeholder=words("chat.say"),
+            lines=1,
+            max_lines=8,
+            scale=8,
+            elem_id="chat-say",
+            autofocus=False,
+            submit_btn=False,
+            file_types=["image"],
+            file_count="multiple",
+            sources=["upload"],
+        )
         send = gr.Button(words("chat.send"), variant="primary", elem_id="chat-send", scale=0, min_width=90)
-    gr.HTML(f'<div class="chat-tools"><button class="button small" id="chat-stop" disabled>{words("chat.stop")}</button>'
-            f'<button class="button small" id="chat-again">{words("chat.again")}</button></div>')
+    gr.HTML(
+        f'<div class="chat-tools"><button class="button small" id="chat-stop" disabled>{words("chat.stop")}</button>'
+        f'<button class="button small" id="chat-again">{words("chat.again")}</button></div>'
+    )
     with gr.Accordion(words("chat.settings"), open=False, elem_id="chat-settings"):
         system = gr.Textbox(label=words("chat.system"), info=words("chat.system_info"), lines=2, elem_id="chat-system")
         with gr.Row(elem_classes="fields"):
             numbers = [
-                gr.Number(standard.temperature, label=words("chat.temperature"), info=words("chat.temperature_info"), step=0.1, elem_id="chat-temperature"),
-                gr.Number(standard.top_p, label=words("chat.top_p"), info=words("chat.top_p_info"), step=0.05, elem_id="chat-top-p"),
-                gr.Number(standard.max_tokens, label=words("chat.max_tokens"), info=words("chat.max_tokens_info"), precision=0, elem_id="chat-max-tokens"),
-                gr.Number(standard.seed, label=words("chat.seed"), info=words("chat.seed_info"), precision=0, elem_id="chat-seed"),
+                gr.Number(
+                    standard.temperature,
+                    label=words("chat.temperature"),
+                    info=words("chat.temperature_info"),
+                    step=0.1,
+                    elem_id="chat-temperature",
+                ),
+                gr.Number(
+                    standard.top_p,
+                    label=words("chat.top_p"),
+                    info=words("chat.top_p_info"),
+                    step=0.05,
+                    elem_id="chat-top-p",
+                ),
+                gr.Number(
+                    standard.max_tokens,
+                    label=words("chat.max_tokens"),
+                    info=words("chat.max_tokens_info"),
+                    precision=0,
+                    elem_id="chat-max-tokens",
+                ),
+                gr.Number(
+                    standard.seed,
+                    label=words("chat.seed"),
+                    info=words("chat.seed_info"),
+                    precision=0,
+                    elem_id="chat-seed",
+                ),
             ]
         with gr.Row(elem_classes="fields"):
-            bits = gr.Dropdown([(words(f"chat.bits_{count or 'none'}"), count or 0) for count in BITS], value=0, label=words("chat.bits"),
-                               info=words("chat.bits_info"), elem_id="chat-bits")
+            bits = gr.Dropdown(
+                [(words(f"chat.bits_{count or 'none'}"), count or 0) for count in BITS],
+                value=0,
+                label=words("chat.bits"),
+                info=words("chat.bits_info"),
+                elem_id="chat-bits",
+            )
             blind = gr.Checkbox(False, label=words("chat.blind"), info=words("chat.blind_info"), elem_id="chat-blind")
-        tools = gr.Textbox(label=words("chat.tools"), info=words("chat.tools_info"), lines=3, elem_id="chat-tools", placeholder=words("chat.tools_example"))
+        tools = gr.Textbox(
+            label=words("chat.tools"),
+            info=words("chat.tools_info"),
+            lines=3,
+            elem_id="chat-tools",
+            placeholder=words("chat.tools_example"),
+        )
     now = gr.Textbox(visible="hidden", elem_id="chat-now")
     wish = gr.Textbox(visible="hidden", elem_id="chat-wish")
     more = gr.Textbox(visible="hidden", elem_id="chat-add")
@@ -123,13 +194,23 @@ def _talk(room: ChatRoom, words: Words) -> None:
     fields = [chosen, system, tools, bits, blind, *numbers]
 
     def options(system, tools, bits, blind, temperature, top_p, max_tokens, seed):
-        return conversation_options({
-            "system": system or "", "tools": tools or "", "bits": int(bits) or None, "blind": bool(blind), "temperature": temperature,
-            "top_p": top_p, "max_tokens": max_tokens, "seed": seed,
-        })
+        return conversation_options(
+            {
+                "system": system or "",
+                "tools": tools or "",
+                "bits": int(bits) or None,
+                "blind": bool(blind),
+                "temperature": temperature,
+                "top_p": top_p,
+                "max_tokens": max_tokens,
+                "seed": seed,
+            }
+        )
 
     def on_send(id, shown, said, names, *values):
-        """Ask in the conversation in hand, in a new one where there is none; what was typed stays in the box where it cannot be asked."""
+        """Ask in the conversation in hand, in a new one where there is none; what was typed stays in the box where it
+        cannot be asked.
+        """
         text, files = (said or {}).get("text") or "", (said or {}).get("files") or []
         if not text.strip() and not files:
             return said, "", "", shown
@@ -161,8 +242,15 @@ def _talk(room: ChatRoom, words: Words) -> None:
         except Problem:  # deleted, here or in another window: begin anew with what stands in the fields
             return as_it_is
         columns = sorted(kept.columns) if kept.hidden else kept.columns  # their order would tell who is who
-        return [id, gr.update(choices=_names(room, columns), value=columns), kept.system, kept.tools, kept.bits or 0, kept.blind,
-                *(kept.settings[name] for name in asdict(standard))]
+        return [
+            id,
+            gr.update(choices=_names(room, columns), value=columns),
+            kept.system,
+            kept.tools,
+            kept.bits or 0,
+            kept.blind,
+            *(kept.settings[name] for name in asdict(standard)),
+        ]
 
     def on_add(name, id, shown, names, *values):
         """Add a served model as a column of the conversation in hand."""
@@ -188,7 +276,13 @@ def _talk(room: ChatRoom, words: Words) -> None:
     now.input(on_now, [now, shown], [shown, *fields], **quiet)
     more.input(on_add, [more, now, shown, *fields], [problem, made, shown, chosen], **quiet)
     wish.input(on_wish, [wish, *fields[1:]], [made, shown, chosen], **quiet)
-    gr.on([chosen.focus, gr.context.Context.root_block.load], lambda names: gr.update(choices=_names(room, names)), chosen, chosen, **quiet)
+    gr.on(
+        [chosen.focus, gr.context.Context.root_block.load],
+        lambda names: gr.update(choices=_names(room, names)),
+        chosen,
+        chosen,
+        **quiet,
+    )
 
 
 def _kept(room: ChatRoom, id: str, names: list[str], said: dict) -> str:

@@ -42,7 +42,9 @@ class Talks:
         return self._asking.get(id)
 
     def say(self, id: str, text: str, images: list[str] | None = None) -> int:
-        """Ask every column, and return the turn. Raises Problem where there is nothing to ask, nobody to answer, or an answer under way."""
+        """Ask every column, and return the turn. Raises Problem where there is nothing to ask, nobody to answer, or an
+        answer under way.
+        """
         kept = [pictures.keep(self.conversations.folder, Path(image)) for image in images or []]
         if not text.strip() and not kept:
             raise Problem("chat.nothing_said")
@@ -74,7 +76,9 @@ class Talks:
         if not old:
             raise Problem("chat.no_turn", turn=turn)
         branch = self.conversations.branch(id, turn - 1)
-        self.say(branch.id, text, [str(image_file(self.conversations.folder, image)) for image in old.get("images", [])])
+        self.say(
+            branch.id, text, [str(image_file(self.conversations.folder, image)) for image in old.get("images", [])]
+        )
         return branch
 
     def result(self, id: str, column: str, results: list[str]) -> int:
@@ -133,7 +137,9 @@ class Talks:
         try:
             talks = {name: spoken(conversation.of(name), self.conversations.folder) for name in asking.columns}
             sampling = Sampling(**conversation.settings)
-            told = self.table.ask(talks, conversation.system, sampling, asking.stop, conversation.tools, conversation.bits)
+            told = self.table.ask(
+                talks, conversation.system, sampling, asking.stop, conversation.tools, conversation.bits
+            )
             for answers in told:
                 asking.answers = {answer.speaker: answer for answer in answers}
                 if time.monotonic() - written > WRITE_EVERY_S:
@@ -166,10 +172,16 @@ class Talks:
 def written_down(answer: Answer, turn: int) -> dict:
     """Return an answer as a message of a conversation."""
     figures = {
-        "tokens": answer.tokens, "first_token_s": answer.first_token_s, "tokens_per_s": answer.tokens_per_s,
-        "finished": answer.finished, "prompt_count": answer.prompt_count,
+        "tokens": answer.tokens,
+        "first_token_s": answer.first_token_s,
+        "tokens_per_s": answer.tokens_per_s,
+        "finished": answer.finished,
+        "prompt_count": answer.prompt_count,
     }
     if answer.fault:
-        figures["fault"] = {"key": answer.fault.key, "facts": {name: str(fact) for name, fact in answer.fault.facts.items()}}
+        figures["fault"] = {
+            "key": answer.fault.key,
+            "facts": {name: str(fact) for name, fact in answer.fault.facts.items()},
+        }
     message = {"role": "assistant", "content": answer.text, "turn": turn, "answer": figures}
     return message | ({"calls": list(answer.calls)} if answer.calls else {})

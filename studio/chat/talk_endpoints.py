@@ -24,7 +24,9 @@ def _of_keeping(talks: Talks, words: Words) -> list[Callable]:
     conversations = talks.conversations
 
     def chat_new(columns: list[str] | None = None, options: dict | None = None, like: str = "") -> dict:
-        """Make a conversation, with the columns and settings of another one where `like` names it, and return {conversation}."""
+        """Make a conversation, with the columns and settings of another one where `like` names it, and return
+        {conversation}.
+        """
         said = conversation_options(options or {})
         if like:
             old = conversations.open(like)
@@ -37,12 +39,17 @@ def _of_keeping(talks: Talks, words: Words) -> list[Callable]:
 
         Without a query, a file that cannot be read is one of them, with the id null and the reason as its title.
         """
-        found = [{"id": one.id, "title": one.title, "changed": one.changed, "columns": one.columns} for one in conversations.list(query)]
+        found = [
+            {"id": one.id, "title": one.title, "changed": one.changed, "columns": one.columns}
+            for one in conversations.list(query)
+        ]
         faults = [] if query.strip() else conversations.faults()
         return found + [{"id": None, "title": words.tell(fault), "changed": 0.0, "columns": []} for fault in faults]
 
     def chat_open(conversation: str) -> dict:
-        """Return a conversation whole: {id, title, columns, system, tools, settings, bits, messages, parent, blind, revealed}."""
+        """Return a conversation whole: {id, title, columns, system, tools, settings, bits, messages, parent, blind,
+        revealed}.
+        """
         return asdict(conversations.open(conversation))
 
     def chat_rename(conversation: str, title: str) -> dict:
@@ -99,7 +106,9 @@ def _of_speaking(talks: Talks, uploads: Callable[[], Path]) -> list[Callable]:
 
 def _of_reading(talks: Talks, columns: Columns, words: Words) -> list[Callable]:
     def chat_picture(conversation: str, known: dict | None = None) -> dict:
-        """Return the columns as the page draws them: {busy, columns: [{name, head, said: [{key, mark, html}]}]}, html only where it is new."""
+        """Return the columns as the page draws them: {busy, columns: [{name, head, said: [{key, mark, html}]}]}, html
+        only where it is new.
+        """
         return columns.picture(words, conversation, known or {})
 
     def chat_export(conversation: str, form: str = "markdown") -> dict:
@@ -122,7 +131,9 @@ def checked_columns(columns: list) -> list[str]:
 
 
 def conversation_options(options: dict) -> dict:
-    """Return what a conversation is made of from flat options: system, tools, bits, blind, and the settings of sampling. Raises Problem."""
+    """Return what a conversation is made of from flat options: system, tools, bits, blind, and the settings of
+    sampling. Raises Problem.
+    """
     said = dict(options)
     settings = {key: said.pop(key) for key in SETTINGS if key in said}
     unknown = set(said) - {"system", "tools", "bits", "blind"}
@@ -130,8 +141,12 @@ def conversation_options(options: dict) -> dict:
         raise Problem("chat.bad_option", reason=", ".join(sorted(unknown)))
     if settings:
         try:
-            sampling = Sampling(float(settings.get("temperature", 0.7)), float(settings.get("top_p", 0.9)), int(settings.get("max_tokens", 512)),
-                                int(settings.get("seed", 0)))
+            sampling = Sampling(
+                float(settings.get("temperature", 0.7)),
+                float(settings.get("top_p", 0.9)),
+                int(settings.get("max_tokens", 512)),
+                int(settings.get("seed", 0)),
+            )
             sampling.draw()
         except (TypeError, ValueError) as error:
             raise Problem("chat.bad_sampling") from error
@@ -141,4 +156,10 @@ def conversation_options(options: dict) -> dict:
 
 def as_conversation(conversation: Conversation) -> dict:
     """Return the flat options of a conversation, as `conversation_options` takes them."""
-    return {"system": conversation.system, "tools": conversation.tools, "bits": conversation.bits, "blind": conversation.blind, **conversation.settings}
+    return {
+        "system": conversation.system,
+        "tools": conversation.tools,
+        "bits": conversation.bits,
+        "blind": conversation.blind,
+        **conversation.settings,
+    }

@@ -8,7 +8,8 @@ from studio.core.records import parse
 from studio.interface.language import Problem
 
 _GLM_CALL = re.compile(
-    r"<tool_call>\s*([A-Za-z_][\w.-]*)((?:\s*<arg_key>.*?</arg_key>\s*<arg_value>.*?</arg_value>)*)\s*(?:</tool_call>|(?=<tool_call>)|$)", re.DOTALL
+    r"<tool_call>\s*([A-Za-z_][\w.-]*)((?:\s*<arg_key>.*?</arg_key>\s*<arg_value>.*?</arg_value>)*)\s*(?:</tool_call>|(?=<tool_call>)|$)",
+    re.DOTALL,
 )
 _GLM_ARGUMENT = re.compile(r"<arg_key>(.*?)</arg_key>\s*<arg_value>(.*?)</arg_value>", re.DOTALL)
 
@@ -17,8 +18,10 @@ def definitions(tools: str | list | None) -> str | None:
     """Return the definitions of tools as LLaMA-Factory's templates take them, None where there are none.
 
     Args:
-        tools: a list of `{"name", "description", "parameters"}`, or of these as OpenAI wraps them (`{"type": "function",
-            "function": {...}}`), or such a list as JSON. Its text goes to the template as it is, as that of a dataset's column does.
+        tools: a list of `{"name", "description", "parameters"}`, or of these as OpenAI wraps them (`{"type":
+            "function",
+            "function": {...}}`), or such a list as JSON. Its text goes to the template as it is, as that of a dataset's
+            column does.
 
     Raises:
         Problem: it is no JSON, no list, or a tool in it has no name.
@@ -33,7 +36,9 @@ def definitions(tools: str | list | None) -> str | None:
     except (ValueError, RecursionError) as error:  # a number of too many digits, or lists in lists without end
         raise Problem("prompt.tools_no_json", line=1, column=1, reason=str(error)[:200]) from error
     if plain.odd(listed):
-        raise Problem("app.argument_depth" if plain.odd(listed) == "depth" else "app.argument_characters", argument="tools")
+        raise Problem(
+            "app.argument_depth" if plain.odd(listed) == "depth" else "app.argument_characters", argument="tools"
+        )
     if not isinstance(listed, list):
         raise Problem("prompt.tools_no_list")
     for number, tool in enumerate(listed, 1):
@@ -44,7 +49,8 @@ def definitions(tools: str | list | None) -> str | None:
 
 
 def written(text: str, calls: list[dict], marks: tuple[str, str]) -> str:
-    """Return a message that calls tools as LLaMA-Factory's role "function" takes it: what stands before, then a JSON list in `marks`.
+    """Return a message that calls tools as LLaMA-Factory's role "function" takes it: what stands before, then a JSON
+    list in `marks`.
 
     Raises:
         ValueError: a call has no name, or its arguments are neither an object nor text.
@@ -57,7 +63,8 @@ def written(text: str, calls: list[dict], marks: tuple[str, str]) -> str:
         made.append({"name": name, "arguments": _parsed(arguments)})
     if not text.strip():
         return json.dumps(made, ensure_ascii=False)  # some templates know no marks
-    # LLaMA-Factory looks for the marks of calls and of thoughts in the JSON too, where nothing but a text can hold a "<".
+    # LLaMA-Factory looks for the marks of calls and of thoughts in the JSON too, where nothing but a text can hold a
+    # "<".
     return text + marks[0] + json.dumps(made, ensure_ascii=False).replace("<", "\\u003c") + marks[1]
 
 
@@ -65,7 +72,8 @@ def joined(results: list[str], one_by_one: bool) -> str:
     """Return the results of several calls as one observation.
 
     Args:
-        one_by_one: join them as LLaMA-Factory's converter of OpenAI's format does, which suits templates that put each into
+        one_by_one: join them as LLaMA-Factory's converter of OpenAI's format does, which suits templates that put each
+            into
             `<tool_response>`; others get a JSON list.
     """
     if len(results) == 1:
@@ -78,7 +86,8 @@ def joined(results: list[str], one_by_one: bool) -> str:
 def find(template, said: str) -> tuple[str, list[dict]]:
     """Return what stands before the calls in an answer (thought and text), and the calls: `{"name", "arguments"}`.
 
-    Where none are found, the whole answer stands before them. Arguments are an object, or text where the model wrote no JSON.
+    Where none are found, the whole answer stands before them. Arguments are an object, or text where the model wrote no
+    JSON.
 
     Args:
         template: LLaMA-Factory's; its `extract_tool` reads the calls.
@@ -137,7 +146,10 @@ def _without_frame(template, said: str) -> list:
 def _of_glm(template, said: str) -> list:
     """Read the calls of GLM-4.5 and later, which LLaMA-Factory writes and cannot read."""
     found = _GLM_CALL.findall(said) if template.format_tools.tool_format == "glm4_moe" else []
-    return [(name, {key.strip(): _parsed(value) for key, value in _GLM_ARGUMENT.findall(arguments)}) for name, arguments in found]
+    return [
+        (name, {key.strip(): _parsed(value) for key, value in _GLM_ARGUMENT.findall(arguments)})
+        for name, arguments in found
+    ]
 
 
 def _parsed(text: str | dict):

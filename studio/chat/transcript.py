@@ -17,7 +17,8 @@ def as_json(conversation: dict) -> str:
 def as_markdown(conversation: dict, words: Words) -> str:
     """Return a conversation as Markdown: each question once, below it the answer of each column with its figures.
 
-    Where columns were asked differently (one was asked again, or its question edited), each stands below its own question.
+    Where columns were asked differently (one was asked again, or its question edited), each stands below its own
+    question.
     """
     title = _line(conversation.get("title") or words("transcript.untitled"))
     created = figures.moment(conversation["created"])
@@ -30,17 +31,27 @@ def as_markdown(conversation: dict, words: Words) -> str:
         parts += [f"## {words('transcript.tools')}", _fenced(conversation["tools"], "json")]
     talks = {name: said for name in conversation["columns"] if (said := conversation["messages"].get(name))}
     for turn in sorted({message["turn"] for said in talks.values() for message in said}):
-        parts += _turn(words, turn, {name: [message for message in said if message["turn"] == turn] for name, said in talks.items()})
+        parts += _turn(
+            words,
+            turn,
+            {name: [message for message in said if message["turn"] == turn] for name, said in talks.items()},
+        )
     return "\n\n".join(parts) + "\n"
 
 
 def _turn(words: Words, turn: int, talks: dict[str, list[dict]]) -> list[str]:
     parts, asked = [f"## {words('transcript.turn', turn=turn)}"], None
     for name, said in talks.items():
-        question = next(([message["content"], message.get("images") or []] for message in said if message["role"] == "user"), None)
+        question = next(
+            ([message["content"], message.get("images") or []] for message in said if message["role"] == "user"), None
+        )
         if question and question != asked:
             asked = question
-            parts += [f"**{words('transcript.user')}**", _quoted(question[0]), *(f"[{_line(image)}]" for image in question[1])]
+            parts += [
+                f"**{words('transcript.user')}**",
+                _quoted(question[0]),
+                *(f"[{_line(image)}]" for image in question[1]),
+            ]
         for message in said:
             if message["role"] != "user":
                 parts += _said(words, name, message)
@@ -61,7 +72,11 @@ def _said(words: Words, name: str, message: dict) -> list[str]:
 
 def _figures(words: Words, answer: dict) -> str:
     said = [words("sheet.tokens", count=figures.plain(answer["tokens"]))] if answer.get("tokens") else []
-    said += [words("transcript.first", seconds=figures.fixed(answer["first_token_s"], 2))] if answer.get("first_token_s") else []
+    said += (
+        [words("transcript.first", seconds=figures.fixed(answer["first_token_s"], 2))]
+        if answer.get("first_token_s")
+        else []
+    )
     said += [words("sheet.pace", pace=figures.fixed(answer["tokens_per_s"], 1))] if answer.get("tokens_per_s") else []
     said += [words("transcript.cut")] if answer.get("finished") in ("length", "stopped", "failed") else []
     said += [_line(told(answer["fault"], words))] if answer.get("fault") else []

@@ -29,7 +29,9 @@ def runs_on(workspace: Workspace) -> Callable[[Model], int]:
 
 
 def _runs_of(workspace: Workspace, model: Model) -> list[runs.Run]:
-    return [run for run in runs.all_runs(workspace) if (base := _base_of(run)) and base.resolve() == model.path.resolve()]
+    return [
+        run for run in runs.all_runs(workspace) if (base := _base_of(run)) and base.resolve() == model.path.resolve()
+    ]
 
 
 _bases: dict[Path, tuple[int, Path | None]] = {}

@@ -20,7 +20,9 @@ def of_votes(talks: Talks, votes: Votes, collection: Collection, words: Words) -
     """Return the endpoints of votes."""
 
     def chat_vote(conversation: str, turn: int, choice: str, note: str = "") -> dict:
-        """Say which answer to a turn was best (a column's name, "tie" or "bad"), and return {choice}; hidden names are shown from then on."""
+        """Say which answer to a turn was best (a column's name, "tie" or "bad"), and return {choice}; hidden names are
+        shown from then on.
+        """
         kept = talks.conversations.open(conversation)
         votes.cast(_vote(kept, int(turn), choice, note))
         if kept.hidden:
@@ -29,25 +31,43 @@ def of_votes(talks: Talks, votes: Votes, collection: Collection, words: Words) -
         return {"choice": choice}
 
     def chat_board() -> list:
-        """Return [{speaker, wins, losses, ties, bad, rate, low, high}], the best first; low and high are the 95 % Wilson interval of the rate."""
+        """Return [{speaker, wins, losses, ties, bad, rate, low, high}], the best first; low and high are the 95 %
+        Wilson interval of the rate.
+        """
         return [{**asdict(one), "rate": one.rate, "low": one.low, "high": one.high} for one in votes.standings()]
 
     def chat_preferences(name: str = "") -> dict:
         """Make a preference dataset of the votes, ready for DPO, and return {name, rows, left_out, reasons, told}."""
         made = preferences.make(votes.all(), collection, name)
-        return {**made, "told": words("chat.preferences_made", name=made["name"], rows=made["rows"], left_out=made["left_out"])}
+        return {
+            **made,
+            "told": words("chat.preferences_made", name=made["name"], rows=made["rows"], left_out=made["left_out"]),
+        }
 
     return [chat_vote, chat_board, chat_preferences]
 
 
 def _vote(conversation: Conversation, turn: int, choice: str, note: str) -> Vote:
-    said = {name: [message for message in conversation.of(name) if message["turn"] <= turn] for name in conversation.columns}
-    answered = [name for name, messages in said.items() if messages and messages[-1]["turn"] == turn and messages[-1]["role"] == "assistant"]
+    said = {
+        name: [message for message in conversation.of(name) if message["turn"] <= turn] for name in conversation.columns
+    }
+    answered = [
+        name
+        for name, messages in said.items()
+        if messages and messages[-1]["turn"] == turn and messages[-1]["role"] == "assistant"
+    ]
     if len(answered) < 2:
         raise Problem("chat.not_answered", turn=turn)
     return Vote(
-        conversation=conversation.id, turn=turn, columns=answered, answers={name: said[name][-1]["content"] for name in answered},
-        before={name: said[name][:-1] for name in answered}, choice=choice, system=conversation.system, tools=conversation.tools, note=note.strip(),
+        conversation=conversation.id,
+        turn=turn,
+        columns=answered,
+        answers={name: said[name][-1]["content"] for name in answered},
+        before={name: said[name][:-1] for name in answered},
+        choice=choice,
+        system=conversation.system,
+        tools=conversation.tools,
+        note=note.strip(),
         blind=conversation.hidden,
     )
 
@@ -56,7 +76,9 @@ def of_sheets(talks: Talks, sheets: Sheets, collection: Collection, words: Words
     """Return the endpoints of prompt lists."""
 
     def chat_sheet(conversation: str, prompts: str = "", dataset: str = "", first: int = FIRST) -> dict:
-        """Ask a list of prompts (a line each, or JSON) or the first rows of a dataset of every column of a conversation; return {sheet, job}."""
+        """Ask a list of prompts (a line each, or JSON) or the first rows of a dataset of every column of a
+        conversation; return {sheet, job}.
+        """
         kept = talks.conversations.open(conversation)
         asked = sheet.typed(prompts) if prompts.strip() else []
         if dataset.strip():
@@ -69,7 +91,9 @@ def of_sheets(talks: Talks, sheets: Sheets, collection: Collection, words: Words
         return {"state": sheets.resume(sheet).state}
 
     def chat_sheet_result(sheet: str) -> dict:
-        """Return {title, columns, state, rows: [{prompt, system, answers: {column: {text, tokens, first_token_s, tokens_per_s, finished, error}}}]}."""
+        """Return {title, columns, state, rows: [{prompt, system, answers: {column: {text, tokens, first_token_s,
+        tokens_per_s, finished, error}}}]}.
+        """
         whole, answers, job = sheets.open(sheet), sheets.answers(sheet), sheets.job(sheet)
         rows = [
             {**prompt, "answers": {

@@ -23,8 +23,10 @@ Z = 1.959964
 class Vote:
     """What a person thought of the answers to one question.
 
-    conversation, turn: where it was asked. columns: the names that answered. answers: what each said. before: the messages of each up
-    to and with the question. choice: the best column's name, "tie" or "bad" (none of them is good). blind: the names were hidden.
+    conversation, turn: where it was asked. columns: the names that answered. answers: what each said. before: the
+        messages of each up
+    to and with the question. choice: the best column's name, "tie" or "bad" (none of them is good). blind: the names
+    were hidden.
     time: seconds since 1970.
     """
 
@@ -45,8 +47,8 @@ class Vote:
 class Standing:
     """How one speaker does against all the others.
 
-    rate: of the comparisons that were not "both bad", the share it won, a tie as half, None where there are none. low, high: the 95 %
-    interval of the rate.
+    rate: of the comparisons that were not "both bad", the share it won, a tie as half, None where there are none. low,
+    high: the 95 % interval of the rate.
     """
 
     speaker: str
@@ -120,7 +122,10 @@ class Votes:
 
     def standings(self) -> list[Standing]:
         """Return how each speaker does, the best first. Raises Problem as `all` does."""
-        found = [_counted(name, (result for *names, result in _results(self.all()) if names[0] == name)) for name in self._names()]
+        found = [
+            _counted(name, (result for *names, result in _results(self.all()) if names[0] == name))
+            for name in self._names()
+        ]
         return sorted(found, key=lambda one: (-1 if one.rate is None else one.rate, one.comparisons), reverse=True)
 
     def pairwise(self) -> dict[tuple[str, str], Standing]:
@@ -137,8 +142,9 @@ class Votes:
 def interval(rate: float, count: int) -> tuple[float, float]:
     """Return the 95 % Wilson score interval of a rate seen in `count` comparisons; (0, 1) where there are none.
 
-    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, J. Am. Stat. Assoc. 22 (1927) 209-212.
-    It takes the comparisons as independent; those that come from one choice among several columns are not quite.
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, J. Am. Stat. Assoc. 22
+    (1927) 209-212. It takes the comparisons as independent; those that come from one choice among several columns are
+    not quite.
     """
     if not count:
         return 0.0, 1.0
@@ -151,24 +157,38 @@ def interval(rate: float, count: int) -> tuple[float, float]:
 def draw_board(words: Words, votes: Votes) -> str:
     """Return the board: how often each speaker wins, with its interval, and how each does against each."""
     standings = votes.standings()
-    damage = f'<p class="warning">{escape(words("votes.lines_unreadable", count=votes.unreadable()))}</p>' if votes.unreadable() else ""
+    damage = (
+        f'<p class="warning">{escape(words("votes.lines_unreadable", count=votes.unreadable()))}</p>'
+        if votes.unreadable()
+        else ""
+    )
     if not standings:
         return f'{damage}<p class="hint">{words("votes.none")}</p>'
-    head = "".join(f"<th>{words('votes.' + name)}</th>" for name in ("speaker", "rate", "interval", "comparisons", "wins", "losses", "ties", "bad"))
+    head = "".join(
+        f"<th>{words('votes.' + name)}</th>"
+        for name in ("speaker", "rate", "interval", "comparisons", "wins", "losses", "ties", "bad")
+    )
     rows = "".join(_row(one) for one in standings)
     return (
-        f'{damage}<p class="hint">{words.html("votes.count", count=len(votes.all()))}</p><div class="wide"><table class="board"><thead><tr>{head}</tr></thead>'
-        f'<tbody>{rows}</tbody></table></div><p class="hint">{words("votes.board_info")}</p>{_draw_pairs(words, votes, standings)}'
+        f'{damage}<p class="hint">{words.html("votes.count", count=len(votes.all()))}</p><div class="wide"><table'
+        f' class="board"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div><p'
+        f' class="hint">{words("votes.board_info")}</p>{_draw_pairs(words, votes, standings)}'
     )
 
 
 def _row(one: Standing) -> str:
     rate = "–" if one.rate is None else f"{one.rate:.0%}"
-    bar = "" if one.rate is None else (
-        f'<span class="interval" title="{one.low:.0%} – {one.high:.0%}"><i style="left:{one.low:.1%};width:{one.high - one.low:.1%}"></i>'
-        f'<b style="left:{one.rate:.1%}"></b></span>'
+    bar = (
+        ""
+        if one.rate is None
+        else (
+            f'<span class="interval" title="{one.low:.0%} – {one.high:.0%}"><i'
+            f' style="left:{one.low:.1%};width:{one.high - one.low:.1%}"></i><b style="left:{one.rate:.1%}"></b></span>'
+        )
     )
-    counts = "".join(f'<td class="num">{count:d}</td>' for count in (one.comparisons, one.wins, one.losses, one.ties, one.bad))
+    counts = "".join(
+        f'<td class="num">{count:d}</td>' for count in (one.comparisons, one.wins, one.losses, one.ties, one.bad)
+    )
     return f'<tr><td>{escape(one.speaker)}</td><td class="num">{rate}</td><td>{bar}</td>{counts}</tr>'
 
 
@@ -182,8 +202,9 @@ def _draw_pairs(words: Words, votes: Votes, standings: list[Standing]) -> str:
         rows += f"<tr><td>{escape(name)}</td>{cells}</tr>"
     head = "".join(f"<th>{escape(name.split('/')[-1])}</th>" for name in names)
     return (
-        f'<details id="board-pairs"><summary>{words("votes.pairs")}</summary><div class="wide"><table class="board"><thead><tr><th></th>{head}</tr>'
-        f'</thead><tbody>{rows}</tbody></table></div><p class="hint">{words("votes.pairs_info")}</p></details>'
+        f'<details id="board-pairs"><summary>{words("votes.pairs")}</summary><div class="wide"><table'
+        f' class="board"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div><p'
+        f' class="hint">{words("votes.pairs_info")}</p></details>'
     )
 
 
@@ -201,7 +222,9 @@ def _that_count(found: list[StoredVote]) -> list[Vote]:
 
 
 def _results(votes: Iterable[Vote]) -> Iterator[tuple[str, str, str]]:
-    """Yield (one, other, result) for each comparison, from the side of both; a choice among several is a win over each of the others."""
+    """Yield (one, other, result) for each comparison, from the side of both; a choice among several is a win over each
+    of the others.
+    """
     for vote in votes:
         for one in vote.columns:
             for other in vote.columns:

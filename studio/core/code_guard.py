@@ -1,7 +1,7 @@
 """The last door before code of a model runs: whatever asked for it, the person must have consented to the files.
 
-Everything above asks `trust` before it loads a model. This is the net below: it stands in the two places of the libraries through which
-all code goes that a model or an adapter brings.
+Everything above asks `trust` before it loads a model. This is the net below: it stands in the two places of the
+libraries through which all code goes that a model or an adapter brings.
 """
 
 import threading
@@ -15,7 +15,9 @@ _installing = threading.Lock()
 
 
 def install() -> None:
-    """Let transformers and peft ask for consent before they import what a folder names. Imports both; the second call does nothing."""
+    """Let transformers and peft ask for consent before they import what a folder names. Imports both; the second call
+    does nothing.
+    """
     with _installing:
         _guard_transformers()
         _guard_peft()
@@ -63,7 +65,11 @@ def _guard_peft() -> None:
         found = theirs(cls, pretrained_model_name_or_path, *args, **kwargs)
         # peft imports whatever module this names; Megatron itself is none of the studio's libraries.
         if getattr(found, "megatron_config", None):
-            raise Problem("trust.imports", file=Path(str(pretrained_model_name_or_path)) / "adapter_config.json", field="megatron_config")
+            raise Problem(
+                "trust.imports",
+                file=Path(str(pretrained_model_name_or_path)) / "adapter_config.json",
+                field="megatron_config",
+            )
         return found
 
     asking.asks_for_consent = True

@@ -1,7 +1,8 @@
-"""Files that may not be what their name says: a folder, a pipe, a device, a link that leads nowhere, a name that no path can have.
+"""Files that may not be what their name says: a folder, a pipe, a device, a link that leads nowhere, a name that no
+path can have.
 
-Opening a pipe waits for ever and a device never ends, so nothing that stands on disk is opened but through `open_file`. What goes wrong is
-an OSError, always: a name with a NUL in it, or with a character that no file name can hold, too.
+Opening a pipe waits for ever and a device never ends, so nothing that stands on disk is opened but through `open_file`.
+What goes wrong is an OSError, always: a name with a NUL in it, or with a character that no file name can hold, too.
 """
 
 import errno
@@ -62,7 +63,9 @@ def expanded(path: str) -> Path:
 
 
 def stamp(path: Path) -> tuple[int, int, int]:
-    """Return (size in bytes, time of the last change in ns, inode) of a file; zeros where there is none: it changes when the file does."""
+    """Return (size in bytes, time of the last change in ns, inode) of a file; zeros where there is none: it changes
+    when the file does.
+    """
     try:
         found = status(path)
     except OSError:
@@ -71,7 +74,9 @@ def stamp(path: Path) -> tuple[int, int, int]:
 
 
 def real(path: Path) -> Path:
-    """Return a path with its links followed, as far as they lead anywhere: links in a circle, and names that none can have, stay."""
+    """Return a path with its links followed, as far as they lead anywhere: links in a circle, and names that none can
+    have, stay.
+    """
     try:
         return Path(os.path.realpath(path))
     except (OSError, ValueError):
@@ -79,7 +84,9 @@ def real(path: Path) -> Path:
 
 
 def read_text(path: Path, most: int = 16 * 2**20) -> str:
-    """Return the text of a plain file, what is no UTF-8 in it replaced. Raises OSError where it cannot be read or has over `most` bytes."""
+    """Return the text of a plain file, what is no UTF-8 in it replaced. Raises OSError where it cannot be read or has
+    over `most` bytes.
+    """
     with open_file(path) as file:
         text = file.read(most + 1)
     if len(text) > most:

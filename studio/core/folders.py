@@ -1,4 +1,5 @@
-"""Lists of folders in which others write at the same time: what vanishes while a list is made is passed over, never a fault.
+"""Lists of folders in which others write at the same time: what vanishes while a list is made is passed over, never a
+fault.
 
 Names that begin with a dot are not listed unless they are asked for; no name that a person gives may begin so.
 """
@@ -11,7 +12,9 @@ from pathlib import Path
 
 
 def entries(folder: Path, hidden: bool = False) -> list[Path]:
-    """Return what lies in a folder, by name, without hidden names unless asked; nothing where the folder is gone or not to be read."""
+    """Return what lies in a folder, by name, without hidden names unless asked; nothing where the folder is gone or not
+    to be read.
+    """
     try:
         names = os.listdir(folder)
     except OSError:
@@ -20,7 +23,8 @@ def entries(folder: Path, hidden: bool = False) -> list[Path]:
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
-    """Return the paths in a folder that fit a pattern such as `*/*/events.jsonl`, by name; what vanishes meanwhile is passed over.
+    """Return the paths in a folder that fit a pattern such as `*/*/events.jsonl`, by name; what vanishes meanwhile is
+    passed over.
 
     A `*` does not stand for a hidden name. `**` is not known here (see `below`).
     """
@@ -32,7 +36,9 @@ def matching(folder: Path, pattern: str) -> list[Path]:
 
 
 def below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Yield every plain file under a folder with its status, hidden ones too; links are not followed, what vanishes is passed over."""
+    """Yield every plain file under a folder with its status, hidden ones too; links are not followed, what vanishes is
+    passed over.
+    """
     for place, _, names in os.walk(folder):
         for name in names:
             path = Path(place, name)

@@ -1,4 +1,6 @@
-"""Files of one JSON object a line that only ever grow. One may be of any size, hold a line of any length, or be no file at all."""
+"""Files of one JSON object a line that only ever grow. One may be of any size, hold a line of any length, or be no file
+at all.
+"""
 
 from pathlib import Path
 
@@ -11,8 +13,9 @@ BLOCK = 16 * 2**20
 def read(path: Path, since: int = 0, last_too: bool = False) -> tuple[list[bytes | None], int]:
     """Return the whole lines after byte `since`, and the byte after the last of them.
 
-    A last line without its end is left for the next reading, unless it is wanted `last_too`. None stands for a line of more than `LONGEST_LINE` bytes, which is not kept
-    in memory. A file that is not there, or is no plain file, has no lines.
+    A last line without its end is left for the next reading, unless it is wanted `last_too`. None stands for a line of
+    more than `LONGEST_LINE` bytes, which is not kept in memory. A file that is not there, or is no plain file, has no
+    lines.
     """
     found: list[bytes | None] = []
     try:
@@ -22,7 +25,9 @@ def read(path: Path, since: int = 0, last_too: bool = False) -> tuple[list[bytes
             while block := file.read(BLOCK):
                 whole, end, last = block.rpartition(b"\n")
                 if not end:
-                    rest, too_long = (b"", True) if too_long or len(rest) + len(block) > LONGEST_LINE else (rest + block, False)
+                    rest, too_long = (
+                        (b"", True) if too_long or len(rest) + len(block) > LONGEST_LINE else (rest + block, False)
+                    )
                 else:
                     lines = (rest + whole).split(b"\n")
                     if too_long:
@@ -44,6 +49,8 @@ def read(path: Path, since: int = 0, last_too: bool = False) -> tuple[list[bytes
 
 
 def is_torn(line: bytes) -> bool:
-    """Tell whether a line that is no JSON is empty or the begin of an object: what a process left that was killed, or found the disk full."""
+    """Tell whether a line that is no JSON is empty or the begin of an object: what a process left that was killed, or
+    found the disk full.
+    """
     line = line.strip()
     return not line or line.startswith(b"{") and not line.endswith(b"}")

@@ -1,13 +1,15 @@
-"""What comes from outside is rendered, parsed or loaded in a child process with limits of time and memory, and never in the studio's own.
+"""What comes from outside is rendered, parsed or loaded in a child process with limits of time and memory, and never in
+the studio's own.
 
 ```
 text = limited.call("studio.models.rendering:render", source, messages, file="chat_template.jinja", of="Qwen3-0.6B")
 soon = limited.call(..., stamp=(path, changed), wait=0.1)   # remembered by its stamp; PENDING where it takes longer
 ```
 
-The children live long and know only light libraries (no torch), so that a call takes a millisecond. One that reaches a limit is ended,
-and the next call starts another. Arguments and answers are JSON; what runs is a function of the studio that is named by its place.
-What needs torch (`heavy=True`) has a child of its own, which takes seconds to start and is ended when nobody needed it for a while.
+The children live long and know only light libraries (no torch), so that a call takes a millisecond. One that reaches a
+limit is ended, and the next call starts another. Arguments and answers are JSON; what runs is a function of the studio
+that is named by its place. What needs torch (`heavy=True`) has a child of its own, which takes seconds to start and is
+ended when nobody needed it for a while.
 """
 
 import atexit
@@ -42,8 +44,17 @@ PENDING = object()
 PASSING = ("limited.waited", "limited.no_child")  # faults of the machine at this moment, not of what was read
 
 
-def call(target: str, *arguments: object, file: str, of: str, seconds: float = 5, mib: int = 1024,
-         stamp: Hashable | None = None, wait: float | None = None, heavy: bool = False):
+def call(
+    target: str,
+    *arguments: object,
+    file: str,
+    of: str,
+    seconds: float = 5,
+    mib: int = 1024,
+    stamp: Hashable | None = None,
+    wait: float | None = None,
+    heavy: bool = False,
+):
     """Return what `target` gives for these arguments, worked out in a child process.
 
     Args:
@@ -53,13 +64,15 @@ def call(target: str, *arguments: object, file: str, of: str, seconds: float = 5
         seconds: of computing that it may take; WALL times as many by the clock.
         mib: of memory that it may take beside what the child has anyhow.
         stamp: what changes when the answer may; answers, and limits that were reached, are remembered by it.
-        wait: with a stamp, how many seconds to wait; PENDING is returned where there is no answer by then, and it is worked out on.
+        wait: with a stamp, how many seconds to wait; PENDING is returned where there is no answer by then, and it is
+            worked out on.
         heavy: whether the function needs torch.
 
     Raises:
         Problem: a limit was reached, the function itself raised it, or it failed.
         ValueError: the function raised it, with its words.
     """
+
     def work():
         return (_heavy if heavy else _pool).call(target, arguments, _Limits(file, of, seconds, mib))
 
@@ -84,7 +97,9 @@ class _Limits:
 
 
 class _Memory:
-    """Answers by their stamps, the last used kept. What nobody waits for is worked out by two threads, one thing after the other."""
+    """Answers by their stamps, the last used kept. What nobody waits for is worked out by two threads, one thing after
+    the other.
+    """
 
     def __init__(self):
         self._lock = threading.Lock()
@@ -117,7 +132,9 @@ class _Memory:
         except TimeoutError:
             return PENDING
         except Problem as problem:
-            raise Problem(problem.key, **problem.facts) from None  # each who asks gets one of his own, without the frames of others
+            raise Problem(
+                problem.key, **problem.facts
+            ) from None  # each who asks gets one of his own, without the frames of others
 
     def _start_workers(self) -> None:
         with self._lock:
@@ -211,20 +228,34 @@ class _Child:
     def __init__(self, limits: _Limits, heavy: bool = False):
         self._errors = tempfile.TemporaryFile()
         environment = os.environ | {
-            "PYTHONIOENCODING": "utf-8", "TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
-            "MALLOC_ARENA_MAX": "2", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "TQDM_DISABLE": "1",
+            "PYTHONIOENCODING": "utf-8",
+            "TOKENIZERS_PARALLELISM": "false",
+            "RAYON_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+            "MALLOC_ARENA_MAX": "2",
+            "HF_HUB_OFFLINE": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+            "TQDM_DISABLE": "1",
         }
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "studio.core.limited_child", str(os.getpid()), *(["heavy"] if heavy else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=self._errors, cwd=Path(__file__).parents[2], env=environment,
+                [sys.executable, "-m", "studio.core.limited_child", str(os.getpid()), *(["heavy"] if heavy else [])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                cwd=Path(__file__).parents[2],
+                env=environment,
             )
             self._watched = psutil.Process(self._process.pid)
         except (OSError, psutil.Error) as error:
-            raise limits.problem("limited.no_child", reason=getattr(error, "strerror", None) or type(error).__name__) from error
+            raise limits.problem(
+                "limited.no_child", reason=getattr(error, "strerror", None) or type(error).__name__
+            ) from error
         self._lines: queue.SimpleQueue = queue.SimpleQueue()
         threading.Thread(target=self._read, name="limited-read", daemon=True).start()
-        if self._lines.get() is None:  # its first word says that it is ready; starting is not counted against what it is to read
+        if (
+            self._lines.get() is None
+        ):  # its first word says that it is ready; starting is not counted against what it is to read
             raise limits.problem("limited.no_child", reason=self._last_words())
 
     def _read(self) -> None:
@@ -316,7 +347,9 @@ def _signal(name: str) -> int:
 
 
 def limit_process(seconds: float, mib: int) -> None:
-    """Make the system itself hold this process to so much more computing and memory, where it can; the studio watches besides."""
+    """Make the system itself hold this process to so much more computing and memory, where it can; the studio watches
+    besides.
+    """
     try:
         import resource
     except ImportError:  # Windows has no such limits

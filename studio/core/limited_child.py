@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 
-# Most of what is done here does not compute; torch would take seconds and hundreds of megabytes, and is taken for absent.
+# Most of what is done here does not compute; torch would take seconds and hundreds of megabytes, and is taken for
+# absent.
 for _absent in ("tensorflow", "jax", "flax", *(() if "heavy" in sys.argv[2:] else ("torch",))):
     sys.modules[_absent] = None
 

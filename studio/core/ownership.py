@@ -1,8 +1,9 @@
 """One studio owns a workspace: two that wrote the same lists would lose what one of them had acknowledged.
 
-The owner holds a lock that dies with its process, `saves/.owner.lock`, and says beside it who it is, `saves/.owner.json`. What it starts
-(workers that outlive it) does not hold the lock. Where a disk has no locks, or locks that other machines do not see, the record decides:
-its process on this machine, and on another one the beat of it, the time of the file, which its owner renews every few seconds.
+The owner holds a lock that dies with its process, `saves/.owner.lock`, and says beside it who it is,
+`saves/.owner.json`. What it starts (workers that outlive it) does not hold the lock. Where a disk has no locks, or
+locks that other machines do not see, the record decides: its process on this machine, and on another one the beat of
+it, the time of the file, which its owner renews every few seconds.
 """
 
 import contextlib
@@ -27,7 +28,9 @@ SETTLE_S = 0.3
 
 
 class Owner(Record):
-    """Who owns a workspace: the process, when it began (seconds since 1970, as the system says), its machine and where it serves."""
+    """Who owns a workspace: the process, when it began (seconds since 1970, as the system says), its machine and where
+    it serves.
+    """
 
     pid: int
     pid_started: float
@@ -94,7 +97,13 @@ class Ownership:
             if before and (_goes_on(saves, before, told) if not before.is_here else lock is None and before.lives()):
                 raise Owned(saves.parent, before)
             process = psutil.Process()
-            owner = Owner(pid=process.pid, pid_started=process.create_time(), host=socket.gethostname(), address=address, since=time.time())
+            owner = Owner(
+                pid=process.pid,
+                pid_started=process.create_time(),
+                host=socket.gethostname(),
+                address=address,
+                since=time.time(),
+            )
             write_json(saves / RECORD, owner.model_dump())
             if lock is None:
                 time.sleep(SETTLE_S)  # of two that begin at the same moment the later writer has it
@@ -148,7 +157,9 @@ def _locked(saves: Path) -> FileLock | None:
 
 
 def _goes_on(saves: Path, owner: Owner, told) -> bool:
-    """Watch the record of an owner on another machine, and tell whether it still beats; clocks of two machines are not compared."""
+    """Watch the record of an owner on another machine, and tell whether it still beats; clocks of two machines are not
+    compared.
+    """
     seconds = BEAT_S * MISSED_BEATS
     told(seconds, owner)
     first, end = _beat_of(saves), time.monotonic() + seconds

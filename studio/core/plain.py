@@ -6,23 +6,31 @@ import re
 from collections.abc import Callable
 
 DEEPEST = 100
-# Halves of characters: the bytes of a file name that is not UTF-8, and what a JSON text may hold. No page and no answer can.
+# Halves of characters: the bytes of a file name that is not UTF-8, and what a JSON text may hold. No page and no answer
+# can.
 _NONE = re.compile("[\ud800-\udfff\0]")
 LONGEST_FACT = 1000  # characters of one fact of a sentence
 
 
 def shown(text: str) -> str:
-    """Return a text as it can be shown and sent: what is no character (of a file name that is not UTF-8), and a zero, becomes �."""
+    """Return a text as it can be shown and sent: what is no character (of a file name that is not UTF-8), and a zero,
+    becomes �.
+    """
     return text if text.isascii() and "\0" not in text else _NONE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def fact(value: object) -> object:
-    """Return a fact as it is put into a sentence: on one line, not endless, and such that it can be shown. Numbers stay numbers."""
+    """Return a fact as it is put into a sentence: on one line, not endless, and such that it can be shown. Numbers stay
+    numbers.
+    """
     if isinstance(value, numbers.Number):
         return _large(value) if isinstance(value, int) and abs(value) >= 10**300 else value
     try:
         text = str(value)
-    except (ValueError, RecursionError) as error:  # a list that holds itself, or a number of more digits than Python writes
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # a list that holds itself, or a number of more digits than Python writes
         text = type(error).__name__
     text = shown(text)
     text = text if len(text) <= LONGEST_FACT else text[:LONGEST_FACT] + " …"
@@ -30,7 +38,8 @@ def fact(value: object) -> object:
 
 
 def plain(value: object) -> object:
-    """Return a value as JSON has it, whatever it is: what JSON does not have is turned into text, what is nested too deeply left out.
+    """Return a value as JSON has it, whatever it is: what JSON does not have is turned into text, what is nested too
+    deeply left out.
 
     Halves of characters stay, because they are part of the names of files; `studio.core.writing` writes them.
     """
@@ -59,7 +68,9 @@ def _plain(value: object, depth: int, written: Callable[[str], str]) -> object:
         return "…"
     if isinstance(value, dict):
         return {
-            written(key) if isinstance(key, str) else str(_plain(key, depth - 1, written)): _plain(inner, depth - 1, written)
+            written(key) if isinstance(key, str) else str(_plain(key, depth - 1, written)): _plain(
+                inner, depth - 1, written
+            )
             for key, inner in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
@@ -79,7 +90,8 @@ def _large(value: int) -> str:
 def odd(value: object) -> str | None:
     """Return what makes a value unfit to be worked with: "characters", "depth", or None.
 
-    Characters: it holds half a surrogate pair or a zero, which no file name and no tokenizer takes. Depth: it is nested over DEEPEST.
+    Characters: it holds half a surrogate pair or a zero, which no file name and no tokenizer takes. Depth: it is nested
+    over DEEPEST.
     """
     level, depth = [value], 0
     while level:

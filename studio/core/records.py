@@ -22,7 +22,9 @@ from studio.core import files
 from studio.interface.language import Problem
 
 LARGEST_BYTES = 256 * 2**20  # no record of the studio comes near it; larger is not read into memory
-DEEPEST = 100  # no record of the studio comes near it; what is nested deeper chokes whoever walks it, or writes it out again
+DEEPEST = (
+    100  # no record of the studio comes near it; what is nested deeper chokes whoever walks it, or writes it out again
+)
 
 
 class Record(BaseModel):
@@ -33,6 +35,7 @@ class Record(BaseModel):
 
 # Seconds since 1970, up to the year 9999: beyond it no clock can tell them.
 Moment = Annotated[float, Field(ge=0, le=253_402_300_799, allow_inf_nan=False)]
+
 
 def _is_text(value: object) -> str:
     if not isinstance(value, str):
@@ -47,14 +50,17 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def parse(text: bytes | str) -> object:
-    """Return the JSON value of `text`. Raises ValueError for what is none, also where it is nested more than DEEPEST levels deep.
+    """Return the JSON value of `text`. Raises ValueError for what is none, also where it is nested more than DEEPEST
+    levels deep.
 
     NaN and Infinity, which Python writes and JSON does not have, are taken.
     """
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        value = _leniently(text)  # NaN, a whole number of over 64 bits, a name that is not UTF-8: Python's own reader knows them
+        value = _leniently(
+            text
+        )  # NaN, a whole number of over 64 bits, a name that is not UTF-8: Python's own reader knows them
     except UnicodeEncodeError as error:
         raise ValueError("it holds a character that is none") from error
     brackets = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
@@ -74,7 +80,12 @@ def _deeper_than(value: object, levels: int) -> bool:
     """Tell whether lists and objects stand inside each other more than so many levels deep."""
     level = [value]
     for _ in range(levels):
-        level = [inner for one in level if isinstance(one, dict | list) for inner in (one.values() if isinstance(one, dict) else one)]
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
         if not level:
             return False
     return any(isinstance(one, dict | list) for one in level)
@@ -99,21 +110,29 @@ def load(path: Path, kind: type[Kind]) -> Kind:
 
 
 def typed(value: object, kind: type[Kind], file: str) -> Kind:
-    """Return `value`, which came from the file called `file`, as a record. Raises Problem with the first field that is wrong."""
+    """Return `value`, which came from the file called `file`, as a record. Raises Problem with the first field that is
+    wrong.
+    """
     try:
         return kind.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "-"
         # pydantic would name a class of the studio's, which says nothing to a person.
-        reason = "Input should be an object, {…}" if first["type"] in ("model_type", "model_attributes_type") else first["msg"]
+        reason = (
+            "Input should be an object, {…}"
+            if first["type"] in ("model_type", "model_attributes_type")
+            else first["msg"]
+        )
         raise Problem("records.wrong_field", file=file, field=field[:100], reason=reason[:200]) from error
     except RecursionError as error:
         raise Problem("records.no_json", file=file, reason="it is nested too deeply") from error
 
 
 def set_aside(path: Path) -> None:
-    """Keep a file that cannot be used under another name, `<file>.damaged`, before it is written anew. Raises Problem where the disk refuses."""
+    """Keep a file that cannot be used under another name, `<file>.damaged`, before it is written anew. Raises Problem
+    where the disk refuses.
+    """
     try:
         path.replace(path.with_name(path.name + ".damaged"))
     except FileNotFoundError:

@@ -1,4 +1,6 @@
-"""Sentences that stand on disk as {"key", "facts"}, so that each page tells them in its own language. They may be of another release."""
+"""Sentences that stand on disk as {"key", "facts"}, so that each page tells them in its own language. They may be of
+another release.
+"""
 
 from studio.core.records import Record
 from studio.interface.language import Problem, Words
@@ -11,7 +13,9 @@ class Sentence(Record):
     facts: dict[str, object] = {}
 
     def tell(self, words: Words) -> str:
-        """Return the sentence in the language of `words`; its key where this release has no such sentence, or one of other facts."""
+        """Return the sentence in the language of `words`; its key where this release has no such sentence, or one of
+        other facts.
+        """
         try:
             return words(self.key, **self.facts)
         except (LookupError, ValueError, TypeError, AttributeError):
@@ -24,4 +28,3 @@ class Sentence(Record):
         except (LookupError, ValueError, TypeError, AttributeError):
             return Problem("records.old_sentence", name=self.key[:100])
         return Problem(self.key, **self.facts)
-

@@ -7,9 +7,10 @@ trash.restore(id)                                             # refuses to overw
 trash.empty(id)                                               # for good; empty() for all
 ```
 
-An item is a folder `.trash/<id>/` with `record.json` and what was deleted, by number. It lies beside what it was taken from, so that
-deleting is a rename: in the workspace, or in the added folder, or in the disk of its own that `models/`, `saves/` or `data/` is. A record
-names its places inside that folder only, so that a record from elsewhere cannot bring a thing anywhere else. Links are moved, never followed.
+An item is a folder `.trash/<id>/` with `record.json` and what was deleted, by number. It lies beside what it was taken
+from, so that deleting is a rename: in the workspace, or in the added folder, or in the disk of its own that `models/`,
+`saves/` or `data/` is. A record names its places inside that folder only, so that a record from elsewhere cannot bring
+a thing anywhere else. Links are moved, never followed.
 """
 
 import contextlib
@@ -37,7 +38,9 @@ _changing = threading.Lock()
 
 
 class Deleted(records.Record):
-    """The record of an item: what it was, where its parts stood (in the folder that holds the trash), when it was deleted, its bytes."""
+    """The record of an item: what it was, where its parts stood (in the folder that holds the trash), when it was
+    deleted, its bytes.
+    """
 
     kind: str
     title: str
@@ -49,7 +52,9 @@ class Deleted(records.Record):
 
 @dataclass(frozen=True)
 class Item:
-    """One thing in the trash. `stood` are full paths, `when` seconds since 1970; `fault` says why it cannot be restored, None where it can."""
+    """One thing in the trash. `stood` are full paths, `when` seconds since 1970; `fault` says why it cannot be
+    restored, None where it can.
+    """
 
     id: str
     kind: str
@@ -71,13 +76,16 @@ class Trash:
         """Move a file, folder or link, or several that belong together, into the trash and return the item's id.
 
         Args:
-            path: inside the workspace's `data/`, `models/` or `saves/`, or inside a folder beside it; none at all where `facts` say it all.
-            kind: "model", "run", "checkpoints", "dataset", "conversation" or "prompts": the words `trash.kind_<kind>` name it.
+            path: inside the workspace's `data/`, `models/` or `saves/`, or inside a folder beside it; none at all where
+                `facts` say it all.
+            kind: "model", "run", "checkpoints", "dataset", "conversation" or "prompts": the words `trash.kind_<kind>`
+                name it.
             title: what the person calls it.
             facts: what else is needed to bring it back, as JSON.
 
         Raises:
-            Problem: it is not there, lies elsewhere, on another disk than the folder it is in, or the disk refuses; nothing is moved then.
+            Problem: it is not there, lies elsewhere, on another disk than the folder it is in, or the disk refuses;
+                nothing is moved then.
         """
         paths = [path] if isinstance(path, Path) else list(path)
         with _changing:
@@ -87,8 +95,14 @@ class Trash:
                 raise Problem("trash.elsewhere", path=paths[0])
             id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(4)}"
             sources = [home / place for _, place in homes]
-            record = Deleted(kind=kind, title=title, stood=[place.as_posix() for _, place in homes], when=time.time(),
-                             bytes=sum(map(size, sources)), facts=facts or {})
+            record = Deleted(
+                kind=kind,
+                title=title,
+                stood=[place.as_posix() for _, place in homes],
+                when=time.time(),
+                bytes=sum(map(size, sources)),
+                facts=facts or {},
+            )
             folder = self._made(home) / id
             try:
                 folder.mkdir()
@@ -110,7 +124,8 @@ class Trash:
         """Bring an item back to where it stood, and return its paths.
 
         Raises:
-            Problem: there is no such item, its record is bad, something stands in its place, or the disk refuses; it stays in the trash.
+            Problem: there is no such item, its record is bad, something stands in its place, or the disk refuses; it
+                stays in the trash.
         """
         with _changing:
             home = self._home_of(id)
@@ -134,7 +149,11 @@ class Trash:
         Each is renamed first, so that a kill half-way leaves no half item; what such a kill left goes too.
         """
         with _changing:
-            wanted = [(self._home_of(id), id)] if id is not None else [(home, one.name) for home in self._homes() for one in _folders(home)]
+            wanted = (
+                [(self._home_of(id), id)]
+                if id is not None
+                else [(home, one.name) for home in self._homes() for one in _folders(home)]
+            )
             freed = 0
             try:
                 for home, one in wanted:
@@ -149,18 +168,26 @@ class Trash:
         return freed
 
     def _homes(self) -> list[Path]:
-        """Return the folders that have a trash or may get one, the workspace first. Each of its folders on a disk of its own is one too."""
+        """Return the folders that have a trash or may get one, the workspace first. Each of its folders on a disk of
+        its own is one too.
+        """
         root = files.real(self._workspace.root)
         homes = [root]
         for folder in (self._workspace.data, self._workspace.models, self._workspace.saves, *self._beside):
             real = files.real(folder)
             with contextlib.suppress(OSError):  # not there: nothing is in its trash
-                if real.is_dir() and real not in homes and (not real.is_relative_to(root) or real.stat().st_dev != root.stat().st_dev):
+                if (
+                    real.is_dir()
+                    and real not in homes
+                    and (not real.is_relative_to(root) or real.stat().st_dev != root.stat().st_dev)
+                ):
                     homes.append(real)
         return homes
 
     def _home(self, path: Path) -> tuple[Path, PurePosixPath]:
-        """Return the folder in whose trash a path goes, and the path inside that folder; the path itself is not followed if it is a link."""
+        """Return the folder in whose trash a path goes, and the path inside that folder; the path itself is not
+        followed if it is a link.
+        """
         real = files.real(path.parent) / path.name
         if path.name in ("", ".", "..") or not os.path.lexists(real):
             raise Problem("trash.gone", path=path)
@@ -173,9 +200,17 @@ class Trash:
 
     def _is_place(self, home: Path, place: PurePosixPath) -> bool:
         """Tell whether things stand at a place inside a home that may be deleted and come back there."""
-        if not place.parts or place.is_absolute() or ".." in place.parts or place.parts[0] == FOLDER or "\0" in str(place):
+        if (
+            not place.parts
+            or place.is_absolute()
+            or ".." in place.parts
+            or place.parts[0] == FOLDER
+            or "\0" in str(place)
+        ):
             return False
-        if home == files.real(self._workspace.root):  # by default the project's own folder, whose other files are none of ours
+        if home == files.real(
+            self._workspace.root
+        ):  # by default the project's own folder, whose other files are none of ours
             return len(place.parts) > 1 and place.parts[0] in ("data", "models", "saves")
         return files.real((home / place).parent).is_relative_to(home)
 
@@ -199,14 +234,25 @@ class Trash:
         try:
             record = records.load(folder / _RECORD, Deleted)
             places = [PurePosixPath(place) for place in record.stood]
-            if not all(self._is_place(home, place) and files.real((home / place).parent).is_relative_to(home) for place in places):
+            if not all(
+                self._is_place(home, place) and files.real((home / place).parent).is_relative_to(home)
+                for place in places
+            ):
                 raise Problem("trash.bad_place", id=folder.name)
             if not all(os.path.lexists(part) for part in _parts(folder, len(places))):
                 raise Problem("trash.incomplete", id=folder.name)
         except (Problem, OSError, ValueError) as error:
             fault = error if isinstance(error, Problem) else Problem("trash.bad_place", id=folder.name)
             return Item(folder.name, "unknown", folder.name, (), 0.0, 0, fault=fault)
-        return Item(folder.name, record.kind, record.title, tuple(home / place for place in places), record.when, record.bytes, record.facts)
+        return Item(
+            folder.name,
+            record.kind,
+            record.title,
+            tuple(home / place for place in places),
+            record.when,
+            record.bytes,
+            record.facts,
+        )
 
     def list(self) -> list[Item]:  # the last of the class, since its name hides the type below it
         """Return what is in the trash, the newest first. An item whose record cannot be read is one with its `fault`."""
@@ -216,7 +262,11 @@ class Trash:
 
 def size(path: Path) -> int:
     """Return the bytes that deleting a path frees: links, and files that have another name elsewhere, free none."""
-    files = [path, *(Path(place) / name for place, _, names in os.walk(path) for name in names)] if not path.is_symlink() else []
+    files = (
+        [path, *(Path(place) / name for place, _, names in os.walk(path) for name in names)]
+        if not path.is_symlink()
+        else []
+    )
     total = 0
     for file in files:
         with contextlib.suppress(OSError):  # gone while we count
@@ -234,7 +284,11 @@ def _folders(home: Path) -> list[Path]:
     if not _is_folder(home / FOLDER):
         return []
     try:
-        return [Path(one.path) for one in os.scandir(home / FOLDER) if _ID.fullmatch(one.name) and one.is_dir(follow_symlinks=False)]
+        return [
+            Path(one.path)
+            for one in os.scandir(home / FOLDER)
+            if _ID.fullmatch(one.name) and one.is_dir(follow_symlinks=False)
+        ]
     except OSError:
         return []
 
@@ -260,7 +314,9 @@ def _move(pairs: list[tuple[Path, Path]]) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Delete a file, link or whole folder; a folder that is write-protected too, since the person asked for it. Raises OSError."""
+    """Delete a file, link or whole folder; a folder that is write-protected too, since the person asked for it. Raises
+    OSError.
+    """
     if not _is_folder(path):
         path.unlink()
         return

@@ -1,7 +1,8 @@
 """Consent to code: a model's own Python files run only where the person allowed exactly these files, on this machine.
 
-Consents are kept outside of every workspace, in a file of the person's own: a workspace, a model or a run that came from somebody else
-cannot bring its consent with it. They are keyed by what is in the files, so that a changed, added or moved file has none.
+Consents are kept outside of every workspace, in a file of the person's own: a workspace, a model or a run that came
+from somebody else cannot bring its consent with it. They are keyed by what is in the files, so that a changed, added or
+moved file has none.
 
 ```
 code = code_of(folder)            # what would run
@@ -27,15 +28,26 @@ from studio.workspace import write_json
 FOLDER_VARIABLE = "FINETUNE_STUDIO_CONFIG"  # names another folder than the usual one
 SUFFIXES = (".py", ".pyc", ".pyd", ".so", ".dll", ".dylib")
 # Where transformers looks for the classes of a model that are in files of its own.
-CONFIGS = ("config.json", "tokenizer_config.json", "processor_config.json", "preprocessor_config.json", "video_preprocessor_config.json",
-           "image_processor_config.json", "feature_extractor_config.json", "generation_config.json", "adapter_config.json")
+CONFIGS = (
+    "config.json",
+    "tokenizer_config.json",
+    "processor_config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+    "image_processor_config.json",
+    "feature_extractor_config.json",
+    "generation_config.json",
+    "adapter_config.json",
+)
 MOST_FILES, MOST_BYTES, MOST_FOLDERS = 2_000, 64 * 2**20, 20_000
 _writing = threading.Lock()
 _carried: set[str] = set()
 
 
 class Consent(records.Record):
-    """A consent as it is kept: what the model was called then, when (seconds since 1970), and the files by their SHA-256."""
+    """A consent as it is kept: what the model was called then, when (seconds since 1970), and the files by their
+    SHA-256.
+    """
 
     title: str = ""
     when: float = 0.0
@@ -52,8 +64,9 @@ class Consents(records.Record):
 class Code:
     """What would run of a model's folder: `files` by their place in it, with their SHA-256.
 
-    `is_asked_for`: a config of it names classes in these files. `outside`: classes that it names elsewhere, in another repository or
-    outside the folder, which never run. `fault`: why nobody can consent, None where a person can. `digest` stands for all files.
+    `is_asked_for`: a config of it names classes in these files. `outside`: classes that it names elsewhere, in another
+    repository or outside the folder, which never run. `fault`: why nobody can consent, None where a person can.
+    `digest` stands for all files.
     """
 
     is_asked_for: bool = False
@@ -87,7 +100,9 @@ def code_of(folder: Path) -> Code:
             place = path.relative_to(folder).as_posix()
             files[place.encode("utf-8", "backslashreplace").decode()] = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        fault = Problem("trust.unreadable", file=error.filename or folder, reason=error.strerror or type(error).__name__)
+        fault = Problem(
+            "trust.unreadable", file=error.filename or folder, reason=error.strerror or type(error).__name__
+        )
     except Problem as problem:
         fault = problem
     if outside and not fault:
@@ -101,12 +116,15 @@ def asks(folder: Path) -> bool:
 
 
 def allows(folder: Path) -> bool:
-    """Tell whether `trust_remote_code` may be true for a model: it asks for code, and the person consented to all of it."""
+    """Tell whether `trust_remote_code` may be true for a model: it asks for code, and the person consented to all of
+    it.
+    """
     return asks(folder) and is_granted(folder)
 
 
 def is_granted(folder: Path) -> bool:
-    """Tell whether the person consented to all code in a folder as it is now: these files, or these and others beside them.
+    """Tell whether the person consented to all code in a folder as it is now: these files, or these and others beside
+    them.
 
     A copy without some of the files (what transformers saves with a tuned model) is still the code that was seen.
     """
@@ -131,7 +149,8 @@ def grant(folder: Path, digest: str, title: str = "") -> None:
         title: what the model is called, for a person who reads the file.
 
     Raises:
-        Problem: the files are others than those shown, there are none, they lead elsewhere, or the consent cannot be written.
+        Problem: the files are others than those shown, there are none, they lead elsewhere, or the consent cannot be
+            written.
     """
     code = code_of(folder)
     if code.fault:
@@ -199,7 +218,9 @@ def _kept() -> Consents:
 
 
 def _code_files(folder: Path) -> Iterator[Path]:
-    """Give the files that Python could run, also in subfolders that are links (transformers follows them), each folder once."""
+    """Give the files that Python could run, also in subfolders that are links (transformers follows them), each folder
+    once.
+    """
     seen: set[tuple[int, int]] = set()
     waiting = [folder]
     while waiting:
@@ -218,7 +239,9 @@ def _code_files(folder: Path) -> Iterator[Path]:
 
 
 def _references(folder: Path) -> set[str]:
-    """Return what the configs of a folder name as classes in files: `modeling_x.Model`, `sub/modeling_x.Model`, `owner/repo--modeling_x.Model`."""
+    """Return what the configs of a folder name as classes in files: `modeling_x.Model`, `sub/modeling_x.Model`,
+    `owner/repo--modeling_x.Model`.
+    """
     found: set[str] = set()
     for name in CONFIGS:
         if (folder / name).is_file():

@@ -1,7 +1,8 @@
 """Files are written whole or not at all, in a place that no list meets.
 
-What is being written lies in a folder called `.writing`, at the top of the workspace (and of each disk that is mounted in it), not beside
-its target. Where there is no such folder (a model in a folder of the person's), it lies beside after all, under a name with a dot.
+What is being written lies in a folder called `.writing`, at the top of the workspace (and of each disk that is mounted
+in it), not beside its target. Where there is no such folder (a model in a folder of the person's), it lies beside after
+all, under a name with a dot.
 """
 
 import contextlib
@@ -22,12 +23,15 @@ from studio.core.folders import entries, status_of
 from studio.interface.language import Problem
 
 BEING_WRITTEN = ".writing"
-LEFTOVER_S = 86_400.0  # what lies here for a day was left by a process that is gone, also where that cannot be seen from here
+LEFTOVER_S = (
+    86_400.0  # what lies here for a day was left by a process that is gone, also where that cannot be seen from here
+)
 
 
 @contextlib.contextmanager
 def scratch(target: Path) -> Iterator[Path]:
-    """Give a new folder on the disk of `target` (a file to be, or a folder), seen by no list; it goes with what is left in it.
+    """Give a new folder on the disk of `target` (a file to be, or a folder), seen by no list; it goes with what is left
+    in it.
 
     What is whole is moved from it to its place by `Path.replace`.
 
@@ -42,13 +46,15 @@ def scratch(target: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, text: str, mode: int = 0o666, beyond: str = "strict") -> None:
-    """Replace `path` by `text` so that a reader sees the old file or the new one, never a half: written elsewhere, then renamed.
+    """Replace `path` by `text` so that a reader sees the old file or the new one, never a half: written elsewhere, then
+    renamed.
 
-    `mode` are the most permissions that the file gets, of which the process's umask takes some. `beyond` says what is done with halves of
-    characters, which names of files may hold that are not UTF-8: a name of Python's error handlers.
+    `mode` are the most permissions that the file gets, of which the process's umask takes some. `beyond` says what is
+    done with halves of characters, which names of files may hold that are not UTF-8: a name of Python's error handlers.
 
     Raises:
-        Problem: the folder cannot be written, the disk is full, or the text cannot be written as UTF-8; the old file is left as it was.
+        Problem: the folder cannot be written, the disk is full, or the text cannot be written as UTF-8; the old file is
+            left as it was.
     """
     try:
         content = text.encode("utf-8", beyond)
@@ -73,7 +79,9 @@ def write_json(path: Path, value: object, mode: int = 0o666) -> None:
 
 
 def move(whole: Path, target: Path) -> None:
-    """Put a finished file in its place, also where the place is on a disk that does not look like another. Raises OSError."""
+    """Put a finished file in its place, also where the place is on a disk that does not look like another. Raises
+    OSError.
+    """
     try:
         whole.replace(target)
     except OSError as error:

@@ -1,6 +1,8 @@
-"""The one reader of YAML. A recipe may be pasted, or come with a run from elsewhere: four hundred bytes of aliases can stand for terabytes.
+"""The one reader of YAML. A recipe may be pasted, or come with a run from elsewhere: four hundred bytes of aliases can
+stand for terabytes.
 
-What is read is JSON: text, numbers, true, false and null in lists and mappings. A date stays text, as LLaMA-Factory reads it too.
+What is read is JSON: text, numbers, true, false and null in lists and mappings. A date stays text, as LLaMA-Factory
+reads it too.
 """
 
 from pathlib import Path
@@ -38,7 +40,9 @@ class _Loader(yaml.SafeLoader):
         self._depth -= 1
         if alias and id(node) not in self._sizes:
             raise ValueError("an alias in it stands inside of what it stands for")
-        self._written += self._sizes[id(node)] if alias else 1 + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
+        self._written += (
+            self._sizes[id(node)] if alias else 1 + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
+        )
         if self._written > MOST:
             raise ValueError("its aliases stand for too much")
         if not alias:
@@ -57,7 +61,9 @@ class _Loader(yaml.SafeLoader):
 
 
 def parse(text: str) -> object:
-    """Return the value of a text in YAML. Raises ValueError, with one line of why, for what is none or stands for too much."""
+    """Return the value of a text in YAML. Raises ValueError, with one line of why, for what is none or stands for too
+    much.
+    """
     if len(text) > LARGEST_BYTES:
         raise ValueError(f"it has more than {LARGEST_BYTES // 2**10} KiB")
     try:
@@ -69,7 +75,12 @@ def parse(text: str) -> object:
         raise ValueError(" ".join(str(error).split())[:200]) from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    except (LookupError, TypeError, AttributeError, OverflowError) as error:  # what PyYAML makes of a tag that its value does not fit
+    except (
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+    ) as error:  # what PyYAML makes of a tag that its value does not fit
         raise ValueError("a tag in it does not fit its value") from error
     _require_json(value)
     return value

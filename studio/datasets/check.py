@@ -19,13 +19,22 @@ from studio.interface.language import Problem, Words
 HINTS = ("near_duplicate", "beyond_cutoff", "answer_unused")
 # Of these LLaMA-Factory's own code has the last word: a row that it trains has none of them.
 STRUCTURE = (
-    "wrong_type", "mixed_types", "bad_history", "no_turns", "bad_turn", "unknown_role", "role_order", "turn_count", "bad_call", "bad_tools",
+    "wrong_type",
+    "mixed_types",
+    "bad_history",
+    "no_turns",
+    "bad_turn",
+    "unknown_role",
+    "role_order",
+    "turn_count",
+    "bad_call",
+    "bad_tools",
 )
 # What the loader says of a row only in general is told where no rule says more.
 GENERAL = ("row_stops", "left_out", "mixed_types", "not_loaded", "rows_differ")
 READ = ("read_otherwise", "read_as_date")
-# Nothing is wrong with such a row: it only comes too late for the columns of the file, or is text that a table's reader takes for
-# something else. A copy in JSON lines, the late row first, is right.
+# Nothing is wrong with such a row: it only comes too late for the columns of the file, or is text that a table's reader
+# takes for something else. A copy in JSON lines, the late row first, is right.
 LATE = ("late_type",)
 COPIED = (*LATE, "read_otherwise")
 # Put right without a person: see `damage.mended`.
@@ -40,8 +49,9 @@ _STEP = 1000
 class Finding:
     """One thing wrong with one row.
 
-    `row` is the number that the reader gave the row (from 1), `field` its place ("output", "conversations[2].value", or "" for the
-    whole row), `kind` names its sentence in the words of "checks", `facts` fill it. `problem` is the reader's, of a row it cannot read.
+    `row` is the number that the reader gave the row (from 1), `field` its place ("output", "conversations[2].value", or
+    "" for the whole row), `kind` names its sentence in the words of "checks", `facts` fill it. `problem` is the
+    reader's, of a row it cannot read.
     """
 
     row: int
@@ -63,9 +73,10 @@ class Finding:
 class Report:
     """What a check found.
 
-    `counts` has the number of rows of every kind that was found, `findings` the first of each kind, in the order of the rows, `bad` all
-    the rows of each kind. `lengths` is there where the tokens were looked at. `near_until` is the last row that was compared with others
-    for likeness. `stop` is what ends a run, None where nothing is known to; `template` the one by which LLaMA-Factory's loader was asked.
+    `counts` has the number of rows of every kind that was found, `findings` the first of each kind, in the order of the
+    rows, `bad` all the rows of each kind. `lengths` is there where the tokens were looked at. `near_until` is the last
+    row that was compared with others for likeness. `stop` is what ends a run, None where nothing is known to;
+    `template` the one by which LLaMA-Factory's loader was asked.
     """
 
     rows: int = 0
@@ -103,7 +114,11 @@ class Report:
 
 
 def check(
-    rows: Iterable[Row], entry: dict, data_folder: Path, sight: Sight | None = None, progress: Callable[[int], None] | None = None,
+    rows: Iterable[Row],
+    entry: dict,
+    data_folder: Path,
+    sight: Sight | None = None,
+    progress: Callable[[int], None] | None = None,
     loader: Callable[[], Verdict] | None = None,
 ) -> Report:
     """Check every row of a dataset.
@@ -112,10 +127,12 @@ def check(
         rows: as `reading.rows` gives them.
         entry: the dataset's entry of `dataset_info.json`.
         data_folder: where the paths of images begin.
-        sight: with it rows beyond its cutoff and rows in which no token is trained are found, and the lengths measured, which takes
+        sight: with it rows beyond its cutoff and rows in which no token is trained are found, and the lengths measured,
+            which takes
             longer. None leaves the tokens alone.
         progress: called with the number of rows done; what it raises ends the check, so that a job can be cancelled.
-        loader: asks LLaMA-Factory's own loader (see `loading.judge`), so that a report that is ok means a run that does not end at the
+        loader: asks LLaMA-Factory's own loader (see `loading.judge`), so that a report that is ok means a run that does
+            not end at the
             data, and a row that it trains has no finding that says otherwise. None leaves it at the studio's own rules.
 
     Raises:
@@ -135,7 +152,9 @@ def check(
         if progress and report.rows % _STEP == 0:
             progress(report.rows)
     for pair in duplicates.near():
-        report.add(pair.row, Fault("near_duplicate", "", {"earlier": pair.earlier, "percent": int(pair.likeness * 100)}))
+        report.add(
+            pair.row, Fault("near_duplicate", "", {"earlier": pair.earlier, "percent": int(pair.likeness * 100)})
+        )
     report.near_until = duplicates.compared
     if tokens:
         report.lengths = tokens.finish()
@@ -154,7 +173,11 @@ def _judged(report: Report, verdict: Verdict) -> None:
     explained |= {row for kind in ("missing_field", "empty_prompt", "empty_answer") for row in report.bad.get(kind, ())}
     otherwise = {row for row, fault in verdict.faults if fault.kind in READ}
     for row, fault in verdict.faults:
-        known = row in explained or (fault.kind in ("left_out", "row_stops") and row in otherwise) if row else bool(report.bad.get("unreadable"))
+        known = (
+            row in explained or (fault.kind in ("left_out", "row_stops") and row in otherwise)
+            if row
+            else bool(report.bad.get("unreadable"))
+        )
         if not known or fault.kind not in GENERAL:
             report.add(row, fault)
     report.template = verdict.template
@@ -194,14 +217,16 @@ class _Tokens:
         self.tally.add(counts)
         for row, count in zip(self.waiting, counts, strict=True):
             if count.whole > self.sight.cutoff and not self.sight.packing:
-                self.report.add(row.number, Fault("beyond_cutoff", "", {"tokens": count.whole, "cutoff": self.sight.cutoff}))
+                self.report.add(
+                    row.number, Fault("beyond_cutoff", "", {"tokens": count.whole, "cutoff": self.sight.cutoff})
+                )
             if not count.trained:
                 self.report.add(row.number, Fault("untrained", ""))
         self.waiting.clear()
 
 
 def keep_good(
-    rows: Iterable[Row], report: Report, entry: dict, drop: Collection[str] | None = None, mend: bool = True,
+    rows: Iterable[Row], report: Report, entry: dict, drop: Collection[str] | None = None, mend: bool = True
 ) -> Iterator[dict]:
     """Yield the good rows of a dataset, in order, for `split.write`.
 

@@ -37,7 +37,8 @@ SEARCH_S = 0.7
 class Collection:
     """The datasets of a workspace and of the folders that the person added.
 
-    A dataset of the workspace's own data folder goes by its name, one of another folder by the full path of that folder and its name.
+    A dataset of the workspace's own data folder goes by its name, one of another folder by the full path of that folder
+    and its name.
     """
 
     def __init__(self, workspace: Workspace, jobs: Jobs):
@@ -57,7 +58,9 @@ class Collection:
         return self.workspace.data
 
     def folders(self) -> list[Path]:
-        """Return the data folders, the workspace's own first; only that where the list of the others is broken (see `fault`)."""
+        """Return the data folders, the workspace's own first; only that where the list of the others is broken (see
+        `fault`).
+        """
         return [self.folder, *registry.known_places(self.folder)]
 
     def fault(self) -> Problem | None:
@@ -83,7 +86,9 @@ class Collection:
         return [self._counted(each) for each in registry.datasets(folder)]
 
     def find(self, name: str) -> Dataset:
-        """Return the dataset of this name (see the class), which may have a problem. Raises Problem where there is none."""
+        """Return the dataset of this name (see the class), which may have a problem. Raises Problem where there is
+        none.
+        """
         home, short = self.home_of(name)
         return self._counted(registry.dataset(home, short))
 
@@ -101,14 +106,17 @@ class Collection:
         return dataset.name if dataset.home == self.folder else str(dataset.home / dataset.name)
 
     def rows(self, name: str) -> Rows:
-        """Return the rows of a dataset that lies on this disk. Raises Problem where it does not, or its file cannot be read."""
+        """Return the rows of a dataset that lies on this disk. Raises Problem where it does not, or its file cannot be
+        read.
+        """
         dataset = self.find(name)
         if dataset.file is None:
             raise dataset.problem or Problem("datasets.on_a_hub", name=dataset.name)
         return self.indexes.of(dataset.file)
 
     def preview(self, name: str, offset: int = 0, limit: int = 20) -> dict:
-        """Return {rows, total, problems} of a dataset: `rows` from row `offset` (from 0) on, a row that cannot be read as None.
+        """Return {rows, total, problems} of a dataset: `rows` from row `offset` (from 0) on, a row that cannot be read
+        as None.
 
         Waits until the rows asked for are indexed; `total` is None while the rest is being.
         """
@@ -123,7 +131,8 @@ class Collection:
     def search(self, rows: Rows, text: str, offset: int, limit: int) -> Found:
         """Return the first `limit` rows from row `offset` (from 0) on that say `text`, as far as was searched.
 
-        Each call searches on for a moment where the last one stopped, so that a page which asks again and again shows how far it is.
+        Each call searches on for a moment where the last one stopped, so that a page which asks again and again shows
+        how far it is.
         """
         key = (rows, text, offset)
         with self._searching:
@@ -145,7 +154,8 @@ class Collection:
             return replace(dataset, problem=problem)
         return replace(dataset, rows=rows.count if rows.done else None, problem=rows.fault if rows.done else None)
 
-    # Bringing in ---------------------------------------------------------------------------------------------------------------
+    # Bringing in
+    # ---------------------------------------------------------------------------------------------------------------
 
     def drop(self, file: Path) -> Path:
         """Take note of a file that a person dropped on the page, and return it: it may be brought in wherever it lies."""
@@ -153,7 +163,8 @@ class Collection:
         return file
 
     def source(self, path: str) -> Path:
-        """Return the file or folder that a person named: inside the workspace or a folder they added, or one that they dropped.
+        """Return the file or folder that a person named: inside the workspace or a folder they added, or one that they
+        dropped.
 
         A path that is not absolute begins at the data folder, wherever the studio was started.
 
@@ -162,7 +173,9 @@ class Collection:
         """
         named = self.folder / files.expanded(path)
         real = files.real(named)
-        if named not in self._dropped and not any(real.is_relative_to(files.real(each)) for each in (self.workspace.root, *self.folders())):
+        if named not in self._dropped and not any(
+            real.is_relative_to(files.real(each)) for each in (self.workspace.root, *self.folders())
+        ):
             raise Problem("datasets.path_outside", path=path)
         if not files.exists(named):
             raise Problem("datasets.no_file", file=named)
@@ -197,11 +210,14 @@ class Collection:
             raise next((row.problem for row in first if row.problem), None) or Problem("datasets.empty", file=source)
         return rows
 
-    def bring_in(self, source: Path, name: str, mapping: Mapping, options: dict | None = None, progress=None) -> tuple[str, Written]:
-        """Write the rows of `source` to a new file of the data folder, register it, and return its name and what was written.
+    def bring_in(
+        self, source: Path, name: str, mapping: Mapping, options: dict | None = None, progress=None
+    ) -> tuple[str, Written]:
+        """Write the rows of `source` to a new file of the data folder, register it, and return its name and what was
+        written.
 
-        A file inside a data folder that LLaMA-Factory can read as it is becomes an entry without being copied, unless `options` say
-        {"copy": true}.
+        A file inside a data folder that LLaMA-Factory can read as it is becomes an entry without being copied, unless
+        `options` say {"copy": true}.
 
         Raises:
             Problem: the name is bad or taken, or as `convert.convert`; nothing is left behind.
@@ -232,16 +248,22 @@ class Collection:
         plain = re.sub(r"[^\w.+-]+", "_", packed.plain_name(Path(source).name)).strip("._-+") or "dataset"
         taken = registry.read_info(self.folder)
         number = 1
-        while (name := plain if number == 1 else f"{plain}_{number}") in taken or files.exists(self.folder / f"{name}.jsonl"):
+        while (name := plain if number == 1 else f"{plain}_{number}") in taken or files.exists(
+            self.folder / f"{name}.jsonl"
+        ):
             number += 1
         return name
 
     def look_at_hub(self, address: hub.Address, options: dict) -> list[dict] | None:
-        """Return the first rows of data on a hub, None while they are being fetched. Raises Problem where they cannot be had."""
+        """Return the first rows of data on a hub, None while they are being fetched. Raises Problem where they cannot
+        be had.
+        """
         key = (address, *((name, options.get(name)) for name in ("subset", "split", "folder")))
         if key not in self._hub_rows:
             self._hub_rows[key] = None
-            threading.Thread(target=self._fetch, args=(key, address, dict(options)), name="hub-rows", daemon=True).start()
+            threading.Thread(
+                target=self._fetch, args=(key, address, dict(options)), name="hub-rows", daemon=True
+            ).start()
         found = self._hub_rows[key]
         if isinstance(found, Problem):
             raise found
@@ -253,14 +275,19 @@ class Collection:
         except Problem as problem:
             self._hub_rows[key] = problem
 
-    def register_hub(self, address: hub.Address, name: str, mapping: Mapping | None, options: dict | None = None) -> str:
-        """Register data on a hub, which is fetched when a run needs it, and return its name. Raises Problem as `entries.add` does."""
+    def register_hub(
+        self, address: hub.Address, name: str, mapping: Mapping | None, options: dict | None = None
+    ) -> str:
+        """Register data on a hub, which is fetched when a run needs it, and return its name. Raises Problem as
+        `entries.add` does.
+        """
         name = name.strip() or self.free_name(address.repo)
         entries.add(self.folder, name, hub.entry(address, mapping, options or {}))
         return name
 
     def link(self, name: str) -> str:
-        """Register a dataset of another data folder in the workspace's own, without copying it, so that runs can train on it.
+        """Register a dataset of another data folder in the workspace's own, without copying it, so that runs can train
+        on it.
 
         Raises:
             Problem: it is unknown, broken, or its name is taken.
@@ -269,7 +296,9 @@ class Collection:
         return entries.link(self.folder, home / short)
 
     def require_free(self, name: str) -> None:
-        """Raise Problem for a name that is not plain or is that of a dataset already, or where no entry can be written at all."""
+        """Raise Problem for a name that is not plain or is that of a dataset already, or where no entry can be written
+        at all.
+        """
         self.workspace.inside(self.folder, name)
         if name in entries.changeable(self.folder):
             raise Problem("datasets.name_taken", name=name, file=self.folder / registry.INFO)
@@ -280,7 +309,9 @@ class Collection:
         home = next((folder for folder in self.folders() if real.is_relative_to(files.real(folder))), None)
         if home is None or mapping.missing():
             return None
-        if not incoming.is_native(source, READ_AS_IT_IS) or any(each.suffix not in registry.FILE_TYPES for each in reading.files_of(source)):
+        if not incoming.is_native(source, READ_AS_IT_IS) or any(
+            each.suffix not in registry.FILE_TYPES for each in reading.files_of(source)
+        ):
             return None
         media = MediaFiles(source if source.is_dir() else source.parent, home)
         entry = formats.entry_as_it_is(mapping, self._first(source, READ_AS_IT_IS), media)

@@ -16,7 +16,16 @@ def _told(path: Path):
 
     try:
         yield
-    except (ArrowException, OSError, ValueError, TypeError, LookupError, OverflowError, MemoryError, RecursionError) as error:
+    except (
+        ArrowException,
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        OverflowError,
+        MemoryError,
+        RecursionError,
+    ) as error:
         raise Problem("datasets.unreadable", file=path, reason=" ".join(str(error).split())[:200]) from error
 
 
@@ -45,7 +54,9 @@ def _arrow(path: Path):
 
 
 def rows(path: Path, kind: str, offset: int = 0) -> Iterator[dict]:
-    """Yield the rows from `offset` on as plain values; bytes are told by their length. Raises Problem where the file is not whole."""
+    """Yield the rows from `offset` on as plain values; bytes are told by their length. Raises Problem where the file is
+    not whole.
+    """
     for batch in _batches(path, kind, offset):
         with _told(path):
             batch.validate(full=True)  # offsets that lead out of a damaged file would be followed

@@ -50,13 +50,20 @@ def _talk(words: Words, row: dict, shape: Shape, find: str) -> str:
 def _message(words: Words, message: object, tags: dict[str, str], find: str) -> str:
     if not isinstance(message, dict):
         return _turn(words, "unknown", message, find)
-    roles = {tags.get("user_tag"): "user", tags.get("assistant_tag"): "assistant", tags.get("system_tag"): "system",
-             tags.get("observation_tag"): "tool", tags.get("function_tag"): "call"}
+    roles = {
+        tags.get("user_tag"): "user",
+        tags.get("assistant_tag"): "assistant",
+        tags.get("system_tag"): "system",
+        tags.get("observation_tag"): "tool",
+        tags.get("function_tag"): "call",
+    }
     name = str(named_value(message, tags, "role_tag"))
     content = named_value(message, tags, "content_tag")
     calls = message.get("tool_calls")
     if isinstance(calls, list) and calls:
-        return _turn(words, "call", [call.get("function", call) if isinstance(call, dict) else call for call in calls], find)
+        return _turn(
+            words, "call", [call.get("function", call) if isinstance(call, dict) else call for call in calls], find
+        )
     role = roles.get(name, "unknown")
     return _turn(words, role, content, find, label="" if role != "unknown" else name)
 
@@ -65,7 +72,10 @@ def _turn(words: Words, role: str, content: object, find: str, more: str = "", l
     body = _calls(content) if role == "call" else ""
     who = escape(label) if label else words("datasets.role_" + role)
     beside = f'<div class="beside">{more}</div>' if more else ""
-    return f'<div class="turn {escape(role)}"><span class="who">{who}</span><div>{body or said(words, content, find)}{beside}</div></div>'
+    return (
+        f'<div class="turn {escape(role)}"><span'
+        f' class="who">{who}</span><div>{body or said(words, content, find)}{beside}</div></div>'
+    )
 
 
 def _calls(content: object) -> str:
@@ -79,8 +89,11 @@ def _calls(content: object) -> str:
         if not isinstance(call, dict) or "name" not in call:
             return ""
         arguments = call.get("arguments")
-        given = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in arguments.items()) if isinstance(arguments, dict) else (
-            "" if arguments is None else str(arguments))
+        given = (
+            ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in arguments.items())
+            if isinstance(arguments, dict)
+            else ("" if arguments is None else str(arguments))
+        )
         drawn.append(f'<code class="call-line"><b>{escape(str(call["name"]))}</b>({escape(given[:SHOWN])})</code>')
     return "".join(drawn)
 
@@ -93,16 +106,25 @@ def _answers(words: Words, row: dict, shape: Shape, find: str) -> str:
             value = named_value(row, columns, side)
             content = shape.tags.get("content_tag")
             text = value.get(content, value) if isinstance(value, dict) and content else value
-            sides += f'<div class="turn {side}"><span class="who">{words("datasets.role_" + side)}</span><div>{said(words, text, find)}</div></div>'
+            sides += (
+                f'<div class="turn {side}"><span'
+                f' class="who">{words("datasets.role_" + side)}</span><div>{said(words, text, find)}</div></div>'
+            )
         return f'<div class="pair">{sides}</div>'
     if shape.stage == "kto" and isinstance(label := row.get(columns["kto_tag"]), bool):
-        return f'<p class="verdict {"chosen" if label else "rejected"}">{words("datasets.kto_good" if label else "datasets.kto_bad")}</p>'
+        return (
+            '<p class="verdict'
+            f' {"chosen" if label else "rejected"}">{words("datasets.kto_good" if label else "datasets.kto_bad")}</p>'
+        )
     return ""
 
 
 def _media(words: Words, row: dict, columns: dict[str, str]) -> str:
     named = [
-        str(each) for column in MEDIA for value in [named_value(row, columns, column)] if value
+        str(each)
+        for column in MEDIA
+        for value in [named_value(row, columns, column)]
+        if value
         for each in (value if isinstance(value, list) else [value])
     ]
     files = "".join(f"<code>{escape(name[:120])}</code>" for name in named[:50])
@@ -125,8 +147,15 @@ def _tools(words: Words, tools: object) -> str:
 def _others(words: Words, row: dict, shape: Shape, find: str) -> str:
     read = set(shape.fields())
     rest = {name: value for name, value in row.items() if name not in read and value not in (None, "")}
-    cells = "".join(f"<dt>{escape(name)}</dt><dd>{said(words, value, find)}</dd>" for name, value in list(rest.items())[:30])
-    return f'<details class="others"><summary>{words.html("datasets.other_fields", count=len(rest))}</summary><dl>{cells}</dl></details>' if cells else ""
+    cells = "".join(
+        f"<dt>{escape(name)}</dt><dd>{said(words, value, find)}</dd>" for name, value in list(rest.items())[:30]
+    )
+    return (
+        "<details"
+        f' class="others"><summary>{words.html("datasets.other_fields", count=len(rest))}</summary><dl>{cells}</dl></details>'
+        if cells
+        else ""
+    )
 
 
 def said(words: Words, value: object, find: str = "") -> str:
@@ -140,10 +169,14 @@ def said(words: Words, value: object, find: str = "") -> str:
     begin = max(0, at - 200) if at > SHOWN else 0
     rest = text[begin + SHOWN : MOST]
     more = words.html("datasets.show_rest", count=f"{len(text):,}")
-    clipped = f'<p class="empty">{words.html("datasets.clipped", count=f"{len(text) - MOST:,}")}</p>' if len(text) > MOST else ""
+    clipped = (
+        f'<p class="empty">{words.html("datasets.clipped", count=f"{len(text) - MOST:,}")}</p>'
+        if len(text) > MOST
+        else ""
+    )
     lead = "…" if begin else ""
     return (
-        f"<p>{lead}{_marked(text[begin : begin + SHOWN], find)}</p><details class=\"rest\"><summary>{more}</summary>"
+        f'<p>{lead}{_marked(text[begin : begin + SHOWN], find)}</p><details class="rest"><summary>{more}</summary>'
         f"<p>{_marked(rest, find)}</p>{clipped}</details>"
     )
 
@@ -152,4 +185,6 @@ def _marked(text: str, find: str) -> str:
     if not find:
         return escape(text)
     pieces = re.split(f"({re.escape(find)})", text, flags=re.IGNORECASE)
-    return "".join(f"<mark>{escape(piece)}</mark>" if number % 2 else escape(piece) for number, piece in enumerate(pieces))
+    return "".join(
+        f"<mark>{escape(piece)}</mark>" if number % 2 else escape(piece) for number, piece in enumerate(pieces)
+    )

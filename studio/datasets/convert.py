@@ -1,4 +1,6 @@
-"""Rows of any recognised form written as LLaMA-Factory reads them: always a new file, the one that came in is never changed."""
+"""Rows of any recognised form written as LLaMA-Factory reads them: always a new file, the one that came in is never
+changed.
+"""
 
 import json
 import os
@@ -27,9 +29,10 @@ BESIDE = ("system", "tools")
 class Written:
     """What a conversion wrote: how many rows, and the first of those left out, each with its problem.
 
-    Of a file that is read where it lies, `rows` is how many it has, None while they are being counted. `not_taken` are the fields that
-    carry text and are not taken up, `notes` what else is not trained as it stands in the file. `media` counts the rows with each kind of
-    media, and with tools and system prompts; `stored` is the folder of media that stood inside of the rows, None where none did.
+    Of a file that is read where it lies, `rows` is how many it has, None while they are being counted. `not_taken` are
+    the fields that carry text and are not taken up, `notes` what else is not trained as it stands in the file. `media`
+    counts the rows with each kind of media, and with tools and system prompts; `stored` is the folder of media that
+    stood inside of the rows, None where none did.
     """
 
     rows: int | None = 0
@@ -48,7 +51,9 @@ class Written:
 
 
 def entry_for(mapping: Mapping, file_name: str, media: Iterable[str] = ()) -> dict:
-    """Return the entry of `dataset_info.json` for the file that `convert` writes by this mapping; `media` are the kinds in its rows."""
+    """Return the entry of `dataset_info.json` for the file that `convert` writes by this mapping; `media` are the kinds
+    in its rows.
+    """
     if mapping.form == "text":
         return {"file_name": file_name, "columns": {"prompt": "text"}}
     chat = mapping.form.startswith("chat")
@@ -61,11 +66,17 @@ def entry_for(mapping: Mapping, file_name: str, media: Iterable[str] = ()) -> di
     if mapping.stage == "kto":
         columns["kto_tag"] = "label"
     columns |= {name: name for name in given}
-    return {"file_name": file_name} | ({"formatting": "sharegpt"} if chat else {}) | ({"ranking": True} if mapping.stage == "dpo" else {}) | {
-        "columns": columns}
+    return (
+        {"file_name": file_name}
+        | ({"formatting": "sharegpt"} if chat else {})
+        | ({"ranking": True} if mapping.stage == "dpo" else {})
+        | {"columns": columns}
+    )
 
 
-def converted(rows: Iterator[Row], mapping: Mapping, written: Written, path: Path, media: MediaFiles | None = None) -> Iterator[dict]:
+def converted(
+    rows: Iterator[Row], mapping: Mapping, written: Written, path: Path, media: MediaFiles | None = None
+) -> Iterator[dict]:
     """Yield the rows in the form of `entry_for`; those that cannot be used are counted in `written`.
 
     Args:
@@ -124,7 +135,10 @@ def _pairs(rows: Iterator[Row], mapping: Mapping, written: Written, path: Path) 
         for row in rows:
             if row.problem:
                 written.leave_out(row.problem)
-            elif not all(isinstance(row.value.get(name), kind) for name, kind in ((prompt, str), (response, str), (score, int | float))):
+            elif not all(
+                isinstance(row.value.get(name), kind)
+                for name, kind in ((prompt, str), (response, str), (score, int | float))
+            ):
                 written.leave_out(Problem("datasets.unusable_value", file=path, row=row.number, field=score))
             else:
                 yield row
@@ -137,7 +151,12 @@ def _pairs(rows: Iterator[Row], mapping: Mapping, written: Written, path: Path) 
             continue
         written.rows += 1
         system = {"system": best.value.get(mapping.columns["system"]) or ""} if mapping.columns.get("system") else {}
-        yield {"instruction": asked, "input": "", "chosen": best.value[response], "rejected": worst.value[response]} | system
+        yield {
+            "instruction": asked,
+            "input": "",
+            "chosen": best.value[response],
+            "rejected": worst.value[response],
+        } | system
 
 
 def _free(folder: Path) -> Path:
@@ -159,7 +178,13 @@ def _fill(path: Path, written: Written) -> None:
     empty = {name: "" if name in BESIDE else [] for name in written.media}
     whole = path.with_suffix(".whole")
     with path.open(encoding="utf-8") as source:
-        _write(whole, ({**json.loads(line), **{name: value for name, value in empty.items() if name not in json.loads(line)}} for line in source))
+        _write(
+            whole,
+            (
+                {**json.loads(line), **{name: value for name, value in empty.items() if name not in json.loads(line)}}
+                for line in source
+            ),
+        )
     os.replace(whole, path)
 
 

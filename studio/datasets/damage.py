@@ -1,4 +1,6 @@
-"""Text that was damaged on its way: control characters, characters that were lost, bytes that were read in the wrong encoding."""
+"""Text that was damaged on its way: control characters, characters that were lost, bytes that were read in the wrong
+encoding.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,15 +17,16 @@ _WINDOWS = "€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œ�
 _FOLLOWING = "\x80-\xbf" + re.escape(_WINDOWS)
 # UTF-8 read as Latin-1 or Windows-1252: a leading byte and as many following ones as it announces.
 _AS_LATIN = re.compile(f"[\xc2-\xdf][{_FOLLOWING}]|[\xe0-\xef][{_FOLLOWING}]{{2}}|[\xf0-\xf4][{_FOLLOWING}]{{3}}")
-# These are hardly ever right: accents and spaces (Ã©, Â ), quotation marks and dashes (â€™), emoji (ðŸ˜€). Others must come in numbers.
+# These are hardly ever right: accents and spaces (Ã©, Â ), quotation marks and dashes (â€™), emoji (ðŸ˜€). Others must
+# come in numbers.
 _SURE = re.compile(f"[ÃÂ][\x80-\xbf]|â[€\x80][{_FOLLOWING}]|ð[Ÿ\x9f][{_FOLLOWING}]{{2}}")
 _ENOUGH = 3
 _FRENCH = ("\xa0»", "\xa0«")  # after a word that ends in é or à
-# GBK read as Latin-1: pairs of high bytes, one after the other, which no language writes; A1 to A3 begin punctuation, B0 to D7 the common
-# characters.
+# GBK read as Latin-1: pairs of high bytes, one after the other, which no language writes; A1 to A3 begin punctuation,
+# B0 to D7 the common characters.
 _GBK_AS_LATIN = re.compile("(?:[\xa1-\xa3\xb0-\xd7][\xa1-\xfe]){3,}")
-# UTF-8 read as GBK: Chinese characters whose bytes are those of other Chinese characters. Common ones never are: their first byte begins
-# nothing in UTF-8.
+# UTF-8 read as GBK: Chinese characters whose bytes are those of other Chinese characters. Common ones never are: their
+# first byte begins nothing in UTF-8.
 _AS_GBK = re.compile("[\u4e00-\u9fff\ue000-\uf8ff\u3000-\u30ff\uff00-\uffef€]{4,}")
 _CHINESE = re.compile("[\u2e80-\u9fff\uff00-\uffef\u2010-\u2026]+")
 _SHOWN = 24
@@ -41,7 +44,11 @@ def faults(row: dict, shape: Shape) -> Iterator[Fault]:
     for field in shape.fields():
         for place, text in _places(row.get(field), field):
             if found := _CONTROL.search(text):
-                yield Fault("control_characters", place, {"field": place, "code": f"U+{ord(found.group()):04X}", "at": found.start() + 1})
+                yield Fault(
+                    "control_characters",
+                    place,
+                    {"field": place, "code": f"U+{ord(found.group()):04X}", "at": found.start() + 1},
+                )
             if LOST in text or _LOST_AS_GBK in text:
                 at = text.find(LOST) if LOST in text else text.find(_LOST_AS_GBK)
                 yield Fault("lost_characters", place, {"field": place, "at": at + 1, "text": _around(text, at)})
@@ -55,7 +62,11 @@ def mended(row: dict, shape: Shape) -> dict | None:
 
     None where the damage cannot be undone.
     """
-    right = row | {field: _changed(row[field], lambda text: _CONTROL.sub("", _repaired(text))) for field in shape.fields() if field in row}
+    right = row | {
+        field: _changed(row[field], lambda text: _CONTROL.sub("", _repaired(text)))
+        for field in shape.fields()
+        if field in row
+    }
     return None if any(is_damaged(text) for field in shape.fields() for text in texts(right.get(field))) else right
 
 
@@ -82,7 +93,7 @@ def _places(value: object, place: str) -> Iterator[tuple[str, str]]:
 
 def _around(text: str, at: int) -> str:
     """Return the text at a place, short enough for a sentence."""
-    return " ".join(text[max(0, at - _SHOWN // 3): at + _SHOWN].split())
+    return " ".join(text[max(0, at - _SHOWN // 3) : at + _SHOWN].split())
 
 
 def _repaired(text: str) -> str:
@@ -111,7 +122,9 @@ def _from_gbk(text: str) -> str:
         raw = text.encode("gb18030")
     except UnicodeEncodeError:
         return text
-    if not (0xE2 <= raw[0] <= 0xEF and 0x80 <= raw[1] <= 0xBF):  # nearly all text that is as it should be: no Chinese character begins so
+    if not (
+        0xE2 <= raw[0] <= 0xEF and 0x80 <= raw[1] <= 0xBF
+    ):  # nearly all text that is as it should be: no Chinese character begins so
         return text
     for missing in range(3):
         whole = raw[: len(raw) - missing]
@@ -122,7 +135,9 @@ def _from_gbk(text: str) -> str:
 
 
 def _decoded(text: str, wrong: str, right: str) -> str:
-    """Return a text whose bytes were read as `wrong` and are to be read as `right`; the text as it is where that cannot be."""
+    """Return a text whose bytes were read as `wrong` and are to be read as `right`; the text as it is where that cannot
+    be.
+    """
     try:
         raw = b"".join(_latin_byte(character) for character in text) if wrong == "latin" else text.encode(wrong)
         return raw.decode(right)

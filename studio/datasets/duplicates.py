@@ -1,9 +1,10 @@
 """Rows that say the same: exactly, but for spacing, case and punctuation, or nearly.
 
-Likeness is the share of letter sequences (of SHINGLE letters) that two texts have in common (their Jaccard index). It is estimated by
-MinHash (Broder, On the resemblance and containment of documents, 1997): of each of many hash functions the smallest value over a text's
-sequences is kept, and two texts share such a smallest value with a probability that is their likeness. Bands of them find the rows to
-compare (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4): rows of likeness 0.9 are missed once in a thousand times.
+Likeness is the share of letter sequences (of SHINGLE letters) that two texts have in common (their Jaccard index). It
+is estimated by MinHash (Broder, On the resemblance and containment of documents, 1997): of each of many hash functions
+the smallest value over a text's sequences is kept, and two texts share such a smallest value with a probability that is
+their likeness. Bands of them find the rows to compare (Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, 3.4):
+rows of likeness 0.9 are missed once in a thousand times.
 """
 
 import re
@@ -50,7 +51,9 @@ class Duplicates:
         self.compared = 0
 
     def add(self, number: int, text: str) -> int | None:
-        """Take in a row by what it says; return the number of an earlier row that says exactly the same, None where it is the first."""
+        """Take in a row by what it says; return the number of an earlier row that says exactly the same, None where it
+        is the first.
+        """
         earlier = self._exact.setdefault(hash(text), number)
         if earlier != number:
             return earlier
@@ -63,8 +66,8 @@ class Duplicates:
     def near(self) -> list[Pair]:
         """Return the rows that nearly say what an earlier one says, exact repeats left out.
 
-        Each row is compared with the first of those that share a band with it, so that a thousand rows that are all alike cost no more
-        than others.
+        Each row is compared with the first of those that share a band with it, so that a thousand rows that are all
+        alike cost no more than others.
         """
         self._sign()
         if not self._rows:
@@ -109,7 +112,7 @@ def _signatures(texts: list[str]) -> np.ndarray:
     letters = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     hashes = letters[: len(letters) - SHINGLE + 1].copy()
     for offset in range(1, SHINGLE):
-        hashes = hashes * np.uint32(0x01000193) ^ letters[offset: len(letters) - SHINGLE + 1 + offset]
+        hashes = hashes * np.uint32(0x01000193) ^ letters[offset : len(letters) - SHINGLE + 1 + offset]
     hashes = _mixed(hashes)
     lengths = np.array([len(text) for text in padded])
     ends = np.cumsum(lengths)

@@ -1,4 +1,6 @@
-"""Changing rows in their file: edit, add, delete, each of which can be undone. The file is replaced whole or not at all."""
+"""Changing rows in their file: edit, add, delete, each of which can be undone. The file is replaced whole or not at
+all.
+"""
 
 import base64
 import csv
@@ -28,7 +30,9 @@ Whole = Annotated[int, Field(ge=0, lt=2**62)]
 
 
 class Step(Record):
-    """A change of a data file: `length` bytes that were put at `start`, in the place of `old` (in base64), and the file's stamps."""
+    """A change of a data file: `length` bytes that were put at `start`, in the place of `old` (in base64), and the
+    file's stamps.
+    """
 
     start: Whole
     length: Whole
@@ -60,7 +64,8 @@ class Editor:
         `was` is the row as the person saw it.
 
         Raises:
-            Problem: there is no such row, it is not `was` any more, the file is of a kind that is not edited here, or the disk refuses.
+            Problem: there is no such row, it is not `was` any more, the file is of a kind that is not edited here, or
+                the disk refuses.
         """
         with self._lock:
             rows, inner = self._rows(path, number)
@@ -99,7 +104,9 @@ class Editor:
                 self._splice(rows, around[0][1], end, b"")
 
     def undo(self, path: Path) -> None:
-        """Take back the last change of a file or of a file in a folder. Raises Problem where there is none, or the file changed since."""
+        """Take back the last change of a file or of a file in a folder. Raises Problem where there is none, or the file
+        changed since.
+        """
         with self._lock:
             file = self._last_changed(path)
             steps = self._steps(file)
@@ -155,14 +162,22 @@ class Editor:
             file.seek(start)
             old = file.read(end - start)
         _replace(path, start, end, new)
-        step = {"start": start, "length": len(new), "old": base64.b64encode(old).decode(), "before": before, "after": _stamp(path)}
+        step = {
+            "start": start,
+            "length": len(new),
+            "old": base64.b64encode(old).decode(),
+            "before": before,
+            "after": _stamp(path),
+        }
         self._keep(path, [*self._steps(path), step][-STEPS_KEPT:])
 
     def _journal(self, file: Path) -> Path:
         return self.folder / f"{name_of(file)}.undo"
 
     def _steps(self, file: Path) -> list[dict]:
-        """Return the changes of a file that can be taken back; none where they cannot be read: nobody may write back what is not sound."""
+        """Return the changes of a file that can be taken back; none where they cannot be read: nobody may write back
+        what is not sound.
+        """
         try:
             return [dict(step) for step in records.load(self._journal(file), Journal).root]
         except Problem:
@@ -233,7 +248,9 @@ def _written(rows: TextRows, value: dict, like: bytes) -> bytes:
         if strange := (set(value) ^ set(rows.form.columns)):
             raise Problem("datasets.other_columns", file=rows.path, column=", ".join(sorted(strange)))
         line = io.StringIO()
-        csv.writer(line, delimiter=reading.DELIMITERS[kind], lineterminator="\n").writerow([value[column] for column in rows.form.columns])
+        csv.writer(line, delimiter=reading.DELIMITERS[kind], lineterminator="\n").writerow(
+            [value[column] for column in rows.form.columns]
+        )
         return line.getvalue().encode()
     if kind == "array" and b"\n" in like:
         indent = like[: len(like) - len(like.lstrip())].decode()

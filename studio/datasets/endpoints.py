@@ -24,24 +24,31 @@ def _of_the_list(collection: Collection, words: Words) -> list[Callable]:
     def datasets_list() -> list:
         """Return every dataset: [{name, format, stage, rows, file, problem, size_bytes, folder, left_out, not_taken}].
 
-        Broken ones have their `problem`; `left_out` counts the rows that were left out when the set came in, `not_taken` are the fields
-        with text that are not trained (see `datasets_intake`).
+        Broken ones have their `problem`; `left_out` counts the rows that were left out when the set came in,
+        `not_taken` are the fields with text that are not trained (see `datasets_intake`).
         """
         found = [each for folder in collection.folders() for each in _listed(collection, folder, words)]
         fault = collection.fault()
         return found + ([_faulty(registry.PLACES, collection.folder, words.tell(fault))] if fault else [])
 
     def datasets_preview(name: str, offset: int = 0, limit: int = 20) -> dict:
-        """Return {rows, total, problems}: `limit` rows from row `offset` (from 0) on; a row that cannot be read is None."""
+        """Return {rows, total, problems}: `limit` rows from row `offset` (from 0) on; a row that cannot be read is
+        None.
+        """
         found = collection.preview(name, offset, limit)
-        return found | {"problems": [{"row": one.facts.get("row"), "message": words.tell(one)} for one in found["problems"]]}
+        return found | {
+            "problems": [{"row": one.facts.get("row"), "message": words.tell(one)} for one in found["problems"]]
+        }
 
-    def datasets_register(path: str, name: str = "", columns: dict | None = None, tags: dict | None = None, options: dict | None = None) -> dict:
-        """Bring in a file, a folder of files, or a hub address, and return {name, form, stage, rows, left_out, problems,
-        not_taken, notes}: `not_taken` are the fields with text that are not trained, `notes` say what else is not trained as it is written.
+    def datasets_register(
+        path: str, name: str = "", columns: dict | None = None, tags: dict | None = None, options: dict | None = None
+    ) -> dict:
+        """Bring in a file, a folder of files, or a hub address, and return {name, form, stage, rows, left_out,
+        problems, not_taken, notes}: `not_taken` are the fields with text that are not trained, `notes` say what else is
+        not trained as it is written.
 
-        `columns` are {LLaMA-Factory's column: field} where they are not to be recognised; `options` may say form, min_score, copy, hub,
-        subset, split, folder and num_samples.
+        `columns` are {LLaMA-Factory's column: field} where they are not to be recognised; `options` may say form,
+        min_score, copy, hub, subset, split, folder and num_samples.
         """
         return register(collection, words, {"path": path, "name": name}, columns, tags, options)
 
@@ -53,16 +60,31 @@ def _of_the_list(collection: Collection, words: Words) -> list[Callable]:
         source = collection.source(path)
         rows = collection.look(source)
         mapping = formats.recognise(rows)
-        return {"form": mapping.form, "known": mapping.known, "stage": mapping.stage, "columns": mapping.columns, "tags": mapping.tags,
-                "fields": formats.fields_of(rows), "missing": mapping.missing(),
-                "not_taken": formats.not_taken(rows, mapping), "read_as": [words.tell(each) for each in incoming.read_as(source)]}
+        return {
+            "form": mapping.form,
+            "known": mapping.known,
+            "stage": mapping.stage,
+            "columns": mapping.columns,
+            "tags": mapping.tags,
+            "fields": formats.fields_of(rows),
+            "missing": mapping.missing(),
+            "not_taken": formats.not_taken(rows, mapping),
+            "read_as": [words.tell(each) for each in incoming.read_as(source)],
+        }
 
     def datasets_bring_in(said: dict) -> dict:
-        """Bring in what the page has in hand ({path, name, form, c.<column> ...}): {name, ...} if it is soon done, else {job}."""
+        """Bring in what the page has in hand ({path, name, form, c.<column> ...}): {name, ...} if it is soon done, else
+        {job}.
+        """
         columns, options = add_panel.choices(said)
         tags = {key[2:]: value for key, value in said.items() if key.startswith("t.")}
         named = {"path": _text(said, "path"), "name": _text(said, "name", "")}
-        job = collection.jobs.start("convert", "datasets.converting", named, lambda job: register(collection, words, named, columns, tags, options, job))
+        job = collection.jobs.start(
+            "convert",
+            "datasets.converting",
+            named,
+            lambda job: register(collection, words, named, columns, tags, options, job),
+        )
         collection.jobs.wait(job.id, SOON_S)
         if job.error:
             raise Problem(job.error["key"], **job.error["facts"])
@@ -80,40 +102,88 @@ def _listed(collection: Collection, folder: Path, words: Words) -> list[dict]:
         # A folder that was added and is broken must not hide the others.
         return [_faulty(str(folder), folder, words.tell(problem))]
     return [
-        {"name": collection.name_of(one), "format": one.format, "stage": one.stage, "rows": one.rows, "file": str(one.file or ""),
-         "problem": words.tell(one.problem) if one.problem else None, "size_bytes": one.size, "folder": str(folder),
-         "left_out": intake.left_out, "not_taken": list(intake.not_taken)}
-        for one in found for intake in [collection.intakes.of(one)]
+        {
+            "name": collection.name_of(one),
+            "format": one.format,
+            "stage": one.stage,
+            "rows": one.rows,
+            "file": str(one.file or ""),
+            "problem": words.tell(one.problem) if one.problem else None,
+            "size_bytes": one.size,
+            "folder": str(folder),
+            "left_out": intake.left_out,
+            "not_taken": list(intake.not_taken),
+        }
+        for one in found
+        for intake in [collection.intakes.of(one)]
     ]
 
 
 def _faulty(name: str, folder: Path, problem: str) -> dict:
-    return {"name": name, "format": "", "stage": "", "rows": None, "file": "", "problem": problem, "size_bytes": None, "folder": str(folder),
-            "left_out": 0, "not_taken": []}
+    return {
+        "name": name,
+        "format": "",
+        "stage": "",
+        "rows": None,
+        "file": "",
+        "problem": problem,
+        "size_bytes": None,
+        "folder": str(folder),
+        "left_out": 0,
+        "not_taken": [],
+    }
 
 
-def register(collection: Collection, words: Words, named: dict, columns: dict | None, tags: dict | None, options: dict | None, job: Job | None = None) -> dict:
-    """Bring in what `named` says: {path, name}, and register it; `job` is told how far it is. Raises Problem as `Collection.bring_in` does."""
+def register(
+    collection: Collection,
+    words: Words,
+    named: dict,
+    columns: dict | None,
+    tags: dict | None,
+    options: dict | None,
+    job: Job | None = None,
+) -> dict:
+    """Bring in what `named` says: {path, name}, and register it; `job` is told how far it is. Raises Problem as
+    `Collection.bring_in` does.
+    """
     said, path = options or {}, named["path"]
     where = hub.address(path, said.get("hub") or "huggingface")
     if where and not files.exists(collection.folder / path):
         known = any((columns or {}).values()) or tags
-        mapping = formats.with_choices(formats.Mapping(said.get("form") or "alpaca"), columns, tags, said) if known else None
-        return {"name": collection.register_hub(where, named["name"], mapping, said), "form": said.get("form") or "alpaca"}
+        mapping = (
+            formats.with_choices(formats.Mapping(said.get("form") or "alpaca"), columns, tags, said) if known else None
+        )
+        return {
+            "name": collection.register_hub(where, named["name"], mapping, said),
+            "form": said.get("form") or "alpaca",
+        }
     source = collection.source(path)
     mapping = formats.with_choices(formats.recognise(collection.look(source)), columns, tags, said)
-    name, written = collection.bring_in(source, named["name"], mapping, said, _progress(collection, source, job) if job else None)
-    return {"name": name, "form": mapping.form, "stage": mapping.stage, "rows": written.rows, "left_out": written.left_out,
-            "problems": [words.tell(problem) for problem in written.problems], "not_taken": written.not_taken,
-            "notes": [words.tell(note) for note in written.notes.sentences()]}
+    name, written = collection.bring_in(
+        source, named["name"], mapping, said, _progress(collection, source, job) if job else None
+    )
+    return {
+        "name": name,
+        "form": mapping.form,
+        "stage": mapping.stage,
+        "rows": written.rows,
+        "left_out": written.left_out,
+        "problems": [words.tell(problem) for problem in written.problems],
+        "not_taken": written.not_taken,
+        "notes": [words.tell(note) for note in written.notes.sentences()],
+    }
 
 
 def _progress(collection: Collection, source: Path, job: Job) -> Callable[[int], None]:
-    index = collection.indexes.of(source) if incoming.is_native(source, 1) else None  # the rows of others are not counted beforehand
+    index = (
+        collection.indexes.of(source) if incoming.is_native(source, 1) else None
+    )  # the rows of others are not counted beforehand
 
     def told(rows: int) -> None:
         job.check()
-        job.report(rows / index.count if index and index.done and index.count else None, "datasets.converted", rows=f"{rows:,}")
+        job.report(
+            rows / index.count if index and index.done and index.count else None, "datasets.converted", rows=f"{rows:,}"
+        )
 
     return told
 
@@ -146,7 +216,9 @@ def _of_rows(collection: Collection, words: Words) -> list[Callable]:
     editor = collection.editor
 
     def datasets_search(name: str, text: str, offset: int = 0, limit: int = 20) -> dict:
-        """Return {rows, next, share}: the numbers (from 1) of rows that say `text`, and where to go on (None at the end)."""
+        """Return {rows, next, share}: the numbers (from 1) of rows that say `text`, and where to go on (None at the
+        end).
+        """
         rows = collection.rows(name)
         rows.wait()
         found = rows.find(text, offset, limit, seconds=20)
@@ -201,7 +273,9 @@ def _of_entries(collection: Collection, words: Words) -> list[Callable]:
         return collection.find(name).entry
 
     def datasets_intake(name: str) -> dict:
-        """Return what was told when a dataset came in: {source, left_out, problems (of the first rows left out), not_taken, notes}."""
+        """Return what was told when a dataset came in: {source, left_out, problems (of the first rows left out),
+        not_taken, notes}.
+        """
         return collection.intakes.of(collection.find(name)).told(words)
 
     def datasets_edit_entry(name: str, entry: str) -> dict:
@@ -214,7 +288,11 @@ def _of_entries(collection: Collection, words: Words) -> list[Callable]:
         """Give a dataset another name, and return {name}."""
         home, short = collection.home_of(name)
         entries.rename(home, short, new.strip())
-        return {"name": collection.name_of(collection.find(str(home / new.strip()) if home != collection.folder else new.strip()))}
+        return {
+            "name": collection.name_of(
+                collection.find(str(home / new.strip()) if home != collection.folder else new.strip())
+            )
+        }
 
     def datasets_remove(name: str, with_file: bool = False) -> dict:
         """Move a dataset's entry into the trash, with its file only where `with_file` says so, and return {name}."""
@@ -235,4 +313,13 @@ def _of_entries(collection: Collection, words: Words) -> list[Callable]:
         entries.drop_place(collection.folder, folder)
         return {"folder": folder}
 
-    return [datasets_entry, datasets_intake, datasets_edit_entry, datasets_rename, datasets_remove, datasets_link, datasets_add_folder, datasets_remove_folder]
+    return [
+        datasets_entry,
+        datasets_intake,
+        datasets_edit_entry,
+        datasets_rename,
+        datasets_remove,
+        datasets_link,
+        datasets_add_folder,
+        datasets_remove_folder,
+    ]

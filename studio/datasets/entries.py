@@ -22,7 +22,8 @@ def add(data_folder: Path, name: str, entry: dict) -> None:
     """Add an entry.
 
     Raises:
-        Problem: the name is not plain or is taken, the entry is not one that LLaMA-Factory can read, or the file cannot be written.
+        Problem: the name is not plain or is taken, the entry is not one that LLaMA-Factory can read, or the file cannot
+            be written.
     """
     _require_plain(name)
     registry.require_sound(name, entry)
@@ -35,7 +36,8 @@ def add(data_folder: Path, name: str, entry: dict) -> None:
 
 
 def link(data_folder: Path, where: Path) -> str:
-    """Add the entry of a dataset of another data folder, `where` its folder and name, without copying the data; return its name.
+    """Add the entry of a dataset of another data folder, `where` its folder and name, without copying the data; return
+    its name.
 
     Raises:
         Problem: it is unknown, broken, or its name is taken.
@@ -51,7 +53,9 @@ def link(data_folder: Path, where: Path) -> str:
 
 
 def replace(data_folder: Path, name: str, entry: dict) -> None:
-    """Put `entry` in the place of the one called `name`. Raises Problem as `add` does, and where there is no such entry."""
+    """Put `entry` in the place of the one called `name`. Raises Problem as `add` does, and where there is no such
+    entry.
+    """
     registry.require_sound(name, entry)
     registry.require_inside(data_folder, name, entry)
     with _writing:
@@ -61,7 +65,9 @@ def replace(data_folder: Path, name: str, entry: dict) -> None:
 
 
 def rename(data_folder: Path, old: str, new: str) -> None:
-    """Give the entry called `old` another name, in its place. Raises Problem where it is unknown, or the new name is bad or taken."""
+    """Give the entry called `old` another name, in its place. Raises Problem where it is unknown, or the new name is
+    bad or taken.
+    """
     _require_plain(new)
     with _writing:
         info = changeable(data_folder)
@@ -72,7 +78,8 @@ def rename(data_folder: Path, old: str, new: str) -> None:
 
 
 def remove(data_folder: Path, name: str, trash: Trash, with_file: bool = False) -> str:
-    """Move an entry into the trash, and its file or folder of files too where `with_file` says so and no other entry names it.
+    """Move an entry into the trash, and its file or folder of files too where `with_file` says so and no other entry
+    names it.
 
     Returns:
         The item's id in the trash (see `restore`).
@@ -102,7 +109,8 @@ def restore(item: Item, trash: Trash, homes: list[Path]) -> None:
         homes: the data folders that the studio has now.
 
     Raises:
-        Problem: its data folder is none of them, its name is taken, or a file stands in its file's place; it stays in the trash.
+        Problem: its data folder is none of them, its name is taken, or a file stands in its file's place; it stays in
+            the trash.
     """
     name, entry, home = (item.facts.get(key) for key in ("name", "entry", "home"))
     if item.fault:
@@ -142,7 +150,9 @@ def _overlap(one: Path, other: Path) -> bool:
 
 
 def add_place(data_folder: Path, folder: str) -> Path:
-    """Make a folder of the person's a data folder of the studio's, and return it. Raises Problem where it is none, or is one already."""
+    """Make a folder of the person's a data folder of the studio's, and return it. Raises Problem where it is none, or
+    is one already.
+    """
     path = files.expanded(folder)
     if not path.is_absolute() or not is_folder(path):
         raise Problem("datasets.no_folder", folder=folder)
@@ -155,7 +165,9 @@ def add_place(data_folder: Path, folder: str) -> Path:
 
 
 def drop_place(data_folder: Path, folder: str) -> None:
-    """Take a data folder out of the studio; nothing in it is touched. Raises Problem where it is none of the added ones."""
+    """Take a data folder out of the studio; nothing in it is touched. Raises Problem where it is none of the added
+    ones.
+    """
     known = registry.places(data_folder)
     if Path(folder) not in known:
         raise Problem("datasets.no_folder", folder=folder)
@@ -179,12 +191,15 @@ def _target(data_folder: Path) -> Path:
 
 
 def changeable(data_folder: Path) -> dict:
-    """Return `dataset_info.json` as it stands. Raises Problem where it is broken, loses an entry when written, or is write-protected."""
+    """Return `dataset_info.json` as it stands. Raises Problem where it is broken, loses an entry when written, or is
+    write-protected.
+    """
     info = registry.read_info(data_folder)
     if twice := registry.names_twice(data_folder):
         raise Problem("datasets.name_twice", name=sorted(twice)[0], file=data_folder / INFO)
     path = _target(data_folder)
-    # Replacing needs no right to write the file itself, and root may write anything: the protection is what the person meant.
+    # Replacing needs no right to write the file itself, and root may write anything: the protection is what the person
+    # meant.
     if (status := status_of(path)) and not status.st_mode & 0o222:
         raise Problem("datasets.info_protected", file=path)
     return info
@@ -195,6 +210,8 @@ def parsed(text: str, name: str) -> dict:
     try:
         entry = records.parse(text)
     except ValueError as error:
-        raise Problem("datasets.entry_not_json", name=name, reason=getattr(error, "msg", error), line=getattr(error, "lineno", 1)) from error
+        raise Problem(
+            "datasets.entry_not_json", name=name, reason=getattr(error, "msg", error), line=getattr(error, "lineno", 1)
+        ) from error
     registry.require_sound(name, entry)
     return entry

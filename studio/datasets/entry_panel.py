@@ -19,17 +19,27 @@ def draw_entry(words: Words, collection: Collection, name: str) -> str:
     key = f'<input type="hidden" name="name" value="{escape(name)}">'
     told = '<p class="problem" role="alert" hidden></p>'
     edit = (
-        f'<form class="drawn-form card" data-submit="datasets_edit_entry" data-then="dataset:{{name}}" data-done="{words("datasets.saved")}">{key}'
-        f'<p class="hint">{words("datasets.entry_hint")} <code>{escape(str(home / "dataset_info.json"))}</code></p>'
-        f'<label><textarea name="entry" class="code" spellcheck="false" rows="{text.count(chr(10)) + 3}">{escape(text)}</textarea></label>{told}'
-        f'<div class="actions"><button class="button primary" type="submit">{words("datasets.save")}</button></div></form>'
+        '<form class="drawn-form card" data-submit="datasets_edit_entry" data-then="dataset:{name}"'
+        f' data-done="{words("datasets.saved")}">{key}<p class="hint">{words("datasets.entry_hint")}'
+        f' <code>{escape(str(home / "dataset_info.json"))}</code></p><label><textarea name="entry" class="code"'
+        f' spellcheck="false" rows="{text.count(chr(10)) + 3}">{escape(text)}</textarea></label>{told}<div'
+        f' class="actions"><button class="button primary" type="submit">{words("datasets.save")}</button></div></form>'
     )
     rename = (
-        f'<form class="drawn-form send card" data-submit="datasets_rename" data-then="dataset:{{name}}" data-done="{words("datasets.saved")}">{key}'
-        f'<label><span>{words("datasets.name")}</span><input name="new" value="{escape(short)}" required spellcheck="false"></label>'
-        f'<button class="button" type="submit">{words("datasets.rename")}</button>{told}</form>'
+        '<form class="drawn-form send card" data-submit="datasets_rename" data-then="dataset:{name}"'
+        f' data-done="{words("datasets.saved")}">{key}<label><span>{words("datasets.name")}</span><input name="new"'
+        f' value="{escape(short)}" required spellcheck="false"></label><button class="button"'
+        f' type="submit">{words("datasets.rename")}</button>{told}</form>'
     )
-    remove = button(words("datasets.remove"), "datasets_remove", [name, False], "danger", words("datasets.remove_sure", name=short))
+    remove = button(
+        words("datasets.remove"), "datasets_remove", [name, False], "danger", words("datasets.remove_sure", name=short)
+    )
     if dataset.file:
-        remove += button(words("datasets.remove_file"), "datasets_remove", [name, True], "danger", words("datasets.remove_file_sure", file=dataset.file))
+        remove += button(
+            words("datasets.remove_file"),
+            "datasets_remove",
+            [name, True],
+            "danger",
+            words("datasets.remove_file_sure", file=dataset.file),
+        )
     return f'{edit}{rename}<div class="actions">{remove}</div><p class="hint">{words("datasets.remove_hint")}</p>'

@@ -1,7 +1,8 @@
-"""What form rows have, and which of their fields say what: recognised from a sample, and put right by the person where it must be.
+"""What form rows have, and which of their fields say what: recognised from a sample, and put right by the person where
+it must be.
 
-A mapping names a form and, by LLaMA-Factory's own column names, the fields of the incoming rows. `convert` writes them in the form
-that LLaMA-Factory reads.
+A mapping names a form and, by LLaMA-Factory's own column names, the fields of the incoming rows. `convert` writes them
+in the form that LLaMA-Factory reads.
 """
 
 from collections.abc import Sequence
@@ -16,12 +17,25 @@ from studio.datasets.schema.tool_definitions import read as read_tools
 from studio.datasets.shape import MEDIA, texts
 from studio.interface.language import Problem
 
-__all__ = ["FORMS", "STAGES", "Mapping", "always_converted", "described", "entry_as_it_is", "fields_of", "not_taken", "recognise", "with_choices"]
+__all__ = [
+    "FORMS",
+    "STAGES",
+    "Mapping",
+    "always_converted",
+    "described",
+    "entry_as_it_is",
+    "fields_of",
+    "not_taken",
+    "recognise",
+    "with_choices",
+]
 # Told of rows that LLaMA-Factory reads where they lie: it trains on them as they are, whatever weight they name.
 _TOLD_ONLY = {"weight"}
 
 
-def with_choices(mapping: Mapping, columns: dict[str, str] | None, tags: dict[str, str] | None, options: dict | None) -> Mapping:
+def with_choices(
+    mapping: Mapping, columns: dict[str, str] | None, tags: dict[str, str] | None, options: dict | None
+) -> Mapping:
     """Return `mapping` with what a person chose instead: columns, tags, and of `options` the form and the least score.
 
     Raises:
@@ -38,12 +52,20 @@ def with_choices(mapping: Mapping, columns: dict[str, str] | None, tags: dict[st
     if strange := [name for name in chosen if name not in allowed]:
         raise Problem("datasets.unknown_column", column=strange[0], form=form, known=", ".join(allowed))
     least = said.get("min_score", mapping.min_score)
-    return replace(mapping, form=form, columns={name: value for name, value in chosen.items() if value}, tags={**mapping.tags, **(tags or {})},
-                   known=mapping.known if form == mapping.form else "", min_score=least)
+    return replace(
+        mapping,
+        form=form,
+        columns={name: value for name, value in chosen.items() if value},
+        tags={**mapping.tags, **(tags or {})},
+        known=mapping.known if form == mapping.form else "",
+        min_score=least,
+    )
 
 
 def described(mapping: Mapping) -> dict:
-    """Return the part of an entry of `dataset_info.json` that says how rows are read as they are: formatting, ranking, columns, tags."""
+    """Return the part of an entry of `dataset_info.json` that says how rows are read as they are: formatting, ranking,
+    columns, tags.
+    """
     said: dict = {"formatting": "sharegpt"} if mapping.form.startswith("chat") else {}
     if mapping.stage == "dpo":
         said["ranking"] = True
@@ -54,16 +76,24 @@ def described(mapping: Mapping) -> dict:
 
 
 def not_taken(rows: Sequence[dict], mapping: Mapping) -> list[str]:
-    """Return the fields that carry text or turns and that the mapping does not take up, in the order in which they come."""
+    """Return the fields that carry text or turns and that the mapping does not take up, in the order in which they
+    come.
+    """
     taken = set(mapping.columns.values())
-    return [name for name in fields_of(rows) if name not in taken and any(any(map(str.strip, texts(row.get(name)))) for row in rows)]
+    return [
+        name
+        for name in fields_of(rows)
+        if name not in taken and any(any(map(str.strip, texts(row.get(name)))) for row in rows)
+    ]
 
 
 def always_converted(mapping: Mapping) -> bool:
     """Tell whether LLaMA-Factory has no form for what a mapping names, whatever the rows hold."""
     if mapping.form == "chat_preference":
         return not (mapping.columns.get("chosen") and mapping.columns.get("messages"))
-    return mapping.form in ("scores", "scored_pairs") or (mapping.form.startswith("chat") and bool(mapping.columns.get("response")))
+    return mapping.form in ("scores", "scored_pairs") or (
+        mapping.form.startswith("chat") and bool(mapping.columns.get("response"))
+    )
 
 
 def entry_as_it_is(mapping: Mapping, rows: Sequence[dict], media: MediaFiles | None = None) -> dict | None:
@@ -82,9 +112,13 @@ def entry_as_it_is(mapping: Mapping, rows: Sequence[dict], media: MediaFiles | N
         except UnusableRow:
             return None  # converting leaves it out, and says why
         for column, name in mapping.columns.items():
-            if not _reads_as_it_is(column, row[name], mapping) or (column in MEDIA and row[name] != read.value.get(column)):
+            if not _reads_as_it_is(column, row[name], mapping) or (
+                column in MEDIA and row[name] != read.value.get(column)
+            ):
                 return None
-        if read.notes - _TOLD_ONLY or any(kind in read.value and kind not in mapping.columns for kind in (*MEDIA, "tools")):
+        if read.notes - _TOLD_ONLY or any(
+            kind in read.value and kind not in mapping.columns for kind in (*MEDIA, "tools")
+        ):
             return None
     return described(mapping)
 
@@ -109,6 +143,9 @@ def _message_reads(message: object, mapping: Mapping) -> bool:
     tags = mapping.tags
     known = [tags.get(tag) for tag in ("user_tag", "assistant_tag", "observation_tag", "function_tag", "system_tag")]
     return (
-        isinstance(message, dict) and message.get(tags.get("role_tag")) in known and isinstance(message.get(tags.get("content_tag")), str)
-        and not message.get("tool_calls") and not message.get("function_call")
+        isinstance(message, dict)
+        and message.get(tags.get("role_tag")) in known
+        and isinstance(message.get(tags.get("content_tag")), str)
+        and not message.get("tool_calls")
+        and not message.get("function_call")
     )

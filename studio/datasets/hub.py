@@ -10,8 +10,13 @@ from studio.datasets.formats import Mapping, always_converted, described
 from studio.interface.language import Problem
 
 KEYS = {"huggingface": "hf_hub_url", "modelscope": "ms_hub_url"}
-_PAGES = {"huggingface.co/datasets/": "huggingface", "hf.co/datasets/": "huggingface", "hf-mirror.com/datasets/": "huggingface",
-          "modelscope.cn/datasets/": "modelscope", "www.modelscope.cn/datasets/": "modelscope"}
+_PAGES = {
+    "huggingface.co/datasets/": "huggingface",
+    "hf.co/datasets/": "huggingface",
+    "hf-mirror.com/datasets/": "huggingface",
+    "modelscope.cn/datasets/": "modelscope",
+    "www.modelscope.cn/datasets/": "modelscope",
+}
 _MARKS = {"hf:": "huggingface", "ms:": "modelscope"}
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -25,7 +30,9 @@ class Address:
 
 
 def address(typed: str, default: str = "huggingface") -> Address | None:
-    """Return the hub address that a person typed: a page's address, `ms:owner/name`, `hf:owner/name`, or plain owner/name; else None."""
+    """Return the hub address that a person typed: a page's address, `ms:owner/name`, `hf:owner/name`, or plain
+    owner/name; else None.
+    """
     text = re.sub(r"^https?://", "", typed.strip())
     for beginning, hub in (*_PAGES.items(), *_MARKS.items()):
         if text.startswith(beginning):
@@ -53,13 +60,20 @@ def first_rows(where: Address, options: dict, count: int = 20) -> list[dict]:
         else:
             from datasets import load_dataset
 
-            found = load_dataset(where.repo, name=options.get("subset"), data_dir=options.get("folder"), streaming=True,
-                                 split=options.get("split") or "train")
+            found = load_dataset(
+                where.repo,
+                name=options.get("subset"),
+                data_dir=options.get("folder"),
+                streaming=True,
+                split=options.get("split") or "train",
+            )
             rows = [columnar.plain(dict(row)) for row in islice(found, count)]
     except Exception as error:  # each hub's library has its own faults for what the network, the hub or the data refuse
         if missing := re.search(r"No module named '([\w.]+)'", str(error)):
             raise Problem("datasets.hub_library", repo=where.repo, package=missing[1]) from error
-        raise Problem("datasets.hub_refuses", repo=where.repo, reason=" ".join(str(error).split())[:200] or type(error).__name__) from error
+        raise Problem(
+            "datasets.hub_refuses", repo=where.repo, reason=" ".join(str(error).split())[:200] or type(error).__name__
+        ) from error
     if not rows:
         raise Problem("datasets.hub_refuses", repo=where.repo, reason="0 rows")
     return rows

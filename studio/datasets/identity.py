@@ -1,4 +1,6 @@
-"""Giving an identity set its name: the shipped rows say `{{name}}` and `{{author}}`, and each run trains on a filled copy of its own."""
+"""Giving an identity set its name: the shipped rows say `{{name}}` and `{{author}}`, and each run trains on a filled
+copy of its own.
+"""
 
 import json
 import mmap
@@ -26,15 +28,18 @@ def has_placeholders(data_folder: Path, dataset: str, trusted: tuple[Path, ...] 
     return any(_file_has_placeholders(_file(data_folder, name, trusted)) for name in _names(dataset))
 
 
-def fill(data_folder: Path, dataset: str, name: str, author: str, target_folder: Path, trusted: tuple[Path, ...] = ()) -> None:
+def fill(
+    data_folder: Path, dataset: str, name: str, author: str, target_folder: Path, trusted: tuple[Path, ...] = ()
+) -> None:
     """Write a data folder to `target_folder` that holds only `dataset`, with `{{name}}` and `{{author}}` replaced.
 
-    `dataset` is one name, or several joined by commas as in a recipe. The entries keep their columns; a file without placeholders is
-    not copied but named by its full path, which LLaMA-Factory takes too. Nothing in `data_folder` is changed. Files may lie in the
-    `trusted` folders too.
+    `dataset` is one name, or several joined by commas as in a recipe. The entries keep their columns; a file without
+    placeholders is not copied but named by its full path, which LLaMA-Factory takes too. Nothing in `data_folder` is
+    changed. Files may lie in the `trusted` folders too.
 
     Raises:
-        Problem: the name or the author is empty, a dataset is unknown or its file is missing, or the target cannot be written.
+        Problem: the name or the author is empty, a dataset is unknown or its file is missing, or the target cannot be
+            written.
     """
     for field, value in (("name", name), ("author", author)):
         if not value.strip():
@@ -45,7 +50,10 @@ def fill(data_folder: Path, dataset: str, name: str, author: str, target_folder:
         entry, path = dict(entry_of(data_folder, entry_name)), _file(data_folder, entry_name, trusted)
         if path and _file_has_placeholders(path):
             # The entry may name a file by a path that leads out of this folder, and that one stays as it is.
-            if not files.real(target_folder / entry["file_name"]).is_relative_to(files.real(target_folder)) or entry["file_name"] in taken:
+            if (
+                not files.real(target_folder / entry["file_name"]).is_relative_to(files.real(target_folder))
+                or entry["file_name"] in taken
+            ):
                 entry["file_name"] = f"{len(taken)}-{path.name}"
             taken.add(entry["file_name"])
             write_whole(target_folder / entry["file_name"], _filled(read_text(path), words))
@@ -67,7 +75,8 @@ def _file(data_folder: Path, name: str, trusted: tuple[Path, ...]) -> Path | Non
 
 
 def _filled(text: str, words: dict[str, str]) -> str:
-    # The text is JSON, so a quote in a name goes in escaped; one pass, so that a name which says {{author}} stays as typed.
+    # The text is JSON, so a quote in a name goes in escaped; one pass, so that a name which says {{author}} stays as
+    # typed.
     return _PLACEHOLDER.sub(lambda found: json.dumps(words[found[1]], ensure_ascii=False)[1:-1], text)
 
 

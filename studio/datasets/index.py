@@ -1,7 +1,7 @@
 """Any page of a data file of any size at once: the places of its rows, found in the background and kept on disk.
 
-`Indexes.of(path)` gives the rows of a file or of a folder of files; the same object until the file changes. While the places are being
-found, what is found already can be read.
+`Indexes.of(path)` gives the rows of a file or of a folder of files; the same object until the file changes. While the
+places are being found, what is found already can be read.
 """
 
 import hashlib
@@ -38,7 +38,9 @@ _SEARCH_BYTES = 2**20
 
 @dataclass
 class Found:
-    """What a search found: the numbers of rows, and the row to go on from (None at the end). `share` of the file, 0 to 1, is searched."""
+    """What a search found: the numbers of rows, and the row to go on from (None at the end). `share` of the file, 0 to
+    1, is searched.
+    """
 
     rows: list[int] = field(default_factory=list)
     next: int | None = None
@@ -95,7 +97,9 @@ class TextRows:
             return list(reading.read(file, self.path, self.form, pairs.tolist(), offset + 1))
 
     def raw(self, number: int) -> str:
-        """Return row `number` (from 1) as it is written in the file, what is no UTF-8 replaced; "" for one too long to be a row."""
+        """Return row `number` (from 1) as it is written in the file, what is no UTF-8 replaced; "" for one too long to
+        be a row.
+        """
         start, end = self.places(number - 1, 1)[0].tolist()
         if end - start > reading.LONGEST_ROW:
             return ""
@@ -116,13 +120,17 @@ class TextRows:
         return np.frombuffer(raw, np.int64).reshape(-1, 2)
 
     def locate(self, number: int) -> tuple["TextRows", int]:
-        """Return the file that holds row `number` (from 1), and its number there. Raises Problem where there is no such row."""
+        """Return the file that holds row `number` (from 1), and its number there. Raises Problem where there is no such
+        row.
+        """
         if not 1 <= number <= self.count:
             raise Problem("datasets.no_row", file=self.path, row=number, rows=self.count)
         return self, number
 
     def find(self, text: str, offset: int = 0, limit: int = 20, seconds: float = 2.0) -> Found:
-        """Search the indexed rows from row `offset` (from 0) on for `text`, without regard to case, for at most so long."""
+        """Search the indexed rows from row `offset` (from 0) on for `text`, without regard to case, for at most so
+        long.
+        """
         found, end = Found(), time.monotonic() + seconds
         needles = _needles(text)
         with self._opened() as file:
@@ -221,10 +229,22 @@ class TextRows:
                 for offset in range(0, self.count, _FLUSH_ROWS):
                     file.write(self.places(offset, _FLUSH_ROWS).tobytes())
             move(whole, self._folder / f"{self._name}.rows")
-        fault = {"key": self.fault.key, "facts": {name: str(fact) for name, fact in self.fault.facts.items()}} if self.fault else None
-        write_json(self._folder / f"{self._name}.json", {
-            "file": str(self.path), "size": self.size, "modified": self.modified, "form": str(self.form), "count": self.count, "fault": fault,
-        })
+        fault = (
+            {"key": self.fault.key, "facts": {name: str(fact) for name, fact in self.fault.facts.items()}}
+            if self.fault
+            else None
+        )
+        write_json(
+            self._folder / f"{self._name}.json",
+            {
+                "file": str(self.path),
+                "size": self.size,
+                "modified": self.modified,
+                "form": str(self.form),
+                "count": self.count,
+                "fault": fault,
+            },
+        )
 
 
 class ColumnRows:
@@ -248,7 +268,9 @@ class ColumnRows:
         if limit <= 0 or offset < 0:
             return []
         values = columnar.rows(self.path, self.form.kind, offset)
-        return [Row(number, value) for number, value in zip(range(offset + 1, offset + limit + 1), values, strict=False)]
+        return [
+            Row(number, value) for number, value in zip(range(offset + 1, offset + limit + 1), values, strict=False)
+        ]
 
     def find(self, text: str, offset: int = 0, limit: int = 20, seconds: float = 2.0) -> Found:
         """Search the rows from row `offset` (from 0) on for `text`, without regard to case, for at most so long."""
@@ -313,7 +335,9 @@ class FolderRows:
         return rows
 
     def locate(self, number: int) -> tuple[TextRows | ColumnRows, int]:
-        """Return the file that holds row `number` (from 1), and its number there. Raises Problem where there is no such row."""
+        """Return the file that holds row `number` (from 1), and its number there. Raises Problem where there is no such
+        row.
+        """
         before = 0
         for part in self._open():
             if before < number <= before + part.count:
@@ -322,11 +346,15 @@ class FolderRows:
         raise Problem("datasets.no_row", file=self.parts[0].path.parent, row=number, rows=before)
 
     def find(self, text: str, offset: int = 0, limit: int = 20, seconds: float = 2.0) -> Found:
-        """Search the indexed rows from row `offset` (from 0) on for `text`, without regard to case, for at most so long."""
+        """Search the indexed rows from row `offset` (from 0) on for `text`, without regard to case, for at most so
+        long.
+        """
         found, before, end = Found(), 0, time.monotonic() + seconds
         for part in self._open():
             if offset < before + part.count:
-                one = part.find(text, max(0, offset - before), limit - len(found.rows), max(0.0, end - time.monotonic()))
+                one = part.find(
+                    text, max(0, offset - before), limit - len(found.rows), max(0.0, end - time.monotonic())
+                )
                 found.rows += [number + before for number in one.rows]
                 if one.next is not None:
                     return Found(found.rows, one.next + before, (one.next + before) / self.count)
@@ -376,7 +404,11 @@ class Indexes:
         """
         with self._lock:
             rows = self._open.get(path)
-            if rows is None or not rows.current() or (isinstance(rows, FolderRows) and len(rows.parts) != len(reading.files_of(path))):
+            if (
+                rows is None
+                or not rows.current()
+                or (isinstance(rows, FolderRows) and len(rows.parts) != len(reading.files_of(path)))
+            ):
                 parts = [self._file(each) for each in reading.files_of(path)]
                 rows = self._open[path] = FolderRows(parts) if is_folder(path) else parts[0]
             return rows
@@ -390,9 +422,15 @@ class Indexes:
 
 
 def _needles(text: str) -> set[bytes]:
-    """Return the bytes by which `text` may stand in a file whose ASCII letters were made small: written out, or with JSON's escapes."""
+    """Return the bytes by which `text` may stand in a file whose ASCII letters were made small: written out, or with
+    JSON's escapes.
+    """
     either = (text, text.lower(), text.upper())
-    return {form.encode().lower() for each in either for form in (each, json.dumps(each)[1:-1], json.dumps(each, ensure_ascii=False)[1:-1])}
+    return {
+        form.encode().lower()
+        for each in either
+        for form in (each, json.dumps(each)[1:-1], json.dumps(each, ensure_ascii=False)[1:-1])
+    }
 
 
 def _everywhere(needle: bytes, block: bytes) -> Iterator[int]:

@@ -26,7 +26,9 @@ FOLDER = ".rows"  # in the folder of all runs
 
 @dataclass(frozen=True)
 class Kept:
-    """A report, when it was made (seconds since 1970), and `stamp`: the entry and the files it is about, as `Study` marks them."""
+    """A report, when it was made (seconds since 1970), and `stamp`: the entry and the files it is about, as `Study`
+    marks them.
+    """
 
     report: Report
     checked: float
@@ -98,7 +100,15 @@ class ReportRecord(Record):
     def kept(self) -> Kept:
         """Return it as it was kept."""
         lengths = self.lengths and Lengths(**dict(self.lengths))
-        report = Report(self.rows, [one.finding() for one in self.findings], self.bad, lengths, self.near_until, self.stop and self.stop.finding(), self.template)
+        report = Report(
+            self.rows,
+            [one.finding() for one in self.findings],
+            self.bad,
+            lengths,
+            self.near_until,
+            self.stop and self.stop.finding(),
+            self.template,
+        )
         return Kept(report, self.checked, self.stamp)
 
 
@@ -110,12 +120,21 @@ class Reports:
         self._known: dict[Path, Kept | None] = {}
 
     def keep(self, home: Path, name: str, stamp: tuple, report: Report) -> None:
-        """Keep the report of a check that ended now, in the place of an earlier one. Raises Problem where the disk refuses."""
+        """Keep the report of a check that ended now, in the place of an earlier one. Raises Problem where the disk
+        refuses.
+        """
         file, kept = self._file(home, name), Kept(report, time.time(), plain(stamp))
-        said = {"checked": kept.checked, "stamp": kept.stamp, "rows": report.rows, "near_until": report.near_until,
-                "bad": {kind: sorted(rows) for kind, rows in report.bad.items()}, "findings": [_said(one) for one in report.findings],
-                "lengths": asdict(report.lengths) if report.lengths else None,
-                "stop": report.stop and _said(report.stop), "template": report.template}
+        said = {
+            "checked": kept.checked,
+            "stamp": kept.stamp,
+            "rows": report.rows,
+            "near_until": report.near_until,
+            "bad": {kind: sorted(rows) for kind, rows in report.bad.items()},
+            "findings": [_said(one) for one in report.findings],
+            "lengths": asdict(report.lengths) if report.lengths else None,
+            "stop": report.stop and _said(report.stop),
+            "template": report.template,
+        }
         self._known[file] = kept
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(said, ensure_ascii=False, default=str), beyond="backslashreplace")

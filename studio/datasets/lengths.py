@@ -13,7 +13,30 @@ from studio.datasets.tokens import Count, Sight
 
 CUTOFFS = (512, 1024, 2048, 4096)
 # Cutoffs that are offered: one of them is suggested, as short as leaves all but one in a hundred rows whole.
-OFFERED = (64, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384, 24576, 32768, 49152, 65536, 98304, 131072)
+OFFERED = (
+    64,
+    128,
+    192,
+    256,
+    384,
+    512,
+    768,
+    1024,
+    1536,
+    2048,
+    3072,
+    4096,
+    6144,
+    8192,
+    12288,
+    16384,
+    24576,
+    32768,
+    49152,
+    65536,
+    98304,
+    131072,
+)
 _MAY_BE_CUT = 0.01
 _BARS = 40
 _TOGETHER = 500
@@ -24,9 +47,10 @@ _PACKED_TOGETHER = 1000  # LLaMA-Factory's preprocessing_batch_size
 class Lengths:
     """The lengths of a dataset, ready to be drawn.
 
-    `bins` are the lower edges of the histogram's bars, each `width` tokens wide; `counts` the rows in each. `cut` gives the percentage
-    of rows that a cutoff cuts. `tokens` and `trained` are totals of one epoch under `cutoff`; `samples` is how many sequences one
-    epoch has (fewer than `rows` where they are packed or dropped). Chosen and rejected of a pair count as one sample.
+    `bins` are the lower edges of the histogram's bars, each `width` tokens wide; `counts` the rows in each. `cut` gives
+    the percentage of rows that a cutoff cuts. `tokens` and `trained` are totals of one epoch under `cutoff`; `samples`
+    is how many sequences one epoch has (fewer than `rows` where they are packed or dropped). Chosen and rejected of a
+    pair count as one sample.
     """
 
     rows: int
@@ -68,13 +92,25 @@ class Tally:
         width, bins, counts = _histogram(ranked)
         cut = {cutoff: _percent_above(ranked, cutoff) for cutoff in sorted({*CUTOFFS, self._sight.cutoff})}
         return Lengths(
-            rows=self._rows, dropped=self._rows - len(ranked), cutoff=self._sight.cutoff, suggested=suggested(ranked), longest=longest,
-            median=ranked[len(ranked) // 2] if ranked else 0, width=width, bins=bins, counts=counts, cut=cut, tokens=sum(self._kept),
-            trained=self._trained, samples=self._samples(),
+            rows=self._rows,
+            dropped=self._rows - len(ranked),
+            cutoff=self._sight.cutoff,
+            suggested=suggested(ranked),
+            longest=longest,
+            median=ranked[len(ranked) // 2] if ranked else 0,
+            width=width,
+            bins=bins,
+            counts=counts,
+            cut=cut,
+            tokens=sum(self._kept),
+            trained=self._trained,
+            samples=self._samples(),
         )
 
     def _samples(self) -> int:
-        """Return the sequences of one epoch; packed ones by LLaMA-Factory's own packing of the lengths, 1000 rows at a time."""
+        """Return the sequences of one epoch; packed ones by LLaMA-Factory's own packing of the lengths, 1000 rows at a
+        time.
+        """
         if not self._sight.packing:
             return len(self._kept)
         engine.load()
@@ -116,14 +152,18 @@ def _percent_above(ranked: list[int], cutoff: int) -> float:
 
 
 def _histogram(ranked: list[int]) -> tuple[int, list[int], list[int]]:
-    """Return width, lower edges and heights of at most _BARS bars of a round width; the last bar holds all that is longer.
+    """Return width, lower edges and heights of at most _BARS bars of a round width; the last bar holds all that is
+    longer.
 
-    The bars end where 99 % of the rows do, and half as much again: one very long row must not press all others into one bar.
+    The bars end where 99 % of the rows do, and half as much again: one very long row must not press all others into one
+    bar.
     """
     if not ranked:
         return 1, [], []
     end = min(ranked[-1], int(1.5 * ranked[int(0.99 * (len(ranked) - 1))]))
-    width = next(step for power in range(12) for step in (10**power, 2 * 10**power, 5 * 10**power) if step * _BARS > end)
+    width = next(
+        step for power in range(12) for step in (10**power, 2 * 10**power, 5 * 10**power) if step * _BARS > end
+    )
     counts = [0] * (end // width + 1)
     for length in ranked:
         counts[min(length // width, len(counts) - 1)] += 1
@@ -131,7 +171,9 @@ def _histogram(ranked: list[int]) -> tuple[int, list[int], list[int]]:
 
 
 def steps(samples: int, batch: int, accumulation: int = 1, devices: int = 1, epochs: float = 1.0) -> int:
-    """Return the optimiser steps of a training, as transformers' Trainer counts them (Trainer.set_initial_training_values)."""
+    """Return the optimiser steps of a training, as transformers' Trainer counts them
+    (Trainer.set_initial_training_values).
+    """
     return math.ceil(epochs * _steps_per_epoch(samples, batch, accumulation, devices))
 
 

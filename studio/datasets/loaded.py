@@ -1,4 +1,6 @@
-"""A row as LLaMA-Factory gets it: its file is read into one table, where a key that any row has is there, and null, in all others."""
+"""A row as LLaMA-Factory gets it: its file is read into one table, where a key that any row has is there, and null, in
+all others.
+"""
 
 from studio.datasets.shape import Shape
 

@@ -1,7 +1,7 @@
 """The first rows of data on ModelScope, read in a process of its own.
 
-ModelScope's library streams by putting itself in the place of Hugging Face's in the whole process, and stays there: the studio,
-which also downloads from Hugging Face, must not be that process.
+ModelScope's library streams by putting itself in the place of Hugging Face's in the whole process, and stays there: the
+studio, which also downloads from Hugging Face, must not be that process.
 """
 
 import json
@@ -25,8 +25,15 @@ def first(repo: str, options: dict, count: int) -> list[dict]:
     """
     asked = json.dumps({"repo": repo, "options": options, "count": count})
     try:
-        child = subprocess.run([sys.executable, "-m", "studio.datasets.modelscope_rows"], input=asked, capture_output=True, text=True,
-                               encoding="utf-8", timeout=_LIMIT_S, cwd=Path(__file__).parents[2])
+        child = subprocess.run(
+            [sys.executable, "-m", "studio.datasets.modelscope_rows"],
+            input=asked,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=_LIMIT_S,
+            cwd=Path(__file__).parents[2],
+        )
     except subprocess.TimeoutExpired as error:
         raise RuntimeError(f"no answer in {_LIMIT_S} s") from error
     said = child.stdout.rstrip().rpartition("\n")[2]
@@ -45,8 +52,13 @@ def main() -> None:
     try:
         from modelscope import MsDataset
 
-        found = MsDataset.load(asked["repo"], subset_name=options.get("subset"), data_dir=options.get("folder"),
-                               split=options.get("split") or "train", use_streaming=True)
+        found = MsDataset.load(
+            asked["repo"],
+            subset_name=options.get("subset"),
+            data_dir=options.get("folder"),
+            split=options.get("split") or "train",
+            use_streaming=True,
+        )
         answer = {"rows": [columnar.plain(dict(row)) for row in islice(found, asked["count"])]}
     except Exception as error:  # the library has faults of many kinds for what the network, the hub or the data refuse
         answer = {"refused": str(error) or type(error).__name__}

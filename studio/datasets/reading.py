@@ -17,18 +17,18 @@ import orjson
 
 from studio.core import files, folders
 from studio.datasets import columnar, scanning
-from studio.datasets.incoming.dialect import (
-    DELIMITER_NAMES,
-    Dialect,
-    columns_of,
-    known_field,
-    lines_of,
-    sniff,
-)
+from studio.datasets.incoming.dialect import DELIMITER_NAMES, Dialect, columns_of, known_field, lines_of, sniff
 from studio.interface.language import Problem
 
 ENDINGS = {
-    ".json": "json", ".jsonl": "json", ".ndjson": "json", ".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".arrow": "arrow", ".txt": "text",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".txt": "text",
 }
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 COLUMNAR = ("parquet", "arrow")
@@ -42,7 +42,9 @@ CODECS = {"UTF-8 with BOM": "utf-8-sig", "UTF-16": "utf-16", "GBK": "gb18030"}
 
 @dataclass(frozen=True)
 class Row:
-    """One row. `number` counts from 1; `value` is None where `problem` says why the row cannot be read; `size` is in bytes."""
+    """One row. `number` counts from 1; `value` is None where `problem` says why the row cannot be read; `size` is in
+    bytes.
+    """
 
     number: int
     value: dict | None
@@ -52,7 +54,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Form:
-    """What kind of file this is: `kind` is array, lines, csv, tsv, text, parquet or arrow. `start` is where its first row is sought.
+    """What kind of file this is: `kind` is array, lines, csv, tsv, text, parquet or arrow. `start` is where its first
+    row is sought.
 
     `encoding` is "UTF-8" or a key of CODECS; `columns` and `dialect` are those of a delimited file.
     """
@@ -72,7 +75,8 @@ def unreadable(path: Path, error: OSError) -> Problem:
 
 
 def form_of(path: Path) -> Form:
-    """Look at the beginning of a data file and say what it is. What a JSON file holds counts, not whether it is called .json or .jsonl.
+    """Look at the beginning of a data file and say what it is. What a JSON file holds counts, not whether it is called
+    .json or .jsonl.
 
     Raises:
         Problem: the ending is unknown, the file cannot be read, or is text in no encoding that is known here.
@@ -156,7 +160,9 @@ def files_of(path: Path) -> list[Path]:
         raise Problem("datasets.empty", file=path)
     kinds = {ENDINGS.get(each.suffix.lower()) for each in found}
     if len(kinds) > 1 or None in kinds:
-        raise Problem("datasets.mixed_folder", file=path, found=" ".join(sorted({each.suffix or each.name for each in found})))
+        raise Problem(
+            "datasets.mixed_folder", file=path, found=" ".join(sorted({each.suffix or each.name for each in found}))
+        )
     return found
 
 
@@ -164,7 +170,8 @@ def rows(path: Path) -> Iterator[Row]:
     """Yield every row of a file, or of a folder of files, in order and one after the other.
 
     Raises:
-        Problem: the file as a whole cannot be read from here on: it is not there, is no JSON, or ends in the middle of a row.
+        Problem: the file as a whole cannot be read from here on: it is not there, is no JSON, or ends in the middle of
+            a row.
     """
     number = 0
     for file in files_of(path):
@@ -173,8 +180,11 @@ def rows(path: Path) -> Iterator[Row]:
             yield row
 
 
-def rows_of_file(path: Path, form: Form, number: int = 0, parse: Callable[[Path, Form, int, bytes], Row] | None = None) -> Iterator[Row]:
-    """Yield the rows of one file that is of this form; the first of them is row `number` + 1. Raises Problem as `rows` does.
+def rows_of_file(
+    path: Path, form: Form, number: int = 0, parse: Callable[[Path, Form, int, bytes], Row] | None = None
+) -> Iterator[Row]:
+    """Yield the rows of one file that is of this form; the first of them is row `number` + 1. Raises Problem as `rows`
+    does.
 
     `parse` takes the place of this module's.
     """
@@ -203,7 +213,9 @@ def require_commas(path: Path) -> None:
             text = opened.read(_SAMPLE).decode(CODECS.get(form.encoding, "utf-8"), "ignore")
         found = sniff(text, form.dialect.delimiter, known_field)
         if found.delimiter != form.dialect.delimiter:
-            raise Problem("datasets.other_delimiter", file=file, delimiter=DELIMITER_NAMES.get(found.delimiter, found.delimiter))
+            raise Problem(
+                "datasets.other_delimiter", file=file, delimiter=DELIMITER_NAMES.get(found.delimiter, found.delimiter)
+            )
 
 
 def require_utf8(path: Path, form: Form) -> None:
@@ -214,7 +226,9 @@ def require_utf8(path: Path, form: Form) -> None:
 
 
 def scan(file, path: Path, form: Form) -> Iterator:
-    """Yield arrays of the begins and ends of the rows of an open text file (see `scanning`). Raises Problem as its scanners do."""
+    """Yield arrays of the begins and ends of the rows of an open text file (see `scanning`). Raises Problem as its
+    scanners do.
+    """
     file.seek(form.start)
     if form.kind == "array":
         yield from scanning.array(file, path)
@@ -232,11 +246,18 @@ def scan(file, path: Path, form: Form) -> Iterator:
         yield from scanning.lines(file, keep_blank=form.kind == "text")
 
 
-def read(file, path: Path, form: Form, pairs: list[tuple[int, int]], number: int, parse_row: Callable | None = None) -> Iterator[Row]:
+def read(
+    file, path: Path, form: Form, pairs: list[tuple[int, int]], number: int, parse_row: Callable | None = None
+) -> Iterator[Row]:
     """Yield the rows that lie between the given offsets of an open file; the first of them is row `number`."""
     for number, (start, end) in enumerate(pairs, start=number):
         if end - start > LONGEST_ROW:
-            yield Row(number, None, Problem("datasets.row_too_long", file=path, row=number, size=f"{(end - start) / 1e6:,.0f}"), end - start)
+            yield Row(
+                number,
+                None,
+                Problem("datasets.row_too_long", file=path, row=number, size=f"{(end - start) / 1e6:,.0f}"),
+                end - start,
+            )
             continue
         file.seek(start)
         yield (parse_row or parse)(path, form, number, file.read(end - start))
@@ -283,7 +304,9 @@ def _object(path: Path, number: int, raw: bytes) -> dict:
 
 
 def json_of(path: Path, number: int, raw: bytes) -> object:
-    """Return the JSON value of row `number`. Raises Problem for what is none, is nested too deeply, or holds NaN, naming the field."""
+    """Return the JSON value of row `number`. Raises Problem for what is none, is nested too deeply, or holds NaN,
+    naming the field.
+    """
     # Counting brackets is far quicker than walking the value, and few rows have so many.
     if raw.count(b"[") + raw.count(b"{") > DEEPEST_ROW and _depth(raw) > DEEPEST_ROW:
         raise Problem("datasets.row_too_deep", file=path, row=number, most=DEEPEST_ROW)
@@ -315,13 +338,19 @@ def _not_json(path: Path, number: int, raw: bytes, error: orjson.JSONDecodeError
     with contextlib.suppress(ValueError):  # not even Python's more lenient reader takes it: the error at hand says more
         fields = json.loads(raw, parse_constant=lambda name: strange.append(name) or strange, object_pairs_hook=tuple)
         if strange:
-            field = next((name for name, value in fields if _holds(value, strange)), "?") if isinstance(fields, tuple) else "?"
+            field = (
+                next((name for name, value in fields if _holds(value, strange)), "?")
+                if isinstance(fields, tuple)
+                else "?"
+            )
             return Problem("datasets.not_a_number", file=path, row=number, field=field, value=strange[0])
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as fault:
         return Problem("datasets.row_not_utf8", file=path, row=number, byte=fault.start)
-    return Problem("datasets.row_not_json", file=path, row=number, character=error.pos + 1, reason=error.msg.split(":")[0])
+    return Problem(
+        "datasets.row_not_json", file=path, row=number, character=error.pos + 1, reason=error.msg.split(":")[0]
+    )
 
 
 def _holds(value: object, wanted: object) -> bool:
@@ -333,7 +362,12 @@ def _require_fields_once(path: Path, number: int, raw: bytes) -> None:
         fields = dict(pairs)
         if len(fields) < len(pairs):
             names = [name for name, _ in pairs]
-            raise Problem("datasets.field_twice", file=path, row=number, field=next(name for name in names if names.count(name) > 1))
+            raise Problem(
+                "datasets.field_twice",
+                file=path,
+                row=number,
+                field=next(name for name in names if names.count(name) > 1),
+            )
         return fields
 
     json.loads(raw, object_pairs_hook=once)

@@ -23,10 +23,34 @@ FORMATS = ("alpaca", "sharegpt", "openai")
 FILE_TYPES = (".json", ".jsonl", ".csv", ".parquet", ".arrow", ".txt")
 # Where data comes from when no file is named, in the order in which LLaMA-Factory 0.9.5 looks (data/parser.py).
 HUBS = ("hf_hub_url", "ms_hub_url", "om_hub_url", "script_url", "cloud_file_name")
-COLUMNS = ("prompt", "query", "response", "history", "messages", "system", "tools", "images", "videos", "audios", "chosen", "rejected", "kto_tag")
+COLUMNS = (
+    "prompt",
+    "query",
+    "response",
+    "history",
+    "messages",
+    "system",
+    "tools",
+    "images",
+    "videos",
+    "audios",
+    "chosen",
+    "rejected",
+    "kto_tag",
+)
 TAGS = ("role_tag", "content_tag", "user_tag", "assistant_tag", "observation_tag", "function_tag", "system_tag")
-_KINDS = {"formatting": str, "ranking": bool, "subset": str, "split": str, "folder": str, "num_samples": int, "columns": dict, "tags": dict,
-          "file_name": str, **dict.fromkeys(HUBS, str)}
+_KINDS = {
+    "formatting": str,
+    "ranking": bool,
+    "subset": str,
+    "split": str,
+    "folder": str,
+    "num_samples": int,
+    "columns": dict,
+    "tags": dict,
+    "file_name": str,
+    **dict.fromkeys(HUBS, str),
+}
 # Listing must stay quick: of a larger file only the first rows are read here, and its rows are counted by its index.
 _READ_WHOLE = 8 * 2**20
 _SAMPLE_ROWS = 200
@@ -48,9 +72,10 @@ class DataFolders(Record):
 class Dataset:
     """One entry of `dataset_info.json`, with what its file shows at a glance.
 
-    `stage` is "pt", "sft", "dpo" (preference pairs, which reward models use too) or "kto". `rows` is None where they cannot be told
-    quickly; `file` (a file or a folder of files) is None for data that lives on a hub; `size` is in bytes, None on a hub. `problem` says
-    why the entry cannot be used, or is None. `entry` is as it stands in the file, `home` the data folder that holds it.
+    `stage` is "pt", "sft", "dpo" (preference pairs, which reward models use too) or "kto". `rows` is None where they
+    cannot be told quickly; `file` (a file or a folder of files) is None for data that lives on a hub; `size` is in
+    bytes, None on a hub. `problem` says why the entry cannot be used, or is None. `entry` is as it stands in the file,
+    `home` the data folder that holds it.
     """
 
     name: str
@@ -82,7 +107,9 @@ def read_info(data_folder: Path) -> dict[str, object]:
 
 
 def names_twice(data_folder: Path) -> set[str]:
-    """Return the names that `dataset_info.json` gives to more than one entry: only the last of each counts. Raises as `read_info`."""
+    """Return the names that `dataset_info.json` gives to more than one entry: only the last of each counts. Raises as
+    `read_info`.
+    """
     names = [name for name, _ in _pairs(data_folder)]
     return {name for name in names if names.count(name) > 1}
 
@@ -101,7 +128,9 @@ def _pairs(data_folder: Path) -> list[tuple[str, object]]:
     try:
         info = json.loads(text, object_pairs_hook=collect)
     except json.JSONDecodeError as error:
-        raise Problem("datasets.not_json", file=path, line=error.lineno, column=error.colno, reason=error.msg) from error
+        raise Problem(
+            "datasets.not_json", file=path, line=error.lineno, column=error.colno, reason=error.msg
+        ) from error
     except RecursionError as error:
         raise Problem("datasets.too_deep", file=path) from error
     except ValueError as error:  # a number of thousands of digits
@@ -175,10 +204,12 @@ def entry_of(data_folder: Path, name: str) -> object:
 
 
 def data_file(data_folder: Path, name: str, entry: dict[str, object], trusted: tuple[Path, ...] = ()) -> Path | None:
-    """Return the file (or folder of files) that `entry` names, None for data on a hub; it may lie in the `trusted` folders too.
+    """Return the file (or folder of files) that `entry` names, None for data on a hub; it may lie in the `trusted`
+    folders too.
 
     Raises:
-        Problem: the entry names no source, a place outside the data folder and the places added, nothing that exists, or an unknown
+        Problem: the entry names no source, a place outside the data folder and the places added, nothing that exists,
+            or an unknown
             type of file.
     """
     if any(key in entry for key in HUBS):
@@ -198,28 +229,51 @@ def data_file(data_folder: Path, name: str, entry: dict[str, object], trusted: t
 
 
 def require_inside(data_folder: Path, name: str, entry: dict[str, object], trusted: tuple[Path, ...] = ()) -> None:
-    """Raise Problem where an entry's file lies outside its data folder, the folders that the person added and the `trusted` ones."""
+    """Raise Problem where an entry's file lies outside its data folder, the folders that the person added and the
+    `trusted` ones.
+    """
     file_name = entry.get("file_name")
     if any(key in entry for key in HUBS) or not isinstance(file_name, str) or not file_name:
         return
     real = files.real(data_folder / file_name)
-    if "\0" in file_name or not any(real.is_relative_to(files.real(folder)) for folder in (data_folder, *known_places(data_folder), *trusted)):
+    if "\0" in file_name or not any(
+        real.is_relative_to(files.real(folder)) for folder in (data_folder, *known_places(data_folder), *trusted)
+    ):
         raise Problem("datasets.outside", name=name, file=file_name)
 
 
 def require_sound(name: str, entry: object) -> None:
     """Raise Problem where an entry is not what LLaMA-Factory can read, whatever its data is like."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("columns") or {}, dict) or not isinstance(entry.get("tags") or {}, dict):
+    if (
+        not isinstance(entry, dict)
+        or not isinstance(entry.get("columns") or {}, dict)
+        or not isinstance(entry.get("tags") or {}, dict)
+    ):
         raise Problem("datasets.entry_not_object", name=name)
     for key, value in entry.items():
         kind = _KINDS.get(key)
-        if kind and value is not None and (not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 1))):
-            raise Problem("datasets.entry_value", name=name, field=key, value=json.dumps(value, ensure_ascii=False)[:60],
-                          kind={str: '"…"', bool: "true/false", int: "1, 2, 3 …", dict: "{…}"}[kind])
+        if (
+            kind
+            and value is not None
+            and (not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or value < 1)))
+        ):
+            raise Problem(
+                "datasets.entry_value",
+                name=name,
+                field=key,
+                value=json.dumps(value, ensure_ascii=False)[:60],
+                kind={str: '"…"', bool: "true/false", int: "1, 2, 3 …", dict: "{…}"}[kind],
+            )
     for part in ("columns", "tags"):
         for key, value in (entry.get(part) or {}).items():
             if value is not None and not isinstance(value, str):
-                raise Problem("datasets.entry_value", name=name, field=f"{part}.{key}", value=json.dumps(value, ensure_ascii=False)[:60], kind='"…"')
+                raise Problem(
+                    "datasets.entry_value",
+                    name=name,
+                    field=f"{part}.{key}",
+                    value=json.dumps(value, ensure_ascii=False)[:60],
+                    kind='"…"',
+                )
     if (entry.get("formatting") or "alpaca") not in FORMATS:
         raise Problem("datasets.format", name=name, format=entry["formatting"], formats=", ".join(FORMATS))
 
@@ -256,19 +310,33 @@ def _require_columns(path: Path, format: str, entry: dict[str, object], contents
         raise Problem("datasets.empty", file=path)
     # LLaMA-Factory 0.9.5 reads these without asking whether they are there (data/parser.py, data/converter.py).
     shape = Shape.of(entry)
-    wanted = set(shape.fields()) if entry.get("columns") else {shape.columns["messages"]} if format != "alpaca" else set(shape.fields())
+    wanted = (
+        set(shape.fields())
+        if entry.get("columns")
+        else {shape.columns["messages"]}
+        if format != "alpaca"
+        else set(shape.fields())
+    )
     if contents.columns is not None and (missing := wanted - contents.columns):
         reading.require_commas(path)
         raise Problem("datasets.missing_column", file=path, column=", ".join(sorted(missing)))
 
 
 def _require_own(path: Path) -> None:
-    """Raise Problem for what lies in a folder of data and is none: LLaMA-Factory reads all that is there, hidden files and folders too."""
+    """Raise Problem for what lies in a folder of data and is none: LLaMA-Factory reads all that is there, hidden files
+    and folders too.
+    """
     if not folders.is_folder(path):
         return
-    foreign = [each.name for each in folders.entries(path, hidden=True) if not files.is_file(each) or each.suffix not in FILE_TYPES]
+    foreign = [
+        each.name
+        for each in folders.entries(path, hidden=True)
+        if not files.is_file(each) or each.suffix not in FILE_TYPES
+    ]
     if foreign:
-        raise Problem("datasets.folder_foreign", file=path, found=", ".join(foreign[:5]) + (" …" if len(foreign) > 5 else ""))
+        raise Problem(
+            "datasets.folder_foreign", file=path, found=", ".join(foreign[:5]) + (" …" if len(foreign) > 5 else "")
+        )
 
 
 def _contents(path: Path) -> Contents:
@@ -297,7 +365,9 @@ def _contents_of(path: Path, stamps: tuple[tuple[int, int], ...]) -> Contents:
 
 
 def _of_the_file(path: Path, problem: Problem) -> Problem:
-    """Return the fault of a file as a whole where the fault of a row is one: JSON whose rows stand where LLaMA-Factory does not look."""
+    """Return the fault of a file as a whole where the fault of a row is one: JSON whose rows stand where LLaMA-Factory
+    does not look.
+    """
     if problem.key not in ("datasets.row_not_json", "datasets.row_not_object") or not files.is_file(path):
         return problem
     return Problem("datasets.other_shape", file=path) if incoming.has_other_shape(path) else problem

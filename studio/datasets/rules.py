@@ -1,7 +1,8 @@
-"""What LLaMA-Factory asks of a row: fields that are there and of the right type, turns in order, an answer, tools and images that can be used.
+"""What LLaMA-Factory asks of a row: fields that are there and of the right type, turns in order, an answer, tools and
+images that can be used.
 
-What is broken here LLaMA-Factory drops without a word to the person, trains on as emptiness, or stops at with the whole run
-(data/converter.py, data/formatter.py, data/mm_plugin.py of 0.9.5).
+What is broken here LLaMA-Factory drops without a word to the person, trains on as emptiness, or stops at with the whole
+run (data/converter.py, data/formatter.py, data/mm_plugin.py of 0.9.5).
 """
 
 import json
@@ -14,14 +15,23 @@ from pathlib import Path
 from studio.datasets.shape import MEDIA, Shape
 
 MARKS = {"images": "<image>", "videos": "<video>", "audios": "<audio>"}
-_TYPES = {str: "string", bool: "boolean", int: "number", float: "number", list: "array", dict: "object"}  # as JSON calls them
+_TYPES = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    list: "array",
+    dict: "object",
+}  # as JSON calls them
 _THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
 _CALL = re.compile(r"<tool_call>(.*?)</tool_call>", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with a row: at `field`, of this `kind` (the name of its sentence), with the `facts` that fill the sentence."""
+    """One thing wrong with a row: at `field`, of this `kind` (the name of its sentence), with the `facts` that fill the
+    sentence.
+    """
 
     kind: str
     field: str
@@ -35,10 +45,26 @@ class Rules:
         self.shape, self._folder = shape, data_folder
         self._types: dict[str, tuple[str, int]] = {}
         compared = "string" if shape.format == "alpaca" else "object"
-        types = {"messages": "array", "history": "array", "kto_tag": "boolean", "chosen": compared, "rejected": compared}
+        types = {
+            "messages": "array",
+            "history": "array",
+            "kto_tag": "boolean",
+            "chosen": compared,
+            "rejected": compared,
+        }
         free = {*MEDIA, "tools"} if shape.format == "openai" else MEDIA
-        self._wanted = {name: types.get(column, "string") for column, name in shape.columns.items() if name in shape.fields() and column not in free}
-        self._roles = [tag for tag in (shape.tags.get(f"{who}_tag") for who in ("user", "assistant", "observation", "function", "system")) if tag]
+        self._wanted = {
+            name: types.get(column, "string")
+            for column, name in shape.columns.items()
+            if name in shape.fields() and column not in free
+        }
+        self._roles = [
+            tag
+            for tag in (
+                shape.tags.get(f"{who}_tag") for who in ("user", "assistant", "observation", "function", "system")
+            )
+            if tag
+        ]
 
     def faults(self, row: dict, number: int) -> Iterator[Fault]:
         """Yield what is wrong with one row. `number` is its number, named where a later row does not fit it."""
@@ -60,7 +86,9 @@ class Rules:
     # Types
 
     def _wrong_types(self, row: dict) -> Iterator[Fault]:
-        """Yield a fault for each field that is not of the type its column must have; what is left out or null is judged elsewhere."""
+        """Yield a fault for each field that is not of the type its column must have; what is left out or null is judged
+        elsewhere.
+        """
         for name, wanted in self._wanted.items():
             value = row.get(name)
             if value is not None and _type(value) != wanted:
@@ -115,9 +143,15 @@ class Rules:
         yield from disorder or unused
 
     def _unused(self, turns: list[tuple[str, str]]) -> list[Fault]:
-        """Return the tools' results at the end of a conversation in OpenAI's form: LLaMA-Factory trains what stands before them."""
+        """Return the tools' results at the end of a conversation in OpenAI's form: LLaMA-Factory trains what stands
+        before them.
+        """
         found: list[Fault] = []
-        while self.shape.format == "openai" and len(found) < len(turns) and turns[-1 - len(found)][1] == self.shape.tags.get("observation_tag"):
+        while (
+            self.shape.format == "openai"
+            and len(found) < len(turns)
+            and turns[-1 - len(found)][1] == self.shape.tags.get("observation_tag")
+        ):
             place = turns[-1 - len(found)][0]
             found.append(Fault("answer_unused", place, {"field": place}))
         return found[::-1]
@@ -125,7 +159,11 @@ class Rules:
     def _message(self, message: object, place: str) -> Iterator[Fault]:
         tags = self.shape.tags
         role_key, content_key = tags.get("role_tag"), tags.get("content_tag")
-        if not isinstance(message, dict) or role_key not in message or (content_key not in message and not message.get("tool_calls")):
+        if (
+            not isinstance(message, dict)
+            or role_key not in message
+            or (content_key not in message and not message.get("tool_calls"))
+        ):
             yield Fault("bad_turn", place, {"field": place, "role": role_key, "content": content_key})
             return
         role, content = message[role_key], message.get(content_key)
@@ -155,9 +193,15 @@ class Rules:
             yield Fault("no_turns", name, {"field": name})
             return
         if self.shape.format == "openai":  # the answers of several tools count as one turn
-            turns = [turn for index, turn in enumerate(turns) if not (
-                index and turn[1] == tags.get("observation_tag") and turns[index - 1][1] == turn[1])]
-        sides = ((tags.get("user_tag"), tags.get("observation_tag")), (tags.get("assistant_tag"), tags.get("function_tag")))
+            turns = [
+                turn
+                for index, turn in enumerate(turns)
+                if not (index and turn[1] == tags.get("observation_tag") and turns[index - 1][1] == turn[1])
+            ]
+        sides = (
+            (tags.get("user_tag"), tags.get("observation_tag")),
+            (tags.get("assistant_tag"), tags.get("function_tag")),
+        )
         for index, (place, role) in enumerate(turns):
             if role not in sides[index % 2]:
                 wanted = " / ".join(tag for tag in sides[index % 2] if tag)
@@ -181,7 +225,11 @@ class Rules:
                 continue
             value = row.get(name)
             if isinstance(value, dict):
-                name, role, value = f"{name}.{tags['content_tag']}", value.get(tags["role_tag"]), value.get(tags["content_tag"])
+                name, role, value = (
+                    f"{name}.{tags['content_tag']}",
+                    value.get(tags["role_tag"]),
+                    value.get(tags["content_tag"]),
+                )
                 if role not in (tags.get("assistant_tag"), tags.get("function_tag")):
                     yield Fault("role_order", name, {"field": name, "role": role, "wanted": tags.get("assistant_tag")})
                 if value is not None and not isinstance(value, str):
@@ -191,7 +239,11 @@ class Rules:
                 yield _absent("empty_answer", row, name)
             answers.append(value)
         if len(answers) == 2 and answers[0] == answers[1] and answers[0]:
-            yield Fault("same_answers", columns.get("rejected", ""), {"chosen": columns.get("chosen"), "rejected": columns.get("rejected")})
+            yield Fault(
+                "same_answers",
+                columns.get("rejected", ""),
+                {"chosen": columns.get("chosen"), "rejected": columns.get("rejected")},
+            )
 
     def _tools(self, row: dict) -> Iterator[Fault]:
         name = self.shape.columns.get("tools")
@@ -222,7 +274,9 @@ class Rules:
                     yield Fault("missing_media", f"{name}[{index}]", {"field": f"{name}[{index}]", "file": file})
             marks = self._marks(row, MARKS[column])
             if marks != len(files):
-                yield Fault("media_count", name, {"field": name, "mark": MARKS[column], "marks": marks, "files": len(files)})
+                yield Fault(
+                    "media_count", name, {"field": name, "mark": MARKS[column], "marks": marks, "files": len(files)}
+                )
 
     def _marks(self, row: dict, mark: str) -> int:
         places = {"prompt", "query", "response", "history", "messages", "chosen"}

@@ -1,7 +1,7 @@
 """Where each row of a text file begins and ends, found block by block so that a file of any size takes little memory.
 
-Each scanner is a generator over an open binary file. It yields arrays of shape (rows, 2): the offsets of the first byte of each row and
-of the byte after its last. Rows found before a fault are yielded before the Problem is raised.
+Each scanner is a generator over an open binary file. It yields arrays of shape (rows, 2): the offsets of the first byte
+of each row and of the byte after its last. Rows found before a fault are yielded before the Problem is raised.
 """
 
 import contextlib
@@ -26,7 +26,8 @@ _RECORDS = 20_000
 def lines(file: BinaryIO, keep_blank: bool = False) -> Iterator[np.ndarray]:
     """Yield the lines from where `file` stands, without those that hold only white space unless `keep_blank`.
 
-    Lines of JSON end at LF. Those of plain text, which alone keep the blank ones, end at a lone CR too, as they do for LLaMA-Factory.
+    Lines of JSON end at LF. Those of plain text, which alone keep the blank ones, end at a lone CR too, as they do for
+    LLaMA-Factory.
     """
     start = offset = file.tell()
     carried = False
@@ -34,7 +35,11 @@ def lines(file: BinaryIO, keep_blank: bool = False) -> Iterator[np.ndarray]:
         if keep_blank and block[-1] == _CR:  # whether an LF follows decides what it is
             block += file.read(1)
         ends = _line_ends(np.frombuffer(block, np.uint8), keep_blank) + offset
-        pairs = np.column_stack((np.concatenate(([start], ends[:-1] + 1)), ends)) if len(ends) else np.empty((0, 2), np.int64)
+        pairs = (
+            np.column_stack((np.concatenate(([start], ends[:-1] + 1)), ends))
+            if len(ends)
+            else np.empty((0, 2), np.int64)
+        )
         if len(ends):
             yield pairs if keep_blank else pairs[_not_blank(pairs, block, offset, carried)]
             start, carried = int(ends[-1]) + 1, False
@@ -68,7 +73,8 @@ class OpenQuote(Exception):
 
 
 def records(file: BinaryIO, dialect: Dialect) -> Iterator[np.ndarray]:
-    """Yield the records of delimited text, in which a quoted field may hold line breaks. Those before the first row are yielded too.
+    """Yield the records of delimited text, in which a quoted field may hold line breaks. Those before the first row are
+    yielded too.
 
     Raises:
         csv.Error: it is no table.
@@ -77,8 +83,8 @@ def records(file: BinaryIO, dialect: Dialect) -> Iterator[np.ndarray]:
     csv.field_size_limit(2**31 - 1)
     start = consumed = file.tell()
     before = start
-    # Latin-1 gives one character for each byte; only the places of quotes, delimiters and line ends matter here. With this `newline` a line
-    # ends at CR, LF or CRLF, and keeps its end.
+    # Latin-1 gives one character for each byte; only the places of quotes, delimiters and line ends matter here. With
+    # this `newline` a line ends at CR, LF or CRLF, and keeps its end.
     text = io.TextIOWrapper(file, encoding="latin-1", newline="")
 
     def counted() -> Iterator[str]:
@@ -156,7 +162,10 @@ class _Array:
         if not len(slashes):
             return np.array([0] if carried else [], np.int64)
         breaks = np.flatnonzero(np.diff(slashes) != 1)
-        firsts, lasts = slashes[np.concatenate(([0], breaks + 1))], slashes[np.concatenate((breaks, [len(slashes) - 1]))]
+        firsts, lasts = (
+            slashes[np.concatenate(([0], breaks + 1))],
+            slashes[np.concatenate((breaks, [len(slashes) - 1]))],
+        )
         runs = lasts - firsts + 1
         lone = []
         if carried:

@@ -3,12 +3,17 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-# The defaults of LLaMA-Factory 0.9.5 (data/parser.py, DatasetAttr). They hold only while the entry names no columns (or tags) at all:
-# one named column makes it forget all the others.
+# The defaults of LLaMA-Factory 0.9.5 (data/parser.py, DatasetAttr). They hold only while the entry names no columns (or
+# tags) at all: one named column makes it forget all the others.
 _COLUMNS = {"prompt": "instruction", "query": "input", "response": "output", "messages": "conversations"}
 _TAGS = {
-    "role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt", "observation_tag": "observation",
-    "function_tag": "function_call", "system_tag": "system",
+    "role_tag": "from",
+    "content_tag": "value",
+    "user_tag": "human",
+    "assistant_tag": "gpt",
+    "observation_tag": "observation",
+    "function_tag": "function_call",
+    "system_tag": "system",
 }
 MEDIA = ("images", "videos", "audios")
 
@@ -36,7 +41,8 @@ class Shape:
         return cls(format, stage, columns, _named(entry, "tags", _TAGS))
 
     def value(self, row: dict, column: str) -> object:
-        """Return what a row says in a column of LLaMA-Factory's. A column that the entry does not name is nobody's: None.
+        """Return what a row says in a column of LLaMA-Factory's. A column that the entry does not name is nobody's:
+        None.
 
         A file may well have a field without a name ("", as pandas writes its index), which no column stands for.
         """
@@ -49,7 +55,11 @@ class Shape:
     @cached_property
     def _fields(self) -> list[str]:
         chat = {"prompt", "query", "response", "history"}
-        mine = [field for column, field in self.columns.items() if (column not in chat if self.format != "alpaca" else column != "messages")]
+        mine = [
+            field
+            for column, field in self.columns.items()
+            if (column not in chat if self.format != "alpaca" else column != "messages")
+        ]
         return list(dict.fromkeys(mine))
 
 
@@ -65,7 +75,9 @@ def _named(entry: dict, key: str, defaults: dict[str, str]) -> dict[str, str]:
 
 
 def texts(value: object) -> list[str]:
-    """Return every text inside a value of a row, in order: of lists and objects too. A label, true or false, is a text as well."""
+    """Return every text inside a value of a row, in order: of lists and objects too. A label, true or false, is a text
+    as well.
+    """
     if isinstance(value, str):
         return [value]
     if isinstance(value, bool):
@@ -78,5 +90,7 @@ def texts(value: object) -> list[str]:
 
 
 def said(row: dict, shape: Shape) -> str:
-    """Return all that a row says in the fields that training reads, a line each; two rows that say the same train the same."""
+    """Return all that a row says in the fields that training reads, a line each; two rows that say the same train the
+    same.
+    """
     return "\n".join(text for field in shape.fields() for text in texts(row.get(field)))

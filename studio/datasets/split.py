@@ -1,4 +1,6 @@
-"""Parts and mixtures of datasets: hold out a test part, mix by weight, sample, and see that nothing held out is trained on."""
+"""Parts and mixtures of datasets: hold out a test part, mix by weight, sample, and see that nothing held out is trained
+on.
+"""
 
 import json
 import os
@@ -15,7 +17,9 @@ from studio.interface.language import Problem
 
 @dataclass(frozen=True)
 class Leak:
-    """A held-out row that is also trained on; `exact` tells whether word for word, or but for spacing, case and punctuation."""
+    """A held-out row that is also trained on; `exact` tells whether word for word, or but for spacing, case and
+    punctuation.
+    """
 
     held_out: int
     trained: int
@@ -23,7 +27,8 @@ class Leak:
 
 
 def hold_out(texts: Iterable[str], shares: tuple[int, ...], seed: int = 42) -> list[list[int]]:
-    """Deal rows into parts by `shares` such as (8, 1, 1); rows that say the same stay together, so that no part leaks into another.
+    """Deal rows into parts by `shares` such as (8, 1, 1); rows that say the same stay together, so that no part leaks
+    into another.
 
     Args:
         texts: what each row says (`shape.said`), in order.
@@ -52,7 +57,9 @@ def hold_out(texts: Iterable[str], shares: tuple[int, ...], seed: int = 42) -> l
 
 def _dealt(groups: list[list[int]], wanted: list[float]) -> list[list[int]]:
     """Give each group to the part that is shortest of what it wants; first one to each, so that none stays empty."""
-    groups = sorted(groups, key=len, reverse=True)  # the large ones while there is room for them; the sort keeps the shuffled order
+    groups = sorted(
+        groups, key=len, reverse=True
+    )  # the large ones while there is room for them; the sort keeps the shuffled order
     parts: list[list[int]] = [[] for _ in wanted]
     for number, group in enumerate(groups):
         empty = [index for index, part in enumerate(parts) if not part]
@@ -88,7 +95,9 @@ def mix(counts: list[int], weights: list[float], total: int, seed: int = 42) -> 
     if len(weights) != len(counts) or min(weights, default=0) < 0 or sum(weights) <= 0 or total < 1:
         raise Problem("splits.bad_weights", weights=" : ".join(map(str, weights)), sets=len(counts), total=total)
     if any(weight and not count for weight, count in zip(weights, counts, strict=True)):
-        raise Problem("splits.empty_set", number=next(i for i, count in enumerate(counts, 1) if weights[i - 1] and not count))
+        raise Problem(
+            "splits.empty_set", number=next(i for i, count in enumerate(counts, 1) if weights[i - 1] and not count)
+        )
     order, draws = random.Random(seed), []
     for which, (count, share) in enumerate(zip(counts, _portions(weights, total), strict=True)):
         rows: list[int] = []
@@ -131,7 +140,8 @@ def leaks(trained: Iterable[tuple[int, str]], held_out: Iterable[tuple[int, str]
 
 
 def part_entry(entry: dict, file_name: str) -> dict:
-    """Return the entry of `dataset_info.json` for a part or mixture: as the dataset's own, for another file of the data folder.
+    """Return the entry of `dataset_info.json` for a part or mixture: as the dataset's own, for another file of the data
+    folder.
 
     What chooses rows on a hub or at random (`subset`, `split`, `folder`, `num_samples`) has been done with.
     """
@@ -140,14 +150,17 @@ def part_entry(entry: dict, file_name: str) -> dict:
 
 
 def joined_entry(entries: list[dict], file_name: str) -> dict:
-    """Return the entry for a mixture of datasets: as that of the first, with the columns that only others have beside its own.
+    """Return the entry for a mixture of datasets: as that of the first, with the columns that only others have beside
+    its own.
 
     Raises:
         Problem: the datasets differ in format, stage or roles, so that no naming of fields makes them one.
     """
     shapes = [Shape.of(entry) for entry in entries]
     for other in shapes[1:]:
-        if (other.format, other.stage) != (shapes[0].format, shapes[0].stage) or (other.format != "alpaca" and other.tags != shapes[0].tags):
+        if (other.format, other.stage) != (shapes[0].format, shapes[0].stage) or (
+            other.format != "alpaca" and other.tags != shapes[0].tags
+        ):
             raise Problem("splits.unlike", one=_described(shapes[0]), other=_described(other))
     columns: dict[str, str] = {}
     for shape in shapes:
@@ -162,7 +175,9 @@ def _described(shape: Shape) -> str:
 
 
 def alike(row: dict, shape: Shape, wanted: Shape) -> dict:
-    """Return a row of one dataset with its fields named as those of a mixture (see `joined_entry`); null for what it does not have."""
+    """Return a row of one dataset with its fields named as those of a mixture (see `joined_entry`); null for what it
+    does not have.
+    """
     return {field: shape.value(row, column) for column, field in wanted.columns.items()}
 
 

@@ -33,7 +33,9 @@ LATE_FIRST = 100  # rows that a clean copy puts first, so that each field that b
 
 @dataclass(frozen=True)
 class View:
-    """Through what a dataset is seen: a model's tokenizer, a template, a cutoff, and the settings that decide what is trained."""
+    """Through what a dataset is seen: a model's tokenizer, a template, a cutoff, and the settings that decide what is
+    trained.
+    """
 
     model: str
     template: str
@@ -46,12 +48,18 @@ class View:
         """Return LLaMA-Factory's data arguments for a stage."""
         said = {"template": self.template, "cutoff_len": self.cutoff}
         if stage == "sft":
-            said |= {"mask_history": self.mask_history, "train_on_prompt": self.train_on_prompt, "packing": self.packing}
+            said |= {
+                "mask_history": self.mask_history,
+                "train_on_prompt": self.train_on_prompt,
+                "packing": self.packing,
+            }
         return said
 
 
 class Study:
-    """Everything the tab's closer looks work with. What they found is kept until the data changes; reports also on disk."""
+    """Everything the tab's closer looks work with. What they found is kept until the data changes; reports also on
+    disk.
+    """
 
     def __init__(self, collection: Collection):
         self.collection, self.jobs = collection, collection.jobs
@@ -59,10 +67,12 @@ class Study:
         self._lengths: dict[tuple[str, View], tuple[tuple, Lengths]] = {}
 
     def view(self, wish: dict[str, str]) -> View:
-        """Return the view that a person chose ({model, template, cutoff, mask_history ...}), filled up from the models on disk.
+        """Return the view that a person chose ({model, template, cutoff, mask_history ...}), filled up from the models
+        on disk.
 
         Raises:
-            Problem: there is no model on this machine, the one named is not here, no template is known for it, or the cutoff is no number.
+            Problem: there is no model on this machine, the one named is not here, no template is known for it, or the
+                cutoff is no number.
         """
         found = library.usable(self.collection.workspace)
         if not found:
@@ -78,7 +88,9 @@ class Study:
         return View(model.name, template, int(cutoff), **flags)
 
     def sight(self, name: str, view: View) -> Sight:
-        """Return what sees a dataset through a view. Loads LLaMA-Factory, the first time for seconds. Raises Problem as `Sight` does."""
+        """Return what sees a dataset through a view. Loads LLaMA-Factory, the first time for seconds. Raises Problem as
+        `Sight` does.
+        """
         dataset = self._sound(name)
         model = library.find(self.collection.workspace, view.model)
         return _sight(model.path, json.dumps(dataset.entry), dataset.home, dataset.stage, view)
@@ -93,17 +105,26 @@ class Study:
             raise found.problem
         return self.sight(name, view).see(found.value)
 
-    # Jobs ----------------------------------------------------------------------------------------------------------------------
+    # Jobs
+    # ----------------------------------------------------------------------------------------------------------------------
 
     def check(self, name: str, view: View | None) -> Job:
-        """Begin to check every row, by its tokens too where a view is given. Raises Problem for a dataset without a file."""
+        """Begin to check every row, by its tokens too where a view is given. Raises Problem for a dataset without a
+        file.
+        """
         dataset = self._on_disk(name)
 
         def work(job: Job) -> dict:
             stamp = stamp_of(dataset)
             sight = self.sight(name, view) if view else None
             report = checking.check(
-                csv_types.loaded(dataset.file), dataset.entry, dataset.home, sight, self._told(job, name), lambda: self._verdict(dataset, view, job))
+                csv_types.loaded(dataset.file),
+                dataset.entry,
+                dataset.home,
+                sight,
+                self._told(job, name),
+                lambda: self._verdict(dataset, view, job),
+            )
             if not report.rows:
                 raise Problem("datasets.empty", file=dataset.file)
             self._reports.keep(dataset.home, dataset.name, stamp, report)
@@ -153,10 +174,13 @@ class Study:
         """Return the newest job of a kind on a dataset, None where there is none."""
         return next((job for job in self.jobs.all(kind) if job.facts.get("name") == name), None)
 
-    # New sets ------------------------------------------------------------------------------------------------------------------
+    # New sets
+    # ------------------------------------------------------------------------------------------------------------------
 
     def keep_good(self, name: str, new: str) -> Job:
-        """Begin to write the rows that can be trained on to a new set called `new`. Raises Problem where they were not checked."""
+        """Begin to write the rows that can be trained on to a new set called `new`. Raises Problem where they were not
+        checked.
+        """
         dataset, report = self._on_disk(name), self.report(name)
         if report is None:
             raise Problem("datasets.not_checked", name=name)
@@ -184,11 +208,21 @@ class Study:
             """Deal the rows, write a set for each part, and return {names, rows}."""
             look = Shape.of(dataset.entry)
             readable = [row.number for row in reading.rows(dataset.file) if row.value is not None]
-            dealt = split.hold_out((shape.said(row.value, look) for row in self._counted(reading.rows(dataset.file), job, name) if row.value is not None), shares, seed)
+            dealt = split.hold_out(
+                (
+                    shape.said(row.value, look)
+                    for row in self._counted(reading.rows(dataset.file), job, name)
+                    if row.value is not None
+                ),
+                shares,
+                seed,
+            )
             made = {}
             for each, indexes in zip(new, dealt, strict=True):
                 wanted = {readable[index] for index in indexes}
-                made[each] = self._write(dataset, each, (row.value for row in reading.rows(dataset.file) if row.number in wanted))
+                made[each] = self._write(
+                    dataset, each, (row.value for row in reading.rows(dataset.file) if row.number in wanted)
+                )
             return {"names": new, "rows": made}
 
         return self._making(name, new, work)
@@ -198,9 +232,16 @@ class Study:
         dataset = self._on_disk(name)
 
         def work(job: Job) -> dict:
-            readable = [row.number for row in self._counted(reading.rows(dataset.file), job, name) if row.value is not None]
+            readable = [
+                row.number for row in self._counted(reading.rows(dataset.file), job, name) if row.value is not None
+            ]
             wanted = {readable[index] for index in split.sample(len(readable), number, seed)}
-            return {"name": new, "rows": self._write(dataset, new, (row.value for row in reading.rows(dataset.file) if row.number in wanted))}
+            return {
+                "name": new,
+                "rows": self._write(
+                    dataset, new, (row.value for row in reading.rows(dataset.file) if row.number in wanted)
+                ),
+            }
 
         return self._making(name, [new], work)
 
@@ -233,7 +274,9 @@ class Study:
     def _said(self, name: str) -> Iterator[tuple[int, str]]:
         dataset = self._on_disk(name)
         look = Shape.of(dataset.entry)
-        return ((row.number, shape.said(row.value, look)) for row in reading.rows(dataset.file) if row.value is not None)
+        return (
+            (row.number, shape.said(row.value, look)) for row in reading.rows(dataset.file) if row.value is not None
+        )
 
     def _making(self, name: str, new: list[str], work: Callable[[Job], dict]) -> Job:
         for each in new:

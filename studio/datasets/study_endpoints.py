@@ -1,4 +1,6 @@
-"""What a script, and the page, can ask when it looks closer at a dataset: checks, tokens, lengths, new sets made of rows."""
+"""What a script, and the page, can ask when it looks closer at a dataset: checks, tokens, lengths, new sets made of
+rows.
+"""
 
 from collections.abc import Callable
 
@@ -20,13 +22,19 @@ def endpoints(study: Study, words: Words) -> list[Callable]:
 
 
 def _of_checks(study: Study, words: Words) -> list[Callable]:
-    def datasets_check(name: str, model: str = "", template: str = "", cutoff: int = 1024, lengths: bool = True) -> dict:
+    def datasets_check(
+        name: str, model: str = "", template: str = "", cutoff: int = 1024, lengths: bool = True
+    ) -> dict:
         """Check every row and return {ok, rows, problems: [{row, field, message, mend, kind}], counts, lengths}.
 
-        Rows count from 1. `lengths` ({rows, longest, median, suggested, cut, ...}) are those of `model`, or of the first on this machine;
-        None where there is no model, or where `lengths` is false.
+        Rows count from 1. `lengths` ({rows, longest, median, suggested, cut, ...}) are those of `model`, or of the
+        first on this machine; None where there is no model, or where `lengths` is false.
         """
-        view = study.view({"model": model, "template": template, "cutoff": str(cutoff)}) if lengths and (model or library.usable(study.collection.workspace)) else None
+        view = (
+            study.view({"model": model, "template": template, "cutoff": str(cutoff)})
+            if lengths and (model or library.usable(study.collection.workspace))
+            else None
+        )
         _finished(study, study.check(name, view), None)
         report = study.report(name)
         if report is None:
@@ -43,9 +51,18 @@ def _of_checks(study: Study, words: Words) -> list[Callable]:
 def as_json(report: Report, words: Words) -> dict:
     """Return a report as {ok, rows, problems, counts, lengths}."""
     return {
-        "ok": report.ok, "rows": report.rows, "counts": report.counts, "lengths": _lengths(report.lengths) if report.lengths else None,
+        "ok": report.ok,
+        "rows": report.rows,
+        "counts": report.counts,
+        "lengths": _lengths(report.lengths) if report.lengths else None,
         "problems": [
-            {"row": one.row, "field": one.field, "message": one.message(words), "mend": one.mend(words), "kind": one.kind}
+            {
+                "row": one.row,
+                "field": one.field,
+                "message": one.message(words),
+                "mend": one.mend(words),
+                "kind": one.kind,
+            }
             for one in report.findings[:PROBLEMS_GIVEN]
         ],
     }
@@ -56,21 +73,30 @@ def _lengths(found: Lengths) -> dict:
 
 
 def _of_tokens(study: Study) -> list[Callable]:
-    def datasets_tokens(name: str, row: int = 1, model: str = "", template: str = "", cutoff: int = 1024, options: dict | None = None) -> dict:
+    def datasets_tokens(
+        name: str, row: int = 1, model: str = "", template: str = "", cutoff: int = 1024, options: dict | None = None
+    ) -> dict:
         """Return {tokens: [{text, id, trained}], sequences} of a row (from 1), labels as LLaMA-Factory makes them.
 
-        `sequences` are [{name, tokens}], two for a preference pair (`tokens` are those of the first); `options` may say mask_history,
-        train_on_prompt and packing.
+        `sequences` are [{name, tokens}], two for a preference pair (`tokens` are those of the first); `options` may say
+        mask_history, train_on_prompt and packing.
         """
         view = _view(study, model, template, cutoff, options)
         sequences = [
-            {"name": each.name, "tokens": [{"text": token.text, "id": token.id, "trained": token.trained} for token in each.tokens]}
+            {
+                "name": each.name,
+                "tokens": [{"text": token.text, "id": token.id, "trained": token.trained} for token in each.tokens],
+            }
             for each in study.tokens(name, _whole("row", row), view)
         ]
         return {"tokens": sequences[0]["tokens"], "sequences": sequences}
 
-    def datasets_lengths(name: str, model: str = "", template: str = "", cutoff: int = 1024, options: dict | None = None) -> dict:
-        """Return the lengths of all rows in tokens: {rows, longest, median, suggested, bins, counts, cut, tokens, trained, samples, ...}."""
+    def datasets_lengths(
+        name: str, model: str = "", template: str = "", cutoff: int = 1024, options: dict | None = None
+    ) -> dict:
+        """Return the lengths of all rows in tokens: {rows, longest, median, suggested, bins, counts, cut, tokens,
+        trained, samples, ...}.
+        """
         view = _view(study, model, template, cutoff, options)
         _finished(study, study.measure(name, view), None)
         found = study.lengths(name, view)
@@ -91,11 +117,15 @@ def _view(study: Study, model: str, template: str, cutoff: int, options: dict | 
 
 def _of_new_sets(study: Study, words: Words) -> list[Callable]:
     def datasets_keep_good(name: str, new: str) -> dict:
-        """Write the rows that the last check found good to a new set, and return {name, rows}, or {job} where it takes longer."""
+        """Write the rows that the last check found good to a new set, and return {name, rows}, or {job} where it takes
+        longer.
+        """
         return _finished(study, study.keep_good(name, new))
 
     def datasets_split(name: str, shares: str = "8:1:1", seed: int = 42) -> dict:
-        """Deal the rows into <name>_train, (_eval,) _test by shares, and return {names, rows}, or {job} where it takes longer."""
+        """Deal the rows into <name>_train, (_eval,) _test by shares, and return {names, rows}, or {job} where it takes
+        longer.
+        """
         parts = [part.strip() for part in shares.split(":")]
         if not all(part.isdecimal() and int(part) for part in parts):
             raise Problem("datasets.bad_shares", shares=shares)
@@ -106,7 +136,9 @@ def _of_new_sets(study: Study, words: Words) -> list[Callable]:
         return _finished(study, study.sample(name, _whole("number", number), new, _whole("seed", seed)))
 
     def datasets_mix(weights: dict | str, total: int, new: str, seed: int = 42) -> dict:
-        """Write `total` rows of several sets by weight ({name: weight}, or "name=2, other=1") to a new set; {name, rows} or {job}."""
+        """Write `total` rows of several sets by weight ({name: weight}, or "name=2, other=1") to a new set; {name,
+        rows} or {job}.
+        """
         return _finished(study, study.mix(_weights(weights), _whole("total", total), new, _whole("seed", seed)))
 
     def datasets_leaks(trained: str, held_out: str) -> dict:
@@ -117,7 +149,9 @@ def _of_new_sets(study: Study, words: Words) -> list[Callable]:
         """Return {said}: one sentence on the rows of `held_out` that are in dataset `name` too."""
         found = study.leaks(name, held_out)
         rows = ", ".join(str(leak.held_out) for leak in found[:10])
-        return {"said": words("datasets.leaks_found", count=len(found), rows=rows) if found else words("datasets.no_leaks")}
+        return {
+            "said": words("datasets.leaks_found", count=len(found), rows=rows) if found else words("datasets.no_leaks")
+        }
 
     return [datasets_keep_good, datasets_split, datasets_sample, datasets_mix, datasets_leaks, datasets_leaks_told]
 
@@ -142,7 +176,9 @@ def _whole(field: str, value: object) -> int:
 
 
 def _finished(study: Study, job: Job, seconds: float | None = SOON_S) -> dict:
-    """Return the result of a job that is over within so many seconds (None: whenever it is), else {job}. Raises its Problem."""
+    """Return the result of a job that is over within so many seconds (None: whenever it is), else {job}. Raises its
+    Problem.
+    """
     study.jobs.wait(job.id, seconds or SOON_S)
     while seconds is None and job.active:
         study.jobs.wait(job.id, SOON_S)

@@ -57,7 +57,12 @@ def _add(collection: Collection, words: Words) -> None:
     back = f'<button class="button" data-pick="data:set">{words("datasets.back")}</button>'
     gr.HTML(f'<header class="run-head"><h2>{words("datasets.add_data")}</h2><div class="actions">{back}</div></header>')
     with gr.Row(elem_classes="bring"):
-        dropped = gr.File(label=words("datasets.drop"), file_types=[*reading.ENDINGS, *packed.ENDINGS], elem_id="dataset-drop", height=112)
+        dropped = gr.File(
+            label=words("datasets.drop"),
+            file_types=[*reading.ENDINGS, *packed.ENDINGS],
+            elem_id="dataset-drop",
+            height=112,
+        )
         gr.HTML(add_panel.place_form(words))
     gr.HTML(region("source", follows="source"))
     handed = gr.HTML(visible="hidden")

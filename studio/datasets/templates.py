@@ -1,7 +1,8 @@
 """LLaMA-Factory's chat templates, each caller with one of its own.
 
-Its templates are objects of the process that a recipe changes in place (`default_system`, `enable_thinking`, `tool_format`): in the
-one module, a run that trains now would change what is shown of the data, and showing it would change the run.
+Its templates are objects of the process that a recipe changes in place (`default_system`, `enable_thinking`,
+`tool_format`): in the one module, a run that trains now would change what is shown of the data, and showing it would
+change the run.
 """
 
 import copy
@@ -17,7 +18,8 @@ def own_template(tokenizer, arguments):
     """Return the template that LLaMA-Factory makes of its data arguments, in a copy that nobody else holds.
 
     Args:
-        tokenizer: as LLaMA-Factory's `load_tokenizer` gives it; its end and stop tokens are set in place, as in a training run.
+        tokenizer: as LLaMA-Factory's `load_tokenizer` gives it; its end and stop tokens are set in place, as in a
+            training run.
         arguments: LLaMA-Factory's `DataArguments`; no `template` reads the tokenizer's own chat template.
 
     Raises:

@@ -20,14 +20,19 @@ KINDS = (str, int, float, dict, list)
 
 
 def told(function: Callable, words: Words) -> Callable:
-    """Return `function` with its arguments looked at, its result such that it can be sent, and every fault told in one sentence."""
+    """Return `function` with its arguments looked at, its result such that it can be sent, and every fault told in one
+    sentence.
+    """
     signature, hints = inspect.signature(function), typing.get_type_hints(function)
 
     @wraps(function)
     def wrapped(*args, **kwargs):
         try:
             asked = signature.bind_partial(*args, **kwargs).arguments
-            fitting = {name: results.given(argument(one, asked.get(name), hints.get(name, object))) for name, one in signature.parameters.items()}
+            fitting = {
+                name: results.given(argument(one, asked.get(name), hints.get(name, object)))
+                for name, one in signature.parameters.items()
+            }
             return sendable(results.shown(function(**fitting)))
         except Problem as problem:
             raise gr.Error(words.tell(problem), print_exception=False) from None

@@ -1,6 +1,7 @@
 """What goes wrong in an event of the page, told in one sentence that names nothing of the workspace as HTML.
 
-gradio shows the message of an error in a notice of its own, which it reads as HTML; where a choice is gone, the message lists all the others.
+gradio shows the message of an error in a notice of its own, which it reads as HTML; where a choice is gone, the message
+lists all the others.
 """
 
 import inspect
@@ -17,7 +18,9 @@ class Told(gr.Error):
 
 
 def tell_faults(blocks: gr.Blocks, words: Words) -> None:
-    """Make every event of a page tell what goes wrong in a sentence of `words`. Endpoints have their own way (`endpoint.told`)."""
+    """Make every event of a page tell what goes wrong in a sentence of `words`. Endpoints have their own way
+    (`endpoint.told`).
+    """
     process = blocks.process_api
 
     async def told(block_fn, *args, **kwargs):

@@ -1,4 +1,5 @@
-"""Figures that came from a file, a model or a server, as text: whatever they are, what is returned is a figure or an en dash.
+"""Figures that came from a file, a model or a server, as text: whatever they are, what is returned is a figure or an en
+dash.
 
 A record says "step" and may hold anything there; what is drawn of it is safe in HTML and never raises.
 """
@@ -41,7 +42,11 @@ def measured(value: object) -> str:
     number = finite(value)
     if number is None:
         # A loss that is no number any more is what a person must see.
-        return str(value) if isinstance(value, float) or value in ("nan", "inf", "-inf", "NaN", "Infinity", "-Infinity") else NONE
+        return (
+            str(value)
+            if isinstance(value, float) or value in ("nan", "inf", "-inf", "NaN", "Infinity", "-Infinity")
+            else NONE
+        )
     if number and abs(number) < 1e-3:
         return f"{number:.1e}"
     return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.4g}"

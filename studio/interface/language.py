@@ -1,7 +1,7 @@
 """The words on the page, in English and Simplified Chinese, and the faults that are told to a person in them.
 
-Words live in `words/<language>/<room>.json`: flat objects of `name: sentence`. The key of a sentence is `room.name`; facts are
-put in with `str.format`.
+Words live in `words/<language>/<room>.json`: flat objects of `name: sentence`. The key of a sentence is `room.name`;
+facts are put in with `str.format`.
 """
 
 import json
@@ -38,13 +38,16 @@ class Words:
         self._sentences = sentences(language)
 
     def __call__(self, key: str, /, **facts: object) -> str:
-        """Return the sentence of `key` with `facts` put in, whatever they hold. Raises KeyError for a key that is in no word file."""
+        """Return the sentence of `key` with `facts` put in, whatever they hold. Raises KeyError for a key that is in no
+        word file.
+        """
         if not facts:
             return self._sentences[key]
         return self._sentences[key].format(**{name: fact(value) for name, value in facts.items()})
 
     def html(self, key: str, /, **facts: object) -> "Markup":
-        """Return the sentence as HTML: its own text as it stands in the word file, each fact escaped. Raises KeyError as the call does.
+        """Return the sentence as HTML: its own text as it stands in the word file, each fact escaped. Raises KeyError
+        as the call does.
 
         A fact that is Markup already, another sentence or a drawn link, is put in as it is.
         """
@@ -67,8 +70,8 @@ class Words:
 class Problem(Exception):
     """A fault told to a person in one sentence: what is wrong, where, and what to do.
 
-    `key` names the sentence in the word files and `facts` fill it, so that each page tells it in its own language; `str()` is the
-    English one, for the API and the log.
+    `key` names the sentence in the word files and `facts` fill it, so that each page tells it in its own language;
+    `str()` is the English one, for the API and the log.
     """
 
     def __init__(self, key: str, /, **facts: object):

@@ -1,7 +1,8 @@
 """Live regions: places on the page whose HTML is drawn here and put in anew by the page when it changed.
 
-A region is an element `<div data-live="name" data-arg="...">`. Once a second, while the page is looked at, its script asks for all
-regions in sight in one request and replaces those that differ from what it has. A page that nobody looks at asks for nothing.
+A region is an element `<div data-live="name" data-arg="...">`. Once a second, while the page is looked at, its script
+asks for all regions in sight in one request and replaces those that differ from what it has. A page that nobody looks
+at asks for nothing.
 """
 
 import hashlib
@@ -47,7 +48,9 @@ class Live:
                 html = self._draws[name](words, arg)
         except Problem as problem:
             html = f'<p class="problem">{escape(words.tell(problem))}</p>'
-        except Exception:  # one region that cannot be drawn must not take the others from the page; the terminal has the reason
+        except (
+            Exception
+        ):  # one region that cannot be drawn must not take the others from the page; the terminal has the reason
             traceback.print_exc()
             html = f'<p class="problem">{words("app.region_failed")}</p>'
         html = shown(html)
@@ -58,8 +61,8 @@ class Live:
 def region(name: str, arg: str = "", follows: str = "", first: str = "") -> str:
     """Return the HTML of an empty region.
 
-    `follows` names what the person has in hand ("run") that becomes its argument; `first` names the kind of thing it lists, of which
-    one is always in hand.
+    `follows` names what the person has in hand ("run") that becomes its argument; `first` names the kind of thing it
+    lists, of which one is always in hand.
     """
     more = "".join(f' data-{key}="{escape(value)}"' for key, value in (("follows", follows), ("first", first)) if value)
     return f'<div class="live live-{escape(name)}" data-live="{escape(name)}" data-arg="{escape(arg)}"{more}></div>'
@@ -71,7 +74,8 @@ def attribute(value: object) -> str:
 
 
 def taken(kind: str, value: str) -> str:
-    """Return what makes the page take `value` in hand as its `kind`, put into a hidden element of HTML; "" for no value.
+    """Return what makes the page take `value` in hand as its `kind`, put into a hidden element of HTML; "" for no
+    value.
 
     Each has a number of its own, so that the same value can be taken again.
     """

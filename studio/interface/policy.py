@@ -1,7 +1,7 @@
 """What the page may do, as a rule that the browser keeps: the Content-Security-Policy.
 
-Whatever finds its way into the page, no script runs that the studio did not send: every script of ours carries the nonce of its response,
-a handler in an attribute never runs, and no other machine is asked for anything.
+Whatever finds its way into the page, no script runs that the studio did not send: every script of ours carries the
+nonce of its response, a handler in an attribute never runs, and no other machine is asked for anything.
 """
 
 import secrets
@@ -10,10 +10,10 @@ from contextvars import ContextVar
 _HEADER = b"content-security-policy"
 _nonce: ContextVar[str] = ContextVar("nonce", default="")
 
-# `strict-dynamic` lets the scripts that have the nonce load their own parts, and nothing else: also not a file that somebody uploaded.
-# gradio sets styles in the page itself, and styles alone can ask nobody for anything.
-# A script of ours may evaluate text, though none does: tools that drive a browser (playwright's wait_for_function) do it in the page, and
-# who cannot run a script cannot call eval either.
+# `strict-dynamic` lets the scripts that have the nonce load their own parts, and nothing else: also not a file that
+# somebody uploaded. gradio sets styles in the page itself, and styles alone can ask nobody for anything. A script of
+# ours may evaluate text, though none does: tools that drive a browser (playwright's wait_for_function) do it in the
+# page, and who cannot run a script cannot call eval either.
 _RULES = (
     "default-src 'self'",
     "script-src 'nonce-{nonce}' 'strict-dynamic' 'unsafe-eval'",

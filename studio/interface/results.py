@@ -1,8 +1,9 @@
 """Results of endpoints as gradio's client takes them.
 
-`gradio_client` takes any object with a key `path` for a file, asks the server for it, and fails. So no result has such a key: the studio's own
-are called `folder` or `file`, and where the data of a person has it (a column `path` of a dataset, an argument of a tool) it is told as `/path`,
-`/path` as `//path`, and so on. What an endpoint is given is read in the same way, so a row goes back as it came.
+`gradio_client` takes any object with a key `path` for a file, asks the server for it, and fails. So no result has such
+a key: the studio's own are called `folder` or `file`, and where the data of a person has it (a column `path` of a
+dataset, an argument of a tool) it is told as `/path`, `/path` as `//path`, and so on. What an endpoint is given is read
+in the same way, so a row goes back as it came.
 """
 
 import re
@@ -21,7 +22,9 @@ def given(value: object) -> object:
 
 
 def _renamed(value: object, rename) -> object:
-    """Return `value` with its keys renamed. It goes down a list of its own, as data may be nested deeper than Python calls."""
+    """Return `value` with its keys renamed. It goes down a list of its own, as data may be nested deeper than Python
+    calls.
+    """
     top = [value]
     waiting = [(top, 0, value)]
     while waiting:

@@ -1,19 +1,25 @@
 """The tensors that a pass through a model leaves in memory, one by one, as transformers' models and autograd keep them.
 
-For a token, with hidden size h, inner size i, q = heads x head size, k = KV heads x head size, a the bytes of what a matrix gives
-(2 under autocast), r those of the stream between the blocks (4 where the embeddings are trained in fp32):
+For a token, with hidden size h, inner size i, q = heads x head size, k = KV heads x head size, a the bytes of what a
+matrix gives (2 under autocast), r those of the stream between the blocks (4 where the embeddings are trained in fp32):
 
 - each norm: its input in fp32, 4h; where its weight is trained also the normed input, rh;
-- a copy of its input for each matrix that is trained or carries LoRA, in the compute type: LoRA's come from fp32 and are never
-  shared; `o_proj` and `down_proj` read what is there anyhow where they are trained themselves. LoRA's small product, a x rank;
-- attention by SDPA: queries and output 2qa, keys and values 2ka (2qa where rows are padded: a mask needs them repeated for every
-  head, and is kept in each block, a x seq), 4 for each head (log-sum-exp); no scores. Without SDPA (Gemma 2) the scores: 6 for each
+- a copy of its input for each matrix that is trained or carries LoRA, in the compute type: LoRA's come from fp32 and
+  are never
+  shared; `o_proj` and `down_proj` read what is there anyhow where they are trained themselves. LoRA's small product, a
+  x rank;
+- attention by SDPA: queries and output 2qa, keys and values 2ka (2qa where rows are padded: a mask needs them repeated
+  for every
+  head, and is kept in each block, a x seq), 4 for each head (log-sum-exp); no scores. Without SDPA (Gemma 2) the
+  scores: 6 for each
   head and token looked at, 2 more with soft-capping;
-- the gated MLP: gate, its activation, up: 3ia; a plain one: ia; of experts as many as are active, and their gathered inputs;
+- the gated MLP: gate, its activation, up: 3ia; a plain one: ia; of experts as many as are active, and their gathered
+  inputs;
 - norms on queries and keys: 4(q + k), and where trained r(q + k);
 - in 8 bits bitsandbytes keeps the inputs of its matrices (`MatMul8bitLt`), in 4 bits none.
 
-These were read off torch's allocator for Llama, Qwen 2 and 3, Gemma 2 and 3, Phi 3 and Qwen 3 MoE; `python -m benchmarks fit` checks them.
+These were read off torch's allocator for Llama, Qwen 2 and 3, Gemma 2 and 3, Phi 3 and Qwen 3 MoE; `python -m
+benchmarks fit` checks them.
 """
 
 from studio.models.plan import Plan
@@ -39,7 +45,9 @@ def block(shape: ModelShape, plan: Plan) -> float:
         layers = min(plan.freeze_layers, shape.layers) if plan.method == "freeze" else shape.layers
         inside = plan.trained(shape) - (shape.embedding_parameters if plan.method == "full" else 0)
         weights = 2 * inside / layers
-    return weights + plan.tokens * (_norms(shape, plan) + _inputs(shape, plan) + _attention(shape, plan) + _mlp(shape, plan))
+    return weights + plan.tokens * (
+        _norms(shape, plan) + _inputs(shape, plan) + _attention(shape, plan) + _mlp(shape, plan)
+    )
 
 
 def loss(shape: ModelShape, plan: Plan) -> float:
@@ -56,7 +64,9 @@ def loss(shape: ModelShape, plan: Plan) -> float:
 
 
 def prefill(shape: ModelShape, plan: Plan) -> float:
-    """Return the bytes that a pass over the whole context takes beside weights and cache, where nothing is kept for a backward pass."""
+    """Return the bytes that a pass over the whole context takes beside weights and cache, where nothing is kept for a
+    backward pass.
+    """
     narrow, inner = plan.product_bytes(shape), _inner(shape)
     mlp = (3 if shape.gated else 2) * inner * narrow + 4 * shape.hidden * narrow
     norm = (narrow + 12) * shape.hidden
@@ -81,17 +91,23 @@ def _inputs(shape: ModelShape, plan: Plan) -> float:
         each = narrow if plan.mixed else plan.trained_bytes(shape)
         found += sum(one.count * plan.rank * each for one in aimed)
         found += sum(one.count * one.inputs * each for one in aimed) if copies else _shared(shape, narrow, aimed)
-        found += sum(one.count * one.inputs for one in aimed) * (1 if plan.device == "cuda" else 4) if plan.dropout else 0
+        found += (
+            sum(one.count * one.inputs for one in aimed) * (1 if plan.device == "cuda" else 4) if plan.dropout else 0
+        )
         found += _shared(shape, narrow, shape.linears) if plan.bits == 8 else 0
         return found
     if plan.mixed:
-        found += sum(one.count * one.inputs * narrow for one in shape.linears if one.name not in LAST_OF_ATTENTION + LAST_OF_MLP)
+        found += sum(
+            one.count * one.inputs * narrow for one in shape.linears if one.name not in LAST_OF_ATTENTION + LAST_OF_MLP
+        )
         return found + _inner(shape) * narrow
     return _shared(shape, narrow, shape.linears)
 
 
 def _shared(shape: ModelShape, narrow: int, linears: list[Linear] | tuple[Linear, ...]) -> float:
-    """Return the bytes of these matrices' inputs where those that read the same tensor share it; attention's output is counted there."""
+    """Return the bytes of these matrices' inputs where those that read the same tensor share it; attention's output is
+    counted there.
+    """
     last = sum(one.count * one.inputs for one in linears if one.name in LAST_OF_MLP)
     readers = [one for one in linears if one.name not in LAST_OF_ATTENTION + LAST_OF_MLP]
     of_attention = any(one.name[0] in "qkvQW" or "query" in one.name for one in readers)
@@ -115,12 +131,17 @@ def _mlp(shape: ModelShape, plan: Plan) -> float:
     narrow = plan.product_bytes(shape)
     gathered = 0.0
     if shape.experts > 1:
-        gathered = shape.active_experts * (shape.hidden + (shape.intermediate if plan.method != "lora" else 0)) * narrow + 12 * shape.experts
+        gathered = (
+            shape.active_experts * (shape.hidden + (shape.intermediate if plan.method != "lora" else 0)) * narrow
+            + 12 * shape.experts
+        )
     return gathered + narrow * _inner(shape) * (3 if shape.gated else 1)
 
 
 def _inner(shape: ModelShape) -> float:
-    """Return the width of the MLP that a token goes through: of experts, of all that are active, and of those that always are."""
+    """Return the width of the MLP that a token goes through: of experts, of all that are active, and of those that
+    always are.
+    """
     plain = sum(one.count * one.inputs for one in shape.linears if one.name in LAST_OF_MLP)
     if shape.experts > 1:
         return plain + shape.active_experts * shape.intermediate
@@ -130,8 +151,9 @@ def _inner(shape: ModelShape) -> float:
 def passing(shape: ModelShape, plan: Plan) -> float:
     """Return the bytes of the gradients on their way through a block when most of it is still kept: in its MLP.
 
-    Through LoRA that of the MLP's product comes twice, from the matrix and in fp32 from LoRA, and the stream's in as many parts as
-    LoRA reads it; else there are those of both factors of the product, and two of the stream. A quantised matrix is made whole for it.
+    Through LoRA that of the MLP's product comes twice, from the matrix and in fp32 from LoRA, and the stream's in as
+    many parts as LoRA reads it; else there are those of both factors of the product, and two of the stream. A quantised
+    matrix is made whole for it.
     """
     narrow, inner, hidden = plan.product_bytes(shape), _inner(shape), shape.hidden
     if plan.method == "lora":

@@ -14,7 +14,13 @@ from studio.interface.language import Problem
 from studio.workspace import Workspace
 
 SOURCE_FILE = ".download.json"  # in the folder of a downloaded model: where it came from
-_STATEMENTS = ("DownloadSource", "DEFAULT_TEMPLATE", "MULTIMODAL_SUPPORTED_MODELS", "SUPPORTED_MODELS", "register_model_group")
+_STATEMENTS = (
+    "DownloadSource",
+    "DEFAULT_TEMPLATE",
+    "MULTIMODAL_SUPPORTED_MODELS",
+    "SUPPORTED_MODELS",
+    "register_model_group",
+)
 _BYTES = {"fp8": 1.05, "int8": 1.05, "8bit": 1.05, "int4": 0.7, "4bit": 0.7, "awq": 0.7, "gptq": 0.7, "mxfp4": 0.6}
 _MILLION, _BILLION, _TRILLION = 10**6, 10**9, 10**12
 _SIZE = re.compile(r"(?<![A-Za-z0-9.])(?:(\d+)x)?(\d+(?:\.\d+)?)([MBT])(\d)?(?![A-Za-z0-9])", re.IGNORECASE)
@@ -30,9 +36,10 @@ class Origin(Record):
 class Entry:
     """A model that LLaMA-Factory knows.
 
-    `huggingface` and `modelscope` are its addresses there (owner/name). `chat` is True where LLaMA-Factory trains it with a template of
-    its own (`template`); a base model (False) has learnt no turns of talk yet, and any template can be given to it. `params` is read
-    from the name and `bytes` is about what a download brings; both None where the name does not say.
+    `huggingface` and `modelscope` are its addresses there (owner/name). `chat` is True where LLaMA-Factory trains it
+    with a template of its own (`template`); a base model (False) has learnt no turns of talk yet, and any template can
+    be given to it. `params` is read from the name and `bytes` is about what a download brings; both None where the name
+    does not say.
     """
 
     name: str
@@ -55,7 +62,8 @@ _parsing = threading.Lock()
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    """Return the whole table in LLaMA-Factory's order. Some 50 ms the first time; torch and transformers are not imported.
+    """Return the whole table in LLaMA-Factory's order. Some 50 ms the first time; torch and transformers are not
+    imported.
 
     Raises:
         Problem: this release of LLaMA-Factory keeps its table in another way.
@@ -68,8 +76,9 @@ def entries() -> tuple[Entry, ...]:
 def _table() -> dict:
     """Return the names that LLaMA-Factory's `extras/constants.py` defines for its models.
 
-    Importing that file costs seconds, for it imports peft and transformers only to name a few file names. The statements that make the
-    table need nothing but the standard library, so just those are run, from the installed file itself.
+    Importing that file costs seconds, for it imports peft and transformers only to name a few file names. The
+    statements that make the table need nothing but the standard library, so just those are run, from the installed file
+    itself.
     """
     package = importlib.util.find_spec("llamafactory")
     path = Path(package.submodule_search_locations[0]) / "extras" / "constants.py" if package else None
@@ -79,15 +88,22 @@ def _table() -> dict:
     names: dict = {}
     try:
         exec(compile(ast.Module(body, type_ignores=[]), str(path), "exec"), names)  # noqa: S102 (the installed package's own code)
-        return {"SUPPORTED_MODELS": names["SUPPORTED_MODELS"], "DEFAULT_TEMPLATE": names["DEFAULT_TEMPLATE"],
-                "MULTIMODAL": names["MULTIMODAL_SUPPORTED_MODELS"]}
+        return {
+            "SUPPORTED_MODELS": names["SUPPORTED_MODELS"],
+            "DEFAULT_TEMPLATE": names["DEFAULT_TEMPLATE"],
+            "MULTIMODAL": names["MULTIMODAL_SUPPORTED_MODELS"],
+        }
     except (NameError, KeyError, TypeError) as error:
         raise Problem("catalogue.no_table", reason=error) from error
 
 
 def _makes_table(node: ast.stmt) -> bool:
     if isinstance(node, (ast.Import, ast.ImportFrom)):
-        return (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name) in ("os", "collections", "enum")
+        return (node.module if isinstance(node, ast.ImportFrom) else node.names[0].name) in (
+            "os",
+            "collections",
+            "enum",
+        )
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
         return getattr(node.value.func, "id", "") in _STATEMENTS
     if isinstance(node, (ast.Assign, ast.AnnAssign)):
@@ -101,39 +117,55 @@ def _entry(name: str, paths: dict, table: dict) -> Entry:
     template = table["DEFAULT_TEMPLATE"].get(name)
     params = params_in(name)
     return Entry(
-        name=name, huggingface=hubs.get("hf"), modelscope=hubs.get("ms"), template=template, chat=bool(template),
-        multimodal=name in table["MULTIMODAL"], params=params, bytes=params and int(params * bytes_per_param(name)),
+        name=name,
+        huggingface=hubs.get("hf"),
+        modelscope=hubs.get("ms"),
+        template=template,
+        chat=bool(template),
+        multimodal=name in table["MULTIMODAL"],
+        params=params,
+        bytes=params and int(params * bytes_per_param(name)),
     )
 
 
 def params_in(name: str) -> int | None:
     """Return the parameters that a model's name says (0.5B, 135M, 7B1, 30B-A3B, 8x7B), None where it says none.
 
-    The experts of a name like 8x7B share what is not an expert, so the whole is about five sixths of the product: Mixtral 8x7B has
-    46.7 billion and 8x22B 141 billion, by their model cards. In 30B-A3B the first is the whole; 17B-16E says only what is active.
+    The experts of a name like 8x7B share what is not an expert, so the whole is about five sixths of the product:
+    Mixtral 8x7B has 46.7 billion and 8x22B 141 billion, by their model cards. In 30B-A3B the first is the whole;
+    17B-16E says only what is active.
     """
     match = _SIZE.search(name)
-    if not match or re.match(r"-\d+E\b", name[match.end():]):
+    if not match or re.match(r"-\d+E\b", name[match.end() :]):
         return None
     experts, number, unit, decimal = match.groups()
-    one = float(f"{number}.{decimal}" if decimal else number) * {"M": _MILLION, "B": _BILLION, "T": _TRILLION}[unit.upper()]
+    one = (
+        float(f"{number}.{decimal}" if decimal else number)
+        * {"M": _MILLION, "B": _BILLION, "T": _TRILLION}[unit.upper()]
+    )
     return round(one * int(experts) * 5 / 6 if experts else one)
 
 
 def bytes_per_param(name: str) -> float:
-    """Return the bytes a parameter takes on the hub: 2 (bfloat16), less where the name says that it is quantised (scales included)."""
+    """Return the bytes a parameter takes on the hub: 2 (bfloat16), less where the name says that it is quantised
+    (scales included).
+    """
     return next((size for mark, size in _BYTES.items() if mark in name.lower()), 2.0)
 
 
 def search(query: str = "", chat: bool | None = None, multimodal: bool | None = None, limit: int = 100) -> list[Entry]:
-    """Return the entries with every word of `query` in their name, addresses or template; those with it in the name come first.
+    """Return the entries with every word of `query` in their name, addresses or template; those with it in the name
+    come first.
 
     `chat` and `multimodal` keep only models that are (True) or are not (False). Raises Problem as `entries` does.
     """
     words = query.lower().split()
     found = [
-        entry for entry in entries()
-        if chat in (None, entry.chat) and multimodal in (None, entry.multimodal) and all(word in _text(entry) for word in words)
+        entry
+        for entry in entries()
+        if chat in (None, entry.chat)
+        and multimodal in (None, entry.multimodal)
+        and all(word in _text(entry) for word in words)
     ]
     found.sort(key=lambda entry: not all(word in entry.name.lower() for word in words))
     return found[:limit]
@@ -146,7 +178,8 @@ def _text(entry: Entry) -> str:
 def on_disk(workspace: Workspace) -> dict[str, str]:
     """Return {entry's name: model's name under `models/`} of the entries that are on disk.
 
-    A downloaded model says where it came from; of any other, the folder's name is compared with the last part of the addresses.
+    A downloaded model says where it came from; of any other, the folder's name is compared with the last part of the
+    addresses.
     """
     by_origin: dict[str, str] = {}
     for config in folders.matching(workspace.models, "*/config.json"):

@@ -13,7 +13,9 @@ SHOWN_FILES, SHOWN_BYTES = 50, 200_000
 
 
 def draw_code(words: Words, model: Model) -> str:
-    """Return the files that would run, each to be unfolded and read, with the button that allows or forbids them; "" where there are none."""
+    """Return the files that would run, each to be unfolded and read, with the button that allows or forbids them; ""
+    where there are none.
+    """
     if not model.own_code:
         return ""
     code = trust.code_of(model.path)
@@ -31,12 +33,16 @@ def draw_code(words: Words, model: Model) -> str:
 
 def _button(label: str, args: list, ask: str = "") -> str:
     question = f' data-ask="{escape(ask)}"' if ask else ""
-    return f"<button class=\"button small\" data-call=\"models_trust\" data-args='{attribute(args)}'{question}>{escape(label)}</button>"
+    return (
+        '<button class="button small" data-call="models_trust"'
+        f" data-args='{attribute(args)}'{question}>{escape(label)}</button>"
+    )
 
 
 def _files(words: Words, folder: Path, code: trust.Code) -> str:
     rows = "".join(
-        f'<details id="code-{number}"><summary><code>{escape(name)}</code> <span class="num">{escape(digest[:12])}</span></summary>'
+        f'<details id="code-{number}"><summary><code>{escape(name)}</code> <span'
+        f' class="num">{escape(digest[:12])}</span></summary>'
         f"<pre>{escape(text_of(folder / name, words))}</pre></details>"
         for number, (name, digest) in enumerate(list(code.files.items())[:SHOWN_FILES])
     )

@@ -1,7 +1,8 @@
-"""Whether a model is whole: every tensor that its config asks for is in its files. Asked before anything is trained or loaded.
+"""Whether a model is whole: every tensor that its config asks for is in its files. Asked before anything is trained or
+loaded.
 
-`library.look` reads names, sizes and headers, at once. What is asked here builds the architecture without its numbers, in a child process
-(`tensor_check`), and is remembered until a file changes.
+`library.look` reads names, sizes and headers, at once. What is asked here builds the architecture without its numbers,
+in a child process (`tensor_check`), and is remembered until a file changes.
 """
 
 import time
@@ -39,10 +40,24 @@ def fault_of(model: Model, wait: float | None = None) -> Problem | None | object
     if model.faults or trust.allows(model.path):
         return None  # what code of its own builds is not known without running it
     names = library.weight_names(model.path)
-    stamp = (str(model.path), files.stamp(model.path / "config.json"), *((name, *files.stamp(model.path / name)) for name in names))
+    stamp = (
+        str(model.path),
+        files.stamp(model.path / "config.json"),
+        *((name, *files.stamp(model.path / name)) for name in names),
+    )
     try:
-        found = limited.call("studio.models.tensor_check:missing", str(model.path), names, file="config.json", of=model.name,
-                             seconds=SECONDS, mib=MIB, stamp=stamp, wait=wait, heavy=True)
+        found = limited.call(
+            "studio.models.tensor_check:missing",
+            str(model.path),
+            names,
+            file="config.json",
+            of=model.name,
+            seconds=SECONDS,
+            mib=MIB,
+            stamp=stamp,
+            wait=wait,
+            heavy=True,
+        )
     except Problem as problem:
         return None if problem.key in limited.PASSING else problem
     if found is limited.PENDING:
@@ -50,7 +65,9 @@ def fault_of(model: Model, wait: float | None = None) -> Problem | None | object
     if found["missing"]:
         return Problem("models.missing_tensor", tensor=found["missing"][0], missing=found["count"])
     if misfit := found["misfit"]:
-        return Problem("models.other_shape", tensor=misfit["tensor"], has=_shape(misfit["has"]), wanted=_shape(misfit["wanted"]))
+        return Problem(
+            "models.other_shape", tensor=misfit["tensor"], has=_shape(misfit["has"]), wanted=_shape(misfit["wanted"])
+        )
     return None
 
 

@@ -1,6 +1,8 @@
-"""config.json as the studio reads it: fields of the types that a model's code needs, and a fault for each that is none of them.
+"""config.json as the studio reads it: fields of the types that a model's code needs, and a fault for each that is none
+of them.
 
-The file comes from elsewhere. A field of a wrong type is left out and told, so that nobody who uses a config asks for types again.
+The file comes from elsewhere. A field of a wrong type is left out and told, so that nobody who uses a config asks for
+types again.
 """
 
 import re
@@ -11,7 +13,15 @@ from studio.interface.language import Problem, shown
 
 FILE = "config.json"
 INNER = ("text_config", "llm_config", "thinker_config")
-CONTEXT = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "max_seq_len", "model_max_length", "n_ctx")
+CONTEXT = (
+    "max_position_embeddings",
+    "n_positions",
+    "max_sequence_length",
+    "seq_length",
+    "max_seq_len",
+    "model_max_length",
+    "n_ctx",
+)
 # The sizes of a language model by what they are, under the names that its code gives them.
 SIZES = {
     "layers": ("num_hidden_layers", "n_layer", "num_layers", "n_layers"),
@@ -28,7 +38,12 @@ SIZES = {
 }
 MOST_LAYERS = 65_536
 MOST = 2**40
-_NUMBERS = {*(name for names in SIZES.values() for name in names), *CONTEXT, "moe_intermediate_size", "sliding_window_pattern"}
+_NUMBERS = {
+    *(name for names in SIZES.values() for name in names),
+    *CONTEXT,
+    "moe_intermediate_size",
+    "sliding_window_pattern",
+}
 _OBJECTS = {*INNER, "quantization_config", "compression_config"}
 _TEXTS = {"model_type"}
 _TYPE_NAMES = {"torch_dtype", "dtype"}
@@ -39,13 +54,24 @@ def read(folder: Path) -> tuple[dict, tuple[Problem, ...]]:
     try:
         config = records.read(folder / FILE)
     except Problem as problem:
-        return {}, (Problem("models.broken_config", file=folder / FILE, reason=problem.facts["reason"] if "reason" in problem.facts else problem),)
+        return {}, (
+            Problem(
+                "models.broken_config",
+                file=folder / FILE,
+                reason=problem.facts["reason"] if "reason" in problem.facts else problem,
+            ),
+        )
     if not isinstance(config, dict):
         return {}, (Problem("models.broken_config", file=folder / FILE, reason="not a JSON object"),)
     config, wrong = _sound(config, "")
-    faults = [Problem("models.wrong_field", file=folder / FILE, field=shown(field)[:80], value=_short(value)) for field, value in wrong.items()]
+    faults = [
+        Problem("models.wrong_field", file=folder / FILE, field=shown(field)[:80], value=_short(value))
+        for field, value in wrong.items()
+    ]
     if not faults and not config.get("model_type") and not config.get("architectures"):
-        faults.append(Problem("models.broken_config", file=folder / FILE, reason="it names neither model_type nor architectures"))
+        faults.append(
+            Problem("models.broken_config", file=folder / FILE, reason="it names neither model_type nor architectures")
+        )
     return config, tuple(faults)
 
 
@@ -93,7 +119,9 @@ def _fits(field: str, value: object) -> bool:
 
 
 def _number(field: str, value: object) -> int | None:
-    """Return a size, 0 for one that stands for none, None where the value is no number; a length that has no end is none."""
+    """Return a size, 0 for one that stands for none, None where the value is no number; a length that has no end is
+    none.
+    """
     if value is False:
         return 0
     if isinstance(value, bool) or not isinstance(value, int | float):

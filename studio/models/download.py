@@ -1,7 +1,8 @@
 """Downloads of models from ModelScope and Hugging Face, each a job with a child process of its own.
 
-A child can be killed at any moment and leaves the studio's own environment, token and proxies alone; the bytes on disk are the progress.
-What arrives gathers in `models/.incoming/<source>--<owner>--<name>/` and is renamed into `models/` when it is whole and checked.
+A child can be killed at any moment and leaves the studio's own environment, token and proxies alone; the bytes on disk
+are the progress. What arrives gathers in `models/.incoming/<source>--<owner>--<name>/` and is renamed into `models/`
+when it is whole and checked.
 """
 
 import json
@@ -42,10 +43,10 @@ _REPO = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
 class Request:
     """What to download.
 
-    `source` is one of SOURCES, `repo` the address there (owner/name), `revision` a branch, tag or commit (None: the hub's default).
-    `name` is the folder under `models/` (None: the last part of `repo`), `endpoint` a mirror's address as https://host. Patterns are
-    shell-like (`*.safetensors`, `original/`); with none of either, further copies of the same weights (pickles beside safetensors, ONNX,
-    GGUF, `original/`) are left out.
+    `source` is one of SOURCES, `repo` the address there (owner/name), `revision` a branch, tag or commit (None: the
+    hub's default). `name` is the folder under `models/` (None: the last part of `repo`), `endpoint` a mirror's address
+    as https://host. Patterns are shell-like (`*.safetensors`, `original/`); with none of either, further copies of the
+    same weights (pickles beside safetensors, ONNX, GGUF, `original/`) are left out.
     """
 
     source: str
@@ -65,10 +66,20 @@ class Request:
         if not _REPO.fullmatch(repo) or ".." in repo:
             raise Problem("downloads.bad_address", repo=self.repo)
         endpoint = (self.endpoint or "").strip().rstrip("/") or None
-        if endpoint and (urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).hostname or "@" in endpoint):
+        if endpoint and (
+            urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).hostname or "@" in endpoint
+        ):
             raise Problem("downloads.bad_endpoint", endpoint=re.sub(r"//[^/]*@", "//", endpoint))
         name = safe_name((self.name or "").strip() or repo.split("/")[1])
-        return Request(self.source, repo, (self.revision or "").strip() or None, name, endpoint, tuple(self.include), tuple(self.exclude))
+        return Request(
+            self.source,
+            repo,
+            (self.revision or "").strip() or None,
+            name,
+            endpoint,
+            tuple(self.include),
+            tuple(self.exclude),
+        )
 
     @property
     def key(self) -> str:
@@ -98,10 +109,11 @@ class RequestFacts(Record):
 class Downloads:
     """Downloads of one workspace; each is a job of kind "download" whose facts are the fields of its request.
 
-    Its message's key is `downloads.listing`, `fetching`, `waiting` (for the network or a busy hub), `checking` or at the end `arrived`;
-    but for listing its facts hold {done, total, speed, left (texts: "1.2 GB", "0:48"), done_bytes, total_bytes, bytes_per_s, left_s (None
-    where not known), files}, and for waiting also {reason, wait, wait_s, attempt, tries}. Its result is {name, path, bytes, files, commit,
-    skipped_files, skipped_bytes, warnings: [{key, facts}]}.
+    Its message's key is `downloads.listing`, `fetching`, `waiting` (for the network or a busy hub), `checking` or at
+    the end `arrived`; but for listing its facts hold {done, total, speed, left (texts: "1.2 GB", "0:48"), done_bytes,
+    total_bytes, bytes_per_s, left_s (None where not known), files}, and for waiting also {reason, wait, wait_s,
+    attempt, tries}. Its result is {name, path, bytes, files, commit, skipped_files, skipped_bytes, warnings: [{key,
+    facts}]}.
     """
 
     def __init__(self, workspace: Workspace, jobs: Jobs, tries: int = 6, first_wait_s: float = 1.0):
@@ -115,7 +127,8 @@ class Downloads:
         """Begin a download, or go on with what an earlier one of the same model left. The token stays in memory.
 
         Raises:
-            Problem: an address that is none, a name that is not safe, a model of that name on disk, or the same model on its way already.
+            Problem: an address that is none, a name that is not safe, a model of that name on disk, or the same model
+                on its way already.
                 Everything else (no such model, no access, no space, no network) becomes the job's error.
         """
         request = request.checked()
@@ -128,16 +141,23 @@ class Downloads:
                     raise Problem("downloads.running", name=other.name, repo=other.repo)
                 if other.key == request.key and job.state != "finished":
                     self.jobs.forget(job.id)  # the new one goes on with its files
-            return self.jobs.start(KIND, "downloads.title", {**asdict(request), "hub": TITLES[request.source]}, partial(self._work, token=token))
+            return self.jobs.start(
+                KIND,
+                "downloads.title",
+                {**asdict(request), "hub": TITLES[request.source]},
+                partial(self._work, token=token),
+            )
 
     def pause(self, job: str) -> Job:
         """Stop a download and keep what has arrived. Raises Problem where there is no such job."""
         return self.jobs.cancel(job)
 
     def resume(self, job: str, token: str | None = None) -> Job:
-        """Go on with a stopped, failed or interrupted download under the same id; whole files and arrived bytes are not fetched again.
+        """Go on with a stopped, failed or interrupted download under the same id; whole files and arrived bytes are not
+        fetched again.
 
-        `token` is needed again after a restart of the studio, which forgets it. Raises Problem where there is nothing to go on with.
+        `token` is needed again after a restart of the studio, which forgets it. Raises Problem where there is nothing
+        to go on with.
         """
         found, request = self.jobs.find(job), request_of(self.jobs.find(job))
         with self._lock:
@@ -167,7 +187,9 @@ class Downloads:
     def _discard(self, job: Job) -> None:
         """Remove what has arrived of a job's model, unless another job is at work on it."""
         request = request_of(job)
-        if not any(other.active and request_of(other).key == request.key for other in self.jobs.all(KIND) if other is not job):
+        if not any(
+            other.active and request_of(other).key == request.key for other in self.jobs.all(KIND) if other is not job
+        ):
             shutil.rmtree(self._folder(request), ignore_errors=True)
             remove_if_empty(self._folder(request).parent)
         self._discarded.discard(job.id)
@@ -183,7 +205,9 @@ class Downloads:
                 done = follow(child, job, folder / "files")
             return {"name": request.name, "folder": str(self._put_in_place(request, folder)), **done}
         except OSError as error:
-            raise Problem("workspace.unwritable", path=error.filename or folder, reason=error.strerror or error) from error
+            raise Problem(
+                "workspace.unwritable", path=error.filename or folder, reason=error.strerror or error
+            ) from error
         finally:
             if job.id in self._discarded or not bytes_in(folder / "files"):
                 self._discard(job)
@@ -205,12 +229,26 @@ class Child:
         self.events: queue.Queue[dict | None] = queue.Queue()
 
     def __enter__(self) -> "Child":
-        # Bars would fill the log; the person pressed Download, so a setting that keeps other libraries off the network does not count.
-        settings = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0",
-                    "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+        # Bars would fill the log; the person pressed Download, so a setting that keeps other libraries off the network
+        # does not count.
+        settings = {
+            "TQDM_DISABLE": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_OFFLINE": "0",
+            "TRANSFORMERS_OFFLINE": "0",
+            "PYTHONUNBUFFERED": "1",
+            "PYTHONIOENCODING": "utf-8",
+        }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "studio.models.fetch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            text=True, encoding="utf-8", errors="replace", env={**os.environ, **settings}, cwd=Path(__file__).parents[2],
+            [sys.executable, "-m", "studio.models.fetch"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, **settings},
+            cwd=Path(__file__).parents[2],
         )
         # By its input and not by an argument or the environment, which other people of the machine can read.
         self.process.stdin.write(json.dumps(self.order) + "\n")
@@ -236,7 +274,9 @@ class Child:
         self.events.put(None)
 
     def next_event(self) -> dict:
-        """Return what the child says next, {} where it is silent for a moment. Raises Problem where it ended without a last word."""
+        """Return what the child says next, {} where it is silent for a moment. Raises Problem where it ended without a
+        last word.
+        """
         try:
             event = self.events.get(timeout=LOOK_EVERY_S)
         except queue.Empty:
@@ -265,7 +305,9 @@ def follow(child: Child, job: Job, files: Path) -> dict:
         if waiting:
             job.report(meter.share, "downloads.waiting", **facts, **waiting)
         elif plan:
-            job.report(meter.share, "downloads.checking" if meter.done >= meter.total else "downloads.fetching", **facts)
+            job.report(
+                meter.share, "downloads.checking" if meter.done >= meter.total else "downloads.fetching", **facts
+            )
 
 
 class Meter:
@@ -292,13 +334,27 @@ class Meter:
         seconds = self._seen[-1][0] - self._seen[0][0] if self._seen else 0
         speed = max(0.0, (self._seen[-1][1] - self._seen[0][1]) / seconds) if seconds > 0.2 else 0.0
         left = (self.total - self.done) / speed if speed else None
-        return {"done": amount(self.done), "total": amount(self.total), "speed": amount(speed), "left": "–" if left is None else clock(left),
-                "done_bytes": self.done, "total_bytes": self.total, "bytes_per_s": round(speed), "left_s": left and round(left, 1)}
+        return {
+            "done": amount(self.done),
+            "total": amount(self.total),
+            "speed": amount(speed),
+            "left": "–" if left is None else clock(left),
+            "done_bytes": self.done,
+            "total_bytes": self.total,
+            "bytes_per_s": round(speed),
+            "left_s": left and round(left, 1),
+        }
 
 
 def request_of(job: Job) -> Request:
     """Return the request of a download job."""
-    return Request(**{name: tuple(value) if isinstance(value, list) else value for name, value in job.facts.items() if name != "hub"})
+    return Request(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in job.facts.items()
+            if name != "hub"
+        }
+    )
 
 
 def bytes_in(folder: Path) -> int:

@@ -21,33 +21,55 @@ def _reading(shelf: Shelf, words: Words) -> list[Callable]:
     workspace = shelf.workspace
 
     def models_list() -> list:
-        """Return the models on disk: [{name, folder, params, dtype, template, size_bytes, architecture, quantization, context, licence, ...}]."""
+        """Return the models on disk: [{name, folder, params, dtype, template, size_bytes, architecture, quantization,
+        context, licence, ...}].
+        """
         found = completeness.checked(library.models(workspace))
         chosen = templates.of_all([(model.path, model.name, model.model_type) for model in found])
         return [_as_json(model, template, words) for model, template in zip(found, chosen, strict=True)]
 
     def models_inspect(name: str) -> dict:
-        """Return {config, params, dtype, context, template, memory, ...} of a model; memory is [{method, bits, bytes, fits, ...}]."""
+        """Return {config, params, dtype, context, template, memory, ...} of a model; memory is [{method, bits, bytes,
+        fits, ...}].
+        """
         model = completeness.checked([library.find(workspace, name)])[0]
         seen, choice = inspection.inspect(model), templates.of(model.path, model.name, model.model_type)
         return _as_json(model, choice.template, words) | {
-            "config": configs.read(model.path)[0], "generation": seen.generation, "special_tokens": seen.special,
-            "template_reason": words(f"models.template_{choice.reason}", **choice.facts), "chat": choice.chat,
+            "config": configs.read(model.path)[0],
+            "generation": seen.generation,
+            "special_tokens": seen.special,
+            "template_reason": words(f"models.template_{choice.reason}", **choice.facts),
+            "chat": choice.chat,
             "template_problem": words.tell(choice.fault) if choice.fault else None,
             "template_differences": [vars(one) for one in choice.differences],
             "chat_template": seen.template.source if seen.template else None,
-            "layers": [{"name": one.name, "numbers": list(one.numbers), "params": one.params, "bytes": one.bytes,
-                        "tensors": [vars(tensor) for tensor in one.tensors]} for one in seen.layers],
+            "layers": [
+                {
+                    "name": one.name,
+                    "numbers": list(one.numbers),
+                    "params": one.params,
+                    "bytes": one.bytes,
+                    "tensors": [vars(tensor) for tensor in one.tensors],
+                }
+                for one in seen.layers
+            ],
             **_memory(shelf, model, words),
         }
 
     def models_code(name: str) -> dict:
-        """Return {digest, files: [{file, sha256, text}], trusted, problem} of the code that a model brings; nothing of it runs."""
+        """Return {digest, files: [{file, sha256, text}], trusted, problem} of the code that a model brings; nothing of
+        it runs.
+        """
         model = library.find(workspace, name)
         code = trust.code_of(model.path)
         return {
-            "digest": code.digest, "trusted": trust.allows(model.path), "problem": words.tell(code.fault) if code.fault else None,
-            "files": [{"file": file, "sha256": one, "text": code_panel.text_of(model.path / file, words)} for file, one in code.files.items()],
+            "digest": code.digest,
+            "trusted": trust.allows(model.path),
+            "problem": words.tell(code.fault) if code.fault else None,
+            "files": [
+                {"file": file, "sha256": one, "text": code_panel.text_of(model.path / file, words)}
+                for file, one in code.files.items()
+            ],
         }
 
     return [models_list, models_inspect, models_code]
@@ -98,24 +120,38 @@ def _of_downloads(shelf: Shelf, words: Words) -> list[Callable]:
     downloads = shelf.downloads
 
     def models_catalogue(query: str = "", limit: int = 100) -> list:
-        """Return the models that LLaMA-Factory knows: [{name, huggingface, modelscope, template, chat, multimodal, params, bytes, on_disk}]."""
+        """Return the models that LLaMA-Factory knows: [{name, huggingface, modelscope, template, chat, multimodal,
+        params, bytes, on_disk}].
+        """
         here = catalogue.on_disk(shelf.workspace)
         return [vars(entry) | {"on_disk": here.get(entry.name)} for entry in catalogue.search(query, limit=limit)]
 
     def models_download(source: str, repo: str, revision: str = "", options: dict | None = None) -> dict:
-        """Begin to download a model and return {job}. Options: include, exclude (patterns, with spaces between), token, endpoint, name."""
+        """Begin to download a model and return {job}. Options: include, exclude (patterns, with spaces between), token,
+        endpoint, name.
+        """
         said = {key: str(value).strip() for key, value in (options or {}).items()}
         if unknown := set(said) - {"include", "exclude", "token", "endpoint", "name"}:
             raise Problem("models.bad_option", options=", ".join(sorted(unknown)))
         patterns = {key: tuple(said.get(key, "").replace(",", " ").split()) for key in ("include", "exclude")}
-        request = Request(source, repo, revision or None, said.get("name") or None, said.get("endpoint") or None, **patterns)
+        request = Request(
+            source, repo, revision or None, said.get("name") or None, said.get("endpoint") or None, **patterns
+        )
         return {"job": downloads.start(request, said.get("token") or None).id}
 
     def models_downloads() -> list:
         """Return the downloads, newest first: [{job, source, repo, name, state, progress, message, error}]."""
         return [
-            {"job": job.id, "source": job.facts.get("source"), "repo": job.facts.get("repo"), "name": job.facts.get("name"), "state": job.state,
-             "progress": job.progress, "message": told(job.message, words), "error": told(job.error, words)}
+            {
+                "job": job.id,
+                "source": job.facts.get("source"),
+                "repo": job.facts.get("repo"),
+                "name": job.facts.get("name"),
+                "state": job.state,
+                "progress": job.progress,
+                "message": told(job.message, words),
+                "error": told(job.error, words),
+            }
             for job in shelf.jobs.all("download")
         ]
 
@@ -132,20 +168,38 @@ def _of_downloads(shelf: Shelf, words: Words) -> list[Callable]:
         return {"state": downloads.cancel(job).state}
 
     def models_forget(job: str) -> dict:
-        """Take a download or import that is over off the list, with what arrived of an unfinished one, and return {job}."""
+        """Take a download or import that is over off the list, with what arrived of an unfinished one, and return
+        {job}.
+        """
         if shelf.jobs.find(job).kind == "download" and shelf.jobs.find(job).state != "finished":
             downloads.cancel(job)
         shelf.jobs.forget(job)
         return {"job": job}
 
-    return [models_catalogue, models_download, models_downloads, models_pause, models_resume, models_cancel, models_forget]
+    return [
+        models_catalogue,
+        models_download,
+        models_downloads,
+        models_pause,
+        models_resume,
+        models_cancel,
+        models_forget,
+    ]
 
 
 def _as_json(model: Model, template: str | None, words: Words) -> dict:
     return {
-        "name": model.name, "folder": str(model.path), "params": model.params, "dtype": model.dtype, "template": template,
-        "size_bytes": model.size_bytes, "architecture": model.architecture, "quantization": str(model.quantization or "") or None,
-        "context": model.context, "licence": model.licence, "faults": [words.tell(one) for one in model.faults],
+        "name": model.name,
+        "folder": str(model.path),
+        "params": model.params,
+        "dtype": model.dtype,
+        "template": template,
+        "size_bytes": model.size_bytes,
+        "architecture": model.architecture,
+        "quantization": str(model.quantization or "") or None,
+        "context": model.context,
+        "licence": model.licence,
+        "faults": [words.tell(one) for one in model.faults],
         "warnings": [words.tell(one) for one in model.warnings],
     }
 
@@ -154,6 +208,9 @@ def _memory(shelf: Shelf, model: Model, words: Words) -> dict:
     """Return {memory, memory_problem}: the table, or why none can be made."""
     device, size = shelf.memory()
     try:
-        return {"memory": [] if model.faults else fit.table(model.path, size, fit.Plan(device=device)), "memory_problem": None}
+        return {
+            "memory": [] if model.faults else fit.table(model.path, size, fit.Plan(device=device)),
+            "memory_problem": None,
+        }
     except Problem as problem:
         return {"memory": [], "memory_problem": words.tell(problem)}

@@ -1,8 +1,9 @@
-"""The child process of a download: it lists, fetches and checks with the hub's own client, and can be killed at any moment.
+"""The child process of a download: it lists, fetches and checks with the hub's own client, and can be killed at any
+moment.
 
-It reads one line of JSON (see `studio.models.download`), ends when its input ends, that is with the studio, and writes what happens as
-lines of JSON behind a mark. What has arrived whole stands in `files/`, noted in `verified.json` with its hash; a file that is not whole
-ends in `.incomplete`, and the next process goes on from its last byte.
+It reads one line of JSON (see `studio.models.download`), ends when its input ends, that is with the studio, and writes
+what happens as lines of JSON behind a mark. What has arrived whole stands in `files/`, noted in `verified.json` with
+its hash; a file that is not whole ends in `.incomplete`, and the next process goes on from its last byte.
 """
 
 import contextlib
@@ -30,8 +31,24 @@ LONGEST_BACKOFF_S = 60.0
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.pth")
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 # Further copies of the weights that stand beside `model*.safetensors` in many repositories.
-COPIES = ("pytorch_model*", "consolidated*", "*.pth", "*.pt", "*.ckpt", "*.h5", "*.msgpack", "*.onnx*", "*.gguf", "*.tflite", "*.ot",
-          "original/*", "onnx/*", "openvino/*", "coreml/*", "metal/*")
+COPIES = (
+    "pytorch_model*",
+    "consolidated*",
+    "*.pth",
+    "*.pt",
+    "*.ckpt",
+    "*.h5",
+    "*.msgpack",
+    "*.onnx*",
+    "*.gguf",
+    "*.tflite",
+    "*.ot",
+    "original/*",
+    "onnx/*",
+    "openvino/*",
+    "coreml/*",
+    "metal/*",
+)
 
 
 def say(**event: object) -> None:
@@ -63,17 +80,33 @@ class Fetch:
             say(plan={"total_bytes": total, "files": len(wanted)})
             self.check_space(total)
             pool = ThreadPoolExecutor(FILES_AT_ONCE)
-            for done in as_completed([pool.submit(self.bring, file) for file in sorted(wanted, key=lambda file: file.size)]):
+            for done in as_completed(
+                [pool.submit(self.bring, file) for file in sorted(wanted, key=lambda file: file.size)]
+            ):
                 done.result()
             warnings += check_arrived(self.files)
             self.clear_others(wanted)
             origin = {name: self.order[name] for name in ("source", "repo", "revision")}
-            write_json(self.files / ".download.json", {
-                **origin, "commit": self.hub.commit, "downloaded": time.time(), "bytes": total,
-                "files": {file.path: {"size": file.size, "hash": file.hash} for file in wanted},
-            })
-            say(done={"bytes": total, "files": len(wanted), "commit": self.hub.commit, "skipped_files": len(skipped),
-                      "skipped_bytes": sum(file.size for file in skipped), "warnings": warnings})
+            write_json(
+                self.files / ".download.json",
+                {
+                    **origin,
+                    "commit": self.hub.commit,
+                    "downloaded": time.time(),
+                    "bytes": total,
+                    "files": {file.path: {"size": file.size, "hash": file.hash} for file in wanted},
+                },
+            )
+            say(
+                done={
+                    "bytes": total,
+                    "files": len(wanted),
+                    "commit": self.hub.commit,
+                    "skipped_files": len(skipped),
+                    "skipped_bytes": sum(file.size for file in skipped),
+                    "warnings": warnings,
+                }
+            )
 
     def target(self, file: HubFile) -> Path:
         """Return where a file goes. Raises Problem where its path would lead out of the folder."""
@@ -93,7 +126,12 @@ class Fetch:
         arrived = sum(path.stat().st_size for path in self.files.rglob("*") if path.is_file())
         needed, free = total - arrived, shutil.disk_usage(self.folder).free
         if needed + SPARE_BYTES > free:
-            raise Problem("downloads.no_space", needed=f"{needed / 1e9:.1f}", free=f"{free / 1e9:.1f}", path=self.folder.parents[1])
+            raise Problem(
+                "downloads.no_space",
+                needed=f"{needed / 1e9:.1f}",
+                free=f"{free / 1e9:.1f}",
+                path=self.folder.parents[1],
+            )
 
     def bring(self, file: HubFile) -> None:
         """Fetch a file, unless it stands there whole. Raises Problem."""
@@ -110,7 +148,9 @@ class Fetch:
         self.note(file, note)
 
     def note(self, file: HubFile, note: str) -> None:
-        """Remember that a file is whole, so that the next process need not read it again; a small one is read as fast as noted."""
+        """Remember that a file is whole, so that the next process need not read it again; a small one is read as fast
+        as noted.
+        """
         if file.size < NOTED_BYTES:
             return
         with self.lock:
@@ -118,7 +158,8 @@ class Fetch:
             write_json(self.folder / "verified.json", self.verified)
 
     def persist(self, step, part: Path | None = None, file: HubFile | None = None):
-        """Do a step, again and again while its trouble may pass, waiting longer each time; bytes that came make the patience new.
+        """Do a step, again and again while its trouble may pass, waiting longer each time; bytes that came make the
+        patience new.
 
         Raises:
             Problem: the trouble is no passing one, or it did not pass; `part` keeps what has arrived.
@@ -146,9 +187,23 @@ class Fetch:
         """Wait after the try with that number. Raises Problem after the last."""
         tries = self.order["tries"]
         if tried >= tries:
-            raise Problem("downloads.gave_up", repo=self.order["repo"], hub=self.hub.title, reason=trouble.reason, tries=tries)
-        wait = trouble.wait_s if trouble.wait_s is not None else min(self.order["first_wait_s"] * 2 ** (tried - 1), LONGEST_BACKOFF_S)
-        say(waiting={"reason": trouble.reason, "wait": f"{wait:.0f}", "wait_s": wait, "attempt": tried + 1, "tries": tries})
+            raise Problem(
+                "downloads.gave_up", repo=self.order["repo"], hub=self.hub.title, reason=trouble.reason, tries=tries
+            )
+        wait = (
+            trouble.wait_s
+            if trouble.wait_s is not None
+            else min(self.order["first_wait_s"] * 2 ** (tried - 1), LONGEST_BACKOFF_S)
+        )
+        say(
+            waiting={
+                "reason": trouble.reason,
+                "wait": f"{wait:.0f}",
+                "wait_s": wait,
+                "attempt": tried + 1,
+                "tries": tries,
+            }
+        )
         time.sleep(wait)
         say(waiting=None)
 
@@ -158,10 +213,17 @@ def choose(listed: list[HubFile], include: list[str], exclude: list[str]) -> tup
 
     With no patterns, copies of the weights in other forms are left out where `model*.safetensors` is there.
     """
-    def matches(file: HubFile, patterns) -> bool:
-        return any(fnmatch.fnmatch(file.path, pattern + "*" if pattern.endswith("/") else pattern) for pattern in patterns)
 
-    seen = [file for file in listed if not any(part.startswith(".") and part != ".." for part in PurePosixPath(file.path).parts)]
+    def matches(file: HubFile, patterns) -> bool:
+        return any(
+            fnmatch.fnmatch(file.path, pattern + "*" if pattern.endswith("/") else pattern) for pattern in patterns
+        )
+
+    seen = [
+        file
+        for file in listed
+        if not any(part.startswith(".") and part != ".." for part in PurePosixPath(file.path).parts)
+    ]
     if not include and not exclude and any(fnmatch.fnmatch(file.path, "model*.safetensors") for file in seen):
         exclude = COPIES
     wanted = [file for file in seen if (not include or matches(file, include)) and not matches(file, exclude)]
@@ -183,7 +245,9 @@ def check_listing(wanted: list[HubFile], repo: str) -> list[dict]:
 
 
 def check_arrived(files: Path) -> list[dict]:
-    """Return warnings about a folder that has arrived whole. Raises Problem where its config or its index of shards is not sound."""
+    """Return warnings about a folder that has arrived whole. Raises Problem where its config or its index of shards is
+    not sound.
+    """
     config = read_json(files / "config.json")
     if not config:
         raise Problem("downloads.bad_config")
@@ -202,7 +266,9 @@ def size_of(path: Path | None) -> int:
 
 @contextlib.contextmanager
 def alone(folder: Path, repo: str):
-    """Hold the folder for this process; another one that is just ending (its studio was killed) is waited for. Raises Problem."""
+    """Hold the folder for this process; another one that is just ending (its studio was killed) is waited for. Raises
+    Problem.
+    """
     from filelock import FileLock, Timeout
 
     try:

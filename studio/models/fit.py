@@ -1,21 +1,29 @@
 """Does it fit? The one estimate of the memory that training or running a model takes. Bytes everywhere.
 
-What is counted is what torch's allocator holds at its peak, on one device, with LLaMA-Factory's own settings: weights are loaded in
-the type they are stored in, what is trained is cast to fp32 (unless pure_bf16) and computed in bf16 or fp16 under autocast, on a GPU
-and on a CPU alike (its model/adapter.py and model/loader.py). The peak is the largest of the moments of a step (`_moments`):
+What is counted is what torch's allocator holds at its peak, on one device, with LLaMA-Factory's own settings: weights
+are loaded in the type they are stored in, what is trained is cast to fp32 (unless pure_bf16) and computed in bf16 or
+fp16 under autocast, on a GPU and on a CPU alike (its model/adapter.py and model/loader.py). The peak is the largest of
+the moments of a step (`_moments`):
 
-- weights: parameters times their bytes. 4 bits: half a byte, and for each block of 64 an 8-bit constant and a 256th of an fp32 one,
-  0.127 bits a parameter (QLoRA, arXiv 2305.14314, section 3). 8 bits: a byte, and an fp32 scale for each row (LLM.int8(), arXiv
-  2208.07339). bitsandbytes converts neither embeddings nor head, nor the experts, which transformers keeps in one tensor a block. On a
+- weights: parameters times their bytes. 4 bits: half a byte, and for each block of 64 an 8-bit constant and a 256th of
+  an fp32 one,
+  0.127 bits a parameter (QLoRA, arXiv 2305.14314, section 3). 8 bits: a byte, and an fp32 scale for each row
+  (LLM.int8(), arXiv
+  2208.07339). bitsandbytes converts neither embeddings nor head, nor the experts, which transformers keeps in one
+  tensor a block. On a
   CPU the weight files stay mapped as long as one tensor of theirs is used, so a converted copy comes on top.
 - gradients: one number for each trained one. Optimizer: the moments that it keeps (`STATES`).
-- activations: what the backward pass of a block needs, listed tensor by tensor in `activations.py`; with gradient checkpointing each
+- activations: what the backward pass of a block needs, listed tensor by tensor in `activations.py`; with gradient
+  checkpointing each
   block's input, and all of one block (arXiv 2205.05198, sections 4.1 and 5, without its tensor parallelism).
-- the loss, among the activations: `log_softmax` keeps an fp32 copy of the logits and its backward makes two more, 12 bytes for each
+- the loss, among the activations: `log_softmax` keeps an fp32 copy of the logits and its backward makes two more, 12
+  bytes for each
   token and each word of the vocabulary. With a small model and a large vocabulary that is most of the memory.
 - KV cache: 2 x layers x KV heads x head size for each token; in sliding layers for each token of the window.
-- overhead, what torch's allocator does not count: on a GPU the CUDA context with the libraries' workspaces, and what the caching
-  allocator holds without use (usual values, not measured). On a CPU what the process grows by besides: runs of 0.3 to 0.7 GB grew it
+- overhead, what torch's allocator does not count: on a GPU the CUDA context with the libraries' workspaces, and what
+  the caching
+  allocator holds without use (usual values, not measured). On a CPU what the process grows by besides: runs of 0.3 to
+  0.7 GB grew it
   by 0.14 to 0.25 GB more. The libraries themselves are loaded already.
 
 Rows are taken to be full and, in a batch, padded, as the longest batch of a data set is.
@@ -61,7 +69,9 @@ class Estimate:
         return sum(self.parts().values())
 
     def parts(self) -> dict[str, int]:
-        """Return {"weights", "gradients", "optimizer", "activations", "kv_cache", "overhead": bytes}; words are `fit.<part>`."""
+        """Return {"weights", "gradients", "optimizer", "activations", "kv_cache", "overhead": bytes}; words are
+        `fit.<part>`.
+        """
         return {name: getattr(self, name) for name in PARTS}
 
 
@@ -108,14 +118,22 @@ def _optimizer(shape: ModelShape, plan: Plan) -> float:
 def _moments(shape: ModelShape, plan: Plan) -> list[tuple[float, float]]:
     """Return (gradients, activations) in bytes at the moments of a step at which they may be most.
 
-    These are the backward pass of the loss, that of the last block, that of the first block and the embeddings, and the optimizer's
-    step. From the second step on the optimizer's states are there all the time.
+    These are the backward pass of the loss, that of the last block, that of the first block and the embeddings, and the
+    optimizer's step. From the second step on the optimizer's states are there all the time.
     """
     gradients = plan.trained(shape) * plan.trained_bytes(shape)
     before = gradients if plan.accumulation > 1 else 0
     head = shape.vocabulary * shape.hidden * plan.trained_bytes(shape) if plan.method == "full" else 0
-    kept, block, passing = activations.kept(shape, plan), activations.block(shape, plan), activations.passing(shape, plan)
-    of_block = (gradients - head) / shape.layers if plan.method != "freeze" else gradients / min(plan.freeze_layers, shape.layers)
+    kept, block, passing = (
+        activations.kept(shape, plan),
+        activations.block(shape, plan),
+        activations.passing(shape, plan),
+    )
+    of_block = (
+        (gradients - head) / shape.layers
+        if plan.method != "freeze"
+        else gradients / min(plan.freeze_layers, shape.layers)
+    )
     return [
         (before, kept + activations.loss(shape, plan)),
         (max(before, head), kept + passing + (block if plan.checkpointing else 0)),
@@ -144,14 +162,16 @@ def _kv_cache(shape: ModelShape, plan: Plan) -> float:
 def plan_of(recipe: dict) -> Plan:
     """Return the plan that a recipe (LLaMA-Factory's arguments) stands for, on a CPU where it says `use_cpu`.
 
-    Preference stages pass the chosen and the rejected row together; those that need a reference model keep one beside it where the
-    trained weights are not an adapter's.
+    Preference stages pass the chosen and the rejected row together; those that need a reference model keep one beside
+    it where the trained weights are not an adapter's.
     """
     stage, method = recipe.get("stage", "sft"), recipe.get("finetuning_type", "lora")
     targets = recipe.get("lora_target", "all")
     pairs = 2 if stage in ("rm", "dpo", "kto") else 1
     needs_reference = stage == "kto" or (stage == "dpo" and recipe.get("pref_loss", "sigmoid") not in ("orpo", "simpo"))
-    compute = next((name for name in ("bf16", "fp16") if recipe.get(name)), "bf16" if recipe.get("pure_bf16") else "fp32")
+    compute = next(
+        (name for name in ("bf16", "fp16") if recipe.get(name)), "bf16" if recipe.get("pure_bf16") else "fp32"
+    )
     return Plan(
         method=method if method in ("lora", "full", "freeze") else "lora",
         bits=int(recipe["quantization_bit"]) if recipe.get("quantization_bit") else None,
@@ -174,10 +194,10 @@ def plan_of(recipe: dict) -> Plan:
 def table(folder: Path, machine_bytes: int, plan: Plan = Plan()) -> list[dict]:
     """Return a row for each way to use the model in `folder`: inference, QLoRA in 4 and 8 bits, LoRA, freeze, full.
 
-    Each row is {"method", "bits", "bytes", "fits", "parts": {part: bytes}, "advice": {"key", "facts", "bytes", "fits"} | None}. `advice`
-    is the one change to make where it does not fit (None where it fits): `key` of a sentence `fit.advice_...` with its `facts`, and
-    the bytes after the change. `plan` gives what the rows share (seq, batch, rank, device...). A model that is stored quantised is
-    only run or trained by LoRA.
+    Each row is {"method", "bits", "bytes", "fits", "parts": {part: bytes}, "advice": {"key", "facts", "bytes", "fits"}
+    | None}. `advice` is the one change to make where it does not fit (None where it fits): `key` of a sentence
+    `fit.advice_...` with its `facts`, and the bytes after the change. `plan` gives what the rows share (seq, batch,
+    rank, device...). A model that is stored quantised is only run or trained by LoRA.
 
     Raises:
         Problem: the folder holds no model whose sizes can be read.
@@ -189,16 +209,25 @@ def table(folder: Path, machine_bytes: int, plan: Plan = Plan()) -> list[dict]:
         wanted = replace(plan, method=method, bits=bits)
         needed = estimate(shape, wanted)
         fits = needed.total <= machine_bytes
-        rows.append({"method": method, "bits": bits, "bytes": needed.total, "fits": fits, "parts": needed.parts(),
-                     "advice": None if fits else advice(shape, wanted, machine_bytes)})
+        rows.append(
+            {
+                "method": method,
+                "bits": bits,
+                "bytes": needed.total,
+                "fits": fits,
+                "parts": needed.parts(),
+                "advice": None if fits else advice(shape, wanted, machine_bytes),
+            }
+        )
     return rows
 
 
 def advice(shape: ModelShape, plan: Plan, machine_bytes: int) -> dict:
-    """Return the one change that makes `plan` fit at the least loss, or, where none does alone, the one that saves most.
+    """Return the one change that makes `plan` fit at the least loss, or, where none does alone, the one that saves
+    most.
 
-    Returns:
-        {"key": "fit.advice_...", "facts", "bytes" after the change, "fits"}; the key is `fit.advice_smaller` where nothing saves a tenth.
+    Returns: {"key": "fit.advice_...", "facts", "bytes" after the change, "fits"}; the key is `fit.advice_smaller` where
+    nothing saves a tenth.
     """
     before = estimate(shape, plan).total
     options = [(key, changed, estimate(shape, changed).total) for key, changed in _changes(shape, plan)]

@@ -1,7 +1,7 @@
 """A GGUF file as a Hugging Face folder: bfloat16 safetensors, config and tokenizer, as training needs them.
 
-The conversion runs in a process of its own (`python -m studio.models.gguf FILE FOLDER`), so that it can be stopped at any moment and its
-memory comes back whole. What a quantised file has lost stays lost.
+The conversion runs in a process of its own (`python -m studio.models.gguf FILE FOLDER`), so that it can be stopped at
+any moment and its memory comes back whole. What a quantised file has lost stays lost.
 """
 
 import json
@@ -35,10 +35,12 @@ class ImportFacts(Record):
 
 
 def start(workspace: Workspace, jobs: Jobs, file: str, name: str = "") -> Job:
-    """Begin to import a GGUF file as `models/<name>` (the file's name when left out) and return the job; its result is {name, path}.
+    """Begin to import a GGUF file as `models/<name>` (the file's name when left out) and return the job; its result is
+    {name, path}.
 
     Raises:
-        Problem: no such file, not a GGUF of a model that transformers can read, a name that is taken, or too little room on the disk.
+        Problem: no such file, not a GGUF of a model that transformers can read, a name that is taken, or too little
+            room on the disk.
     """
     source = files.expanded(file)
     if not source.is_absolute() or not files.is_file(source):
@@ -57,7 +59,11 @@ def start(workspace: Workspace, jobs: Jobs, file: str, name: str = "") -> Job:
 
 def offer(workspace: Workspace, jobs: Jobs) -> None:
     """Say how imports are done, those that an earlier process left too."""
-    jobs.offer(KIND, lambda job: _import(job, Path(job.facts["file"]), workspace.inside(workspace.models, job.facts["name"])), facts=ImportFacts)
+    jobs.offer(
+        KIND,
+        lambda job: _import(job, Path(job.facts["file"]), workspace.inside(workspace.models, job.facts["name"])),
+        facts=ImportFacts,
+    )
 
 
 def parameters(file: Path) -> int:
@@ -88,13 +94,20 @@ def _import(job: Job, source: Path, target: Path) -> dict:
     try:
         work.mkdir()
         with open(job.log_file, "a", encoding="utf-8") as log:
-            child = subprocess.Popen([sys.executable, "-m", "studio.models.gguf", str(source), str(work)], stdout=log, stderr=log,
-                                     cwd=Path(__file__).parents[2], env={**os.environ, "TQDM_DISABLE": "1"})
+            child = subprocess.Popen(
+                [sys.executable, "-m", "studio.models.gguf", str(source), str(work)],
+                stdout=log,
+                stderr=log,
+                cwd=Path(__file__).parents[2],
+                env={**os.environ, "TQDM_DISABLE": "1"},
+            )
         try:
             while child.poll() is None:
                 job.check()
                 written = sum(file.stat().st_size for file in work.glob("*.safetensors"))
-                job.report(min(0.99, written / expected) if written else None, "gguf.writing" if written else "gguf.reading")
+                job.report(
+                    min(0.99, written / expected) if written else None, "gguf.writing" if written else "gguf.reading"
+                )
                 time.sleep(_LOOK_EVERY_S)
         finally:
             if child.poll() is None:
@@ -113,12 +126,17 @@ def _import(job: Job, source: Path, target: Path) -> dict:
 
 
 def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip() and "%|" not in line]
+    lines = [
+        line
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line.strip() and "%|" not in line
+    ]
     return lines[-1][:200] if lines else "?"
 
 
 def convert(file: Path, made: Path) -> None:
-    """Write the model in a GGUF file, with the other parts of a split one, into the folder `made` (which may be there already).
+    """Write the model in a GGUF file, with the other parts of a split one, into the folder `made` (which may be there
+    already).
 
     Raises:
         Exception: whatever transformers says of a file that it cannot read.
@@ -142,12 +160,19 @@ def _convert(file: Path, made: Path) -> None:
     from gguf import GGUFReader
     from transformers import AutoModelForCausalLM, GenerationConfig
 
-    fields = {name: field.contents() for name, field in GGUFReader(file).fields.items() if name.startswith("tokenizer.")}
-    model = AutoModelForCausalLM.from_pretrained(file.parent, gguf_file=file.name, dtype=torch.bfloat16, trust_remote_code=False)
+    fields = {
+        name: field.contents() for name, field in GGUFReader(file).fields.items() if name.startswith("tokenizer.")
+    }
+    model = AutoModelForCausalLM.from_pretrained(
+        file.parent, gguf_file=file.name, dtype=torch.bfloat16, trust_remote_code=False
+    )
     for name, value in vars(model.config).items():
         if isinstance(value, float):  # GGUF keeps them in 32 bits: an epsilon of 1e-05 comes as 9.99999975e-06
             setattr(model.config, name, float(str(numpy.float32(value))))
-    ends = {f"{role}_token_id": fields.get(f"tokenizer.ggml.{key}_token_id") for role, key in (("bos", "bos"), ("eos", "eos"), ("pad", "padding"))}
+    ends = {
+        f"{role}_token_id": fields.get(f"tokenizer.ggml.{key}_token_id")
+        for role, key in (("bos", "bos"), ("eos", "eos"), ("pad", "padding"))
+    }
     # The plain state dict: some releases of transformers refuse to save a model that remembers being read from a GGUF.
     with torch.device("meta"):
         plain = type(model)(model.config)
@@ -177,22 +202,32 @@ def _save_tokenizer(file: Path, fields: dict, made: Path, context: int) -> None:
 def _smollm(fields: dict, context: int):
     """Return the tokenizer of SmolLM.
 
-    As transformers reads it from a GGUF it loses the splitting of digits, takes `<|im_start|>` for the end of a text and decodes by
-    SentencePiece's rules: texts with numbers after spaces would be cut into other tokens than the model was trained on.
+    As transformers reads it from a GGUF it loses the splitting of digits, takes `<|im_start|>` for the end of a text
+    and decodes by SentencePiece's rules: texts with numbers after spaces would be cut into other tokens than the model
+    was trained on.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     tokens, merges, kinds = (fields[f"tokenizer.ggml.{name}"] for name in ("tokens", "merges", "token_type"))
     control = [token for token, kind in zip(tokens, kinds) if kind == 3]
-    bpe = models.BPE({token: index for index, token in enumerate(tokens)}, [tuple(merge.split(" ")) for merge in merges])
+    bpe = models.BPE(
+        {token: index for index, token in enumerate(tokens)}, [tuple(merge.split(" ")) for merge in merges]
+    )
     core = Tokenizer(bpe)
-    core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)])
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]
+    )
     core.decoder = decoders.ByteLevel()
     core.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in control])
     return PreTrainedTokenizerFast(
-        tokenizer_object=core, bos_token="<|im_start|>", eos_token="<|im_end|>", pad_token="<|im_end|>", unk_token="<|endoftext|>",
-        model_max_length=context, clean_up_tokenization_spaces=False,
+        tokenizer_object=core,
+        bos_token="<|im_start|>",
+        eos_token="<|im_end|>",
+        pad_token="<|im_end|>",
+        unk_token="<|endoftext|>",
+        model_max_length=context,
+        clean_up_tokenization_spaces=False,
     )
 
 

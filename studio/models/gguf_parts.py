@@ -14,8 +14,8 @@ _NUMBERED = re.compile(r"(.*)-\d{5}-of-(\d{5})\.gguf")
 
 @dataclass(frozen=True)
 class Part:
-    """What a GGUF says of its place: `number` from 0, `count` of all parts (1 where it was never split), `tensors` of all parts together
-    (None where it does not say), `here` those in this file."""
+    """What a GGUF says of its place: `number` from 0, `count` of all parts (1 where it was never split), `tensors` of
+    all parts together (None where it does not say), `here` those in this file."""
 
     file: Path
     number: int
@@ -45,13 +45,20 @@ def part_of(file: Path) -> Part:
         return int(value) if value is not None else None
 
     try:
-        return Part(file, number("split.no", 0), number("split.count", 1), number("split.tensors.count", None), len(reader.tensors))
+        return Part(
+            file,
+            number("split.no", 0),
+            number("split.count", 1),
+            number("split.tensors.count", None),
+            len(reader.tensors),
+        )
     except BROKEN as error:
         raise Problem("gguf.broken", file=file.name, reason=" ".join(str(error).split())[:160]) from error
 
 
 def parts(file: Path) -> list[Path]:
-    """Return the files that together are the model of which `file` is one part, in their order; only `file` where it was not split.
+    """Return the files that together are the model of which `file` is one part, in their order; only `file` where it
+    was not split.
 
     Raises:
         Problem: a part is not beside it, or tensors are missing; it says which part of how many.
@@ -67,7 +74,13 @@ def parts(file: Path) -> list[Path]:
             found.setdefault(other.number, other)
     lacking = [number for number in range(own.count) if number not in found]
     if lacking:
-        raise Problem("gguf.part_missing", file=file.name, number=own.number + 1, count=own.count, lacking=_few([one + 1 for one in lacking]))
+        raise Problem(
+            "gguf.part_missing",
+            file=file.name,
+            number=own.number + 1,
+            count=own.count,
+            lacking=_few([one + 1 for one in lacking]),
+        )
     here = sum(found[number].here for number in range(own.count))
     if own.tensors and here != own.tensors:
         raise Problem("gguf.fewer_tensors", file=file.name, here=here, all=own.tensors)
@@ -79,7 +92,9 @@ def _few(numbers: list[int]) -> str:
 
 
 def _beside(file: Path) -> list[Part]:
-    """Return the other parts in the folder of one: those of its own name where it has the usual one, else all that are some."""
+    """Return the other parts in the folder of one: those of its own name where it has the usual one, else all that are
+    some.
+    """
     others = [one for one in sorted(folders.matching(file.parent, "*.gguf"))[:MOST_BESIDE] if one != file]
     if match := _NUMBERED.fullmatch(file.name):
         same = [one for one in others if (its := _NUMBERED.fullmatch(one.name)) and its.groups() == match.groups()]
@@ -104,10 +119,14 @@ def join(found: list[Path], target: Path) -> None:
         if field.name.startswith(("GGUF.", "split.")) or field.name == "general.architecture":
             continue
         kind = field.types[0]
-        writer.add_key_value(field.name, field.contents(), kind, sub_type=field.types[-1] if kind == GGUFValueType.ARRAY else None)
+        writer.add_key_value(
+            field.name, field.contents(), kind, sub_type=field.types[-1] if kind == GGUFValueType.ARRAY else None
+        )
     for reader in readers:
         for tensor in reader.tensors:
-            writer.add_tensor_info(tensor.name, tensor.data.shape, tensor.data.dtype, tensor.data.nbytes, tensor.tensor_type)
+            writer.add_tensor_info(
+                tensor.name, tensor.data.shape, tensor.data.dtype, tensor.data.nbytes, tensor.tensor_type
+            )
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_ti_data_to_file()

@@ -22,7 +22,8 @@ _STANDARD = re.compile(r"(?:model|pytorch_model)-\d{5}-of-\d{5}(?:\.safetensors|
 
 
 def weight_files(names: set[str], indexed: frozenset[str] = frozenset()) -> list[str]:
-    """Return those of the file names that are weights, each weight once: those that transformers would load, else what looks like any.
+    """Return those of the file names that are weights, each weight once: those that transformers would load, else what
+    looks like any.
 
     Args:
         names: the files in a model's folder.
@@ -43,7 +44,11 @@ def indexed_files(folder: Path, names: set[str]) -> frozenset[str]:
     """Return the files that the index of a model's weights names; none where there is no index, or it cannot be used."""
     index = next((name for name in INDEXES.values() if name in names), None)
     weight_map = tokenizer.read_json(folder / index).get("weight_map") if index else None
-    return frozenset(one for one in weight_map.values() if isinstance(one, str)) if isinstance(weight_map, dict) else frozenset()
+    return (
+        frozenset(one for one in weight_map.values() if isinstance(one, str))
+        if isinstance(weight_map, dict)
+        else frozenset()
+    )
 
 
 def _is_pickle(name: str) -> bool:
@@ -75,7 +80,9 @@ def _unfinished(names: set[str]) -> str | None:
     return None
 
 
-def faults(folder: Path, names: set[str], shards: list[Shard], config_faults: tuple[Problem, ...]) -> tuple[Problem, ...]:
+def faults(
+    folder: Path, names: set[str], shards: list[Shard], config_faults: tuple[Problem, ...]
+) -> tuple[Problem, ...]:
     """Return what keeps the model in `folder` from being loaded, worst first; empty where it is whole.
 
     Args:
@@ -85,7 +92,9 @@ def faults(folder: Path, names: set[str], shards: list[Shard], config_faults: tu
         config_faults: what is wrong with config.json.
     """
     if pointers := _pointers(folder, names):
-        return (Problem("models.lfs_pointer", file=pointers[0], count=len(pointers)),)  # all else that is wrong comes of it
+        return (
+            Problem("models.lfs_pointer", file=pointers[0], count=len(pointers)),
+        )  # all else that is wrong comes of it
     unfinished = _unfinished(names)
     found = [Problem("models.unfinished", file=unfinished)] if unfinished else []
     found += [] if "config.json" in names else [Problem("models.no_config", folder=folder)]
@@ -137,7 +146,11 @@ def _wanted(folder: Path, names: set[str], found_files: list[str]) -> set[str]:
         Problem: the index cannot be used, or names files outside the model's folder.
     """
     # An index of safetensors comes before a single pickle, also where its shards are gone.
-    if found_files and found_files[0] in SINGLE and not (found_files[0] == SINGLE[1] and INDEXES[".safetensors"] in names):
+    if (
+        found_files
+        and found_files[0] in SINGLE
+        and not (found_files[0] == SINGLE[1] and INDEXES[".safetensors"] in names)
+    ):
         return set(found_files)
     wanted = set(found_files)
     if found_files and (match := _NUMBERED.fullmatch(found_files[0])):
@@ -150,9 +163,15 @@ def _wanted(folder: Path, names: set[str], found_files: list[str]) -> set[str]:
     if fault := tokenizer.object_fault(folder / index):
         raise fault
     weight_map = tokenizer.read_json(folder / index).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map or not all(isinstance(one, str) for one in weight_map.values()):
+    if (
+        not isinstance(weight_map, dict)
+        or not weight_map
+        or not all(isinstance(one, str) for one in weight_map.values())
+    ):
         raise Problem("models.broken_config", file=folder / index, reason="weight_map")
-    if strange := next((one for one in weight_map.values() if "\0" in one or one.startswith("/") or ".." in one.split("/")), None):
+    if strange := next(
+        (one for one in weight_map.values() if "\0" in one or one.startswith("/") or ".." in one.split("/")), None
+    ):
         raise Problem("models.wrong_field", file=folder / index, field="weight_map", value=strange[:60])
     return set(weight_map.values())  # the index alone decides: what its maker numbered otherwise is not asked for
 
@@ -174,5 +193,7 @@ def warnings(folder: Path, names: set[str]) -> tuple[Problem, ...]:
 
 
 def code_files(folder: Path) -> list[str]:
-    """Return the Python files that `trust_remote_code` would run for this model, in its subfolders too; none where it asks for no code."""
+    """Return the Python files that `trust_remote_code` would run for this model, in its subfolders too; none where it
+    asks for no code.
+    """
     return sorted(trust.code_of(folder).files) if trust.asks(folder) else []

@@ -1,7 +1,9 @@
-"""The folders that the hubs' own programs make, and any other folder in which somebody keeps models: which of them are models.
+"""The folders that the hubs' own programs make, and any other folder in which somebody keeps models: which of them are
+models.
 
-Hugging Face keeps `hub/models--owner--name/snapshots/<commit>` with links into `blobs`. ModelScope kept `hub/owner/na___me` beside a link
-`na.me`, later `hub/models/owner/na___me`, and keeps `models/owner--name/snapshots/<revision>` now.
+Hugging Face keeps `hub/models--owner--name/snapshots/<commit>` with links into `blobs`. ModelScope kept
+`hub/owner/na___me` beside a link `na.me`, later `hub/models/owner/na___me`, and keeps
+`models/owner--name/snapshots/<revision>` now.
 """
 
 import os
@@ -23,7 +25,9 @@ def is_snapshot(folder: Path) -> bool:
 
 
 def title(folder: Path) -> str:
-    """Return what the model in a folder is called at its hub: a snapshot is named by a commit, and ModelScope writes `___` for a dot."""
+    """Return what the model in a folder is called at its hub: a snapshot is named by a commit, and ModelScope writes
+    `___` for a dot.
+    """
     name = folder.name
     if is_snapshot(folder):
         # `models--owner--name` or `owner--name`; a model's own name may hold two dashes as well
@@ -34,7 +38,8 @@ def title(folder: Path) -> str:
 
 
 def models_below(place: Path, is_model: Callable[[Path], bool]) -> list[Path]:
-    """Return the folders of models in a place, by name: itself or those below it, each once, of several snapshots the one in use.
+    """Return the folders of models in a place, by name: itself or those below it, each once, of several snapshots the
+    one in use.
 
     Raises:
         OSError: the place cannot be read.
@@ -71,7 +76,9 @@ def _below(folder: Path, steps: int, between: tuple[str, ...], is_model: Callabl
 
 
 def _in_use(snapshots: Path, is_model: Callable[[Path], bool]) -> list[Path]:
-    """Return the snapshot that a hub's program would load: that of `refs/main` (or `master`), else the newest; none where none is a model."""
+    """Return the snapshot that a hub's program would load: that of `refs/main` (or `master`), else the newest; none
+    where none is a model.
+    """
     found = sorted((path for path in folders.entries(snapshots) if is_model(path)), key=folders.modified)
     for branch in ("main", "master"):
         try:

@@ -1,4 +1,5 @@
-"""The two model hubs behind one face, through their own Python clients: list a model's files, fetch one, and say what went wrong.
+"""The two model hubs behind one face, through their own Python clients: list a model's files, fetch one, and say what
+went wrong.
 
 Used in the child process of a download only (`studio.models.fetch`), so the clients' settings can be set here for good.
 """
@@ -18,7 +19,9 @@ LONGEST_WAIT_S = 600
 
 @dataclass(frozen=True)
 class HubFile:
-    """A file of a model as the hub lists it. `hash` is "sha256:..." or "git:..." (git's name of a blob), None where none is told."""
+    """A file of a model as the hub lists it. `hash` is "sha256:..." or "git:..." (git's name of a blob), None where
+    none is told.
+    """
 
     path: str
     size: int
@@ -27,7 +30,9 @@ class HubFile:
 
 @dataclass(frozen=True)
 class Hiccup:
-    """A trouble that may pass: the network, a busy hub. `wait_s` is what the hub asks to wait, `reason` is for the person."""
+    """A trouble that may pass: the network, a busy hub. `wait_s` is what the hub asks to wait, `reason` is for the
+    person.
+    """
 
     reason: str
     wait_s: float | None = None
@@ -37,22 +42,28 @@ class Damaged(Exception):
     """What arrived is not what the hub lists: another size or another hash. What arrived is removed."""
 
 
-def open_hub(source: str, repo: str, revision: str | None, endpoint: str | None, token: str | None) -> "HuggingFace | ModelScope":
+def open_hub(
+    source: str, repo: str, revision: str | None, endpoint: str | None, token: str | None
+) -> "HuggingFace | ModelScope":
     """Return the hub that `source` names, set on one model.
 
-    Without a token of its own the login of the hub's client on this machine counts, but only for the hub's own address: a mirror
-    belongs to somebody else, who has no business with it.
+    Without a token of its own the login of the hub's client on this machine counts, but only for the hub's own address:
+    a mirror belongs to somebody else, who has no business with it.
     """
     return {"huggingface": HuggingFace, "modelscope": ModelScope}[source](repo, revision, endpoint, token)
 
 
 def partial_path(target: Path) -> Path:
-    """Return where the bytes of a file gather until it is whole: what ModelScope's client uses, and here Hugging Face too."""
+    """Return where the bytes of a file gather until it is whole: what ModelScope's client uses, and here Hugging Face
+    too.
+    """
     return target.with_suffix(target.suffix + ".incomplete")
 
 
 def has_hash(path: Path, size: int, wanted: str | None) -> bool:
-    """Tell whether the file has the hash that the hub lists; True where the hub lists none (its size is then all there is)."""
+    """Tell whether the file has the hash that the hub lists; True where the hub lists none (its size is then all there
+    is).
+    """
     if wanted is None:
         return True
     kind, _, hexadecimal = wanted.partition(":")
@@ -72,7 +83,8 @@ class HuggingFace:
     def __init__(self, repo: str, revision: str | None, endpoint: str | None, token: str | None):
         from huggingface_hub import constants
 
-        # The client loses the chunk at hand when the line is cut, and tells nothing before it is full: its own 10 MB are too much of both.
+        # The client loses the chunk at hand when the line is cut, and tells nothing before it is full: its own 10 MB
+        # are too much of both.
         constants.DOWNLOAD_CHUNK_SIZE = 64 * 1024
         self.repo, self.revision, self.endpoint, self.has_token = repo, revision, endpoint, bool(token)
         self.token = token or (False if endpoint else None)
@@ -95,9 +107,11 @@ class HuggingFace:
         return f"git:{one.blob_id}" if one.blob_id and not one.lfs else None
 
     def fetch(self, file: HubFile, target: Path) -> None:
-        """Fetch a file to `target`, from the byte where an earlier try ended. Raises Damaged, OSError or an error of the client.
+        """Fetch a file to `target`, from the byte where an earlier try ended. Raises Damaged, OSError or an error of
+        the client.
 
-        `hf_hub_download` begins every file anew (since 1.0 its partial files belong to one process), so this uses the function below it.
+        `hf_hub_download` begins every file anew (since 1.0 its partial files belong to one process), so this uses the
+        function below it.
         """
         from huggingface_hub import constants, hf_hub_url
         from huggingface_hub.file_download import http_get
@@ -115,7 +129,8 @@ class HuggingFace:
             try:
                 http_get(url, output, resume_size=output.seek(0, os.SEEK_END), headers=headers, expected_size=file.size)
             except OSError as error:
-                # The client tells a wrong size by a plain OSError; one of the system has a number, one of HTTP a response.
+                # The client tells a wrong size by a plain OSError; one of the system has a number, one of HTTP a
+                # response.
                 if error.errno is None and not hasattr(error, "response"):
                     part.unlink()
                     raise Damaged from error
@@ -133,7 +148,8 @@ class HuggingFace:
         facts = {"repo": self.repo, "hub": self.title, "revision": self.revision}
         kinds = [
             (errors.GatedRepoError, "downloads.no_access" if self.has_token else "downloads.gated"),
-            (errors.RevisionNotFoundError, "downloads.no_revision"), (errors.RepositoryNotFoundError, "downloads.no_model"),
+            (errors.RevisionNotFoundError, "downloads.no_revision"),
+            (errors.RepositoryNotFoundError, "downloads.no_model"),
             (errors.HFValidationError, "downloads.no_model"),
         ]
         for kind, key in kinds:
@@ -141,7 +157,9 @@ class HuggingFace:
                 return Problem(key, **facts)
         if isinstance(error, errors.HfHubHTTPError):
             if error.response.status_code == 401 and not self.has_token:
-                return Problem("downloads.no_model", **facts)  # so Hugging Face hides what is private from what is not there
+                return Problem(
+                    "downloads.no_model", **facts
+                )  # so Hugging Face hides what is private from what is not there
             return of_status(error.response.status_code, error.response.headers.get("Retry-After"), facts)
         if isinstance(error, httpx.HTTPError):
             return Hiccup(type(error).__name__)
@@ -155,10 +173,13 @@ class ModelScope:
     tries_of_damaged = 1  # the client has tried again itself
 
     def __init__(self, repo: str, revision: str | None, endpoint: str | None, token: str | None):
-        # One layer of retries, ours, which can be seen; no limit on the time of a large file; no locks outside the download's folder.
+        # One layer of retries, ours, which can be seen; no limit on the time of a large file; no locks outside the
+        # download's folder.
         os.environ |= {
-            "MODELSCOPE_DOWNLOAD_MAX_RETRIES": "0", "MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS": "1",
-            "MODELSCOPE_DOWNLOAD_TOTAL_TIMEOUT": str(30 * 24 * 3600), "MODELSCOPE_DOWNLOAD_FILE_LOCK": "false",
+            "MODELSCOPE_DOWNLOAD_MAX_RETRIES": "0",
+            "MODELSCOPE_REPO_TREE_PAGE_MAX_ATTEMPTS": "1",
+            "MODELSCOPE_DOWNLOAD_TOTAL_TIMEOUT": str(30 * 24 * 3600),
+            "MODELSCOPE_DOWNLOAD_FILE_LOCK": "false",
         }
         from modelscope_hub import HubApi
 
@@ -181,13 +202,20 @@ class ModelScope:
         return [HubFile(one.path, one.size, one.sha256 and f"sha256:{one.sha256}") for one in listed if not one.is_dir]
 
     def fetch(self, file: HubFile, target: Path) -> None:
-        """Fetch a file to `target`, from the byte where an earlier try ended. Raises Damaged, OSError or an error of the client."""
+        """Fetch a file to `target`, from the byte where an earlier try ended. Raises Damaged, OSError or an error of
+        the client.
+        """
         from modelscope_hub.errors import FileIntegrityError
 
         folder = target.parents[len(Path(file.path).parts) - 1]
         try:
             self.api.download_file(
-                self.repo, "model", file.path, revision=self.revision, local_dir=folder, file_size=file.size,
+                self.repo,
+                "model",
+                file.path,
+                revision=self.revision,
+                local_dir=folder,
+                file_size=file.size,
                 expected_sha256=file.hash and file.hash.partition(":")[2],
             )
         except FileIntegrityError as error:
@@ -210,10 +238,14 @@ class ModelScope:
 
 
 def of_status(status: int | None, retry_after: object, facts: dict) -> Problem | Hiccup:
-    """Return what an HTTP status means that no error of the client's own names. `retry_after` is what the hub said, in seconds."""
+    """Return what an HTTP status means that no error of the client's own names. `retry_after` is what the hub said, in
+    seconds.
+    """
     if status in (408, 429) or (status or 0) >= 500:
         seconds = str(retry_after or "").strip()
-        return Hiccup(f"HTTP {status}", min(float(seconds), LONGEST_WAIT_S) if seconds.replace(".", "", 1).isdigit() else None)
+        return Hiccup(
+            f"HTTP {status}", min(float(seconds), LONGEST_WAIT_S) if seconds.replace(".", "", 1).isdigit() else None
+        )
     if status == 401:
         return Problem("downloads.bad_token", **facts)
     if status == 403:
@@ -222,7 +254,9 @@ def of_status(status: int | None, retry_after: object, facts: dict) -> Problem |
 
 
 def of_others(error: Exception, facts: dict) -> Problem | Hiccup:
-    """Return what an error means that does not come from HTTP: the disk, a server that is no hub; any other is raised again."""
+    """Return what an error means that does not come from HTTP: the disk, a server that is no hub; any other is raised
+    again.
+    """
     if isinstance(error, ValueError):  # an answer that is not the hub's JSON
         return Problem("downloads.no_hub", **facts)
     if isinstance(error, ConnectionError):

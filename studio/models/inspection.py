@@ -1,4 +1,6 @@
-"""What is inside a model: config, generation settings, special tokens, chat template, layers and tensors. Read from its files; no weights."""
+"""What is inside a model: config, generation settings, special tokens, chat template, layers and tensors. Read from its
+files; no weights.
+"""
 
 import re
 from dataclasses import dataclass
@@ -11,11 +13,42 @@ from studio.models.tokenizer import ChatTemplate
 
 # The fields of config.json that matter, in the order in which they are read; words are `config.<field>`.
 EXPLAINED = (
-    "model_type", "architectures", "num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads",
-    "head_dim", "vocab_size", "max_position_embeddings", "sliding_window", "rope_theta", "rope_scaling", "rope_parameters", "rms_norm_eps",
-    "layer_norm_eps", "hidden_act", "tie_word_embeddings", "attention_bias", "mlp_bias", "attention_dropout", "num_local_experts",
-    "num_experts", "n_routed_experts", "num_experts_per_tok", "moe_intermediate_size", "torch_dtype", "dtype", "bos_token_id",
-    "eos_token_id", "pad_token_id", "use_cache", "initializer_range", "quantization_config", "auto_map", "transformers_version",
+    "model_type",
+    "architectures",
+    "num_hidden_layers",
+    "hidden_size",
+    "intermediate_size",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "vocab_size",
+    "max_position_embeddings",
+    "sliding_window",
+    "rope_theta",
+    "rope_scaling",
+    "rope_parameters",
+    "rms_norm_eps",
+    "layer_norm_eps",
+    "hidden_act",
+    "tie_word_embeddings",
+    "attention_bias",
+    "mlp_bias",
+    "attention_dropout",
+    "num_local_experts",
+    "num_experts",
+    "n_routed_experts",
+    "num_experts_per_tok",
+    "moe_intermediate_size",
+    "torch_dtype",
+    "dtype",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "use_cache",
+    "initializer_range",
+    "quantization_config",
+    "auto_map",
+    "transformers_version",
 )
 
 
@@ -31,8 +64,8 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Layers:
-    """Layers that are made alike. `numbers` are theirs (empty for what stands outside the layers), `tensors` those of one of them,
-    `params` and `bytes` of all together."""
+    """Layers that are made alike. `numbers` are theirs (empty for what stands outside the layers), `tensors` those of
+    one of them, `params` and `bytes` of all together."""
 
     name: str
     numbers: tuple[int, ...]
@@ -62,7 +95,11 @@ def inspect(model: Model) -> Inspection:
     return Inspection(
         explained={field: said[field] for field in EXPLAINED if said.get(field) is not None},
         others={field: value for field, value in config.items() if field not in EXPLAINED and value is not None},
-        generation={field: value for field, value in generation.items() if field not in ("_from_model_config", "transformers_version")},
+        generation={
+            field: value
+            for field, value in generation.items()
+            if field not in ("_from_model_config", "transformers_version")
+        },
         special=tokenizer.special_tokens(model.path),
         added=tokenizer.added_tokens(model.path),
         template=tokenizer.chat_template(model.path),
@@ -79,13 +116,18 @@ def layers(model: Model) -> list[Layers]:
         groups.setdefault((place, number), {})[rest] = tensor
     alike: dict[tuple, list[int]] = {}
     for (place, number), tensors in groups.items():
-        form = tuple((rest, one["dtype"], tuple(one["shape"])) for rest, one in sorted(tensors.items(), key=lambda item: _natural(item[0])))
+        form = tuple(
+            (rest, one["dtype"], tuple(one["shape"]))
+            for rest, one in sorted(tensors.items(), key=lambda item: _natural(item[0]))
+        )
         alike.setdefault((place, form), []).append(number)
     found = []
     for (place, form), numbers in alike.items():
         one = groups[place, numbers[0]]
         size = sum(end - begin for begin, end in (tensor["data_offsets"] for tensor in one.values()))
-        rows = tuple(Tensor(rest, dtype, shape, prod(shape) * weights.BITS.get(dtype, 8) // 8) for rest, dtype, shape in form)
+        rows = tuple(
+            Tensor(rest, dtype, shape, prod(shape) * weights.BITS.get(dtype, 8) // 8) for rest, dtype, shape in form
+        )
         known = tuple(sorted(number for number in numbers if number is not None))
         found.append(Layers(place, known, rows, weights.count(one, quantized) * len(numbers), size * len(numbers)))
     return found
@@ -128,4 +170,3 @@ def ranges(numbers: tuple[int, ...]) -> str:
         else:
             parts.append([number, number])
     return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in parts)
-

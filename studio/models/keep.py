@@ -23,7 +23,8 @@ def rename(workspace: Workspace, name: str, new: str, guard: Guard, runs: int = 
         runs: how many runs know the model by its folder. The old name then stays as a link, so that they find it still.
 
     Raises:
-        Problem: no such model in the list, no plain name, a name that is taken, a model in use or in a hub's cache, or the disk refuses.
+        Problem: no such model in the list, no plain name, a name that is taken, a model in use or in a hub's cache, or
+            the disk refuses.
     """
     model = _own(workspace, name, guard)
     target = model.path.parent / safe_name(new)
@@ -41,14 +42,16 @@ def rename(workspace: Workspace, name: str, new: str, guard: Guard, runs: int = 
 
 
 def delete(workspace: Workspace, name: str, guard: Guard) -> int:
-    """Move the model's folder into the trash, with the older names of it, and return the bytes that come free when that is emptied.
+    """Move the model's folder into the trash, with the older names of it, and return the bytes that come free when that
+    is emptied.
 
     Raises:
         Problem: no such model in the list, one in use, in a hub's cache or an added folder itself, or the disk refuses.
     """
     model = _own(workspace, name, guard)
     older = [
-        link for link in folders.entries(model.path.parent)
+        link
+        for link in folders.entries(model.path.parent)
         if link != model.path and link.is_symlink() and files.real(link) == files.real(model.path)
     ]
     taken = size(model.path)
@@ -57,7 +60,9 @@ def delete(workspace: Workspace, name: str, guard: Guard) -> int:
 
 
 def _own(workspace: Workspace, name: str, guard: Guard) -> Model:
-    """Return a model that may be renamed or deleted: one of the list, whose folder is not itself one that the person added."""
+    """Return a model that may be renamed or deleted: one of the list, whose folder is not itself one that the person
+    added.
+    """
     model = library.find(workspace, name)
     if model.path not in library.listed(workspace):
         raise Problem("models.not_listed", name=name)

@@ -21,8 +21,9 @@ _NO_CHARACTER = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 class Model:
     """A model on disk.
 
-    `params` counts parameters (None where no safetensors header says), `dtype` names the stored types, most bytes first, `context` is
-    in tokens, sizes are bytes. `faults` keep it from being loaded, `warnings` do not; `own_code` asks for `trust_remote_code`.
+    `params` counts parameters (None where no safetensors header says), `dtype` names the stored types, most bytes
+    first, `context` is in tokens, sizes are bytes. `faults` keep it from being loaded, `warnings` do not; `own_code`
+    asks for `trust_remote_code`.
     """
 
     name: str
@@ -42,9 +43,11 @@ class Model:
 
 
 def models(workspace: Workspace) -> list[Model]:
-    """Return the models under `models/` by name, then those under each added folder. Files are read again only when they changed.
+    """Return the models under `models/` by name, then those under each added folder. Files are read again only when
+    they changed.
 
-    Of two models of one name the later is called `name @folder`. A folder that is not there now (an unplugged disk) counts as empty.
+    Of two models of one name the later is called `name @folder`. A folder that is not there now (an unplugged disk)
+    counts as empty.
     """
     found = []
     for name, folder in _named(workspace).items():
@@ -56,18 +59,23 @@ def models(workspace: Workspace) -> list[Model]:
 
 
 def usable(workspace: Workspace) -> list[Model]:
-    """Return the models of the list that nothing keeps from being loaded: those that can be chosen to train, to answer or to count tokens."""
+    """Return the models of the list that nothing keeps from being loaded: those that can be chosen to train, to answer
+    or to count tokens.
+    """
     return [model for model in models(workspace) if not model.faults]
 
 
 def _list_of_places(workspace: Workspace) -> list[Model]:
-    """Return the list of the person's folders as a model that is faulty, where it cannot be read: their models are missing then."""
+    """Return the list of the person's folders as a model that is faulty, where it cannot be read: their models are
+    missing then.
+    """
     fault = places.fault(workspace)
     return [_faulty(workspace.root / places.FILE, places.FILE, fault)] if fault else []
 
 
 def _closed(path: Path) -> bool:
-    """Tell whether something in `models/` should be a model and cannot be looked into: no permission, or a link that leads nowhere.
+    """Tell whether something in `models/` should be a model and cannot be looked into: no permission, or a link that
+    leads nowhere.
 
     A link to a neighbour that is gone was only another name of it (see `keep.rename`).
     """
@@ -108,7 +116,12 @@ def _named(workspace: Workspace) -> dict[str, Path]:
         if place == workspace.models:
             inside = [*inside, *(path for path in folders.entries(place) if path not in inside and _closed(path))]
         for folder in inside:
-            if place == workspace.models and folder.is_symlink() and files.exists(folder) and files.real(folder).parent == files.real(workspace.models):
+            if (
+                place == workspace.models
+                and folder.is_symlink()
+                and files.exists(folder)
+                and files.real(folder).parent == files.real(workspace.models)
+            ):
                 continue  # an older name of its neighbour (see `keep.rename`)
             if place != workspace.models and files.real(folder) in known:
                 continue
@@ -124,14 +137,17 @@ def _named(workspace: Workspace) -> dict[str, Path]:
 
 
 def folders_in(place: Path, deep: bool = True) -> list[Path]:
-    """Return the model folders in a place, by name: itself, its children, and where `deep` those of the hubs' caches too.
+    """Return the model folders in a place, by name: itself, its children, and where `deep` those of the hubs' caches
+    too.
 
     Raises OSError where it cannot be read.
     """
     if deep:
         return hub_caches.models_below(place, _is_model)
     children = sorted((place / name for name in os.listdir(place)), key=lambda path: path.name.lower())
-    return [child for child in children if not child.name.startswith(".") and folders.is_folder(child) and _is_model(child)]
+    return [
+        child for child in children if not child.name.startswith(".") and folders.is_folder(child) and _is_model(child)
+    ]
 
 
 def _is_model(folder: Path) -> bool:
@@ -145,7 +161,9 @@ def _is_model(folder: Path) -> bool:
 
 
 def find(workspace: Workspace, name: str) -> Model:
-    """Return the model called `name`, or the one in the folder that an absolute path names. Raises Problem where there is none."""
+    """Return the model called `name`, or the one in the folder that an absolute path names. Raises Problem where there
+    is none.
+    """
     folder = Path(name)
     if name == places.FILE and (found := _list_of_places(workspace)):
         return found[0]
@@ -167,7 +185,9 @@ def title(folder: Path) -> str:
 
 
 def _shown(name: str) -> str:
-    """Return a folder's name as a name that a page and an address can carry: no end of a line, nothing that is no character."""
+    """Return a folder's name as a name that a page and an address can carry: no end of a line, nothing that is no
+    character.
+    """
     return _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", name)
 
 
@@ -187,7 +207,8 @@ def forget() -> None:
 
 
 def look(folder: Path, name: str) -> Model:
-    """Return what the files of a model's folder say; from memory where no file changed. Raises FileNotFoundError where it is gone.
+    """Return what the files of a model's folder say; from memory where no file changed. Raises FileNotFoundError where
+    it is gone.
 
     A folder that cannot be looked into is a model with that fault.
     """
@@ -198,9 +219,15 @@ def look(folder: Path, name: str) -> Model:
             raise
         return _faulty(folder, name, Problem("models.dangling_link", folder=folder, target=_target(folder)))
     except (OSError, ValueError) as error:
-        return _faulty(folder, name, Problem("models.unreadable_folder", folder=folder, reason=getattr(error, "strerror", None) or error))
+        return _faulty(
+            folder,
+            name,
+            Problem("models.unreadable_folder", folder=folder, reason=getattr(error, "strerror", None) or error),
+        )
     found = ((file, folders.status_of(folder / file)) for file in inside)  # a link to what is gone is no file
-    plain = [(file, one.st_size, one.st_mtime_ns, one.st_ino) for file, one in found if one and stat.S_ISREG(one.st_mode)]
+    plain = [
+        (file, one.st_size, one.st_mtime_ns, one.st_ino) for file, one in found if one and stat.S_ISREG(one.st_mode)
+    ]
     mark = (name, *plain)
     with _looking:
         known = _looked.get(folder)
@@ -236,7 +263,8 @@ def _read(folder: Path, name: str, sizes: dict[str, int]) -> Model:
         licence=_licence(folder, names),
         pickled=bool(weight_files) and not shards,
         own_code=trust.asks(folder),
-        faults=tuple(filter(None, [plausible.fault(config, tensors, sum(sizes[file] for file in weight_files))])) + health.faults(folder, names, shards, config_faults),
+        faults=tuple(filter(None, [plausible.fault(config, tensors, sum(sizes[file] for file in weight_files))]))
+        + health.faults(folder, names, shards, config_faults),
         warnings=health.warnings(folder, names),
     )
 
@@ -263,26 +291,45 @@ def require_loadable(folder: Path) -> None:
 
 
 def weight_names(folder: Path) -> list[str]:
-    """Return the names of the weight files that are loaded of a model: safetensors before pickles; none where the folder is gone."""
+    """Return the names of the weight files that are loaded of a model: safetensors before pickles; none where the
+    folder is gone.
+    """
     names = {path.name for path in folders.entries(folder) if files.is_file(path)}
     return health.weight_files(names, health.indexed_files(folder, names))
 
 
 def _licence(folder: Path, names: set[str]) -> str | None:
-    """Return the licence as the head of README.md names it, else by the words of the licence file; None where neither is there."""
+    """Return the licence as the head of README.md names it, else by the words of the licence file; None where neither
+    is there.
+    """
     if "README.md" in names:
         head = _beginning(folder / "README.md", 20_000)
         front = head[3:].partition("\n---")[0] if head.startswith("---") else ""
-        said = {key: value.strip().strip("\"'") for key, value in re.findall(r"^(license|license_name):[ \t]*(\S.*)$", front, re.M)}
+        said = {
+            key: value.strip().strip("\"'")
+            for key, value in re.findall(r"^(license|license_name):[ \t]*(\S.*)$", front, re.M)
+        }
         if said:
-            named = said.get("license_name") if said.get("license") == "other" and "license_name" in said else said.get("license")
+            named = (
+                said.get("license_name")
+                if said.get("license") == "other" and "license_name" in said
+                else said.get("license")
+            )
             return named and _short(named)
     file = next((name for name in ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE") if name in names), None)
     if file is None:
         return None
     text = _beginning(folder / file, 2_000)
-    known = {"Apache License": "apache-2.0", "MIT License": "mit", "LLAMA": "llama", "Llama": "llama", "Gemma": "gemma", "GNU AFFERO": "agpl-3.0",
-             "GNU GENERAL": "gpl", "Creative Commons": "cc"}
+    known = {
+        "Apache License": "apache-2.0",
+        "MIT License": "mit",
+        "LLAMA": "llama",
+        "Llama": "llama",
+        "Gemma": "gemma",
+        "GNU AFFERO": "agpl-3.0",
+        "GNU GENERAL": "gpl",
+        "Creative Commons": "cc",
+    }
     return next((licence for words, licence in known.items() if words in text), file)
 
 

@@ -1,9 +1,21 @@
-"""The tokenizer of a model, loaded to see whether it can be. Runs in the child process of `core.limited`, and there alone."""
+"""The tokenizer of a model, loaded to see whether it can be. Runs in the child process of `core.limited`, and there
+alone.
+"""
 
 from pathlib import Path
 
-# Texts on which a rule of a tokenizer that goes back and forth takes for ever: long runs of one kind of character, and their ends.
-TRIALS = ("a" * 3000 + "!", " " * 3000 + "x", "1" * 3000 + ".", "\n" * 3000 + "x", "aA" * 1500, "'s" * 1500, "中" * 1500 + "。", "!?" * 1500 + "a")
+# Texts on which a rule of a tokenizer that goes back and forth takes for ever: long runs of one kind of character, and
+# their ends.
+TRIALS = (
+    "a" * 3000 + "!",
+    " " * 3000 + "x",
+    "1" * 3000 + ".",
+    "\n" * 3000 + "x",
+    "aA" * 1500,
+    "'s" * 1500,
+    "中" * 1500 + "。",
+    "!?" * 1500 + "a",
+)
 
 
 def warm() -> bool:
@@ -14,7 +26,8 @@ def warm() -> bool:
 
 
 def try_tokenizer(folder: str) -> dict:
-    """Return {"loaded", "reason"}: whether transformers loads the tokenizer in `folder`, none of the model's code being run.
+    """Return {"loaded", "reason"}: whether transformers loads the tokenizer in `folder`, none of the model's code being
+    run.
 
     One that it does not load this way is no fault here: who needs it loads it himself, and hears why.
     """

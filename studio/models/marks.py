@@ -19,7 +19,10 @@ def ways(params: int, device: str, memory: int) -> tuple[tuple[str, int, bool], 
         memory: what the machine has, in bytes.
     """
     shape = usual_shape(params)
-    needed = [(name, fit.estimate(shape, fit.Plan(method=method, bits=bits, device=device)).total) for name, method, bits in WAYS]
+    needed = [
+        (name, fit.estimate(shape, fit.Plan(method=method, bits=bits, device=device)).total)
+        for name, method, bits in WAYS
+    ]
     return tuple((name, size, size <= memory) for name, size in needed)
 
 
@@ -30,19 +33,42 @@ def largest(params: int | None, device: str, memory: int) -> str | None:
 
 
 def usual_shape(params: int) -> ModelShape:
-    """Return the shape that a dense Llama of so many parameters usually has: layers of width 128 times their number, experts not told apart.
+    """Return the shape that a dense Llama of so many parameters usually has: layers of width 128 times their number,
+    experts not told apart.
 
-    With GQA and a gated MLP of 8/3 the width, a layer has about 11 h² parameters (2.5 h² attention, 8 h² MLP), so h³ = 128 P / 11.
+    With GQA and a gated MLP of 8/3 the width, a layer has about 11 h² parameters (2.5 h² attention, 8 h² MLP), so h³ =
+    128 P / 11.
     """
     hidden = max(256, round((128 * params / 11) ** (1 / 3) / 64) * 64)
     layers = max(8, hidden // 128)
     inner, heads = hidden * 8 // 3, max(4, hidden // 128)
     kv_heads = max(1, heads // 4)
-    inside = [("q_proj", hidden, hidden), ("k_proj", hidden, kv_heads * 128), ("v_proj", hidden, kv_heads * 128), ("o_proj", hidden, hidden),
-              ("gate_proj", hidden, inner), ("up_proj", hidden, inner), ("down_proj", inner, hidden)]
+    inside = [
+        ("q_proj", hidden, hidden),
+        ("k_proj", hidden, kv_heads * 128),
+        ("v_proj", hidden, kv_heads * 128),
+        ("o_proj", hidden, hidden),
+        ("gate_proj", hidden, inner),
+        ("up_proj", hidden, inner),
+        ("down_proj", inner, hidden),
+    ]
     embedding = min(params // 3, _VOCABULARY * hidden)
     return ModelShape(
-        architecture="LlamaForCausalLM", layers=layers, hidden=hidden, intermediate=inner, heads=heads, kv_heads=kv_heads, head_dim=128,
-        vocabulary=max(1, embedding // hidden), context=8192, tied=True, dtype="bf16", embedding_parameters=embedding,
-        linear_parameters=params - embedding, norm_parameters=0, linears=tuple(Linear(*one) for one in inside), exact=False, known=True,
+        architecture="LlamaForCausalLM",
+        layers=layers,
+        hidden=hidden,
+        intermediate=inner,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_dim=128,
+        vocabulary=max(1, embedding // hidden),
+        context=8192,
+        tied=True,
+        dtype="bf16",
+        embedding_parameters=embedding,
+        linear_parameters=params - embedding,
+        norm_parameters=0,
+        linears=tuple(Linear(*one) for one in inside),
+        exact=False,
+        known=True,
     )

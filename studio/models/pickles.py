@@ -17,10 +17,24 @@ def read(file: Path) -> dict[str, dict]:
     try:
         held = torch.load(file, map_location="meta", mmap=zipfile.is_zipfile(file), weights_only=True)
     except Exception as error:  # whatever torch's reader meets in a file that is not what it should be
-        raise Problem("models.bad_pickle", file=file.name, reason=(str(error).splitlines() or [type(error).__name__])[0][:160]) from error
+        raise Problem(
+            "models.bad_pickle", file=file.name, reason=(str(error).splitlines() or [type(error).__name__])[0][:160]
+        ) from error
     held = held.get("model", held) if isinstance(held, dict) else {}
-    names = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int8: "I8", torch.uint8: "U8", torch.int64: "I64"}
+    names = {
+        torch.float32: "F32",
+        torch.float16: "F16",
+        torch.bfloat16: "BF16",
+        torch.int8: "I8",
+        torch.uint8: "U8",
+        torch.int64: "I64",
+    }
     return {
-        name: {"dtype": names.get(tensor.dtype, str(tensor.dtype)), "shape": list(tensor.shape), "data_offsets": [0, tensor.nbytes]}
-        for name, tensor in held.items() if isinstance(tensor, torch.Tensor)
+        name: {
+            "dtype": names.get(tensor.dtype, str(tensor.dtype)),
+            "shape": list(tensor.shape),
+            "data_offsets": [0, tensor.nbytes],
+        }
+        for name, tensor in held.items()
+        if isinstance(tensor, torch.Tensor)
     }

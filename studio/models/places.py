@@ -14,7 +14,8 @@ _writing = threading.Lock()
 
 
 def folders(workspace: Workspace) -> list[Path]:
-    """Return the folders that the person added, in their order; also those that are not there at the moment (an unplugged disk).
+    """Return the folders that the person added, in their order; also those that are not there at the moment (an
+    unplugged disk).
 
     None of them where the list of them cannot be read (see `fault`).
     """
@@ -63,12 +64,16 @@ def add(workspace: Workspace, folder: str) -> Path:
 
 
 def suggested(workspace: Workspace) -> list[Path]:
-    """Return the caches in which the hubs' own clients keep models on this machine, where they hold some and were not added yet."""
+    """Return the caches in which the hubs' own clients keep models on this machine, where they hold some and were not
+    added yet.
+    """
     home = Path.home()
     hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or home / ".cache" / "huggingface") / "hub"
     scope = Path(os.environ.get("MODELSCOPE_CACHE") or home / ".cache" / "modelscope")
     known = folders(workspace)
-    return [path for path in (Path(hub), scope) if is_folder(path) and files.real(path) not in known and _holds_models(path)]
+    return [
+        path for path in (Path(hub), scope) if is_folder(path) and files.real(path) not in known and _holds_models(path)
+    ]
 
 
 def _holds_models(path: Path) -> bool:
@@ -105,6 +110,8 @@ def _read(workspace: Workspace) -> dict:
     # A release of before kept `trusted` here, at first alone; any other object without `folders` is none of ours.
     folders = value.get("folders", [] if value.keys() <= {"trusted"} else None) if isinstance(value, dict) else None
     # Not pydantic's text: the name of a folder may be none that is UTF-8.
-    if not isinstance(folders, list) or not all(isinstance(one, str) and Path(one).is_absolute() and "\0" not in one for one in folders):
+    if not isinstance(folders, list) or not all(
+        isinstance(one, str) and Path(one).is_absolute() and "\0" not in one for one in folders
+    ):
         raise Problem("models.places_unreadable", file=file, reason="folders")
     return {"folders": list(folders)}

@@ -9,10 +9,11 @@ from studio.models.shape import BYTES, Linear, ModelShape
 class Plan:
     """How a model is trained or run.
 
-    `method` is "lora", "full", "freeze" or "inference"; `bits` 4 or 8 (bitsandbytes) or None; `seq` tokens in each of `batch` rows
-    (for inference: the context kept in the KV cache); `compute` "bf16", "fp16" or "fp32"; `pure` LLaMA-Factory's pure_bf16, which
-    leaves what is trained in bf16; `accumulation` the steps whose gradients are added up; `copies` of the weights beside the trained
-    ones (the reference model of DPO and KTO where all is trained); `device` "cuda" or "cpu".
+    `method` is "lora", "full", "freeze" or "inference"; `bits` 4 or 8 (bitsandbytes) or None; `seq` tokens in each of
+    `batch` rows (for inference: the context kept in the KV cache); `compute` "bf16", "fp16" or "fp32"; `pure`
+    LLaMA-Factory's pure_bf16, which leaves what is trained in bf16; `accumulation` the steps whose gradients are added
+    up; `copies` of the weights beside the trained ones (the reference model of DPO and KTO where all is trained);
+    `device` "cuda" or "cpu".
     """
 
     method: str = "lora"
@@ -38,7 +39,9 @@ class Plan:
 
     @property
     def mixed(self) -> bool:
-        """Whether autocast is on: a matrix then takes a copy of its input and of its trained weights in the compute type."""
+        """Whether autocast is on: a matrix then takes a copy of its input and of its trained weights in the compute
+        type.
+        """
         return self.compute != "fp32" and not self.pure
 
     def targeted(self, linear: Linear) -> bool:
@@ -46,9 +49,13 @@ class Plan:
         return self.method == "lora" and ("all" in self.targets or linear.name in self.targets)
 
     def trained(self, shape: ModelShape) -> float:
-        """Return how many parameters are trained: LoRA's r x (inputs + outputs) for each matrix it targets, or the unfrozen ones."""
+        """Return how many parameters are trained: LoRA's r x (inputs + outputs) for each matrix it targets, or the
+        unfrozen ones.
+        """
         if self.method == "lora":
-            return shape.layers * sum(self.rank * (one.inputs + one.outputs) * one.count for one in shape.linears if self.targeted(one))
+            return shape.layers * sum(
+                self.rank * (one.inputs + one.outputs) * one.count for one in shape.linears if self.targeted(one)
+            )
         if self.method == "freeze":
             return shape.block_parameters * min(self.freeze_layers, shape.layers)
         return shape.parameters - shape.tower_parameters if self.method == "full" else 0

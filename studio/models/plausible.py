@@ -1,7 +1,7 @@
 """Sizes that a config.json claims, held against the weights beside it, before anything is made of them.
 
-A model is built from its config before its weights are read: one that claims a million million layers would be built until the memory
-is full. Published models stay far below the limits here.
+A model is built from its config before its weights are read: one that claims a million million layers would be built
+until the memory is full. Published models stay far below the limits here.
 """
 
 import re
@@ -12,15 +12,25 @@ from studio.models import config as configs
 
 # Of counts (each makes modules), of widths (each makes numbers), and of anything else that is a length.
 MOST_PARTS, MOST_WIDE, MOST_LONG = 20_000, 2**25, 2**34
-_PARTS = re.compile(r"(?:^|_)(?:layers?|depths?|blocks?|experts?|heads?|stages?)$|^n_layer|layer_types|num_.*(?:layers|experts|heads)")
+_PARTS = re.compile(
+    r"(?:^|_)(?:layers?|depths?|blocks?|experts?|heads?|stages?)$|^n_layer|layer_types|num_.*(?:layers|experts|heads)"
+)
 _WIDE = re.compile(r"(?:size|dim|embd|d_model|d_ff|d_kv|inner|width|channels|vocab|rank)(?:$|_)")
 _LONG = re.compile(r"position|seq|context|length|window|tokens")
 _NUMBERED = re.compile(r"(?:^|\.)(?:layers|h|blocks|block|layer)\.(\d+)\.")
 _EXPERT = re.compile(r"\.experts\.(\d+)\.")
 # Faults of a config by which nothing may be built: what it claims, and what of it is no size at all.
-KEYS = ("models.implausible", "models.implausible_limit", "models.implausible_bytes", "models.wrong_field", "models.broken_config")
+KEYS = (
+    "models.implausible",
+    "models.implausible_limit",
+    "models.implausible_bytes",
+    "models.wrong_field",
+    "models.broken_config",
+)
 UNSEEN = 2 * 10**9  # a model that claims no more takes no more memory than a machine has, whatever its weights are
-FEWEST_BYTES = 1 / 40  # a weight of 1.58 bits takes a fifth of a byte, and some architectures use one block a dozen times
+FEWEST_BYTES = (
+    1 / 40
+)  # a weight of 1.58 bits takes a fifth of a byte, and some architectures use one block a dozen times
 
 
 def fault(config: dict, tensors: dict[str, dict], weight_bytes: int) -> Problem | None:
@@ -33,7 +43,12 @@ def fault(config: dict, tensors: dict[str, dict], weight_bytes: int) -> Problem 
     """
     for field, value in _numbers(config):
         if (most := _most(field)) and value > most:
-            return Problem("models.implausible_limit", field=field, value=f"{value:.3g}" if value < 1e300 else "10^300", most=f"{most:,}")
+            return Problem(
+                "models.implausible_limit",
+                field=field,
+                value=f"{value:.3g}" if value < 1e300 else "10^300",
+                most=f"{most:,}",
+            )
     said = {size: _named(config, names) for size, names in configs.SIZES.items()}
     return _beside_tensors(said, tensors) or _beside_bytes(said, weight_bytes)
 
@@ -81,8 +96,10 @@ def _beside_tensors(said: dict[str, int], tensors: dict[str, dict]) -> Problem |
     experts = max([experts, *(shape[0] for shape in shapes if len(shape) > 2)])
     # Packed weights are up to sixteen times narrower than what they stand for.
     checks = (
-        ("layers", said["layers"], layers, layers and 4 * layers + 64), ("experts", said["experts"], experts, experts and 4 * experts + 64),
-        ("hidden", said["hidden"], widest, 16 * widest), ("vocabulary", said["vocabulary"], widest, 16 * widest),
+        ("layers", said["layers"], layers, layers and 4 * layers + 64),
+        ("experts", said["experts"], experts, experts and 4 * experts + 64),
+        ("hidden", said["hidden"], widest, 16 * widest),
+        ("vocabulary", said["vocabulary"], widest, 16 * widest),
         ("intermediate", said["intermediate"], widest, 16 * widest),
         ("heads", said["heads"] * (said["head_dim"] or 1), widest, 16 * widest),
     )

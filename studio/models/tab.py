@@ -1,4 +1,6 @@
-"""The Models tab: what is on disk, LLaMA-Factory's catalogue, and getting models; the list on the left, the one in hand on the right."""
+"""The Models tab: what is on disk, LLaMA-Factory's catalogue, and getting models; the list on the left, the one in hand
+on the right.
+"""
 
 import gradio as gr
 
@@ -6,7 +8,6 @@ from studio.interface.language import Words
 from studio.interface.live import Live, region
 from studio.models import get_panel, inside_panel, panel
 from studio.models.shelf import Shelf
-
 
 # What is drawn of the model in hand, and what each part follows.
 INSIDE = (("model", "model"), ("model-fit", "model fit"), ("hello", "model"), ("model-inside", "model"))
@@ -27,7 +28,10 @@ def add_regions(live: Live, shelf: Shelf) -> None:
 
 def build(words: Words) -> None:
     """Build the tab in one language. What the region "hello" shows is the chat's, which can load and ask a model."""
-    search = f'<input type="search" class="list-search" data-hand="find" placeholder="{words("models.search")}" aria-label="{words("models.search")}">'
+    search = (
+        f'<input type="search" class="list-search" data-hand="find" placeholder="{words("models.search")}"'
+        f' aria-label="{words("models.search")}">'
+    )
     with gr.Row(elem_classes="split"):
         with gr.Column(elem_classes="split-list", min_width=0, scale=0):
             gr.HTML(region("models-views"))

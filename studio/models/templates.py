@@ -1,7 +1,8 @@
-"""Which of LLaMA-Factory's templates belongs to a model, why, and where the model's own chat template says something else.
+"""Which of LLaMA-Factory's templates belongs to a model, why, and where the model's own chat template says something
+else.
 
-Prompts are compared as texts: LLaMA-Factory's template is spelled out by its own encoding code with texts in the place of token ids, the
-model's own by transformers' renderer. No tokenizer is loaded.
+Prompts are compared as texts: LLaMA-Factory's template is spelled out by its own encoding code with texts in the place
+of token ids, the model's own by transformers' renderer. No tokenizer is loaded.
 """
 
 import copy
@@ -29,13 +30,17 @@ CONVERSATIONS = {
     "two_turns": [QUESTION, {"role": "assistant", "content": "Paris."}, {"role": "user", "content": "And of Italy?"}],
 }
 LIKENED = 4000  # characters of two prompts that are likened to each other, which takes their product
-_CHAT = re.compile(r"(?i)(?:^|[-_. ])(?:chat|instruct|it|sft|dpo|rlhf|thinking|reasoner|distill|assistant)(?:[-_. ]|\d*$)")
+_CHAT = re.compile(
+    r"(?i)(?:^|[-_. ])(?:chat|instruct|it|sft|dpo|rlhf|thinking|reasoner|distill|assistant)(?:[-_. ]|\d*$)"
+)
 _BASE = re.compile(r"(?i)(?:^|[-_. ])(?:base|pt|pretrain(?:ed)?)(?:[-_. ]|$)")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where the prompts of a conversation (a key of CONVERSATIONS) differ: a little of each from there on."""
+    """The first place where the prompts of a conversation (a key of CONVERSATIONS) differ: a little of each from there
+    on.
+    """
 
     conversation: str
     before: str
@@ -47,9 +52,9 @@ class Difference:
 class Choice:
     """The template for a model and why: `reason` is a key of `models.template_...` with its facts.
 
-    `chat` tells a chat model from a base model. `differences` are empty where the model has no chat template of its own, or an equal one;
-    `compared` says whether that was looked at (it needs LLaMA-Factory loaded). `fault` tells that the model's own chat template reached a
-    limit and was stopped.
+    `chat` tells a chat model from a base model. `differences` are empty where the model has no chat template of its
+    own, or an equal one; `compared` says whether that was looked at (it needs LLaMA-Factory loaded). `fault` tells that
+    the model's own chat template reached a limit and was stopped.
     """
 
     template: str
@@ -67,7 +72,9 @@ def loaded() -> bool:
 
 
 def entry_of(name: str) -> Entry | None:
-    """Return the entry of LLaMA-Factory's table that has this name, or an address that ends in it; None where it has none."""
+    """Return the entry of LLaMA-Factory's table that has this name, or an address that ends in it; None where it has
+    none.
+    """
     return _by_name().get(name.lower())
 
 
@@ -82,7 +89,9 @@ def _by_name() -> dict[str, Entry]:
 
 
 def resembling(name: str) -> Entry | None:
-    """Return the entry with the longest name that stands in `name` as a whole word (`Qwen2.5-7B-Instruct` in `my-qwen2.5-7b-instruct-awq`)."""
+    """Return the entry with the longest name that stands in `name` as a whole word (`Qwen2.5-7B-Instruct` in
+    `my-qwen2.5-7b-instruct-awq`).
+    """
     text = name.lower()
     for known in sorted((known for known in _by_name() if known in text), key=len, reverse=True):
         if re.search(rf"(?<![a-z0-9.]){re.escape(known)}(?![a-z0-9.])", text):
@@ -93,15 +102,17 @@ def resembling(name: str) -> Entry | None:
 def choose(folder: Path, name: str, model_type: str, compare: bool = True, wait: float | None = None) -> Choice:
     """Return the template for the model in `folder`.
 
-    In this order: the entry of LLaMA-Factory's table of this name; one whose name stands in it; the template that says the same as the
-    model's own chat template, or comes nearest to it; the template most used by the table's models of this architecture; "default".
+    In this order: the entry of LLaMA-Factory's table of this name; one whose name stands in it; the template that says
+    the same as the model's own chat template, or comes nearest to it; the template most used by the table's models of
+    this architecture; "default".
 
     Args:
         folder: the model's folder.
         name: what it is called.
         model_type: of its config.
         compare: look into LLaMA-Factory's templates, importing it where need be (seconds, once).
-        wait: how many seconds to wait for what the model's own template says, None as long as it takes; without it nothing is compared.
+        wait: how many seconds to wait for what the model's own template says, None as long as it takes; without it
+            nothing is compared.
     """
     own, fault = tokenizer.chat_template(folder), None
     origin = str(tokenizer.read_json(folder / catalogue.SOURCE_FILE).get("repo") or "").rpartition("/")[2]
@@ -150,14 +161,17 @@ def _remember(key: tuple, choice: Choice) -> None:
 
 
 def faults(wanted: Sequence[tuple[Path, str, str]]) -> list[Problem | None]:
-    """Return for many models (folder, name, model_type) the limit that the own chat template reached, as far as it was looked at."""
+    """Return for many models (folder, name, model_type) the limit that the own chat template reached, as far as it was
+    looked at.
+    """
     return [of(*one, compare=False).fault for one in wanted]
 
 
 def of_all(wanted: Sequence[tuple[Path, str, str]], seconds: float = 0.1) -> list[str | None]:
     """Return the names of the templates of many models (folder, name, model_type), None where that is not known yet.
 
-    A list must not wait: what takes looking into the templates is done for `seconds` at a time, and the rest when it is asked again.
+    A list must not wait: what takes looking into the templates is done for `seconds` at a time, and the rest when it is
+    asked again.
     """
     until, found = time.monotonic() + seconds, []
     for folder, name, model_type in wanted:
@@ -175,7 +189,9 @@ def _changed(file: Path) -> int:
 
 
 def is_chat(name: str, has_template: bool) -> bool:
-    """Tell whether a model is made for conversations: by the table, by its name, and else by having a chat template of its own."""
+    """Tell whether a model is made for conversations: by the table, by its name, and else by having a chat template of
+    its own.
+    """
     entry = entry_of(name) or resembling(name)
     if entry is not None and entry.chat:
         return True
@@ -197,7 +213,8 @@ def _of_architecture(model_type: str) -> str | None:
     """Return the template most used by those models of the table whose names begin as the architecture does."""
     family = re.sub(r"_(text|moe|vl|mm)$", "", model_type).replace("_", "")
     used = Counter(
-        entry.template for entry in catalogue.entries()
+        entry.template
+        for entry in catalogue.entries()
         if family and entry.template and re.sub(r"[-_. ]", "", entry.name.lower()).startswith(family)
     )
     return used.most_common(1)[0][0] if used else None
@@ -213,7 +230,9 @@ def own_prompts(folder: Path, wait: float | None = None) -> dict[str, str] | Non
 
 
 def renderings(folder: Path, wait: float | None = None) -> dict[str, dict] | None:
-    """Return for each of CONVERSATIONS {"text"} or {"refused": why}: many templates know no system turn. Otherwise as `own_prompts`."""
+    """Return for each of CONVERSATIONS {"text"} or {"refused": why}: many templates know no system turn. Otherwise as
+    `own_prompts`.
+    """
     made = tokenizer.renderings(folder, list(CONVERSATIONS.values()), wait)
     return None if made is limited.PENDING else dict(zip(CONVERSATIONS, made, strict=False))
 
@@ -224,7 +243,9 @@ def compare_prompts(template: str, own: dict[str, str], tokens: dict[str, str]) 
     for key, theirs in own.items():
         ours = _spelled(template, key, tokens)
         if ours != theirs:
-            at = next((at for at, (one, other) in enumerate(zip(ours, theirs)) if one != other), min(len(ours), len(theirs)))
+            at = next(
+                (at for at, (one, other) in enumerate(zip(ours, theirs)) if one != other), min(len(ours), len(theirs))
+            )
             found.append(Difference(key, theirs[max(0, at - 24) : at], ours[at : at + 60], theirs[at : at + 60]))
     return found
 
@@ -238,7 +259,9 @@ def _nearest(own: dict[str, str], tokens: dict[str, str], model_type: str, chat:
     equal = max(agrees.values())
 
     def nearness(name: str) -> tuple:
-        alike = SequenceMatcher(None, _spelled(name, first, tokens)[:LIKENED], own[first][:LIKENED], autojunk=False).ratio()
+        alike = SequenceMatcher(
+            None, _spelled(name, first, tokens)[:LIKENED], own[first][:LIKENED], autojunk=False
+        ).ratio()
         # Of several, that of the architecture's family, else the one that most models of the table use.
         return round(alike, 3), name == model_type, used[name]
 
@@ -257,7 +280,11 @@ class _Speller:
     """Takes the place of a tokenizer in LLaMA-Factory's encoding: each "token id" is the text itself."""
 
     def __init__(self, tokens: dict[str, str], template):
-        eos = template.stop_words[0] if template.replace_eos and template.stop_words else tokens.get("eos_token", "<|endoftext|>")
+        eos = (
+            template.stop_words[0]
+            if template.replace_eos and template.stop_words
+            else tokens.get("eos_token", "<|endoftext|>")
+        )
         self.bos_token = self.bos_token_id = tokens.get("bos_token")
         self.eos_token = self.eos_token_id = eos
 
@@ -271,7 +298,8 @@ class _Speller:
 def spell(template: str, messages: Sequence[dict], tokens: dict[str, str]) -> str:
     """Return the prompt before the answer to the last of `messages`, as LLaMA-Factory's template writes it.
 
-    `tokens` are the texts of the model's special tokens by role (see `tokenizer.special_tokens`). Raises KeyError for an unknown template.
+    `tokens` are the texts of the model's special tokens by role (see `tokenizer.special_tokens`). Raises KeyError for
+    an unknown template.
     """
     chosen = shipped()[template]
     system = messages[0]["content"] if messages[0]["role"] == "system" else None
@@ -284,8 +312,8 @@ def spell(template: str, messages: Sequence[dict], tokens: dict[str, str]) -> st
 def module():
     """Return LLaMA-Factory's template module, run a second time and for reading alone.
 
-    Its templates are objects of the process that a recipe changes in place (`default_system`, `enable_thinking`): in the one module, a
-    run that trains now would change what is read here.
+    Its templates are objects of the process that a recipe changes in place (`default_system`, `enable_thinking`): in
+    the one module, a run that trains now would change what is read here.
     """
     engine.load()
     spec = importlib.util.find_spec("llamafactory.data.template")

@@ -1,4 +1,6 @@
-"""What the tokenizer files of a model say, read without loading a tokenizer: special tokens and the model's own chat template."""
+"""What the tokenizer files of a model say, read without loading a tokenizer: special tokens and the model's own chat
+template.
+"""
 
 import contextlib
 import json
@@ -9,12 +11,21 @@ from pathlib import Path
 from studio.core import files, folders, limited, records
 from studio.interface.language import Problem, shown
 
-FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tekken.json", "vocab.txt")
+FILES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "tekken.json",
+    "vocab.txt",
+)
 ROLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
 _STAMPED = ("token", "chat_template", "vocab", "merges", "spiece", "sentencepiece", "tekken", "config.json")
 LARGEST_BYTES = 64 * 2**20
 _SMALL = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.json")
-_HEAD = 400_000  # the list of added tokens stands at the beginning of tokenizer.json, whose vocabulary can have many megabytes
+# the list of added tokens stands at the beginning of tokenizer.json, whose vocabulary can have many megabytes
+_HEAD = 400_000
 
 
 @dataclass(frozen=True)
@@ -50,13 +61,17 @@ def object_fault(path: Path) -> Problem | None:
 
 
 def faults(folder: Path, names: set[str]) -> list[Problem]:
-    """Return what is wrong with the small files of a tokenizer: those that are no JSON, and the first field of each that has a wrong type."""
+    """Return what is wrong with the small files of a tokenizer: those that are no JSON, and the first field of each
+    that has a wrong type.
+    """
     found = []
     for name in (name for name in _SMALL if name in names):
         value, fault = _object(folder / name)
         wrong = next(((field, one) for field, one in value.items() if not _fits(name, field, one)), None)
         if wrong:
-            fault = Problem("models.wrong_field", file=folder / name, field=shown(wrong[0])[:80], value=shown(str(wrong[1]))[:60])
+            fault = Problem(
+                "models.wrong_field", file=folder / name, field=shown(wrong[0])[:80], value=shown(str(wrong[1]))[:60]
+            )
         found += [fault] if fault else []
     if "tokenizer.json" in names and not _looks_like_object(folder / "tokenizer.json"):
         found.append(Problem("models.broken_config", file=folder / "tokenizer.json", reason="not a JSON object"))
@@ -69,10 +84,18 @@ def _fits(name: str, field: str, value: object) -> bool:
     if field in ROLES:
         return not value or _text_of(value) is not None
     if field == "chat_template":
-        return value is None or isinstance(value, str | dict) or (
-            isinstance(value, list) and all(isinstance(one, dict) and isinstance(one.get("template"), str) for one in value))
+        return (
+            value is None
+            or isinstance(value, str | dict)
+            or (
+                isinstance(value, list)
+                and all(isinstance(one, dict) and isinstance(one.get("template"), str) for one in value)
+            )
+        )
     if field == "added_tokens_decoder":
-        return isinstance(value, dict) and all(key.isdecimal() and len(key) < 10 and _text_of(one) is not None for key, one in value.items())
+        return isinstance(value, dict) and all(
+            key.isdecimal() and len(key) < 10 and _text_of(one) is not None for key, one in value.items()
+        )
     return True
 
 
@@ -112,7 +135,9 @@ def added_tokens(folder: Path) -> dict[str, int]:
     """Return the tokens added beside the plain vocabulary, with their ids, lowest first."""
     said = read_json(folder / "tokenizer_config.json").get("added_tokens_decoder")
     if isinstance(said, dict) and said:
-        listed = [(_text_of(entry), int(number)) for number, entry in said.items() if number.isdecimal() and len(number) < 10]
+        listed = [
+            (_text_of(entry), int(number)) for number, entry in said.items() if number.isdecimal() and len(number) < 10
+        ]
     else:
         listed = _added_in_tokenizer(folder / "tokenizer.json") or list(read_json(folder / "added_tokens.json").items())
     found = {text: number for text, number in listed if text is not None and _is_id(number)}
@@ -146,7 +171,9 @@ def chat_template(folder: Path) -> ChatTemplate | None:
 
 
 def stamp(folder: Path) -> tuple:
-    """Return what changes when the tokenizer or the chat template in a folder does: its small files, with size and time."""
+    """Return what changes when the tokenizer or the chat template in a folder does: its small files, with size and
+    time.
+    """
     found = []
     for name in sorted(os.listdir(folder)) if folders.is_folder(folder) else []:
         if any(part in name for part in _STAMPED):
@@ -166,9 +193,8 @@ def renderings(folder: Path, conversations: list[list[dict]], wait: float | None
         conversations: lists of {"role", "content"}.
         wait: how many seconds to wait; None as long as it takes.
 
-    Returns:
-        {"text"}, or {"refused"} with the template's own words, for each; [] where the model has no template; `limited.PENDING` where it
-        is not known after `wait` seconds.
+    Returns: {"text"}, or {"refused"} with the template's own words, for each; [] where the model has no template;
+    `limited.PENDING` where it is not known after `wait` seconds.
 
     Raises:
         Problem: the template took more time or memory than any may.
@@ -178,8 +204,18 @@ def renderings(folder: Path, conversations: list[list[dict]], wait: float | None
         return []
     known = (stamp(folder), hash(own.source), json.dumps(conversations))
     place = own.file.name if own.file.suffix == ".jinja" else f"{own.file.name} › chat_template"
-    return limited.call("studio.models.rendering:render", own.source, conversations, special_tokens(folder), file=place, of=folder.name,
-                        seconds=5, mib=1024, stamp=known, wait=wait)
+    return limited.call(
+        "studio.models.rendering:render",
+        own.source,
+        conversations,
+        special_tokens(folder),
+        file=place,
+        of=folder.name,
+        seconds=5,
+        mib=1024,
+        stamp=known,
+        wait=wait,
+    )
 
 
 def require_loadable(folder: Path, wait: float | None = None) -> bool:
@@ -196,15 +232,28 @@ def require_loadable(folder: Path, wait: float | None = None) -> bool:
 
 
 def refusal(folder: Path) -> str | None:
-    """Return why transformers does not load the tokenizer of a folder, in its words; None where it does, or there is none."""
+    """Return why transformers does not load the tokenizer of a folder, in its words; None where it does, or there is
+    none.
+    """
     found = _tried(folder, None)
     return None if found is None or found["loaded"] else found["reason"]
 
 
 def _tried(folder: Path, wait: float | None):
-    """Return what `loading.try_tokenizer` says, None for a folder without a tokenizer, `limited.PENDING` where it is not known yet."""
+    """Return what `loading.try_tokenizer` says, None for a folder without a tokenizer, `limited.PENDING` where it is
+    not known yet.
+    """
     file = next((name for name in FILES if (folder / name).is_file()), "tokenizer.json")
     known = stamp(folder)
     if len(known) == 1:
         return None  # whoever needs one says so
-    return limited.call("studio.models.loading:try_tokenizer", str(folder), file=file, of=folder.name, seconds=30, mib=4096, stamp=known, wait=wait)
+    return limited.call(
+        "studio.models.loading:try_tokenizer",
+        str(folder),
+        file=file,
+        of=folder.name,
+        seconds=30,
+        mib=4096,
+        stamp=known,
+        wait=wait,
+    )

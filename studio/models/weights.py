@@ -1,4 +1,6 @@
-"""What the weight files of a model say of themselves: tensors, types, sizes, read from the headers without loading anything."""
+"""What the weight files of a model say of themselves: tensors, types, sizes, read from the headers without loading
+anything.
+"""
 
 import struct
 from dataclasses import dataclass
@@ -12,8 +14,23 @@ from studio.core import files
 from studio.models import pickles
 
 BITS = {
-    "F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "F16": 16, "BF16": 16, "I16": 16, "U16": 16,
-    "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "I8": 8, "U8": 8, "BOOL": 8, "F4": 4,
+    "F64": 64,
+    "I64": 64,
+    "U64": 64,
+    "F32": 32,
+    "I32": 32,
+    "U32": 32,
+    "F16": 16,
+    "BF16": 16,
+    "I16": 16,
+    "U16": 16,
+    "F8_E4M3": 8,
+    "F8_E5M2": 8,
+    "F8_E8M0": 8,
+    "I8": 8,
+    "U8": 8,
+    "BOOL": 8,
+    "F4": 4,
 }
 HEADER_LIMIT = 100_000_000  # safetensors refuses longer ones
 NAME_LIMIT = 500
@@ -21,15 +38,35 @@ MOST = 2**62  # elements of a tensor and bytes of a file: beyond it nothing can 
 
 # Tensors that quantisers keep beside the weights: scales, zero points, code books, orders.
 _BESIDE = (
-    "absmax", "quant_map", "nested_absmax", "nested_quant_map", "SCB", "weight_format", "qzeros", "scales", "g_idx", "weight_scale",
-    "weight_scale_inv", "weight_zero_point", "weight_shape", "weight_g_idx", "input_scale", "output_scale", "k_scale", "v_scale",
-    "weight_scale_2", "input_global_scale", "weight_global_scale",
+    "absmax",
+    "quant_map",
+    "nested_absmax",
+    "nested_quant_map",
+    "SCB",
+    "weight_format",
+    "qzeros",
+    "scales",
+    "g_idx",
+    "weight_scale",
+    "weight_scale_inv",
+    "weight_zero_point",
+    "weight_shape",
+    "weight_g_idx",
+    "input_scale",
+    "output_scale",
+    "k_scale",
+    "v_scale",
+    "weight_scale_2",
+    "input_global_scale",
+    "weight_global_scale",
 )
 
 
 @dataclass(frozen=True)
 class Quantization:
-    """How the weights are stored: `method` as config.json names it ("gptq", "awq", "bitsandbytes", "fp8"...), `bits` a weight."""
+    """How the weights are stored: `method` as config.json names it ("gptq", "awq", "bitsandbytes", "fp8"...), `bits` a
+    weight.
+    """
 
     method: str
     bits: int | None
@@ -40,8 +77,9 @@ class Quantization:
 
 @dataclass(frozen=True)
 class Shard:
-    """One safetensors file. `tensors` are its header's entries {name: {dtype, shape, data_offsets}}; `lacks` counts the bytes that the
-    header promises and the file does not have; `fault` says why no header can be read ("" where one can)."""
+    """One safetensors file. `tensors` are its header's entries {name: {dtype, shape, data_offsets}}; `lacks` counts the
+    bytes that the header promises and the file does not have; `fault` says why no header can be read ("" where one
+    can)."""
 
     file: Path
     tensors: dict[str, dict]
@@ -50,7 +88,9 @@ class Shard:
 
 
 def read_shard(file: Path) -> Shard:
-    """Return what the header of a safetensors file says. Nothing is raised: a file that cannot be read comes with its fault."""
+    """Return what the header of a safetensors file says. Nothing is raised: a file that cannot be read comes with its
+    fault.
+    """
     try:
         with files.open_file(file) as opened:
             size = opened.seek(0, 2)
@@ -99,8 +139,13 @@ def _is_entry(tensor: object) -> bool:
         return False
     offsets, shape, dtype = (tensor.get(key) for key in ("data_offsets", "shape", "dtype"))
     lists = isinstance(offsets, list) and len(offsets) == 2 and isinstance(shape, list) and len(shape) <= 64
-    return isinstance(dtype, str) and len(dtype) <= 20 and lists and all(type(one) is int and 0 <= one <= MOST for one in (*offsets, *shape)) \
+    return (
+        isinstance(dtype, str)
+        and len(dtype) <= 20
+        and lists
+        and all(type(one) is int and 0 <= one <= MOST for one in (*offsets, *shape))
         and offsets[0] <= offsets[1]
+    )
 
 
 def quantization(config: dict) -> Quantization | None:
@@ -126,8 +171,8 @@ def quantization(config: dict) -> Quantization | None:
 def count(tensors: dict[str, dict], quantized: Quantization | None) -> int:
     """Return the parameters that stand in these tensors.
 
-    Quantisers pack several weights into one integer (a 4-bit weight is half a byte) and keep scales beside them; packed ones are
-    counted as what they stand for, scales not at all.
+    Quantisers pack several weights into one integer (a 4-bit weight is half a byte) and keep scales beside them; packed
+    ones are counted as what they stand for, scales not at all.
     """
     if quantized is None:
         return sum(prod(tensor["shape"]) for tensor in tensors.values())
@@ -147,7 +192,11 @@ def is_packed(last: str, dtype: str, quantized: Quantization | None) -> bool:
     """Tell whether a tensor of this last name holds several weights in each of its numbers."""
     if quantized is None or not quantized.bits or quantized.bits >= BITS.get(dtype, 0):
         return False
-    return last in ("qweight", "weight_packed") or last.endswith("_blocks") or (quantized.method == "bitsandbytes" and dtype == "U8")
+    return (
+        last in ("qweight", "weight_packed")
+        or last.endswith("_blocks")
+        or (quantized.method == "bitsandbytes" and dtype == "U8")
+    )
 
 
 def types(tensors: dict[str, dict]) -> list[str]:

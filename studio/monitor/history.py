@@ -28,8 +28,8 @@ class Point:
 class Monitor:
     """The machine as it is now and was in the last five minutes. Any thread may ask.
 
-    Who calls `latest` is taken to look for another `interest_s` seconds; for that long a daemon thread reads every `every_s`
-    seconds, and then it waits on an event, at no cost, for the next to ask.
+    Who calls `latest` is taken to look for another `interest_s` seconds; for that long a daemon thread reads every
+    `every_s` seconds, and then it waits on an event, at no cost, for the next to ask.
     """
 
     def __init__(self, workspace_root: Path, every_s: float = 1.0, interest_s: float = 10.0):
@@ -91,9 +91,11 @@ def percent(part: float | None, whole: float | None) -> float | None:
 
 
 def as_json(snapshot: Snapshot, history: tuple[Point, ...]) -> dict:
-    """Return what `/monitor` answers: {at, gpus, no_gpu, processes, cpu, memory, disk, history}, units in the names of the fields.
+    """Return what `/monitor` answers: {at, gpus, no_gpu, processes, cpu, memory, disk, history}, units in the names of
+    the fields.
 
-    `processes` lists those of all GPUs, each with the `gpu` (and `slice`) it is on; each series of `history` goes with its `at`.
+    `processes` lists those of all GPUs, each with the `gpu` (and `slice`) it is on; each series of `history` goes with
+    its `at`.
     """
     host = snapshot.host
     return {
@@ -115,22 +117,43 @@ def as_json(snapshot: Snapshot, history: tuple[Point, ...]) -> dict:
         ],
         "no_gpu": str(snapshot.no_gpu) if snapshot.no_gpu else None,
         "processes": [
-            {"gpu": gpu.index, "slice": gpu.slice, "pid": process.pid, "command": process.command, "user": process.user,
-             "memory_bytes": process.memory, "kind": process.kind, "own": process.own}
-            for gpu in snapshot.gpus for process in gpu.processes
+            {
+                "gpu": gpu.index,
+                "slice": gpu.slice,
+                "pid": process.pid,
+                "command": process.command,
+                "user": process.user,
+                "memory_bytes": process.memory,
+                "kind": process.kind,
+                "own": process.own,
+            }
+            for gpu in snapshot.gpus
+            for process in gpu.processes
         ],
-        "cpu": {"percent": host.cpu, "process_percent": host.cpu_process, "cores": host.cores, "load": host.load and list(host.load)},
-        "memory": {"used_bytes": host.memory_used, "total_bytes": host.memory_total, "available_bytes": host.memory_available,
-                   "process_bytes": host.memory_process},
+        "cpu": {
+            "percent": host.cpu,
+            "process_percent": host.cpu_process,
+            "cores": host.cores,
+            "load": host.load and list(host.load),
+        },
+        "memory": {
+            "used_bytes": host.memory_used,
+            "total_bytes": host.memory_total,
+            "available_bytes": host.memory_available,
+            "process_bytes": host.memory_process,
+        },
         "disk": {"free_bytes": host.disk_free, "total_bytes": host.disk_total},
         "history": {
             "at": [point.at for point in history],
             "cpu_percent": [point.cpu for point in history],
             "memory_percent": [point.memory for point in history],
             "gpus": [
-                {"index": gpu.index, "slice": gpu.slice,
-                 "utilisation_percent": [point.gpus[place][0] for point in history],
-                 "memory_percent": [point.gpus[place][1] for point in history]}
+                {
+                    "index": gpu.index,
+                    "slice": gpu.slice,
+                    "utilisation_percent": [point.gpus[place][0] for point in history],
+                    "memory_percent": [point.gpus[place][1] for point in history],
+                }
                 for place, gpu in enumerate(snapshot.gpus)
             ],
         },

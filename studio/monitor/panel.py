@@ -23,10 +23,15 @@ def strip(words: Words, snapshot: Snapshot, history: tuple[Point, ...]) -> str:
     if snapshot.no_gpu:
         gpus = [f'<p class="mon-none">{escape(words.tell(snapshot.no_gpu))}</p>']
     else:
-        curves = [_curve(snapshot.at, [(point.at, *point.gpus[place]) for point in history]) for place in range(len(snapshot.gpus))]
+        curves = [
+            _curve(snapshot.at, [(point.at, *point.gpus[place]) for point in history])
+            for place in range(len(snapshot.gpus))
+        ]
         many = len(snapshot.gpus) > MANY_GPUS
-        gpus = [_folded_gpu(words, gpu, curve) if many else _gpu(words, gpu, curve)
-                for gpu, curve in zip(snapshot.gpus, curves, strict=True)]
+        gpus = [
+            _folded_gpu(words, gpu, curve) if many else _gpu(words, gpu, curve)
+            for gpu, curve in zip(snapshot.gpus, curves, strict=True)
+        ]
     curve = _curve(snapshot.at, [(point.at, point.cpu, point.memory) for point in history])
     return f'<div class="mon">{"".join(gpus)}{_host(words, snapshot.host, curve)}</div>'
 
@@ -42,7 +47,8 @@ def _gpu(words: Words, gpu: Gpu, curve: str) -> str:
 def _folded_gpu(words: Words, gpu: Gpu, curve: str) -> str:
     used = "" if gpu.utilisation is None else words("monitor.percent", value=gpu.utilisation)
     return (
-        f'<details class="mon-gpu mon-fold" id="mon-gpu-{escape(_place(gpu))}"><summary title="{escape(gpu.name or "")}">'
+        f'<details class="mon-gpu mon-fold" id="mon-gpu-{escape(_place(gpu))}"><summary'
+        f' title="{escape(gpu.name or "")}">'
         f"<b>{_gpu_label(words, gpu)}</b>{_bar(gpu.utilisation, words('monitor.util'))}"
         f'<span class="mon-value">{escape(used or words("monitor.unknown"))}</span>'
         f'<span class="mon-value">{escape(_size(words, gpu.memory_used))}</span></summary>'
@@ -54,8 +60,11 @@ def _gpu_rows(words: Words, gpu: Gpu, curve: str) -> str:
     used = percent(gpu.memory_used, gpu.memory_total)
     sensors = [
         words("monitor.celsius", value=_number(words, gpu.temperature)),
-        words("monitor.watts", value=_number(words, gpu.power)) if gpu.power_limit is None
-        else words("monitor.watts_of", used=_number(words, gpu.power), limit=_number(words, gpu.power_limit)),
+        (
+            words("monitor.watts", value=_number(words, gpu.power))
+            if gpu.power_limit is None
+            else words("monitor.watts_of", used=_number(words, gpu.power), limit=_number(words, gpu.power_limit))
+        ),
     ]
     if gpu.fan is not None:
         sensors.append(words("monitor.fan", value=gpu.fan))
@@ -74,7 +83,10 @@ def _processes(words: Words, gpu: Gpu) -> str:
         return f'<div class="mon-idle">{escape(words("monitor.processes_none"))}</div>'
     title = words("monitor.processes_one") if count == 1 else words("monitor.processes", count=count)
     rows = "".join(_process(words, process) for process in gpu.processes)
-    return f'<details class="mon-processes" id="mon-processes-{escape(_place(gpu))}"><summary>{escape(title)}</summary><ul>{rows}</ul></details>'
+    return (
+        '<details class="mon-processes"'
+        f' id="mon-processes-{escape(_place(gpu))}"><summary>{escape(title)}</summary><ul>{rows}</ul></details>'
+    )
 
 
 def _process(words: Words, process: GpuProcess) -> str:
@@ -95,16 +107,29 @@ def _host(words: Words, host: Host, curve: str) -> str:
     return (
         '<section class="mon-host">'
         + _row(
-            words, "monitor.cpu", host.cpu, words("monitor.percent", value=_number(words, host.cpu)),
-            more=words("monitor.cpu_more", own=_number(words, host.cpu_process), cores=_number(words, host.cores), load=load),
+            words,
+            "monitor.cpu",
+            host.cpu,
+            words("monitor.percent", value=_number(words, host.cpu)),
+            more=words(
+                "monitor.cpu_more", own=_number(words, host.cpu_process), cores=_number(words, host.cores), load=load
+            ),
         )
         + _row(
-            words, "monitor.ram", percent(host.memory_used, host.memory_total), _of(words, host.memory_used, host.memory_total),
-            more=words("monitor.ram_more", own=_gib(words, host.memory_process), available=_gib(words, host.memory_available)),
+            words,
+            "monitor.ram",
+            percent(host.memory_used, host.memory_total),
+            _of(words, host.memory_used, host.memory_total),
+            more=words(
+                "monitor.ram_more", own=_gib(words, host.memory_process), available=_gib(words, host.memory_available)
+            ),
             limited=True,
         )
         + _row(
-            words, "monitor.disk", percent(used_disk, host.disk_total), words("monitor.free", size=_gib(words, host.disk_free)),
+            words,
+            "monitor.disk",
+            percent(used_disk, host.disk_total),
+            words("monitor.free", size=_gib(words, host.disk_free)),
             more=words("monitor.disk_more", free=_gib(words, host.disk_free), total=_gib(words, host.disk_total)),
             limited=True,
         )
@@ -117,8 +142,9 @@ def _row(words: Words, key: str, share: float | None, value: str, more: str = ""
     label, full = words(key), limited and share is not None and share >= NEARLY_FULL
     value = words("monitor.unknown") if share is None else value
     return (
-        f'<div class="mon-row{" mon-full" if full else ""}" title="{escape(more)}"><span class="mon-label">{escape(label)}</span>'
-        f'{_bar(share, label)}<span class="mon-value">{escape(value)}</span></div>'
+        f'<div class="mon-row{" mon-full" if full else ""}" title="{escape(more)}"><span'
+        f' class="mon-label">{escape(label)}</span>{_bar(share, label)}<span'
+        f' class="mon-value">{escape(value)}</span></div>'
     )
 
 
@@ -138,11 +164,14 @@ def _curve_row(label: str, curve: str, title: str) -> str:
 def _curve(now: float, points: list[tuple[float, float | None, float | None]]) -> str:
     """Draw (time, filled, line) in percent over the last five minutes as SVG; a gap in time is a gap in the curve.
 
-    Points fall into columns of three seconds that start at whole multiples of it, so that the curve moves but never changes shape.
+    Points fall into columns of three seconds that start at whole multiples of it, so that the curve moves but never
+    changes shape.
     """
     filled = _runs(now, [(at, value) for at, value, _ in points])
     line = _runs(now, [(at, value) for at, _, value in points])
-    area = "".join(f"M{run[0][0]},{HEIGHT}" + "".join(f"L{x},{y}" for x, y in run) + f"L{run[-1][0]},{HEIGHT}Z" for run in filled)
+    area = "".join(
+        f"M{run[0][0]},{HEIGHT}" + "".join(f"L{x},{y}" for x, y in run) + f"L{run[-1][0]},{HEIGHT}Z" for run in filled
+    )
     return (
         f'<svg class="mon-curve" viewBox="0 0 {COLUMNS - 1} {HEIGHT}" preserveAspectRatio="none" aria-hidden="true">'
         f'<path class="mon-area" d="{escape(area)}"/><path class="mon-edge" d="{escape(_trace(filled))}"/>'

@@ -19,8 +19,8 @@ from studio.interface.language import Problem
 class GpuProcess:
     """A process that holds memory of a GPU.
 
-    `command` is the program and its script or module without arguments, which may carry keys; `memory` is in bytes; `kind` is
-    NVML's "C" (compute), "G" (graphics) or "C+G"; `own` tells the studio's own process.
+    `command` is the program and its script or module without arguments, which may carry keys; `memory` is in bytes;
+    `kind` is NVML's "C" (compute), "G" (graphics) or "C+G"; `own` tells the studio's own process.
     """
 
     pid: int
@@ -35,7 +35,8 @@ class GpuProcess:
 class Gpu:
     """A GPU, or one slice of a GPU that MIG has divided (`slice` is its number, None on a whole GPU).
 
-    `utilisation` and `fan` in percent, memory in bytes, `temperature` in degrees Celsius, `power` and `power_limit` in watts.
+    `utilisation` and `fan` in percent, memory in bytes, `temperature` in degrees Celsius, `power` and `power_limit` in
+    watts.
     """
 
     index: int
@@ -53,7 +54,9 @@ class Gpu:
 
 @dataclass(frozen=True)
 class CpuTimes:
-    """CPU seconds since some start, of which two readings give a share: all cores together, their busy part, this process."""
+    """CPU seconds since some start, of which two readings give a share: all cores together, their busy part, this
+    process.
+    """
 
     total: float
     busy: float
@@ -64,8 +67,9 @@ class CpuTimes:
 class Host:
     """The machine around the GPUs.
 
-    `cpu` and `cpu_process` (the studio's own part) in percent of all cores; `load` is the load average over 1, 5 and 15 minutes;
-    memory and disk in bytes, the disk being the workspace's; `memory_process` is what the studio's process keeps resident.
+    `cpu` and `cpu_process` (the studio's own part) in percent of all cores; `load` is the load average over 1, 5 and 15
+    minutes; memory and disk in bytes, the disk being the workspace's; `memory_process` is what the studio's process
+    keeps resident.
     """
 
     cores: int | None
@@ -82,7 +86,9 @@ class Host:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One look at the machine. `at` is in seconds since the epoch; `no_gpu` says why `gpus` is empty, None where it is not."""
+    """One look at the machine. `at` is in seconds since the epoch; `no_gpu` says why `gpus` is empty, None where it is
+    not.
+    """
 
     at: float
     gpus: tuple[Gpu, ...]
@@ -96,11 +102,14 @@ def take(workspace_root: Path, earlier: CpuTimes | None = None) -> Snapshot:
 
     Args:
         workspace_root: the folder whose disk is read.
-        earlier: the CPU times of an earlier look; the CPU percentages are those of the time between, and None without it.
+        earlier: the CPU times of an earlier look; the CPU percentages are those of the time between, and None without
+            it.
     """
     devices, no_gpu = _devices()
     times = cpu_times()
-    return Snapshot(time.time(), tuple(_gpu(device) for device in devices), no_gpu, _host(workspace_root, earlier, times), times)
+    return Snapshot(
+        time.time(), tuple(_gpu(device) for device in devices), no_gpu, _host(workspace_root, earlier, times), times
+    )
 
 
 def cpu_times() -> CpuTimes:
@@ -112,7 +121,9 @@ def cpu_times() -> CpuTimes:
 
 
 def short_command(arguments: list[str]) -> str | None:
-    """Return what a person calls a process by: `python train.py`, `python -m vllm`, `Xorg`; None for an empty command line."""
+    """Return what a person calls a process by: `python train.py`, `python -m vllm`, `Xorg`; None for an empty command
+    line.
+    """
     if not arguments or not arguments[0]:
         return None
     program, rest = PurePath(arguments[0]).name, iter(arguments[1:])
@@ -185,7 +196,9 @@ def _gpu_process(found) -> GpuProcess:
     except psutil.Error:
         # Ended meanwhile, hidden by the system, or outside this container: its memory is still worth showing.
         command = command or None
-    return GpuProcess(found.pid, command, user, _known(found.gpu_memory()), _known(found.type, str), found.pid == os.getpid())
+    return GpuProcess(
+        found.pid, command, user, _known(found.gpu_memory()), _known(found.type, str), found.pid == os.getpid()
+    )
 
 
 def _known(value, kind: type | tuple[type, ...] = (int, float)):

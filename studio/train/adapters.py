@@ -47,7 +47,9 @@ def _is_address(recipe: dict, key: str) -> bool:
 
 
 def _model(workspace: Workspace, field: str, name: str) -> str:
-    """Return the folder of a model by its name in the list, or of one that a path leads to. Raises Problem with the field."""
+    """Return the folder of a model by its name in the list, or of one that a path leads to. Raises Problem with the
+    field.
+    """
     if Path(name).is_absolute() and (Path(name) / "adapter_config.json").is_file():
         return name  # a run's or another's adapter
     path = Path(name)
@@ -60,7 +62,8 @@ def _model(workspace: Workspace, field: str, name: str) -> str:
 
 
 def _whole_of_one(said: dict) -> dict:
-    """Return what a recipe that goes on from one adapter has to say besides: the adapters below it, and the tokens that were added.
+    """Return what a recipe that goes on from one adapter has to say besides: the adapters below it, and the tokens that
+    were added.
 
     Several adapters in a recipe are a list that somebody made, and stay as they are.
     """
@@ -84,11 +87,16 @@ def first(workspace: Workspace, wish: dict) -> runs.Run | None:
 
 
 def on(workspace: Workspace, model: str) -> list[str]:
-    """Return the adapters that runs have trained on a model, the newest run first: `<run>`, then its checkpoints `<run>@<checkpoint>`."""
+    """Return the adapters that runs have trained on a model, the newest run first: `<run>`, then its checkpoints
+    `<run>@<checkpoint>`.
+    """
     found = []
     for run in _made_on(workspace, model, "adapter_config.json"):
         if not _is_reward(run):
-            found += [*([run.name] if runs.has_weights(run.folder) else []), *(f"{run.name}@{one}" for one in reversed(run.checkpoints()))]
+            found += [
+                *([run.name] if runs.has_weights(run.folder) else []),
+                *(f"{run.name}@{one}" for one in reversed(run.checkpoints())),
+            ]
     return found
 
 

@@ -19,7 +19,8 @@ WAIT_S = 10  # for a tokenizer that nobody has tried; after that the advice is l
 def advise(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
     """Return (key, facts) sentences on a complete recipe: total batch and steps, memory, and settings that are unusual.
 
-    Steps are those of `mixture.measure`; they are left out where a dataset does not say its rows, and told as about where they are not counted.
+    Steps are those of `mixture.measure`; they are left out where a dataset does not say its rows, and told as about
+    where they are not counted.
     """
     batch = recipe["per_device_train_batch_size"] * recipe["gradient_accumulation_steps"]
     amount = mixture.measure(workspace, recipe)
@@ -49,7 +50,9 @@ def on_code(wish: dict, recipe: dict) -> list[tuple[str, dict]]:
 
 
 def on_folder(wish: dict, recipe: dict) -> list[tuple[str, dict]]:
-    """Return a sentence where a recipe names a folder of data that is not there, and the studio's own is read in its place."""
+    """Return a sentence where a recipe names a folder of data that is not there, and the studio's own is read in its
+    place.
+    """
     said = wish.get("dataset_dir")
     if said and not Path(str(said)).is_absolute() and not sources.on_hubs(str(said)) and sources.is_other(said):
         return [("train.advice_data_folder", {"said": said, "folder": recipe["dataset_dir"]})]
@@ -57,12 +60,16 @@ def on_folder(wish: dict, recipe: dict) -> list[tuple[str, dict]]:
 
 
 def steps_of(workspace: Workspace, recipe: dict) -> int | None:
-    """Return how many steps a complete recipe will train, None where that is not known before. Raises Problem as `mixture.measure` does."""
+    """Return how many steps a complete recipe will train, None where that is not known before. Raises Problem as
+    `mixture.measure` does.
+    """
     return mixture.measure(workspace, recipe).steps
 
 
 def _of_lengths(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
-    """Say how the cutoff stands to the data, by the first rows of each file: their text alone, without the marks of a template."""
+    """Say how the cutoff stands to the data, by the first rows of each file: their text alone, without the marks of a
+    template.
+    """
     counts, folder = [], Path(recipe["model_name_or_path"])
     try:
         if not tokenizer.require_loadable(folder, wait=WAIT_S):
@@ -78,7 +85,11 @@ def _of_lengths(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
     cut = sum(count > recipe["cutoff_len"] for count in counts)
     if cut:
         return [("train.advice_cut", {"share": f"{100 * cut / len(counts):.0f}", "longest": max(counts)})]
-    return [("train.advice_short", {"longest": max(counts), "cutoff": recipe["cutoff_len"]})] if max(counts) * 4 < recipe["cutoff_len"] else []
+    return (
+        [("train.advice_short", {"longest": max(counts), "cutoff": recipe["cutoff_len"]})]
+        if max(counts) * 4 < recipe["cutoff_len"]
+        else []
+    )
 
 
 @lru_cache(maxsize=64)
@@ -89,7 +100,9 @@ def _lengths(file: Path, modified: int, tokenizer_file: Path) -> list[int]:
     if not tokenizer_file.is_file():
         return []
     encoder = Tokenizer.from_file(str(tokenizer_file))
-    texts = [" ".join(_texts(row.value)) for row in itertools.islice(reading.rows(file), SAMPLED) if row.value is not None]
+    texts = [
+        " ".join(_texts(row.value)) for row in itertools.islice(reading.rows(file), SAMPLED) if row.value is not None
+    ]
     return [len(encoding.ids) for encoding in encoder.encode_batch(texts)]
 
 

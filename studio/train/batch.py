@@ -1,8 +1,9 @@
-"""The largest batch that fits: real training steps at the full length, in a process of their own, until one does not fit.
+"""The largest batch that fits: real training steps at the full length, in a process of their own, until one does not
+fit.
 
-`python -m studio.train.batch PLAN.json` is the child: it trains one step with each batch size in turn, each on made-up rows that fill the
-cutoff length, and appends what it saw to the file the plan names. The parent doubles the size until the child runs out of memory, is
-killed, leaves too little for the rest of the machine, or takes too long for one step.
+`python -m studio.train.batch PLAN.json` is the child: it trains one step with each batch size in turn, each on made-up
+rows that fill the cutoff length, and appends what it saw to the file the plan names. The parent doubles the size until
+the child runs out of memory, is killed, leaves too little for the rest of the machine, or takes too long for one step.
 """
 
 import json
@@ -33,12 +34,36 @@ STEP_LIMIT_S = 90
 SPARE = 0.08
 WORD = "many "
 ELSEWHERE = ("ppo",)  # trained in an environment of its own
-# What a recipe says of its own data, of measuring and of what becomes of the run: the one step has made-up rows and measures nothing.
+# What a recipe says of its own data, of measuring and of what becomes of the run: the one step has made-up rows and
+# measures nothing.
 APART = {
-    "eval_dataset", "tokenized_path", "mix_strategy", "max_samples", "streaming", "buffer_size", "dataset_shards", "media_dir",
-    "load_best_model_at_end", "metric_for_best_model", "greater_is_better", "early_stopping_steps", "eval_steps", "eval_delay", "eval_on_start",
-    "eval_on_each_dataset", "do_eval", "do_predict", "predict_with_generate", "compute_accuracy", "save_total_limit", "push_to_hub",
-    "use_swanlab", "resume_from_checkpoint", "dataloader_prefetch_factor", "dataloader_persistent_workers", "enable_torch_profiler",
+    "eval_dataset",
+    "tokenized_path",
+    "mix_strategy",
+    "max_samples",
+    "streaming",
+    "buffer_size",
+    "dataset_shards",
+    "media_dir",
+    "load_best_model_at_end",
+    "metric_for_best_model",
+    "greater_is_better",
+    "early_stopping_steps",
+    "eval_steps",
+    "eval_delay",
+    "eval_on_start",
+    "eval_on_each_dataset",
+    "do_eval",
+    "do_predict",
+    "predict_with_generate",
+    "compute_accuracy",
+    "save_total_limit",
+    "push_to_hub",
+    "use_swanlab",
+    "resume_from_checkpoint",
+    "dataloader_prefetch_factor",
+    "dataloader_persistent_workers",
+    "enable_torch_profiler",
 }
 
 
@@ -68,7 +93,9 @@ class Seen(Record):
 
 
 def judged(workspace: Workspace, wish: dict) -> dict:
-    """Return the whole recipe of a wish, which may name runs and models. Raises Problem where it cannot be trained, or not in this environment."""
+    """Return the whole recipe of a wish, which may name runs and models. Raises Problem where it cannot be trained, or
+    not in this environment.
+    """
     recipe = recipes.complete(workspace, adapters.resolved(workspace, wish), recipes.this_machine())
     if recipe["stage"] in ELSEWHERE:
         raise Problem("batch.not_for_stage", field="stage", stage=recipe["stage"].upper())
@@ -76,7 +103,8 @@ def judged(workspace: Workspace, wish: dict) -> dict:
 
 
 def find(workspace: Workspace, accelerator: Accelerator, wish: dict, job: Job, most: int = MOST) -> dict:
-    """Return {batch, tried: [{batch, seconds, gib}], reason}: the largest size that trained a step, 0 where not even one row fits.
+    """Return {batch, tried: [{batch, seconds, gib}], reason}: the largest size that trained a step, 0 where not even
+    one row fits.
 
     Args:
         wish: a recipe as for a run; its batch size is what is looked for.
@@ -121,8 +149,13 @@ def _try(folder: Path, recipe: dict, size: int, job: Job) -> dict:
     plan = one_step(recipe, here, size)
     write_json(here / "plan.json", {"recipe": plan, "report": str(report)})
     with open(here / "log", "w") as log:
-        child = subprocess.Popen([sys.executable, "-m", "studio.train.batch", str(here / "plan.json")], stdout=log, stderr=log,
-                                 cwd=Path(__file__).parents[2], start_new_session=True)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "studio.train.batch", str(here / "plan.json")],
+            stdout=log,
+            stderr=log,
+            cwd=Path(__file__).parents[2],
+            start_new_session=True,
+        )
     try:
         while child.poll() is None:
             job.check()
@@ -145,12 +178,28 @@ def _try(folder: Path, recipe: dict, size: int, job: Job) -> dict:
 
 
 def one_step(recipe: dict, here: Path, size: int) -> dict:
-    """Return the recipe of one step on the made-up rows in `here/data`, with a batch of `size` and nothing that measures or saves."""
-    kept = {name: value for name, value in recipe.items() if name not in APART and not name.startswith(("hub_", "swanlab_", "interleave_"))}
+    """Return the recipe of one step on the made-up rows in `here/data`, with a batch of `size` and nothing that
+    measures or saves.
+    """
+    kept = {
+        name: value
+        for name, value in recipe.items()
+        if name not in APART and not name.startswith(("hub_", "swanlab_", "interleave_"))
+    }
     return kept | {
-        "dataset": "filled", "dataset_dir": str(here / "data"), "output_dir": str(here / "out"), "per_device_train_batch_size": size,
-        "gradient_accumulation_steps": 1, "max_steps": 1, "save_strategy": "no", "eval_strategy": "no", "val_size": 0, "plot_loss": False,
-        "report_to": "none", "preprocessing_num_workers": None, "dataloader_num_workers": 0,
+        "dataset": "filled",
+        "dataset_dir": str(here / "data"),
+        "output_dir": str(here / "out"),
+        "per_device_train_batch_size": size,
+        "gradient_accumulation_steps": 1,
+        "max_steps": 1,
+        "save_strategy": "no",
+        "eval_strategy": "no",
+        "val_size": 0,
+        "plot_loss": False,
+        "report_to": "none",
+        "preprocessing_num_workers": None,
+        "dataloader_num_workers": 0,
     }
 
 

@@ -1,4 +1,6 @@
-"""The best checkpoint: what a recipe needs so that one can be told, stopping when none gets better, and which one it is."""
+"""The best checkpoint: what a recipe needs so that one can be told, stopping when none gets better, and which one it
+is.
+"""
 
 from studio.interface.language import Problem
 from studio.train.runs import Run, Status
@@ -10,8 +12,8 @@ WITHOUT_BEST = ("rm", "ppo")  # LLaMA-Factory's trainers of these stages cannot 
 def settled(recipe: dict) -> dict:
     """Return a complete recipe with what its wishes for checkpoints need: when to evaluate, and by which metric.
 
-    What is held out is measured as often as checkpoints are saved. `early_stopping_steps` counts evaluations, though LLaMA-Factory
-    calls them steps; 0 of it, or of `save_total_limit`, says no wish.
+    What is held out is measured as often as checkpoints are saved. `early_stopping_steps` counts evaluations, though
+    LLaMA-Factory calls them steps; 0 of it, or of `save_total_limit`, says no wish.
 
     Raises:
         Problem: nothing is held out to measure, the stage cannot, or a checkpoint would be saved that was not measured.
@@ -25,7 +27,10 @@ def settled(recipe: dict) -> dict:
         raise Problem("checkpoints.nothing_held_out", field="val_size")
     if held_out:
         strategy = recipe.get("save_strategy", "steps")
-        measure = {"eval_strategy": "steps" if strategy in ("no", "best") else strategy, "per_device_eval_batch_size": recipe["per_device_train_batch_size"]}
+        measure = {
+            "eval_strategy": "steps" if strategy in ("no", "best") else strategy,
+            "per_device_eval_batch_size": recipe["per_device_train_batch_size"],
+        }
         steps = {"eval_steps": recipe["save_steps"]} if measure["eval_strategy"] == "steps" else {}
         recipe = measure | steps | recipe
     if recipe.get("load_best_model_at_end"):
@@ -47,7 +52,9 @@ def _every_one_is_measured(recipe: dict) -> None:
 
 
 def measured(run: Run, status: Status) -> tuple[str, dict[str, float]]:
-    """Return the metric by which a run's checkpoints are judged, and its value at each of the complete ones that was measured."""
+    """Return the metric by which a run's checkpoints are judged, and its value at each of the complete ones that was
+    measured.
+    """
     metric = str(run.recipe_if_any().get("metric_for_best_model") or "eval_loss")
     metric = metric if metric.startswith("eval_") else f"eval_{metric}"
     values = {point[0]: point[1] for point in status.series.get(metric, []) if isinstance(point[1], (int, float))}

@@ -13,7 +13,9 @@ MOST = 8
 
 
 def differences(recipes: list[dict]) -> dict[str, list]:
-    """Return {setting: [its value in each recipe, None where it is not said]} of the settings that are not the same in all."""
+    """Return {setting: [its value in each recipe, None where it is not said]} of the settings that are not the same in
+    all.
+    """
     names = dict.fromkeys(name for recipe in recipes for name in recipe if name not in PASSED_OVER)
     rows = {name: [recipe.get(name) for recipe in recipes] for name in names}
     return {name: values for name, values in rows.items() if any(value != values[0] for value in values[1:])}
@@ -46,15 +48,23 @@ def draw(words: Words, workspace: Workspace, arg: str) -> str:
         words("train.column_time"): [panel.duration(seconds) if seconds else "–" for seconds in took],
     }
     settings = differences([run.recipe_if_any() for run in found])
-    part = f'<tr class="part"><th colspan="{len(found) + 1}">{words("train.different_settings")}</th></tr>' if settings else ""
-    rows = _rows(results) + part + _rows(
-        {name: ["–" if value is None else str(value) for value in values] for name, values in settings.items()}
+    part = (
+        f'<tr class="part"><th colspan="{len(found) + 1}">{words("train.different_settings")}</th></tr>'
+        if settings
+        else ""
+    )
+    rows = (
+        _rows(results)
+        + part
+        + _rows({name: ["–" if value is None else str(value) for value in values] for name, values in settings.items()})
     )
     return f'{told}<table class="compare"><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _found(words: Words, workspace: Workspace, names: list[str]) -> tuple[list[runs.Run], str]:
-    """Return the runs that are there, and what is to be told of the names that stand for none: the others are compared all the same."""
+    """Return the runs that are there, and what is to be told of the names that stand for none: the others are compared
+    all the same.
+    """
     found, faults = [], []
     for name in names:
         try:
@@ -65,7 +75,10 @@ def _found(words: Words, workspace: Workspace, names: list[str]) -> tuple[list[r
 
 
 def _rows(table: dict[str, list[str]]) -> str:
-    return "".join(f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(value)}</td>' for value in values)}</tr>" for name, values in table.items())
+    return "".join(
+        f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(value)}</td>' for value in values)}</tr>"
+        for name, values in table.items()
+    )
 
 
 def chart(words: Words) -> str:

@@ -1,4 +1,6 @@
-"""Whether the code of the models that a recipe names may run: by the consent that the person gave, whatever the recipe says."""
+"""Whether the code of the models that a recipe names may run: by the consent that the person gave, whatever the recipe
+says.
+"""
 
 from pathlib import Path
 
@@ -11,8 +13,8 @@ MODELS = ("model_name_or_path", "ref_model", "reward_model")
 def settled(recipe: dict, otherwise: bool = True) -> dict:
     """Return a recipe with `trust_remote_code` as it may be.
 
-    It is true only where a model that the recipe names asks for code and the person consented to all code of all of them. Where none
-    asks for code it has no meaning, and is false.
+    It is true only where a model that the recipe names asks for code and the person consented to all code of all of
+    them. Where none asks for code it has no meaning, and is false.
 
     Args:
         recipe: with folders in the place of names.
@@ -37,11 +39,19 @@ def check(run: Run) -> None:
 
 
 def digests(recipe: dict) -> list[str]:
-    """Return what stands for the consented code of a recipe's models, for the other machines of a group that trains it together."""
+    """Return what stands for the consented code of a recipe's models, for the other machines of a group that trains it
+    together.
+    """
     return [trust.code_of(folder).digest for folder in _folders(recipe) if trust.allows(folder)]
 
 
 def _folders(recipe: dict) -> list[Path]:
-    """Return the folders of the models that a recipe names. An adapter's code is never asked for, and what is no folder here never runs."""
+    """Return the folders of the models that a recipe names. An adapter's code is never asked for, and what is no folder
+    here never runs.
+    """
     named = [Path(str(recipe[name])) for name in MODELS if recipe.get(name)]
-    return [folder for folder in named if folder.is_dir() and ((folder / "config.json").exists() or not (folder / "adapter_config.json").exists())]
+    return [
+        folder
+        for folder in named
+        if folder.is_dir() and ((folder / "config.json").exists() or not (folder / "adapter_config.json").exists())
+    ]

@@ -15,7 +15,9 @@ def of(run: str, workspace: Workspace) -> list[int]:
 
 
 def of_this_process() -> list[int]:
-    """Return the devices that this process may use, as CUDA_VISIBLE_DEVICES names them; none where it names none by number."""
+    """Return the devices that this process may use, as CUDA_VISIBLE_DEVICES names them; none where it names none by
+    number.
+    """
     return [int(part) for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part.strip().isdecimal()]
 
 

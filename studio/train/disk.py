@@ -20,7 +20,8 @@ def bytes_needed(recipe: dict, steps: int | None) -> int:
 
     Args:
         recipe: LLaMA-Factory's arguments.
-        steps: how many the run has, None where that is not known; then at least as many checkpoints as are certain are counted.
+        steps: how many the run has, None where that is not known; then at least as many checkpoints as are certain are
+            counted.
 
     Returns:
         0 where the sizes of the model cannot be read.
@@ -31,7 +32,9 @@ def bytes_needed(recipe: dict, steps: int | None) -> int:
     except Problem:
         return 0
     plan = fit.plan_of(recipe)
-    weights = _weights(shape, plan) + sum(folders.size_of(file) for pattern in TOKENIZER for file in folders.matching(folder, pattern))
+    weights = _weights(shape, plan) + sum(
+        folders.size_of(file) for pattern in TOKENIZER for file in folders.matching(folder, pattern)
+    )
     states = 0 if recipe.get("save_only_model") else fit.estimate(shape, plan).optimizer
     return round(_at_once(recipe, steps) * (weights + states + SMALL_FILES) + weights)
 
@@ -42,7 +45,9 @@ def free_bytes(folder: Path) -> int:
 
 
 def _weights(shape: ModelShape, plan: Plan) -> float:
-    """Return the bytes of the weights that a checkpoint holds: an adapter's, or all, those that are trained in their own type."""
+    """Return the bytes of the weights that a checkpoint holds: an adapter's, or all, those that are trained in their
+    own type.
+    """
     trained = plan.trained(shape)
     if plan.method == "lora":
         return trained * plan.trained_bytes(shape)

@@ -1,4 +1,6 @@
-"""Starts the next run when its devices are free, follows those at work, and closes those that ended, across restarts of the studio."""
+"""Starts the next run when its devices are free, follows those at work, and closes those that ended, across restarts of
+the studio.
+"""
 
 import contextlib
 import os
@@ -30,7 +32,12 @@ PATIENCE_S = 30.0  # how long an abort may go unheard before the process is ende
 class Dispatcher:
     """One thread, awake while something waits or is at work."""
 
-    def __init__(self, workspace: Workspace, accelerator: Accelerator, interpreter: Callable[[runs.Run], Path] = lambda run: Path(sys.executable)):
+    def __init__(
+        self,
+        workspace: Workspace,
+        accelerator: Accelerator,
+        interpreter: Callable[[runs.Run], Path] = lambda run: Path(sys.executable),
+    ):
         """`interpreter` gives the Python that trains a run in a process of its own, this one's where it is left out."""
         self.workspace, self.accelerator = workspace, accelerator
         self.queue = Queue(workspace.saves)
@@ -70,7 +77,9 @@ class Dispatcher:
         self._changed.set()
 
     def stop(self, run: runs.Run, save: bool) -> None:
-        """Take a run out of the queue, or ask it to stop with a checkpoint or without one. Raises Problem where the disk refuses."""
+        """Take a run out of the queue, or ask it to stop with a checkpoint or without one. Raises Problem where the
+        disk refuses.
+        """
         with self._lock:
             if waiting := next((order for order in self.queue.waiting() if order.run == run.name), None):
                 self.queue.remove(run.name)
@@ -94,7 +103,8 @@ class Dispatcher:
         self._changed.set()
 
     def end(self, seconds: float, told: Callable[[runs.Run, float], None]) -> list[tuple[runs.Run, bool]]:
-        """Start nothing more, and let the run that this process trains save a checkpoint; return each such run, and whether it did.
+        """Start nothing more, and let the run that this process trains save a checkpoint; return each such run, and
+        whether it did.
 
         Args:
             seconds: the most that is waited.
@@ -134,7 +144,9 @@ class Dispatcher:
         return sum(info.get("pid") != os.getpid() and runs.alive(info) for info in infos)
 
     def require_startable(self, run: runs.Run) -> None:
-        """Raise Problem where the code of a run's model may not run, or nobody here trains what its info names as its executor."""
+        """Raise Problem where the code of a run's model may not run, or nobody here trains what its info names as its
+        executor.
+        """
         consent.check(run)
         self._executor(run)
 
@@ -149,7 +161,9 @@ class Dispatcher:
         while True:
             try:
                 busy, told = self._turn(), ""
-            except Exception as error:  # a full disk, most likely; what waits must get its turn once there is room again
+            except (
+                Exception
+            ) as error:  # a full disk, most likely; what waits must get its turn once there is room again
                 busy, fault = True, f"{type(error).__name__}: {error}"
                 if fault != told:
                     print("queue:", fault, file=sys.stderr)
@@ -186,7 +200,9 @@ class Dispatcher:
             self._close(run, order, executor.exit_code(run))
 
     def _close(self, run: runs.Run, order: Order, code: int | None) -> None:
-        """Write the last word of an order whose process has ended, where that could not, and strike it out, and it alone."""
+        """Write the last word of an order whose process has ended, where that could not, and strike it out, and it
+        alone.
+        """
         free = shutil.disk_usage(run.folder).free
         runs.remove_half_written(run)  # which may be what keeps the disk full
         wish = StopWish(run.folder)
@@ -209,7 +225,9 @@ class Dispatcher:
         return replace(runs.find(self.workspace, order.run), order=order.id)
 
     def _unheard(self, order: Order, run: runs.Run) -> float:
-        """Return for how many seconds this process has seen an abort that the run does not follow; 0 where none was asked."""
+        """Return for how many seconds this process has seen an abort that the run does not follow; 0 where none was
+        asked.
+        """
         if StopWish(run.folder).asked() != ABORT:
             self._aborts.pop(order, None)
             return 0.0
@@ -279,14 +297,18 @@ def _last_state(run: runs.Run) -> str:
 
 
 def _require_sound(run: runs.Run, resume: str | None) -> None:
-    """Raise Problem where a run may not begin: the queue and the run's folder may have come from another place since it was ordered."""
+    """Raise Problem where a run may not begin: the queue and the run's folder may have come from another place since it
+    was ordered.
+    """
     consent.check(run)
     if resume and resume not in run.checkpoints():
         raise Problem("executors.no_such_checkpoint", run=run.name, checkpoint=resume)
 
 
 def _ended(run: runs.Run, code: int | None, log_began: int, free: int) -> Problem:
-    """Return why a process ended that could not say so itself: by what it printed last, the bytes then free, and what it ended with."""
+    """Return why a process ended that could not say so itself: by what it printed last, the bytes then free, and what
+    it ended with.
+    """
     told = _end_of(run.log_file, log_began)
     if tells_disk_full(told) or free < NEXT_TO_NOTHING:
         return Problem("train.disk_full")

@@ -1,4 +1,6 @@
-"""A training process that is asked to end, as all are when a machine is shut down, leaves a checkpoint to resume from first."""
+"""A training process that is asked to end, as all are when a machine is shut down, leaves a checkpoint to resume from
+first.
+"""
 
 import json
 import os
@@ -23,10 +25,12 @@ def grace() -> float:
 
 
 def save_first(run: Run, wish: StopWish) -> None:
-    """Let the signals that end this process interrupt the run: it saves, in `grace()` seconds at most, and its last state says so.
+    """Let the signals that end this process interrupt the run: it saves, in `grace()` seconds at most, and its last
+    state says so.
 
-    At once goes what has nothing to save: an aborted run, one that is still loading, and one of a group of which another has failed. A
-    second signal hastens nothing, since torchrun's agent sends on what each process is sent by the system too.
+    At once goes what has nothing to save: an aborted run, one that is still loading, and one of a group of which
+    another has failed. A second signal hastens nothing, since torchrun's agent sends on what each process is sent by
+    the system too.
     """
     asked = threading.Event()
 
@@ -53,7 +57,9 @@ def save_first(run: Run, wish: StopWish) -> None:
 
 
 def _has_failed(run: Run) -> bool:
-    """Tell whether the last state that was written of a run is that it failed; by the end of its events, quick enough for a signal."""
+    """Tell whether the last state that was written of a run is that it failed; by the end of its events, quick enough
+    for a signal.
+    """
     try:
         with open(run.events_file, "rb") as file:
             file.seek(max(0, file.seek(0, 2) - _TAIL))

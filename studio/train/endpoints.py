@@ -11,12 +11,20 @@ from studio.train.trainer import Trainer
 
 def endpoints(trainer: Trainer, words: Words) -> list[Callable]:
     """Return the endpoints of this room; problems inside their results are told in `words`."""
-    return [*_of_environments(trainer), *_of_runs(trainer, words), *_of_many(trainer), *_of_keeping(trainer, words), *_of_notices(trainer, words)]
+    return [
+        *_of_environments(trainer),
+        *_of_runs(trainer, words),
+        *_of_many(trainer),
+        *_of_keeping(trainer, words),
+        *_of_notices(trainer, words),
+    ]
 
 
 def _of_environments(trainer: Trainer) -> list[Callable]:
     def train_environment(name: str = "ppo") -> dict:
-        """Begin to make the environment in which a stage trains, or go on with it, and return {job}, null where it is whole."""
+        """Begin to make the environment in which a stage trains, or go on with it, and return {job}, null where it is
+        whole.
+        """
         return {"job": None if trainer.environments.is_ready(name) else trainer.environments.make(name).id}
 
     return [train_environment]
@@ -26,15 +34,21 @@ def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
     workspace = trainer.workspace
 
     def train_preview(recipe: dict) -> dict:
-        """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong; memory and disk in bytes."""
+        """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong; memory and disk
+        in bytes.
+        """
         preview = trainer.preview(recipe)
-        told = {"problems": [words.tell(problem) for problem in preview["problems"]], "advice": [words(key, **facts) for key, facts in preview["advice"]]}
+        told = {
+            "problems": [words.tell(problem) for problem in preview["problems"]],
+            "advice": [words(key, **facts) for key, facts in preview["advice"]],
+        }
         return preview | told
 
     def train_start(recipe: dict, executor: str = "in-process", options: dict | None = None) -> dict:
         """Start a run and return {run}; what the recipe leaves out takes the studio's defaults.
 
-        `executor` is "in-process", "worker", "torchrun" or "ray"; in `options`, `devices` are GPU numbers, `processes` a number for CPUs.
+        `executor` is "in-process", "worker", "torchrun" or "ray"; in `options`, `devices` are GPU numbers, `processes`
+        a number for CPUs.
         """
         return {"run": trainer.start(recipe, options or {}, executor).name}
 
@@ -46,7 +60,9 @@ def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
         """End a run's process by force and return {state}."""
         return {"state": runs.status(trainer.kill(run)).state}
 
-    def train_resume(run: str, checkpoint: str | None = None, epochs: float | None = None, dataset: str | None = None) -> dict:
+    def train_resume(
+        run: str, checkpoint: str | None = None, epochs: float | None = None, dataset: str | None = None
+    ) -> dict:
         """Go on from a checkpoint, the newest where none is named, with more epochs in all if said, and return {run}.
 
         `dataset` names the data of a run of the command line whose files do not say it.
@@ -60,27 +76,53 @@ def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
     def train_runs() -> list:
         """Return [{run, state, step, total_steps, loss, started, model, dataset, problem}], newest first.
 
-        `problem` says what is wrong with a run's files, null where nothing is. A folder that cannot be used as a run has the state "unreadable".
+        `problem` says what is wrong with a run's files, null where nothing is. A folder that cannot be used as a run
+        has the state "unreadable".
         """
         found, unusable = runs.usable_and_odd(workspace)
         usable = [runs.summary(run) for run in found]
-        nothing = dict.fromkeys(("loss", "started", "model", "dataset")) | {"state": "unreadable", "step": 0, "total_steps": 0}
+        nothing = dict.fromkeys(("loss", "started", "model", "dataset")) | {
+            "state": "unreadable",
+            "step": 0,
+            "total_steps": 0,
+        }
         odd = [{"run": name, **nothing, "problem": fault} for name, fault in unusable.items()]
         return [{**one, "problem": one["problem"] and words.tell(one["problem"])} for one in (*usable, *odd)]
 
     def train_status(run: str) -> dict:
-        """Return {state, step, total_steps, loss, eta_s, error, resumable} of a run; `resumable` is the step of its newest checkpoint."""
+        """Return {state, step, total_steps, loss, eta_s, error, resumable} of a run; `resumable` is the step of its
+        newest checkpoint.
+        """
         found = runs.find(workspace, run)
         status = runs.status(found)
         error = words.tell(Problem(status.error["key"], **status.error["facts"])) if status.error else None
-        return {"state": status.state, "step": status.step, "total_steps": status.total_steps, "loss": status.loss, "eta_s": status.eta(),
-                "error": error, "resumable": found.resumable_step()}
+        return {
+            "state": status.state,
+            "step": status.step,
+            "total_steps": status.total_steps,
+            "loss": status.loss,
+            "eta_s": status.eta(),
+            "error": error,
+            "resumable": found.resumable_step(),
+        }
 
     def train_metrics(run: str, since: int = 0) -> dict:
-        """Return {series: {name: [[step, value, seconds]]}, next, state, reset}: all that came after `since`, the last `next`."""
+        """Return {series: {name: [[step, value, seconds]]}, next, state, reset}: all that came after `since`, the last
+        `next`.
+        """
         return runs.metrics(runs.find(workspace, run), since)
 
-    return [train_preview, train_start, train_stop, train_kill, train_resume, train_restart, train_runs, train_status, train_metrics]
+    return [
+        train_preview,
+        train_start,
+        train_stop,
+        train_kill,
+        train_resume,
+        train_restart,
+        train_runs,
+        train_status,
+        train_metrics,
+    ]
 
 
 def _of_many(trainer: Trainer) -> list[Callable]:
@@ -102,8 +144,12 @@ def _of_many(trainer: Trainer) -> list[Callable]:
         """Start a run for every combination of the values in `grid`, {setting: [values]}, and return {runs}."""
         return {"runs": [run.name for run in trainer.sweep(recipe, grid, options or {}, executor)]}
 
-    def train_nodes(recipe: dict, count: int = 2, address: str = "", port: int = nodes.PORT, options: dict | None = None) -> dict:
-        """Make a run for several machines and return {run, commands}, a command to paste on each; `options` hold `processes` on each."""
+    def train_nodes(
+        recipe: dict, count: int = 2, address: str = "", port: int = nodes.PORT, options: dict | None = None
+    ) -> dict:
+        """Make a run for several machines and return {run, commands}, a command to paste on each; `options` hold
+        `processes` on each.
+        """
         run, commands = trainer.nodes(recipe, options or {}, count, address, port)
         return {"run": run.name, "commands": commands}
 
@@ -123,20 +169,32 @@ def _of_keeping(trainer: Trainer, words: Words) -> list[Callable]:
         return {"star": keep.star(workspace, run)}
 
     def train_delete(run: str) -> dict:
-        """Move a run with all its checkpoints into the trash and return {freed}, the bytes that come free when that is emptied."""
+        """Move a run with all its checkpoints into the trash and return {freed}, the bytes that come free when that is
+        emptied.
+        """
         return {"freed": keep.delete(workspace, run)}
 
     def train_recipe(text: str) -> dict:
-        """Return {recipe, taken, not_here, left_out, options, kind} for a text: LLaMA-Factory's YAML or JSON, a LlamaBoard configuration, or a command line.
+        """Return {recipe, taken, not_here, left_out, options, kind} for a text: LLaMA-Factory's YAML or JSON, a
+        LlamaBoard configuration, or a command line.
 
-        `not_here` is [{field, value, advice, do}], what this studio does not have; `left_out` [{text, why}]. What trains nothing is refused.
+        `not_here` is [{field, value, advice, do}], what this studio does not have; `left_out` [{text, why}]. What
+        trains nothing is refused.
         """
         found = reading.read(text)
-        return {"recipe": found.recipe, "taken": list(found.recipe), "not_here": [one.tell(words) for one in here.missing(workspace, found.recipe)],
-                "left_out": [one.tell(words) for one in found.left_out], "options": found.options, "kind": found.kind}
+        return {
+            "recipe": found.recipe,
+            "taken": list(found.recipe),
+            "not_here": [one.tell(words) for one in here.missing(workspace, found.recipe)],
+            "left_out": [one.tell(words) for one in found.left_out],
+            "options": found.options,
+            "kind": found.kind,
+        }
 
     def train_batch(recipe: dict) -> dict:
-        """Start looking for the largest batch that fits, by real steps, and return {job}; its result is {batch, tried, reason}."""
+        """Start looking for the largest batch that fits, by real steps, and return {job}; its result is {batch, tried,
+        reason}.
+        """
         return {"job": trainer.find_batch(recipe).id}
 
     return [train_batch, train_note, train_star, train_delete, train_recipe]
@@ -146,10 +204,17 @@ def _of_notices(trainer: Trainer, words: Words) -> list[Callable]:
     workspace = trainer.workspace
 
     def train_notices(since: float = 0) -> dict:
-        """Return {now, notices: [{id, run, text}]}: what happened to runs after a moment (seconds since 1970; 0: nothing yet), as a person is told."""
+        """Return {now, notices: [{id, run, text}]}: what happened to runs after a moment (seconds since 1970; 0:
+        nothing yet), as a person is told.
+        """
         now = time.time()
         found = notices.since(workspace, since) if since else []
-        return {"now": now, "notices": [{"id": one["id"], "run": one["run"], "text": words(one["key"], **one["facts"])} for one in found]}
+        return {
+            "now": now,
+            "notices": [
+                {"id": one["id"], "run": one["run"], "text": words(one["key"], **one["facts"])} for one in found
+            ],
+        }
 
     def train_webhook(address: str = "") -> dict:
         """Keep the address that notices are sent to, "" for none, and return {host}."""

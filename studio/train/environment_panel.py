@@ -1,4 +1,6 @@
-"""What the form says of the environment in which a stage trains: what it takes, how far its making is, or that it is ready."""
+"""What the form says of the environment in which a stage trains: what it takes, how far its making is, or that it is
+ready.
+"""
 
 from markupsafe import escape
 
@@ -18,8 +20,9 @@ def draw(words: Words, environments: Environments, name: str) -> str:
     if job and job.active:
         said = escape(told(job.message, words) or words("environments.title"))
         return (
-            f'<div class="progress running{" moving" if job.progress is None else ""}"><div class="bar"><i style="width:{figures.width(job.progress)}%"></i>'
-            f'</div><span class="num">{said}</span></div>{_button(words("environments.cancel"), "job_cancel", [job.id])}'
+            f'<div class="progress running{" moving" if job.progress is None else ""}"><div class="bar"><i'
+            f' style="width:{figures.width(job.progress)}%"></i></div><span'
+            f' class="num">{said}</span></div>{_button(words("environments.cancel"), "job_cancel", [job.id])}'
         )
     fault = f'<p class="problem" role="alert">{escape(told(job.error, words))}</p>' if job and job.error else ""
     label = words("environments.go_on") if job else words("environments.make", name=shown)
@@ -28,4 +31,6 @@ def draw(words: Words, environments: Environments, name: str) -> str:
 
 
 def _button(label: str, endpoint: str, args: list) -> str:
-    return f"<button class=\"button small\" data-call=\"{endpoint}\" data-args='{attribute(args)}'>{escape(label)}</button>"
+    return (
+        f'<button class="button small" data-call="{endpoint}" data-args=\'{attribute(args)}\'>{escape(label)}</button>'
+    )

@@ -1,7 +1,9 @@
-"""Environments of their own for stages that the studio's libraries cannot train: PPO wants a trl that they have left behind.
+"""Environments of their own for stages that the studio's libraries cannot train: PPO wants a trl that they have left
+behind.
 
-Each is made on demand, `engines/<name>` from `requirements-<name>.lock`, and runs the studio's worker. It is installed as the studio
-itself is, by launch.py, in a process of its own (`python -m studio.train.environments NAME FOLDER`), so that it can be stopped at any moment.
+Each is made on demand, `engines/<name>` from `requirements-<name>.lock`, and runs the studio's worker. It is installed
+as the studio itself is, by launch.py, in a process of its own (`python -m studio.train.environments NAME FOLDER`), so
+that it can be stopped at any moment.
 """
 
 import contextlib
@@ -56,7 +58,9 @@ class Environments:
         return next((job for job in self._jobs.all(KIND) if job.facts.get("name") == name), None)
 
     def make(self, name: str) -> Job:
-        """Begin to make an environment, or go on where it was cut off, and return the job. Raises Problem where none has that name."""
+        """Begin to make an environment, or go on where it was cut off, and return the job. Raises Problem where none
+        has that name.
+        """
         _known(name)
         job = self.job(name)
         if job and job.active:
@@ -67,7 +71,9 @@ class Environments:
 
 
 def versions(names: tuple[str, ...], python: Path | None = None) -> dict[str, str]:
-    """Return {library: version} of this process, or of the environment that a Python belongs to; what is not installed is left out."""
+    """Return {library: version} of this process, or of the environment that a Python belongs to; what is not installed
+    is left out.
+    """
     path = [str(launch.site_packages(python.parent.parent))] if python else sys.path
     found = {name: next(iter(Distribution.discover(name=name, path=path)), None) for name in names}
     return {name: one.version for name, one in found.items() if one}
@@ -85,8 +91,14 @@ def _lock(name: str) -> Path:
 def _make(job: Job, name: str, folder: Path) -> dict:
     """Let a child process install the environment, and pass on what it tells."""
     _known(name)  # the job may have been read from a file of the workspace
-    child = subprocess.Popen([sys.executable, "-m", "studio.train.environments", name, str(folder)], cwd=launch.ROOT, text=True,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "studio.train.environments", name, str(folder)],
+        cwd=launch.ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     told: list[Told] = []
     reader = threading.Thread(target=_read, args=(child.stdout, job, told), daemon=True)
     reader.start()

@@ -1,6 +1,7 @@
 """The events of a run: one JSON object a line, only ever appended, from which progress, state and every chart are read.
 
-Whoever reads them gets only events that are as they should be; in the place of a line that cannot be used stands `UNREADABLE`, once.
+Whoever reads them gets only events that are as they should be; in the place of a line that cannot be used stands
+`UNREADABLE`, once.
 """
 
 import json
@@ -86,8 +87,8 @@ KINDS = {"state": State, "facts": Facts, "warning": Warned, "probe": Probed, "er
 def append(path: Path, event: str, /, **facts: object) -> None:
     """Append one event with the present time (seconds since 1970) to the file at `path`.
 
-    A line that a killed process left torn is closed first, so that the new event stands on a line of its own. NaN and infinity,
-    which JSON does not have, are written as the strings "nan", "inf" and "-inf".
+    A line that a killed process left torn is closed first, so that the new event stands on a line of its own. NaN and
+    infinity, which JSON does not have, are written as the strings "nan", "inf" and "-inf".
 
     Raises:
         OSError: the disk is full or the file cannot be written.
@@ -105,22 +106,27 @@ def append(path: Path, event: str, /, **facts: object) -> None:
 def read(path: Path, since: int = 0) -> tuple[list[dict], int]:
     """Return the whole events after byte `since`, and the byte after the last of them.
 
-    A torn last line is left for the next reading; a torn line in the middle, closed by a later start, is passed over. For each other line
-    that is no event, or one whose values cannot be, there is `UNREADABLE`. A file that is not there, or is no plain file, has no events.
+    A torn last line is left for the next reading; a torn line in the middle, closed by a later start, is passed over.
+    For each other line that is no event, or one whose values cannot be, there is `UNREADABLE`. A file that is not
+    there, or is no plain file, has no events.
     """
     lines, following = jsonl.read(path, since)
     return list(of_lines(lines)), following
 
 
 def of_lines(lines: Iterable[bytes | None]) -> Iterator[dict]:
-    """Yield the events of lines as `jsonl.read` gives them; see `read`. One after the other, so that they need not all be in memory."""
+    """Yield the events of lines as `jsonl.read` gives them; see `read`. One after the other, so that they need not all
+    be in memory.
+    """
     return filter(None, map(_event, lines))
 
 
 def thinned(points: list[tuple], limit: int = POINTS_KEPT) -> list[tuple]:
-    """Return at most about `limit` of `points` ((step, value, seconds)), keeping first, last and each bucket's lowest and highest.
+    """Return at most about `limit` of `points` ((step, value, seconds)), keeping first, last and each bucket's lowest
+    and highest.
 
-    Values that are not finite (a loss that became NaN, written "nan") are kept, the first of each bucket: no spike and no fault vanishes.
+    Values that are not finite (a loss that became NaN, written "nan") are kept, the first of each bucket: no spike and
+    no fault vanishes.
     """
     if len(points) <= limit:
         return points
@@ -139,7 +145,9 @@ def thinned(points: list[tuple], limit: int = POINTS_KEPT) -> list[tuple]:
 
 
 def measured(value: object) -> object:
-    """Return a value of a series as it is shown: a finite number, or "nan", "inf" or "-inf". Raises ValueError for any other."""
+    """Return a value of a series as it is shown: a finite number, or "nan", "inf" or "-inf". Raises ValueError for any
+    other.
+    """
     if type(value) in (float, int):
         return value
     if not isinstance(value, str | bool) or len(str(value)) > 50:
@@ -169,15 +177,23 @@ def _event(line: bytes | None) -> dict | None:
         kind = event["event"]
         # By hand, not by a model: a long run has a hundred thousand of these.
         if kind == "metrics":
-            if type(event["step"]) is int and 0 <= event["step"] <= MOST_STEPS and 0 <= event["time"] <= LATEST and (
-                    type(event.get("epoch")) in _NUMBER_OR_NONE):
+            if (
+                type(event["step"]) is int
+                and 0 <= event["step"] <= MOST_STEPS
+                and 0 <= event["time"] <= LATEST
+                and (type(event.get("epoch")) in _NUMBER_OR_NONE)
+            ):
                 values = event["values"]
                 if not _NUMBERS.issuperset(map(type, values.values())):
                     event["values"] = {name: measured(value) for name, value in values.items() if value is not None}
                 return event
             return UNREADABLE
         if kind == "step":
-            return event if type(event["step"]) is int and 0 <= event["step"] <= MOST_STEPS and 0 <= event["time"] <= LATEST else UNREADABLE
+            return (
+                event
+                if type(event["step"]) is int and 0 <= event["step"] <= MOST_STEPS and 0 <= event["time"] <= LATEST
+                else UNREADABLE
+            )
         if kind in KINDS:
             return {"event": kind, **KINDS[kind].model_validate(event).model_dump(exclude_unset=True)}
         # A later release may write more kinds; that there was one is all that is read of them.

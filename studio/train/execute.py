@@ -17,12 +17,14 @@ from studio.train.wish import ABORT, INTERRUPT, Stopped, StopWish
 
 
 def execute(run: Run, resume: Path | None = None, wish: StopWish | None = None) -> str:
-    """Train `run` by its recipe until it is finished, stopped, interrupted or failed; write its last state and return it.
+    """Train `run` by its recipe until it is finished, stopped, interrupted or failed; write its last state and return
+    it.
 
     Args:
         run: its folder holds the recipe and the wish to stop (see `StopWish`); all that is printed goes to its log.
         resume: the checkpoint folder to go on from, or None to start at the beginning.
-        wish: that of whoever may interrupt the run because this process ends; one that nobody else has where none is given.
+        wish: that of whoever may interrupt the run because this process ends; one that nobody else has where none is
+            given.
     """
     wish = wish or StopWish(run.folder)
     remove_half_written(run)
@@ -37,7 +39,10 @@ def execute(run: Run, resume: Path | None = None, wish: StopWish | None = None) 
             last, fault = {"state": "failed"}, _tell(run, error)
         _close_figures()
         freed = give_back()
-        print(f"memory of the process: {freed.memory_before / 2**20:.0f} MB before, {freed.memory_after / 2**20:.0f} MB after collecting")
+        print(
+            f"memory of the process: {freed.memory_before / 2**20:.0f} MB before, {freed.memory_after / 2**20:.0f} MB"
+            " after collecting"
+        )
         if fault:
             run.say("error", **fault)
         run.say("state", **last)
@@ -54,10 +59,14 @@ def _train(run: Run, wish: StopWish, resume: Path | None) -> bool:
     from llamafactory.train.tuner import run_exp
 
     code_guard.install()
-    # The folder is the run's own from the first moment, so that files in it never stand in the way of a start. Its recipe may have come
-    # from another place: it writes into no other folder, and goes on from no other checkpoint.
-    recipe |= {"disable_tqdm": True, "overwrite_output_dir": resume is None, "output_dir": str(run.folder),
-               "resume_from_checkpoint": str(resume) if resume else None}
+    # The folder is the run's own from the first moment, so that files in it never stand in the way of a start. Its
+    # recipe may have come from another place: it writes into no other folder, and goes on from no other checkpoint.
+    recipe |= {
+        "disable_tqdm": True,
+        "overwrite_output_dir": resume is None,
+        "output_dir": str(run.folder),
+        "resume_from_checkpoint": str(resume) if resume else None,
+    }
     for name in arguments.NEVER:
         recipe.pop(name, None)
     if resume:
@@ -70,11 +79,15 @@ def _train(run: Run, wish: StopWish, resume: Path | None) -> bool:
 
 @cache
 def _read_numbered_cpus() -> None:
-    """Let torch load an optimizer onto "cpu:0", as accelerate calls the CPU where several processes train and torch's loader does not."""
+    """Let torch load an optimizer onto "cpu:0", as accelerate calls the CPU where several processes train and torch's
+    loader does not.
+    """
     engine.load()
     from torch import serialization
 
-    serialization.register_package(15, lambda storage: None, lambda storage, location: storage if location.startswith("cpu:") else None)
+    serialization.register_package(
+        15, lambda storage: None, lambda storage, location: storage if location.startswith("cpu:") else None
+    )
 
 
 def _close_figures() -> None:
@@ -84,7 +97,9 @@ def _close_figures() -> None:
 
 
 def _restore_templates() -> None:
-    """Put LLaMA-Factory's templates back as they were shipped: a run changes them in place (`default_system`, `enable_thinking`)."""
+    """Put LLaMA-Factory's templates back as they were shipped: a run changes them in place (`default_system`,
+    `enable_thinking`).
+    """
     engine.load()
     from llamafactory.data.template import TEMPLATES
 
@@ -105,7 +120,9 @@ def _tell(run: Run, error: BaseException) -> dict:
     recipe = run.recipe_if_any()
     problem = explain(error, recipe)
     if problem.key == "train.disk_full":
-        print("removed half-written:", ", ".join(remove_half_written(run)) or "nothing")  # also makes room for the last state
+        print(
+            "removed half-written:", ", ".join(remove_half_written(run)) or "nothing"
+        )  # also makes room for the last state
     _drop_frames(error)
     problem = search.better(problem, recipe, run.folder)
     return {"key": problem.key, "facts": problem.facts, "sentence": str(problem)}

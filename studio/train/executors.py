@@ -1,4 +1,5 @@
-"""Who trains a run. Every executor trains the same recipe, with the same recorder and the same files; the page cannot tell them apart.
+"""Who trains a run. Every executor trains the same recipe, with the same recorder and the same files; the page cannot
+tell them apart.
 
 | name | what it is | where |
 |---|---|---|
@@ -18,12 +19,16 @@ from studio.train.runs import Run
 
 
 class Executor(Protocol):
-    """What training asks of an executor. It obeys a wish to stop (`StopWish`) by itself and writes the run's last state."""
+    """What training asks of an executor. It obeys a wish to stop (`StopWish`) by itself and writes the run's last
+    state.
+    """
 
     by_force: bool  # whether it can end a run that does not obey
 
     def start(self, run: Run, resume: str | None) -> None:
-        """Begin to train, from the named checkpoint or from the start, and return at once. Raises Problem where that fails."""
+        """Begin to train, from the named checkpoint or from the start, and return at once. Raises Problem where that
+        fails.
+        """
 
     def at_work(self, run: Run) -> bool:
         """Tell whether it still works on the run, in whichever process of the studio it was started."""
@@ -32,7 +37,9 @@ class Executor(Protocol):
         """Return what the run's process ended with (-9: killed by signal 9), None where that is not known."""
 
     def interrupt(self) -> bool:
-        """Let what this very process trains save a checkpoint because it ends, and tell whether there is anything to wait for."""
+        """Let what this very process trains save a checkpoint because it ends, and tell whether there is anything to
+        wait for.
+        """
 
     def kill(self, run: Run) -> None:
         """End a run that does not obey, by force. Raises Problem where this executor cannot."""

@@ -1,4 +1,5 @@
-"""Runs that LlamaBoard or the command line made in the same folder: read from LLaMA-Factory's own log, since they have no events.
+"""Runs that LlamaBoard or the command line made in the same folder: read from LLaMA-Factory's own log, since they have
+no events.
 
 Where that log is missing, as in a folder that holds only checkpoints, the trainer's state stands for it.
 """
@@ -16,8 +17,14 @@ from studio.interface.language import Problem
 from studio.train import events as own
 from studio.train.stored.listing import LOG, TRACES, checkpoint_folders
 
-NAMES = {"loss": "loss", "eval_loss": "eval_loss", "lr": "learning_rate", "reward": "reward", "accuracy": "rewards/accuracies",
-         "throughput": "tokens_per_second"}
+NAMES = {
+    "loss": "loss",
+    "eval_loss": "eval_loss",
+    "lr": "learning_rate",
+    "reward": "reward",
+    "accuracy": "rewards/accuracies",
+    "throughput": "tokens_per_second",
+}
 QUIET_S = 120
 _CLOCK = re.compile(r"(?:(-?\d{1,6}) days?, )?(\d{1,6}):(\d{1,2}):(\d{1,2}(?:\.\d{1,9})?)")
 
@@ -56,7 +63,9 @@ class TrainerState(Record):
 
 
 def source(folder: Path) -> Path:
-    """Return the file that tells of a foreign run's steps, the best that is there; where there is none, another trace of it."""
+    """Return the file that tells of a foreign run's steps, the best that is there; where there is none, another trace
+    of it.
+    """
     places = [folder, *reversed(checkpoint_folders(folder))]
     told = [folder / LOG, *(place / STATE for place in places)]
     traces = [place / name for place in places for name in TRACES]
@@ -66,7 +75,8 @@ def source(folder: Path) -> Path:
 def events(folder: Path) -> list[dict]:
     """Return what is told of a foreign run's steps, in the words of our own events.
 
-    No times are kept there, so the file's own stand for the beginning and the end. For each line that is no entry there is `own.UNREADABLE`.
+    No times are kept there, so the file's own stand for the beginning and the end. For each line that is no entry there
+    is `own.UNREADABLE`.
     """
     path = source(folder)
     if path.name == LOG:
@@ -80,15 +90,29 @@ def _of_state(path: Path) -> list[dict]:
         state = records.load(path, TrainerState)
     except Problem:
         return [own.UNREADABLE]
-    found = [{"time": ended, "event": "state", "state": "preparing"}, {"time": ended, "event": "state", "state": "running"}]
+    found = [
+        {"time": ended, "event": "state", "state": "preparing"},
+        {"time": ended, "event": "state", "state": "running"},
+    ]
     found += [{"time": ended, "event": "step", "step": state.global_step, "total_steps": state.max_steps}]
     for entry in state.log_history:
-        values = {name: value if math.isfinite(value) else str(value) for name, value in entry.items()
-                  if name not in ("epoch", "step") and isinstance(value, (int, float))}
+        values = {
+            name: value if math.isfinite(value) else str(value)
+            for name, value in entry.items()
+            if name not in ("epoch", "step") and isinstance(value, (int, float))
+        }
         step, epoch = entry.get("step"), entry.get("epoch")
         if isinstance(step, int) and 0 <= step <= own.MOST_STEPS:
-            found.append({"time": ended, "event": "metrics", "step": step, "epoch": epoch if isinstance(epoch, (int, float)) and math.isfinite(epoch) else None,
-                          "total_steps": state.max_steps, "values": values})
+            found.append(
+                {
+                    "time": ended,
+                    "event": "metrics",
+                    "step": step,
+                    "epoch": epoch if isinstance(epoch, (int, float)) and math.isfinite(epoch) else None,
+                    "total_steps": state.max_steps,
+                    "values": values,
+                }
+            )
     return found
 
 
@@ -102,20 +126,35 @@ def _of_log(path: Path) -> list[dict]:
     ended = files.stamp(path)[1] / 1e9
     seconds = [_seconds(entry.elapsed_time) for entry in whole]
     began = max(0.0, ended - max(seconds))
-    found += [{"time": began, "event": "state", "state": "preparing"}, {"time": began, "event": "state", "state": "running"}]
+    found += [
+        {"time": began, "event": "state", "state": "preparing"},
+        {"time": began, "event": "state", "state": "running"},
+    ]
     for entry, after in zip(whole, seconds, strict=True):
         values = {ours: value for theirs, ours in NAMES.items() if (value := getattr(entry, theirs)) is not None}
-        found.append({"time": began + after, "event": "metrics", "step": entry.current_steps, "epoch": entry.epoch,
-                      "total_steps": whole[-1].total_steps, "values": values})
+        found.append(
+            {
+                "time": began + after,
+                "event": "metrics",
+                "step": entry.current_steps,
+                "epoch": entry.epoch,
+                "total_steps": whole[-1].total_steps,
+                "values": values,
+            }
+        )
     return found
 
 
 def state(folder: Path, step: int, total: int, quiet: float) -> str:
-    """Return the state of a foreign run: one that has not reached its last step and wrote nothing for two minutes counts as interrupted.
+    """Return the state of a foreign run: one that has not reached its last step and wrote nothing for two minutes
+    counts as interrupted.
 
-    The files at its top, which are written when training is over, end it too; an adapter or a model that somebody put there has no steps.
+    The files at its top, which are written when training is over, end it too; an adapter or a model that somebody put
+    there has no steps.
     """
-    if any(files.is_file(folder / name) for name in ("train_results.json", STATE, "adapter_config.json")) or step >= (total or 1):
+    if any(files.is_file(folder / name) for name in ("train_results.json", STATE, "adapter_config.json")) or step >= (
+        total or 1
+    ):
         return "finished"
     return "running" if quiet < QUIET_S else "interrupted"
 

@@ -1,4 +1,6 @@
-"""What the page draws of an import: what came, what this studio does not have and how to get it, and what was left out and why."""
+"""What the page draws of an import: what came, what this studio does not have and how to get it, and what was left out
+and why.
+"""
 
 from markupsafe import escape
 
@@ -6,27 +8,47 @@ from studio.interface.language import Problem, Words
 from studio.train.recipe_import.result import Imported, Missing
 
 # Where each thing that is missing is got: the tab, and what to take in hand there.
-PLACES = {"download": ("room-models", "models:catalogue", "recipe_import.open_models"), "add": ("room-models", "models:disk", "recipe_import.open_models"),
-          "dataset": ("room-datasets", "", "recipe_import.open_datasets")}
-ROOMS = {"chat": ("room-chat", "recipe_import.open_chat"), "serve": ("room-chat", "recipe_import.open_chat"),
-         "datasets": ("room-datasets", "recipe_import.open_datasets"), "model": ("room-models", "recipe_import.open_models")}
+PLACES = {
+    "download": ("room-models", "models:catalogue", "recipe_import.open_models"),
+    "add": ("room-models", "models:disk", "recipe_import.open_models"),
+    "dataset": ("room-datasets", "", "recipe_import.open_datasets"),
+}
+ROOMS = {
+    "chat": ("room-chat", "recipe_import.open_chat"),
+    "serve": ("room-chat", "recipe_import.open_chat"),
+    "datasets": ("room-datasets", "recipe_import.open_datasets"),
+    "model": ("room-models", "recipe_import.open_models"),
+}
 
 
 def draw(words: Words, imported: Imported, missing: list[Missing]) -> str:
     """Return the report of an import that filled the form."""
     devices = ", ".join(map(str, imported.options.get("devices", [])))
     count = len(imported.recipe) - sum(one.field in imported.recipe for one in missing)
-    head = words.html("recipe_import.taken_with_devices", count=count, devices=devices) if devices else words.html("recipe_import.taken", count=count)
+    head = (
+        words.html("recipe_import.taken_with_devices", count=count, devices=devices)
+        if devices
+        else words.html("recipe_import.taken", count=count)
+    )
     rest = "".join(f"<li>{words.html('recipe_import.because', **one.tell(words))}</li>" for one in imported.left_out)
     left = f'<p class="hint">{words("recipe_import.left_out")}</p><ul class="hint">{rest}</ul>' if rest else ""
-    return (f'<section class="import-report" aria-label="{words("recipe_import.title")}"><p>{head} {words("recipe_import.rest_of_llamafactory")}</p>'
-            f"{draw_missing(words, missing)}{left}</section>")
+    return (
+        f'<section class="import-report" aria-label="{words("recipe_import.title")}"><p>{head}'
+        f" {words('recipe_import.rest_of_llamafactory')}</p>{draw_missing(words, missing)}{left}</section>"
+    )
 
 
 def draw_missing(words: Words, missing: list[Missing]) -> str:
     """Return what this studio does not have of a recipe, each with the way to it; "" for nothing."""
-    rows = "".join(f'<li data-missing="{escape(one.field)}">{escape(one.tell(words)["do"])} {_mend(words, one)}</li>' for one in missing)
-    return f'<div class="problem" role="alert"><p>{words("recipe_import.not_here")}</p><ul>{rows}</ul></div>' if rows else ""
+    rows = "".join(
+        f'<li data-missing="{escape(one.field)}">{escape(one.tell(words)["do"])} {_mend(words, one)}</li>'
+        for one in missing
+    )
+    return (
+        f'<div class="problem" role="alert"><p>{words("recipe_import.not_here")}</p><ul>{rows}</ul></div>'
+        if rows
+        else ""
+    )
 
 
 def draw_fault(words: Words, fault: Problem) -> str:

@@ -13,7 +13,9 @@ from studio.train.wish import StopWish
 
 
 class InProcess:
-    """Trains in one thread that lives as long as the process: a new thread a run would leave a heap of its own behind each time."""
+    """Trains in one thread that lives as long as the process: a new thread a run would leave a heap of its own behind
+    each time.
+    """
 
     by_force = False
 

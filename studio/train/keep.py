@@ -46,7 +46,8 @@ def delete(workspace: Workspace, name: str) -> int:
 def again(run: runs.Run, changes: dict | None = None) -> dict:
     """Return the recipe of a run for a new one, with `changes`. Raises Problem where the run has no recipe.
 
-    Of a run that left none, what its files do not say is as LLaMA-Factory has it where nobody says it, which is not the studio's way.
+    Of a run that left none, what its files do not say is as LLaMA-Factory has it where nobody says it, which is not the
+    studio's way.
     """
     usual = UNSAID if run.left_no_recipe else {}
     return {key: value for key, value in (usual | run.recipe()).items() if key not in PLACES} | (changes or {})
@@ -61,7 +62,10 @@ def remedy(fault: str, recipe: dict) -> dict:
     batch = _whole(recipe, "per_device_train_batch_size", 8)
     if batch > 1:
         half = batch // 2
-        return {"per_device_train_batch_size": half, "gradient_accumulation_steps": _whole(recipe, "gradient_accumulation_steps", 1) * (batch // half)}
+        return {
+            "per_device_train_batch_size": half,
+            "gradient_accumulation_steps": _whole(recipe, "gradient_accumulation_steps", 1) * (batch // half),
+        }
     if recipe.get("finetuning_type", "lora") == "lora" and not recipe.get("quantization_bit"):
         return {"quantization_bit": 4}
     return {"cutoff_len": max(128, _whole(recipe, "cutoff_len", 2048) // 2)}

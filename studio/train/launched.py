@@ -1,4 +1,6 @@
-"""Training in processes of their own: they survive a restart of the studio, and are found again by number and start time."""
+"""Training in processes of their own: they survive a restart of the studio, and are found again by number and start
+time.
+"""
 
 import os
 import subprocess
@@ -14,7 +16,16 @@ from studio.train.runs import Run
 ROOT = Path(__file__).parents[2]
 TERMINATE_S = 5.0
 # What would make LLaMA-Factory launch processes by itself, or take the run for one of a group that it is not part of.
-NOT_INHERITED = ("LLAMABOARD_ENABLED", "FORCE_TORCHRUN", "USE_RAY", "RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+NOT_INHERITED = (
+    "LLAMABOARD_ENABLED",
+    "FORCE_TORCHRUN",
+    "USE_RAY",
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+)
 
 
 def worker(run: Run, resume: str | None) -> list[str]:
@@ -23,10 +34,20 @@ def worker(run: Run, resume: str | None) -> list[str]:
 
 
 def with_torchrun(run: Run, resume: str | None) -> list[str]:
-    """Return the arguments for Python that train a run in a process for each device; `--standalone` finds a free port by itself."""
+    """Return the arguments for Python that train a run in a process for each device; `--standalone` finds a free port
+    by itself.
+    """
     processes = run.info().get("processes", 1)
-    return ["-m", "studio.train.torchrun", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", str(processes),
-            *worker(run, resume)]
+    return [
+        "-m",
+        "studio.train.torchrun",
+        "--standalone",
+        "--local-addr",
+        "127.0.0.1",
+        "--nproc-per-node",
+        str(processes),
+        *worker(run, resume),
+    ]
 
 
 def on_ray(run: Run, resume: str | None) -> list[str]:
@@ -39,7 +60,9 @@ def _flags(run: Run, resume: str | None) -> list[str]:
 
 
 class Launched:
-    """Starts a command in a session of its own; what it prints goes to the run's log, a file, so that nobody need read it."""
+    """Starts a command in a session of its own; what it prints goes to the run's log, a file, so that nobody need read
+    it.
+    """
 
     by_force = True
 
@@ -48,12 +71,20 @@ class Launched:
         self._children: dict[str, subprocess.Popen] = {}
 
     def start(self, run: Run, resume: str | None) -> None:
-        """Begin to train; see `Executor`. The run's info names `devices`, but never the program: its folder may be somebody else's."""
+        """Begin to train; see `Executor`. The run's info names `devices`, but never the program: its folder may be
+        somebody else's.
+        """
         info, python = run.info(), self._interpreter(run)
         try:
             with open(run.log_file, "ab") as log:
-                child = subprocess.Popen([str(python), *self._command(run, resume)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                         env=_environment(info), start_new_session=True)
+                child = subprocess.Popen(
+                    [str(python), *self._command(run, resume)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=_environment(info),
+                    start_new_session=True,
+                )
         except OSError as error:
             raise Problem("executors.cannot_start", program=python, reason=error.strerror) from error
         self._children[run.name] = child
@@ -77,7 +108,9 @@ class Launched:
         return False
 
     def kill(self, run: Run) -> None:
-        """End the run's process and all that it started: asked first, by force after some seconds. One that is gone is no fault."""
+        """End the run's process and all that it started: asked first, by force after some seconds. One that is gone is
+        no fault.
+        """
         info = run.info()
         if not runs.alive(info):
             return

@@ -1,4 +1,6 @@
-"""What a run's model is made of beside its base and its own adapter: the adapters that LLaMA-Factory merged first, and added tokens."""
+"""What a run's model is made of beside its base and its own adapter: the adapters that LLaMA-Factory merged first, and
+added tokens.
+"""
 
 from pathlib import Path
 
@@ -20,10 +22,11 @@ def names_in(value: object) -> list[str]:
 
 
 def merged_below(recipe: dict) -> tuple[Path, ...]:
-    """Return the folders of the adapters that were merged into the base before a run's own adapter was trained, in their order.
+    """Return the folders of the adapters that were merged into the base before a run's own adapter was trained, in
+    their order.
 
-    As in LLaMA-Factory's model/adapter.py: of the adapters that a recipe begins with, the last is trained on unless a new one was asked
-    for; where nothing can be merged, the last is trained on in any case.
+    As in LLaMA-Factory's model/adapter.py: of the adapters that a recipe begins with, the last is trained on unless a
+    new one was asked for; where nothing can be merged, the last is trained on in any case.
     """
     begun = [Path(name) for name in names_in(recipe.get("adapter_name_or_path"))]
     if str(recipe.get("finetuning_type", "lora")) not in ("lora", "oft"):
@@ -59,11 +62,17 @@ def vocabulary(recipe: dict) -> tuple[tuple[str, object], ...]:
     """Return the settings by which a run's vocabulary grew; none where it did not."""
     if not any(recipe.get(key) for key in _GROWS):
         return ()
-    return tuple((key, ",".join(value) if isinstance(value := recipe[key], list) else value) for key in VOCABULARY if recipe.get(key))
+    return tuple(
+        (key, ",".join(value) if isinstance(value := recipe[key], list) else value)
+        for key in VOCABULARY
+        if recipe.get(key)
+    )
 
 
 def recipe_beside(folder: Path) -> dict:
-    """Return the recipe that made the adapter in a folder, which stands there or, of a checkpoint, above it; {} where there is none."""
+    """Return the recipe that made the adapter in a folder, which stands there or, of a checkpoint, above it; {} where
+    there is none.
+    """
     for file in (folder / "recipe.yaml", folder.parent / "recipe.yaml"):
         if files.is_file(file):
             try:

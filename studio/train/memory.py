@@ -1,4 +1,6 @@
-"""The memory that a recipe takes, by the one estimator of `studio.models.fit`, with rows no longer than those of its data."""
+"""The memory that a recipe takes, by the one estimator of `studio.models.fit`, with rows no longer than those of its
+data.
+"""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -17,7 +19,9 @@ AROUND = 64
 
 
 def bytes_needed(recipe: dict) -> int:
-    """Return the bytes that training a complete recipe takes at its peak; 0 where the sizes of its model cannot be read."""
+    """Return the bytes that training a complete recipe takes at its peak; 0 where the sizes of its model cannot be
+    read.
+    """
     try:
         shape = read_shape(Path(recipe["model_name_or_path"]))
     except Problem:
@@ -27,7 +31,9 @@ def bytes_needed(recipe: dict) -> int:
 
 
 def longest(recipe: dict) -> int:
-    """Return how many tokens the longest row may have at most: the cutoff length where rows are packed or are not looked through."""
+    """Return how many tokens the longest row may have at most: the cutoff length where rows are packed or are not
+    looked through.
+    """
     cutoff = int(recipe.get("cutoff_len") or 2048)
     packed = recipe.get("packing") if recipe.get("packing") is not None else recipe.get("stage") == "pt"
     if packed or not recipe.get("dataset") or not recipe.get("dataset_dir"):
@@ -42,7 +48,11 @@ def _longest_of(folder: Path, name: str) -> int | None:
         dataset = registry.dataset(folder, name)
         if dataset.problem or dataset.file is None or dataset.entry.get("columns", {}).get("images"):
             return None
-        if not dataset.file.is_file() or dataset.file.suffix not in (".json", ".jsonl") or dataset.file.stat().st_size > LOOKED_THROUGH:
+        if (
+            not dataset.file.is_file()
+            or dataset.file.suffix not in (".json", ".jsonl")
+            or dataset.file.stat().st_size > LOOKED_THROUGH
+        ):
             return None
         status = dataset.file.stat()
         return _longest_row(dataset.file, status.st_mtime_ns, status.st_size)

@@ -1,8 +1,8 @@
 """Notices for a person who is not looking: what happened to the runs, for the browser's own notices and for a webhook.
 
-The webhook's address is kept among the person's own settings (`trust.folder()`), one file for each workspace, in no recipe and on no page:
-whoever knows it can write to that channel. An address in a workspace's own files is never used: a workspace that came from somebody else would
-send what happens here to them.
+The webhook's address is kept among the person's own settings (`trust.folder()`), one file for each workspace, in no
+recipe and on no page: whoever knows it can write to that channel. An address in a workspace's own files is never used:
+a workspace that came from somebody else would send what happens here to them.
 """
 
 import hashlib
@@ -37,7 +37,9 @@ def webhook(saves: Path) -> str:
 
 
 def set_webhook(saves: Path, address: str, language: str = "en") -> str:
-    """Keep the address, "" for none, and the language to write in; return its host. Raises Problem where it is no web address."""
+    """Keep the address, "" for none, and the language to write in; return its host. Raises Problem where it is no web
+    address.
+    """
     address = address.strip()
     parts = urlsplit(address)
     if address and (parts.scheme not in ("http", "https") or not parts.hostname):
@@ -57,7 +59,9 @@ def host(saves: Path) -> str:
 
 
 def fault(saves: Path) -> Problem | None:
-    """Return what is wrong with the file of the webhook, or that an older one is not used any more; None where nothing is."""
+    """Return what is wrong with the file of the webhook, or that an older one is not used any more; None where nothing
+    is.
+    """
     try:
         _load(saves)
         former = records.load(saves / FORMER_FILE, Kept) if _is_former(saves) else Kept()
@@ -67,7 +71,9 @@ def fault(saves: Path) -> Problem | None:
 
 
 def send(address: str, text: str) -> None:
-    """Send a text to a webhook as {"text": ...}, as Slack, Feishu relays and many others take it. Raises Problem where it is not taken."""
+    """Send a text to a webhook as {"text": ...}, as Slack, Feishu relays and many others take it. Raises Problem where
+    it is not taken.
+    """
     body = json.dumps({"text": text}).encode()
     try:
         request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
@@ -85,7 +91,9 @@ def tell(run: runs.Run, key: str, facts: dict) -> None:
     saves = run.folder.parents[2]
     if address := webhook(saves):
         words = Words(_kept(saves).language)
-        threading.Thread(target=_try, args=(address, f"{run.name}: {words(key, **facts)}"), name=THREAD, daemon=True).start()
+        threading.Thread(
+            target=_try, args=(address, f"{run.name}: {words(key, **facts)}"), name=THREAD, daemon=True
+        ).start()
 
 
 def _try(address: str, text: str) -> None:
@@ -127,7 +135,9 @@ def _is_former(saves: Path) -> bool:
 
 
 def since(workspace: Workspace, moment: float) -> list[dict]:
-    """Return {id, run, key, facts} of what happened to runs after a moment (seconds since 1970): warnings, silence, and their ends."""
+    """Return {id, run, key, facts} of what happened to runs after a moment (seconds since 1970): warnings, silence, and
+    their ends.
+    """
     found = []
     for run in runs.all_runs(workspace):
         # A silent run writes nothing, so files that are older by that silence are looked at too.
@@ -143,7 +153,11 @@ def _of_run(run: runs.Run, moment: float) -> list[dict]:
         happened.append((status.last_time + patience(status), "notices.silent", {"minutes": round(told / 60)}))
     if status.state in TOLD:
         happened.append((status.ended or 0, *ended(status)))
-    return [{"id": f"{run.name}:{when}:{key}", "run": run.name, "key": key, "facts": facts} for when, key, facts in happened if when > moment]
+    return [
+        {"id": f"{run.name}:{when}:{key}", "run": run.name, "key": key, "facts": facts}
+        for when, key, facts in happened
+        if when > moment
+    ]
 
 
 def ended(status: runs.Status) -> tuple[str, dict]:
@@ -151,7 +165,11 @@ def ended(status: runs.Status) -> tuple[str, dict]:
     if status.state == "failed" and status.error:
         told = Sentence(key=status.error["key"], facts=status.error.get("facts", {})).problem()
         return told.key, told.facts
-    return f"notices.{status.state}", {"step": status.step, "total": status.total_steps, "loss": "–" if status.loss is None else f"{status.loss:.4g}"}
+    return f"notices.{status.state}", {
+        "step": status.step,
+        "total": status.total_steps,
+        "loss": "–" if status.loss is None else f"{status.loss:.4g}",
+    }
 
 
 def patience(status: runs.Status) -> float:
@@ -160,7 +178,9 @@ def patience(status: runs.Status) -> float:
 
 
 def silence(status: runs.Status) -> float | None:
-    """Return for how many seconds a run at work has written nothing, None while that is no longer than its steps explain."""
+    """Return for how many seconds a run at work has written nothing, None while that is no longer than its steps
+    explain.
+    """
     if status.state != "running" or status.pace() is None:
         return None
     seconds = status.quiet()

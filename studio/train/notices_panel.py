@@ -9,9 +9,17 @@ from studio.workspace import Workspace
 
 def bell(words: Words) -> str:
     """Return the button that lets the browser show notices of its own; assets/notices.js asks for the permission."""
-    said = "".join(f' data-{name}="{escape(words("notices.bell_" + name))}"' for name in ("on", "off", "denied", "missing"))
-    icon = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M8 2a4 4 0 0 0-4 4v3l-1.3 2.5h10.6L12 9V6a4 4 0 0 0-4-4zM6.5 13.5a1.5 1.5 0 0 0 3 0"/></svg>'
-    return f'<button class="quiet bell" data-switch="notices" aria-pressed="false" title="{words("notices.bell")}"{said}>{icon}</button>'
+    said = "".join(
+        f' data-{name}="{escape(words("notices.bell_" + name))}"' for name in ("on", "off", "denied", "missing")
+    )
+    icon = (
+        '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M8 2a4 4 0 0 0-4 4v3l-1.3 2.5h10.6L12 9V6a4 4 0 0'
+        ' 0-4-4zM6.5 13.5a1.5 1.5 0 0 0 3 0"/></svg>'
+    )
+    return (
+        '<button class="quiet bell" data-switch="notices" aria-pressed="false"'
+        f' title="{words("notices.bell")}"{said}>{icon}</button>'
+    )
 
 
 def draw(words: Words, workspace: Workspace) -> str:
@@ -20,14 +28,15 @@ def draw(words: Words, workspace: Workspace) -> str:
     now = f'<p class="problem">{escape(words.tell(fault))}</p>' if fault else ""
     if host:
         now += (
-            f'<p class="hint">{words.html("notices.goes_to", host=host)} '
-            f'<button class="button small" data-call="train_webhook_test" data-done="{words("notices.tested")}">{words("notices.test")}</button> '
-            f"<button class=\"button small\" data-call=\"train_webhook\" data-args='[\"\"]'>{words('notices.remove')}</button></p>"
+            f'<p class="hint">{words.html("notices.goes_to", host=host)} <button class="button small"'
+            f' data-call="train_webhook_test" data-done="{words("notices.tested")}">{words("notices.test")}</button>'
+            ' <button class="button small" data-call="train_webhook"'
+            f" data-args='[\"\"]'>{words('notices.remove')}</button></p>"
         )
     return (
-        f'<p class="hint">{words("notices.what")}</p>{now}'
-        f'<form class="webhook" data-submit="train_webhook" data-done="{words("notices.saved")}">'
-        f'<input name="address" type="text" inputmode="url" autocomplete="off" required aria-label="{words("notices.address")}" '
-        f'placeholder="{words("notices.address")} {words("notices.address_hint")}"><button type="submit" class="button small">{words("notices.save")}</button>'
-        '<p class="problem" role="alert" hidden></p></form>'
+        f'<p class="hint">{words("notices.what")}</p>{now}<form class="webhook" data-submit="train_webhook"'
+        f' data-done="{words("notices.saved")}"><input name="address" type="text" inputmode="url" autocomplete="off"'
+        f' required aria-label="{words("notices.address")}" placeholder="{words("notices.address")}'
+        f' {words("notices.address_hint")}"><button type="submit" class="button'
+        f' small">{words("notices.save")}</button><p class="problem" role="alert" hidden></p></form>'
     )

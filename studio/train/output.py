@@ -9,9 +9,11 @@ from typing import TextIO
 
 
 class ThreadOutput:
-    """A stream that writes what a thread prints to that thread's file, where it has one, and else to the stream it stands for.
+    """A stream that writes what a thread prints to that thread's file, where it has one, and else to the stream it
+    stands for.
 
-    Progress bars return to the start of their line; in a log each such return begins a new line, and only a line that differs is kept.
+    Progress bars return to the start of their line; in a log each such return begins a new line, and only a line that
+    differs is kept.
     """
 
     # Of all streams together: a log handler may hold one that stood before the present one.
@@ -24,7 +26,9 @@ class ThreadOutput:
         file = self.files.get(threading.get_ident())
         if file is None:
             return self.stream.write(text)
-        with contextlib.suppress(OSError):  # a full disk is told by the events and the checkpoint; a lost log line must not stop a run
+        with contextlib.suppress(
+            OSError
+        ):  # a full disk is told by the events and the checkpoint; a lost log line must not stop a run
             file.write(text.replace("\r\n", "\n").replace("\r", "\n"))
             file.flush()
         return len(text)
@@ -34,7 +38,9 @@ class ThreadOutput:
 
 
 def install() -> None:
-    """Stand before sys.stdout and sys.stderr. Must come before the heavy libraries, whose log handlers keep the stream they find."""
+    """Stand before sys.stdout and sys.stderr. Must come before the heavy libraries, whose log handlers keep the stream
+    they find.
+    """
     if not isinstance(sys.stdout, ThreadOutput):
         sys.stdout = ThreadOutput(sys.stdout)
     if not isinstance(sys.stderr, ThreadOutput):

@@ -24,13 +24,15 @@ PICTURE_BYTES = 4 * 2**20
 
 
 def draw_runs(words: Words, workspace: Workspace, query: str = "") -> str:
-    """Return the list of runs, newest first, with state, loss and a small curve; with a query, those that fit it (see `fitting`)."""
+    """Return the list of runs, newest first, with state, loss and a small curve; with a query, those that fit it (see
+    `fitting`).
+    """
     usable, unusable = runs.usable_and_odd(workspace)
     found = fitting(usable, query)
     rows = "".join(_row(words, run) for run in found[:LISTED])
     new = (
-        f'<button class="item item-new" data-pick="run:">{words("train.new_run")}</button>'
-        f'<button class="item item-new item-compare" data-pick="view:compare">{words("train.compare_selected")}</button>'
+        f'<button class="item item-new" data-pick="run:">{words("train.new_run")}</button><button class="item item-new'
+        f' item-compare" data-pick="view:compare">{words("train.compare_selected")}</button>'
     )
     odd = "" if query.strip() else _odd(words, unusable)
     return new + (rows or f'<p class="hint">{words("train.none_fits" if query.strip() else "train.no_runs")}</p>') + odd
@@ -39,7 +41,11 @@ def draw_runs(words: Words, workspace: Workspace, query: str = "") -> str:
 def _odd(words: Words, odd: dict[str, Problem]) -> str:
     """Return a line for each folder that looks like a run and cannot be used as one, with the reason."""
     rows = [f'<p class="warning">{escape(words.tell(fault))}</p>' for _, fault in sorted(odd.items())[:ODD_LISTED]]
-    rest = f'<p class="hint">{words.html("train.odd_more", count=len(odd) - ODD_LISTED)}</p>' if len(odd) > ODD_LISTED else ""
+    rest = (
+        f'<p class="hint">{words.html("train.odd_more", count=len(odd) - ODD_LISTED)}</p>'
+        if len(odd) > ODD_LISTED
+        else ""
+    )
     return "".join(rows) + rest
 
 
@@ -57,13 +63,18 @@ def fitting(found: list[runs.Run], query: str) -> list[runs.Run]:
     if order == "loss":
         return sorted(kept, key=lambda run: (runs.status(run).loss is None, runs.status(run).loss or 0))
     if order == "time":
-        return sorted(kept, key=lambda run: (runs.status(run).ended or 0) - (runs.status(run).started or 0), reverse=True)
+        return sorted(
+            kept, key=lambda run: (runs.status(run).ended or 0) - (runs.status(run).started or 0), reverse=True
+        )
     return kept
 
 
 def _told_of(run: runs.Run) -> str:
     info, dataset = run.info(), run.recipe_if_any().get("dataset", "")
-    return f"{run.name} {runs.status(run).state} {dataset} {info.get('note', '')} {info.get('title', '')} {'star' if info.get('star') else ''}".lower()
+    return (
+        f"{run.name} {runs.status(run).state} {dataset} {info.get('note', '')} {info.get('title', '')}"
+        f" {'star' if info.get('star') else ''}".lower()
+    )
 
 
 def _row(words: Words, run: runs.Run) -> str:
@@ -73,10 +84,12 @@ def _row(words: Words, run: runs.Run) -> str:
     faults = " ".join(words.tell(fault) for fault in run.faults(status))
     mark = f'<span class="badge" title="{escape(faults)}" aria-label="{escape(faults)}">!</span>' if faults else ""
     return (
-        f'<div class="item-row"><input type="checkbox" data-tick="{escape(run.name)}" aria-label="{words("train.tick")}">'
-        f'<button class="item" data-pick="run:{escape(run.name)}"><span class="item-top"><i class="dot {escape(status.state)}"></i>'
-        f'<b>{"★ " if run.info().get("star") else ""}{escape(name)}</b>{mark}{_spark(status)}</span><span class="item-sub"><span>{escape(model)} · {escape(method)}</span>'
-        f'<span class="num">{words("train.state_" + status.state)} {escape(detail)}</span></span></button></div>'
+        f'<div class="item-row"><input type="checkbox" data-tick="{escape(run.name)}"'
+        f' aria-label="{words("train.tick")}"><button class="item" data-pick="run:{escape(run.name)}"><span'
+        ' class="item-top"><i class="dot'
+        f' {escape(status.state)}"></i><b>{"★ " if run.info().get("star") else ""}{escape(name)}</b>{mark}{_spark(status)}</span><span'
+        f' class="item-sub"><span>{escape(model)} · {escape(method)}</span><span'
+        f' class="num">{words("train.state_" + status.state)} {escape(detail)}</span></span></button></div>'
     )
 
 
@@ -87,7 +100,9 @@ def _spark(status: runs.Status) -> str:
     points = points[:: max(1, len(points) // 60)]
     low, high = min(point[1] for point in points), max(point[1] for point in points)
     last = points[-1][0] or 1
-    line = " ".join(f"{56 * point[0] / last:.1f},{13 - 12 * (point[1] - low) / ((high - low) or 1):.1f}" for point in points)
+    line = " ".join(
+        f"{56 * point[0] / last:.1f},{13 - 12 * (point[1] - low) / ((high - low) or 1):.1f}" for point in points
+    )
     return f'<svg class="spark" viewBox="0 0 56 14" aria-hidden="true"><polyline points="{line}"/></svg>'
 
 
@@ -98,9 +113,14 @@ def draw_now(words: Words, workspace: Workspace) -> str:
         return f'<h3>{words("train.now")}</h3><p class="hint">{words("train.nothing_runs")}</p>'
     run = next((run for run in active if runs.status(run).state != "queued"), active[0])
     status = runs.status(run)
-    stop = _call(words("train.stop_and_save"), "train_stop", [run.name, True], "small") if status.state in ("running", "queued") else ""
+    stop = (
+        _call(words("train.stop_and_save"), "train_stop", [run.name, True], "small")
+        if status.state in ("running", "queued")
+        else ""
+    )
     return (
-        f'<h3>{words("train.now")}</h3><div class="now"><button class="link" data-go="room-train" data-pick="run:{escape(run.name)}">'
+        f'<h3>{words("train.now")}</h3><div class="now"><button class="link" data-go="room-train"'
+        f' data-pick="run:{escape(run.name)}">'
         f"{escape(run.name.split('/')[2])}</button>{_progress(words, run, status)}{stop}</div>{queue_panel.draw(words, workspace)}"
     )
 
@@ -114,7 +134,8 @@ def draw_run(words: Words, workspace: Workspace, name: str) -> str:
     model, method, short = run.name.split("/")
     return (
         f'<header class="run-head"><div><h2>{escape(short)}</h2><p class="hint">{escape(model)} · {escape(method)} · '
-        f'{_when(status.started or run.info().get("created"))}</p></div><div class="actions">{_actions(words, run, status)}</div></header>'
+        f"{_when(status.started or run.info().get('created'))}</p></div><div"
+        f' class="actions">{_actions(words, run, status)}</div></header>'
         f"{_progress(words, run, status)}{_fault(words, run, status)}{_damage(words, run, status)}{_warnings(words, status)}"
         f"{_numbers(words, status)}{_facts(words, status)}"
         f"{_housekeeping(words, run, status)}"
@@ -124,7 +145,8 @@ def draw_run(words: Words, workspace: Workspace, name: str) -> str:
 def _actions(words: Words, run: runs.Run, status: runs.Status) -> str:
     if status.state == "queued":
         return _call(words("train.queue_first"), "train_queue_move", [run.name, 0], "") + _call(
-            words("train.queue_remove"), "train_queue_remove", [run.name], "danger")
+            words("train.queue_remove"), "train_queue_remove", [run.name], "danger"
+        )
     if status.state in ("preparing", "running"):
         return _call(words("train.stop_and_save"), "train_stop", [run.name, True], "primary") + _call(
             words("train.abort"), "train_stop", [run.name, False], "danger", ask=words("train.abort_sure")
@@ -141,8 +163,13 @@ def _actions(words: Words, run: runs.Run, status: runs.Status) -> str:
     elif status.state == "interrupted" and not run.is_foreign:
         buttons += _call(words("train.restart"), "train_restart", [run.name], "")
     if can_resume:
-        buttons += _asked(words("checkpoints.more_epochs"), "train_resume", [run.name, None],
-                          words("checkpoints.epochs_prompt", had=f"{status.epoch:.3g}"), now=None)
+        buttons += _asked(
+            words("checkpoints.more_epochs"),
+            "train_resume",
+            [run.name, None],
+            words("checkpoints.epochs_prompt", had=f"{status.epoch:.3g}"),
+            now=None,
+        )
     if whole or runs.has_weights(run.folder):
         buttons += compare_button(words("train.compare"), run.name, "primary")
     return buttons
@@ -165,8 +192,16 @@ def _housekeeping(words: Words, run: runs.Run, status: runs.Status) -> str:
         '<div class="actions small-actions">'
         + _again(words("train.again"), run, {})
         + _call(words("train.unstar" if info.get("star") else "train.star"), "train_star", [run.name], "small")
-        + _asked(words("train.note"), "train_note", [run.name], words("train.note_prompt"), info.get("note", ""), "small")
-        + _call(words("train.delete"), "train_delete", [run.name], "small danger", ask=words("train.delete_sure", name=run.name, megabytes=freed))
+        + _asked(
+            words("train.note"), "train_note", [run.name], words("train.note_prompt"), info.get("note", ""), "small"
+        )
+        + _call(
+            words("train.delete"),
+            "train_delete",
+            [run.name],
+            "small danger",
+            ask=words("train.delete_sure", name=run.name, megabytes=freed),
+        )
         + f"</div>{note}"
     )
 
@@ -177,24 +212,35 @@ def _again(label: str, run: runs.Run, changes: dict) -> str:
         recipe = keep.again(run, changes)
     except Problem:
         return ""  # a run of another tool that left no recipe cannot be started again
-    return f"<button class=\"button small\" data-pick=\"run:\" data-give='train-given:{attribute(recipe)}'>{escape(label)}</button>"
+    return (
+        '<button class="button small" data-pick="run:"'
+        f" data-give='train-given:{attribute(recipe)}'>{escape(label)}</button>"
+    )
 
 
 def compare_button(label: str, speaker: str, look: str) -> str:
     """Return a button that leads to Chat with a tuned model and its base chosen."""
-    return f'<button class="button {look}" data-go="room-chat" data-give="chat-wish:{escape(speaker)}">{escape(label)}</button>'
+    return (
+        f'<button class="button {look}" data-go="room-chat"'
+        f' data-give="chat-wish:{escape(speaker)}">{escape(label)}</button>'
+    )
 
 
 def _call(label: str, endpoint: str, args: list, look: str, ask: str = "") -> str:
     question = f' data-ask="{escape(ask)}"' if ask else ""
-    return f"<button class=\"button {look}\" data-call=\"{endpoint}\" data-args='{attribute(args)}'{question}>{escape(label)}</button>"
+    return (
+        f'<button class="button {look}" data-call="{endpoint}"'
+        f" data-args='{attribute(args)}'{question}>{escape(label)}</button>"
+    )
 
 
 def _asked(label: str, endpoint: str, args: list, question: str, now: str | None = "", look: str = "") -> str:
-    """Return a button that asks the person for the last argument of its endpoint: a text that is `now` so, or a number where that is None."""
+    """Return a button that asks the person for the last argument of its endpoint: a text that is `now` so, or a number
+    where that is None.
+    """
     kind = "data-number" if now is None else f'data-now="{escape(now)}"'
     return (
-        f"<button class=\"button {look}\" data-call=\"{endpoint}\" data-args='{attribute(args)}' "
+        f'<button class="button {look}" data-call="{endpoint}" data-args=\'{attribute(args)}\' '
         f'data-prompt="{escape(question)}" {kind}>{escape(label)}</button>'
     )
 
@@ -221,8 +267,9 @@ def _progress(words: Words, run: runs.Run, status: runs.Status) -> str:
         text += f" · {words.html('train.resumable_from', step=figures.plain(resumable_step))}"
     moving = " moving" if status.state == "preparing" else ""
     return (
-        f'<div class="progress {escape(status.state)}{moving}"><div class="bar"><i style="width:{figures.width(share)}%"></i></div>'
-        f'<span class="num"><i class="dot {escape(status.state)}"></i>{text}</span></div>'
+        f'<div class="progress {escape(status.state)}{moving}"><div class="bar"><i'
+        f' style="width:{figures.width(share)}%"></i></div><span class="num"><i class="dot'
+        f' {escape(status.state)}"></i>{text}</span></div>'
     )
 
 
@@ -259,8 +306,10 @@ def draw_samples(words: Words, workspace: Workspace, name: str) -> str:
     rows = "".join(
         f"<h3>{escape(question)}</h3><table>"
         + "".join(
-            f'<tr><td class="num">{words.html("train.at_step", step=figures.plain(answer["step"]))}</td><td>{escape(answer["answer"])}</td></tr>'
-            for answer in reversed(status.probes) if answer["question"] == question
+            "<tr><td"
+            f' class="num">{words.html("train.at_step", step=figures.plain(answer["step"]))}</td><td>{escape(answer["answer"])}</td></tr>'
+            for answer in reversed(status.probes)
+            if answer["question"] == question
         )
         + "</table>"
         for question in questions
@@ -274,11 +323,16 @@ def _numbers(words: Words, status: runs.Status) -> str:
         return points[-1][1] if points else None
 
     shown = {
-        "loss": number(status.loss), "learning_rate": number(last("learning_rate")), "grad_norm": number(last("grad_norm")),
-        "tokens_per_second": number(last("tokens_per_second")), "epoch": f"{status.epoch:.2f}" if status.epoch else None,
+        "loss": number(status.loss),
+        "learning_rate": number(last("learning_rate")),
+        "grad_norm": number(last("grad_norm")),
+        "tokens_per_second": number(last("tokens_per_second")),
+        "epoch": f"{status.epoch:.2f}" if status.epoch else None,
         "eval_loss": number(last("eval_loss")) if last("eval_loss") is not None else None,
     }
-    cells = "".join(f"<div><dt>{words('train.' + key)}</dt><dd>{escape(value)}</dd></div>" for key, value in shown.items() if value)
+    cells = "".join(
+        f"<div><dt>{words('train.' + key)}</dt><dd>{escape(value)}</dd></div>" for key, value in shown.items() if value
+    )
     return f'<dl class="numbers">{cells}</dl>' if status.series else ""
 
 
@@ -288,13 +342,22 @@ def _facts(words: Words, status: runs.Status) -> str:
         return ""
     trainable, parameters, epochs = facts.get("trainable"), facts.get("parameters"), facts.get("epochs")
     shown = {
-        "examples": facts.get("examples"), "epochs": None if epochs is None else f"{epochs:g}", "total_batch": facts.get("batch"),
-        "steps": facts.get("total_steps"), "device": facts.get("device"),
-        "trainable": f"{trainable:,} / {parameters:,} ({100 * trainable / parameters:.2f} %)" if parameters and trainable is not None else None,
+        "examples": facts.get("examples"),
+        "epochs": None if epochs is None else f"{epochs:g}",
+        "total_batch": facts.get("batch"),
+        "steps": facts.get("total_steps"),
+        "device": facts.get("device"),
+        "trainable": (
+            f"{trainable:,} / {parameters:,} ({100 * trainable / parameters:.2f} %)"
+            if parameters and trainable is not None
+            else None
+        ),
     }
     order = ("examples", "epochs", "total_batch", "steps", "trainable", "device")
     cells = "".join(
-        f"<div><dt>{words('train.' + key)}</dt><dd>{'–' if shown[key] is None else escape(str(shown[key]))}</dd></div>" for key in order)
+        f"<div><dt>{words('train.' + key)}</dt><dd>{'–' if shown[key] is None else escape(str(shown[key]))}</dd></div>"
+        for key in order
+    )
     return f'<dl class="facts">{cells}</dl>'
 
 
@@ -322,19 +385,28 @@ def draw_checkpoints(words: Words, workspace: Workspace, name: str) -> str:
     run = runs.find(workspace, name)
     metric, values = checkpoints.measured(run, runs.status(run))
     best = checkpoints.best(metric, values)
-    rows = "".join(_checkpoint(words, run, one, metric, values.get(one), one == best) for one in reversed(run.checkpoints()))
+    rows = "".join(
+        _checkpoint(words, run, one, metric, values.get(one), one == best) for one in reversed(run.checkpoints())
+    )
     picture = run.folder / "training_loss.png"
     plot = ""
     if 0 < files.stamp(picture)[0] <= PICTURE_BYTES and files.is_file(picture):
         with files.open_file(picture) as file:
             data = base64.b64encode(file.read(PICTURE_BYTES)).decode()
-        plot = f'<figure><img alt="training_loss.png" src="data:image/png;base64,{escape(data)}"><figcaption>training_loss.png</figcaption></figure>'
+        plot = (
+            '<figure><img alt="training_loss.png"'
+            f' src="data:image/png;base64,{escape(data)}"><figcaption>training_loss.png</figcaption></figure>'
+        )
     table = f"<table>{rows}</table>" if rows else f'<p class="hint">{words("train.no_checkpoints")}</p>'
     return f'<p class="hint">{words("train.folder")} <code>{escape(str(run.folder))}</code></p>{table}{plot}'
 
 
 def _checkpoint(words: Words, run: runs.Run, name: str, metric: str, value: float | None, best: bool) -> str:
-    told = f'<span class="num">{words.html("checkpoints.measured", metric=metric, value=number(value))}</span>' if value is not None else ""
+    told = (
+        f'<span class="num">{words.html("checkpoints.measured", metric=metric, value=number(value))}</span>'
+        if value is not None
+        else ""
+    )
     mark = f'<span class="badge">{words("checkpoints.best")}</span>' if best else ""
     buttons = compare_button(words("train.chat"), f"{run.name}@{name}", "small")
     if runs.status(run).state not in runs.ACTIVE and resumable(run) and run.is_foreign and adoption.missing(run):
@@ -376,7 +448,9 @@ def draw_recipe(words: Words, workspace: Workspace, name: str, python_of: Callab
 
 
 def _put_together(words: Words, run: runs.Run) -> str:
-    """Return the recipe as the files of a run tell it that left none, and what they do not tell. No command: there is no file to name."""
+    """Return the recipe as the files of a run tell it that left none, and what they do not tell. No command: there is
+    no file to name.
+    """
     found = {name: value for name, value in run.recipe_if_any().items() if name not in keep.PLACES}
     if not found:
         return f'<p class="hint">{words("train.recipe_none")}</p>'
@@ -386,7 +460,10 @@ def _put_together(words: Words, run: runs.Run) -> str:
 
 
 def _copied(words: Words, text: str) -> str:
-    copy = f'<button class="button small" data-copy="{escape(text)}" data-done="{words("train.copied")}">{words("train.copy")}</button>'
+    copy = (
+        f'<button class="button small" data-copy="{escape(text)}"'
+        f' data-done="{words("train.copied")}">{words("train.copy")}</button>'
+    )
     return f'<div class="copied">{copy}<pre>{escape(text)}</pre></div>'
 
 
@@ -425,5 +502,11 @@ def draw_batch(words: Words, jobs: Jobs) -> str:
     if not found.tried:
         return f'<p class="problem" role="alert">{words("batch.none")}</p>'
     best = found.tried[-1]
-    use = f'<button class="button small" data-give="train-per_device_train_batch_size:{best.batch:d}">{words.html("batch.use", batch=best.batch)}</button>'
-    return f'<p class="hint num">{words.html("batch.found", batch=best.batch, seconds=best.seconds, gib=best.gib)} {use}</p>'
+    use = (
+        '<button class="button small"'
+        f' data-give="train-per_device_train_batch_size:{best.batch:d}">{words.html("batch.use", batch=best.batch)}</button>'
+    )
+    return (
+        f'<p class="hint num">{words.html("batch.found", batch=best.batch, seconds=best.seconds, gib=best.gib)}'
+        f" {use}</p>"
+    )

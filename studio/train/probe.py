@@ -11,8 +11,8 @@ TOKENS = 64
 def ask(model, tokenizer, template: str, questions: list[str]) -> list[dict]:
     """Let the model in training answer, greedily, and return [{question, answer, tokens, seconds}].
 
-    The prompt is encoded by LLaMA-Factory's template of the run, which the run has made ready itself. Nothing is drawn at random and the
-    model is put back as it was, so that the losses are those of a run without probes.
+    The prompt is encoded by LLaMA-Factory's template of the run, which the run has made ready itself. Nothing is drawn
+    at random and the model is put back as it was, so that the losses are those of a run without probes.
     """
     engine.load()
     import torch
@@ -37,10 +37,20 @@ def _answer(model, tokenizer, shape, stops: list[int], question: str) -> dict:
     prompt, _ = shape.encode_oneturn(tokenizer, talk)
     ids = torch.tensor([prompt], device=next(model.parameters()).device)
     out = model.generate(
-        input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=TOKENS, do_sample=False, eos_token_id=stops,
-        pad_token_id=tokenizer.pad_token_id, use_cache=True, temperature=None, top_p=None, top_k=None,
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=TOKENS,
+        do_sample=False,
+        eos_token_id=stops,
+        pad_token_id=tokenizer.pad_token_id,
+        use_cache=True,
+        temperature=None,
+        top_p=None,
+        top_k=None,
     )[0, len(prompt) :]
     return {
-        "question": question, "answer": tokenizer.decode(out, skip_special_tokens=True).strip(), "tokens": len(out),
+        "question": question,
+        "answer": tokenizer.decode(out, skip_special_tokens=True).strip(),
+        "tokens": len(out),
         "seconds": round(time.perf_counter() - began, 2),
     }

@@ -1,7 +1,9 @@
-"""The queue of runs, on disk: who waits, in which order, and who is at work. A restart of the studio reads it and goes on.
+"""The queue of runs, on disk: who waits, in which order, and who is at work. A restart of the studio reads it and goes
+on.
 
-`saves/.queue.json` holds `waiting` and `at_work`, each a list of orders {run, resume, id}. A run that is started again is another order
-of the same run: the end of one strikes out that one alone. Only the studio that owns the workspace starts what waits.
+`saves/.queue.json` holds `waiting` and `at_work`, each a list of orders {run, resume, id}. A run that is started again
+is another order of the same run: the end of one strikes out that one alone. Only the studio that owns the workspace
+starts what waits.
 """
 
 import contextlib
@@ -24,7 +26,9 @@ FILE = ".queue.json"
 
 @dataclass(frozen=True)
 class Order:
-    """A run that waits or is at work, and the name of the checkpoint that it goes on from, if any. Orders of old releases have no id."""
+    """A run that waits or is at work, and the name of the checkpoint that it goes on from, if any. Orders of old
+    releases have no id.
+    """
 
     run: str
     resume: str | None = None
@@ -100,7 +104,10 @@ class Queue:
             waiting, at_work = _orders(whole, "waiting"), _orders(whole, "at_work")
             yield waiting, at_work
             rest = {name: value for name, value in whole.items() if name != "keeper"}  # which earlier releases wrote
-            write_json(self._path, {**rest, "waiting": [asdict(one) for one in waiting], "at_work": [asdict(one) for one in at_work]})
+            write_json(
+                self._path,
+                {**rest, "waiting": [asdict(one) for one in waiting], "at_work": [asdict(one) for one in at_work]},
+            )
 
 
 def holds(saves: Path, run: str) -> bool:
@@ -163,7 +170,9 @@ _faults: dict[Path, list[Problem]] = {}
 
 
 def _read(path: Path) -> dict:
-    """Return the file's content, kept until the file changes, without what cannot be used in it, which `_faults` then tells."""
+    """Return the file's content, kept until the file changes, without what cannot be used in it, which `_faults` then
+    tells.
+    """
     stamp = files.stamp(path)
     if stamp[2] == 0:
         _faults.pop(path, None)
@@ -191,5 +200,7 @@ def _usable(orders: object, file: str, name: str, faults: list[Problem]) -> list
         try:
             found.append(records.typed(one, StoredOrder, file).model_dump(exclude_unset=True))
         except Problem as fault:
-            faults.append(Problem(fault.key, **{**fault.facts, "field": f"{name}.{number}.{fault.facts.get('field', '-')}"}))
+            faults.append(
+                Problem(fault.key, **{**fault.facts, "field": f"{name}.{number}.{fault.facts.get('field', '-')}"})
+            )
     return found

@@ -19,7 +19,11 @@ def draw(words: Words, workspace: Workspace) -> str:
     if not waiting:
         return damage
     rows = "".join(_row(words, run, place) for place, run in enumerate(waiting[:LISTED]))
-    rest = f'<p class="hint">{words.html("train.waiting", count=len(waiting) - LISTED)}</p>' if len(waiting) > LISTED else ""
+    rest = (
+        f'<p class="hint">{words.html("train.waiting", count=len(waiting) - LISTED)}</p>'
+        if len(waiting) > LISTED
+        else ""
+    )
     return f'<h3>{words("queue.title")}</h3><ol class="waiting">{rows}</ol>{rest}{damage}'
 
 
@@ -27,11 +31,17 @@ def _row(words: Words, run: str, place: int) -> str:
     name = escape(run.split("/")[-1])
     earlier = _button("↑", words("queue.earlier"), "train_queue_move", [run, place - 1]) if place else ""
     gone = _button("×", words("train.queue_remove"), "train_queue_remove", [run])
-    return f'<li><button class="link" data-go="room-train" data-pick="run:{escape(run)}" title="{name}">{name}</button>{earlier}{gone}</li>'
+    return (
+        f'<li><button class="link" data-go="room-train" data-pick="run:{escape(run)}"'
+        f' title="{name}">{name}</button>{earlier}{gone}</li>'
+    )
 
 
 def _button(sign: str, label: str, endpoint: str, args: list) -> str:
-    return f"<button class=\"quiet\" aria-label=\"{escape(label)}\" title=\"{escape(label)}\" data-call=\"{endpoint}\" data-args='{attribute(args)}'>{sign}</button>"
+    return (
+        f'<button class="quiet" aria-label="{escape(label)}" title="{escape(label)}" data-call="{endpoint}"'
+        f" data-args='{attribute(args)}'>{sign}</button>"
+    )
 
 
 def draw_sweep(words: Words, text: str) -> str:
@@ -42,5 +52,7 @@ def draw_sweep(words: Words, text: str) -> str:
         names = [name for _, name in sweep.combinations({}, sweep.read(text))]
     except Problem as fault:
         return f'<p class="problem" role="alert">{escape(words.tell(fault))}</p>'
-    shown = "".join(f"<li>{escape(name)}</li>" for name in names[:LISTED]) + ("<li>…</li>" if len(names) > LISTED else "")
+    shown = "".join(f"<li>{escape(name)}</li>" for name in names[:LISTED]) + (
+        "<li>…</li>" if len(names) > LISTED else ""
+    )
     return f'<p class="hint">{words.html("queue.sweep_makes", count=len(names))}</p><ol class="hint num">{shown}</ol>'

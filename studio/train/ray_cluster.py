@@ -1,10 +1,11 @@
 """`python -m studio.train.ray_cluster RUN_FOLDER [--resume CHECKPOINT]`: trains one run by processes on a Ray cluster.
 
-LLaMA-Factory's own Ray path asks for ten CPUs beside every device, so that it can never be placed on a cluster without GPUs. Ray
-Train's TorchTrainer makes the processes and their group instead, and LLaMA-Factory trains in it as it does under torchrun.
+LLaMA-Factory's own Ray path asks for ten CPUs beside every device, so that it can never be placed on a cluster without
+GPUs. Ray Train's TorchTrainer makes the processes and their group instead, and LLaMA-Factory trains in it as it does
+under torchrun.
 
-The cluster is that of RAY_ADDRESS, else one that was started on this machine, else one of this machine alone for this run. The
-project and the run's folder must lie at the same path on all its machines.
+The cluster is that of RAY_ADDRESS, else one that was started on this machine, else one of this machine alone for this
+run. The project and the run's folder must lie at the same path on all its machines.
 """
 
 import argparse
@@ -22,7 +23,9 @@ from studio.train.worker import seen_from
 
 def main(argv: list[str] | None = None) -> int:
     """Train the run; return 1 where it failed."""
-    parser = argparse.ArgumentParser(prog="python -m studio.train.ray_cluster", description="Train one run of the studio on a Ray cluster.")
+    parser = argparse.ArgumentParser(
+        prog="python -m studio.train.ray_cluster", description="Train one run of the studio on a Ray cluster."
+    )
     parser.add_argument("folder", type=Path, help="the run's folder, with its recipe.yaml")
     parser.add_argument("--resume", metavar="CHECKPOINT", help="name of the checkpoint in it to go on from")
     parser.add_argument("--order", metavar="ID", default="", help="the order of the studio's queue that this is")
@@ -39,7 +42,10 @@ def main(argv: list[str] | None = None) -> int:
     trainer = TorchTrainer(
         train,
         train_loop_config={
-            "folder": str(run.folder), "resume": flags.resume, "order": flags.order, "consents": consent.digests(run.recipe()),
+            "folder": str(run.folder),
+            "resume": flags.resume,
+            "order": flags.order,
+            "consents": consent.digests(run.recipe()),
         },
         scaling_config=ScalingConfig(num_workers=processes, use_gpu=cuda),
         torch_config=TorchConfig(backend="nccl" if cuda else "gloo"),
@@ -57,7 +63,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def train(config: dict) -> None:
-    """Train as one of the processes that Ray made. Raises RuntimeError where the run failed, so that Ray ends the others."""
+    """Train as one of the processes that Ray made. Raises RuntimeError where the run failed, so that Ray ends the
+    others.
+    """
     folder = Path(config["folder"])
     trust.carry(config["consents"])
     run = seen_from(int(os.environ["RANK"]), folder, config.get("order", ""))

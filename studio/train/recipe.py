@@ -29,8 +29,8 @@ LORA_SETTINGS = ("lora_rank", "lora_alpha", "lora_dropout", "lora_target")
 def learning_rate(parameters: int | None) -> float:
     """Return the learning rate to begin with for a model of so many parameters.
 
-    A small model takes a larger one: 1e-3 lets a model of 135 M learn a name in a minute; 1e-4 is what the LoRA papers and
-    LLaMA-Factory's examples use from about 1 B on.
+    A small model takes a larger one: 1e-3 lets a model of 135 M learn a name in a minute; 1e-4 is what the LoRA papers
+    and LLaMA-Factory's examples use from about 1 B on.
     """
     return 1.0e-3 if (parameters or 0) < SMALL_MODEL else 1.0e-4
 
@@ -76,7 +76,8 @@ class Machine:
     def compute_type(self) -> dict:
         """Return the arguments that set the compute type.
 
-        On a CPU, bf16 with `use_cpu` is the setting in which every method runs (freeze fails on mixed dtypes otherwise).
+        On a CPU, bf16 with `use_cpu` is the setting in which every method runs (freeze fails on mixed dtypes
+        otherwise).
         """
         if self.kind == "cpu":
             return {"use_cpu": True, "bf16": True}
@@ -96,11 +97,12 @@ def this_machine() -> Machine:
 def draft(workspace: Workspace, wish: dict, machine: Machine) -> tuple[dict, list[Problem]]:
     """Return `wish` filled up to a whole recipe, but for its output folder, and all that is wrong with it.
 
-    A model's name becomes its path, the template is chosen where none is named, and settings that only another method reads are
-    left out. Values that are None or "" count as not said.
+    A model's name becomes its path, the template is chosen where none is named, and settings that only another method
+    reads are left out. Values that are None or "" count as not said.
 
     Raises:
-        Problem: it cannot be filled up: a setting or its value is none, there is no such model, or no template is known for it.
+        Problem: it cannot be filled up: a setting or its value is none, there is no such model, or no template is known
+            for it.
     """
     said = judged({key: value for key, value in wish.items() if value is not None and value != ""})
     purpose.require_training(said)
@@ -142,11 +144,16 @@ def _settled(workspace: Workspace, recipe: dict) -> tuple[dict, list[Problem]]:
 
 def _of_machine(machine: Machine, said: dict) -> dict:
     """Return the arguments that the machine adds; where the recipe says in which numbers to compute, none about that."""
-    return {key: value for key, value in machine.compute_type().items() if key not in precision.STATED or not precision.is_stated(said)}
+    return {
+        key: value
+        for key, value in machine.compute_type().items()
+        if key not in precision.STATED or not precision.is_stated(said)
+    }
 
 
 def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
-    """Return `wish` filled up to a recipe that LLaMA-Factory can run from anywhere, but for its output folder (see `draft`).
+    """Return `wish` filled up to a recipe that LLaMA-Factory can run from anywhere, but for its output folder (see
+    `draft`).
 
     Raises:
         Problem: the first of what is wrong with it.
@@ -205,7 +212,8 @@ def require_startable(workspace: Workspace, recipe: dict) -> None:
 def prepare(workspace: Workspace, wish: dict, options: dict, machine: Machine) -> runs.Run:
     """Make the folder of a new run with its complete recipe in it, ready for an executor.
 
-    Datasets with `{{name}}` and `{{author}}` are filled in a copy inside the run, so that the recipe alone reproduces it.
+    Datasets with `{{name}}` and `{{author}}` are filled in a copy inside the run, so that the recipe alone reproduces
+    it.
 
     Raises:
         Problem: anything in the recipe that cannot be trained; then no folder is left behind.
@@ -226,18 +234,34 @@ def prepare(workspace: Workspace, wish: dict, options: dict, machine: Machine) -
 
 def _fill_identity(workspace: Workspace, run: runs.Run, recipe: dict, options: dict) -> None:
     """Put filled copies of the sets that say `{{name}}` into the run, beside all other sets that the recipe names."""
-    home, named = recipe["dataset_dir"], ",".join(sources.names([*sources.names(recipe.get("dataset")), *sources.names(recipe.get("eval_dataset"))]))
+    home, named = (
+        recipe["dataset_dir"],
+        ",".join(sources.names([*sources.names(recipe.get("dataset")), *sources.names(recipe.get("eval_dataset"))])),
+    )
     if sources.on_hubs(home) or not identity.has_placeholders(Path(home), named, sources.trusted(workspace)):
         return
     folder = run.folder / "dataset"
-    identity.fill(Path(home), named, options.get("name", "Xiaoju"), options.get("author", "the studio"), folder, sources.trusted(workspace))
+    identity.fill(
+        Path(home),
+        named,
+        options.get("name", "Xiaoju"),
+        options.get("author", "the studio"),
+        folder,
+        sources.trusted(workspace),
+    )
     recipe.setdefault("media_dir", home)  # pictures are still beside the data that they belong to
     recipe["dataset_dir"] = str(folder)
 
 
 def starts_over(recipe: dict) -> bool:
-    """Tell whether a recipe's trainer cannot go on from a checkpoint: PPO's, and that of a reward model whose own weights change."""
-    return recipe.get("stage") == "ppo" or recipe.get("stage") == "rm" and recipe.get("finetuning_type") in ("full", "freeze")
+    """Tell whether a recipe's trainer cannot go on from a checkpoint: PPO's, and that of a reward model whose own
+    weights change.
+    """
+    return (
+        recipe.get("stage") == "ppo"
+        or recipe.get("stage") == "rm"
+        and recipe.get("finetuning_type") in ("full", "freeze")
+    )
 
 
 def write_recipe(run: runs.Run, recipe: dict) -> None:
@@ -251,5 +275,9 @@ def to_yaml(recipe: dict) -> str:
 
 
 def command(recipe_file: Path, python: Path | None = None) -> str:
-    """Return the command that trains a recipe without the studio: by the `llamafactory-cli` beside `python`, where one is named."""
-    return shlex.join([str(python.with_name("llamafactory-cli")) if python else "llamafactory-cli", "train", str(recipe_file)])
+    """Return the command that trains a recipe without the studio: by the `llamafactory-cli` beside `python`, where one
+    is named.
+    """
+    return shlex.join(
+        [str(python.with_name("llamafactory-cli")) if python else "llamafactory-cli", "train", str(recipe_file)]
+    )

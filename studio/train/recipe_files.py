@@ -1,4 +1,6 @@
-"""Recipes that are kept under a name, and how a recipe goes out as a command; `recipe_import` brings those of other programs in."""
+"""Recipes that are kept under a name, and how a recipe goes out as a command; `recipe_import` brings those of other
+programs in.
+"""
 
 import shlex
 from pathlib import Path
@@ -19,11 +21,17 @@ def folder(workspace: Workspace) -> Path:
 
 def saved(workspace: Workspace) -> list[str]:
     """Return the names of the saved recipes."""
-    return [path.stem for path in folders.matching(folder(workspace), "*.yaml") if files.is_file(path) and is_safe(path.name)]
+    return [
+        path.stem
+        for path in folders.matching(folder(workspace), "*.yaml")
+        if files.is_file(path) and is_safe(path.name)
+    ]
 
 
 def save(workspace: Workspace, name: str, recipe: dict) -> None:
-    """Keep a recipe under a name, in place of the one that had it. Raises Problem for a bad name, a secret or a full disk."""
+    """Keep a recipe under a name, in place of the one that had it. Raises Problem for a bad name, a secret or a full
+    disk.
+    """
     kept = arguments.judged(recipe)
     path = workspace.inside(folder(workspace), f"{name.strip()}.yaml")
     write_whole(path, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
@@ -41,11 +49,16 @@ def load(workspace: Workspace, name: str) -> dict:
 
 
 def read(text: str) -> dict:
-    """Return the recipe that a text stands for, by `recipe_import.reading.read`, which also tells what is not in it. Raises Problem as it does."""
+    """Return the recipe that a text stands for, by `recipe_import.reading.read`, which also tells what is not in it.
+    Raises Problem as it does.
+    """
     return reading.read(text).recipe
 
 
 def to_shell(recipe: dict) -> str:
     """Return a recipe as one command, each setting on a line of its own."""
-    lines = [f"    --{name} {shlex.quote(str(value).lower() if isinstance(value, bool) else str(value))}" for name, value in recipe.items()]
+    lines = [
+        f"    --{name} {shlex.quote(str(value).lower() if isinstance(value, bool) else str(value))}"
+        for name, value in recipe.items()
+    ]
     return " \\\n".join(["llamafactory-cli train", *lines])

@@ -32,9 +32,10 @@ def recorder(run: Run, wish: StopWish) -> "TrainerCallback":
 class Recording:
     """The callback, without its base class, which only comes with the heavy libraries.
 
-    Where several processes train together, each has one of these, but only the first writes (the others' run is a `Silent` one).
-    `stopped_early` tells afterwards whether a wish to stop ended the training. Where the process is about to end, the run is left by
-    `Stopped` as soon as its checkpoint is written: the weights at the run's end, an evaluation and the curves take time that is not there.
+    Where several processes train together, each has one of these, but only the first writes (the others' run is a
+    `Silent` one). `stopped_early` tells afterwards whether a wish to stop ended the training. Where the process is
+    about to end, the run is left by `Stopped` as soon as its checkpoint is written: the weights at the run's end, an
+    evaluation and the curves take time that is not there.
     """
 
     def __init__(self, run: Run, wish: StopWish):
@@ -56,7 +57,9 @@ class Recording:
         self.run.say(
             "facts",
             examples=len(data) if hasattr(data, "__len__") else None,
-            epochs=state.num_train_epochs if state.num_train_epochs < sys.maxsize else None,  # that many: as often as max_steps asks
+            epochs=(
+                state.num_train_epochs if state.num_train_epochs < sys.maxsize else None
+            ),  # that many: as often as max_steps asks
             batch=args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size,
             step=state.global_step,
             total_steps=state.max_steps,
@@ -67,7 +70,8 @@ class Recording:
         )
         self.run.say("state", state="running")
         if 0 < args.save_steps < 1:
-            # A share of the steps, which every trainer but PPO's has counted out by now; that one would save at every step.
+            # A share of the steps, which every trainer but PPO's has counted out by now; that one would save at every
+            # step.
             args.save_steps = math.ceil(state.max_steps * args.save_steps)
         if self._abort_if_asked(args) == INTERRUPT:
             raise Stopped
@@ -113,7 +117,9 @@ class Recording:
         self.newest = self.run.folder / name
         # Sharded weights (ZeRO-3, FSDP) answer only where all processes ask together.
         if self.probes and state.is_world_process_zero and not args.deepspeed and not args.fsdp:
-            for answer in probe.ask(model, getattr(processing_class, "tokenizer", processing_class), self.template, self.probes):
+            for answer in probe.ask(
+                model, getattr(processing_class, "tokenizer", processing_class), self.template, self.probes
+            ):
                 self.run.say("probe", step=state.global_step, **answer)
 
     def on_epoch_end(self, args, state, control, **kwargs):
@@ -132,8 +138,14 @@ class Recording:
             self.run.say("warning", step=state.global_step, key="checkpoints.early", facts=facts)
 
     def _close_checkpoint(self, state) -> None:
-        # PPO's trainer saves weights alone, which another callback then mends; by this file a checkpoint is known to be whole.
-        if self.newest and state.is_world_process_zero and self.newest.is_dir() and not (self.newest / "trainer_state.json").exists():
+        # PPO's trainer saves weights alone, which another callback then mends; by this file a checkpoint is known to be
+        # whole.
+        if (
+            self.newest
+            and state.is_world_process_zero
+            and self.newest.is_dir()
+            and not (self.newest / "trainer_state.json").exists()
+        ):
             state.save_to_json(str(self.newest / "trainer_state.json"))
         self.newest = None
 
@@ -161,12 +173,15 @@ def readings(device) -> dict[str, float]:
     found = {"memory": round(torch.cuda.memory_reserved(device) / 2**30, 3)}
     try:
         return found | {"utilisation": torch.cuda.utilization(device)}
-    except Exception:  # NVML refuses in many ways (no driver, a slice of a GPU, no permission), and a reading must not end a run
+    except (
+        Exception
+    ):  # NVML refuses in many ways (no driver, a slice of a GPU, no permission), and a reading must not end a run
         return found
 
 
 def agreed(wished: str | None, args) -> str | None:
-    """Return what the first of the processes that train together has seen, the same in all of them at the same sub-step.
+    """Return what the first of the processes that train together has seen, the same in all of them at the same
+    sub-step.
 
     A process that stopped while the others went on would leave them waiting for its gradients for ever.
     """

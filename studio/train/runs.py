@@ -20,7 +20,13 @@ from studio.workspace import Workspace
 THIN_AT = 8 * events.POINTS_KEPT
 ACTIVE = ("queued", "preparing", "running", "stopping")
 SILENCE_S = 900.0  # a run on another machine that writes nothing for so long counts as gone
-WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
+WEIGHTS = (
+    "adapter_model.safetensors",
+    "adapter_model.bin",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+)
 
 WEIGHT_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json")
 
@@ -29,7 +35,8 @@ WEIGHT_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.
 class Run:
     """One run by its name, `<model>/<method>/<run>`, and the files of its folder.
 
-    `order` is the id of the order in the queue by which whoever has this object trains the run; states and faults that it tells carry it.
+    `order` is the id of the order in the queue by which whoever has this object trains the run; states and faults that
+    it tells carry it.
     """
 
     name: str
@@ -75,7 +82,9 @@ class Run:
         return recipe.read(self.recipe_file)
 
     def unknown(self) -> list[str]:
-        """Return the settings that the recipe must have and that nothing in the folder says, of a run that left no recipe."""
+        """Return the settings that the recipe must have and that nothing in the folder says, of a run that left no
+        recipe.
+        """
         return reconstructed.read(self.folder).unknown if self.left_no_recipe else []
 
     def recipe_if_any(self) -> dict:
@@ -86,7 +95,9 @@ class Run:
             return {}
 
     def setting(self, name: str) -> str:
-        """Return a setting of the recipe that is text. Raises Problem where the recipe cannot be read or does not say it."""
+        """Return a setting of the recipe that is text. Raises Problem where the recipe cannot be read or does not say
+        it.
+        """
         found = self.recipe()
         if value := found.get(name):
             return str(value)
@@ -95,11 +106,15 @@ class Run:
         raise Problem("train.recipe_unreadable", path=self.recipe_file, reason=f"{name} is missing")
 
     def info(self) -> dict:
-        """Return what the studio wrote beside the recipe: title, note, executor, process; without what is wrong there (see `faults`)."""
+        """Return what the studio wrote beside the recipe: title, note, executor, process; without what is wrong there
+        (see `faults`).
+        """
         return info.read(self.info_file)[0]
 
     def faults(self, status: "Status") -> list[Problem]:
-        """Return what is wrong with the files of the run's folder, as far as the studio reads them; `status` is that of the run."""
+        """Return what is wrong with the files of the run's folder, as far as the studio reads them; `status` is that of
+        the run.
+        """
         found = [fault] if (fault := info.read(self.info_file)[1]) else []
         found += reconstructed.read(self.folder).faults if self.left_no_recipe else []
         try:
@@ -109,7 +124,13 @@ class Run:
             if files.exists(self.recipe_file):  # else the run has just been deleted
                 found.append(unreadable)
         if count := status.unreadable:
-            found.append(Problem("train.lines_unreadable", count=count, file=foreign.source(self.folder).name if self.is_foreign else self.events_file.name))
+            found.append(
+                Problem(
+                    "train.lines_unreadable",
+                    count=count,
+                    file=foreign.source(self.folder).name if self.is_foreign else self.events_file.name,
+                )
+            )
         return found
 
     def say(self, event: str, /, **facts: object) -> None:
@@ -119,7 +140,8 @@ class Run:
         events.append(self.events_file, event, **facts)
 
     def own(self, pid: int | None = None) -> None:
-        """Write down that a process, this one where none is named, now works on the run, so that its death can be noticed.
+        """Write down that a process, this one where none is named, now works on the run, so that its death can be
+        noticed.
 
         Raises:
             Problem: the folder cannot be written.
@@ -145,8 +167,8 @@ class Run:
     def checkpoints(self) -> list[str]:
         """Return the names of the complete checkpoints, oldest first.
 
-        The trainer writes `trainer_state.json` after everything else, so a checkpoint without it, or with a torn one, is half-written
-        and not offered.
+        The trainer writes `trainer_state.json` after everything else, so a checkpoint without it, or with a torn one,
+        is half-written and not offered.
         """
         found = [path for path in listing.checkpoint_folders(self.folder) if _is_closed(path / "trainer_state.json")]
         return [path.name for path in sorted(found, key=lambda path: _step(path.name)) if has_weights(path)]
@@ -155,8 +177,6 @@ class Run:
 def has_weights(folder: Path) -> bool:
     """Tell whether a folder holds weights that can be loaded: an adapter or a whole model."""
     return any(files.is_file(folder / name) for name in WEIGHTS)
-
-
 
 
 def _is_closed(state_file: Path) -> bool:
@@ -189,13 +209,18 @@ def all_runs(workspace: Workspace) -> list[Run]:
 
 
 def usable_and_odd(workspace: Workspace) -> tuple[list[Run], dict[str, Problem]]:
-    """Return every run in `saves/`, newest first, and what looks like one and cannot be used: {its name, as it can be shown: why}."""
+    """Return every run in `saves/`, newest first, and what looks like one and cannot be used: {its name, as it can be
+    shown: why}.
+    """
     found = listing.scan(workspace.saves)
     return sorted((Run(name, folder) for name, folder in found.runs.items()), key=_started, reverse=True), found.odd
 
 
 def _started(run: Run) -> float:
-    return run.info().get("created") or files.stamp(foreign.source(run.folder) if run.is_foreign else run.events_file)[1] / 1e9
+    return (
+        run.info().get("created")
+        or files.stamp(foreign.source(run.folder) if run.is_foreign else run.events_file)[1] / 1e9
+    )
 
 
 def make(workspace: Workspace, model: str, method: str, wish: str) -> Run:
@@ -221,7 +246,9 @@ def learned(run: Run) -> list[Path]:
 
 
 def remove_half_written(run: Run) -> list[str]:
-    """Remove checkpoints that were never finished (a full disk, a kill) and return their names. For a run that is not at work."""
+    """Remove checkpoints that were never finished (a full disk, a kill) and return their names. For a run that is not
+    at work.
+    """
     whole = set(run.checkpoints())
     torn = [path for path in listing.checkpoint_folders(run.folder) if path.name not in whole]
     for path in torn:
@@ -283,10 +310,14 @@ class Status:
             self.error = {key: value for key, value in event.items() if key not in ("event", "time")}
 
     def _is_of_the_last_order(self, event: dict) -> bool:
-        """Note an order's last state, and tell whether it is the order that counts: a run that was queued again has left the old one."""
+        """Note an order's last state, and tell whether it is the order that counts: a run that was queued again has
+        left the old one.
+        """
         order = event.get("order", "")
         if event["event"] == "state":
-            if event["state"] != "stopping" or self.order_states.get(order, "queued") in ACTIVE:  # else asked just as it came to its end
+            if (
+                event["state"] != "stopping" or self.order_states.get(order, "queued") in ACTIVE
+            ):  # else asked just as it came to its end
                 self.order_states = {**self.order_states, order: event["state"]}
             if event["state"] == "queued":
                 self.order = order
@@ -309,7 +340,9 @@ class Status:
             points = series.get(name)
             if points is None:
                 points = series[name] = []
-            points.append((step, value, seconds))  # a tuple: the garbage collector need not look into it again and again
+            points.append(
+                (step, value, seconds)
+            )  # a tuple: the garbage collector need not look into it again and again
             if len(points) > THIN_AT:
                 points[:] = events.thinned(points)
         loss = event["values"].get("loss")
@@ -324,7 +357,9 @@ class Status:
         self.probes = [answer for answer in self.probes if answer["step"] <= step]
 
     def quiet(self) -> float:
-        """Return for how many seconds this process has seen nothing new. A calendar that is set anew, or a machine that slept, adds none."""
+        """Return for how many seconds this process has seen nothing new. A calendar that is set anew, or a machine that
+        slept, adds none.
+        """
         return time.monotonic() - self.heard
 
     def hear(self, path: Path, size: int) -> None:
@@ -340,7 +375,11 @@ class Status:
     def eta(self) -> float | None:
         """Return the seconds that the steps left will take at the mean pace so far, or None while nothing is known."""
         pace = self.pace()
-        return pace * max(0, self.total_steps - self.step) if pace is not None and self.state in ("running", "stopping") else None
+        return (
+            pace * max(0, self.total_steps - self.step)
+            if pace is not None and self.state in ("running", "stopping")
+            else None
+        )
 
     def pace(self) -> float | None:
         """Return the mean seconds of a step so far, or None while nothing is known."""
@@ -367,7 +406,9 @@ def status(run: Run) -> Status:
     known = written(run)
     if known.state not in ACTIVE or run.is_foreign or _goes_on(run, known):
         return known
-    return replace(known, state="stopped" if StopWish(run.folder).asked() == ABORT else "interrupted", ended=known.last_time)
+    return replace(
+        known, state="stopped" if StopWish(run.folder).asked() == ABORT else "interrupted", ended=known.last_time
+    )
 
 
 def written(run: Run) -> Status:
@@ -405,21 +446,31 @@ def _foreign_status(run: Run) -> Status:
 
 
 def summary(run: Run) -> dict:
-    """Return {run, state, step, total_steps, loss, started, model, dataset, problem} of a run, as lists of runs show it.
+    """Return {run, state, step, total_steps, loss, started, model, dataset, problem} of a run, as lists of runs show
+    it.
 
     `problem` is the first of what is wrong with its files, a Problem, None where nothing is.
     """
     now = status(run)
     faults = run.faults(now)
     return {
-        "run": run.name, "state": now.state, "step": now.step, "total_steps": now.total_steps, "loss": now.loss, "started": now.started,
-        "model": run.name.split("/")[0], "dataset": run.recipe_if_any().get("dataset"), "problem": faults[0] if faults else None,
+        "run": run.name,
+        "state": now.state,
+        "step": now.step,
+        "total_steps": now.total_steps,
+        "loss": now.loss,
+        "started": now.started,
+        "model": run.name.split("/")[0],
+        "dataset": run.recipe_if_any().get("dataset"),
+        "problem": faults[0] if faults else None,
     }
 
 
 def _goes_on(run: Run, known: Status) -> bool:
     info = run.info()
-    if known.state == "queued" and (queue.holds(run.folder.parents[2], run.name) or info.get("executor") == "nodes" and "pid" not in info):
+    if known.state == "queued" and (
+        queue.holds(run.folder.parents[2], run.name) or info.get("executor") == "nodes" and "pid" not in info
+    ):
         return True
     if known.order and info.get("order", known.order) != known.order:
         return False  # the process that is noted was that of an earlier order
@@ -429,7 +480,9 @@ def _goes_on(run: Run, known: Status) -> bool:
 
 
 def alive(info: dict) -> bool:
-    """Tell whether the process that a run's info names is at work on this machine; one that only waits to be buried is not."""
+    """Tell whether the process that a run's info names is at work on this machine; one that only waits to be buried is
+    not.
+    """
     try:
         process = psutil.Process(info["pid"])
         return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - info["pid_started"]) < 1
@@ -440,8 +493,9 @@ def alive(info: dict) -> bool:
 def metrics(run: Run, since: int = 0) -> dict:
     """Return the points of every series after byte `since` of the events, and the byte to ask from next.
 
-    From 0, the whole history in a bounded number of points; later, only what is new: {series, next, state, reset}. `reset` says that
-    the history changed under the reader (a resumed run trains steps again), who then starts over from 0.
+    From 0, the whole history in a bounded number of points; later, only what is new: {series, next, state, reset}.
+    `reset` says that the history changed under the reader (a resumed run trains steps again), who then starts over from
+    0.
     """
     now = status(run)
     if since == 0:
@@ -457,5 +511,7 @@ def metrics(run: Run, since: int = 0) -> dict:
     for event in fresh:
         if event["event"] == "metrics":
             for name, value in event["values"].items():
-                series.setdefault(name, []).append([event["step"], value, round(event["time"] - (now.started or event["time"]), 3)])
+                series.setdefault(name, []).append(
+                    [event["step"], value, round(event["time"] - (now.started or event["time"]), 3)]
+                )
     return {"series": series, "next": following, "state": now.state, "reset": False}

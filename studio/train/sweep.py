@@ -9,7 +9,9 @@ MOST_RUNS = 100
 
 
 def read(text: str) -> dict[str, list]:
-    """Return the grid of a text with a setting a line, `lora_rank: 8, 16`. Raises Problem, naming the line that cannot be read."""
+    """Return the grid of a text with a setting a line, `lora_rank: 8, 16`. Raises Problem, naming the line that cannot
+    be read.
+    """
     grid = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():

@@ -10,20 +10,73 @@ from studio.datasets import identity
 from studio.interface.language import Problem, Words
 from studio.interface.live import Live, attribute, region, taken
 from studio.models import library
-from studio.train import adapters, checkpoints, compare, data, environment_panel, import_panel, notices_panel, panel, probe, queue_panel, recipe, recipe_files
-from studio.train import settings, sweep
+from studio.train import (
+    adapters,
+    checkpoints,
+    compare,
+    data,
+    environment_panel,
+    import_panel,
+    notices_panel,
+    panel,
+    probe,
+    queue_panel,
+    recipe,
+    recipe_files,
+    settings,
+    sweep,
+)
 from studio.train.recipe_import import form, here, reading
 from studio.train.trainer import Trainer
 from studio.workspace import Workspace
 
-METHODS = {"lora": {}, "qlora4": {"quantization_bit": 4}, "qlora8": {"quantization_bit": 8}, "oft": {}, "full": {}, "freeze": {}}
+METHODS = {
+    "lora": {},
+    "qlora4": {"quantization_bit": 4},
+    "qlora8": {"quantization_bit": 8},
+    "oft": {},
+    "full": {},
+    "freeze": {},
+}
 SCHEDULERS = ["cosine", "linear", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial"]
 JUDGED_AGAIN_S = 4
 OF_RUNS = ("reward_model", "adapter_name_or_path")  # fields that list what runs have trained
-PARTS = {"curves": "curves", "samples": "samples", "checkpoints": "checkpoints", "log": "log", "recipe": "recipe_and_command"}
-CHART_WORDS = ("loss", "learning_rate", "grad_norm", "raw", "smoothed", "eval_loss", "smooth", "automatic", "log", "step", "time", "reset_zoom",
-               "waiting", "empty", "not_connected", "memory", "tokens_per_second", "utilisation", "reward", "rewards/margins", "rewards/accuracies",
-               "rewards", "rewards/chosen", "rewards/rejected", "kl", "eval_accuracy", "num_input_tokens_seen")
+PARTS = {
+    "curves": "curves",
+    "samples": "samples",
+    "checkpoints": "checkpoints",
+    "log": "log",
+    "recipe": "recipe_and_command",
+}
+CHART_WORDS = (
+    "loss",
+    "learning_rate",
+    "grad_norm",
+    "raw",
+    "smoothed",
+    "eval_loss",
+    "smooth",
+    "automatic",
+    "log",
+    "step",
+    "time",
+    "reset_zoom",
+    "waiting",
+    "empty",
+    "not_connected",
+    "memory",
+    "tokens_per_second",
+    "utilisation",
+    "reward",
+    "rewards/margins",
+    "rewards/accuracies",
+    "rewards",
+    "rewards/chosen",
+    "rewards/rejected",
+    "kl",
+    "eval_accuracy",
+    "num_input_tokens_seen",
+)
 
 
 def add_regions(live: Live, trainer: Trainer) -> None:
@@ -53,20 +106,32 @@ def build(trainer: Trainer, words: Words) -> None:
             with gr.Column(elem_classes="when-run"):
                 _cockpit(words)
             with gr.Column(elem_classes="when-compare"):
-                gr.HTML(f"<h2>{words('train.compare_selected')}</h2>{compare.chart(words)}{region('compare', follows='compare')}")
+                gr.HTML(
+                    f"<h2>{words('train.compare_selected')}</h2>{compare.chart(words)}{region('compare', follows='compare')}"
+                )
 
 
 def _search(words: Words) -> str:
     told = words("train.search_runs")
-    return f'<input type="search" class="list-search" data-hand="find-run" placeholder="{told}" aria-label="{told}" title="{words("train.search_info")}">'
+    return (
+        f'<input type="search" class="list-search" data-hand="find-run" placeholder="{told}" aria-label="{told}"'
+        f' title="{words("train.search_info")}">'
+    )
 
 
 def _cockpit(words: Words) -> None:
     texts = attribute({name: words(f"charts.{name}") for name in CHART_WORDS})
     gr.HTML(region("run", follows="run"))
     # Drawn, not gr.Tabs: the part that is open stays open over a reload, and the page has one row of tabs.
-    gr.HTML('<nav class="parts">' + "".join(f'<button data-pick="part:{part}">{words("train." + key)}</button>' for part, key in PARTS.items()) + "</nav>")
-    gr.HTML(f"<div class='charts' data-run='' data-follows='run' data-words='{texts}'></div>", elem_classes="part part-curves")
+    gr.HTML(
+        '<nav class="parts">'
+        + "".join(f'<button data-pick="part:{part}">{words("train." + key)}</button>' for part, key in PARTS.items())
+        + "</nav>"
+    )
+    gr.HTML(
+        f"<div class='charts' data-run='' data-follows='run' data-words='{texts}'></div>",
+        elem_classes="part part-curves",
+    )
     for part in ("samples", "checkpoints", "log", "recipe"):
         gr.HTML(region(part, follows="run"), elem_classes=f"part part-{part}")
 
@@ -79,23 +144,48 @@ def _form(trainer: Trainer, words: Words) -> None:
     problem = gr.HTML(elem_id="train-problem")
     with gr.Row():
         models, datasets = _models(workspace), data.offered(workspace, "sft")
-        model = _choice(words, "model_name_or_path", models, recipe.STARTER_MODEL if recipe.STARTER_MODEL in models else models[0])
+        model = _choice(
+            words, "model_name_or_path", models, recipe.STARTER_MODEL if recipe.STARTER_MODEL in models else models[0]
+        )
         first = [name for _, name in datasets if name == recipe.STARTER_DATASET]
         dataset = _choice(words, "dataset", datasets, first, multiselect=True)
     with gr.Row(visible=_asks_identity(workspace, [recipe.STARTER_DATASET])) as identity_row:
-        name = gr.Textbox(words("train.identity_name_default"), label=words("train.identity_name"), info=words("train.identity_name_info"))
-        author = gr.Textbox(words("train.identity_author_default"), label=words("train.identity_author"),
-                            info=words("train.identity_author_info"))
-    stage = gr.Dropdown([(words(f"train.stage_{key}"), key) for key in recipe.STAGES], value="sft", label=words("train.stage"),
-                        info=words("train.stage_info"), elem_id="train-stage")
-    method = gr.Radio([(words(f"train.method_{key}"), key) for key in METHODS], value="lora", label=words("train.finetuning_type"),
-                      info=words("train.finetuning_type_info"), elem_id="train-method")
+        name = gr.Textbox(
+            words("train.identity_name_default"),
+            label=words("train.identity_name"),
+            info=words("train.identity_name_info"),
+        )
+        author = gr.Textbox(
+            words("train.identity_author_default"),
+            label=words("train.identity_author"),
+            info=words("train.identity_author_info"),
+        )
+    stage = gr.Dropdown(
+        [(words(f"train.stage_{key}"), key) for key in recipe.STAGES],
+        value="sft",
+        label=words("train.stage"),
+        info=words("train.stage_info"),
+        elem_id="train-stage",
+    )
+    method = gr.Radio(
+        [(words(f"train.method_{key}"), key) for key in METHODS],
+        value="lora",
+        label=words("train.finetuning_type"),
+        info=words("train.finetuning_type_info"),
+        elem_id="train-method",
+    )
     with gr.Column(visible=False) as ppo_row:
         gr.HTML(region("environment", "ppo"))
         reward = _of_checkpoints(words, "reward_model", adapters.reward_models(workspace, recipe.STARTER_MODEL))
     fields = {"model_name_or_path": model, "dataset": dataset, "stage": stage, "reward_model": reward}
     with gr.Row(elem_classes="fields"):
-        for key in ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "cutoff_len"):
+        for key in (
+            "learning_rate",
+            "num_train_epochs",
+            "per_device_train_batch_size",
+            "gradient_accumulation_steps",
+            "cutoff_len",
+        ):
             fields[key] = _number(words, key, standard[key])
     with gr.Row(elem_classes="fields") as lora_row:
         for key in ("lora_rank", "lora_alpha", "lora_dropout"):
@@ -115,18 +205,42 @@ def _form(trainer: Trainer, words: Words) -> None:
             for key in ("save_steps", "logging_steps", "seed"):
                 fields[key] = _number(words, key, standard[key])
         with gr.Row(elem_classes="fields"):
-            fields["load_best_model_at_end"] = gr.Checkbox(label=words("checkpoints.load_best_model_at_end"), elem_id="train-load_best_model_at_end",
-                                                           info=words("checkpoints.load_best_model_at_end_info"))
+            fields["load_best_model_at_end"] = gr.Checkbox(
+                label=words("checkpoints.load_best_model_at_end"),
+                elem_id="train-load_best_model_at_end",
+                info=words("checkpoints.load_best_model_at_end_info"),
+            )
             for key in ("early_stopping_steps", "save_total_limit"):
-                fields[key] = gr.Number(0, label=words(f"checkpoints.{key}"), info=words(f"checkpoints.{key}_info"), elem_id=f"train-{key}",
-                                        min_width=120, precision=0, minimum=0)
-            fields["adapter_name_or_path"] = _of_checkpoints(words, "adapter_name_or_path", adapters.on(workspace, recipe.STARTER_MODEL))
+                fields[key] = gr.Number(
+                    0,
+                    label=words(f"checkpoints.{key}"),
+                    info=words(f"checkpoints.{key}_info"),
+                    elem_id=f"train-{key}",
+                    min_width=120,
+                    precision=0,
+                    minimum=0,
+                )
+            fields["adapter_name_or_path"] = _of_checkpoints(
+                words, "adapter_name_or_path", adapters.on(workspace, recipe.STARTER_MODEL)
+            )
         with gr.Row(elem_classes="fields"):
-            executor = gr.Dropdown([(words(f"train.executor_{key.replace('-', '_')}"), key) for key in trainer.executors], value=trainer.executors[0],
-                                   label=words("train.executor"), info=words("train.executor_info"), elem_id="train-executor")
-            devices = gr.Textbox(label=words("train.devices"), info=words("train.devices_info"), elem_id="train-devices")
-        probes = gr.Textbox(label=words("train.probes"), info=words("train.probes_info", most=probe.MOST), lines=3, elem_id="train-probes",
-                            value=words("train.probes_default"))
+            executor = gr.Dropdown(
+                [(words(f"train.executor_{key.replace('-', '_')}"), key) for key in trainer.executors],
+                value=trainer.executors[0],
+                label=words("train.executor"),
+                info=words("train.executor_info"),
+                elem_id="train-executor",
+            )
+            devices = gr.Textbox(
+                label=words("train.devices"), info=words("train.devices_info"), elem_id="train-devices"
+            )
+        probes = gr.Textbox(
+            label=words("train.probes"),
+            info=words("train.probes_info", most=probe.MOST),
+            lines=3,
+            elem_id="train-probes",
+            value=words("train.probes_default"),
+        )
     with gr.Accordion(words("train.all_settings"), open=False) as all_settings:
         query = gr.Textbox(show_label=False, placeholder=words("train.settings_search"), elem_id="train-search")
         drawn = gr.HTML()
@@ -137,22 +251,39 @@ def _form(trainer: Trainer, words: Words) -> None:
     with gr.Accordion(words("train.recipes"), open=False):
         with gr.Row(elem_classes="fields"):
             kept = _choice(words, "kept_recipe", recipe_files.saved(workspace), None)
-            called = gr.Textbox(label=words("train.recipe_name"), info=words("train.recipe_name_info"), elem_id="train-recipe-name")
+            called = gr.Textbox(
+                label=words("train.recipe_name"), info=words("train.recipe_name_info"), elem_id="train-recipe-name"
+            )
             keep = gr.Button(words("train.save_recipe"), size="sm", scale=0, min_width=110, elem_id="train-save-recipe")
-        pasted = gr.Textbox(label=words("train.import"), info=words("train.import_info"), lines=4, elem_id="train-import")
-        bring = gr.Button(words("train.import_button"), size="sm", scale=0, min_width=110, elem_id="train-import-button")
+        pasted = gr.Textbox(
+            label=words("train.import"), info=words("train.import_info"), lines=4, elem_id="train-import"
+        )
+        bring = gr.Button(
+            words("train.import_button"), size="sm", scale=0, min_width=110, elem_id="train-import-button"
+        )
         report = gr.HTML(elem_id="train-import-report")
     with gr.Accordion(words("notices.title"), open=False):
         gr.HTML(region("notices"))
     with gr.Accordion(words("train.many"), open=False):
-        grid = gr.Textbox(label=words("train.sweep"), info=words("train.sweep_info"), lines=3, elem_id="train-grid",
-                          placeholder=words("train.sweep_example"))
+        grid = gr.Textbox(
+            label=words("train.sweep"),
+            info=words("train.sweep_info"),
+            lines=3,
+            elem_id="train-grid",
+            placeholder=words("train.sweep_example"),
+        )
         would_be = gr.HTML(elem_id="train-sweep-runs")
         spread = gr.Button(words("train.sweep_button"), size="sm", scale=0, min_width=140, elem_id="train-sweep")
         with gr.Row(elem_classes="fields"):
-            count = gr.Number(2, label=words("train.nodes"), info=words("train.nodes_info"), precision=0, elem_id="train-nodes")
-            address = gr.Textbox(label=words("train.address"), info=words("train.address_info"), elem_id="train-address")
-        commands = gr.Button(words("train.nodes_button"), size="sm", scale=0, min_width=140, elem_id="train-nodes-button")
+            count = gr.Number(
+                2, label=words("train.nodes"), info=words("train.nodes_info"), precision=0, elem_id="train-nodes"
+            )
+            address = gr.Textbox(
+                label=words("train.address"), info=words("train.address_info"), elem_id="train-address"
+            )
+        commands = gr.Button(
+            words("train.nodes_button"), size="sm", scale=0, min_width=140, elem_id="train-nodes-button"
+        )
         to_paste = gr.Code(label=words("train.to_paste"), language="shell", interactive=False, elem_id="train-to-paste")
     keys, boxes = list(fields), [*fields.values(), extra]
     # A problem may be mended elsewhere (a model downloaded, a set added, a consent given): Start opens again by itself.
@@ -170,24 +301,49 @@ def _form(trainer: Trainer, words: Words) -> None:
         if said["stage"] != "ppo":
             said.pop("reward_model")
         said["finetuning_type"] = finetuning_type(method_now)
-        return {key: value for key, value in said.items() if key not in recipe.LORA_SETTINGS or said["finetuning_type"] == "lora"} | json.loads(more)
+        return {
+            key: value
+            for key, value in said.items()
+            if key not in recipe.LORA_SETTINGS or said["finetuning_type"] == "lora"
+        } | json.loads(more)
 
     def filled(said: dict, base: dict | None = None):
         """Return a value for the method and every box: those of `said`, else of `base`, else the standard ones."""
-        base = recipe.defaults(_parameters(workspace, str(said.get("model_name_or_path") or recipe.STARTER_MODEL))) | (base or {}) | said
+        base = (
+            recipe.defaults(_parameters(workspace, str(said.get("model_name_or_path") or recipe.STARTER_MODEL)))
+            | (base or {})
+            | said
+        )
         if "lora_rank" in said and not said.get("lora_alpha"):
             base["lora_alpha"] = 2 * int(said["lora_rank"])  # as LLaMA-Factory trains a recipe without an alpha
         name = here.model_of(workspace, str(base["model_name_or_path"] or ""))
-        base |= {"model_name_or_path": name, "dataset": form.datasets(workspace, base), "template": said.get("template", "")}
+        base |= {
+            "model_name_or_path": name,
+            "dataset": form.datasets(workspace, base),
+            "template": said.get("template", ""),
+        }
         chosen_method = method_of(said)
-        rest = {key: value for key, value in said.items() if key not in keys and key != "finetuning_type" and key not in METHODS[chosen_method]}
-        # A model may have come since the page was opened, and the templates are known only when LLaMA-Factory is loaded.
-        choices = {"model_name_or_path": {"choices": _models(workspace)}, "template": {"choices": _templates(words)},
-                   "dataset": {"choices": data.offered(workspace, base["stage"])}, "lr_scheduler_type": {"choices": SCHEDULERS}}
+        rest = {
+            key: value
+            for key, value in said.items()
+            if key not in keys and key != "finetuning_type" and key not in METHODS[chosen_method]
+        }
+        # A model may have come since the page was opened, and the templates are known only when LLaMA-Factory is
+        # loaded.
+        choices = {
+            "model_name_or_path": {"choices": _models(workspace)},
+            "template": {"choices": _templates(words)},
+            "dataset": {"choices": data.offered(workspace, base["stage"])},
+            "lr_scheduler_type": {"choices": SCHEDULERS},
+        }
         choices |= {key: {"choices": found} for key, found in zip(OF_RUNS, of_runs_on(name or ""), strict=True)}
-        # A choice that the form does not offer (another scheduler, data of a folder that the recipe names) is one for this recipe.
+        # A choice that the form does not offer (another scheduler, data of a folder that the recipe names) is one for
+        # this recipe.
         choices |= {key: {"choices": form.with_value(more["choices"], base.get(key))} for key, more in choices.items()}
-        values = [gr.update(value=base.get(key, "" if key in ("template", *adapters.NAMED) else 0), **choices.get(key, {})) for key in keys]
+        values = [
+            gr.update(value=base.get(key, "" if key in ("template", *adapters.NAMED) else 0), **choices.get(key, {}))
+            for key in keys
+        ]
         return [gr.update(value=chosen_method), *values, json.dumps(rest, ensure_ascii=False)]
 
     def on_import(text):
@@ -198,7 +354,11 @@ def _form(trainer: Trainer, words: Words) -> None:
         except Problem as fault:
             return import_panel.draw_fault(words, fault), gr.skip(), *[gr.skip()] * (len(boxes) + 1)
         numbers = found.options.get("devices")
-        return import_panel.draw(words, found, lacking), ",".join(map(str, numbers)) if numbers else gr.skip(), *boxes_now
+        return (
+            import_panel.draw(words, found, lacking),
+            ",".join(map(str, numbers)) if numbers else gr.skip(),
+            *boxes_now,
+        )
 
     def on_given(text):
         try:
@@ -211,13 +371,19 @@ def _form(trainer: Trainer, words: Words) -> None:
     def on_load(name):
         try:
             said = recipe_files.load(workspace, name) if name else {}
-            return import_panel.draw_missing(words, here.missing(workspace, said) if "dataset" in said else []), *filled(said)
+            return import_panel.draw_missing(
+                words, here.missing(workspace, said) if "dataset" in said else []
+            ), *filled(said)
         except Problem as fault:
             return _told(words, fault), *[gr.skip()] * (len(boxes) + 1)
 
     def on_keep(name, method_now, *values):
         try:
-            recipe_files.save(workspace, name, {key: value for key, value in wish(method_now, *values).items() if value not in (None, "")})
+            recipe_files.save(
+                workspace,
+                name,
+                {key: value for key, value in wish(method_now, *values).items() if value not in (None, "")},
+            )
         except Problem as fault:
             return _told(words, fault), gr.skip()
         return "", gr.update(choices=recipe_files.saved(workspace), value=name.strip())
@@ -246,14 +412,18 @@ def _form(trainer: Trainer, words: Words) -> None:
 
     def on_sweep(text, name_now, author_now, executor_now, method_now, *values):
         try:
-            found = trainer.sweep(wish(method_now, *values), sweep.read(text), {"name": name_now, "author": author_now}, executor_now)
+            found = trainer.sweep(
+                wish(method_now, *values), sweep.read(text), {"name": name_now, "author": author_now}, executor_now
+            )
         except Problem as fault:
             return _told(words, fault), ""
         return "", taken("run", found[0].name)
 
     def on_nodes(count_now, address_now, name_now, author_now, method_now, *values):
         try:
-            _, lines = trainer.nodes(wish(method_now, *values), {"name": name_now, "author": author_now}, int(count_now or 0), address_now)
+            _, lines = trainer.nodes(
+                wish(method_now, *values), {"name": name_now, "author": author_now}, int(count_now or 0), address_now
+            )
         except Problem as fault:
             return _told(words, fault), ""
         return "", "\n".join(lines)
@@ -283,8 +453,10 @@ def _form(trainer: Trainer, words: Words) -> None:
 
     def on_open():
         return (
-            gr.update(choices=_models(workspace)), gr.update(choices=data.offered(workspace, "sft")),
-            gr.update(choices=_templates(words)), *on_runs(recipe.STARTER_MODEL),
+            gr.update(choices=_models(workspace)),
+            gr.update(choices=data.offered(workspace, "sft")),
+            gr.update(choices=_templates(words)),
+            *on_runs(recipe.STARTER_MODEL),
         )
 
     def of_runs_on(model_now):
@@ -300,17 +472,53 @@ def _form(trainer: Trainer, words: Words) -> None:
 
     largest.click(on_largest, [method, *boxes], problem, api_name=False)
     spread.click(on_sweep, [grid, name, author, executor, method, *boxes], [problem, started], api_name=False)
-    grid.input(lambda text: queue_panel.draw_sweep(words, text), grid, would_be, api_name=False, queue=False, show_progress="hidden")
+    grid.input(
+        lambda text: queue_panel.draw_sweep(words, text),
+        grid,
+        would_be,
+        api_name=False,
+        queue=False,
+        show_progress="hidden",
+    )
     commands.click(on_nodes, [count, address, name, author, method, *boxes], [problem, to_paste], api_name=False)
-    start.click(on_start, [name, author, probes, executor, devices, method, *boxes], [problem, started], api_name=False, concurrency_limit=None)
+    start.click(
+        on_start,
+        [name, author, probes, executor, devices, method, *boxes],
+        [problem, started],
+        api_name=False,
+        concurrency_limit=None,
+    )
     # Of a choice in the form only: an import says its own rate.
-    model.input(lambda chosen: recipe.learning_rate(_parameters(workspace, chosen)), model, fields["learning_rate"], api_name=False, queue=False)
+    model.input(
+        lambda chosen: recipe.learning_rate(_parameters(workspace, chosen)),
+        model,
+        fields["learning_rate"],
+        api_name=False,
+        queue=False,
+    )
     of_runs = [fields[key] for key in OF_RUNS]
-    gr.on([model.change, stage.change, further.expand], on_runs, model, of_runs, api_name=False, queue=False, show_progress="hidden")
+    gr.on(
+        [model.change, stage.change, further.expand],
+        on_runs,
+        model,
+        of_runs,
+        api_name=False,
+        queue=False,
+        show_progress="hidden",
+    )
     for key in checkpoints.MEASURED:
-        fields[key].input(on_measured, [fields[key], fields["val_size"]], fields["val_size"], api_name=False, queue=False)
-    gr.on([all_settings.expand, query.input, stage.change, method.change], on_search, [query, stage, method, extra], drawn, api_name=False,
-          show_progress="hidden", trigger_mode="always_last")
+        fields[key].input(
+            on_measured, [fields[key], fields["val_size"]], fields["val_size"], api_name=False, queue=False
+        )
+    gr.on(
+        [all_settings.expand, query.input, stage.change, method.change],
+        on_search,
+        [query, stage, method, extra],
+        drawn,
+        api_name=False,
+        show_progress="hidden",
+        trigger_mode="always_last",
+    )
     brought = bring.click(on_import, pasted, [report, devices, method, *boxes], api_name=False)
     brought.then(on_search, [query, stage, method, extra], drawn, api_name=False, show_progress="hidden")
     given.input(on_given, given, [problem, method, *boxes], api_name=False)
@@ -318,15 +526,43 @@ def _form(trainer: Trainer, words: Words) -> None:
     keep.click(on_keep, [called, method, *boxes], [problem, kept], api_name=False)
     stage.input(on_stage, [stage, dataset], dataset, api_name=False, queue=False)
     # A dataset may have come since the page was opened.
-    dataset.focus(lambda stage_now: gr.update(choices=data.offered(workspace, stage_now)), stage, dataset, api_name=False, queue=False, show_progress="hidden")
+    dataset.focus(
+        lambda stage_now: gr.update(choices=data.offered(workspace, stage_now)),
+        stage,
+        dataset,
+        api_name=False,
+        queue=False,
+        show_progress="hidden",
+    )
     dataset.input(on_dataset, [stage, dataset], [problem, dataset], api_name=False, queue=False, show_progress="hidden")
     stage.change(lambda chosen: gr.update(visible=chosen == "ppo"), stage, ppo_row, api_name=False, queue=False)
-    method.change(lambda chosen: gr.update(visible=chosen in ("lora", "qlora4", "qlora8")), method, lora_row, api_name=False, queue=False)
-    dataset.change(lambda chosen: gr.update(visible=_asks_identity(workspace, chosen)), dataset, identity_row, api_name=False, queue=False)
-    gr.on([preview.expand, *(box.change for box in boxes), method.change], on_preview, [method, *boxes], judged, api_name=False,
-          show_progress="hidden", trigger_mode="always_last")
+    method.change(
+        lambda chosen: gr.update(visible=chosen in ("lora", "qlora4", "qlora8")),
+        method,
+        lora_row,
+        api_name=False,
+        queue=False,
+    )
+    dataset.change(
+        lambda chosen: gr.update(visible=_asks_identity(workspace, chosen)),
+        dataset,
+        identity_row,
+        api_name=False,
+        queue=False,
+    )
+    gr.on(
+        [preview.expand, *(box.change for box in boxes), method.change],
+        on_preview,
+        [method, *boxes],
+        judged,
+        api_name=False,
+        show_progress="hidden",
+        trigger_mode="always_last",
+    )
     again.tick(on_preview, [method, *boxes], judged, api_name=False, show_progress="hidden")
-    gr.context.Context.root_block.load(on_open, None, [model, dataset, fields["template"], *of_runs], api_name=False, queue=False)
+    gr.context.Context.root_block.load(
+        on_open, None, [model, dataset, fields["template"], *of_runs], api_name=False, queue=False
+    )
 
 
 def finetuning_type(method: str) -> str:
@@ -346,18 +582,33 @@ def _told(words: Words, fault: Problem) -> str:
 
 
 def _choice(words: Words, key: str, choices: list, value, **more) -> gr.Dropdown:
-    return gr.Dropdown(choices, value=value, label=words(f"train.{key}"), info=words(f"train.{key}_info"), elem_id=f"train-{key}", **more)
+    return gr.Dropdown(
+        choices,
+        value=value,
+        label=words(f"train.{key}"),
+        info=words(f"train.{key}_info"),
+        elem_id=f"train-{key}",
+        **more,
+    )
 
 
 def _number(words: Words, key: str, value) -> gr.Number:
     # Nothing is rounded: a share would become 0, and half a step is for the judge of the recipe to refuse.
-    return gr.Number(value, label=words(f"train.{key}"), info=words(f"train.{key}_info"), elem_id=f"train-{key}", min_width=120)
+    return gr.Number(
+        value, label=words(f"train.{key}"), info=words(f"train.{key}_info"), elem_id=f"train-{key}", min_width=120
+    )
 
 
 def _of_checkpoints(words: Words, key: str, names: list[str]) -> gr.Dropdown:
     # A folder from elsewhere may be typed too.
-    return gr.Dropdown([(words("checkpoints.none"), ""), *names], value="", label=words(f"checkpoints.{key}"), info=words(f"checkpoints.{key}_info"),
-                       elem_id=f"train-{key}", allow_custom_value=True)
+    return gr.Dropdown(
+        [(words("checkpoints.none"), ""), *names],
+        value="",
+        label=words(f"checkpoints.{key}"),
+        info=words(f"checkpoints.{key}_info"),
+        elem_id=f"train-{key}",
+        allow_custom_value=True,
+    )
 
 
 def _templates(words: Words) -> list:

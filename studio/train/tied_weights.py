@@ -1,14 +1,18 @@
-"""Reward models and PPO policies whose output shares its weights with the input: safetensors refuses to write one tensor under two names.
+"""Reward models and PPO policies whose output shares its weights with the input: safetensors refuses to write one
+tensor under two names.
 
-A model of transformers leaves the second name out when it saves itself, but one with a value head is a wrapper of trl's, whose state the
-trainer writes as it stands. LLaMA-Factory compares the tensors by their identity, which every look at the state makes anew.
+A model of transformers leaves the second name out when it saves itself, but one with a value head is a wrapper of
+trl's, whose state the trainer writes as it stands. LLaMA-Factory compares the tensors by their identity, which every
+look at the state makes anew.
 """
 
 from typing import Any
 
 
 def save_once(model: Any) -> None:
-    """Let the state of a model with a value head hold each shared tensor once, by the name that loading ties the others to."""
+    """Let the state of a model with a value head hold each shared tensor once, by the name that loading ties the others
+    to.
+    """
     inner = getattr(model, "pretrained_model", None)
     if inner is None or not hasattr(model, "v_head") or not hasattr(inner, "get_input_embeddings"):
         return
@@ -23,7 +27,11 @@ def save_once(model: Any) -> None:
             if (place := _place(tensor)) is not None:
                 names.setdefault(place, []).append(name)
         for place, same in names.items():
-            kept = next((name for name in same if "embed" in name or "wte" in name), min(same)) if place == source else min(same)
+            kept = (
+                next((name for name in same if "embed" in name or "wte" in name), min(same))
+                if place == source
+                else min(same)
+            )
             for name in same:
                 if name != kept:
                     del state[name]

@@ -1,4 +1,5 @@
-"""`python -m studio.train.torchrun ...`: torchrun, whose agent gives its processes the time that a checkpoint takes when it is ended.
+"""`python -m studio.train.torchrun ...`: torchrun, whose agent gives its processes the time that a checkpoint takes
+when it is ended.
 
 The agent sends on the signal that ends it, and kills what is still there after 30 seconds, which no flag of it changes.
 """

@@ -45,7 +45,9 @@ class Trainer:
         return self._dispatcher.known
 
     def preview(self, wish: dict) -> dict:
-        """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong; problems are Problem objects."""
+        """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong; problems are
+        Problem objects.
+        """
         try:
             return self._preview(wish)
         except Exception as error:  # whatever it is, the form goes on and nothing starts that could not be judged
@@ -56,49 +58,78 @@ class Trainer:
         problem = error if isinstance(error, Problem) else None
         if problem is None:
             logging.getLogger(__name__).error("a recipe cannot be judged", exc_info=error)
-            problem = Problem("train.preview_failed", reason=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}")
+            problem = Problem(
+                "train.preview_failed", reason=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            )
         return {"yaml": _shown(wish), "command": "", "problems": [problem], "memory": None, "disk": None, "advice": []}
 
     def _preview(self, wish: dict) -> dict:
-        recipe, problems = recipes.draft(self.workspace, adapters.resolved(self.workspace, wish), recipes.this_machine())
-        folder = self.workspace.saves / library.title(Path(recipe["model_name_or_path"])) / str(recipe["finetuning_type"]) / "new-run"
+        recipe, problems = recipes.draft(
+            self.workspace, adapters.resolved(self.workspace, wish), recipes.this_machine()
+        )
+        folder = (
+            self.workspace.saves
+            / library.title(Path(recipe["model_name_or_path"]))
+            / str(recipe["finetuning_type"])
+            / "new-run"
+        )
         recipe["output_dir"] = str(folder)
-        shown = {"yaml": recipes.to_yaml(recipe), "command": "", "problems": problems, "memory": None, "disk": None, "advice": []}
+        shown = {
+            "yaml": recipes.to_yaml(recipe),
+            "command": "",
+            "problems": problems,
+            "memory": None,
+            "disk": None,
+            "advice": [],
+        }
         if problems:
             return shown
         return shown | {
             "command": recipes.command(folder / "recipe.yaml", self.python_of(recipe)),
             "memory": memory.bytes_needed(recipe),
             "disk": disk.bytes_needed(recipe, advice.steps_of(self.workspace, recipe)),
-            "advice": advice.advise(self.workspace, recipe) + advice.on_code(wish, recipe) + advice.on_folder(wish, recipe),
+            "advice": advice.advise(self.workspace, recipe)
+            + advice.on_code(wish, recipe)
+            + advice.on_folder(wish, recipe),
         }
 
     def python_of(self, recipe: dict) -> Path | None:
-        """Return the Python of the environment that a recipe's stage trains in, made or not, None where it is the studio's own."""
+        """Return the Python of the environment that a recipe's stage trains in, made or not, None where it is the
+        studio's own.
+        """
         stage = recipe.get("stage")
         return self.environments.place(stage) if stage in OWN_ENVIRONMENT else None
 
     def _interpreter(self, run: runs.Run) -> Path:
-        """Return the Python that trains a run: one that this process was given, else by the stage. Raises Problem where it is not made.
+        """Return the Python that trains a run: one that this process was given, else by the stage. Raises Problem where
+        it is not made.
 
         It is never read from the run's folder, which may have come from another person.
         """
         stage = run.recipe().get("stage")
-        return self._pythons.get(run.name) or (self.environments.python(stage) if stage in OWN_ENVIRONMENT else Path(sys.executable))
+        return self._pythons.get(run.name) or (
+            self.environments.python(stage) if stage in OWN_ENVIRONMENT else Path(sys.executable)
+        )
 
     def find_batch(self, wish: dict) -> Job:
-        """Start looking for the largest batch that fits (see `batch.find`). Raises Problem where the recipe cannot be trained."""
+        """Start looking for the largest batch that fits (see `batch.find`). Raises Problem where the recipe cannot be
+        trained.
+        """
         batch.judged(self.workspace, wish)
-        return self.jobs.start("batch", "batch.title", {}, work=lambda job: batch.find(self.workspace, self.accelerator, wish, job))
+        return self.jobs.start(
+            "batch", "batch.title", {}, work=lambda job: batch.find(self.workspace, self.accelerator, wish, job)
+        )
 
     def start(self, wish: dict, options: dict, executor: str = "in-process", python: Path | None = None) -> runs.Run:
         """Make a run of a recipe and put it in the queue; it begins at once where its devices are free.
 
         Args:
             wish: LLaMA-Factory's arguments; `adapter_name_or_path` may name runs, `<run>` or `<run>@<checkpoint>`.
-            options: title, note, `probes` (questions), the identity's name and author, `devices` (GPU numbers), `processes` (without GPUs).
+            options: title, note, `probes` (questions), the identity's name and author, `devices` (GPU numbers),
+                `processes` (without GPUs).
             executor: one of `executors`.
-            python: the Python of another environment to train in, as long as this process lives; not for the in-process executor.
+            python: the Python of another environment to train in, as long as this process lives; not for the in-process
+                executor.
 
         Raises:
             Problem: what is wrong with them, and then nothing is left behind.
@@ -129,15 +160,25 @@ class Trainer:
             said = {"ddp_backend": "gloo", **said}
         parent = adapters.first(self.workspace, wish)
         run = recipes.prepare(self.workspace, said, options, machine)
-        write_json(run.info_file, {
-            "title": options.get("title", ""), "note": options.get("note", ""), "created": time.time(), "executor": executor, **spread,
-            "probes": options.get("probes") or [], "parent": parent.name if parent else None, "sweep": options.get("sweep"),
-            "versions": versions(LIBRARIES),
-        })
+        write_json(
+            run.info_file,
+            {
+                "title": options.get("title", ""),
+                "note": options.get("note", ""),
+                "created": time.time(),
+                "executor": executor,
+                **spread,
+                "probes": options.get("probes") or [],
+                "parent": parent.name if parent else None,
+                "sweep": options.get("sweep"),
+                "versions": versions(LIBRARIES),
+            },
+        )
         return run
 
     def sweep(self, wish: dict, grid: dict[str, list], options: dict, executor: str = "in-process") -> list[runs.Run]:
-        """Start a run for every combination of the values in `grid` (see `sweep.combinations`), after all were found good.
+        """Start a run for every combination of the values in `grid` (see `sweep.combinations`), after all were found
+        good.
 
         Raises:
             Problem: the grid or one of its recipes is wrong; then none is started.
@@ -152,8 +193,11 @@ class Trainer:
             for recipe, name in found
         ]
 
-    def nodes(self, wish: dict, options: dict, count: int, address: str, port: int = nodes.PORT) -> tuple[runs.Run, list[str]]:
-        """Make a run for several machines and return it with a command for each (see `nodes.commands`); `options` hold `processes`.
+    def nodes(
+        self, wish: dict, options: dict, count: int, address: str, port: int = nodes.PORT
+    ) -> tuple[runs.Run, list[str]]:
+        """Make a run for several machines and return it with a command for each (see `nodes.commands`); `options` hold
+        `processes`.
 
         Raises:
             Problem: what is wrong with them, and then nothing is left behind.
@@ -174,20 +218,28 @@ class Trainer:
         return run
 
     def kill(self, name: str) -> runs.Run:
-        """End a run by force, when it does not obey. Raises Problem where it is not at work, or is a thread of the studio."""
+        """End a run by force, when it does not obey. Raises Problem where it is not at work, or is a thread of the
+        studio.
+        """
         run = self._active(name)
         self._dispatcher.kill(run)
         return run
 
-    def resume(self, name: str, checkpoint: str | None = None, epochs: float | None = None, dataset: str | None = None) -> runs.Run:
+    def resume(
+        self, name: str, checkpoint: str | None = None, epochs: float | None = None, dataset: str | None = None
+    ) -> runs.Run:
         """Go on with a run from a checkpoint, the newest complete one where none is named.
 
-        With `epochs` it trains until so many are full, counted from its beginning: the recipe is written anew, the old one is kept
-        as `recipe-<n>.yaml`, and a `max_steps` in it goes. The learning rate then follows the longer schedule from the step
-        reached: after a cosine that had come down to 0 it jumps up to where a cosine over all the epochs would be. A constant
+        With `epochs` it trains until so many are full, counted from its beginning: the recipe is written anew, the old
+            one is kept
+        as `recipe-<n>.yaml`, and a `max_steps` in it goes. The learning rate then follows the longer schedule from the
+        step
+        reached: after a cosine that had come down to 0 it jumps up to where a cosine over all the epochs would be. A
+            constant
         schedule continues smoothly.
 
-        A run of the command line or of LlamaBoard becomes the studio's own; `dataset` names its data where its files do not.
+        A run of the command line or of LlamaBoard becomes the studio's own; `dataset` names its data where its files do
+        not.
 
         Raises:
             Problem: it is at work, has no such checkpoint, or cannot be resumed.
@@ -243,11 +295,20 @@ class Trainer:
     def queue(self) -> list[dict]:
         """Return [{run, position, executor, devices}], those at work first with the position None."""
         queue = self._dispatcher.queue
-        listed = [(order, None) for order in queue.at_work()] + [(order, place) for place, order in enumerate(queue.waiting())]
+        listed = [(order, None) for order in queue.at_work()] + [
+            (order, place) for place, order in enumerate(queue.waiting())
+        ]
         found = []
         for order, position in listed:
             info = runs.Run(order.run, self.workspace.saves / order.run).info()
-            found.append({"run": order.run, "position": position, "executor": info.get("executor"), "devices": info.get("devices", [])})
+            found.append(
+                {
+                    "run": order.run,
+                    "position": position,
+                    "executor": info.get("executor"),
+                    "devices": info.get("devices", []),
+                }
+            )
         return found
 
     def move(self, name: str, position: int) -> None:
@@ -298,4 +359,3 @@ def _lengthen(run: runs.Run, recipe: dict, epochs: float) -> None:
     write_whole(run.folder / f"recipe-{number}.yaml", files.read_text(run.recipe_file))
     recipe.pop("max_steps", None)
     recipes.write_recipe(run, {**recipe, "num_train_epochs": float(epochs)})
-

@@ -16,9 +16,9 @@ FLAT = 0.005
 class Watch:
     """Takes the numbers of a run as they come and says what is new and wrong, once for each kind until it passes.
 
-    Warnings are (key, facts): a loss that is no number; a spike (over three times the median of the last 30 and over five of their
-    deviations); a curve gone flat (the medians of the two halves of 60 points within half a percent: "is it done?"); an eval loss that grew twice in
-    a row while the loss fell; a disk with under 2 GiB left.
+    Warnings are (key, facts): a loss that is no number; a spike (over three times the median of the last 30 and over
+    five of their deviations); a curve gone flat (the medians of the two halves of 60 points within half a percent: "is
+    it done?"); an eval loss that grew twice in a row while the loss fell; a disk with under 2 GiB left.
     """
 
     folder: Path
@@ -28,7 +28,9 @@ class Watch:
 
     def take(self, step: int, values: dict) -> list[tuple[str, dict]]:
         """Return the warnings that these numbers give and that were not given before."""
-        found = dict(self._of_loss(step, values.get("loss")) + self._of_eval(step, values.get("eval_loss")) + self._of_disk())
+        found = dict(
+            self._of_loss(step, values.get("loss")) + self._of_eval(step, values.get("eval_loss")) + self._of_disk()
+        )
         fresh = [(key, facts) for key, facts in found.items() if key not in self.told]
         if "loss" in values:
             self.told &= found.keys() | {"train.warn_overfit"}
@@ -59,7 +61,12 @@ class Watch:
             return []
         self.evals.append(eval_loss)
         if len(self.evals) >= 3 and self.evals[-1] > self.evals[-2] > self.evals[-3]:
-            return [("train.warn_overfit", {"step": step, "eval_loss": round(eval_loss, 4), "best": round(min(self.evals), 4)})]
+            return [
+                (
+                    "train.warn_overfit",
+                    {"step": step, "eval_loss": round(eval_loss, 4), "best": round(min(self.evals), 4)},
+                )
+            ]
         return []
 
     def _of_disk(self) -> list[tuple[str, dict]]:

@@ -1,7 +1,8 @@
-"""The wish to stop a run: a file in its folder, seen by whoever trains it, in this process, another, or on another machine.
+"""The wish to stop a run: a file in its folder, seen by whoever trains it, in this process, another, or on another
+machine.
 
-A process that is about to end itself (Ctrl-C, a machine that is shut down) wishes too, without a file: its run saves a checkpoint and is
-interrupted, and nothing is left behind that would stop it when it is resumed.
+A process that is about to end itself (Ctrl-C, a machine that is shut down) wishes too, without a file: its run saves a
+checkpoint and is interrupted, and nothing is left behind that would stop it when it is resumed.
 """
 
 import threading
@@ -14,7 +15,9 @@ INTERRUPT = "interrupt"  # save a checkpoint and nothing else, because the proce
 
 
 class Stopped(Exception):
-    """Raised out of the trainer when a run is aborted without a checkpoint, or with one (`saved`) because the process ends."""
+    """Raised out of the trainer when a run is aborted without a checkpoint, or with one (`saved`) because the process
+    ends.
+    """
 
     def __init__(self, saved: bool = False):
         super().__init__()
@@ -22,7 +25,8 @@ class Stopped(Exception):
 
 
 class StopWish:
-    """Asked by any process, looked at by the recorder at every sub-step. The file is empty: its name says what is wished.
+    """Asked by any process, looked at by the recorder at every sub-step. The file is empty: its name says what is
+    wished.
 
     `at_step` is true from the first step on: before it there is nothing to save.
     """

@@ -1,4 +1,5 @@
-"""`python -m studio.train.worker RUN_FOLDER [--resume CHECKPOINT]`: trains one run, alone or as one of the processes of torchrun.
+"""`python -m studio.train.worker RUN_FOLDER [--resume CHECKPOINT]`: trains one run, alone or as one of the processes of
+torchrun.
 
 Needs little beside LLaMA-Factory, so that an environment with another release of it can run it too.
 """
@@ -28,7 +29,9 @@ class Silent(Run):
 
 
 def seen_from(rank: int, folder: Path, order: str = "") -> Run:
-    """Return the run in a folder as the process of this rank sees it, which trains it by an order of the queue, if by any."""
+    """Return the run in a folder as the process of this rank sees it, which trains it by an order of the queue, if by
+    any.
+    """
     return (Silent if rank else Run)("/".join(folder.parts[-3:]), folder, order)
 
 
@@ -53,7 +56,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _read_newer_configs() -> None:
-    """Let a transformers older than 5 find the rotary base in a config.json that a newer one wrote, where it would silently take 10000."""
+    """Let a transformers older than 5 find the rotary base in a config.json that a newer one wrote, where it would
+    silently take 10000.
+    """
     from transformers import PretrainedConfig
 
     read = PretrainedConfig.get_config_dict.__func__
@@ -72,7 +77,8 @@ def _read_newer_configs() -> None:
 
 
 def _die_with_parent() -> None:
-    # torchrun gives each process a session of its own; one whose torchrun was killed would train on with nobody to stop it.
+    # torchrun gives each process a session of its own; one whose torchrun was killed would train on with nobody to stop
+    # it.
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -11,10 +11,19 @@ def endpoints(workspace: Workspace, words: Words) -> list[Callable]:
     """Return the endpoints of the trash; problems inside their results are told in `words`."""
 
     def trash_list() -> list:
-        """Return what was deleted, newest first: [{id, kind, title, stood, when, bytes, problem}]; `problem` keeps it from coming back."""
+        """Return what was deleted, newest first: [{id, kind, title, stood, when, bytes, problem}]; `problem` keeps it
+        from coming back.
+        """
         return [
-            {"id": item.id, "kind": item.kind, "title": item.title, "stood": list(map(str, item.stood)), "when": item.when, "bytes": item.bytes,
-             "problem": words.tell(item.fault) if item.fault else None}
+            {
+                "id": item.id,
+                "kind": item.kind,
+                "title": item.title,
+                "stood": list(map(str, item.stood)),
+                "when": item.when,
+                "bytes": item.bytes,
+                "problem": words.tell(item.fault) if item.fault else None,
+            }
             for item in places.whole(workspace).list()
         ]
 

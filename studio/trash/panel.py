@@ -26,9 +26,14 @@ def draw(words: Words, workspace: Workspace) -> str:
     rows = "".join(_row(words, item) for item in items[:SHOWN])
     more = f'<li class="hint">{words.html("trash.more", count=len(items) - SHOWN)}</li>' if len(items) > SHOWN else ""
     size = amount(sum(item.bytes for item in items))
-    empty = _button(words("trash.empty"), "trash_empty", [""], "danger", words("trash.empty_sure", count=len(items), size=size))
+    empty = _button(
+        words("trash.empty"), "trash_empty", [""], "danger", words("trash.empty_sure", count=len(items), size=size)
+    )
     head = f'{words("trash.title")} <span class="num">{len(items)} · {size}</span>'
-    return f'<details id="trash" class="trash"><summary>{head}</summary><ul class="plain">{rows}{more}</ul>{empty}</details>'
+    return (
+        f'<details id="trash" class="trash"><summary>{head}</summary><ul'
+        f' class="plain">{rows}{more}</ul>{empty}</details>'
+    )
 
 
 def _row(words: Words, item: Item) -> str:
@@ -39,13 +44,24 @@ def _row(words: Words, item: Item) -> str:
         back = f'<p class="problem" role="alert">{escape(words.tell(item.fault))}</p>'
     else:
         back = _button(words("trash.restore"), "trash_restore", [item.id])
-    gone = _button(words("trash.delete"), "trash_empty", [item.id], "quiet-button", words("trash.delete_sure", name=item.title[:80]))
-    return f'<li><b title="{stood}">{escape(item.title[:80])}</b><span class="num">{escape(facts)}</span>{back}{gone}</li>'
+    gone = _button(
+        words("trash.delete"),
+        "trash_empty",
+        [item.id],
+        "quiet-button",
+        words("trash.delete_sure", name=item.title[:80]),
+    )
+    return (
+        f'<li><b title="{stood}">{escape(item.title[:80])}</b><span class="num">{escape(facts)}</span>{back}{gone}</li>'
+    )
 
 
 def _button(label: str, endpoint: str, args: list, look: str = "", ask: str = "") -> str:
     question = f' data-ask="{escape(ask)}"' if ask else ""
-    return f"<button class=\"button small {look}\" data-call=\"{endpoint}\" data-args='{attribute(args)}'{question}>{label}</button>"
+    return (
+        f'<button class="button small {look}" data-call="{endpoint}"'
+        f" data-args='{attribute(args)}'{question}>{label}</button>"
+    )
 
 
 def _day(when: float) -> str:

@@ -15,7 +15,9 @@ def whole(workspace: Workspace) -> Trash:
 
 
 def restore(workspace: Workspace, id: str) -> list[Path]:
-    """Bring an item back to where it stood and return its paths; a dataset's entry too. Raises Problem, and then it stays in the trash."""
+    """Bring an item back to where it stood and return its paths; a dataset's entry too. Raises Problem, and then it
+    stays in the trash.
+    """
     trash = whole(workspace)
     item = trash.find(id)
     if item.kind == "dataset":

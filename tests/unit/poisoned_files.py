@@ -1,4 +1,5 @@
-"""A workspace in which every text, every number and every name of a field is hostile, one after the other: see test_poisoned_workspace.
+"""A workspace in which every text, every number and every name of a field is hostile, one after the other: see
+test_poisoned_workspace.
 
 It is that of `workspace_files`, whatever kinds of files come to stand there, with the files of runs and of the chat.
 """
@@ -24,48 +25,193 @@ def lines(*values: dict) -> bytes:
 
 def events(*more: dict) -> bytes:
     return lines(
-        {"time": NOW, "event": "state", "state": "preparing"}, {"time": NOW + 1, "event": "state", "state": "running"},
-        {"time": NOW + 2, "event": "facts", "step": 0, "total_steps": 4, "examples": 8, "epochs": 1.0, "batch": 2, "trainable": 10,
-         "parameters": 100, "device": "cpu", "processes": 1},
+        {"time": NOW, "event": "state", "state": "preparing"},
+        {"time": NOW + 1, "event": "state", "state": "running"},
+        {
+            "time": NOW + 2,
+            "event": "facts",
+            "step": 0,
+            "total_steps": 4,
+            "examples": 8,
+            "epochs": 1.0,
+            "batch": 2,
+            "trainable": 10,
+            "parameters": 100,
+            "device": "cpu",
+            "processes": 1,
+        },
         {"time": NOW + 2.5, "event": "step", "step": 1},
-        {"time": NOW + 3, "event": "metrics", "step": 1, "epoch": 0.25, "total_steps": 4, "values": {"loss": 2.0, "learning_rate": 1e-4}},
-        {"time": NOW + 4, "event": "metrics", "step": 2, "epoch": 0.5, "total_steps": 4, "values": {"loss": 1.5, "grad_norm": 1.0, "eval_loss": 1.4}},
-        {"time": NOW + 4, "event": "warning", "step": 2, "key": "train.warn_spike", "facts": {"step": 2, "loss": 1.5, "usual": 1.0}},
-        {"time": NOW + 5, "event": "probe", "step": 2, "question": "Who are you?", "answer": "Me."}, *more)
+        {
+            "time": NOW + 3,
+            "event": "metrics",
+            "step": 1,
+            "epoch": 0.25,
+            "total_steps": 4,
+            "values": {"loss": 2.0, "learning_rate": 1e-4},
+        },
+        {
+            "time": NOW + 4,
+            "event": "metrics",
+            "step": 2,
+            "epoch": 0.5,
+            "total_steps": 4,
+            "values": {"loss": 1.5, "grad_norm": 1.0, "eval_loss": 1.4},
+        },
+        {
+            "time": NOW + 4,
+            "event": "warning",
+            "step": 2,
+            "key": "train.warn_spike",
+            "facts": {"step": 2, "loss": 1.5, "usual": 1.0},
+        },
+        {"time": NOW + 5, "event": "probe", "step": 2, "question": "Who are you?", "answer": "Me."},
+        *more,
+    )
 
 
-FAILED = ({"time": NOW + 6, "event": "error", "key": "jobs.fault", "facts": {"reason": "x"}}, {"time": NOW + 6, "event": "state", "state": "failed"})
+FAILED = (
+    {"time": NOW + 6, "event": "error", "key": "jobs.fault", "facts": {"reason": "x"}},
+    {"time": NOW + 6, "event": "state", "state": "failed"},
+)
 FINISHED = ({"time": NOW + 6, "event": "state", "state": "finished"},)
-RECIPE = {"model_name_or_path": "tiny", "stage": "sft", "finetuning_type": "lora", "dataset": "alpaca", "template": "default", "cutoff_len": 64,
-          "learning_rate": 1e-4, "output_dir": "x", "metric_for_best_model": "eval_loss", "new_special_tokens": "a"}
-INFO = {"title": "t", "note": "n", "star": True, "created": NOW, "executor": "process", "devices": [0], "processes": 1, "probes": ["Who?"],
-        "parent": "p", "sweep": "s", "versions": {"torch": "2"}, "pid": 999_999, "pid_started": 1.0, "host": "h", "python": "/usr/bin/python3"}
-BOARD = [{"current_steps": 1, "total_steps": 2, "loss": 2.0, "lr": 1e-4, "epoch": 0.5, "percentage": 50.0, "elapsed_time": "0:00:01", "remaining_time": "0:00:01"},
-         {"current_steps": 2, "total_steps": 2, "loss": 1.0, "epoch": 1.0, "elapsed_time": "0:00:02", "remaining_time": "0:00:00"}]
+RECIPE = {
+    "model_name_or_path": "tiny",
+    "stage": "sft",
+    "finetuning_type": "lora",
+    "dataset": "alpaca",
+    "template": "default",
+    "cutoff_len": 64,
+    "learning_rate": 1e-4,
+    "output_dir": "x",
+    "metric_for_best_model": "eval_loss",
+    "new_special_tokens": "a",
+}
+INFO = {
+    "title": "t",
+    "note": "n",
+    "star": True,
+    "created": NOW,
+    "executor": "process",
+    "devices": [0],
+    "processes": 1,
+    "probes": ["Who?"],
+    "parent": "p",
+    "sweep": "s",
+    "versions": {"torch": "2"},
+    "pid": 999_999,
+    "pid_started": 1.0,
+    "host": "h",
+    "python": "/usr/bin/python3",
+}
+BOARD = [
+    {
+        "current_steps": 1,
+        "total_steps": 2,
+        "loss": 2.0,
+        "lr": 1e-4,
+        "epoch": 0.5,
+        "percentage": 50.0,
+        "elapsed_time": "0:00:01",
+        "remaining_time": "0:00:01",
+    },
+    {
+        "current_steps": 2,
+        "total_steps": 2,
+        "loss": 1.0,
+        "epoch": 1.0,
+        "elapsed_time": "0:00:02",
+        "remaining_time": "0:00:00",
+    },
+]
 
-ANSWER = {"tokens": 3, "first_token_s": 0.1, "tokens_per_s": 9.0, "finished": "stop", "prompt_count": 7, "parity": {"is": "same", "as": "first"}}
+ANSWER = {
+    "tokens": 3,
+    "first_token_s": 0.1,
+    "tokens_per_s": 9.0,
+    "finished": "stop",
+    "prompt_count": 7,
+    "parity": {"is": "same", "as": "first"},
+}
 MESSAGES = {
-    "tiny": [{"role": "user", "content": "Hi **there**", "turn": 1, "images": ["files/0123456789abcdef01234567.png"]},
-             {"role": "assistant", "content": "<think>so</think>Hello `x` $a$", "turn": 1, "answer": ANSWER},
-             {"role": "user", "content": "Call", "turn": 2},
-             {"role": "assistant", "content": "", "turn": 2, "calls": [{"name": "weather", "arguments": {"city": "x"}}], "answer": ANSWER}],
-    "served:local/model": [{"role": "user", "content": "Hi", "turn": 1},
-                           {"role": "assistant", "content": "Ho", "turn": 1, "answer": ANSWER | {"finished": "failed", "fault": {"key": "jobs.fault", "facts": {"reason": "r"}}}},
-                           {"role": "user", "content": "Call", "turn": 2}, {"role": "assistant", "content": "No", "turn": 2, "answer": {}},
-                           {"role": "tool", "content": "7", "turn": 2}],
+    "tiny": [
+        {"role": "user", "content": "Hi **there**", "turn": 1, "images": ["files/0123456789abcdef01234567.png"]},
+        {"role": "assistant", "content": "<think>so</think>Hello `x` $a$", "turn": 1, "answer": ANSWER},
+        {"role": "user", "content": "Call", "turn": 2},
+        {
+            "role": "assistant",
+            "content": "",
+            "turn": 2,
+            "calls": [{"name": "weather", "arguments": {"city": "x"}}],
+            "answer": ANSWER,
+        },
+    ],
+    "served:local/model": [
+        {"role": "user", "content": "Hi", "turn": 1},
+        {
+            "role": "assistant",
+            "content": "Ho",
+            "turn": 1,
+            "answer": ANSWER | {"finished": "failed", "fault": {"key": "jobs.fault", "facts": {"reason": "r"}}},
+        },
+        {"role": "user", "content": "Call", "turn": 2},
+        {"role": "assistant", "content": "No", "turn": 2, "answer": {}},
+        {"role": "tool", "content": "7", "turn": 2},
+    ],
 }
 SETTINGS = {"temperature": 0.7, "top_p": 0.9, "max_tokens": 16, "seed": 1}
-CONVERSATION = {"id": CHAT, "columns": ["tiny", "served:local/model"], "title": "Hello", "created": NOW, "changed": NOW, "system": "s", "tools": "",
-                "settings": SETTINGS, "bits": None, "messages": MESSAGES, "parent": None, "blind": False, "revealed": False}
-BRANCH = CONVERSATION | {"id": CHAT + "1", "title": "Branch", "parent": {"id": CHAT, "turn": 1}, "columns": [SECOND, "served:local/model"],
-                         "messages": {SECOND: MESSAGES["tiny"], "served:local/model": MESSAGES["served:local/model"]}}
-VOTE = {"conversation": CHAT, "turn": 1, "columns": ["tiny", "served:local/model"], "answers": {"tiny": "a", "served:local/model": "b"},
-        "before": {"tiny": [{"role": "user", "content": "Hi"}], "served:local/model": [{"role": "user", "content": "Hi"}]}, "choice": "tiny",
-        "note": "n", "time": NOW}
-SHEET = {"id": CHAT, "columns": ["tiny"], "prompts": [{"prompt": "P", "system": "S"}], "system": "s", "tools": "", "settings": SETTINGS, "title": "T",
-         "created": NOW, "job": "chat-sheet-20261125-120000-abcdef", "bits": None}
-CELL = {"text": "A *b*", "tokens": 3, "first_token_s": 0.1, "tokens_per_s": 3.0, "finished": "length", "fault": {"key": "jobs.fault", "facts": {"reason": "r"}},
-        "calls": [{"name": "n", "arguments": {"a": 1}}]}
+CONVERSATION = {
+    "id": CHAT,
+    "columns": ["tiny", "served:local/model"],
+    "title": "Hello",
+    "created": NOW,
+    "changed": NOW,
+    "system": "s",
+    "tools": "",
+    "settings": SETTINGS,
+    "bits": None,
+    "messages": MESSAGES,
+    "parent": None,
+    "blind": False,
+    "revealed": False,
+}
+BRANCH = CONVERSATION | {
+    "id": CHAT + "1",
+    "title": "Branch",
+    "parent": {"id": CHAT, "turn": 1},
+    "columns": [SECOND, "served:local/model"],
+    "messages": {SECOND: MESSAGES["tiny"], "served:local/model": MESSAGES["served:local/model"]},
+}
+VOTE = {
+    "conversation": CHAT,
+    "turn": 1,
+    "columns": ["tiny", "served:local/model"],
+    "answers": {"tiny": "a", "served:local/model": "b"},
+    "before": {"tiny": [{"role": "user", "content": "Hi"}], "served:local/model": [{"role": "user", "content": "Hi"}]},
+    "choice": "tiny",
+    "note": "n",
+    "time": NOW,
+}
+SHEET = {
+    "id": CHAT,
+    "columns": ["tiny"],
+    "prompts": [{"prompt": "P", "system": "S"}],
+    "system": "s",
+    "tools": "",
+    "settings": SETTINGS,
+    "title": "T",
+    "created": NOW,
+    "job": "chat-sheet-20261125-120000-abcdef",
+    "bits": None,
+}
+CELL = {
+    "text": "A *b*",
+    "tokens": 3,
+    "first_token_s": 0.1,
+    "tokens_per_s": 3.0,
+    "finished": "length",
+    "fault": {"key": "jobs.fault", "facts": {"reason": "r"}},
+    "calls": [{"name": "n", "arguments": {"a": 1}}],
+}
 
 MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
     "events": (f"saves/{RUN}/events.jsonl", events(*FAILED)),
@@ -74,25 +220,70 @@ MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
     "recipe of a run": (f"saves/{RUN}/recipe.yaml", as_json(RECIPE)),
     "second recipe": (f"saves/{SECOND}/recipe.yaml", as_json(RECIPE | {"learning_rate": 2e-4})),
     "log of a run": (f"saves/{RUN}/run.log", b"loss 2.0\n"),
-    "checkpoint's adapter": (f"saves/{SECOND}/checkpoint-2/adapter_config.json", as_json({"base_model_name_or_path": "tiny", "peft_type": "LORA", "r": 8})),
-    "checkpoint's weights": (f"saves/{SECOND}/checkpoint-2/adapter_model.safetensors", workspace_files.safetensors({"a": [2]})),
-    "checkpoint's state": (f"saves/{SECOND}/checkpoint-2/trainer_state.json",
-                           as_json({"global_step": 2, "epoch": 0.5, "best_metric": 1.4, "best_model_checkpoint": "checkpoint-2", "log_history": [{"step": 2, "eval_loss": 1.4}]})),
-    "run's adapter": (f"saves/{SECOND}/adapter_config.json", as_json({"base_model_name_or_path": "tiny", "peft_type": "LORA", "r": 8})),
+    "checkpoint's adapter": (
+        f"saves/{SECOND}/checkpoint-2/adapter_config.json",
+        as_json({"base_model_name_or_path": "tiny", "peft_type": "LORA", "r": 8}),
+    ),
+    "checkpoint's weights": (
+        f"saves/{SECOND}/checkpoint-2/adapter_model.safetensors",
+        workspace_files.safetensors({"a": [2]}),
+    ),
+    "checkpoint's state": (
+        f"saves/{SECOND}/checkpoint-2/trainer_state.json",
+        as_json(
+            {
+                "global_step": 2,
+                "epoch": 0.5,
+                "best_metric": 1.4,
+                "best_model_checkpoint": "checkpoint-2",
+                "log_history": [{"step": 2, "eval_loss": 1.4}],
+            }
+        ),
+    ),
+    "run's adapter": (
+        f"saves/{SECOND}/adapter_config.json",
+        as_json({"base_model_name_or_path": "tiny", "peft_type": "LORA", "r": 8}),
+    ),
     "run's weights": (f"saves/{SECOND}/adapter_model.safetensors", workspace_files.safetensors({"a": [2]})),
     "LlamaBoard's log": (f"saves/{FOREIGN}/trainer_log.jsonl", lines(*BOARD)),
     "LlamaBoard's arguments": (f"saves/{FOREIGN}/training_args.yaml", as_json(RECIPE)),
     "LlamaBoard's state": (f"saves/{FOREIGN}/trainer_state.json", as_json({"global_step": 2, "log_history": BOARD})),
-    "queue": ("saves/.queue.json", as_json({"waiting": [{"run": RUN, "resume": None, "id": "a"}], "owner": {"pid": 1, "pid_started": 1.0}})),
+    "queue": (
+        "saves/.queue.json",
+        as_json({"waiting": [{"run": RUN, "resume": None, "id": "a"}], "owner": {"pid": 1, "pid_started": 1.0}}),
+    ),
     "notices": ("saves/.notices.json", as_json({"webhook": "https://example.org/hook", "language": "en"})),
-    "search for a batch": ("saves/.jobs/batch-20261125-120000-abcdef.json",
-                           job("batch", {"run": RUN}, title="batch.title", state="finished", error=None,
-                               result={"tried": [{"batch": 4, "seconds": 1.0, "gib": 2.0}], "failed": 8})),
-    "job of a list": ("saves/.jobs/chat-sheet-20261125-120000-abcdef.json", job("chat-sheet", {"sheet": CHAT, "title": "T", "count": 1}, state="stopped")),
+    "search for a batch": (
+        "saves/.jobs/batch-20261125-120000-abcdef.json",
+        job(
+            "batch",
+            {"run": RUN},
+            title="batch.title",
+            state="finished",
+            error=None,
+            result={"tried": [{"batch": 4, "seconds": 1.0, "gib": 2.0}], "failed": 8},
+        ),
+    ),
+    "job of a list": (
+        "saves/.jobs/chat-sheet-20261125-120000-abcdef.json",
+        job("chat-sheet", {"sheet": CHAT, "title": "T", "count": 1}, state="stopped"),
+    ),
     "conversation": (f"saves/.chats/{CHAT}.json", as_json(CONVERSATION)),
     "branch": (f"saves/.chats/{CHAT}1.json", as_json(BRANCH)),
-    "votes": ("saves/.chats/votes.jsonl", lines(VOTE, VOTE | {"turn": 2, "columns": ["tiny", "b"], "answers": {"tiny": "a", "b": "c"},
-                                                             "before": {"tiny": [], "b": []}, "choice": "tie"})),
+    "votes": (
+        "saves/.chats/votes.jsonl",
+        lines(
+            VOTE,
+            VOTE
+            | {
+                "turn": 2,
+                "columns": ["tiny", "b"],
+                "answers": {"tiny": "a", "b": "c"},
+                "before": {"tiny": [], "b": []},
+                "choice": "tie",
+            },
+        ),
+    ),
     "list of prompts": (f"saves/.chats/sheets/{CHAT}.json", as_json(SHEET)),
     "answers to a list": (f"saves/.chats/sheets/{CHAT}.jsonl", lines({"row": 0, "answers": {"tiny": CELL}})),
     "servers": ("saves/.chats/endpoints.json", as_json({"local": {"url": "http://127.0.0.1:9/v1"}})),
@@ -100,13 +291,38 @@ MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
 }
 
 CHATS, RUNS = (CHAT, CHAT + "1"), (RUN, SECOND, FOREIGN)
-# What a person has in hand when a region is drawn. A region that is named nowhere fails the test: say here with what it is drawn.
+# What a person has in hand when a region is drawn. A region that is named nowhere fails the test: say here with what it
+# is drawn.
 ARGUMENTS: dict[str, tuple[str, ...]] = {
-    **workspace_files.REGIONS, "strip": ("",), "holders": ("",), "models-views": ("",), "catalogue": ("", "qwen"), "coming": ("",), "suggested": ("",),
-    "datasets": ("", "alpaca"), "notices": ("",), "batch": ("",), "runs": ("", "tiny sort:loss", PAYLOAD), "now": ("",), "run": RUNS, "log": RUNS,
-    "samples": RUNS, "checkpoints": RUNS, "recipe": RUNS, "compare": ("|".join(RUNS), ""), "memory": ("", *CHATS), "talks": ("\n", f"hi\n{CHAT}"),
-    "talk-head": ("", *CHATS), "vote": CHATS, "prompts": ("", *CHATS), "board": ("",), "sheet-form": ("", CHAT), "sheets": ("",),
-    "sheet": (CHAT, f"{CHAT}@0"), "servers": ("",), "trash": ("",),
+    **workspace_files.REGIONS,
+    "strip": ("",),
+    "holders": ("",),
+    "models-views": ("",),
+    "catalogue": ("", "qwen"),
+    "coming": ("",),
+    "suggested": ("",),
+    "datasets": ("", "alpaca"),
+    "notices": ("",),
+    "batch": ("",),
+    "runs": ("", "tiny sort:loss", PAYLOAD),
+    "now": ("",),
+    "run": RUNS,
+    "log": RUNS,
+    "samples": RUNS,
+    "checkpoints": RUNS,
+    "recipe": RUNS,
+    "compare": ("|".join(RUNS), ""),
+    "memory": ("", *CHATS),
+    "talks": ("\n", f"hi\n{CHAT}"),
+    "talk-head": ("", *CHATS),
+    "vote": CHATS,
+    "prompts": ("", *CHATS),
+    "board": ("",),
+    "sheet-form": ("", CHAT),
+    "sheets": ("",),
+    "sheet": (CHAT, f"{CHAT}@0"),
+    "servers": ("",),
+    "trash": ("",),
 }
 NAMES = {name: tuple(dict.fromkeys((*found, PAYLOAD))) for name, found in ARGUMENTS.items()}
 
@@ -145,14 +361,18 @@ def document(path: Path, content: bytes) -> Document | None:
             return [json.loads(line) for line in content.splitlines()], lambda value: lines(*value)
         if path.suffix == ".safetensors":
             length = 8 + int.from_bytes(content[:8], "little")
-            return json.loads(content[8:length]), lambda value: len(as_json(value)).to_bytes(8, "little") + as_json(value) + content[length:]
+            return json.loads(
+                content[8:length]
+            ), lambda value: len(as_json(value)).to_bytes(8, "little") + as_json(value) + content[length:]
         return json.loads(content), as_json
     except ValueError:
         return None
 
 
 def leaves(value: object, at: tuple = ()) -> Iterator[tuple[tuple, bool]]:
-    """Yield where each text, number and other value stands in a document, and where each name of a field does (then with True)."""
+    """Yield where each text, number and other value stands in a document, and where each name of a field does (then
+    with True).
+    """
     if isinstance(value, dict):
         for key, one in value.items():
             yield (*at, key), True
@@ -192,17 +412,47 @@ def named_badly(root: Path) -> None:
     write(root / "saves" / PAYLOAD / PAYLOAD / PAYLOAD / "events.jsonl", events(*FINISHED))
     write(root / "saves" / SECOND / f"checkpoint-{PAYLOAD}" / "adapter_config.json", as_json({}))
     info = json.loads(good("datasets", root))
-    info |= {PAYLOAD: {"file_name": f"{PAYLOAD}.jsonl"}, "odd": {"hf_hub_url": PAYLOAD, "subset": PAYLOAD, "columns": {"prompt": PAYLOAD}}}
+    info |= {
+        PAYLOAD: {"file_name": f"{PAYLOAD}.jsonl"},
+        "odd": {"hf_hub_url": PAYLOAD, "subset": PAYLOAD, "columns": {"prompt": PAYLOAD}},
+    }
     write(root / "data" / "dataset_info.json", as_json(info))
     row = {"instruction": PAYLOAD, "input": PAYLOAD, "output": PAYLOAD, PAYLOAD: PAYLOAD, "number": 1}
-    write(root / "data" / f"{PAYLOAD}.jsonl", lines(row, {"instruction": 5, "output": [PAYLOAD]}) + b"{" + PAYLOAD.encode() + b"\n")
-    write(root / "data" / "columns.parquet", workspace_files.rows_of({"instruction": [PAYLOAD], "input": [PAYLOAD], "output": [PAYLOAD]}, "parquet"))
+    write(
+        root / "data" / f"{PAYLOAD}.jsonl",
+        lines(row, {"instruction": 5, "output": [PAYLOAD]}) + b"{" + PAYLOAD.encode() + b"\n",
+    )
+    write(
+        root / "data" / "columns.parquet",
+        workspace_files.rows_of({"instruction": [PAYLOAD], "input": [PAYLOAD], "output": [PAYLOAD]}, "parquet"),
+    )
 
 
 def texts_poisoned(root: Path) -> None:
-    """Make every free text of a person, a model or a server hostile at once, and leave what the files are made of as it is."""
-    free = {"title", "note", "system", "content", "text", "question", "answer", "prompt", "reason", "device", "output", "input", "instruction", "value",
-            "template", "version", "repo", "hub", "license"}
+    """Make every free text of a person, a model or a server hostile at once, and leave what the files are made of as it
+    is.
+    """
+    free = {
+        "title",
+        "note",
+        "system",
+        "content",
+        "text",
+        "question",
+        "answer",
+        "prompt",
+        "reason",
+        "device",
+        "output",
+        "input",
+        "instruction",
+        "value",
+        "template",
+        "version",
+        "repo",
+        "hub",
+        "license",
+    }
 
     def swap(value: object) -> object:
         if isinstance(value, dict):
@@ -215,4 +465,3 @@ def texts_poisoned(root: Path) -> None:
             write(path, found[1](swap(found[0])))
     write(root / "models/parts/added_tokens.json", as_json({PAYLOAD: PAYLOAD, "<b>": PAYLOAD}))
     write(root / f"saves/{RUN}/run.log", PAYLOAD.encode())
-

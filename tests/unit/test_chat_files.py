@@ -1,4 +1,6 @@
-"""What stands on disk of the chat may be of another release or an enemy: one line says what is wrong, and the rest is used."""
+"""What stands on disk of the chat may be of another release or an enemy: one line says what is wrong, and the rest is
+used.
+"""
 
 import json
 import os
@@ -37,18 +39,42 @@ def changed(value: object, *at: object, to: object) -> object:
 
 MESSAGE = ("messages", "tiny", 0)
 CONVERSATIONS = [
-    "[1]", "null", "{", "[" * 100_000, {"id": CHAT}, changed(TALK, "messages", to=None), changed(TALK, "messages", to=[1]),
-    changed(TALK, "columns", to="tiny"), changed(TALK, "columns", to=[]), changed(TALK, "columns", to=list("abcde")), changed(TALK, "changed", to="now"),
-    changed(TALK, "changed", to=1e300), changed(TALK, "id", to="../x"), changed(TALK, "id", to="20261125-999999-abcdef"), changed(TALK, "bits", to=3),
-    changed(TALK, "parent", to="x"), changed(TALK, "parent", "id", to="../../places"), changed(TALK, "parent", "turn", to="<b>"),
-    changed(TALK, *MESSAGE, to=5), changed(TALK, *MESSAGE, "role", to="format"), changed(TALK, *MESSAGE, "turn", to="<b>"),
-    changed(TALK, *MESSAGE, "content", to=None), changed(TALK, *MESSAGE, "images", to=["../../../etc/passwd"]),
-    changed(TALK, *MESSAGE, "images", to=["/etc/passwd"]), changed(TALK, *MESSAGE, "images", to=["files/../endpoints.json"]),
-    changed(TALK, *MESSAGE, "images", to="files/0123456789abcdef01234567.png"), changed(TALK, "messages", "tiny", 1, "answer", to=[]),
-    changed(TALK, "messages", "tiny", 1, "answer", "tokens", to="<img>"), changed(TALK, "messages", "tiny", 1, "answer", "first_token_s", to="x"),
-    changed(TALK, "messages", "tiny", 1, "answer", "prompt_count", to=[]), changed(TALK, "messages", "tiny", 1, "answer", "finished", to="exploded"),
-    changed(TALK, "messages", "served:box/m", 1, "calls", to=[{}]), changed(TALK, "messages", "served:box/m", 1, "answer", "fault", to={"key": 5}),
-    changed(TALK, "settings", to=[1]), changed(TALK, "settings", "temperature", to="hot"), changed(TALK, "settings", "max_tokens", to=0),
+    "[1]",
+    "null",
+    "{",
+    "[" * 100_000,
+    {"id": CHAT},
+    changed(TALK, "messages", to=None),
+    changed(TALK, "messages", to=[1]),
+    changed(TALK, "columns", to="tiny"),
+    changed(TALK, "columns", to=[]),
+    changed(TALK, "columns", to=list("abcde")),
+    changed(TALK, "changed", to="now"),
+    changed(TALK, "changed", to=1e300),
+    changed(TALK, "id", to="../x"),
+    changed(TALK, "id", to="20261125-999999-abcdef"),
+    changed(TALK, "bits", to=3),
+    changed(TALK, "parent", to="x"),
+    changed(TALK, "parent", "id", to="../../places"),
+    changed(TALK, "parent", "turn", to="<b>"),
+    changed(TALK, *MESSAGE, to=5),
+    changed(TALK, *MESSAGE, "role", to="format"),
+    changed(TALK, *MESSAGE, "turn", to="<b>"),
+    changed(TALK, *MESSAGE, "content", to=None),
+    changed(TALK, *MESSAGE, "images", to=["../../../etc/passwd"]),
+    changed(TALK, *MESSAGE, "images", to=["/etc/passwd"]),
+    changed(TALK, *MESSAGE, "images", to=["files/../endpoints.json"]),
+    changed(TALK, *MESSAGE, "images", to="files/0123456789abcdef01234567.png"),
+    changed(TALK, "messages", "tiny", 1, "answer", to=[]),
+    changed(TALK, "messages", "tiny", 1, "answer", "tokens", to="<img>"),
+    changed(TALK, "messages", "tiny", 1, "answer", "first_token_s", to="x"),
+    changed(TALK, "messages", "tiny", 1, "answer", "prompt_count", to=[]),
+    changed(TALK, "messages", "tiny", 1, "answer", "finished", to="exploded"),
+    changed(TALK, "messages", "served:box/m", 1, "calls", to=[{}]),
+    changed(TALK, "messages", "served:box/m", 1, "answer", "fault", to={"key": 5}),
+    changed(TALK, "settings", to=[1]),
+    changed(TALK, "settings", "temperature", to="hot"),
+    changed(TALK, "settings", "max_tokens", to=0),
 ]
 
 
@@ -93,18 +119,38 @@ def test_an_image_that_is_a_link_leading_out_is_refused_and_no_image_stops_the_p
     assert pictures.small(image) == ""
     image.unlink()
     image.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 99)
-    assert pictures.small(image) == "" and spoken(kept.open(CHAT).of("tiny")[:1], kept.folder)[0]["images"] == [str(image)]
+    assert pictures.small(image) == "" and spoken(kept.open(CHAT).of("tiny")[:1], kept.folder)[0]["images"] == [
+        str(image)
+    ]
 
 
-VOTES = ["[1]", "x", "{}", {**VOTE, "columns": "ab"}, {**VOTE, "columns": ["a"]}, {**VOTE, "choice": "d"}, {**VOTE, "answers": {}}, {**VOTE, "turn": "<b>"},
-         {**VOTE, "answers": {"tiny": 1, "b": "y", "c": "z"}}, {**VOTE, "before": {"tiny": [1]}}, {**VOTE, "before": []}, {**VOTE, "conversation": 5},
-         {**VOTE, "time": "now"}, {**VOTE, "columns": [["x"], "b", "c"]}]
+VOTES = [
+    "[1]",
+    "x",
+    "{}",
+    {**VOTE, "columns": "ab"},
+    {**VOTE, "columns": ["a"]},
+    {**VOTE, "choice": "d"},
+    {**VOTE, "answers": {}},
+    {**VOTE, "turn": "<b>"},
+    {**VOTE, "answers": {"tiny": 1, "b": "y", "c": "z"}},
+    {**VOTE, "before": {"tiny": [1]}},
+    {**VOTE, "before": []},
+    {**VOTE, "conversation": 5},
+    {**VOTE, "time": "now"},
+    {**VOTE, "columns": [["x"], "b", "c"]},
+]
 
 
 @pytest.mark.parametrize("line", VOTES)
 def test_a_vote_that_cannot_be_is_counted_and_the_others_count(tmp_path, line):
     kept = votes.Votes(tmp_path)
-    lines = [json.dumps(VOTE), line if isinstance(line, str) else json.dumps(line), '{"conversation": "torn', json.dumps({**VOTE, "turn": 2})]
+    lines = [
+        json.dumps(VOTE),
+        line if isinstance(line, str) else json.dumps(line),
+        '{"conversation": "torn',
+        json.dumps({**VOTE, "turn": 2}),
+    ]
     kept.file.write_text("\n".join(lines) + "\n")
     assert [vote.turn for vote in kept.all()] == [1, 2] and kept.unreadable() == 1
     for language in ("en", "zh"):
@@ -119,8 +165,20 @@ def test_votes_that_are_no_file_are_told(tmp_path):
     assert told.value.key == "votes.unreadable"
 
 
-SHEETS = ["[1]", "{", "null", {**LIST, "prompts": []}, {**LIST, "prompts": ["x"]}, {**LIST, "prompts": [{"prompt": 5}]}, {**LIST, "columns": []},
-          {**LIST, "created": "x"}, {**LIST, "settings": {"top_p": 7}}, {**LIST, "id": "x"}, {**LIST, "title": ["x"]}, {"id": SHEET}]
+SHEETS = [
+    "[1]",
+    "{",
+    "null",
+    {**LIST, "prompts": []},
+    {**LIST, "prompts": ["x"]},
+    {**LIST, "prompts": [{"prompt": 5}]},
+    {**LIST, "columns": []},
+    {**LIST, "created": "x"},
+    {**LIST, "settings": {"top_p": 7}},
+    {**LIST, "id": "x"},
+    {**LIST, "title": ["x"]},
+    {"id": SHEET},
+]
 
 
 @pytest.mark.parametrize("value", SHEETS)
@@ -137,9 +195,20 @@ def test_a_list_of_prompts_that_cannot_be_read_is_one_line_with_its_reason(works
         sheets.open(SHEET)
 
 
-@pytest.mark.parametrize("line", ["[1]", "x", {"row": "<b>", "answers": {}}, {"row": -1, "answers": {}}, {"row": 0, "answers": []}, {"row": 0, "answers": {"tiny": 5}},
-                                  {"row": 0, "answers": {"tiny": {**ANSWER, "tokens": "<b>"}}}, {"row": 0, "answers": {"tiny": {**ANSWER, "fault": "x"}}},
-                                  {"row": 0, "answers": {"tiny": {**ANSWER, "text": None}}}])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[1]",
+        "x",
+        {"row": "<b>", "answers": {}},
+        {"row": -1, "answers": {}},
+        {"row": 0, "answers": []},
+        {"row": 0, "answers": {"tiny": 5}},
+        {"row": 0, "answers": {"tiny": {**ANSWER, "tokens": "<b>"}}},
+        {"row": 0, "answers": {"tiny": {**ANSWER, "fault": "x"}}},
+        {"row": 0, "answers": {"tiny": {**ANSWER, "text": None}}},
+    ],
+)
 def test_an_answer_that_cannot_be_is_counted_and_can_be_asked_again(workspace, line):
     sheets = Sheets(workspace, Jobs(workspace), lambda *_: iter(()))
     (sheets.folder / f"{SHEET}.json").write_text(json.dumps(LIST))
@@ -150,7 +219,19 @@ def test_an_answer_that_cannot_be_is_counted_and_can_be_asked_again(workspace, l
 
 
 @pytest.mark.parametrize("name", ["endpoints.json", "keys.json"])
-@pytest.mark.parametrize("text", ["[1]", "{", "5", '{"a": 5}', '{"a": {"url": "javascript:alert(1)"}}', '{"a": {"url": []}}', '{"http://x": ["k"]}', '{"a": "\\u00e9"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1]",
+        "{",
+        "5",
+        '{"a": 5}',
+        '{"a": {"url": "javascript:alert(1)"}}',
+        '{"a": {"url": []}}',
+        '{"http://x": ["k"]}',
+        '{"a": "\\u00e9"}',
+    ],
+)
 def test_a_file_of_servers_or_keys_that_cannot_be_read_keeps_nothing_from_starting(workspace, name, text):
     (workspace.saves / ".chats" / name).write_text(text)
     table = Table(workspace, Accelerator())
@@ -164,7 +245,9 @@ def test_a_file_of_servers_that_is_written_anew_is_kept_beside(workspace):
     path.write_text(json.dumps({"good": {"url": "http://localhost:9/v1"}, "bad": 5}))
     endpoints = Endpoints(workspace)
     endpoints.remove("good")
-    assert endpoints.list() == [] == endpoints.faults() and "bad" in path.with_name("endpoints.json.damaged").read_text()
+    assert (
+        endpoints.list() == [] == endpoints.faults() and "bad" in path.with_name("endpoints.json.damaged").read_text()
+    )
 
 
 def test_a_reason_names_no_class_of_the_studio(workspace):

@@ -43,7 +43,9 @@ def test_an_older_list_of_folders_may_name_none(studio):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("answer", [{}, {"tokens": 3}, {"calls": [{"name": "t"}]}, {"fault": {"key": "chat.nobody"}}, {"later": 1}])
+@pytest.mark.parametrize(
+    "answer", [{}, {"tokens": 3}, {"calls": [{"name": "t"}]}, {"fault": {"key": "chat.nobody"}}, {"later": 1}]
+)
 def test_an_answer_of_a_list_may_lack_any_field(studio, language, answer):
     file = studio.room.sheets.folder / f"{SHEET}.jsonl"
     file.write_text(json.dumps({"row": 0, "answers": {"tiny": answer}}) + "\n")
@@ -52,5 +54,7 @@ def test_an_answer_of_a_list_may_lack_any_field(studio, language, answer):
     assert "sheet" in sheet_panel.draw(Words(language), sheets, SHEET)
     assert SHEET and json.loads(sheet_panel.as_json(sheets, SHEET))["rows"][0]["answers"]["tiny"]["text"] == ""
     assert "tiny" in sheet_panel.as_csv(Words(language), sheets, SHEET)
-    endpoint = next(one for one in app.api.all_endpoints(studio, Words(language)) if one.__name__ == "chat_sheet_result")
+    endpoint = next(
+        one for one in app.api.all_endpoints(studio, Words(language)) if one.__name__ == "chat_sheet_result"
+    )
     assert endpoint(SHEET)["rows"][0]["answers"]["tiny"]["text"] == ""

@@ -56,8 +56,11 @@ def test_on_this_machine_alone_none_is_asked(host):
 def test_what_is_no_name_and_password_is_told_from_where(text, monkeypatch, tmp_path):
     (tmp_path / "word").write_text(text)
     monkeypatch.setenv("STUDIO_AUTH", text)
-    for given, source in ((lambda: credentials("127.0.0.1", None), "STUDIO_AUTH"), (lambda: credentials("127.0.0.1", text), "--auth"),
-                          (lambda: credentials("127.0.0.1", None, tmp_path / "word"), str(tmp_path / "word"))):
+    for given, source in (
+        (lambda: credentials("127.0.0.1", None), "STUDIO_AUTH"),
+        (lambda: credentials("127.0.0.1", text), "--auth"),
+        (lambda: credentials("127.0.0.1", None, tmp_path / "word"), str(tmp_path / "word")),
+    ):
         with pytest.raises(Problem) as told:
             given()
         assert source in str(told.value)
@@ -95,7 +98,25 @@ def test_the_launcher_hands_the_password_on_by_the_environment(monkeypatch, tmp_
     monkeypatch.setattr(os, "chdir", lambda _: None)
     monkeypatch.setenv("STUDIO_AUTH", "me:secret-word")
     voice = launch.Voice("en")
-    launch.start(launch.parse(["--auth", "me:secret-word", "--allowed-host", "a", "--allowed-host", "b", "--port", "7", "--ssl-certfile", "c.pem", "--ssl-keyfile", "k.pem"]), voice)
+    launch.start(
+        launch.parse(
+            [
+                "--auth",
+                "me:secret-word",
+                "--allowed-host",
+                "a",
+                "--allowed-host",
+                "b",
+                "--port",
+                "7",
+                "--ssl-certfile",
+                "c.pem",
+                "--ssl-keyfile",
+                "k.pem",
+            ]
+        ),
+        voice,
+    )
     command, variable = handed[0]
     assert variable == "me:secret-word" and not any("secret-word" in part for part in command)
     assert [command[at + 1] for at, part in enumerate(command) if part == "--allowed-host"] == ["a", "b"]

@@ -13,8 +13,19 @@ STUDIO = ROOT / "studio"
 HEAVY = {"torch", "transformers", "peft", "llamafactory", "trl", "datasets", "modelscope", "accelerate"}
 # The door itself with what it puts up, and what runs in processes of its own, where nothing else imports beside it.
 ALONE = {
-    "engine.py", "core/code_guard.py", "doctor.py", "train/worker.py", "train/torchrun.py", "train/batch.py", "models/gguf.py", "models/starter.py", "models/loading.py", "models/rendering.py",
-    "models/tensor_check.py", "models/pickles.py", "core/limited_child.py",
+    "engine.py",
+    "core/code_guard.py",
+    "doctor.py",
+    "train/worker.py",
+    "train/torchrun.py",
+    "train/batch.py",
+    "models/gguf.py",
+    "models/starter.py",
+    "models/loading.py",
+    "models/rendering.py",
+    "models/tensor_check.py",
+    "models/pickles.py",
+    "core/limited_child.py",
     "datasets/modelscope_rows.py",
 }
 
@@ -25,9 +36,18 @@ def names(node: ast.AST) -> list[str]:
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
         return [] if node.level else [node.module or ""]
-    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("importlib.import_module", "import_module", "__import__", "importlib.util.find_spec"):
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+        "importlib.import_module",
+        "import_module",
+        "__import__",
+        "importlib.util.find_spec",
+    ):
         # to look whether LLaMA-Factory is installed imports nothing; to look inside it does
-        return [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str) and "." in arg.value]
+        return [
+            arg.value
+            for arg in node.args
+            if isinstance(arg, ast.Constant) and isinstance(arg.value, str) and "." in arg.value
+        ]
     return []
 
 
@@ -43,14 +63,21 @@ def unguarded(source: str) -> list[int]:
             continue
         around = [one for one in functions if one.lineno <= node.lineno <= one.end_lineno]
         inner = max(around, key=lambda one: one.lineno, default=None)
-        doors = [call.lineno for call in ast.walk(inner or ast.Module([], [])) if isinstance(call, ast.Call) and ast.unparse(call.func) == "engine.load"]
+        doors = [
+            call.lineno
+            for call in ast.walk(inner or ast.Module([], []))
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "engine.load"
+        ]
         if not any(line < node.lineno for line in doors):
             found.append(node.lineno)
     return found
 
 
-@pytest.mark.parametrize("path", sorted(path for path in STUDIO.rglob("*.py") if str(path.relative_to(STUDIO)) not in ALONE),
-                         ids=lambda path: str(path.relative_to(STUDIO)))
+@pytest.mark.parametrize(
+    "path",
+    sorted(path for path in STUDIO.rglob("*.py") if str(path.relative_to(STUDIO)) not in ALONE),
+    ids=lambda path: str(path.relative_to(STUDIO)),
+)
 def test_heavy_libraries_come_through_the_door(path):
     assert unguarded(path.read_text(encoding="utf-8")) == []
 
@@ -71,13 +98,18 @@ def run(folder: Path, tuner: str, code: str) -> str:
     (folder / "llamafactory" / "train" / "__init__.py").touch()
     (folder / "llamafactory" / "train" / "tuner.py").write_text(tuner)
     path = f"import sys; sys.path[:0] = [{str(folder)!r}, {str(ROOT)!r}]\n"
-    done = subprocess.run([sys.executable, "-c", path + textwrap.dedent(code)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", path + textwrap.dedent(code)], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_many_who_ask_at_once_wait_for_one_import_and_a_page_does_not_wait(tmp_path):
-    said = run(tmp_path, "import time; print('begun', flush=True); time.sleep(1); whole = True", """
+    said = run(
+        tmp_path,
+        "import time; print('begun', flush=True); time.sleep(1); whole = True",
+        """
         import threading, time
         from studio import engine
         from studio.interface.language import Problem, Words
@@ -102,13 +134,19 @@ def test_many_who_ask_at_once_wait_for_one_import_and_a_page_does_not_wait(tmp_p
         with engine.no_waiting():
             engine.load()
         print(*found)
-    """)
+    """,
+    )
     assert said.split() == ["begun"] + ["whole"] * 8
 
 
-@pytest.mark.parametrize("tuner", ["import no_such_library", "raise OSError('libcudart.so.12: cannot open shared object file')", "1 / 0"])
+@pytest.mark.parametrize(
+    "tuner", ["import no_such_library", "raise OSError('libcudart.so.12: cannot open shared object file')", "1 / 0"]
+)
 def test_a_broken_installation_is_told_in_the_same_sentence_to_all(tmp_path, tuner):
-    said = run(tmp_path, tuner, """
+    said = run(
+        tmp_path,
+        tuner,
+        """
         from studio import engine
         from studio.interface.language import Problem
         for _ in range(3):
@@ -121,6 +159,7 @@ def test_a_broken_installation_is_told_in_the_same_sentence_to_all(tmp_path, tun
                 except Problem as problem:
                     print(problem)
         assert not engine.ready()
-    """)
+    """,
+    )
     lines = said.splitlines()
     assert len(lines) == 6 and len(set(lines)) == 1 and "launch.py" in lines[0]

@@ -1,10 +1,9 @@
 """What goes wrong in an event of the page is one sentence, as text, that names nothing of the workspace."""
 
-
 import gradio as gr
 import pytest
-
 from apart import run_apart
+
 from studio.interface.event_faults import Told, tell_faults
 from studio.interface.language import LANGUAGES, Words
 

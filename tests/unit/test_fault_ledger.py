@@ -16,8 +16,12 @@ class Told:
         self.sets, self.titles, self.runs = ["kept"], {chat(number): "0" for number in range(CHATS)}, []
 
     def call(self, endpoint, *_, **__):
-        return {"datasets_preview": {"rows": self.rows}, "datasets_list": [{"name": name} for name in self.sets], "train_runs": self.runs,
-                "chat_conversations": [{"id": id, "title": title} for id, title in self.titles.items()]}[endpoint]
+        return {
+            "datasets_preview": {"rows": self.rows},
+            "datasets_list": [{"name": name} for name in self.sets],
+            "train_runs": self.runs,
+            "chat_conversations": [{"id": id, "title": title} for id, title in self.titles.items()],
+        }[endpoint]
 
 
 @pytest.fixture
@@ -43,13 +47,21 @@ def test_what_was_acknowledged_and_is_there_is_not_lost(ledger):
     studio, tally = Told(), Tally()
     studio.rows[3]["output"], studio.titles[chat(1)] = "7", "t8"
     studio.sets.append("renamed_5")
-    for write in (("row 3", "6", done), ("row 3", "7", done), (f"title {chat(1)}", "t8", done), ("set 5", "new_5", done), ("set 5", "renamed_5", done)):
+    for write in (
+        ("row 3", "6", done),
+        ("row 3", "7", done),
+        (f"title {chat(1)}", "t8", done),
+        ("set 5", "new_5", done),
+        ("set 5", "renamed_5", done),
+    ):
         assert ledger.do(studio, write)
     ledger.look(studio, tally, "x")
     assert (tally.lost, ledger.count) == (0, 5)
 
 
-@pytest.mark.parametrize("key", ["row 3", f"title {chat(1)}", f"vote {chat(1)}", "set 5", "run run 1", "note m/lora/r", "row added 4"])
+@pytest.mark.parametrize(
+    "key", ["row 3", f"title {chat(1)}", f"vote {chat(1)}", "set 5", "run run 1", "note m/lora/r", "row added 4"]
+)
 def test_what_was_acknowledged_and_is_not_there_is_lost(ledger, key):
     studio, tally = Told(), Tally()
     ledger.do(studio, (key, "9", done))
@@ -78,7 +90,9 @@ def test_a_vote_is_read_from_its_file_whose_last_line_may_be_cut(ledger):
     assert tally.lost == 0
 
 
-@pytest.mark.parametrize("text", ["Traceback (most recent call last):\n", '  File "/x/y.py", line 3', "[Errno 2] No such file"])
+@pytest.mark.parametrize(
+    "text", ["Traceback (most recent call last):\n", '  File "/x/y.py", line 3', "[Errno 2] No such file"]
+)
 def test_a_traceback_in_an_answer_is_seen(text):
     tally = Tally()
     tally.look("x", text)

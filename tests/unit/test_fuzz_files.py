@@ -1,4 +1,5 @@
-"""Any file of a workspace may be broken in any way: the studio starts, and every part of its page is drawn, with a reason where one belongs.
+"""Any file of a workspace may be broken in any way: the studio starts, and every part of its page is drawn, with a
+reason where one belongs.
 
 STUDIO_FUZZ_MINUTES makes the search longer; without it, it takes some seconds and tries the same each time.
 """
@@ -26,18 +27,53 @@ MINUTES = float(os.environ.get("STUDIO_FUZZ_MINUTES") or 0)
 SECONDS = 60 * MINUTES or 4
 DEEP = b"[" * 100_000
 CONTENTS = {
-    "empty": b"", "deep list": DEEP, "deep object": b'{"a":' * 20_000 + b"1" + b"}" * 20_000, "as deep as it may be": b"[" * 900 + b"]" * 900,
-    "null": b"null", "true": b"true", "number": b"5", "text": b'"text"', "list": b"[]", "list of numbers": b"[1]", "object": b"{}",
-    "list of nothing": b"[null]", "not a number": b'{"a": NaN}', "huge number": b"[" + b"9" * 4000 + b"]", "too many digits": b"9" * 5000,
-    "not UTF-8": b'{"a": "\xff\xfe"}', "half a character": b'{"\\ud800": "\\udce9"}', "NUL": b"\0" * 100, "UTF-16": "{}".encode("utf-16"),
-    "byte order mark": b"\xef\xbb\xbf{}", "cut": b'{"a": [1, 2', "many lines": b"\n" * 5000,
+    "empty": b"",
+    "deep list": DEEP,
+    "deep object": b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
+    "as deep as it may be": b"[" * 900 + b"]" * 900,
+    "null": b"null",
+    "true": b"true",
+    "number": b"5",
+    "text": b'"text"',
+    "list": b"[]",
+    "list of numbers": b"[1]",
+    "object": b"{}",
+    "list of nothing": b"[null]",
+    "not a number": b'{"a": NaN}',
+    "huge number": b"[" + b"9" * 4000 + b"]",
+    "too many digits": b"9" * 5000,
+    "not UTF-8": b'{"a": "\xff\xfe"}',
+    "half a character": b'{"\\ud800": "\\udce9"}',
+    "NUL": b"\0" * 100,
+    "UTF-16": "{}".encode("utf-16"),
+    "byte order mark": b"\xef\xbb\xbf{}",
+    "cut": b'{"a": [1, 2',
+    "many lines": b"\n" * 5000,
 }
-ODD = ["", "\0", "a\0b", "\u202e", "../../x", "/etc/passwd", "\ud800", "<script>alert(1)</script>", "{}", "{0}", "9" * 30, "a" * 5000, "\n", "é", "1e999"]
+ODD = [
+    "",
+    "\0",
+    "a\0b",
+    "\u202e",
+    "../../x",
+    "/etc/passwd",
+    "\ud800",
+    "<script>alert(1)</script>",
+    "{}",
+    "{0}",
+    "9" * 30,
+    "a" * 5000,
+    "\n",
+    "é",
+    "1e999",
+]
 
 
 @pytest.fixture(autouse=True)
 def libraries_are_on_their_way(monkeypatch):
-    """The heavy libraries are never there: what takes them says so on the page. And nothing that waits in the queue is started."""
+    """The heavy libraries are never there: what takes them says so on the page. And nothing that waits in the queue is
+    started.
+    """
     monkeypatch.setattr(engine, "begin", lambda: None)
     monkeypatch.setattr(dispatch.Dispatcher, "_work", lambda dispatcher: None)
 
@@ -128,8 +164,13 @@ def _socket(path: Path) -> None:
 
 
 THINGS = {
-    "folder": _folder, "pipe": _pipe, "socket": _socket, "dangling link": lambda path: path.symlink_to("nowhere"),
-    "link to itself": lambda path: path.symlink_to(path.name), "device": lambda path: path.symlink_to("/dev/zero"), "nothing": lambda path: None,
+    "folder": _folder,
+    "pipe": _pipe,
+    "socket": _socket,
+    "dangling link": lambda path: path.symlink_to("nowhere"),
+    "link to itself": lambda path: path.symlink_to(path.name),
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "nothing": lambda path: None,
 }
 
 
@@ -139,11 +180,15 @@ def test_something_else_in_the_place_of_a_file(root, capfd):
     assert not wrong, "\n".join(wrong[:40]) + capfd.readouterr().err[-8000:]
 
 
-# Changes of a document ----------------------------------------------------------------------------------------------------------------
+# Changes of a document
+# ----------------------------------------------------------------------------------------------------------------
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.sampled_from(ODD) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["key", "facts", "name", "id", "content", *ODD[:4]]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["key", "facts", "name", "id", "content", *ODD[:4]]), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
@@ -164,7 +209,9 @@ def with_value(document: object, at: tuple, value: object) -> object:
 
 
 def with_line(content: bytes, way: str, what: tuple) -> bytes | None:
-    """Return a file of JSON lines with a value, or the name of one, changed in one of them; None where it is no such file."""
+    """Return a file of JSON lines with a value, or the name of one, changed in one of them; None where it is no such
+    file.
+    """
     lines = content.splitlines()
     if len(lines) < 2 or not all(line.startswith(b"{") for line in lines):
         return None
@@ -174,7 +221,9 @@ def with_line(content: bytes, way: str, what: tuple) -> bytes | None:
 
 
 def as_document(content: bytes) -> tuple[bytes, object] | None:
-    """Return the JSON in a file with what stands before it (the length of a safetensors header), None where it holds none."""
+    """Return the JSON in a file with what stands before it (the length of a safetensors header), None where it holds
+    none.
+    """
     for before in (0, 8):
         end = 8 + int.from_bytes(content[:8], "little") if before else len(content)
         try:
@@ -189,9 +238,18 @@ def changes(draw) -> tuple[str, str, object]:
     """Return a kind of file, what is done to it, and with what."""
     kind = draw(st.sampled_from(list(FILES)))
     way = draw(st.sampled_from(["value", "value", "value", "value", "name", "bytes", "cut"]))
-    return kind, way, draw({"value": st.tuples(st.integers(0, 200), values), "name": st.tuples(st.integers(0, 200), st.sampled_from(ODD)),
-                            "bytes": st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), min_size=1, max_size=6),
-                            "cut": st.integers(0, 4000)}[way])
+    return (
+        kind,
+        way,
+        draw(
+            {
+                "value": st.tuples(st.integers(0, 200), values),
+                "name": st.tuples(st.integers(0, 200), st.sampled_from(ODD)),
+                "bytes": st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), min_size=1, max_size=6),
+                "cut": st.integers(0, 4000),
+            }[way]
+        ),
+    )
 
 
 def changed(content: bytes, way: str, what) -> bytes:
@@ -213,7 +271,9 @@ def changed(content: bytes, way: str, what) -> bytes:
         parent = document
         for key in at[:-1]:
             parent = parent[key]
-        document = with_value(document, at[:-1], {what[1] if key == at[-1] else key: one for key, one in parent.items()})
+        document = with_value(
+            document, at[:-1], {what[1] if key == at[-1] else key: one for key, one in parent.items()}
+        )
     else:
         document = with_value(document, at, what[1])
     text = json.dumps(document).encode()
@@ -227,8 +287,14 @@ def search(root: Path, seconds: float, told, start: int | None = None) -> None:
     """
     end = time.monotonic() + seconds
 
-    @settings(max_examples=max(100, int(20 * seconds)), deadline=None, derandomize=start is None, database=None,
-              suppress_health_check=list(HealthCheck), report_multiple_bugs=False)
+    @settings(
+        max_examples=max(100, int(20 * seconds)),
+        deadline=None,
+        derandomize=start is None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+        report_multiple_bugs=False,
+    )
     @given(changes())
     def one(change):
         if time.monotonic() > end:

@@ -1,4 +1,6 @@
-"""What a model, a server or a dataset may write to do harm: nested without end, or to be read for ever. It is drawn or refused in a moment."""
+"""What a model, a server or a dataset may write to do harm: nested without end, or to be read for ever. It is drawn or
+refused in a moment.
+"""
 
 import time
 
@@ -9,16 +11,44 @@ from studio.interface.language import Problem, Words
 
 N = 10_000
 ANSWERS = {
-    "quotes": ">" * N + " x", "lists": "- " * N + "x", "deeper lists": "\n".join("  " * depth + "- x" for depth in range(400)), "stars": "*" * N + "a" + "*" * N,
-    "star words": "*a " * N, "brackets": "[" * N + "]" * N, "links": "[a](" * N, "images": "![" * N, "ticks": "`" * N + " a " + "`" * (N - 1),
-    "tick series": " ".join("`" * length for length in range(1, 800)), "table": "|a" * N + "\n" + "|-" * N + "\n" + "|x" * N, "dollars": "$" * N,
-    "dollar words": "$a " * N, "braces": "$$" + "{" * 2400 + "x" + "}" * 2400 + "$$", "fractions": "$$" + "\\frac{1}{" * 500 + "x" + "}" * 500 + "$$",
-    "left": "$$" + "\\left(" * 400 + "\\right)" * 400 + "$$", "powers": "$$" + "x^{" * 1000 + "}" * 1000 + "$$", "parentheses": "\\(" * N, "html": "<a" * N,
-    "ampersands": "&" * N, "struck": "~~a" * N, "code": "```python\n" + "(" * N + "\n```", "json": "```json\n" + "[" * N + "\n```",
-    "perl": "```perl\n" + "s/" * N + "\n```", "thoughts": "<think>" * N, "entities": "&#x110000;" * N, "definitions": "[a]: b\n" * N, "escapes": "\\*" * N,
+    "quotes": ">" * N + " x",
+    "lists": "- " * N + "x",
+    "deeper lists": "\n".join("  " * depth + "- x" for depth in range(400)),
+    "stars": "*" * N + "a" + "*" * N,
+    "star words": "*a " * N,
+    "brackets": "[" * N + "]" * N,
+    "links": "[a](" * N,
+    "images": "![" * N,
+    "ticks": "`" * N + " a " + "`" * (N - 1),
+    "tick series": " ".join("`" * length for length in range(1, 800)),
+    "table": "|a" * N + "\n" + "|-" * N + "\n" + "|x" * N,
+    "dollars": "$" * N,
+    "dollar words": "$a " * N,
+    "braces": "$$" + "{" * 2400 + "x" + "}" * 2400 + "$$",
+    "fractions": "$$" + "\\frac{1}{" * 500 + "x" + "}" * 500 + "$$",
+    "left": "$$" + "\\left(" * 400 + "\\right)" * 400 + "$$",
+    "powers": "$$" + "x^{" * 1000 + "}" * 1000 + "$$",
+    "parentheses": "\\(" * N,
+    "html": "<a" * N,
+    "ampersands": "&" * N,
+    "struck": "~~a" * N,
+    "code": "```python\n" + "(" * N + "\n```",
+    "json": "```json\n" + "[" * N + "\n```",
+    "perl": "```perl\n" + "s/" * N + "\n```",
+    "thoughts": "<think>" * N,
+    "entities": "&#x110000;" * N,
+    "definitions": "[a]: b\n" * N,
+    "escapes": "\\*" * N,
 }
-TOOLS = {"deep list": "[" * 100_000 + "]" * 100_000, "open": "[" * 100_000, "deep tool": '[{"name": "a", "parameters": ' + '{"a":' * 5000 + "1" + "}" * 5000 + "}]",
-         "digits": "[" + "9" * 5000 + "]", "half": '[{"name": "\\ud83d"}]', "number": "5", "many": "[" + "1," * 100_000 + "1]"}
+TOOLS = {
+    "deep list": "[" * 100_000 + "]" * 100_000,
+    "open": "[" * 100_000,
+    "deep tool": '[{"name": "a", "parameters": ' + '{"a":' * 5000 + "1" + "}" * 5000 + "}]",
+    "digits": "[" + "9" * 5000 + "]",
+    "half": '[{"name": "\\ud83d"}]',
+    "number": "5",
+    "many": "[" + "1," * 100_000 + "1]",
+}
 
 
 @pytest.mark.parametrize("kind", ANSWERS)

@@ -1,10 +1,10 @@
 """What is put into HTML is escaped: read from the code itself, so that no place can forget it.
 
-Every piece of HTML in the studio is an f-string that holds a `<` or an attribute. What stands between its braces must be safe by what it
-*is*: escaped there, a sentence without facts (`words(key)`) or with escaped ones (`words.html(key, ...)`), a figure (a format like `:,`, or
-`figures`), or what a function returned all of whose returns are safe. A name is safe if everything that is assigned to it is; a parameter
-if it is a number by its annotation, or if every call in the studio gives it something safe. What the reader cannot see through is unsafe:
-escape it.
+Every piece of HTML in the studio is an f-string that holds a `<` or an attribute. What stands between its braces must
+be safe by what it *is*: escaped there, a sentence without facts (`words(key)`) or with escaped ones (`words.html(key,
+...)`), a figure (a format like `:,`, or `figures`), or what a function returned all of whose returns are safe. A name
+is safe if everything that is assigned to it is; a parameter if it is a number by its annotation, or if every call in
+the studio gives it something safe. What the reader cannot see through is unsafe: escape it.
 """
 
 import ast
@@ -16,15 +16,33 @@ import pytest
 
 STUDIO = Path(__file__).parents[2] / "studio"
 # What these return is text without any letter that means something in HTML, or is escaped by the library.
-SAFE_CALLS = {"escape", "len", "int", "round", "sum", "abs", "prod", "highlight", "self.renderInlineAsText", "secrets.token_hex", "words.html", "Markup",
-              "self.words.html", "text.count", "time.strftime", "base64.b64encode(picture.read_bytes()).decode", "urlencode"}
+SAFE_CALLS = {
+    "escape",
+    "len",
+    "int",
+    "round",
+    "sum",
+    "abs",
+    "prod",
+    "highlight",
+    "self.renderInlineAsText",
+    "secrets.token_hex",
+    "words.html",
+    "Markup",
+    "self.words.html",
+    "text.count",
+    "time.strftime",
+    "base64.b64encode(picture.read_bytes()).decode",
+    "urlencode",
+}
 SAFE_RETURNS = {"attribute"}  # between single quotes
 NUMBERS = ("int", "float", "bool", "int | None", "float | None", "Markup")
 THROUGH = {"sorted", "reversed", "list", "tuple", "set", "dict.fromkeys"}
 HTML = re.compile(
     r"</?(a|article|aside|b|button|code|d[dlt]|datalist|details|div|em|figure|footer|form|h\d|header|i|img|input|label|legend|li|main|mark|menu"
     r"|nav|ol|option|p|path|polyline|pre|rect|s|script|section|select|small|span|strong|style|sub|summary|sup|svg|t[dhr]|table|tbody|text|textarea"
-    r"|thead|title|u|ul)\b|[a-z]=[\"']")
+    r"|thead|title|u|ul)\b|[a-z]=[\"']"
+)
 NOT_HTML = {"chat/transcript.py"}  # Markdown, in which a `<` of a name is escaped as Markdown has it
 
 
@@ -45,9 +63,13 @@ class Reader:
         self.asked: set = set()
         arguments = function.args
         self.positional = [one.arg for one in (*arguments.posonlyargs, *arguments.args)]
-        self.annotations = {one.arg: one.annotation for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+        self.annotations = {
+            one.arg: one.annotation for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+        }
         defaults = dict(zip(reversed(self.positional), reversed(arguments.defaults), strict=False))
-        self.defaults = defaults | {one.arg: value for one, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if value}
+        self.defaults = defaults | {
+            one.arg: value for one, value in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if value
+        }
         self.nodes = list(own_nodes(function))
         for node in self.nodes:
             self.note(node)
@@ -82,7 +104,9 @@ class Reader:
         found = []
         for node in self.nodes:
             if isinstance(node, ast.JoinedStr) and is_html(node):
-                found += [part.value for part in node.values if isinstance(part, ast.FormattedValue) and not self.fits(part)]
+                found += [
+                    part.value for part in node.values if isinstance(part, ast.FormattedValue) and not self.fits(part)
+                ]
             if isinstance(node, ast.Return) and node.value is not None and draws(self):
                 parts = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
                 found += [part for part in parts if (part is node.value or has_html(part)) and not self.safe(part)]
@@ -90,7 +114,9 @@ class Reader:
 
     def fits(self, part: ast.FormattedValue) -> bool:
         """Tell whether what is put in is a figure by its format, or is safe."""
-        form = "".join(one.value for one in (part.format_spec.values if part.format_spec else []) if isinstance(one, ast.Constant))
+        form = "".join(
+            one.value for one in (part.format_spec.values if part.format_spec else []) if isinstance(one, ast.Constant)
+        )
         return form.endswith(("d", "f", "g", "e", "%", ",")) or self.safe(part.value)
 
     def safe(self, node: ast.expr) -> bool:
@@ -115,7 +141,9 @@ class Reader:
     def safe_BinOp(self, node) -> bool:
         if isinstance(node.op, (ast.Add, ast.BitOr)):
             return self.all_safe(node.left, node.right)
-        return not isinstance(node.op, ast.Mod) and (not isinstance(node.op, ast.Mult) or self.safe(node.left) or self.safe(node.right))
+        return not isinstance(node.op, ast.Mod) and (
+            not isinstance(node.op, ast.Mult) or self.safe(node.left) or self.safe(node.right)
+        )
 
     def safe_Compare(self, node) -> bool:
         return True
@@ -175,7 +203,10 @@ class Reader:
     def members(self, node: ast.expr, path: tuple[int, ...]) -> bool:
         """Tell whether every member of `node`, or the piece of it at `path`, is safe."""
         if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
-            return all(self.members(one.value, path) if isinstance(one, ast.Starred) else self.piece(one, path) for one in node.elts)
+            return all(
+                self.members(one.value, path) if isinstance(one, ast.Starred) else self.piece(one, path)
+                for one in node.elts
+            )
         if isinstance(node, ast.Dict):
             return self.all_safe(*(node.values if not path else node.keys))
         if isinstance(node, (ast.ListComp, ast.GeneratorExp)):
@@ -183,7 +214,11 @@ class Reader:
         if isinstance(node, ast.DictComp):
             return self.safe(node.key if path else node.value)
         if isinstance(node, ast.Name):
-            return node.id.isupper() or self.known(node.id, lambda value: self.members(value, path)) and node.id not in self.annotations
+            return (
+                node.id.isupper()
+                or self.known(node.id, lambda value: self.members(value, path))
+                and node.id not in self.annotations
+            )
         if isinstance(node, ast.Attribute):
             return node.attr.isupper()
         if isinstance(node, ast.IfExp):
@@ -221,8 +256,10 @@ class Reader:
         if isinstance(node, ast.Name):
             return self.known(node.id, lambda value: self.pair(value, path)) and node.id not in self.annotations
         if isinstance(node, ast.Dict):
-            return all(self.piece(value if path[0] else key, path[1:]) if key is not None else self.pair(value, path)
-                       for key, value in zip(node.keys, node.values, strict=True))
+            return all(
+                self.piece(value if path[0] else key, path[1:]) if key is not None else self.pair(value, path)
+                for key, value in zip(node.keys, node.values, strict=True)
+            )
         if isinstance(node, ast.DictComp):
             return self.piece(node.value if path[0] else node.key, path[1:])
         if isinstance(node, ast.BinOp):
@@ -283,7 +320,9 @@ class House:
         self.named: dict[str, list[Reader]] = {}
         for reader in self.all:
             self.named.setdefault(reader.function.name, []).append(reader)
-        self.returning = {id(reader) for reader in self.all if any(isinstance(node, ast.Return) for node in reader.nodes)}
+        self.returning = {
+            id(reader) for reader in self.all if any(isinstance(node, ast.Return) for node in reader.nodes)
+        }
         self._settle()
 
     def _read(self, path: Path, node: ast.AST, parent: Reader | None) -> None:
@@ -296,29 +335,50 @@ class House:
                 self._read(path, child, parent)
 
     def _settle(self) -> None:
-        """Find the functions that return what is safe: all are taken for such, and those that do not are struck until none is left."""
+        """Find the functions that return what is safe: all are taken for such, and those that do not are struck until
+        none is left.
+        """
         while True:
             self._given.clear()
             struck = {
-                id(reader) for reader in self.all if id(reader) in self.returning and not draws(reader) and not says_markup(reader.function)
-                and not all(reader.safe(node.value) for node in reader.nodes if isinstance(node, ast.Return) and node.value is not None)
+                id(reader)
+                for reader in self.all
+                if id(reader) in self.returning
+                and not draws(reader)
+                and not says_markup(reader.function)
+                and not all(
+                    reader.safe(node.value)
+                    for node in reader.nodes
+                    if isinstance(node, ast.Return) and node.value is not None
+                )
             }
             if not struck:
                 return
             self.returning -= struck
 
     def returns_safe(self, caller: Reader, name: str) -> bool:
-        """Tell whether what a name calls returns what is safe: the function of the same file, else every one that is called so."""
+        """Tell whether what a name calls returns what is safe: the function of the same file, else every one that is
+        called so.
+        """
         found = self.called(caller, name)
         return bool(found) and all(id(reader) in self.returning for reader in found)
 
     def returns_safe_piece(self, caller: Reader, name: str, path: tuple[int, ...]) -> bool:
         """Tell whether the piece at `path` of the tuples that a function returns is safe."""
-        returned = [(reader, node.value) for reader in self.called(caller, name) for node in reader.nodes if isinstance(node, ast.Return)]
-        return bool(returned) and all(isinstance(value, ast.Tuple) and reader.piece(value, path) for reader, value in returned)
+        returned = [
+            (reader, node.value)
+            for reader in self.called(caller, name)
+            for node in reader.nodes
+            if isinstance(node, ast.Return)
+        ]
+        return bool(returned) and all(
+            isinstance(value, ast.Tuple) and reader.piece(value, path) for reader, value in returned
+        )
 
     def called(self, caller: Reader, name: str) -> list[Reader]:
-        """Return the functions that a name can mean in a file: those of that file, else those it imports, else all that are called so."""
+        """Return the functions that a name can mean in a file: those of that file, else those it imports, else all that
+        are called so.
+        """
         before, _, last = name.rpartition(".")
         found = self.named.get(last, [])
         home = self.imports[caller.path].get(before or last, caller.path if before in ("", "self") else None)
@@ -333,7 +393,9 @@ class House:
             return True
         self._asked.add(key)
         private = reader.function.name.startswith("_")
-        calls = [call for call in self.calls.get(reader.function.name, []) if not private or call[0].path == reader.path]
+        calls = [
+            call for call in self.calls.get(reader.function.name, []) if not private or call[0].path == reader.path
+        ]
         calls = [(caller, call) for caller, call in calls if reader in self.called(caller, dotted(call.func))]
         answer = bool(calls) and all(self._gives(caller, call, reader, name) for caller, call in calls)
         self._asked.discard(key)

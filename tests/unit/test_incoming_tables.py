@@ -1,4 +1,6 @@
-"""Tables as people bring them: any delimiter, quotes, line ends and encoding; every text comes in as it stands, and LLaMA-Factory trains it."""
+"""Tables as people bring them: any delimiter, quotes, line ends and encoding; every text comes in as it stands, and
+LLaMA-Factory trains it.
+"""
 
 import csv
 import io

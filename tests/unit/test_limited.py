@@ -31,7 +31,13 @@ def test_a_template_is_rendered_in_another_process():
     ("source", "key"),
     [
         ("{{ 'x' * 30000000000 }}", "limited.too_large"),
-        ("{% set ns = namespace(a='x' * 1000000) %}{% for i in range(99999) %}{% set ns.a = ns.a ~ ns.a %}{% endfor %}", "limited.too_large"),
+        (
+            (
+                "{% set ns = namespace(a='x' * 1000000) %}{% for i in range(99999) %}{% set ns.a = ns.a ~ ns.a %}{%"
+                " endfor %}"
+            ),
+            "limited.too_large",
+        ),
         ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "limited.too_slow"),
         ("{{ '%0999999999d' % 1 }}", "limited.too_large"),
         ("{{ 9 ** (9 ** 9) }}", "limited.too_slow"),
@@ -41,13 +47,28 @@ def test_what_takes_too_much_is_stopped_and_told(source, key):
     began, before = time.monotonic(), psutil.Process().memory_info().rss
     with pytest.raises(Problem) as told:
         render(source, seconds=1, mib=512)
-    assert told.value.key == key and "chat_template.jinja of X" in str(told.value) and "X 的 chat_template" in Words("zh").tell(told.value)
+    assert (
+        told.value.key == key
+        and "chat_template.jinja of X" in str(told.value)
+        and "X 的 chat_template" in Words("zh").tell(told.value)
+    )
     assert time.monotonic() - began < 20 and psutil.Process().memory_info().rss - before < 300 * 2**20
     assert render("ok")[0] == {"text": "ok"}  # the next call finds another child
 
 
-@pytest.mark.parametrize("source", ["{{ " + "(" * 5000 + ")" * 5000 + " }}", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "\x00" * 5, "{{ 1 / 0 }}",
-                                    "{{ messages[9].content.x.y }}", "{{ 'a'.join(3) }}", "{{ [].pop() }}", "{{ strftime_now(3) }}"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ " + "(" * 5000 + ")" * 5000 + " }}",
+        "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+        "\x00" * 5,
+        "{{ 1 / 0 }}",
+        "{{ messages[9].content.x.y }}",
+        "{{ 'a'.join(3) }}",
+        "{{ [].pop() }}",
+        "{{ strftime_now(3) }}",
+    ],
+)
 def test_what_only_fails_is_refused_in_words(source):
     try:
         (said,) = render(source)
@@ -117,6 +138,6 @@ def test_only_the_studio_s_functions_run_and_what_they_raise_comes_back():
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_does_not_reach_the_child_and_it_ends_with_its_pipe():
     render("x")
-    (child, *_) = [one for one in psutil.Process().children() if "studio.core.limited_child" in one.cmdline()]
+    child, *_ = [one for one in psutil.Process().children() if "studio.core.limited_child" in one.cmdline()]
     os.kill(child.pid, signal.SIGINT)
     assert render("y")[0] == {"text": "y"} and child.is_running()

@@ -67,7 +67,9 @@ def everything(workspace: Workspace) -> dict[str, object]:
 
 def test_nothing_is_written(workspace, tmp_path):
     before = everything(workspace)
-    done = subprocess.run([sys.executable, "-c", TRY, str(workspace.root), str(tmp_path / "outside")], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", TRY, str(workspace.root), str(tmp_path / "outside")], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == []
     assert everything(workspace) == before

@@ -14,7 +14,13 @@ from studio.models import completeness, health, library, weights
 
 CASES = Path(__file__).parents[1] / "cases"
 WHOLE = CASES / "modelscope-cache" / "old" / "hub" / "Tiny" / "Tiny-0___1B-Chat"
-LETTERS = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 16}
+LETTERS = {
+    "hidden_size": 8,
+    "intermediate_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "vocab_size": 16,
+}
 
 
 @pytest.fixture
@@ -67,17 +73,29 @@ def test_shards_without_an_index_and_weights_by_a_name_that_nothing_opens(folder
     assert "consolidated.safetensors are not read" in told(folder)[0]
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json"])
+@pytest.mark.parametrize(
+    "name",
+    ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json"],
+)
 def test_a_pointer_of_git_lfs_says_what_to_run(folder, name):
-    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n")
+    (folder / name).write_text(
+        "version https://git-lfs.github.com/spec/v1\noid"
+        " sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+    )
     (fault,) = told(folder)
     assert name in fault and "git lfs pull" in fault
 
 
-@pytest.mark.parametrize(("name", "text"), [
-    ("tokenizer.json", '{"model": {"vocab": {"a": 1'), ("model.safetensors.index.json", "{ half"), ("model.safetensors.index.json", '{"weight_map": {}}'),
-    ("tokenizer_config.json", "[1"), ("config.json", '{"model_type": "llama"'),
-])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tokenizer.json", '{"model": {"vocab": {"a": 1'),
+        ("model.safetensors.index.json", "{ half"),
+        ("model.safetensors.index.json", '{"weight_map": {}}'),
+        ("tokenizer_config.json", "[1"),
+        ("config.json", '{"model_type": "llama"'),
+    ],
+)
 def test_a_small_file_that_was_cut_off_is_named(folder, name, text):
     if "index" in name:
         (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
@@ -85,10 +103,15 @@ def test_a_small_file_that_was_cut_off_is_named(folder, name, text):
     assert any(name in one for one in told(folder))
 
 
-@pytest.mark.parametrize(("left", "file"), [
-    ("model.safetensors.aria2", "model.safetensors"), ("tokenizer.model.part", "tokenizer.model"),
-    ("model-00002-of-00002.safetensors.incomplete", "model-00002-of-00002.safetensors"), ("vocab.json.crdownload", "vocab.json"),
-])
+@pytest.mark.parametrize(
+    ("left", "file"),
+    [
+        ("model.safetensors.aria2", "model.safetensors"),
+        ("tokenizer.model.part", "tokenizer.model"),
+        ("model-00002-of-00002.safetensors.incomplete", "model-00002-of-00002.safetensors"),
+        ("vocab.json.crdownload", "vocab.json"),
+    ],
+)
 def test_what_another_program_was_still_downloading_is_told(folder, left, file):
     (folder / left).write_bytes(b"half")
     assert file in told(folder)[0] and "not downloaded to its end" in told(folder)[0]
@@ -103,23 +126,45 @@ def test_each_weight_counts_once(folder):
     model = library.look(CASES / "weights-twice" / "consolidated-beside-shards", "twice")
     assert model.params == 26_944 and told(model.path) == []
     whole = library.look(folder, "tiny").params
-    for copy in ("consolidated.safetensors", "consolidated.00.safetensors", "model-00001-of-00001.safetensors", "other.safetensors"):
+    for copy in (
+        "consolidated.safetensors",
+        "consolidated.00.safetensors",
+        "model-00001-of-00001.safetensors",
+        "other.safetensors",
+    ):
         shutil.copy(folder / "model.safetensors", folder / copy)
     (folder / "pytorch_model.bin").write_bytes(b"x")
     assert library.look(folder, "tiny").params == whole and told(folder) == []
 
 
-@pytest.mark.parametrize(("names", "indexed", "loaded"), [
-    ({"model.safetensors", "model-00001-of-00002.safetensors"}, set(), ["model.safetensors"]),
-    ({"a.safetensors", "b.safetensors", "c.safetensors"}, {"a.safetensors", "b.safetensors"}, ["a.safetensors", "b.safetensors"]),
-    ({"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "consolidated-00001-of-00002.safetensors"}, set(),
-     ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]),
-    ({"pytorch_model.bin", "model.pt", "consolidated.00.pth"}, set(), ["pytorch_model.bin"]),
-    ({"pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin", "consolidated.00.pth"}, set(),
-     ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"]),
-    ({"consolidated.safetensors"}, set(), ["consolidated.safetensors"]),
-    ({"adapter_model.safetensors"}, set(), []),
-])
+@pytest.mark.parametrize(
+    ("names", "indexed", "loaded"),
+    [
+        ({"model.safetensors", "model-00001-of-00002.safetensors"}, set(), ["model.safetensors"]),
+        (
+            {"a.safetensors", "b.safetensors", "c.safetensors"},
+            {"a.safetensors", "b.safetensors"},
+            ["a.safetensors", "b.safetensors"],
+        ),
+        (
+            {
+                "model-00001-of-00002.safetensors",
+                "model-00002-of-00002.safetensors",
+                "consolidated-00001-of-00002.safetensors",
+            },
+            set(),
+            ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
+        ),
+        ({"pytorch_model.bin", "model.pt", "consolidated.00.pth"}, set(), ["pytorch_model.bin"]),
+        (
+            {"pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin", "consolidated.00.pth"},
+            set(),
+            ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"],
+        ),
+        ({"consolidated.safetensors"}, set(), ["consolidated.safetensors"]),
+        ({"adapter_model.safetensors"}, set(), []),
+    ],
+)
 def test_the_weights_are_those_that_are_loaded(names, indexed, loaded):
     assert health.weight_files(names, frozenset(indexed)) == loaded
 
@@ -131,15 +176,34 @@ def test_an_architecture_that_nobody_knows_is_no_fault(folder):
 
 
 def test_one_expert_that_is_missing_is_named(folder):
-    config = {"model_type": "qwen3_moe", "architectures": ["Qwen3MoeForCausalLM"], **LETTERS, "num_key_value_heads": 2, "head_dim": 4,
-              "num_experts": 3, "num_experts_per_tok": 1, "moe_intermediate_size": 4, "tie_word_embeddings": True, "decoder_sparse_step": 1}
+    config = {
+        "model_type": "qwen3_moe",
+        "architectures": ["Qwen3MoeForCausalLM"],
+        **LETTERS,
+        "num_key_value_heads": 2,
+        "head_dim": 4,
+        "num_experts": 3,
+        "num_experts_per_tok": 1,
+        "moe_intermediate_size": 4,
+        "tie_word_embeddings": True,
+        "decoder_sparse_step": 1,
+    }
     shapes = {"model.embed_tokens.weight": [16, 8], "model.norm.weight": [8]}
     for layer in range(2):
         at = f"model.layers.{layer}."
-        shapes |= {f"{at}self_attn.{one}_proj.weight": [8, 8] for one in "qkvo"} | {f"{at}self_attn.{one}_norm.weight": [4] for one in "qk"}
-        shapes |= {f"{at}input_layernorm.weight": [8], f"{at}post_attention_layernorm.weight": [8], f"{at}mlp.gate.weight": [3, 8]}
+        shapes |= {f"{at}self_attn.{one}_proj.weight": [8, 8] for one in "qkvo"} | {
+            f"{at}self_attn.{one}_norm.weight": [4] for one in "qk"
+        }
+        shapes |= {
+            f"{at}input_layernorm.weight": [8],
+            f"{at}post_attention_layernorm.weight": [8],
+            f"{at}mlp.gate.weight": [3, 8],
+        }
         for number in range(3):
-            shapes |= {f"{at}mlp.experts.{number}.{one}_proj.weight": [8, 4] if one == "down" else [4, 8] for one in ("gate", "up", "down")}
+            shapes |= {
+                f"{at}mlp.experts.{number}.{one}_proj.weight": [8, 4] if one == "down" else [4, 8]
+                for one in ("gate", "up", "down")
+            }
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "model.safetensors").write_bytes(safetensors(shapes))
     assert told(folder) == []

@@ -43,11 +43,32 @@ def test_a_server_that_gives_rewards_is_no_model(workspace):
 def test_the_one_step_of_a_search_measures_and_publishes_nothing(tmp_path):
     from studio.train import batch
 
-    recipe = {"stage": "sft", "lora_rank": 8, "learning_rate": 1e-4, "eval_dataset": "a", "early_stopping_steps": 3, "load_best_model_at_end": True,
-              "metric_for_best_model": "eval_loss", "interleave_probs": "0.5,0.5", "mix_strategy": "interleave_over", "streaming": True,
-              "dataloader_num_workers": 4, "dataloader_prefetch_factor": 2, "push_to_hub": True, "hub_model_id": "me/it", "use_swanlab": True,
-              "swanlab_project": "p", "tokenized_path": "/t", "max_samples": 5, "do_predict": True}
+    recipe = {
+        "stage": "sft",
+        "lora_rank": 8,
+        "learning_rate": 1e-4,
+        "eval_dataset": "a",
+        "early_stopping_steps": 3,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "interleave_probs": "0.5,0.5",
+        "mix_strategy": "interleave_over",
+        "streaming": True,
+        "dataloader_num_workers": 4,
+        "dataloader_prefetch_factor": 2,
+        "push_to_hub": True,
+        "hub_model_id": "me/it",
+        "use_swanlab": True,
+        "swanlab_project": "p",
+        "tokenized_path": "/t",
+        "max_samples": 5,
+        "do_predict": True,
+    }
     step = batch.one_step(recipe, tmp_path, 4)
-    assert {name: step[name] for name in ("lora_rank", "learning_rate", "per_device_train_batch_size", "max_steps")} == {
-        "lora_rank": 8, "learning_rate": 1e-4, "per_device_train_batch_size": 4, "max_steps": 1}
-    assert not (set(recipe) - {"stage", "lora_rank", "learning_rate", "dataloader_num_workers"}) & set(step) and step["dataloader_num_workers"] == 0
+    assert {
+        name: step[name] for name in ("lora_rank", "learning_rate", "per_device_train_batch_size", "max_steps")
+    } == {"lora_rank": 8, "learning_rate": 1e-4, "per_device_train_batch_size": 4, "max_steps": 1}
+    assert (
+        not (set(recipe) - {"stage", "lora_rank", "learning_rate", "dataloader_num_workers"}) & set(step)
+        and step["dataloader_num_workers"] == 0
+    )

@@ -19,8 +19,8 @@ from studio.datasets.study import Study
 from studio.datasets.study_endpoints import endpoints as of_study
 from studio.interface.language import Problem, Words
 from studio.jobs import Jobs
-from studio.models import library, places, weights
 from studio.models import config as configs
+from studio.models import library, places, weights
 from studio.models.download import Downloads
 from studio.workspace import Workspace
 
@@ -41,7 +41,11 @@ def collection(workspace) -> Collection:
 
 
 def endpoint(name: str, collection: Collection):
-    return next(one for one in [*of_datasets(collection, ENGLISH), *of_study(Study(collection), ENGLISH)] if one.__name__ == name)
+    return next(
+        one
+        for one in [*of_datasets(collection, ENGLISH), *of_study(Study(collection), ENGLISH)]
+        if one.__name__ == name
+    )
 
 
 def make_model(folder: Path, config: object = CONFIG) -> Path:
@@ -52,15 +56,34 @@ def make_model(folder: Path, config: object = CONFIG) -> Path:
     return folder
 
 
-# Models -------------------------------------------------------------------------------------------------------------------------------
+# Models
+# -------------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("architectures", 5), ("architectures", [5]), ("architectures", {}), ("model_type", 5), ("model_type", ["llama"]), ("num_hidden_layers", "12"),
-    ("num_hidden_layers", 10**12), ("num_hidden_layers", [1]), ("hidden_size", True), ("hidden_size", 1.5), ("hidden_size", 10**30),
-    ("vocab_size", {}), ("quantization_config", []), ("quantization_config", "gptq"), ("text_config", 3), ("auto_map", "x"), ("torch_dtype", 16),
-    ("max_position_embeddings", "long"), ("sliding_window", "4096"),
-])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("architectures", 5),
+        ("architectures", [5]),
+        ("architectures", {}),
+        ("model_type", 5),
+        ("model_type", ["llama"]),
+        ("num_hidden_layers", "12"),
+        ("num_hidden_layers", 10**12),
+        ("num_hidden_layers", [1]),
+        ("hidden_size", True),
+        ("hidden_size", 1.5),
+        ("hidden_size", 10**30),
+        ("vocab_size", {}),
+        ("quantization_config", []),
+        ("quantization_config", "gptq"),
+        ("text_config", 3),
+        ("auto_map", "x"),
+        ("torch_dtype", 16),
+        ("max_position_embeddings", "long"),
+        ("sliding_window", "4096"),
+    ],
+)
 @pytest.mark.parametrize("inner", [False, True])
 def test_a_field_of_a_wrong_type_is_named_on_the_row(workspace, field, value, inner):
     config = {**CONFIG, "text_config": {**CONFIG, field: value}} if inner else {**CONFIG, field: value}
@@ -70,23 +93,47 @@ def test_a_field_of_a_wrong_type_is_named_on_the_row(workspace, field, value, in
     assert "config.json" in str(fault)
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("architectures", None), ("num_key_value_heads", None), ("sliding_window", False), ("sliding_window", 0), ("intermediate_size", [16, 16]),
-    ("num_hidden_layers", 2.0), ("model_max_length", 10**30), ("max_position_embeddings", 1e30), ("auto_map", {}), ("torch_dtype", None),
-    ("head_dim", -1), ("later", {"deep": [1]}),
-])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("architectures", None),
+        ("num_key_value_heads", None),
+        ("sliding_window", False),
+        ("sliding_window", 0),
+        ("intermediate_size", [16, 16]),
+        ("num_hidden_layers", 2.0),
+        ("model_max_length", 10**30),
+        ("max_position_embeddings", 1e30),
+        ("auto_map", {}),
+        ("torch_dtype", None),
+        ("head_dim", -1),
+        ("later", {"deep": [1]}),
+    ],
+)
 def test_what_real_configs_say_is_no_fault(workspace, field, value):
     make_model(workspace.models / "real", {**CONFIG, field: value})
     assert library.find(workspace, "real").faults == ()
 
 
-@pytest.mark.parametrize("entry", [
-    {"dtype": "F32", "shape": [-1, 8], "data_offsets": [0, 32]}, {"dtype": "F32", "shape": ["1", 8], "data_offsets": [0, 32]},
-    {"dtype": "F32", "shape": [1, 8], "data_offsets": ["0", "32"]}, {"dtype": "F32", "shape": [1, 8], "data_offsets": [32, 0]},
-    {"dtype": 5, "shape": [1, 8], "data_offsets": [0, 32]}, {"dtype": "F32", "shape": [1, 8], "data_offsets": [0, 999]},
-    {"dtype": "F32", "shape": [10**18, 10**18], "data_offsets": [0, 32]}, {"dtype": "XX", "shape": [10**18] * 60, "data_offsets": [0, 32]},
-    {"dtype": "F32", "shape": 8, "data_offsets": [0, 32]}, {"dtype": "F32"}, [], 5, None, {"dtype": "F32", "shape": [True, 8], "data_offsets": [0, 32]},
-])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dtype": "F32", "shape": [-1, 8], "data_offsets": [0, 32]},
+        {"dtype": "F32", "shape": ["1", 8], "data_offsets": [0, 32]},
+        {"dtype": "F32", "shape": [1, 8], "data_offsets": ["0", "32"]},
+        {"dtype": "F32", "shape": [1, 8], "data_offsets": [32, 0]},
+        {"dtype": 5, "shape": [1, 8], "data_offsets": [0, 32]},
+        {"dtype": "F32", "shape": [1, 8], "data_offsets": [0, 999]},
+        {"dtype": "F32", "shape": [10**18, 10**18], "data_offsets": [0, 32]},
+        {"dtype": "XX", "shape": [10**18] * 60, "data_offsets": [0, 32]},
+        {"dtype": "F32", "shape": 8, "data_offsets": [0, 32]},
+        {"dtype": "F32"},
+        [],
+        5,
+        None,
+        {"dtype": "F32", "shape": [True, 8], "data_offsets": [0, 32]},
+    ],
+)
 def test_a_header_of_weights_that_is_none_is_a_fault_of_the_file(tmp_path, entry):
     text = json.dumps({"whole": {"dtype": "F32", "shape": [8], "data_offsets": [0, 32]}, "odd": entry}).encode()
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 1000)
@@ -95,24 +142,37 @@ def test_a_header_of_weights_that_is_none_is_a_fault_of_the_file(tmp_path, entry
 
 
 def test_tensors_that_overlap_are_a_fault(tmp_path):
-    text = json.dumps({name: {"dtype": "F32", "shape": [8], "data_offsets": [at, at + 32]} for name, at in (("a", 0), ("b", 16))}).encode()
+    text = json.dumps(
+        {name: {"dtype": "F32", "shape": [8], "data_offsets": [at, at + 32]} for name, at in (("a", 0), ("b", 16))}
+    ).encode()
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 100)
     assert "overlap" in weights.read_shard(tmp_path / "a.safetensors").fault
 
 
-@pytest.mark.parametrize("weight_map", [[], 5, {"a": 5}, {"a": ["b"]}, {"a": "../../outside.safetensors"}, {"a": "/etc/passwd"}, {"a": "x\0"}, None])
+@pytest.mark.parametrize(
+    "weight_map",
+    [[], 5, {"a": 5}, {"a": ["b"]}, {"a": "../../outside.safetensors"}, {"a": "/etc/passwd"}, {"a": "x\0"}, None],
+)
 def test_an_index_that_leads_out_or_is_none_is_a_fault(workspace, weight_map):
     (workspace.models / "parts" / "model.safetensors.index.json").write_bytes(as_json({"weight_map": weight_map}))
     assert [fault for fault in library.find(workspace, "parts").faults if "index" in str(fault)]
 
 
-@pytest.mark.parametrize(("file", "value", "field"), [
-    ("tokenizer_config.json", {"chat_template": 5}, "chat_template"), ("tokenizer_config.json", {"chat_template": [1]}, "chat_template"),
-    ("tokenizer_config.json", {"eos_token": 5}, "eos_token"), ("tokenizer_config.json", {"eos_token": {"content": 1}}, "eos_token"),
-    ("tokenizer_config.json", {"added_tokens_decoder": {"<img>": {"content": "x"}}}, "added_tokens_decoder"),
-    ("tokenizer_config.json", {"added_tokens_decoder": []}, "added_tokens_decoder"), ("special_tokens_map.json", {"pad_token": 1}, "pad_token"),
-    ("added_tokens.json", {"x": "<script>"}, "x"), ("added_tokens.json", {"x": True}, "x"), ("added_tokens.json", {"x": -1}, "x"),
-])
+@pytest.mark.parametrize(
+    ("file", "value", "field"),
+    [
+        ("tokenizer_config.json", {"chat_template": 5}, "chat_template"),
+        ("tokenizer_config.json", {"chat_template": [1]}, "chat_template"),
+        ("tokenizer_config.json", {"eos_token": 5}, "eos_token"),
+        ("tokenizer_config.json", {"eos_token": {"content": 1}}, "eos_token"),
+        ("tokenizer_config.json", {"added_tokens_decoder": {"<img>": {"content": "x"}}}, "added_tokens_decoder"),
+        ("tokenizer_config.json", {"added_tokens_decoder": []}, "added_tokens_decoder"),
+        ("special_tokens_map.json", {"pad_token": 1}, "pad_token"),
+        ("added_tokens.json", {"x": "<script>"}, "x"),
+        ("added_tokens.json", {"x": True}, "x"),
+        ("added_tokens.json", {"x": -1}, "x"),
+    ],
+)
 def test_a_tokenizer_file_is_read_field_by_field(workspace, file, value, field):
     make_model(workspace.models / "odd")
     (workspace.models / "odd" / file).write_bytes(as_json(value))
@@ -160,20 +220,39 @@ def test_folders_of_a_person_are_whole_paths(workspace):
         assert [one.name for one in library.models(workspace)][-1] == "places.json"
 
 
-# Jobs ---------------------------------------------------------------------------------------------------------------------------------
+# Jobs
+# ---------------------------------------------------------------------------------------------------------------------------------
 
 
 def record(workspace: Workspace, name: str, **changes: object) -> Path:
     path = workspace.saves / ".jobs" / f"{name}.json"
-    path.write_bytes(workspace_files.job("download", workspace_files.DOWNLOAD | changes.pop("facts", {}), id=name, **changes))
+    path.write_bytes(
+        workspace_files.job("download", workspace_files.DOWNLOAD | changes.pop("facts", {}), id=name, **changes)
+    )
     return path
 
 
-@pytest.mark.parametrize("changes", [
-    {"id": "../../data/dataset_info"}, {"state": "eaten"}, {"created": "yesterday"}, {"created": 1e400}, {"created": 1e300}, {"pid": 2**80}, {"pid": -1},
-    {"progress": "half"}, {"progress": 7}, {"message": "text"}, {"error": {"key": 5}}, {"facts": {"source": "../.."}}, {"facts": {"repo": "../../.."}},
-    {"facts": {"name": "../../x"}}, {"facts": {"include": 5}}, {"facts": {"name": None}},
-])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": "../../data/dataset_info"},
+        {"state": "eaten"},
+        {"created": "yesterday"},
+        {"created": 1e400},
+        {"created": 1e300},
+        {"pid": 2**80},
+        {"pid": -1},
+        {"progress": "half"},
+        {"progress": 7},
+        {"message": "text"},
+        {"error": {"key": 5}},
+        {"facts": {"source": "../.."}},
+        {"facts": {"repo": "../../.."}},
+        {"facts": {"name": "../../x"}},
+        {"facts": {"include": 5}},
+        {"facts": {"name": None}},
+    ],
+)
 def test_a_record_of_a_job_that_is_not_sound_is_told_and_has_no_power(workspace, changes):
     path = record(workspace, "download-1")
     content = json.loads(path.read_bytes())
@@ -186,16 +265,25 @@ def test_a_record_of_a_job_that_is_not_sound_is_told_and_has_no_power(workspace,
 
 
 def test_a_sentence_of_another_release_is_told_as_that(workspace):
-    record(workspace, "download-1", message={"key": "downloads.of_2030", "facts": {}}, error={"key": "jobs.fault", "facts": {"other": 1}})
+    record(
+        workspace,
+        "download-1",
+        message={"key": "downloads.of_2030", "facts": {}},
+        error={"key": "jobs.fault", "facts": {"other": 1}},
+    )
     jobs = Jobs(workspace)
     status = jobs.status("download-1", ENGLISH)
     assert "downloads.of_2030" in status["message"] and "jobs.fault" in status["error"]
 
 
-# Datasets -----------------------------------------------------------------------------------------------------------------------------
+# Datasets
+# -----------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("file_name", ["a\0b.json", "../outside.json", "/etc/passwd", "parts/../../outside.json", 5, ["alpaca.json"], {}, True])
+@pytest.mark.parametrize(
+    "file_name",
+    ["a\0b.json", "../outside.json", "/etc/passwd", "parts/../../outside.json", 5, ["alpaca.json"], {}, True],
+)
 def test_an_entry_that_leads_out_is_not_written(collection, file_name):
     before = (collection.folder / registry.INFO).read_bytes()
     with pytest.raises(Problem):
@@ -262,7 +350,9 @@ def test_an_index_of_rows_that_leads_out_of_the_file_is_made_again(workspace):
         assert [row.value for row in rows.page(0, 5)] == [workspace_files.TALK] * 2
 
 
-@pytest.mark.parametrize("step", [{"start": -1}, {"length": "x"}, {"old": "not base64 !"}, {"after": 5}, {"after": [1]}])
+@pytest.mark.parametrize(
+    "step", [{"start": -1}, {"length": "x"}, {"old": "not base64 !"}, {"after": 5}, {"after": [1]}]
+)
 def test_a_journal_of_edits_that_is_not_sound_is_never_written_back(collection, workspace, step):
     journal = workspace_files.path_of("edits of rows", workspace.root)
     (good,) = json.loads(journal.read_bytes())

@@ -112,7 +112,9 @@ def quick(monkeypatch):
 
 
 def on_another_machine(saves: Path) -> None:
-    write_json(saves / ownership.RECORD, {"pid": 1, "pid_started": 1.0, "host": "elsewhere", "address": ADDRESS, "since": 1.0})
+    write_json(
+        saves / ownership.RECORD, {"pid": 1, "pid_started": 1.0, "host": "elsewhere", "address": ADDRESS, "since": 1.0}
+    )
 
 
 def test_an_owner_on_another_machine_that_beats_is_one_and_one_that_does_not_is_gone(saves, quick):

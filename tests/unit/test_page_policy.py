@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from apart import run_apart
 from jinja2 import Environment
 from markupsafe import Markup
 
-from apart import run_apart
 from studio.interface import figures, page, policy
 from studio.interface.language import LANGUAGES, Words, sentences
 from studio.interface.live import taken
@@ -31,7 +31,9 @@ def served(*answer: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
 
     run_apart(policy.Policed(app)({"type": "http"}, None, send))
     nonce = sent[1]["body"].decode()
-    assert nonce and (PAGE not in sent[0]["headers"] or nonce in dict(sent[0]["headers"])[b"content-security-policy"].decode())
+    assert nonce and (
+        PAGE not in sent[0]["headers"] or nonce in dict(sent[0]["headers"])[b"content-security-policy"].decode()
+    )
     return sent[0]["headers"]
 
 
@@ -48,11 +50,18 @@ def test_scripts_run_by_the_nonce_of_their_response_alone():
 
 def test_the_policy_names_no_machine_and_no_frame():
     assert not re.search(r"https?:|\*|\bws", str(rules()))
-    assert rules()["default-src"] == "'self'" and rules()["frame-ancestors"] == rules()["base-uri"] == rules()["object-src"] == "'none'"
+    assert (
+        rules()["default-src"] == "'self'"
+        and rules()["frame-ancestors"] == rules()["base-uri"] == rules()["object-src"] == "'none'"
+    )
 
 
 def test_no_application_behind_it_can_set_another_policy():
-    found = [value for name, value in served((b"Content-Security-Policy", b"default-src *"), PAGE) if name.lower() == b"content-security-policy"]
+    found = [
+        value
+        for name, value in served((b"Content-Security-Policy", b"default-src *"), PAGE)
+        if name.lower() == b"content-security-policy"
+    ]
     assert len(found) == 1 and b"*" not in found[0] and b"'nonce-" in found[0]
 
 
@@ -91,12 +100,21 @@ def test_no_sentence_is_html_itself(language):
 def test_facts_of_a_sentence_are_escaped_in_html_and_other_html_is_not(language):
     words = Words(language)
     told = words.html("train.delete_sure", name=PAYLOAD, megabytes=3)
-    assert isinstance(told, Markup) and "<img" not in told and "&lt;img" in told and '"' not in told and "&amp;lt;" not in told
+    assert (
+        isinstance(told, Markup)
+        and "<img" not in told
+        and "&lt;img" in told
+        and '"' not in told
+        and "&amp;lt;" not in told
+    )
     assert "<b>1</b>" in words.html("train.delete_sure", name=Markup("<b>1</b>"), megabytes=3)
 
 
 def test_a_fact_that_no_page_can_show_is_shown_as_such():
-    for told in (Words("en").html("train.delete_sure", name="a\udcffb", megabytes=1), Words("en")("train.delete_sure", name="a\udcffb", megabytes=1)):
+    for told in (
+        Words("en").html("train.delete_sure", name="a\udcffb", megabytes=1),
+        Words("en")("train.delete_sure", name="a\udcffb", megabytes=1),
+    ):
         assert "a\N{REPLACEMENT CHARACTER}b" in told and told.encode()
 
 
@@ -105,25 +123,45 @@ def test_what_is_taken_in_hand_is_escaped():
     assert taken("run", "a") != taken("run", "a")  # the same can be taken again
 
 
-@pytest.mark.parametrize("value", [PAYLOAD, None, True, [], {}, "3", float("nan"), float("inf"), 10**400, -(10**5000), 1e300, [[1]]], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value",
+    [PAYLOAD, None, True, [], {}, "3", float("nan"), float("inf"), 10**400, -(10**5000), 1e300, [[1]]],
+    ids=lambda value: type(value).__name__,
+)
 def test_a_figure_is_a_figure_or_a_dash_whatever_a_record_holds(value):
-    drawn = [figures.whole(value), figures.plain(value), figures.fixed(value, 2), figures.measured(value), figures.duration(value),
-             figures.moment(value), figures.width(value)]
+    drawn = [
+        figures.whole(value),
+        figures.plain(value),
+        figures.fixed(value, 2),
+        figures.measured(value),
+        figures.duration(value),
+        figures.moment(value),
+        figures.width(value),
+    ]
     assert all(re.fullmatch(r"[-\d.,:e+ ]*|–|nan|inf", one) for one in drawn), drawn
 
 
 def test_figures_are_written_as_people_write_them():
-    assert (figures.whole(12345), figures.plain(12345), figures.fixed(1.25, 1), figures.width(0.5)) == ("12,345", "12345", "1.2", "50.0")
+    assert (figures.whole(12345), figures.plain(12345), figures.fixed(1.25, 1), figures.width(0.5)) == (
+        "12,345",
+        "12345",
+        "1.2",
+        "50.0",
+    )
     assert [figures.measured(one) for one in (0.42131, 0.00081, 2140.4, 0)] == ["0.4213", "8.1e-04", "2,140", "0"]
     assert [figures.duration(one) for one in (48, 725, 10930)] == ["0:48", "12:05", "3:02:10"]
 
 
 def test_no_script_of_ours_evaluates_text():
-    """The policy leaves eval to those who drive a browser; what cannot run a script cannot call it, and our scripts do not."""
+    """The policy leaves eval to those who drive a browser; what cannot run a script cannot call it, and our scripts do
+    not.
+    """
     assets = Path(policy.__file__).parents[2] / "assets"
     ours = [path for path in assets.glob("*.js")]
     assert ours
     for path in ours:
-        assert not re.search(r"\beval\(|new Function\(|set(Timeout|Interval)\(\s*['\"`]", path.read_text(encoding="utf-8")), path.name
+        assert not re.search(
+            r"\beval\(|new Function\(|set(Timeout|Interval)\(\s*['\"`]", path.read_text(encoding="utf-8")
+        ), path.name
     code = "\n".join(path.read_text(encoding="utf-8") for path in Path(policy.__file__).parents[1].rglob("*.py"))
     assert not re.search(r"\bjs=", code), "gradio evaluates what it is given as js"

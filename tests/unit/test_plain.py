@@ -21,8 +21,28 @@ class Odd:
         raise RuntimeError("no text")
 
 
-ANYTHING = ["\ud83d", "caf\udce9", "a\0b", "x" * 10**6, "a\nb\u2028c", 10**5000, -(10**5000), math.nan, math.inf, None, True, [1, (2, {3})], {("a", 1): "\ud800"},
-            Path("/tmp/\udcff"), ITSELF, DEEP, b"\xff", ValueError("\ud800"), 1e300, {1: {None: "\0"}}]
+ANYTHING = [
+    "\ud83d",
+    "caf\udce9",
+    "a\0b",
+    "x" * 10**6,
+    "a\nb\u2028c",
+    10**5000,
+    -(10**5000),
+    math.nan,
+    math.inf,
+    None,
+    True,
+    [1, (2, {3})],
+    {("a", 1): "\ud800"},
+    Path("/tmp/\udcff"),
+    ITSELF,
+    DEEP,
+    b"\xff",
+    ValueError("\ud800"),
+    1e300,
+    {1: {None: "\0"}},
+]
 
 
 @pytest.mark.parametrize("value", ANYTHING, ids=lambda value: type(value).__name__)
@@ -45,6 +65,13 @@ def test_what_is_plain_stays_as_it_is():
     value = {"a": [1, 2.5, "text 中文 😀", None, True], "b": {"c": -1}}
     assert plain.plain("caf\udce9.jsonl") == "caf\udce9.jsonl"  # the work of a job needs the name itself
     assert plain.plain(value) == value and plain.sendable(value) is value
-    assert plain.shown("中文 😀") == "中文 😀" and plain.shown("caf\udce9") == "caf�" and plain.shown("\ud83d!\0") == "�!�"
+    assert (
+        plain.shown("中文 😀") == "中文 😀" and plain.shown("caf\udce9") == "caf�" and plain.shown("\ud83d!\0") == "�!�"
+    )
     assert plain.fact(12) == 12 and plain.fact("two words") == "two words" and plain.fact("a\n  b") == "a b"
-    assert (plain.odd("\ud800"), plain.odd({"a": ["\0"]}), plain.odd(DEEP), plain.odd([value, "😀"])) == ("characters", "characters", "depth", None)
+    assert (plain.odd("\ud800"), plain.odd({"a": ["\0"]}), plain.odd(DEEP), plain.odd([value, "😀"])) == (
+        "characters",
+        "characters",
+        "depth",
+        None,
+    )

@@ -1,7 +1,8 @@
 """Nothing that stands in a file, that a server answers or that a process is called becomes a part of the page.
 
-Every value and every name of a field in every kind of file is made hostile, one place after the other; every live region is drawn in both
-languages. No element and no attribute may come of it, no region may fail, and nothing may be missing: each thing is listed, or its fault.
+Every value and every name of a field in every kind of file is made hostile, one place after the other; every live
+region is drawn in both languages. No element and no attribute may come of it, no region may fail, and nothing may be
+missing: each thing is listed, or its fault.
 """
 
 import json
@@ -49,11 +50,23 @@ class Drawn(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         named = dict(attributes)
-        if tag in ("script", "iframe", "object", "embed", "base", "meta", "link") or tag == "img" and not (named.get("src") or "").startswith("data:image/"):
+        if (
+            tag in ("script", "iframe", "object", "embed", "base", "meta", "link")
+            or tag == "img"
+            and not (named.get("src") or "").startswith("data:image/")
+        ):
             self.evil.append(self.get_starttag_text())
-        if any(name.startswith("on") or name in ("autofocus", "srcdoc", "x", "formaction") and tag != "text" and tag != "rect" for name in named):
+        if any(
+            name.startswith("on")
+            or name in ("autofocus", "srcdoc", "x", "formaction")
+            and tag != "text"
+            and tag != "rect"
+            for name in named
+        ):
             self.evil.append(self.get_starttag_text())
-        if any(MARKER in name for name in named) or str(named.get("href", "")).lower().startswith(("javascript:", "data:")):
+        if any(MARKER in name for name in named) or str(named.get("href", "")).lower().startswith(
+            ("javascript:", "data:")
+        ):
             self.evil.append(self.get_starttag_text())
         self.count += bool(set((named.get("class") or "").split()) & self.places)
 
@@ -97,7 +110,10 @@ def wrong_in(studio: app.Studio, languages=LANGUAGES, arguments=NAMES) -> list[s
 
 def counted(studio: app.Studio) -> dict[str, int]:
     """Return how many things and faults the lists have."""
-    found = {name: Drawn(draw(studio, "en", name, "\n" if name == "talks" else ""), PLACES_IN.get(name, PLACES)).count for name in LISTS}
+    found = {
+        name: Drawn(draw(studio, "en", name, "\n" if name == "talks" else ""), PLACES_IN.get(name, PLACES)).count
+        for name in LISTS
+    }
     # The fault of the list of folders stands for both models in the folder that it named.
     found["models"] += bool(places.fault(studio.workspace))
     # A job of a kind that this release does not know has no place of its own.
@@ -105,7 +121,9 @@ def counted(studio: app.Studio) -> dict[str, int]:
 
 
 def test_every_region_is_drawn_with_something_in_hand(root):
-    assert set(app.make(Workspace(root)).live._draws) == set(files.ARGUMENTS), "say in poisoned_files.ARGUMENTS with what a new region is drawn"
+    assert set(app.make(Workspace(root)).live._draws) == set(files.ARGUMENTS), (
+        "say in poisoned_files.ARGUMENTS with what a new region is drawn"
+    )
 
 
 def test_every_record_is_read_from_the_workspace(root, monkeypatch):
@@ -130,8 +148,8 @@ def test_every_record_is_read_from_the_workspace(root, monkeypatch):
     assert missing <= NOT_DRAWN, missing - NOT_DRAWN
 
 
-# No files of a workspace: what a child process says while it works, and the consents, which lie in the person's own folder. Read only when an
-# adapter is loaded, or before there is a page: who owns the workspace (see test_ownership).
+# No files of a workspace: what a child process says while it works, and the consents, which lie in the person's own
+# folder. Read only when an adapter is loaded, or before there is a page: who owns the workspace (see test_ownership).
 NOT_DRAWN = {"Seen", "Told", "Consents", "AdapterConfig", "Owner"}
 
 
@@ -164,9 +182,15 @@ def test_every_value_of_every_file_is_hostile(root, part, monkeypatch, capfd):
         for kind, found in every.items():
             files.write(files.path_of(kind, root), found[number] if number < len(found) else files.good(kind, root))
         studio = app.make(Workspace(root))
-        wrong += [f"place {number}: {one}" for one in wrong_in(studio, LANGUAGES[number // 4 % 2 :][:1], files.ARGUMENTS)]
+        wrong += [
+            f"place {number}: {one}" for one in wrong_in(studio, LANGUAGES[number // 4 % 2 :][:1], files.ARGUMENTS)
+        ]
         after = counted(studio)
-        wrong += [f"place {number}: {name} lists {after[name]} of {before[name]}" for name in LISTS if after[name] < before[name]]
+        wrong += [
+            f"place {number}: {name} lists {after[name]} of {before[name]}"
+            for name in LISTS
+            if after[name] < before[name]
+        ]
         for chat in files.CHATS:
             wrong += [f"place {number}: {evil}" for evil in columns(studio, chat)]
     assert not wrong, "\n".join(dict.fromkeys(wrong))[:6000] + capfd.readouterr().err[-6000:]
@@ -178,7 +202,12 @@ def columns(studio: app.Studio, chat: str) -> list[str]:
         picture = Columns(studio.room.talks).picture(Words("en"), chat, {})
     except Problem:
         return []  # it is listed with its fault
-    return [evil for column in picture["columns"] for html in (column["head"], *(piece["html"] for piece in column["said"])) for evil in Drawn(html).evil]
+    return [
+        evil
+        for column in picture["columns"]
+        for html in (column["head"], *(piece["html"] for piece in column["said"]))
+        for evil in Drawn(html).evil
+    ]
 
 
 def test_every_text_and_every_name_is_hostile_at_once(root, capfd):
@@ -186,24 +215,42 @@ def test_every_text_and_every_name_is_hostile_at_once(root, capfd):
     files.texts_poisoned(root)
     files.named_badly(root)
     studio = app.make(Workspace(root))
-    more = {name: (*args, "odd", f"{PAYLOAD}\nname=odd&edit=1", f"path={PAYLOAD}.jsonl") for name, args in NAMES.items()}
+    more = {
+        name: (*args, "odd", f"{PAYLOAD}\nname=odd&edit=1", f"path={PAYLOAD}.jsonl") for name, args in NAMES.items()
+    }
     wrong = wrong_in(studio, arguments=more) + [evil for chat in files.CHATS for evil in columns(studio, chat)]
     after = counted(studio)
     wrong += [f"{name} lists {after[name]} of {before[name]}" for name in LISTS if after[name] < before[name]]
     assert not wrong, "\n".join(dict.fromkeys(wrong)) + capfd.readouterr().err[-6000:]
-    assert all("&lt;img src=x" in draw(studio, "en", name, "\n" if name == "talks" else "") for name in ("models", "datasets", "runs", "talks", "sheets"))
+    assert all(
+        "&lt;img src=x" in draw(studio, "en", name, "\n" if name == "talks" else "")
+        for name in ("models", "datasets", "runs", "talks", "sheets")
+    )
 
 
 class Hostile(BaseHTTPRequestHandler):
     """A server whose every answer is hostile."""
 
     def do_GET(self):
-        self.answer({"object": "list", "data": [{"id": PAYLOAD, "object": PAYLOAD, "owned_by": PAYLOAD, "max_model_len": PAYLOAD}]})
+        self.answer(
+            {
+                "object": "list",
+                "data": [{"id": PAYLOAD, "object": PAYLOAD, "owned_by": PAYLOAD, "max_model_len": PAYLOAD}],
+            }
+        )
 
     def do_POST(self):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.answer({"count": PAYLOAD, "max_model_len": PAYLOAD, "tokens": [PAYLOAD, 1], "token_strs": [PAYLOAD, PAYLOAD], "prompt": PAYLOAD,
-                     "error": {"message": PAYLOAD}})
+        self.answer(
+            {
+                "count": PAYLOAD,
+                "max_model_len": PAYLOAD,
+                "tokens": [PAYLOAD, 1],
+                "token_strs": [PAYLOAD, PAYLOAD],
+                "prompt": PAYLOAD,
+                "error": {"message": PAYLOAD},
+            }
+        )
 
     def answer(self, value: object) -> None:
         body = json.dumps(value).encode()
@@ -221,15 +268,27 @@ class Hostile(BaseHTTPRequestHandler):
 def test_what_a_server_answers_is_hostile(root, language):
     with HTTPServer(("127.0.0.1", 0), Hostile) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        files.write(root / "saves/.chats/endpoints.json", files.as_json({"local": {"url": f"http://127.0.0.1:{server.server_port}/v1"}}))
+        files.write(
+            root / "saves/.chats/endpoints.json",
+            files.as_json({"local": {"url": f"http://127.0.0.1:{server.server_port}/v1"}}),
+        )
         studio = app.make(Workspace(root))
         end = time.monotonic() + 20
         while "&lt;img" not in (html := draw(studio, language, "servers", "")) and time.monotonic() < end:
             time.sleep(0.1)
-        drawn = [html, *(draw(studio, language, name, chat) for chat in files.CHATS for name in ("prompts", "talk-head", "memory"))]
+        drawn = [
+            html,
+            *(
+                draw(studio, language, name, chat)
+                for chat in files.CHATS
+                for name in ("prompts", "talk-head", "memory")
+            ),
+        ]
         server.shutdown()
     assert "&lt;img" in html, "the model that the server names is not listed"
-    assert not [evil for one in drawn for evil in Drawn(one).evil] and not any(Words(language)("app.region_failed") in one for one in drawn)
+    assert not [evil for one in drawn for evil in Drawn(one).evil] and not any(
+        Words(language)("app.region_failed") in one for one in drawn
+    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -240,7 +299,9 @@ def test_what_the_machine_says_of_itself_is_hostile(root, language):
     for seen in (gpus[:1], gpus):
         html = monitor_panel.strip(Words(language), replace(snapshot, gpus=tuple(seen), no_gpu=None), ())
         assert "&lt;img" in html and not Drawn(html).evil
-    html = monitor_panel.strip(Words(language), replace(snapshot, gpus=(), no_gpu=Problem("jobs.fault", reason=PAYLOAD)), ())
+    html = monitor_panel.strip(
+        Words(language), replace(snapshot, gpus=(), no_gpu=Problem("jobs.fault", reason=PAYLOAD)), ()
+    )
     assert "&lt;img" in html and not Drawn(html).evil
 
 
@@ -248,6 +309,8 @@ def test_what_the_machine_says_of_itself_is_hostile(root, language):
 def test_what_a_model_answers_to_a_hello_is_hostile(root, language):
     studio = app.make(Workspace(root))
     for stage in ("loading", "answering", "unloading", "done", "failed"):
-        studio.hello._greetings["tiny"] = Greeting("tiny", PAYLOAD, stage, PAYLOAD, 1, load_s=1.0, error=Problem("jobs.fault", reason=PAYLOAD))
+        studio.hello._greetings["tiny"] = Greeting(
+            "tiny", PAYLOAD, stage, PAYLOAD, 1, load_s=1.0, error=Problem("jobs.fault", reason=PAYLOAD)
+        )
         html = draw(studio, language, "hello", "tiny")
         assert "&lt;img" in html and not Drawn(html).evil

@@ -1,4 +1,6 @@
-"""The limits of numbers, the folder that a recipe's data is in, and blocks: what needs no training library to be judged."""
+"""The limits of numbers, the folder that a recipe's data is in, and blocks: what needs no training library to be
+judged.
+"""
 
 import json
 from types import SimpleNamespace
@@ -11,18 +13,64 @@ from studio.train.validation import numbers, packing, sources
 from studio.workspace import Workspace
 
 BAD = [
-    ("per_device_train_batch_size", 0), ("per_device_train_batch_size", -4), ("per_device_eval_batch_size", 0), ("gradient_accumulation_steps", 0),
-    ("cutoff_len", 0), ("cutoff_len", -1), ("max_samples", 0), ("max_samples", -5), ("num_train_epochs", 0), ("num_train_epochs", -3),
-    ("num_train_epochs", float("nan")), ("num_train_epochs", float("inf")), ("max_steps", 0), ("learning_rate", -1), ("learning_rate", float("inf")),
-    ("lora_rank", 0), ("lora_rank", -8), ("lora_dropout", 1), ("lora_dropout", 1.5), ("lora_dropout", -0.1),
-    ("warmup_steps", -1), ("warmup_ratio", 1.5), ("val_size", -0.1), ("save_steps", -1), ("eval_steps", -1), ("logging_steps", 0),
-    ("logging_steps", -1), ("seed", -1), ("seed", 2**32), ("dataloader_num_workers", -1), ("preprocessing_num_workers", 0), ("buffer_size", 0),
-    ("adam_beta1", 1.0), ("adam_beta2", -0.1), ("label_smoothing_factor", 2),
+    ("per_device_train_batch_size", 0),
+    ("per_device_train_batch_size", -4),
+    ("per_device_eval_batch_size", 0),
+    ("gradient_accumulation_steps", 0),
+    ("cutoff_len", 0),
+    ("cutoff_len", -1),
+    ("max_samples", 0),
+    ("max_samples", -5),
+    ("num_train_epochs", 0),
+    ("num_train_epochs", -3),
+    ("num_train_epochs", float("nan")),
+    ("num_train_epochs", float("inf")),
+    ("max_steps", 0),
+    ("learning_rate", -1),
+    ("learning_rate", float("inf")),
+    ("lora_rank", 0),
+    ("lora_rank", -8),
+    ("lora_dropout", 1),
+    ("lora_dropout", 1.5),
+    ("lora_dropout", -0.1),
+    ("warmup_steps", -1),
+    ("warmup_ratio", 1.5),
+    ("val_size", -0.1),
+    ("save_steps", -1),
+    ("eval_steps", -1),
+    ("logging_steps", 0),
+    ("logging_steps", -1),
+    ("seed", -1),
+    ("seed", 2**32),
+    ("dataloader_num_workers", -1),
+    ("preprocessing_num_workers", 0),
+    ("buffer_size", 0),
+    ("adam_beta1", 1.0),
+    ("adam_beta2", -0.1),
+    ("label_smoothing_factor", 2),
 ]
 GOOD = [
-    ("weight_decay", -0.1), ("learning_rate", 0), ("lora_alpha", 0), ("lora_alpha", -16), ("max_steps", -1), ("max_steps", -7), ("max_grad_norm", 0), ("max_grad_norm", -1),
-    ("lora_dropout", 0), ("save_steps", 0), ("eval_steps", 0), ("warmup_steps", 0), ("warmup_steps", 0.1), ("seed", 0), ("seed", 2**32 - 1),
-    ("dataloader_num_workers", 0), ("save_total_limit", 0), ("num_train_epochs", 0.01), ("val_size", 0), ("max_samples", 1), ("max_samples", None),
+    ("weight_decay", -0.1),
+    ("learning_rate", 0),
+    ("lora_alpha", 0),
+    ("lora_alpha", -16),
+    ("max_steps", -1),
+    ("max_steps", -7),
+    ("max_grad_norm", 0),
+    ("max_grad_norm", -1),
+    ("lora_dropout", 0),
+    ("save_steps", 0),
+    ("eval_steps", 0),
+    ("warmup_steps", 0),
+    ("warmup_steps", 0.1),
+    ("seed", 0),
+    ("seed", 2**32 - 1),
+    ("dataloader_num_workers", 0),
+    ("save_total_limit", 0),
+    ("num_train_epochs", 0.01),
+    ("val_size", 0),
+    ("max_samples", 1),
+    ("max_samples", None),
 ]
 
 
@@ -45,7 +93,9 @@ def test_all_wrong_numbers_are_told_at_once_and_those_that_nobody_reads_are_not(
     assert numbers.impossible({"finetuning_type": "full", "lora_rank": 0, "lora_dropout": 2}) == []
     assert numbers.impossible({"num_train_epochs": -3, "max_steps": 2}) == []
     assert numbers.impossible({"logging_steps": 0, "logging_strategy": "no"}) == []
-    assert numbers.impossible({"stage": "sft", "ppo_epochs": 0}) == [] and numbers.impossible({"stage": "ppo", "ppo_epochs": 0})
+    assert numbers.impossible({"stage": "sft", "ppo_epochs": 0}) == [] and numbers.impossible(
+        {"stage": "ppo", "ppo_epochs": 0}
+    )
 
 
 @pytest.fixture
@@ -56,7 +106,22 @@ def workspace(tmp_path, monkeypatch) -> Workspace:
     return made
 
 
-@pytest.mark.parametrize("said", [None, "", "data", "./data", "data/", "./data/", "data/.", "LLaMA-Factory/data", "..\\data\\", ".", "no_such_folder"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        None,
+        "",
+        "data",
+        "./data",
+        "data/",
+        "./data/",
+        "data/.",
+        "LLaMA-Factory/data",
+        "..\\data\\",
+        ".",
+        "no_such_folder",
+    ],
+)
 def test_a_folder_without_a_whole_path_is_the_studio_s_wherever_it_was_started(workspace, said):
     assert sources.folder(workspace, said) == str(workspace.data)
 
@@ -77,18 +142,37 @@ def test_a_folder_of_one_s_own_is_used_or_refused_by_name(workspace, tmp_path):
     assert sources.folder(workspace, "ONLINE") == "ONLINE" and sources.folder(workspace, "REMOTE:a/b") == "REMOTE:a/b"
 
 
-@pytest.mark.parametrize(("said", "found"), [
-    ("a,b", ["a", "b"]), (" a , b,", ["a", "b"]), (["a", "b"], ["a", "b"]), ("a,a,b", ["a", "b"]), ("", []), (None, []), ([], []), (5, ["5"]),
-    ("名字,b", ["名字", "b"]),
-])
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("a,b", ["a", "b"]),
+        (" a , b,", ["a", "b"]),
+        (["a", "b"], ["a", "b"]),
+        ("a,a,b", ["a", "b"]),
+        ("", []),
+        (None, []),
+        ([], []),
+        (5, ["5"]),
+        ("名字,b", ["名字", "b"]),
+    ],
+)
 def test_names_are_a_list_or_text_with_commas_and_count_once(said, found):
     assert sources.names(said) == found
 
 
 def test_an_unknown_set_is_told_in_the_field_that_names_it(workspace):
-    recipe = {"stage": "sft", "dataset": "identity_en,none_here", "eval_dataset": "nor_here,preference", "dataset_dir": str(workspace.data)}
+    recipe = {
+        "stage": "sft",
+        "dataset": "identity_en,none_here",
+        "eval_dataset": "nor_here,preference",
+        "dataset_dir": str(workspace.data),
+    }
     told = [(one.key, one.facts["field"]) for one in sources.problems(workspace, recipe)]
-    assert told == [("datasets.unknown", "dataset"), ("datasets.unknown", "eval_dataset"), ("train.dataset_stage", "eval_dataset")]
+    assert told == [
+        ("datasets.unknown", "dataset"),
+        ("datasets.unknown", "eval_dataset"),
+        ("train.dataset_stage", "eval_dataset"),
+    ]
 
 
 def test_a_filled_copy_never_takes_the_place_of_the_person_s_file(workspace, tmp_path):
@@ -98,7 +182,11 @@ def test_a_filled_copy_never_takes_the_place_of_the_person_s_file(workspace, tmp
     own.write_text(rows)
     (workspace.data / "sub").mkdir()
     (workspace.data / "sub" / "own.json").write_text(rows)
-    info = {"whole": {"file_name": str(own)}, "up": {"file_name": "sub/../own.json"}, "below": {"file_name": "sub/own.json"}}
+    info = {
+        "whole": {"file_name": str(own)},
+        "up": {"file_name": "sub/../own.json"},
+        "below": {"file_name": "sub/own.json"},
+    }
     (workspace.data / registry.INFO).write_text(json.dumps(info))
     target = tmp_path / "run" / "dataset"
     identity.fill(workspace.data, "whole,up,below", "Mira", "us", target)
@@ -130,6 +218,9 @@ def test_text_shorter_than_one_block_is_told_with_both_numbers(monkeypatch):
         packing.packed([SimpleNamespace()], recipe, 6)
     assert "72" in str(told.value) and "1024" in str(told.value) and told.value.facts["field"] == "cutoff_len"
     assert packing.packed([SimpleNamespace()], {**recipe, "cutoff_len": 16}, 6) == (4, True)
-    assert packing.packed([SimpleNamespace()], {**recipe, "cutoff_len": 16, "preprocessing_batch_size": 3}, 6) == (4, True)
+    assert packing.packed([SimpleNamespace()], {**recipe, "cutoff_len": 16, "preprocessing_batch_size": 3}, 6) == (
+        4,
+        True,
+    )
     with pytest.raises(Problem):
         packing.packed([SimpleNamespace()], {**recipe, "cutoff_len": 16, "preprocessing_batch_size": 1}, 6)

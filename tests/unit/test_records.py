@@ -23,7 +23,9 @@ def test_what_python_writes_is_read():
     assert records.parse(json.dumps({"a": float("inf"), "b": 2**80})) == {"a": float("inf"), "b": 2**80}
 
 
-@pytest.mark.parametrize("text", ["[1]", "5", '{"name": 3}', '{"name": "x", "step": "<script>"}', '{"step": 1}', "null", "[" * 100_000, "é"])
+@pytest.mark.parametrize(
+    "text", ["[1]", "5", '{"name": 3}', '{"name": "x", "step": "<script>"}', '{"step": 1}', "null", "[" * 100_000, "é"]
+)
 def test_a_bad_record_is_one_sentence(tmp_path, text):
     path = tmp_path / "bookmark.json"
     path.write_text(text, encoding="latin-1")

@@ -9,8 +9,11 @@ from hypothesis import strategies as any_
 from studio.interface.results import given, shown
 
 KEYS = any_.sampled_from(["path", "/path", "//path", "file", "a/path", "path ", ""]) | any_.text(max_size=3)
-VALUES = any_.recursive(any_.none() | any_.integers() | any_.text(max_size=4),
-                        lambda inner: any_.lists(inner, max_size=3) | any_.dictionaries(KEYS, inner, max_size=3), max_leaves=12)
+VALUES = any_.recursive(
+    any_.none() | any_.integers() | any_.text(max_size=4),
+    lambda inner: any_.lists(inner, max_size=3) | any_.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=12,
+)
 
 
 def keys(value):
@@ -25,7 +28,10 @@ def test_no_key_is_called_path_and_nothing_is_lost(value):
 
 
 def test_what_an_endpoint_is_given_by_name_stays():
-    assert given({"path": "data.json", "columns": {"prompt": "/path"}}) == {"path": "data.json", "columns": {"prompt": "/path"}}
+    assert given({"path": "data.json", "columns": {"prompt": "/path"}}) == {
+        "path": "data.json",
+        "columns": {"prompt": "/path"},
+    }
     assert shown({"rows": [{"path": "a.wav"}], 1: ({"path": 2},)}) == {"rows": [{"/path": "a.wav"}], 1: [{"/path": 2}]}
 
 

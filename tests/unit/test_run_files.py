@@ -1,4 +1,6 @@
-"""What stands on disk of a run may be of another program, another release or an enemy: one line says what is wrong, and the rest is used."""
+"""What stands on disk of a run may be of another program, another release or an enemy: one line says what is wrong, and
+the rest is used.
+"""
 
 import json
 import os
@@ -14,7 +16,9 @@ from studio.train import dispatch, events, foreign, notices, panel, queue, queue
 from studio.train.stored import listing
 from studio.workspace import Workspace
 
-BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(f"{chr(97 + i)}: &{chr(97 + i)} [{','.join(['*' + chr(96 + i)] * 9)}]\n" for i in range(1, 10))
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{chr(97 + i)}: &{chr(97 + i)} [{','.join(['*' + chr(96 + i)] * 9)}]\n" for i in range(1, 10)
+)
 
 
 @pytest.fixture
@@ -28,22 +32,43 @@ def workspace(tmp_path, monkeypatch) -> Workspace:
 def run_of(workspace, *lines, name="m/lora/r-1", **files) -> runs.Run:
     folder = workspace.saves / name
     folder.mkdir(parents=True)
-    (folder / "events.jsonl").write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+    (folder / "events.jsonl").write_text(
+        "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
+    )
     for file, text in files.items():
         (folder / file.replace("_", ".")).write_text(text)
     return runs.Run(name, folder)
 
 
 BAD_EVENTS = [
-    "[1]", "5", "null", '"x"', "{}", '{"event": 5, "time": 1}', '{"event": "state", "time": 1, "state": "exploded"}', '{"event": "state", "state": "failed"}',
-    '{"event": "metrics", "time": 1, "values": {"loss": 1}}', '{"event": "metrics", "time": 1, "step": "<b>", "values": {"loss": 1}}',
-    '{"event": "metrics", "time": "soon", "step": 1, "values": {"loss": 1}}', '{"event": "metrics", "time": 1, "step": 1, "values": [1]}',
-    '{"event": "metrics", "time": 1, "step": 1, "values": {"loss": [1]}}', '{"event": "metrics", "time": 1, "step": 1, "values": {"loss": "<b>"}}',
-    '{"event": "metrics", "time": 1, "step": 1, "epoch": "x", "values": {"loss": 1}}', '{"event": "metrics", "time": 1, "step": NaN, "values": {}}',
-    '{"event": "metrics", "time": 1e300, "step": 1, "values": {"loss": 1}}', '{"event": "step", "time": 1}', '{"event": "step", "time": 1, "step": -1}',
-    '{"event": "facts", "time": 1, "total_steps": "many"}', '{"event": "facts", "time": 1, "trainable": [1]}', '{"event": "warning", "time": 1, "key": "x"}',
-    '{"event": "probe", "time": 1, "step": 1, "question": ["x"], "answer": "y"}', '{"event": "error", "time": 1, "key": {}}', "{" * 2000 + "}",
-    '{"event": "unreadable"}', '{"event": "metrics", "time": 1, "step": 99999999999999999999, "values": {}}', "not JSON",
+    "[1]",
+    "5",
+    "null",
+    '"x"',
+    "{}",
+    '{"event": 5, "time": 1}',
+    '{"event": "state", "time": 1, "state": "exploded"}',
+    '{"event": "state", "state": "failed"}',
+    '{"event": "metrics", "time": 1, "values": {"loss": 1}}',
+    '{"event": "metrics", "time": 1, "step": "<b>", "values": {"loss": 1}}',
+    '{"event": "metrics", "time": "soon", "step": 1, "values": {"loss": 1}}',
+    '{"event": "metrics", "time": 1, "step": 1, "values": [1]}',
+    '{"event": "metrics", "time": 1, "step": 1, "values": {"loss": [1]}}',
+    '{"event": "metrics", "time": 1, "step": 1, "values": {"loss": "<b>"}}',
+    '{"event": "metrics", "time": 1, "step": 1, "epoch": "x", "values": {"loss": 1}}',
+    '{"event": "metrics", "time": 1, "step": NaN, "values": {}}',
+    '{"event": "metrics", "time": 1e300, "step": 1, "values": {"loss": 1}}',
+    '{"event": "step", "time": 1}',
+    '{"event": "step", "time": 1, "step": -1}',
+    '{"event": "facts", "time": 1, "total_steps": "many"}',
+    '{"event": "facts", "time": 1, "trainable": [1]}',
+    '{"event": "warning", "time": 1, "key": "x"}',
+    '{"event": "probe", "time": 1, "step": 1, "question": ["x"], "answer": "y"}',
+    '{"event": "error", "time": 1, "key": {}}',
+    "{" * 2000 + "}",
+    '{"event": "unreadable"}',
+    '{"event": "metrics", "time": 1, "step": 99999999999999999999, "values": {}}',
+    "not JSON",
 ]
 
 
@@ -52,19 +77,29 @@ def test_an_event_that_cannot_be_is_counted_and_the_others_stand(workspace, line
     run = run_of(workspace, *EVENTS[:5], line, *EVENTS[5:])
     status = runs.status(run)
     assert (status.state, status.loss, status.unreadable) == ("failed", 0.5, 1)
-    assert [one.key for one in run.faults(status)] == ["train.lines_unreadable"] and "events.jsonl" in panel.draw_run(Words("en"), workspace, run.name)
+    assert [one.key for one in run.faults(status)] == ["train.lines_unreadable"] and "events.jsonl" in panel.draw_run(
+        Words("en"), workspace, run.name
+    )
     after = len("".join(json.dumps(one) + "\n" for one in EVENTS[:3]))
-    assert [point[1] for point in runs.metrics(run)["series"]["loss"]] == [point[1] for point in runs.metrics(run, after)["series"]["loss"]] == [1.5, 0.5]
+    assert (
+        [point[1] for point in runs.metrics(run)["series"]["loss"]]
+        == [point[1] for point in runs.metrics(run, after)["series"]["loss"]]
+        == [1.5, 0.5]
+    )
 
 
 def test_a_torn_line_and_a_kind_of_a_later_release_are_no_fault(workspace):
-    run = run_of(workspace, *EVENTS[:5], '{"time": 1, "event": "metr', "", {"time": 1.0, "event": "later", "x": []}, *EVENTS[5:])
+    run = run_of(
+        workspace, *EVENTS[:5], '{"time": 1, "event": "metr', "", {"time": 1.0, "event": "later", "x": []}, *EVENTS[5:]
+    )
     assert runs.status(run).unreadable == 0 and runs.status(run).loss == 0.5
 
 
 def test_numbers_written_as_text_are_read_and_nothing_is_left_out(tmp_path):
     path = tmp_path / "events.jsonl"
-    path.write_text(json.dumps(event("metrics", step=1, values={"loss": "0.5", "grad_norm": "nan", "x": None, "y": True})) + "\n")
+    path.write_text(
+        json.dumps(event("metrics", step=1, values={"loss": "0.5", "grad_norm": "nan", "x": None, "y": True})) + "\n"
+    )
     assert events.read(path)[0][0]["values"] == {"loss": 0.5, "grad_norm": "nan", "y": 1.0}
 
 
@@ -93,9 +128,28 @@ def test_a_line_may_lie_across_blocks(tmp_path, monkeypatch):
         assert [one["step"] for one in found] == list(range(50)) and end == path.stat().st_size - 7, block
 
 
-INFOS = ["[1]", "5", "null", "", "{", "[" * 100_000, '{"created": "soon"}', '{"created": 1e300}', '{"pid": "x"}', '{"pid": -1}', '{"devices": "0"}',
-         '{"devices": [-1]}', '{"processes": 0}', '{"probes": "Who?"}', '{"title": 5}', '{"star": []}', '{"versions": []}', '{"python": {}}',
-         '{"\\ud800": "\\udce9"}', '{"executor": ["worker"]}']
+INFOS = [
+    "[1]",
+    "5",
+    "null",
+    "",
+    "{",
+    "[" * 100_000,
+    '{"created": "soon"}',
+    '{"created": 1e300}',
+    '{"pid": "x"}',
+    '{"pid": -1}',
+    '{"devices": "0"}',
+    '{"devices": [-1]}',
+    '{"processes": 0}',
+    '{"probes": "Who?"}',
+    '{"title": 5}',
+    '{"star": []}',
+    '{"versions": []}',
+    '{"python": {}}',
+    '{"\\ud800": "\\udce9"}',
+    '{"executor": ["worker"]}',
+]
 
 
 @pytest.mark.parametrize("text", INFOS)
@@ -103,7 +157,11 @@ def test_an_info_that_cannot_be_read_is_told_on_its_run(workspace, text):
     run = run_of(workspace, *EVENTS, run_json=text)
     assert runs.all_runs(workspace) == [run]
     (fault,) = run.faults(runs.status(run))
-    assert "run.json" in str(fault) and "run.json" in panel.draw_runs(Words("zh"), workspace) and "run.json" in panel.draw_run(Words("en"), workspace, run.name)
+    assert (
+        "run.json" in str(fault)
+        and "run.json" in panel.draw_runs(Words("zh"), workspace)
+        and "run.json" in panel.draw_run(Words("en"), workspace, run.name)
+    )
     run.note(note="kept")
     assert run.info()["note"] == "kept"
 
@@ -117,8 +175,26 @@ def test_the_good_fields_of_an_info_are_used_and_the_bad_file_is_kept(workspace)
     assert run.faults(runs.status(run)) == []
 
 
-RECIPES = [BOMB, "a: &a [*a]", "[" * 10_000, "- 1", "", "5", "a:\tb\n\tc: d", "stage: [sft]", "model_name_or_path: {}", "template: 5", "? [1]\n: 2", "1: 2",
-           "x: !!python/object/apply:os.system ['id']", "x: !!int ''", "x: !!binary '###'", "a: 1\n--- \nb: 2", 'x: "\\ud800"', "x: !!int " + "9" * 5000]
+RECIPES = [
+    BOMB,
+    "a: &a [*a]",
+    "[" * 10_000,
+    "- 1",
+    "",
+    "5",
+    "a:\tb\n\tc: d",
+    "stage: [sft]",
+    "model_name_or_path: {}",
+    "template: 5",
+    "? [1]\n: 2",
+    "1: 2",
+    "x: !!python/object/apply:os.system ['id']",
+    "x: !!int ''",
+    "x: !!binary '###'",
+    "a: 1\n--- \nb: 2",
+    'x: "\\ud800"',
+    "x: !!int " + "9" * 5000,
+]
 
 
 @pytest.mark.parametrize("text", RECIPES)
@@ -127,12 +203,25 @@ def test_a_recipe_that_cannot_be_read_is_told_at_once_on_its_run(workspace, text
     with pytest.raises(Problem) as told:
         run.recipe()
     assert "recipe.yaml" in str(told.value) and "\n" not in str(told.value)
-    assert "recipe.yaml" in panel.draw_run(Words("en"), workspace, run.name) and "recipe.yaml" in panel.draw_runs(Words("en"), workspace, "r-1")
+    assert "recipe.yaml" in panel.draw_run(Words("en"), workspace, run.name) and "recipe.yaml" in panel.draw_runs(
+        Words("en"), workspace, "r-1"
+    )
     assert runs.summary(run)["problem"].key == "train.recipe_unreadable" and runs.summary(run)["dataset"] is None
     assert time.perf_counter() - began < 2
 
 
-@pytest.mark.parametrize("text", [BOMB, "a: &a [*a]", "[" * 10_000, "x: !!int ''", '{"a": ' * 5000, 'top.x: 1\ntrain.extra_args: "[1]"', "top.x: 1\ntrain.extra_args: [1]"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        BOMB,
+        "a: &a [*a]",
+        "[" * 10_000,
+        "x: !!int ''",
+        '{"a": ' * 5000,
+        'top.x: 1\ntrain.extra_args: "[1]"',
+        "top.x: 1\ntrain.extra_args: [1]",
+    ],
+)
 def test_a_pasted_recipe_that_cannot_be_read_is_told(text, monkeypatch):
     monkeypatch.setattr(recipe_files.arguments, "arguments", dict)
     with pytest.raises(Problem) as told:
@@ -141,36 +230,78 @@ def test_a_pasted_recipe_that_cannot_be_read_is_told(text, monkeypatch):
 
 
 def test_what_aliases_may_stand_for_is_read_and_a_date_stays_text():
-    assert yaml_file.parse("a: &a [1, 2]\nb: *a\nc: 2024-01-01\n<<: {d: 1e-4}") == {"a": [1, 2], "b": [1, 2], "c": "2024-01-01", "d": "1e-4"}
+    assert yaml_file.parse("a: &a [1, 2]\nb: *a\nc: 2024-01-01\n<<: {d: 1e-4}") == {
+        "a": [1, 2],
+        "b": [1, 2],
+        "c": "2024-01-01",
+        "d": "1e-4",
+    }
 
 
 def test_a_recipe_that_is_no_utf_8_or_no_file(workspace):
     run = run_of(workspace, *EVENTS)
-    for make in (lambda path: path.write_bytes(b"stage: \xff"), lambda path: path.mkdir(), os.mkfifo, lambda path: path.symlink_to("/dev/zero")):
+    for make in (
+        lambda path: path.write_bytes(b"stage: \xff"),
+        lambda path: path.mkdir(),
+        os.mkfifo,
+        lambda path: path.symlink_to("/dev/zero"),
+    ):
         make(run.recipe_file)
         assert [one.key for one in run.faults(runs.status(run))] == ["train.recipe_unreadable"]
         run.recipe_file.rmdir() if run.recipe_file.is_dir() else run.recipe_file.unlink()
 
 
-@pytest.mark.parametrize("line", ["[1]", "5", "x", '{"current_steps": "x"}', '{"current_steps": -1}', '{"total_steps": []}', '{"loss": {}}', '{"loss": "<b>"}',
-                                  '{"elapsed_time": 5}', '{"epoch": "x"}', '{"epoch": NaN}'])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[1]",
+        "5",
+        "x",
+        '{"current_steps": "x"}',
+        '{"current_steps": -1}',
+        '{"total_steps": []}',
+        '{"loss": {}}',
+        '{"loss": "<b>"}',
+        '{"elapsed_time": 5}',
+        '{"epoch": "x"}',
+        '{"epoch": NaN}',
+    ],
+)
 def test_a_line_of_llamafactorys_log_that_cannot_be_is_counted(workspace, line):
     folder = workspace.saves / "m" / "lora" / "theirs"
     folder.mkdir(parents=True)
-    (folder / foreign.LOG).write_text("\n".join([json.dumps(ENTRY), line, json.dumps(ENTRY | {"current_steps": 2, "elapsed_time": "nan:1:2", "loss": 0.5})]))
+    (folder / foreign.LOG).write_text(
+        "\n".join(
+            [json.dumps(ENTRY), line, json.dumps(ENTRY | {"current_steps": 2, "elapsed_time": "nan:1:2", "loss": 0.5})]
+        )
+    )
     run = runs.find(workspace, "m/lora/theirs")
     status = runs.status(run)
-    assert (status.state, status.loss, status.unreadable) == ("finished", 0.5, 1) and foreign.LOG in panel.draw_run(Words("zh"), workspace, run.name)
+    assert (status.state, status.loss, status.unreadable) == ("finished", 0.5, 1) and foreign.LOG in panel.draw_run(
+        Words("zh"), workspace, run.name
+    )
 
 
 def test_a_clock_that_is_set_tells_no_silence_and_ends_no_run(workspace, monkeypatch):
-    run = run_of(workspace, *({**one, "time": time.time() + number} for number, one in enumerate([event("state", state="preparing"), FACTS, event("state", state="running"), event("step", step=1)])))
+    run = run_of(
+        workspace,
+        *(
+            {**one, "time": time.time() + number}
+            for number, one in enumerate(
+                [event("state", state="preparing"), FACTS, event("state", state="running"), event("step", step=1)]
+            )
+        ),
+    )
     run.note(host="another machine")
     assert runs.status(run).state == "running" and notices.silence(runs.status(run)) is None
     now = time.time()
     for jump in (86_400, -86_400):
         monkeypatch.setattr(time, "time", lambda jump=jump: now + jump)
-        assert runs.status(run).state == "running" and notices.silence(runs.status(run)) is None and (runs.status(run).eta() or 0) >= 0
+        assert (
+            runs.status(run).state == "running"
+            and notices.silence(runs.status(run)) is None
+            and (runs.status(run).eta() or 0) >= 0
+        )
     monkeypatch.setattr(time, "time", lambda: now)
     running = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: running + 1000)
@@ -192,7 +323,11 @@ def test_names_that_cannot_be_used_are_listed_with_their_reason(workspace):
     (workspace.saves / "m" / "lora" / "pipe").mkdir()
     os.mkfifo(workspace.saves / "m" / "lora" / "pipe" / "events.jsonl")
     usable, odd = runs.usable_and_odd(workspace)
-    assert usable == [good] and {fault.key for fault in odd.values()} == {"train.odd_name", "train.odd_link", "train.odd_events"} and len(odd) == 6
+    assert (
+        usable == [good]
+        and {fault.key for fault in odd.values()} == {"train.odd_name", "train.odd_link", "train.odd_events"}
+        and len(odd) == 6
+    )
     for run in usable:
         assert runs.find(workspace, run.name) == run
     for language in ("en", "zh"):
@@ -207,11 +342,23 @@ def test_a_link_within_saves_is_a_run_that_can_be_used(workspace):
     assert runs.find(workspace, "again/lora/r-1").folder.is_dir() and not listing.scan(workspace.saves).odd
 
 
-@pytest.mark.parametrize(("text", "kept"), [
-    ("[1]", []), ("{", []), ('{"waiting": 5}', []), ('{"waiting": [5, {"run": "m/lora/r-1"}]}', ["m/lora/r-1"]),
-    ('{"waiting": [{"resume": "checkpoint-1"}, {"run": "m/lora/r-1", "resume": "checkpoint-1"}]}', ["m/lora/r-1"]),
-    ('{"waiting": [{"run": "m/lora/r-1", "resume": "../../x"}, {"run": "../../x/y"}, {"run": "/etc/a/b"}, {"run": ["x"]}], "keeper": "me"}', []),
-])
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("[1]", []),
+        ("{", []),
+        ('{"waiting": 5}', []),
+        ('{"waiting": [5, {"run": "m/lora/r-1"}]}', ["m/lora/r-1"]),
+        ('{"waiting": [{"resume": "checkpoint-1"}, {"run": "m/lora/r-1", "resume": "checkpoint-1"}]}', ["m/lora/r-1"]),
+        (
+            (
+                '{"waiting": [{"run": "m/lora/r-1", "resume": "../../x"}, {"run": "../../x/y"}, {"run": "/etc/a/b"},'
+                ' {"run": ["x"]}], "keeper": "me"}'
+            ),
+            [],
+        ),
+    ],
+)
 def test_an_order_that_cannot_be_is_left_out_and_told(workspace, text, kept):
     path = workspace.saves / queue.FILE
     path.write_text(text)
@@ -223,7 +370,17 @@ def test_an_order_that_cannot_be_is_left_out_and_told(workspace, text, kept):
     assert path.with_name(".queue.json.damaged").read_text() == text
 
 
-@pytest.mark.parametrize("text", ["[1]", "{", '{"webhook": 5}', '{"webhook": "file:///etc/passwd"}', '{"language": "xx"}', '{"webhook": ["http://x"]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1]",
+        "{",
+        '{"webhook": 5}',
+        '{"webhook": "file:///etc/passwd"}',
+        '{"language": "xx"}',
+        '{"webhook": ["http://x"]}',
+    ],
+)
 def test_a_file_of_notices_that_cannot_be_read_is_told_and_sends_nothing(workspace, text, monkeypatch):
     monkeypatch.delenv("STUDIO_WEBHOOK", raising=False)
     kept = notices.file(workspace.saves)
@@ -234,10 +391,17 @@ def test_a_file_of_notices_that_cannot_be_read_is_told_and_sends_nothing(workspa
     assert notices.host(workspace.saves) == "127.0.0.1" and notices.fault(workspace.saves) is None
 
 
-@pytest.mark.parametrize(("key", "facts"), [
-    ("no.such", {}), ("train.no_run", {}), ("train.no_run", {"run": "x", "key": "y", "self": "z", "event": 1}), ("train.left", {"time": ["x"]}),
-    ("../../x", {"key": "y"}), ("", {}),
-])
+@pytest.mark.parametrize(
+    ("key", "facts"),
+    [
+        ("no.such", {}),
+        ("train.no_run", {}),
+        ("train.no_run", {"run": "x", "key": "y", "self": "z", "event": 1}),
+        ("train.left", {"time": ["x"]}),
+        ("../../x", {"key": "y"}),
+        ("", {}),
+    ],
+)
 def test_a_sentence_that_was_kept_is_told_whatever_its_facts_are(key, facts):
     kept = Sentence(key=key, facts=facts)
     for language in ("en", "zh"):

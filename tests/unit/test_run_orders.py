@@ -84,7 +84,9 @@ def test_a_run_that_is_queued_again_before_its_old_order_is_closed_starts(worksp
     wait_for(lambda: runs.status(run).state == "running")
     if last:
         replace(run, order=first).say("state", state=last)
-    dispatcher.add(run, "checkpoint-3")  # the process of the first order has said its last word, or died, but has not been seen to end
+    dispatcher.add(
+        run, "checkpoint-3"
+    )  # the process of the first order has said its last word, or died, but has not been seen to end
     assert runs.status(run).state == "queued"
     played.codes[first] = code
     played.living.discard(first)
@@ -219,10 +221,15 @@ def test_signals_are_named(workspace):
 
 def test_facts_that_several_processes_add_at_once_are_all_kept(workspace):
     run = made(workspace)
-    code = ("import pathlib, sys\nfrom studio.train.runs import Run\nrun = Run('m/lora/r-1', pathlib.Path(sys.argv[1]))\n"
-            "for number in range(40):\n    run.note(**{sys.argv[2] + str(number): number})\n")
+    code = (
+        "import pathlib, sys\nfrom studio.train.runs import Run\nrun = Run('m/lora/r-1', pathlib.Path(sys.argv[1]))\n"
+        "for number in range(40):\n    run.note(**{sys.argv[2] + str(number): number})\n"
+    )
     processes = [subprocess.Popen([sys.executable, "-c", code, str(run.folder), name]) for name in "abc"]
-    threads = [threading.Thread(target=lambda name=name: [run.note(**{f"{name}{number}": number}) for number in range(40)]) for name in "xy"]
+    threads = [
+        threading.Thread(target=lambda name=name: [run.note(**{f"{name}{number}": number}) for number in range(40)])
+        for name in "xy"
+    ]
     for thread in threads:
         thread.start()
     for one in (*threads, *processes):

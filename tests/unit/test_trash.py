@@ -1,4 +1,6 @@
-"""Deleting is moving: what was deleted comes back where it stood, nothing outside is touched, and a record from elsewhere has no power."""
+"""Deleting is moving: what was deleted comes back where it stood, nothing outside is touched, and a record from
+elsewhere has no power.
+"""
 
 import json
 import os
@@ -30,7 +32,13 @@ def test_a_folder_goes_and_comes_back(workspace):
     id = trash.put(folder, "model", "模型 1")
     assert not folder.exists()
     (item,) = trash.list()
-    assert (item.id, item.kind, item.title, item.stood, item.bytes) == (id, "model", "模型 1", (folder.resolve(),), 1002)
+    assert (item.id, item.kind, item.title, item.stood, item.bytes) == (
+        id,
+        "model",
+        "模型 1",
+        (folder.resolve(),),
+        1002,
+    )
     assert trash.restore(id) == (folder.resolve(),)
     assert (folder / "weights").stat().st_size == 1000 and not trash.list()
 
@@ -106,13 +114,32 @@ def test_links_are_moved_and_never_followed(workspace, tmp_path):
     assert (real / "weights").is_file() and not os.path.lexists(link)
 
 
-@pytest.mark.parametrize("place", ["", ".", "..", "data", "models", "saves", "launch.py", "studio/x.py", ".trash", "models/../launch.py", "../outside"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "",
+        ".",
+        "..",
+        "data",
+        "models",
+        "saves",
+        "launch.py",
+        "studio/x.py",
+        ".trash",
+        "models/../launch.py",
+        "../outside",
+    ],
+)
 def test_only_what_is_inside_the_three_folders_is_deleted(workspace, place):
     (workspace.root / "launch.py").write_text("ours")
     model(workspace.root.parent / "outside")
     with pytest.raises(Problem):
         Trash(workspace).put(workspace.root / place, "model", "x")
-    assert (workspace.root / "launch.py").is_file() and (workspace.root.parent / "outside").is_dir() and workspace.data.is_dir()
+    assert (
+        (workspace.root / "launch.py").is_file()
+        and (workspace.root.parent / "outside").is_dir()
+        and workspace.data.is_dir()
+    )
 
 
 def test_a_link_on_the_way_leads_nowhere(workspace, tmp_path):
@@ -150,13 +177,35 @@ def test_folders_that_are_links_keep_what_is_deleted_on_their_disk(tmp_path):
 GOOD = {"kind": "model", "title": "m", "stood": ["models/m"], "when": 1.0, "bytes": 1}
 
 
-@pytest.mark.parametrize("record", [
-    "", "[1]", "[" * 100_000, json.dumps({**GOOD, "stood": 5}), json.dumps({**GOOD, "when": "<script>"}), json.dumps({**GOOD, "stood": ["models/a", "models/b"]}),
-    *(json.dumps({**GOOD, "stood": [place]}) for place in (
-        "/etc/x", "../x", "models/../../x", "launch2.py", ".git/hooks/pre-commit", "studio/x.py", "engines/ppo", "models", ".trash/x", "models/\0",
-        "models/out/x", "x" * 5000, "models/" + "y" * 5000,
-    )),
-])
+@pytest.mark.parametrize(
+    "record",
+    [
+        "",
+        "[1]",
+        "[" * 100_000,
+        json.dumps({**GOOD, "stood": 5}),
+        json.dumps({**GOOD, "when": "<script>"}),
+        json.dumps({**GOOD, "stood": ["models/a", "models/b"]}),
+        *(
+            json.dumps({**GOOD, "stood": [place]})
+            for place in (
+                "/etc/x",
+                "../x",
+                "models/../../x",
+                "launch2.py",
+                ".git/hooks/pre-commit",
+                "studio/x.py",
+                "engines/ppo",
+                "models",
+                ".trash/x",
+                "models/\0",
+                "models/out/x",
+                "x" * 5000,
+                "models/" + "y" * 5000,
+            )
+        ),
+    ],
+)
 def test_a_bad_record_is_one_row_and_brings_nothing_anywhere(workspace, tmp_path, record):
     (tmp_path / "outside").mkdir()
     (workspace.models / "out").symlink_to(tmp_path / "outside")
@@ -166,7 +215,9 @@ def test_a_bad_record_is_one_row_and_brings_nothing_anywhere(workspace, tmp_path
     (item / "0").write_text("hostile")
     trash = Trash(workspace)
     (listed,) = trash.list()
-    assert "y" * 5000 in record or listed.fault and "\n" not in str(listed.fault)  # a name that no disk takes is told when it is tried
+    assert (
+        "y" * 5000 in record or listed.fault and "\n" not in str(listed.fault)
+    )  # a name that no disk takes is told when it is tried
     with pytest.raises(Problem):
         trash.restore(listed.id)
     assert (item / "0").read_text() == "hostile" and not list((tmp_path / "outside").iterdir())
@@ -174,7 +225,9 @@ def test_a_bad_record_is_one_row_and_brings_nothing_anywhere(workspace, tmp_path
     assert not trash.list()
 
 
-@pytest.mark.parametrize("id", ["", "..", "../models", "20260101-000000-0123abcd/../..", "x", "20260101-000000-0123abcd"])
+@pytest.mark.parametrize(
+    "id", ["", "..", "../models", "20260101-000000-0123abcd/../..", "x", "20260101-000000-0123abcd"]
+)
 def test_an_id_leads_nowhere(workspace, id):
     model(workspace.models / "m")
     for work in (Trash(workspace).restore, Trash(workspace).empty, Trash(workspace).find):

@@ -1,4 +1,6 @@
-"""Consent is for exactly the files that a person saw, on this machine; nothing that came with a model or a workspace gives it."""
+"""Consent is for exactly the files that a person saw, on this machine; nothing that came with a model or a workspace
+gives it.
+"""
 
 import json
 import os
@@ -12,7 +14,9 @@ from studio.interface.language import Problem
 
 def coded(folder, auto_map=None, **files):
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(json.dumps({"model_type": "own", "auto_map": auto_map or {"AutoModel": "modeling_x.Model"}}))
+    (folder / "config.json").write_text(
+        json.dumps({"model_type": "own", "auto_map": auto_map or {"AutoModel": "modeling_x.Model"}})
+    )
     for name, text in (files or {"modeling_x.py": "one = 1\n"}).items():
         path = folder / name.replace("__", "/")
         path.parent.mkdir(exist_ok=True)
@@ -22,7 +26,9 @@ def coded(folder, auto_map=None, **files):
 
 @pytest.fixture
 def folder(tmp_path):
-    return coded(tmp_path / "models" / "own", **{"modeling_x.py": "from .sub.deep import y\n", "sub__deep.py": "y = 1\n"})
+    return coded(
+        tmp_path / "models" / "own", **{"modeling_x.py": "from .sub.deep import y\n", "sub__deep.py": "y = 1\n"}
+    )
 
 
 def allow(folder):
@@ -42,20 +48,29 @@ def test_without_consent_nothing_may_run_and_with_it_these_files_may(folder):
     assert not trust.allows(folder)
 
 
-@pytest.mark.parametrize("change", [
-    lambda folder: (folder / "modeling_x.py").write_text("from .sub.deep import z\n"),
-    lambda folder: (folder / "sub/deep.py").write_text("y = 2\n"),
-    lambda folder: (folder / "other.py").write_text(""),
-    lambda folder: (folder / "sub" / "fast.so").write_bytes(b"\0"),
-    lambda folder: (folder / "sub/deep.py").rename(folder / "deep.py"),
-    lambda folder: (folder / "linked").symlink_to(coded(folder.parent / "elsewhere", **{"evil.py": "evil = 1"})),
-    lambda folder: (folder / "config.json").write_text(json.dumps({"auto_map": {"AutoModel": "owner/repo--modeling_x.Model"}})),
-    lambda folder: (folder / "tokenizer_config.json").write_text(json.dumps({"auto_map": {"AutoTokenizer": ["../../evil.Tokenizer", None]}})),
-    lambda folder: (folder / "processor_config.json").write_text(json.dumps({"inner": [{"auto_map": {"x": "/tmp/evil.Processor"}}]})),
-    lambda folder: os.mkfifo(folder / "pipe.py"),
-    lambda folder: (folder / "zero.py").symlink_to("/dev/zero"),
-    lambda folder: (folder / "gone.py").symlink_to(folder / "nothing"),
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "modeling_x.py").write_text("from .sub.deep import z\n"),
+        lambda folder: (folder / "sub/deep.py").write_text("y = 2\n"),
+        lambda folder: (folder / "other.py").write_text(""),
+        lambda folder: (folder / "sub" / "fast.so").write_bytes(b"\0"),
+        lambda folder: (folder / "sub/deep.py").rename(folder / "deep.py"),
+        lambda folder: (folder / "linked").symlink_to(coded(folder.parent / "elsewhere", **{"evil.py": "evil = 1"})),
+        lambda folder: (folder / "config.json").write_text(
+            json.dumps({"auto_map": {"AutoModel": "owner/repo--modeling_x.Model"}})
+        ),
+        lambda folder: (folder / "tokenizer_config.json").write_text(
+            json.dumps({"auto_map": {"AutoTokenizer": ["../../evil.Tokenizer", None]}})
+        ),
+        lambda folder: (folder / "processor_config.json").write_text(
+            json.dumps({"inner": [{"auto_map": {"x": "/tmp/evil.Processor"}}]})
+        ),
+        lambda folder: os.mkfifo(folder / "pipe.py"),
+        lambda folder: (folder / "zero.py").symlink_to("/dev/zero"),
+        lambda folder: (folder / "gone.py").symlink_to(folder / "nothing"),
+    ],
+)
 def test_a_changed_added_or_moved_file_has_no_consent(folder, change):
     allow(folder)
     change(folder)
@@ -108,10 +123,19 @@ def test_a_model_without_code_needs_none_and_gets_none(tmp_path):
 def test_no_file_of_a_workspace_gives_consent(folder):
     digest = trust.code_of(folder).digest
     root = folder.parent.parent
-    for name in ("trust.json", ".trust.json", "places.json", "saves/.trust.json", "models/own/trust.json", "finetune-studio/trust.json"):
+    for name in (
+        "trust.json",
+        ".trust.json",
+        "places.json",
+        "saves/.trust.json",
+        "models/own/trust.json",
+        "finetune-studio/trust.json",
+    ):
         path = root / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({"consents": {digest: {"files": trust.code_of(folder).files}}, "trusted": {str(folder): digest}}))
+        path.write_text(
+            json.dumps({"consents": {digest: {"files": trust.code_of(folder).files}}, "trusted": {str(folder): digest}})
+        )
     assert not trust.is_granted(folder)
 
 

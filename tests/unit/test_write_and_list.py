@@ -1,4 +1,6 @@
-"""Everything is written and everything is listed at once: no list falls by what comes and goes under it, and no errno text is told."""
+"""Everything is written and everything is listed at once: no list falls by what comes and goes under it, and no errno
+text is told.
+"""
 
 import contextlib
 import json
@@ -22,7 +24,21 @@ from studio.workspace import Workspace, write_json
 
 SECONDS = 10 if os.environ.get("STUDIO_FUZZ_MINUTES") else 4
 CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8}
-REGIONS = ("runs", "now", "notices", "batch", "holders", "models", "models-views", "coming", "datasets", "talks", "board", "sheets", "servers")
+REGIONS = (
+    "runs",
+    "now",
+    "notices",
+    "batch",
+    "holders",
+    "models",
+    "models-views",
+    "coming",
+    "datasets",
+    "talks",
+    "board",
+    "sheets",
+    "servers",
+)
 EMPTY_WEIGHTS = (2).to_bytes(8, "little") + b"{}"
 
 
@@ -105,14 +121,31 @@ def lists(studio) -> list:
     workspace, languages = studio.workspace, [Words(language) for language in LANGUAGES]
     found = runs.all_runs(workspace)
     regions = [{"name": name, "arg": "\n" if name == "talks" else "", "mark": ""} for name in REGIONS]
-    given = [found, [runs.summary(run) for run in found], notices.since(workspace, 1), [adapters.on(workspace, f"m{n}") for n in range(3)],
-             adapters.reward_models(workspace, "m1"), [keep.size(run) for run in found],
-             [checkpoints.measured(run, runs.status(run)) for run in found], [run.checkpoints() for run in found],
-             library.models(workspace), catalogue.on_disk(workspace), studio.study.collection.datasets(workspace.data),
-             studio.room.talks.conversations.list(), studio.room.sheets.all(), studio.jobs.all(), Trash(workspace).list(),
-             recipe_files.saved(workspace), studio.trainer.queue()]
+    given = [
+        found,
+        [runs.summary(run) for run in found],
+        notices.since(workspace, 1),
+        [adapters.on(workspace, f"m{n}") for n in range(3)],
+        adapters.reward_models(workspace, "m1"),
+        [keep.size(run) for run in found],
+        [checkpoints.measured(run, runs.status(run)) for run in found],
+        [run.checkpoints() for run in found],
+        library.models(workspace),
+        catalogue.on_disk(workspace),
+        studio.study.collection.datasets(workspace.data),
+        studio.room.talks.conversations.list(),
+        studio.room.sheets.all(),
+        studio.jobs.all(),
+        Trash(workspace).list(),
+        recipe_files.saved(workspace),
+        studio.trainer.queue(),
+    ]
     for words in languages:
-        given += [panel.draw_runs(words, workspace), panel.draw_now(words, workspace), studio.live.answer(words, regions)]
+        given += [
+            panel.draw_runs(words, workspace),
+            panel.draw_now(words, workspace),
+            studio.live.answer(words, regions),
+        ]
     return given
 
 
@@ -124,17 +157,31 @@ def test_all_is_listed_while_all_is_written(studio):
         while not ended.is_set():
             try:
                 said = work(*arguments, chance) if name != "list" else work(*arguments)
-                if name == "list" and (told := re.search(r"Errno|No such file|Traceback|could not be drawn", json.dumps(said, default=str))):
-                    faults.append(f"{name}: told {told[0]} in {json.dumps(said, default=str)[max(0, told.start() - 200):told.start() + 200]}")
+                if name == "list" and (
+                    told := re.search(r"Errno|No such file|Traceback|could not be drawn", json.dumps(said, default=str))
+                ):
+                    faults.append(
+                        f"{name}: told {told[0]} in"
+                        f" {json.dumps(said, default=str)[max(0, told.start() - 200) : told.start() + 200]}"
+                    )
                 counts[name] = counts.get(name, 0) + 1
             except Exception:
                 faults.append(f"{name}: {traceback.format_exc()}")
                 time.sleep(0.1)
 
-    works = [(runs_come_and_go, workspace), (runs_come_and_go, workspace), (models_come_and_go, workspace), (datasets_come_and_go, workspace),
-             (conversations_come_and_go, studio), (recipes_come_and_go, workspace), (trash_is_emptied, workspace)]
-    threads = [threading.Thread(target=again_and_again, args=(f"{work.__name__}-{number}", work, of), daemon=True)
-               for number, (work, of) in enumerate(works)]
+    works = [
+        (runs_come_and_go, workspace),
+        (runs_come_and_go, workspace),
+        (models_come_and_go, workspace),
+        (datasets_come_and_go, workspace),
+        (conversations_come_and_go, studio),
+        (recipes_come_and_go, workspace),
+        (trash_is_emptied, workspace),
+    ]
+    threads = [
+        threading.Thread(target=again_and_again, args=(f"{work.__name__}-{number}", work, of), daemon=True)
+        for number, (work, of) in enumerate(works)
+    ]
     threads += [threading.Thread(target=again_and_again, args=("list", lists, studio), daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()

@@ -77,7 +77,9 @@ def test_another_disk_that_looks_like_the_same_is_no_fault(workspace, monkeypatc
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts a disk of its own")
 def test_a_folder_on_a_disk_of_its_own_gets_a_place_of_its_own(tmp_path):
     (tmp_path / "saves").mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path / "saves"], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path / "saves"], capture_output=True
+    ).returncode:
         pytest.skip("nothing can be mounted here")
     try:
         workspace = Workspace(tmp_path).prepare()
@@ -89,8 +91,11 @@ def test_a_folder_on_a_disk_of_its_own_gets_a_place_of_its_own(tmp_path):
 
 
 def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(workspace):
-    code = (f"import os, pathlib\nfrom studio.core.writing import scratch\nwith scratch(pathlib.Path({str(workspace.saves)!r})) as folder:\n"
-            "    (folder / 'half').write_text('x')\n    os._exit(9)\n")
+    code = (
+        "import os, pathlib\nfrom studio.core.writing import scratch\nwith"
+        f" scratch(pathlib.Path({str(workspace.saves)!r})) as folder:\n    (folder / 'half').write_text('x')\n   "
+        " os._exit(9)\n"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 9
     place = workspace.root / writing.BEING_WRITTEN
     assert len(folders.entries(place)) == 1

@@ -1,4 +1,6 @@
-"""What LLaMA-Factory's loader makes of a whole dataset: which rows it trains, leaves out or stops at, and what it reads otherwise."""
+"""What LLaMA-Factory's loader makes of a whole dataset: which rows it trains, leaves out or stops at, and what it reads
+otherwise.
+"""
 
 import datetime
 import json
@@ -28,8 +30,8 @@ _COLUMNS = {"_system": "system", "_tools": "tools", "_images": "images", "_video
 class Verdict:
     """What the loader makes of a dataset.
 
-    `faults` are told by row, 0 where they are of the whole set. `kept` says whether each row's fate is known, so that a row that is in
-    neither `stopping` nor `left_out` is trained. `template` is the one by which the rows were judged.
+    `faults` are told by row, 0 where they are of the whole set. `kept` says whether each row's fate is known, so that a
+    row that is in neither `stopping` nor `left_out` is trained. `template` is the one by which the rows were judged.
     """
 
     faults: list[tuple[int, Fault]] = field(default_factory=list)
@@ -43,8 +45,14 @@ class Verdict:
         return self.kept and number not in self.stopping and number not in self.left_out
 
 
-def judge(path: Path, entry: dict, home: Path, scratch: Path, settings: dict | None = None,
-          progress: Callable[[int], None] | None = None) -> Verdict:
+def judge(
+    path: Path,
+    entry: dict,
+    home: Path,
+    scratch: Path,
+    settings: dict | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Verdict:
     """Return what LLaMA-Factory makes of a dataset.
 
     Args:
@@ -87,8 +95,12 @@ class _Uneven(Exception):
         self.shown, self.read = shown, read
 
 
-def _take(verdict: Verdict, rows: RowJudge, kinds: Kinds, number: int, shown: dict | None, read: dict) -> list[Conflict]:
-    """Take into the verdict what becomes of one row, and return what of it does not fit into one table with those before."""
+def _take(
+    verdict: Verdict, rows: RowJudge, kinds: Kinds, number: int, shown: dict | None, read: dict
+) -> list[Conflict]:
+    """Take into the verdict what becomes of one row, and return what of it does not fit into one table with those
+    before.
+    """
     if shown is not None:
         for name in rows.shape.fields():
             verdict.faults += [(number, fault) for fault in differences(shown.get(name), read.get(name), name)]
@@ -102,11 +114,15 @@ def _take(verdict: Verdict, rows: RowJudge, kinds: Kinds, number: int, shown: di
     if judged.aligned is None:
         return []
     columns = rows.shape.columns
-    return list(kinds.add({columns.get(name, name): judged.aligned[column] for column, name in _COLUMNS.items()}, number))
+    return list(
+        kinds.add({columns.get(name, name): judged.aligned[column] for column, name in _COLUMNS.items()}, number)
+    )
 
 
 def differences(shown: object, read: object, place: str) -> Iterator[Fault]:
-    """Yield where the loader reads something else than the file says. What is absent, null or empty is one and the same to it."""
+    """Yield where the loader reads something else than the file says. What is absent, null or empty is one and the same
+    to it.
+    """
     if shown == read and type(shown) is type(read):
         return
     if shown in (None, "") and read in (None, ""):
@@ -117,7 +133,9 @@ def differences(shown: object, read: object, place: str) -> Iterator[Fault]:
     elif isinstance(shown, list) and isinstance(read, list) and len(shown) == len(read):
         for index, (one, other) in enumerate(zip(shown, read, strict=True)):
             yield from differences(one, other, f"{place}[{index}]")
-    elif not (kind_of(shown) == kind_of(read) == "number" and shown == read) and shown != (plain := columnar.plain(read)):
+    elif not (kind_of(shown) == kind_of(read) == "number" and shown == read) and shown != (
+        plain := columnar.plain(read)
+    ):
         kind = "read_as_date" if isinstance(read, datetime.date) else "read_otherwise"
         yield Fault(kind, place, {"field": place, "shown": _short(shown), "read": _short(plain), "kind": kind_of(read)})
 
@@ -167,7 +185,9 @@ def _fault(conflict: Conflict) -> Fault:
 
 
 def _numbered(parts: list[Path]) -> Iterator[tuple[int, Row | None, Path | None]]:
-    """Yield the rows of files, numbered through, each with its file; after each file the number of its last row, without a row."""
+    """Yield the rows of files, numbered through, each with its file; after each file the number of its last row,
+    without a row.
+    """
     before = number = 0
     for part in parts:
         for row in reading.rows(part):

@@ -3,7 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-_NAMES = {str: "string", bool: "boolean", int: "number", float: "number", list: "array", dict: "object"}  # as JSON calls them
+_NAMES = {
+    str: "string",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    list: "array",
+    dict: "object",
+}  # as JSON calls them
 EMPTY = "null"
 
 
@@ -18,9 +25,9 @@ def kind_of(value: object) -> str:
 class Conflict:
     """A value that the table of the rows before it has no place for.
 
-    `field` is its place ("output", "conversations[2].value"), `found` its kind; `first` the kind that the place has and `row` the row
-    that gave it. Where the place was empty in all rows by which the table was made, `first` is "null" and `row` the last of them. `at` is
-    the row of the value.
+    `field` is its place ("output", "conversations[2].value"), `found` its kind; `first` the kind that the place has and
+    `row` the row that gave it. Where the place was empty in all rows by which the table was made, `first` is "null" and
+    `row` the last of them. `at` is the row of the value.
     """
 
     field: str
@@ -41,8 +48,8 @@ class _Place:
 class Kinds:
     """The kinds of the values at each place of the rows that were added.
 
-    The columnar readers make a table of a first piece of a file, and put later pieces into it: once `freeze` was called, a place that
-    was empty until then stays so, and a key that was not there has none.
+    The columnar readers make a table of a first piece of a file, and put later pieces into it: once `freeze` was
+    called, a place that was empty until then stays so, and a key that was not there has none.
     """
 
     def __init__(self):

@@ -1,4 +1,6 @@
-"""One row through LLaMA-Factory's converter, template and processor, without a model: whether it is trained, left out, or stops the run."""
+"""One row through LLaMA-Factory's converter, template and processor, without a model: whether it is trained, left out,
+or stops the run.
+"""
 
 import copy
 import json
@@ -20,7 +22,9 @@ _MEDIA = tuple(f"_{column}" for column in MEDIA)
 
 @dataclass(frozen=True)
 class Judged:
-    """What becomes of a row: `aligned` as the converter gives it (None where it fails), whether it is trained, and where a run would stop."""
+    """What becomes of a row: `aligned` as the converter gives it (None where it fails), whether it is trained, and
+    where a run would stop.
+    """
 
     aligned: dict | None
     trained: bool
@@ -69,7 +73,9 @@ class RowJudge:
         return Judged(aligned, any(len(column) for column in made.values()))
 
     def _converting(self, row: dict) -> str:
-        """Return the field at which the converter fails: the last one without which it does not, of those that may be empty; else turns."""
+        """Return the field at which the converter fails: the last one without which it does not, of those that may be
+        empty; else turns.
+        """
         for column in ("history", "system", "tools", *MEDIA, "query", "prompt"):
             name = self.shape.columns.get(column)
             if not name or row.get(name) is None:
@@ -83,7 +89,9 @@ class RowJudge:
         return columns.get("messages" if self.shape.format != "alpaca" else "prompt", "")
 
     def _tool(self, aligned: dict) -> Fault | None:
-        """Return what is wrong with the tools of a converted row: the first one that the template cannot write, where one alone can be told."""
+        """Return what is wrong with the tools of a converted row: the first one that the template cannot write, where
+        one alone can be told.
+        """
         place, tools = self.shape.columns.get("tools", ""), aligned["_tools"]
         if not tools or not (error := _failure(lambda: self.template.format_tools.apply(content=tools))):
             return None
@@ -113,7 +121,10 @@ class RowJudge:
     def _places(self, count: int) -> Iterator[str]:
         columns = self.shape.columns
         if self.shape.format == "alpaca":
-            answers = [columns.get(name, "") for name in (("chosen", "rejected") if self.shape.stage == "dpo" else ("response",) * 2)]
+            answers = [
+                columns.get(name, "")
+                for name in (("chosen", "rejected") if self.shape.stage == "dpo" else ("response",) * 2)
+            ]
             asked = columns.get("history", "")
             ends = [columns.get("prompt", ""), *answers]
             yield from [asked] * max(0, count - len(ends))

@@ -6,7 +6,8 @@ from studio.datasets.loading.judge import Verdict
 from studio.datasets.rules import Fault
 from studio.interface.language import Problem
 
-# In a row at which the converter, the template or the processor raises. Of a tool each template asks for something else.
+# In a row at which the converter, the template or the processor raises. Of a tool each template asks for something
+# else.
 IN_A_ROW = ("row_stops", "tool_lacks", "tool_broken")
 OF_A_TEMPLATE = ("tool_lacks", "tool_broken")
 # In a file that does not become a table.
@@ -16,7 +17,8 @@ IN_A_FILE = ("late_type", "mixed_types", "not_loaded")
 def of(verdict: Verdict) -> list[tuple[int, Fault]]:
     """Return the faults that end a run, each with its row (0: the whole set), those that name a row first and in order."""
     ending = [
-        (row, fault) for row, fault in verdict.faults
+        (row, fault)
+        for row, fault in verdict.faults
         if fault.kind in IN_A_ROW and row in verdict.stopping or fault.kind in IN_A_FILE and not verdict.kept
     ]
     return sorted(ending, key=lambda pair: (pair[0] == 0, pair[0]))

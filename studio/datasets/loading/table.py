@@ -11,7 +11,8 @@ from studio import engine
 from studio.core import folders
 from studio.interface.language import Problem
 
-# What the readers take of a file at once: its types are those of the first piece (datasets' packaged_modules json and csv).
+# What the readers take of a file at once: its types are those of the first piece (datasets' packaged_modules json and
+# csv).
 PIECE_BYTES = 10 << 20
 PIECE_ROWS = 10_000
 _quiet = threading.Lock()
@@ -22,7 +23,9 @@ class Stopped(Exception):
 
 
 def data_files(path: Path) -> list[Path]:
-    """Return the files that LLaMA-Factory reads of a dataset's file or folder, in its order: all that lies in a folder, hidden ones too."""
+    """Return the files that LLaMA-Factory reads of a dataset's file or folder, in its order: all that lies in a folder,
+    hidden ones too.
+    """
     if not folders.is_folder(path):
         return [path]
     return [path / name for name in os.listdir(path)]
@@ -46,7 +49,8 @@ def kind_of_files(paths: list[Path]) -> str:
 
 
 def load(paths: list[Path], split: str, scratch: Path):
-    """Return the rows of these files as LLaMA-Factory's loader has them before it converts them, a `datasets.Dataset` kept in `scratch`.
+    """Return the rows of these files as LLaMA-Factory's loader has them before it converts them, a `datasets.Dataset`
+    kept in `scratch`.
 
     Raises:
         Stopped: it would stop here.
@@ -73,8 +77,13 @@ def _stopping() -> Iterator[None]:
 
 
 def words_of(error: BaseException, innermost: bool = True) -> str:
-    """Return what an error says, in one line: that of its first cause where `innermost`, since the readers put words of their own around it."""
-    while innermost and (cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
+    """Return what an error says, in one line: that of its first cause where `innermost`, since the readers put words of
+    their own around it.
+    """
+    while (
+        innermost
+        and (cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None
+    ):
         error = cause
     said = " ".join(str(error).split())[:300]
     return said if isinstance(error, ValueError | RuntimeError) and said else f"{type(error).__name__}: {said}"
@@ -82,7 +91,9 @@ def words_of(error: BaseException, innermost: bool = True) -> str:
 
 @contextlib.contextmanager
 def without_bars() -> Iterator[None]:
-    """Keep the datasets library from drawing bars in the terminal of the studio; a run in a process of its own draws its own."""
+    """Keep the datasets library from drawing bars in the terminal of the studio; a run in a process of its own draws
+    its own.
+    """
     engine.load()
     from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 

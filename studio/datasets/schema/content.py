@@ -169,8 +169,7 @@ def _call(call: object, column: str) -> dict:
     )
     name = (
         next(
-            (inner[key] for key in ("name", "tool_name", "toolName", "function") if isinstance(inner.get(key), str)),
-            "",
+            (inner[key] for key in ("name", "tool_name", "toolName", "function") if isinstance(inner.get(key), str)), ""
         )
         if inner
         else ""

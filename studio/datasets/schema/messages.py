@@ -104,9 +104,7 @@ def listed(value: object, column: str, depth: int = 0) -> tuple[list, dict]:
     if isinstance(value, dict):
         key = next((key for key in _TALK_KEYS if isinstance(value.get(key), list | str)), "")
         if key and depth < _MOST_NESTED and not _speaker(value):
-            return listed(value[key], column, depth + 1)[0], {
-                name: each for name, each in value.items() if name != key
-            }
+            return listed(value[key], column, depth + 1)[0], {name: each for name, each in value.items() if name != key}
         return list(_expanded(value)), {}
     if not isinstance(value, list) or not value:
         raise UnusableRow(column)

@@ -75,9 +75,7 @@ class Sample:
         reader = RowReader(mapping)
         return sum(_reads(reader, row) for row in telling) / len(telling) if telling else 0.0
 
-    def fitting(
-        self, choices: tuple[str, ...], fits: Callable[[object], bool], taken: Iterable[str] = ()
-    ) -> list[str]:
+    def fitting(self, choices: tuple[str, ...], fits: Callable[[object], bool], taken: Iterable[str] = ()) -> list[str]:
         """Return the fields called as one of `choices` says of which some value is there and all values fit, the
         likeliest first."""
         return [name for name in named(self.fields, choices) if name not in taken and self._all(name, fits)]

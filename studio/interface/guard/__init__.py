@@ -1,7 +1,8 @@
 """The guard before the whole studio: who may ask, what is served, and what every answer carries.
 
-It stands before gradio sees anything. A request passes by: a known `Host`; the studio's own page, or no page at all (a script on this
-machine); the password, where there is one; a route that the page or `gradio_client` needs. Everything else is told no, in one sentence.
+It stands before gradio sees anything. A request passes by: a known `Host`; the studio's own page, or no page at all (a
+script on this machine); the password, where there is one; a route that the page or `gradio_client` needs. Everything
+else is told no, in one sentence.
 """
 
 import sys
@@ -24,7 +25,9 @@ from studio.interface.language import Problem, Words
 
 @dataclass(frozen=True)
 class Rules:
-    """What the flags say: the names of the server, its password, the sub-path before a proxy, and the pages that may frame it."""
+    """What the flags say: the names of the server, its password, the sub-path before a proxy, and the pages that may
+    frame it.
+    """
 
     hosts: KnownHosts = field(default_factory=KnownHosts)
     auth: tuple[str, str] | None = None
@@ -105,11 +108,14 @@ class Guard:
     def _check_page(self, request: Request, path: str) -> None:
         """Refuse what another page sends: by its origin, and by what the browser says of where a request comes from.
 
-        A link elsewhere may lead to the page, and a page that may frame it may show it; nothing else comes from outside.
+        A link elsewhere may lead to the page, and a page that may frame it may show it; nothing else comes from
+        outside.
         """
         origins = request.headers.getlist("origin")
         asked = [_forwarded(request), request.headers["host"]]
-        if len(origins) > 1 or (origins and not self._rules.hosts.is_own(origins[0], asked, request.scope.get("scheme", "http"))):
+        if len(origins) > 1 or (
+            origins and not self._rules.hosts.is_own(origins[0], asked, request.scope.get("scheme", "http"))
+        ):
             raise Refused(403, "guard.foreign_page")
         if request.headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
             return

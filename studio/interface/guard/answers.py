@@ -1,4 +1,6 @@
-"""What goes back: the headers that every answer carries, and one sentence where something went wrong inside, never a traceback."""
+"""What goes back: the headers that every answer carries, and one sentence where something went wrong inside, never a
+traceback.
+"""
 
 import json
 import re
@@ -17,7 +19,9 @@ LARGEST_FAULT = 1 << 20
 
 
 class Answer:
-    """Takes the place of an application's `send`: adds the headers, and puts a sentence in the place of what a fault inside would show."""
+    """Takes the place of an application's `send`: adds the headers, and puts a sentence in the place of what a fault
+    inside would show.
+    """
 
     def __init__(self, send, framed_by: tuple[str, ...], sentence: Callable[[], str]):
         self._send, self._framed_by, self._sentence = send, framed_by, sentence
@@ -55,7 +59,13 @@ class Answer:
         await self._send({"type": "http.response.body", "body": body})
 
     def _headers(self, message: dict) -> list[tuple[bytes, bytes]]:
-        headers = MutableHeaders(raw=[(name, value) for name, value in message.get("headers", []) if not name.lower().startswith(b"access-control-")])
+        headers = MutableHeaders(
+            raw=[
+                (name, value)
+                for name, value in message.get("headers", [])
+                if not name.lower().startswith(b"access-control-")
+            ]
+        )
         for name, value in _ALWAYS.items():
             headers[name] = value
         if self.is_private:

@@ -17,8 +17,8 @@ SHORT = 12
 def credentials(host: str, flag: str | None, file: Path | None = None) -> tuple[tuple[str, str] | None, list[Problem]]:
     """Return the name and the password to ask for, None for nobody to ask, and what the person should be told of them.
 
-    They come from `--auth`, `--auth-file` or the variable STUDIO_AUTH, which is taken out of the environment so that no process started
-    later inherits it. Without any, a password is made where others can reach `host`.
+    They come from `--auth`, `--auth-file` or the variable STUDIO_AUTH, which is taken out of the environment so that no
+    process started later inherits it. Without any, a password is made where others can reach `host`.
 
     Raises:
         Problem: it is given twice, not of the form user:password, or the file cannot be read.
@@ -52,7 +52,9 @@ def _read(file: Path, told: list[Problem]) -> str:
         with file.expanduser().open("rb") as opened:
             mode, text = os.fstat(opened.fileno()).st_mode, opened.read(LARGEST_FILE).decode("utf-8-sig")
     except (OSError, ValueError) as fault:  # ValueError: it is not UTF-8
-        raise Problem("guard.auth_file_unreadable", file=file, reason=getattr(fault, "strerror", None) or "UTF-8") from fault
+        raise Problem(
+            "guard.auth_file_unreadable", file=file, reason=getattr(fault, "strerror", None) or "UTF-8"
+        ) from fault
     if os.name == "posix" and mode & (stat.S_IRGRP | stat.S_IROTH):
         told.append(Problem("guard.auth_file_open", file=file))
     return text.partition("\n")[0].rstrip("\r")
@@ -85,5 +87,7 @@ def certificate(cert: Path | None, key: Path | None) -> dict[str, str]:
     except (ssl.SSLError, OSError, ValueError) as fault:
         if locked:
             raise Problem("guard.ssl_locked", keyfile=key) from fault
-        raise Problem("guard.ssl_bad", certificate=cert, keyfile=key, reason=getattr(fault, "reason", None) or str(fault)) from fault
+        raise Problem(
+            "guard.ssl_bad", certificate=cert, keyfile=key, reason=getattr(fault, "reason", None) or str(fault)
+        ) from fault
     return pair

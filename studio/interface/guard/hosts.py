@@ -1,8 +1,8 @@
 """The names this server goes by, and the pages that may speak to it.
 
-A browser lets any page send requests to any address, also to one that only this machine can reach. Two headers that a page cannot forge
-tell friend from foe: `Host`, the name the browser thinks it speaks to (a foreign name that was made to point here is still a foreign name),
-and `Origin`, the page that sends.
+A browser lets any page send requests to any address, also to one that only this machine can reach. Two headers that a
+page cannot forge tell friend from foe: `Host`, the name the browser thinks it speaks to (a foreign name that was made
+to point here is still a foreign name), and `Origin`, the page that sends.
 """
 
 import contextlib
@@ -47,7 +47,9 @@ class Authority:
 
 @dataclass(frozen=True)
 class Allowed:
-    """A host that the person allows: `gpu.example.com`, `*.example.com`, `gpu.example.com:8443` or `https://gpu.example.com`."""
+    """A host that the person allows: `gpu.example.com`, `*.example.com`, `gpu.example.com:8443` or
+    `https://gpu.example.com`.
+    """
 
     authority: Authority
     scheme: str | None = None
@@ -64,7 +66,11 @@ class Allowed:
         if address := _address(rest):
             rest = f"[{address}]" if address.version == 6 else rest
         authority = Authority.of(rest)
-        if not authority or (scheme.lower() not in ("http", "https") if mark else False) or (below and "." not in authority.host):
+        if (
+            not authority
+            or (scheme.lower() not in ("http", "https") if mark else False)
+            or (below and "." not in authority.host)
+        ):
             raise Problem("guard.bad_host", name=text)
         return cls(authority, scheme.lower() or None, below)
 
@@ -77,7 +83,8 @@ class KnownHosts:
     """Every name under which this server may be asked, and every origin that may ask."""
 
     def __init__(self, listen: str = "127.0.0.1", allowed: Iterable[str] = ()):
-        """Know the loopback, the address listened on, the machine's own names where others reach it, and what is `allowed`.
+        """Know the loopback, the address listened on, the machine's own names where others reach it, and what is
+        `allowed`.
 
         Raises:
             Problem: one of `allowed` names no host.
@@ -90,8 +97,8 @@ class KnownHosts:
     def knows(self, host: str) -> bool:
         """Tell whether a `Host` is a name of this server, whatever the port: a forwarded port is another one.
 
-        Where others reach the server it asks for a password, and a bare address is taken: it may be that of a router before this machine, and no
-        foreign *name* can be made to point here by it.
+        Where others reach the server it asks for a password, and a bare address is taken: it may be that of a router
+        before this machine, and no foreign *name* can be made to point here by it.
         """
         authority = Authority.of(host)
         if not authority:
@@ -102,9 +109,11 @@ class KnownHosts:
         return self.is_open and _address(name) is not None
 
     def is_own(self, origin: str, asked: Iterable[str], scheme: str = "http") -> bool:
-        """Tell whether a page of `origin` is a page of this server that was asked as one of `asked`: same host, same port.
+        """Tell whether a page of `origin` is a page of this server that was asked as one of `asked`: same host, same
+        port.
 
-        A proxy that passes another `Host` on is known by the flag, with its scheme and port. `null` (a file, a sandboxed frame) is nobody's.
+        A proxy that passes another `Host` on is known by the flag, with its scheme and port. `null` (a file, a
+        sandboxed frame) is nobody's.
         """
         theirs, mark, rest = origin.partition("://")
         authority = Authority.of(rest)
@@ -113,7 +122,10 @@ class KnownHosts:
         hosts = [known for one in asked if (known := Authority.of(one))]
         if any(one.at(theirs) == authority.at(theirs) for one in hosts):
             return True
-        return any(not one.below and one.scheme in (None, theirs) and one.authority.at(theirs) == authority.at(theirs) for one in self.allowed)
+        return any(
+            not one.below and one.scheme in (None, theirs) and one.authority.at(theirs) == authority.at(theirs)
+            for one in self.allowed
+        )
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

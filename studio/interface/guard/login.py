@@ -16,15 +16,19 @@ from studio.interface.language import Words
 LARGEST_FORM = 8192
 LINE_SECONDS = 30  # after which to come back where too many wait
 LOGIN_POLICY = (
-    "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:; connect-src 'self'; form-action 'self'; "
-    "base-uri 'none'"
+    "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:; connect-src 'self';"
+    " form-action 'self'; base-uri 'none'"
 )
 
 
 class Door:
-    """Lets in who knows name and password. It answers a form of a browser with a page, and a script (`gradio_client`) with JSON."""
+    """Lets in who knows name and password. It answers a form of a browser with a page, and a script (`gradio_client`)
+    with JSON.
+    """
 
-    def __init__(self, auth: tuple[str, str], root: str = "", sessions: Sessions | None = None, guesses: Guesses | None = None):
+    def __init__(
+        self, auth: tuple[str, str], root: str = "", sessions: Sessions | None = None, guesses: Guesses | None = None
+    ):
         self._auth, self._root = auth, root
         self.sessions, self.guesses = sessions or Sessions(), guesses or Guesses()
 
@@ -36,11 +40,18 @@ class Door:
         """Return the cookie that prolongs the session of a request, as the value of `Set-Cookie`."""
         return _cookie(request, request.cookies[cookie_name(request)], self._root)
 
-    def page(self, request: Request, words: Words, problem: str = "", username: str = "", status: int = 401) -> Response:
+    def page(
+        self, request: Request, words: Words, problem: str = "", username: str = "", status: int = 401
+    ) -> Response:
         """Return the page that asks for name and password."""
         nonce = secrets.token_urlsafe(18)
         html = _template().render(
-            t=words, lang="zh-CN" if words.language == "zh" else words.language, nonce=nonce, root=self._root, problem=problem, username=username,
+            t=words,
+            lang="zh-CN" if words.language == "zh" else words.language,
+            nonce=nonce,
+            root=self._root,
+            problem=problem,
+            username=username,
             from_elsewhere=request.headers.get("sec-fetch-site") in ("cross-site", "same-site"),
         )
         return HTMLResponse(html, status, {"Content-Security-Policy": LOGIN_POLICY.format(nonce=nonce)})
@@ -55,7 +66,9 @@ class Door:
         has_turn = bool(self.guesses.wait_for(address)) or await self.guesses.take_turn(address)
         # Looked at after the turn too: in the meantime others from there may have guessed wrong.
         if seconds := self.guesses.wait_for(address) if has_turn else LINE_SECONDS:
-            return self._refuse(request, words, 429, words("guard.wait", seconds=int(seconds) + 1), username, int(seconds) + 1)
+            return self._refuse(
+                request, words, 429, words("guard.wait", seconds=int(seconds) + 1), username, int(seconds) + 1
+            )
         if not is_right((username.strip(), password), self._auth):
             self.guesses.was_wrong(address)
             return self._refuse(request, words, 401, words("guard.wrong"), username)
@@ -72,7 +85,9 @@ class Door:
         answer.headers.append("set-cookie", _cookie(request, "", self._root))
         return answer
 
-    def _refuse(self, request: Request, words: Words, status: int, sentence: str, username: str, later: int = 0) -> Response:
+    def _refuse(
+        self, request: Request, words: Words, status: int, sentence: str, username: str, later: int = 0
+    ) -> Response:
         if _is_browser(request):
             answer = self.page(request, words, sentence, username[:100], status)
         else:
@@ -83,14 +98,19 @@ class Door:
 
 
 def cookie_name(request: Request) -> str:
-    """Return the name of the cookie: browsers do not tell the ports of a machine apart, and two studios may stand on one."""
+    """Return the name of the cookie: browsers do not tell the ports of a machine apart, and two studios may stand on
+    one.
+    """
     authority = Authority.of(request.headers.get("host", ""))
     return f"studio_session_{authority.port}" if authority and authority.port else "studio_session"
 
 
 def _cookie(request: Request, token: str, root: str) -> str:
     secure = "; Secure" if request.url.scheme == "https" else ""
-    return f"{cookie_name(request)}={token}; Path={root or '/'}; Max-Age={IDLE_SECONDS if token else 0}; HttpOnly; SameSite=Strict{secure}"
+    return (
+        f"{cookie_name(request)}={token}; Path={root or '/'}; Max-Age={IDLE_SECONDS if token else 0}; HttpOnly;"
+        f" SameSite=Strict{secure}"
+    )
 
 
 def _is_browser(request: Request) -> bool:
@@ -113,5 +133,7 @@ async def _form(request: Request) -> tuple[str, str] | None:
 
 @cache
 def _template():
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
+    )
     return environment.get_template("login.html")

@@ -1,7 +1,8 @@
 """What is served: what the page and `gradio_client` need, and nothing else of what gradio brings along.
 
-gradio also serves a dashboard, a reverse proxy, a video editor, an assistant that writes code, links that keep a page's state, streams of
-media and more, some of it without a login. None of it is the studio's; a release that adds more adds nothing here.
+gradio also serves a dashboard, a reverse proxy, a video editor, an assistant that writes code, links that keep a page's
+state, streams of media and more, some of it without a login. None of it is the studio's; a release that adds more adds
+nothing here.
 """
 
 import os
@@ -12,17 +13,32 @@ from urllib.parse import unquote
 _NAME, _ID = r"[A-Za-z0-9_]{1,100}", r"[A-Za-z0-9_-]{1,100}"
 _FILE = r"(?:[A-Za-z0-9_@-][A-Za-z0-9_.@ -]*/){0,6}[A-Za-z0-9_@-][A-Za-z0-9_.@-]*"
 _ROUTES = {
-    "GET HEAD": (r"/", rf"/gradio_api/file=(?P<file>/.*)"),
+    "GET HEAD": (r"/", r"/gradio_api/file=(?P<file>/.*)"),
     "GET": (
-        r"/config/?", r"/gradio_api/info/?", r"/gradio_api/startup-events", r"/gradio_api/app_id/?", r"(?:/gradio_api)?/theme\.css",
-        rf"/(?P<library>static|assets|svelte)/{_FILE}", r"/favicon\.ico", rf"/gradio_api/heartbeat/{_ID}", r"/gradio_api/queue/data",
-        rf"/gradio_api/call/{_NAME}/{_ID}", r"/gradio_api/upload_progress",
+        r"/config/?",
+        r"/gradio_api/info/?",
+        r"/gradio_api/startup-events",
+        r"/gradio_api/app_id/?",
+        r"(?:/gradio_api)?/theme\.css",
+        rf"/(?P<library>static|assets|svelte)/{_FILE}",
+        r"/favicon\.ico",
+        rf"/gradio_api/heartbeat/{_ID}",
+        r"/gradio_api/queue/data",
+        rf"/gradio_api/call/{_NAME}/{_ID}",
+        r"/gradio_api/upload_progress",
     ),
     "POST": (
-        rf"/gradio_api/(?:run|api|call)/{_NAME}/?", r"/gradio_api/queue/join", r"/gradio_api/(?:cancel|reset/?)", r"/gradio_api/upload",
+        rf"/gradio_api/(?:run|api|call)/{_NAME}/?",
+        r"/gradio_api/queue/join",
+        r"/gradio_api/(?:cancel|reset/?)",
+        r"/gradio_api/upload",
     ),
 }
-_PATTERNS = [(methods.split(), re.compile(pattern, re.ASCII | re.DOTALL)) for methods, patterns in _ROUTES.items() for pattern in patterns]
+_PATTERNS = [
+    (methods.split(), re.compile(pattern, re.ASCII | re.DOTALL))
+    for methods, patterns in _ROUTES.items()
+    for pattern in patterns
+]
 LOGIN, LOGOUT = ("/login", "/login/"), ("/logout", "/logout/")
 
 
@@ -53,7 +69,9 @@ def look_up(method: str, path: str, uploads: Path) -> bool:
 
 
 def query_of(path: str, query: bytes) -> bytes:
-    """Return the part of the query that a route may see: the page is the same for all, and no link brings a state along."""
+    """Return the part of the query that a route may see: the page is the same for all, and no link brings a state
+    along.
+    """
     return b"" if path in ("/", "/config", "/config/") else query
 
 
@@ -66,10 +84,12 @@ def _is_upload(file: str, uploads: Path) -> bool:
 
 
 def below(path: str, root: str) -> str:
-    """Return `path` without the sub-path `root`, where a proxy did not take it away; "" for the sub-path without its slash."""
+    """Return `path` without the sub-path `root`, where a proxy did not take it away; "" for the sub-path without its
+    slash.
+    """
     if root and path == root:
         return ""
-    return path[len(root):] if root and path.startswith(f"{root}/") else path
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 def clean_root(root: str) -> str:

@@ -1,4 +1,6 @@
-"""Who is logged in, and how often somebody may guess the password. All of it in memory, and bounded: a restart ends every session."""
+"""Who is logged in, and how often somebody may guess the password. All of it in memory, and bounded: a restart ends
+every session.
+"""
 
 import asyncio
 import hashlib
@@ -26,7 +28,9 @@ class Sessions:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock = clock
-        self._open: OrderedDict[bytes, tuple[float, float]] = OrderedDict()  # begun, last seen; the longest unseen first
+        self._open: OrderedDict[bytes, tuple[float, float]] = (
+            OrderedDict()
+        )  # begun, last seen; the longest unseen first
 
     def begin(self) -> str:
         """Return the token of a new session."""
@@ -37,7 +41,9 @@ class Sessions:
         return token
 
     def is_open(self, token: str | None) -> bool:
-        """Tell whether `token` is that of a session; it is then seen now. It ends 7 days after it was last seen, and after 30 days."""
+        """Tell whether `token` is that of a session; it is then seen now. It ends 7 days after it was last seen, and
+        after 30 days.
+        """
         key, now = _digest(token or ""), self._clock()
         begun, seen = self._open.get(key, (None, None))
         if begun is None:
@@ -57,9 +63,9 @@ class Sessions:
 class Guesses:
     """Wrong passwords, by address and altogether.
 
-    After a few free ones each further guess from an address waits twice as long as the one before, up to a minute. It is told to come back,
-    not looked at, and nothing is locked for good. When many addresses guess at once, guesses stand in one line; who has given the right
-    password from an address before passes the line.
+    After a few free ones each further guess from an address waits twice as long as the one before, up to a minute. It
+    is told to come back, not looked at, and nothing is locked for good. When many addresses guess at once, guesses
+    stand in one line; who has given the right password from an address before passes the line.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, pace: float = PACE_SECONDS):
@@ -120,7 +126,9 @@ class Guesses:
 
 def is_right(given: tuple[str, str], wanted: tuple[str, str]) -> bool:
     """Tell whether name and password are the right ones, in a time that does not depend on how much of them is right."""
-    name, password = (hmac.compare_digest(_digest(mine), _digest(theirs)) for mine, theirs in zip(given, wanted, strict=True))
+    name, password = (
+        hmac.compare_digest(_digest(mine), _digest(theirs)) for mine, theirs in zip(given, wanted, strict=True)
+    )
     return name & password
 
 

@@ -8,12 +8,35 @@ from pathlib import Path
 from studio.interface.language import Problem
 from studio.train.faults import place, signs
 
-# How the libraries under a trainer tell that nothing more can be written: the system's own words, safetensors', torch's and arrow's.
+# How the libraries under a trainer tell that nothing more can be written: the system's own words, safetensors', torch's
+# and arrow's.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-FULL_SIGNS = ("No space left on device", "os error 28", "Disk quota exceeded", "os error 122", "File too large", "os error 27",
-              "file write failed", "PytorchStreamWriter failed writing", "not enough space on the disk", "unexpected pos ")
-ZEROES = ("gradient_accumulation_steps", "per_device_train_batch_size", "per_device_eval_batch_size", "logging_steps", "save_steps", "eval_steps",
-          "cutoff_len", "lora_rank", "val_size", "max_steps", "num_train_epochs", "dataloader_num_workers")
+FULL_SIGNS = (
+    "No space left on device",
+    "os error 28",
+    "Disk quota exceeded",
+    "os error 122",
+    "File too large",
+    "os error 27",
+    "file write failed",
+    "PytorchStreamWriter failed writing",
+    "not enough space on the disk",
+    "unexpected pos ",
+)
+ZEROES = (
+    "gradient_accumulation_steps",
+    "per_device_train_batch_size",
+    "per_device_eval_batch_size",
+    "logging_steps",
+    "save_steps",
+    "eval_steps",
+    "cutoff_len",
+    "lora_rank",
+    "val_size",
+    "max_steps",
+    "num_train_epochs",
+    "dataloader_num_workers",
+)
 LONGEST = 400  # characters of what a library said
 
 
@@ -29,7 +52,9 @@ def _ours(error: BaseException) -> Problem | None:
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Tell whether an error, or one that it came from, says that the disk has no room (or the person's share of it none)."""
+    """Tell whether an error, or one that it came from, says that the disk has no room (or the person's share of it
+    none).
+    """
     seen = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -58,7 +83,13 @@ def explain(error: BaseException, recipe: dict | None = None) -> Problem:
         return Problem("train.disk_full")
     found = place.of(error)
     found.dataset = found.dataset or str(recipe.get("dataset") or "?")
-    return _of_data(error, recipe, found) or _of_signs(error) or _of_files(error) or _of_data_anywhere(error, found) or _other(error)
+    return (
+        _of_data(error, recipe, found)
+        or _of_signs(error)
+        or _of_files(error)
+        or _of_data_anywhere(error, found)
+        or _other(error)
+    )
 
 
 def _words(error: BaseException) -> str:
@@ -70,7 +101,9 @@ def _of_signs(error: BaseException) -> Problem | None:
         for one in place.chain(error):
             if found := sign.pattern.search(f"{type(one).__name__}: {one}"):
                 said = {"message": _words(one), **_BLANK, **signs.named(found)}
-                if sign.key == "train.library_missing" and re.fullmatch(r"[\w.-]+", str(getattr(one, "name", None) or "")):
+                if sign.key == "train.library_missing" and re.fullmatch(
+                    r"[\w.-]+", str(getattr(one, "name", None) or "")
+                ):
                     said["name"] = str(one.name).partition(".")[0]
                 return Problem(sign.key, **said)
     return None
@@ -85,13 +118,27 @@ def _of_data(error: BaseException, recipe: dict, found: place.Place) -> Problem 
     if isinstance(error, StopIteration) or "Cannot find valid samples" in text and recipe.get("streaming"):
         return Problem("faults.stream_ended", dataset=found.dataset, field="dataloader_num_workers")
     if "Cannot find sufficient samples" in text:
-        return Problem("faults.too_little", dataset=found.dataset, cutoff=recipe.get("cutoff_len", "?"), field="cutoff_len")
+        return Problem(
+            "faults.too_little", dataset=found.dataset, cutoff=recipe.get("cutoff_len", "?"), field="cutoff_len"
+        )
     if "Cannot find valid samples" in text:
         return Problem("faults.no_rows", dataset=found.dataset, stage=recipe.get("stage", "?"))
-    if isinstance(error, ZeroDivisionError) and (zero := next((name for name in ZEROES if recipe.get(name) == 0), None)):
+    if isinstance(error, ZeroDivisionError) and (
+        zero := next((name for name in ZEROES if recipe.get(name) == 0), None)
+    ):
         return Problem("faults.zero", field=zero)
-    if any(type(one).__name__ in ("DatasetGenerationError", "DatasetGenerationCastError", "CastError", "ArrowInvalid", "ParserError", "ArrowTypeError")
-           for one in place.chain(error)):
+    if any(
+        type(one).__name__
+        in (
+            "DatasetGenerationError",
+            "DatasetGenerationCastError",
+            "CastError",
+            "ArrowInvalid",
+            "ParserError",
+            "ArrowTypeError",
+        )
+        for one in place.chain(error)
+    ):
         return _of_reader(error, found)
     if found.in_tools and isinstance(error, (KeyError, TypeError, AttributeError, ValueError, RuntimeError)):
         return _with_row("faults.tools", "faults.tools_row", found, message=_told(error))
@@ -99,15 +146,22 @@ def _of_data(error: BaseException, recipe: dict, found: place.Place) -> Problem 
 
 
 def _of_reader(error: BaseException, found: place.Place) -> Problem:
-    """Return what is told of a data file that the reader cannot make a table of: the file by its own name, the column and the row."""
+    """Return what is told of a data file that the reader cannot make a table of: the file by its own name, the column
+    and the row.
+    """
     errors = place.chain(error)
-    cause = next((one for one in reversed(errors) if type(one).__name__ not in ("DatasetGenerationError", "StopIteration")), errors[-1])
+    cause = next(
+        (one for one in reversed(errors) if type(one).__name__ not in ("DatasetGenerationError", "StopIteration")),
+        errors[-1],
+    )
     said = " ".join(_words(one) for one in errors)
     file = found.file.name if found.file else found.dataset
     changed = re.search(r"Column\(/?(?P<column>.*?)\) changed from \w+ to \w+ in row (?P<row>\d+)", said)
     column = (changed["column"].split("/")[0] if changed else "") or found.column
     if column:
-        row = (place.row_of_other_type(found.file, column, "to null" in said) if found.file else None) or (int(changed["row"]) + 1 if changed else None)
+        row = (place.row_of_other_type(found.file, column, "to null" in said) if found.file else None) or (
+            int(changed["row"]) + 1 if changed else None
+        )
         facts = {"file": file, "column": column, "message": _words(cause)}
         return Problem("faults.type_changes", row=row, **facts) if row else Problem("faults.types", **facts)
     return Problem("faults.data_file", file=file, message=_words(cause) or type(cause).__name__)

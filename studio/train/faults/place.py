@@ -1,4 +1,6 @@
-"""Where in a person's data an error came about: the dataset, the row, the file and the column, as the libraries' own frames know them."""
+"""Where in a person's data an error came about: the dataset, the row, the file and the column, as the libraries' own
+frames know them.
+"""
 
 import traceback
 from collections.abc import Iterator
@@ -15,7 +17,9 @@ MOST_BYTES = 256 * 2**20  # a larger file is not read again to find the row
 
 @dataclass
 class Place:
-    """What is known of the place of an error. `row` counts from 1, in the dataset or, where several are mixed, in the mixture."""
+    """What is known of the place of an error. `row` counts from 1, in the dataset or, where several are mixed, in the
+    mixture.
+    """
 
     dataset: str = ""
     row: int | None = None
@@ -35,7 +39,9 @@ def chain(error: BaseException | None) -> list[BaseException]:
 
 
 def of(error: BaseException) -> Place:
-    """Return where an error came about. Nothing is found in what another process raised, but for the names of the files of code."""
+    """Return where an error came about. Nothing is found in what another process raised, but for the names of the files
+    of code.
+    """
     place, rows, within = Place(), None, 0
     for one in chain(error):
         told = "".join(traceback.format_exception_only(one)) + "".join(getattr(one, "__notes__", []))
@@ -49,15 +55,27 @@ def of(error: BaseException) -> Place:
             place.in_tools |= code.endswith(("/llamafactory/data/tool_utils.py", "/llamafactory/data/formatter.py"))
             if "/datasets/packaged_modules/" in code and isinstance(local.get("file"), (str, Path)):
                 place.file = Path(str(local["file"]))
-            if code.endswith("/datasets/table.py") and isinstance(local.get("name"), str) and frame.f_code.co_name in ("<listcomp>", "cast_table_to_schema"):
+            if (
+                code.endswith("/datasets/table.py")
+                and isinstance(local.get("name"), str)
+                and frame.f_code.co_name in ("<listcomp>", "cast_table_to_schema")
+            ):
                 place.column = local["name"]
             if frame.f_code.co_name == "_get_merged_dataset" and isinstance(local.get("dataset_name"), str):
                 place.dataset = local["dataset_name"]
-            if frame.f_code.co_name == "_load_single_dataset" and isinstance(local.get("data_files"), list) and len(local["data_files"]) == 1:
+            if (
+                frame.f_code.co_name == "_load_single_dataset"
+                and isinstance(local.get("data_files"), list)
+                and len(local["data_files"]) == 1
+            ):
                 place.file = place.file or Path(str(local["data_files"][0]))
             if code.endswith("/datasets/arrow_dataset.py") and frame.f_code.co_name == "iter_outputs":
                 rows = local.get("i")
-            if "/llamafactory/data/processor/" in code and frame.f_code.co_name == "preprocess_dataset" and isinstance(local.get("i"), int):
+            if (
+                "/llamafactory/data/processor/" in code
+                and frame.f_code.co_name == "preprocess_dataset"
+                and isinstance(local.get("i"), int)
+            ):
                 within = local["i"]
     if isinstance(rows, int):
         place.row = rows + 1
@@ -72,7 +90,8 @@ def _frames(error: BaseException) -> Iterator[FrameType]:
 
 
 def row_of_other_type(path: Path, column: str, after_nothing: bool = False) -> int | None:
-    """Return the first row, counted from 1, in which a column of a JSON file has another type than before; None where that is not found.
+    """Return the first row, counted from 1, in which a column of a JSON file has another type than before; None where
+    that is not found.
 
     With `after_nothing`, it is the first row in which the column has a value at all.
     """

@@ -14,7 +14,15 @@ from studio.interface.language import Problem
 from studio.train.validation import sources
 
 # Sentences about data of which some name no row, no field, no file, or only the row of a mixture.
-UNPLACED = ("faults.data", "faults.data_row", "faults.data_file", "faults.types", "faults.type_changes", "faults.tools", "faults.tools_row")
+UNPLACED = (
+    "faults.data",
+    "faults.data_row",
+    "faults.data_file",
+    "faults.types",
+    "faults.type_changes",
+    "faults.tools",
+    "faults.tools_row",
+)
 SECONDS = 60.0
 MOST_BYTES = 64 * 2**20  # larger data is not read again by a process that should end
 
@@ -24,7 +32,8 @@ class _TooLong(Exception):
 
 
 def better(problem: Problem, recipe: dict, run: Path) -> Problem:
-    """Return a fault that names row, field and file, where LLaMA-Factory's reader finds them in the sets of a recipe; else `problem`.
+    """Return a fault that names row, field and file, where LLaMA-Factory's reader finds them in the sets of a recipe;
+    else `problem`.
 
     Args:
         problem: what the error itself says (see `faults.explain`).
@@ -48,7 +57,10 @@ def better(problem: Problem, recipe: dict, run: Path) -> Problem:
 
 
 def _sets(recipe: dict, home: Path, data: Path) -> list[Dataset]:
-    found, media = [], str(recipe.get("media_dir") or home)  # a run with its own copy of a set names the folder of all others there
+    found, media = (
+        [],
+        str(recipe.get("media_dir") or home),
+    )  # a run with its own copy of a set names the folder of all others there
     for name in sources.names([*sources.names(recipe.get("dataset")), *sources.names(recipe.get("eval_dataset"))]):
         try:
             found.append(registry.dataset(home, name, (data, Path(media), *registry.known_places(data))))
@@ -69,7 +81,10 @@ def _found(dataset: Dataset, recipe: dict, run: Path, ends: float, problem: Prob
     if not ending:
         return None
     row, fault = ending[0]
-    if problem.key == "faults.type_changes" and (row, fault.field) == (problem.facts.get("row"), problem.facts.get("column")):
+    if problem.key == "faults.type_changes" and (row, fault.field) == (
+        problem.facts.get("row"),
+        problem.facts.get("column"),
+    ):
         return problem
     return stops.told(dataset.name, dataset.file, row, fault)
 

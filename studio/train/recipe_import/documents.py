@@ -8,9 +8,16 @@ import yaml
 from studio.core import records, yaml_file
 from studio.interface.language import Problem
 
-_FENCE = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+-]*)[^\n]*\n(?P<body>.*?)(?:^[ \t]*(?P=fence)[ \t]*$|\Z)", re.M | re.S)
+_FENCE = re.compile(
+    r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+-]*)[^\n]*\n(?P<body>.*?)(?:^[ \t]*(?P=fence)[ \t]*$|\Z)",
+    re.M | re.S,
+)
 _SETTING = re.compile(r"^[ \t]*[\w.]+[ \t]*:(?:[ \t]|$)", re.M)
-_OPTION = re.compile(r"(?:^|\s)--?[A-Za-z][\w-]*|llamafactory-cli|\blmf\b|^[ \t]*(?:bash|sh|source|sbatch)[ \t]|\.(?:sh|bat|cmd|ps1|slurm|sbatch)\b", re.M)
+_OPTION = re.compile(
+    r"(?:^|\s)--?[A-Za-z][\w-]*|llamafactory-cli|\blmf\b|^[ \t]*(?:bash|sh|source|sbatch)["
+    r" \t]|\.(?:sh|bat|cmd|ps1|slurm|sbatch)\b",
+    re.M,
+)
 
 
 def plain(text: str) -> str:
@@ -65,16 +72,30 @@ def mapping(text: str) -> dict | None:
 
 
 def _python(text: str) -> dict | None:
-    """Return the settings of `args = dict(stage="sft", ...)`, as LLaMA-Factory's own notebook has them, None where there are none."""
+    """Return the settings of `args = dict(stage="sft", ...)`, as LLaMA-Factory's own notebook has them, None where
+    there are none.
+    """
     if not re.search(r"\bdict\(\s*\w+\s*=|^\w+\s*=\s*\{", text, re.M):
         return None
     try:
         tree = ast.parse(text)
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict" and node.keywords:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "dict"
+                and node.keywords
+            ):
                 return {one.arg: ast.literal_eval(one.value) for one in node.keywords if one.arg}
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and all(isinstance(key, ast.Constant) for key in node.value.keys):
-                return {str(key.value): ast.literal_eval(value) for key, value in zip(node.value.keys, node.value.values, strict=True)}
+            if (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.Dict)
+                and all(isinstance(key, ast.Constant) for key in node.value.keys)
+            ):
+                return {
+                    str(key.value): ast.literal_eval(value)
+                    for key, value in zip(node.value.keys, node.value.values, strict=True)
+                }
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
         return None  # no Python, or values that only running it would tell: the other readers say what is wrong
     return None
@@ -95,9 +116,15 @@ def _parsed(text: str) -> object:
 
 
 def _require_once(text: str) -> None:
-    """Raise Problem for a name that stands twice among the settings, as LLaMA-Factory's reader does; the first would be lost."""
+    """Raise Problem for a name that stands twice among the settings, as LLaMA-Factory's reader does; the first would be
+    lost.
+    """
     node = yaml.compose(text, Loader=yaml.SafeLoader)
-    names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)] if isinstance(node, yaml.MappingNode) else []
+    names = (
+        [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if isinstance(node, yaml.MappingNode)
+        else []
+    )
     twice = next((name for name in names if names.count(name) > 1 and name != "<<"), None)
     if twice:
         raise Problem("recipe_import.twice", field=twice)

@@ -7,13 +7,28 @@ from studio.train import arguments, data
 from studio.train.recipe_import import here
 from studio.workspace import Workspace
 
-# What changes what is learned: where an imported recipe says nothing, it means LLaMA-Factory's own default, not the studio's.
-LEARNED_BY = ("learning_rate", "num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "cutoff_len", "lora_rank",
-              "lora_dropout", "lr_scheduler_type", "warmup_steps", "max_grad_norm", "val_size", "seed")
+# What changes what is learned: where an imported recipe says nothing, it means LLaMA-Factory's own default, not the
+# studio's.
+LEARNED_BY = (
+    "learning_rate",
+    "num_train_epochs",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "cutoff_len",
+    "lora_rank",
+    "lora_dropout",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "max_grad_norm",
+    "val_size",
+    "seed",
+)
 
 
 def unsaid(said: dict) -> dict:
-    """Return what LLaMA-Factory does where a recipe says nothing, for the boxes of the form; no model and no dataset stand in for others."""
+    """Return what LLaMA-Factory does where a recipe says nothing, for the boxes of the form; no model and no dataset
+    stand in for others.
+    """
     known = arguments.arguments()
     found = {name: known[name].default for name in LEARNED_BY}
     rank = said.get("lora_rank", found["lora_rank"])
@@ -40,7 +55,9 @@ def with_value(choices: list, value: object) -> list:
 
 
 def require_named(said: dict) -> None:
-    """Raise Problem where the form names no model or no data: the studio's own must not stand in for those of an import."""
+    """Raise Problem where the form names no model or no data: the studio's own must not stand in for those of an
+    import.
+    """
     if not said.get("model_name_or_path"):
         raise Problem("recipe_import.no_model", field="model_name_or_path")
     if not said.get("dataset") and not said.get("tokenized_path"):

@@ -20,17 +20,31 @@ def missing(workspace: Workspace, recipe: dict) -> list[Missing]:
     """Return what a recipe names and this studio does not have, and what it must name and does not."""
     found = _model(workspace, recipe)
     for key in DATA:
-        found += [Missing(key, name, "dataset") for name in _names(recipe.get(key)) if not has_dataset(workspace, recipe, name)]
+        found += [
+            Missing(key, name, "dataset")
+            for name in _names(recipe.get(key))
+            if not has_dataset(workspace, recipe, name)
+        ]
     if not recipe.get("dataset") and not recipe.get("tokenized_path"):
         found.append(Missing("dataset", "", "choose"))
     for key in adapters.NAMED:
-        found += [Missing(key, name, "run") for name in _names(recipe.get(key)) if recipe.get(f"{key}_type") != "api" and not _has_run(workspace, key, name)]
-    found += [Missing(key, str(recipe[key]), "file") for key in FILES if isinstance(recipe.get(key), str) and recipe[key] and not _is_there(recipe[key])]
+        found += [
+            Missing(key, name, "run")
+            for name in _names(recipe.get(key))
+            if recipe.get(f"{key}_type") != "api" and not _has_run(workspace, key, name)
+        ]
+    found += [
+        Missing(key, str(recipe[key]), "file")
+        for key in FILES
+        if isinstance(recipe.get(key), str) and recipe[key] and not _is_there(recipe[key])
+    ]
     return found
 
 
 def model_of(workspace: Workspace, name: str) -> str | None:
-    """Return what this studio calls the model that a recipe names: by its name, its folder, or its name on a hub; None where it has none."""
+    """Return what this studio calls the model that a recipe names: by its name, its folder, or its name on a hub; None
+    where it has none.
+    """
     for one in (name, name.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]):
         try:
             return library.title(library.find(workspace, one).path)
@@ -40,7 +54,9 @@ def model_of(workspace: Workspace, name: str) -> str | None:
 
 
 def has_dataset(workspace: Workspace, recipe: dict, name: str) -> bool:
-    """Tell whether the data folder that a recipe means (a relative one is the studio's own) has a sound dataset of this name."""
+    """Tell whether the data folder that a recipe means (a relative one is the studio's own) has a sound dataset of this
+    name.
+    """
     folder = Path(str(recipe.get("dataset_dir") or ""))
     try:
         return registry.dataset(folder if folder.is_absolute() else workspace.data, name).problem is None

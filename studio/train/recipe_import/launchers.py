@@ -1,4 +1,6 @@
-"""Finds, in a command, the program of LLaMA-Factory that it runs: what stands before it belongs to a launcher, what stands behind it are settings."""
+"""Finds, in a command, the program of LLaMA-Factory that it runs: what stands before it belongs to a launcher, what
+stands behind it are settings.
+"""
 
 import re
 from dataclasses import dataclass, field
@@ -6,11 +8,34 @@ from dataclasses import dataclass, field
 from studio.train.recipe_import.result import LeftOut, hidden
 from studio.train.recipe_import.shell import Command, Word
 
-# What each program of LLaMA-Factory does, in this release (`llamafactory-cli <command>`) and as the scripts of older ones.
-COMMANDS = {"train": "training", "export": "merge", "chat": "chat", "webchat": "chat", "api": "serve", "eval": "benchmark", "webui": "board",
-            "env": "other", "version": "other", "help": "other"}
-SCRIPTS = {"train": "training", "train_bash": "training", "launcher": "training", "export_model": "merge", "cli_demo": "chat", "web_demo": "chat",
-           "webchat": "chat", "api_demo": "serve", "api": "serve", "evaluate": "benchmark", "train_web": "board", "webui": "board"}
+# What each program of LLaMA-Factory does, in this release (`llamafactory-cli <command>`) and as the scripts of older
+# ones.
+COMMANDS = {
+    "train": "training",
+    "export": "merge",
+    "chat": "chat",
+    "webchat": "chat",
+    "api": "serve",
+    "eval": "benchmark",
+    "webui": "board",
+    "env": "other",
+    "version": "other",
+    "help": "other",
+}
+SCRIPTS = {
+    "train": "training",
+    "train_bash": "training",
+    "launcher": "training",
+    "export_model": "merge",
+    "cli_demo": "chat",
+    "web_demo": "chat",
+    "webchat": "chat",
+    "api_demo": "serve",
+    "api": "serve",
+    "evaluate": "benchmark",
+    "train_web": "board",
+    "webui": "board",
+}
 _CLI = re.compile(r"(?:.*[/\\])?(?:llamafactory-cli|lmf)(?:\.exe)?", re.IGNORECASE)
 _SCRIPT = re.compile(r"(?:.*[/\\])?(?P<name>\w+)\.py", re.IGNORECASE)
 _MODULE = re.compile(r"llamafactory(?:\.\w+)*", re.IGNORECASE)
@@ -34,7 +59,9 @@ class Launch:
 
 
 def of(command: Command, variables: dict[str, str]) -> Launch | None:
-    """Return what a command starts of LLaMA-Factory, None where it starts nothing of it. `variables` were set before it."""
+    """Return what a command starts of LLaMA-Factory, None where it starts nothing of it. `variables` were set before
+    it.
+    """
     words, start, kind = command.words, None, "training"
     if command.piped:
         return None
@@ -95,8 +122,14 @@ def _launch(command: Command, start: int, kind: str, variables: dict[str, str]) 
     elif numbers:
         launch.left_out.append(LeftOut(f"{_VISIBLE}={numbers}", "environment"))
     for name, value in environment.items():
-        launch.kind = {"USE_MCA": "megatron", "USE_V1": "v1"}.get(name, launch.kind) if str(value).lower() in ("1", "true", "y") else launch.kind
-        launch.left_out.append(LeftOut(hidden(name, " ".join(value) if isinstance(value, list) else value), "environment"))
+        launch.kind = (
+            {"USE_MCA": "megatron", "USE_V1": "v1"}.get(name, launch.kind)
+            if str(value).lower() in ("1", "true", "y")
+            else launch.kind
+        )
+        launch.left_out.append(
+            LeftOut(hidden(name, " ".join(value) if isinstance(value, list) else value), "environment")
+        )
     launcher = [word.text for word in before if not _INLINE.fullmatch(word.text)]
     if any(not _plain(word) for word in launcher):
         launch.left_out.append(LeftOut(" ".join(launcher), "launcher"))
@@ -106,4 +139,10 @@ def _launch(command: Command, start: int, kind: str, variables: dict[str, str]) 
 
 def _plain(word: str) -> bool:
     """Tell whether a word before the settings only names LLaMA-Factory's own program, and says nothing else."""
-    return bool(_CLI.fullmatch(word) or _MODULE.fullmatch(word) or word in COMMANDS or word == "-m" or re.fullmatch(r".*(?:python[\d.]*(?:\.exe)?|train(?:_bash)?\.py|launcher\.py|cli\.py)", word))
+    return bool(
+        _CLI.fullmatch(word)
+        or _MODULE.fullmatch(word)
+        or word in COMMANDS
+        or word == "-m"
+        or re.fullmatch(r".*(?:python[\d.]*(?:\.exe)?|train(?:_bash)?\.py|launcher\.py|cli\.py)", word)
+    )

@@ -6,18 +6,69 @@ from studio.interface.language import Problem
 from studio.train import arguments
 from studio.train.recipe_import.result import LeftOut
 
-STAGES = {"Supervised Fine-Tuning": "sft", "Reward Modeling": "rm", "PPO": "ppo", "DPO": "dpo", "KTO": "kto", "Pre-Training": "pt"}
-BOOSTERS = {"flashattn2": {"flash_attn": "fa2"}, "unsloth": {"use_unsloth": True}, "liger_kernel": {"enable_liger_kernel": True}}
+STAGES = {
+    "Supervised Fine-Tuning": "sft",
+    "Reward Modeling": "rm",
+    "PPO": "ppo",
+    "DPO": "dpo",
+    "KTO": "kto",
+    "Pre-Training": "pt",
+}
+BOOSTERS = {
+    "flashattn2": {"flash_attn": "fa2"},
+    "unsloth": {"use_unsloth": True},
+    "liger_kernel": {"enable_liger_kernel": True},
+}
 # What the board's names are in LLaMA-Factory, where they differ; the rest have the same name in both.
-NAMES = {"batch_size": "per_device_train_batch_size", "neftune_alpha": "neftune_noise_alpha", "use_pissa": "pissa_init", "training_stage": "stage"}
-ALWAYS = ("training_stage", "dataset_dir", "cutoff_len", "learning_rate", "num_train_epochs", "max_samples", "batch_size", "gradient_accumulation_steps",
-          "lr_scheduler_type", "max_grad_norm", "logging_steps", "save_steps", "warmup_steps", "neftune_alpha", "packing", "neat_packing",
-          "train_on_prompt", "mask_history", "resize_vocab", "use_llama_pro", "enable_thinking", "report_to", "use_galore", "use_apollo", "use_badam",
-          "use_swanlab", "shift_attn")
+NAMES = {
+    "batch_size": "per_device_train_batch_size",
+    "neftune_alpha": "neftune_noise_alpha",
+    "use_pissa": "pissa_init",
+    "training_stage": "stage",
+}
+ALWAYS = (
+    "training_stage",
+    "dataset_dir",
+    "cutoff_len",
+    "learning_rate",
+    "num_train_epochs",
+    "max_samples",
+    "batch_size",
+    "gradient_accumulation_steps",
+    "lr_scheduler_type",
+    "max_grad_norm",
+    "logging_steps",
+    "save_steps",
+    "warmup_steps",
+    "neftune_alpha",
+    "packing",
+    "neat_packing",
+    "train_on_prompt",
+    "mask_history",
+    "resize_vocab",
+    "use_llama_pro",
+    "enable_thinking",
+    "report_to",
+    "use_galore",
+    "use_apollo",
+    "use_badam",
+    "use_swanlab",
+    "shift_attn",
+)
 NONE_IF_ZERO = ("neftune_alpha", "loraplus_lr_ratio", "freeze_extra_modules", "additional_target")
 FREEZE = ("freeze_trainable_layers", "freeze_trainable_modules", "freeze_extra_modules")
-LORA = ("lora_rank", "lora_alpha", "lora_dropout", "loraplus_lr_ratio", "create_new_adapter", "use_rslora", "use_dora", "use_pissa", "lora_target",
-        "additional_target")
+LORA = (
+    "lora_rank",
+    "lora_alpha",
+    "lora_dropout",
+    "loraplus_lr_ratio",
+    "create_new_adapter",
+    "use_rslora",
+    "use_dora",
+    "use_pissa",
+    "lora_target",
+    "additional_target",
+)
 PREFERENCE = ("pref_beta", "pref_ftx", "pref_loss")
 PIXELS = ("image_max_pixels", "image_min_pixels", "video_max_pixels", "video_min_pixels")
 IMAGES = ("freeze_vision_tower", "freeze_multi_modal_projector", "freeze_language_model", *PIXELS)
@@ -28,9 +79,34 @@ OF_OPTIMISER = {
     "use_swanlab": ("swanlab_project", "swanlab_run_name", "swanlab_workspace", "swanlab_api_key", "swanlab_mode"),
 }
 # What the board keeps for itself, and what the settings above take in without a name of their own.
-OWN = {"lang", "hub_name", "model_name", "model_path", "checkpoint_path", "booster", "compute_type", "extra_args", "dataset", "ds_stage", "ds_offload",
-       "quantization_bit", "quantization_method", "rope_scaling", "template", "finetuning_type", "val_size", "reward_model", "ppo_score_norm",
-       "ppo_whiten_rewards", "swanlab_link", "config_path", "current_time", "device_count", "initial_dir", "shift_attn"}
+OWN = {
+    "lang",
+    "hub_name",
+    "model_name",
+    "model_path",
+    "checkpoint_path",
+    "booster",
+    "compute_type",
+    "extra_args",
+    "dataset",
+    "ds_stage",
+    "ds_offload",
+    "quantization_bit",
+    "quantization_method",
+    "rope_scaling",
+    "template",
+    "finetuning_type",
+    "val_size",
+    "reward_model",
+    "ppo_score_norm",
+    "ppo_whiten_rewards",
+    "swanlab_link",
+    "config_path",
+    "current_time",
+    "device_count",
+    "initial_dir",
+    "shift_attn",
+}
 
 
 def is_board(found: dict) -> bool:
@@ -44,13 +120,19 @@ def read(found: dict) -> tuple[dict, list[LeftOut]]:
     Raises:
         Problem: a value that the board itself could not read.
     """
-    said = {str(name).split(".", 1)[-1]: value for name, value in found.items() if str(name).startswith(("top.", "train."))}
+    said = {
+        str(name).split(".", 1)[-1]: value for name, value in found.items() if str(name).startswith(("top.", "train."))
+    }
     others = [str(name) for name in found if not str(name).startswith(("top.", "train."))]
     if others and not any(str(name).startswith("train.") for name in found):
-        raise Problem(f"recipe_import.kind_{'merge' if others[0].startswith('export.') else 'chat' if others[0].startswith('infer.') else 'predict'}")
+        raise Problem(
+            f"recipe_import.kind_{'merge' if others[0].startswith('export.') else 'chat' if others[0].startswith('infer.') else 'predict'}"
+        )
     method = said.get("finetuning_type", "lora")
     recipe = _of_model(said, method) | _named(said, ALWAYS)
-    recipe["dataset"] = ",".join(map(str, said["dataset"])) if isinstance(said.get("dataset"), list) else said.get("dataset")
+    recipe["dataset"] = (
+        ",".join(map(str, said["dataset"])) if isinstance(said.get("dataset"), list) else said.get("dataset")
+    )
     if recipe.get("neat_packing"):
         recipe["packing"] = True
     recipe |= _of_compute_type(said) | _of_extra(said)
@@ -61,7 +143,9 @@ def read(found: dict) -> tuple[dict, list[LeftOut]]:
         recipe |= _named(said, FREEZE[:1]) if recipe.get("use_llama_pro") else {}
     recipe |= _of_stage(said, recipe.get("stage"), method)
     if _is_multimodal(str(said.get("model_name", ""))):
-        recipe |= {name: _pixels(name, value) if name in PIXELS else value for name, value in _named(said, IMAGES).items()}
+        recipe |= {
+            name: _pixels(name, value) if name in PIXELS else value for name, value in _named(said, IMAGES).items()
+        }
     for switch, names in OF_OPTIMISER.items():
         recipe |= _named(said, names) if recipe.get(switch) else {}
     recipe |= _held_out(said, recipe)
@@ -69,21 +153,47 @@ def read(found: dict) -> tuple[dict, list[LeftOut]]:
     if str(said.get("ds_stage", "none")) != "none":
         recipe["deepspeed"] = f"ds_z{said['ds_stage']}_{'offload_' if said.get('ds_offload') else ''}config.json"
     known = arguments.arguments()
-    read_here = {*OWN, *ALWAYS, *FREEZE, *LORA, *PREFERENCE, *IMAGES, *(name for names in OF_OPTIMISER.values() for name in names)}
-    left_out += [LeftOut(f"{name}: {value}", "unknown") for name, value in said.items() if name not in read_here and name != "output_dir" and value not in (None, "", [])]
-    return {name: value for name, value in recipe.items() if value is not None and value != "" and (name in known or name in said)}, left_out
+    read_here = {
+        *OWN,
+        *ALWAYS,
+        *FREEZE,
+        *LORA,
+        *PREFERENCE,
+        *IMAGES,
+        *(name for names in OF_OPTIMISER.values() for name in names),
+    }
+    left_out += [
+        LeftOut(f"{name}: {value}", "unknown")
+        for name, value in said.items()
+        if name not in read_here and name != "output_dir" and value not in (None, "", [])
+    ]
+    return {
+        name: value
+        for name, value in recipe.items()
+        if value is not None and value != "" and (name in known or name in said)
+    }, left_out
 
 
 def _named(said: dict, names: tuple[str, ...]) -> dict:
-    """Return the settings under LLaMA-Factory's names; false, 0 and "" are values, but for those of which the board makes nothing."""
-    found = {NAMES.get(name, name): (said[name] or None) if name in NONE_IF_ZERO else said[name] for name in names if name in said}
+    """Return the settings under LLaMA-Factory's names; false, 0 and "" are values, but for those of which the board
+    makes nothing.
+    """
+    found = {
+        NAMES.get(name, name): (said[name] or None) if name in NONE_IF_ZERO else said[name]
+        for name in names
+        if name in said
+    }
     if "stage" in found:
         found["stage"] = STAGES.get(str(found["stage"]), found["stage"])
     return found
 
 
 def _of_model(said: dict, method: str) -> dict:
-    recipe = {"model_name_or_path": said.get("model_path") or said.get("model_name"), "finetuning_type": method, "template": said.get("template")}
+    recipe = {
+        "model_name_or_path": said.get("model_path") or said.get("model_name"),
+        "finetuning_type": method,
+        "template": said.get("template"),
+    }
     if str(said.get("rope_scaling", "none")) != "none":
         recipe["rope_scaling"] = said["rope_scaling"]
     recipe |= BOOSTERS.get(str(said.get("booster")), {})
@@ -101,7 +211,10 @@ def _of_model(said: dict, method: str) -> dict:
 def _of_saves(said: dict, method: str, names: object) -> str:
     """Return where the board's own runs lie: saves/<model>/<method>/<name>; a name with a slash is a path already."""
     found = [str(name) for name in (names if isinstance(names, list) else [names])]
-    return ",".join(name if "/" in name or "\\" in name else f"{said.get('model_name')}/{method}/{name}".replace(" ", "") for name in found)
+    return ",".join(
+        name if "/" in name or "\\" in name else f"{said.get('model_name')}/{method}/{name}".replace(" ", "")
+        for name in found
+    )
 
 
 def _of_compute_type(said: dict) -> dict:
@@ -122,7 +235,11 @@ def _of_extra(said: dict) -> dict:
 def _of_stage(said: dict, stage: object, method: str) -> dict:
     if stage == "ppo":
         reward = {"reward_model": _of_saves(said, method, said["reward_model"])} if said.get("reward_model") else {}
-        return reward | {"reward_model_type": "lora" if method == "lora" else "full", "top_k": 0, "top_p": 0.9} | _named(said, ("ppo_score_norm", "ppo_whiten_rewards"))
+        return (
+            reward
+            | {"reward_model_type": "lora" if method == "lora" else "full", "top_k": 0, "top_p": 0.9}
+            | _named(said, ("ppo_score_norm", "ppo_whiten_rewards"))
+        )
     return _named(said, PREFERENCE) if stage in ("dpo", "kto") else {}
 
 
@@ -133,8 +250,13 @@ def _held_out(said: dict, recipe: dict) -> dict:
         raise Problem("train.bad_value", field="val_size", value=said["val_size"], wanted="float") from error
     if share <= 1e-6 or recipe.get("stage") == "ppo":
         return {}
-    more = {"eval_steps": recipe.get("save_steps"), "per_device_eval_batch_size": recipe.get("per_device_train_batch_size")}
-    return {"val_size": said["val_size"], "eval_strategy": "steps"} | {name: value for name, value in more.items() if value is not None}
+    more = {
+        "eval_steps": recipe.get("save_steps"),
+        "per_device_eval_batch_size": recipe.get("per_device_train_batch_size"),
+    }
+    return {"val_size": said["val_size"], "eval_strategy": "steps"} | {
+        name: value for name, value in more.items() if value is not None
+    }
 
 
 def _pixels(name: str, value: object) -> int:

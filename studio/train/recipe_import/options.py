@@ -24,12 +24,17 @@ def read(words: list[Word]) -> tuple[dict, list[LeftOut]]:
         raise _fault(error) from error
     unknown = [word for word in rest if re.match(r"--?[A-Za-z]", word)]
     if unknown:
-        raise Problem("train.unknown_setting", field=", ".join(word.lstrip("-").partition("=")[0].replace("-", "_") for word in unknown))
+        raise Problem(
+            "train.unknown_setting",
+            field=", ".join(word.lstrip("-").partition("=")[0].replace("-", "_") for word in unknown),
+        )
     return dict(vars(said)), [*left_out, *(LeftOut(word, "stray") for word in rest)]
 
 
 def _with_values(words: list[Word]) -> tuple[list[str], list[LeftOut]]:
-    """Return the words that the parser gets: lists that stand in several words are joined, values of unset variables are left out."""
+    """Return the words that the parser gets: lists that stand in several words are joined, values of unset variables
+    are left out.
+    """
     found: list[str] = []
     left_out: list[LeftOut] = []
     place = 0
@@ -56,7 +61,9 @@ def _with_values(words: list[Word]) -> tuple[list[str], list[LeftOut]]:
 
 @cache
 def _parser() -> argparse.ArgumentParser:
-    """Return LLaMA-Factory's parser as one that gives back only what was said, as text; kinds of values are judged by `arguments`."""
+    """Return LLaMA-Factory's parser as one that gives back only what was said, as text; kinds of values are judged by
+    `arguments`.
+    """
     engine.load()
     from llamafactory.hparams import parser
     from transformers import HfArgumentParser
@@ -76,6 +83,9 @@ def _fault(error: argparse.ArgumentError) -> Problem:
     if "expected" in error.message and name:
         return Problem("recipe_import.no_value", field=name)
     if "ambiguous" in error.message:
-        return Problem("recipe_import.ambiguous", option=error.message.split("could match")[0].replace("ambiguous option:", "").strip(),
-                       settings=error.message.split("could match")[-1].strip())
+        return Problem(
+            "recipe_import.ambiguous",
+            option=error.message.split("could match")[0].replace("ambiguous option:", "").strip(),
+            settings=error.message.split("could match")[-1].strip(),
+        )
     return Problem("recipe_import.bad_option", field=name or error.message[:80], reason=error.message[:200])

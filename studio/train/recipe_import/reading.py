@@ -7,8 +7,14 @@ from studio.train.recipe_import.launchers import Launch
 from studio.train.recipe_import.result import Imported, LeftOut
 
 # What the studio sets itself, or has no meaning for a new run: told, and not taken.
-NOT_TAKEN = {"output_dir": "output", "overwrite_output_dir": "output", "logging_dir": "output", "resume_from_checkpoint": "resume",
-             "local_rank": "rank", "disable_tqdm": "progress"}
+NOT_TAKEN = {
+    "output_dir": "output",
+    "overwrite_output_dir": "output",
+    "logging_dir": "output",
+    "resume_from_checkpoint": "resume",
+    "local_rank": "rank",
+    "disable_tqdm": "progress",
+}
 DEEPEST = 3  # `bash -c "bash -c ..."`
 
 
@@ -16,7 +22,8 @@ def read(text: str) -> Imported:
     """Return what a text stands for, whose recipe is a training with at least one setting.
 
     Raises:
-        Problem: the text is none; it is for something else (merging, chatting, another program), with where that is done; its settings
+        Problem: the text is none; it is for something else (merging, chatting, another program), with where that is
+            done; its settings
             stand in a file that is not here; or a setting in it is wrong.
     """
     text = documents.plain(text)
@@ -54,7 +61,12 @@ def _parts(text: str, depth: int = 0) -> tuple[list[dict], list[Launch], list[Le
             launch = launchers.of(command, script.variables)
             if launch is None and depth < DEEPEST and (inner := launchers.inline_script(command)):
                 more = _parts(inner, depth + 1)
-                mappings, launches, left_out, files = mappings + more[0], launches + more[1], left_out + more[2], files | more[3]
+                mappings, launches, left_out, files = (
+                    mappings + more[0],
+                    launches + more[1],
+                    left_out + more[2],
+                    files | more[3],
+                )
             elif launch is None:
                 left_out.append(LeftOut(_short(command.shown()), "command"))
             else:
@@ -69,8 +81,11 @@ def _chosen(mappings: list[dict], launches: list[Launch], left_out: list[LeftOut
         mappings = [found for body in files.values() if (found := documents.mapping(body)) is not None]
     if first is None and not mappings:
         _require_training_command(launches)
-    rest = [LeftOut(_short(launch.shown), f"kind_{launch.kind}" if launch.kind != "training" else "second")
-            for launch in launches if launch is not first]
+    rest = [
+        LeftOut(_short(launch.shown), f"kind_{launch.kind}" if launch.kind != "training" else "second")
+        for launch in launches
+        if launch is not first
+    ]
     if first is None:
         found = _of_mapping(mappings[0])
         rest += [LeftOut(_short(", ".join(one)), "second") for one in mappings[1:]]
@@ -92,10 +107,21 @@ def _of_launch(launch: Launch, mappings: list[dict], files: dict[str, str]) -> I
     said, left_out = _overrides(launch) if launch.file else options.read(launch.words)
     found = Imported(said, [*launch.left_out, *left_out], {"devices": launch.devices} if launch.devices else {})
     if launch.file:
-        body = next((text for name, text in files.items() if name.replace("\\", "/").split("/")[-1] == launch.file.replace("\\", "/").split("/")[-1]), None)
+        body = next(
+            (
+                text
+                for name, text in files.items()
+                if name.replace("\\", "/").split("/")[-1] == launch.file.replace("\\", "/").split("/")[-1]
+            ),
+            None,
+        )
         given = documents.mapping(documents.plain(body)) if body is not None else mappings[0] if mappings else None
         if given is None:
-            raise Problem("recipe_import.file_needed", file=launch.file, settings=", ".join(f"{name} {value}" for name, value in said.items()) or "–")
+            raise Problem(
+                "recipe_import.file_needed",
+                file=launch.file,
+                settings=", ".join(f"{name} {value}" for name, value in said.items()) or "–",
+            )
         base = _of_mapping(given)
         found.recipe, found.left_out = base.recipe | said, [*base.left_out, *found.left_out]
     kind = purpose.of({"do_train": None, "dataset": "", **found.recipe})
@@ -105,8 +131,14 @@ def _of_launch(launch: Launch, mappings: list[dict], files: dict[str, str]) -> I
 
 
 def _overrides(launch: Launch) -> tuple[dict, list[LeftOut]]:
-    """Return the settings behind the name of a recipe file: `--name value`, or `name=value` as LLaMA-Factory takes them."""
-    dotted = [word for word in launch.words if not word.text.startswith("--") and "=" in word.text and word.text.split("=")[0].isidentifier()]
+    """Return the settings behind the name of a recipe file: `--name value`, or `name=value` as LLaMA-Factory takes
+    them.
+    """
+    dotted = [
+        word
+        for word in launch.words
+        if not word.text.startswith("--") and "=" in word.text and word.text.split("=")[0].isidentifier()
+    ]
     said, left_out = options.read([word for word in launch.words if word not in dotted])
     for word in dotted:
         name, _, value = word.text.partition("=")
@@ -139,8 +171,16 @@ def _taken(said: dict) -> tuple[dict, list[LeftOut]]:
     Raises:
         Problem: as `arguments.judged` does; a key or password is refused by name.
     """
-    left_out = [LeftOut(f"{name}: {value}", NOT_TAKEN[name]) for name, value in said.items() if name in NOT_TAKEN and value not in (None, "", False)]
-    kept = {name: value for name, value in said.items() if name not in NOT_TAKEN and name != "do_train" and value is not None and value != ""}
+    left_out = [
+        LeftOut(f"{name}: {value}", NOT_TAKEN[name])
+        for name, value in said.items()
+        if name in NOT_TAKEN and value not in (None, "", False)
+    ]
+    kept = {
+        name: value
+        for name, value in said.items()
+        if name not in NOT_TAKEN and name != "do_train" and value is not None and value != ""
+    }
     return arguments.judged(kept), left_out
 
 

@@ -10,7 +10,9 @@ PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "WEBHOOK")
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A part of a text that is not in the recipe: the text, and the reason as a key of the words (`recipe_import.why_<reason>`)."""
+    """A part of a text that is not in the recipe: the text, and the reason as a key of the words
+    (`recipe_import.why_<reason>`).
+    """
 
     text: str
     reason: str
@@ -22,7 +24,9 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Missing:
-    """A setting whose value this studio does not have. `advice` is "download", "add", "choose", "dataset", "run" or "file"."""
+    """A setting whose value this studio does not have. `advice` is "download", "add", "choose", "dataset", "run" or
+    "file".
+    """
 
     field: str
     value: str
@@ -36,7 +40,9 @@ class Missing:
 
 @dataclass
 class Imported:
-    """A recipe that a text stands for; `options` are those of the start (`devices`), `left_out` what did not come along."""
+    """A recipe that a text stands for; `options` are those of the start (`devices`), `left_out` what did not come
+    along.
+    """
 
     recipe: dict
     left_out: list[LeftOut] = field(default_factory=list)

@@ -1,7 +1,8 @@
-"""Reads what people paste from a shell (sh, cmd, PowerShell, a notebook) as commands of words. Nothing of it is ever run.
+"""Reads what people paste from a shell (sh, cmd, PowerShell, a notebook) as commands of words. Nothing of it is ever
+run.
 
-Quotes, escapes, continued lines, comments, variables that the text itself sets, arrays and here-documents are resolved; redirections,
-and variables that nothing in the text sets, are kept apart, so that they can be told.
+Quotes, escapes, continued lines, comments, variables that the text itself sets, arrays and here-documents are resolved;
+redirections, and variables that nothing in the text sets, are kept apart, so that they can be told.
 """
 
 import json
@@ -12,21 +13,54 @@ from studio.interface.language import Problem
 
 _CONTINUED = re.compile(r"[ \t]*(?:\\|\^|`)[ \t]*\n")
 _COMMENT = re.compile(r"^[ \t]*(?:#|::|rem(?:[ \t]|$)).*$", re.IGNORECASE)
-_HERE = re.compile(r"^(?P<line>[^\n#]*<<-?[ \t]*(?P<quote>['\"]?)(?P<tag>\w+)(?P=quote)[^\n]*)\n(?P<body>.*?)\n?^[ \t]*(?P=tag)[ \t]*$", re.M | re.S)
+_HERE = re.compile(
+    r"^(?P<line>[^\n#]*<<-?[ \t]*(?P<quote>['\"]?)(?P<tag>\w+)(?P=quote)[^\n]*)\n(?P<body>.*?)\n?^[ \t]*(?P=tag)["
+    r" \t]*$",
+    re.M | re.S,
+)
 _CELL = re.compile(r"^%%writefile[ \t]+(?:-a[ \t]+)?(?P<file>\S+)[ \t]*\n(?P<body>.*)\Z", re.M | re.S)
-_WINDOWS = re.compile(r"[\^`][ \t]*$|^[ \t]*set[ \t]+\w+=|\$env:|^[ \t]*(?:PS )?[A-Za-z]:\\[^>\n]*>|\.exe\b", re.IGNORECASE | re.MULTILINE)
-_PROMPT = re.compile(r"^[ \t]*(?:PS )?[A-Za-z]:\\[^>\n]*>[ \t]*|^[ \t]*PS>[ \t]*|^[ \t]*(?:\([\w.-]+\)[ \t]*)?(?:[\w.-]+@[\w.-]+:[^\n$#]*)?(?:[$%>][ \t]+|!(?=[A-Za-z]))|"
-                     r"^[ \t]*\([\w.-]+\)[ \t]+(?=\S)", re.MULTILINE)
+_WINDOWS = re.compile(
+    r"[\^`][ \t]*$|^[ \t]*set[ \t]+\w+=|\$env:|^[ \t]*(?:PS )?[A-Za-z]:\\[^>\n]*>|\.exe\b", re.IGNORECASE | re.MULTILINE
+)
+_PROMPT = re.compile(
+    r"^[ \t]*(?:PS )?[A-Za-z]:\\[^>\n]*>[ \t]*|^[ \t]*PS>[ \t]*|^[ \t]*(?:\([\w.-]+\)["
+    r" \t]*)?(?:[\w.-]+@[\w.-]+:[^\n$#]*)?(?:[$%>][ \t]+|!(?=[A-Za-z]))|"
+    r"^[ \t]*\([\w.-]+\)[ \t]+(?=\S)",
+    re.MULTILINE,
+)
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _DRIVE = re.compile(r"(?:^|=)(?:[A-Za-z]:|\.{1,2}|\\)$|\\")
 _ASSIGNED = re.compile(r"(?P<name>[A-Za-z_]\w*)(?P<more>\+?)=(?P<value>.*)", re.S)
-_OPERATORS = ("&>>", "2>&1", "1>&2", "<<<", "&&", "||", ";;", "&>", ">>", "<<", "|&", ">&", "|", "&", ";", ">", "<", "(", ")", "\n")
+_OPERATORS = (
+    "&>>",
+    "2>&1",
+    "1>&2",
+    "<<<",
+    "&&",
+    "||",
+    ";;",
+    "&>",
+    ">>",
+    "<<",
+    "|&",
+    ">&",
+    "|",
+    "&",
+    ";",
+    ">",
+    "<",
+    "(",
+    ")",
+    "\n",
+)
 _REDIRECTIONS = ("&>>", "&>", ">>", ">&", ">", "<", "<<<", "<<")
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a command, its quotes gone; `unset` are the variables and substitutions in it that nothing in the text gives a value."""
+    """A word of a command, its quotes gone; `unset` are the variables and substitutions in it that nothing in the text
+    gives a value.
+    """
 
     text: str
     unset: tuple[str, ...] = ()
@@ -48,7 +82,9 @@ class Command:
 
 @dataclass
 class Script:
-    """What a text holds: commands in their order, files that it writes itself, and variables that it sets and never uses."""
+    """What a text holds: commands in their order, files that it writes itself, and variables that it sets and never
+    uses.
+    """
 
     commands: list[Command]
     files: dict[str, str]
@@ -65,17 +101,26 @@ def read(text: str) -> Script:
     text = "\n".join(line for line in text.split("\n") if not _COMMENT.match(line))
     text = _CONTINUED.sub(" ", _PROMPT.sub("", text) + "\n")
     reader = _Reader(text, windows)
-    return Script(reader.commands(), files, {name: value for name, value in reader.values.items() if name not in reader.used})
+    return Script(
+        reader.commands(), files, {name: value for name, value in reader.values.items() if name not in reader.used}
+    )
 
 
 def writes_files(text: str) -> bool:
-    """Tell whether a text holds a here-document or a notebook's cell that writes a file: then it is commands, whatever stands in the file."""
+    """Tell whether a text holds a here-document or a notebook's cell that writes a file: then it is commands, whatever
+    stands in the file.
+    """
     return bool(_HERE.search(text) or _CELL.search(text))
 
 
 def _written(found: re.Match, files: dict[str, str]) -> str:
-    """Keep the body of a here-document under the file that it is written to; what feeds a program stays out of the words too."""
-    target = re.search(r">>?[ \t]*([^\s<>|&;]+)|\btee[ \t]+([^\s<>|&;-]\S*)", found["line"].replace("<<-", "  ").split("<<")[0] + " " + found["line"].split("<<", 1)[1])
+    """Keep the body of a here-document under the file that it is written to; what feeds a program stays out of the
+    words too.
+    """
+    target = re.search(
+        r">>?[ \t]*([^\s<>|&;]+)|\btee[ \t]+([^\s<>|&;-]\S*)",
+        found["line"].replace("<<-", "  ").split("<<")[0] + " " + found["line"].split("<<", 1)[1],
+    )
     if target:
         files[(target[1] or target[2]).strip("'\"")] = found["body"]
         return ""
@@ -83,7 +128,9 @@ def _written(found: re.Match, files: dict[str, str]) -> str:
 
 
 class _Reader:
-    """Walks over a text once. `values` are the variables that it set so far, a list for an array; `used` those that a word named."""
+    """Walks over a text once. `values` are the variables that it set so far, a list for an array; `used` those that a
+    word named.
+    """
 
     def __init__(self, text: str, windows: bool):
         self.text, self.windows, self.place = text, windows, 0
@@ -106,12 +153,12 @@ class _Reader:
         """Return the operator at the place, "" for blanks that were passed over, None where a word begins."""
         while self.place < len(self.text) and self.text[self.place] in " \t\u00a0\u3000":
             self.place += 1
-        rest = self.text[self.place:self.place + 3]
+        rest = self.text[self.place : self.place + 3]
         if rest.startswith("#") and not now.words or rest.startswith("# "):
             end = self.text.find("\n", self.place)
             self.place = len(self.text) if end < 0 else end
             return self._operator(now)
-        if re.match(r"[12]>>?(?!\&)", self.text[self.place:self.place + 4]):
+        if re.match(r"[12]>>?(?!\&)", self.text[self.place : self.place + 4]):
             self.place += 1
             return self._operator(now)
         found = next((one for one in _OPERATORS if self.text.startswith(one, self.place)), None)
@@ -169,12 +216,18 @@ class _Reader:
                     buffer += inner
                 unset, quoted = [*unset, *names], True
             elif letter == "\\" and not self.windows and not self._is_path(buffer) or letter in "^`" and self.windows:
-                buffer += self.text[self.place:self.place + 1]
+                buffer += self.text[self.place : self.place + 1]
                 self.place += 1
             elif letter in "$`" or letter == "%" and self.windows:
                 value, names = self._variable(letter)
                 unset += names
-                parts = value if isinstance(value, list) else re.split(r"\s+", value) if not (names or _ASSIGNED.fullmatch(buffer)) else [value]
+                parts = (
+                    value
+                    if isinstance(value, list)
+                    else re.split(r"\s+", value)
+                    if not (names or _ASSIGNED.fullmatch(buffer))
+                    else [value]
+                )
                 for part in parts[:-1]:
                     words, buffer = [*words, *([Word(buffer + part)] if buffer + part else [])], ""
                 buffer += parts[-1] if parts else ""
@@ -193,7 +246,7 @@ class _Reader:
 
     def _is_path(self, buffer: str) -> bool:
         """Tell whether a backslash is one of a path of Windows: such a path is pasted into any shell."""
-        return bool(_DRIVE.search(buffer)) and self.text[self.place:self.place + 1].isalnum()
+        return bool(_DRIVE.search(buffer)) and self.text[self.place : self.place + 1].isalnum()
 
     def _array(self, name: str) -> None:
         self.place += 1
@@ -212,45 +265,59 @@ class _Reader:
         self.values[name] = [*(had if isinstance(had, list) else []), *found]
 
     def _quoted(self, quote: str) -> tuple[str | list[str], list[str]]:
-        """Return what stands up to the closing quote, the elements of an array where it is one, and the variables that are not set."""
+        """Return what stands up to the closing quote, the elements of an array where it is one, and the variables that
+        are not set.
+        """
         found, unset, start = "", [], self.place
         while self.place < len(self.text):
             letter = self.text[self.place]
             self.place += 1
             if letter == quote:
                 return found, unset
-            if quote == '"' and letter == "\\" and self.text[self.place:self.place + 1] in ('"', "\\", "$", "`") and not (self.windows and self.text[self.place] != '"'):
+            if (
+                quote == '"'
+                and letter == "\\"
+                and self.text[self.place : self.place + 1] in ('"', "\\", "$", "`")
+                and not (self.windows and self.text[self.place] != '"')
+            ):
                 found += self.text[self.place]
                 self.place += 1
             elif quote == '"' and (letter == "$" or letter == "%" and self.windows):
                 value, names = self._variable(letter)
-                if isinstance(value, list) and not found and self.text[self.place:self.place + 1] == quote:
+                if isinstance(value, list) and not found and self.text[self.place : self.place + 1] == quote:
                     self.place += 1
                     return value, names
                 found, unset = found + (" ".join(value) if isinstance(value, list) else value), [*unset, *names]
             else:
                 found += letter
-        raise Problem("recipe_import.open_quote", quote=quote, text=self.text[start - 1:start + 40].strip())
+        raise Problem("recipe_import.open_quote", quote=quote, text=self.text[start - 1 : start + 40].strip())
 
     def _variable(self, sign: str) -> tuple[str | list[str], list[str]]:
         """Return the value of what begins with a sign that was just read, and its name where nothing gives it a value."""
-        rest = self.text[self.place:]
+        rest = self.text[self.place :]
         closing = {"`": "`", "%": "%"}.get(sign)
         if closing or rest.startswith("("):
             end = rest.find(closing) + 1 if closing else _closed_at(rest)
             whole = sign + (rest[:end] if end > 0 else rest.split()[0] if rest.split() else "")
-            if sign == "%" and not _NAME.fullmatch(rest[:max(end - 1, 0)]):
+            if sign == "%" and not _NAME.fullmatch(rest[: max(end - 1, 0)]):
                 return sign, []
             self.place += len(whole) - 1
             return self._value(whole.strip("%"), whole) if sign == "%" else (whole, [whole])
-        named = re.match(r"\{(?P<name>\w+)(?:\[[@*]\])?(?::?[-=](?P<default>[^}]*))?\}|env:(?P<env>\w+)|(?P<plain>[A-Za-z_]\w*|[0-9@*?#])", rest)
+        named = re.match(
+            r"\{(?P<name>\w+)(?:\[[@*]\])?(?::?[-=](?P<default>[^}]*))?\}|env:(?P<env>\w+)|(?P<plain>[A-Za-z_]\w*|[0-9@*?#])",
+            rest,
+        )
         if not named:
             return sign, []
         self.place += named.end()
-        return self._value(named["name"] or named["env"] or named["plain"], sign + named[0], named["default"], named["env"])
+        return self._value(
+            named["name"] or named["env"] or named["plain"], sign + named[0], named["default"], named["env"]
+        )
 
-    def _value(self, name: str, whole: str, default: str | None = None, env: str | None = None) -> tuple[str | list[str], list[str]]:
-        if env and re.match(r"[ \t]*=", self.text[self.place:]):  # PowerShell sets a variable in this way
+    def _value(
+        self, name: str, whole: str, default: str | None = None, env: str | None = None
+    ) -> tuple[str | list[str], list[str]]:
+        if env and re.match(r"[ \t]*=", self.text[self.place :]):  # PowerShell sets a variable in this way
             return whole, []
         if name in self.values:
             self.used.add(name)

@@ -22,7 +22,8 @@ def missing(run: runs.Run) -> list[str]:
 
 @contextlib.contextmanager
 def adopted(workspace: Workspace, run: runs.Run, dataset: str | None = None) -> Iterator[None]:
-    """Write a run's recipe and what is known of its steps as the studio does, and take both back where what is done with it fails.
+    """Write a run's recipe and what is known of its steps as the studio does, and take both back where what is done
+    with it fails.
 
     Args:
         dataset: the names of the data it learned from, joined by commas, where its files do not say them.
@@ -33,7 +34,9 @@ def adopted(workspace: Workspace, run: runs.Run, dataset: str | None = None) -> 
     given = {"dataset": dataset.strip()} if dataset and dataset.strip() else {}
     if lacking := [name for name in missing(run) if name not in given]:
         raise Problem("train.resume_unknown", run=run.name, unknown=", ".join(lacking), field=lacking[0])
-    recipe = recipes.complete(workspace, keep.again(run, given), recipes.this_machine()) | {"output_dir": str(run.folder)}
+    recipe = recipes.complete(workspace, keep.again(run, given), recipes.this_machine()) | {
+        "output_dir": str(run.folder)
+    }
     recipes.check(recipe)
     history, ours = _history(run), run.folder / "recipe.yaml"
     before = files.read_text(ours) if files.is_file(ours) else None  # a run of the studio that lost its events
@@ -56,6 +59,10 @@ def _history(run: runs.Run) -> str:
     began = [event for event in told if event["event"] == "state"]
     moment = told[-1].get("time", 0.0) if told else 0.0
     facts = {"time": status.started or moment, "event": "facts", "step": 0, "total_steps": status.total_steps}
-    steps = [{name: value for name, value in event.items() if name != "total_steps"} for event in told if event["event"] in ("step", "metrics")]
+    steps = [
+        {name: value for name, value in event.items() if name != "total_steps"}
+        for event in told
+        if event["event"] in ("step", "metrics")
+    ]
     last = {"time": status.last_time or moment, "event": "state", "state": status.state}
     return "".join(json.dumps(event) + "\n" for event in (*began, facts, *steps, last))

@@ -17,7 +17,9 @@ LOCK, LOCK_S = ".run.lock", 10.0
 
 
 class RunInfo(Record):
-    """What is known of a run beside its recipe: who trains it, where, and what a person noted. What a later release added is kept."""
+    """What is known of a run beside its recipe: who trains it, where, and what a person noted. What a later release
+    added is kept.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -43,7 +45,8 @@ _seen: dict[Path, tuple[tuple[int, int, int], dict, Problem | None]] = {}
 
 
 def read(path: Path) -> tuple[dict, Problem | None]:
-    """Return the fields of a run's info that are as they should be, and what is wrong with the others or the file; none where there is none.
+    """Return the fields of a run's info that are as they should be, and what is wrong with the others or the file; none
+    where there is none.
 
     It is read again only when it changed. The dict is the caller's own.
     """
@@ -57,7 +60,9 @@ def read(path: Path) -> tuple[dict, Problem | None]:
 
 
 def update(path: Path, facts: dict) -> None:
-    """Put facts into a run's info; what else stands there stays. One that cannot be read is kept beside it. Raises Problem."""
+    """Put facts into a run's info; what else stands there stays. One that cannot be read is kept beside it. Raises
+    Problem.
+    """
     with _alone(path):
         raw: object = {}
         if files.exists(path):
@@ -72,11 +77,16 @@ def update(path: Path, facts: dict) -> None:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Keep others out, in this process and in that which trains the run: what one of them adds must not be lost to the other."""
+    """Keep others out, in this process and in that which trains the run: what one of them adds must not be lost to the
+    other.
+    """
     lock = FileLock(path.with_name(LOCK), timeout=LOCK_S)
     try:
         lock.acquire()
-    except (OSError, NotImplementedError):  # a disk without locks, or one that has kept it too long: a fact that is lost is the lesser harm
+    except (
+        OSError,
+        NotImplementedError,
+    ):  # a disk without locks, or one that has kept it too long: a fact that is lost is the lesser harm
         yield
         return
     try:

@@ -13,7 +13,8 @@ from studio.workspace import safe_name
 EVENTS = "events.jsonl"
 CHECKPOINT = re.compile(r"checkpoint-([0-9]{1,15})")
 LOG = "trainer_log.jsonl"
-# What a run of the command line or of LlamaBoard leaves: any of these, or a checkpoint, in a folder without events makes it one.
+# What a run of the command line or of LlamaBoard leaves: any of these, or a checkpoint, in a folder without events
+# makes it one.
 TRACES = (LOG, "trainer_state.json", "training_args.bin", "adapter_config.json")
 
 
@@ -26,7 +27,9 @@ class Found:
 
 
 def scan(saves: Path) -> Found:
-    """Return the runs in `saves/<model>/<method>/<run>/`. What vanishes meanwhile is not there; what begins with a dot is not looked at."""
+    """Return the runs in `saves/<model>/<method>/<run>/`. What vanishes meanwhile is not there; what begins with a dot
+    is not looked at.
+    """
     found = Found()
     real = os.path.realpath(saves)
     for model in _folders(saves, saves, found):
@@ -70,16 +73,23 @@ def _tell_misplaced(folder: Path, saves: Path, found: Found) -> None:
 
 
 def is_of_another_tool(folder: Path) -> bool:
-    """Tell whether a folder that has no events holds what LLaMA-Factory leaves of a run; a checkpoint is a part of one, and none itself."""
+    """Tell whether a folder that has no events holds what LLaMA-Factory leaves of a run; a checkpoint is a part of one,
+    and none itself.
+    """
     if CHECKPOINT.fullmatch(folder.name):
         return False
     return any(files.is_file(folder / name) for name in TRACES) or any(
-        files.is_file(path / name) for path in checkpoint_folders(folder) for name in TRACES)
+        files.is_file(path / name) for path in checkpoint_folders(folder) for name in TRACES
+    )
 
 
 def checkpoint_folders(folder: Path) -> list[Path]:
     """Return the folders of a run's checkpoints, whole or not, by their steps."""
-    found = [(int(match[1]), path) for path in folders.matching(folder, "checkpoint-*") if (match := CHECKPOINT.fullmatch(path.name))]
+    found = [
+        (int(match[1]), path)
+        for path in folders.matching(folder, "checkpoint-*")
+        if (match := CHECKPOINT.fullmatch(path.name))
+    ]
     return [path for _, path in sorted(found)]
 
 

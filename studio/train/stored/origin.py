@@ -1,4 +1,6 @@
-"""Where a run of another program came from: the model that its files name as that program saw it, found on this machine."""
+"""Where a run of another program came from: the model that its files name as that program saw it, found on this
+machine.
+"""
 
 from pathlib import Path
 
@@ -9,7 +11,8 @@ from studio.workspace import Workspace
 
 
 def model(root: Path, named: str) -> str:
-    """Return the folder of the model that a run names by a path or a hub's address, as it was named where there is none here.
+    """Return the folder of the model that a run names by a path or a hub's address, as it was named where there is none
+    here.
 
     Args:
         root: the workspace's folder, from which the command line is often started.
@@ -26,7 +29,9 @@ def model(root: Path, named: str) -> str:
 
 
 def template(folder: Path) -> str:
-    """Return the template that belongs to the model in a folder. Imports LLaMA-Factory. Raises Problem where the folder is gone."""
+    """Return the template that belongs to the model in a folder. Imports LLaMA-Factory. Raises Problem where the folder
+    is gone.
+    """
     try:
         found = library.look(folder, library.title(folder))
     except FileNotFoundError:

@@ -1,7 +1,9 @@
-"""`training_args.bin`: the arguments of transformers' trainer, as every run leaves them, read without running anything that is in it.
+"""`training_args.bin`: the arguments of transformers' trainer, as every run leaves them, read without running anything
+that is in it.
 
-It is a pickle, which may name any function of any library. Here a name of a class or function becomes a plain object that does
-nothing; nothing is imported by it, and Python's own unpickler is used because the fast one takes memory by numbers in the file.
+It is a pickle, which may name any function of any library. Here a name of a class or function becomes a plain object
+that does nothing; nothing is imported by it, and Python's own unpickler is used because the fast one takes memory by
+numbers in the file.
 """
 
 import io
@@ -18,7 +20,9 @@ LARGEST_BYTES = 2**20  # a few kilobytes in truth
 
 
 class _Inert:
-    """Stands for every class and function: an object that keeps, as plain values, what it was made of and what was put into it."""
+    """Stands for every class and function: an object that keeps, as plain values, what it was made of and what was put
+    into it.
+    """
 
     def __new__(cls, *made_of: object):
         self = super().__new__(cls)
@@ -45,7 +49,8 @@ class _Unpickler(pickle._Unpickler):
 
 
 def read(path: Path, names: Collection[str]) -> dict[str, object]:
-    """Return those of the named arguments that are numbers, text, true or false, or lists and mappings of these; a choice is its text.
+    """Return those of the named arguments that are numbers, text, true or false, or lists and mappings of these; a
+    choice is its text.
 
     Raises:
         Problem: the file is not there, too large, or no such pickle.
@@ -83,9 +88,17 @@ def _plain(value: object, deep: int = 2) -> object:
     if isinstance(value, str):
         return value[:4096]
     if isinstance(value, _Inert):  # a choice, as SchedulerType("cosine")
-        return value.made_of[0] if len(value.made_of) == 1 and isinstance(value.made_of[0], str) and not value.fields else None
+        return (
+            value.made_of[0]
+            if len(value.made_of) == 1 and isinstance(value.made_of[0], str) and not value.fields
+            else None
+        )
     if not deep or not isinstance(value, (list, tuple, dict)) or len(value) > 100:
         return None
     if isinstance(value, dict):
-        return {name: one for name, raw in value.items() if isinstance(name, str) and (one := _plain(raw, deep - 1)) is not None} or None
+        return {
+            name: one
+            for name, raw in value.items()
+            if isinstance(name, str) and (one := _plain(raw, deep - 1)) is not None
+        } or None
     return [one for raw in value if (one := _plain(raw, deep - 1)) is not None] or None

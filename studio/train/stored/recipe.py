@@ -34,7 +34,9 @@ _seen: dict[Path, tuple[tuple[int, int, int], dict | Problem]] = {}
 
 
 def read(path: Path) -> dict:
-    """Return a recipe, the caller's own copy. It is read again only when it changed. Raises Problem where the file is missing or not a recipe."""
+    """Return a recipe, the caller's own copy. It is read again only when it changed. Raises Problem where the file is
+    missing or not a recipe.
+    """
     stamp = files.stamp(path)
     kept = _seen.get(path)
     if not kept or kept[0] != stamp or stamp[2] == 0:

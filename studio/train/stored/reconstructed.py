@@ -1,15 +1,16 @@
-"""The recipe of a run that left none, as the command line leaves its runs: put together from the files that the libraries write.
+"""The recipe of a run that left none, as the command line leaves its runs: put together from the files that the
+libraries write.
 
-`training_args.bin` holds the trainer's arguments, `adapter_config.json` the adapter's, `README.md` the model and the datasets, the log
-of the trainer shows the stage. What stands nowhere is not guessed here: `unknown` names it.
+`training_args.bin` holds the trainer's arguments, `adapter_config.json` the adapter's, `README.md` the model and the
+datasets, the log of the trainer shows the stage. What stands nowhere is not guessed here: `unknown` names it.
 """
 
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, ValidationError
-from typing_extensions import Annotated
 
 from studio.core import files, records, yaml_file
 from studio.core.records import Record
@@ -23,20 +24,68 @@ METHODS = ("lora", "oft", "freeze", "full")
 NEEDED = ("model_name_or_path", "dataset", "template", "stage", "finetuning_type", "cutoff_len")
 CARD_BYTES, STATE_BYTES = 64 * 2**10, 64 * 2**20
 # What is always said, since the studio's own defaults are others than the libraries'.
-ALWAYS = ("per_device_train_batch_size", "gradient_accumulation_steps", "learning_rate", "num_train_epochs", "lr_scheduler_type", "warmup_steps",
-          "max_grad_norm", "seed", "logging_steps", "save_steps", "include_num_input_tokens_seen")
+ALWAYS = (
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "learning_rate",
+    "num_train_epochs",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "max_grad_norm",
+    "seed",
+    "logging_steps",
+    "save_steps",
+    "include_num_input_tokens_seen",
+)
 # The arguments of transformers' trainer that are part of a recipe, with its own defaults: those are left out.
 DEFAULTS = {
-    "max_steps": -1, "lr_scheduler_kwargs": None, "optim": "adamw_torch_fused", "optim_args": None, "weight_decay": 0.0, "adam_beta1": 0.9,
-    "adam_beta2": 0.999, "adam_epsilon": 1e-08, "optim_target_modules": None, "label_smoothing_factor": 0.0, "bf16": False, "fp16": False,
-    "tf32": None, "torch_compile": False, "neftune_noise_alpha": None, "auto_find_batch_size": False, "logging_strategy": "steps",
-    "logging_first_step": False, "eval_strategy": "no", "eval_steps": None, "eval_delay": 0, "per_device_eval_batch_size": 8,
-    "eval_on_start": False, "eval_accumulation_steps": None, "save_only_model": False, "save_strategy": "steps", "save_total_limit": None,
-    "load_best_model_at_end": False, "metric_for_best_model": None, "greater_is_better": None, "full_determinism": False, "data_seed": None,
-    "use_cpu": False, "dataloader_drop_last": False, "dataloader_num_workers": 0, "train_sampling_strategy": "random", "ddp_timeout": 1800,
-    "deepspeed": None, "fsdp": None, "fp8": False, "fp8_backend": "auto", "predict_with_generate": False,
+    "max_steps": -1,
+    "lr_scheduler_kwargs": None,
+    "optim": "adamw_torch_fused",
+    "optim_args": None,
+    "weight_decay": 0.0,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "adam_epsilon": 1e-08,
+    "optim_target_modules": None,
+    "label_smoothing_factor": 0.0,
+    "bf16": False,
+    "fp16": False,
+    "tf32": None,
+    "torch_compile": False,
+    "neftune_noise_alpha": None,
+    "auto_find_batch_size": False,
+    "logging_strategy": "steps",
+    "logging_first_step": False,
+    "eval_strategy": "no",
+    "eval_steps": None,
+    "eval_delay": 0,
+    "per_device_eval_batch_size": 8,
+    "eval_on_start": False,
+    "eval_accumulation_steps": None,
+    "save_only_model": False,
+    "save_strategy": "steps",
+    "save_total_limit": None,
+    "load_best_model_at_end": False,
+    "metric_for_best_model": None,
+    "greater_is_better": None,
+    "full_determinism": False,
+    "data_seed": None,
+    "use_cpu": False,
+    "dataloader_drop_last": False,
+    "dataloader_num_workers": 0,
+    "train_sampling_strategy": "random",
+    "ddp_timeout": 1800,
+    "deepspeed": None,
+    "fsdp": None,
+    "fp8": False,
+    "fp8_backend": "auto",
+    "predict_with_generate": False,
 }
-OLDER_NAMES = {"evaluation_strategy": "eval_strategy", "no_cuda": "use_cpu"}  # as releases before 4.46 and 5.0 write them
+OLDER_NAMES = {
+    "evaluation_strategy": "eval_strategy",
+    "no_cuda": "use_cpu",
+}  # as releases before 4.46 and 5.0 write them
 
 
 class Adapter(Record):
@@ -63,7 +112,9 @@ class State(Record):
 
 @dataclass
 class Reconstructed:
-    """`recipe`: the settings that the files say. `faults`: of files that are there and cannot be read. `unknown`: needed, and said nowhere."""
+    """`recipe`: the settings that the files say. `faults`: of files that are there and cannot be read. `unknown`:
+    needed, and said nowhere.
+    """
 
     recipe: dict = field(default_factory=dict)
     faults: list[Problem] = field(default_factory=list)
@@ -77,9 +128,13 @@ _seen: dict[Path, tuple[tuple, Reconstructed]] = {}
 
 
 def read(folder: Path) -> Reconstructed:
-    """Return what the files of a run's folder and its newest checkpoint say of its recipe. They are read again only when they changed."""
+    """Return what the files of a run's folder and its newest checkpoint say of its recipe. They are read again only
+    when they changed.
+    """
     places = [folder, *checkpoint_folders(folder)[-1:]]
-    looked_at = [place / name for name in (pickled_arguments.FILE, ADAPTER, CARD, STATE, BOARD, *VALUE_HEADS) for place in places]
+    looked_at = [
+        place / name for name in (pickled_arguments.FILE, ADAPTER, CARD, STATE, BOARD, *VALUE_HEADS) for place in places
+    ]
     stamps = tuple((path, files.stamp(path)) for path in looked_at)
     kept = _seen.get(folder)
     if not kept or kept[0] != stamps:
@@ -98,7 +153,9 @@ def _read(folder: Path, places: list[Path]) -> Reconstructed:
                 found.faults.append(fault)
     found.recipe |= {name: value for name, value in card.items() if name not in found.recipe}
     if "finetuning_type" not in found.recipe and found.recipe and folder.parent.name in METHODS:
-        found.recipe["finetuning_type"] = folder.parent.name  # as LlamaBoard, the studio and LLaMA-Factory's examples name folders
+        found.recipe["finetuning_type"] = (
+            folder.parent.name
+        )  # as LlamaBoard, the studio and LLaMA-Factory's examples name folders
     if stage := _stage(places):
         found.recipe["stage"] = stage
     found.recipe |= {name: value for name, value in _board(folder / BOARD).items() if name not in found.recipe}
@@ -120,7 +177,9 @@ def _arguments(path: Path) -> dict:
     for name in ("fsdp", "optim_target_modules"):
         if isinstance(said.get(name), list):
             said[name] = " ".join(map(str, said[name])) if name == "fsdp" else ",".join(map(str, said[name]))
-    return {name: value for name, value in said.items() if name in ALWAYS or name in DEFAULTS and value != DEFAULTS[name]}
+    return {
+        name: value for name, value in said.items() if name in ALWAYS or name in DEFAULTS and value != DEFAULTS[name]
+    }
 
 
 def _adapter(path: Path) -> dict:
@@ -132,11 +191,18 @@ def _adapter(path: Path) -> dict:
     if kind == "lora":
         said |= {"finetuning_type": "lora", "lora_rank": adapter.r, "lora_dropout": adapter.lora_dropout}
         if adapter.lora_alpha is not None:
-            said["lora_alpha"] = int(adapter.lora_alpha) if adapter.lora_alpha == int(adapter.lora_alpha) else adapter.lora_alpha
+            said["lora_alpha"] = (
+                int(adapter.lora_alpha) if adapter.lora_alpha == int(adapter.lora_alpha) else adapter.lora_alpha
+            )
         said |= {name: True for name in ("use_rslora", "use_dora") if getattr(adapter, name)}
         said |= {"lora_target": target} if target else {}
     elif kind == "oft":
-        said |= {"finetuning_type": "oft", "oft_rank": adapter.r, "oft_block_size": adapter.oft_block_size, "module_dropout": adapter.module_dropout}
+        said |= {
+            "finetuning_type": "oft",
+            "oft_rank": adapter.r,
+            "oft_block_size": adapter.oft_block_size,
+            "module_dropout": adapter.module_dropout,
+        }
         said |= {"oft_target": target} if target else {}
     if adapter.modules_to_save:
         said["additional_target"] = ",".join(adapter.modules_to_save)
@@ -162,10 +228,18 @@ def _card(path: Path | None) -> dict:
         base, tags = head.get("base_model"), head.get("tags")
         base = base[0] if isinstance(base, list) and base else base
         said |= {"model_name_or_path": base} if isinstance(base, str) and base else {}
-        if isinstance(tags, list) and "llama-factory" in tags and (method := next((one for one in METHODS if one in tags), None)):
+        if (
+            isinstance(tags, list)
+            and "llama-factory" in tags
+            and (method := next((one for one in METHODS if one in tags), None))
+        ):
             said["finetuning_type"] = method
-    if match := re.search(r"^This model is a fine-tuned version of .{1,600}? on (the .{1,2000}?) datasets?\.$", text, re.MULTILINE):
-        said["dataset"] = ",".join(name for part in re.split(r", the | and the |^the ", match[1]) if (name := part.strip()))
+    if match := re.search(
+        r"^This model is a fine-tuned version of .{1,600}? on (the .{1,2000}?) datasets?\.$", text, re.MULTILINE
+    ):
+        said["dataset"] = ",".join(
+            name for part in re.split(r", the | and the |^the ", match[1]) if (name := part.strip())
+        )
     return said
 
 
@@ -183,9 +257,22 @@ def _stage(places: list[Path]) -> str | None:
     return "rm" if any(files.is_file(place / name) for name in VALUE_HEADS for place in places) else None
 
 
-BOARD_NAMES = {"top.model_path": "model_name_or_path", "top.template": "template", "top.finetuning_type": "finetuning_type",
-               "train.dataset": "dataset", "train.cutoff_len": "cutoff_len", "train.training_stage": "stage"}
-BOARD_STAGES = {"Supervised Fine-Tuning": "sft", "Reward Modeling": "rm", "PPO": "ppo", "DPO": "dpo", "KTO": "kto", "Pre-Training": "pt"}
+BOARD_NAMES = {
+    "top.model_path": "model_name_or_path",
+    "top.template": "template",
+    "top.finetuning_type": "finetuning_type",
+    "train.dataset": "dataset",
+    "train.cutoff_len": "cutoff_len",
+    "train.training_stage": "stage",
+}
+BOARD_STAGES = {
+    "Supervised Fine-Tuning": "sft",
+    "Reward Modeling": "rm",
+    "PPO": "ppo",
+    "DPO": "dpo",
+    "KTO": "kto",
+    "Pre-Training": "pt",
+}
 
 
 def _board(path: Path) -> dict:

@@ -1,4 +1,6 @@
-"""What is wrong with a recipe, all of it, before anything trains: its numbers, its data, their mixture, and LLaMA-Factory's own judgement."""
+"""What is wrong with a recipe, all of it, before anything trains: its numbers, its data, their mixture, and
+LLaMA-Factory's own judgement.
+"""
 
 from studio.interface.language import Problem
 from studio.train.validation import mixture, numbers, parser, precision, sources
@@ -6,7 +8,9 @@ from studio.workspace import Workspace
 
 
 def problems(workspace: Workspace, recipe: dict) -> list[Problem]:
-    """Return everything for which a complete recipe could not be trained here, what a person mends first before the rest."""
+    """Return everything for which a complete recipe could not be trained here, what a person mends first before the
+    rest.
+    """
     found = numbers.impossible(recipe)
     bad_numbers = bool(found)
     found += precision.problems(recipe)
@@ -30,4 +34,6 @@ def _of_mixture(workspace: Workspace, recipe: dict) -> list[Problem]:
 def _is_told(problem: Problem, found: list[Problem]) -> bool:
     """Tell whether a refusal of the parser is about a field of which the studio's own sentence has told more."""
     field = problem.facts.get("field")
-    return problem.key == "train.refused" and field is not None and any(one.facts.get("field") == field for one in found)
+    return (
+        problem.key == "train.refused" and field is not None and any(one.facts.get("field") == field for one in found)
+    )

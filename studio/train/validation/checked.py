@@ -1,4 +1,6 @@
-"""What the last check of a dataset says of a run on it: the check asked LLaMA-Factory's own reader, and the preview does not ask again."""
+"""What the last check of a dataset says of a run on it: the check asked LLaMA-Factory's own reader, and the preview
+does not ask again.
+"""
 
 from pathlib import Path
 
@@ -13,7 +15,8 @@ AS_CHECKED = {"sft": "sft", "pt": "pt", "dpo": "dpo", "rm": "dpo", "kto": "kto"}
 
 
 def stop(saves: Path, recipe: dict, dataset: Dataset) -> Problem | None:
-    """Return what a check found that ends a run of a complete recipe; None where there was no check since the data changed, or it holds no more.
+    """Return what a check found that ends a run of a complete recipe; None where there was no check since the data
+    changed, or it holds no more.
 
     Args:
         saves: the folder of all runs, in which the reports are kept.

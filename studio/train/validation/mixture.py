@@ -1,4 +1,6 @@
-"""How many rows, batches and steps a recipe comes to: as LLaMA-Factory mixes its datasets, holds rows out of them, and packs them."""
+"""How many rows, batches and steps a recipe comes to: as LLaMA-Factory mixes its datasets, holds rows out of them, and
+packs them.
+"""
 
 import math
 import types
@@ -12,14 +14,17 @@ from studio.interface.language import Problem
 from studio.train.validation import packing, sources
 from studio.workspace import Workspace
 
-# LLaMA-Factory's own mixing is done on as many numbers as there are rows; beyond this many it would be felt at each look.
+# LLaMA-Factory's own mixing is done on as many numbers as there are rows; beyond this many it would be felt at each
+# look.
 TRIED_ROWS = 200_000
 LEAST_SHARE = 1e-6  # a `val_size` up to this holds nothing out
 
 
 @dataclass(frozen=True)
 class Amount:
-    """How much a recipe trains: `examples` an epoch and the `steps` in all, each None where unknown; `exact` whether they are counted."""
+    """How much a recipe trains: `examples` an epoch and the `steps` in all, each None where unknown; `exact` whether
+    they are counted.
+    """
 
     examples: int | None = None
     steps: int | None = None
@@ -46,16 +51,22 @@ def measure(workspace: Workspace, recipe: dict) -> Amount:
     return Amount(examples, steps, exact or int(recipe.get("max_steps") or -1) > 0)
 
 
-def _require_held_out_blocks(workspace: Workspace, recipe: dict, datasets: Sequence[Dataset], held_out: int | None) -> None:
+def _require_held_out_blocks(
+    workspace: Workspace, recipe: dict, datasets: Sequence[Dataset], held_out: int | None
+) -> None:
     """Raise Problem where the rows that are held out do not fill one block either, for which the run would end."""
     evaluated = sources.described(workspace, recipe, "eval_dataset")
     apart = [[one] for one in evaluated] if recipe.get("eval_on_each_dataset") else [evaluated] if evaluated else []
-    parts = [("eval_dataset", part, _mixed(part, recipe)) for part in apart] + ([("val_size", datasets, held_out)] if held_out else [])
+    parts = [("eval_dataset", part, _mixed(part, recipe)) for part in apart] + (
+        [("val_size", datasets, held_out)] if held_out else []
+    )
     for field, part, rows in parts:
         try:
             packing.packed(part, recipe, rows)
         except Problem as problem:
-            raise Problem("train.too_little_held_out", **{**problem.facts, "field": field, "cutoff": packing.block(recipe)}) from problem
+            raise Problem(
+                "train.too_little_held_out", **{**problem.facts, "field": field, "cutoff": packing.block(recipe)}
+            ) from problem
 
 
 def rows_of(dataset: Dataset, recipe: dict) -> int | None:
@@ -72,7 +83,12 @@ def _mixed(datasets: Sequence[Dataset], recipe: dict) -> int | None:
     rows = tuple(rows_of(dataset, recipe) for dataset in datasets)
     strategy, odds = str(recipe.get("mix_strategy") or "concat"), _odds(recipe)
     if strategy != "concat" and len(rows) > 1:
-        _try_mixing(min(len(rows), 9), strategy, odds if odds is None or len(odds) == len(rows) else None, int(recipe.get("seed") or 42))
+        _try_mixing(
+            min(len(rows), 9),
+            strategy,
+            odds if odds is None or len(odds) == len(rows) else None,
+            int(recipe.get("seed") or 42),
+        )
         if odds is not None and len(odds) != len(rows):
             raise Problem("train.odds", field="interleave_probs", count=len(odds), datasets=len(rows))
     if not rows or None in rows:
@@ -81,7 +97,11 @@ def _mixed(datasets: Sequence[Dataset], recipe: dict) -> int | None:
         return sum(rows)
     largest = max(rows) * len(rows)
     if largest > TRIED_ROWS:
-        return None if odds else {"interleave_under": min(rows) * len(rows), "interleave_over": largest}.get(strategy, sum(rows))
+        return (
+            None
+            if odds
+            else {"interleave_under": min(rows) * len(rows), "interleave_over": largest}.get(strategy, sum(rows))
+        )
     return _interleaved(rows, strategy, odds, int(recipe.get("seed") or 42))
 
 
@@ -107,7 +127,9 @@ def _try_mixing(parts: int, strategy: str, odds: tuple[float, ...] | None, seed:
 
 @lru_cache(maxsize=256)
 def _interleaved(rows: tuple[int, ...], strategy: str, odds: tuple[float, ...] | None, seed: int) -> int:
-    """Return how many rows LLaMA-Factory's own mixing of sets of so many rows gives. Raises Problem with the library's words."""
+    """Return how many rows LLaMA-Factory's own mixing of sets of so many rows gives. Raises Problem with the library's
+    words.
+    """
     engine.load()
     from datasets import Dataset as Table
     from llamafactory.data import data_utils
@@ -117,7 +139,9 @@ def _interleaved(rows: tuple[int, ...], strategy: str, odds: tuple[float, ...] |
         return len(data_utils.merge_dataset([Table.from_dict({"row": range(count)}) for count in rows], plan, seed))
     except (ValueError, KeyError, IndexError, TypeError) as error:
         field = "interleave_probs" if "robabilities" in str(error) else "mix_strategy"
-        raise Problem("train.cannot_mix", field=field, strategy=strategy, reason=" ".join(str(error).split())[:200]) from error
+        raise Problem(
+            "train.cannot_mix", field=field, strategy=strategy, reason=" ".join(str(error).split())[:200]
+        ) from error
 
 
 def _check_eval_mixture(workspace: Workspace, recipe: dict) -> None:
@@ -127,11 +151,15 @@ def _check_eval_mixture(workspace: Workspace, recipe: dict) -> None:
         try:
             _mixed(held_out, recipe)
         except Problem as problem:
-            raise Problem(problem.key, **{**problem.facts, "field": problem.facts.get("field", "eval_dataset")}) from problem
+            raise Problem(
+                problem.key, **{**problem.facts, "field": problem.facts.get("field", "eval_dataset")}
+            ) from problem
 
 
 def _split(mixture: int | None, recipe: dict) -> tuple[int | None, int | None]:
-    """Return (rows to train on, rows held out), by the rules of `datasets`. Raises Problem where none is left for either."""
+    """Return (rows to train on, rows held out), by the rules of `datasets`. Raises Problem where none is left for
+    either.
+    """
     share = float(recipe.get("val_size") or 0)
     if mixture is None or share <= LEAST_SHARE or recipe.get("eval_dataset"):
         return mixture, 0
@@ -152,15 +180,25 @@ def _require_streamable(datasets: Sequence[Dataset], mixture: int | None, recipe
         raise Problem("train.streaming_workers", field="dataloader_num_workers")
     for dataset in files:
         if dataset.rows is not None and dataset.rows < workers:
-            raise Problem("train.streaming_parts", field="dataloader_num_workers", workers=workers, dataset=dataset.name, rows=dataset.rows)
+            raise Problem(
+                "train.streaming_parts",
+                field="dataloader_num_workers",
+                workers=workers,
+                dataset=dataset.name,
+                rows=dataset.rows,
+            )
 
 
 def _steps(examples: int | None, recipe: dict) -> int | None:
-    """Return the steps, as transformers counts them: batches of an epoch, over the accumulation, each rounded up, times the epochs."""
+    """Return the steps, as transformers counts them: batches of an epoch, over the accumulation, each rounded up, times
+    the epochs.
+    """
     if int(recipe.get("max_steps") or -1) > 0:
         return int(recipe["max_steps"])
     if examples is None:
         return None
     batch = int(recipe["per_device_train_batch_size"])
     batches = examples // batch if recipe.get("dataloader_drop_last") else math.ceil(examples / batch)
-    return math.ceil(float(recipe["num_train_epochs"]) * max(1, math.ceil(batches / int(recipe["gradient_accumulation_steps"]))))
+    return math.ceil(
+        float(recipe["num_train_epochs"]) * max(1, math.ceil(batches / int(recipe["gradient_accumulation_steps"])))
+    )

@@ -33,22 +33,52 @@ COUNT, NOT_NEGATIVE, POSITIVE = Limit(1), Limit(0), Limit(0, above=True)
 SHARE, LESS_THAN_WHOLE = Limit(0, 1), Limit(0, 1, below=True)
 
 LIMITS = {
-    **dict.fromkeys((
-        "per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps", "cutoff_len", "max_samples", "buffer_size",
-        "preprocessing_num_workers", "torch_empty_cache_steps", "image_max_pixels", "video_max_pixels", "video_maxlen", "eval_num_beams",
-        "dataloader_prefetch_factor",
-    ), COUNT),
-    **dict.fromkeys((
-        "learning_rate", "adam_epsilon", "warmup_steps", "val_size", "save_steps", "eval_steps", "dataloader_num_workers",
-        "early_stopping_steps", "neftune_noise_alpha", "image_min_pixels", "video_min_pixels",
-    ), NOT_NEGATIVE),
+    **dict.fromkeys(
+        (
+            "per_device_train_batch_size",
+            "per_device_eval_batch_size",
+            "gradient_accumulation_steps",
+            "cutoff_len",
+            "max_samples",
+            "buffer_size",
+            "preprocessing_num_workers",
+            "torch_empty_cache_steps",
+            "image_max_pixels",
+            "video_max_pixels",
+            "video_maxlen",
+            "eval_num_beams",
+            "dataloader_prefetch_factor",
+        ),
+        COUNT,
+    ),
+    **dict.fromkeys(
+        (
+            "learning_rate",
+            "adam_epsilon",
+            "warmup_steps",
+            "val_size",
+            "save_steps",
+            "eval_steps",
+            "dataloader_num_workers",
+            "early_stopping_steps",
+            "neftune_noise_alpha",
+            "image_min_pixels",
+            "video_min_pixels",
+        ),
+        NOT_NEGATIVE,
+    ),
     **dict.fromkeys(("logging_steps", "num_train_epochs"), POSITIVE),
     **dict.fromkeys(("warmup_ratio", "label_smoothing_factor"), SHARE),
     **dict.fromkeys(("adam_beta1", "adam_beta2"), LESS_THAN_WHOLE),
     **dict.fromkeys(("seed", "data_seed"), Limit(0, SEEDS)),
 }
 OF_METHOD = {
-    "lora": {"lora_rank": COUNT, "lora_dropout": LESS_THAN_WHOLE, "loraplus_lr_ratio": POSITIVE, "pissa_iter": Limit(-1)},
+    "lora": {
+        "lora_rank": COUNT,
+        "lora_dropout": LESS_THAN_WHOLE,
+        "loraplus_lr_ratio": POSITIVE,
+        "pissa_iter": Limit(-1),
+    },
     "oft": {"oft_rank": NOT_NEGATIVE, "oft_block_size": NOT_NEGATIVE, "module_dropout": LESS_THAN_WHOLE},
     "freeze": {},
     "full": {},
@@ -78,7 +108,13 @@ def impossible(recipe: dict) -> list[Problem]:
 def _outside(name: str, value: object, limit: Limit) -> Problem | None:
     if not _is_number(value) or limit.holds(value):
         return None
-    return Problem(limit.key(), field=name, value=f"{value:g}" if isinstance(value, float) else value, least=f"{limit.least:g}", most=f"{limit.most:.10g}")
+    return Problem(
+        limit.key(),
+        field=name,
+        value=f"{value:g}" if isinstance(value, float) else value,
+        least=f"{limit.least:g}",
+        most=f"{limit.most:.10g}",
+    )
 
 
 def _is_number(value: object) -> bool:

@@ -1,4 +1,6 @@
-"""How many blocks rows are packed into: pre-training text is cut into blocks, answers are laid side by side until a block is full."""
+"""How many blocks rows are packed into: pre-training text is cut into blocks, answers are laid side by side until a
+block is full.
+"""
 
 import bisect
 import json
@@ -26,7 +28,8 @@ def is_packed(recipe: dict) -> bool:
 
 
 def packed(datasets: Sequence[Dataset], recipe: dict, rows: int | None) -> tuple[int | None, bool]:
-    """Return (blocks, whether they are counted and not estimated); the blocks are None where the files are not read through.
+    """Return (blocks, whether they are counted and not estimated); the blocks are None where the files are not read
+    through.
 
     Args:
         datasets: those that are trained on.
@@ -59,7 +62,9 @@ def packed(datasets: Sequence[Dataset], recipe: dict, rows: int | None) -> tuple
 
 
 def block(recipe: dict) -> int:
-    """Return the tokens of a block: the cutoff length, less one where packing is asked for (LLaMA-Factory's hparams/data_args.py)."""
+    """Return the tokens of a block: the cutoff length, less one where packing is asked for (LLaMA-Factory's
+    hparams/data_args.py).
+    """
     return int(recipe["cutoff_len"]) - (1 if recipe.get("packing") or recipe.get("neat_packing") else 0)
 
 
@@ -85,12 +90,32 @@ def _counts(dataset: Dataset, recipe: dict) -> list[int] | None:
     if dataset.file is None or dataset.size is None or dataset.size > MEASURED_BYTES or not files.is_file(tokenizer):
         return None
     shape = Shape.of(dataset.entry)
-    asked = [shape.columns[name] for name in ("prompt", "query") if name in shape.columns] if shape.format == "alpaca" else None
+    asked = (
+        [shape.columns[name] for name in ("prompt", "query") if name in shape.columns]
+        if shape.format == "alpaca"
+        else None
+    )
     read = asked if recipe.get("stage") == "pt" else None
-    stamp = (str(dataset.file), files.stamp(dataset.file), str(tokenizer), files.stamp(tokenizer), json.dumps(read), json.dumps(dataset.entry))
+    stamp = (
+        str(dataset.file),
+        files.stamp(dataset.file),
+        str(tokenizer),
+        files.stamp(tokenizer),
+        json.dumps(read),
+        json.dumps(dataset.entry),
+    )
     counts = limited.call(
-        "studio.train.validation.packing:token_counts", str(dataset.file), str(tokenizer), read, shape.fields(),
-        file=dataset.file.name, of=dataset.name, seconds=30, mib=2048, stamp=stamp, wait=WAIT_S,
+        "studio.train.validation.packing:token_counts",
+        str(dataset.file),
+        str(tokenizer),
+        read,
+        shape.fields(),
+        file=dataset.file.name,
+        of=dataset.name,
+        seconds=30,
+        mib=2048,
+        stamp=stamp,
+        wait=WAIT_S,
     )
     if counts is limited.PENDING:
         return None
@@ -106,7 +131,8 @@ def token_counts(file: str, tokenizer: str, asked: list[str] | None, fields: lis
     Args:
         file: the data file.
         tokenizer: the `tokenizer.json` of the model.
-        asked: the fields that pre-training reads, joined by line ends as LLaMA-Factory joins them; None for all of `fields`.
+        asked: the fields that pre-training reads, joined by line ends as LLaMA-Factory joins them; None for all of
+            `fields`.
         fields: those that training reads.
     """
     from tokenizers import Tokenizer

@@ -16,14 +16,20 @@ from studio.interface.language import Problem
 # Arguments that set up the whole process while they are parsed; whoever trains the recipe parses them.
 SETTING_UP = ("deepspeed", "fsdp", "fsdp_config", "tf32")
 # What LLaMA-Factory asks for only when it loads the model, by the setting and the value that ask for it.
-LATER_PACKAGES = {("quantization_method", "hqq"): "hqq", ("quantization_method", "eetq"): "eetq", ("quantization_method", "bnb"): "bitsandbytes"}
+LATER_PACKAGES = {
+    ("quantization_method", "hqq"): "hqq",
+    ("quantization_method", "eetq"): "eetq",
+    ("quantization_method", "bnb"): "bitsandbytes",
+}
 _judging = threading.Lock()
 
 
 def refusals(recipe: dict) -> list[Problem]:
-    """Return what LLaMA-Factory's parser says against a complete recipe, and each package that it asks for and does not find.
+    """Return what LLaMA-Factory's parser says against a complete recipe, and each package that it asks for and does not
+    find.
 
-    Seeds, devices, log levels and environment variables of this process stay as they are: another run may be training in it.
+    Seeds, devices, log levels and environment variables of this process stay as they are: another run may be training
+    in it.
     """
     engine.load()
     said = {key: value for key, value in recipe.items() if key not in SETTING_UP}
@@ -34,7 +40,14 @@ def refusals(recipe: dict) -> list[Problem]:
             _get_train_args(missing)({"output_dir": "unused", **said, "overwrite_output_dir": True})
     except Exception as error:  # whatever a dataclass, an enum or a check of a library makes of a value
         found.append(_refusal(error, recipe))
-    return found + [Problem("train.package_missing", package=package, field=field) for package, field in _packages(recipe, missing)] + _of_devices(recipe)
+    return (
+        found
+        + [
+            Problem("train.package_missing", package=package, field=field)
+            for package, field in _packages(recipe, missing)
+        ]
+        + _of_devices(recipe)
+    )
 
 
 def _get_train_args(missing: list[str]) -> types.FunctionType:
@@ -53,8 +66,12 @@ def _get_train_args(missing: list[str]) -> types.FunctionType:
             missing.append(requirement)
 
     names = dict(vars(parser)) | {
-        "_set_transformers_logging": _nothing, "_set_env_vars": _nothing, "logger": _Quiet(), "check_version": check_version,
-        "transformers": types.SimpleNamespace(set_seed=_nothing), "is_env_enabled": lambda *_: False,
+        "_set_transformers_logging": _nothing,
+        "_set_env_vars": _nothing,
+        "logger": _Quiet(),
+        "check_version": check_version,
+        "transformers": types.SimpleNamespace(set_seed=_nothing),
+        "is_env_enabled": lambda *_: False,
         "_parse_train_args": lambda said: _parser().parse_dict(said),
     }
     for name in ("_check_extra_dependencies", "get_train_args"):
@@ -99,7 +116,14 @@ def _refusal(error: Exception, recipe: dict) -> Problem:
     if field is None and "specify dataset" in words:
         field = "dataset"
     if field is None:  # an enum names the value only
-        field = next((name for name, value in recipe.items() if isinstance(value, str) and value and words.startswith((value, f"'{value}'"))), None)
+        field = next(
+            (
+                name
+                for name, value in recipe.items()
+                if isinstance(value, str) and value and words.startswith((value, f"'{value}'"))
+            ),
+            None,
+        )
     return Problem("train.refused", message=words, **({"field": field} if field else {}))
 
 
@@ -138,7 +162,10 @@ def _can_report(name: str) -> bool:
 def _asking(recipe: dict, package: str) -> str:
     """Return the setting of a recipe that asks for a package: the one whose name has most of its letters."""
     beginning = re.split(r"[-_]", package)[0].lower()
-    return next((name for name, value in recipe.items() if value and beginning in name), "plot_loss" if package == "matplotlib" else package)
+    return next(
+        (name for name, value in recipe.items() if value and beginning in name),
+        "plot_loss" if package == "matplotlib" else package,
+    )
 
 
 def _of_devices(recipe: dict) -> list[Problem]:
@@ -155,5 +182,12 @@ def _of_devices(recipe: dict) -> list[Problem]:
             try:
                 json.loads(files.read_text(Path(file)))
             except (OSError, ValueError) as error:
-                found.append(Problem("train.no_settings_file", field=field, file=file, reason=getattr(error, "strerror", None) or str(error)[:100]))
+                found.append(
+                    Problem(
+                        "train.no_settings_file",
+                        field=field,
+                        file=file,
+                        reason=getattr(error, "strerror", None) or str(error)[:100],
+                    )
+                )
     return found

@@ -1,4 +1,6 @@
-"""The data that a recipe names, in `dataset` and in `eval_dataset`: which folder it is in, and whether the stage can learn from it."""
+"""The data that a recipe names, in `dataset` and in `eval_dataset`: which folder it is in, and whether the stage can
+learn from it.
+"""
 
 from pathlib import Path, PurePath, PureWindowsPath
 
@@ -12,9 +14,15 @@ from studio.workspace import Workspace
 FIELDS = ("dataset", "eval_dataset")
 # Where LLaMA-Factory looks when there is no folder: each name is that of a set on a hub.
 ON_HUBS = ("ONLINE", "REMOTE:")
-# What LLaMA-Factory learns from in each stage, by the stage of the dataset. Pre-training and PPO read only what is asked.
+# What LLaMA-Factory learns from in each stage, by the stage of the dataset. Pre-training and PPO read only what is
+# asked.
 ACCEPTED = {
-    "sft": ("sft",), "pt": ("pt", "sft", "kto"), "dpo": ("dpo",), "rm": ("dpo",), "kto": ("kto",), "ppo": ("sft", "pt", "kto"),
+    "sft": ("sft",),
+    "pt": ("pt", "sft", "kto"),
+    "dpo": ("dpo",),
+    "rm": ("dpo",),
+    "kto": ("kto",),
+    "ppo": ("sft", "pt", "kto"),
 }
 
 
@@ -30,10 +38,11 @@ def on_hubs(folder: str) -> bool:
 
 
 def folder(workspace: Workspace, said: object) -> str:
-    """Return the folder that a recipe's `dataset_dir` means: the studio's data folder, or one of the person's own by its whole path.
+    """Return the folder that a recipe's `dataset_dir` means: the studio's data folder, or one of the person's own by
+    its whole path.
 
-    A path that is not whole would depend on where the studio was started. It is looked for in the workspace; where there is no data
-    folder it means the studio's, as `data` does in every recipe that is made for LLaMA-Factory.
+    A path that is not whole would depend on where the studio was started. It is looked for in the workspace; where
+    there is no data folder it means the studio's, as `data` does in every recipe that is made for LLaMA-Factory.
 
     Raises:
         Problem: the whole path leads to no data folder.
@@ -69,7 +78,9 @@ def described(workspace: Workspace, recipe: dict, field: str) -> list[Dataset]:
 
 
 def trusted(workspace: Workspace) -> tuple[Path, ...]:
-    """Return the folders that data may be in besides the one that names it: a run's own copy names the others by their whole paths."""
+    """Return the folders that data may be in besides the one that names it: a run's own copy names the others by their
+    whole paths.
+    """
     return (workspace.data, *registry.known_places(workspace.data))
 
 
@@ -83,8 +94,20 @@ def problems(workspace: Workspace, recipe: dict) -> list[Problem]:
                 for dataset in described(workspace, {**recipe, field: name}, field):
                     found += [_at(field, dataset.problem)] if dataset.problem else []
                     if not dataset.problem and wanted and dataset.stage not in wanted:
-                        found.append(Problem("train.dataset_stage", field=field, dataset=name, has=dataset.stage, wanted=recipe["stage"]))
-                    elif not dataset.problem and dataset.file and (stop := checked.stop(workspace.saves, recipe, dataset)):
+                        found.append(
+                            Problem(
+                                "train.dataset_stage",
+                                field=field,
+                                dataset=name,
+                                has=dataset.stage,
+                                wanted=recipe["stage"],
+                            )
+                        )
+                    elif (
+                        not dataset.problem
+                        and dataset.file
+                        and (stop := checked.stop(workspace.saves, recipe, dataset))
+                    ):
                         found.append(_at(field, stop))
             except Problem as problem:
                 found.append(_at(field, problem))
