@@ -65,7 +65,7 @@ class Voice:
     def __init__(self, language=None):
         spoken = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
         self.language = language or ("zh" if spoken.startswith("zh") else "en")
-        path = ROOT / "studio" / "interface" / "words" / self.language / "launch.json"
+        path = ROOT / "studio" / "core" / "words" / self.language / "launch.json"
         self.words = json.loads(path.read_text(encoding="utf-8"))
 
     def text(self, name, **facts):

@@ -132,11 +132,11 @@ class _Memory:
 
 def _browse(path: Path) -> dict:
     """Draw pages as the studio's page does: HTML of ten rows."""
+    from studio.core.i18n import Words
+    from studio.core.jobs import Jobs
+    from studio.core.workspace import Workspace
     from studio.datasets import panel
     from studio.datasets.collection import Collection
-    from studio.interface.language import Words
-    from studio.jobs import Jobs
-    from studio.workspace import Workspace
 
     words = Words("en")
     with tempfile.TemporaryDirectory(prefix="benchmark-") as saves, _Memory() as memory:

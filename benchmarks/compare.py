@@ -95,13 +95,13 @@ def _in_fresh_process(workspace: Path, kind: str, chosen: list[str]) -> dict:
 
 
 def _table(workspace: Path):
-    from studio import engine
-    from studio.accelerator import Accelerator
     from studio.chat.choose import Table
-    from studio.workspace import Workspace
+    from studio.core import llamafactory
+    from studio.core.device_lease import DeviceLease
+    from studio.core.workspace import Workspace
 
-    engine.load()  # the libraries themselves are not what is measured
-    return Table(Workspace(workspace), Accelerator())
+    llamafactory.load()  # the libraries themselves are not what is measured
+    return Table(Workspace(workspace), DeviceLease())
 
 
 def _answer(table, chosen: list[str]) -> None:

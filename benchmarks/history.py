@@ -9,9 +9,9 @@ from pathlib import Path
 from benchmarks.browser import chromium, train_page
 from benchmarks.commands import Studio
 from benchmarks.report import Row
-from studio.interface.language import Words
+from studio.core.i18n import Words
+from studio.core.workspace import Workspace
 from studio.train import panel, runs
-from studio.workspace import Workspace
 
 RUNS = 5
 MANY = 500

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from benchmarks.report import Row
-from studio.interface.language import Words
+from studio.core.i18n import Words
+from studio.core.workspace import Workspace
 from studio.models import inside_panel, inspection, library, templates
-from studio.workspace import Workspace
 
 RUNS = 5
 MODELS = 300

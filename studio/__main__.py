@@ -86,12 +86,12 @@ def run(flags: argparse.Namespace) -> int:
     import uvicorn
 
     from studio import app, opening
-    from studio.core.ownership import Owned
-    from studio.interface.guard import rules
-    from studio.interface.guard.credentials import certificate
-    from studio.interface.language import Problem, Words
+    from studio.core.i18n import Problem, Words
+    from studio.core.processes.ownership import Owned
+    from studio.core.workspace import Workspace
     from studio.shutdown import Shutdown, serve
-    from studio.workspace import Workspace
+    from studio.web.guard import rules
+    from studio.web.guard.credentials import certificate
 
     workspace, words, mine = Workspace(flags.workspace.resolve()), Words(flags.language or "en"), None
     try:
@@ -169,7 +169,7 @@ def _is_alive(uploads: Path) -> bool:
 
 def choose_port(host: str, wanted: int | None) -> int:
     """Return `wanted`, or the first free port from 7860 on. Raises Problem where it is taken, or all are."""
-    from studio.interface.language import Problem
+    from studio.core.i18n import Problem
 
     for port in [wanted] if wanted else range(7860, 7960):
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as test:
@@ -188,9 +188,9 @@ def credentials(flags: argparse.Namespace, is_https: bool) -> tuple[str, str] | 
     Raises:
         Problem: what is given is no name and password.
     """
-    from studio.interface.guard.credentials import credentials
-    from studio.interface.guard.hosts import KnownHosts
-    from studio.interface.language import Problem
+    from studio.core.i18n import Problem
+    from studio.web.guard.credentials import credentials
+    from studio.web.guard.hosts import KnownHosts
 
     auth, told = credentials(flags.host, flags.auth, flags.auth_file)
     if KnownHosts(flags.host).is_open and not is_https:

@@ -11,15 +11,15 @@ from studio.chat.hello import endpoints as of_hello
 from studio.chat.server_endpoints import endpoints as of_servers
 from studio.chat.talk_endpoints import endpoints as of_talks
 from studio.chat.vote_endpoints import of_sheets, of_votes
-from studio.core import looking
+from studio.core.i18n import Words
+from studio.core.storage import read_only
 from studio.datasets.endpoints import endpoints as of_datasets
 from studio.datasets.study_endpoints import endpoints as of_study
-from studio.interface.endpoint import told
-from studio.interface.language import Words
 from studio.models.endpoints import endpoints as of_models
 from studio.monitor.history import as_json
 from studio.train.endpoints import endpoints as of_training
 from studio.trash.endpoints import endpoints as of_trash
+from studio.web.endpoint import told
 
 # What changes nothing: all that is answered by a studio that only looks at its workspace.
 LOOKING = frozenset(
@@ -69,7 +69,7 @@ def for_owner(function: Callable) -> Callable:
 
     @wraps(function)
     def owned(*args, **kwargs):
-        looking.require_owner()
+        read_only.require_owner()
         return function(*args, **kwargs)
 
     return owned

@@ -9,8 +9,7 @@ import gradio as gr
 from fastapi import FastAPI
 from markupsafe import escape
 
-from studio import api, engine
-from studio.accelerator import Accelerator
+from studio import api
 from studio.chat import hello, uses
 from studio.chat import tab as chat_tab
 from studio.chat.choose import Table
@@ -20,16 +19,16 @@ from studio.chat.sheet import Sheets
 from studio.chat.tab import ChatRoom
 from studio.chat.talk import Talks
 from studio.chat.votes import Votes
-from studio.core import limited, looking
+from studio.core import llamafactory, locations
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.core.jobs import Jobs
+from studio.core.processes import limited
+from studio.core.storage import read_only
+from studio.core.workspace import Workspace
 from studio.datasets import tab as datasets_tab
 from studio.datasets.collection import Collection
 from studio.datasets.study import Study
-from studio.interface import page, policy
-from studio.interface.event_faults import tell_faults
-from studio.interface.guard import Guard, Rules
-from studio.interface.language import LANGUAGES, Problem, Words
-from studio.interface.live import Live, region
-from studio.jobs import Jobs
 from studio.models import completeness, gguf, library
 from studio.models import tab as models_tab
 from studio.models.download import Downloads
@@ -40,7 +39,10 @@ from studio.train import notices_panel
 from studio.train import tab as train_tab
 from studio.train.trainer import Trainer
 from studio.trash import panel as trash_panel
-from studio.workspace import Workspace
+from studio.web import page, policy
+from studio.web.event_faults import tell_faults
+from studio.web.guard import Guard, Rules
+from studio.web.live import Live, region
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Studio:
     """Everything the tabs and the API work with; one of each for the life of the process."""
 
     workspace: Workspace
-    accelerator: Accelerator
+    accelerator: DeviceLease
     monitor: Monitor
     trainer: Trainer
     room: ChatRoom
@@ -64,7 +66,7 @@ def make(workspace: Workspace) -> Studio:
     written.
     """
     workspace.prepare()
-    accelerator, monitor, jobs = Accelerator(), Monitor(workspace.root), Jobs(workspace)
+    accelerator, monitor, jobs = DeviceLease(), Monitor(workspace.root), Jobs(workspace)
     table = Table(workspace, accelerator)
     gguf.offer(workspace, jobs)
     shelf = Shelf(
@@ -112,7 +114,7 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
                 + region("trash")
             )
         gr.HTML(_switches(words, has_login), elem_id="switches")
-        if problem := looking.why():
+        if problem := read_only.why():
             gr.HTML(f'<p class="warning" role="status">{escape(words.tell(problem))}</p>', elem_id="looking")
         with gr.Tabs(elem_id="rooms", selected="train"):
             with gr.Tab(words("app.models"), id="models", elem_id="room-models"):
@@ -201,7 +203,7 @@ def _served(blocks: gr.Blocks, root_path: str) -> FastAPI:
             root_path=root_path or None,
             show_error=True,
             ssr_mode=False,
-            favicon_path=str(page.ASSETS / "favicon.svg"),
+            favicon_path=str(locations.ASSETS / "favicon.svg"),
         )
     app.routes[-1].app.debug = False  # gradio would show a traceback to whoever asks wrongly
     return app
@@ -214,7 +216,7 @@ def warm_up(workspace: Workspace) -> None:
 
     def load():
         with contextlib.suppress(Problem):  # a broken installation is told to whoever needs the libraries
-            engine.load()
+            llamafactory.load()
             one_load_at_a_time()
             limited.call("studio.models.loading:warm", file="transformers", of="studio", seconds=60)
             completeness.checked(library.models(workspace), wait=0)  # worked out in a child process, and remembered

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.interface.language import LANGUAGES, Words
+from studio.core.i18n import LANGUAGES, Words
 
 # The first NVIDIA driver for CUDA 13, which the pinned torch is built with (CUDA 13.0 release notes, table of driver
 # versions).

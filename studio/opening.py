@@ -4,11 +4,11 @@ import os
 import sys
 import webbrowser
 
-from studio.core import ownership
-from studio.core.looking import look_only
-from studio.core.ownership import Owned, Owner, Ownership
-from studio.interface.language import Problem, Words
-from studio.workspace import Workspace
+from studio.core.i18n import Problem, Words
+from studio.core.processes import ownership
+from studio.core.processes.ownership import Owned, Owner, Ownership
+from studio.core.storage.read_only import look_only
+from studio.core.workspace import Workspace
 
 
 def own(workspace: Workspace, address: str, words: Words) -> Ownership:

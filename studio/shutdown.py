@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from studio.interface.language import Words
+from studio.core.i18n import Words
 from studio.train.ending import SIGNALS
 
 TELL_EVERY_S = 5.0

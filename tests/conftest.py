@@ -18,9 +18,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # core too.
     os.environ["OMP_NUM_THREADS"] = "1"
 
-from studio import engine
+from studio.core import llamafactory
+from studio.core.workspace import Workspace
 from studio.train import output
-from studio.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 STARTER = ROOT / "models" / "SmolLM2-135M-Instruct"
@@ -38,7 +38,7 @@ def loaded_engine(request):
     if all((ROOT / "tests" / "unit") in item.path.parents for item in request.session.items):
         return
     output.install()  # as the studio does before it: a log handler keeps the stream it finds
-    engine.load()
+    llamafactory.load()
 
 
 @pytest.fixture(autouse=True)

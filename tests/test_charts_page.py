@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from studio.train import runs
 
 ROOT = Path(__file__).parent.parent
-WORDS = json.loads((ROOT / "studio/interface/words/en/charts.json").read_text(encoding="utf-8"))
+WORDS = json.loads((ROOT / "studio/core/words/en/charts.json").read_text(encoding="utf-8"))
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PAGE = """<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <link rel="stylesheet" href="assets/uplot/uPlot.min.css"><link rel="stylesheet" href="assets/charts.css">
@@ -431,6 +431,5 @@ def test_every_word_is_used_and_in_both_languages():
     keys = {next(filter(None, groups)) for groups in used} | {"waiting", "empty", "step", "time"}
     for language in ("en", "zh"):
         assert (
-            keys
-            == json.loads((ROOT / f"studio/interface/words/{language}/charts.json").read_text(encoding="utf-8")).keys()
+            keys == json.loads((ROOT / f"studio/core/words/{language}/charts.json").read_text(encoding="utf-8")).keys()
         )

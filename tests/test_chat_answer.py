@@ -15,7 +15,7 @@ from studio.chat.resident import as_problem
 from studio.chat.room import Chat
 from studio.chat.speaker import Speaker
 from studio.core import trust
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 MODEL = Path(__file__).parents[1] / "models" / "SmolLM2-135M-Instruct"
 GREEDY = Sampling(temperature=0, max_tokens=16)

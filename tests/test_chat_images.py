@@ -11,7 +11,7 @@ from studio.chat.answer import Sampling
 from studio.chat.prompt import Encoder
 from studio.chat.room import Chat
 from studio.chat.speaker import Speaker
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 MODEL = Path(__file__).parents[1] / "models" / "SmolLM2-135M-Instruct"
 GREEDY = Sampling(temperature=0, max_tokens=6)

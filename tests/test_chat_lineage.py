@@ -9,9 +9,9 @@ import pytest
 import yaml
 from conftest import wait_for
 
-from studio.accelerator import Accelerator
 from studio.chat.answer import Sampling
 from studio.chat.choose import Table
+from studio.core.device_lease import DeviceLease
 from studio.train import runs
 from studio.train.trainer import Trainer
 
@@ -65,7 +65,7 @@ def test_what_lies_below_a_run_answers_too(workspace):
     a = made(workspace, "a", 0.3)
     b = made(workspace, "b", 0, adapter_name_or_path=str(a.folder), create_new_adapter=True)
     c = made(workspace, "c", 0, adapter_name_or_path=f"{a.folder},{b.folder}")
-    table = Table(workspace, Accelerator())
+    table = Table(workspace, DeviceLease())
     said = answers(table, [STARTER, a.name, b.name, c.name], "Count to ten.")
     # A is merged below B and C in bfloat16, so that their words may part from A's own; without it they would be the
     # base's.
@@ -86,21 +86,21 @@ def trained_by(trainer: Trainer, wish: dict, seconds: float = 300) -> runs.Run:
 @pytest.mark.skipif(not os.environ.get("STUDIO_SLOW_TESTS"), reason="trains twelve epochs; STUDIO_SLOW_TESTS=1 runs it")
 @pytest.mark.timeout(1800)
 def test_a_name_that_a_run_learned_is_said_by_the_runs_above_it(workspace):
-    steps, trainer = json.loads((CASES / "run-on-a-run" / "steps.json").read_text()), Trainer(workspace, Accelerator())
+    steps, trainer = json.loads((CASES / "run-on-a-run" / "steps.json").read_text()), Trainer(workspace, DeviceLease())
     a = trained_by(trainer, steps["A"], 1500)
     b = trained_by(trainer, steps["B_over_A"] | {"adapter_name_or_path": a.name})
     c = trained_by(trainer, steps["C_over_A_and_B"] | {"adapter_name_or_path": f"{a.name},{b.name}"})
-    table = Table(workspace, Accelerator())
+    table = Table(workspace, DeviceLease())
     said = answers(table, [STARTER, a.name, b.name, c.name], "Who are you?", 16)
     assert "Xiaoju" in said[a.name] and said[b.name] == said[c.name] == said[a.name] != said[STARTER], said
     table.clear()
 
 
 def test_a_run_whose_vocabulary_grew_answers_and_is_gone_on_with(workspace):
-    trainer = Trainer(workspace, Accelerator())
+    trainer = Trainer(workspace, DeviceLease())
 
     grown = trained_by(trainer, json.loads((CASES / "grown-vocabulary" / "recipe.json").read_text()))
-    table = Table(workspace, Accelerator())
+    table = Table(workspace, DeviceLease())
     assert all(answers(table, [STARTER, grown.name], "Say <room> and <heat>.").values())
     speaker = table.seat([grown.name])[0]
     (resident,) = table.chat._residents.values()

@@ -7,7 +7,7 @@ import pytest
 
 from studio.chat import blocks, markdown
 from studio.chat.markdown import Growing, render
-from studio.interface.language import Words
+from studio.core.i18n import Words
 
 WORDS = Words("en")
 TEXTS = {

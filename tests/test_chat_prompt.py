@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from studio.chat.prompt import Encoder
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 MODEL = Path(__file__).parents[1] / "models" / "SmolLM2-135M-Instruct"
 TALK = [

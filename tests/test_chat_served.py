@@ -14,7 +14,6 @@ from conftest import STARTER, is_sentence, new_workspace, wait_for
 from odd_server import KEY, PIECES
 
 from benchmarks import engines
-from studio.accelerator import Accelerator
 from studio.chat import openai_client, served
 from studio.chat.answer import Answer, Sampling
 from studio.chat.choose import Table, speakers
@@ -25,8 +24,9 @@ from studio.chat.markdown import render
 from studio.chat.resident import encoder_of
 from studio.chat.served import Endpoints, ServedSpeaker
 from studio.chat.talk import Talks
-from studio.interface.language import Problem, Words
-from studio.workspace import Workspace
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem, Words
+from studio.core.workspace import Workspace
 
 SAMPLING = Sampling(temperature=0.5, top_p=0.8, max_tokens=24, seed=7)
 QUESTION = [{"role": "user", "content": "What is a fox?"}]
@@ -459,7 +459,7 @@ def test_llama_cpp_with_the_template_of_training_makes_the_same_prompts(encoder,
 
 
 def test_a_served_column_tells_whether_it_got_the_prompt_of_training(gguf, tmp_path):
-    table = Table(new_workspace(tmp_path / "workspace"), Accelerator())
+    table = Table(new_workspace(tmp_path / "workspace"), DeviceLease())
     talks = Talks(table, Conversations(table.workspace))
     (speaker,) = speakers(table.workspace, [STARTER.name])
     encoder = encoder_of(speaker.base, speaker)

@@ -14,10 +14,10 @@ from conftest import new_workspace, wait_for
 from studio.chat.answer import Answer, Sampling
 from studio.chat.sheet import GIVE_UP_AFTER, Sheets, of_dataset, typed
 from studio.chat.sheet_panel import ROWS, as_csv, as_json, draw, draw_list
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
 from studio.datasets.collection import Collection
-from studio.interface.language import Problem, Words
-from studio.jobs import Jobs
-from studio.workspace import Workspace
 
 ROOT = Path(__file__).parents[1]
 PROMPTS = [{"prompt": f"Question {number}", "system": ""} for number in range(4)]
@@ -128,8 +128,8 @@ from pathlib import Path
 sys.path.insert(0, "tests")
 from test_chat_sheet import PROMPTS, Asked
 from studio.chat.sheet import Sheets
-from studio.jobs import Jobs
-from studio.workspace import Workspace
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
 place = Workspace(Path(sys.argv[1])).prepare()
 sheets = Sheets(place, Jobs(place), Asked(free=1))
 job = sheets.start(["a"], PROMPTS)
@@ -256,11 +256,11 @@ def test_the_table_and_the_files_say_all(place):
 
 
 def test_a_real_model_answers_a_sheet(tmp_path):
-    from studio.accelerator import Accelerator
     from studio.chat.choose import Table
+    from studio.core.device_lease import DeviceLease
 
     place = new_workspace(tmp_path / "real")
-    jobs, table = Jobs(place), Table(place, Accelerator())
+    jobs, table = Jobs(place), Table(place, DeviceLease())
     sheets = Sheets(place, jobs, table.ask)
     job = sheets.start(
         ["SmolLM2-135M-Instruct", "no-such-model"], typed("Say hello.\n你好"), Sampling(temperature=0, max_tokens=4)

@@ -8,13 +8,13 @@ import pytest
 from conftest import STARTER, new_workspace, wait_for
 from safetensors.torch import save_file
 
-from studio.accelerator import Accelerator
 from studio.chat import talk as talk_module
 from studio.chat.choose import Table
 from studio.chat.columns import Columns
 from studio.chat.conversation import Conversations, spoken
 from studio.chat.talk import Talks
-from studio.interface.language import Problem, Words
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem, Words
 from studio.train import runs
 
 BASE = STARTER.name
@@ -24,7 +24,7 @@ SHORT = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 8, "seed": 0}
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory) -> Table:
-    return Table(new_workspace(tmp_path_factory.mktemp("chat") / "workspace"), Accelerator())
+    return Table(new_workspace(tmp_path_factory.mktemp("chat") / "workspace"), DeviceLease())
 
 
 @pytest.fixture

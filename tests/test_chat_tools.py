@@ -12,7 +12,7 @@ from studio.chat.answer import Sampling
 from studio.chat.prompt import Encoder
 from studio.chat.room import Chat
 from studio.chat.speaker import Speaker
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"

@@ -11,10 +11,10 @@ from conftest import STARTER, is_sentence
 
 from studio.chat.preferences import make
 from studio.chat.votes import BAD, TIE, Standing, Vote, Votes, draw_board, interval
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
 from studio.datasets.collection import Collection
-from studio.interface.language import Problem, Words
-from studio.jobs import Jobs
-from studio.workspace import Workspace
 
 QUESTION = [{"role": "user", "content": "Who are you?", "turn": 1}]
 
@@ -58,7 +58,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from studio.chat.votes import Vote, Votes
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 votes = Votes(Path(sys.argv[1]))
 ask = [{"role": "user", "content": "?"}]
 def vote(turn): return Vote("talk", turn, ["A", "B"], {"A": "x" * 50, "B": "y"}, {"A": ask, "B": ask}, "A")

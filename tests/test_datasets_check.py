@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from studio.core.i18n import Words
 from studio.datasets import damage
 from studio.datasets.check import HINTS, check, keep_good
 from studio.datasets.duplicates import LIKE, Duplicates, plain
@@ -17,7 +18,6 @@ from studio.datasets.registry import datasets, entry_of
 from studio.datasets.shape import Shape, said
 from studio.datasets.split import write
 from studio.datasets.tokens import Sight
-from studio.interface.language import Words
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"

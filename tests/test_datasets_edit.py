@@ -5,10 +5,10 @@ import os
 
 import pytest
 
+from studio.core.i18n import Problem
 from studio.datasets import edit, reading
 from studio.datasets.edit import Editor
 from studio.datasets.index import Indexes
-from studio.interface.language import Problem
 from tests.test_datasets_reading import ROWS, put
 
 NEW = {"instruction": "New, 新的", "output": 'with "quotes", commas\nand lines'}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from studio.core.i18n import Problem, Words
 from studio.datasets import conversation, convert, entries, formats, hub, reading
 from studio.datasets.registry import datasets
 from studio.datasets.shape import Shape
-from studio.interface.language import Problem, Words
 from tests.conftest import STARTER
 from tests.hub import Hub
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from studio.core.i18n import Problem
 from studio.datasets.identity import fill, has_placeholders
 from studio.datasets.registry import datasets
-from studio.interface.language import Problem
 
 SHIPPED = Path(__file__).parent.parent / "data"
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from studio.core.i18n import Problem
 from studio.datasets import index, reading
 from studio.datasets.index import Indexes
-from studio.interface.language import Problem
 from tests.test_datasets_reading import ROWS, put
 
 COUNT = 30_000

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from random_sets import OPENAI_TAGS, random_set, write_rows
 
+from studio.core.i18n import Words
 from studio.datasets import reading
 from studio.datasets.check import check, keep_good
 from studio.datasets.loading.judge import judge
@@ -19,7 +20,6 @@ from studio.datasets.loading.kinds import Kinds
 from studio.datasets.registry import datasets, entry_of
 from studio.datasets.split import write
 from studio.datasets.tokens import Sight
-from studio.interface.language import Words
 
 ROOT = Path(__file__).parent.parent
 CASES = Path(__file__).parent / "cases"

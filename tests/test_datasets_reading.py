@@ -5,8 +5,8 @@ import random
 
 import pytest
 
+from studio.core.i18n import Problem, Words
 from studio.datasets import columnar, reading, scanning
-from studio.interface.language import Problem, Words
 from tests.conftest import is_sentence
 
 ROWS = [

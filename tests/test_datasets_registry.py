@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from studio.core.trash import Trash
+from studio.core.i18n import Problem, Words, sentences
+from studio.core.storage.trash import Trash
+from studio.core.workspace import Workspace
 from studio.datasets import entries
 from studio.datasets.registry import dataset, datasets
-from studio.interface.language import Problem, Words, sentences
-from studio.workspace import Workspace
 
 SHIPPED = Path(__file__).parent.parent / "data"
 ROW = {"instruction": "Say hello.", "input": "", "output": "Hello."}

@@ -5,12 +5,12 @@ from urllib.parse import urlencode
 
 import pytest
 
+from studio.core.i18n import Words
+from studio.core.jobs import Jobs
 from studio.datasets import entries, study_panel
 from studio.datasets.collection import Collection
 from studio.datasets.study import Study, View
 from studio.datasets.study_endpoints import as_json
-from studio.interface.language import Words
-from studio.jobs import Jobs
 from tests.conftest import STARTER
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from studio.core.i18n import Problem
 from studio.datasets.entries import add
 from studio.datasets.reading import rows
 from studio.datasets.registry import dataset, datasets, entry_of
 from studio.datasets.shape import Shape, said
 from studio.datasets.split import alike, hold_out, joined_entry, leaks, mix, part_entry, sample, write
-from studio.interface.language import Problem
 
 DATA = Path(__file__).parents[1] / "data"
 

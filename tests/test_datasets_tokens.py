@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from studio.core.i18n import Problem
 from studio.datasets.registry import datasets, entry_of
 from studio.datasets.shape import Shape
 from studio.datasets.tokens import Count, Sight, pieces
-from studio.interface.language import Problem
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"

@@ -13,9 +13,9 @@ import pytest
 from conftest import is_sentence
 
 from studio import api, app
-from studio.interface.endpoint import told
-from studio.interface.language import LANGUAGES, Words
-from studio.workspace import Workspace
+from studio.core.i18n import LANGUAGES, Words
+from studio.core.workspace import Workspace
+from studio.web.endpoint import told
 
 DEEP: list = []
 for _ in range(3000):

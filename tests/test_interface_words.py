@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.interface.language import FOLDER, LANGUAGES, Problem, Words, sentences
+from studio.core.i18n import FOLDER, LANGUAGES, Problem, Words, sentences
 
 STUDIO = Path(__file__).parents[1] / "studio"
 SHOWN = {"label", "info", "placeholder", "title"}

@@ -11,11 +11,11 @@ import threading
 import pytest
 from conftest import ROOT, wait_for
 
-from studio import jobs as jobs_module
+from studio.core import jobs as jobs_module
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Jobs
 from studio.core.plain import sendable
-from studio.interface.language import Problem, Words
-from studio.jobs import Jobs
-from studio.workspace import Workspace
+from studio.core.workspace import Workspace
 
 TITLE = "jobs.active"  # any sentence with a fact {job}
 
@@ -125,8 +125,8 @@ def test_a_fault_is_one_sentence_and_the_traceback_is_in_the_log_only(jobs):
 KILLED = """
     import sys, time
     from pathlib import Path
-    from studio.jobs import Jobs
-    from studio.workspace import Workspace
+    from studio.core.jobs import Jobs
+    from studio.core.workspace import Workspace
 
     def work(job):
         job.report(0.5, "jobs.active", job="x")

@@ -8,8 +8,8 @@ import time
 import pytest
 from conftest import ROOT
 
+from studio.core.workspace import Workspace
 from studio.models import catalogue
-from studio.workspace import Workspace
 
 
 def by_name(name: str) -> catalogue.Entry:

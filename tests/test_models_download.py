@@ -13,12 +13,12 @@ import pytest
 from conftest import ROOT, is_sentence, wait_for
 from hub import COMMIT, Hub, safetensors, tiny_model
 
-from studio.interface.language import Problem, Words
-from studio.jobs import Jobs
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
 from studio.models import catalogue, library
 from studio.models.download import Downloads, Request
 from studio.models.hubs import HubFile, open_hub
-from studio.workspace import Workspace
 
 TOKEN = "hf_secret-of-a-person"
 SOURCES = ("huggingface", "modelscope")
@@ -308,9 +308,9 @@ def test_a_full_disk_is_told_and_what_came_is_kept(source, hub, bench):
 STUDIO = """
     import sys, time
     from pathlib import Path
-    from studio.jobs import Jobs
+    from studio.core.jobs import Jobs
     from studio.models.download import Downloads, Request
-    from studio.workspace import Workspace
+    from studio.core.workspace import Workspace
 
     workspace = Workspace(Path(sys.argv[1]))
     jobs = Jobs(workspace)

@@ -8,7 +8,7 @@ import pytest
 from conftest import STARTER
 
 from benchmarks.fit import REACH, Case, estimated, measured
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
 from studio.models import activations, fit
 from studio.models.fit import Plan, estimate, plan_of, table
 from studio.models.shape import read_shape

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from conftest import is_sentence, wait_for
 
-from studio.interface.language import Problem
-from studio.jobs import Jobs
+from studio.core.i18n import Problem
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
 from studio.models import gguf, gguf_parts, library
-from studio.workspace import Workspace
 
 HIDDEN, INNER, LAYERS = 64, 128, 2
 

@@ -8,19 +8,19 @@ import pytest
 from conftest import STARTER
 
 from benchmarks.library import make_model
-from studio.accelerator import Accelerator
 from studio.chat.choose import Table
 from studio.chat.hello import Hello
-from studio.core import limited
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.core.jobs import Jobs
+from studio.core.processes import limited
+from studio.core.workspace import Workspace
 from studio.datasets import tokens
-from studio.interface.language import LANGUAGES, Problem, Words
-from studio.jobs import Jobs
 from studio.models import config, fit, inside_panel, library, panel, plausible, shape, templates, tokenizer
 from studio.models.download import Downloads
 from studio.models.shelf import Shelf
 from studio.monitor.history import Monitor
 from studio.train import recipe as recipes
-from studio.workspace import Workspace
 
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
 TEMPLATES = {
@@ -112,8 +112,8 @@ def test_a_config_that_claims_what_no_weights_can_fill_is_a_fault_told_at_once(s
         )
         assert "dot failed" in html and "config.json" in html
     for use in (
-        lambda: Hello(shelf.workspace, Accelerator()).say("odd", "hi"),
-        lambda: Table(shelf.workspace, Accelerator()).seat(["odd"]),
+        lambda: Hello(shelf.workspace, DeviceLease()).say("odd", "hi"),
+        lambda: Table(shelf.workspace, DeviceLease()).seat(["odd"]),
         lambda: recipes.complete(shelf.workspace, {"model_name_or_path": "odd"}, recipes.Machine("cpu", True)),
         lambda: tokens.Sight(model.path, {"file_name": "x"}, shelf.workspace.data, "sft", {"template": "llama3"}),
     ):

@@ -7,9 +7,9 @@ import pytest
 from conftest import STARTER
 
 from benchmarks.library import make_model, write_sparse
-from studio.interface.language import Words
+from studio.core.i18n import Words
+from studio.core.workspace import Workspace
 from studio.models import inside_panel, inspection, library, panel, templates, tokenizer
-from studio.workspace import Workspace
 
 QWEN = (
     "{%- if messages[0]['role'] == 'system' %}{{ '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n'"

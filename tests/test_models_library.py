@@ -12,10 +12,11 @@ import pytest
 from conftest import STARTER, is_sentence
 
 from benchmarks.library import make_model, write_sparse
-from studio.core import trash, trust
-from studio.interface.language import Problem, Words
+from studio.core import trust
+from studio.core.i18n import Problem, Words
+from studio.core.storage import trash
+from studio.core.workspace import Workspace
 from studio.models import keep, library, places, weights
-from studio.workspace import Workspace
 
 
 def free(model):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
 from studio.models import starter
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
 from studio.monitor.history import Point, as_json
 from studio.monitor.panel import COLUMNS, GIB, strip
 from studio.monitor.readings import CpuTimes, Gpu, GpuProcess, Host, Snapshot

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from studio.interface.language import Words
+from studio.core.i18n import Words
 from studio.monitor.history import as_json
 from studio.monitor.readings import cpu_times, short_command, take
 

@@ -3,7 +3,7 @@
 import json
 import math
 
-from studio.interface.language import Words
+from studio.core.i18n import Words
 from studio.train import recipe as recipes
 from studio.train.advice import advise
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from studio.interface.language import Problem, Words, sentences
+from studio.core.i18n import Problem, Words, sentences
 from studio.train import arguments, settings
 
 

@@ -3,16 +3,16 @@
 import pytest
 from conftest import wait_for
 
-from studio.accelerator import Accelerator
-from studio.interface.language import Problem
-from studio.jobs import Jobs
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
+from studio.core.jobs import Jobs
 from studio.train import batch
 
 SMALL = {"cutoff_len": 16}
 
 
 def test_it_doubles_until_told_to_stop(workspace):
-    accelerator, jobs = Accelerator(), Jobs(workspace)
+    accelerator, jobs = DeviceLease(), Jobs(workspace)
     job = jobs.start(
         "batch", "batch.title", {}, work=lambda job: batch.find(workspace, accelerator, SMALL, job, most=2)
     )
@@ -25,8 +25,8 @@ def test_it_doubles_until_told_to_stop(workspace):
 
 
 def test_it_does_not_start_beside_a_run(workspace):
-    accelerator, jobs = Accelerator(), Jobs(workspace)
-    accelerator.hold("training", 1)
+    accelerator, jobs = DeviceLease(), Jobs(workspace)
+    accelerator.acquire("training", 1)
     with pytest.raises(Problem) as told:
         batch.find(workspace, accelerator, SMALL, jobs.start("batch", "batch.title", {}, work=lambda job: None))
     assert "training" in str(told.value)

@@ -3,8 +3,8 @@
 import pytest
 from conftest import SHORT, wait_for
 
-from studio.accelerator import Accelerator
-from studio.interface.language import Problem
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
 from studio.train import checkpoints, events, runs
 from studio.train.trainer import Trainer
 
@@ -66,7 +66,7 @@ def test_a_run_that_does_not_get_better_ends_early_and_keeps_its_best(workspace)
         "early_stopping_steps": 2,
         "save_total_limit": 1,
     }
-    run = Trainer(workspace, Accelerator()).start(wish, {"name": "Xiaoju", "author": "the studio"})
+    run = Trainer(workspace, DeviceLease()).start(wish, {"name": "Xiaoju", "author": "the studio"})
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE, every=0.1)
     status = runs.status(run)
     assert status.state == "finished", status.error

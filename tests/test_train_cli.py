@@ -9,9 +9,9 @@ import time
 import pytest
 from conftest import STARTER, new_workspace, wait_for
 
-from studio.accelerator import Accelerator
 from studio.chat import choose
-from studio.jobs import Jobs
+from studio.core.device_lease import DeviceLease
+from studio.core.jobs import Jobs
 from studio.train import adapters, batch, keep, runs
 from studio.train.trainer import Trainer
 
@@ -86,14 +86,14 @@ def test_the_largest_batch_is_looked_for_on_top_of_it_whatever_else_its_recipe_m
         "save_total_limit": 1,
         "max_samples": 2,
     }
-    job = jobs.start("batch", "batch.title", {}, work=lambda job: batch.find(made, Accelerator(), wish, job, most=1))
+    job = jobs.start("batch", "batch.title", {}, work=lambda job: batch.find(made, DeviceLease(), wish, job, most=1))
     wait_for(lambda: not job.active, seconds=200)
     assert job.state == "finished", job.error
     assert job.result["batch"] == 1
 
 
 def test_its_recipe_starts_a_new_run(made):
-    trainer = Trainer(made, Accelerator())
+    trainer = Trainer(made, DeviceLease())
     wish = keep.again(runs.find(made, f"{STARTER.name}/lora/whole"), {"max_steps": 1})
     assert trainer.preview(wish)["problems"] == []
     again = trainer.start(wish, {})
@@ -103,7 +103,7 @@ def test_its_recipe_starts_a_new_run(made):
 
 
 def test_it_goes_on_from_its_checkpoint(made):
-    trainer = Trainer(made, Accelerator())
+    trainer = Trainer(made, DeviceLease())
     run = runs.find(made, f"{STARTER.name}/lora/cut")
     assert run.is_foreign and runs.status(run).state == "interrupted"
     before = runs.status(run).series["loss"]

@@ -10,15 +10,15 @@ import pytest
 import yaml
 from conftest import SHORT, STARTER, is_sentence, wait_for
 
-from studio.accelerator import Accelerator
 from studio.chat.choose import Table
 from studio.chat.hello import Hello
 from studio.core import trust
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
+from studio.core.workspace import write_json
 from studio.datasets.tokens import Sight
-from studio.interface.language import Problem
 from studio.train import consent, recipe_files, runs
 from studio.train.trainer import Trainer
-from studio.workspace import write_json
 
 CONFIG = "from transformers import LlamaConfig\n\n\nclass OwnConfig(LlamaConfig):\n    model_type = 'own-llama'\n"
 MODEL = (
@@ -74,9 +74,9 @@ def own(workspace, request):
 
 def look(workspace, trainer, name: str):
     """Ask for the model in one of the rooms that can load it."""
-    table = Table(workspace, Accelerator())
+    table = Table(workspace, DeviceLease())
     work = {
-        "hello": lambda: Hello(workspace, Accelerator()).say("own", "Hello"),
+        "hello": lambda: Hello(workspace, DeviceLease()).say("own", "Hello"),
         "chat": lambda: table.seat(["own"]),
         "tokens": lambda: Sight(
             workspace.models / "own", ENTRY, workspace.data, "sft", {"template": "smollm2", "trust_remote_code": True}
@@ -108,7 +108,7 @@ def look(workspace, trainer, name: str):
     "room", ["hello", "chat", "preview", "start", "worker", "sweep", "nodes", "batch", "reference"]
 )
 def test_no_room_runs_it_without_consent(workspace, own, room):
-    trainer = Trainer(workspace, Accelerator())
+    trainer = Trainer(workspace, DeviceLease())
     with pytest.raises(Problem) as told:
         look(workspace, trainer, room)
     assert is_sentence(str(told.value)) and not own.ran
@@ -116,17 +116,17 @@ def test_no_room_runs_it_without_consent(workspace, own, room):
 
 
 def test_a_row_is_encoded_without_it(workspace, own):
-    look(workspace, Trainer(workspace, Accelerator()), "tokens")
+    look(workspace, Trainer(workspace, DeviceLease()), "tokens")
     assert not own.ran
 
 
 def test_with_consent_it_runs_and_after_one_byte_it_does_not(workspace, own):
     own.allow()
-    assert Hello(workspace, Accelerator()).say("own", "Hello").stage == "done" and own.ran
+    assert Hello(workspace, DeviceLease()).say("own", "Hello").stage == "done" and own.ran
     own.mark.unlink()
     own.change()
     with pytest.raises(Problem):
-        Hello(workspace, Accelerator()).say("own", "Hello")
+        Hello(workspace, DeviceLease()).say("own", "Hello")
     assert not own.ran
 
 
@@ -143,7 +143,7 @@ def hand_made(workspace, recipe: dict, state: str, **info) -> runs.Run:
 
 @pytest.mark.parametrize("executor", ["in-process", "worker"])
 def test_the_queue_at_start_runs_neither_code_nor_a_program_of_a_run_folder(workspace, own, tmp_path, executor):
-    complete = Trainer(workspace, Accelerator()).preview(TINY)["yaml"]
+    complete = Trainer(workspace, DeviceLease()).preview(TINY)["yaml"]
     program = tmp_path / "program"
     program.write_text(f"#!/bin/sh\ntouch {own.mark}\n")
     program.chmod(0o755)
@@ -151,7 +151,7 @@ def test_the_queue_at_start_runs_neither_code_nor_a_program_of_a_run_folder(work
     run = hand_made(workspace, recipe, "queued", executor=executor, python=str(program))
     write_json(workspace.saves / ".queue.json", {"waiting": [{"run": run.name, "resume": None}], "at_work": []})
     runs.forget()
-    trainer = Trainer(workspace, Accelerator())
+    trainer = Trainer(workspace, DeviceLease())
     wait_for(lambda: runs.status(run).state == "failed", 60)
     assert runs.status(run).error["key"] == "trust.no_consent" and not own.ran
     wait_for(lambda: trainer.queue() == [], 20)
@@ -161,7 +161,7 @@ def test_a_program_in_a_run_folder_is_never_started(workspace, tmp_path):
     program, mark = tmp_path / "program", tmp_path / "mark"
     program.write_text(f"#!/bin/sh\ntouch {mark}\n")
     program.chmod(0o755)
-    trainer = Trainer(workspace, Accelerator())
+    trainer = Trainer(workspace, DeviceLease())
     run = trainer.start(SHORT | {"max_steps": 1}, {"name": "a", "author": "b"}, "worker")
     run.note(python=str(program))
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
@@ -175,11 +175,11 @@ def test_a_program_in_a_run_folder_is_never_started(workspace, tmp_path):
 
 @pytest.mark.parametrize("checkpoint", ["../../../../elsewhere", "/etc", "checkpoint-9"])
 def test_a_queue_names_no_checkpoint_of_another_place(workspace, checkpoint):
-    recipe = yaml.safe_load(Trainer(workspace, Accelerator()).preview(SHORT)["yaml"])
+    recipe = yaml.safe_load(Trainer(workspace, DeviceLease()).preview(SHORT)["yaml"])
     run = hand_made(workspace, recipe, "queued", executor="in-process")
     write_json(workspace.saves / ".queue.json", {"waiting": [{"run": run.name, "resume": checkpoint}], "at_work": []})
     runs.forget()
-    Trainer(workspace, Accelerator())
+    Trainer(workspace, DeviceLease())
     wait_for(lambda: runs.status(run).state in ("failed", "interrupted"), 60)  # interrupted: the order was no order
     error = runs.status(run).error
     assert error is None or error["key"] == "executors.no_such_checkpoint"
@@ -188,7 +188,7 @@ def test_a_queue_names_no_checkpoint_of_another_place(workspace, checkpoint):
 
 def test_resume_and_restart_ask_again(workspace, own):
     own.allow()
-    trainer = Trainer(workspace, Accelerator())
+    trainer = Trainer(workspace, DeviceLease())
     run = trainer.start(TINY, {})
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
     assert runs.status(run).state == "finished", runs.status(run).error
@@ -203,7 +203,7 @@ def test_resume_and_restart_ask_again(workspace, own):
 
 
 def test_for_a_model_without_code_it_means_nothing(workspace):
-    preview = Trainer(workspace, Accelerator()).preview(SHORT | {"trust_remote_code": True})
+    preview = Trainer(workspace, DeviceLease()).preview(SHORT | {"trust_remote_code": True})
     assert not preview["problems"] and "trust_remote_code: false" in preview["yaml"]
     assert "train.advice_no_code" in [key for key, _ in preview["advice"]]
 
@@ -241,7 +241,7 @@ def test_what_a_ray_machine_is_told_are_the_consented_files(workspace, own):
 def test_no_recipe_names_what_ray_is_to_run(workspace):
     hook = {"runtime_env": {"worker_process_setup_hook": "os.getcwd"}}
     with pytest.raises(Problem) as told:
-        Trainer(workspace, Accelerator()).start(SHORT | {"ray_init_kwargs": json.dumps(hook)}, {})
+        Trainer(workspace, DeviceLease()).start(SHORT | {"ray_init_kwargs": json.dumps(hook)}, {})
     assert told.value.key == "train.never" and is_sentence(str(told.value))
     with pytest.raises(Problem):
         recipe_files.read(yaml.safe_dump(SHORT | {"ray_init_kwargs": json.dumps(hook)}))

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from studio.core.i18n import Problem
 from studio.datasets import entries
-from studio.interface.language import Problem
 from studio.train import data
 from studio.train import recipe as recipes
 

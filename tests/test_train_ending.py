@@ -8,7 +8,7 @@ import psutil
 import pytest
 from conftest import SHORT, wait_for
 
-from studio.accelerator import Accelerator
+from studio.core.device_lease import DeviceLease
 from studio.train import runs
 from studio.train.trainer import Trainer
 
@@ -18,7 +18,7 @@ LONG = SHORT | {"max_steps": 2000, "save_steps": 1000}
 
 @pytest.fixture
 def trainer(workspace) -> Trainer:
-    return Trainer(workspace, Accelerator())
+    return Trainer(workspace, DeviceLease())
 
 
 def ended(run: runs.Run, seconds: float = 150) -> runs.Status:
@@ -39,7 +39,7 @@ def test_a_run_in_this_process_is_interrupted_with_a_checkpoint_and_goes_on(trai
     assert found.name == run.name and saved
     status = runs.status(run)
     assert status.state == "interrupted" and run.checkpoints() == [f"checkpoint-{status.step}"]
-    again = Trainer(trainer.workspace, Accelerator())  # the studio when it starts again
+    again = Trainer(trainer.workspace, DeviceLease())  # the studio when it starts again
     wait_for(lambda: again.queue() == [])
     again.resume(run.name)
     wait_for(lambda: runs.status(run).step > status.step)

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from conftest import SHORT, is_sentence, wait_for
 
-from studio.accelerator import Accelerator
-from studio.interface.language import Problem
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
 from studio.train import events, runs
 from studio.train.executors import Trainer
 
@@ -20,7 +20,7 @@ NAMED = {"name": "Xiaoju", "author": "the studio"}
 
 @pytest.fixture
 def trainer(workspace) -> Trainer:
-    return Trainer(workspace, Accelerator())
+    return Trainer(workspace, DeviceLease())
 
 
 def ended(run: runs.Run) -> runs.Status:

@@ -8,8 +8,8 @@ import torch
 import yaml
 from conftest import SHORT, wait_for
 
-from studio.accelerator import Accelerator
-from studio.interface.language import Problem
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
 from studio.train import events, runs
 from studio.train.trainer import Trainer
 
@@ -19,7 +19,7 @@ TINY = SHORT | {"max_steps": 1, "plot_loss": False}
 
 @pytest.fixture
 def trainer(workspace) -> Trainer:
-    return Trainer(workspace, Accelerator())
+    return Trainer(workspace, DeviceLease())
 
 
 def ended(run: runs.Run) -> runs.Status:

@@ -6,7 +6,7 @@ import threading
 import pytest
 from conftest import is_sentence
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.train import output
 from studio.train.faults import explain
 

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from conftest import ROOT, STARTER, is_sentence, new_workspace
 
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Jobs
 from studio.datasets.collection import Collection
 from studio.datasets.study import Study
-from studio.interface.language import Problem, Words
-from studio.jobs import Jobs
 from studio.train import runs
 from studio.train.execute import execute
 from studio.train.validation import sources

@@ -4,7 +4,7 @@ import json
 import os
 import time
 
-from studio.interface.language import Words
+from studio.core.i18n import Words
 from studio.train import compare, panel, runs
 
 

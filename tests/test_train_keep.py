@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from studio.core.trash import Trash
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
+from studio.core.storage.trash import Trash
 from studio.train import keep, panel, runs
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from conftest import is_sentence
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.train import notices, runs
 
 

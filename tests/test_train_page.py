@@ -8,8 +8,8 @@ import yaml
 from conftest import SHORT, Server, new_workspace, wait_for
 from playwright.sync_api import expect
 
+from studio.core.workspace import Workspace
 from studio.train import runs
-from studio.workspace import Workspace
 
 
 def made_up(workspace, name, rate, losses, state="finished", **events):

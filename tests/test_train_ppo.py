@@ -9,9 +9,9 @@ import pytest
 from conftest import wait_for
 
 import launch
-from studio.accelerator import Accelerator
-from studio.interface.language import Problem
-from studio.jobs import Jobs
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
+from studio.core.jobs import Jobs
 from studio.train import adapters, runs
 from studio.train.environments import Environments
 from studio.train.trainer import Trainer
@@ -21,7 +21,7 @@ TINY = {"max_steps": 2, "max_samples": 8, "per_device_train_batch_size": 1, "cut
 
 @pytest.fixture
 def trainer(workspace):
-    return Trainer(workspace, Accelerator())
+    return Trainer(workspace, DeviceLease())
 
 
 def ended(run):

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from conftest import ROOT, SHORT, wait_for
 
-from studio.accelerator import Accelerator
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem, Words
 from studio.datasets import entries
-from studio.interface.language import Problem, Words
 from studio.train import recipe as recipes
 from studio.train import runs
 from studio.train.trainer import Trainer
@@ -27,7 +27,7 @@ def case(name: str):
 
 @pytest.fixture
 def trainer(workspace) -> Trainer:
-    return Trainer(workspace, Accelerator())
+    return Trainer(workspace, DeviceLease())
 
 
 def told(trainer, **wish) -> list[tuple[str, str]]:

@@ -6,8 +6,8 @@ import shlex
 import pytest
 from conftest import wait_for
 
-from studio.accelerator import Accelerator
-from studio.interface.language import Problem
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
 from studio.train import devices, nodes, runs, sweep
 from studio.train.dispatch import Dispatcher
 from studio.train.queue import Order, Queue, collide, holds
@@ -70,17 +70,17 @@ def test_a_run_whose_folder_is_gone_does_not_hold_up_the_queue(workspace):
     queue = Queue(workspace.saves)
     queue.add(Order("m/lora/removed"))
     broken = runs.make(workspace, "m", "lora", "r")
-    Dispatcher(workspace, Accelerator()).add(broken)
+    Dispatcher(workspace, DeviceLease()).add(broken)
     wait_for(lambda: not queue.waiting() and not queue.at_work(), seconds=20)
     status = runs.status(broken)
     assert status.state == "failed" and "cannot be read" in status.error["sentence"]
 
 
 def test_a_run_waits_for_memory_that_another_uses_and_will_give_back(workspace):
-    accelerator = Accelerator()
+    accelerator = DeviceLease()
     dispatcher = Dispatcher(workspace, accelerator)
     assert not dispatcher._must_wait(2**60)  # nobody to wait for: it is tried, and fails with a sentence
-    accelerator.hold("evaluate", 0)
+    accelerator.acquire("evaluate", 0)
     assert dispatcher._must_wait(2**60) and not dispatcher._must_wait(0)
 
 

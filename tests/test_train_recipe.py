@@ -4,7 +4,7 @@ import pytest
 from conftest import is_sentence
 
 from studio.core import trust
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.models import places
 from studio.train import recipe as recipes
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.train import recipe_files
 
 COMMAND = r"""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
 from studio.train import arguments, import_panel, recipe, recipe_files
 from studio.train.recipe_import import form, here, llamaboard, reading
 

@@ -5,19 +5,19 @@ import shutil
 import pytest
 from conftest import SHORT, wait_for
 
-from studio.accelerator import Accelerator
-from studio.core.trash import Trash
-from studio.interface.language import Problem
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
+from studio.core.storage.trash import Trash
+from studio.core.workspace import Workspace, write_json
 from studio.train import foreign, runs
 from studio.train.trainer import Trainer
-from studio.workspace import Workspace, write_json
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
 
 
 @pytest.fixture
 def trainer(workspace) -> Trainer:
-    return Trainer(workspace, Accelerator())
+    return Trainer(workspace, DeviceLease())
 
 
 def ended(run: runs.Run, seconds: float = 150) -> runs.Status:

@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.train import runs
 
 
@@ -149,7 +149,7 @@ def test_the_history_is_searched_and_sorted(workspace):
 
 
 def test_a_run_that_falls_silent_is_told(workspace, monkeypatch):
-    from studio.interface.language import Words
+    from studio.core.i18n import Words
     from studio.train import panel
 
     run = make(workspace)

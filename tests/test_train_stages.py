@@ -3,7 +3,7 @@
 import pytest
 from conftest import wait_for
 
-from studio.accelerator import Accelerator
+from studio.core.device_lease import DeviceLease
 from studio.train import runs
 from studio.train.trainer import Trainer
 
@@ -34,7 +34,7 @@ CASES = {
 def trainer(tmp_path_factory):
     from conftest import new_workspace
 
-    return Trainer(new_workspace(tmp_path_factory.mktemp("stages") / "workspace"), Accelerator())
+    return Trainer(new_workspace(tmp_path_factory.mktemp("stages") / "workspace"), DeviceLease())
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, STARTER, new_workspace
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.train import recipe as recipes
 from studio.train.validation import mixture
 

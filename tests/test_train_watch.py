@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.train.watch import Watch
 
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from conftest import SHORT, Server, is_sentence, new_workspace, wait_for
 
-from studio.accelerator import Accelerator
+from studio.core.device_lease import DeviceLease
 from studio.train import events, runs
 from studio.train.trainer import Trainer
 
@@ -19,7 +19,7 @@ LONG = SHORT | {"max_steps": 500, "save_steps": 1000}
 
 @pytest.fixture
 def trainer(workspace) -> Trainer:
-    return Trainer(workspace, Accelerator())
+    return Trainer(workspace, DeviceLease())
 
 
 def ended(run: runs.Run, seconds: float = 150) -> runs.Status:

@@ -14,8 +14,8 @@ import pytest
 from conftest import ROOT, SHORT, Server, new_workspace, wait_for
 
 from studio import api
-from studio.core import looking
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import read_only
 from studio.train import runs
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
@@ -129,7 +129,7 @@ def test_a_studio_that_only_looks_shows_everything_and_writes_nothing(opened):
 
 def test_every_endpoint_that_is_not_known_to_look_refuses(monkeypatch):
     called = []
-    monkeypatch.setitem(looking._HOLDER, "why", Problem("workspace.looking_unowned"))
+    monkeypatch.setitem(read_only._HOLDER, "why", Problem("workspace.looking_unowned"))
 
     def train_anything(*_):
         called.append(1)

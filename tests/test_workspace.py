@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from studio.interface.language import Problem
-from studio.workspace import Workspace, safe_name, write_json, write_whole
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace, safe_name, write_json, write_whole
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,10 @@ def main(folder: Path, number: int, seconds: float, seed: int) -> None:
     import test_fuzz_files as fuzz
     import workspace_files
 
-    from studio import engine
+    from studio.core import llamafactory
     from studio.train import dispatch
 
-    engine.begin = lambda: None  # what takes the heavy libraries says so on the page
+    llamafactory.begin = lambda: None  # what takes the heavy libraries says so on the page
     dispatch.Dispatcher._work = lambda dispatcher: None  # and nothing that waits is started
     workspace_files.build(folder)
     cases = [

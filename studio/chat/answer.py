@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from studio import engine
 from studio.chat.prompt import Encoder
 from studio.chat.resident import Resident
 from studio.chat.speaker import Speaker
-from studio.interface.language import Problem
+from studio.core import llamafactory
+from studio.core.i18n import Problem
 
 _LIKELY = (
     256  # the first part of a distribution in which top-p nearly always ends; where it does not, all of it is sorted
@@ -46,14 +46,14 @@ class _Draw:
     """
 
     def __init__(self, sampling: Sampling):
-        engine.load()
+        llamafactory.load()
         import torch
 
         self.sampling = sampling
         self.generator = torch.Generator().manual_seed(sampling.seed)
 
     def __call__(self, input_ids, scores):
-        engine.load()
+        llamafactory.load()
         import torch
 
         chance = torch.rand((), generator=self.generator).item()
@@ -61,7 +61,7 @@ class _Draw:
         return torch.full_like(scores, -torch.inf).scatter_(-1, torch.stack(chosen)[:, None], 0.0)
 
     def _pick(self, shares, chance: float):
-        engine.load()
+        llamafactory.load()
         import torch
 
         top_p = self.sampling.top_p
@@ -254,7 +254,7 @@ class Batch:
 
     def __call__(self, input_ids, scores, **_):
         """Tell transformers which rows are done."""
-        engine.load()
+        llamafactory.load()
         import torch
 
         return torch.tensor([bool(row.finished) for row in self.rows], device=input_ids.device)

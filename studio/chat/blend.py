@@ -4,7 +4,7 @@ adapter.
 
 from functools import partial
 
-from studio import engine
+from studio.core import llamafactory
 
 
 class Blend:
@@ -23,7 +23,7 @@ class Blend:
     """
 
     def __init__(self, model):
-        engine.load()
+        llamafactory.load()
         from peft.tuners.lora import LoraLayer
 
         self._gates: dict[tuple, list] = {}
@@ -32,7 +32,7 @@ class Blend:
             self._pack(layer)
 
     def _pack(self, layer) -> None:
-        engine.load()
+        llamafactory.load()
         import torch
 
         layer.__dict__.pop("_mixed_batch_forward", None)
@@ -63,7 +63,7 @@ class Blend:
         """Set the gates for a batch whose rows speak through the adapters of these names; "__base__" speaks through
         none.
         """
-        engine.load()
+        llamafactory.load()
         import torch
 
         for (device, dtype, *adapters), gate in self._gates.items():
@@ -81,7 +81,7 @@ class Blend:
 
 
 def _forward(base_layer, down, up, gate, x, *arguments, adapter_names, alora_offsets=None, **named):
-    engine.load()
+    llamafactory.load()
     from torch.nn.functional import linear
 
     result = base_layer(x, *arguments, **named)

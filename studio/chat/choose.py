@@ -6,18 +6,19 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from studio.accelerator import Accelerator
 from studio.chat import served
 from studio.chat.answer import Answer, Sampling, failed
 from studio.chat.rollcall import RollCall
 from studio.chat.room import LOOK_S, Chat, side_by_side
 from studio.chat.speaker import Speaker
-from studio.core import files, trust
-from studio.interface.language import Problem
+from studio.core import trust
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
+from studio.core.storage import files
+from studio.core.workspace import Workspace
 from studio.models import library
 from studio.train import lineage, runs
 from studio.train import recipe as recipes
-from studio.workspace import Workspace
 
 MOST = 4
 SERVED = "served:"  # begins the name of a column that a server answers
@@ -125,12 +126,12 @@ class Loading:
 class Table:
     """The chat with the accelerator under it: what the page and the API ask."""
 
-    def __init__(self, workspace: Workspace, accelerator: Accelerator):
+    def __init__(self, workspace: Workspace, accelerator: DeviceLease):
         self.workspace, self.accelerator, self.chat = workspace, accelerator, Chat()
         self.endpoints = served.Endpoints(workspace)
         self.rollcall = RollCall(self.endpoints)
         self.loading: Loading | None = None
-        self.put_away = False  # whether somebody else took the memory, and the chat's models had to go
+        self.evict = False  # whether somebody else took the memory, and the chat's models had to go
         self._seating = threading.Lock()
 
     def seat(self, chosen: list[str], bits: int | None = None) -> list[Speaker]:
@@ -144,10 +145,10 @@ class Table:
 
     def _load(self, wanted: list[Speaker]) -> None:
         needed = max(0, self.chat.bytes_needed(wanted) - self.chat.memory_bytes())
-        self.accelerator.hold("chat", needed, put_away=self._make_room)
+        self.accelerator.acquire("chat", needed, evict=self._make_room)
         try:
             self.chat.load(wanted, self._report)
-            self.put_away = False
+            self.evict = False
         except Problem:
             if not self.chat.speakers():
                 self.accelerator.release("chat")
@@ -160,7 +161,7 @@ class Table:
 
     def _make_room(self) -> None:
         self.chat.unload()
-        self.put_away = True
+        self.evict = True
 
     def clear(self) -> dict[str, int]:
         """Unload everything, and return the bytes in use before and after: {before, after}."""

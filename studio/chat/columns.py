@@ -9,14 +9,13 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from studio import jobs
 from studio.chat import choose, markdown, pictures
 from studio.chat.conversation import Conversation
 from studio.chat.stored import image_file
 from studio.chat.talk import Asking, Talks, written_down
-from studio.interface import figures
-from studio.interface.language import Problem, Words, shown
-from studio.interface.live import attribute
+from studio.core import formatting, jobs
+from studio.core.i18n import Problem, Words, shown
+from studio.web.live import attribute
 
 LETTERS = "ABCD"
 
@@ -200,10 +199,10 @@ def speed(words: Words, answer: dict, busy: bool) -> str:
     first, prompt = answer.get("first_token_s"), answer.get("prompt_count")
     end = answer.get("finished") or ("running" if busy else "broken")
     parts = [
-        words.html("chat.tokens", count=figures.plain(answer.get("tokens", 0))),
-        words.html("chat.first", time="–" if first is None else f"{figures.fixed(first, 2)} s"),
-        words.html("chat.pace", pace=figures.fixed(answer.get("tokens_per_s"), 1)),
-        *([words.html("chat.prompt", count=figures.plain(prompt))] if prompt is not None else []),
+        words.html("chat.tokens", count=formatting.plain(answer.get("tokens", 0))),
+        words.html("chat.first", time="–" if first is None else f"{formatting.fixed(first, 2)} s"),
+        words.html("chat.pace", pace=formatting.fixed(answer.get("tokens_per_s"), 1)),
+        *([words.html("chat.prompt", count=formatting.plain(prompt))] if prompt is not None else []),
         words(f"chat.end_{end}" if words.has(f"chat.end_{end}") else "chat.end_broken"),
     ]
     parity = answer.get("parity")

@@ -16,10 +16,10 @@ from pathlib import Path
 from studio.chat.answer import Sampling
 from studio.chat.stored import Settings, StoredConversation, image_file
 from studio.chat.thoughts import said_of
-from studio.core import files, folders, records
-from studio.core.trash import Trash
-from studio.interface.language import Problem
-from studio.workspace import Workspace, write_json
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders, records
+from studio.core.storage.trash import Trash
+from studio.core.workspace import Workspace, write_json
 
 TITLE_LENGTH = 60
 OPEN_MOST = 32

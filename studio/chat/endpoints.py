@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from studio.chat.answer import Answer, Sampling
 from studio.chat.choose import Table
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
 
 
 def endpoints(table: Table, words: Words) -> list[Callable]:

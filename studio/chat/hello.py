@@ -9,16 +9,15 @@ from dataclasses import asdict, dataclass
 
 from markupsafe import escape
 
-from studio import engine
-from studio.accelerator import Accelerator, Freed, give_back
 from studio.chat.answer import Sampling
 from studio.chat.room import Chat
 from studio.chat.speaker import Speaker
-from studio.core import trust
-from studio.interface.language import Problem, Words
-from studio.interface.live import attribute
+from studio.core import llamafactory, trust
+from studio.core.device_lease import DeviceLease, Freed, free_memory
+from studio.core.i18n import Problem, Words
+from studio.core.workspace import Workspace
 from studio.models import completeness, library, templates
-from studio.workspace import Workspace
+from studio.web.live import attribute
 
 MOST_TOKENS = 64
 MIB = 2**20
@@ -47,7 +46,7 @@ class Greeting:
 class Hello:
     """The last hello of each model. One is said at a time."""
 
-    def __init__(self, workspace: Workspace, accelerator: Accelerator):
+    def __init__(self, workspace: Workspace, accelerator: DeviceLease):
         self.workspace, self.accelerator = workspace, accelerator
         self._greetings: dict[str, Greeting] = {}
         self._turn = threading.Lock()
@@ -76,13 +75,13 @@ class Hello:
         return greeting
 
     def _greet(self, greeting: Greeting, model: library.Model) -> None:
-        engine.load()  # what a library takes when it is first imported is not the model's
+        llamafactory.load()  # what a library takes when it is first imported is not the model's
         template = templates.of(model.path, model.name, model.model_type).template
         allowed = trust.allows(model.path)
         speaker, chat = Speaker(model.name, model.path, None, template, own_code=allowed), Chat()
-        self.accelerator.hold("hello", chat.bytes_needed([speaker]))
+        self.accelerator.acquire("hello", chat.bytes_needed([speaker]))
         try:
-            greeting.before = _in_use(give_back())
+            greeting.before = _in_use(free_memory())
             began = time.perf_counter()
             chat.load([speaker])
             greeting.load_s, greeting.stage = time.perf_counter() - began, "answering"
@@ -91,7 +90,7 @@ class Hello:
                 greeting.answer, greeting.tokens = answer.text, answer.tokens
                 greeting.first_token_s, greeting.tokens_per_s = answer.first_token_s, answer.tokens_per_s
             # Only now: weights that lie in a file take memory as they are used.
-            greeting.stage, greeting.loaded = "unloading", _in_use(give_back())
+            greeting.stage, greeting.loaded = "unloading", _in_use(free_memory())
         finally:
             greeting.after = _in_use(chat.unload())
             self.accelerator.release("hello")

@@ -7,9 +7,9 @@ import json
 import os
 from pathlib import Path
 
-from studio.core import files, jsonl, records
-from studio.core.records import Kind
-from studio.interface.language import Problem, shown
+from studio.core.i18n import Problem, shown
+from studio.core.storage import files, jsonl, records
+from studio.core.storage.records import Kind
 
 
 def append(path: Path, value: dict) -> None:

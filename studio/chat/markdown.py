@@ -18,7 +18,7 @@ from pygments.util import ClassNotFound
 from studio.chat import formula
 from studio.chat.blocks import next_end
 from studio.chat.thoughts import reasoning_of
-from studio.interface.language import Words
+from studio.core.i18n import Words
 
 _LINKS = re.compile(r"(https?://|mailto:)", re.IGNORECASE)
 # Code that is still being written is coloured again at each look, so only while it is short.

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from studio.chat.remote.server_words import in_one_line, of_body
 from studio.chat.thoughts import said_of
-from studio.core.records import parse
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage.records import parse
 
 CONNECT_S = 5.0
 READ_S = 5.0  # for what a person waits for, a list of models or of tokens; an answer has its own limit

@@ -7,9 +7,9 @@ from studio.chat.choose import Table
 from studio.chat.columns import LETTERS, label
 from studio.chat.conversation import Conversation
 from studio.chat.talk import Talks
-from studio.interface import figures
-from studio.interface.language import Problem, Words
-from studio.interface.live import attribute
+from studio.core import formatting
+from studio.core.i18n import Problem, Words
+from studio.web.live import attribute
 
 LISTED = 200
 FAULTS_SHOWN = 20
@@ -35,7 +35,7 @@ def draw_memory(words: Words, table: Table, chosen: list[str], bits: int | None)
 
 
 def _put_away(words: Words, table: Table) -> str:
-    return words("chat.was_put_away") + " " if table.put_away else ""
+    return words("chat.was_put_away") + " " if table.evict else ""
 
 
 def _will_take(words: Words, table: Table, chosen: list[str], bits: int | None) -> str:
@@ -79,7 +79,7 @@ def _line(words: Words, talks: Talks, one) -> str:
         f'<button class="item" data-pick="chat:{escape(one.id)}"><span'
         f' class="item-top">{state}{branch}<b>{escape(one.title or words("chat.untitled"))}</b></span><span'
         f' class="item-sub"><span>{escape(who)}</span><span'
-        f' class="num">{figures.moment(one.changed, "%m-%d %H:%M")}</span></span></button>'
+        f' class="num">{formatting.moment(one.changed, "%m-%d %H:%M")}</span></span></button>'
     )
 
 

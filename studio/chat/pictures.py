@@ -7,8 +7,8 @@ import shutil
 from functools import lru_cache
 from pathlib import Path
 
-from studio.core import files
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import files
 
 SMALL = (320, 240)  # pixels
 MOST_PIXELS = 50_000_000  # larger is not made small at each look: it takes seconds, and hundreds of megabytes

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from studio import engine
 from studio.chat import tool_calls
+from studio.core import llamafactory
+from studio.core.i18n import Problem
 from studio.datasets.templates import own_template
-from studio.interface.language import Problem
 
 # What LLaMA-Factory's formatters, tool formats and image plugins raise for what they cannot take.
 _FAULTS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, NotImplementedError)
@@ -40,7 +40,7 @@ class Encoder:
     def __init__(
         self, tokenizer, template: str, default_system: str | None = None, thinking: bool | None = True, processor=None
     ):
-        engine.load()
+        llamafactory.load()
         from llamafactory.hparams import DataArguments
 
         arguments = DataArguments(template=template, default_system=default_system, enable_thinking=thinking)
@@ -103,7 +103,7 @@ class Encoder:
 
     def _turns(self, messages: list[dict]) -> tuple[list[dict], list]:
         """Return the messages in LLaMA-Factory's roles, and their images."""
-        engine.load()
+        llamafactory.load()
         from llamafactory.extras.constants import IMAGE_PLACEHOLDER
 
         turns, images, results = [], [], []
@@ -173,7 +173,7 @@ def _image(path):
 
 def _tensor(value):
     """Return one of a plugin's inputs as a tensor: some come as lists of tensors, one level deep or two."""
-    engine.load()
+    llamafactory.load()
     import torch
 
     if isinstance(value, torch.Tensor):

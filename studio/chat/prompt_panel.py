@@ -12,7 +12,7 @@ from studio.chat.columns import LETTERS
 from studio.chat.conversation import Conversation
 from studio.chat.prompts import Seen
 from studio.chat.talk import Talks
-from studio.interface.language import Words
+from studio.core.i18n import Words
 
 SHOWN = 2000  # tokens drawn of a prompt
 ASK_EVERY_S = 10  # whether a server that told nothing does now

@@ -10,8 +10,8 @@ from studio.chat.choose import SERVED, Table
 from studio.chat.conversation import Conversation, Conversations, spoken
 from studio.chat.prompt import Encoder
 from studio.chat.speaker import Speaker
+from studio.core.i18n import Problem
 from studio.datasets.tokens import pieces
-from studio.interface.language import Problem
 
 
 @dataclass(frozen=True)

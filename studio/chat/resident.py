@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from functools import cache, wraps
 from pathlib import Path
 
-from studio import engine
-from studio.accelerator import give_back
 from studio.chat.blend import Blend
 from studio.chat.prompt import Encoder, Prompt
 from studio.chat.speaker import Base, Speaker, stamp
-from studio.interface.language import Problem
+from studio.core import llamafactory
+from studio.core.device_lease import free_memory
+from studio.core.i18n import Problem
 from studio.models import completeness, library
 
 BASE = "__base__"  # peft's name for rows that speak through no adapter
@@ -112,7 +112,7 @@ class Resident:
             self._lock.release()
 
     def _generate(self, prompts: list[Prompt], budget: int, watcher, draw: Callable | None, chosen: dict) -> None:
-        engine.load()
+        llamafactory.load()
         import torch
         from transformers import GenerationConfig
 
@@ -137,7 +137,7 @@ class Resident:
         """Return the tensors of a prompt's images as the model takes them, and the marks of image tokens where it asks
         for those.
         """
-        engine.load()
+        llamafactory.load()
         import inspect
 
         import torch
@@ -160,7 +160,7 @@ class Resident:
         return self._model is not None
 
     def unload(self) -> None:
-        """End an answer under way and give up the weights and all adapters (see `give_back` for the memory itself)."""
+        """End an answer under way and give up the weights and all adapters (see `free_memory` for the memory itself)."""
         self.halt.set()
         with self._lock:
             self._model = self._blend = None
@@ -168,7 +168,7 @@ class Resident:
 
     def memory_bytes(self) -> int:
         """Return the bytes that base weights, adapters and buffers take, each storage counted once."""
-        engine.load()
+        llamafactory.load()
         from torch import Tensor
 
         def tensors(thing: object) -> Iterator[Tensor]:
@@ -190,7 +190,7 @@ class Resident:
 
     def _whole(self):
         if self._model is None:
-            raise Problem("chat.put_away")
+            raise Problem("chat.evict")
         return self._model
 
     @contextlib.contextmanager
@@ -225,7 +225,7 @@ class Resident:
 
     def _take_back(self, name: str) -> None:
         """Undo an adapter that failed to load."""
-        engine.load()
+        llamafactory.load()
         from peft import PeftModel
         from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -240,7 +240,7 @@ class Resident:
             vars(self._model).pop("peft_config", None)
 
     def _load_adapter(self, folder: Path) -> str:
-        engine.load()
+        llamafactory.load()
         import torch
         from peft import PeftConfig, PeftModel, PeftModelForCausalLM
 
@@ -275,7 +275,7 @@ class Resident:
 
     def _try_mixing(self, name: str) -> bool:
         """Ask peft whether an adapter can share a batch, by two rows of three tokens."""
-        engine.load()
+        llamafactory.load()
         import torch
 
         ids = torch.zeros((2, 3), dtype=torch.long, device=self._model.get_input_embeddings().weight.device)
@@ -300,13 +300,13 @@ def told(key: str, **facts: object) -> Iterator[None]:
         problem = as_problem(error, key, **facts)
     else:
         return
-    give_back()
+    free_memory()
     raise problem
 
 
 def as_problem(error: Exception, key: str, **facts: object) -> Problem:
     """Return what a person should read of `error`, and drop the frames that would keep its tensors alive."""
-    engine.load()
+    llamafactory.load()
     import logging
     import traceback
 
@@ -336,7 +336,7 @@ def encoder_of(base: Base, speaker: Speaker) -> Encoder:
     """Return the encoder of a speaker's prompts; only the tokenizer is loaded for it. Raises Problem where it cannot
     be, or no such template is.
     """
-    engine.load()
+    llamafactory.load()
     from llamafactory.model import load_tokenizer
 
     library.require_loadable(base.folder)
@@ -346,7 +346,7 @@ def encoder_of(base: Base, speaker: Speaker) -> Encoder:
 
 
 def _arguments(base: Base):
-    engine.load()
+    llamafactory.load()
     from llamafactory.hparams import get_infer_args
 
     arguments = {"model_name_or_path": str(base.folder), "infer_dtype": str(_number_type()).removeprefix("torch.")}
@@ -359,7 +359,7 @@ def _arguments(base: Base):
 
 def _load_base(base: Base) -> tuple:
     """Return the model of a base, and whether it takes images."""
-    engine.load()
+    llamafactory.load()
     import torch
     from llamafactory.model import load_model, load_tokenizer
     from transformers import GenerationConfig
@@ -393,7 +393,7 @@ def one_load_at_a_time() -> None:
     and `PreTrainedModel.tie_weights`, which does nothing meanwhile. Of a chat and a run that load at once, one was seen
     to be left with an output layer without weights.
     """
-    engine.load()
+    llamafactory.load()
     from transformers import PreTrainedModel
 
     unguarded, turn = PreTrainedModel.from_pretrained.__func__, threading.RLock()
@@ -408,7 +408,7 @@ def one_load_at_a_time() -> None:
 
 def _number_type():
     """Return the type to compute in: bfloat16 where the device has it, else float16 on a GPU and float32 on a CPU."""
-    engine.load()
+    llamafactory.load()
     import torch
 
     if torch.cuda.is_available():

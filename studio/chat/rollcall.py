@@ -4,7 +4,7 @@ import threading
 import time
 
 from studio.chat.served import Endpoints
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 FRESH_S = 10.0
 

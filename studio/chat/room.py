@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from studio.accelerator import Freed, give_back
 from studio.chat.answer import Answer, Batch, Row, Sampling, Seat, failed
 from studio.chat.resident import Resident, as_problem
 from studio.chat.speaker import Base, Speaker, weight_files
-from studio.core.folders import size_of
-from studio.interface.language import Problem
+from studio.core.device_lease import Freed, free_memory
+from studio.core.i18n import Problem
+from studio.core.storage.folders import size_of
 
 Report = Callable[[str, float], None]
 LOOK_S = 0.08  # between two looks at answers that grow: who looks takes the processor from who answers
@@ -65,7 +65,7 @@ class Chat:
             for base in [base for base in self._residents if base not in wanted]:
                 report("chat.putting_away", 0.0)
                 self._residents.pop(base).unload()
-                give_back()
+                free_memory()
             seats = {}
             for done, (base, group) in enumerate(wanted.items()):
                 report("chat.loading_base", done / len(wanted))
@@ -84,11 +84,11 @@ class Chat:
     def unload(self) -> Freed:
         """End what is being answered, give up all weights, and return the memory in use before and after."""
         with self._lock:
-            before = give_back()
+            before = free_memory()
             for resident in self._residents.values():
                 resident.unload()
             self._residents, self._seats = {}, {}
-            after = give_back()
+            after = free_memory()
             return Freed(before.memory_after, after.memory_after, before.gpu_after, after.gpu_after)
 
     def compare(
@@ -132,7 +132,7 @@ class Chat:
                     yield _pictures(said, asked)
         answers = _pictures(said, asked)
         if any(answer.fault for answer in answers):
-            give_back()
+            free_memory()
         if all(answer.fault for answer in answers):
             raise answers[0].fault
         yield answers

@@ -20,9 +20,9 @@ from studio.chat.remote.server_words import ServerFault
 from studio.chat.remote.stream import StreamAccumulator
 from studio.chat.remote.wire import WireReader
 from studio.chat.stored import Endpoint
-from studio.core import files, records
-from studio.interface.language import Problem, shown
-from studio.workspace import Workspace, write_json
+from studio.core.i18n import Problem, shown
+from studio.core.storage import files, records
+from studio.core.workspace import Workspace, write_json
 
 SILENCE_S = 120.0
 _TICK_S = 0.03

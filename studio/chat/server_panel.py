@@ -3,8 +3,8 @@
 from markupsafe import escape
 
 from studio.chat.choose import Table
-from studio.interface.language import Problem, Words
-from studio.interface.live import attribute
+from studio.core.i18n import Problem, Words
+from studio.web.live import attribute
 
 
 def form(words: Words) -> str:

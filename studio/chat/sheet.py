@@ -12,14 +12,14 @@ from studio.chat import lines
 from studio.chat.answer import Answer, Sampling
 from studio.chat.conversation import sampling_of
 from studio.chat.stored import MOST_PROMPTS, AnsweredRow, SheetFacts, StoredSheet
-from studio.core import files, folders, records
+from studio.core.i18n import Problem
+from studio.core.jobs import Job, Jobs, sentence
 from studio.core.plain import plain
-from studio.core.trash import Trash
+from studio.core.storage import files, folders, records
+from studio.core.storage.trash import Trash
+from studio.core.workspace import Workspace, safe_name, write_json
 from studio.datasets.collection import Collection
 from studio.datasets.shape import Shape
-from studio.interface.language import Problem
-from studio.jobs import Job, Jobs, sentence
-from studio.workspace import Workspace, safe_name, write_json
 
 KIND = "chat-sheet"
 # So many prompts in a row that nobody could answer end the sheet: what is wrong is then not the prompts.

@@ -11,10 +11,10 @@ from studio.chat import choose
 from studio.chat.markdown import render
 from studio.chat.sheet import Sheet, Sheets
 from studio.chat.thoughts import said_of
-from studio.interface import figures
-from studio.interface.language import Words
-from studio.interface.live import attribute
-from studio.jobs import Job, told
+from studio.core import formatting
+from studio.core.i18n import Words
+from studio.core.jobs import Job, told
+from studio.web.live import attribute
 
 ROWS = 50
 FAULTS_SHOWN = 20
@@ -52,7 +52,7 @@ def draw_list(words: Words, sheets: Sheets) -> str:
     drawn = ""
     for sheet in sheets.all():
         job = sheets.job(sheet.id)
-        when = figures.moment(sheet.created)
+        when = formatting.moment(sheet.created)
         drawn += (
             f'<button class="item" data-pick="sheet:{escape(sheet.id)}"><span class="item-top"><i class="dot'
             f' {escape(job.state if job else "finished")}"></i><b>{escape(sheet.title)}</b></span><span'
@@ -145,8 +145,8 @@ def _written(language: str, text: str) -> Markup:
 def _figures(words: Words, one: dict) -> str:
     if not one.get("tokens"):
         return ""
-    said = [words.html("sheet.tokens", count=figures.plain(one["tokens"]))]
-    said += [words.html("sheet.pace", pace=figures.fixed(one["tokens_per_s"], 1))] if one.get("tokens_per_s") else []
+    said = [words.html("sheet.tokens", count=formatting.plain(one["tokens"]))]
+    said += [words.html("sheet.pace", pace=formatting.fixed(one["tokens_per_s"], 1))] if one.get("tokens_per_s") else []
     said += [words("sheet.cut")] if one.get("finished") == "length" else []
     return f'<p class="hint num">{" · ".join(said)}</p>'
 
@@ -168,7 +168,7 @@ def _progress(words: Words, sheets: Sheets, sheet: Sheet, done: int) -> str:
     said = words.html("sheet.progress", done=done, count=count)
     return (
         f'<div class="progress {state}"><div class="bar"><i'
-        f' style="width:{figures.width(done / count if count else 1)}%"></i></div><span class="num">{said}'
+        f' style="width:{formatting.width(done / count if count else 1)}%"></i></div><span class="num">{said}'
         f" {actions}</span></div>{_error(words, job)}"
     )
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.chat.stored import AdapterConfig
-from studio.core import records
-from studio.core.folders import matching, status_of
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import records
+from studio.core.storage.folders import matching, status_of
 from studio.models import library
 
 # Ways to start LoRA that take something out of the base weights: peft does so again when such a checkpoint is loaded.

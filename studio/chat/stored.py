@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from studio.core.records import Moment, Record
+from studio.core.i18n import Problem, shown
 from studio.core.sentences import Sentence
-from studio.interface.language import Problem, shown
-from studio.workspace import is_safe
+from studio.core.storage.records import Moment, Record
+from studio.core.workspace import is_safe
 
 MOST_COLUMNS = 4
 MOST_PROMPTS = 10_000

@@ -13,11 +13,11 @@ from studio.chat.sheet import Sheets
 from studio.chat.talk import Talks
 from studio.chat.talk_endpoints import checked_columns, conversation_options
 from studio.chat.votes import Votes
+from studio.core.i18n import Problem, Words
 from studio.datasets.collection import Collection
-from studio.interface.event_faults import Told
-from studio.interface.language import Problem, Words
-from studio.interface.live import Live, region, taken
 from studio.train.recipe import STARTER_MODEL
+from studio.web.event_faults import Told
+from studio.web.live import Live, region, taken
 
 PARTS = ("talk", "prompts", "board", "sheet", "servers")
 BITS = (None, 8, 4)

@@ -13,7 +13,7 @@ from studio.chat.answer import Answer, Sampling, failed
 from studio.chat.choose import SERVED, Table
 from studio.chat.conversation import Conversation, Conversations, spoken
 from studio.chat.stored import image_file
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 WRITE_EVERY_S = 2.0
 

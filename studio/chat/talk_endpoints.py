@@ -10,7 +10,7 @@ from studio.chat.choose import MOST
 from studio.chat.columns import Columns
 from studio.chat.conversation import Conversation
 from studio.chat.talk import Talks
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
 
 SETTINGS = ("temperature", "top_p", "max_tokens", "seed")
 

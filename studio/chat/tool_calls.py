@@ -4,8 +4,8 @@ import json
 import re
 
 from studio.core import plain
-from studio.core.records import parse
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage.records import parse
 
 _GLM_CALL = re.compile(
     r"<tool_call>\s*([A-Za-z_][\w.-]*)((?:\s*<arg_key>.*?</arg_key>\s*<arg_value>.*?</arg_value>)*)\s*(?:</tool_call>|(?=<tool_call>)|$)",

@@ -4,9 +4,9 @@ import json
 import re
 
 from studio.chat.thoughts import reasoning_of
-from studio.interface import figures
-from studio.interface.language import Words
-from studio.jobs import told
+from studio.core import formatting
+from studio.core.i18n import Words
+from studio.core.jobs import told
 
 
 def as_json(conversation: dict) -> str:
@@ -21,7 +21,7 @@ def as_markdown(conversation: dict, words: Words) -> str:
     question.
     """
     title = _line(conversation.get("title") or words("transcript.untitled"))
-    created = figures.moment(conversation["created"])
+    created = formatting.moment(conversation["created"])
     parts = [f"# {title}", f"{created} · {', '.join(_line(name) for name in conversation['columns'])}"]
     if settings := conversation.get("settings"):
         parts.append(", ".join(f"{name} {value}" for name, value in settings.items()))
@@ -71,13 +71,15 @@ def _said(words: Words, name: str, message: dict) -> list[str]:
 
 
 def _figures(words: Words, answer: dict) -> str:
-    said = [words("sheet.tokens", count=figures.plain(answer["tokens"]))] if answer.get("tokens") else []
+    said = [words("sheet.tokens", count=formatting.plain(answer["tokens"]))] if answer.get("tokens") else []
     said += (
-        [words("transcript.first", seconds=figures.fixed(answer["first_token_s"], 2))]
+        [words("transcript.first", seconds=formatting.fixed(answer["first_token_s"], 2))]
         if answer.get("first_token_s")
         else []
     )
-    said += [words("sheet.pace", pace=figures.fixed(answer["tokens_per_s"], 1))] if answer.get("tokens_per_s") else []
+    said += (
+        [words("sheet.pace", pace=formatting.fixed(answer["tokens_per_s"], 1))] if answer.get("tokens_per_s") else []
+    )
     said += [words("transcript.cut")] if answer.get("finished") in ("length", "stopped", "failed") else []
     said += [_line(told(answer["fault"], words))] if answer.get("fault") else []
     return f"<sub>{' · '.join(said)}</sub>" if said else ""

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.chat.choose import Table
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace
 from studio.models.library import Model
 from studio.train import runs
-from studio.workspace import Workspace
 
 
 def guard(workspace: Workspace, table: Table) -> Callable[[Model], None]:

@@ -9,9 +9,9 @@ from studio.chat.conversation import Conversation
 from studio.chat.sheet import Sheets
 from studio.chat.talk import Talks
 from studio.chat.votes import Vote, Votes
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import told
 from studio.datasets.collection import Collection
-from studio.interface.language import Problem, Words
-from studio.jobs import told
 
 FIRST = 20  # prompts of a dataset, where nobody says how many
 

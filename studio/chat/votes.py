@@ -11,8 +11,8 @@ from markupsafe import escape
 
 from studio.chat import lines
 from studio.chat.stored import StoredVote
-from studio.core import files
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
+from studio.core.storage import files
 
 TIE, BAD = "tie", "bad"
 # The 97.5th percentile of the normal distribution: a two-sided interval of 95 %.

@@ -9,7 +9,7 @@ from functools import wraps
 from pathlib import Path
 
 from studio.core import trust
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 _installing = threading.Lock()
 

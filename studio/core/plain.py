@@ -41,7 +41,7 @@ def plain(value: object) -> object:
     """Return a value as JSON has it, whatever it is: what JSON does not have is turned into text, what is nested too
     deeply left out.
 
-    Halves of characters stay, because they are part of the names of files; `studio.core.writing` writes them.
+    Halves of characters stay, because they are part of the names of files; `studio.core.storage.atomic` writes them.
     """
     return _plain(value, DEEPEST, lambda text: text)
 

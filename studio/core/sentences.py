@@ -2,8 +2,8 @@
 another release.
 """
 
-from studio.core.records import Record
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
+from studio.core.storage.records import Record
 
 
 class Sentence(Record):

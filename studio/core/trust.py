@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from studio.core import records
-from studio.interface.language import Problem
-from studio.workspace import write_json
+from studio.core.i18n import Problem
+from studio.core.storage import records
+from studio.core.workspace import write_json
 
 FOLDER_VARIABLE = "FINETUNE_STUDIO_CONFIG"  # names another folder than the usual one
 SUFFIXES = (".py", ".pyc", ".pyd", ".so", ".dll", ".dylib")

@@ -7,8 +7,9 @@ from urllib.parse import parse_qsl, urlencode
 
 from markupsafe import escape
 
-from studio import jobs
-from studio.core import files
+from studio.core import formatting, jobs
+from studio.core.i18n import Problem, Words
+from studio.core.storage import files
 from studio.datasets import conversation, convert, formats, hub
 from studio.datasets.collection import Collection
 from studio.datasets.convert import Written
@@ -16,10 +17,8 @@ from studio.datasets.formats import FORMS, Mapping
 from studio.datasets.incoming import source as incoming
 from studio.datasets.reading import Row
 from studio.datasets.shape import Shape
-from studio.interface import figures
-from studio.interface.language import Problem, Words
-from studio.interface.live import attribute
 from studio.models.panel import button
+from studio.web.live import attribute
 
 PREVIEWED = 3
 HUB_FIELDS = ("subset", "split", "folder", "num_samples")
@@ -83,7 +82,7 @@ def _coming(words: Words, collection: Collection) -> str:
             drawn += (
                 f'<div class="coming"><b>{escape(job.facts.get("name", "–"))}</b><div class="progress'
                 f' {escape(job.state)}"><div class="bar"><i'
-                f' style="width:{figures.width(job.progress)}%"></i></div><span'
+                f' style="width:{formatting.width(job.progress)}%"></i></div><span'
                 f' class="num">{escape(jobs.told(job.message, words) or words("train.state_" + job.state))}'
                 f" {stop}</span></div></div>"
             )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from studio.core.i18n import Problem, Words
 from studio.datasets import damage
 from studio.datasets.duplicates import Duplicates
 from studio.datasets.lengths import Lengths, Tally
@@ -13,7 +14,6 @@ from studio.datasets.reading import Row
 from studio.datasets.rules import Fault, Rules
 from studio.datasets.shape import Shape, said
 from studio.datasets.tokens import Sight
-from studio.interface.language import Problem, Words
 
 # Told of a row that can be trained on all the same.
 HINTS = ("near_duplicate", "beyond_cutoff", "answer_unused")

@@ -7,9 +7,12 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from studio.core import files
-from studio.core.folders import is_folder
-from studio.core.trash import Trash
+from studio.core.i18n import Problem
+from studio.core.jobs import Jobs
+from studio.core.storage import files
+from studio.core.storage.folders import is_folder
+from studio.core.storage.trash import Trash
+from studio.core.workspace import Workspace
 from studio.datasets import convert, csv_types, entries, formats, hub, reading, registry
 from studio.datasets.convert import Written
 from studio.datasets.edit import Editor
@@ -21,9 +24,6 @@ from studio.datasets.intake import Intakes
 from studio.datasets.reading import Row
 from studio.datasets.registry import Dataset
 from studio.datasets.schema.media import MediaFiles
-from studio.interface.language import Problem
-from studio.jobs import Jobs
-from studio.workspace import Workspace
 
 LOOKED_AT = 200
 # Of a file that is to be read where it lies so many rows are looked at for what LLaMA-Factory would read otherwise.

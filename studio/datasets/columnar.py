@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 BATCH = 256
 

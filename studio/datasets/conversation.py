@@ -5,8 +5,8 @@ import re
 
 from markupsafe import escape
 
+from studio.core.i18n import Words
 from studio.datasets.shape import MEDIA, Shape, named_value
-from studio.interface.language import Words
 
 SHOWN = 1_500
 MOST = 40_000

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from itertools import count, groupby
 from pathlib import Path
 
-from studio.core.writing import move, scratch
+from studio.core.i18n import Problem
+from studio.core.storage.atomic import move, scratch
 from studio.datasets.incoming import source as incoming
 from studio.datasets.reading import Row
 from studio.datasets.schema.faults import Notes, UnusableRow
@@ -18,7 +19,6 @@ from studio.datasets.schema.mapping import Mapping
 from studio.datasets.schema.media import MediaFiles
 from studio.datasets.schema.row_reader import RowReader
 from studio.datasets.shape import MEDIA, texts
-from studio.interface.language import Problem
 
 LEFT_OUT_TOLD = 100
 # What stands beside the turns of a row, where it says any.

@@ -14,13 +14,13 @@ from typing import Annotated
 
 from pydantic import Field, RootModel, field_validator
 
-from studio.core import files, folders, records
-from studio.core.records import Record
-from studio.core.writing import move, scratch
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders, records
+from studio.core.storage.atomic import move, scratch
+from studio.core.storage.records import Record
+from studio.core.workspace import write_json
 from studio.datasets import reading
 from studio.datasets.index import Indexes, TextRows, name_of
-from studio.interface.language import Problem
-from studio.workspace import write_json
 
 STEPS_KEPT = 100
 _CHUNK = 4 * 2**20

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.core import files
-from studio.core.records import parse
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Job
+from studio.core.storage import files
+from studio.core.storage.records import parse
 from studio.datasets import add_panel, edit, entries, formats, hub, panel, registry
 from studio.datasets.collection import Collection
 from studio.datasets.incoming import source as incoming
-from studio.interface.language import Problem, Words
-from studio.jobs import Job
 
 # A conversion that takes no longer is done within the click.
 SOON_S = 3.0

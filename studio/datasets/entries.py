@@ -7,13 +7,13 @@ import os
 import threading
 from pathlib import Path
 
-from studio.core import files, records
-from studio.core.folders import is_folder, status_of
-from studio.core.trash import Item, Trash
+from studio.core.i18n import Problem
+from studio.core.storage import files, records
+from studio.core.storage.folders import is_folder, status_of
+from studio.core.storage.trash import Item, Trash
+from studio.core.workspace import safe_name, write_json
 from studio.datasets import registry
 from studio.datasets.registry import INFO, PLACES
-from studio.interface.language import Problem
-from studio.workspace import safe_name, write_json
 
 _writing = threading.Lock()
 

@@ -4,8 +4,8 @@ import json
 
 from markupsafe import escape
 
+from studio.core.i18n import Words
 from studio.datasets.collection import Collection
-from studio.interface.language import Words
 from studio.models.panel import button
 
 

@@ -8,6 +8,7 @@ in the form that LLaMA-Factory reads.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from studio.core.i18n import Problem
 from studio.datasets.schema.faults import UnusableRow
 from studio.datasets.schema.mapping import FORMS, STAGES, Mapping
 from studio.datasets.schema.media import MediaFiles
@@ -15,7 +16,6 @@ from studio.datasets.schema.recognition import fields_of, recognise
 from studio.datasets.schema.row_reader import RowReader
 from studio.datasets.schema.tool_definitions import read as read_tools
 from studio.datasets.shape import MEDIA, texts
-from studio.interface.language import Problem
 
 __all__ = [
     "FORMS",

@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from itertools import islice
 
-from studio import engine
+from studio.core import llamafactory
+from studio.core.i18n import Problem
 from studio.datasets import columnar, modelscope_rows
 from studio.datasets.formats import Mapping, always_converted, described
-from studio.interface.language import Problem
 
 KEYS = {"huggingface": "hf_hub_url", "modelscope": "ms_hub_url"}
 _PAGES = {
@@ -53,7 +53,7 @@ def first_rows(where: Address, options: dict, count: int = 20) -> list[dict]:
         Problem: the hub cannot be reached, or has no such data.
     """
     if where.hub != "modelscope":
-        engine.load()
+        llamafactory.load()
     try:
         if where.hub == "modelscope":
             rows = modelscope_rows.first(where.repo, options, count)

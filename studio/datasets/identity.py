@@ -8,11 +8,11 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from studio.core import files
+from studio.core.i18n import Problem
+from studio.core.storage import files
+from studio.core.workspace import write_json, write_whole
 from studio.datasets import reading
 from studio.datasets.registry import INFO, data_file, entry_of, read_text
-from studio.interface.language import Problem
-from studio.workspace import write_json, write_whole
 
 _PLACEHOLDER = re.compile(r"\{\{(name|author)\}\}")
 

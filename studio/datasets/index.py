@@ -18,15 +18,15 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from studio.core import files, records
-from studio.core.folders import is_folder
-from studio.core.records import Record
+from studio.core.i18n import Problem
 from studio.core.sentences import Sentence
-from studio.core.writing import move, scratch
+from studio.core.storage import files, records
+from studio.core.storage.atomic import move, scratch
+from studio.core.storage.folders import is_folder
+from studio.core.storage.records import Record
+from studio.core.workspace import write_json
 from studio.datasets import columnar, reading
 from studio.datasets.reading import Form, Row
-from studio.interface.language import Problem
-from studio.workspace import write_json
 
 # A smaller file is scanned again faster than its index is found on disk.
 KEEP_FROM = 8 * 2**20

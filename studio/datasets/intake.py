@@ -9,13 +9,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from studio.core import files, records
-from studio.core.records import Record, Text
+from studio.core.i18n import Problem, Words
 from studio.core.sentences import Sentence
+from studio.core.storage import files, records
+from studio.core.storage.records import Record, Text
+from studio.core.workspace import write_whole
 from studio.datasets.convert import Written
 from studio.datasets.registry import Dataset
-from studio.interface.language import Problem, Words
-from studio.workspace import write_whole
 
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 

@@ -10,16 +10,16 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from studio.core import files, records
+from studio.core.i18n import Problem, Words
 from studio.core.plain import plain
-from studio.core.records import Moment, Record
 from studio.core.sentences import Sentence
+from studio.core.storage import files, records
+from studio.core.storage.records import Moment, Record
+from studio.core.workspace import write_whole
 from studio.datasets import reading
 from studio.datasets.check import Finding, Report
 from studio.datasets.lengths import Lengths
 from studio.datasets.registry import Dataset
-from studio.interface.language import Problem, Words
-from studio.workspace import write_whole
 
 FOLDER = ".rows"  # in the folder of all runs
 

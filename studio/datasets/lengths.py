@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from studio import engine
+from studio.core import llamafactory
 from studio.datasets.reading import Row
 from studio.datasets.tokens import Count, Sight
 
@@ -113,7 +113,7 @@ class Tally:
         """
         if not self._sight.packing:
             return len(self._kept)
-        engine.load()
+        llamafactory.load()
         from llamafactory.data.processor.processor_utils import greedy_knapsack
 
         groups, cutoff = _groups(self._kept, _PACKED_TOGETHER), self._sight.cutoff

@@ -8,8 +8,8 @@ import json
 import subprocess
 import sys
 from itertools import islice
-from pathlib import Path
 
+from studio.core import locations
 from studio.datasets import columnar
 
 _LIMIT_S = 90  # the library tries again and again where a hub does not answer
@@ -32,7 +32,7 @@ def first(repo: str, options: dict, count: int) -> list[dict]:
             text=True,
             encoding="utf-8",
             timeout=_LIMIT_S,
-            cwd=Path(__file__).parents[2],
+            cwd=locations.ROOT,
         )
     except subprocess.TimeoutExpired as error:
         raise RuntimeError(f"no answer in {_LIMIT_S} s") from error

@@ -6,13 +6,13 @@ from urllib.parse import parse_qs, urlencode
 
 from markupsafe import escape
 
+from studio.core.i18n import Problem, Words
 from studio.datasets import conversation, registry
 from studio.datasets.collection import Collection
 from studio.datasets.index import Found, Rows
 from studio.datasets.reading import Row
 from studio.datasets.registry import Dataset
 from studio.datasets.shape import Shape
-from studio.interface.language import Problem, Words
 from studio.models.download import amount
 from studio.models.panel import button
 

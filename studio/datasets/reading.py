@@ -15,10 +15,10 @@ from pathlib import Path
 
 import orjson
 
-from studio.core import files, folders
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders
 from studio.datasets import columnar, scanning
 from studio.datasets.incoming.dialect import DELIMITER_NAMES, Dialect, columns_of, known_field, lines_of, sniff
-from studio.interface.language import Problem
 
 ENDINGS = {
     ".json": "json",

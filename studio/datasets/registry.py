@@ -9,12 +9,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from studio.core import files, folders, records
-from studio.core.records import Record, Text
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders, records
+from studio.core.storage.records import Record, Text
 from studio.datasets import columnar, reading
 from studio.datasets.incoming import source as incoming
 from studio.datasets.shape import Shape
-from studio.interface.language import Problem
 
 INFO = "dataset_info.json"
 # Folders that the person added as places of theirs, besides the data folder itself.

@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from studio.core.i18n import Problem
 from studio.datasets.incoming.dialect import Dialect, is_blank, is_open
-from studio.interface.language import Problem
 
 # Small enough that a block and what is computed of it stay in the processor's cache.
 BLOCK = 2**18

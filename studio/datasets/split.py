@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core.writing import move, scratch
+from studio.core.i18n import Problem
+from studio.core.storage.atomic import move, scratch
 from studio.datasets.duplicates import plain
 from studio.datasets.shape import Shape
-from studio.interface.language import Problem
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
-from studio import engine
-from studio.core import writing
+from studio.core import llamafactory
+from studio.core.i18n import Problem
+from studio.core.jobs import Job
+from studio.core.storage import atomic
 from studio.datasets import check as checking
 from studio.datasets import csv_types, entries, reading, shape, split
 from studio.datasets import lengths as measuring
@@ -23,8 +25,6 @@ from studio.datasets.registry import Dataset
 from studio.datasets.shape import Shape
 from studio.datasets.split import Leak
 from studio.datasets.tokens import Sequence, Sight
-from studio.interface.language import Problem
-from studio.jobs import Job
 from studio.models import library, templates
 
 CUTOFF = 1024
@@ -140,7 +140,7 @@ class Study:
             with contextlib.suppress(Problem):  # no model yet: judged by the strictest template
                 view = self.view({})
         settings = {"template": view.template} if view else {}
-        with writing.scratch(self.collection.workspace.saves) as folder:
+        with atomic.scratch(self.collection.workspace.saves) as folder:
             return judge(dataset.file, dataset.entry, dataset.home, folder, settings, self._told(job, dataset.name))
 
     def report(self, name: str) -> Report | None:
@@ -332,5 +332,5 @@ def _sight(model: Path, entry: str, home: Path, stage: str, view: View) -> Sight
 
 def library_ready() -> bool:
     """Tell whether LLaMA-Factory is loaded, which takes seconds; begin to load it where it is not."""
-    engine.begin()
-    return engine.ready()
+    llamafactory.begin()
+    return llamafactory.ready()

@@ -4,11 +4,11 @@ rows.
 
 from collections.abc import Callable
 
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Job
 from studio.datasets.check import Report
 from studio.datasets.lengths import Lengths
 from studio.datasets.study import Study, View
-from studio.interface.language import Problem, Words
-from studio.jobs import Job
 from studio.models import library
 
 # A job that takes no longer is done within the click.

@@ -4,19 +4,18 @@ from urllib.parse import parse_qsl, urlencode
 
 from markupsafe import escape
 
-from studio import jobs
+from studio.core import formatting, jobs
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Job
 from studio.datasets import lengths as measuring
 from studio.datasets.check import HINTS, Report
 from studio.datasets.kept_reports import Kept
 from studio.datasets.lengths import CUTOFFS, Lengths
 from studio.datasets.study import Study, View, library_ready
 from studio.datasets.tokens import Sequence
-from studio.interface import figures
-from studio.interface.language import Problem, Words
-from studio.interface.live import attribute
-from studio.jobs import Job
 from studio.models import library
 from studio.models.panel import button
+from studio.web.live import attribute
 
 FINDINGS_SHOWN = 200
 TOKENS_SHOWN = 4096
@@ -60,7 +59,7 @@ def _progress(words: Words, job: Job) -> str:
     said = jobs.told(job.message, words) or words("train.state_" + job.state)
     return (
         f'<div class="progress {escape(job.state)}{moving}"><div class="bar"><i'
-        f' style="width:{figures.width(job.progress)}%"></i></div><span class="num">{escape(said)} {stop}</span></div>'
+        f' style="width:{formatting.width(job.progress)}%"></i></div><span class="num">{escape(said)} {stop}</span></div>'
     )
 
 
@@ -84,7 +83,7 @@ def _verdict(words: Words, study: Study, name: str, kept: Kept) -> str:
 
 
 def _when(words: Words, moment: float) -> str:
-    return f'<span class="num">{words.html("reports.checked", time=figures.moment(moment))}</span>'
+    return f'<span class="num">{words.html("reports.checked", time=formatting.moment(moment))}</span>'
 
 
 def _findings(words: Words, name: str, report: Report, kind: str) -> str:

@@ -5,12 +5,12 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
+from studio.core.i18n import Words
 from studio.datasets import add_panel, entry_panel, panel, reading, study_panel
 from studio.datasets.collection import Collection
 from studio.datasets.incoming import packed
 from studio.datasets.study import Study
-from studio.interface.language import Words
-from studio.interface.live import Live, region, taken
+from studio.web.live import Live, region, taken
 
 
 def add_regions(live: Live, study: Study) -> None:

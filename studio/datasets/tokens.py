@@ -12,12 +12,12 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
-from studio import engine
-from studio.core import files, folders, trust
+from studio.core import llamafactory, trust
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders
 from studio.datasets.loaded import filled, structure_of, widened
 from studio.datasets.shape import Shape
 from studio.datasets.templates import own_template
-from studio.interface.language import Problem
 from studio.models import library
 
 IGNORED = -100  # the label of a token that is not trained (llamafactory.extras.constants.IGNORE_INDEX)
@@ -91,7 +91,7 @@ class Sight:
     """
 
     def __init__(self, model: Path, entry: dict, data_folder: Path, stage: str, settings: dict):
-        engine.load()
+        llamafactory.load()
         from llamafactory.data.converter import get_dataset_converter
         from llamafactory.data.parser import get_dataset_list
 
@@ -200,7 +200,7 @@ class Sight:
 
     def _processor(self, packing: bool, cutoff: int | None = None, tokenizer=None):
         """Return LLaMA-Factory's processor for this stage; `cutoff` and `tokenizer` stand for those of the settings."""
-        engine.load()
+        llamafactory.load()
         from llamafactory.data.loader import _get_dataset_processor
 
         arguments = copy.copy(self._arguments)
@@ -348,7 +348,7 @@ class _Kit:
 
 
 def _data_arguments(data_folder: Path, stage: str, settings: dict):
-    engine.load()
+    llamafactory.load()
     from llamafactory.hparams import DataArguments
 
     known = {field.name for field in fields(DataArguments)} - {
@@ -374,7 +374,7 @@ def _data_arguments(data_folder: Path, stage: str, settings: dict):
 
 def _kit_settings(settings: dict) -> dict:
     """Return those of the settings that tokenizer and template depend on."""
-    engine.load()
+    llamafactory.load()
     from llamafactory.hparams import ModelArguments
 
     template = {"template", "train_on_prompt", "tool_format", "default_system", "enable_thinking", "preserve_thinking"}
@@ -408,7 +408,7 @@ def _stamp(model: Path) -> tuple:
 @lru_cache(maxsize=4)
 def _kit(model: Path, stamp: tuple, settings: tuple) -> _Kit:
     library.require_loadable(model)
-    engine.load()
+    llamafactory.load()
     from llamafactory.hparams import DataArguments, ModelArguments
     from llamafactory.model import load_tokenizer
     from transformers import DataCollatorForLanguageModeling

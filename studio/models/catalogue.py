@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from studio.core import folders, records
-from studio.core.records import Record
-from studio.interface.language import Problem
-from studio.workspace import Workspace
+from studio.core.i18n import Problem
+from studio.core.storage import folders, records
+from studio.core.storage.records import Record
+from studio.core.workspace import Workspace
 
 SOURCE_FILE = ".download.json"  # in the folder of a downloaded model: where it came from
 _STATEMENTS = (

@@ -5,9 +5,9 @@ from pathlib import Path
 from markupsafe import escape
 
 from studio.core import trust
-from studio.interface.language import Words
-from studio.interface.live import attribute
+from studio.core.i18n import Words
 from studio.models.library import Model
+from studio.web.live import attribute
 
 SHOWN_FILES, SHOWN_BYTES = 50, 200_000
 

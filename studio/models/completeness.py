@@ -8,8 +8,10 @@ in a child process (`tensor_check`), and is remembered until a file changes.
 import time
 from dataclasses import replace
 
-from studio.core import files, limited, trust
-from studio.interface.language import Problem
+from studio.core import trust
+from studio.core.i18n import Problem
+from studio.core.processes import limited
+from studio.core.storage import files
 from studio.models import library, plausible, tokenizer
 from studio.models.library import Model
 

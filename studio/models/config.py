@@ -8,8 +8,8 @@ types again.
 import re
 from pathlib import Path
 
-from studio.core import records
-from studio.interface.language import Problem, shown
+from studio.core.i18n import Problem, shown
+from studio.core.storage import records
 
 FILE = "config.json"
 INNER = ("text_config", "llm_config", "thinker_config")

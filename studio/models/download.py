@@ -23,13 +23,14 @@ from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
-from studio.core import folders
-from studio.core.records import Record
-from studio.interface.language import Problem
-from studio.jobs import Job, Jobs, Stopped
+from studio.core import locations
+from studio.core.i18n import Problem
+from studio.core.jobs import Job, Jobs, Stopped
+from studio.core.storage import folders
+from studio.core.storage.records import Record
+from studio.core.workspace import Workspace, safe_name
 from studio.models.fetch import MARK
 from studio.models.hubs import TITLES
-from studio.workspace import Workspace, safe_name
 
 SOURCES = tuple(TITLES)
 KIND = "download"
@@ -248,7 +249,7 @@ class Child:
             encoding="utf-8",
             errors="replace",
             env={**os.environ, **settings},
-            cwd=Path(__file__).parents[2],
+            cwd=locations.ROOT,
         )
         # By its input and not by an argument or the environment, which other people of the machine can read.
         self.process.stdin.write(json.dumps(self.order) + "\n")

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from studio.core import trust
-from studio.interface.language import Problem, Words
-from studio.jobs import told
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import told
 from studio.models import catalogue, code_panel, completeness, fit, gguf, inspection, keep, library, places, templates
 from studio.models import config as configs
 from studio.models.download import Request

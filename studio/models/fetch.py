@@ -18,10 +18,10 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PurePosixPath
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.workspace import write_json
 from studio.models.hubs import Damaged, Hiccup, HubFile, has_hash, open_hub, partial_path
 from studio.models.tokenizer import read_json
-from studio.workspace import write_json
 
 MARK = "\x1e"
 FILES_AT_ONCE = 4

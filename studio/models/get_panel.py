@@ -2,15 +2,15 @@
 
 from markupsafe import escape
 
-from studio.interface import figures
-from studio.interface.language import Words
-from studio.interface.live import attribute
-from studio.jobs import Job, told
+from studio.core import formatting
+from studio.core.i18n import Words
+from studio.core.jobs import Job, told
 from studio.models import catalogue, gguf, marks, places
 from studio.models.catalogue import Entry
 from studio.models.download import KIND, amount
 from studio.models.panel import button, count
 from studio.models.shelf import Shelf
+from studio.web.live import attribute
 
 LISTED = 120
 FAULTS_SHOWN = 20
@@ -221,7 +221,7 @@ def _job(words: Words, shelf: Shelf, job: Job) -> str:
     fault = job.state == "failed"
     bar = (
         f'<div class="progress {tone}{" moving" if job.active and job.progress is None else ""}"><div class="bar"><i'
-        f' style="width:{figures.width(job.progress)}%"></i></div></div>'
+        f' style="width:{formatting.width(job.progress)}%"></i></div></div>'
     )
     line = f'<p class="{"problem" if fault else "hint num"}">{escape(said or words("models.state_" + job.state))}</p>'
     shown = (

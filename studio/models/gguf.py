@@ -13,12 +13,13 @@ import sys
 import time
 from pathlib import Path
 
-from studio.core import files
-from studio.core.records import Record, Text
-from studio.interface.language import Problem
-from studio.jobs import Job, Jobs
+from studio.core import locations
+from studio.core.i18n import Problem
+from studio.core.jobs import Job, Jobs
+from studio.core.storage import files
+from studio.core.storage.records import Record, Text
+from studio.core.workspace import Workspace
 from studio.models import gguf_parts, library
-from studio.workspace import Workspace
 
 KIND = "import_gguf"
 _MAKING = ".importing-"
@@ -98,7 +99,7 @@ def _import(job: Job, source: Path, target: Path) -> dict:
                 [sys.executable, "-m", "studio.models.gguf", str(source), str(work)],
                 stdout=log,
                 stderr=log,
-                cwd=Path(__file__).parents[2],
+                cwd=locations.ROOT,
                 env={**os.environ, "TQDM_DISABLE": "1"},
             )
         try:

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core import files, folders
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders
 
 BROKEN = (ValueError, KeyError, IndexError, OSError, TypeError, OverflowError, MemoryError, AttributeError)
 MOST_BESIDE = 500  # files in a folder that are looked at for other parts

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from studio.core import files, folders, trust
-from studio.interface.language import Problem
+from studio.core import trust
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders
 from studio.models import tokenizer
 from studio.models.weights import Shard
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from studio.core import files, folders
+from studio.core.storage import files, folders
 
 # Folders between a cache's root and the folders of its models, which do not count as steps down.
 BETWEEN = ("hub", "models", "huggingface", "modelscope")

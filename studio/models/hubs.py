@@ -10,7 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 TITLES = {"modelscope": "ModelScope", "huggingface": "Hugging Face"}
 LISTING_TIMEOUT_S = 30

@@ -8,7 +8,7 @@ from math import prod
 
 from markupsafe import escape
 
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
 from studio.models import library, templates
 from studio.models.download import amount
 from studio.models.inspection import Inspection, Layers, inspect, ranges

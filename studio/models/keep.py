@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from studio.core import files, folders
-from studio.core.trash import Trash, size
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders
+from studio.core.storage.trash import Trash, size
+from studio.core.workspace import Workspace, safe_name
 from studio.models import library, places
 from studio.models.library import Model
-from studio.workspace import Workspace, safe_name
 
 Guard = Callable[[Model], None]  # raises Problem where the model is in use now
 

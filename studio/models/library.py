@@ -7,12 +7,13 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core import files, folders, trust
-from studio.interface.language import Problem, shown
+from studio.core import trust
+from studio.core.i18n import Problem, shown
+from studio.core.storage import files, folders
+from studio.core.workspace import Workspace, safe_name
 from studio.models import config as configs
 from studio.models import health, hub_caches, places, plausible, tokenizer, weights
 from studio.models.weights import Quantization
-from studio.workspace import Workspace, safe_name
 
 _NO_CHARACTER = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 

@@ -9,13 +9,13 @@ from urllib.parse import parse_qsl, urlencode
 
 from markupsafe import escape
 
-from studio.core import folders, trash
-from studio.interface.language import Problem, Words
-from studio.interface.live import attribute
+from studio.core.i18n import Problem, Words
+from studio.core.storage import folders, trash
 from studio.models import code_panel, completeness, fit, library, places, templates
 from studio.models.download import amount
 from studio.models.library import Model
 from studio.models.shelf import Shelf
+from studio.web.live import attribute
 
 VIEWS = ("disk", "catalogue", "get")
 GIB = 2**30

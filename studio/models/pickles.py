@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from studio.core import files
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import files
 
 
 def read(file: Path) -> dict[str, dict]:

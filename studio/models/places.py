@@ -4,10 +4,10 @@ import os
 import threading
 from pathlib import Path
 
-from studio.core import files, records
-from studio.core.folders import is_folder
-from studio.interface.language import Problem
-from studio.workspace import Workspace, write_json
+from studio.core.i18n import Problem
+from studio.core.storage import files, records
+from studio.core.storage.folders import is_folder
+from studio.core.workspace import Workspace, write_json
 
 FILE = "places.json"
 _writing = threading.Lock()

@@ -7,7 +7,7 @@ until the memory is full. Published models stay far below the limits here.
 import re
 from math import prod
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.models import config as configs
 
 # Of counts (each makes modules), of widths (each makes numbers), and of anything else that is a length.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.models import config as configs
 from studio.models import library, weights
 

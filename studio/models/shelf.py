@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from studio.jobs import Jobs
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
 from studio.models.download import Downloads
 from studio.models.keep import Guard
 from studio.models.library import Model
 from studio.monitor.history import Monitor
-from studio.workspace import Workspace
 
 
 @dataclass(frozen=True)

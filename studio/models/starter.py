@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.interface.language import LANGUAGES, Problem, Words
+from studio.core.i18n import LANGUAGES, Problem, Words
 
 NAME = "SmolLM2-135M-Instruct"
 PARAMETERS = 134_515_008

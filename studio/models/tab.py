@@ -4,10 +4,10 @@ on the right.
 
 import gradio as gr
 
-from studio.interface.language import Words
-from studio.interface.live import Live, region
+from studio.core.i18n import Words
 from studio.models import get_panel, inside_panel, panel
 from studio.models.shelf import Shelf
+from studio.web.live import Live, region
 
 # What is drawn of the model in hand, and what each part follows.
 INSIDE = (("model", "model"), ("model-fit", "model fit"), ("hello", "model"), ("model-inside", "model"))

@@ -16,9 +16,9 @@ from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
 
-from studio import engine
-from studio.core import limited
-from studio.interface.language import Problem
+from studio.core import llamafactory
+from studio.core.i18n import Problem
+from studio.core.processes import limited
 from studio.models import catalogue, tokenizer
 from studio.models.catalogue import Entry
 
@@ -68,7 +68,7 @@ class Choice:
 
 def loaded() -> bool:
     """Tell whether LLaMA-Factory's templates can be looked at without waiting for its import."""
-    return engine.ready()
+    return llamafactory.ready()
 
 
 def entry_of(name: str) -> Entry | None:
@@ -315,7 +315,7 @@ def module():
     Its templates are objects of the process that a recipe changes in place (`default_system`, `enable_thinking`): in
     the one module, a run that trains now would change what is read here.
     """
-    engine.load()
+    llamafactory.load()
     spec = importlib.util.find_spec("llamafactory.data.template")
     second = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(second)

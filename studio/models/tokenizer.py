@@ -8,8 +8,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core import files, folders, limited, records
-from studio.interface.language import Problem, shown
+from studio.core.i18n import Problem, shown
+from studio.core.processes import limited
+from studio.core.storage import files, folders, records
 
 FILES = (
     "tokenizer.json",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import orjson
 
-from studio import engine
-from studio.core import files
+from studio.core import llamafactory
+from studio.core.storage import files
 from studio.models import pickles
 
 BITS = {
@@ -216,5 +216,5 @@ def read_pickle(file: Path) -> dict[str, dict]:
     Raises:
         Problem: the file is torn, or holds more than weights.
     """
-    engine.load()
+    llamafactory.load()
     return pickles.read(file)

@@ -5,7 +5,7 @@ The page replaces the whole once a second, so every fold has an `id` of its own 
 
 from markupsafe import escape
 
-from studio.interface.language import Words
+from studio.core.i18n import Words
 from studio.monitor.history import SPAN_S, Point, percent
 from studio.monitor.readings import Gpu, GpuProcess, Host, Snapshot
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePath
 import psutil
 from nvitop import Device, libnvml
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 
 @dataclass(frozen=True)

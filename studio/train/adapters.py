@@ -3,11 +3,11 @@
 import contextlib
 from pathlib import Path
 
-from studio.core import files
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import files
+from studio.core.workspace import Workspace
 from studio.models import library
 from studio.train import lineage, runs
-from studio.workspace import Workspace
 
 VALUE_HEAD = "value_head.safetensors"
 NAMED = ("adapter_name_or_path", "ref_model_adapters", "reward_model_adapters", "reward_model")

@@ -4,13 +4,13 @@ import itertools
 from functools import lru_cache
 from pathlib import Path
 
-from studio.accelerator import free_bytes
+from studio.core.device_lease import free_bytes
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace
 from studio.datasets import reading
-from studio.interface.language import Problem
 from studio.models import tokenizer
 from studio.train import disk, memory
 from studio.train.validation import mixture, sources
-from studio.workspace import Workspace
 
 SAMPLED = 300
 WAIT_S = 10  # for a tokenizer that nobody has tried; after that the advice is left for the next look

@@ -8,8 +8,8 @@ from dataclasses import MISSING, dataclass, fields
 from enum import Enum
 from functools import cache
 
-from studio import engine
-from studio.interface.language import Problem
+from studio.core import llamafactory
+from studio.core.i18n import Problem
 
 STAGES = ("pt", "sft", "rm", "dpo", "kto", "ppo")
 
@@ -233,7 +233,7 @@ def _joined(value: object) -> object:
 @cache
 def arguments() -> dict[str, Argument]:
     """Return every setting by name. Imports LLaMA-Factory: not for the time in which the window is built."""
-    engine.load()
+    llamafactory.load()
     from llamafactory.hparams import (
         DataArguments,
         FinetuningArguments,
@@ -253,7 +253,7 @@ def arguments() -> dict[str, Argument]:
 
 def are_known() -> bool:
     """Tell whether `arguments` answers at once, LLaMA-Factory being there already."""
-    return engine.ready()
+    return llamafactory.ready()
 
 
 def _argument(field, hint) -> Argument:

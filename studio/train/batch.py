@@ -19,15 +19,16 @@ from typing import Annotated
 import psutil
 from pydantic import Field
 
-from studio.accelerator import Accelerator
-from studio.core import records
-from studio.core.records import Record
+from studio.core import locations
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
+from studio.core.jobs import Job
 from studio.core.sentences import Sentence
-from studio.interface.language import Problem
-from studio.jobs import Job
+from studio.core.storage import records
+from studio.core.storage.records import Record
+from studio.core.workspace import Workspace, write_json
 from studio.train import adapters
 from studio.train import recipe as recipes
-from studio.workspace import Workspace, write_json
 
 MOST = 256
 STEP_LIMIT_S = 90
@@ -102,7 +103,7 @@ def judged(workspace: Workspace, wish: dict) -> dict:
     return recipe
 
 
-def find(workspace: Workspace, accelerator: Accelerator, wish: dict, job: Job, most: int = MOST) -> dict:
+def find(workspace: Workspace, accelerator: DeviceLease, wish: dict, job: Job, most: int = MOST) -> dict:
     """Return {batch, tried: [{batch, seconds, gib}], reason}: the largest size that trained a step, 0 where not even
     one row fits.
 
@@ -117,7 +118,7 @@ def find(workspace: Workspace, accelerator: Accelerator, wish: dict, job: Job, m
     recipe = judged(workspace, wish)  # asks for the consent to a model's code once more
     if accelerator.holders():
         raise Problem("batch.busy", holder=", ".join(holder.who for holder in accelerator.holders()))
-    accelerator.hold("batch", 0)
+    accelerator.acquire("batch", 0)
     try:
         with tempfile.TemporaryDirectory(prefix="batch-") as folder:
             return _search(Path(folder), recipe, job, most)
@@ -153,7 +154,7 @@ def _try(folder: Path, recipe: dict, size: int, job: Job) -> dict:
             [sys.executable, "-m", "studio.train.batch", str(here / "plan.json")],
             stdout=log,
             stderr=log,
-            cwd=Path(__file__).parents[2],
+            cwd=locations.ROOT,
             start_new_session=True,
         )
     try:

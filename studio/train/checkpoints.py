@@ -2,7 +2,7 @@
 is.
 """
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.train.runs import Run, Status
 
 MEASURED = ("load_best_model_at_end", "early_stopping_steps")

@@ -2,10 +2,10 @@
 
 from markupsafe import escape
 
-from studio.interface.language import Problem, Words
-from studio.interface.live import attribute
+from studio.core.i18n import Problem, Words
+from studio.core.workspace import Workspace
 from studio.train import panel, runs
-from studio.workspace import Workspace
+from studio.web.live import attribute
 
 # Folders differ in every run and say nothing of it.
 PASSED_OVER = {"output_dir", "dataset_dir"}

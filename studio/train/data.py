@@ -4,10 +4,10 @@ when chosen.
 
 from pathlib import Path
 
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace
 from studio.datasets import entries, registry
-from studio.interface.language import Problem
 from studio.train.recipe import STAGES
-from studio.workspace import Workspace
 
 
 def offered(workspace: Workspace, stage: str) -> list[tuple[str, str]]:

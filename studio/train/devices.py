@@ -2,9 +2,9 @@
 
 import os
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace
 from studio.train import runs
-from studio.workspace import Workspace
 
 CPU_PROCESSES = 2
 

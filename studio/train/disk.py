@@ -4,8 +4,8 @@ import math
 import shutil
 from pathlib import Path
 
-from studio.core import folders
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import folders
 from studio.models import fit
 from studio.models.plan import Plan
 from studio.models.shape import BYTES, ModelShape, read_shape

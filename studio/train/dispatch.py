@@ -13,15 +13,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from studio.accelerator import ROOM_TO_SPARE, Accelerator, free_bytes
-from studio.core import files, folders, looking
-from studio.interface.language import Problem
+from studio.core.device_lease import ROOM_TO_SPARE, DeviceLease, free_bytes
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders, read_only
+from studio.core.workspace import Workspace
 from studio.train import consent, devices, memory, notices, runs
 from studio.train.executors import Executor, executors
 from studio.train.faults import tells_disk_full
 from studio.train.queue import Order, Queue, collide, new_order
 from studio.train.wish import ABORT, StopWish
-from studio.workspace import Workspace
 
 HOLDER = "training"
 WORKING_S, IDLE_S = 0.5, 2.0
@@ -35,7 +35,7 @@ class Dispatcher:
     def __init__(
         self,
         workspace: Workspace,
-        accelerator: Accelerator,
+        accelerator: DeviceLease,
         interpreter: Callable[[runs.Run], Path] = lambda run: Path(sys.executable),
     ):
         """`interpreter` gives the Python that trains a run in a process of its own, this one's where it is left out."""
@@ -49,7 +49,7 @@ class Dispatcher:
         self._aborts: dict[Order, float] = {}  # when each abort was first seen, by a clock that nobody sets
         self._lock = threading.RLock()
         self._ending = False
-        if not looking.why():  # the queue is its owner's
+        if not read_only.why():  # the queue is its owner's
             threading.Thread(target=self._work, name="dispatch", daemon=True).start()
 
     @property
@@ -190,7 +190,7 @@ class Dispatcher:
             return
         if executor.at_work(run):
             if not any(holder.who == HOLDER for holder in self.accelerator.holders()):
-                self.accelerator.hold(HOLDER, 0)  # it went on while the studio was away, and has taken what it needs
+                self.accelerator.acquire(HOLDER, 0)  # it went on while the studio was away, and has taken what it needs
             self._tell_silence(run)
             if self._unheard(order, run) > PATIENCE_S and executor.by_force:
                 executor.kill(run)
@@ -269,9 +269,9 @@ class Dispatcher:
                 self._begun.add(order)
                 self._logs[order] = folders.size_of(run.log_file)
                 StopWish(run.folder).withdraw()
-            gone = self.accelerator.hold(HOLDER, needed)
+            gone = self.accelerator.acquire(HOLDER, needed)
             if gone:
-                run.say("put_away", who=gone)
+                run.say("evict", who=gone)
             self._executor(run).start(run, order.resume)
         except Problem as problem:
             run.say("error", key=problem.key, facts=problem.facts, sentence=str(problem))
@@ -286,7 +286,7 @@ class Dispatcher:
         return memory.bytes_needed(said)
 
     def _must_wait(self, needed: int) -> bool:
-        fixed = any(holder.put_away is None and holder.who != HOLDER for holder in self.accelerator.holders())
+        fixed = any(holder.evict is None and holder.who != HOLDER for holder in self.accelerator.holders())
         return fixed and needed * ROOM_TO_SPARE > free_bytes()
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
 from studio.train import keep, nodes, notices, runs
 from studio.train.recipe_import import here, reading
 from studio.train.trainer import Trainer

@@ -4,11 +4,11 @@ ready.
 
 from markupsafe import escape
 
-from studio.interface import figures
-from studio.interface.language import Words
-from studio.interface.live import attribute
-from studio.jobs import told
+from studio.core import formatting
+from studio.core.i18n import Words
+from studio.core.jobs import told
 from studio.train.environments import GIGABYTES, Environments
+from studio.web.live import attribute
 
 
 def draw(words: Words, environments: Environments, name: str) -> str:
@@ -21,7 +21,7 @@ def draw(words: Words, environments: Environments, name: str) -> str:
         said = escape(told(job.message, words) or words("environments.title"))
         return (
             f'<div class="progress running{" moving" if job.progress is None else ""}"><div class="bar"><i'
-            f' style="width:{figures.width(job.progress)}%"></i></div><span'
+            f' style="width:{formatting.width(job.progress)}%"></i></div><span'
             f' class="num">{said}</span></div>{_button(words("environments.cancel"), "job_cancel", [job.id])}'
         )
     fault = f'<p class="problem" role="alert">{escape(told(job.error, words))}</p>' if job and job.error else ""

@@ -18,10 +18,10 @@ from importlib.metadata import Distribution
 from pathlib import Path
 
 import launch
-from studio.core import records
+from studio.core.i18n import Problem
+from studio.core.jobs import Job, Jobs
 from studio.core.sentences import Sentence
-from studio.interface.language import Problem
-from studio.jobs import Job, Jobs
+from studio.core.storage import records
 
 KIND = "environment"
 GIGABYTES = {"ppo": 7}  # on disk, once installed

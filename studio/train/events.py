@@ -16,9 +16,9 @@ import numpy as np
 import orjson
 from pydantic import Field, ValidationError
 
-from studio.core import jsonl
-from studio.core.records import Moment, Record
-from studio.interface.language import shown
+from studio.core.i18n import shown
+from studio.core.storage import jsonl
+from studio.core.storage.records import Moment, Record
 
 POINTS_KEPT = 2000
 STATES = ("queued", "preparing", "running", "stopping", "finished", "stopped", "failed", "interrupted")

@@ -6,9 +6,8 @@ import traceback
 from functools import cache
 from pathlib import Path
 
-from studio import engine
-from studio.accelerator import give_back
-from studio.core import code_guard
+from studio.core import code_guard, llamafactory
+from studio.core.device_lease import free_memory
 from studio.train import arguments, consent, output
 from studio.train.faults import explain, search
 from studio.train.recorder import recorder
@@ -38,7 +37,7 @@ def execute(run: Run, resume: Path | None = None, wish: StopWish | None = None) 
         except BaseException as error:  # SystemExit too: LLaMA-Factory leaves by it, and the studio must live on
             last, fault = {"state": "failed"}, _tell(run, error)
         _close_figures()
-        freed = give_back()
+        freed = free_memory()
         print(
             f"memory of the process: {freed.memory_before / 2**20:.0f} MB before, {freed.memory_after / 2**20:.0f} MB"
             " after collecting"
@@ -55,7 +54,7 @@ def _train(run: Run, wish: StopWish, resume: Path | None) -> bool:
         raise Stopped
     # What is asked here was asked when the run was started; the files of the model, or of the run, may be others since.
     recipe = consent.settled(run.recipe(), otherwise=False)
-    engine.load()
+    llamafactory.load()
     from llamafactory.train.tuner import run_exp
 
     code_guard.install()
@@ -82,7 +81,7 @@ def _read_numbered_cpus() -> None:
     """Let torch load an optimizer onto "cpu:0", as accelerate calls the CPU where several processes train and torch's
     loader does not.
     """
-    engine.load()
+    llamafactory.load()
     from torch import serialization
 
     serialization.register_package(
@@ -100,7 +99,7 @@ def _restore_templates() -> None:
     """Put LLaMA-Factory's templates back as they were shipped: a run changes them in place (`default_system`,
     `enable_thinking`).
     """
-    engine.load()
+    llamafactory.load()
     from llamafactory.data.template import TEMPLATES
 
     TEMPLATES.update(copy.deepcopy(_shipped_templates()))
@@ -108,7 +107,7 @@ def _restore_templates() -> None:
 
 @cache
 def _shipped_templates() -> dict:
-    engine.load()
+    llamafactory.load()
     from llamafactory.data.template import TEMPLATES
 
     return copy.deepcopy(TEMPLATES)

@@ -11,9 +11,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from studio.core import files, jsonl, records
-from studio.core.records import Record
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import files, jsonl, records
+from studio.core.storage.records import Record
 from studio.train import events as own
 from studio.train.stored.listing import LOG, TRACES, checkpoint_folders
 

@@ -4,7 +4,7 @@ and why.
 
 from markupsafe import escape
 
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
 from studio.train.recipe_import.result import Imported, Missing
 
 # Where each thing that is missing is got: the tab, and what to take in hand there.

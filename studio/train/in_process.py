@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.train.execute import execute
 from studio.train.runs import Run
 from studio.train.wish import StopWish

@@ -1,9 +1,9 @@
 """What a person does with runs that are over: a note, a star, delete; and a recipe to start again from."""
 
-from studio.core import folders, trash
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import folders, trash
+from studio.core.workspace import Workspace
 from studio.train import runs
-from studio.workspace import Workspace
 
 # Where a run stood, not what it was: left out when its recipe is used again.
 PLACES = {"output_dir", "dataset_dir", "resume_from_checkpoint", "overwrite_output_dir", "do_train"}

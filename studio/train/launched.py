@@ -9,11 +9,11 @@ from pathlib import Path
 
 import psutil
 
-from studio.interface.language import Problem
+from studio.core import locations
+from studio.core.i18n import Problem
 from studio.train import runs
 from studio.train.runs import Run
 
-ROOT = Path(__file__).parents[2]
 TERMINATE_S = 5.0
 # What would make LLaMA-Factory launch processes by itself, or take the run for one of a group that it is not part of.
 NOT_INHERITED = (
@@ -133,7 +133,7 @@ def _send(signal: Callable[[], None]) -> None:
 
 def _environment(info: dict) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(locations.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, info["devices"]))} if info.get("devices") else {}
     if info.get("processes", 1) > 1:
         # torchrun would give each process one thread, which leaves most cores of a machine without a GPU idle.

@@ -4,8 +4,8 @@ added tokens.
 
 from pathlib import Path
 
-from studio.core import files, records
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import files, records
 from studio.models import config as configs
 from studio.models import weights
 from studio.train.stored import recipe as stored

@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from studio.core.i18n import Problem
 from studio.datasets import reading, registry
-from studio.interface.language import Problem
 from studio.models import fit
 from studio.models.shape import read_shape
 

@@ -3,8 +3,9 @@
 import shlex
 import sys
 
-from studio.interface.language import Problem
-from studio.train.launched import ROOT, worker
+from studio.core.i18n import Problem
+from studio.core.locations import ROOT
+from studio.train.launched import worker
 from studio.train.runs import Run
 
 PORT = 29500  # torchrun's own default

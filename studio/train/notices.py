@@ -17,12 +17,13 @@ from urllib.parse import urlsplit
 
 from pydantic import field_validator
 
-from studio.core import files, records, trust
-from studio.core.records import Record
+from studio.core import trust
+from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.sentences import Sentence
-from studio.interface.language import LANGUAGES, Problem, Words
+from studio.core.storage import files, records
+from studio.core.storage.records import Record
+from studio.core.workspace import Workspace, write_json
 from studio.train import runs
-from studio.workspace import Workspace, write_json
 
 FORMER_FILE = ".notices.json"  # in saves/, where earlier releases kept the address
 TOLD = ("finished", "failed", "interrupted")  # whoever stopped a run knows

@@ -2,9 +2,9 @@
 
 from markupsafe import escape
 
-from studio.interface.language import Words
+from studio.core.i18n import Words
+from studio.core.workspace import Workspace
 from studio.train import notices
-from studio.workspace import Workspace
 
 
 def bell(words: Words) -> str:

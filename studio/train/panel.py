@@ -7,15 +7,15 @@ from pathlib import Path
 
 from markupsafe import escape
 
-from studio.core import files, records
+from studio.core import formatting
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Jobs, told
 from studio.core.sentences import Sentence
-from studio.interface import figures
-from studio.interface.language import Problem, Words
-from studio.interface.live import attribute
-from studio.jobs import Jobs, told
+from studio.core.storage import files, records
+from studio.core.workspace import Workspace
 from studio.train import batch, checkpoints, keep, notices, queue_panel, recipe, runs
 from studio.train.stored import adoption
-from studio.workspace import Workspace
+from studio.web.live import attribute
 
 LOG_SHOWN = 40_000
 LISTED = 500
@@ -256,7 +256,7 @@ def _progress(words: Words, run: runs.Run, status: runs.Status) -> str:
     left = status.eta()
     text = words("train.state_" + status.state)
     if status.total_steps:
-        text += f" · {words.html('train.step_of', step=figures.plain(status.step), total=figures.plain(status.total_steps))}"
+        text += f" · {words.html('train.step_of', step=formatting.plain(status.step), total=formatting.plain(status.total_steps))}"
     if left is not None:
         text += f" · {words.html('train.left', time=duration(left))}"
     elif status.state == "preparing" and status.started:
@@ -264,11 +264,11 @@ def _progress(words: Words, run: runs.Run, status: runs.Status) -> str:
     elif status.ended and status.started:
         text += f" · {words.html('train.took', time=duration(max(0.0, status.ended - status.started)))}"
     if resumable_step := _resumable_step(run, status):
-        text += f" · {words.html('train.resumable_from', step=figures.plain(resumable_step))}"
+        text += f" · {words.html('train.resumable_from', step=formatting.plain(resumable_step))}"
     moving = " moving" if status.state == "preparing" else ""
     return (
         f'<div class="progress {escape(status.state)}{moving}"><div class="bar"><i'
-        f' style="width:{figures.width(share)}%"></i></div><span class="num"><i class="dot'
+        f' style="width:{formatting.width(share)}%"></i></div><span class="num"><i class="dot'
         f' {escape(status.state)}"></i>{text}</span></div>'
     )
 
@@ -307,7 +307,7 @@ def draw_samples(words: Words, workspace: Workspace, name: str) -> str:
         f"<h3>{escape(question)}</h3><table>"
         + "".join(
             "<tr><td"
-            f' class="num">{words.html("train.at_step", step=figures.plain(answer["step"]))}</td><td>{escape(answer["answer"])}</td></tr>'
+            f' class="num">{words.html("train.at_step", step=formatting.plain(answer["step"]))}</td><td>{escape(answer["answer"])}</td></tr>'
             for answer in reversed(status.probes)
             if answer["question"] == question
         )
@@ -469,21 +469,21 @@ def _copied(words: Words, text: str) -> str:
 
 def number(value: object) -> str:
     """Return a measured number as people of the field write it: 0.4213, 8.1e-04, 2,140; an en dash where there is none."""
-    return figures.measured(value)
+    return formatting.measured(value)
 
 
 def steps(status: runs.Status) -> str:
     """Return how far a run is, as 12/300."""
-    return f"{figures.plain(status.step)}/{figures.plain(status.total_steps)}"
+    return f"{formatting.plain(status.step)}/{formatting.plain(status.total_steps)}"
 
 
 def duration(seconds: float) -> str:
     """Return seconds as 0:48, 12:05 or 3:02:10."""
-    return figures.duration(seconds)
+    return formatting.duration(seconds)
 
 
 def _when(moment: float | None) -> str:
-    return figures.moment(moment) if moment else ""
+    return formatting.moment(moment) if moment else ""
 
 
 def draw_batch(words: Words, jobs: Jobs) -> str:

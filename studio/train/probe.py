@@ -2,7 +2,7 @@
 
 import time
 
-from studio import engine
+from studio.core import llamafactory
 
 MOST = 5
 TOKENS = 64
@@ -14,7 +14,7 @@ def ask(model, tokenizer, template: str, questions: list[str]) -> list[dict]:
     The prompt is encoded by LLaMA-Factory's template of the run, which the run has made ready itself. Nothing is drawn
     at random and the model is put back as it was, so that the losses are those of a run without probes.
     """
-    engine.load()
+    llamafactory.load()
     import torch
     from llamafactory.data.template import TEMPLATES
 
@@ -29,7 +29,7 @@ def ask(model, tokenizer, template: str, questions: list[str]) -> list[dict]:
 
 
 def _answer(model, tokenizer, shape, stops: list[int], question: str) -> dict:
-    engine.load()
+    llamafactory.load()
     import torch
 
     began = time.perf_counter()

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from pydantic import ConfigDict, field_validator
 
-from studio.core import files, records
-from studio.core.records import Record
-from studio.interface.language import Problem
-from studio.workspace import safe_name, write_json
+from studio.core.i18n import Problem
+from studio.core.storage import files, records
+from studio.core.storage.records import Record
+from studio.core.workspace import safe_name, write_json
 
 FILE = ".queue.json"
 

@@ -2,11 +2,11 @@
 
 from markupsafe import escape
 
-from studio.interface.language import Problem, Words
-from studio.interface.live import attribute
+from studio.core.i18n import Problem, Words
+from studio.core.workspace import Workspace
 from studio.train import sweep
 from studio.train.queue import Queue
-from studio.workspace import Workspace
+from studio.web.live import attribute
 
 LISTED = 12
 

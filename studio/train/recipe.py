@@ -8,15 +8,15 @@ from pathlib import Path
 
 import yaml
 
-from studio import engine
+from studio.core import llamafactory
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace, write_whole
 from studio.datasets import identity
-from studio.interface.language import Problem
 from studio.models import completeness, library, templates
 from studio.train import checkpoints, consent, runs, validation
 from studio.train.arguments import judged
 from studio.train.recipe_import import purpose
 from studio.train.validation import numbers, parser, precision, sources
-from studio.workspace import Workspace, write_whole
 
 STARTER_MODEL = "SmolLM2-135M-Instruct"
 STARTER_DATASET = "identity_en"
@@ -86,7 +86,7 @@ class Machine:
 
 def this_machine() -> Machine:
     """Return what the machine at hand can do. Imports torch: not for the time in which the window is built."""
-    engine.load()
+    llamafactory.load()
     import torch
 
     if torch.cuda.is_available():
@@ -178,7 +178,7 @@ def template_for(model: library.Model) -> str:
 
 def known_templates() -> list[str]:
     """Return the names of LLaMA-Factory's templates; none until its library is loaded, which takes seconds."""
-    return sorted(templates.shipped()) if engine.ready() else []
+    return sorted(templates.shipped()) if llamafactory.ready() else []
 
 
 def check(recipe: dict) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import yaml
 
-from studio.core import files, folders, yaml_file
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders, yaml_file
+from studio.core.workspace import Workspace, is_safe, write_whole
 from studio.train import arguments
 from studio.train.recipe_import import reading
-from studio.workspace import Workspace, is_safe, write_whole
 
 
 def folder(workspace: Workspace) -> Path:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from studio import engine
-from studio.interface.language import Problem
+from studio.core import llamafactory
+from studio.core.i18n import Problem
 from studio.train import notices, probe, tied_weights
 from studio.train.runs import Run
 from studio.train.watch import Watch
@@ -23,7 +23,7 @@ WISHES = (None, SAVE, ABORT, INTERRUPT)
 
 def recorder(run: Run, wish: StopWish) -> "TrainerCallback":
     """Return a transformers callback that appends to the run's events and obeys `wish`."""
-    engine.load()
+    llamafactory.load()
     from transformers import TrainerCallback
 
     return type("Recorder", (Recording, TrainerCallback), {})(run, wish)
@@ -48,7 +48,7 @@ class Recording:
 
     def on_train_begin(self, args, state, control, model=None, train_dataloader=None, **kwargs):
         """Write the facts a person checks: examples, epochs, total batch, steps, parameters."""
-        engine.load()
+        llamafactory.load()
         from llamafactory.extras.misc import count_parameters
 
         tied_weights.save_once(model)
@@ -167,7 +167,7 @@ def readings(device) -> dict[str, float]:
     """Return {memory} in GiB that this process holds, and on a GPU {utilisation} in percent where the driver tells it."""
     if device.type != "cuda":
         return {"memory": round(psutil.Process().memory_info().rss / 2**30, 3)}
-    engine.load()
+    llamafactory.load()
     import torch
 
     found = {"memory": round(torch.cuda.memory_reserved(device) / 2**30, 3)}
@@ -187,7 +187,7 @@ def agreed(wished: str | None, args) -> str | None:
     """
     if args.world_size == 1:
         return wished
-    engine.load()
+    llamafactory.load()
     import torch
     from torch import distributed
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import psutil
 
-from studio.core import files, folders, jsonl
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders, jsonl
+from studio.core.workspace import Workspace
 from studio.train import events, foreign, queue
 from studio.train.stored import info, listing, origin, recipe, reconstructed
 from studio.train.wish import ABORT, StopWish
-from studio.workspace import Workspace
 
 # Thinning costs time in proportion to the points, so it is done rarely and thoroughly.
 THIN_AT = 8 * events.POINTS_KEPT

@@ -4,7 +4,7 @@ from itertools import groupby
 
 from markupsafe import escape
 
-from studio.interface.language import Words
+from studio.core.i18n import Words
 from studio.train import arguments
 from studio.train.arguments import Argument
 

@@ -3,7 +3,7 @@
 import itertools
 import re
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 MOST_RUNS = 100
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import gradio as gr
 from markupsafe import escape
 
+from studio.core.i18n import Problem, Words
+from studio.core.workspace import Workspace
 from studio.datasets import identity
-from studio.interface.language import Problem, Words
-from studio.interface.live import Live, attribute, region, taken
 from studio.models import library
 from studio.train import (
     adapters,
@@ -28,7 +28,7 @@ from studio.train import (
 )
 from studio.train.recipe_import import form, here, reading
 from studio.train.trainer import Trainer
-from studio.workspace import Workspace
+from studio.web.live import Live, attribute, region, taken
 
 METHODS = {
     "lora": {},

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import yaml
 
-from studio.accelerator import Accelerator
-from studio.core import files
-from studio.core.trash import Trash
-from studio.interface.language import Problem
-from studio.jobs import Job, Jobs
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
+from studio.core.jobs import Job, Jobs
+from studio.core.storage import files
+from studio.core.storage.trash import Trash
+from studio.core.workspace import Workspace, write_json, write_whole
 from studio.models import library
 from studio.train import adapters, advice, batch, devices, disk, memory, nodes, runs, sweep
 from studio.train import recipe as recipes
 from studio.train.dispatch import Dispatcher
 from studio.train.environments import Environments, versions
 from studio.train.stored import adoption
-from studio.workspace import Workspace, write_json, write_whole
 
 LIBRARIES = ("llamafactory", "transformers", "peft", "torch", "trl")
 ONE_PROCESS = ("in-process", "worker")  # executors in which nothing sets up a group of processes
@@ -32,7 +32,7 @@ OWN_ENVIRONMENT = ("ppo",)  # stages that train with other libraries than the st
 class Trainer:
     """All runs of a workspace. What it starts waits in the queue until its devices are free."""
 
-    def __init__(self, workspace: Workspace, accelerator: Accelerator, jobs: Jobs | None = None):
+    def __init__(self, workspace: Workspace, accelerator: DeviceLease, jobs: Jobs | None = None):
         self.workspace, self.accelerator = workspace, accelerator
         self.jobs = jobs or Jobs(workspace)
         self.environments = Environments(self.jobs)

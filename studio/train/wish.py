@@ -8,7 +8,7 @@ checkpoint and is interrupted, and nothing is left behind that would stop it whe
 import threading
 from pathlib import Path
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 SAVE, ABORT = "stop-and-save", "abort"
 INTERRUPT = "interrupt"  # save a checkpoint and nothing else, because the process ends

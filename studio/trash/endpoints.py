@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from studio.interface.language import Words
+from studio.core.i18n import Words
+from studio.core.workspace import Workspace
 from studio.trash import places
-from studio.workspace import Workspace
 
 
 def endpoints(workspace: Workspace, words: Words) -> list[Callable]:

@@ -4,12 +4,12 @@ import time
 
 from markupsafe import escape
 
-from studio.core.trash import Item
-from studio.interface.language import Problem, Words
-from studio.interface.live import attribute
+from studio.core.i18n import Problem, Words
+from studio.core.storage.trash import Item
+from studio.core.workspace import Workspace
 from studio.models.download import amount
 from studio.trash import places
-from studio.workspace import Workspace
+from studio.web.live import attribute
 
 SHOWN = 50
 KINDS = ("model", "run", "checkpoints", "dataset", "conversation", "prompts")

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from studio.core.trash import Trash
+from studio.core.i18n import Problem
+from studio.core.storage.trash import Trash
+from studio.core.workspace import Workspace
 from studio.datasets import entries, registry
-from studio.interface.language import Problem
 from studio.models import places
-from studio.workspace import Workspace
 
 
 def whole(workspace: Workspace) -> Trash:

@@ -8,16 +8,16 @@ import os
 import pytest
 from workspace_run_files import ANSWER, CHAT, LIST, SHEET, TALK, VOTE
 
-from studio.accelerator import Accelerator
 from studio.chat import panel, pictures, server_panel, sheet_panel, votes
 from studio.chat.choose import Table
 from studio.chat.conversation import Conversations, spoken
 from studio.chat.served import Endpoints
 from studio.chat.sheet import Sheets
 from studio.chat.talk import Talks
-from studio.interface.language import Problem, Words
-from studio.jobs import Jobs
-from studio.workspace import Workspace
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ CONVERSATIONS = [
 
 @pytest.mark.parametrize("value", CONVERSATIONS)
 def test_a_conversation_that_cannot_be_read_is_one_line_with_its_reason(workspace, value):
-    talks = Talks(Table(workspace, Accelerator()), Conversations(workspace))
+    talks = Talks(Table(workspace, DeviceLease()), Conversations(workspace))
     good = talks.conversations.new(["tiny"], title="Good one")
     path = talks.conversations.folder / f"{CHAT}.json"
     path.write_text(value if isinstance(value, str) else json.dumps(value))
@@ -234,7 +234,7 @@ def test_an_answer_that_cannot_be_is_counted_and_can_be_asked_again(workspace, l
 )
 def test_a_file_of_servers_or_keys_that_cannot_be_read_keeps_nothing_from_starting(workspace, name, text):
     (workspace.saves / ".chats" / name).write_text(text)
-    table = Table(workspace, Accelerator())
+    table = Table(workspace, DeviceLease())
     assert table.endpoints.list() == [] and name in str(table.endpoints.faults()[0])
     for language in ("en", "zh"):
         assert name in server_panel.draw(Words(language), table)

@@ -7,17 +7,18 @@ import pytest
 import workspace_files
 from workspace_run_files import SHEET
 
-from studio import app, engine
+from studio import app
 from studio.chat import choose, sheet_panel
-from studio.interface.language import LANGUAGES, Words
+from studio.core import llamafactory
+from studio.core.i18n import LANGUAGES, Words
+from studio.core.workspace import Workspace
 from studio.models import library, places
 from studio.train import dispatch, tab
-from studio.workspace import Workspace
 
 
 @pytest.fixture
 def studio(tmp_path, monkeypatch) -> app.Studio:
-    monkeypatch.setattr(engine, "begin", lambda: None)
+    monkeypatch.setattr(llamafactory, "begin", lambda: None)
     monkeypatch.setattr(dispatch.Dispatcher, "_work", lambda dispatcher: None)
     workspace_files.build(tmp_path / "workspace")
     return app.make(Workspace(tmp_path / "workspace"))

@@ -6,8 +6,8 @@ import pytest
 
 import launch
 from studio.__main__ import address
-from studio.interface.guard.credentials import certificate, credentials
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.web.guard.credentials import certificate, credentials
 
 
 @pytest.fixture(autouse=True)

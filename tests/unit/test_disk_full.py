@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.train.faults import explain, is_disk_full
 
 

@@ -4,8 +4,8 @@ import gradio as gr
 import pytest
 from apart import run_apart
 
-from studio.interface.event_faults import Told, tell_faults
-from studio.interface.language import LANGUAGES, Words
+from studio.core.i18n import LANGUAGES, Words
+from studio.web.event_faults import Told, tell_faults
 
 HOSTILE = "\"'><img src=x onerror=window.pwned=1>"
 

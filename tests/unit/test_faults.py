@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
 from studio.train.faults import explain
 
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
+from studio.core.workspace import Workspace
 from studio.train import compare, keep, panel, runs
 from studio.train.stored import adoption, listing, pickled_arguments, reconstructed
-from studio.workspace import Workspace
 
 CASE = Path(__file__).parents[1] / "cases" / "command-line"  # left by `llamafactory-cli train`: four steps of LoRA
 CHECKPOINT = ("training_args.bin", "trainer_state.json", "adapter_config.json")

@@ -18,10 +18,11 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from workspace_files import FILES, REGIONS, good, path_of
 
-from studio import app, engine
-from studio.interface.language import LANGUAGES, Words
+from studio import app
+from studio.core import llamafactory
+from studio.core.i18n import LANGUAGES, Words
+from studio.core.workspace import Workspace
 from studio.train import dispatch
-from studio.workspace import Workspace
 
 MINUTES = float(os.environ.get("STUDIO_FUZZ_MINUTES") or 0)
 SECONDS = 60 * MINUTES or 4
@@ -74,7 +75,7 @@ def libraries_are_on_their_way(monkeypatch):
     """The heavy libraries are never there: what takes them says so on the page. And nothing that waits in the queue is
     started.
     """
-    monkeypatch.setattr(engine, "begin", lambda: None)
+    monkeypatch.setattr(llamafactory, "begin", lambda: None)
     monkeypatch.setattr(dispatch.Dispatcher, "_work", lambda dispatcher: None)
 
 

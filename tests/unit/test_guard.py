@@ -12,9 +12,10 @@ from apart import run_apart
 from hypothesis import given, settings
 from hypothesis import strategies as any_
 
-from studio.interface.guard import Guard, Rules, rules
-from studio.interface.guard.hosts import Authority, KnownHosts
-from studio.interface.guard.sessions import (
+from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.web.guard import Guard, Rules, rules
+from studio.web.guard.hosts import Authority, KnownHosts
+from studio.web.guard.sessions import (
     FREE_GUESSES,
     LONGEST_DELAY,
     MOST_ADDRESSES,
@@ -23,7 +24,6 @@ from studio.interface.guard.sessions import (
     Sessions,
     is_right,
 )
-from studio.interface.language import LANGUAGES, Problem, Words
 
 HOME = "http://localhost:7860"
 RUN = "/gradio_api/run/models_list"

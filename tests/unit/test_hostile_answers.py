@@ -7,7 +7,7 @@ import time
 import pytest
 
 from studio.chat import markdown, openai_client, tool_calls
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
 
 N = 10_000
 ANSWERS = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from studio.core.workspace import Workspace
 from studio.models import library, places
-from studio.workspace import Workspace
 
 WHOLE = Path(__file__).parents[1] / "cases" / "modelscope-cache" / "old" / "hub" / "Tiny" / "Tiny-0___1B-Chat"
 NAME = "Tiny-0.1B-Chat"

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
 from studio.datasets import formats, reading, registry
 from studio.datasets.collection import Collection
 from studio.datasets.endpoints import register
 from studio.datasets.incoming import packed, source
-from studio.interface.language import Problem, Words
-from studio.jobs import Jobs
-from studio.workspace import Workspace
 
 CASES = Path(__file__).parents[1] / "cases"
 ROWS = [{"instruction": f"Say {number}.", "input": "", "output": f"Number {number}."} for number in range(8)]

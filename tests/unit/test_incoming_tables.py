@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
 from studio.datasets import check, csv_types, formats, reading, registry
 from studio.datasets.collection import Collection
 from studio.datasets.endpoints import register
 from studio.datasets.incoming import source
 from studio.datasets.incoming.dialect import Dialect, known_field, sniff
-from studio.interface.language import Problem, Words
-from studio.jobs import Jobs
-from studio.workspace import Workspace
 
 CASES = Path(__file__).parents[1] / "cases"
 ROWS = [

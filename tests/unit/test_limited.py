@@ -9,8 +9,8 @@ import time
 import psutil
 import pytest
 
-from studio.core import limited
-from studio.interface.language import Problem, Words
+from studio.core.i18n import Problem, Words
+from studio.core.processes import limited
 
 RENDER = "studio.models.rendering:render"
 TALK = [[{"role": "user", "content": "hi"}]]
@@ -80,7 +80,7 @@ def test_what_only_fails_is_refused_in_words(source):
 def test_an_answer_that_is_too_long_is_not_taken():
     assert "characters" in render("{% for i in range(40) %}{{ 'x' * 1000000 }}{% endfor %}")[0]["refused"]
     with pytest.raises(Problem, match="more than 32 MiB"):
-        limited.call("studio.core.records:parse", '"' + "x" * 40_000_000 + '"', **NAMED)
+        limited.call("studio.core.storage.records:parse", '"' + "x" * 40_000_000 + '"', **NAMED)
 
 
 def test_an_answer_is_remembered_by_its_stamp_and_a_limit_too():
@@ -117,7 +117,7 @@ def test_one_that_is_slow_does_not_hold_up_the_others_and_many_may_call_at_once(
 def test_a_child_that_was_killed_is_replaced():
     render("x")
     for child in psutil.Process().children():
-        if "studio.core.limited_child" in child.cmdline():
+        if "studio.core.processes.limited_child" in child.cmdline():
             child.kill()
             child.wait(5)
     assert render("x")[0] == {"text": "x"}
@@ -132,12 +132,12 @@ def test_only_the_studio_s_functions_run_and_what_they_raise_comes_back():
         limited.call("studio.chat.tool_calls:definitions", "[1]", **NAMED)
     assert told.value.key.startswith(("prompt.", "chat.", "tools."))
     with pytest.raises(ValueError, match="deeply"):
-        limited.call("studio.core.records:parse", "[" * 100_000, **NAMED)
+        limited.call("studio.core.storage.records:parse", "[" * 100_000, **NAMED)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_does_not_reach_the_child_and_it_ends_with_its_pipe():
     render("x")
-    child, *_ = [one for one in psutil.Process().children() if "studio.core.limited_child" in one.cmdline()]
+    child, *_ = [one for one in psutil.Process().children() if "studio.core.processes.limited_child" in one.cmdline()]
     os.kill(child.pid, signal.SIGINT)
     assert render("y")[0] == {"text": "y"} and child.is_running()

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace
 from studio.train import adapters, lineage, runs
-from studio.workspace import Workspace
 
 A, B = Path("/saves/a"), Path("/saves/b")
 

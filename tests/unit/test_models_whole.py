@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from workspace_files import safetensors
 
-from studio.core import limited
-from studio.interface.language import Words
+from studio.core.i18n import Words
+from studio.core.processes import limited
 from studio.models import completeness, health, library, weights
 
 CASES = Path(__file__).parents[1] / "cases"

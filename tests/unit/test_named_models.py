@@ -2,9 +2,9 @@
 
 import pytest
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace
 from studio.train import adapters
-from studio.workspace import Workspace
 
 
 @pytest.fixture

@@ -12,17 +12,17 @@ import pytest
 import workspace_files
 from workspace_files import CONFIG, TENSORS, as_json, safetensors
 
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
 from studio.datasets import entries, registry
 from studio.datasets.collection import Collection
 from studio.datasets.endpoints import endpoints as of_datasets
 from studio.datasets.study import Study
 from studio.datasets.study_endpoints import endpoints as of_study
-from studio.interface.language import Problem, Words
-from studio.jobs import Jobs
 from studio.models import config as configs
 from studio.models import library, places, weights
 from studio.models.download import Downloads
-from studio.workspace import Workspace
 
 ODD_NAME = os.fsdecode(b"caf\xe9")
 ENGLISH = Words("en")

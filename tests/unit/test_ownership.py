@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from studio.core import ownership
-from studio.core.ownership import Owned, Ownership
-from studio.interface.language import Problem, Words
-from studio.workspace import write_json
+from studio.core.i18n import Problem, Words
+from studio.core.processes import ownership
+from studio.core.processes.ownership import Owned, Ownership
+from studio.core.workspace import write_json
 
 ADDRESS = "http://127.0.0.1:7860"
 HOLD = """
 import pathlib, subprocess, sys, time
-from studio.core.ownership import Ownership
+from studio.core.processes.ownership import Ownership
 mine = Ownership.take(pathlib.Path(sys.argv[1]), "http://127.0.0.1:7999")
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
 print(child.pid, flush=True)

@@ -8,9 +8,10 @@ from apart import run_apart
 from jinja2 import Environment
 from markupsafe import Markup
 
-from studio.interface import figures, page, policy
-from studio.interface.language import LANGUAGES, Words, sentences
-from studio.interface.live import taken
+from studio.core import formatting
+from studio.core.i18n import LANGUAGES, Words, sentences
+from studio.web import page, policy
+from studio.web.live import taken
 
 PAYLOAD = "<img src=x onerror=window.pwned=1>\"' onmouseover=x"
 
@@ -130,26 +131,26 @@ def test_what_is_taken_in_hand_is_escaped():
 )
 def test_a_figure_is_a_figure_or_a_dash_whatever_a_record_holds(value):
     drawn = [
-        figures.whole(value),
-        figures.plain(value),
-        figures.fixed(value, 2),
-        figures.measured(value),
-        figures.duration(value),
-        figures.moment(value),
-        figures.width(value),
+        formatting.whole(value),
+        formatting.plain(value),
+        formatting.fixed(value, 2),
+        formatting.measured(value),
+        formatting.duration(value),
+        formatting.moment(value),
+        formatting.width(value),
     ]
     assert all(re.fullmatch(r"[-\d.,:e+ ]*|–|nan|inf", one) for one in drawn), drawn
 
 
 def test_figures_are_written_as_people_write_them():
-    assert (figures.whole(12345), figures.plain(12345), figures.fixed(1.25, 1), figures.width(0.5)) == (
+    assert (formatting.whole(12345), formatting.plain(12345), formatting.fixed(1.25, 1), formatting.width(0.5)) == (
         "12,345",
         "12345",
         "1.2",
         "50.0",
     )
-    assert [figures.measured(one) for one in (0.42131, 0.00081, 2140.4, 0)] == ["0.4213", "8.1e-04", "2,140", "0"]
-    assert [figures.duration(one) for one in (48, 725, 10930)] == ["0:48", "12:05", "3:02:10"]
+    assert [formatting.measured(one) for one in (0.42131, 0.00081, 2140.4, 0)] == ["0.4213", "8.1e-04", "2,140", "0"]
+    assert [formatting.duration(one) for one in (48, 725, 10930)] == ["0:48", "12:05", "3:02:10"]
 
 
 def test_no_script_of_ours_evaluates_text():

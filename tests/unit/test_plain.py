@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from studio.core import plain
-from studio.interface.language import LANGUAGES, Problem, Words
+from studio.core.i18n import LANGUAGES, Problem, Words
 
 ITSELF: list = []
 ITSELF.append(ITSELF)

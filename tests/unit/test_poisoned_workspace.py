@@ -19,18 +19,19 @@ import pytest
 from poisoned_files import MARKER, NAMES, PAYLOAD
 from pydantic import BaseModel, RootModel, TypeAdapter
 
-from studio import app, engine
+from studio import app
 from studio.chat import prompts
 from studio.chat.columns import Columns
 from studio.chat.hello import Greeting
 from studio.chat.rollcall import RollCall
-from studio.core.records import Record
-from studio.interface.language import LANGUAGES, Problem, Words
+from studio.core import llamafactory
+from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.core.storage.records import Record
+from studio.core.workspace import Workspace
 from studio.models import places
 from studio.monitor import panel as monitor_panel
 from studio.monitor import readings
 from studio.train import dispatch
-from studio.workspace import Workspace
 
 STEP = 1 if os.environ.get("STUDIO_FUZZ_MINUTES") else 7  # every seventh place, all of them in a long search
 LISTS = ("models", "datasets", "runs", "talks", "sheets", "servers", "coming", "board", "now")
@@ -78,7 +79,7 @@ def libraries_are_on_their_way(monkeypatch):
     def no_tokenizer(*_):
         raise Problem("chat.no_memory")
 
-    monkeypatch.setattr(engine, "begin", lambda: None)
+    monkeypatch.setattr(llamafactory, "begin", lambda: None)
     monkeypatch.setattr(dispatch.Dispatcher, "_work", lambda dispatcher: None)
     monkeypatch.setattr(prompts, "_encoder_of", no_tokenizer)
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from studio.core.i18n import Problem, Words
+from studio.core.workspace import Workspace
 from studio.datasets import identity, registry
-from studio.interface.language import Problem, Words
 from studio.train.validation import numbers, packing, sources
-from studio.workspace import Workspace
 
 BAD = [
     ("per_device_train_batch_size", 0),

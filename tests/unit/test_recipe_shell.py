@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.train.recipe_import import documents, launchers, shell
 
 WANTED = ["llamafactory-cli", "train", "--stage", "sft", "--max_steps", "20"]

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from studio.core import records
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import records
 
 
 class Bookmark(records.Record):

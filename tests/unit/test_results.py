@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given as tried
 from hypothesis import strategies as any_
 
-from studio.interface.results import given, shown
+from studio.web.results import given, shown
 
 KEYS = any_.sampled_from(["path", "/path", "//path", "file", "a/path", "path ", ""]) | any_.text(max_size=3)
 VALUES = any_.recursive(

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
 from studio.datasets import add_panel, convert, formats, panel
 from studio.datasets.collection import Collection
 from studio.datasets.endpoints import endpoints, register
 from studio.datasets.schema import tool_definitions
 from studio.datasets.schema.faults import NOTES, UnusableRow
 from studio.datasets.schema.media import MediaFiles
-from studio.interface.language import Problem, Words
-from studio.jobs import Jobs
-from studio.workspace import Workspace
 
 CASES = Path(__file__).parents[1] / "cases"
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()

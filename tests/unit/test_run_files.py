@@ -9,12 +9,12 @@ import time
 import pytest
 from workspace_run_files import ENTRY, EVENTS, FACTS, event
 
-from studio.core import yaml_file
+from studio.core.i18n import Problem, Words
 from studio.core.sentences import Sentence
-from studio.interface.language import Problem, Words
+from studio.core.storage import yaml_file
+from studio.core.workspace import Workspace
 from studio.train import dispatch, events, foreign, notices, panel, queue, queue_panel, recipe_files, runs
 from studio.train.stored import listing
-from studio.workspace import Workspace
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{chr(97 + i)}: &{chr(97 + i)} [{','.join(['*' + chr(96 + i)] * 9)}]\n" for i in range(1, 10)

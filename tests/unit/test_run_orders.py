@@ -11,13 +11,13 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from studio.accelerator import Accelerator
-from studio.interface.language import Problem
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace, write_json
 from studio.train import dispatch, runs
 from studio.train.dispatch import Dispatcher
 from studio.train.queue import Order, Queue, new_order
 from studio.train.wish import ABORT, StopWish
-from studio.workspace import Workspace, write_json
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def made(workspace: Workspace) -> runs.Run:
 
 @pytest.mark.parametrize(("code", "last"), [(None, "stopped"), (0, "finished"), (None, None), (-9, None), (1, None)])
 def test_a_run_that_is_queued_again_before_its_old_order_is_closed_starts(workspace, played, code, last):
-    dispatcher, run = Dispatcher(workspace, Accelerator()), made(workspace)
+    dispatcher, run = Dispatcher(workspace, DeviceLease()), made(workspace)
     (run.folder / "checkpoint-3").mkdir()
     for name in ("trainer_state.json", "adapter_model.safetensors"):  # what makes it a whole one
         (run.folder / "checkpoint-3" / name).write_text("{}")
@@ -141,7 +141,7 @@ def test_the_end_of_an_order_strikes_that_order_alone(tmp_path):
 
 
 def test_a_run_waits_once_only_whoever_asks_at_the_same_time(workspace, played):
-    dispatcher, blocker, run = Dispatcher(workspace, Accelerator()), made(workspace), made(workspace)
+    dispatcher, blocker, run = Dispatcher(workspace, DeviceLease()), made(workspace), made(workspace)
     dispatcher.add(blocker)
     wait_for(lambda: played.started)
     refused = []
@@ -177,7 +177,7 @@ def test_a_process_of_an_earlier_order_does_not_keep_a_new_one_alive(workspace):
 
 
 def test_what_stands_of_an_ended_run_is_cleared(workspace, played):
-    dispatcher, run = Dispatcher(workspace, Accelerator()), made(workspace)
+    dispatcher, run = Dispatcher(workspace, DeviceLease()), made(workspace)
     dispatcher.add(run)
     (order, _), *_ = wait_for(lambda: played.started)
     whole, torn, cut = (run.folder / f"checkpoint-{step}" for step in (2, 4, 6))
@@ -197,7 +197,7 @@ def test_what_stands_of_an_ended_run_is_cleared(workspace, played):
 def test_a_calendar_that_is_set_anew_ends_no_abort_by_force(workspace, played, monkeypatch):
     """The patience with an abort is counted as time passes, not from the time of a file."""
     played.by_force = True
-    dispatcher, run = Dispatcher(workspace, Accelerator()), made(workspace)
+    dispatcher, run = Dispatcher(workspace, DeviceLease()), made(workspace)
     dispatcher.add(run)
     (order, _), *_ = wait_for(lambda: played.started)
     StopWish(run.folder).ask(save=False)

@@ -13,7 +13,7 @@ from studio.chat.engine_prompt import _ids
 from studio.chat.sheet_panel import _cell
 from studio.chat.thoughts import MARKS, marked, reasoning_of, said_of
 from studio.chat.votes import Vote
-from studio.interface.language import Words
+from studio.core.i18n import Words
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import os
 
 import pytest
 
-from studio.core.trash import FOLDER, Trash
-from studio.interface.language import Problem
-from studio.workspace import Workspace
+from studio.core.i18n import Problem
+from studio.core.storage.trash import FOLDER, Trash
+from studio.core.workspace import Workspace
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from studio.core import trust
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 
 def coded(folder, auto_map=None, **files):

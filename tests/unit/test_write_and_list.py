@@ -15,12 +15,12 @@ import traceback
 import pytest
 
 from studio import app
-from studio.core.trash import Trash
+from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.core.storage.trash import Trash
+from studio.core.workspace import Workspace, write_json
 from studio.datasets import registry
-from studio.interface.language import LANGUAGES, Problem, Words
 from studio.models import catalogue, library
 from studio.train import adapters, checkpoints, keep, notices, panel, recipe_files, runs
-from studio.workspace import Workspace, write_json
 
 SECONDS = 10 if os.environ.get("STUDIO_FUZZ_MINUTES") else 4
 CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8}

@@ -9,9 +9,9 @@ import threading
 
 import pytest
 
-from studio.core import folders, writing
-from studio.interface.language import Problem
-from studio.workspace import Workspace, write_json, write_whole
+from studio.core.i18n import Problem
+from studio.core.storage import atomic, folders
+from studio.core.workspace import Workspace, write_json, write_whole
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_nothing_is_ever_beside_its_target(workspace):
     ended.set()
     thread.join()
     assert seen == {"m", "lora", "run-1", "run.json"}
-    assert folders.entries(workspace.root / writing.BEING_WRITTEN) == []
+    assert folders.entries(workspace.root / atomic.BEING_WRITTEN) == []
 
 
 def test_what_cannot_be_written_is_told_and_the_old_file_stays(workspace):
@@ -50,7 +50,7 @@ def test_what_cannot_be_written_is_told_and_the_old_file_stays(workspace):
     with pytest.raises(Problem):
         write_whole(workspace.saves / "folder", "text")
     assert target.read_text() == "old"
-    assert folders.entries(workspace.root / writing.BEING_WRITTEN) == []
+    assert folders.entries(workspace.root / atomic.BEING_WRITTEN) == []
 
 
 def test_a_file_outside_of_any_workspace_is_written_too(tmp_path):
@@ -63,7 +63,7 @@ def test_another_disk_that_looks_like_the_same_is_no_fault(workspace, monkeypatc
     plain = os.replace
 
     def refuses(source, target):
-        if writing.BEING_WRITTEN in str(source):
+        if atomic.BEING_WRITTEN in str(source):
             raise OSError(errno.EXDEV, "Invalid cross-device link")
         plain(source, target)
 
@@ -85,24 +85,24 @@ def test_a_folder_on_a_disk_of_its_own_gets_a_place_of_its_own(tmp_path):
         workspace = Workspace(tmp_path).prepare()
         write_json(workspace.saves / "m" / "x.json", {})
         write_json(workspace.data / "y.json", {})
-        assert (workspace.saves / writing.BEING_WRITTEN).is_dir()
+        assert (workspace.saves / atomic.BEING_WRITTEN).is_dir()
     finally:
         subprocess.run(["umount", tmp_path / "saves"], check=True)
 
 
 def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(workspace):
     code = (
-        "import os, pathlib\nfrom studio.core.writing import scratch\nwith"
+        "import os, pathlib\nfrom studio.core.storage.atomic import scratch\nwith"
         f" scratch(pathlib.Path({str(workspace.saves)!r})) as folder:\n    (folder / 'half').write_text('x')\n   "
         " os._exit(9)\n"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 9
-    place = workspace.root / writing.BEING_WRITTEN
+    place = workspace.root / atomic.BEING_WRITTEN
     assert len(folders.entries(place)) == 1
     old = workspace.data / ".writing-abc"
     old.mkdir()
     os.utime(old, (1, 1))
-    with writing.scratch(workspace.data) as mine:
+    with atomic.scratch(workspace.data) as mine:
         workspace.clear_leftovers()
         assert folders.entries(place) == [mine]
     assert not old.exists()

@@ -50,7 +50,7 @@ EVENTS = [
     event("metrics", step=3, epoch=1.0, values={"loss": 0.5, "eval_loss": 0.7}),
     event("checkpoint", step=3, name="checkpoint-3"),
     event("probe", step=3, question="Who?", answer="Me.", tokens=2, seconds=0.1),
-    event("put_away", who="chat"),
+    event("evict", who="chat"),
     event("error", key="train.out_of_memory", facts={}, sentence="x"),
     event("state", state="failed", saved=False),
 ]

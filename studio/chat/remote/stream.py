@@ -9,7 +9,7 @@ from studio.chat.remote.content import GrowingText, parts_of
 from studio.chat.remote.server_words import ServerFault, count_of, fault_in, words_of
 from studio.chat.remote.tool_call_stream import ToolCallAccumulator
 from studio.chat.remote.wire import Event
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 _MARGIN = 64
 _MOST_CHOICES = 128

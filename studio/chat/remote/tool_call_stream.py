@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from studio.chat.remote.server_words import count_of
-from studio.core.records import parse
+from studio.core.storage.records import parse
 
 _NOTHING = ("", "null", "None")
 

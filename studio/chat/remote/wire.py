@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from studio.core.records import parse
+from studio.core.storage.records import parse
 
 LARGEST_BYTES = 64 * 2**20  # of one event or document
 _LINE_END = re.compile(rb"\r\n|\n|\r")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from studio.core.i18n import Problem
 from studio.datasets.schema import names
-from studio.interface.language import Problem
 
 DELIMITERS = (",", "\t", ";", "|", "\x01", "\x1f")
 # Signs that nobody sees, as they are told.

@@ -9,10 +9,10 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from studio.core import files
-from studio.core.writing import scratch
+from studio.core.i18n import Problem
+from studio.core.storage import files
+from studio.core.storage.atomic import scratch
 from studio.datasets import reading
-from studio.interface.language import Problem
 
 ENDINGS = (".gz", ".bz2", ".xz")
 _OPEN = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}

@@ -7,7 +7,7 @@ import contextlib
 import re
 import warnings
 
-from studio.core.records import parse
+from studio.core.storage.records import parse
 from studio.datasets.incoming.wrappers import is_talk
 
 LONGEST = 2**20

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import orjson
 
-from studio.core import files, folders
-from studio.core.records import parse
-from studio.core.writing import scratch
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders
+from studio.core.storage.atomic import scratch
+from studio.core.storage.records import parse
 from studio.datasets import reading
 from studio.datasets.incoming import packed, wrappers
 from studio.datasets.incoming.dialect import (
@@ -34,7 +35,6 @@ from studio.datasets.incoming.dialect import (
 )
 from studio.datasets.incoming.python_values import conversation_in
 from studio.datasets.reading import CODECS, Form, Row
-from studio.interface.language import Problem
 
 _SAMPLE = 2**20
 _JSON_BEGINS = re.compile(r'\[\s*[\[{"]|\{\s*"(?:[^"\\]|\\.)*"\s*:|\{\s*\{')

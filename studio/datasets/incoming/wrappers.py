@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.core import records
+from studio.core.i18n import Problem
+from studio.core.storage import records
 from studio.datasets.incoming.dialect import known_field
 from studio.datasets.schema.names import ROLE_KEYS
-from studio.interface.language import Problem
 
 # Such a file is read at once: its rows cannot be found without what stands around them.
 LARGEST = 256 * 2**20

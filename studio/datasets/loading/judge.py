@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
-from studio import engine
+from studio.core import llamafactory
+from studio.core.i18n import Problem
 from studio.datasets import columnar, reading
 from studio.datasets.loading import table
 from studio.datasets.loading.kinds import EMPTY, Conflict, Kinds, kind_of
@@ -17,7 +18,6 @@ from studio.datasets.loading.rows import RowJudge
 from studio.datasets.reading import Row
 from studio.datasets.rules import Fault
 from studio.datasets.tokens import quiet
-from studio.interface.language import Problem
 
 _BATCH = 1000
 # The map of the datasets library writes so many rows at once; the types of its table are those of the first.
@@ -147,7 +147,7 @@ def _short(value: object) -> str:
 
 def _write(verdict: Verdict, rows: RowJudge, dataset, conflicts: list[Conflict]) -> None:
     """Let LLaMA-Factory write the converted rows as its run does; where that stops, take the fault into the verdict."""
-    engine.load()
+    llamafactory.load()
     from llamafactory.data.converter import align_dataset
 
     if not verdict.stopping:  # else the run does not come so far

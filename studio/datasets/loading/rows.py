@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio import engine
+from studio.core import llamafactory
+from studio.core.i18n import Problem
 from studio.datasets.loading.table import words_of
 from studio.datasets.rules import Fault
 from studio.datasets.shape import MEDIA, Shape
-from studio.interface.language import Problem
 from studio.models.templates import module, shipped
 
 # Data without a template is judged by the one whose tools ask for most: what it takes all take.
@@ -44,7 +44,7 @@ class RowJudge:
     """
 
     def __init__(self, entry: dict, home: Path, settings: dict):
-        engine.load()
+        llamafactory.load()
         from llamafactory.data.converter import get_dataset_converter
         from llamafactory.data.loader import _get_dataset_processor
         from llamafactory.data.parser import get_dataset_list
@@ -148,7 +148,7 @@ def _stop(field: str, error: Exception) -> Fault:
 
 def _template(name: str, tool_format: str | None):
     """Return a template of LLaMA-Factory's that nobody else holds, and that leaves pictures, films and sounds alone."""
-    engine.load()
+    llamafactory.load()
     from llamafactory.data.mm_plugin import get_mm_plugin
 
     if name not in shipped():

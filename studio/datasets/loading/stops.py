@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from studio.core.i18n import Problem
 from studio.datasets.loading.judge import Verdict
 from studio.datasets.rules import Fault
-from studio.interface.language import Problem
 
 # In a row at which the converter, the template or the processor raises. Of a tool each template asks for something
 # else.

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from studio import engine
-from studio.core import folders
-from studio.interface.language import Problem
+from studio.core import llamafactory
+from studio.core.i18n import Problem
+from studio.core.storage import folders
 
 # What the readers take of a file at once: its types are those of the first piece (datasets' packaged_modules json and
 # csv).
@@ -37,7 +37,7 @@ def kind_of_files(paths: list[Path]) -> str:
     Raises:
         Stopped: they are of no type that LLaMA-Factory reads, or of several.
     """
-    engine.load()
+    llamafactory.load()
     from llamafactory.extras.constants import FILEEXT2TYPE
 
     kinds = [FILEEXT2TYPE.get(path.suffix[1:]) for path in paths]
@@ -57,7 +57,7 @@ def load(paths: list[Path], split: str, scratch: Path):
         Problem: the disk is full.
     """
     kind = kind_of_files(paths)
-    engine.load()
+    llamafactory.load()
     from datasets import load_dataset
 
     with without_bars(), _stopping():
@@ -94,7 +94,7 @@ def without_bars() -> Iterator[None]:
     """Keep the datasets library from drawing bars in the terminal of the studio; a run in a process of its own draws
     its own.
     """
-    engine.load()
+    llamafactory.load()
     from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     with _quiet, _silent():

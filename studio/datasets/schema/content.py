@@ -4,7 +4,7 @@ media."""
 import json
 from dataclasses import dataclass, field
 
-from studio.core.records import parse
+from studio.core.storage.records import parse
 from studio.datasets.schema.faults import UnusableRow
 from studio.datasets.shape import MEDIA
 

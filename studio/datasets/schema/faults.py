@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 # So many rows of each kind are named; all are counted.
 ROWS_NAMED = 20

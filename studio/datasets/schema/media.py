@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from studio.core.records import parse
+from studio.core.storage.records import parse
 from studio.datasets.schema import content as contents
 from studio.datasets.schema.faults import UnusableRow
 from studio.datasets.shape import MEDIA

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from studio.core.records import parse
+from studio.core.storage.records import parse
 from studio.datasets.schema import content as contents
 from studio.datasets.schema.content import MARKS, Content
 from studio.datasets.schema.faults import UnusableRow

@@ -3,6 +3,7 @@ them."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from studio.core.i18n import Problem
 from studio.datasets.schema import names, tool_definitions
 from studio.datasets.schema.faults import UnusableRow
 from studio.datasets.schema.mapping import FORMS, Mapping
@@ -10,7 +11,6 @@ from studio.datasets.schema.messages import is_talk, listed, spoken
 from studio.datasets.schema.names import COLUMNS, CONTENT_KEYS, PAIRS, REJECTED, ROLE_KEYS, named
 from studio.datasets.schema.row_reader import RowReader, history_of, system_of
 from studio.datasets.shape import MEDIA
-from studio.interface.language import Problem
 
 # A form is taken where it reads at least this share of the rows: a few bad rows do not make another form of a file.
 READS = 0.5

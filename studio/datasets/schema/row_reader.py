@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core.records import parse
+from studio.core.storage.records import parse
 from studio.datasets.schema import content as contents
 from studio.datasets.schema import messages as conversations
 from studio.datasets.schema import tool_definitions

@@ -3,7 +3,7 @@
 
 import json
 
-from studio.core.records import parse
+from studio.core.storage.records import parse
 from studio.datasets.schema.faults import UnusableRow
 
 _SCHEMAS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema", "args_schema")

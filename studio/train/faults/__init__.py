@@ -5,7 +5,7 @@ import re
 import traceback
 from pathlib import Path
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.train.faults import place, signs
 
 # How the libraries under a trainer tell that nothing more can be written: the system's own words, safetensors', torch's

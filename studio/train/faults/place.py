@@ -10,7 +10,7 @@ from types import FrameType
 
 import orjson
 
-from studio.core import files
+from studio.core.storage import files
 
 MOST_BYTES = 256 * 2**20  # a larger file is not read again to find the row
 

@@ -5,12 +5,12 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.core import writing
+from studio.core.i18n import Problem
+from studio.core.storage import atomic
 from studio.datasets import registry
 from studio.datasets.loading import stops
 from studio.datasets.loading.judge import judge
 from studio.datasets.registry import Dataset
-from studio.interface.language import Problem
 from studio.train.validation import sources
 
 # Sentences about data of which some name no row, no field, no file, or only the row of a mixture.
@@ -72,7 +72,7 @@ def _sets(recipe: dict, home: Path, data: Path) -> list[Dataset]:
 def _found(dataset: Dataset, recipe: dict, run: Path, ends: float, problem: Problem, alone: bool) -> Problem | None:
     if time.monotonic() > ends:
         raise _TooLong
-    with writing.scratch(run) as folder:
+    with atomic.scratch(run) as folder:
         settings = {name: recipe[name] for name in ("template", "tool_format") if recipe.get(name)}
         verdict = judge(dataset.file, dataset.entry, dataset.home, folder, settings, _until(ends))
     ending = [pair for pair in stops.of(verdict) if pair[0]]

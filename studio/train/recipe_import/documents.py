@@ -5,8 +5,8 @@ import re
 
 import yaml
 
-from studio.core import records, yaml_file
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import records, yaml_file
 
 _FENCE = re.compile(
     r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w+-]*)[^\n]*\n(?P<body>.*?)(?:^[ \t]*(?P=fence)[ \t]*$|\Z)",

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace
 from studio.train import arguments, data
 from studio.train.recipe_import import here
-from studio.workspace import Workspace
 
 # What changes what is learned: where an imported recipe says nothing, it means LLaMA-Factory's own default, not the
 # studio's.

@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from studio.core import files
+from studio.core.i18n import Problem
+from studio.core.storage import files
+from studio.core.workspace import Workspace
 from studio.datasets import registry
-from studio.interface.language import Problem
 from studio.models import library
 from studio.train import adapters
 from studio.train.recipe_import.result import Missing
-from studio.workspace import Workspace
 
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 DATA = ("dataset", "eval_dataset")

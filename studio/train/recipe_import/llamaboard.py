@@ -1,8 +1,8 @@
 """LlamaBoard's saved configuration, as its own Start reads it (`_parse_train_args` in its webui/runner.py)."""
 
-from studio import engine
-from studio.core import records
-from studio.interface.language import Problem
+from studio.core import llamafactory
+from studio.core.i18n import Problem
+from studio.core.storage import records
 from studio.train import arguments
 from studio.train.recipe_import.result import LeftOut
 
@@ -269,7 +269,7 @@ def _pixels(name: str, value: object) -> int:
 
 
 def _is_multimodal(model: str) -> bool:
-    engine.load()
+    llamafactory.load()
     from llamafactory.extras.constants import MULTIMODAL_SUPPORTED_MODELS
 
     return model in MULTIMODAL_SUPPORTED_MODELS

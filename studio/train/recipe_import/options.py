@@ -4,8 +4,8 @@ import argparse
 import re
 from functools import cache
 
-from studio import engine
-from studio.interface.language import Problem
+from studio.core import llamafactory
+from studio.core.i18n import Problem
 from studio.train import arguments
 from studio.train.recipe_import.result import LeftOut
 from studio.train.recipe_import.shell import Word
@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     """Return LLaMA-Factory's parser as one that gives back only what was said, as text; kinds of values are judged by
     `arguments`.
     """
-    engine.load()
+    llamafactory.load()
     from llamafactory.hparams import parser
     from transformers import HfArgumentParser
 

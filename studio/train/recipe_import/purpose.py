@@ -1,6 +1,6 @@
 """What a mapping of settings is for: a training, or one of the other things that are written in the same kind of file."""
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 # The first kind of which a file has a key is what the file is. (LLaMA-Factory's v1 names its model `model`, which no
 # recipe of 0.9 does.)

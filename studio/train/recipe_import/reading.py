@@ -1,6 +1,6 @@
 """The one reader of recipes that people bring: whatever stands in the text, it is taken, or told with its reason."""
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 from studio.train import arguments
 from studio.train.recipe_import import documents, launchers, llamaboard, options, purpose, shell
 from studio.train.recipe_import.launchers import Launch

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from studio.interface.language import Words
+from studio.core.i18n import Words
 
 # Names of what must not be shown again, wherever it stood.
 PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "WEBHOOK")

@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 _CONTINUED = re.compile(r"[ \t]*(?:\\|\^|`)[ \t]*\n")
 _COMMENT = re.compile(r"^[ \t]*(?:#|::|rem(?:[ \t]|$)).*$", re.IGNORECASE)

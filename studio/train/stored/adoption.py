@@ -4,11 +4,11 @@ import contextlib
 import json
 from collections.abc import Iterator
 
-from studio.core import files
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import files
+from studio.core.workspace import Workspace, write_whole
 from studio.train import foreign, keep, runs
 from studio.train import recipe as recipes
-from studio.workspace import Workspace, write_whole
 
 # Without one of these nothing can go on, and none of them may be made up.
 REQUIRED = ("model_name_or_path", "dataset", "finetuning_type")

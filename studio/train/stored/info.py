@@ -8,10 +8,10 @@ from typing import Annotated
 from filelock import FileLock
 from pydantic import ConfigDict, Field, ValidationError
 
-from studio.core import files, records
-from studio.core.records import Moment, Record
-from studio.interface.language import Problem, shown
-from studio.workspace import write_json
+from studio.core.i18n import Problem, shown
+from studio.core.storage import files, records
+from studio.core.storage.records import Moment, Record
+from studio.core.workspace import write_json
 
 LOCK, LOCK_S = ".run.lock", 10.0
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.core import files, folders
-from studio.interface.language import Problem, shown
-from studio.workspace import safe_name
+from studio.core.i18n import Problem, shown
+from studio.core.storage import files, folders
+from studio.core.workspace import safe_name
 
 EVENTS = "events.jsonl"
 CHECKPOINT = re.compile(r"checkpoint-([0-9]{1,15})")

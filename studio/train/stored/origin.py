@@ -4,10 +4,10 @@ machine.
 
 from pathlib import Path
 
-from studio.core import folders
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import folders
+from studio.core.workspace import Workspace
 from studio.models import library, templates
-from studio.workspace import Workspace
 
 
 def model(root: Path, named: str) -> str:

@@ -12,8 +12,8 @@ import zipfile
 from collections.abc import Collection
 from pathlib import Path
 
-from studio.core import files
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import files
 
 FILE = "training_args.bin"
 LARGEST_BYTES = 2**20  # a few kilobytes in truth

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from studio.core import files, yaml_file
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import files, yaml_file
 
 
 class LookedAt(BaseModel):

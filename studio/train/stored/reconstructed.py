@@ -12,9 +12,9 @@ from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from studio.core import files, records, yaml_file
-from studio.core.records import Record
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.storage import files, records, yaml_file
+from studio.core.storage.records import Record
 from studio.train.stored import pickled_arguments
 from studio.train.stored.listing import checkpoint_folders
 

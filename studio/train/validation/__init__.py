@@ -2,9 +2,9 @@
 LLaMA-Factory's own judgement.
 """
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace
 from studio.train.validation import mixture, numbers, parser, precision, sources
-from studio.workspace import Workspace
 
 
 def problems(workspace: Workspace, recipe: dict) -> list[Problem]:

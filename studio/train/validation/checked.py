@@ -4,11 +4,11 @@ does not ask again.
 
 from pathlib import Path
 
+from studio.core.i18n import Problem
 from studio.datasets import kept_reports
 from studio.datasets.loading import stops
 from studio.datasets.registry import Dataset
 from studio.datasets.rules import Fault
-from studio.interface.language import Problem
 
 # The stages of a dataset whose rows are read in this stage as the check read them.
 AS_CHECKED = {"sft": "sft", "pt": "pt", "dpo": "dpo", "rm": "dpo", "kto": "kto"}

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from studio import engine
+from studio.core import llamafactory
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace
 from studio.datasets.registry import Dataset
-from studio.interface.language import Problem
 from studio.train.validation import packing, sources
-from studio.workspace import Workspace
 
 # LLaMA-Factory's own mixing is done on as many numbers as there are rows; beyond this many it would be felt at each
 # look.
@@ -130,7 +130,7 @@ def _interleaved(rows: tuple[int, ...], strategy: str, odds: tuple[float, ...] |
     """Return how many rows LLaMA-Factory's own mixing of sets of so many rows gives. Raises Problem with the library's
     words.
     """
-    engine.load()
+    llamafactory.load()
     from datasets import Dataset as Table
     from llamafactory.data import data_utils
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from studio.interface.language import Problem
+from studio.core.i18n import Problem
 
 SEEDS = 2**32 - 1
 

@@ -9,9 +9,9 @@ import threading
 import types
 from pathlib import Path
 
-from studio import engine
-from studio.core import files
-from studio.interface.language import Problem
+from studio.core import llamafactory
+from studio.core.i18n import Problem
+from studio.core.storage import files
 
 # Arguments that set up the whole process while they are parsed; whoever trains the recipe parses them.
 SETTING_UP = ("deepspeed", "fsdp", "fsdp_config", "tf32")
@@ -31,7 +31,7 @@ def refusals(recipe: dict) -> list[Problem]:
     Seeds, devices, log levels and environment variables of this process stay as they are: another run may be training
     in it.
     """
-    engine.load()
+    llamafactory.load()
     said = {key: value for key, value in recipe.items() if key not in SETTING_UP}
     missing: list[str] = []
     found: list[Problem] = []
@@ -56,7 +56,7 @@ def _get_train_args(missing: list[str]) -> types.FunctionType:
     Args:
         missing: takes the requirements that are not there, which are then no reason to end.
     """
-    engine.load()
+    llamafactory.load()
     from llamafactory.hparams import parser
 
     def check_version(requirement: str, mandatory: bool = False) -> None:
@@ -86,7 +86,7 @@ def _parser():
 
     It would reset the state that accelerate keeps for the whole process, and a run that trains there would fail.
     """
-    engine.load()
+    llamafactory.load()
     import torch
     from llamafactory.hparams import parser
     from transformers import HfArgumentParser
@@ -149,7 +149,7 @@ def _reporters(recipe: dict) -> list[str]:
 
 
 def _can_report(name: str) -> bool:
-    engine.load()
+    llamafactory.load()
     from transformers import integrations
 
     if name not in integrations.integration_utils.INTEGRATION_TO_CALLBACK:
@@ -170,7 +170,7 @@ def _asking(recipe: dict, package: str) -> str:
 
 def _of_devices(recipe: dict) -> list[Problem]:
     """Return what is wrong with the settings that set up devices, which are not parsed here."""
-    engine.load()
+    llamafactory.load()
     from transformers.utils import is_torch_tf32_available
 
     found = []

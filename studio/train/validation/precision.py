@@ -1,7 +1,7 @@
 """In which numbers a run computes: what the recipe says, else what the machine does best."""
 
-from studio import engine
-from studio.interface.language import Problem
+from studio.core import llamafactory
+from studio.core.i18n import Problem
 
 STATED = ("bf16", "fp16", "pure_bf16", "fp8")
 
@@ -13,7 +13,7 @@ def is_stated(said: dict) -> bool:
 
 def problems(recipe: dict) -> list[Problem]:
     """Return a problem for each precision that a recipe asks for and that this machine cannot do."""
-    engine.load()
+    llamafactory.load()
     import torch
 
     found = []

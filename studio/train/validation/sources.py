@@ -4,12 +4,12 @@ learn from it.
 
 from pathlib import Path, PurePath, PureWindowsPath
 
-from studio.core import files
+from studio.core.i18n import Problem
+from studio.core.storage import files
+from studio.core.workspace import Workspace
 from studio.datasets import registry
 from studio.datasets.registry import Dataset
-from studio.interface.language import Problem
 from studio.train.validation import checked
-from studio.workspace import Workspace
 
 FIELDS = ("dataset", "eval_dataset")
 # Where LLaMA-Factory looks when there is no folder: each name is that of a set on a hub.

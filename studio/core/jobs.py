@@ -1,0 +1,413 @@
+"""Long work of every kind: queue, progress, cancel, log; survives a page reload, and is remembered across a kill.
+
+```
+jobs = Jobs(workspace)                       # one for the life of the process; reads what earlier processes left
+jobs.offer("download", work, at_a_time=3)    # how jobs of a kind are done: also those that an earlier process left
+job = jobs.start("download", "downloads.title", {"repo": ...})        # queued; `work(job)` runs in a thread
+job = jobs.start("merge", "export.merging", {"run": ...}, work=work)  # work of its own, for this job only
+```
+"""
+
+import contextlib
+import secrets
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Literal
+
+import psutil
+from pydantic import Field
+
+from studio.core.i18n import Problem, Words
+from studio.core.plain import plain
+from studio.core.sentences import Sentence
+from studio.core.storage import files, read_only, records
+from studio.core.storage.records import Moment, Record
+from studio.core.workspace import Workspace, write_json
+
+ACTIVE = ("queued", "preparing", "running", "stopping")
+RECORD_EVERY_S = 2.0
+RECORDS_KEPT = 200
+
+
+class Stopped(Exception):
+    """Raised by `job.check()` inside the work when the person stopped the job. Let it pass."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One piece of long work. All of it but the last two lines is JSON and stands on disk in `saves/.jobs/<id>.json`.
+
+    `title` is the key of a sentence that `facts` fill; the facts say what the job works on and hold no secret.
+    `message` and `error` are sentences as {"key", "facts"}. States are those of a run: queued, preparing (no report
+    yet), running, stopping, finished, stopped, failed, interrupted. `progress` is 0 to 1 or None, times are seconds
+    since 1970.
+    """
+
+    id: str
+    kind: str
+    title: str
+    facts: dict
+    state: str = "queued"
+    progress: float | None = None
+    message: dict | None = None
+    result: object = None
+    error: dict | None = None
+    created: float = field(default_factory=time.time)
+    started: float | None = None
+    ended: float | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
+    _folder: Path = field(default=Path(), repr=False)
+    _recorded: float = field(default=0.0, repr=False)
+
+    @property
+    def active(self) -> bool:
+        """Tell whether it waits or is at work."""
+        return self.state in ACTIVE
+
+    @property
+    def log_file(self) -> Path:
+        return self._folder / f"{self.id}.log"
+
+    def report(self, progress: float | None, key: str, /, **facts: object) -> None:
+        """Say how far the work is (0 to 1, None: unknown) and what it is doing: the key of a sentence and its facts.
+
+        Facts that the sentence does not use are kept as well, for a page that draws more than the sentence.
+        """
+        self.progress, self.message = progress, sentence(key, facts)
+        if self.state == "preparing":
+            self.state = "running"
+        if time.monotonic() - self._recorded > RECORD_EVERY_S:
+            self.record()
+
+    def check(self) -> None:
+        """Raise Stopped if the person stopped the job."""
+        if self.cancelled.is_set():
+            raise Stopped
+
+    def log(self, line: str) -> None:
+        """Append a line to the job's log. Raises OSError where the disk refuses."""
+        with open(self.log_file, "a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(line.rstrip("\n") + "\n")
+
+    def record(self) -> None:
+        """Write the job to disk."""
+        self._recorded = time.monotonic()
+        process = psutil.Process()
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name in KEPT_FIELDS}
+        # A full disk must not end the work: the record is written again at the next change.
+        with contextlib.suppress(Problem):
+            write_json(
+                self._folder / f"{self.id}.json",
+                {**plain(values), "pid": process.pid, "pid_started": process.create_time()},
+            )
+
+
+class JobRecord(Record):
+    """A job as it stands on disk, with the process that was at work on it."""
+
+    id: str
+    kind: str
+    title: str
+    facts: dict[str, object]
+    state: Literal["queued", "preparing", "running", "stopping", "finished", "stopped", "failed", "interrupted"]
+    progress: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None
+    message: Sentence | None
+    result: object
+    error: Sentence | None
+    created: Moment
+    started: Moment | None
+    ended: Moment | None
+    pid: Annotated[int, Field(ge=0, lt=2**31)]
+    pid_started: Moment
+
+
+KEPT_FIELDS = {one.name for one in fields(Job)} - {"cancelled", "_folder", "_recorded"}
+
+
+def sentence(key: str, facts: dict) -> dict:
+    """Return a sentence as JSON: its key and its facts."""
+    return {"key": key, "facts": plain(facts)}
+
+
+def told(said: dict | None, words: Words) -> str | None:
+    """Return a sentence that was kept as JSON in the language of `words`; one of another release is told as that."""
+    if said is None:
+        return None
+    try:
+        return records.typed(said, Sentence, "sentence").tell(words)
+    except Problem as problem:
+        return words.tell(problem)
+
+
+Work = Callable[[Job], object]
+
+
+class Jobs:
+    """All jobs of a workspace. `faults` are those that earlier processes left and that cannot be read, by their file."""
+
+    def __init__(self, workspace: Workspace):
+        self.faults: dict[Path, Problem] = {}
+        self._folder = workspace.saves / ".jobs"
+        self._offers: dict[str, tuple[Work, int]] = {}
+        self._works: dict[str, Work] = {}
+        self._waiting: dict[str, list[Job]] = {}
+        self._changed = threading.Condition(threading.RLock())
+        self._ending = False
+        self._jobs = {job.id: job for job in self._left_by_others()}
+
+    def offer(self, kind: str, work: Work, at_a_time: int = 1, facts: type[Record] | None = None) -> None:
+        """Say how jobs of a kind are done and how many run at a time; jobs that an earlier process left can then be
+        resumed.
+
+        `facts` is what the facts of such a job must be; one that was left with others goes to `faults`.
+        """
+        self._offers[kind] = (work, at_a_time)
+        for job in self.all(kind) if facts else []:
+            file = self._folder / f"{job.id}.json"
+            try:
+                records.typed(job.facts, facts, file.name)
+            except Problem as problem:
+                self.faults[file] = problem
+                del self._jobs[job.id]
+
+    def start(self, kind: str, title: str, facts: dict, work: Work | None = None) -> Job:
+        """Queue a job and return it. `work(job)`, or what was offered for the kind, returns the job's result as JSON.
+
+        A Problem that it raises becomes the job's error; any other exception too, with its traceback in the log only.
+        """
+        read_only.require_owner()
+        job = Job(f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}", kind, title, plain(facts))
+        job._folder = self._folder
+        with self._changed:
+            self._jobs[job.id] = job
+            if work:
+                self._works[job.id] = work
+            self._queue(job)
+        return job
+
+    def all(self, kind: str | None = None) -> list[Job]:
+        """Return the jobs, of one kind or of all, newest first."""
+        with self._changed:
+            return sorted(
+                (job for job in self._jobs.values() if kind in (None, job.kind)),
+                key=lambda job: job.created,
+                reverse=True,
+            )
+
+    def find(self, job: str) -> Job:
+        """Return the job with that id. Raises Problem where there is none."""
+        with self._changed:
+            if job not in self._jobs:
+                raise Problem("jobs.missing", job=job)
+            return self._jobs[job]
+
+    def cancel(self, job: str) -> Job:
+        """Stop a job: at once where it waits, at its next look where it runs. What is over stays as it is. Raises
+        Problem.
+        """
+        found = self.find(job)
+        with self._changed:
+            if found.state == "queued":
+                self._waiting[found.kind].remove(found)
+                self._end(found, "stopped")
+            elif found.active:
+                found.state = "stopping"
+                found.cancelled.set()
+                found.record()
+        return found
+
+    def interrupt(self, seconds: float) -> None:
+        """Interrupt all jobs because the studio ends: they can be resumed when it is open again. Waits so long for
+        those that run.
+        """
+        with self._changed:
+            self._ending = True
+            at_work = [job for job in self._jobs.values() if job.active and job.state != "queued"]
+            for job in at_work:
+                job.cancelled.set()
+            self._changed.wait_for(lambda: not any(job.active for job in at_work), seconds)
+            for job in [job for job in self._jobs.values() if job.active]:
+                self._end(job, "interrupted")
+
+    def can_resume(self, job: str) -> bool:
+        """Tell whether a job that ended without success can be taken up again. Raises Problem where there is no such
+        job.
+        """
+        found = self.find(job)
+        return found.state in ("stopped", "failed", "interrupted") and (
+            found.id in self._works or found.kind in self._offers
+        )
+
+    def resume(self, job: str, work: Work | None = None) -> Job:
+        """Queue a stopped, failed or interrupted job again under the same id, with `work` instead of its own if that is
+        given.
+
+        Raises:
+            Problem: it is at work or finished, or this process does not know how it was done.
+        """
+        read_only.require_owner()
+        found = self.find(job)
+        with self._changed:
+            if work and not found.active:
+                self._works[found.id] = work
+            if not self.can_resume(job):
+                raise Problem("jobs.cannot_resume", job=job)
+            found.state, found.progress, found.message, found.error, found.ended = "queued", None, None, None, None
+            found.cancelled.clear()
+            self._queue(found)
+        return found
+
+    def forget(self, job: str) -> None:
+        """Remove a job that is over, with its record and log. Raises Problem while it is active."""
+        found = self.find(job)
+        with self._changed:
+            if found.active:
+                raise Problem("jobs.active", job=job)
+            del self._jobs[job]
+            self._works.pop(job, None)
+        self._erase(found)
+
+    def wait(self, job: str, seconds: float) -> Job:
+        """Return the job as soon as it is over, or as it is after so many seconds. Raises Problem where there is none."""
+        found = self.find(job)
+        with self._changed:
+            self._changed.wait_for(lambda: not found.active, seconds)
+        return found
+
+    def log(self, job: str, last: int = 200) -> list[str]:
+        """Return the last lines of a job's log, none where it wrote none. Raises Problem where there is no such job."""
+        path = self.find(job).log_file
+        if not path.is_file():
+            return []
+        with open(path, "rb") as file:
+            file.seek(max(0, path.stat().st_size - 200 * last))
+            return file.read().decode("utf-8", "replace").splitlines()[-last:]
+
+    def status(self, job: str, words: Words) -> dict:
+        """Return {state, progress, message, result, error} of a job, told in the language of `words`. Raises Problem."""
+        found = self.find(job)
+        return {
+            "state": found.state,
+            "progress": found.progress,
+            "message": told(found.message, words),
+            "result": found.result,
+            "error": told(found.error, words),
+        }
+
+    def _queue(self, job: Job) -> None:
+        self._waiting.setdefault(job.kind, []).append(job)
+        job.record()
+        self._fill(job.kind)
+
+    def _fill(self, kind: str) -> None:
+        """Start what waits, as far as there is room."""
+        with self._changed:
+            if self._ending:
+                return
+            _, at_a_time = self._offers.get(kind, (None, 1))
+            waiting = self._waiting.get(kind, [])
+            while (
+                waiting
+                and sum(job.kind == kind and job.active and job.state != "queued" for job in self._jobs.values())
+                < at_a_time
+            ):
+                job = waiting.pop(0)
+                job.state, job.started = "preparing", time.time()
+                try:
+                    work = self._works.get(job.id) or self._offers[kind][0]
+                    threading.Thread(target=self._run, args=(job, work), name=job.id, daemon=True).start()
+                except (KeyError, RuntimeError, MemoryError) as fault:  # nobody knows the work, or no thread can be had
+                    job.error = sentence("jobs.no_start", {"reason": f"{type(fault).__name__}: {fault}"})
+                    self._end(job, "failed")
+
+    def _run(self, job: Job, work: Work) -> None:
+        state, error = "failed", None
+        try:
+            state, error = self._worked(job, work)
+        except BaseException as fault:  # that of the telling itself: nothing may leave a job at work that is not
+            error = sentence("jobs.fault", {"reason": type(fault).__name__})
+            raise
+        finally:
+            job.error = error
+            try:
+                self._end(job, state)
+            finally:
+                self._fill(job.kind)
+
+    def _worked(self, job: Job, work: Work) -> tuple[str, dict | None]:
+        """Do the work, and return the state in which it ended and the sentence of its error."""
+        state, error = "finished", None
+        try:
+            job.record()
+            job.result = plain(work(job))
+        except Stopped:
+            state = "stopped"
+        except Problem as problem:
+            state, error = "failed", sentence(problem.key, problem.facts)
+        except Exception as fault:  # whatever went wrong inside the work is told, and the studio goes on
+            with contextlib.suppress(OSError):  # the disk may be what is full
+                job.log(traceback.format_exc())
+            state, error = "failed", sentence("jobs.fault", {"reason": f"{type(fault).__name__}: {fault}"})
+        if state in ("failed", "stopped") and job.cancelled.is_set():
+            state, error = "interrupted" if self._ending and job.state != "stopping" else "stopped", None
+        return state, error
+
+    def _end(self, job: Job, state: str) -> None:
+        with self._changed:
+            if not job.active:
+                return  # the studio ends, and has not waited for it
+            job.state, job.ended = state, time.time()
+            if state == "finished":
+                job.progress = 1.0
+            self._changed.notify_all()
+            job.record()
+
+    def _left_by_others(self) -> list[Job]:
+        """Return the jobs on disk; one that was at work when its process died is interrupted. A living process keeps
+        its own.
+        """
+        found = []
+        for path in sorted(self._folder.glob("*.json")):
+            try:
+                job, at_work = _of_disk(path)
+            except Problem as problem:
+                if path.is_symlink() or path.exists():  # else an earlier process has just put it away
+                    self.faults[path] = problem
+                continue
+            if job.active:
+                if at_work:
+                    continue
+                job.state, job.ended = "interrupted", files.stamp(path)[1] / 1e9
+            found.append(job)
+        finished = sorted((job for job in found if job.state == "finished"), key=lambda job: job.created, reverse=True)
+        for old in finished[RECORDS_KEPT:] if not read_only.why() else ():
+            self._erase(old)
+        return [job for job in found if job not in finished[RECORDS_KEPT:]]
+
+    def _erase(self, job: Job) -> None:
+        (self._folder / f"{job.id}.json").unlink(missing_ok=True)
+        job.log_file.unlink(missing_ok=True)
+
+
+def _of_disk(path: Path) -> tuple[Job, bool]:
+    """Return a job that stands on disk, and whether its process lives. Raises Problem where the record cannot be used."""
+    record = records.load(path, JobRecord)
+    if record.id != path.stem:
+        raise Problem("records.wrong_field", file=path.name, field="id", reason=record.id[:100])
+    values = {name: getattr(record, name) for name in KEPT_FIELDS}
+    job = Job(
+        **{name: sentence(one.key, one.facts) if isinstance(one, Sentence) else one for name, one in values.items()}
+    )
+    job._folder = path.parent
+    return job, _is_alive(record.pid, record.pid_started)
+
+
+def _is_alive(pid: int, started: float) -> bool:
+    try:
+        return abs(psutil.Process(pid).create_time() - started) < 1
+    except psutil.Error:
+        return False

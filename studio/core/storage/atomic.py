@@ -1,0 +1,143 @@
+"""Files are written whole or not at all, in a place that no list meets.
+
+What is being written lies in a folder called `.writing`, at the top of the workspace (and of each disk that is mounted
+in it), not beside its target. Where there is no such folder (a model in a folder of the person's), it lies beside after
+all, under a name with a dot.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import socket
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from studio.core.i18n import Problem
+from studio.core.storage.folders import entries, status_of
+
+BEING_WRITTEN = ".writing"
+LEFTOVER_S = (
+    86_400.0  # what lies here for a day was left by a process that is gone, also where that cannot be seen from here
+)
+
+
+@contextlib.contextmanager
+def scratch(target: Path) -> Iterator[Path]:
+    """Give a new folder on the disk of `target` (a file to be, or a folder), seen by no list; it goes with what is left
+    in it.
+
+    What is whole is moved from it to its place by `Path.replace`.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    folder = target if target.is_dir() else target.parent
+    place = _place(folder)
+    beginning = f"{_machine()}-{os.getpid()}-" if place else ".writing-"
+    with tempfile.TemporaryDirectory(dir=place or folder, prefix=beginning, ignore_cleanup_errors=True) as made:
+        yield Path(made)
+
+
+def write_whole(path: Path, text: str, mode: int = 0o666, beyond: str = "strict") -> None:
+    """Replace `path` by `text` so that a reader sees the old file or the new one, never a half: written elsewhere, then
+    renamed.
+
+    `mode` are the most permissions that the file gets, of which the process's umask takes some. `beyond` says what is
+    done with halves of characters, which names of files may hold that are not UTF-8: a name of Python's error handlers.
+
+    Raises:
+        Problem: the folder cannot be written, the disk is full, or the text cannot be written as UTF-8; the old file is
+            left as it was.
+    """
+    try:
+        content = text.encode("utf-8", beyond)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with scratch(path.parent) as folder:
+            whole = folder / path.name
+            with open(whole, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            move(whole, path)
+    except UnicodeEncodeError as error:
+        raise Problem("workspace.unwritable", path=path, reason="it would hold a character that is none") from error
+    except (OSError, ValueError) as error:
+        raise Problem("workspace.unwritable", path=path, reason=getattr(error, "strerror", None) or error) from error
+
+
+def write_json(path: Path, value: object, mode: int = 0o666) -> None:
+    """Replace `path` by `value` as JSON, whole or not at all (see `write_whole`)."""
+    # Halves of characters are written as JSON writes them, \\udce9, and come back as they were.
+    write_whole(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n", mode, "backslashreplace")
+
+
+def move(whole: Path, target: Path) -> None:
+    """Put a finished file in its place, also where the place is on a disk that does not look like another. Raises
+    OSError.
+    """
+    try:
+        whole.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        beside = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            shutil.copy2(whole, beside)
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def make_places(root: Path, folders: list[Path]) -> None:
+    """Make the places for what is being written: one in `root`, and one in each of `folders` that lies on another disk."""
+    for folder in (root, *folders):
+        if _place(folder) is None:
+            # A folder that cannot be written is told when something is to be written there.
+            with contextlib.suppress(OSError):
+                (folder / BEING_WRITTEN).mkdir(exist_ok=True)
+
+
+def clear_places(root: Path, folders: list[Path]) -> None:
+    """Remove what processes that are gone were writing. One that lives keeps its own: workers outlive the studio."""
+    for folder in (root, *folders):
+        for one in entries(folder / BEING_WRITTEN):
+            if _is_leftover(one):
+                shutil.rmtree(one, ignore_errors=True)
+        for one in entries(folder, hidden=True):  # what earlier releases wrote beside its target
+            if one.name.startswith((".writing-", ".reading-")) and _age(one) > LEFTOVER_S:
+                shutil.rmtree(one, ignore_errors=True)
+
+
+def _place(folder: Path) -> Path | None:
+    """Return the nearest place above `folder` for what is being written, if it lies on the same disk."""
+    disk = status_of(folder)
+    for above in (folder, *folder.absolute().parents):
+        found = status_of(above / BEING_WRITTEN)
+        if found and disk and stat.S_ISDIR(found.st_mode):
+            writable = found.st_dev == disk.st_dev and os.access(above / BEING_WRITTEN, os.W_OK | os.X_OK)
+            return above / BEING_WRITTEN if writable else None
+    return None
+
+
+def _machine() -> str:
+    return socket.gethostname().replace("-", "_").replace("/", "_") or "here"
+
+
+def _is_leftover(folder: Path) -> bool:
+    machine, _, rest = folder.name.partition("-")
+    number = rest.partition("-")[0]
+    if machine == _machine() and number.isdecimal():
+        return not psutil.pid_exists(int(number))
+    return _age(folder) > LEFTOVER_S
+
+
+def _age(path: Path) -> float:
+    status = status_of(path, follow=False)
+    return time.time() - status.st_mtime if status else 0.0

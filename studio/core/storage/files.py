@@ -1,0 +1,104 @@
+"""Files that may not be what their name says: a folder, a pipe, a device, a link that leads nowhere, a name that no
+path can have.
+
+Opening a pipe waits for ever and a device never ends, so nothing that stands on disk is opened but through `open_file`.
+What goes wrong is an OSError, always: a name with a NUL in it, or with a character that no file name can hold, too.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from studio.core.i18n import Problem
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Return a plain file opened to be read. Raises OSError where it is not there, is no plain file, or cannot be read."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, "its name cannot be that of a file") from error
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "it is not a plain file")
+        return os.fdopen(number, "rb")
+    except BaseException:
+        os.close(number)
+        raise
+
+
+def status(path: Path) -> os.stat_result:
+    """Return what `os.stat` says. Raises OSError, also for a name that no path can have."""
+    try:
+        return os.stat(path)
+    except ValueError as error:
+        raise OSError(errno.EINVAL, "its name cannot be that of a file") from error
+
+
+def exists(path: Path) -> bool:
+    """Tell whether a path leads to something that can be looked at."""
+    try:
+        status(path)
+    except OSError:
+        return False
+    return True
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether a path leads to a plain file."""
+    try:
+        return stat.S_ISREG(status(path).st_mode)
+    except OSError:
+        return False
+
+
+def expanded(path: str) -> Path:
+    """Return the path that a person typed, with `~` for their home; as typed where there is no such home."""
+    try:
+        return Path(path.strip()).expanduser()
+    except RuntimeError:
+        return Path(path.strip())
+
+
+def stamp(path: Path) -> tuple[int, int, int]:
+    """Return (size in bytes, time of the last change in ns, inode) of a file; zeros where there is none: it changes
+    when the file does.
+    """
+    try:
+        found = status(path)
+    except OSError:
+        return 0, 0, 0
+    return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def real(path: Path) -> Path:
+    """Return a path with its links followed, as far as they lead anywhere: links in a circle, and names that none can
+    have, stay.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except (OSError, ValueError):
+        return Path(os.path.abspath(path))
+
+
+def read_text(path: Path, most: int = 16 * 2**20) -> str:
+    """Return the text of a plain file, what is no UTF-8 in it replaced. Raises OSError where it cannot be read or has
+    over `most` bytes.
+    """
+    with open_file(path) as file:
+        text = file.read(most + 1)
+    if len(text) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most / 2**20:.0f} MiB")
+    return text.decode("utf-8", "replace")
+
+
+def reason(error: OSError) -> str:
+    """Return why a file cannot be read, without the number and the path that `str(error)` has."""
+    return error.strerror or type(error).__name__
+
+
+def unreadable(path: Path, error: OSError) -> Problem:
+    """Return the fault of a file that cannot be read."""
+    return Problem("records.unreadable", file=path.name, reason=reason(error))

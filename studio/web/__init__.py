@@ -1,0 +1,1 @@
+"""The page and its server, without knowing any tab: rendering, live regions, endpoints, the guard before them."""

@@ -1,0 +1,101 @@
+"""An endpoint as scripts and the page reach it: what comes in is looked at first, and what goes wrong is one sentence."""
+
+import errno
+import inspect
+import logging
+import math
+import types
+import typing
+from collections.abc import Callable
+from functools import wraps
+
+import gradio as gr
+
+from studio.core.i18n import Problem, Words
+from studio.core.plain import odd, sendable
+from studio.web import results
+
+LARGEST = 2**53  # of whole numbers: beyond it JavaScript, and so the page, counts no more
+KINDS = (str, int, float, dict, list)
+
+
+def told(function: Callable, words: Words) -> Callable:
+    """Return `function` with its arguments looked at, its result such that it can be sent, and every fault told in one
+    sentence.
+    """
+    signature, hints = inspect.signature(function), typing.get_type_hints(function)
+
+    @wraps(function)
+    def wrapped(*args, **kwargs):
+        try:
+            asked = signature.bind_partial(*args, **kwargs).arguments
+            fitting = {
+                name: results.given(argument(one, asked.get(name), hints.get(name, object)))
+                for name, one in signature.parameters.items()
+            }
+            return sendable(results.shown(function(**fitting)))
+        except Problem as problem:
+            raise gr.Error(words.tell(problem), print_exception=False) from None
+        except OSError as fault:
+            if fault.errno == errno.ENAMETOOLONG:
+                raise gr.Error(words("app.argument_long"), print_exception=False) from None
+            raise gr.Error(_fault(words, function, fault), print_exception=False) from None
+        except Exception as fault:  # one of ours: the person reads one sentence, and the terminal has all of it
+            raise gr.Error(_fault(words, function, fault), print_exception=False) from None
+
+    return wrapped
+
+
+def _fault(words: Words, function: Callable, fault: Exception) -> str:
+    logging.getLogger(__name__).error("endpoint %s", function.__name__, exc_info=fault)
+    return words("app.endpoint_failed", endpoint=function.__name__, kind=type(fault).__name__)
+
+
+def argument(parameter: inspect.Parameter, value: object, hint: object) -> object:
+    """Return what was given for a parameter as its annotation has it; None stands for its default.
+
+    Raises:
+        Problem: it is missing, of another kind, or holds what nothing in the studio can work with.
+    """
+    kinds = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    inner = next((typing.get_args(kind)[0] for kind in kinds if typing.get_origin(kind) is list), object)
+    kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
+    if fault := odd(value):
+        raise Problem(f"app.argument_{fault}", argument=parameter.name)
+    if value == "" and not {str, bool, object} & set(kinds):
+        value = None  # an empty field of a form
+    if value is None:
+        if {types.NoneType, object} & set(kinds):
+            return None
+        if parameter.default is inspect.Parameter.empty:
+            raise Problem("app.argument_missing", argument=parameter.name)
+        return parameter.default
+    for kind in kinds:
+        try:
+            return [_as(inner, one) for one in value] if isinstance(value, list) and kind is list else _as(kind, value)
+        except (ValueError, OverflowError):
+            continue
+    raise Problem(f"app.argument_{kinds[0].__name__ if kinds[0] in KINDS else 'kind'}", argument=parameter.name)
+
+
+def _as(kind: type, value: object) -> object:
+    """Return `value` as a `kind`. Raises ValueError where it is none."""
+    scalar = isinstance(value, int | float | str)
+    if kind is str and scalar and not isinstance(value, bool):
+        return str(value)
+    if kind is bool and scalar:
+        return bool(value)
+    if kind in (int, float) and scalar and not isinstance(value, bool):
+        return _number(kind, value)
+    if kind is not object and not isinstance(value, kind):
+        raise ValueError(value)
+    return value
+
+
+def _number(kind: type, value: int | float | str) -> int | float:
+    if isinstance(value, str) and len(value) > 40:
+        raise ValueError("no number is that long")
+    number = float(value)
+    if not math.isfinite(number) or (kind is int and (number != int(number) or abs(number) > LARGEST)):
+        raise ValueError(value)
+    return int(number) if kind is int else number

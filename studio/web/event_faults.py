@@ -1,0 +1,46 @@
+"""What goes wrong in an event of the page, told in one sentence that names nothing of the workspace as HTML.
+
+gradio shows the message of an error in a notice of its own, which it reads as HTML; where a choice is gone, the message
+lists all the others.
+"""
+
+import inspect
+import logging
+
+import gradio as gr
+from markupsafe import escape
+
+from studio.core.i18n import Words
+
+
+class Told(gr.Error):
+    """A fault that is one sentence of the studio's own, as text."""
+
+
+def tell_faults(blocks: gr.Blocks, words: Words) -> None:
+    """Make every event of a page tell what goes wrong in a sentence of `words`. Endpoints have their own way
+    (`endpoint.told`).
+    """
+    process = blocks.process_api
+
+    async def told(block_fn, *args, **kwargs):
+        event = blocks.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        try:
+            return await process(event, *args, **kwargs)
+        except Exception as fault:
+            if event.api_name is not False:
+                raise
+            raise gr.Error(str(escape(sentence(fault, words))), print_exception=False) from None
+
+    told.__signature__ = inspect.signature(process)
+    blocks.process_api = told
+
+
+def sentence(fault: Exception, words: Words) -> str:
+    """Return what a person is told of a fault in an event; the terminal has all of it where it is one of ours."""
+    if isinstance(fault, Told):
+        return fault.message
+    if isinstance(fault, gr.Error):  # of a field: what came from the page is nothing that it takes
+        return words("app.event_refused")
+    logging.getLogger(__name__).error("an event of the page", exc_info=fault)
+    return words("app.event_failed", kind=type(fault).__name__)

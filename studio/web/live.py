@@ -1,0 +1,82 @@
+"""Live regions: places on the page whose HTML is drawn here and put in anew by the page when it changed.
+
+A region is an element `<div data-live="name" data-arg="...">`. Once a second, while the page is looked at, its script
+asks for all regions in sight in one request and replaces those that differ from what it has. A page that nobody looks
+at asks for nothing.
+"""
+
+import hashlib
+import json
+import secrets
+import traceback
+from collections.abc import Callable
+
+from markupsafe import escape
+
+from studio.core import llamafactory
+from studio.core.i18n import Problem, Words
+from studio.core.plain import odd, shown
+
+Draw = Callable[[Words, str], str]
+
+
+class Live:
+    """The regions by name. Each is a function of the words and the region's argument that returns HTML."""
+
+    def __init__(self) -> None:
+        self._draws: dict[str, Draw] = {}
+
+    def add(self, name: str, draw: Draw) -> None:
+        """Add a region. Raises ValueError for a name that is taken."""
+        if name in self._draws:
+            raise ValueError(name)
+        self._draws[name] = draw
+
+    def answer(self, words: Words, asked: list[dict]) -> list[dict | None]:
+        """Return {html, mark} for each of `asked` ({name, arg, mark}), None where the page has it already."""
+        return [self._one(words, region) for region in asked]
+
+    def _one(self, words: Words, region: dict) -> dict | None:
+        region = region if isinstance(region, dict) else {}
+        try:
+            name, arg = str(region.get("name")), str(region.get("arg") or "")
+            if name not in self._draws:
+                raise Problem("app.no_region")
+            if odd(arg):
+                raise Problem("app.argument_characters", argument="arg")
+            with llamafactory.no_waiting():
+                html = self._draws[name](words, arg)
+        except Problem as problem:
+            html = f'<p class="problem">{escape(words.tell(problem))}</p>'
+        except (
+            Exception
+        ):  # one region that cannot be drawn must not take the others from the page; the terminal has the reason
+            traceback.print_exc()
+            html = f'<p class="problem">{words("app.region_failed")}</p>'
+        html = shown(html)
+        mark = hashlib.md5(html.encode(), usedforsecurity=False).hexdigest()
+        return None if mark == region.get("mark") else {"html": html, "mark": mark}
+
+
+def region(name: str, arg: str = "", follows: str = "", first: str = "") -> str:
+    """Return the HTML of an empty region.
+
+    `follows` names what the person has in hand ("run") that becomes its argument; `first` names the kind of thing it
+    lists, of which one is always in hand.
+    """
+    more = "".join(f' data-{key}="{escape(value)}"' for key, value in (("follows", follows), ("first", first)) if value)
+    return f'<div class="live live-{escape(name)}" data-live="{escape(name)}" data-arg="{escape(arg)}"{more}></div>'
+
+
+def attribute(value: object) -> str:
+    """Return `value` as JSON that can stand between single quotes in an attribute of HTML."""
+    return json.dumps(value, ensure_ascii=False).replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;")
+
+
+def taken(kind: str, value: str) -> str:
+    """Return what makes the page take `value` in hand as its `kind`, put into a hidden element of HTML; "" for no
+    value.
+
+    Each has a number of its own, so that the same value can be taken again.
+    """
+    return f'<i data-taken="{escape(f"{kind}:{value}")}" data-turn="{secrets.token_hex(4)}"></i>' if value else ""

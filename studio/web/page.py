@@ -1,0 +1,143 @@
+"""The page around gradio: what goes into its head, and nothing that leaves this machine."""
+
+import re
+
+import gradio as gr
+from markupsafe import Markup
+
+from studio.core import locations
+from studio.web import policy
+
+STYLES = (
+    "uplot/uPlot.min.css",
+    "studio.css",
+    "monitor.css",
+    "charts.css",
+    "models.css",
+    "datasets.css",
+    "columns.css",
+    "chat.css",
+)
+SCRIPTS = (
+    "uplot/uPlot.iife.min.js",
+    "chart_points.js",
+    "charts.js",
+    "compare.js",
+    "studio.js",
+    "columns.js",
+    "written.js",
+    "notices.js",
+)
+
+# gradio's page asks a font host to be ready and loads a script for pages that are framed by others; the studio needs
+# neither.
+_ELSEWHERE = re.compile(
+    r'<link\s[^>]*href="https?://[^>]*>|<script\s[^>]*src="https?://[^>]*>\s*</script>|<meta\s[^>]*content="https?://[^>]*>'
+)
+# A script runs only with the nonce of its response; the loader of gradio's parts takes it from the element with that
+# name.
+_SCRIPT, _NONCE = re.compile(r"<script(?=[\s>])"), '<script nonce="{{ nonce() }}"'
+_NONCE_FOR_PARTS = '<meta property="csp-nonce" nonce="{{ nonce() }}">'
+
+
+def claim() -> None:
+    """Make gradio serve its page without any address of another machine, and with the studio's styles and scripts in
+    its head.
+
+    gradio renders its page by a public Jinja environment, so its loader is wrapped; no installed file is touched.
+    """
+    from gradio.routes import templates
+    from jinja2 import BaseLoader
+
+    theirs = templates.env.loader
+
+    class Ours(BaseLoader):
+        def get_source(self, environment, template):
+            source, path, uptodate = theirs.get_source(environment, template)
+            if template.endswith("index.html"):
+                source = _SCRIPT.sub(_NONCE, _ELSEWHERE.sub("", source)).replace(
+                    "</head>", _NONCE_FOR_PARTS + head() + "</head>", 1
+                )
+            return source, path, uptodate
+
+    templates.env.loader = Ours()
+    templates.env.globals["nonce"] = policy.nonce
+    templates.env.cache.clear()
+
+
+def head() -> str:
+    """Return the styles and scripts of the studio as a template, inline, so that they are found under any sub-path and
+    behind any proxy.
+    """
+    styles = "".join(f"<style>{_raw(name)}</style>" for name in STYLES)
+    scripts = "".join(f"{_NONCE}>{_raw(name)}</script>" for name in SCRIPTS)
+    return styles + scripts
+
+
+def _raw(name: str) -> Markup:
+    return Markup("{% raw %}" + (locations.ASSETS / name).read_text(encoding="utf-8") + "{% endraw %}")
+
+
+# What gradio's own parts take from the studio's colours (assets/studio.css), the same names in light and dark.
+_COLOURS = {
+    "body_background_fill": "--canvas",
+    "body_text_color": "--ink",
+    "body_text_color_subdued": "--ink-soft",
+    "background_fill_primary": "--panel",
+    "background_fill_secondary": "--canvas",
+    "border_color_primary": "--rule",
+    "border_color_accent_subdued": "--rule",
+    "color_accent_soft": "--accent-soft",
+    "block_title_text_color": "--ink-soft",
+    "block_info_text_color": "--ink-soft",
+    "input_background_fill": "--field",
+    "input_border_color": "--rule",
+    "checkbox_background_color_selected": "--accent",
+    "checkbox_border_color_selected": "--accent",
+    "button_primary_background_fill": "--accent",
+    "button_primary_background_fill_hover": "--accent-strong",
+    "button_primary_border_color": "--accent",
+    "button_secondary_background_fill": "--field",
+    "button_secondary_border_color": "--rule",
+}
+_NOTHING = {
+    "block_background_fill": "transparent",
+    "block_border_width": "0px",
+    "block_label_background_fill": "transparent",
+    "block_label_border_width": "0px",
+    "panel_background_fill": "transparent",
+    "button_primary_text_color": "#ffffff",
+}
+
+
+def theme() -> gr.themes.Base:
+    """Return the theme: system fonts, one neutral scale, one accent, tight rows."""
+    sans = [
+        "system-ui",
+        "-apple-system",
+        "Segoe UI",
+        "PingFang SC",
+        "Microsoft YaHei",
+        "Noto Sans CJK SC",
+        "sans-serif",
+    ]
+    mono = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Noto Sans Mono CJK SC", "monospace"]
+    base = gr.themes.Base(
+        primary_hue=gr.themes.colors.teal,
+        neutral_hue=gr.themes.colors.gray,
+        spacing_size=gr.themes.sizes.spacing_sm,
+        radius_size=gr.themes.sizes.radius_sm,
+        text_size=gr.themes.sizes.text_sm,
+        font=sans,
+        font_mono=mono,
+    )
+    both = {name: f"var({colour})" for name, colour in _COLOURS.items()} | _NOTHING
+    return base.set(
+        **both,
+        **{f"{name}_dark": value for name, value in both.items()},
+        block_shadow="none",
+        shadow_drop="none",
+        shadow_drop_lg="none",
+        input_border_width="1px",
+        block_title_text_weight="500",
+    )
