@@ -43,7 +43,7 @@ def loaded_engine(request):
 
 @pytest.fixture(autouse=True)
 def own_settings(tmp_path_factory, monkeypatch):
-    """Give each test a folder of its own for what a person keeps outside of all workspaces: consents to code, webhooks."""
+    """Give each test a folder of its own for what a person keeps outside of all workspaces: consents, webhooks."""
     monkeypatch.setenv("FINETUNE_STUDIO_CONFIG", str(tmp_path_factory.mktemp("settings")))
 
 

@@ -171,7 +171,7 @@ class _Answer(BaseHTTPRequestHandler):
         return self.plain(404, {"error": "no such page"})
 
     # Hugging Face
-    # -----------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def hf_info(self, query: dict, repo: str, revision: str | None) -> None:
         if self.strikes("list") or self.hf_refuses(repo, revision or "main", gate=False):
@@ -229,7 +229,7 @@ class _Answer(BaseHTTPRequestHandler):
         return True
 
     # ModelScope
-    # -------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def ms_info(self, _: dict, repo: str) -> None:
         if not self.ms_refuses(repo, "master"):
@@ -309,7 +309,7 @@ class _Answer(BaseHTTPRequestHandler):
         self.bytes_of(query["FilePath"], data, {})
 
     # Both
-    # -------------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def knows_token(self, repo: str) -> bool:
         return self.headers.get("Authorization") == f"Bearer {self.hub.tokens[repo]}"

@@ -329,29 +329,59 @@ def slow(handler: _Handler, body: dict) -> None:
 
 
 BEHAVIOURS: dict[str, Callable] = {
-    "good": good, "torn": torn, "slow": slow, "thinks/old": thinks("reasoning_content"), "thinks/new": thinks("reasoning"),
-    "calls": calls, "calls-zero": calls_zero, "whole-with-tools": whole_with_tools,
-    "cut": cut, "unfinished": unfinished, "silent": silent, "falls-silent": falls_silent, "never-closes": never_closes,
-    **{f"case/{path.name}": case(path.name, "application/json" if path.suffix == ".json" else "text/event-stream") for path in CASES.iterdir()},
-    "plain-json": case("whole_json.json", "text/plain"), "stream-json": case("whole_json.json"), "plain-stream": case("list_content.sse", "text/plain"),
-    "breaks-after-reasons": breaks_after_reasons, "breaks-after-the-end": breaks_after_the_end, "keeps-alive": keeps_alive,
-    "filtered": raw('data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "content_filter", '
-                    '"content_filter_results": {"violence": {"filtered": true}}}]}\n\ndata: [DONE]\n\n'),
+    "good": good,
+    "torn": torn,
+    "slow": slow,
+    "thinks/old": thinks("reasoning_content"),
+    "thinks/new": thinks("reasoning"),
+    "calls": calls,
+    "calls-zero": calls_zero,
+    "whole-with-tools": whole_with_tools,
+    "cut": cut,
+    "unfinished": unfinished,
+    "silent": silent,
+    "falls-silent": falls_silent,
+    "never-closes": never_closes,
+    **{
+        f"case/{path.name}": case(path.name, "application/json" if path.suffix == ".json" else "text/event-stream")
+        for path in CASES.iterdir()
+    },
+    "plain-json": case("whole_json.json", "text/plain"),
+    "stream-json": case("whole_json.json"),
+    "plain-stream": case("list_content.sse", "text/plain"),
+    "breaks-after-reasons": breaks_after_reasons,
+    "breaks-after-the-end": breaks_after_the_end,
+    "keeps-alive": keeps_alive,
+    "filtered": raw(
+        'data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "content_filter", '
+        '"content_filter_results": {"violence": {"filtered": true}}}]}\n\ndata: [DONE]\n\n'
+    ),
     "network-error": raw('data: {"choices": [{"delta": {"content": "a"}, "finish_reason": "network_error"}]}\n\n'),
-    "plain-error": raw("upstream connect error: " + KEY, "text/plain"), "json-error": raw('{"detail": "out of memory"}', "application/json"),
-    "bare-status": status(503, ""), "sse-status": status(400, 'data: {"error": {"message": "too many images"}}\n\n'), "empty": raw(""),
+    "plain-error": raw("upstream connect error: " + KEY, "text/plain"),
+    "json-error": raw('{"detail": "out of memory"}', "application/json"),
+    "bare-status": status(503, ""),
+    "sse-status": status(400, 'data: {"error": {"message": "too many images"}}\n\n'),
+    "empty": raw(""),
     "only-done": raw("data: [DONE]\n\n"),
-    "endless": endless, "long": long, "page": page,
-    "garbage": garbage("{not json"), "a-list": garbage("[1, 2]"), "odd-choices": garbage('{"choices": 5}'), "odd-delta": garbage('{"choices": [7]}'),
+    "endless": endless,
+    "long": long,
+    "page": page,
+    "garbage": garbage("{not json"),
+    "a-list": garbage("[1, 2]"),
+    "odd-choices": garbage('{"choices": 5}'),
+    "odd-delta": garbage('{"choices": [7]}'),
     "error": garbage({"error": {"message": "CUDA out of memory", "code": 500}}),
     "bad-key": status(401, {"error": {"message": f"Incorrect API key provided: {KEY}."}}),
     "vanished": status(404, {"object": "error", "message": "The model `vanished` does not exist.", "code": 404}),
     "busy": status(429, {"error": {"message": "Rate limit reached"}}),
     "fails": status(500, {"detail": "Internal Server Error"}),
-    "gateway": status(502, "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"),
+    "gateway": status(
+        502, "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+    ),
     "too-long": status(400, {"error": {"message": "This model's maximum context length is 2048 tokens"}}),
-    "choosy": choosy("stream_options", "seed", "max_tokens"), "no-temperature": choosy("temperature"),
-}  # fmt: skip
+    "choosy": choosy("stream_options", "seed", "max_tokens"),
+    "no-temperature": choosy("temperature"),
+}
 
 
 def running() -> Iterator[OddServer]:

@@ -20,10 +20,11 @@ PAGE = """<!doctype html><html><head><meta charset="utf-8"><meta name="viewport"
 <link rel="stylesheet" href="assets/uplot/uPlot.min.css"><link rel="stylesheet" href="assets/charts.css">
 <style>
 body {{ margin: 16px; background: var(--canvas); font: 13px system-ui, sans-serif;
-  --ink: #1d2126; --ink-soft: #69717c; --rule: #e3e5e9; --panel: #ffffff; --canvas: #f6f7f8; --accent: #2f62d9; --accent-soft: #e8eefc;
+  --ink: #1d2126; --ink-soft: #69717c; --rule: #e3e5e9; --panel: #ffffff; --canvas: #f6f7f8;
+  --accent: #2f62d9; --accent-soft: #e8eefc;
   --failed: #c8372d; --running: #2f62d9; }}
-body.dark {{ --ink: #e6e8eb; --ink-soft: #949ba6; --rule: #2d3138; --panel: #181b20; --canvas: #101216; --accent: #7aa2f7;
-  --accent-soft: #1f2c47; --failed: #ef7168; --running: #7aa2f7; }}
+body.dark {{ --ink: #e6e8eb; --ink-soft: #949ba6; --rule: #2d3138; --panel: #181b20; --canvas: #101216;
+  --accent: #7aa2f7; --accent-soft: #1f2c47; --failed: #ef7168; --running: #7aa2f7; }}
 </style>
 <script>window.gradio_config = {{ root: "{root}" }}</script>
 <script src="assets/uplot/uPlot.iife.min.js"></script><script src="assets/chart_points.js"></script>
@@ -162,7 +163,8 @@ def drag(page: Page, start: float, end: float) -> None:
 def colours(page: Page) -> set[tuple[int, ...]]:
     pixels = page.evaluate("""() => { const canvas = document.querySelector(".uplot canvas");
         const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data, seen = new Set();
-        for (let i = 0; i < data.length; i += 4) if (data[i + 3] === 255) seen.add([data[i], data[i + 1], data[i + 2]].join());
+        for (let i = 0; i < data.length; i += 4)
+            if (data[i + 3] === 255) seen.add([data[i], data[i + 1], data[i + 2]].join());
         return [...seen]; }""")
     return {tuple(map(int, pixel.split(","))) for pixel in pixels}
 

@@ -1,4 +1,4 @@
-"""Columns that a server answers: endpoints and their keys, everything that a server can do wrong, and two real engines."""
+"""Columns that a server answers: endpoints and their keys, all that a server can do wrong, and two real engines."""
 
 import base64
 import json
@@ -173,14 +173,35 @@ def test_a_broken_file_is_named_and_the_good_endpoints_stay(endpoints):
 # What servers do wrong
 
 
-@pytest.mark.parametrize(("model", "fault", "text"), [
-    ("cut", "cut", TEXT), ("unfinished", "cut", TEXT), ("garbage", "garbage", TEXT), ("a-list", "garbage", TEXT), ("odd-choices", "garbage", TEXT),
-    ("odd-delta", "garbage", TEXT), ("error", "broke", TEXT), ("page", "garbage", ""), ("bad-key", "bad_key", ""), ("vanished", "no_such_model", ""),
-    ("busy", "too_many", ""), ("fails", "server_error", ""), ("gateway", "server_error", ""), ("too-long", "refused", ""),
-    ("no-temperature", "refused", ""), ("empty", "garbage", ""), ("only-done", "garbage", ""), ("breaks-after-reasons", "cut", TEXT),
-    ("filtered", "filtered", "a"), ("network-error", "broke", "a"), ("plain-error", "broke", ""), ("json-error", "broke", ""),
-    ("bare-status", "server_error", ""), ("sse-status", "refused", ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "fault", "text"),
+    [
+        ("cut", "cut", TEXT),
+        ("unfinished", "cut", TEXT),
+        ("garbage", "garbage", TEXT),
+        ("a-list", "garbage", TEXT),
+        ("odd-choices", "garbage", TEXT),
+        ("odd-delta", "garbage", TEXT),
+        ("error", "broke", TEXT),
+        ("page", "garbage", ""),
+        ("bad-key", "bad_key", ""),
+        ("vanished", "no_such_model", ""),
+        ("busy", "too_many", ""),
+        ("fails", "server_error", ""),
+        ("gateway", "server_error", ""),
+        ("too-long", "refused", ""),
+        ("no-temperature", "refused", ""),
+        ("empty", "garbage", ""),
+        ("only-done", "garbage", ""),
+        ("breaks-after-reasons", "cut", TEXT),
+        ("filtered", "filtered", "a"),
+        ("network-error", "broke", "a"),
+        ("plain-error", "broke", ""),
+        ("json-error", "broke", ""),
+        ("bare-status", "server_error", ""),
+        ("sse-status", "refused", ""),
+    ],
+)
 def test_a_fault_is_a_sentence_and_what_had_come_stays(odd, model, fault, text):
     answer = ask(odd, model)
     assert (answer.finished, answer.fault.key, answer.text) == ("failed", f"served.{fault}", text)
@@ -253,12 +274,23 @@ def test_an_answer_without_end_is_cut_and_a_long_one_is_not(odd):
 # What servers do
 
 
-@pytest.mark.parametrize(("model", "text", "calls"), [
-    ("case/calls_one_index.sse", "", ["north", "south"]), ("case/arguments_object.sse", "", ["north"]), ("case/list_content.sse", f"<think>I count.</think>{EIGHT} ", []),
-    ("case/finish_everywhere.sse", f"{EIGHT} ", []), ("case/done_without_reason.sse", f"{EIGHT} ", []), ("case/refusal.sse", "I do not talk about this.", []),
-    ("case/whole_json.json", EIGHT, []), ("plain-json", EIGHT, []), ("stream-json", EIGHT, []), ("plain-stream", f"<think>I count.</think>{EIGHT} ", []),
-    ("breaks-after-the-end", TEXT, []), ("keeps-alive", TEXT, []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "text", "calls"),
+    [
+        ("case/calls_one_index.sse", "", ["north", "south"]),
+        ("case/arguments_object.sse", "", ["north"]),
+        ("case/list_content.sse", f"<think>I count.</think>{EIGHT} ", []),
+        ("case/finish_everywhere.sse", f"{EIGHT} ", []),
+        ("case/done_without_reason.sse", f"{EIGHT} ", []),
+        ("case/refusal.sse", "I do not talk about this.", []),
+        ("case/whole_json.json", EIGHT, []),
+        ("plain-json", EIGHT, []),
+        ("stream-json", EIGHT, []),
+        ("plain-stream", f"<think>I count.</think>{EIGHT} ", []),
+        ("breaks-after-the-end", TEXT, []),
+        ("keeps-alive", TEXT, []),
+    ],
+)
 def test_an_answer_is_what_the_server_said(odd, monkeypatch, model, text, calls):
     monkeypatch.setattr(served, "SILENCE_S", 0.7)  # a pause that is shorter is waited for, also after a reason to end
     answer = ask(odd, model)
@@ -303,9 +335,14 @@ def test_an_answer_grows_and_is_counted_by_the_server(odd):
     assert answer.tokens == len(PIECES)
 
 
-@pytest.mark.parametrize(("model", "text"), [
-    ("torn", "狐🦊"), ("thinks/old", f"<think>Let me see.</think>{TEXT}"), ("thinks/new", f"<think>Let me see.</think>{TEXT}"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("model", "text"),
+    [
+        ("torn", "狐🦊"),
+        ("thinks/old", f"<think>Let me see.</think>{TEXT}"),
+        ("thinks/new", f"<think>Let me see.</think>{TEXT}"),
+    ],
+)
 def test_characters_and_reasoning_arrive_whole(odd, model, text):
     assert ask(odd, model).text == text
 

@@ -79,8 +79,9 @@ def test_what_would_be_put_into_the_page_could_not_run(browser, poisoned):
     expect(page.locator("#room-train-button")).to_be_visible(timeout=60_000)
     page.evaluate("""() => {
         const place = document.body.appendChild(document.createElement("div"));
-        place.innerHTML = `<img src=x onerror="window.pwned=1"><svg onload="window.pwned=2"></svg><button onclick="window.pwned=3">x</button>
-            <a href="javascript:window.pwned=4">x</a><iframe srcdoc="<script>parent.pwned=5</script>"></iframe><form action="https://example.org"></form>`;
+        place.innerHTML = `<img src=x onerror="window.pwned=1"><svg onload="window.pwned=2"></svg>
+            <button onclick="window.pwned=3">x</button><a href="javascript:window.pwned=4">x</a>
+            <iframe srcdoc="<script>parent.pwned=5</script>"></iframe><form action="https://example.org"></form>`;
         for (const one of place.querySelectorAll("button, a")) one.click();
         const script = document.createElement("div");
         script.innerHTML = "<script>window.pwned=7</script>";

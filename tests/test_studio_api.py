@@ -94,7 +94,7 @@ def test_an_address_that_others_reach_asks_for_a_password(tmp_path):
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """A reverse proxy of the simplest kind: every request on a connection of its own, the answer passed on as it comes."""
+    """A reverse proxy of the simplest kind: a connection for each request, the answer passed on as it comes."""
 
     port, takes_away, keeps_host = 0, "", True
 

@@ -36,7 +36,7 @@ def locked(tmp_path_factory):
 
 
 def ask(server, method="POST", path=RUN, body=NOTHING, **headers):
-    """Ask as a script does that says every header itself; a path is sent as it is, also one that no browser would send."""
+    """Ask as a script does that says every header itself; a path is sent as it is, even one no browser would send."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     told = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, path, body if isinstance(body, bytes) else json.dumps(body).encode(), told)
@@ -259,6 +259,7 @@ def test_a_link_from_another_site_finds_the_session(locked, browser):
     page.goto("http://elsewhere.example/")
     page.click("a")
     page.locator("#rooms").wait_for(timeout=30_000)
+    assert page.url.startswith(locked.url) and page.locator("#username").count() == 0
     context.close()
 
 

@@ -34,7 +34,7 @@ def reasons(found) -> list[str]:
 
 
 # The cases
-# ------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 def test_the_settings_of_a_file_that_is_not_here_are_asked_for():
     fault = refusal(case("launchers/recipe_with_flags.sh"))
     assert fault.key == "recipe_import.file_needed" and "recipes/first.yaml" in str(fault) and "out/today" in str(fault)
@@ -107,7 +107,7 @@ def test_what_merges_is_sent_to_where_that_is_done_and_never_trains(workspace):
 
 
 # What a recipe is for
-# -------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 MODEL = {"model_name_or_path": "SmolLM2-135M-Instruct", "template": "smollm2"}
 
 
@@ -184,7 +184,7 @@ def test_what_is_no_recipe_is_told_as_what_it_is(text, kind):
 
 
 # Text around it
-# -------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 RECIPE = "stage: sft\nmax_steps: 20\n"
 
 
@@ -443,7 +443,7 @@ def test_a_configuration_of_an_older_board_says_what_it_has():
 
 
 # In the studio
-# ----------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 def test_what_is_not_here_is_told_with_how_to_get_it(workspace):
     said = {
         "model_name_or_path": "Qwen/Qwen3-4B",

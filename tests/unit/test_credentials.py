@@ -1,4 +1,4 @@
-"""The password by flag, file or environment, and the flags of the launcher that keep it out of the list of processes."""
+"""The password by flag, file or environment, and the launcher's flags that keep it out of the list of processes."""
 
 import os
 

@@ -429,7 +429,7 @@ def own_nodes(function: ast.FunctionDef):
 
 
 def imported(module: ast.Module) -> dict[str, Path]:
-    """Return the files of the studio from which the names of a module come: that of a module, or of a function in one."""
+    """Return the files of the studio from which a module's names come: that of a module, or of a function in one."""
     found = {}
     for node in ast.walk(module):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("studio"):

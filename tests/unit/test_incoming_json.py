@@ -1,4 +1,4 @@
-"""JSON as people bring it: rows in any wrapper, on lines of any make, under any name, compressed; or told what it is."""
+"""JSON as people bring it: rows in any wrapper, on lines of any make, under any name, compressed; or named."""
 
 import bz2
 import gzip

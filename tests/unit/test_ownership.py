@@ -1,6 +1,7 @@
 """One studio owns a workspace; its lock dies with it, and what it started is no owner."""
 
 import errno
+import json
 import os
 import signal
 import socket
@@ -86,7 +87,9 @@ def test_a_forked_child_is_no_owner(saves):
         os._exit(0)
     mine.release()
     try:
-        Ownership.take(saves, ADDRESS).release()
+        taken = Ownership.take(saves, ADDRESS)
+        assert json.loads((saves / ownership.RECORD).read_text())["pid"] == os.getpid() != child
+        taken.release()
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
@@ -96,7 +99,9 @@ def test_a_forked_child_is_no_owner(saves):
 def test_a_record_that_is_none_is_in_nobodys_way(saves, content):
     saves.mkdir()
     (saves / ownership.RECORD).write_text(content)
-    Ownership.take(saves, ADDRESS).release()
+    taken = Ownership.take(saves, ADDRESS)
+    assert json.loads((saves / ownership.RECORD).read_text())["pid"] == os.getpid()
+    taken.release()
 
 
 def test_a_lock_whose_record_cannot_be_read_still_refuses(saves, holder):

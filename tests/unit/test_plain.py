@@ -57,8 +57,9 @@ def test_every_fact_can_be_shown(value):
 
 @pytest.mark.parametrize("value", [*ANYTHING, Odd()], ids=lambda value: type(value).__name__)
 def test_everything_becomes_json_that_can_be_sent(value):
-    json.dumps(plain.plain(value), ensure_ascii=False).encode("utf-8", "backslashreplace")
-    json.dumps(plain.sendable({"a": [value]}), ensure_ascii=False).encode()
+    kept = json.dumps(plain.plain(value), ensure_ascii=False).encode("utf-8", "backslashreplace")
+    sent = json.dumps(plain.sendable({"a": [value]}), ensure_ascii=False).encode()
+    assert kept and list(json.loads(sent)) == ["a"] and len(json.loads(sent)["a"]) == 1
 
 
 def test_what_is_plain_stays_as_it_is():

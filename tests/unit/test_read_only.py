@@ -18,14 +18,28 @@ look_only(root, Problem("workspace.looking_unowned"))
 old = root / "saves" / "old.json"
 outside = pathlib.Path(sys.argv[2])
 tries = {
-    "open": lambda: open(root / "saves" / "new", "w"), "append": lambda: open(old, "ab"), "update": lambda: open(old, "r+"),
-    "os.open": lambda: os.open(old, os.O_RDWR), "mkdir": lambda: (root / "data" / "x").mkdir(), "unlink": lambda: old.unlink(),
-    "rename out": lambda: old.rename(outside / "old.json"), "rename in": lambda: (outside / "in").rename(root / "models" / "in"),
-    "rmtree": lambda: shutil.rmtree(root / "saves" / "m"), "rmdir": lambda: (root / "saves" / "m" / "empty").rmdir(),
-    "link": lambda: os.link(old, root / "saves" / "hard"), "symlink": lambda: (root / "saves" / "soft").symlink_to(old),
-    "truncate": lambda: os.truncate(old, 0), "touch": lambda: old.touch(), "chmod": lambda: old.chmod(0o600), "utime": lambda: os.utime(old),
-    "json": lambda: write_json(old, {}), "through a link": lambda: open(root / "linked" / "new", "w"), "trash": lambda: (root / ".trash").mkdir(),
-    "relative": lambda: open("saves/relative", "w"), "copy": lambda: shutil.copy(old, root / "data" / "copy"), "owner": require_owner,
+    "open": lambda: open(root / "saves" / "new", "w"),
+    "append": lambda: open(old, "ab"),
+    "update": lambda: open(old, "r+"),
+    "os.open": lambda: os.open(old, os.O_RDWR),
+    "mkdir": lambda: (root / "data" / "x").mkdir(),
+    "unlink": lambda: old.unlink(),
+    "rename out": lambda: old.rename(outside / "old.json"),
+    "rename in": lambda: (outside / "in").rename(root / "models" / "in"),
+    "rmtree": lambda: shutil.rmtree(root / "saves" / "m"),
+    "rmdir": lambda: (root / "saves" / "m" / "empty").rmdir(),
+    "link": lambda: os.link(old, root / "saves" / "hard"),
+    "symlink": lambda: (root / "saves" / "soft").symlink_to(old),
+    "truncate": lambda: os.truncate(old, 0),
+    "touch": lambda: old.touch(),
+    "chmod": lambda: old.chmod(0o600),
+    "utime": lambda: os.utime(old),
+    "json": lambda: write_json(old, {}),
+    "through a link": lambda: open(root / "linked" / "new", "w"),
+    "trash": lambda: (root / ".trash").mkdir(),
+    "relative": lambda: open("saves/relative", "w"),
+    "copy": lambda: shutil.copy(old, root / "data" / "copy"),
+    "owner": require_owner,
 }
 os.chdir(root)
 passed = []

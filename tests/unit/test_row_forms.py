@@ -784,7 +784,7 @@ def test_a_damaged_record_of_it_harms_nothing(collection, text):
     brought(collection, [{"messages": [ASK, SAY]}, {"messages": [ASK]}])
     (record,) = (collection.workspace.saves / ".rows").glob("intake-*.json")
     record.write_text(text)
-    panel.draw_set(Words("en"), collection, "made")
+    assert "made" in panel.draw_set(Words("en"), collection, "made")
 
 
 def test_what_is_told_cannot_be_script(collection):

@@ -35,7 +35,7 @@ def wait_for(answer, seconds: float = 30):
 
 
 class Played:
-    """An executor whose runs do what a test says: `started` are its orders, `living` those whose process has not ended."""
+    """An executor whose runs do what a test says: `started` are its orders, `living` those still running."""
 
     by_force = False
 
