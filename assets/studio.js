@@ -42,18 +42,25 @@
 
   function put(element, arg, answer) {
     if (element.dataset.arg !== arg) return;
-    if (element.contains(document.activeElement) && document.activeElement.matches("input, textarea, select")) return;
-    const open = new Set([...element.querySelectorAll("details[open][id]")].map((d) => d.id));
-    const pinned = element.scrollHeight - element.scrollTop - element.clientHeight < 8;
-    const scroll = element.scrollTop;
-    element.innerHTML = answer.html;
+    const same = marks.get(element)?.arg === arg, pinned = element.scrollHeight - element.scrollTop - element.clientHeight < 8;
+    // Nodes stay where they can: focus, selection and scrolling survive a tick, and of the same thing open folds and what was typed.
+    const callbacks = same ? { beforeNodeMorphed: keepTyped, beforeAttributeUpdated: keepOpen } : {};
+    Idiomorph.morph(element, answer.html, { morphStyle: "innerHTML", ignoreActiveValue: same, callbacks });
     marks.set(element, { mark: answer.mark, arg });
-    element.querySelectorAll("details[id]").forEach((d) => { if (open.has(d.id)) d.open = true; });
-    element.scrollTop = element.dataset.live === "log" && pinned ? element.scrollHeight : scroll;
+    if (element.dataset.live === "log" && pinned) element.scrollTop = element.scrollHeight;
     if (element.dataset.live === "runs") chooseFirst(element, "run");
     else if (element.dataset.first && !arg) chooseFirst(element, element.dataset.first);
     markPicked();
   }
+
+  // A field that the person changed keeps what they typed, unless the page now has another value for it.
+  function keepTyped(old, fresh) {
+    if (!old.matches?.("input, textarea, select") || !fresh.matches?.(old.localName)) return;
+    if (old.type === "checkbox" || old.type === "radio") { if (old.defaultChecked === fresh.defaultChecked) fresh.checked = old.checked; }
+    else if (old.matches("select") ? [...old.options].map((o) => o.defaultSelected).join() === [...fresh.options].map((o) => o.defaultSelected).join() : old.defaultValue === fresh.defaultValue) fresh.value = old.value;
+  }
+
+  const keepOpen = (name, node) => !(name === "open" && node.localName === "details");
 
   // What is in hand ----------------------------------------------------------------------------------------------------------
   const hand = { run: null };
@@ -103,7 +110,6 @@
     if (!name) return;
     const others = ticked().filter((one) => one !== name);
     pick("compare", (event.target.checked ? [...others, name] : others).join("|"));
-    event.target.blur();  // a list with the focus inside is not drawn anew
   });
 
   function chooseFirst(list, kind) {
@@ -120,7 +126,6 @@
     if (!place) return;
     const [kind, name] = split(place), where = new URLSearchParams(base), value = event.target.type === "checkbox" ? (event.target.checked ? "1" : "") : event.target.value;
     where.set(name, value && less ? value - less : value);
-    event.target.blur();
     pick(kind, where.toString());
   });
 

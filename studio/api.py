@@ -18,7 +18,7 @@ from studio.datasets.study_endpoints import endpoints as of_study
 from studio.models.endpoints import endpoints as of_models
 from studio.monitor.history import as_json
 from studio.train.endpoints import endpoints as of_training
-from studio.trash.endpoints import endpoints as of_trash
+from studio.trash.page.endpoints import endpoints as of_trash
 from studio.web.endpoint import told
 
 # What changes nothing: all that is answered by a studio that only looks at its workspace.

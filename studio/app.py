@@ -38,7 +38,7 @@ from studio.monitor.panel import strip
 from studio.train import notices_panel
 from studio.train import tab as train_tab
 from studio.train.trainer import Trainer
-from studio.trash import panel as trash_panel
+from studio.trash.page import context as trash_page
 from studio.web import page, policy
 from studio.web.event_faults import tell_faults
 from studio.web.guard import Guard, Rules
@@ -88,7 +88,7 @@ def make(workspace: Workspace) -> Studio:
     )
     studio.live.add("strip", lambda words, _: strip(words, studio.monitor.latest(), studio.monitor.history()))
     studio.live.add("holders", lambda words, _: _holders(words, studio))
-    studio.live.add("trash", lambda words, _: trash_panel.draw(words, workspace))
+    studio.live.add("trash", (trash_page.TEMPLATE, lambda words, _: trash_page.trash(workspace)))
     models_tab.add_regions(studio.live, studio.shelf)
     studio.live.add("hello", lambda words, model: hello.draw(words, studio.hello, model))
     datasets_tab.add_regions(studio.live, studio.study)

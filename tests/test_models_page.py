@@ -11,8 +11,8 @@ from hub import Hub, tiny_model
 from playwright.sync_api import expect
 
 from benchmarks.library import make_model
+from studio.core import formatting
 from studio.models import fit
-from studio.models.panel import gib
 from studio.models.shape import read_shape
 
 
@@ -71,7 +71,7 @@ def test_the_bars_follow_what_is_set_and_a_wrong_number_is_told(page, client):
         before = lora.inner_text()
     device = "cuda" if client.predict(api_name="/monitor")["gpus"] else "cpu"
     needed = fit.estimate(read_shape(STARTER), fit.Plan(device=device, batch=8, seq=2048, rank=64)).total
-    expect(lora).to_have_text(gib(needed))
+    expect(lora).to_have_text(formatting.gib(needed))
     page.locator('[data-place="fit:rank"]').fill("0")
     page.locator('[data-place="fit:rank"]').press("Enter")
     expect(page.locator(".live-model-fit .problem")).to_have_text(

@@ -8,6 +8,7 @@ import math
 import time
 
 NONE = "–"
+GIB = 2**30
 
 
 def finite(value: object) -> float | None:
@@ -75,3 +76,32 @@ def width(share: object) -> str:
     """Return a share of 0 to 1 as the width of a bar in percent, without the sign; 0 for what is no number."""
     number = finite(share)
     return f"{100 * min(1.0, max(0.0, number or 0)):.1f}"
+
+
+def size(amount: object) -> str:
+    """Return bytes as the hubs write them, in powers of 1000: 820 B, 1.2 GB; an en dash for what is no number."""
+    number = finite(amount)
+    if number is None:
+        return NONE
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 999.5:
+            return f"{number:.0f} {unit}" if unit in ("B", "kB") or number >= 99.5 else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.2f} TB"
+
+
+def gib(amount: object) -> str:
+    """Return bytes of memory as 15.2 GiB, as the strip in the sidebar counts; an en dash for what is no number."""
+    number = finite(amount)
+    if number is None:
+        return NONE
+    return f"{number / GIB:.1f} GiB" if number < 100 * GIB else f"{number / GIB:,.0f} GiB"
+
+
+def params(amount: object) -> str:
+    """Return a number of parameters as people of the field write it: 135M, 7.6B, 1.04T; "" where it is not known."""
+    number = finite(amount)
+    for unit, letter in ((10**12, "T"), (10**9, "B"), (10**6, "M")):
+        if number and number >= unit:
+            return f"{number / unit:.3g}{letter}"
+    return f"{number:,}" if number else ""

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlencode
 
 from markupsafe import escape
 
+from studio.core import formatting
 from studio.core.i18n import Problem, Words
 from studio.datasets import conversation, registry
 from studio.datasets.collection import Collection
@@ -13,7 +14,6 @@ from studio.datasets.index import Found, Rows
 from studio.datasets.reading import Row
 from studio.datasets.registry import Dataset
 from studio.datasets.shape import Shape
-from studio.models.download import amount
 from studio.models.panel import button
 
 PER_PAGE = 10
@@ -62,7 +62,7 @@ def _item(words: Words, collection: Collection, dataset: Dataset) -> str:
     state = "failed" if dataset.problem else "waiting" if dataset.rows is None and dataset.file else "finished"
     rows = words.html("datasets.rows_short", count=f"{dataset.rows:,}") if dataset.rows is not None else ""
     size = (
-        amount(dataset.size)
+        formatting.size(dataset.size)
         if dataset.size is not None
         else words("datasets.on_hub")
         if hub_address(dataset.entry)
@@ -144,7 +144,7 @@ def _facts(words: Words, collection: Collection, dataset: Dataset) -> str:
         "format": dataset.format,
         "stage": _stage(words, dataset),
         "rows": rows,
-        "size": amount(dataset.size) if dataset.size is not None else "–",
+        "size": formatting.size(dataset.size) if dataset.size is not None else "–",
     }
     shown |= {
         f"entry_{key}": str(entry[key])
@@ -308,7 +308,7 @@ def _row(words: Words, name: str, row: Row, shape: Shape, at: dict[str, str]) ->
 
 
 def _row_head(words: Words, name: str, row: Row, at: dict[str, str]) -> str:
-    size = f'<span class="row-size num">{amount(row.size)}</span>' if row.size > 4096 else ""
+    size = f'<span class="row-size num">{formatting.size(row.size)}</span>' if row.size > 4096 else ""
     edit = (
         '<button class="button small quiet-button"'
         f' data-pick="{_to(name, **{**at, "edit": row.number})}">{words("datasets.edit")}</button>'

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
-from studio.core import locations
+from studio.core import formatting, locations
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs, Stopped
 from studio.core.storage import folders
@@ -336,10 +336,10 @@ class Meter:
         speed = max(0.0, (self._seen[-1][1] - self._seen[0][1]) / seconds) if seconds > 0.2 else 0.0
         left = (self.total - self.done) / speed if speed else None
         return {
-            "done": amount(self.done),
-            "total": amount(self.total),
-            "speed": amount(speed),
-            "left": "–" if left is None else clock(left),
+            "done": formatting.size(self.done),
+            "total": formatting.size(self.total),
+            "speed": formatting.size(speed),
+            "left": "–" if left is None else formatting.duration(left),
             "done_bytes": self.done,
             "total_bytes": self.total,
             "bytes_per_s": round(speed),
@@ -366,19 +366,3 @@ def bytes_in(folder: Path) -> int:
 def remove_if_empty(folder: Path) -> None:
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
-
-
-def amount(size: float) -> str:
-    """Return bytes as the hubs write them, in powers of 1000: 820 B, 1.2 GB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.0f} {unit}" if unit in ("B", "kB") or size >= 99.5 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.2f} TB"
-
-
-def clock(seconds: float) -> str:
-    """Return seconds as 0:48 or 3:02:10."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -7,8 +7,8 @@ from studio.core.i18n import Words
 from studio.core.jobs import Job, told
 from studio.models import catalogue, gguf, marks, places
 from studio.models.catalogue import Entry
-from studio.models.download import KIND, amount
-from studio.models.panel import button, count
+from studio.models.download import KIND
+from studio.models.panel import button
 from studio.models.shelf import Shelf
 from studio.web.live import attribute
 
@@ -50,7 +50,7 @@ def _entry(words: Words, entry: Entry, here: bool, largest: str | None) -> str:
 
 
 def _size(words: Words, entry: Entry) -> str:
-    said = f'<span class="num" title="{words("catalogue.params_from_name")}">≈ {count(entry.params)}</span>'
+    said = f'<span class="num" title="{words("catalogue.params_from_name")}">≈ {formatting.params(entry.params)}</span>'
     return said if entry.params else ""
 
 
@@ -61,8 +61,8 @@ def draw_entry(words: Words, shelf: Shelf, name: str) -> str:
         return f'<p class="hint">{words("models.choose_entry")}</p>'
     here = catalogue.on_disk(shelf.workspace).get(name)
     shown = {
-        "params": f"≈ {count(entry.params)}" if entry.params else "–",
-        "download_size": f"≈ {amount(entry.bytes)}" if entry.bytes else "–",
+        "params": f"≈ {formatting.params(entry.params)}" if entry.params else "–",
+        "download_size": f"≈ {formatting.size(entry.bytes)}" if entry.bytes else "–",
         "kind": words("models.chat" if entry.chat else "models.base"),
         "template": entry.template or "–",
         "modality": words("models.multimodal" if entry.multimodal else "models.text_only"),

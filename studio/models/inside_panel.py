@@ -8,12 +8,11 @@ from math import prod
 
 from markupsafe import escape
 
+from studio.core import formatting
 from studio.core.i18n import Problem, Words
 from studio.models import library, templates
-from studio.models.download import amount
 from studio.models.inspection import Inspection, Layers, inspect, ranges
 from studio.models.library import Model
-from studio.models.panel import count
 from studio.models.shelf import Shelf
 
 SHOWN_TOKENS = 60
@@ -155,13 +154,13 @@ def _layer(words: Words, layers: Layers) -> str:
         else ""
     )
     head = (
-        f'<tr class="layer"><th colspan="3">{title}{alike}</th><td class="num">{count(layers.params)}</td><td'
-        f' class="num">{amount(layers.bytes)}</td></tr>'
+        f'<tr class="layer"><th colspan="3">{title}{alike}</th><td class="num">{formatting.params(layers.params)}</td><td'
+        f' class="num">{formatting.size(layers.bytes)}</td></tr>'
     )
     rows = "".join(
         f"<tr><td><code>{escape(one.name)}</code></td><td>{escape(one.dtype)}</td><td"
         f" class='num'>{' × '.join(map(escape, one.shape)) or '1'}</td><td class='num'>{prod(one.shape):,}</td><td"
-        f" class='num'>{amount(one.bytes)}</td></tr>"
+        f" class='num'>{formatting.size(one.bytes)}</td></tr>"
         for one in layers.tensors
     )
     return f"<tbody>{head}{rows}</tbody>"

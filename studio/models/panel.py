@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl, urlencode
 
 from markupsafe import escape
 
+from studio.core import formatting
 from studio.core.i18n import Problem, Words
 from studio.core.storage import folders, trash
 from studio.models import code_panel, completeness, fit, library, places, templates
-from studio.models.download import amount
 from studio.models.library import Model
 from studio.models.shelf import Shelf
 from studio.web.live import attribute
@@ -58,12 +58,15 @@ def draw_list(words: Words, shelf: Shelf, find: str) -> str:
 def _item(model: Model, template: str | None, fault: Problem | None = None) -> str:
     state = "failed" if model.faults or fault else "stopped" if model.warnings else "finished"
     facts = " · ".join(
-        filter(None, (count(model.params), model.quantization and str(model.quantization) or model.dtype, template))
+        filter(
+            None,
+            (formatting.params(model.params), model.quantization and str(model.quantization) or model.dtype, template),
+        )
     )
     return (
         f'<button class="item" data-pick="model:{escape(model.name)}"><span class="item-top"><i class="dot'
         f' {state}"></i><b>{escape(model.name)}</b></span><span class="item-sub"><span>{escape(facts)}</span><span'
-        f' class="num">{amount(model.size_bytes)}</span></span></button>'
+        f' class="num">{formatting.size(model.size_bytes)}</span></span></button>'
     )
 
 
@@ -104,7 +107,7 @@ def draw_model(words: Words, shelf: Shelf, name: str) -> str:
 
 def _actions(words: Words, shelf: Shelf, model: Model) -> str:
     runs = shelf.runs_on(model)
-    sure = words("models.delete_sure", name=model.name, freed=amount(trash.size(model.path)))
+    sure = words("models.delete_sure", name=model.name, freed=formatting.size(trash.size(model.path)))
     sure += " " + words("models.delete_runs", count=runs) if runs else ""
     rename = (
         f'<details id="rename"><summary class="button">{words("models.rename")}</summary><form class="drawn-form pop"'
@@ -141,7 +144,7 @@ def _facts(words: Words, model: Model) -> str:
         "quantization": str(model.quantization) if model.quantization else words("models.not_quantized"),
         "context": f"{model.context:,}" if model.context else "–",
         "licence": model.licence or words("models.no_licence"),
-        "size": amount(model.size_bytes),
+        "size": formatting.size(model.size_bytes),
     }
     cells = "".join(
         f"<div><dt>{words('models.' + key)}</dt><dd>{escape(value)}</dd></div>" for key, value in shown.items()
@@ -197,7 +200,7 @@ def draw_fit(words: Words, shelf: Shelf, arg: str) -> str:
     fields = _settings(words, said)
     head = (
         f"<h3>{words('models.fits')}</h3><p"
-        f' class="hint">{words.html("fit.against", device=words("models.device_" + device), memory=gib(memory))}</p>{fields}'
+        f' class="hint">{words.html("fit.against", device=words("models.device_" + device), memory=formatting.gib(memory))}</p>{fields}'
     )
     try:
         plan = fit.Plan(
@@ -242,7 +245,7 @@ def _table(model: Model, memory: int, plan: fit.Plan) -> list[dict]:
 def _bar(words: Words, row: dict, memory: int, widest: int) -> str:
     parts = "".join(
         f'<i class="part-{escape(part)}" style="width:{100 * taken / widest:.2f}%" title="{words("fit." + part)}'
-        f' {gib(taken)}"></i>'
+        f' {formatting.gib(taken)}"></i>'
         for part, taken in row["parts"].items()
         if taken
     )
@@ -254,7 +257,7 @@ def _bar(words: Words, row: dict, memory: int, widest: int) -> str:
         f' {"fits" if row["fits"] else "too-large"}"><b>{words(f"models.method_{method_key(row)}")}</b><div'
         f' class="fit-bar">{parts}{limit}'
         "</div><span"
-        f' class="num">{gib(row["bytes"])}</span><span>{words("models.it_fits" if row["fits"] else "models.too_large")}</span>{change}</div>'
+        f' class="num">{formatting.gib(row["bytes"])}</span><span>{words("models.it_fits" if row["fits"] else "models.too_large")}</span>{change}</div>'
     )
 
 
@@ -293,16 +296,3 @@ def marked(text: str, other: str) -> str:
 def visible(text: str) -> str:
     """Return text for HTML with its line ends and tabs to be seen."""
     return str(escape(text)).replace("\n", "<i>↵</i>").replace("\t", "<i>⇥</i>")
-
-
-def count(params: int | None) -> str:
-    """Return a number of parameters as people of the field write it: 135M, 7.6B, 1.04T; "" where it is not known."""
-    for unit, letter in ((10**12, "T"), (10**9, "B"), (10**6, "M")):
-        if params and params >= unit:
-            return f"{params / unit:.3g}{letter}"
-    return f"{params:,}" if params else ""
-
-
-def gib(size: int) -> str:
-    """Return bytes of memory as 15.2 GiB, as the strip in the sidebar counts."""
-    return f"{size / GIB:.1f} GiB" if size < 100 * GIB else f"{size / GIB:,.0f} GiB"

@@ -11,26 +11,30 @@ import secrets
 import traceback
 from collections.abc import Callable
 
-from markupsafe import escape
+from markupsafe import Markup
 
 from studio.core import llamafactory
 from studio.core.i18n import Problem, Words
 from studio.core.plain import odd, shown
+from studio.web.html import render, ui
 
 Draw = Callable[[Words, str], str]
+Context = Callable[[Words, str], object]
 
 
 class Live:
-    """The regions by name. Each is a function of the words and the region's argument that returns HTML."""
+    """The regions by name. Each is a function of the words and the region's argument that returns HTML, or a template
+    with such a function that returns its context (a dataclass; None where nothing is to be drawn).
+    """
 
     def __init__(self) -> None:
         self._draws: dict[str, Draw] = {}
 
-    def add(self, name: str, draw: Draw) -> None:
+    def add(self, name: str, draw: Draw | tuple[str, Context]) -> None:
         """Add a region. Raises ValueError for a name that is taken."""
         if name in self._draws:
             raise ValueError(name)
-        self._draws[name] = draw
+        self._draws[name] = _filled(*draw) if isinstance(draw, tuple) else draw
 
     def answer(self, words: Words, asked: list[dict]) -> list[dict | None]:
         """Return {html, mark} for each of `asked` ({name, arg, mark}), None where the page has it already."""
@@ -47,25 +51,32 @@ class Live:
             with llamafactory.no_waiting():
                 html = self._draws[name](words, arg)
         except Problem as problem:
-            html = f'<p class="problem">{escape(words.tell(problem))}</p>'
+            html = ui(words.language).problem(problem)
         except (
             Exception
         ):  # one region that cannot be drawn must not take the others from the page; the terminal has the reason
             traceback.print_exc()
-            html = f'<p class="problem">{words("app.region_failed")}</p>'
+            html = ui(words.language).problem(words("app.region_failed"))
         html = shown(html)
         mark = hashlib.md5(html.encode(), usedforsecurity=False).hexdigest()
         return None if mark == region.get("mark") else {"html": html, "mark": mark}
 
 
-def region(name: str, arg: str = "", follows: str = "", first: str = "") -> str:
+def _filled(template: str, context: Context) -> Draw:
+    def draw(words: Words, arg: str) -> str:
+        fields = context(words, arg)
+        return "" if fields is None else render(template, words, fields)
+
+    return draw
+
+
+def region(name: str, arg: str = "", follows: str = "", first: str = "") -> Markup:
     """Return the HTML of an empty region.
 
     `follows` names what the person has in hand ("run") that becomes its argument; `first` names the kind of thing it
     lists, of which one is always in hand.
     """
-    more = "".join(f' data-{key}="{escape(value)}"' for key, value in (("follows", follows), ("first", first)) if value)
-    return f'<div class="live live-{escape(name)}" data-live="{escape(name)}" data-arg="{escape(arg)}"{more}></div>'
+    return ui("en").region(name, arg, follows, first)  # there is no word in it
 
 
 def attribute(value: object) -> str:
@@ -73,10 +84,10 @@ def attribute(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;")
 
 
-def taken(kind: str, value: str) -> str:
+def taken(kind: str, value: str) -> Markup:
     """Return what makes the page take `value` in hand as its `kind`, put into a hidden element of HTML; "" for no
     value.
 
     Each has a number of its own, so that the same value can be taken again.
     """
-    return f'<i data-taken="{escape(f"{kind}:{value}")}" data-turn="{secrets.token_hex(4)}"></i>' if value else ""
+    return ui("en").taken(f"{kind}:{value}", secrets.token_hex(4)) if value else Markup()

@@ -20,6 +20,7 @@ STYLES = (
 )
 SCRIPTS = (
     "uplot/uPlot.iife.min.js",
+    "idiomorph/idiomorph.min.js",
     "chart_points.js",
     "charts.js",
     "compare.js",
