@@ -13,7 +13,7 @@ import gradio as gr
 
 from studio.core.i18n import Problem, Words
 from studio.core.plain import odd, sendable
-from studio.web import results
+from studio.web import results, schema
 
 LARGEST = 2**53  # of whole numbers: beyond it JavaScript, and so the page, counts no more
 KINDS = (str, int, float, dict, list)
@@ -33,7 +33,7 @@ def told(function: Callable, words: Words) -> Callable:
                 name: results.given(argument(one, asked.get(name), hints.get(name, object)))
                 for name, one in signature.parameters.items()
             }
-            return sendable(results.shown(function(**fitting)))
+            return sendable(results.shown(schema.dumped(function(**fitting))))
         except Problem as problem:
             raise gr.Error(words.tell(problem), print_exception=False) from None
         except OSError as fault:
@@ -43,6 +43,14 @@ def told(function: Callable, words: Words) -> Callable:
         except Exception as fault:  # one of ours: the person reads one sentence, and the terminal has all of it
             raise gr.Error(_fault(words, function, fault), print_exception=False) from None
 
+    # gradio makes its own description of the parameters from these, and knows no models.
+    wrapped.__annotations__ = {name: schema.plain_hint(hint) for name, hint in hints.items()}
+    wrapped.__signature__ = signature.replace(
+        parameters=[
+            one.replace(annotation=schema.plain_hint(hints.get(name, one.annotation)))
+            for name, one in signature.parameters.items()
+        ]
+    )
     return wrapped
 
 
@@ -70,6 +78,8 @@ def argument(parameter: inspect.Parameter, value: object, hint: object) -> objec
         if parameter.default is inspect.Parameter.empty:
             raise Problem("app.argument_missing", argument=parameter.name)
         return parameter.default
+    if model := schema.model_of(hint):
+        return schema.taken(model, value, parameter.name)
     for kind in kinds:
         try:
             return [_as(inner, one) for one in value] if isinstance(value, list) and kind is list else _as(kind, value)

@@ -1,0 +1,82 @@
+"""What goes into an endpoint and comes out of it, as models: a wrong value is refused by name, and the reference of the
+API (docs/API.md) is made from them.
+
+```
+class SplitOptions(Options):
+    share: float = Field(gt=0, lt=1, description="of the rows, that go into the second set")
+
+class SplitResult(Result):
+    names: list[str]
+
+def datasets_split(name: str, options: SplitOptions) -> SplitResult: ...
+```
+"""
+
+import types
+import typing
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from studio.core.i18n import Problem
+
+
+class Options(BaseModel):
+    """An object that an endpoint is given. A field that it does not have is refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Result(BaseModel):
+    """An object that an endpoint answers with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def model_of(hint: object) -> type[BaseModel] | None:
+    """Return the model that an annotation stands for (`X`, `X | None`), None where it is none."""
+    kinds = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+
+
+def taken(model: type[BaseModel], value: object, argument: str) -> BaseModel:
+    """Return what was given for an argument as its model.
+
+    Raises:
+        Problem: a field is missing, wrong or not known; the sentence names the argument and the field.
+    """
+    if isinstance(value, model):
+        return value
+    if not isinstance(value, dict):
+        raise Problem("app.argument_dict", argument=argument)
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(map(str, first["loc"]))[:100]
+        if first["type"] == "extra_forbidden":
+            raise Problem(
+                "app.field_unknown", argument=argument, field=field, known=", ".join(model.model_fields)
+            ) from None
+        if first["type"] == "missing":
+            raise Problem("app.field_missing", argument=argument, field=field) from None
+        raise Problem("app.field_wrong", argument=argument, field=field, reason=first["msg"][:200]) from None
+
+
+def dumped(value: object) -> object:
+    """Return a result with each model in it as a plain object. Lists and objects of models are gone through."""
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    if isinstance(value, list | tuple):
+        return [dumped(one) for one in value]
+    if isinstance(value, dict) and any(isinstance(one, BaseModel | list | tuple | dict) for one in value.values()):
+        return {key: dumped(one) for key, one in value.items()}
+    return value
+
+
+def plain_hint(hint: object) -> object:
+    """Return an annotation for gradio, which knows no models: dict in place of a model, list in place of a list of them."""
+    if model_of(hint):
+        return dict
+    if typing.get_origin(hint) is list and any(model_of(one) for one in typing.get_args(hint)):
+        return list
+    return hint
