@@ -11,7 +11,6 @@ import secrets
 import traceback
 from collections.abc import Callable
 
-from markupsafe import Markup
 
 from studio.core import llamafactory
 from studio.core.i18n import Problem, Words
@@ -70,13 +69,13 @@ def _filled(template: str, context: Context) -> Draw:
     return draw
 
 
-def region(name: str, arg: str = "", follows: str = "", first: str = "") -> Markup:
+def region(name: str, arg: str = "", follows: str = "", first: str = "") -> str:
     """Return the HTML of an empty region.
 
     `follows` names what the person has in hand ("run") that becomes its argument; `first` names the kind of thing it
     lists, of which one is always in hand.
     """
-    return ui("en").region(name, arg, follows, first)  # there is no word in it
+    return str(ui("en").region(name, arg, follows, first))  # there is no word in it
 
 
 def attribute(value: object) -> str:
@@ -84,10 +83,10 @@ def attribute(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("&", "&amp;").replace("'", "&#39;").replace("<", "&lt;")
 
 
-def taken(kind: str, value: str) -> Markup:
+def taken(kind: str, value: str) -> str:
     """Return what makes the page take `value` in hand as its `kind`, put into a hidden element of HTML; "" for no
     value.
 
     Each has a number of its own, so that the same value can be taken again.
     """
-    return ui("en").taken(f"{kind}:{value}", secrets.token_hex(4)) if value else Markup()
+    return str(ui("en").taken(f"{kind}:{value}", secrets.token_hex(4))) if value else ""
