@@ -11,7 +11,6 @@ import secrets
 import traceback
 from collections.abc import Callable
 
-
 from studio.core import llamafactory
 from studio.core.i18n import Problem, Words
 from studio.core.plain import odd, shown
