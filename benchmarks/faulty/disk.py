@@ -51,6 +51,7 @@ def fill_again_and_again(start, base: Path, tally: Tally, times: int, seed: int)
                 if mounted
                 else short_files(victim, ROOM[number % len(ROOM)])
             )
+            write = next(kinds)  # before: a file of the person's own must not be what finds no room
             with full:
                 before = tally.answers
                 if number % 5 == 4:
@@ -58,7 +59,7 @@ def fill_again_and_again(start, base: Path, tally: Tally, times: int, seed: int)
                     begin_run(ledger, victim, number)
                     refused += ledger.count == counted
                 else:
-                    refused += not ledger.do(victim, next(kinds))
+                    refused += not ledger.do(victim, write)
                 victim.draw()
                 tally.left += len(half_files(workspace))
             if left := half_files(workspace):

@@ -146,7 +146,13 @@ def writes(ledger: Ledger, part: int) -> Iterator[Write]:
         if number % 4 == 0:
             yield f"row added {number}", True, lambda to, added=added: to.call("datasets_add_row", "kept", added, None)
         if number % 3 == 0:
-            yield f"set {number}", f"new_{number}", lambda to, number=number: registered(ledger.workspace, to, number)
+            put_file(ledger.workspace, number)
+            file, name = f"new_{number}.json", f"new_{number}"
+            yield (
+                f"set {number}",
+                name,
+                lambda to, file=file, name=name: to.call("datasets_register", file, name, None, None, None),
+            )
             yield (
                 f"set {number}",
                 f"renamed_{number}",
@@ -154,12 +160,11 @@ def writes(ledger: Ledger, part: int) -> Iterator[Write]:
             )
 
 
-def registered(workspace: Path, victim: Victim, number: int) -> None:
-    """Put a file into the data folder and register it."""
+def put_file(workspace: Path, number: int) -> None:
+    """Put a file into the data folder, as a person does who will register it. Raises OSError where the disk is full."""
     (workspace / "data" / f"new_{number}.json").write_text(
         json.dumps([{"instruction": "a", "input": "", "output": "b"}])
     )
-    victim.call("datasets_register", f"new_{number}.json", f"new_{number}", None, None, None)
 
 
 def begin_run(ledger: Ledger, victim: Victim, number: int) -> None:
