@@ -5,10 +5,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+
+from conftest import ROOT
 
 KEY = "sk-the-key-of-this-test"
-CASES = Path(__file__).parent / "cases" / "served-answers"
+CASES = ROOT / "tests" / "cases" / "served-answers"
 PIECES = ["Ein ", "狐狸 ", "is ", "🦊", "."]
 
 

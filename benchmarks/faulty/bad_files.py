@@ -11,12 +11,12 @@ import sys
 import time
 from pathlib import Path
 
-TESTS = Path(__file__).parents[2] / "tests" / "unit"
+TESTS = Path(__file__).parents[2] / "tests"
 
 
 def main(folder: Path, number: int, seconds: float, seed: int) -> None:
     """Try so many bad files of the table, then changes at random for so many seconds."""
-    sys.path.insert(0, str(TESTS))
+    sys.path[:0] = [str(TESTS), str(TESTS / "engine" / "studio")]
     import test_fuzz_files as fuzz
     import workspace_files
 

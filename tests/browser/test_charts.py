@@ -1,0 +1,437 @@
+"""The live plots in headless Chromium, against the real events file of a run that really grows."""
+
+import json
+import math
+import re
+import shutil
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from playwright.sync_api import Page, expect, sync_playwright
+
+from studio.train import runs
+
+WORDS = json.loads((ROOT / "studio/core/words/en/charts.json").read_text(encoding="utf-8"))
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PAGE = """<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<link rel="stylesheet" href="assets/uplot/uPlot.min.css"><link rel="stylesheet" href="assets/charts.css">
+<style>
+body {{ margin: 16px; background: var(--canvas); font: 13px system-ui, sans-serif;
+  --ink: #1d2126; --ink-soft: #69717c; --rule: #e3e5e9; --panel: #ffffff; --canvas: #f6f7f8;
+  --accent: #2f62d9; --accent-soft: #e8eefc;
+  --failed: #c8372d; --running: #2f62d9; }}
+body.dark {{ --ink: #e6e8eb; --ink-soft: #949ba6; --rule: #2d3138; --panel: #181b20; --canvas: #101216;
+  --accent: #7aa2f7; --accent-soft: #1f2c47; --failed: #ef7168; --running: #7aa2f7; }}
+</style>
+<script>window.gradio_config = {{ root: "{root}" }}</script>
+<script src="assets/uplot/uPlot.iife.min.js"></script><script src="assets/chart_points.js"></script>
+<script src="assets/charts.js"></script></head>
+<body><div id="holder"><div class="charts" data-run="{run}" data-words='{words}'></div></div></body></html>"""
+
+
+class Studio:
+    """Serves the page, the assets and `train_metrics` of runs under a folder, at a sub-path, as gradio does."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.prefix, self.asked, self.down, self.words = folder, "", [], False, WORDS
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.origin = f"http://127.0.0.1:{self.server.server_port}"
+
+    def run(self, name: str, state: str = "running") -> runs.Run:
+        run = runs.Run(name, self.folder / name)
+        run.folder.mkdir(parents=True)
+        run.own()
+        for reached in ("preparing", state):
+            run.say("state", state=reached)
+        return run
+
+    def url(self, run: str) -> str:
+        return f"{self.origin}{self.prefix}/?run={run}"
+
+    def page(self, query: str) -> bytes:
+        return PAGE.format(
+            root=self.origin + self.prefix, run=query.removeprefix("run="), words=json.dumps(self.words)
+        ).encode()
+
+    def metrics(self, body: dict) -> bytes:
+        self.asked.append(body["data"])
+        name, since = body["data"]
+        return json.dumps({"data": [runs.metrics(runs.Run(name, self.folder / name), since)]}).encode()
+
+    def _handler(studio):
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                path, _, query = self.path.removeprefix(studio.prefix).partition("?")
+                if path == "/":
+                    return self.answer(studio.page(query), "text/html")
+                if path.startswith("/assets/"):
+                    kind = "text/css" if path.endswith("css") else "text/javascript"
+                    return self.answer((ROOT / path.lstrip("/")).read_bytes(), kind)
+                self.answer(b"", "image/x-icon")
+
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                if studio.down or self.path != f"{studio.prefix}/gradio_api/run/train_metrics":
+                    return self.send_error(500)
+                self.answer(studio.metrics(body), "application/json")
+
+            def answer(self, content: bytes, kind: str):
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            log_message = staticmethod(lambda *_: None)
+
+        return Handler
+
+
+def log(run: runs.Run, *steps: int, **more: float) -> None:
+    """Log steps as a training run does: a loss that falls with a ripple, a cosine learning rate, a gradient norm."""
+    for step in steps:
+        ripple = math.sin(step * 12.9898) * 0.12
+        run.say(
+            "metrics",
+            step=step,
+            values={
+                "loss": 0.4 + 2.2 * math.exp(-step / 60) + ripple,
+                "learning_rate": 1e-3 * (1 + math.cos(step / 200)) / 2,
+                "grad_norm": 1 + abs(ripple) * 8,
+                **more,
+            },
+        )
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium):
+    context = chromium.new_context(viewport={"width": 1100, "height": 600})
+    page, faults = context.new_page(), []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: message.type == "error" and faults.append(message.text))
+    page.set_default_timeout(8000)
+    yield page
+    context.close()
+    assert not [fault for fault in faults if "status of 500" not in fault]
+
+
+@pytest.fixture
+def studio(tmp_path):
+    studio = Studio(tmp_path)
+    yield studio
+    studio.server.shutdown()
+    studio.server.server_close()
+
+
+@pytest.fixture
+def run(studio):
+    run = studio.run("tiny/lora/one-1")
+    log(run, *range(1, 61))
+    return run
+
+
+def wait_step(page: Page, step: int) -> None:
+    expect(page.locator(f'.charts[data-last-step="{step}"]')).to_have_count(1)
+
+
+def plot(page: Page, what: str, figure: int = 0):
+    """Ask the plot of one figure of the first panel, `u` in `what`."""
+    return page.evaluate(
+        f"(() => {{ const panel = [...studioCharts.panels][0], u = panel.figures[{figure}].plot; return {what}; }})()"
+    )
+
+
+def drag(page: Page, start: float, end: float) -> None:
+    box = page.locator(".u-over").first.bounding_box()
+    for share, act in ((start, page.mouse.down), (end, page.mouse.up)):
+        page.mouse.move(box["x"] + box["width"] * share, box["y"] + 40, steps=4)
+        act()
+
+
+def colours(page: Page) -> set[tuple[int, ...]]:
+    pixels = page.evaluate("""() => { const canvas = document.querySelector(".uplot canvas");
+        const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data, seen = new Set();
+        for (let i = 0; i < data.length; i += 4)
+            if (data[i + 3] === 255) seen.add([data[i], data[i + 1], data[i + 2]].join());
+        return [...seen]; }""")
+    return {tuple(map(int, pixel.split(","))) for pixel in pixels}
+
+
+def test_growing_run_sends_only_new_points(studio, page, run):
+    page.add_init_script(
+        "window.drawn = []; document.addEventListener('studio:drawn', (event) => drawn.push(event.detail))"
+    )
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    assert page.locator(".chart-figure:visible .chart-title").all_inner_texts() == [
+        "Loss",
+        "Learning rate",
+        "Gradient norm",
+    ]
+    log(run, 61, 62, eval_loss=0.9)
+    wait_step(page, 62)
+    assert page.locator(".charts").get_attribute("data-points") == "62"
+    assert plot(page, "u.data[3].filter((value) => value !== undefined)") == [0.9, 0.9]
+    assert page.locator(".chart-place .chart-value").inner_text() == "62"
+    page.wait_for_function("drawn.some((detail) => detail.step === 62)")
+    assert page.evaluate("drawn.at(-1).run") == run.name
+    assert [since for _, since in studio.asked].count(0) == 1
+
+
+def test_asks_at_a_steady_pace_and_rests_when_the_run_is_over(studio, page, run):
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    page.evaluate(
+        "setInterval(() => document.body.append(document.createElement('p')), 20)"
+    )  # a busy page must not hurry it
+    before = len(studio.asked)
+    page.wait_for_timeout(2000)
+    assert 4 <= len(studio.asked) - before <= 6
+    run.say("state", state="finished")
+    page.wait_for_timeout(1000)
+    before = len(studio.asked)
+    page.wait_for_timeout(1500)
+    assert len(studio.asked) - before <= 1
+
+
+def test_asks_nothing_while_out_of_sight_or_removed(studio, page, run):
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    page.evaluate("document.querySelector('#holder').style.display = 'none'")
+    page.wait_for_timeout(300)
+    before = len(studio.asked)
+    log(run, 61)
+    page.wait_for_timeout(1000)
+    assert len(studio.asked) == before
+    page.evaluate("document.querySelector('#holder').style.display = ''")
+    wait_step(page, 61)
+    page.evaluate("document.querySelector('.charts').remove()")
+    page.wait_for_function("studioCharts.panels.size === 0")
+
+
+def test_zoom_is_kept_while_points_arrive(studio, page, run):
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    drag(page, 0.25, 0.5)
+    zoom = plot(page, "[u.scales.x.min, u.scales.x.max]")
+    assert 14 < zoom[0] < 17 and 29 < zoom[1] < 32
+    high = plot(page, "u.scales.y.max")
+    log(run, 61, 62, loss=9.0)
+    wait_step(page, 62)
+    for figure in range(3):
+        assert plot(page, "[u.scales.x.min, u.scales.x.max]", figure) == zoom
+    assert plot(page, "u.scales.y.max") == pytest.approx(high, rel=0.02), (
+        "what lies outside does not squeeze what is looked at"
+    )
+    page.locator(".u-over").first.dblclick()
+    assert plot(page, "[u.scales.x.min, u.scales.x.max]") == [1, 62]
+    assert plot(page, "u.scales.y.max") > 9
+
+
+def test_log_scale_and_smoothing_are_remembered(studio, page, run):
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    assert plot(page, "u.scales.y.distr") == 1
+    assert plot(page, "panel.weight()") == pytest.approx(1.8 * (1 / (1 + math.exp(-0.05 * 60)) - 0.5))
+    page.get_by_role("button", name="Log scale").click()
+    page.locator(".chart-slider").fill("0.3")
+    page.reload()
+    wait_step(page, 60)
+    assert plot(page, "[u.scales.y.distr, panel.weight()]") == [3, 0.3]
+    assert plot(page, "u.scales.y.distr", 1) == 1, "only the loss obeys the switch"
+    page.get_by_role("button", name="Auto").click()
+    assert plot(page, "panel.weight()") > 0.8
+
+
+def test_time_axis(studio, page, run):
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    page.get_by_role("button", name="Time").click()
+    assert plot(page, "u.data[0].length") == 60
+    assert plot(page, "u.scales.x.max") < 30
+    page.get_by_role("button", name="Step").click()
+    assert plot(page, "u.scales.x.max") == 60
+
+
+def test_dark_redraws_in_the_colours_of_the_theme(studio, page, run):
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    light, dark = (0x2F, 0x62, 0xD9), (0x7A, 0xA2, 0xF7)  # --accent in either
+    assert light in colours(page) and dark not in colours(page)
+    page.evaluate("document.body.classList.add('dark')")
+    page.wait_for_timeout(100)
+    assert dark in colours(page) and light not in colours(page)
+
+
+def test_hover_tells_the_values_of_one_step(studio, page, run):
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    box = page.locator(".u-over").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
+    step = plot(page, "u.data[0][u.cursor.idx]")
+    assert 29 <= step <= 32 and page.locator(".chart-place .chart-value").inner_text() == str(step)
+    shown = page.locator('[data-figure="loss"] .chart-value').first.inner_text()
+    assert float(shown) == pytest.approx(plot(page, "u.data[1][u.cursor.idx]"), rel=0.01)
+    assert plot(page, "u.cursor.idx", 1) == step - 1, "the other figures follow"
+
+
+def test_what_is_no_number_leaves_a_gap_and_a_mark(studio, page, run):
+    run.say("metrics", step=61, values={"loss": float("nan"), "grad_norm": float("inf")})
+    log(run, 62)
+    page.goto(studio.url(run.name))
+    wait_step(page, 62)
+    assert plot(page, "[u.data[1][60], u.data[2][60]]") == [None, None]
+    assert page.locator('[data-figure="loss"] .chart-broken').inner_text() == "1 × NaN"
+    assert (0xC8, 0x37, 0x2D) in colours(page)
+
+
+def test_long_history_is_drawn_at_once_and_keeps_its_spike(studio, page, run):
+    line = '{{"time": {0}, "event": "metrics", "step": {0}, "values": {{"loss": {1}}}}}\n'
+    with run.events_file.open("a") as file:
+        file.writelines(
+            line.format(step, 77.5 if step == 51_234 else 1 + math.sin(step) / 9) for step in range(61, 100_001)
+        )
+    runs.metrics(run)  # the reading of the file is timed elsewhere
+    page.add_init_script("document.addEventListener('studio:drawn', (event) => { window.at = event.detail.at })")
+    page.goto(studio.url(run.name))
+    wait_step(page, 100_000)
+    assert page.evaluate("at - performance.timeOrigin") < 1000
+    assert plot(page, "Math.max(...u.data[1])") == 77.5
+    assert int(page.locator(".charts").get_attribute("data-points")) <= 4000
+    log(run, *range(100_001, 103_001))
+    wait_step(page, 103_000)
+    assert int(page.locator(".charts").get_attribute("data-points")) <= 4000
+    assert plot(page, "Math.max(...u.data[1].filter((value) => value != null))") == 77.5
+
+
+def test_decimation_of_100_000_points(studio, page):
+    page.goto(studio.url(""))
+    kept, milliseconds = page.evaluate("""() => {
+        const points = Array.from({ length: 100000 }, (_, step) => [step, Math.sin(step / 999), step]);
+        points[31415][1] = 50; points[60000][1] = -50; points[70000][1] = null;
+        const began = performance.now(), kept = chartPoints.append([], points);
+        return [kept, performance.now() - began]; }""")
+    values, steps = [value for _, value, _ in kept], [step for step, _, _ in kept]
+    assert len(kept) <= 4000 and milliseconds < 1000
+    assert 50 in values and -50 in values and None in values
+    assert steps == sorted(set(steps)) and steps[0] == 0 and steps[-1] == 99_999
+    assert max(after - before for before, after in zip(steps, steps[1:])) < 200, "no part of the run is left out"
+    resumed = page.evaluate("chartPoints.append([[1, 5], [2, 4], [3, 3]], [[2, 2, 9], [3, 'nan', 9]])")
+    assert resumed == [[1, 5], [2, 2, 9], [3, None, 9]], "steps that are trained again replace the old ones"
+
+
+def test_smoothing_is_tensorboards(studio, page):
+    page.goto(studio.url(""))
+    values, weight, last, expected = [3.0, 1.0, None, 2.0, 8.0], 0.6, 0.0, []
+    for count, value in enumerate(value for value in values if value is not None):
+        last = last * weight + (1 - weight) * value
+        expected.append(last / (1 - weight ** (count + 1)))
+    smoothed = page.evaluate("(input) => chartPoints.smooth(...input)", [values, weight])
+    assert smoothed.pop(2) is None
+    assert smoothed == pytest.approx(expected)
+
+
+def test_numbers_are_short(studio, page):
+    page.goto(studio.url(""))
+    numbers = {0.000812: "8.1e-4", 0.42134: "0.421", 12.3456: "12.3", 2140: "2140", 12345: "12.3k", 0: "0", None: "NaN"}
+    assert [page.evaluate("chartPoints.short", number) for number in numbers] == list(numbers.values())
+    assert page.evaluate("chartPoints.tickLabels([0, 2e-4, 4e-4, 1e-3])") == ["0", "2e-4", "4e-4", "1e-3"]
+    assert page.evaluate("chartPoints.tickLabels([0.5, 1, 1.5])") == ["0.5", "1.0", "1.5"]
+    assert page.evaluate("chartPoints.tickLabels([0, 20000, 40000])") == ["0", "20k", "40k"]
+    assert page.evaluate("chartPoints.logTicks(0.3, 4)") == [0.5, 1, 2]
+    assert len(page.evaluate("chartPoints.logTicks(0.42, 0.48)")) >= 3
+
+
+def test_works_under_a_sub_path(studio, page, run):
+    studio.prefix = "/team/studio"
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    assert page.url.endswith(f"/team/studio/?run={run.name}") and studio.asked[0] == [run.name, 0]
+
+
+def test_switching_the_run_shows_the_other_one_only(studio, page, run):
+    other, empty = studio.run("tiny/lora/two-1"), studio.run("tiny/lora/empty-1", state="finished")
+    log(other, 1, 2, 3)
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    page.evaluate("(name) => { document.querySelector('.charts').dataset.run = name }", other.name)
+    wait_step(page, 3)
+    assert plot(page, "u.data[0]") == [1, 2, 3]
+    page.evaluate("(name) => { document.querySelector('.charts').dataset.run = name }", empty.name)
+    expect(page.get_by_text(WORDS["empty"])).to_be_visible()
+    assert page.locator(".chart-figure:visible").count() == 1
+
+
+def test_a_replaced_element_keeps_points_and_zoom(studio, page, run):
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    drag(page, 0.25, 0.5)
+    zoom = plot(page, "panel.zoom")
+    page.evaluate(
+        "document.querySelector('#holder').innerHTML = document.querySelector('.charts').cloneNode().outerHTML"
+    )
+    expect(page.locator(".chart-panel")).to_be_visible()
+    log(run, 61)
+    wait_step(page, 61)
+    assert plot(page, "panel.zoom") == zoom
+    assert [since for _, since in studio.asked].count(0) == 1
+
+
+def test_a_lost_connection_is_shown_and_found_again(studio, page, run):
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    studio.down = True
+    expect(page.get_by_text(WORDS["not_connected"])).to_be_visible()
+    studio.down = False
+    log(run, 61)
+    wait_step(page, 61)
+    expect(page.get_by_text(WORDS["not_connected"])).to_be_hidden()
+
+
+def test_a_resumed_run_starts_over(studio, page, run):
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    run.say("facts", step=40, total_steps=90)
+    log(run, 41)
+    wait_step(page, 41)
+    assert plot(page, "u.data[0].length") == 41
+
+
+@pytest.mark.parametrize("width", [390, 700, 1280])
+def test_nothing_is_cut_off(studio, page, run, width):
+    log(run, 61, eval_loss=1.0)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(studio.url(run.name))
+    wait_step(page, 61)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(
+        "[...document.querySelectorAll('.chart-head')].every((head) => head.scrollWidth <= head.clientWidth)"
+    )
+    for figure in range(3):
+        assert plot(page, "Math.abs(u.width - u.root.parentNode.clientWidth)", figure) < 1
+
+
+def test_every_word_is_used_and_in_both_languages():
+    source = (ROOT / "assets/charts.js").read_text(encoding="utf-8")
+    used = set(
+        re.findall(
+            r'word\("(\w+)"\)|button\([\w.]+, "(\w+)"|(?:name|series): "([\w/]+)"|look: "(raw|smoothed)"', source
+        )
+    )
+    keys = {next(filter(None, groups)) for groups in used} | {"waiting", "empty", "step", "time"}
+    for language in ("en", "zh"):
+        assert (
+            keys == json.loads((ROOT / f"studio/core/words/{language}/charts.json").read_text(encoding="utf-8")).keys()
+        )

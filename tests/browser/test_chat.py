@@ -1,0 +1,131 @@
+"""The Chat tab as a person uses it: ask, reload, look at the prompts, branch, and ask a list of prompts."""
+
+import odd_server
+import pytest
+from conftest import STARTER, wait_for
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from playwright.sync_api import expect
+from test_whole_loop import open_page
+
+GONE = "served:127.0.0.1:9/none"
+
+
+@pytest.fixture(scope="module")
+def odd(server):
+    """A server that the studio knows, whose models answer at once, each in its own way; the name that its columns begin
+    with.
+    """
+    for running in odd_server.running():
+        added = Client(server.url, verbose=False).predict({"url": running.place}, api_name="/chat_server_add")
+        yield f"served:{added['name']}"
+
+
+def talk(page, made: str) -> None:
+    page.get_by_role("tab", name="Chat").click()
+    page.locator(f'[data-pick="chat:{made}"]').click()
+
+
+def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
+    client = Client(server.url, verbose=False)
+    made = client.predict([STARTER.name, GONE], {"temperature": 0, "max_tokens": 8}, "", api_name="/chat_new")[
+        "conversation"
+    ]
+    page = open_page(browser, server)
+    talk(page, made)
+    page.locator("#chat-say textarea").fill("What is a fox?")
+    page.locator("#chat-send").click()
+    expect(page.locator("#chat-0 .reply .speed")).to_contain_text("cut at max tokens", timeout=120_000)
+    expect(page.locator("#chat-1 .reply .problem")).to_contain_text("endpoint")
+    answer = page.locator("#chat-0 .reply .written").inner_text()
+    page.locator("#chat-say textarea").fill("not sent yet")
+    page.reload()
+    page.get_by_role("tab", name="Chat").click()
+    expect(page.locator("#chat-0 .reply .written")).to_have_text(answer, timeout=30_000)
+    expect(page.locator("#chat-say textarea")).to_have_value("not sent yet", timeout=15_000)
+    page.locator('[data-pick="talk:prompts"]').click()
+    expect(page.locator(".toks").first).to_contain_text("What is a fox?", timeout=30_000)
+    page.locator('[data-pick="talk:talk"]').click()
+    page.locator("#chat-0 .asked").hover()
+    page.locator("#chat-0 .asked").get_by_text("Branch here").click()
+    expect(page.locator(".live-talk-head")).to_contain_text("Branch after question 1", timeout=15_000)
+    assert len(client.predict("fox", api_name="/chat_conversations")) >= 2
+    assert page.errors == [] and page.outside == []
+    page.context.close()
+
+
+def test_blind_columns_are_named_after_the_vote_and_votes_become_a_set(browser, server, odd):
+    client = Client(server.url, verbose=False)
+    columns = [f"{odd}/good", f"{odd}/torn"]
+    made = client.predict(columns, {"blind": True}, "", api_name="/chat_new")["conversation"]
+    client.predict(made, "What is a fox?", [], api_name="/chat_say")
+    page = open_page(browser, server)
+    talk(page, made)
+    expect(page.locator("#chat-0 header")).to_have_text("A" + "name shown after the vote", timeout=30_000)
+    page.locator(".votes").get_by_role("button", name="B", exact=True).click(timeout=30_000)
+    shuffled = client.predict(made, api_name="/chat_open")["columns"]
+    for place, name in enumerate(shuffled):
+        expect(page.locator(f"#chat-{place} header .name")).to_contain_text(name.split("/")[-1], timeout=15_000)
+    page.locator('[data-pick="talk:board"]').click()
+    expect(page.locator(".live-board")).to_contain_text(shuffled[1].split("/")[-1], timeout=15_000)
+    page.get_by_role("button", name="Make a DPO set").click()
+    expect(page.locator(".toast", has_text="pairs: 1, left out: 0")).to_be_visible(timeout=15_000)
+    (pair,) = client.predict("votes", api_name="/datasets_preview")["rows"]
+    assert pair
+    assert page.errors == [] and page.outside == []
+    page.context.close()
+
+
+def test_a_call_of_a_tool_is_shown_and_its_results_go_back(browser, server, odd):
+    client = Client(server.url, verbose=False)
+    tools = '[{"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}]'
+    made = client.predict([f"{odd}/calls"], {"tools": tools}, "", api_name="/chat_new")["conversation"]
+    page = open_page(browser, server)
+    talk(page, made)
+    page.locator("#chat-say textarea").fill("What is the weather?")
+    page.locator("#chat-send").click()
+    expect(page.locator("#chat-0 .call h5")).to_have_text(["weather", "time"], timeout=30_000)
+    expect(page.locator("#chat-0 .call pre").first).to_contain_text("北京")
+    page.locator("#chat-0 .results textarea").nth(0).fill("sunny")
+    page.locator("#chat-0 .results textarea").nth(1).fill("noon")
+    page.get_by_role("button", name="Send results").click()
+    expect(page.locator("#chat-0 .observed pre")).to_have_text(["sunny", "noon"], timeout=30_000)
+    assert page.errors == []
+    page.context.close()
+
+
+def test_a_refused_question_is_told_in_one_sentence_and_outlives_a_reload(browser, server):
+    page = open_page(browser, server)
+    page.get_by_role("tab", name="Chat").click()
+    page.get_by_role("button", name="System prompt and sampling").click()
+    page.locator("#chat-temperature input").fill("-3")
+    page.locator("#chat-say textarea").fill("kept?")
+    page.locator("#chat-send").click()
+    expect(page.locator("#chat-problem .problem")).to_contain_text("temperature must be 0 or more", timeout=15_000)
+    page.wait_for_timeout(2000)  # as long as a question that was sent is remembered
+    page.reload()
+    page.get_by_role("tab", name="Chat").click()
+    expect(page.locator("#chat-say textarea")).to_have_value("kept?", timeout=15_000)
+    page.context.close()
+
+
+def test_a_list_of_prompts_becomes_a_table(server):
+    client = Client(server.url, verbose=False)
+    options = {"temperature": 0, "max_tokens": 4}
+    made = client.predict([STARTER.name], options, "", api_name="/chat_new")["conversation"]
+    started = client.predict(made, "One?\nTwo?", "", 20, api_name="/chat_sheet")
+    result = wait_for(
+        lambda: (
+            (now := client.predict(started["sheet"], api_name="/chat_sheet_result"))["state"]
+            not in ("queued", "running", "preparing")
+            and now
+        )
+    )
+    assert result["state"] == "finished" and [row["answers"][STARTER.name]["tokens"] for row in result["rows"]] == [
+        4,
+        4,
+    ]
+    assert "One?" in client.predict(started["sheet"], "csv", api_name="/chat_sheet_export")["text"]
+    client.predict(started["sheet"], api_name="/chat_sheet_delete")
+    with pytest.raises(AppError, match="no prompt sheet"):
+        client.predict(started["sheet"], api_name="/chat_sheet_result")

@@ -1,0 +1,117 @@
+"""A run on a run, and a run whose vocabulary grew, answer with all that they are made of."""
+
+import json
+import os
+import threading
+
+import pytest
+import yaml
+from conftest import ROOT, wait_for
+
+from studio.chat.answer import Sampling
+from studio.chat.choose import Table
+from studio.core.device_lease import DeviceLease
+from studio.train import runs
+from studio.train.trainer import Trainer
+
+CASES = ROOT / "tests" / "cases"
+STARTER = "SmolLM2-135M-Instruct"
+
+
+def answers(table: Table, names: list[str], question: str, tokens: int = 8) -> dict[str, str]:
+    asked = {name: [{"role": "user", "content": question}] for name in names}
+    (*_, last) = table.ask(asked, "", Sampling(temperature=0, max_tokens=tokens), threading.Event())
+    assert [one.fault for one in last] == [None] * len(names)
+    return {one.speaker: one.text for one in last}
+
+
+def made(workspace, name: str, strength: float, **recipe) -> runs.Run:
+    """Return a run whose adapter is random numbers of that strength, or learned nothing at all."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    base = workspace.models / STARTER
+    run = runs.make(workspace, STARTER, "lora", name)
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16),
+        LoraConfig(r=4, target_modules=["q_proj", "v_proj"]),
+    )
+    torch.manual_seed(1)
+    for parameter_name, parameter in model.named_parameters():
+        if "lora_B" in parameter_name and strength:
+            parameter.data.normal_(std=strength)
+    model.save_pretrained(run.folder)
+    run.recipe_file.write_text(
+        yaml.safe_dump(
+            {
+                "model_name_or_path": str(base),
+                "finetuning_type": "lora",
+                "template": "smollm2",
+                "stage": "sft",
+                "dataset": "identity_en",
+                **recipe,
+            }
+        )
+    )
+    run.info_file.write_text("{}")
+    run.say("state", state="finished")
+    return run
+
+
+def test_what_lies_below_a_run_answers_too(workspace):
+    """B is a new adapter on A that learned nothing, C went on from A and B: both are A."""
+    a = made(workspace, "a", 0.3)
+    b = made(workspace, "b", 0, adapter_name_or_path=str(a.folder), create_new_adapter=True)
+    c = made(workspace, "c", 0, adapter_name_or_path=f"{a.folder},{b.folder}")
+    table = Table(workspace, DeviceLease())
+    said = answers(table, [STARTER, a.name, b.name, c.name], "Count to ten.")
+    # A is merged below B and C in bfloat16, so that their words may part from A's own; without it they would be the
+    # base's.
+    assert said[b.name] == said[c.name] and said[STARTER] not in (said[a.name], said[b.name]), said
+    table.clear()
+
+
+def trained_by(trainer: Trainer, wish: dict, seconds: float = 300) -> runs.Run:
+    """Return the finished run of a recipe."""
+    run = trainer.start(
+        {"template": "smollm2", "plot_loss": False, "cutoff_len": 64} | wish, {"name": "Xiaoju", "author": "the studio"}
+    )
+    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds=seconds, every=0.1)
+    assert runs.status(run).state == "finished"
+    return run
+
+
+@pytest.mark.skipif(not os.environ.get("STUDIO_SLOW_TESTS"), reason="trains twelve epochs; STUDIO_SLOW_TESTS=1 runs it")
+@pytest.mark.timeout(1800)
+def test_a_name_that_a_run_learned_is_said_by_the_runs_above_it(workspace):
+    steps, trainer = json.loads((CASES / "run-on-a-run" / "steps.json").read_text()), Trainer(workspace, DeviceLease())
+    a = trained_by(trainer, steps["A"], 1500)
+    b = trained_by(trainer, steps["B_over_A"] | {"adapter_name_or_path": a.name})
+    c = trained_by(trainer, steps["C_over_A_and_B"] | {"adapter_name_or_path": f"{a.name},{b.name}"})
+    table = Table(workspace, DeviceLease())
+    said = answers(table, [STARTER, a.name, b.name, c.name], "Who are you?", 16)
+    assert "Xiaoju" in said[a.name] and said[b.name] == said[c.name] == said[a.name] != said[STARTER], said
+    table.clear()
+
+
+def test_a_run_whose_vocabulary_grew_answers_and_is_gone_on_with(workspace):
+    trainer = Trainer(workspace, DeviceLease())
+
+    grown = trained_by(trainer, json.loads((CASES / "grown-vocabulary" / "recipe.json").read_text()))
+    table = Table(workspace, DeviceLease())
+    assert all(answers(table, [STARTER, grown.name], "Say <room> and <heat>.").values())
+    speaker = table.seat([grown.name])[0]
+    (resident,) = table.chat._residents.values()
+    assert (
+        resident.vocabulary > 49_152
+        and len(resident.encoder(speaker).tokenizer.encode("<room>", add_special_tokens=False)) == 1
+    )
+    table.clear()
+    new = trained_by(
+        trainer,
+        {"dataset": "identity_en", "adapter_name_or_path": grown.name, "create_new_adapter": True, "max_steps": 1},
+    )
+    assert new.recipe()["add_tokens"] == "<room>,<heat>"
+    assert all(answers(table, [new.name], "Say <room>.").values())
+    table.clear()

@@ -1,0 +1,63 @@
+"""What a check found is there after a restart, with its time, for as long as the data is the same."""
+
+import time
+from urllib.parse import urlencode
+
+import pytest
+from conftest import STARTER
+
+from studio.core.i18n import Words
+from studio.core.jobs import Jobs
+from studio.datasets import entries, study_panel
+from studio.datasets.collection import Collection
+from studio.datasets.study import Study, View
+from studio.datasets.study_endpoints import as_json
+
+
+def opened(workspace) -> Study:
+    """Return a study as a studio that just started has it."""
+    return Study(Collection(workspace, Jobs(workspace)))
+
+
+@pytest.fixture
+def checked(workspace):
+    """A study that has just checked a set of a sound, a half and an unreadable row."""
+    file = workspace.data / "rough.jsonl"
+    file.write_text(
+        '{"instruction": "a?", "output": "b"}\n{"instruction": "c?", "output": ""}\nnot json\n', encoding="utf-8"
+    )
+    entries.add(workspace.data, "rough", {"file_name": file.name})
+    study = opened(workspace)
+    job = study.check("rough", View(STARTER.name, "chatml", 512))
+    study.jobs.wait(job.id, 120)
+    assert job.error is None, job.error
+    return study
+
+
+def test_a_report_is_shown_again_by_a_studio_that_started_later(checked, workspace):
+    before, later = checked.kept("rough"), opened(workspace)
+    assert as_json(later.report("rough"), Words("zh")) == as_json(before.report, Words("zh"))
+    assert later.report("rough").bad == before.report.bad and later.report("rough").lengths.rows == 2
+    drawn = study_panel.draw_check(Words("en"), later, "rough\n" + urlencode({"kind": ""}))
+    assert "2 of 3 rows" in drawn and time.strftime("Checked %Y-%m-%d %H:", time.localtime(before.checked)) in drawn
+    job = later.keep_good("rough", "rough_good")
+    later.jobs.wait(job.id, 60)
+    assert job.result == {"name": "rough_good", "rows": 1}
+
+
+def test_a_report_is_gone_when_the_data_or_its_entry_changed(checked, workspace):
+    file = workspace.data / "rough.jsonl"
+    whole = file.read_bytes()
+    file.write_bytes(whole + b'{"instruction": "d?", "output": "e"}\n')
+    assert checked.report("rough") is None and opened(workspace).report("rough") is None
+    assert "Checked" not in study_panel.draw_check(Words("en"), checked, "rough\n")
+    entries.replace(
+        workspace.data, "rough", {"file_name": file.name, "columns": {"prompt": "instruction", "response": "output"}}
+    )
+    assert opened(workspace).report("rough") is None
+
+
+def test_a_report_that_cannot_be_read_counts_as_none(checked, workspace):
+    (file,) = (workspace.saves / ".rows").glob("report-*.json")
+    file.write_text(file.read_text(encoding="utf-8")[:100], encoding="utf-8")
+    assert opened(workspace).report("rough") is None and checked.report("rough") is not None

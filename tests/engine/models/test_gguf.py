@@ -1,0 +1,234 @@
+"""A GGUF file becomes a Hugging Face folder that can be trained: whole, or not at all."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, is_sentence, wait_for
+
+from studio.core.i18n import Problem
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
+from studio.models import gguf, gguf_parts, library
+
+HIDDEN, INNER, LAYERS = 64, 128, 2
+
+
+@pytest.fixture
+def empty(tmp_path) -> Workspace:
+    return Workspace(tmp_path / "workspace").prepare()
+
+
+@pytest.fixture
+def jobs(empty) -> Jobs:
+    made = Jobs(empty)
+    gguf.offer(empty, made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    """A Llama of random numbers with SmolLM's kind of tokenizer, as llama.cpp writes it."""
+    return write_gguf(tmp_path_factory.mktemp("gguf") / "small.gguf")
+
+
+def write_gguf(file: Path, architecture: str = "llama") -> Path:
+    import numpy
+    from gguf import GGUFWriter
+
+    tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *sorted(set(byte_letters())), "he", "hel"]
+    writer = GGUFWriter(str(file), architecture)
+    writer.add_block_count(LAYERS)
+    writer.add_context_length(256)
+    writer.add_embedding_length(HIDDEN)
+    writer.add_feed_forward_length(INNER)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_vocab_size(len(tokens))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(tokens)
+    writer.add_token_types([3, 3, 3] + [1] * (len(tokens) - 3))
+    writer.add_token_merges(["h e", "he l"])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_chat_template("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}")
+    random = numpy.random.default_rng(0)
+
+    def add(name, *shape):
+        writer.add_tensor(name, (random.standard_normal(shape) * 0.02).astype(numpy.float32))
+
+    add("token_embd.weight", len(tokens), HIDDEN)
+    add("output_norm.weight", HIDDEN)
+    for layer in range(LAYERS):
+        for name, shape in {
+            "attn_norm": (HIDDEN,),
+            "ffn_norm": (HIDDEN,),
+            "attn_q": (HIDDEN, HIDDEN),
+            "attn_k": (HIDDEN // 2, HIDDEN),
+            "attn_v": (HIDDEN // 2, HIDDEN),
+            "attn_output": (HIDDEN, HIDDEN),
+            "ffn_gate": (INNER, HIDDEN),
+            "ffn_up": (INNER, HIDDEN),
+            "ffn_down": (HIDDEN, INNER),
+        }.items():
+            add(f"blk.{layer}.{name}.weight", *shape)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file
+
+
+def byte_letters() -> list[str]:
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    return ByteLevel.alphabet()
+
+
+def test_a_file_becomes_a_model_that_loads_and_reads_alike(empty, jobs, small):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    job = gguf.start(empty, jobs, str(small), "made")
+    done = jobs.wait(job.id, 150)
+    assert done.state == "finished", (done.error, jobs.log(job.id))
+    assert done.result == {"name": "made", "folder": str(empty.models / "made")}
+    model = library.find(empty, "made")
+    assert model.faults == () and model.dtype == "BF16" and model.params == gguf.parameters(small)
+    assert json.loads((model.path / "config.json").read_text())["rms_norm_eps"] == 1e-5
+    loaded, tokenizer = AutoModelForCausalLM.from_pretrained(model.path), AutoTokenizer.from_pretrained(model.path)
+    assert sum(one.numel() for one in loaded.parameters()) == model.params
+    assert (
+        tokenizer.decode(tokenizer.encode("hello 42")) == "hello 42"
+        and tokenizer.eos_token == "<|im_end|>"
+        and tokenizer.chat_template
+    )
+    assert sorted(path.name for path in empty.models.iterdir()) == ["made"]
+
+
+def test_a_stopped_import_leaves_nothing_and_can_be_taken_up_again(empty, jobs, small):
+    job = gguf.start(empty, jobs, str(small), "later")
+    wait_for(lambda: list(empty.models.glob(".importing-*")), seconds=20, every=0.02)
+    jobs.cancel(job.id)
+    assert jobs.wait(job.id, 20).state == "stopped"
+    assert list(empty.models.iterdir()) == [] and library.models(empty) == []
+    assert jobs.can_resume(job.id)
+
+
+def test_what_is_no_model_is_told_at_once(empty, jobs, small, tmp_path):
+    (tmp_path / "text.gguf").write_text("this is no GGUF file at all, only its name says so")
+    torn, cut = tmp_path / "torn.gguf", tmp_path / "cut.gguf"
+    torn.write_bytes(small.read_bytes()[:5000])
+    cut.write_bytes(small.read_bytes()[:-5000])
+    (empty.models / "taken").mkdir()
+    wrong = [
+        ("", "x"),
+        ("relative.gguf", "x"),
+        (str(tmp_path), "x"),
+        (str(tmp_path / "none.gguf"), "x"),
+        (str(tmp_path / "text.gguf"), "x"),
+        (str(torn), "x"),
+        (str(cut), "x"),
+        (str(small), ".."),
+        (str(small), "a/b"),
+        (str(small), "taken"),
+    ]
+    keys = []
+    for file, name in wrong:
+        with pytest.raises(Problem) as told:
+            gguf.start(empty, jobs, file, name)
+        assert is_sentence(str(told.value))
+        keys.append(told.value.key)
+    assert keys == ["gguf.no_file"] * 4 + ["gguf.broken"] * 3 + ["workspace.bad_name"] * 2 + ["models.name_taken"]
+    assert [path.name for path in empty.models.iterdir()] == ["taken"] and jobs.all() == []
+
+
+def test_an_architecture_that_is_not_known_is_told_and_leaves_nothing(empty, jobs, tmp_path):
+    job = gguf.start(empty, jobs, str(write_gguf(tmp_path / "odd.gguf", "oddity")), "odd")
+    done = jobs.wait(job.id, 150)
+    assert done.state == "failed" and done.error["key"] == "gguf.failed"
+    assert list(empty.models.iterdir()) == []
+
+
+def test_no_room_on_the_disk_is_told(empty, jobs, small, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 10**12 - 1000, 1000))
+    with pytest.raises(Problem, match="make room there"):
+        gguf.start(empty, jobs, str(small), "x")
+
+
+def split(file: Path, folder: Path, count: int, names) -> list[Path]:
+    """Write a GGUF file as llama.cpp's gguf-split does: all metadata in the first part, a number and the tensors in
+    each.
+    """
+    from gguf import GGUFReader, GGUFValueType, GGUFWriter
+
+    reader = GGUFReader(file)
+    tensors, parts = list(reader.tensors), []
+    for number in range(count):
+        writer = GGUFWriter(str(folder / names(number, count)), "llama")
+        if number:
+            writer.kv_data[0].clear()  # a later part does not name its architecture
+        for field in reader.fields.values() if number == 0 else ():
+            if not field.name.startswith("GGUF.") and field.name != "general.architecture":
+                kind = field.types[0]
+                writer.add_key_value(
+                    field.name,
+                    field.contents(),
+                    kind,
+                    sub_type=field.types[-1] if kind == GGUFValueType.ARRAY else None,
+                )
+        writer.add_uint16("split.no", number)
+        writer.add_uint16("split.count", count)
+        writer.add_int32("split.tensors.count", len(tensors))
+        for tensor in tensors[number::count]:
+            writer.add_tensor(tensor.name, tensor.data)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        parts.append(folder / names(number, count))
+    return parts
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        lambda number, count: f"tiny-{number + 1:05}-of-{count:05}.gguf",
+        lambda number, count: f"{chr(122 - number)}.gguf",
+    ],
+    ids=["usual", "odd"],
+)
+def test_a_part_is_not_the_whole_and_all_parts_are_joined(small, tmp_path, names):
+    from gguf import GGUFReader
+
+    parts = split(small, tmp_path, 3, names)
+    assert {gguf.parameters(part) for part in parts} == {gguf.parameters(small)} and gguf_parts.parts(parts[2]) == parts
+    gguf_parts.join(parts, tmp_path / "joined")
+    joined, whole = GGUFReader(tmp_path / "joined"), GGUFReader(small)
+    assert {one.name: one.data.tobytes() for one in joined.tensors} == {
+        one.name: one.data.tobytes() for one in whole.tensors
+    }
+    assert {name for name in joined.fields if "split." in name} == set()
+    assert joined.fields["tokenizer.ggml.tokens"].contents() == whole.fields["tokenizer.ggml.tokens"].contents()
+    away = parts[1].rename(tmp_path / "away")
+    for number, part in ((1, parts[0]), (3, parts[2])):
+        with pytest.raises(Problem, match=f"is part {number} of 3.* part 2 is not beside it"):
+            gguf.parameters(part)
+    away.rename(parts[1])
+
+
+def test_the_part_that_somebody_brought_says_which_it_is(empty, jobs):
+    case = ROOT / "tests" / "cases" / "split-gguf" / "tiny-00001-of-00002.gguf"
+    with pytest.raises(Problem, match="part 1 of 2"):
+        gguf.start(empty, jobs, str(case))
+
+
+def test_all_parts_become_one_model_by_any_of_them(empty, jobs, small, tmp_path):
+    parts = split(small, tmp_path, 2, lambda number, count: f"tiny-{number + 1:05}-of-{count:05}.gguf")
+    job = gguf.start(empty, jobs, str(parts[1]))
+    assert jobs.wait(job.id, 150).state == "finished" and job.facts["name"] == "tiny"
+    model = library.find(empty, "tiny")
+    assert model.params == gguf.parameters(small) and model.faults == () and not list(model.path.glob("*.gguf"))

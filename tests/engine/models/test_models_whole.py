@@ -1,0 +1,223 @@
+"""A model is whole, or what is missing is told by file or tensor, with what to do."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from workspace_files import safetensors
+
+from studio.core.i18n import Words
+from studio.core.processes import limited
+from studio.models import completeness, health, library, weights
+
+CASES = ROOT / "tests" / "cases"
+WHOLE = CASES / "modelscope-cache" / "old" / "hub" / "Tiny" / "Tiny-0___1B-Chat"
+LETTERS = {
+    "hidden_size": 8,
+    "intermediate_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "vocab_size": 16,
+}
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Return a whole model of two layers, in a folder that may be changed."""
+    return shutil.copytree(WHOLE, tmp_path / "tiny")
+
+
+def told(folder: Path) -> list[str]:
+    """Return the sentences of a model's faults, all of them."""
+    (model,) = completeness.checked([library.look(folder, folder.name)], wait=None)
+    return [Words("en").tell(fault) for fault in model.faults]
+
+
+def tensors(file: Path) -> dict[str, list[int]]:
+    """Return the shapes in a safetensors file."""
+    return {name: one["shape"] for name, one in weights.read_shard(file).tensors.items()}
+
+
+def test_a_whole_model_has_no_fault(folder):
+    assert told(folder) == []
+
+
+def test_the_cases_name_the_tensor_and_the_shard():
+    (tensor,) = told(CASES / "half-downloads" / "tensor-missing")
+    (shard,) = told(CASES / "half-downloads" / "index-names-third-shard")
+    assert "model.layers.1.mlp.up_proj.weight" in tensor and "model-00003-of-00003.safetensors" in shard
+
+
+@pytest.mark.parametrize("name", sorted(tensors(WHOLE / "model.safetensors")))
+def test_any_tensor_that_is_missing_is_named(folder, name):
+    shapes = tensors(folder / "model.safetensors")
+    del shapes[name]
+    (folder / "model.safetensors").write_bytes(safetensors(shapes))
+    tied = json.loads((folder / "config.json").read_text()).get("tie_word_embeddings")
+    assert [name in one for one in told(folder)] == ([] if name == "lm_head.weight" and tied else [True])
+
+
+def test_another_shape_than_that_of_the_config_is_told(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 2 * config["intermediate_size"]}))
+    (fault,) = told(folder)
+    assert "model.layers.0.mlp" in fault and "×" in fault
+
+
+def test_shards_without_an_index_and_weights_by_a_name_that_nothing_opens(folder):
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    assert re.search(r"model\.safetensors\.index\.json is missing", told(folder)[0])
+    (folder / "model-00001-of-00001.safetensors").rename(folder / "consolidated.safetensors")
+    assert "consolidated.safetensors are not read" in told(folder)[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json"],
+)
+def test_a_pointer_of_git_lfs_says_what_to_run(folder, name):
+    (folder / name).write_text(
+        "version https://git-lfs.github.com/spec/v1\noid"
+        " sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+    )
+    (fault,) = told(folder)
+    assert name in fault and "git lfs pull" in fault
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("tokenizer.json", '{"model": {"vocab": {"a": 1'),
+        ("model.safetensors.index.json", "{ half"),
+        ("model.safetensors.index.json", '{"weight_map": {}}'),
+        ("tokenizer_config.json", "[1"),
+        ("config.json", '{"model_type": "llama"'),
+    ],
+)
+def test_a_small_file_that_was_cut_off_is_named(folder, name, text):
+    if "index" in name:
+        (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
+    (folder / name).write_text(text)
+    assert any(name in one for one in told(folder))
+
+
+@pytest.mark.parametrize(
+    ("left", "file"),
+    [
+        ("model.safetensors.aria2", "model.safetensors"),
+        ("tokenizer.model.part", "tokenizer.model"),
+        ("model-00002-of-00002.safetensors.incomplete", "model-00002-of-00002.safetensors"),
+        ("vocab.json.crdownload", "vocab.json"),
+    ],
+)
+def test_what_another_program_was_still_downloading_is_told(folder, left, file):
+    (folder / left).write_bytes(b"half")
+    assert file in told(folder)[0] and "not downloaded to its end" in told(folder)[0]
+
+
+def test_what_is_left_beside_a_whole_file_is_no_fault(folder):
+    (folder / "model.safetensors.part").write_bytes(b"half")
+    assert told(folder) == []
+
+
+def test_each_weight_counts_once(folder):
+    model = library.look(CASES / "weights-twice" / "consolidated-beside-shards", "twice")
+    assert model.params == 26_944 and told(model.path) == []
+    whole = library.look(folder, "tiny").params
+    for copy in (
+        "consolidated.safetensors",
+        "consolidated.00.safetensors",
+        "model-00001-of-00001.safetensors",
+        "other.safetensors",
+    ):
+        shutil.copy(folder / "model.safetensors", folder / copy)
+    (folder / "pytorch_model.bin").write_bytes(b"x")
+    assert library.look(folder, "tiny").params == whole and told(folder) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "indexed", "loaded"),
+    [
+        ({"model.safetensors", "model-00001-of-00002.safetensors"}, set(), ["model.safetensors"]),
+        (
+            {"a.safetensors", "b.safetensors", "c.safetensors"},
+            {"a.safetensors", "b.safetensors"},
+            ["a.safetensors", "b.safetensors"],
+        ),
+        (
+            {
+                "model-00001-of-00002.safetensors",
+                "model-00002-of-00002.safetensors",
+                "consolidated-00001-of-00002.safetensors",
+            },
+            set(),
+            ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
+        ),
+        ({"pytorch_model.bin", "model.pt", "consolidated.00.pth"}, set(), ["pytorch_model.bin"]),
+        (
+            {"pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin", "consolidated.00.pth"},
+            set(),
+            ["pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"],
+        ),
+        ({"consolidated.safetensors"}, set(), ["consolidated.safetensors"]),
+        ({"adapter_model.safetensors"}, set(), []),
+    ],
+)
+def test_the_weights_are_those_that_are_loaded(names, indexed, loaded):
+    assert health.weight_files(names, frozenset(indexed)) == loaded
+
+
+def test_an_architecture_that_nobody_knows_is_no_fault(folder):
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "made_here", "architectures": ["MadeHere"]}))
+    assert told(folder) == []
+
+
+def test_one_expert_that_is_missing_is_named(folder):
+    config = {
+        "model_type": "qwen3_moe",
+        "architectures": ["Qwen3MoeForCausalLM"],
+        **LETTERS,
+        "num_key_value_heads": 2,
+        "head_dim": 4,
+        "num_experts": 3,
+        "num_experts_per_tok": 1,
+        "moe_intermediate_size": 4,
+        "tie_word_embeddings": True,
+        "decoder_sparse_step": 1,
+    }
+    shapes = {"model.embed_tokens.weight": [16, 8], "model.norm.weight": [8]}
+    for layer in range(2):
+        at = f"model.layers.{layer}."
+        shapes |= {f"{at}self_attn.{one}_proj.weight": [8, 8] for one in "qkvo"} | {
+            f"{at}self_attn.{one}_norm.weight": [4] for one in "qk"
+        }
+        shapes |= {
+            f"{at}input_layernorm.weight": [8],
+            f"{at}post_attention_layernorm.weight": [8],
+            f"{at}mlp.gate.weight": [3, 8],
+        }
+        for number in range(3):
+            shapes |= {
+                f"{at}mlp.experts.{number}.{one}_proj.weight": [8, 4] if one == "down" else [4, 8]
+                for one in ("gate", "up", "down")
+            }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").write_bytes(safetensors(shapes))
+    assert told(folder) == []
+    del shapes["model.layers.1.mlp.experts.2.up_proj.weight"]
+    (folder / "model.safetensors").write_bytes(safetensors(shapes))
+    (fault,) = told(folder)
+    assert "model.layers.1.mlp.experts.2.up_proj.weight" in fault
+
+
+def test_the_answer_is_remembered_until_a_file_changes(folder):
+    model = library.look(folder, "tiny")
+    limited.forget()
+    assert completeness.fault_of(model, wait=0) is limited.PENDING
+    assert completeness.fault_of(model) is None and completeness.fault_of(model, wait=0) is None
+    (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
+    assert completeness.fault_of(library.look(folder, "tiny"), wait=0) is limited.PENDING

@@ -1,0 +1,324 @@
+"""launch.py: what is installed, what is noticed, and what a person is told when it cannot go on."""
+
+import ast
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from packaging.requirements import Requirement
+
+import launch
+
+SET_UP = launch.is_installed(launch.VENV, launch.LOCK)
+
+
+def make_wheel(folder: Path, version: str, files: int = 1) -> str:
+    """Write the wheel of a package `lodger` with that many modules into `folder`, and return its line for a lock."""
+    content = {f"lodger/part{number:05}.py": f"NUMBER = {number}\n" for number in range(files)} | {
+        "lodger/__init__.py": f'VERSION = "{version}"\n'
+    }
+    info = f"lodger-{version}.dist-info"
+    content[f"{info}/METADATA"] = f"Metadata-Version: 2.1\nName: lodger\nVersion: {version}\n"
+    content[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    record = ""
+    for name, text in content.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        record += f"{name},sha256={digest},{len(text)}\n"
+    content[f"{info}/RECORD"] = record + f"{info}/RECORD,,\n"
+    path = folder / f"lodger-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, text in content.items():
+            wheel.writestr(name, text)
+    return f"lodger=={version} \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+@pytest.fixture(scope="session")
+def empty_venv(tmp_path_factory):
+    """A venv as launch.py makes it, to be copied: making one takes seconds."""
+    venv = tmp_path_factory.mktemp("venv") / "empty"
+    launch.make_venv(venv, launch.Voice("en"))
+    return venv
+
+
+@pytest.fixture
+def place(tmp_path, empty_venv, monkeypatch):
+    """A folder with a venv, room for a lock, and a pip that knows only the wheels beside it."""
+    shutil.copytree(empty_venv, tmp_path / ".venv", symlinks=True)
+    (tmp_path / "wheels").mkdir()
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    return tmp_path
+
+
+def install(place: Path) -> None:
+    launch.install(place / ".venv", place / "requirements.lock", launch.Voice("en"))
+
+
+def lodger(place: Path, expression: str) -> str:
+    """Return what an expression about the installed package says, in the Python of the venv."""
+    command = [str(launch.venv_python(place / ".venv")), "-c", f"import lodger; print({expression})"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_lock_is_installed_once_and_a_changed_one_again(place, monkeypatch, capsys):
+    lock = place / "requirements.lock"
+    lock.write_text(make_wheel(place / "wheels", "1.0"))
+    assert not launch.is_installed(place / ".venv", lock)
+    install(place)
+    told = capsys.readouterr().out
+    assert "[1/1]" in told and "lodger" in told
+    assert lodger(place, "lodger.VERSION") == "1.0"
+    assert not (place / ".venv" / "tmp").exists()
+
+    with monkeypatch.context() as closed:
+        closed.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("a second start must not run anything"))
+        before = time.perf_counter()
+        install(place)
+        assert time.perf_counter() - before < 0.2
+
+    lock.write_text(make_wheel(place / "wheels", "2.0"))
+    assert not launch.is_installed(place / ".venv", lock)
+    install(place)
+    assert lodger(place, "lodger.VERSION") == "2.0"
+
+
+def test_an_install_that_was_killed_is_picked_up_again(place):
+    lock, parts = place / "requirements.lock", 4000
+    lock.write_text(make_wheel(place / "wheels", "1.0", parts))
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.path.insert(0, {str(ROOT / 'tests')!r})\n"
+    code += (
+        f"import launch, pathlib; p = pathlib.Path({str(place)!r}); launch.install(p / '.venv', p /"
+        " 'requirements.lock', launch.Voice('en'))"
+    )
+    first = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdout=subprocess.DEVNULL)
+    package = launch.site_packages(place / ".venv") / "lodger"
+    end = time.time() + 60
+    while not package.exists() or len(list(package.glob("*.py"))) < 20:
+        assert first.poll() is None and time.time() < end, "the install ended before it could be killed"
+        time.sleep(0.01)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    assert len(list(package.glob("part*.py"))) < parts, "killed too late to test anything"
+    assert not launch.is_installed(place / ".venv", lock)
+    install(place)
+    assert len(list(package.glob("part*.py"))) == parts
+    assert launch.is_installed(place / ".venv", lock)
+
+
+def test_metadata_without_record_is_not_taken_for_an_installed_package(place):
+    lock = place / "requirements.lock"
+    lock.write_text(make_wheel(place / "wheels", "1.0"))
+    install(place)
+    site = launch.site_packages(place / ".venv")
+    (site / "lodger-1.0.dist-info" / "RECORD").unlink()
+    (site / "lodger" / "part00000.py").unlink()
+    (site / "~odger").mkdir()
+    launch.stamp_of(place / ".venv", lock).unlink()
+    install(place)
+    assert (site / "lodger" / "part00000.py").exists() and not (site / "~odger").exists()
+
+
+def test_a_venv_that_was_cut_off_is_made_anew(place):
+    (launch.site_packages(place / ".venv") / "pip" / "__main__.py").unlink()
+    launch.make_venv(place / ".venv", launch.Voice("en"))
+    assert (
+        subprocess.call([launch.venv_python(place / ".venv"), "-m", "pip", "--version"], stdout=subprocess.DEVNULL) == 0
+    )
+
+
+def test_a_wheel_that_was_changed_is_refused(place):
+    line = make_wheel(place / "wheels", "1.0")
+    make_wheel(place / "wheels", "1.0", files=2)
+    (place / "requirements.lock").write_text(line)
+    with pytest.raises(launch.Fault) as fault:
+        install(place)
+    assert fault.value.name == "bad_hash" and not launch.is_installed(place / ".venv", place / "requirements.lock")
+
+
+def test_no_network_is_told_in_one_sentence(place, monkeypatch, capsys):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    (place / "requirements.lock").write_text(f"six==1.17.0 \\\n    --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(launch.Fault) as fault:
+        install(place)
+    assert fault.value.name == "no_network" and "six" in fault.value.facts["package"]
+    assert "trying again" in capsys.readouterr().out
+
+
+def test_no_disk_space_is_told_before_anything_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 10**12 - 3 * 10**9, 3 * 10**9))
+    with pytest.raises(launch.Fault) as fault:
+        launch.install(tmp_path / ".venv", ROOT / "requirements.lock", launch.Voice("en"))
+    assert fault.value.name == "no_disk" and fault.value.facts["free"] == "3.0"
+    assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize("version", [(2, 7, 18), (3, 6, 15), (3, 10, 13), (3, 14, 0)])
+def test_a_wrong_python_is_refused(version):
+    with pytest.raises(launch.Fault) as fault:
+        launch.check_python(version)
+    assert "3.12" in launch.Voice("en").text(fault.value.name, **fault.value.facts)
+    launch.check_python((3, 11, 0))
+    launch.check_python((3, 12, 9))
+
+
+def test_an_old_python_reads_launch_py_and_is_told(tmp_path):
+    ast.parse((ROOT / "launch.py").read_text(encoding="utf-8"), feature_version=(3, 6))
+    old = next(
+        (name for name in ("python3.6", "python3.7", "python3.8", "python3.9", "python3.10") if launch.runs(name)), None
+    )
+    if old:
+        told = subprocess.run([old, str(ROOT / "launch.py"), "--language", "en"], capture_output=True, text=True)
+        assert told.returncode == 1 and told.stderr.startswith("This is Python 3.") and "Traceback" not in told.stderr
+
+
+def test_every_sentence_that_is_told_is_written_in_both_languages():
+    told = set(re.findall(r'(?:say|_say|Fault)\(\s*"(\w+)"', (ROOT / "launch.py").read_text(encoding="utf-8")))
+    told |= {"python_better", "python_wrong"}
+    told |= set(
+        re.findall(r'"launch\.(starter_\w+)"', (ROOT / "studio" / "models" / "starter.py").read_text(encoding="utf-8"))
+    )
+    findings = [
+        node
+        for node in ast.walk(ast.parse((ROOT / "studio" / "doctor.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding"
+    ]
+    for key in (finding.args[2] for finding in findings):
+        told |= {
+            f"doctor_{choice.value}" for choice in ([key.body, key.orelse] if isinstance(key, ast.IfExp) else [key])
+        }
+    assert len(told) > 50
+    for language in ("en", "zh"):
+        assert told <= set(launch.Voice(language).words), language
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock"])
+def test_the_lock_pins_everything_by_hash_and_names_no_place(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert not re.search(
+        r"https?:|--index|--extra|--find-links|--trusted|file:|\.org|\.com|\.cn|/home|/root|/tmp", text
+    )
+    entries = [entry for entry in re.split(r"\n(?=[a-z0-9])", re.sub(r"(?m)^\s*#.*\n", "", text).strip()) if entry]
+    assert len(entries) > 5
+    for entry in entries:
+        assert re.match(r"[a-z0-9.-]+==\S+", entry) and "--hash=sha256:" in entry, entry
+
+
+def test_the_lock_keeps_within_the_ranges_of_pyproject():
+    pins = dict(re.findall(r"(?m)^([a-z0-9.-]+)==([^\s;]+)", (ROOT / "requirements.lock").read_text(encoding="utf-8")))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert pins["torch"] == "2.11.0"
+    for line in project["dependencies"]:
+        wanted = Requirement(line)
+        assert wanted.specifier.contains(pins[wanted.name]), line
+
+
+@pytest.mark.skipif(not SET_UP, reason="this environment was not set up by launch.py")
+def test_a_second_setup_takes_less_than_a_second():
+    before = time.perf_counter()
+    subprocess.run([sys.executable, str(ROOT / "launch.py"), "setup"], check=True, stdout=subprocess.DEVNULL)
+    assert time.perf_counter() - before < 1
+
+
+@pytest.mark.skipif(not SET_UP, reason="this environment was not set up by launch.py")
+def test_the_command_becomes_the_studio_and_ends_with_it(tmp_path):
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [
+        sys.executable,
+        str(ROOT / "launch.py"),
+        "--port",
+        str(port),
+        "--workspace",
+        str(tmp_path),
+        "--language",
+        "en",
+    ]
+    with (tmp_path / "log").open("w+") as log:
+        studio = subprocess.Popen(
+            command, stdout=log, stderr=log, env=os.environ | {"SSH_CONNECTION": "1", "LC_ALL": "C.UTF-8"}
+        )
+        try:
+            end = time.time() + 60
+            while not launch.answers("127.0.0.1", port):
+                assert studio.poll() is None and time.time() < end, (tmp_path / "log").read_text()
+                time.sleep(0.1)
+            assert urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=20).status == 200
+            taken = subprocess.run(command, capture_output=True, text=True)
+            assert taken.returncode == 1 and f"Port {port} is in use" in taken.stderr
+        finally:
+            studio.terminate()
+            studio.wait(timeout=30)
+        told = (tmp_path / "log").read_text()
+    assert f"http://127.0.0.1:{port}" in told and f"ssh -L {port}:" in told
+    assert not launch.answers("127.0.0.1", port)
+
+
+def test_the_doctor_looks_at_everything_and_says_what_is_missing(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "studio.doctor", "127.0.0.1", port, str(tmp_path), "en"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    lines = {line[10:24].strip(): line.split()[0] for line in done.stdout.splitlines()[:-1]}
+    assert set(lines) == {
+        "Python",
+        "driver",
+        "CUDA",
+        "torch",
+        "bf16",
+        "bitsandbytes",
+        "disk",
+        "memory",
+        "port",
+        "modelscope.cn",
+        "huggingface.co",
+        "docker",
+        "ollama",
+        "chromium",
+    }
+    assert set(lines.values()) <= {"good", "optional", "missing"}
+    assert lines["torch"] == lines["bf16"] == lines["bitsandbytes"] == "good" and lines["port"] == "missing"
+    assert done.returncode == 1 and done.stderr == ""
+
+
+def test_the_doctor_tells_a_full_disk_and_a_hub_out_of_reach(tmp_path, monkeypatch):
+    from studio import doctor
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 10**12 - 10**9, 10**9))
+    assert doctor.look_at_disk(tmp_path / "not" / "there").state == doctor.MISSING
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    finding = doctor.look_at_hub("huggingface.co")
+    assert finding.state == doctor.OPTIONAL and "refused" in json.dumps(finding.facts, default=str)
+
+
+def test_a_bare_python_can_start_it():
+    """Before the environment is there, the launcher and what it asks of the starter model must do with the standard
+    library alone.
+    """
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import launch; from studio.models.starter import is_complete;"
+        " print(is_complete.__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, str(ROOT)], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "is_complete", done.stderr
