@@ -28,6 +28,7 @@ VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
 TEST_LOCK = ROOT / "requirements-test.lock"
 PYTHONS = ((3, 11), (3, 12))
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  what a person may ask for, with a password
 PORTS = range(7860, 7960)
 # What a whole install takes: 6.4 GB in .venv, and on the way 2.9 GB of wheels.
 INSTALL_BYTES = 95 * 10**8
@@ -353,7 +354,7 @@ def hold_alone(voice):
 def answers(host, port):
     """Tell whether something listens on `port` of `host`."""
     try:
-        socket.create_connection(("127.0.0.1" if host in ("0.0.0.0", "::") else host, port), timeout=0.5).close()
+        socket.create_connection(("127.0.0.1" if host in EVERYWHERE else host, port), timeout=0.5).close()
         return True
     except OSError:
         return False
@@ -384,7 +385,7 @@ def show(host, port, voice, scheme="http", studio=None):
     if away and host in ("127.0.0.1", "localhost"):
         voice.say("forward", port=port, machine=socket.gethostname())
     elif not away and (sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else "[%s]" % host if ":" in host else host
+        shown = "127.0.0.1" if host in EVERYWHERE else "[%s]" % host if ":" in host else host
         webbrowser.open("%s://%s:%d/" % (scheme, shown, port))
 
 
@@ -436,7 +437,7 @@ def start(options, voice):
             show(options.host, port, voice, scheme, studio)
         os._exit(0)
     os.waitpid(child, 0)
-    os.execv(command[0], command)
+    os.execv(command[0], command)  # noqa: S606  the studio takes the place of this process
 
 
 def add_browser(voice):

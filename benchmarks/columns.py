@@ -15,13 +15,19 @@ RUNS = 1
 REACH_S = 0.2
 TOKENS = 2000
 TOKENS_PER_S = 50
-PARAGRAPH = ("The keeper of the **lighthouse** found a `letter` on the beach, and read it twice. 信上说:“今晚有船来。” \n\n"
-             "- first the lamp\n- then the stairs 🙂\n\n```python\ndef shine(hours):\n    return [lamp.on() for _ in range(hours)]\n```\n\n")  # fmt: skip
+PARAGRAPH = (
+    "The keeper of the **lighthouse** found a `letter` on the beach, and read it twice. "
+    "信上说:“今晚有船来。” \n\n"
+    "- first the lamp\n- then the stairs 🙂\n\n"
+    "```python\ndef shine(hours):\n    return [lamp.on() for _ in range(hours)]\n```\n\n"
+)
 # What a person's click takes until the browser shows what came of it, as the browser itself measures it; under 16 ms it
 # tells nothing.
 WATCH = """() => {
   window.clicks = [];
-  new PerformanceObserver((list) => { for (const one of list.getEntries()) if (one.name === "click") window.clicks.push(one.duration); })
+  new PerformanceObserver((list) => {
+    for (const one of list.getEntries()) if (one.name === "click") window.clicks.push(one.duration);
+  })
     .observe({ type: "event", durationThreshold: 16 });
 }"""
 

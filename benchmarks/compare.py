@@ -59,14 +59,38 @@ def measure(runs: int, quick: bool) -> list[Row]:
         pace = _in_fresh_process(workspace, "pace", [MODEL, str(runs)])
     print(f"  tokens a second: {pace['ours']}, plain generate {pace['plain']}", flush=True)
     return [
-        compared("compare", f"base and adapter in one batch against the adapter alone, {TOKENS} tokens", two, alone, REACH_TIME),
-        compared("compare", f"base and three adapters in one batch against one adapter alone, {TOKENS} tokens", four, alone, REACH_TIME_OF_FOUR),
+        compared(
+            "compare",
+            f"base and adapter in one batch against the adapter alone, {TOKENS} tokens",
+            two,
+            alone,
+            REACH_TIME,
+        ),
+        compared(
+            "compare",
+            f"base and three adapters in one batch against one adapter alone, {TOKENS} tokens",
+            four,
+            alone,
+            REACH_TIME_OF_FOUR,
+        ),
         compared("compare", "base and adapter, bytes of all weights", *memory["tensors"], REACH_MEMORY, "MB"),
-        compared("compare", "the same, growth of resident memory by loading and one answer", *memory["resident"], REACH_MEMORY, "MB"),
-        Row("compare", f"streaming one column of {TOKENS} tokens against plain `model.generate` (higher is better)", shown(pace["ours"], "tokens/s"),
-            shown(pace["plain"], "tokens/s"), ratio_shown(pace["ours"], pace["plain"]), f"at least {REACH_PACE:g}",
-            ratio(pace["ours"], pace["plain"]) >= REACH_PACE),
-    ]  # fmt: skip
+        compared(
+            "compare",
+            "the same, growth of resident memory by loading and one answer",
+            *memory["resident"],
+            REACH_MEMORY,
+            "MB",
+        ),
+        Row(
+            "compare",
+            f"streaming one column of {TOKENS} tokens against plain `model.generate` (higher is better)",
+            shown(pace["ours"], "tokens/s"),
+            shown(pace["plain"], "tokens/s"),
+            ratio_shown(pace["ours"], pace["plain"]),
+            f"at least {REACH_PACE:g}",
+            ratio(pace["ours"], pace["plain"]) >= REACH_PACE,
+        ),
+    ]
 
 
 def _asked(studio: Studio, chosen: list[str]) -> float:

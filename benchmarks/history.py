@@ -20,7 +20,9 @@ REACH_LIST_S = 0.5
 REACH_OPEN_S = 1.0
 OPEN = """(run) => new Promise((done) => {
   const began = Date.now();
-  document.addEventListener("studio:drawn", (event) => { if (event.detail.run === run && event.detail.step) done(event.detail.at - began); });
+  document.addEventListener("studio:drawn", (event) => {
+    if (event.detail.run === run && event.detail.step) done(event.detail.at - began);
+  });
   window.studio.pick("run", run);
 })"""
 

@@ -42,16 +42,33 @@ def measure(runs: int, quick: bool) -> list[Row]:
                     for side, ask in enumerate((_through_a_column, _bare)):
                         first[side].append(measured[ask][0])
                         pace[side].append(measured[ask][1])
-                    print(f"  first token: column {first[0][-1]:.3f} s, bare {first[1][-1]:.3f} s; "
-                          f"tokens a second: {pace[0][-1]:.1f}, {pace[1][-1]:.1f}", flush=True)  # fmt: skip
+                    print(
+                        f"  first token: column {first[0][-1]:.3f} s, bare {first[1][-1]:.3f} s; "
+                        f"tokens a second: {pace[0][-1]:.1f}, {pace[1][-1]:.1f}",
+                        flush=True,
+                    )
     added = statistics.median(ours - theirs for ours, theirs in zip(*first, strict=True))
     share = ratio(*pace)
     return [
-        Row("served", f"from the question to its first token on the page's side, which adds {added * 1000:.0f} ms (median of the pairs)",
-            shown(first[0]), shown(first[1]), ratio_shown(*first), f"under {REACH_FIRST_S * 1000:.0f} ms added", added < REACH_FIRST_S),
-        Row("served", f"tokens a second of {sampling.max_tokens} tokens (higher is better)",
-            shown(pace[0], "tokens/s"), shown(pace[1], "tokens/s"), ratio_shown(*pace), f"at least {REACH_PACE:g}", share >= REACH_PACE),
-    ]  # fmt: skip
+        Row(
+            "served",
+            f"from the question to its first token on the page's side, which adds {added * 1000:.0f} ms (median of the pairs)",
+            shown(first[0]),
+            shown(first[1]),
+            ratio_shown(*first),
+            f"under {REACH_FIRST_S * 1000:.0f} ms added",
+            added < REACH_FIRST_S,
+        ),
+        Row(
+            "served",
+            f"tokens a second of {sampling.max_tokens} tokens (higher is better)",
+            shown(pace[0], "tokens/s"),
+            shown(pace[1], "tokens/s"),
+            ratio_shown(*pace),
+            f"at least {REACH_PACE:g}",
+            share >= REACH_PACE,
+        ),
+    ]
 
 
 def _through_a_column(engine: engines.Engine, question: str, sampling: Sampling) -> tuple[float, float]:

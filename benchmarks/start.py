@@ -12,7 +12,8 @@ from benchmarks.report import Row, compared
 RUNS = 7
 REACH = 0.5
 USABLE = """() => {
-  const seen = (element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true }) && element.getClientRects().length > 0;
+  const visible = { visibilityProperty: true, opacityProperty: true };
+  const seen = (element) => element.checkVisibility(visible) && element.getClientRects().length > 0;
   return [...document.querySelectorAll("[role=tab]")].some(seen)
     && [...document.querySelectorAll("[role=tabpanel]")].filter(seen).some((panel) =>
       [...panel.querySelectorAll("input:not([type=hidden]), textarea, select, button:not([role=tab])")].some(seen));
