@@ -99,7 +99,7 @@ def make(folder: Path, name: str, size: int) -> Path:
 
 
 def _alone(work, path: Path) -> dict:
-    """Return what `work(path)` gives in a process of its own, so that nothing of one measurement is left for the next."""
+    """Return what `work(path)` gives in a process of its own, so that nothing of it is left for the next."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         result = pool.apply(work, (path,))
     print("  " + ", ".join(f"{key} {value:.3g}" for key, value in result.items()), flush=True)

@@ -33,7 +33,7 @@ WATCH = """() => {
 
 
 class _Teller(BaseHTTPRequestHandler):
-    """Answers everything as an OpenAI-compatible server does: one model, and a long text of Markdown at an even pace."""
+    """Answers everything as an OpenAI-compatible server does: one model, a long text of Markdown, an even pace."""
 
     protocol_version = "HTTP/1.1"
 
@@ -65,10 +65,8 @@ class _Teller(BaseHTTPRequestHandler):
             self.wfile.write(b"data: [DONE]\n\n")
 
     def _say(self, chunk: dict) -> None:
-        self.wfile.write(
-            "data:"
-            f" {json.dumps({'id': 'x', 'object': 'chat.completion.chunk', 'created': 0, 'model': 'x'} | chunk)}\n\n".encode()
-        )
+        whole = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "x"} | chunk
+        self.wfile.write(f"data: {json.dumps(whole)}\n\n".encode())
 
     def log_message(self, *_):
         pass

@@ -93,7 +93,7 @@ class Studio(Command):
                 time.sleep(0.1)
 
     def call(self, endpoint: str, *data: object) -> object:
-        """Return the answer of an endpoint. Raises OSError where the studio is not up, RuntimeError where it refuses."""
+        """Return the answer of an endpoint. Raises OSError where no studio is up, RuntimeError where it refuses."""
         return self.post(endpoint, {"data": data})
 
     def post(self, endpoint: str, body: dict) -> object:

@@ -212,7 +212,7 @@ def estimated(case: Case) -> int:
 
 
 def measured(cases: list[Case]) -> list[int]:
-    """Return the measured peak of each case, in bytes, from a process of their own. Raises RuntimeError where it fails."""
+    """Return the measured peak of each case, in bytes, from a process of its own. Raises RuntimeError if it fails."""
     with tempfile.TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as work:
         command = [sys.executable, "-m", "benchmarks.fit", json.dumps([asdict(case) for case in cases])]
         environment = os.environ | {"BENCHMARK_FOLDER": work, "HF_DATASETS_CACHE": f"{work}/cache"}

@@ -1,4 +1,4 @@
-"""A history of 500 runs, and one run of 100 000 logged steps: how long the list and the first look at its curves take."""
+"""A history of 500 runs, and one run of 100 000 logged steps: how long the list and the first curves take."""
 
 import json
 import statistics

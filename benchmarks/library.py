@@ -1,4 +1,4 @@
-"""A library of 300 models: how long its list takes, read from disk and again, and how long one takes to be inspected."""
+"""A library of 300 models: how long its list takes, read from disk and again, and how long an inspection takes."""
 
 import json
 import statistics
@@ -19,7 +19,7 @@ SAFETENSORS_HEAD = 8
 
 
 def measure(runs: int, quick: bool) -> list[Row]:
-    """Make the folders (sparse files, so that no weights are written), then list and inspect them; return three rows."""
+    """Make the folders (sparse files: no weights are written), then list and inspect them; return three rows."""
     templates.shipped()  # a studio that has stood open for a minute has LLaMA-Factory loaded
     first, again, inspected = [], [], []
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:

@@ -18,10 +18,10 @@ PACKAGES = ("torch", "transformers", "peft", "llamafactory", "gradio", "playwrig
 CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve")
 HEAD = """# Results
 
-The last run of each benchmark on one machine, written by `python -m benchmarks`. Measured runs take turns (studio, other,
-studio, other), so that what else the machine does falls on both. Values are medians with the lowest and highest in brackets; a ratio is
-that
-of the medians, with the lowest and highest ratio of two neighbouring runs. Below 1 the studio is faster or smaller.
+The last run of each benchmark on one machine, written by `python -m benchmarks`. Measured runs take turns
+(studio, other, studio, other), so that what else the machine does falls on both. Values are medians with the lowest and
+highest in brackets; a ratio is that of the medians, with the lowest and highest ratio of two neighbouring runs. Below 1
+the studio is faster or smaller.
 
 | benchmark | what | studio | against | ratio | reach | reached |
 |---|---|---|---|---|---|---|
@@ -80,7 +80,7 @@ def compared(
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that at least `share` (0 to 1) of `values` do not exceed (the nearest-rank percentile)."""
+    """Return the smallest value that a `share` (0 to 1) of `values` do not exceed (nearest-rank percentile)."""
     ranked = sorted(values)
     return ranked[max(0, math.ceil(share * len(ranked)) - 1)]
 

@@ -52,7 +52,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
     return [
         Row(
             "served",
-            f"from the question to its first token on the page's side, which adds {added * 1000:.0f} ms (median of the pairs)",
+            f"from the question to its first token on the page, which adds {added * 1000:.0f} ms (median of pairs)",
             shown(first[0]),
             shown(first[1]),
             ratio_shown(*first),

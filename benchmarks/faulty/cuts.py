@@ -123,7 +123,7 @@ def _head(port: int, endpoint: str, length: int, kind: str = "application/json")
 
 
 def _send(port: int, chance: random.Random, content: bytes, read: int = 0) -> None:
-    """Send something, read some bytes of the answer, and go: in good form, or as a machine does that loses its power."""
+    """Send something, read some bytes of the answer, and go: in good form, or as a machine that loses its power."""
     with socket.create_connection(("127.0.0.1", port), timeout=3) as line:
         if chance.random() < 0.5:
             line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -168,7 +168,7 @@ def put_file(workspace: Path, number: int) -> None:
 
 
 def begin_run(ledger: Ledger, victim: Victim, number: int) -> None:
-    """Queue a run, in this process or a worker by turns, and give it a note. Raises OSError where the studio is gone."""
+    """Queue a run, in this process or a worker by turns, and give it a note. Raises OSError if the studio is gone."""
     executor = EXECUTORS[number % len(EXECUTORS)]
     made = []
     named = {"name": "Xiaoju", "author": "the studio", "title": f"run {number}"}
