@@ -22,6 +22,14 @@ ORDER = (
     (),  # app, api, doctor, opening, shutdown: composition
 )
 
+# Packages that are on their way to these rules (views, sizes, names). The list only gets shorter.
+UNFINISHED = ("app.py", "chat", "datasets", "models", "monitor", "train")
+
+
+def finished(path: Path) -> bool:
+    """Tell whether a file's package keeps all rules."""
+    return name(path).split("/")[0] not in UNFINISHED
+
 
 @cache
 def files() -> tuple[Path, ...]:
@@ -65,7 +73,7 @@ def modules() -> frozenset[str]:
 
 
 def imports(path: Path) -> list[tuple[int, str, bool]]:
-    """Return (line, module of the studio, whether at load) for each import in a file; those for type checkers are left out."""
+    """Return (line, module, whether at load) for each import of a file; those for type checkers are left out."""
     found: list[tuple[int, str, bool]] = []
     for_types = {
         id(inner)

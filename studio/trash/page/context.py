@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from studio.core.storage.trash import Item
 from studio.core.workspace import Workspace
-from studio.trash import locations
+from studio.trash import workspace_trash
 
 TEMPLATE = "trash/page/trash.html"
 SHOWN = 50
@@ -24,7 +24,7 @@ class TrashContext:
 
 def trash(workspace: Workspace) -> TrashContext | None:
     """Return what is in the trash, None while nothing is in it. Raises Problem where it cannot be read."""
-    items = locations.whole(workspace).list()
+    items = workspace_trash.whole(workspace).list()
     if not items:
         return None
     return TrashContext(items[:SHOWN], len(items), max(0, len(items) - SHOWN), sum(item.bytes for item in items))

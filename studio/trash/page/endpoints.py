@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from studio.core.i18n import Words
 from studio.core.workspace import Workspace
-from studio.trash import locations
+from studio.trash import workspace_trash
 
 
 def endpoints(workspace: Workspace, words: Words) -> list[Callable]:
@@ -24,15 +24,15 @@ def endpoints(workspace: Workspace, words: Words) -> list[Callable]:
                 "bytes": item.bytes,
                 "problem": words.tell(item.fault) if item.fault else None,
             }
-            for item in locations.whole(workspace).list()
+            for item in workspace_trash.whole(workspace).list()
         ]
 
     def trash_restore(id: str) -> dict:
         """Bring something back to where it stood and return {restored}, its paths; nothing is overwritten."""
-        return {"restored": list(map(str, locations.restore(workspace, id)))}
+        return {"restored": list(map(str, workspace_trash.restore(workspace, id)))}
 
     def trash_empty(id: str = "") -> dict:
         """Delete one thing in the trash for good, or all where none is named, and return {freed}, in bytes."""
-        return {"freed": locations.whole(workspace).empty(id or None)}
+        return {"freed": workspace_trash.whole(workspace).empty(id or None)}
 
     return [trash_list, trash_restore, trash_empty]
