@@ -11,6 +11,7 @@ import threading
 import pytest
 from conftest import ROOT, wait_for
 
+from studio.core import job as job_module
 from studio.core import jobs as jobs_module
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
@@ -173,7 +174,7 @@ def test_old_records_of_what_went_well_are_cleared_and_a_full_disk_does_not_end_
     def refuse(path, value):
         raise Problem("workspace.unwritable", path=path, reason="no space")
 
-    monkeypatch.setattr(jobs_module, "write_json", refuse)
+    monkeypatch.setattr(job_module, "write_json", refuse)
     assert jobs.wait(jobs.start("copy", TITLE, {}, lambda job: job.report(1, TITLE, job="x")).id, 5).state == "finished"
 
 
