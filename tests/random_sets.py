@@ -103,7 +103,9 @@ class RandomSet:
 
 
 def write_rows(path: Path, rows: list[dict]) -> None:
-    """Write rows in the type that the file's ending names. Raises what pyarrow raises of rows that fit into no table."""
+    """Write rows in the type that the file's ending names. Raises what pyarrow raises of rows that fit into no
+    table.
+    """
     if path.suffix == ".jsonl":
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     elif path.suffix == ".json":

@@ -43,7 +43,9 @@ def choices(wish: dict[str, str]) -> tuple[dict[str, str], dict]:
 
 
 def draw_source(words: Words, collection: Collection, arg: str) -> str:
-    """Return how far conversions are, and of the data in hand its form, its mapping and its first rows as they will be."""
+    """Return how far conversions are, and of the data in hand its form, its mapping and its first rows as they will
+    be.
+    """
     wish = said(arg)
     coming = _coming(words, collection)
     if not wish.get("path"):
@@ -189,7 +191,8 @@ def _send(words: Words, collection: Collection, wish: dict[str, str], mapping: M
     send = (
         f'<button class="button primary" data-call="datasets_bring_in" data-args=\'{args}\''
         ' data-then="dataset:{name}" '
-        f'data-done="{words("datasets.registered")}"{disabled}>{words("datasets.register" if on_hub else "datasets.bring_in")}</button>'
+        f'data-done="{words("datasets.registered")}"{disabled}>'
+        f"{words('datasets.register' if on_hub else 'datasets.bring_in')}</button>"
     )
     hint = "" if on_hub else f'<p class="hint">{words.html("datasets.bring_in_hint", file=f"data/{name}.jsonl")}</p>'
     return f'<div class="send drawn-form">{box}{send}</div>{hint}'

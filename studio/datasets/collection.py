@@ -158,7 +158,9 @@ class Collection:
     # ---------------------------------------------------------------------------------------------------------------
 
     def drop(self, file: Path) -> Path:
-        """Take note of a file that a person dropped on the page, and return it: it may be brought in wherever it lies."""
+        """Take note of a file that a person dropped on the page, and return it: it may be brought in wherever it
+        lies.
+        """
         self._dropped.add(file)
         return file
 

@@ -82,7 +82,9 @@ def _batches(path: Path, kind: str, offset: int) -> Iterator:
 
 
 def plain(value: object) -> object:
-    """Return a value of a column as JSON has it: bytes are told by their length, what JSON does not have becomes text."""
+    """Return a value of a column as JSON has it: bytes are told by their length, what JSON does not have becomes
+    text.
+    """
     if isinstance(value, dict):
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list):

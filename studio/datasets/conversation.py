@@ -141,7 +141,8 @@ def _tools(words: Words, tools: object) -> str:
         names = []
     if not names:
         return f'<p class="files"><span>{words("datasets.tools")}</span><code>{escape(str(tools)[:200])}</code></p>'
-    return f'<p class="files"><span>{words("datasets.tools")}</span>{"".join(f"<code>{escape(name[:80])}</code>" for name in names)}</p>'
+    drawn = "".join(f"<code>{escape(name[:80])}</code>" for name in names)
+    return f'<p class="files"><span>{words("datasets.tools")}</span>{drawn}</p>'
 
 
 def _others(words: Words, row: dict, shape: Shape, find: str) -> str:
@@ -152,7 +153,8 @@ def _others(words: Words, row: dict, shape: Shape, find: str) -> str:
     )
     return (
         "<details"
-        f' class="others"><summary>{words.html("datasets.other_fields", count=len(rest))}</summary><dl>{cells}</dl></details>'
+        f' class="others"><summary>{words.html("datasets.other_fields", count=len(rest))}</summary>'
+        f"<dl>{cells}</dl></details>"
         if cells
         else ""
     )

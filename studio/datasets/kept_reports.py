@@ -113,7 +113,9 @@ class ReportRecord(Record):
 
 
 class Reports:
-    """The reports by their dataset's home and name, one file each in `folder`. What cannot be read counts as no report."""
+    """The reports by their dataset's home and name, one file each in `folder`. What cannot be read counts as no
+    report.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -159,7 +161,9 @@ def stamp_of(dataset: Dataset) -> tuple:
 
 
 def last_of(folder: Path, dataset: Dataset) -> Report | None:
-    """Return the last report of a dataset that is kept in `folder`, None where there is none or the data changed since."""
+    """Return the last report of a dataset that is kept in `folder`, None where there is none or the data changed
+    since.
+    """
     file = _place(folder, dataset.home, dataset.name)
     if not files.is_file(file):
         return None

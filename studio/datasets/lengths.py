@@ -141,7 +141,9 @@ def _groups(values: Iterable, size: int) -> Iterator[list]:
 
 
 def suggested(ranked: list[int]) -> int:
-    """Return the shortest cutoff of OFFERED that cuts at most one in a hundred of these lengths (in ascending order)."""
+    """Return the shortest cutoff of OFFERED that cuts at most one in a hundred of these lengths (in ascending
+    order).
+    """
     return next((cutoff for cutoff in OFFERED if _percent_above(ranked, cutoff) <= 100 * _MAY_BE_CUT), OFFERED[-1])
 
 

@@ -92,7 +92,8 @@ def draw_set(words: Words, collection: Collection, name: str) -> str:
         f'<header class="run-head"><div><h2>{escape(dataset.name)}</h2><p'
         f' class="hint"><code>{escape(where)}</code></p></div>'
         "<div"
-        f' class="actions">{_actions(words, collection, name, dataset)}</div></header>{fault}{_facts(words, collection, dataset)}'
+        f' class="actions">{_actions(words, collection, name, dataset)}</div></header>'
+        f"{fault}{_facts(words, collection, dataset)}"
         f"{_intake(words, collection, dataset)}"
     )
 
@@ -118,7 +119,9 @@ def _intake(words: Words, collection: Collection, dataset: Dataset) -> str:
 
 
 def hub_address(entry: dict) -> str:
-    """Return where an entry's data comes from when no file is named, as `hf_hub_url: owner/name`; "" where nothing is."""
+    """Return where an entry's data comes from when no file is named, as `hf_hub_url: owner/name`; "" where nothing
+    is.
+    """
     return next((f"{key}: {entry[key]}" for key in registry.HUBS if entry.get(key)), "")
 
 
@@ -164,7 +167,7 @@ def _counting(words: Words, collection: Collection, dataset: Dataset) -> str:
 
 
 # Rows
-# ------------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def place(text: str, name: str) -> dict[str, str]:
@@ -242,11 +245,13 @@ def _bar(words: Words, name: str, rows: Rows, at: dict[str, str]) -> str:
     range_ = words.html("datasets.range", first=f"{offset + 1 if rows.count else 0:,}", last=f"{last:,}", total=total)
     before = (
         '<button class="button small"'
-        f' data-pick="{_to(name, offset=max(0, offset - PER_PAGE))}"{"" if offset else " disabled"}>{words("datasets.previous")}</button>'
+        f' data-pick="{_to(name, offset=max(0, offset - PER_PAGE))}"{"" if offset else " disabled"}>'
+        f"{words('datasets.previous')}</button>"
     )
     after = (
         '<button class="button small"'
-        f' data-pick="{_to(name, offset=offset + PER_PAGE)}"{"" if last < rows.count else " disabled"}>{words("datasets.next")}</button>'
+        f' data-pick="{_to(name, offset=offset + PER_PAGE)}"{"" if last < rows.count else " disabled"}>'
+        f"{words('datasets.next')}</button>"
     )
     address = escape(urlencode({"name": name}))
     search = (
@@ -301,9 +306,11 @@ def _row(words: Words, name: str, row: Row, shape: Shape, at: dict[str, str]) ->
     clipped = "\n…" if len(raw) > RAW_SHOWN else ""
     return (
         "<article"
-        f' class="row">{_row_head(words, name, row, at)}{conversation.draw(words, row.value, shape, at.get("find", ""))}'
+        f' class="row">{_row_head(words, name, row, at)}'
+        f"{conversation.draw(words, row.value, shape, at.get('find', ''))}"
         '<details class="raw"'
-        f' id="raw-{row.number:d}"><summary>JSON</summary><pre>{escape(raw[:RAW_SHOWN])}{clipped}</pre></details></article>'
+        f' id="raw-{row.number:d}"><summary>JSON</summary>'
+        f"<pre>{escape(raw[:RAW_SHOWN])}{clipped}</pre></details></article>"
     )
 
 

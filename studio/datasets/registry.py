@@ -1,4 +1,6 @@
-"""Which datasets there are: LLaMA-Factory's `dataset_info.json`, read so that a broken entry is shown with its reason."""
+"""Which datasets there are: LLaMA-Factory's `dataset_info.json`, read so that a broken entry is shown with its
+reason.
+"""
 
 import json
 from dataclasses import dataclass, field
@@ -181,7 +183,9 @@ def known_places(data_folder: Path) -> list[Path]:
 
 
 def datasets(data_folder: Path) -> list[Dataset]:
-    """Return every entry of the data folder's `dataset_info.json`, broken ones too. Raises Problem as `read_info` does."""
+    """Return every entry of the data folder's `dataset_info.json`, broken ones too. Raises Problem as `read_info`
+    does.
+    """
     twice = names_twice(data_folder)
     return [_describe(data_folder, name, entry, name in twice) for name, entry in read_info(data_folder).items()]
 

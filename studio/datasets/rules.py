@@ -95,7 +95,9 @@ class Rules:
                 yield _wrong_type(name, value, wanted)
 
     def _changed_types(self, row: dict, number: int) -> Iterator[Fault]:
-        """A file is read into one table: a field that changes its type stops the run, whether training reads it or not."""
+        """A file is read into one table: a field that changes its type stops the run, whether training reads it or
+        not.
+        """
         for name, value in row.items():
             if value is None:
                 continue
@@ -314,7 +316,9 @@ def _is_call(content: str) -> bool:
 
 
 def _broken_calls(calls: object, place: str) -> Iterator[Fault]:
-    """Yield the calls of a message in OpenAI's form that are none: each must hold a function with a name and arguments."""
+    """Yield the calls of a message in OpenAI's form that are none: each must hold a function with a name and
+    arguments.
+    """
     for index, call in enumerate(calls if isinstance(calls, list) else [calls]):
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict) or not function.get("name") or "arguments" not in function:

@@ -20,7 +20,9 @@ MEDIA = ("images", "videos", "audios")
 
 @dataclass(frozen=True)
 class Shape:
-    """The form of a dataset's rows: `format` is "alpaca", "sharegpt" or "openai", `stage` "pt", "sft", "dpo" or "kto"."""
+    """The form of a dataset's rows: `format` is "alpaca", "sharegpt" or "openai", `stage` "pt", "sft", "dpo" or
+    "kto".
+    """
 
     format: str
     stage: str

@@ -106,7 +106,7 @@ class Study:
         return self.sight(name, view).see(found.value)
 
     # Jobs
-    # ----------------------------------------------------------------------------------------------------------------------
+    # ----------------------------------------------------------------------------------------------
 
     def check(self, name: str, view: View | None) -> Job:
         """Begin to check every row, by its tokens too where a view is given. Raises Problem for a dataset without a
@@ -197,7 +197,9 @@ class Study:
         return self._making(name, [new], work)
 
     def hold_out(self, name: str, shares: tuple[int, ...], seed: int) -> Job:
-        """Begin to deal the rows into parts, such as 8:1:1, registered as <name>_train, _test, or _train, _eval, _test."""
+        """Begin to deal the rows into parts, such as 8:1:1, registered as <name>_train, _test, or _train, _eval,
+        _test.
+        """
         dataset = self._on_disk(name)
         parts = {2: ("train", "test"), 3: ("train", "eval", "test")}.get(len(shares))
         if parts is None:

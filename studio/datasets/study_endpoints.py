@@ -25,10 +25,12 @@ def _of_checks(study: Study, words: Words) -> list[Callable]:
     def datasets_check(
         name: str, model: str = "", template: str = "", cutoff: int = 1024, lengths: bool = True
     ) -> dict:
-        """Check every row and return {ok, rows, problems: [{row, field, message, mend, kind}], counts, lengths}.
+        """Check every row and return {ok, rows, counts, lengths, intake, problems}, each of these {row, field, message,
+        mend, kind}.
 
         Rows count from 1. `lengths` ({rows, longest, median, suggested, cut, ...}) are those of `model`, or of the
-        first on this machine; None where there is no model, or where `lengths` is false.
+        first on this machine; None where there is no model, or where `lengths` is false. `intake` is what was told
+        when the dataset came in (see `datasets_intake`): rows left out of it are in no file that is checked.
         """
         view = (
             study.view({"model": model, "template": template, "cutoff": str(cutoff)})
@@ -39,7 +41,8 @@ def _of_checks(study: Study, words: Words) -> list[Callable]:
         report = study.report(name)
         if report is None:
             raise Problem("datasets.changed_meanwhile", name=name)
-        return as_json(report, words)
+        collection = study.collection
+        return as_json(report, words) | {"intake": collection.intakes.of(collection.find(name)).told(words)}
 
     def datasets_start_check(name: str, wish: dict | None = None) -> dict:
         """Begin a check, by tokens too where `wish` ({model, template, cutoff ...}) is given, and return {job}."""

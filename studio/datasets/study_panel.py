@@ -49,7 +49,8 @@ def draw_check(words: Words, study: Study, arg: str) -> str:
         return f'<p class="hint">{words("datasets.check_hint")}</p><div class="actions">{starts}</div>{fault}'
     return (
         "<div"
-        f' class="actions">{starts}</div>{fault}{_verdict(words, study, name, kept)}{_findings(words, name, kept.report, wish.get("kind", ""))}'
+        f' class="actions">{starts}</div>{fault}{_verdict(words, study, name, kept)}'
+        f"{_findings(words, name, kept.report, wish.get('kind', ''))}"
     )
 
 
@@ -59,7 +60,8 @@ def _progress(words: Words, job: Job) -> str:
     said = jobs.told(job.message, words) or words("train.state_" + job.state)
     return (
         f'<div class="progress {escape(job.state)}{moving}"><div class="bar"><i'
-        f' style="width:{formatting.width(job.progress)}%"></i></div><span class="num">{escape(said)} {stop}</span></div>'
+        f' style="width:{formatting.width(job.progress)}%"></i></div>'
+        f'<span class="num">{escape(said)} {stop}</span></div>'
     )
 
 
@@ -76,10 +78,8 @@ def _verdict(words: Words, study: Study, name: str, kept: Kept) -> str:
     new = f"{study.collection.find(name).name}_good"
     job = study.working("derive", name)
     at_work = _progress(words, job) if job and job.active else ""
-    return (
-        said + "<div"
-        f' class="actions">{button(words("datasets.keep_good", name=new), "datasets_keep_good", [name, new], then="dataset:{name}")}</div>{at_work}'
-    )
+    keep = button(words("datasets.keep_good", name=new), "datasets_keep_good", [name, new], then="dataset:{name}")
+    return said + f'<div class="actions">{keep}</div>{at_work}'
 
 
 def _when(words: Words, moment: float) -> str:
@@ -238,7 +238,8 @@ def _steps(words: Words, wish: dict[str, str], row: int, count: int) -> str:
     place = words.html("datasets.row_of", count=f"{count:,}")
     return (
         f'<div class="row-bar"><div class="pages row-tools"><span>{words("datasets.row")}</span>{jump}<span'
-        f' class="num">{place}</span>{to(row - 1, words("datasets.previous_row"))}{to(row + 1, words("datasets.next_row"))}</div></div>'
+        f' class="num">{place}</span>{to(row - 1, words("datasets.previous_row"))}'
+        f"{to(row + 1, words('datasets.next_row'))}</div></div>"
     )
 
 
@@ -280,7 +281,7 @@ def _visible(text: str) -> str:
 
 
 # Lengths
-# ---------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def draw_lengths(words: Words, study: Study, arg: str) -> str:
@@ -346,10 +347,11 @@ def _histogram(words: Words, found: Lengths) -> str:
     for edge, count in zip(found.bins, found.counts, strict=True):
         tall = (height - 8) * count / top
         lost = " lost" if edge >= found.cutoff else ""
+        high = f"{edge + found.width - 1:,}"
         bars += (
             f'<rect class="hist{lost}" x="{width * edge / end:.1f}"'
             f' width="{max(1.0, width * found.width / end - 1):.1f}" y="{height - tall:.1f}" height="{tall:.1f}">'
-            f"<title>{words.html('datasets.bar', low=f'{edge:,}', high=f'{edge + found.width - 1:,}', count=f'{count:,}')}</title></rect>"
+            f"<title>{words.html('datasets.bar', low=f'{edge:,}', high=high, count=f'{count:,}')}</title></rect>"
         )
     at = width * found.cutoff / end
     line = (

@@ -73,7 +73,7 @@ def rows_of(ask, name: str) -> list:
 
 
 # Endpoints
-# -----------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def test_every_set_is_listed_and_a_broken_one_says_why(ask, data):
@@ -256,6 +256,18 @@ def test_a_check_names_row_and_field_and_the_good_rows_are_kept(ask, data):
         ask("datasets_remove", name, True)
 
 
+def test_a_check_says_too_what_was_left_out_when_the_set_came_in(ask, data):
+    put(data.parent, "partly.jsonl", [*PAIRS, {"query": "a?", "response": {"no": "text"}}])
+    path = data.parent / "partly.jsonl"
+    name = ask("datasets_bring_in", {"path": str(path), "name": "partly"})["name"]
+    found = ask("datasets_check", name, lengths=False)
+    assert (found["rows"], found["intake"]) == (len(PAIRS), ask("datasets_intake", name))
+    assert found["intake"]["left_out"] == 1 and is_sentence(found["intake"]["problems"][0])
+    assert ask("datasets_check", "multi_turn", lengths=False)["intake"]["left_out"] == 0
+    ask("datasets_remove", name, True)
+    path.unlink()
+
+
 def test_tokens_and_lengths_are_those_of_the_starter_model(ask):
     seen = ask("datasets_tokens", "multi_turn", 1, "SmolLM2-135M-Instruct", "chatml")
     text = "".join(token["text"] for token in seen["tokens"])
@@ -283,7 +295,7 @@ def test_parts_hold_every_row_once_and_share_none(ask, data):
 
 
 # The page
-# --------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def rows_shown(page):

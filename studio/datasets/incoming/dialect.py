@@ -58,7 +58,9 @@ class Dialect:
         return self.sep_line + self.header
 
     def reader(self, lines: Iterable[str], strict: bool = False) -> Iterator[list[str]]:
-        """Return the fields of each record. `lines` end at CR, LF or CRLF and nowhere else, as `lines_of` gives them."""
+        """Return the fields of each record. `lines` end at CR, LF or CRLF and nowhere else, as `lines_of` gives
+        them.
+        """
         quoting = {"quotechar": self.quote} if self.quote else {"quoting": csv.QUOTE_NONE}
         return csv.reader(lines, delimiter=self.delimiter, escapechar=self.escape or None, strict=strict, **quoting)
 

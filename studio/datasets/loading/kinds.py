@@ -1,4 +1,6 @@
-"""Of which kind the values at each place of a row are, and the first place at which two rows cannot stand in one table."""
+"""Of which kind the values at each place of a row are, and the first place at which two rows cannot stand in one
+table.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -15,7 +15,9 @@ IN_A_FILE = ("late_type", "mixed_types", "not_loaded")
 
 
 def of(verdict: Verdict) -> list[tuple[int, Fault]]:
-    """Return the faults that end a run, each with its row (0: the whole set), those that name a row first and in order."""
+    """Return the faults that end a run, each with its row (0: the whole set), those that name a row first and in
+    order.
+    """
     ending = [
         (row, fault)
         for row, fault in verdict.faults

@@ -9,7 +9,7 @@ ROWS_NAMED = 20
 # What is not trained as it was written, or was written otherwise: each has its sentence, `datasets.note_<kind>`.
 NOTES = (
     "call_text",
-    "call_thought",
+    "call_text_kept",
     "thought_kept",
     "thought_hidden",
     "weight",

@@ -1,13 +1,13 @@
 """Conversations of any common form read into LLaMA-Factory's turns: who says what, calls and results of tools,
 thoughts, media."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from studio.core.storage.records import parse
 from studio.datasets.schema import content as contents
+from studio.datasets.schema import tool_calls
 from studio.datasets.schema.content import MARKS, Content
 from studio.datasets.schema.faults import UnusableRow
 from studio.datasets.schema.names import CONTENT_KEYS, EXCHANGES, ROLE_KEYS, role_of
@@ -46,8 +46,7 @@ class Talk:
         last = self.turns[-1] if self.turns else None
         if last is None or last["from"] != role:
             if last and role == "function_call" and last["from"] == "gpt":
-                self.turns[-1] = {"from": role, "value": text}
-                self.drop(last["value"], "call_text")
+                self.turns[-1] = {"from": role, "value": self.before_call(last["value"], text)}
                 return
             self.turns.append({"from": role, "value": text})
         elif role == "observation":
@@ -59,6 +58,21 @@ class Talk:
                 self.notes.add("joined")
             last["value"] = "\n".join(each for each in (last["value"], text) if each)
 
+    def before_call(self, text: str, called: str) -> str:
+        """Return a turn that calls tools with a text before its calls; one that cannot stand there is noted."""
+        try:
+            before, calls = tool_calls.read(called)
+        except ValueError:
+            self.drop(text, "call_text")  # no call that LLaMA-Factory can read: the check tells it
+            return called
+        if not text.strip():
+            return called
+        if tool_calls.holds_marks(text):
+            self.drop(text, "call_text")
+            return called
+        self.notes.add("call_text_kept")
+        return tool_calls.write(calls, text + ("\n" if before and not text.endswith("\n") else "") + before)
+
     def drop(self, text: str, note: str) -> None:
         """Note a text that LLaMA-Factory has no place for; one with media in it cannot be dropped."""
         if any(mark in text for mark in MARKS.values()):
@@ -69,12 +83,9 @@ class Talk:
 
 def _calls_together(first: str, second: str) -> str:
     try:
-        found = [parse(each) for each in (first, second)]
+        return tool_calls.together(first, second)
     except ValueError:
         return first + "\n" + second
-    return json.dumps(
-        [call for calls in found for call in (calls if isinstance(calls, list) else [calls])], ensure_ascii=False
-    )
 
 
 def spoken(text: object) -> bool:
@@ -233,9 +244,8 @@ def _take(message: object, talk: Talk, tags: dict[str, str], column: str) -> Non
     for result in content.results:
         talk.add("observation", result)
     if calls:
-        talk.drop(content.text, "call_text")
-        talk.drop(content.thought, "call_thought")
-        talk.add("function_call", json.dumps(calls, ensure_ascii=False))
+        thought = tool_calls.thought(content.thought) if content.thought.strip() else ""
+        talk.add("function_call", talk.before_call(thought + content.text, tool_calls.write(calls)))
     elif content.results:
         if content.text.strip():
             talk.turns[-1]["value"] += "\n" + content.text
@@ -270,10 +280,13 @@ def _content(message: dict, tags: dict[str, str], column: str) -> Content:
 def _with_thought(content: Content, role: str, talk: Talk) -> str:
     if not content.thought.strip():
         return content.text
+    thought = tool_calls.thought(content.thought)
+    if role == "function_call":
+        return talk.before_call(thought, content.text)
     if role != "gpt":
         raise UnusableRow("messages", "unknown_part", type="thinking")
     talk.notes.add("thought_kept")
-    return f"<think>\n{content.thought.strip()}\n</think>\n\n{content.text}"
+    return thought + content.text
 
 
 def _calls_beside(message: dict, column: str) -> list[dict]:

@@ -34,6 +34,8 @@ def recognise(rows: Sequence[dict]) -> Mapping:
     if not rows:
         raise Problem("datasets.nothing_to_recognise")
     sample = Sample(rows)
+    if sample.is_empty():
+        raise Problem("datasets.no_values", rows=f"{len(rows):,}")
     best: tuple[float, Mapping] | None = None
     for group in (
         sample.pairs,
@@ -67,6 +69,10 @@ class Sample:
         self.rows = rows
         self.fields = fields_of(rows)
         self._values = {name: [row[name] for row in rows if not _silent(row.get(name))] for name in self.fields}
+
+    def is_empty(self) -> bool:
+        """Tell whether no row has a value in any field."""
+        return not any(self._values.values())
 
     def share(self, mapping: Mapping) -> float:
         """Return which share of the rows a mapping reads, of those that say anything of what it must have."""

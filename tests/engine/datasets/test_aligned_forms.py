@@ -158,3 +158,82 @@ def test_every_format_of_tools_takes_whatever_is_read_of_spoiled_definitions():
         for format in TOOLS.values():
             format.tool_formatter(json.loads(text))
     assert read > 300
+
+
+# What is said beside a call
+
+CALLED = {"name": "heat", "arguments": {"room": "x"}}
+ASKED = {"role": "user", "content": "Q"}
+BESIDE = {
+    "text": [ASKED, {"role": "assistant", "content": "I look.", "tool_calls": [{"function": CALLED}]}],
+    "thought": [
+        ASKED,
+        {"role": "assistant", "content": None, "reasoning_content": "Hm.", "tool_calls": [{"function": CALLED}]},
+    ],
+    "both": [
+        ASKED,
+        {"role": "assistant", "content": "I look.", "reasoning": "Hm.", "tool_calls": [{"function": CALLED}]},
+    ],
+    "parts": [
+        ASKED,
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "Hm."},
+                {"type": "text", "text": "I look."},
+                {"type": "tool_use", "name": "heat", "input": {"room": "x"}},
+            ],
+        },
+    ],
+    "turns": [
+        {"from": "human", "value": "Q"},
+        {"from": "gpt", "value": "I look."},
+        {"from": "function_call", "value": json.dumps(CALLED)},
+    ],
+    "thought turn": [
+        {"from": "human", "value": "Q"},
+        {"from": "gpt", "value": "I look."},
+        {"from": "function_call", "value": "<think>\nHm.\n</think>\n\n" + json.dumps(CALLED)},
+    ],
+    "two turns": [
+        ASKED,
+        {"role": "assistant", "content": "I look.", "tool_calls": [{"function": CALLED}]},
+        {"role": "assistant", "content": "Again.", "reasoning": "Hm.", "tool_calls": [{"function": CALLED}]},
+    ],
+}
+SAID = {"text": ["I look."], "thought": ["Hm."], "turns": ["I look."], "two turns": ["I look.", "Hm.", "Again."]}
+# The marks of a call are others in these; those write all of the turn behind the mark that opens a call. The note says
+# so.
+OTHER_MARKS = {"lfm2", "lfm2_vl"}
+BEHIND_THE_MARK = ("mistral", "ministral", "pixtral", "gemma4")
+
+
+def formatted(template, content: str) -> str:
+    """Return what a template writes of a turn that calls tools."""
+    slots = template.format_function.apply(
+        content=content, thought_words=template.thought_words, tool_call_words=template.tool_call_words
+    )
+    return "".join(slot for slot in slots if isinstance(slot, str))
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_what_is_said_beside_a_call_is_trained_before_it_by_every_template(tmp_path, kind):
+    from llamafactory.data.template import TEMPLATES
+
+    written, (row, *_) = brought(tmp_path, [{"messages": BESIDE[kind]}] * 2)
+    assert (written.left_out, list(written.notes.counts)) == (0, ["call_text_kept"])
+    (turn,) = row["_response"]
+    assert turn["role"] == "function"
+    calls = [CALLED] * (2 if kind == "two turns" else 1)
+    single = {name for name in TEMPLATES if TEMPLATES[name].format_function.tool_format == "glm4"}
+    for name in sorted(TEMPLATES.keys() - OTHER_MARKS - (single if len(calls) > 1 else set())):
+        template = TEMPLATES[name]
+        text, called = formatted(template, turn["content"]), formatted(template, json.dumps(calls))
+        first = min(text.find(said) for said in SAID.get(kind, ["Hm.", "I look."]))
+        last = max(text.find(said) + len(said) for said in SAID.get(kind, ["Hm.", "I look."]))
+        assert 0 <= first < last <= text.rfind(called[-20:]) and called.strip()[-20:] in text, name
+        inside = any(mark in text[:first] for mark in ("[TOOL_CALLS]", "<|tool>"))
+        assert inside == any(each in name for each in BEHIND_THE_MARK), name
+    for name in OTHER_MARKS & TEMPLATES.keys():
+        with pytest.raises(RuntimeError, match="Invalid JSON"):  # told when a run is made with one of them
+            formatted(TEMPLATES[name], turn["content"])

@@ -260,7 +260,8 @@ SAID = {
         "<|im_end|>"
     ],
     "history": [
-        "<|im_start|>system\nAdd.<|im_end|>\n<|im_start|>user\n1?<|im_end|>\n<|im_start|>assistant\n2<|im_end|>\n<|im_start|>user\nAnd 2?"
+        "<|im_start|>system\nAdd.<|im_end|>\n<|im_start|>user\n1?<|im_end|>\n<|im_start|>assistant\n2<|im_end|>\n"
+        "<|im_start|>user\nAnd 2?"
     ],
     "openai": [
         "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nIs it"

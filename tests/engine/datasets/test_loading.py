@@ -358,6 +358,9 @@ def disagreements(made, folder: Path, trained) -> list[str]:
     path = made.write(folder)
     verdict = judged(path, made.entry, folder)
     report = check(reading.rows(path), made.entry, folder, loader=lambda: verdict)
+    places = [(one.row, one.field, one.kind) for one in report.findings]
+    if len(places) > len(set(places)):
+        return ["something is told twice"]
     stops = [fault for _, fault in verdict.faults if fault.kind in STOPS]
     try:
         rows, error = list(trained(folder, made.stage)), None
@@ -375,13 +378,13 @@ def disagreements(made, folder: Path, trained) -> list[str]:
     return (
         [f"rows {left} are left out and nothing is told"]
         if left
-        else list(other_tokens(made, path, rows, verdict.left_out | otherwise))
+        else list(other_tokens(made, path, rows, verdict.left_out, otherwise))
     )
 
 
-def other_tokens(made, path: Path, rows: list[dict], skipped: set[int]):
-    """Yield the rows whose tokens the page shows otherwise than they are trained. KTO adds tokens of other rows, which
-    are not shown.
+def other_tokens(made, path: Path, rows: list[dict], left_out: set[int], otherwise: set[int]):
+    """Yield the rows whose tokens the page shows otherwise than they are trained. Of rows that the loader reads
+    `otherwise` the check tells it. KTO adds tokens of other rows, which are not shown.
     """
     sight = Sight(
         MODEL, made.entry, path.parent, made.stage, {"template": "chatml", "cutoff_len": 2048, "packing": False}
@@ -400,8 +403,8 @@ def other_tokens(made, path: Path, rows: list[dict], skipped: set[int]):
                 "kto_labels" if "kto_labels" in rows[0] else "labels",
             )
         ]
-    for row, said in zip([row for row in shown if row.number not in skipped], rows, strict=False):
-        if row.value is None:  # the page tells that it cannot read it, and shows no tokens
+    for row, said in zip([row for row in shown if row.number not in left_out], rows, strict=True):
+        if row.value is None or row.number in otherwise:  # an unreadable row has its sentence instead of tokens
             continue
         found = sight.see(row.value)
         ids = [[token.id for token in one.tokens] for one in found]

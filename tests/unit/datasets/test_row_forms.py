@@ -547,12 +547,29 @@ def test_forms_that_nothing_can_train_are_told_as_what_they_are(row, key):
     assert told.value.key == key
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        '{"instruction": NaN, "output": NaN}\n',
+        '{"x": null}\n{"x": NaN}\n',
+        '{"instruction": "", "output": []}\n',
+        "{}\n",
+    ],
+)
+def test_rows_without_a_value_are_told_as_what_they_are(collection, rows):
+    path = collection.workspace.root / "blank.jsonl"
+    path.write_text(rows)
+    with pytest.raises(Problem) as told:
+        registered(collection, path)
+    assert told.value.key == "datasets.no_values" and "NaN" in Words("zh").tell(told.value)
+
+
 # What is told
 
 ANSWER_CALL = {"role": "assistant", "content": "I look.", "tool_calls": [CALL]}
 TOLD = {
-    "call_text": [ASK, ANSWER_CALL, {"role": "tool", "content": "ok"}, SAY],
-    "call_thought": [
+    "call_text": [ASK, {**ANSWER_CALL, "content": "I <tool_call>."}, {"role": "tool", "content": "ok"}, SAY],
+    "call_text_kept": [
         ASK,
         {**ANSWER_CALL, "content": None, "reasoning_content": "Hm."},
         {"role": "tool", "content": "ok"},
