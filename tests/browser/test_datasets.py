@@ -256,14 +256,15 @@ def test_a_check_names_row_and_field_and_the_good_rows_are_kept(ask, data):
         ask("datasets_remove", name, True)
 
 
-def test_a_check_says_too_what_was_left_out_when_the_set_came_in(ask, data):
-    put(data.parent, "partly.jsonl", [*PAIRS, {"query": "a?", "response": {"no": "text"}}])
+@pytest.mark.parametrize(("more", "left_out"), [([{"query": "a?", "response": {"no": "text"}}], 1), ([], 0)])
+def test_a_check_says_too_what_was_left_out_when_the_set_came_in(ask, data, more, left_out):
+    put(data.parent, "partly.jsonl", [*PAIRS, *more])
     path = data.parent / "partly.jsonl"
     name = ask("datasets_bring_in", {"path": str(path), "name": "partly"})["name"]
     found = ask("datasets_check", name, lengths=False)
     assert (found["rows"], found["intake"]) == (len(PAIRS), ask("datasets_intake", name))
-    assert found["intake"]["left_out"] == 1 and is_sentence(found["intake"]["problems"][0])
-    assert ask("datasets_check", "multi_turn", lengths=False)["intake"]["left_out"] == 0
+    assert (found["intake"]["left_out"], len(found["intake"]["problems"])) == (left_out, left_out)
+    assert all(is_sentence(each) for each in found["intake"]["problems"])
     ask("datasets_remove", name, True)
     path.unlink()
 
