@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from conftest import STARTER
 
 from studio.core.i18n import Words
 from studio.core.jobs import Jobs
@@ -18,7 +19,6 @@ from studio.datasets.endpoints import register
 from studio.datasets.loading.judge import judge
 from studio.datasets.registry import Dataset
 from studio.datasets.shape import MEDIA
-from tests.conftest import STARTER
 
 SOURCE = os.environ.get("STUDIO_LLAMAFACTORY_SOURCE", "")
 DATA = Path(SOURCE, "data")
