@@ -16,7 +16,7 @@ from studio.core.storage import read_only
 from studio.datasets.endpoints import endpoints as of_datasets
 from studio.datasets.study_endpoints import endpoints as of_study
 from studio.models.endpoints import endpoints as of_models
-from studio.monitor.history import as_json
+from studio.monitor.page.endpoints import endpoints as of_machine
 from studio.train.endpoints import endpoints as of_training
 from studio.trash.page.endpoints import endpoints as of_trash
 from studio.web.endpoint import told
@@ -86,7 +86,7 @@ def all_endpoints(studio, words: Words) -> list[Callable]:
         *_of_chat(studio.room, words),
         *of_hello(studio.hello, words),
     ]
-    return [*_of_the_window(studio, words), *of_rooms]
+    return [*_of_the_window(studio, words), *of_machine(studio.monitor), *of_rooms]
 
 
 def _of_chat(room, words: Words) -> list[Callable]:
@@ -111,10 +111,6 @@ def _of_the_window(studio, words: Words) -> list[Callable]:
         """Return {html, mark} for each region ({name, arg, mark}), None where the page has it already."""
         return studio.live.answer(words, regions)
 
-    def monitor() -> dict:
-        """Return {gpus, processes, cpu, memory, disk, history}."""
-        return as_json(studio.monitor.latest(), studio.monitor.history())
-
     def job_status(job: str) -> dict:
         """Return {state, progress, message, result, error} of a job."""
         return studio.jobs.status(job, words)
@@ -127,4 +123,4 @@ def _of_the_window(studio, words: Words) -> list[Callable]:
         """Queue a job again that stopped, failed or was interrupted, and return {state}."""
         return {"state": studio.jobs.resume(job).state}
 
-    return [live, monitor, job_status, job_cancel, job_resume]
+    return [live, job_status, job_cancel, job_resume]

@@ -34,7 +34,7 @@ from studio.models import tab as models_tab
 from studio.models.download import Downloads
 from studio.models.shelf import Shelf
 from studio.monitor.history import Monitor
-from studio.monitor.panel import strip
+from studio.monitor.page import strip as strip_page
 from studio.train import notices_panel
 from studio.train import tab as train_tab
 from studio.train.trainer import Trainer
@@ -86,7 +86,7 @@ def make(workspace: Workspace) -> Studio:
         Study(collection),
         hello.Hello(workspace, accelerator),
     )
-    studio.live.add("strip", lambda words, _: strip(words, studio.monitor.latest(), studio.monitor.history()))
+    studio.live.add("strip", (strip_page.TEMPLATE, lambda *_: strip_page.strip(monitor.latest(), monitor.history())))
     studio.live.add("holders", lambda words, _: _holders(words, studio))
     studio.live.add("trash", (trash_page.TEMPLATE, lambda words, _: trash_page.trash(workspace)))
     models_tab.add_regions(studio.live, studio.shelf)

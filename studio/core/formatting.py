@@ -98,6 +98,12 @@ def gib(amount: object) -> str:
     return f"{number / GIB:.1f} GiB" if number < 100 * GIB else f"{number / GIB:,.0f} GiB"
 
 
+def in_gib(amount: object) -> str:
+    """Return bytes of memory as a figure in GiB without the unit: 4.2, 61; an en dash for what is no number."""
+    number = finite(amount)
+    return fixed(None if number is None else number / GIB, 1 if number is not None and number < 9.95 * GIB else 0)
+
+
 def params(amount: object) -> str:
     """Return a number of parameters as people of the field write it: 135M, 7.6B, 1.04T; "" where it is not known."""
     number = finite(amount)

@@ -17,7 +17,7 @@ GLANCE_S = 0.1
 
 @dataclass(frozen=True)
 class Point:
-    """One past reading: `at` in seconds since the epoch, all else in percent, `gpus` as (utilisation, memory) in order."""
+    """One past reading: `at` in seconds since 1970, all else in percent, `gpus` as (utilisation, memory) in order."""
 
     at: float
     cpu: float | None
@@ -42,7 +42,7 @@ class Monitor:
         self._asked = 0.0
 
     def latest(self) -> Snapshot:
-        """Return the newest reading: at once while somebody looks, else a fresh one within about a tenth of a second."""
+        """Return the newest reading: at once while somebody looks, else a fresh one within about 0.1 seconds."""
         self._asked = time.monotonic()
         with self._lock:
             if not (self._wanted.is_set() and self._thread.is_alive()):
@@ -88,73 +88,3 @@ def _point(snapshot: Snapshot) -> Point:
 def percent(part: float | None, whole: float | None) -> float | None:
     """Return `part` as percent of `whole`, None where either is not known or there is no whole."""
     return None if part is None or not whole else 100 * part / whole
-
-
-def as_json(snapshot: Snapshot, history: tuple[Point, ...]) -> dict:
-    """Return what `/monitor` answers: {at, gpus, no_gpu, processes, cpu, memory, disk, history}, units in the names of
-    the fields.
-
-    `processes` lists those of all GPUs, each with the `gpu` (and `slice`) it is on; each series of `history` goes with
-    its `at`.
-    """
-    host = snapshot.host
-    return {
-        "at": snapshot.at,
-        "gpus": [
-            {
-                "index": gpu.index,
-                "slice": gpu.slice,
-                "name": gpu.name,
-                "utilisation_percent": gpu.utilisation,
-                "memory_used_bytes": gpu.memory_used,
-                "memory_total_bytes": gpu.memory_total,
-                "temperature_c": gpu.temperature,
-                "power_w": gpu.power,
-                "power_limit_w": gpu.power_limit,
-                "fan_percent": gpu.fan,
-            }
-            for gpu in snapshot.gpus
-        ],
-        "no_gpu": str(snapshot.no_gpu) if snapshot.no_gpu else None,
-        "processes": [
-            {
-                "gpu": gpu.index,
-                "slice": gpu.slice,
-                "pid": process.pid,
-                "command": process.command,
-                "user": process.user,
-                "memory_bytes": process.memory,
-                "kind": process.kind,
-                "own": process.own,
-            }
-            for gpu in snapshot.gpus
-            for process in gpu.processes
-        ],
-        "cpu": {
-            "percent": host.cpu,
-            "process_percent": host.cpu_process,
-            "cores": host.cores,
-            "load": host.load and list(host.load),
-        },
-        "memory": {
-            "used_bytes": host.memory_used,
-            "total_bytes": host.memory_total,
-            "available_bytes": host.memory_available,
-            "process_bytes": host.memory_process,
-        },
-        "disk": {"free_bytes": host.disk_free, "total_bytes": host.disk_total},
-        "history": {
-            "at": [point.at for point in history],
-            "cpu_percent": [point.cpu for point in history],
-            "memory_percent": [point.memory for point in history],
-            "gpus": [
-                {
-                    "index": gpu.index,
-                    "slice": gpu.slice,
-                    "utilisation_percent": [point.gpus[place][0] for point in history],
-                    "memory_percent": [point.gpus[place][1] for point in history],
-                }
-                for place, gpu in enumerate(snapshot.gpus)
-            ],
-        },
-    }

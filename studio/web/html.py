@@ -40,6 +40,8 @@ def _environment() -> Environment:
     environment.filters |= {
         "size": formatting.size,
         "gib": formatting.gib,
+        "in_gib": formatting.in_gib,
+        "fixed": formatting.fixed,
         "params": formatting.params,
         "duration": formatting.duration,
         "number": formatting.whole,

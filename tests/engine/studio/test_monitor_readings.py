@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from studio.core.i18n import Words
-from studio.monitor.history import as_json
+from studio.monitor.page.endpoints import monitor_result
 from studio.monitor.readings import cpu_times, short_command, take
 
 
@@ -59,7 +59,7 @@ def test_looking_for_a_driver_prints_nothing(tmp_path):
 
 
 def test_a_reading_is_json(tmp_path):
-    found = json.loads(json.dumps(as_json(take(tmp_path), ())))
+    found = json.loads(monitor_result(take(tmp_path), ()).model_dump_json())
     assert {"gpus", "processes", "cpu", "memory", "disk", "history"} <= set(found)
     assert found["memory"]["total_bytes"] > 0
     assert (found["no_gpu"] is None) == bool(found["gpus"])

@@ -29,9 +29,10 @@ from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace
 from studio.models import places
-from studio.monitor import panel as monitor_panel
 from studio.monitor import readings
+from studio.monitor.page import strip as strip_page
 from studio.train import dispatch
+from studio.web.html import render
 
 STEP = 1 if os.environ.get("STUDIO_FUZZ_MINUTES") else 7  # every seventh place, all of them in a long search
 LISTS = ("models", "datasets", "runs", "talks", "sheets", "servers", "coming", "board", "now")
@@ -298,11 +299,11 @@ def test_what_the_machine_says_of_itself_is_hostile(root, language):
     process = readings.GpuProcess(pid=1, command=PAYLOAD, user=PAYLOAD, memory=1, kind=PAYLOAD, own=False)
     gpus = [readings.Gpu(number, None, PAYLOAD, 1, 1, 2, 3, 4.0, 5.0, 6, (process,)) for number in range(6)]
     for seen in (gpus[:1], gpus):
-        html = monitor_panel.strip(Words(language), replace(snapshot, gpus=tuple(seen), no_gpu=None), ())
+        shown = strip_page.strip(replace(snapshot, gpus=tuple(seen), no_gpu=None), ())
+        html = render(strip_page.TEMPLATE, Words(language), shown)
         assert "&lt;img" in html and not Drawn(html).evil
-    html = monitor_panel.strip(
-        Words(language), replace(snapshot, gpus=(), no_gpu=Problem("jobs.fault", reason=PAYLOAD)), ()
-    )
+    shown = strip_page.strip(replace(snapshot, gpus=(), no_gpu=Problem("jobs.fault", reason=PAYLOAD)), ())
+    html = render(strip_page.TEMPLATE, Words(language), shown)
     assert "&lt;img" in html and not Drawn(html).evil
 
 

@@ -5,7 +5,8 @@ import threading
 import time
 
 from studio.monitor import history
-from studio.monitor.history import Monitor, as_json
+from studio.monitor.history import Monitor
+from studio.monitor.page.endpoints import monitor_result
 
 
 def until(true, seconds=20):
@@ -77,7 +78,7 @@ def test_the_history_is_json_with_one_value_for_each_time(tmp_path):
     monitor.latest()
     until(lambda: len(monitor.history()) >= 3)
     snapshot, points = monitor.latest(), monitor.history()
-    found = json.loads(json.dumps(as_json(snapshot, points)))["history"]
+    found = json.loads(monitor_result(snapshot, points).model_dump_json())["history"]
     assert len(found["at"]) == len(found["cpu_percent"]) == len(found["memory_percent"]) == len(points)
     assert found["at"] == sorted(found["at"]) and all(0 <= value <= 100 for value in found["memory_percent"])
     assert len(found["gpus"]) == len(snapshot.gpus)

@@ -1,16 +1,19 @@
 """The strip as HTML, drawn from made-up machines: two GPUs, eight, none, and one that tells nothing."""
 
 import dataclasses
-import json
 import re
 from html.parser import HTMLParser
 
 import pytest
 
+from studio.core.formatting import GIB
 from studio.core.i18n import Problem, Words
-from studio.monitor.history import Point, as_json
-from studio.monitor.panel import COLUMNS, GIB, strip
+from studio.monitor.history import Point
+from studio.monitor.page import strip as strip_page
+from studio.monitor.page.endpoints import monitor_result
+from studio.monitor.page.strip import COLUMNS
 from studio.monitor.readings import CpuTimes, Gpu, GpuProcess, Host, Snapshot
+from studio.web.html import render
 
 NOW = 1_800_000_000.0
 HOST = Host(32, 14.2, 6.1, (4.0, 3.0, 2.0), 41 * GIB, 125 * GIB, 84 * GIB, 5 * GIB, 80 * GIB, 930 * GIB)
@@ -39,6 +42,10 @@ def gpu(index, **changes):
 
 def machine(*gpus, host=HOST, no_gpu=None):
     return Snapshot(NOW, gpus, no_gpu, host, CpuTimes(0, 0, 0))
+
+
+def strip(words, snapshot, history):
+    return render(strip_page.TEMPLATE, words, strip_page.strip(snapshot, history))
 
 
 def past(gpus, seconds=range(300)):
@@ -179,7 +186,7 @@ def test_the_strip_stays_small_however_long_it_runs():
 
 
 def test_the_api_gives_every_gpu_and_process_with_units():
-    found = json.loads(json.dumps(as_json(machine(gpu(0), gpu(1, power=None)), past(2, range(3)))))
+    found = monitor_result(machine(gpu(0), gpu(1, power=None)), past(2, range(3))).model_dump()
     assert [(each["index"], each["power_w"]) for each in found["gpus"]] == [(0, 412.3), (1, None)]
     assert [(each["gpu"], each["pid"], each["own"]) for each in found["processes"]] == [
         (0, 4711, True),
