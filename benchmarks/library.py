@@ -9,7 +9,9 @@ from pathlib import Path
 from benchmarks.report import Row
 from studio.core.i18n import Words
 from studio.core.workspace import Workspace
-from studio.models import inside_panel, inspection, library, templates
+from studio.models import inspection, library, templates
+from studio.models.page.disk import inside
+from studio.web.html import render
 
 RUNS = 5
 MODELS = 300
@@ -46,7 +48,7 @@ def _inspect(model: library.Model) -> None:
     """Do all that the page of a model needs: its files, its template with the reason, and its HTML."""
     seen = inspection.inspect(model)
     templates.choose(model.path, model.name, model.model_type)
-    inside_panel.draw_parts(Words("en"), model, seen)
+    render(inside.TEMPLATE, Words("en"), inside.parts(model, seen))
 
 
 def _seconds(work) -> float:

@@ -15,7 +15,7 @@ from studio.core.i18n import Words
 from studio.core.storage import read_only
 from studio.datasets.endpoints import endpoints as of_datasets
 from studio.datasets.study_endpoints import endpoints as of_study
-from studio.models.endpoints import endpoints as of_models
+from studio.models.page.endpoints import endpoints as of_models
 from studio.monitor.page.endpoints import endpoints as of_machine
 from studio.train.endpoints import endpoints as of_training
 from studio.trash.page.endpoints import endpoints as of_trash

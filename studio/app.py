@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import gradio as gr
 from fastapi import FastAPI
-from markupsafe import escape
 
 from studio import api
 from studio.chat import hello, uses
@@ -30,19 +29,19 @@ from studio.datasets import tab as datasets_tab
 from studio.datasets.collection import Collection
 from studio.datasets.study import Study
 from studio.models import completeness, gguf, library
-from studio.models import tab as models_tab
 from studio.models.download import Downloads
+from studio.models.page import tab as models_tab
 from studio.models.shelf import Shelf
 from studio.monitor.history import Monitor
 from studio.monitor.page import strip as strip_page
-from studio.train import notices_panel
 from studio.train import tab as train_tab
 from studio.train.trainer import Trainer
 from studio.trash.page import context as trash_page
-from studio.web import page, policy
+from studio.web import frame, page, policy
 from studio.web.event_faults import tell_faults
 from studio.web.guard import Guard, Rules
-from studio.web.live import Live, region
+from studio.web.html import render
+from studio.web.live import Live
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,7 @@ def make(workspace: Workspace) -> Studio:
         hello.Hello(workspace, accelerator),
     )
     studio.live.add("strip", (strip_page.TEMPLATE, lambda *_: strip_page.strip(monitor.latest(), monitor.history())))
-    studio.live.add("holders", lambda words, _: _holders(words, studio))
+    studio.live.add("holders", (frame.HOLDERS, lambda *_: _holders(accelerator)))
     studio.live.add("trash", (trash_page.TEMPLATE, lambda words, _: trash_page.trash(workspace)))
     models_tab.add_regions(studio.live, studio.shelf)
     studio.live.add("hello", lambda words, model: hello.draw(words, studio.hello, model))
@@ -97,25 +96,18 @@ def make(workspace: Workspace) -> Studio:
     return studio
 
 
-def _holders(words: Words, studio: Studio) -> str:
-    rows = "".join(f"<li>{escape(words(f'app.holder_{holder.who}'))}</li>" for holder in studio.accelerator.holders())
-    return f'<h3>{words("app.accelerator")}</h3><ul class="plain">{rows or "<li>" + words("app.free") + "</li>"}</ul>'
+def _holders(accelerator: DeviceLease) -> frame.HoldersContext:
+    return frame.HoldersContext([holder.who for holder in accelerator.holders()])
 
 
 def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
     """Return the whole page in one language, with a way out where there is a login."""
     with gr.Blocks(title=words("app.title"), theme=page.theme(), fill_width=True, analytics_enabled=False) as blocks:
         with gr.Sidebar(width=272, elem_id="side"):
-            gr.HTML(
-                f'<div class="brand">{words("app.name")}</div>'
-                + region("strip")
-                + region("now")
-                + region("holders")
-                + region("trash")
-            )
-        gr.HTML(_switches(words, has_login), elem_id="switches")
+            gr.HTML(render(frame.SIDE, words, frame.SideContext(("strip", "now", "holders", "trash"))))
+        gr.HTML(render(frame.SWITCHES, words, frame.SwitchesContext(has_login)), elem_id="switches")
         if problem := read_only.why():
-            gr.HTML(f'<p class="warning" role="status">{escape(words.tell(problem))}</p>', elem_id="looking")
+            gr.HTML(render(frame.LOOKING, words, frame.LookingContext(problem)), elem_id="looking")
         with gr.Tabs(elem_id="rooms", selected="train"):
             with gr.Tab(words("app.models"), id="models", elem_id="room-models"):
                 models_tab.build(words)
@@ -128,16 +120,6 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
         api.serve(studio, words)
     tell_faults(blocks, words)
     return blocks
-
-
-def _switches(words: Words, has_login: bool) -> str:
-    leave = f'<button class="quiet" data-switch="leave">{words("guard.leave")}</button>' if has_login else ""
-    return (
-        notices_panel.bell(words) + '<button class="quiet" data-switch="language"'
-        f' title="{words("app.switch_language")}">{words("app.other_language")}</button><button class="quiet"'
-        f' data-switch="theme" title="{words("app.switch_theme")}">{words("app.theme")}</button>{leave}<span'
-        f' class="unconnected-mark">{words("app.unconnected")}</span>'
-    )
 
 
 class ByLanguage:

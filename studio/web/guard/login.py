@@ -1,24 +1,40 @@
 """The door with a password: its page, what is posted to it, and the cookie that keeps it open."""
 
 import secrets
-from functools import cache
-from pathlib import Path
+from dataclasses import dataclass
 from urllib.parse import parse_qs
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from studio.core.i18n import Words
 from studio.web.guard.hosts import Authority
 from studio.web.guard.sessions import IDLE_SECONDS, Guesses, Sessions, is_right
+from studio.web.html import render
 
+TEMPLATE = "web/guard/login.html"
 LARGEST_FORM = 8192
 LINE_SECONDS = 30  # after which to come back where too many wait
 LOGIN_POLICY = (
     "default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; img-src data:; connect-src 'self';"
     " form-action 'self'; base-uri 'none'"
 )
+
+
+@dataclass(frozen=True)
+class LoginContext:
+    """The page that asks for name and password.
+
+    `nonce` lets its style and script in; `root` is the path under which the studio is reached; `from_elsewhere` tells
+    that a link of another site led here.
+    """
+
+    lang: str
+    nonce: str
+    root: str
+    problem: str
+    username: str
+    from_elsewhere: bool
 
 
 class Door:
@@ -45,8 +61,7 @@ class Door:
     ) -> Response:
         """Return the page that asks for name and password."""
         nonce = secrets.token_urlsafe(18)
-        html = _template().render(
-            t=words,
+        context = LoginContext(
             lang="zh-CN" if words.language == "zh" else words.language,
             nonce=nonce,
             root=self._root,
@@ -54,7 +69,9 @@ class Door:
             username=username,
             from_elsewhere=request.headers.get("sec-fetch-site") in ("cross-site", "same-site"),
         )
-        return HTMLResponse(html, status, {"Content-Security-Policy": LOGIN_POLICY.format(nonce=nonce)})
+        return HTMLResponse(
+            render(TEMPLATE, words, context), status, {"Content-Security-Policy": LOGIN_POLICY.format(nonce=nonce)}
+        )
 
     async def enter(self, request: Request, words: Words) -> Response:
         """Look at the name and the password that a request brings, and open a session or say why not."""
@@ -129,11 +146,3 @@ async def _form(request: Request) -> tuple[str, str] | None:
         return fields["username"][0], fields["password"][0]
     except (ValueError, KeyError):  # not UTF-8, too many fields, or one missing
         return None
-
-
-@cache
-def _template():
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
-    )
-    return environment.get_template("login.html")

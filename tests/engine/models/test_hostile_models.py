@@ -16,11 +16,13 @@ from studio.core.jobs import Jobs
 from studio.core.processes import limited
 from studio.core.workspace import Workspace
 from studio.datasets import tokens
-from studio.models import config, fit, inside_panel, library, panel, plausible, shape, templates, tokenizer
+from studio.models import config, fit, library, plausible, shape, templates, tokenizer
 from studio.models.download import Downloads
+from studio.models.page.disk import inside, memory_fit, model_head, model_list
 from studio.models.shelf import Shelf
 from studio.monitor.history import Monitor
 from studio.train import recipe as recipes
+from studio.web.html import render
 
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
 TEMPLATES = {
@@ -79,9 +81,9 @@ def test_a_hostile_chat_template_costs_the_page_a_moment_and_is_told(shelf, kind
     while not told and time.monotonic() < until:
         began = time.monotonic()
         html = (
-            panel.draw_list(words, shelf, "")
-            + panel.draw_model(words, shelf, f"odd-{kind}")
-            + inside_panel.draw_inside(words, shelf, f"odd-{kind}")
+            render(model_list.TEMPLATE, words, model_list.model_list(shelf, ""))
+            + render(model_head.TEMPLATE, words, model_head.model_head(shelf, f"odd-{kind}"))
+            + render(inside.TEMPLATE, words, inside.inside(shelf, f"odd-{kind}"))
         )
         slowest = max(slowest, time.monotonic() - began)
         # beside the template, and where it would be shown rendered; then on the row too
@@ -89,7 +91,7 @@ def test_a_hostile_chat_template_costs_the_page_a_moment_and_is_told(shelf, kind
         time.sleep(0.1)
     assert told and slowest < 3
     assert f"chat_template of odd-{kind} took more than" in html
-    assert "已中止" in panel.draw_model(Words("zh"), shelf, f"odd-{kind}")
+    assert "已中止" in render(model_head.TEMPLATE, Words("zh"), model_head.model_head(shelf, f"odd-{kind}"))
     assert psutil.Process().memory_info().rss - before < 400 * 2**20
     choice = templates.of(shelf.workspace.models / f"odd-{kind}", f"odd-{kind}", "llama")
     assert choice.fault is not None and choice.compared
@@ -105,11 +107,10 @@ def test_a_config_that_claims_what_no_weights_can_fill_is_a_fault_told_at_once(s
     for language in LANGUAGES:
         words = Words(language)
         assert "config.json" in words.tell(model.faults[0])
-        html = (
-            panel.draw_list(words, shelf, "")
-            + panel.draw_model(words, shelf, "odd")
-            + panel.draw_fit(words, shelf, "odd")
+        html = render(model_list.TEMPLATE, words, model_list.model_list(shelf, "")) + render(
+            model_head.TEMPLATE, words, model_head.model_head(shelf, "odd")
         )
+        assert memory_fit.memory_fit(words, shelf, "odd") is None
         assert "dot failed" in html and "config.json" in html
     for use in (
         lambda: Hello(shelf.workspace, DeviceLease()).say("odd", "hi"),

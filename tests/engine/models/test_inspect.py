@@ -9,7 +9,9 @@ from conftest import STARTER
 from benchmarks.library import make_model, write_sparse
 from studio.core.i18n import Words
 from studio.core.workspace import Workspace
-from studio.models import inside_panel, inspection, library, panel, templates, tokenizer
+from studio.models import inspection, library, templates, tokenizer
+from studio.models.page.disk import inside, model_list
+from studio.web.html import render
 
 QWEN = (
     "{%- if messages[0]['role'] == 'system' %}{{ '<|im_start|>system\\n' + messages[0]['content'] + '<|im_end|>\\n'"
@@ -154,10 +156,10 @@ def test_a_template_that_refuses_or_is_broken_is_no_end(empty):
     for source in ("{{ raise_exception('no') }}", "{% for %}", "{{ messages[9].content.x }}"):
         give_template(folder, source)
         assert templates.own_prompts(folder) == {}
-        html = inside_panel.draw_parts(
-            Words("en"), library.find(empty, "odd"), inspection.inspect(library.find(empty, "odd"))
-        )
-        assert "refuses the sample" in html
+        model = library.find(empty, "odd")
+        context = inside.parts(model, inspection.inspect(model))
+        assert context.chat_template.refused and context.chat_template.sample is None
+        assert "refuses the sample" in render(inside.TEMPLATE, Words("en"), context)
 
 
 def test_a_page_of_a_model_is_made_in_a_moment(empty):
@@ -165,7 +167,7 @@ def test_a_page_of_a_model_is_made_in_a_moment(empty):
     model = library.find(empty, "large")
     templates.shipped()
     began = time.perf_counter()
-    html = inside_panel.draw_parts(Words("zh"), model, inspection.inspect(model))
+    html = render(inside.TEMPLATE, Words("zh"), inside.parts(model, inspection.inspect(model)))
     templates.choose(folder, model.name, model.model_type)
     assert time.perf_counter() - began < 0.3
     assert "model.layers.0–79" in html
@@ -179,5 +181,7 @@ def test_what_comes_from_files_cannot_be_script_on_the_page(empty):
     )
     give_template(folder, "<script>alert(1)</script>")
     model = library.find(empty, "evil")
-    html = inside_panel.draw_parts(Words("en"), model, inspection.inspect(model)) + panel._item(model, "<i>")
+    rows = model_list.ModelListContext([model_list.model_row(model, "<i>")], True, [])
+    html = render(inside.TEMPLATE, Words("en"), inside.parts(model, inspection.inspect(model)))
+    html += render(model_list.TEMPLATE, Words("en"), rows)
     assert "<script" not in html and "<img" not in html and "<b>&lt;" not in html.replace("<b>evil", "")

@@ -1,14 +1,16 @@
 """What a script can ask of the models."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from studio.core import trust
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import told
-from studio.models import catalogue, code_panel, completeness, fit, gguf, inspection, keep, library, places, templates
+from studio.models import catalogue, completeness, fit, gguf, inspection, keep, library, places, templates
 from studio.models import config as configs
 from studio.models.download import Request
 from studio.models.library import Model
+from studio.models.page.disk.own_code import read_text
 from studio.models.shelf import Shelf
 
 
@@ -67,7 +69,7 @@ def _reading(shelf: Shelf, words: Words) -> list[Callable]:
             "trusted": trust.allows(model.path),
             "problem": words.tell(code.fault) if code.fault else None,
             "files": [
-                {"file": file, "sha256": one, "text": code_panel.text_of(model.path / file, words)}
+                {"file": file, "sha256": one, "text": _code_text(model.path / file, words)}
                 for file, one in code.files.items()
             ],
         }
@@ -185,6 +187,13 @@ def _of_downloads(shelf: Shelf, words: Words) -> list[Callable]:
         models_cancel,
         models_forget,
     ]
+
+
+def _code_text(file: Path, words: Words) -> str:
+    content = read_text(file)
+    if content.problem:
+        return words.tell(content.problem)
+    return content.text + "\n" + words("models.code_cut", file=file) if content.is_cut else content.text
 
 
 def _as_json(model: Model, template: str | None, words: Words) -> dict:

@@ -1,0 +1,1 @@
+"""The Models tab, and what a script can ask of the models."""

@@ -1,0 +1,123 @@
+"""What each way to use a model takes, against this machine's memory, and what to change where it does not fit."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import parse_qsl, urlencode
+
+from studio.core.i18n import Problem, Words
+from studio.models import fit, library
+from studio.models.library import Model
+from studio.models.shelf import Shelf
+
+TEMPLATE = "models/page/disk/memory_fit.html"
+# What a person may set for the estimate, and the most that is sensible.
+LARGEST = {"batch": 4096, "seq": 1_048_576, "rank": 1024}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A field of the estimate: its name in `fit.Plan`, what stands in it, and the most that it takes."""
+
+    name: str
+    value: str
+    most: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a bar: `share` of the widest, 0 to 1."""
+
+    name: str
+    bytes: int
+    share: float
+
+
+@dataclass(frozen=True)
+class FitRow:
+    """A way to use the model (a key of `models.method_...`); `advice` is the key of a sentence, with its facts."""
+
+    method: str
+    bytes: int
+    fits: bool
+    parts: list[Part]
+    advice: str | None
+    advice_facts: dict[str, object]
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """`limit` is where the machine's memory ends, as a share of the widest bar, None where no bar goes beyond.
+
+    `base` are the settings that were made, as the query of the region's argument; `problem` is one that is none.
+    """
+
+    device: str
+    memory: int
+    settings: list[Setting]
+    base: str
+    problem: Problem | None
+    rows: list[FitRow]
+    parts: list[str]
+    limit: float | None
+
+
+def memory_fit(words: Words, shelf: Shelf, argument: str) -> FitContext | None:
+    """Return the bars of a model, None where it cannot be loaded at all.
+
+    Args:
+        words: those in which a wrong setting is named.
+        shelf: what the tab works with.
+        argument: the model's name, and on a second line the settings that a person chose ("batch=4&rank=16").
+    """
+    name, _, query = argument.partition("\n")
+    if not name or library.find(shelf.workspace, name).faults:
+        return None
+    device, memory = shelf.memory()
+    chosen = dict(parse_qsl(query))
+    settings = [Setting(one, chosen.get(one) or str(getattr(fit.Plan(), one)), most) for one, most in LARGEST.items()]
+    rows, problem = [], None
+    try:
+        plan = fit.Plan(device=device, **{one: _number(words, one, chosen[one]) for one in LARGEST if one in chosen})
+    except Problem as fault:
+        problem = fault
+    else:
+        rows = _estimates(library.find(shelf.workspace, name), memory, plan)
+    widest = max(memory, *(row["bytes"] for row in rows), 1)
+    return FitContext(
+        device,
+        memory,
+        settings,
+        urlencode(chosen),
+        problem,
+        [_row(row, widest) for row in rows],
+        list(rows[0]["parts"]) if rows else [],
+        memory / widest if memory < widest else None,
+    )
+
+
+def _number(words: Words, name: str, value: str) -> int:
+    if not value.isdecimal() or not 1 <= int(value) <= LARGEST[name]:
+        raise Problem("fit.bad_number", setting=words("fit.setting_" + name), value=value, most=f"{LARGEST[name]:,}")
+    return int(value)
+
+
+@lru_cache(64)
+def _estimates(model: Model, memory: int, plan: fit.Plan) -> list[dict]:
+    # A model is looked at anew only when its files changed, so this too is counted once.
+    return fit.table(model.path, memory, plan)
+
+
+def _row(row: dict, widest: int) -> FitRow:
+    return FitRow(
+        method_key(row),
+        row["bytes"],
+        row["fits"],
+        [Part(part, size, size / widest) for part, size in row["parts"].items() if size],
+        row["advice"]["key"] if row["advice"] else None,
+        row["advice"]["facts"] if row["advice"] else {},
+    )
+
+
+def method_key(row: dict) -> str:
+    """Return the name of a row of the table as words know it: lora with 4 bits is qlora4."""
+    return f"q{row['method']}{row['bits']}" if row["bits"] else row["method"]

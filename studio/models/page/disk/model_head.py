@@ -1,0 +1,39 @@
+"""The head of a model: where it is, what can be done, what is wrong, its facts and its template."""
+
+from dataclasses import dataclass
+
+from studio.core.storage import trash
+from studio.models import completeness, library
+from studio.models.library import Model
+from studio.models.page.disk.own_code import OwnCode, own_code
+from studio.models.page.disk.template_match import TemplateMatch, template_match
+from studio.models.shelf import Shelf
+
+TEMPLATE = "models/page/disk/model_head.html"
+
+
+@dataclass(frozen=True)
+class ModelHeadContext:
+    """`model` is None while none is chosen, and all else is empty then.
+
+    `deleted_bytes` come free when it is deleted, `runs` were tuned on it; `recipe` begins the form of a new run.
+    """
+
+    model: Model | None
+    deleted_bytes: int = 0
+    runs: int = 0
+    recipe: dict[str, str] | None = None
+    code: OwnCode | None = None
+    match: TemplateMatch | None = None
+
+
+def model_head(shelf: Shelf, name: str) -> ModelHeadContext:
+    """Return what is shown of a model. Raises Problem where there is none of this name."""
+    if not name:
+        return ModelHeadContext(None)
+    chosen = completeness.checked([library.find(shelf.workspace, name)], wait=0)[0]
+    match = template_match(chosen)
+    recipe = {"model_name_or_path": chosen.name}
+    if match.choice.compared:
+        recipe["template"] = match.choice.template
+    return ModelHeadContext(chosen, trash.size(chosen.path), shelf.runs_on(chosen), recipe, own_code(chosen), match)

@@ -1,0 +1,1 @@
+"""What the tab shows of getting models: the catalogue, the forms, and what is on its way."""

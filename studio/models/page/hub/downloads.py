@@ -1,0 +1,73 @@
+"""The downloads and imports, newest first, each with its progress and what can be done."""
+
+from dataclasses import dataclass
+
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Job, told
+from studio.models import gguf
+from studio.models.download import KIND
+from studio.models.shelf import Shelf
+
+TEMPLATE = "models/page/hub/downloads.html"
+SHOWN, FAULTS_SHOWN = 30, 20
+# Faults after which another token may help.
+ASKS_TOKEN = ("downloads.gated", "downloads.no_access", "downloads.bad_token", "downloads.no_model")
+
+
+@dataclass(frozen=True)
+class DownloadRow:
+    """A download, or the import of a GGUF file (`is_import`).
+
+    `origin` says from where; `message` is what it does or why it failed, "" where it says nothing; `progress` is 0 to
+    1, None where it is not known.
+    """
+
+    id: str
+    name: str
+    state: str
+    is_active: bool
+    is_import: bool
+    origin: str
+    message: str
+    progress: float | None
+    can_resume: bool
+    asks_token: bool
+
+    @property
+    def tone(self) -> str:
+        """The state by which it is coloured."""
+        return "running" if self.state in ("queued", "preparing") else self.state
+
+
+@dataclass(frozen=True)
+class DownloadsContext:
+    """`faults` are those of records of jobs that cannot be read."""
+
+    rows: list[DownloadRow]
+    faults: list[Problem]
+
+
+def downloads(words: Words, shelf: Shelf) -> DownloadsContext:
+    """Return what is on its way or over; what a job says is told in `words`."""
+    jobs = sorted([*shelf.jobs.all(KIND), *shelf.jobs.all(gguf.KIND)], key=lambda job: job.created, reverse=True)
+    return DownloadsContext(
+        [_row(words, shelf, job) for job in jobs[:SHOWN]], list(shelf.jobs.faults.values())[:FAULTS_SHOWN]
+    )
+
+
+def _row(words: Words, shelf: Shelf, job: Job) -> DownloadRow:
+    is_import = job.kind != KIND
+    file = str(job.facts.get("file", "")).rpartition("/")[2]
+    is_over = job.state == "finished" and not job.active
+    return DownloadRow(
+        job.id,
+        str(job.facts.get("name")),
+        job.state,
+        job.active,
+        is_import,
+        f"GGUF · {file}" if is_import else f"{job.facts.get('hub')} · {job.facts.get('repo')}",
+        told(job.message if is_over else job.error or job.message, words) or "",
+        job.progress,
+        shelf.jobs.can_resume(job.id),
+        (job.error or {}).get("key") in ASKS_TOKEN,
+    )

@@ -1,0 +1,45 @@
+"""The Models tab: what is on disk, LLaMA-Factory's catalogue, and getting models; the list on the left, the one in hand
+on the right.
+"""
+
+import gradio as gr
+
+from studio.core.i18n import Words
+from studio.models.page import views
+from studio.models.page.disk import inside, memory_fit, model_head, model_list
+from studio.models.page.hub import catalogue, downloads, suggested
+from studio.models.shelf import Shelf
+from studio.web.html import render
+from studio.web.live import Live, region
+
+SEARCH, FORMS = "models/page/search.html", "models/page/hub/forms.html"
+# What is drawn of the model in hand, and what each part follows. "hello" is the chat's, which can load and ask a model.
+PARTS = (("model", "model"), ("model-fit", "model fit"), ("hello", "model"), ("model-inside", "model"))
+
+
+def add_regions(live: Live, shelf: Shelf) -> None:
+    """Add the live regions of this tab."""
+    live.add("models-views", (views.TEMPLATE, lambda *_: views.views(shelf)))
+    live.add("models", (model_list.TEMPLATE, lambda _, query: model_list.model_list(shelf, query)))
+    live.add("model", (model_head.TEMPLATE, lambda _, name: model_head.model_head(shelf, name)))
+    live.add("model-fit", (memory_fit.TEMPLATE, lambda words, arg: memory_fit.memory_fit(words, shelf, arg)))
+    live.add("model-inside", (inside.TEMPLATE, lambda _, name: inside.inside(shelf, name)))
+    live.add("catalogue", (catalogue.TEMPLATE, lambda _, query: catalogue.catalogue(shelf, query)))
+    live.add("entry", (catalogue.ENTRY_TEMPLATE, lambda _, name: catalogue.entry(shelf, name)))
+    live.add("suggested", (suggested.TEMPLATE, lambda *_: suggested.suggested(shelf)))
+    live.add("coming", (downloads.TEMPLATE, lambda words, _: downloads.downloads(words, shelf)))
+
+
+def build(words: Words) -> None:
+    """Build the tab in one language."""
+    with gr.Row(elem_classes="split"):
+        with gr.Column(elem_classes="split-list", min_width=0, scale=0):
+            gr.HTML(region("models-views"))
+            gr.HTML(render(SEARCH, words), elem_classes="when-disk when-catalogue")
+            gr.HTML(region("models", follows="find", first="model"), elem_classes="when-disk")
+            gr.HTML(region("catalogue", follows="find", first="entry"), elem_classes="when-catalogue")
+            gr.HTML(region("coming"), elem_classes="when-get")
+        with gr.Column(elem_classes="split-main", min_width=0):
+            gr.HTML("".join(region(name, follows=follows) for name, follows in PARTS), elem_classes="when-disk")
+            gr.HTML(region("entry", follows="entry"), elem_classes="when-catalogue")
+            gr.HTML(render(FORMS, words), elem_classes="when-get")

@@ -1,0 +1,20 @@
+"""The switch between what is on disk, the catalogue, and getting a model."""
+
+from dataclasses import dataclass
+
+from studio.models.shelf import Shelf
+
+TEMPLATE = "models/page/views.html"
+
+
+@dataclass(frozen=True)
+class ViewsContext:
+    """`active` counts the downloads and imports that are on their way."""
+
+    active: int
+    views: tuple[str, ...] = ("disk", "catalogue", "get")
+
+
+def views(shelf: Shelf) -> ViewsContext:
+    """Return the views of the tab."""
+    return ViewsContext(sum(job.active for kind in ("download", "import_gguf") for job in shelf.jobs.all(kind)))

@@ -1,0 +1,39 @@
+"""What stands around the tabs: the switches at the top, and who keeps the accelerator."""
+
+from dataclasses import dataclass
+
+from studio.core.i18n import Problem
+
+SIDE = "web/templates/side.html"
+SWITCHES = "web/templates/switches.html"
+HOLDERS = "web/templates/holders.html"
+LOOKING = "web/templates/looking.html"
+
+
+@dataclass(frozen=True)
+class SideContext:
+    """The live regions of the sidebar, from top to bottom."""
+
+    regions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SwitchesContext:
+    """`has_login` gives a way out. The bell lets the browser show notices (assets/notices.js)."""
+
+    has_login: bool
+    bell_states: tuple[str, ...] = ("on", "off", "denied", "missing")
+
+
+@dataclass(frozen=True)
+class HoldersContext:
+    """`holders` are the names (of the words `app.holder_...`) of those who keep the accelerator."""
+
+    holders: list[str]
+
+
+@dataclass(frozen=True)
+class LookingContext:
+    """Why this studio only looks at its workspace."""
+
+    reason: Problem
