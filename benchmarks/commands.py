@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from studio.train import events
+from studio.train.runs import events
 
 ROOT = Path(__file__).parents[1]
 MODEL = "SmolLM2-135M-Instruct"

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import psutil
 
-from studio.train import ending, output
+from studio.train.execution.executors import termination
+from studio.train.loop import output
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -82,7 +83,7 @@ def run(flags: argparse.Namespace) -> int:
     """Open the workspace, serve it until a signal ends that, and return the exit code."""
     prepare_process()
     if flags.stop_seconds is not None:
-        os.environ[ending.GRACE_VARIABLE] = str(flags.stop_seconds)  # for the processes that train, too
+        os.environ[termination.GRACE_VARIABLE] = str(flags.stop_seconds)  # for the processes that train, too
     import uvicorn
 
     from studio import app, opening
@@ -122,7 +123,7 @@ def run(flags: argparse.Namespace) -> int:
         server_header=False,
         **tls,
     )
-    serve(config, Shutdown(studio, ending.grace(), words))
+    serve(config, Shutdown(studio, termination.grace(), words))
     if mine:
         mine.release()
     return 0

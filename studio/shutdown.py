@@ -10,7 +10,7 @@ import threading
 import time
 
 from studio.core.i18n import Words
-from studio.train.ending import SIGNALS
+from studio.train.execution.executors.termination import SIGNALS
 
 TELL_EVERY_S = 5.0
 JOBS_S = 2.0

@@ -20,7 +20,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 from studio.core import llamafactory
 from studio.core.workspace import Workspace
-from studio.train import output
+from studio.train.loop import output
 
 ROOT = Path(__file__).parents[1]
 STARTER = ROOT / "models" / "SmolLM2-135M-Instruct"

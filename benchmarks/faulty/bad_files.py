@@ -21,7 +21,7 @@ def main(folder: Path, number: int, seconds: float, seed: int) -> None:
     import workspace_files
 
     from studio.core import llamafactory
-    from studio.train import dispatch
+    from studio.train.execution import dispatch
 
     llamafactory.begin = lambda: None  # what takes the heavy libraries says so on the page
     dispatch.Dispatcher._work = lambda dispatcher: None  # and nothing that waits is started

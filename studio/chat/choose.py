@@ -17,8 +17,9 @@ from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.core.workspace import Workspace
 from studio.models import library
-from studio.train import lineage, runs
-from studio.train import recipe as recipes
+from studio.train import runs
+from studio.train.recipe import completion as recipes
+from studio.train.runs import lineage
 
 MOST = 4
 SERVED = "served:"  # begins the name of a column that a server answers

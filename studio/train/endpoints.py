@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable
 
 from studio.core.i18n import Problem, Words
-from studio.train import keep, nodes, notices, runs
-from studio.train.recipe_import import here, reading
-from studio.train.trainer import Trainer
+from studio.train import notifications, runs
+from studio.train.execution import multi_node
+from studio.train.execution.service import Trainer
+from studio.train.recipe.importing import here, reading
+from studio.train.runs import manage_runs
 
 
 def endpoints(trainer: Trainer, words: Words) -> list[Callable]:
@@ -145,7 +147,7 @@ def _of_many(trainer: Trainer) -> list[Callable]:
         return {"runs": [run.name for run in trainer.sweep(recipe, grid, options or {}, executor)]}
 
     def train_nodes(
-        recipe: dict, count: int = 2, address: str = "", port: int = nodes.PORT, options: dict | None = None
+        recipe: dict, count: int = 2, address: str = "", port: int = multi_node.PORT, options: dict | None = None
     ) -> dict:
         """Make a run for several machines and return {run, commands}, a command to paste on each; `options` hold
         `processes` on each.
@@ -161,18 +163,18 @@ def _of_keeping(trainer: Trainer, words: Words) -> list[Callable]:
 
     def train_note(run: str, note: str = "") -> dict:
         """Keep a note with a run and return {run}."""
-        keep.note(workspace, run, note)
+        manage_runs.note(workspace, run, note)
         return {"run": run}
 
     def train_star(run: str) -> dict:
         """Give a run a star, or take it away, and return {star}."""
-        return {"star": keep.star(workspace, run)}
+        return {"star": manage_runs.star(workspace, run)}
 
     def train_delete(run: str) -> dict:
         """Move a run with all its checkpoints into the trash and return {freed}, the bytes that come free when that is
         emptied.
         """
-        return {"freed": keep.delete(workspace, run)}
+        return {"freed": manage_runs.delete(workspace, run)}
 
     def train_recipe(text: str) -> dict:
         """Return {recipe, taken, not_here, left_out, options, kind} for a text: LLaMA-Factory's YAML or JSON, a
@@ -208,7 +210,7 @@ def _of_notices(trainer: Trainer, words: Words) -> list[Callable]:
         nothing yet), as a person is told.
         """
         now = time.time()
-        found = notices.since(workspace, since) if since else []
+        found = notifications.since(workspace, since) if since else []
         return {
             "now": now,
             "notices": [
@@ -218,14 +220,14 @@ def _of_notices(trainer: Trainer, words: Words) -> list[Callable]:
 
     def train_webhook(address: str = "") -> dict:
         """Keep the address that notices are sent to, "" for none, and return {host}."""
-        return {"host": notices.set_webhook(workspace.saves, address, words.language)}
+        return {"host": notifications.set_webhook(workspace.saves, address, words.language)}
 
     def train_webhook_test() -> dict:
         """Send a test to the webhook and return {host}, once it took it."""
-        address = notices.webhook(workspace.saves)
+        address = notifications.webhook(workspace.saves)
         if not address:
             raise Problem("notices.none")
-        notices.send(address, words("notices.test_text"))
-        return {"host": notices.host(workspace.saves)}
+        notifications.send(address, words("notices.test_text"))
+        return {"host": notifications.host(workspace.saves)}
 
     return [train_notices, train_webhook, train_webhook_test]

@@ -7,7 +7,7 @@ from markupsafe import escape
 from studio.core import formatting
 from studio.core.i18n import Words
 from studio.core.jobs import told
-from studio.train.environments import GIGABYTES, Environments
+from studio.train.execution.environments import GIGABYTES, Environments
 from studio.web.live import attribute
 
 

@@ -5,7 +5,7 @@ and why.
 from markupsafe import escape
 
 from studio.core.i18n import Problem, Words
-from studio.train.recipe_import.result import Imported, Missing
+from studio.train.recipe.importing.result import Imported, Missing
 
 # Where each thing that is missing is got: the tab, and what to take in hand there.
 PLACES = {

@@ -4,12 +4,12 @@ from markupsafe import escape
 
 from studio.core.i18n import Words
 from studio.core.workspace import Workspace
-from studio.train import notices
+from studio.train import notifications
 
 
 def draw(words: Words, workspace: Workspace) -> str:
     """Return what is told, where it goes, and the form in which the webhook is set."""
-    host, fault = notices.host(workspace.saves), notices.fault(workspace.saves)
+    host, fault = notifications.host(workspace.saves), notifications.fault(workspace.saves)
     now = f'<p class="problem">{escape(words.tell(fault))}</p>' if fault else ""
     if host:
         now += (

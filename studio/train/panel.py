@@ -13,8 +13,10 @@ from studio.core.jobs import Jobs, told
 from studio.core.sentences import Sentence
 from studio.core.storage import files, records
 from studio.core.workspace import Workspace
-from studio.train import batch, checkpoints, keep, notices, queue_panel, recipe, runs
-from studio.train.stored import adoption
+from studio.train import notifications, queue_panel, runs
+from studio.train.execution import adoption, batch_search
+from studio.train.recipe import completion
+from studio.train.runs import checkpoints, manage_runs
 from studio.web.live import attribute
 
 LOG_SHOWN = 40_000
@@ -187,7 +189,7 @@ def _housekeeping(words: Words, run: runs.Run, status: runs.Status) -> str:
         return ""
     info = run.info()
     note = f'<p class="hint">{escape(info["note"])}</p>' if info.get("note") else ""
-    freed = f"{keep.size(run) / 2**20:,.0f}"
+    freed = f"{manage_runs.size(run) / 2**20:,.0f}"
     return (
         '<div class="actions small-actions">'
         + _again(words("train.again"), run, {})
@@ -209,7 +211,7 @@ def _housekeeping(words: Words, run: runs.Run, status: runs.Status) -> str:
 def _again(label: str, run: runs.Run, changes: dict) -> str:
     """Return a button that fills the form with the recipe of a run, and with changes."""
     try:
-        recipe = keep.again(run, changes)
+        recipe = manage_runs.again(run, changes)
     except Problem:
         return ""  # a run of another tool that left no recipe cannot be started again
     return (
@@ -277,7 +279,7 @@ def _fault(words: Words, run: runs.Run, status: runs.Status) -> str:
     if not status.error:
         return ""
     told = escape(Sentence(key=status.error["key"], facts=status.error.get("facts", {})).tell(words))
-    changes = keep.remedy(status.error["key"], run.recipe_if_any())
+    changes = manage_runs.remedy(status.error["key"], run.recipe_if_any())
     label = words("train.again_with", changes=", ".join(f"{name} {value}" for name, value in changes.items()))
     return f'<p class="problem" role="alert">{told} {_again(label, run, changes) if changes else ""}</p>'
 
@@ -290,7 +292,7 @@ def _damage(words: Words, run: runs.Run, status: runs.Status) -> str:
 def _warnings(words: Words, status: runs.Status) -> str:
     newest = {warning["key"]: warning for warning in status.warnings}
     told = [Sentence(key=key, facts=warning.get("facts", {})).tell(words) for key, warning in newest.items()]
-    if (seconds := notices.silence(status)) is not None:
+    if (seconds := notifications.silence(status)) is not None:
         told.append(words("train.warn_silent", time=duration(seconds)))
     return "".join(f'<p class="warning">{escape(sentence)}</p>' for sentence in told)
 
@@ -422,7 +424,7 @@ def _checkpoint(words: Words, run: runs.Run, name: str, metric: str, value: floa
 def resumable(run: runs.Run) -> bool:
     """Tell whether the stage and method of a run can go on from a checkpoint."""
     found = run.recipe_if_any()
-    return bool(found) and not recipe.starts_over(found)
+    return bool(found) and not completion.starts_over(found)
 
 
 def draw_recipe(words: Words, workspace: Workspace, name: str, python_of: Callable[[dict], Path | None]) -> str:
@@ -443,7 +445,7 @@ def draw_recipe(words: Words, workspace: Workspace, name: str, python_of: Callab
         python = python_of(run.recipe())
     except Problem:
         python = None  # what cannot be read is shown as it stands
-    command = recipe.command(run.recipe_file, python)
+    command = completion.command(run.recipe_file, python)
     return _copied(words, command) + _copied(words, text)
 
 
@@ -451,12 +453,12 @@ def _put_together(words: Words, run: runs.Run) -> str:
     """Return the recipe as the files of a run tell it that left none, and what they do not tell. No command: there is
     no file to name.
     """
-    found = {name: value for name, value in run.recipe_if_any().items() if name not in keep.PLACES}
+    found = {name: value for name, value in run.recipe_if_any().items() if name not in manage_runs.PLACES}
     if not found:
         return f'<p class="hint">{words("train.recipe_none")}</p>'
     unknown = ", ".join(run.unknown())
     rest = f'<p class="warning">{words.html("train.recipe_unknown", unknown=unknown)}</p>' if unknown else ""
-    return f'<p class="hint">{words("train.recipe_put_together")}</p>{rest}{_copied(words, recipe.to_yaml(found))}'
+    return f'<p class="hint">{words("train.recipe_put_together")}</p>{rest}{_copied(words, completion.to_yaml(found))}'
 
 
 def _copied(words: Words, text: str) -> str:
@@ -498,7 +500,7 @@ def draw_batch(words: Words, jobs: Jobs) -> str:
         return f'<p class="problem" role="alert">{escape(told(job.error, words))}</p>'
     if job.state != "finished":
         return ""
-    found = records.typed(job.result, batch.Found, f"{job.id}.json")
+    found = records.typed(job.result, batch_search.Found, f"{job.id}.json")
     if not found.tried:
         return f'<p class="problem" role="alert">{words("batch.none")}</p>'
     best = found.tried[-1]

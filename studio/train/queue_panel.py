@@ -4,8 +4,8 @@ from markupsafe import escape
 
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
-from studio.train import sweep
-from studio.train.queue import Queue
+from studio.train.execution.queue import Queue
+from studio.train.recipe import sweep
 from studio.web.live import attribute
 
 LISTED = 12

@@ -5,8 +5,8 @@ from itertools import groupby
 from markupsafe import escape
 
 from studio.core.i18n import Words
-from studio.train import arguments
-from studio.train.arguments import Argument
+from studio.train.recipe import arguments
+from studio.train.recipe.arguments import Argument
 
 
 def draw(words: Words, query: str, stage: str, method: str, changed: dict) -> str:

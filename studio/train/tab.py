@@ -10,24 +10,12 @@ from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
 from studio.datasets import identity
 from studio.models import library
-from studio.train import (
-    adapters,
-    checkpoints,
-    compare,
-    data,
-    environment_panel,
-    import_panel,
-    notices_panel,
-    panel,
-    probe,
-    queue_panel,
-    recipe,
-    recipe_files,
-    settings,
-    sweep,
-)
-from studio.train.recipe_import import form, here, reading
-from studio.train.trainer import Trainer
+from studio.train import compare, environment_panel, import_panel, notices_panel, panel, queue_panel, settings
+from studio.train.execution.service import Trainer
+from studio.train.loop import samples
+from studio.train.recipe import completion, dataset_choices, saved_recipes, sweep
+from studio.train.recipe.importing import form, here, reading
+from studio.train.runs import adapters, checkpoints
 from studio.web.live import Live, attribute, region, taken
 
 METHODS = {
@@ -137,19 +125,22 @@ def _cockpit(words: Words) -> None:
 
 
 def _form(trainer: Trainer, words: Words) -> None:
-    workspace, standard = trainer.workspace, recipe.defaults()
+    workspace, standard = trainer.workspace, completion.defaults()
     with gr.Row(elem_classes="form-head"):
         gr.HTML(f"<h2>{words('train.new_run')}</h2>")
         start = gr.Button(words("train.start"), variant="primary", elem_id="train-start", scale=0, min_width=120)
     problem = gr.HTML(elem_id="train-problem")
     with gr.Row():
-        models, datasets = _models(workspace), data.offered(workspace, "sft")
+        models, datasets = _models(workspace), dataset_choices.offered(workspace, "sft")
         model = _choice(
-            words, "model_name_or_path", models, recipe.STARTER_MODEL if recipe.STARTER_MODEL in models else models[0]
+            words,
+            "model_name_or_path",
+            models,
+            completion.STARTER_MODEL if completion.STARTER_MODEL in models else models[0],
         )
-        first = [name for _, name in datasets if name == recipe.STARTER_DATASET]
+        first = [name for _, name in datasets if name == completion.STARTER_DATASET]
         dataset = _choice(words, "dataset", datasets, first, multiselect=True)
-    with gr.Row(visible=_asks_identity(workspace, [recipe.STARTER_DATASET])) as identity_row:
+    with gr.Row(visible=_asks_identity(workspace, [completion.STARTER_DATASET])) as identity_row:
         name = gr.Textbox(
             words("train.identity_name_default"),
             label=words("train.identity_name"),
@@ -161,7 +152,7 @@ def _form(trainer: Trainer, words: Words) -> None:
             info=words("train.identity_author_info"),
         )
     stage = gr.Dropdown(
-        [(words(f"train.stage_{key}"), key) for key in recipe.STAGES],
+        [(words(f"train.stage_{key}"), key) for key in completion.STAGES],
         value="sft",
         label=words("train.stage"),
         info=words("train.stage_info"),
@@ -176,7 +167,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     )
     with gr.Column(visible=False) as ppo_row:
         gr.HTML(region("environment", "ppo"))
-        reward = _of_checkpoints(words, "reward_model", adapters.reward_models(workspace, recipe.STARTER_MODEL))
+        reward = _of_checkpoints(words, "reward_model", adapters.reward_models(workspace, completion.STARTER_MODEL))
     fields = {"model_name_or_path": model, "dataset": dataset, "stage": stage, "reward_model": reward}
     with gr.Row(elem_classes="fields"):
         for key in (
@@ -221,7 +212,7 @@ def _form(trainer: Trainer, words: Words) -> None:
                     minimum=0,
                 )
             fields["adapter_name_or_path"] = _of_checkpoints(
-                words, "adapter_name_or_path", adapters.on(workspace, recipe.STARTER_MODEL)
+                words, "adapter_name_or_path", adapters.on(workspace, completion.STARTER_MODEL)
             )
         with gr.Row(elem_classes="fields"):
             executor = gr.Dropdown(
@@ -236,7 +227,7 @@ def _form(trainer: Trainer, words: Words) -> None:
             )
         probes = gr.Textbox(
             label=words("train.probes"),
-            info=words("train.probes_info", most=probe.MOST),
+            info=words("train.probes_info", most=samples.MOST),
             lines=3,
             elem_id="train-probes",
             value=words("train.probes_default"),
@@ -250,7 +241,7 @@ def _form(trainer: Trainer, words: Words) -> None:
         text = gr.Code(label=words("train.recipe"), language="yaml", interactive=False)
     with gr.Accordion(words("train.recipes"), open=False):
         with gr.Row(elem_classes="fields"):
-            kept = _choice(words, "kept_recipe", recipe_files.saved(workspace), None)
+            kept = _choice(words, "kept_recipe", saved_recipes.saved(workspace), None)
             called = gr.Textbox(
                 label=words("train.recipe_name"), info=words("train.recipe_name_info"), elem_id="train-recipe-name"
             )
@@ -304,13 +295,13 @@ def _form(trainer: Trainer, words: Words) -> None:
         return {
             key: value
             for key, value in said.items()
-            if key not in recipe.LORA_SETTINGS or said["finetuning_type"] == "lora"
+            if key not in completion.LORA_SETTINGS or said["finetuning_type"] == "lora"
         } | json.loads(more)
 
     def filled(said: dict, base: dict | None = None):
         """Return a value for the method and every box: those of `said`, else of `base`, else the standard ones."""
         base = (
-            recipe.defaults(_parameters(workspace, str(said.get("model_name_or_path") or recipe.STARTER_MODEL)))
+            completion.defaults(_parameters(workspace, str(said.get("model_name_or_path") or completion.STARTER_MODEL)))
             | (base or {})
             | said
         )
@@ -333,7 +324,7 @@ def _form(trainer: Trainer, words: Words) -> None:
         choices = {
             "model_name_or_path": {"choices": _models(workspace)},
             "template": {"choices": _templates(words)},
-            "dataset": {"choices": data.offered(workspace, base["stage"])},
+            "dataset": {"choices": dataset_choices.offered(workspace, base["stage"])},
             "lr_scheduler_type": {"choices": SCHEDULERS},
         }
         choices |= {key: {"choices": found} for key, found in zip(OF_RUNS, of_runs_on(name or ""), strict=True)}
@@ -362,7 +353,7 @@ def _form(trainer: Trainer, words: Words) -> None:
 
     def on_given(text):
         try:
-            said = recipe_files.read(text)
+            said = saved_recipes.read(text)
             lacking = here.missing(workspace, said) if "dataset" in said else []
             return import_panel.draw_missing(words, lacking), *filled(said)
         except Problem as fault:
@@ -370,7 +361,7 @@ def _form(trainer: Trainer, words: Words) -> None:
 
     def on_load(name):
         try:
-            said = recipe_files.load(workspace, name) if name else {}
+            said = saved_recipes.load(workspace, name) if name else {}
             return import_panel.draw_missing(
                 words, here.missing(workspace, said) if "dataset" in said else []
             ), *filled(said)
@@ -379,29 +370,31 @@ def _form(trainer: Trainer, words: Words) -> None:
 
     def on_keep(name, method_now, *values):
         try:
-            recipe_files.save(
+            saved_recipes.save(
                 workspace,
                 name,
                 {key: value for key, value in wish(method_now, *values).items() if value not in (None, "")},
             )
         except Problem as fault:
             return _told(words, fault), gr.skip()
-        return "", gr.update(choices=recipe_files.saved(workspace), value=name.strip())
+        return "", gr.update(choices=saved_recipes.saved(workspace), value=name.strip())
 
     def on_search(text, stage_now, method_now, more):
         return settings.draw(words, text, stage_now, finetuning_type(method_now), json.loads(more))
 
     def on_stage(stage_now, chosen):
-        fitting = data.offered(workspace, stage_now)
+        fitting = dataset_choices.offered(workspace, stage_now)
         names = [name for _, name in fitting if not Path(name).is_absolute()]
         return gr.update(choices=fitting, value=[name for name in chosen if name in names] or names[:1])
 
     def on_dataset(stage_now, chosen):
         try:
-            names = data.taken(workspace, chosen)
+            names = dataset_choices.taken(workspace, chosen)
         except Problem as fault:
             return _told(words, fault), gr.update(value=[name for name in chosen if not Path(name).is_absolute()])
-        return "", gr.update(choices=data.offered(workspace, stage_now), value=names) if names != chosen else gr.skip()
+        return "", gr.update(
+            choices=dataset_choices.offered(workspace, stage_now), value=names
+        ) if names != chosen else gr.skip()
 
     def on_largest(method_now, *values):
         try:
@@ -454,9 +447,9 @@ def _form(trainer: Trainer, words: Words) -> None:
     def on_open():
         return (
             gr.update(choices=_models(workspace)),
-            gr.update(choices=data.offered(workspace, "sft")),
+            gr.update(choices=dataset_choices.offered(workspace, "sft")),
             gr.update(choices=_templates(words)),
-            *on_runs(recipe.STARTER_MODEL),
+            *on_runs(completion.STARTER_MODEL),
         )
 
     def of_runs_on(model_now):
@@ -490,7 +483,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     )
     # Of a choice in the form only: an import says its own rate.
     model.input(
-        lambda chosen: recipe.learning_rate(_parameters(workspace, chosen)),
+        lambda chosen: completion.learning_rate(_parameters(workspace, chosen)),
         model,
         fields["learning_rate"],
         api_name=False,
@@ -527,7 +520,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     stage.input(on_stage, [stage, dataset], dataset, api_name=False, queue=False)
     # A dataset may have come since the page was opened.
     dataset.focus(
-        lambda stage_now: gr.update(choices=data.offered(workspace, stage_now)),
+        lambda stage_now: gr.update(choices=dataset_choices.offered(workspace, stage_now)),
         stage,
         dataset,
         api_name=False,
@@ -612,11 +605,11 @@ def _of_checkpoints(words: Words, key: str, names: list[str]) -> gr.Dropdown:
 
 
 def _templates(words: Words) -> list:
-    return [(words("train.automatic"), ""), *recipe.known_templates()]
+    return [(words("train.automatic"), ""), *completion.known_templates()]
 
 
 def _models(workspace: Workspace) -> list[str]:
-    return [model.name for model in library.usable(workspace)] or [recipe.STARTER_MODEL]
+    return [model.name for model in library.usable(workspace)] or [completion.STARTER_MODEL]
 
 
 def _parameters(workspace: Workspace, name: str) -> int | None:

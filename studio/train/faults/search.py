@@ -1,4 +1,6 @@
-"""The row, field and file at which a run ended, looked for in its datasets where the error itself does not name them."""
+"""The row, field and file at which a run ended, looked for in its datasets where the error itself does not name
+them.
+"""
 
 import time
 import traceback
@@ -11,7 +13,7 @@ from studio.datasets import registry
 from studio.datasets.loading import stops
 from studio.datasets.loading.judge import judge
 from studio.datasets.registry import Dataset
-from studio.train.validation import sources
+from studio.train.recipe.validation import sources
 
 # Sentences about data of which some name no row, no field, no file, or only the row of a mixture.
 UNPLACED = (

@@ -12,7 +12,7 @@ from studio.chat.answer import Sampling
 from studio.chat.choose import Table
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
-from studio.train.trainer import Trainer
+from studio.train.execution.service import Trainer
 
 CASES = ROOT / "tests" / "cases"
 STARTER = "SmolLM2-135M-Instruct"

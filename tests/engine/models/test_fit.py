@@ -12,7 +12,7 @@ from studio.core.i18n import Problem, Words
 from studio.models import activations, fit
 from studio.models.fit import Plan, estimate, plan_of, table
 from studio.models.shape import read_shape
-from studio.train import memory
+from studio.train.recipe import memory_need
 
 LLAMA_7B = {
     "model_type": "llama",
@@ -225,10 +225,10 @@ def test_rows_of_the_data_count_where_they_are_shorter_than_the_cutoff(tmp_path)
         "bf16": True,
         "use_cpu": True,
     }
-    assert 250 < memory.longest(recipe) < 400
-    assert memory.longest({**recipe, "packing": True}) == 2048
-    assert memory.bytes_needed(recipe) < memory.bytes_needed({**recipe, "stage": "pt"}) / 3
-    assert memory.bytes_needed({**recipe, "model_name_or_path": str(tmp_path / "none")}) == 0
+    assert 250 < memory_need.longest(recipe) < 400
+    assert memory_need.longest({**recipe, "packing": True}) == 2048
+    assert memory_need.bytes_needed(recipe) < memory_need.bytes_needed({**recipe, "stage": "pt"}) / 3
+    assert memory_need.bytes_needed({**recipe, "model_name_or_path": str(tmp_path / "none")}) == 0
 
 
 CASES = [

@@ -21,7 +21,7 @@ from studio.models.download import Downloads
 from studio.models.page.disk import inside, memory_fit, model_head, model_list
 from studio.models.shelf import Shelf
 from studio.monitor.history import Monitor
-from studio.train import recipe as recipes
+from studio.train.recipe import completion as recipes
 from studio.web.html import render
 
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"

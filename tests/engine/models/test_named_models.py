@@ -4,7 +4,7 @@ import pytest
 
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
-from studio.train import adapters
+from studio.train.runs import adapters
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_server_that_gives_rewards_is_no_model(workspace):
 
 
 def test_the_one_step_of_a_search_measures_and_publishes_nothing(tmp_path):
-    from studio.train import batch
+    from studio.train.execution import batch_search
 
     recipe = {
         "stage": "sft",
@@ -64,7 +64,7 @@ def test_the_one_step_of_a_search_measures_and_publishes_nothing(tmp_path):
         "max_samples": 5,
         "do_predict": True,
     }
-    step = batch.one_step(recipe, tmp_path, 4)
+    step = batch_search.one_step(recipe, tmp_path, 4)
     assert {
         name: step[name] for name in ("lora_rank", "learning_rate", "per_device_train_batch_size", "max_steps")
     } == {"lora_rank": 8, "learning_rate": 1e-4, "per_device_train_batch_size": 4, "max_steps": 1}

@@ -4,8 +4,8 @@ import json
 import math
 
 from studio.core.i18n import Words
-from studio.train import recipe as recipes
-from studio.train.advice import advise
+from studio.train.recipe import completion as recipes
+from studio.train.recipe.advice import advise
 
 CPU = recipes.Machine("cpu", True)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from studio.core.i18n import Problem, Words, sentences
-from studio.train import arguments, settings
+from studio.train import settings
+from studio.train.recipe import arguments
 
 
 def test_every_argument_of_the_engine_is_known_and_reachable():

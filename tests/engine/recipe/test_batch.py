@@ -6,7 +6,7 @@ from conftest import wait_for
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.jobs import Jobs
-from studio.train import batch
+from studio.train.execution import batch_search
 
 SMALL = {"cutoff_len": 16}
 
@@ -14,7 +14,7 @@ SMALL = {"cutoff_len": 16}
 def test_it_doubles_until_told_to_stop(workspace):
     accelerator, jobs = DeviceLease(), Jobs(workspace)
     job = jobs.start(
-        "batch", "batch.title", {}, work=lambda job: batch.find(workspace, accelerator, SMALL, job, most=2)
+        "batch", "batch.title", {}, work=lambda job: batch_search.find(workspace, accelerator, SMALL, job, most=2)
     )
     wait_for(lambda: not job.active, seconds=200)
     assert job.state == "finished", job.error
@@ -28,13 +28,13 @@ def test_it_does_not_start_beside_a_run(workspace):
     accelerator, jobs = DeviceLease(), Jobs(workspace)
     accelerator.acquire("training", 1)
     with pytest.raises(Problem) as told:
-        batch.find(workspace, accelerator, SMALL, jobs.start("batch", "batch.title", {}, work=lambda job: None))
+        batch_search.find(workspace, accelerator, SMALL, jobs.start("batch", "batch.title", {}, work=lambda job: None))
     assert "training" in str(told.value)
 
 
 @pytest.mark.parametrize("stage", ["pt", "sft", "dpo", "kto"])
 def test_rows_fill_the_cutoff_in_every_stage(tmp_path, stage):
-    batch._make_data(tmp_path / "data", {"stage": stage, "cutoff_len": 50}, rows=4)
+    batch_search._make_data(tmp_path / "data", {"stage": stage, "cutoff_len": 50}, rows=4)
     from studio.datasets import registry
 
     found = registry.dataset(tmp_path / "data", "filled")

@@ -12,8 +12,10 @@ from conftest import STARTER, new_workspace, wait_for
 from studio.chat import choose
 from studio.core.device_lease import DeviceLease
 from studio.core.jobs import Jobs
-from studio.train import adapters, batch, keep, runs
-from studio.train.trainer import Trainer
+from studio.train import runs
+from studio.train.execution import batch_search
+from studio.train.execution.service import Trainer
+from studio.train.runs import adapters, manage_runs
 
 RECIPE = """model_name_or_path: models/{model}
 stage: sft
@@ -86,7 +88,9 @@ def test_the_largest_batch_is_looked_for_on_top_of_it_whatever_else_its_recipe_m
         "save_total_limit": 1,
         "max_samples": 2,
     }
-    job = jobs.start("batch", "batch.title", {}, work=lambda job: batch.find(made, DeviceLease(), wish, job, most=1))
+    job = jobs.start(
+        "batch", "batch.title", {}, work=lambda job: batch_search.find(made, DeviceLease(), wish, job, most=1)
+    )
     wait_for(lambda: not job.active, seconds=200)
     assert job.state == "finished", job.error
     assert job.result["batch"] == 1
@@ -94,7 +98,7 @@ def test_the_largest_batch_is_looked_for_on_top_of_it_whatever_else_its_recipe_m
 
 def test_its_recipe_starts_a_new_run(made):
     trainer = Trainer(made, DeviceLease())
-    wish = keep.again(runs.find(made, f"{STARTER.name}/lora/whole"), {"max_steps": 1})
+    wish = manage_runs.again(runs.find(made, f"{STARTER.name}/lora/whole"), {"max_steps": 1})
     assert trainer.preview(wish)["problems"] == []
     again = trainer.start(wish, {})
     wait_for(lambda: runs.status(again).state not in runs.ACTIVE, seconds=120)

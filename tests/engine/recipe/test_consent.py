@@ -17,8 +17,9 @@ from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.workspace import write_json
 from studio.datasets.tokens import Sight
-from studio.train import consent, recipe_files, runs
-from studio.train.trainer import Trainer
+from studio.train import runs
+from studio.train.execution.service import Trainer
+from studio.train.recipe import code_consent, saved_recipes
 
 CONFIG = "from transformers import LlamaConfig\n\n\nclass OwnConfig(LlamaConfig):\n    model_type = 'own-llama'\n"
 MODEL = (
@@ -233,9 +234,9 @@ def test_an_adapter_names_no_library_to_import(workspace, tmp_path):
 
 
 def test_what_a_ray_machine_is_told_are_the_consented_files(workspace, own):
-    assert consent.digests({"model_name_or_path": str(own.folder)}) == []
+    assert code_consent.digests({"model_name_or_path": str(own.folder)}) == []
     own.allow()
-    assert consent.digests({"model_name_or_path": str(own.folder)}) == [trust.code_of(own.folder).digest]
+    assert code_consent.digests({"model_name_or_path": str(own.folder)}) == [trust.code_of(own.folder).digest]
 
 
 def test_no_recipe_names_what_ray_is_to_run(workspace):
@@ -244,4 +245,4 @@ def test_no_recipe_names_what_ray_is_to_run(workspace):
         Trainer(workspace, DeviceLease()).start(SHORT | {"ray_init_kwargs": json.dumps(hook)}, {})
     assert told.value.key == "train.never" and is_sentence(str(told.value))
     with pytest.raises(Problem):
-        recipe_files.read(yaml.safe_dump(SHORT | {"ray_init_kwargs": json.dumps(hook)}))
+        saved_recipes.read(yaml.safe_dump(SHORT | {"ray_init_kwargs": json.dumps(hook)}))

@@ -11,9 +11,9 @@ from conftest import ROOT, SHORT, wait_for
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
 from studio.datasets import entries
-from studio.train import recipe as recipes
 from studio.train import runs
-from studio.train.trainer import Trainer
+from studio.train.execution.service import Trainer
+from studio.train.recipe import completion as recipes
 
 CASES = ROOT / "tests" / "cases"
 CPU = recipes.Machine("cpu", True)

@@ -6,7 +6,7 @@ from conftest import is_sentence
 from studio.core import trust
 from studio.core.i18n import Problem
 from studio.models import places
-from studio.train import recipe as recipes
+from studio.train.recipe import completion as recipes
 
 CPU = recipes.Machine("cpu", True)
 

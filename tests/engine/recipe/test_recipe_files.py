@@ -5,7 +5,7 @@ import json
 import pytest
 
 from studio.core.i18n import Problem
-from studio.train import recipe_files
+from studio.train.recipe import saved_recipes
 
 COMMAND = r"""
 CUDA_VISIBLE_DEVICES=0 llamafactory-cli train \
@@ -37,7 +37,7 @@ BOARD = {
 
 
 def test_a_command_line_becomes_a_recipe():
-    recipe = recipe_files.read(COMMAND)
+    recipe = saved_recipes.read(COMMAND)
     assert recipe == {
         "stage": "sft",
         "model_name_or_path": "Qwen/Qwen2.5-7B-Instruct",
@@ -51,15 +51,15 @@ def test_a_command_line_becomes_a_recipe():
 
 
 def test_yaml_and_json_are_read_and_the_output_folder_is_ours():
-    assert recipe_files.read("stage: sft\nlearning_rate: 1.0e-4\noutput_dir: x\n") == {
+    assert saved_recipes.read("stage: sft\nlearning_rate: 1.0e-4\noutput_dir: x\n") == {
         "stage": "sft",
         "learning_rate": 1e-4,
     }
-    assert recipe_files.read('{"stage": "pt", "cutoff_len": "256"}') == {"stage": "pt", "cutoff_len": 256}
+    assert saved_recipes.read('{"stage": "pt", "cutoff_len": "256"}') == {"stage": "pt", "cutoff_len": 256}
 
 
 def test_a_board_configuration_becomes_a_recipe():
-    recipe = recipe_files.read(json.dumps(BOARD))
+    recipe = saved_recipes.read(json.dumps(BOARD))
     assert recipe == {
         "model_name_or_path": "/models/qwen",
         "finetuning_type": "lora",
@@ -82,8 +82,8 @@ def test_a_board_configuration_becomes_a_recipe():
 
 
 def test_what_goes_out_as_a_command_comes_back_the_same():
-    recipe = recipe_files.read(COMMAND)
-    assert recipe_files.read(recipe_files.to_shell(recipe)) == recipe
+    recipe = saved_recipes.read(COMMAND)
+    assert saved_recipes.read(saved_recipes.to_shell(recipe)) == recipe
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,14 @@ def test_what_goes_out_as_a_command_comes_back_the_same():
 )
 def test_what_is_no_recipe_is_told(text):
     with pytest.raises(Problem):
-        recipe_files.read(text)
+        saved_recipes.read(text)
 
 
 def test_recipes_are_kept_by_name(workspace):
-    recipe_files.save(workspace, "my first", {"learning_rate": 1e-4})
-    assert recipe_files.saved(workspace) == ["my first"]
-    assert recipe_files.load(workspace, "my first") == {"learning_rate": 1e-4}
+    saved_recipes.save(workspace, "my first", {"learning_rate": 1e-4})
+    assert saved_recipes.saved(workspace) == ["my first"]
+    assert saved_recipes.load(workspace, "my first") == {"learning_rate": 1e-4}
     with pytest.raises(Problem):
-        recipe_files.save(workspace, "../out", {})
+        saved_recipes.save(workspace, "../out", {})
     with pytest.raises(Problem):
-        recipe_files.load(workspace, "other")
+        saved_recipes.load(workspace, "other")

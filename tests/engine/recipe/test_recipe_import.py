@@ -11,11 +11,12 @@ import yaml
 from conftest import ROOT
 
 from studio.core.i18n import Problem, Words
-from studio.train import arguments, import_panel, recipe, recipe_files
-from studio.train.recipe_import import form, here, llamaboard, reading
+from studio.train import import_panel
+from studio.train.recipe import arguments, completion, saved_recipes
+from studio.train.recipe.importing import form, here, llamaboard, reading
 
 CASES = ROOT / "tests" / "cases"
-MACHINE = recipe.Machine("cpu", True)
+MACHINE = completion.Machine("cpu", True)
 SAID = {"stage": "sft", "dataset": "identity_en", "template": "smollm2", "finetuning_type": "lora", "max_steps": 20}
 
 
@@ -103,7 +104,7 @@ def test_what_merges_is_sent_to_where_that_is_done_and_never_trains(workspace):
     assert refusal(case("trains-nothing/merge.yaml")).key == "recipe_import.kind_merge"
     said = yaml.safe_load(case("trains-nothing/merge.yaml"))
     with pytest.raises(Problem) as told:
-        recipe.complete(workspace, said, MACHINE)
+        completion.complete(workspace, said, MACHINE)
     assert told.value.key == "recipe_import.kind_merge"
 
 
@@ -132,7 +133,7 @@ def test_what_trains_nothing_is_refused_at_import_preview_and_start(said, kind, 
     assert refusal(yaml.safe_dump(said)).key == f"recipe_import.kind_{kind}"
     assert refusal(json.dumps(said)).key == f"recipe_import.kind_{kind}"
     with pytest.raises(Problem) as told:
-        recipe.complete(workspace, said, MACHINE)
+        completion.complete(workspace, said, MACHINE)
     assert told.value.key == f"recipe_import.kind_{kind}"
 
 
@@ -501,8 +502,8 @@ def test_the_form_holds_what_llamafactory_would_do_and_no_stand_in(workspace):
 
 
 def test_a_kept_recipe_with_lists_comes_back(workspace):
-    recipe_files.save(workspace, "lists", {"dataset": ["a", "b"], "stage": "sft"})
-    assert recipe_files.load(workspace, "lists") == {"dataset": "a,b", "stage": "sft"}
+    saved_recipes.save(workspace, "lists", {"dataset": ["a", "b"], "stage": "sft"})
+    assert saved_recipes.load(workspace, "lists") == {"dataset": "a,b", "stage": "sft"}
 
 
 # All of LLaMA-Factory's own examples, where a checkout of it is at hand

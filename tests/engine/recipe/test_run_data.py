@@ -6,8 +6,8 @@ import pytest
 
 from studio.core.i18n import Problem
 from studio.datasets import entries
-from studio.train import data
-from studio.train import recipe as recipes
+from studio.train.recipe import completion as recipes
+from studio.train.recipe import dataset_choices
 
 CPU = recipes.Machine("cpu", True)
 
@@ -27,15 +27,17 @@ def test_a_dataset_of_an_added_folder_is_offered_and_linked_when_chosen(workspac
         )
     )
     entries.add_place(workspace.data, str(disk))
-    assert (f"theirs · {disk}", f"{disk}/theirs") in data.offered(workspace, "sft") and (
+    assert (f"theirs · {disk}", f"{disk}/theirs") in dataset_choices.offered(workspace, "sft") and (
         "identity_en",
         "identity_en",
-    ) in data.offered(workspace, "sft")
+    ) in dataset_choices.offered(workspace, "sft")
     # What the workspace has under the same name, and what cannot be read, is not offered.
-    assert [name for _, name in data.offered(workspace, "sft") if name.startswith(str(disk))] == [f"{disk}/theirs"]
-    assert data.taken(workspace, ["identity_en", f"{disk}/theirs"]) == ["identity_en", "theirs"]
-    assert ("theirs", "theirs") in data.offered(workspace, "sft")
+    assert [name for _, name in dataset_choices.offered(workspace, "sft") if name.startswith(str(disk))] == [
+        f"{disk}/theirs"
+    ]
+    assert dataset_choices.taken(workspace, ["identity_en", f"{disk}/theirs"]) == ["identity_en", "theirs"]
+    assert ("theirs", "theirs") in dataset_choices.offered(workspace, "sft")
     recipe = recipes.complete(workspace, {"dataset": "identity_en,theirs"}, CPU)
     assert (recipe["dataset"], recipe["dataset_dir"]) == ("identity_en,theirs", str(workspace.data))
     with pytest.raises(Problem, match="identity_en"):
-        data.taken(workspace, [f"{disk}/identity_en"])
+        dataset_choices.taken(workspace, [f"{disk}/identity_en"])

@@ -5,7 +5,7 @@ from conftest import wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
-from studio.train.trainer import Trainer
+from studio.train.execution.service import Trainer
 
 TINY = {"max_steps": 2, "cutoff_len": 48, "per_device_train_batch_size": 1, "max_samples": 4, "save_strategy": "no"}
 CASES = {

@@ -12,8 +12,8 @@ import pytest
 from conftest import ROOT, STARTER, new_workspace
 
 from studio.core.i18n import Problem
-from studio.train import recipe as recipes
-from studio.train.validation import mixture
+from studio.train.recipe import completion as recipes
+from studio.train.recipe.validation import mixture
 
 CASES = ROOT / "tests" / "cases"
 CPU = recipes.Machine("cpu", True)

@@ -22,7 +22,7 @@ from studio import app
 from studio.core import llamafactory
 from studio.core.i18n import LANGUAGES, Words
 from studio.core.workspace import Workspace
-from studio.train import dispatch
+from studio.train.execution import dispatch
 
 MINUTES = float(os.environ.get("STUDIO_FUZZ_MINUTES") or 0)
 SECONDS = 60 * MINUTES or 4

@@ -31,7 +31,7 @@ from studio.core.workspace import Workspace
 from studio.models import places
 from studio.monitor import readings
 from studio.monitor.page import strip as strip_page
-from studio.train import dispatch
+from studio.train.execution import dispatch
 from studio.web.html import render
 
 STEP = 1 if os.environ.get("STUDIO_FUZZ_MINUTES") else 7  # every seventh place, all of them in a long search

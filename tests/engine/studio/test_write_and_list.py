@@ -20,7 +20,9 @@ from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json
 from studio.datasets import registry
 from studio.models import catalogue, library
-from studio.train import adapters, checkpoints, keep, notices, panel, recipe_files, runs
+from studio.train import notifications, panel, runs
+from studio.train.recipe import saved_recipes
+from studio.train.runs import adapters, checkpoints, manage_runs
 
 SECONDS = 10 if os.environ.get("STUDIO_FUZZ_MINUTES") else 4
 CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8}
@@ -64,8 +66,8 @@ def runs_come_and_go(workspace: Workspace, chance: random.Random) -> None:
         (folder / "trainer_state.json").write_text("{}")
         run.note(note=f"step {step}")
     run.say("state", state="finished")
-    keep.star(workspace, run.name)
-    keep.delete(workspace, run.name) if chance.random() < 0.5 else shutil.rmtree(run.folder)
+    manage_runs.star(workspace, run.name)
+    manage_runs.delete(workspace, run.name) if chance.random() < 0.5 else shutil.rmtree(run.folder)
 
 
 def models_come_and_go(workspace: Workspace, chance: random.Random) -> None:
@@ -103,8 +105,8 @@ def conversations_come_and_go(studio, chance: random.Random) -> None:
 
 def recipes_come_and_go(workspace: Workspace, chance: random.Random) -> None:
     name = f"recipe-{chance.randrange(1000)}-{threading.get_ident()}"
-    recipe_files.save(workspace, name, {"stage": "sft"})
-    (recipe_files.folder(workspace) / f"{name}.yaml").unlink()
+    saved_recipes.save(workspace, name, {"stage": "sft"})
+    (saved_recipes.folder(workspace) / f"{name}.yaml").unlink()
 
 
 def trash_is_emptied(workspace: Workspace, _) -> None:
@@ -124,10 +126,10 @@ def lists(studio) -> list:
     given = [
         found,
         [runs.summary(run) for run in found],
-        notices.since(workspace, 1),
+        notifications.since(workspace, 1),
         [adapters.on(workspace, f"m{n}") for n in range(3)],
         adapters.reward_models(workspace, "m1"),
-        [keep.size(run) for run in found],
+        [manage_runs.size(run) for run in found],
         [checkpoints.measured(run, runs.status(run)) for run in found],
         [run.checkpoints() for run in found],
         library.models(workspace),
@@ -137,7 +139,7 @@ def lists(studio) -> list:
         studio.room.sheets.all(),
         studio.jobs.all(),
         Trash(workspace).list(),
-        recipe_files.saved(workspace),
+        saved_recipes.saved(workspace),
         studio.trainer.queue(),
     ]
     for words in languages:

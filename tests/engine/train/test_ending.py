@@ -10,7 +10,7 @@ from conftest import SHORT, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
-from studio.train.trainer import Trainer
+from studio.train.execution.service import Trainer
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
 LONG = SHORT | {"max_steps": 2000, "save_steps": 1000}

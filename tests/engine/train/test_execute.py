@@ -12,8 +12,9 @@ from conftest import SHORT, is_sentence, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
-from studio.train import events, runs
-from studio.train.executors import Trainer
+from studio.train import runs
+from studio.train.execution.service import Trainer
+from studio.train.runs import events
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
 

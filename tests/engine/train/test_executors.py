@@ -10,8 +10,9 @@ from conftest import SHORT, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
-from studio.train import events, runs
-from studio.train.trainer import Trainer
+from studio.train import runs
+from studio.train.execution.service import Trainer
+from studio.train.runs import events
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
 TINY = SHORT | {"max_steps": 1, "plot_loss": False}

@@ -14,8 +14,8 @@ from studio.core.jobs import Jobs
 from studio.datasets.collection import Collection
 from studio.datasets.study import Study
 from studio.train import runs
-from studio.train.execute import execute
-from studio.train.validation import sources
+from studio.train.loop.run_training import execute
+from studio.train.recipe.validation import sources
 
 GOOD = [{"instruction": f"Say {number}.", "output": f"Number {number}."} for number in range(80)]
 PLAIN = {"columns": {"prompt": "instruction", "response": "output"}}

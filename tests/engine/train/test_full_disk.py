@@ -7,8 +7,9 @@ import pytest
 from conftest import SHORT, is_sentence, new_workspace, wait_for
 
 from studio.core.device_lease import DeviceLease
-from studio.train import disk, recipe, runs
-from studio.train.trainer import Trainer
+from studio.train import runs
+from studio.train.execution.service import Trainer
+from studio.train.recipe import completion, disk_need
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
 # An adapter with its optimizer takes about 35 MB: one checkpoint fits, the second does not.
@@ -75,8 +76,8 @@ def test_the_estimate_is_what_a_run_writes(workspace, changes):
     run = trainer.start(wish, NAMED)
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
     assert runs.status(run).state == "finished", runs.status(run).error
-    whole = recipe.complete(workspace, wish, recipe.this_machine())
-    guessed = disk.bytes_needed(whole, whole["max_steps"])
+    whole = completion.complete(workspace, wish, completion.this_machine())
+    guessed = disk_need.bytes_needed(whole, whole["max_steps"])
     written = sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file())
     if whole.get("save_total_limit"):
         written *= 3 / 2  # at the moment when the second is there and the first not yet gone

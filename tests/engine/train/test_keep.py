@@ -5,7 +5,8 @@ import yaml
 
 from studio.core.i18n import Problem, Words
 from studio.core.storage.trash import Trash
-from studio.train import keep, panel, runs
+from studio.train import panel, runs
+from studio.train.runs import manage_runs
 
 
 @pytest.fixture
@@ -25,34 +26,34 @@ def run(workspace):
 
 
 def test_a_note_and_a_star_stay_with_the_run(workspace, run):
-    keep.note(workspace, run.name, " good one ")
-    assert keep.star(workspace, run.name) is True
+    manage_runs.note(workspace, run.name, " good one ")
+    assert manage_runs.star(workspace, run.name) is True
     assert run.info() == {"note": "good one", "star": True}
     assert "★" in panel.draw_runs(Words("en"), workspace)
     assert "good one" in panel.draw_run(Words("en"), workspace, run.name)
-    assert keep.star(workspace, run.name) is False
+    assert manage_runs.star(workspace, run.name) is False
 
 
 def test_a_deleted_run_frees_what_it_said(workspace, run):
     (run.folder / "weights").write_bytes(b"x" * 1000)
-    said = keep.size(run)
-    assert keep.delete(workspace, run.name) == said >= 1000
+    said = manage_runs.size(run)
+    assert manage_runs.delete(workspace, run.name) == said >= 1000
     assert not run.folder.exists() and runs.all_runs(workspace) == []
     (item,) = Trash(workspace).list()
     Trash(workspace).restore(item.id)
-    assert [one.name for one in runs.all_runs(workspace)] == [run.name] and keep.size(run) == said
+    assert [one.name for one in runs.all_runs(workspace)] == [run.name] and manage_runs.size(run) == said
 
 
 def test_a_run_at_work_is_not_deleted(workspace, run):
     run.own()
     run.say("state", state="running")
     with pytest.raises(Problem):
-        keep.delete(workspace, run.name)
+        manage_runs.delete(workspace, run.name)
     assert run.folder.exists()
 
 
 def test_a_recipe_is_used_again_without_its_places(run):
-    assert keep.again(run, {"per_device_train_batch_size": 4}) == {
+    assert manage_runs.again(run, {"per_device_train_batch_size": 4}) == {
         "model_name_or_path": "/x/m",
         "dataset": "d",
         "per_device_train_batch_size": 4,
@@ -68,7 +69,7 @@ def test_out_of_memory_gets_smaller_step_by_step():
     }
     changes = []
     for _ in range(4):
-        change = keep.remedy("train.out_of_memory", recipe)
+        change = manage_runs.remedy("train.out_of_memory", recipe)
         recipe |= change
         changes.append(change)
     assert changes == [
@@ -77,7 +78,7 @@ def test_out_of_memory_gets_smaller_step_by_step():
         {"quantization_bit": 4},
         {"cutoff_len": 512},
     ]
-    assert keep.remedy("train.refused", recipe) == {}
+    assert manage_runs.remedy("train.refused", recipe) == {}
 
 
 def test_the_fault_offers_the_change(workspace, run):

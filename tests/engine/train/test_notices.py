@@ -9,7 +9,7 @@ import pytest
 from conftest import is_sentence
 
 from studio.core.i18n import Problem
-from studio.train import notices, runs
+from studio.train import notifications, runs
 
 
 class Taker(http.server.BaseHTTPRequestHandler):
@@ -44,56 +44,60 @@ def run(workspace):
 
 def sent():
     for thread in threading.enumerate():
-        if thread.name == notices.THREAD:
+        if thread.name == notifications.THREAD:
             thread.join(15)
 
 
 def test_the_webhook_is_kept_and_takes_notices_in_its_language(workspace, run, channel, monkeypatch):
     monkeypatch.delenv("STUDIO_WEBHOOK", raising=False)
-    notices.tell(run, "train.warn_nan", {"step": 3})
+    notifications.tell(run, "train.warn_nan", {"step": 3})
     sent()
     assert channel.taken == []
     assert (
-        notices.set_webhook(workspace.saves, f"{channel.url}/a", "zh") == notices.host(workspace.saves) == "127.0.0.1"
+        notifications.set_webhook(workspace.saves, f"{channel.url}/a", "zh")
+        == notifications.host(workspace.saves)
+        == "127.0.0.1"
     )
-    notices.tell(run, "train.warn_nan", {"step": 3})
+    notifications.tell(run, "train.warn_nan", {"step": 3})
     sent()
     assert (
         len(channel.taken) == 1
         and channel.taken[0]["text"].startswith(f"{run.name}: ")
         and "第 3 步" in channel.taken[0]["text"]
     )
-    assert notices.file(workspace.saves).stat().st_mode & 0o077 == 0
-    notices.set_webhook(workspace.saves, "")
-    assert notices.webhook(workspace.saves) == ""
+    assert notifications.file(workspace.saves).stat().st_mode & 0o077 == 0
+    notifications.set_webhook(workspace.saves, "")
+    assert notifications.webhook(workspace.saves) == ""
     for wrong in ("hooks.example.com/a", "file:///etc/passwd", "https://"):
         with pytest.raises(Problem, match="no web address"):
-            notices.set_webhook(workspace.saves, wrong)
+            notifications.set_webhook(workspace.saves, wrong)
 
 
 def test_a_webhook_that_came_with_a_workspace_is_told_and_not_used(workspace, run, channel, monkeypatch):
     monkeypatch.delenv("STUDIO_WEBHOOK", raising=False)
-    former = workspace.saves / notices.FORMER_FILE
+    former = workspace.saves / notifications.FORMER_FILE
     former.write_text(json.dumps({"webhook": f"{channel.url}/a", "language": "en"}))
-    notices.tell(run, "train.warn_nan", {"step": 3})
+    notifications.tell(run, "train.warn_nan", {"step": 3})
     sent()
-    assert channel.taken == [] and notices.webhook(workspace.saves) == ""
-    assert "127.0.0.1" in str(notices.fault(workspace.saves)) and is_sentence(str(notices.fault(workspace.saves)))
-    notices.set_webhook(workspace.saves, "")
-    assert notices.fault(workspace.saves) is None
+    assert channel.taken == [] and notifications.webhook(workspace.saves) == ""
+    assert "127.0.0.1" in str(notifications.fault(workspace.saves)) and is_sentence(
+        str(notifications.fault(workspace.saves))
+    )
+    notifications.set_webhook(workspace.saves, "")
+    assert notifications.fault(workspace.saves) is None
     for bad in ("[1]", "{", '{"webhook": 5}'):
-        notices.file(workspace.saves).write_text(bad)
-        assert notices.webhook(workspace.saves) == "" and is_sentence(str(notices.fault(workspace.saves)))
+        notifications.file(workspace.saves).write_text(bad)
+        assert notifications.webhook(workspace.saves) == "" and is_sentence(str(notifications.fault(workspace.saves)))
 
 
 def test_a_webhook_that_refuses_is_told_without_its_address_and_harms_no_run(workspace, run, channel, capsys):
     for address, reason in ((f"{channel.url}/full", "507"), ("http://127.0.0.1:9/secret", "refused")):
         with pytest.raises(Problem) as told:
-            notices.send(address, "x")
+            notifications.send(address, "x")
         assert is_sentence(str(told.value)) and reason in str(told.value)
         assert "secret" not in str(told.value) and "/full" not in str(told.value)
-    notices.set_webhook(workspace.saves, "http://127.0.0.1:9/secret")
-    notices.tell(run, "train.warn_nan", {"step": 3})
+    notifications.set_webhook(workspace.saves, "http://127.0.0.1:9/secret")
+    notifications.tell(run, "train.warn_nan", {"step": 3})
     sent()
     assert "did not take the notice" in capsys.readouterr().out
 
@@ -101,27 +105,27 @@ def test_a_webhook_that_refuses_is_told_without_its_address_and_harms_no_run(wor
 def test_what_happened_since_a_moment_is_told_once(workspace, run):
     run.own()
     before = time.time() - 1
-    assert notices.since(workspace, before) == []
+    assert notifications.since(workspace, before) == []
     run.say("warning", step=1, key="train.warn_nan", facts={"step": 1})
-    assert [one["key"] for one in notices.since(workspace, before)] == ["train.warn_nan"]
+    assert [one["key"] for one in notifications.since(workspace, before)] == ["train.warn_nan"]
     run.say("state", state="finished")
-    assert [one["key"] for one in notices.since(workspace, before)] == ["train.warn_nan", "notices.finished"]
-    assert notices.since(workspace, time.time() + 1) == []
+    assert [one["key"] for one in notifications.since(workspace, before)] == ["train.warn_nan", "notices.finished"]
+    assert notifications.since(workspace, time.time() + 1) == []
 
 
 def test_silence_is_told_when_it_is_longer_than_the_steps_explain(run):
     run.own()
     run.say("metrics", step=1, epoch=0.1, values={"loss": 1.0})
     status = runs.status(run)
-    assert notices.silence(status) is None
+    assert notifications.silence(status) is None
     status.steps_began = (status.last_time - 5, 0)
     status.heard -= 125
-    assert 124 < notices.silence(status) < 127
+    assert 124 < notifications.silence(status) < 127
     status.steps_began = (status.last_time - 60, 0)
-    assert notices.silence(status) is None, "its steps take a minute each"
+    assert notifications.silence(status) is None, "its steps take a minute each"
 
 
 def test_a_fault_is_told_in_its_own_words(run):
     run.say("error", key="train.out_of_memory", facts={}, sentence="x")
     run.say("state", state="failed")
-    assert notices.ended(runs.status(run)) == ("train.out_of_memory", {})
+    assert notifications.ended(runs.status(run)) == ("train.out_of_memory", {})

@@ -12,9 +12,10 @@ import launch
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.jobs import Jobs
-from studio.train import adapters, runs
-from studio.train.environments import Environments
-from studio.train.trainer import Trainer
+from studio.train import runs
+from studio.train.execution.environments import Environments
+from studio.train.execution.service import Trainer
+from studio.train.runs import adapters
 
 TINY = {"max_steps": 2, "max_samples": 8, "per_device_train_batch_size": 1, "cutoff_len": 32, "save_strategy": "no"}
 

@@ -8,10 +8,12 @@ from conftest import wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
-from studio.train import devices, nodes, runs, sweep
-from studio.train.dispatch import Dispatcher
-from studio.train.queue import Order, Queue, collide, holds
-from studio.train.wish import ABORT, SAVE, StopWish
+from studio.train import runs
+from studio.train.execution import devices, multi_node
+from studio.train.execution.dispatch import Dispatcher
+from studio.train.execution.queue import Order, Queue, collide, holds
+from studio.train.recipe import sweep
+from studio.train.runs.stop_request import ABORT, SAVE, StopWish
 
 
 @pytest.fixture
@@ -134,10 +136,10 @@ def test_devices_are_chosen_by_executor(monkeypatch):
 
 def test_each_machine_gets_its_command(tmp_path):
     run = runs.Run("m/lora/r-1", tmp_path / "it's here" / "m" / "lora" / "r-1")
-    told = nodes.commands(run, 2, 8, "10.0.0.5", 29501)
+    told = multi_node.commands(run, 2, 8, "10.0.0.5", 29501)
     parts = [shlex.split(one.split(" && ")[1]) for one in told]
     assert [one[one.index("--node_rank") + 1] for one in parts] == ["0", "1"]
     assert all(one[one.index("--nproc_per_node") + 1] == "8" and one[-1] == str(run.folder) for one in parts)
     for wrong in [(1, 8, "a", 1), (2, 0, "a", 1), (2, 1, "a", 0), (2, 1, "", 1), (2, 1, "a b", 1), (2, 1, "--help", 1)]:
         with pytest.raises(Problem):
-            nodes.commands(run, *wrong)
+            multi_node.commands(run, *wrong)

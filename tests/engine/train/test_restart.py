@@ -9,8 +9,9 @@ from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json
-from studio.train import foreign, runs
-from studio.train.trainer import Trainer
+from studio.train import runs
+from studio.train.execution.service import Trainer
+from studio.train.runs import llamaboard_runs
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
 
@@ -78,7 +79,7 @@ def test_an_executor_that_nobody_knows_leaves_everything_as_it_was(trainer, work
 def test_a_run_of_the_command_line_is_refused_and_keeps_its_curve(trainer, workspace):
     run = stopped(workspace, None)
     run.events_file.unlink()
-    (run.folder / foreign.LOG).write_text(
+    (run.folder / llamaboard_runs.LOG).write_text(
         '{"current_steps": 2, "total_steps": 2, "loss": 2.0, "elapsed_time": "0:00:01"}\n'
     )
     (run.folder / "recipe.yaml").write_text(

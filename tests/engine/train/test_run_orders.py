@@ -14,10 +14,11 @@ import pytest
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace, write_json
-from studio.train import dispatch, runs
-from studio.train.dispatch import Dispatcher
-from studio.train.queue import Order, Queue, new_order
-from studio.train.wish import ABORT, StopWish
+from studio.train import runs
+from studio.train.execution import dispatch
+from studio.train.execution.dispatch import Dispatcher
+from studio.train.execution.queue import Order, Queue, new_order
+from studio.train.runs.stop_request import ABORT, StopWish
 
 
 @pytest.fixture

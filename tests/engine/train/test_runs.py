@@ -168,7 +168,7 @@ def test_a_run_that_falls_silent_is_told(workspace, monkeypatch):
 
 
 def test_a_sweep_is_read_line_by_line():
-    from studio.train import sweep
+    from studio.train.recipe import sweep
 
     assert sweep.read("learning_rate: 1e-3, 5e-4\n\nlora_rank: 8,16") == {
         "learning_rate": ["1e-3", "5e-4"],

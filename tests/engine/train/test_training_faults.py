@@ -7,8 +7,8 @@ import pytest
 from conftest import is_sentence
 
 from studio.core.i18n import Problem
-from studio.train import output
 from studio.train.faults import explain
+from studio.train.loop import output
 
 
 class OutOfMemoryError(RuntimeError):

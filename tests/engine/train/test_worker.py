@@ -10,8 +10,9 @@ import pytest
 from conftest import SHORT, Server, is_sentence, new_workspace, wait_for
 
 from studio.core.device_lease import DeviceLease
-from studio.train import events, runs
-from studio.train.trainer import Trainer
+from studio.train import runs
+from studio.train.execution.service import Trainer
+from studio.train.runs import events
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
 LONG = SHORT | {"max_steps": 500, "save_steps": 1000}

@@ -3,7 +3,7 @@
 import json
 import math
 
-from studio.train import events
+from studio.train.runs import events
 
 
 def test_what_is_appended_is_read_back_in_order_from_any_byte(tmp_path):

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
-from studio.train import compare, keep, panel, runs
-from studio.train.stored import adoption, listing, pickled_arguments, reconstructed
+from studio.train import compare, panel, runs
+from studio.train.execution import adoption
+from studio.train.runs import manage_runs
+from studio.train.runs.stored import listing, pickled_arguments, reconstructed
 
 CASE = ROOT / "tests" / "cases" / "command-line"  # left by `llamafactory-cli train`: four steps of LoRA
 CHECKPOINT = ("training_args.bin", "trainer_state.json", "adapter_config.json")
@@ -87,7 +89,7 @@ def test_the_recipe_is_put_together_from_what_the_libraries_wrote(workspace):
         "checkpoint-2",
         "checkpoint-4",
     ]
-    assert keep.again(run)["stage"] == "sft" and keep.again(run)["cutoff_len"] == 2048, (
+    assert manage_runs.again(run)["stage"] == "sft" and manage_runs.again(run)["cutoff_len"] == 2048, (
         "as LLaMA-Factory has it where nobody says it"
     )
     assert runs.summary(run)["problem"] is None and adoption.missing(run) == []

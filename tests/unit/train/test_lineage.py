@@ -8,7 +8,8 @@ import yaml
 
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
-from studio.train import adapters, lineage, runs
+from studio.train import runs
+from studio.train.runs import adapters, lineage
 
 A, B = Path("/saves/a"), Path("/saves/b")
 

@@ -10,7 +10,7 @@ import pytest
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
 from studio.datasets import identity, registry
-from studio.train.validation import numbers, packing, sources
+from studio.train.recipe.validation import numbers, packing, sources
 
 BAD = [
     ("per_device_train_batch_size", 0),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.core.i18n import Problem
-from studio.train.recipe_import import documents, launchers, shell
+from studio.train.recipe.importing import documents, launchers, shell
 
 WANTED = ["llamafactory-cli", "train", "--stage", "sft", "--max_steps", "20"]
 

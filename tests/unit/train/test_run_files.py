@@ -13,8 +13,11 @@ from studio.core.i18n import Problem, Words
 from studio.core.sentences import Sentence
 from studio.core.storage import yaml_file
 from studio.core.workspace import Workspace
-from studio.train import dispatch, events, foreign, notices, panel, queue, queue_panel, recipe_files, runs
-from studio.train.stored import listing
+from studio.train import notifications, panel, queue_panel, runs
+from studio.train.execution import dispatch, queue
+from studio.train.recipe import saved_recipes
+from studio.train.runs import events, llamaboard_runs
+from studio.train.runs.stored import listing
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{chr(97 + i)}: &{chr(97 + i)} [{','.join(['*' + chr(96 + i)] * 9)}]\n" for i in range(1, 10)
@@ -223,9 +226,9 @@ def test_a_recipe_that_cannot_be_read_is_told_at_once_on_its_run(workspace, text
     ],
 )
 def test_a_pasted_recipe_that_cannot_be_read_is_told(text, monkeypatch):
-    monkeypatch.setattr(recipe_files.arguments, "arguments", dict)
+    monkeypatch.setattr(saved_recipes.arguments, "arguments", dict)
     with pytest.raises(Problem) as told:
-        recipe_files.read(text)
+        saved_recipes.read(text)
     assert told.value.key == "train.import_unreadable" and "\n" not in str(told.value)
 
 
@@ -270,16 +273,18 @@ def test_a_recipe_that_is_no_utf_8_or_no_file(workspace):
 def test_a_line_of_llamafactorys_log_that_cannot_be_is_counted(workspace, line):
     folder = workspace.saves / "m" / "lora" / "theirs"
     folder.mkdir(parents=True)
-    (folder / foreign.LOG).write_text(
+    (folder / llamaboard_runs.LOG).write_text(
         "\n".join(
             [json.dumps(ENTRY), line, json.dumps(ENTRY | {"current_steps": 2, "elapsed_time": "nan:1:2", "loss": 0.5})]
         )
     )
     run = runs.find(workspace, "m/lora/theirs")
     status = runs.status(run)
-    assert (status.state, status.loss, status.unreadable) == ("finished", 0.5, 1) and foreign.LOG in panel.draw_run(
-        Words("zh"), workspace, run.name
-    )
+    assert (status.state, status.loss, status.unreadable) == (
+        "finished",
+        0.5,
+        1,
+    ) and llamaboard_runs.LOG in panel.draw_run(Words("zh"), workspace, run.name)
 
 
 def test_a_clock_that_is_set_tells_no_silence_and_ends_no_run(workspace, monkeypatch):
@@ -293,13 +298,13 @@ def test_a_clock_that_is_set_tells_no_silence_and_ends_no_run(workspace, monkeyp
         ),
     )
     run.note(host="another machine")
-    assert runs.status(run).state == "running" and notices.silence(runs.status(run)) is None
+    assert runs.status(run).state == "running" and notifications.silence(runs.status(run)) is None
     now = time.time()
     for jump in (86_400, -86_400):
         monkeypatch.setattr(time, "time", lambda jump=jump: now + jump)
         assert (
             runs.status(run).state == "running"
-            and notices.silence(runs.status(run)) is None
+            and notifications.silence(runs.status(run)) is None
             and (runs.status(run).eta() or 0) >= 0
         )
     monkeypatch.setattr(time, "time", lambda: now)
@@ -383,12 +388,12 @@ def test_an_order_that_cannot_be_is_left_out_and_told(workspace, text, kept):
 )
 def test_a_file_of_notices_that_cannot_be_read_is_told_and_sends_nothing(workspace, text, monkeypatch):
     monkeypatch.delenv("STUDIO_WEBHOOK", raising=False)
-    kept = notices.file(workspace.saves)
+    kept = notifications.file(workspace.saves)
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(text)
-    assert notices.webhook(workspace.saves) == "" and kept.name in str(notices.fault(workspace.saves))
-    notices.set_webhook(workspace.saves, "http://127.0.0.1:9/x")
-    assert notices.host(workspace.saves) == "127.0.0.1" and notices.fault(workspace.saves) is None
+    assert notifications.webhook(workspace.saves) == "" and kept.name in str(notifications.fault(workspace.saves))
+    notifications.set_webhook(workspace.saves, "http://127.0.0.1:9/x")
+    assert notifications.host(workspace.saves) == "127.0.0.1" and notifications.fault(workspace.saves) is None
 
 
 @pytest.mark.parametrize(

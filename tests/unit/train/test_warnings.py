@@ -6,7 +6,7 @@ import random
 import pytest
 
 from studio.core.i18n import Problem
-from studio.train.watch import Watch
+from studio.train.loop.anomalies import Watch
 
 
 def told(watch, losses, **more):

@@ -1,0 +1,280 @@
+"""The largest batch that fits: real training steps at the full length, in a process of their own, until one does not
+fit.
+
+`python -m studio.train.execution.batch_search PLAN.json` is the child: it trains one step with each batch size in
+turn, each on made-up rows that fill the cutoff length, and appends what it saw to the file the plan names. The parent
+doubles the size until the child runs out of memory, is killed, leaves too little for the rest of the machine, or takes
+too long for one step.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+from pydantic import Field
+
+from studio.core import locations
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
+from studio.core.jobs import Job
+from studio.core.sentences import Sentence
+from studio.core.storage import records
+from studio.core.storage.records import Record
+from studio.core.workspace import Workspace, write_json
+from studio.train.recipe import completion as recipes
+from studio.train.runs import adapters
+
+MOST = 256
+STEP_LIMIT_S = 90
+SPARE = 0.08
+WORD = "many "
+ELSEWHERE = ("ppo",)  # trained in an environment of its own
+# What a recipe says of its own data, of measuring and of what becomes of the run: the one step has made-up rows and
+# measures nothing.
+APART = {
+    "eval_dataset",
+    "tokenized_path",
+    "mix_strategy",
+    "max_samples",
+    "streaming",
+    "buffer_size",
+    "dataset_shards",
+    "media_dir",
+    "load_best_model_at_end",
+    "metric_for_best_model",
+    "greater_is_better",
+    "early_stopping_steps",
+    "eval_steps",
+    "eval_delay",
+    "eval_on_start",
+    "eval_on_each_dataset",
+    "do_eval",
+    "do_predict",
+    "predict_with_generate",
+    "compute_accuracy",
+    "save_total_limit",
+    "push_to_hub",
+    "use_swanlab",
+    "resume_from_checkpoint",
+    "dataloader_prefetch_factor",
+    "dataloader_persistent_workers",
+    "enable_torch_profiler",
+}
+
+
+class Tried(Record):
+    """A batch size that trained a step: the step's seconds and the most memory in GiB."""
+
+    batch: Annotated[int, Field(ge=1)]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    gib: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Found(Record):
+    """The result of a search: the largest size that trained, 0 for none, all that were tried, and why it ended."""
+
+    batch: Annotated[int, Field(ge=0)]
+    tried: list[Tried]
+    reason: str
+
+
+class Seen(Record):
+    """What the child saw of one size: the figures, or the reason why it did not end well."""
+
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    gib: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    reason: str | None = None
+    fault: Sentence | None = None
+
+
+def judged(workspace: Workspace, wish: dict) -> dict:
+    """Return the whole recipe of a wish, which may name runs and models. Raises Problem where it cannot be trained, or
+    not in this environment.
+    """
+    recipe = recipes.complete(workspace, adapters.resolved(workspace, wish), recipes.this_machine())
+    if recipe["stage"] in ELSEWHERE:
+        raise Problem("batch.not_for_stage", field="stage", stage=recipe["stage"].upper())
+    return recipe
+
+
+def find(workspace: Workspace, accelerator: DeviceLease, wish: dict, job: Job, most: int = MOST) -> dict:
+    """Return {batch, tried: [{batch, seconds, gib}], reason}: the largest size that trained a step, 0 where not even
+    one row fits.
+
+    Args:
+        wish: a recipe as for a run; its batch size is what is looked for.
+        job: is told how it goes, and may be cancelled.
+        most: no size above this is tried.
+
+    Raises:
+        Problem: the recipe cannot be trained, or a run is at work, whose memory would be in the way.
+    """
+    recipe = judged(workspace, wish)  # asks for the consent to a model's code once more
+    if accelerator.holders():
+        raise Problem("batch.busy", holder=", ".join(holder.who for holder in accelerator.holders()))
+    accelerator.acquire("batch", 0)
+    try:
+        with tempfile.TemporaryDirectory(prefix="batch-") as folder:
+            return _search(Path(folder), recipe, job, most)
+    finally:
+        accelerator.release("batch")
+
+
+def _search(folder: Path, recipe: dict, job: Job, most: int) -> dict:
+    tried, size = [], 1
+    while size <= most:
+        job.check()
+        job.report(None, "batch.trying", batch=size)
+        seen = _try(folder, recipe, size, job)
+        if "seconds" not in seen:
+            return {"batch": size // 2, "tried": tried, "reason": seen["reason"]}
+        tried.append({"batch": size, **seen})
+        job.log(f"batch {size}: {seen['seconds']} s a step, {seen['gib']} GiB at the most")
+        if seen["seconds"] > STEP_LIMIT_S:
+            return {"batch": size, "tried": tried, "reason": "slow"}
+        size *= 2
+    return {"batch": size // 2, "tried": tried, "reason": "enough"}
+
+
+def _try(folder: Path, recipe: dict, size: int, job: Job) -> dict:
+    """Train one step with a batch of `size` in a child; return {seconds, gib} or the {reason} why it did not end
+    well.
+    """
+    here = folder / str(size)
+    _make_data(here / "data", recipe, rows=size)
+    report = here / "seen.json"
+    plan = one_step(recipe, here, size)
+    write_json(here / "plan.json", {"recipe": plan, "report": str(report)})
+    with open(here / "log", "w") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "studio.train.execution.batch_search", str(here / "plan.json")],
+            stdout=log,
+            stderr=log,
+            cwd=locations.ROOT,
+            start_new_session=True,
+        )
+    try:
+        while child.poll() is None:
+            job.check()
+            if psutil.virtual_memory().available < SPARE * psutil.virtual_memory().total:
+                return {"reason": "memory"}
+            time.sleep(0.1)
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+    if report.exists():
+        seen = records.load(report, Seen)
+        if seen.fault:
+            raise seen.fault.problem()
+        return seen.model_dump(exclude_none=True)
+    if child.returncode < 0:
+        return {"reason": "memory"}  # the system kills the process that asks for more than there is
+    last = (here / "log").read_text(errors="replace").strip().splitlines()[-1:]
+    raise Problem("batch.failed", reason=" ".join(last)[:300])
+
+
+def one_step(recipe: dict, here: Path, size: int) -> dict:
+    """Return the recipe of one step on the made-up rows in `here/data`, with a batch of `size` and nothing that
+    measures or saves.
+    """
+    kept = {
+        name: value
+        for name, value in recipe.items()
+        if name not in APART and not name.startswith(("hub_", "swanlab_", "interleave_"))
+    }
+    return kept | {
+        "dataset": "filled",
+        "dataset_dir": str(here / "data"),
+        "output_dir": str(here / "out"),
+        "per_device_train_batch_size": size,
+        "gradient_accumulation_steps": 1,
+        "max_steps": 1,
+        "save_strategy": "no",
+        "eval_strategy": "no",
+        "val_size": 0,
+        "plot_loss": False,
+        "report_to": "none",
+        "preprocessing_num_workers": None,
+        "dataloader_num_workers": 0,
+    }
+
+
+def _make_data(folder: Path, recipe: dict, rows: int) -> None:
+    """Write rows that are longer than the cutoff in the form that the stage reads, and the entry that names them."""
+    text = WORD * int(recipe["cutoff_len"])
+    columns = {"prompt": "instruction", "response": "output"}
+    row, more = {"instruction": text, "output": text}, {}
+    if recipe["stage"] == "pt":
+        columns, row = {"prompt": "text"}, {"text": text}
+    if recipe["stage"] in ("dpo", "rm"):
+        columns, more = {"prompt": "instruction", "chosen": "output", "rejected": "worse"}, {"ranking": True}
+        row["worse"] = text
+    if recipe["stage"] == "kto":
+        columns, row["good"] = {**columns, "kto_tag": "good"}, True
+    folder.mkdir(parents=True)
+    data = [row | ({"good": bool(number % 2)} if "good" in row else {}) for number in range(max(2, rows))]
+    write_json(folder / "filled.json", data)
+    write_json(folder / "dataset_info.json", {"filled": {"file_name": "filled.json", "columns": columns, **more}})
+
+
+def _child(plan_file: Path) -> int:
+    """Train the one step of a plan and write {seconds, gib}, or {reason} where the memory was not enough."""
+    from llamafactory.train.tuner import run_exp
+
+    from studio.core import code_guard
+    from studio.train.faults import explain
+
+    code_guard.install()
+    plan = records.read(plan_file)
+    watch = _watch()
+    try:
+        run_exp(plan["recipe"], callbacks=[watch])
+    except Exception as error:
+        fault = explain(error, plan["recipe"])
+        memory = fault.key == "train.out_of_memory"
+        seen = {"reason": "memory"} if memory else {"fault": {"key": fault.key, "facts": fault.facts}}
+        Path(plan["report"]).write_text(json.dumps(seen, default=str))
+        if not memory:
+            traceback.print_exception(error)
+        return 0
+    Path(plan["report"]).write_text(json.dumps({"seconds": round(watch.seconds, 2), "gib": round(_peak() / 2**30, 2)}))
+    return 0
+
+
+def _watch():
+    from transformers import TrainerCallback
+
+    class Watch(TrainerCallback):
+        seconds = 0.0
+
+        def on_step_begin(self, args, state, control, **kwargs):
+            self.began = time.monotonic()
+
+        def on_step_end(self, args, state, control, **kwargs):
+            self.seconds = time.monotonic() - self.began
+
+    return Watch()
+
+
+def _peak() -> int:
+    """Return the most bytes in use: torch's on a GPU, else of this process."""
+    import resource
+
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_reserved()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sys.exit(_child(Path(sys.argv[1])))

@@ -1,0 +1,336 @@
+"""Starts the next run when its devices are free, follows those at work, and closes those that ended, across restarts of
+the studio.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from studio.core.device_lease import ROOM_TO_SPARE, DeviceLease, free_bytes
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders, read_only
+from studio.core.workspace import Workspace
+from studio.train import notifications, runs
+from studio.train.execution import devices
+from studio.train.execution.executors.executor import Executor, executors
+from studio.train.execution.queue import Order, Queue, collide, new_order
+from studio.train.faults import tells_disk_full
+from studio.train.recipe import code_consent, memory_need
+from studio.train.runs.stop_request import ABORT, StopWish
+
+HOLDER = "training"
+WORKING_S, IDLE_S = 0.5, 2.0
+NEXT_TO_NOTHING = 2**20  # bytes left on a disk that is full
+PATIENCE_S = 30.0  # how long an abort may go unheard before the process is ended
+
+
+class Dispatcher:
+    """One thread, awake while something waits or is at work."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        accelerator: DeviceLease,
+        interpreter: Callable[[runs.Run], Path] = lambda run: Path(sys.executable),
+    ):
+        """`interpreter` gives the Python that trains a run in a process of its own, this one's where it is left out."""
+        self.workspace, self.accelerator = workspace, accelerator
+        self.queue = Queue(workspace.saves)
+        self._changed = threading.Event()
+        self._executors = executors(self._changed.set, interpreter)
+        self._begun: set[Order] = set()
+        self._logs: dict[Order, int] = {}  # how long each run's log was when it began
+        self._silent: set[str] = set()
+        self._aborts: dict[Order, float] = {}  # when each abort was first seen, by a clock that nobody sets
+        self._lock = threading.RLock()
+        self._ending = False
+        if not read_only.why():  # the queue is its owner's
+            threading.Thread(target=self._work, name="dispatch", daemon=True).start()
+
+    @property
+    def known(self) -> list[str]:
+        """Return the names of the executors."""
+        return list(self._executors)
+
+    def add(self, run: runs.Run, resume: str | None = None) -> None:
+        """Put a run at the end of the queue; it starts at once where its devices are free.
+
+        Raises:
+            Problem: it waits already, its model's code may not run, or the disk refuses; then it is not in the queue.
+        """
+        self.require_startable(run)
+        order = new_order(run.name, resume)
+        with self._lock:
+            if any(one.run == run.name for one in self.queue.waiting()):
+                raise Problem("train.still_running", run=run.name)
+            self.queue.add(order)
+            try:
+                replace(run, order=order.id).say("state", state="queued")
+            except OSError as error:
+                self.queue.end(order)
+                raise Problem("workspace.unwritable", path=run.events_file, reason=error.strerror) from error
+        self._changed.set()
+
+    def stop(self, run: runs.Run, save: bool) -> None:
+        """Take a run out of the queue, or ask it to stop with a checkpoint or without one. Raises Problem where the
+        disk refuses.
+        """
+        with self._lock:
+            if waiting := next((order for order in self.queue.waiting() if order.run == run.name), None):
+                self.queue.remove(run.name)
+                replace(run, order=waiting.id).say("state", state="stopped", saved=False)
+                return
+            known = runs.status(run)
+            loading = known.state == "preparing"
+            StopWish(run.folder).ask(save)
+            replace(run, order=known.order).say("state", state="stopping")
+        executor = self._executor(run)
+        if loading and not save and executor.by_force:
+            executor.kill(run)  # nobody looks at the wish while model and data are loaded, and nothing is lost
+        self._changed.set()
+
+    def kill(self, run: runs.Run) -> None:
+        """End a run by force. Raises Problem where its executor cannot."""
+        executor = self._executor(run)
+        if executor.by_force:
+            self.stop(run, save=False)
+        executor.kill(run)
+        self._changed.set()
+
+    def end(self, seconds: float, told: Callable[[runs.Run, float], None]) -> list[tuple[runs.Run, bool]]:
+        """Start nothing more, and let the run that this process trains save a checkpoint; return each such run, and
+        whether it did.
+
+        Args:
+            seconds: the most that is waited.
+            told: called about once a second with the run and the seconds waited so far.
+        """
+        self._ending = True
+        began, found = time.monotonic(), []
+        for order in self.queue.at_work():
+            try:
+                run = self._found(order)
+                executor = self._executor(run)
+            except Problem:
+                continue
+            if executor.by_force or not executor.at_work(run):
+                continue  # it has a process of its own, or has ended
+            wait = executor.interrupt()
+            while wait and executor.at_work(run) and (passed := time.monotonic() - began) < seconds:
+                told(run, passed)
+                time.sleep(min(1.0, max(0.05, seconds - passed)))
+            saved = not executor.at_work(run)
+            if not saved:
+                run.say("state", state="interrupted", saved=False)
+            found.append((run, saved))
+        return found
+
+    def end_others(self) -> None:
+        """Send the processes that train on their own the signal by which they save and end (see
+        `ending.save_first`).
+        """
+        for order in self.queue.at_work():
+            info = runs.Run(order.run, self.workspace.saves / order.run).info()
+            if info.get("pid") != os.getpid() and runs.alive(info):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(info["pid"], signal.SIGTERM)
+
+    def others_at_work(self) -> int:
+        """Return how many runs are trained in processes of their own, which go on without the studio."""
+        infos = [runs.Run(order.run, self.workspace.saves / order.run).info() for order in self.queue.at_work()]
+        return sum(info.get("pid") != os.getpid() and runs.alive(info) for info in infos)
+
+    def require_startable(self, run: runs.Run) -> None:
+        """Raise Problem where the code of a run's model may not run, or nobody here trains what its info names as its
+        executor.
+        """
+        code_consent.check(run)
+        self._executor(run)
+
+    def _executor(self, run: runs.Run) -> Executor:
+        name = run.info().get("executor", "in-process")
+        if name not in self._executors:
+            raise Problem("train.no_executor", executor=name, known=", ".join(self._executors))
+        return self._executors[name]
+
+    def _work(self) -> None:
+        told = ""
+        while True:
+            try:
+                busy, told = self._turn(), ""
+            except (
+                Exception
+            ) as error:  # a full disk, most likely; what waits must get its turn once there is room again
+                busy, fault = True, f"{type(error).__name__}: {error}"
+                if fault != told:
+                    print("queue:", fault, file=sys.stderr)
+                told = fault
+            self._changed.wait(WORKING_S if busy else IDLE_S)
+            self._changed.clear()
+
+    def _turn(self) -> bool:
+        """Look after what is at work and start what can start; tell whether anything is left to look after."""
+        if self.queue.waiting() or self.queue.at_work():
+            for order in self.queue.at_work():
+                self._look_after(order)
+            self._start_next()
+        if not self.queue.at_work():
+            self.accelerator.release(HOLDER)
+        return bool(self.queue.waiting() or self.queue.at_work())
+
+    def _look_after(self, order: Order) -> None:
+        try:
+            run = self._found(order)
+            executor = self._executor(run)
+        except Problem:
+            self.queue.end(order)  # its folder was removed
+            return
+        if executor.at_work(run):
+            if not any(holder.who == HOLDER for holder in self.accelerator.holders()):
+                self.accelerator.acquire(HOLDER, 0)  # it went on while the studio was away, and has taken what it needs
+            self._tell_silence(run)
+            if self._unheard(order, run) > PATIENCE_S and executor.by_force:
+                executor.kill(run)
+        elif _last_state(run) == "queued" and order not in self._begun:
+            self.queue.put_back(order)  # the studio went just before it was started
+        else:
+            self._close(run, order, executor.exit_code(run))
+
+    def _close(self, run: runs.Run, order: Order, code: int | None) -> None:
+        """Write the last word of an order whose process has ended, where that could not, and strike it out, and it
+        alone.
+        """
+        free = shutil.disk_usage(run.folder).free
+        runs.remove_half_written(run)  # which may be what keeps the disk full
+        wish = StopWish(run.folder)
+        if _last_state(run) in runs.ACTIVE:
+            if wish.asked() == ABORT:
+                run.say("state", state="stopped", saved=False)
+            elif order in self._begun:
+                fault = _ended(run, code, self._logs.get(order, 0), free)
+                run.say("error", key=fault.key, facts=fault.facts, sentence=str(fault))
+                run.say("state", state="interrupted" if code and code < 0 else "failed")
+        wish.withdraw()
+        self.queue.end(order)
+        self._begun.discard(order)
+        self._logs.pop(order, None)
+        self._aborts.pop(order, None)
+        if (status := runs.status(run)).state in notifications.TOLD:
+            notifications.tell(run, *notifications.ended(status))
+
+    def _found(self, order: Order) -> runs.Run:
+        return replace(runs.find(self.workspace, order.run), order=order.id)
+
+    def _unheard(self, order: Order, run: runs.Run) -> float:
+        """Return for how many seconds this process has seen an abort that the run does not follow; 0 where none was
+        asked.
+        """
+        if StopWish(run.folder).asked() != ABORT:
+            self._aborts.pop(order, None)
+            return 0.0
+        now = time.monotonic()
+        return now - self._aborts.setdefault(order, now)
+
+    def _tell_silence(self, run: runs.Run) -> None:
+        status = runs.status(run)
+        if (seconds := notifications.silence(status)) is None:
+            self._silent.discard(run.name)
+        elif run.name not in self._silent:
+            self._silent.add(run.name)
+            notifications.tell(run, "notices.silent", {"minutes": round(seconds / 60)})
+
+    def _start_next(self) -> None:
+        if self._ending:
+            return
+        busy = [devices.of(order.run, self.workspace) for order in self.queue.at_work()]
+        for order in self.queue.waiting():
+            wanted = devices.of(order.run, self.workspace)
+            # What waits before it keeps its place: a run may only overtake those that want other devices.
+            if not any(collide(wanted, others) for others in busy):
+                self._start(order)
+            busy.append(wanted)
+
+    def _start(self, order: Order) -> None:
+        try:
+            run = self._found(order)
+        except Problem:
+            self.queue.end(order)
+            return
+        try:
+            _require_sound(run, order.resume)
+            needed = self._bytes_here(run)
+            if self._must_wait(needed):
+                return
+            with self._lock:
+                self.queue.begin(order)
+                self._begun.add(order)
+                self._logs[order] = folders.size_of(run.log_file)
+                StopWish(run.folder).withdraw()
+            gone = self.accelerator.acquire(HOLDER, needed)
+            if gone:
+                run.say("evict", who=gone)
+            self._executor(run).start(run, order.resume)
+        except Problem as problem:
+            run.say("error", key=problem.key, facts=problem.facts, sentence=str(problem))
+            run.say("state", state="failed")
+            self.queue.end(order)
+
+    def _bytes_here(self, run: runs.Run) -> int:
+        """Return the bytes that a run is likely to take on the device of this process."""
+        if not collide(run.info().get("devices", []), devices.of_this_process()):
+            return 0
+        said = run.recipe()
+        return memory_need.bytes_needed(said)
+
+    def _must_wait(self, needed: int) -> bool:
+        fixed = any(holder.evict is None and holder.who != HOLDER for holder in self.accelerator.holders())
+        return fixed and needed * ROOM_TO_SPARE > free_bytes()
+
+
+def _last_state(run: runs.Run) -> str:
+    """Return the last state that was written of the order that `run` stands for; of one without an id, that of the
+    run.
+    """
+    known = runs.written(run)
+    return known.order_states.get(run.order, "queued" if run.order else known.state)
+
+
+def _require_sound(run: runs.Run, resume: str | None) -> None:
+    """Raise Problem where a run may not begin: the queue and the run's folder may have come from another place since it
+    was ordered.
+    """
+    code_consent.check(run)
+    if resume and resume not in run.checkpoints():
+        raise Problem("executors.no_such_checkpoint", run=run.name, checkpoint=resume)
+
+
+def _ended(run: runs.Run, code: int | None, log_began: int, free: int) -> Problem:
+    """Return why a process ended that could not say so itself: by what it printed last, the bytes then free, and what
+    it ended with.
+    """
+    told = _end_of(run.log_file, log_began)
+    if tells_disk_full(told) or free < NEXT_TO_NOTHING:
+        return Problem("train.disk_full")
+    if not code:
+        return Problem("executors.silent", run=run.name)
+    if code < 0:
+        return Problem("executors.killed", signal=signal.Signals(-code).name)
+    lines = told.strip().splitlines()
+    return Problem("executors.ended", code=code, line=lines[-1][:300] if lines else "")
+
+
+def _end_of(log_file: Path, since: int, most: int = 4000) -> str:
+    """Return the end of what a run printed after byte `since`, "" where there is no log."""
+    try:
+        with files.open_file(log_file) as log:
+            log.seek(max(since, log.seek(0, 2) - most))
+            return log.read(most).decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,363 @@
+"""What the page and the API ask of training: start, stop, resume, queue and sweep."""
+
+import contextlib
+import importlib.util
+import logging
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
+from studio.core.jobs import Job, Jobs
+from studio.core.storage import files
+from studio.core.storage.trash import Trash
+from studio.core.workspace import Workspace, write_json, write_whole
+from studio.models import library
+from studio.train import runs
+from studio.train.execution import adoption, batch_search, devices, multi_node
+from studio.train.execution.dispatch import Dispatcher
+from studio.train.execution.environments import Environments, versions
+from studio.train.recipe import advice, disk_need, memory_need, sweep
+from studio.train.recipe import completion as recipes
+from studio.train.runs import adapters
+
+LIBRARIES = ("llamafactory", "transformers", "peft", "torch", "trl")
+ONE_PROCESS = ("in-process", "worker")  # executors in which nothing sets up a group of processes
+OWN_ENVIRONMENT = ("ppo",)  # stages that train with other libraries than the studio's
+
+
+class Trainer:
+    """All runs of a workspace. What it starts waits in the queue until its devices are free."""
+
+    def __init__(self, workspace: Workspace, accelerator: DeviceLease, jobs: Jobs | None = None):
+        self.workspace, self.accelerator = workspace, accelerator
+        self.jobs = jobs or Jobs(workspace)
+        self.environments = Environments(self.jobs)
+        self._pythons: dict[str, Path] = {}
+        self._dispatcher = Dispatcher(workspace, accelerator, self._interpreter)
+
+    @property
+    def executors(self) -> list[str]:
+        """Return the names of the executors, the usual one first."""
+        return self._dispatcher.known
+
+    def preview(self, wish: dict) -> dict:
+        """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong; problems are
+        Problem objects.
+        """
+        try:
+            return self._preview(wish)
+        except Exception as error:  # whatever it is, the form goes on and nothing starts that could not be judged
+            return self.unjudged(wish, error)
+
+    def unjudged(self, wish: dict, error: Exception) -> dict:
+        """Return the preview of a recipe that could not be judged, with the fault as its problem."""
+        problem = error if isinstance(error, Problem) else None
+        if problem is None:
+            logging.getLogger(__name__).error("a recipe cannot be judged", exc_info=error)
+            problem = Problem(
+                "train.preview_failed", reason=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            )
+        return {"yaml": _shown(wish), "command": "", "problems": [problem], "memory": None, "disk": None, "advice": []}
+
+    def _preview(self, wish: dict) -> dict:
+        recipe, problems = recipes.draft(
+            self.workspace, adapters.resolved(self.workspace, wish), recipes.this_machine()
+        )
+        folder = (
+            self.workspace.saves
+            / library.title(Path(recipe["model_name_or_path"]))
+            / str(recipe["finetuning_type"])
+            / "new-run"
+        )
+        recipe["output_dir"] = str(folder)
+        shown = {
+            "yaml": recipes.to_yaml(recipe),
+            "command": "",
+            "problems": problems,
+            "memory": None,
+            "disk": None,
+            "advice": [],
+        }
+        if problems:
+            return shown
+        return shown | {
+            "command": recipes.command(folder / "recipe.yaml", self.python_of(recipe)),
+            "memory": memory_need.bytes_needed(recipe),
+            "disk": disk_need.bytes_needed(recipe, advice.steps_of(self.workspace, recipe)),
+            "advice": advice.advise(self.workspace, recipe)
+            + advice.on_code(wish, recipe)
+            + advice.on_folder(wish, recipe),
+        }
+
+    def python_of(self, recipe: dict) -> Path | None:
+        """Return the Python of the environment that a recipe's stage trains in, made or not, None where it is the
+        studio's own.
+        """
+        stage = recipe.get("stage")
+        return self.environments.place(stage) if stage in OWN_ENVIRONMENT else None
+
+    def _interpreter(self, run: runs.Run) -> Path:
+        """Return the Python that trains a run: one that this process was given, else by the stage. Raises Problem where
+        it is not made.
+
+        It is never read from the run's folder, which may have come from another person.
+        """
+        stage = run.recipe().get("stage")
+        return self._pythons.get(run.name) or (
+            self.environments.python(stage) if stage in OWN_ENVIRONMENT else Path(sys.executable)
+        )
+
+    def find_batch(self, wish: dict) -> Job:
+        """Start looking for the largest batch that fits (see `batch.find`). Raises Problem where the recipe cannot be
+        trained.
+        """
+        batch_search.judged(self.workspace, wish)
+        return self.jobs.start(
+            "batch", "batch.title", {}, work=lambda job: batch_search.find(self.workspace, self.accelerator, wish, job)
+        )
+
+    def start(self, wish: dict, options: dict, executor: str = "in-process", python: Path | None = None) -> runs.Run:
+        """Make a run of a recipe and put it in the queue; it begins at once where its devices are free.
+
+        Args:
+            wish: LLaMA-Factory's arguments; `adapter_name_or_path` may name runs, `<run>` or `<run>@<checkpoint>`.
+            options: title, note, `probes` (questions), the identity's name and author, `devices` (GPU numbers),
+                `processes` (without GPUs).
+            executor: one of `executors`.
+            python: the Python of another environment to train in, as long as this process lives; not for the in-process
+                executor.
+
+        Raises:
+            Problem: what is wrong with them, and then nothing is left behind.
+        """
+        if executor not in self._dispatcher.known:
+            raise Problem("train.no_executor", executor=executor, known=", ".join(self._dispatcher.known))
+        if executor == "ray" and not python and not importlib.util.find_spec("ray"):
+            raise Problem("executors.no_ray")
+        if wish.get("stage") in OWN_ENVIRONMENT:
+            python = python or self.environments.python(wish["stage"])
+            executor = "worker" if executor == "in-process" else executor
+        run = self._prepare(wish, options, executor)
+        if python:
+            self._pythons[run.name] = python
+            run.note(versions=versions(LIBRARIES, python))
+        self._dispatcher.add(run)
+        return run
+
+    def _prepare(self, wish: dict, options: dict, executor: str) -> runs.Run:
+        for problem in self.preview(wish)["problems"]:
+            raise problem
+        if wish.get("deepspeed") and executor in ONE_PROCESS:
+            raise Problem("train.needs_torchrun", field="deepspeed")
+        machine = recipes.this_machine()
+        spread = devices.chosen(options, executor, machine.kind == "cuda")
+        said = adapters.resolved(self.workspace, wish)
+        if spread["processes"] > 1 and machine.kind == "cpu":
+            said = {"ddp_backend": "gloo", **said}
+        parent = adapters.first(self.workspace, wish)
+        run = recipes.prepare(self.workspace, said, options, machine)
+        write_json(
+            run.info_file,
+            {
+                "title": options.get("title", ""),
+                "note": options.get("note", ""),
+                "created": time.time(),
+                "executor": executor,
+                **spread,
+                "probes": options.get("probes") or [],
+                "parent": parent.name if parent else None,
+                "sweep": options.get("sweep"),
+                "versions": versions(LIBRARIES),
+            },
+        )
+        return run
+
+    def sweep(self, wish: dict, grid: dict[str, list], options: dict, executor: str = "in-process") -> list[runs.Run]:
+        """Start a run for every combination of the values in `grid` (see `sweep.combinations`), after all were found
+        good.
+
+        Raises:
+            Problem: the grid or one of its recipes is wrong; then none is started.
+        """
+        found = sweep.combinations(wish, grid)
+        for recipe, _ in found:
+            if problems := self.preview(recipe)["problems"]:
+                raise problems[0]
+        together, title = secrets.token_hex(4), options.get("title")
+        return [
+            self.start(recipe, {**options, "title": f"{title}-{name}" if title else name, "sweep": together}, executor)
+            for recipe, name in found
+        ]
+
+    def nodes(
+        self, wish: dict, options: dict, count: int, address: str, port: int = multi_node.PORT
+    ) -> tuple[runs.Run, list[str]]:
+        """Make a run for several machines and return it with a command for each (see `nodes.commands`); `options` hold
+        `processes`.
+
+        Raises:
+            Problem: what is wrong with them, and then nothing is left behind.
+        """
+        processes = options.get("processes", 1)
+        if not isinstance(processes, int):
+            raise Problem("executors.bad_processes", processes=processes)
+        multi_node.commands(runs.Run("", self.workspace.saves), count, processes, address, port)
+        run = self._prepare(wish, {**options, "processes": count * processes}, "torchrun")
+        run.note(executor="nodes", nodes=count, processes=count * processes, devices=[])
+        run.say("state", state="queued")
+        return run, multi_node.commands(run, count, processes, address, port)
+
+    def stop(self, name: str, save: bool = True) -> runs.Run:
+        """Stop a run, with a checkpoint that can be resumed or without. Raises Problem where it is not at work."""
+        run = self._active(name)
+        self._dispatcher.stop(run, save)
+        return run
+
+    def kill(self, name: str) -> runs.Run:
+        """End a run by force, when it does not obey. Raises Problem where it is not at work, or is a thread of the
+        studio.
+        """
+        run = self._active(name)
+        self._dispatcher.kill(run)
+        return run
+
+    def resume(
+        self, name: str, checkpoint: str | None = None, epochs: float | None = None, dataset: str | None = None
+    ) -> runs.Run:
+        """Go on with a run from a checkpoint, the newest complete one where none is named.
+
+        With `epochs` it trains until so many are full, counted from its beginning: the recipe is written anew, the old
+            one is kept
+        as `recipe-<n>.yaml`, and a `max_steps` in it goes. The learning rate then follows the longer schedule from the
+        step
+        reached: after a cosine that had come down to 0 it jumps up to where a cosine over all the epochs would be. A
+            constant
+        schedule continues smoothly.
+
+        A run of the command line or of LlamaBoard becomes the studio's own; `dataset` names its data where its files do
+        not.
+
+        Raises:
+            Problem: it is at work, has no such checkpoint, or cannot be resumed.
+        """
+        run = self._idle(name)
+        whole = run.checkpoints()
+        if not whole:
+            raise Problem("train.no_checkpoint", run=name)
+        if checkpoint and checkpoint not in whole:
+            raise Problem("executors.no_such_checkpoint", run=name, checkpoint=checkpoint)
+        with adoption.adopted(self.workspace, run, dataset) if run.is_foreign else contextlib.nullcontext():
+            recipe = run.recipe()
+            if recipes.starts_over(recipe):
+                raise Problem("executors.stage_starts_over", stage=recipe["stage"], method=recipe["finetuning_type"])
+            if epochs is not None:
+                _lengthen(run, recipe, epochs)
+            self._dispatcher.add(run, checkpoint or whole[-1])
+        return run
+
+    def restart(self, name: str) -> runs.Run:
+        """Train a run again from the beginning, in its own folder; what it had learned goes into the trash.
+
+        Raises:
+            Problem: it is at work, or its recipe cannot be trained (any more); then everything is as it was.
+        """
+        run = self._idle(name)
+        _require_ours(run)
+        recipes.require_startable(self.workspace, run.recipe())
+        self._dispatcher.require_startable(run)
+        trash = Trash(self.workspace)
+        learned = runs.learned(run)
+        item = trash.put(learned, "checkpoints", name) if learned else None
+        try:
+            self._dispatcher.add(run)
+        except Problem:
+            if item:
+                trash.restore(item)
+            raise
+        return run
+
+    def end(self, seconds: float, told: Callable[[runs.Run, float], None]) -> list[tuple[runs.Run, bool]]:
+        """Let what this process trains save a checkpoint, because it is about to end (see `Dispatcher.end`)."""
+        return self._dispatcher.end(seconds, told)
+
+    def others_at_work(self) -> int:
+        """Return how many runs go on in processes of their own when the studio ends."""
+        return self._dispatcher.others_at_work()
+
+    def end_others(self) -> None:
+        """Ask the processes that train beside the studio to save and end, because the machine ends with it."""
+        self._dispatcher.end_others()
+
+    def queue(self) -> list[dict]:
+        """Return [{run, position, executor, devices}], those at work first with the position None."""
+        queue = self._dispatcher.queue
+        listed = [(order, None) for order in queue.at_work()] + [
+            (order, place) for place, order in enumerate(queue.waiting())
+        ]
+        found = []
+        for order, position in listed:
+            info = runs.Run(order.run, self.workspace.saves / order.run).info()
+            found.append(
+                {
+                    "run": order.run,
+                    "position": position,
+                    "executor": info.get("executor"),
+                    "devices": info.get("devices", []),
+                }
+            )
+        return found
+
+    def move(self, name: str, position: int) -> None:
+        """Put a waiting run at a position, 0 being the next to start. Raises Problem where it does not wait."""
+        self._dispatcher.queue.move(name, position)
+
+    def remove(self, name: str) -> runs.Run:
+        """Take a waiting run out of the queue; it can be started again later. Raises Problem where it does not wait."""
+        run = runs.find(self.workspace, name)
+        if runs.status(run).state != "queued":
+            raise Problem("executors.not_waiting", run=name)
+        self._dispatcher.stop(run, save=False)
+        return run
+
+    def _active(self, name: str) -> runs.Run:
+        run = runs.find(self.workspace, name)
+        if runs.status(run).state not in runs.ACTIVE:
+            raise Problem("train.not_running", run=name)
+        return run
+
+    def _idle(self, name: str) -> runs.Run:
+        run = runs.find(self.workspace, name)
+        if runs.status(run).state in runs.ACTIVE:
+            raise Problem("train.still_running", run=name)
+        if run.info().get("executor") == "nodes":
+            raise Problem("executors.by_hand", run=name)
+        return run
+
+
+def _shown(wish: dict) -> str:
+    """Return a recipe that may be anything as YAML, "" where it has none."""
+    try:
+        return recipes.to_yaml(wish)
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return ""
+
+
+def _require_ours(run: runs.Run) -> None:
+    if run.is_foreign:
+        raise Problem("executors.not_ours", run=run.name)
+
+
+def _lengthen(run: runs.Run, recipe: dict, epochs: float) -> None:
+    had = runs.status(run).epoch
+    if isinstance(epochs, bool) or not isinstance(epochs, (int, float)) or epochs <= had:
+        raise Problem("executors.fewer_epochs", epochs=epochs, had=f"{had:g}")
+    number = 1 + len(list(run.folder.glob("recipe-*.yaml")))
+    write_whole(run.folder / f"recipe-{number}.yaml", files.read_text(run.recipe_file))
+    recipe.pop("max_steps", None)
+    recipes.write_recipe(run, {**recipe, "num_train_epochs": float(epochs)})

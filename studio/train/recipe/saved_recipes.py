@@ -1,0 +1,64 @@
+"""Recipes that are kept under a name, and how a recipe goes out as a command; `recipe_import` brings those of other
+programs in.
+"""
+
+import shlex
+from pathlib import Path
+
+import yaml
+
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders, yaml_file
+from studio.core.workspace import Workspace, is_safe, write_whole
+from studio.train.recipe import arguments
+from studio.train.recipe.importing import reading
+
+
+def folder(workspace: Workspace) -> Path:
+    """Return where saved recipes are kept."""
+    return workspace.saves / ".recipes"
+
+
+def saved(workspace: Workspace) -> list[str]:
+    """Return the names of the saved recipes."""
+    return [
+        path.stem
+        for path in folders.matching(folder(workspace), "*.yaml")
+        if files.is_file(path) and is_safe(path.name)
+    ]
+
+
+def save(workspace: Workspace, name: str, recipe: dict) -> None:
+    """Keep a recipe under a name, in place of the one that had it. Raises Problem for a bad name, a secret or a full
+    disk.
+    """
+    kept = arguments.judged(recipe)
+    path = workspace.inside(folder(workspace), f"{name.strip()}.yaml")
+    write_whole(path, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
+
+
+def load(workspace: Workspace, name: str) -> dict:
+    """Return a saved recipe. Raises Problem where there is none."""
+    path = workspace.inside(folder(workspace), f"{name}.yaml")
+    if not files.exists(path):
+        raise Problem("train.no_recipe", name=name)
+    try:
+        return read(files.read_text(path, yaml_file.LARGEST_BYTES))
+    except OSError as error:
+        raise files.unreadable(path, error) from error
+
+
+def read(text: str) -> dict:
+    """Return the recipe that a text stands for, by `recipe_import.reading.read`, which also tells what is not in it.
+    Raises Problem as it does.
+    """
+    return reading.read(text).recipe
+
+
+def to_shell(recipe: dict) -> str:
+    """Return a recipe as one command, each setting on a line of its own."""
+    lines = [
+        f"    --{name} {shlex.quote(str(value).lower() if isinstance(value, bool) else str(value))}"
+        for name, value in recipe.items()
+    ]
+    return " \\\n".join(["llamafactory-cli train", *lines])

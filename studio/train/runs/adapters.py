@@ -1,0 +1,149 @@
+"""A new run on top of what an old one learned: adapters named as runs, `<run>` or `<run>@<checkpoint>`."""
+
+import contextlib
+from pathlib import Path
+
+from studio.core.i18n import Problem
+from studio.core.storage import files
+from studio.core.workspace import Workspace
+from studio.models import library
+from studio.train import runs
+from studio.train.runs import lineage
+
+VALUE_HEAD = "value_head.safetensors"
+NAMED = ("adapter_name_or_path", "ref_model_adapters", "reward_model_adapters", "reward_model")
+MODELS = ("ref_model", "reward_model")
+
+
+def resolved(workspace: Workspace, wish: dict) -> dict:
+    """Return a recipe in which the names of runs and of models beside the first have become folders.
+
+    A recipe that names no model takes that of its adapter's run.
+
+    Raises:
+        Problem: there is no such run, checkpoint or model, it holds no weights, or it was trained on another model.
+    """
+    said = dict(wish)
+    for key in NAMED:
+        if said.get(key):
+            said[key] = ",".join(str(_folder(workspace, name) or name) for name in lineage.names_in(said[key]))
+    said |= _whole_of_one(said)
+    for key in MODELS:
+        if said.get(key) and not _is_address(said, key):
+            name = str(said[key]).strip()
+            said[key] = str(_folder(workspace, name) or _model(workspace, key, name))
+    run = first(workspace, wish)
+    if run and (files.is_file(run.recipe_file) or run.recipe_if_any().get("model_name_or_path")):
+        base = run.setting("model_name_or_path")
+        said["model_name_or_path"] = said.get("model_name_or_path") or base
+        wanted, has = (library.title(Path(one)) for one in (said["model_name_or_path"], base))
+        if wanted != has:
+            raise Problem("executors.other_model", adapter=run.name, base=has, model=wanted)
+    return said
+
+
+def _is_address(recipe: dict, key: str) -> bool:
+    """Tell whether a setting names a server: PPO can ask one for its rewards."""
+    return key == "reward_model" and (recipe.get("reward_model_type") == "api" or "://" in str(recipe[key]))
+
+
+def _model(workspace: Workspace, field: str, name: str) -> str:
+    """Return the folder of a model by its name in the list, or of one that a path leads to. Raises Problem with the
+    field.
+    """
+    if Path(name).is_absolute() and (Path(name) / "adapter_config.json").is_file():
+        return name  # a run's or another's adapter
+    path = Path(name)
+    for known in (name, library.title(path)) if not path.is_absolute() else (name,):
+        with contextlib.suppress(Problem):  # the next may be one
+            return str(library.find(workspace, known).path)
+    if path.is_dir():
+        return str(path.absolute())
+    raise Problem("models.missing", field=field, name=name, folder=workspace.models)
+
+
+def _whole_of_one(said: dict) -> dict:
+    """Return what a recipe that goes on from one adapter has to say besides: the adapters below it, and the tokens that
+    were added.
+
+    Several adapters in a recipe are a list that somebody made, and stay as they are.
+    """
+    begun = lineage.names_in(said.get("adapter_name_or_path"))
+    folder = Path(begun[0]) if len(begun) == 1 else None
+    if folder is None or not folder.is_absolute():
+        return {}
+    grown = dict(lineage.vocabulary(lineage.recipe_beside(folder)))
+    found = {key: value for key, value in grown.items() if said.get(key) in (None, "")}
+    whole = lineage.with_below(folder)
+    if len(whole) > 1 and said.get("quantization_bit"):
+        raise Problem("executors.below_quantized", adapter=folder.name, count=len(whole) - 1)
+    return found | {"adapter_name_or_path": ",".join(map(str, whole))}
+
+
+def first(workspace: Workspace, wish: dict) -> runs.Run | None:
+    """Return the run whose adapter a recipe begins with, None where it begins with none or with a plain folder."""
+    names = wish.get("adapter_name_or_path") or ""
+    name = (names if isinstance(names, list) else str(names).split(","))[0].strip() if names else ""
+    return runs.find(workspace, name.partition("@")[0]) if _is_run(workspace, name) else None
+
+
+def on(workspace: Workspace, model: str) -> list[str]:
+    """Return the adapters that runs have trained on a model, the newest run first: `<run>`, then its checkpoints
+    `<run>@<checkpoint>`.
+    """
+    found = []
+    for run in _made_on(workspace, model, "adapter_config.json"):
+        if not _is_reward(run):
+            found += [
+                *([run.name] if runs.has_weights(run.folder) else []),
+                *(f"{run.name}@{one}" for one in reversed(run.checkpoints())),
+            ]
+    return found
+
+
+def reward_models(workspace: Workspace, model: str) -> list[str]:
+    """Return the runs that trained a reward model on a model, the newest first."""
+    return [run.name for run in _made_on(workspace, model, VALUE_HEAD) if _is_reward(run)]
+
+
+def _made_on(workspace: Workspace, model: str, sign: str) -> list[runs.Run]:
+    found: dict[runs.Run, float] = {}
+    for run in runs.all_runs(workspace) if model else ():
+        if model in (run.name.split("/")[0], _base_title(run)):
+            places = [run.folder / sign, *(run.folder / name / sign for name in run.checkpoints())]
+            if written := [files.stamp(path)[1] for path in places if files.is_file(path)]:
+                found[run] = written[0]
+    return sorted(found, key=found.__getitem__, reverse=True)
+
+
+def _base_title(run: runs.Run) -> str:
+    """Return what the model is called that a run of another program was trained on: its folders may have any names."""
+    return library.title(Path(str(run.recipe_if_any().get("model_name_or_path") or ""))) if run.is_foreign else ""
+
+
+def _is_reward(run: runs.Run) -> bool:
+    # PPO leaves a value head too; only the recipe tells the two apart.
+    return files.is_file(run.folder / VALUE_HEAD) and run.recipe_if_any().get("stage") == "rm"
+
+
+def _is_run(workspace: Workspace, name: str) -> bool:
+    if not name or Path(name).is_absolute() or name.count("/") != 2:
+        return False
+    return "@" in name or (workspace.saves / name).is_dir() or not Path(name).exists()
+
+
+def _folder(workspace: Workspace, name: str) -> Path | None:
+    if not _is_run(workspace, name):
+        return None
+    run_name, _, checkpoint = name.partition("@")
+    run = runs.find(workspace, run_name)
+    whole = run.checkpoints()
+    if checkpoint and checkpoint not in whole:
+        raise Problem("executors.no_such_checkpoint", run=run_name, checkpoint=checkpoint)
+    if checkpoint:
+        return run.folder / checkpoint
+    if runs.has_weights(run.folder):
+        return run.folder
+    if not whole:
+        raise Problem("executors.no_weights", run=run_name)
+    return run.folder / whole[-1]
