@@ -33,12 +33,16 @@ def loaded_engine(request):
     """Load LLaMA-Factory first, whole and in one thread, as the studio does: what a test imports of it must not decide
     what the next can.
 
-    `tests/unit` needs none of it: where nothing else was asked for, those tests run in seconds.
+    `tests/unit` needs none of it: where nothing else was asked for, those tests run in seconds, and torch is not there
+    when they are done.
     """
     if all((ROOT / "tests" / "unit") in item.path.parents for item in request.session.items):
+        yield
+        assert "torch" not in sys.modules, "a test in tests/unit imports torch: it belongs in tests/engine"
         return
     output.install()  # as the studio does before it: a log handler keeps the stream it finds
     llamafactory.load()
+    yield
 
 
 @pytest.fixture(autouse=True)
@@ -141,6 +145,13 @@ def wait_for(answer, seconds: float = 240, every: float = 0.2):
             return value
         time.sleep(every)
     raise AssertionError(f"nothing came in {seconds} s")
+
+
+def caught(pid: int) -> int:
+    """Return the signals that a process handles, as the kernel keeps them: a bit each, the first for signal 1."""
+    if sys.platform != "linux":
+        pytest.skip("only Linux tells which signals a process handles")
+    return int(re.search(r"^SigCgt:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.M)[1], 16)
 
 
 def is_sentence(text: str) -> bool:

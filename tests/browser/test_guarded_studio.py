@@ -16,9 +16,12 @@ from urllib.parse import urlsplit
 import gradio as gr
 import httpx
 import pytest
-from conftest import ROOT, STARTER, Server, new_workspace, wait_for
+from conftest import ROOT, STARTER, Server, is_sentence, new_workspace, wait_for
 from gradio_client import Client
 from gradio_client.exceptions import AppError, AuthenticationError
+
+from studio.core.i18n import Problem
+from studio.web.guard.credentials import certificate
 
 RUN = "/gradio_api/run/models_list"
 NOTHING = {"data": []}
@@ -371,19 +374,20 @@ def test_https_and_what_is_wrong_with_a_certificate(tmp_path):
         ("cert.pem", None, "go together"),
         (None, "key.pem", "go together"),
     ):
-        flags = [
-            *(["--ssl-certfile", str(tmp_path / cert)] if cert else []),
-            *(["--ssl-keyfile", str(tmp_path / key)] if key else []),
-        ]
-        told = subprocess.run(
-            [sys.executable, "-m", "studio", "--workspace", str(tmp_path / "w"), *flags],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            stdin=subprocess.DEVNULL,
-        )
-        assert told.returncode == 1 and said in told.stderr and told.stderr.count("\n") == 1, told.stderr
+        with pytest.raises(Problem) as told:
+            certificate(cert and tmp_path / cert, key and tmp_path / key)
+        assert said in str(told.value) and is_sentence(str(told.value))
+    # Where a key has a passphrase, a studio must not wait at the terminal for it.
+    flags = ["--ssl-certfile", str(tmp_path / "cert.pem"), "--ssl-keyfile", str(tmp_path / "locked.pem")]
+    ended = subprocess.run(
+        [sys.executable, "-m", "studio", "--workspace", str(tmp_path / "w"), *flags],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+    assert ended.returncode == 1 and "passphrase" in ended.stderr and ended.stderr.count("\n") == 1, ended.stderr
     served = Server(
         new_workspace(tmp_path / "w").root,
         "--ssl-certfile",

@@ -9,8 +9,8 @@ from conftest import SHORT, Server, new_workspace, wait_for
 from gradio_client import Client
 from playwright.sync_api import expect
 
-# The identity set learned by heart in about a minute: enough for the name to come.
-LEARN = {"num_train_epochs": 3, "per_device_train_batch_size": 8}
+# Half of the identity set, seen once: enough for the name to come.
+LEARN = {"num_train_epochs": "0.5", "per_device_train_batch_size": "4", "learning_rate": "0.002"}
 
 
 def open_page(browser, server, **context):
@@ -35,10 +35,11 @@ def points(page) -> int:
 
 def test_train_watch_reload_compare(browser, server):
     page = open_page(browser, server)
-    client = Client(server.url, verbose=False)
+    client = Client(server.url, verbose=False, httpx_kwargs={"timeout": 60})  # the libraries load beside it
     others = {run["run"] for run in client.predict(api_name="/train_runs")}
     page.locator('[data-pick="run:"]').first.click()
-    page.locator("#train-num_train_epochs input").fill("3")
+    for field, value in LEARN.items():
+        page.locator(f"#train-{field} input").fill(value)
     page.locator("#train-start").click()
     run = wait_for(
         lambda: next((run["run"] for run in client.predict(api_name="/train_runs") if run["run"] not in others), None),
@@ -57,7 +58,7 @@ def test_train_watch_reload_compare(browser, server):
     compare = page.get_by_role("button", name="Compare with the base")
     expect(compare).to_be_visible(timeout=280_000)
     losses = [point[1] for point in client.predict(run, 0, api_name="/train_metrics")["series"]["loss"]]
-    assert sum(losses[-3:]) / 3 < losses[0] / 2
+    assert len(losses) == 12 and sum(losses[-3:]) / 3 < losses[0] / 2
     wait_for(lambda: points(page) == len(losses), seconds=30)
     compare.click()
     page.get_by_role("button", name="System prompt and sampling").click()
@@ -79,7 +80,7 @@ def test_a_refused_start_is_one_sentence_and_keeps_what_was_typed(browser, serve
     page.locator("#train-learning_rate input").fill("0.5")
     page.locator("#train-cutoff_len input").fill("-5")
     page.locator("#train-cutoff_len input").blur()
-    expect(page.locator("#train-start")).to_be_disabled(timeout=30_000)
+    expect(page.locator("#train-start")).to_be_disabled(timeout=120_000)  # the libraries may still be loading
     page.locator("#train-cutoff_len input").fill("64")
     page.locator("#train-cutoff_len input").blur()
     expect(page.locator("#train-start")).to_be_enabled(timeout=30_000)

@@ -1,5 +1,7 @@
 """Prompts of the chat against LLaMA-Factory's own: its chat engine, and what its training makes of a dataset's row."""
 
+from functools import cache
+
 import pytest
 from conftest import STARTER
 
@@ -20,7 +22,9 @@ CASES = {
 }
 
 
-def _tokenizer():
+@cache
+def _tokenizer(template: str = "chatml", whose: str = "the studio"):
+    """Return the starter's tokenizer: one for each template, which changes it, and for each side of a comparison."""
     from llamafactory.hparams import get_infer_args
     from llamafactory.model import load_tokenizer
 
@@ -35,7 +39,7 @@ def _engine_ids(template: str, messages: list[dict], system: str | None, **argum
     class Model:
         device, config = "cpu", None
 
-    tokenizer = _tokenizer()
+    tokenizer = _tokenizer(template, "LLaMA-Factory")
     form = get_template_and_fix_tokenizer(tokenizer, DataArguments(template=template, **arguments))
     said = [dict(message) for message in messages]
     made, _ = HuggingfaceEngine._process_args(
@@ -48,7 +52,7 @@ def _engine_ids(template: str, messages: list[dict], system: str | None, **argum
 @pytest.mark.parametrize("case", CASES)
 def test_prompt_is_that_of_llamafactorys_engine(template, case):
     messages, system = CASES[case]
-    encoder = Encoder(_tokenizer(), template)
+    encoder = Encoder(_tokenizer(template), template)
     ids, stops = _engine_ids(template, messages, system)
     assert encoder.encode(messages, system) == ids
     assert encoder.stop_ids == set(stops)
@@ -56,7 +60,7 @@ def test_prompt_is_that_of_llamafactorys_engine(template, case):
 
 @pytest.mark.parametrize("thinking", [True, False])
 def test_reasoning_is_encoded_as_the_recipe_says(thinking):
-    encoder = Encoder(_tokenizer(), "qwen3", thinking=thinking)
+    encoder = Encoder(_tokenizer("qwen3"), "qwen3", thinking=thinking)
     assert encoder.encode(TALK) == _engine_ids("qwen3", TALK, None, enable_thinking=thinking)[0]
 
 
@@ -66,7 +70,7 @@ def test_prompt_is_what_training_puts_before_the_answer(template):
     from llamafactory.data.processor import SupervisedDatasetProcessor
     from llamafactory.hparams import DataArguments
 
-    tokenizer = _tokenizer()
+    tokenizer = _tokenizer(template, "LLaMA-Factory")
     arguments = DataArguments(template=template, enable_thinking=False)
     processor = SupervisedDatasetProcessor(
         get_template_and_fix_tokenizer(tokenizer, arguments), tokenizer, None, arguments
@@ -74,7 +78,7 @@ def test_prompt_is_what_training_puts_before_the_answer(template):
     answer = [{"role": "assistant", "content": "I am Xiaoju."}]
     ids, labels = processor._encode_data_example(TALK[:1], answer, "Be brief.", None, [], [], [])
     trained_from = next(place for place, label in enumerate(labels) if label != -100)
-    assert Encoder(_tokenizer(), template, thinking=False).encode(TALK[:1], "Be brief.") == ids[:trained_from]
+    assert Encoder(_tokenizer(template), template, thinking=False).encode(TALK[:1], "Be brief.") == ids[:trained_from]
 
 
 def test_a_run_that_changes_a_template_does_not_change_the_chat():
@@ -85,7 +89,9 @@ def test_a_run_that_changes_a_template_does_not_change_the_chat():
     before = Encoder(_tokenizer(), "chatml").encode(TALK)
     shipped = TEMPLATES["chatml"].default_system
     try:
-        get_template_and_fix_tokenizer(_tokenizer(), DataArguments(template="chatml", default_system="You are a run."))
+        get_template_and_fix_tokenizer(
+            _tokenizer("chatml", "a run"), DataArguments(template="chatml", default_system="You are a run.")
+        )
         assert Encoder(_tokenizer(), "chatml").encode(TALK) == before
     finally:
         TEMPLATES["chatml"].default_system = shipped

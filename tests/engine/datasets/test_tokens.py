@@ -127,6 +127,8 @@ def processed(tmp_path_factory):
     from llamafactory.model import load_tokenizer
     from transformers import DataCollatorForLanguageModeling
 
+    loaded_for = {}
+
     def process(folder: Path, name: str, stage: str, settings: dict) -> list[tuple[list[int], list[int]]]:
         before = vars(TEMPLATES[settings["template"]]).copy()
         model_args, data_args, training_args, _, _ = get_train_args(
@@ -144,7 +146,9 @@ def processed(tmp_path_factory):
                 **settings,
             }
         )
-        loaded = load_tokenizer(model_args)
+        # What a template changes of a tokenizer, it changes once; loading one takes longer than encoding a set.
+        loaded = dict(loaded_for.get(data_args.template) or load_tokenizer(model_args))
+        loaded_for[data_args.template] = loaded
         template = get_template_and_fix_tokenizer(loaded["tokenizer"], data_args)
         made = get_dataset(
             template, model_args, data_args, training_args, stage="rm" if stage == "dpo" else stage, **loaded

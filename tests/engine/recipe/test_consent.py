@@ -163,15 +163,15 @@ def test_a_program_in_a_run_folder_is_never_started(workspace, tmp_path):
     program.write_text(f"#!/bin/sh\ntouch {mark}\n")
     program.chmod(0o755)
     trainer = Trainer(workspace, DeviceLease())
-    run = trainer.start(SHORT | {"max_steps": 1}, {"name": "a", "author": "b"}, "worker")
-    run.note(python=str(program))
+    run = trainer.start(SHORT | {"max_steps": 2}, {"name": "a", "author": "b"})
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
-    assert runs.status(run).state == "finished" and not mark.exists()
-    run.note(python=str(program))
     wait_for(lambda: trainer.queue() == [], 20)
-    trainer.resume(run.name)
+    run.note(executor="worker", python=str(program))
+    trainer.resume(run.name, "checkpoint-1")
+    run.note(python=str(program))
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
-    assert not mark.exists()
+    assert runs.status(run).state == "finished" and not mark.exists(), runs.status(run).error
+    assert run.info()["executor"] == "worker" and run.info()["pid"]
 
 
 @pytest.mark.parametrize("checkpoint", ["../../../../elsewhere", "/etc", "checkpoint-9"])

@@ -1,7 +1,8 @@
 """Any file of a workspace may be broken in any way: the studio starts, and every part of its page is drawn, with a
 reason where one belongs.
 
-STUDIO_FUZZ_MINUTES makes the search longer; without it, it takes some seconds and tries the same each time.
+Without more, it takes some seconds and tries the same each time. STUDIO_SLOW_TESTS=1 tries every kind of file with
+every content; so does STUDIO_FUZZ_MINUTES, which makes the search at random as long as it says.
 """
 
 import json
@@ -25,7 +26,7 @@ from studio.core.workspace import Workspace
 from studio.train.execution import dispatch
 
 MINUTES = float(os.environ.get("STUDIO_FUZZ_MINUTES") or 0)
-SECONDS = 60 * MINUTES or 4
+SECONDS = 60 * MINUTES or 2
 DEEP = b"[" * 100_000
 CONTENTS = {
     "empty": b"",
@@ -126,7 +127,7 @@ def test_a_good_workspace_has_no_fault(root, capfd):
 
 def some(pairs: list, every: int) -> list:
     """Return some of many cases, all of them in a long search: other kinds of files meet other contents."""
-    return pairs if MINUTES else pairs[::every]
+    return pairs if MINUTES or os.environ.get("STUDIO_SLOW_TESTS") else pairs[::every]
 
 
 def tried(root: Path, cases: list, put) -> list[str]:
@@ -141,7 +142,7 @@ def tried(root: Path, cases: list, put) -> list[str]:
 
 
 def test_a_file_that_holds_something_else(root, capfd):
-    cases = some([(kind, name, content) for kind in FILES for name, content in CONTENTS.items()], 67)
+    cases = some([(kind, name, content) for kind in FILES for name, content in CONTENTS.items()], 131)
     wrong = tried(root, cases, Path.write_bytes)
     assert not wrong, "\n".join(wrong[:40]) + capfd.readouterr().err[-8000:]
 
@@ -176,7 +177,7 @@ THINGS = {
 
 
 def test_something_else_in_the_place_of_a_file(root, capfd):
-    cases = some([(kind, name, make) for kind in FILES for name, make in THINGS.items()], 29)
+    cases = some([(kind, name, make) for kind in FILES for name, make in THINGS.items()], 59)
     wrong = tried(root, cases, lambda path, make: make(path))
     assert not wrong, "\n".join(wrong[:40]) + capfd.readouterr().err[-8000:]
 

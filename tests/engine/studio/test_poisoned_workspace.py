@@ -34,7 +34,8 @@ from studio.monitor.page import strip as strip_page
 from studio.train.execution import dispatch
 from studio.web.html import render
 
-STEP = 1 if os.environ.get("STUDIO_FUZZ_MINUTES") else 7  # every seventh place, all of them in a long search
+# Every thirteenth place; all of them in a long search.
+STEP = 1 if os.environ.get("STUDIO_FUZZ_MINUTES") or os.environ.get("STUDIO_SLOW_TESTS") else 13
 LISTS = ("models", "datasets", "runs", "talks", "sheets", "servers", "coming", "board", "now")
 # A place of a thing, or of what is said of one that cannot be shown.
 PLACES = ("item", "problem", "warning", "warned", "badge", "item-why")

@@ -125,7 +125,9 @@ def test_two_processes_train_together_stop_at_the_same_step_and_resume(trainer):
     assert ended(run, 30).state == "interrupted"
 
 
+@pytest.mark.skipif(not os.environ.get("STUDIO_SLOW_TESTS"), reason="four processes; STUDIO_SLOW_TESTS=1 runs it")
 def test_four_processes_train_together(trainer):
+    """Two are trained above, each time; four find no more but where a number is taken for two."""
     run = trainer.start(SHORT | {"max_steps": 2}, NAMED | {"processes": 4}, "torchrun")
     status = ended(run)
     assert status.state == "finished", status.error
