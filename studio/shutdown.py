@@ -10,6 +10,7 @@ import threading
 import time
 
 from studio.core.i18n import Words
+from studio.train import runs
 from studio.train.execution.executors.termination import SIGNALS
 
 TELL_EVERY_S = 5.0
@@ -72,7 +73,11 @@ class Shutdown:
             return
         first, self._told = not self._told, time.monotonic()
         key = "app.ending" if first else "app.ending_still"
-        self._say(self._words(key, run=run.name, seconds=f"{self._seconds:g}", passed=round(passed), step=run.step()))
+        self._say(
+            self._words(
+                key, run=run.name, seconds=f"{self._seconds:g}", passed=round(passed), step=runs.written(run).step
+            )
+        )
 
     def _say(self, sentence: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # the terminal may be what went away

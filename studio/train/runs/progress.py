@@ -1,0 +1,145 @@
+"""How far a run is: its events, read as they grow, and whether anybody is still at work on it."""
+
+import socket
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from studio.core.storage import folders, jsonl
+from studio.train.execution import queue
+from studio.train.runs import events, llamaboard_runs
+from studio.train.runs.run import Run
+from studio.train.runs.run_status import ACTIVE, Status
+from studio.train.runs.stop_request import ABORT, StopWish
+
+SILENCE_S = 900.0  # a run on another machine that writes nothing for so long counts as gone
+
+_statuses: dict[Path, tuple[Status, int]] = {}
+_reading = threading.Lock()
+
+
+def forget() -> None:
+    """Forget what was read of all runs, as a studio does that has just been started."""
+    with _reading:
+        _statuses.clear()
+
+
+def status(run: Run) -> Status:
+    """Return what the run's events add up to now. Only the part of the file that is new since the last asking is read.
+
+    A run that was at work when its process died is "interrupted", or "stopped" where that had been asked.
+    """
+    known = written(run)
+    if known.state not in ACTIVE or run.is_foreign or _goes_on(run, known):
+        return known
+    return replace(
+        known, state="stopped" if StopWish(run.folder).asked() == ABORT else "interrupted", ended=known.last_time
+    )
+
+
+def written(run: Run) -> Status:
+    """Return what the run's events add up to as they were written, also where its process has died since."""
+    if run.is_foreign:
+        return _foreign_status(run)
+    with _reading:
+        known, offset = _statuses.get(run.events_file, (Status(), 0))
+        if offset > folders.size_of(run.events_file):
+            known, offset = Status(), 0
+        lines, offset = jsonl.read(run.events_file, offset)
+        for event in events.of_lines(lines):
+            known.take(event)
+        known.hear(run.events_file, offset)
+        _statuses[run.events_file] = (known, offset)
+        return replace(known)  # who asked keeps what was so then
+
+
+def _foreign_status(run: Run) -> Status:
+    log = llamaboard_runs.source(run.folder)
+    with _reading:
+        known, size = _statuses.get(log, (Status(), -1))
+        if size != folders.size_of(log):
+            fresh = Status(heard=known.heard, age=known.age, size=known.size)
+            for event in llamaboard_runs.events(run.folder):
+                fresh.take(event)
+                fresh.total_steps = event.get("total_steps", fresh.total_steps)
+            known = fresh
+            known.hear(log, folders.size_of(log))
+            _statuses[log] = (known, known.size)
+        state = llamaboard_runs.state(run.folder, known.step, known.total_steps, known.quiet() + known.age)
+        if not known.started and state == "running":
+            state = "preparing"
+        return replace(known, state=state, ended=None if state in ACTIVE else known.last_time or None)
+
+
+def summary(run: Run) -> dict:
+    """Return {run, state, step, total_steps, loss, started, model, dataset, problem} of a run, as lists of runs show
+    it.
+
+    `problem` is the first of what is wrong with its files, a Problem, None where nothing is.
+    """
+    now = status(run)
+    faults = run.faults(now)
+    return {
+        "run": run.name,
+        "state": now.state,
+        "step": now.step,
+        "total_steps": now.total_steps,
+        "loss": now.loss,
+        "started": now.started,
+        "model": run.name.split("/")[0],
+        "dataset": run.recipe_if_any().get("dataset"),
+        "problem": faults[0] if faults else None,
+    }
+
+
+def _goes_on(run: Run, known: Status) -> bool:
+    info = run.info()
+    if known.state == "queued" and (
+        queue.holds(run.folder.parents[2], run.name) or info.get("executor") == "nodes" and "pid" not in info
+    ):
+        return True
+    if known.order and info.get("order", known.order) != known.order:
+        return False  # the process that is noted was that of an earlier order
+    if info.get("host", socket.gethostname()) != socket.gethostname():
+        return known.quiet() + known.age < SILENCE_S
+    return alive(info)
+
+
+def alive(info: dict) -> bool:
+    """Tell whether the process that a run's info names is at work on this machine; one that only waits to be buried is
+    not.
+    """
+    try:
+        process = psutil.Process(info["pid"])
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - info["pid_started"]) < 1
+    except (KeyError, TypeError, psutil.Error):
+        return False
+
+
+def metrics(run: Run, since: int = 0) -> dict:
+    """Return the points of every series after byte `since` of the events, and the byte to ask from next.
+
+    From 0, the whole history in a bounded number of points; later, only what is new: {series, next, state, reset}.
+    `reset` says that the history changed under the reader (a resumed run trains steps again), who then starts over from
+    0.
+    """
+    now = status(run)
+    if since == 0:
+        with _reading:
+            series = {name: [list(point) for point in events.thinned(points)] for name, points in now.series.items()}
+        return {"series": series, "next": now.size, "state": now.state, "reset": False}
+    if run.is_foreign:
+        return {"series": {}, "next": now.size, "state": now.state, "reset": since != now.size}
+    fresh, following = events.read(run.events_file, since)
+    if since > now.size or any(event["event"] == "facts" for event in fresh):
+        return {"series": {}, "next": 0, "state": now.state, "reset": True}
+    series: dict[str, list[list]] = {}
+    for event in fresh:
+        if event["event"] == "metrics":
+            for name, value in event["values"].items():
+                series.setdefault(name, []).append(
+                    [event["step"], value, round(event["time"] - (now.started or event["time"]), 3)]
+                )
+    return {"series": series, "next": following, "state": now.state, "reset": False}

@@ -1,0 +1,75 @@
+"""The folder of all runs, `saves/<model>/<method>/<run>/`: which there are, and room for a new one."""
+
+import shutil
+from pathlib import Path
+
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders
+from studio.core.workspace import Workspace
+from studio.train.runs import llamaboard_runs
+from studio.train.runs.run import Run
+from studio.train.runs.stored import listing
+
+WEIGHT_PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json")
+
+
+def find(workspace: Workspace, name: str) -> Run:
+    """Return the run called `<model>/<method>/<run>`. Raises Problem where there is none, or the name is not safe."""
+    folder = workspace.inside(workspace.saves, name, parts=3)
+    run = Run(name, folder)
+    if not files.is_file(run.events_file) and not run.is_foreign:
+        raise Problem("train.no_run", run=name)
+    return run
+
+
+def all_runs(workspace: Workspace) -> list[Run]:
+    """Return every run in `saves/`, newest first, also those that LlamaBoard or the command line made there."""
+    return usable_and_odd(workspace)[0]
+
+
+def usable_and_odd(workspace: Workspace) -> tuple[list[Run], dict[str, Problem]]:
+    """Return every run in `saves/`, newest first, and what looks like one and cannot be used: {its name, as it can be
+    shown: why}.
+    """
+    found = listing.scan(workspace.saves)
+    return sorted((Run(name, folder) for name, folder in found.runs.items()), key=_started, reverse=True), found.odd
+
+
+def _started(run: Run) -> float:
+    return (
+        run.info().get("created")
+        or files.stamp(llamaboard_runs.source(run.folder) if run.is_foreign else run.events_file)[1] / 1e9
+    )
+
+
+def make(workspace: Workspace, model: str, method: str, wish: str) -> Run:
+    """Make the folder of a new run, `<wish>-<n>` with the first n that is free, and return the run. Raises Problem."""
+    for number in range(1, 100_000):
+        name = f"{model}/{method}/{wish}-{number}"
+        folder = workspace.inside(workspace.saves, name, parts=3)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise Problem("workspace.unwritable", path=folder, reason=error.strerror) from error
+        return Run(name, folder)
+    raise Problem("workspace.bad_name", name=wish)
+
+
+def learned(run: Run) -> list[Path]:
+    """Return what a run has learned so far: its checkpoint folders, whole or not, and the weights beside them."""
+    found = (path for pattern in WEIGHT_PATTERNS for path in folders.matching(run.folder, pattern))
+    weights = [path for path in found if path.name != "training_args.bin"]
+    return [*listing.checkpoint_folders(run.folder), *weights]
+
+
+def remove_half_written(run: Run) -> list[str]:
+    """Remove checkpoints that were never finished (a full disk, a kill) and return their names. For a run that is not
+    at work.
+    """
+    whole = set(run.checkpoints())
+    torn = [path for path in listing.checkpoint_folders(run.folder) if path.name not in whole]
+    for path in torn:
+        shutil.rmtree(path, ignore_errors=True)
+    return [path.name for path in torn if not path.exists()]

@@ -1,0 +1,144 @@
+"""What the events of a run add up to: its state, its progress, its curves."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from studio.core.storage import files
+from studio.train.runs import events
+
+# Thinning costs time in proportion to the points, so it is done rarely and thoroughly.
+THIN_AT = 8 * events.POINTS_KEPT
+ACTIVE = ("queued", "preparing", "running", "stopping")
+
+
+@dataclass
+class Status:
+    """What the events of a run add up to. Times in seconds since 1970."""
+
+    state: str = "queued"
+    step: int = 0
+    total_steps: int = 0
+    epoch: float = 0.0
+    loss: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    error: dict | None = None
+    facts: dict = field(default_factory=dict)
+    warnings: list[dict] = field(default_factory=list)
+    probes: list[dict] = field(default_factory=list)
+    series: dict[str, list[tuple]] = field(default_factory=dict)
+    steps_began: tuple[float, int] | None = None
+    last_time: float = 0.0
+    size: int = 0
+    order: str = ""
+    order_states: dict[str, str] = field(default_factory=dict)
+    unreadable: int = 0  # lines that are no events, or whose values cannot be
+    heard: float = 0.0  # when this process last saw the file grow, by a clock that nobody sets (time.monotonic)
+    age: float = 0.0  # how old the file was by the calendar when this process first saw it; 0 once it has grown since
+
+    def take(self, event: dict) -> None:
+        """Add one event, as `events.read` gives it."""
+        self.last_time = event.get("time", self.last_time)
+        kind = event["event"]
+        if kind in ("state", "error") and not self._is_of_the_last_order(event):
+            return
+        if kind == "state":
+            self._take_state(event)
+        elif kind == "facts":
+            self.facts = {key: value for key, value in event.items() if key not in ("event", "time")}
+            self.total_steps = event.get("total_steps", 0)
+            self.step = event.get("step", 0)
+            self.steps_began = (event["time"], self.step)
+            self._forget_after(self.step)
+        elif kind == "step":
+            self.step = event["step"]
+        elif kind == "metrics":
+            self._take_metrics(event)
+        elif kind == "warning":
+            self.warnings = [*self.warnings, event][-20:]
+        elif kind == "probe":
+            self.probes = [*self.probes, event][-200:]
+        elif kind == "unreadable":
+            self.unreadable += 1
+        elif kind == "error" and not self.error:
+            # Where several processes train together, the first fault is the cause and the others follow from it.
+            self.error = {key: value for key, value in event.items() if key not in ("event", "time")}
+
+    def _is_of_the_last_order(self, event: dict) -> bool:
+        """Note an order's last state, and tell whether it is the order that counts: a run that was queued again has
+        left the old one.
+        """
+        order = event.get("order", "")
+        if event["event"] == "state":
+            if (
+                event["state"] != "stopping" or self.order_states.get(order, "queued") in ACTIVE
+            ):  # else asked just as it came to its end
+                self.order_states = {**self.order_states, order: event["state"]}
+            if event["state"] == "queued":
+                self.order = order
+        return not order or not self.order or order == self.order
+
+    def _take_state(self, event: dict) -> None:
+        if event["state"] == "stopping" and self.state not in ACTIVE:
+            return  # asked just as the run came to its end by itself
+        self.state = event["state"]
+        if self.state == "preparing":
+            self.started, self.ended, self.error = self.started or event["time"], None, None
+        elif self.state not in ACTIVE:
+            self.ended = event["time"]
+
+    def _take_metrics(self, event: dict) -> None:
+        self.step, self.epoch = event["step"], event.get("epoch") or self.epoch
+        step, series = event["step"], self.series
+        seconds = round(event["time"] - (self.started or event["time"]), 3)
+        for name, value in event["values"].items():
+            points = series.get(name)
+            if points is None:
+                points = series[name] = []
+            points.append(
+                (step, value, seconds)
+            )  # a tuple: the garbage collector need not look into it again and again
+            if len(points) > THIN_AT:
+                points[:] = events.thinned(points)
+        loss = event["values"].get("loss")
+        if isinstance(loss, (int, float)):
+            self.loss = loss
+
+    def _forget_after(self, step: int) -> None:
+        # A resumed run trains again what came after its checkpoint; the newer points take the place of the older ones.
+        for points in self.series.values():
+            points[:] = [point for point in points if point[0] <= step]
+        self.warnings = [warning for warning in self.warnings if warning["step"] <= step]
+        self.probes = [answer for answer in self.probes if answer["step"] <= step]
+
+    def quiet(self) -> float:
+        """Return for how many seconds this process has seen nothing new. A calendar that is set anew, or a machine that
+        slept, adds none.
+        """
+        return time.monotonic() - self.heard
+
+    def hear(self, path: Path, size: int) -> None:
+        """Take down that the file has this size now."""
+        if not self.heard:
+            self.age = max(0.0, time.time() - files.stamp(path)[1] / 1e9)
+        elif size != self.size:
+            self.age = 0.0
+        if not self.heard or size != self.size:
+            self.heard = time.monotonic()
+        self.size = size
+
+    def eta(self) -> float | None:
+        """Return the seconds that the steps left will take at the mean pace so far, or None while nothing is known."""
+        pace = self.pace()
+        return (
+            pace * max(0, self.total_steps - self.step)
+            if pace is not None and self.state in ("running", "stopping")
+            else None
+        )
+
+    def pace(self) -> float | None:
+        """Return the mean seconds of a step so far, or None while nothing is known."""
+        if not self.steps_began or self.step <= self.steps_began[1] or self.last_time < self.steps_began[0]:
+            return None  # the clock was set back meanwhile
+        return (self.last_time - self.steps_began[0]) / (self.step - self.steps_began[1])
