@@ -11,7 +11,9 @@ from benchmarks.commands import Studio
 from benchmarks.report import Row
 from studio.core.i18n import Words
 from studio.core.workspace import Workspace
-from studio.train import panel, runs
+from studio.train import runs
+from studio.train.page.runs import run_head, run_list
+from studio.web.html import render
 
 RUNS = 5
 MANY = 500
@@ -41,13 +43,11 @@ def measure(runs_wanted: int, quick: bool) -> list[Row]:
         )  # not the newest, which the page opens by itself
         for _ in range(runs_wanted):
             runs.forget()
-            opened.append(
-                _seconds(lambda: (panel.draw_run(Words("en"), workspace, long.name), json.dumps(runs.metrics(long))))
-            )
+            opened.append(_seconds(lambda: (_head(workspace, long.name), json.dumps(runs.metrics(long)))))
             long.folder.rename(long.folder.parent.parent.parent.parent / "aside")
             runs.forget()
-            first.append(_seconds(lambda: panel.draw_runs(Words("en"), workspace)))
-            again.append(_seconds(lambda: panel.draw_runs(Words("en"), workspace)))
+            first.append(_seconds(lambda: _list(workspace)))
+            again.append(_seconds(lambda: _list(workspace)))
             (long.folder.parent.parent.parent.parent / "aside").rename(long.folder)
             print(
                 f"  list {first[-1]:.3f} s, again {again[-1]:.3f} s, opening the long run {opened[-1]:.3f} s",
@@ -124,6 +124,14 @@ def _drawn(workspace: Path, run: runs.Run, times: int) -> list[float]:
                 taken.append(page.evaluate(OPEN, run.name) / 1000)
                 print(f"  drawn after {taken[-1]:.3f} s", flush=True)
     return taken
+
+
+def _head(workspace: Workspace, name: str) -> str:
+    return render(run_head.TEMPLATE, Words("en"), run_head.run_head(workspace, name))
+
+
+def _list(workspace: Workspace) -> str:
+    return render(run_list.TEMPLATE, Words("en"), run_list.run_list(workspace))
 
 
 def _seconds(work) -> float:

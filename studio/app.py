@@ -36,6 +36,7 @@ from studio.monitor.history import Monitor
 from studio.monitor.page import strip as strip_page
 from studio.train import tab as train_tab
 from studio.train.execution.service import Trainer
+from studio.train.page import regions as train_regions
 from studio.trash.page import context as trash_page
 from studio.web import frame, page, policy
 from studio.web.event_faults import tell_faults
@@ -91,7 +92,7 @@ def make(workspace: Workspace) -> Studio:
     models_tab.add_regions(studio.live, studio.shelf)
     studio.live.add("hello", lambda words, model: hello.draw(words, studio.hello, model))
     datasets_tab.add_regions(studio.live, studio.study)
-    train_tab.add_regions(studio.live, studio.trainer)
+    train_regions.add_regions(studio.live, studio.trainer)
     chat_tab.add_regions(studio.live, studio.room)
     return studio
 

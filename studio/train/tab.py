@@ -4,19 +4,20 @@ import json
 from pathlib import Path
 
 import gradio as gr
-from markupsafe import escape
 
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
 from studio.datasets import identity
 from studio.models import library
-from studio.train import compare, environment_panel, import_panel, notices_panel, panel, queue_panel, settings
 from studio.train.execution.service import Trainer
 from studio.train.loop import samples
+from studio.train.page.form import form_judgement, import_report, setting_list, sweep_preview
 from studio.train.recipe import completion, dataset_choices, saved_recipes, sweep
 from studio.train.recipe.importing import form, here, reading
+from studio.train.recipe.importing.result import Missing
 from studio.train.runs import adapters, checkpoints
-from studio.web.live import Live, attribute, region, taken
+from studio.web.html import render
+from studio.web.live import attribute, region, taken
 
 METHODS = {
     "lora": {},
@@ -67,22 +68,6 @@ CHART_WORDS = (
 )
 
 
-def add_regions(live: Live, trainer: Trainer) -> None:
-    """Add the live regions of this tab and the job in the sidebar."""
-    workspace = trainer.workspace
-    live.add("environment", lambda words, name: environment_panel.draw(words, trainer.environments, name))
-    live.add("notices", lambda words, _: notices_panel.draw(words, workspace))
-    live.add("batch", lambda words, _: panel.draw_batch(words, trainer.jobs))
-    live.add("runs", lambda words, query: panel.draw_runs(words, workspace, query))
-    live.add("now", lambda words, _: panel.draw_now(words, workspace))
-    live.add("run", lambda words, name: panel.draw_run(words, workspace, name))
-    live.add("log", lambda words, name: panel.draw_log(words, workspace, name))
-    live.add("compare", lambda words, names: compare.draw(words, workspace, names))
-    live.add("samples", lambda words, name: panel.draw_samples(words, workspace, name))
-    live.add("checkpoints", lambda words, name: panel.draw_checkpoints(words, workspace, name))
-    live.add("recipe", lambda words, name: panel.draw_recipe(words, workspace, name, trainer.python_of))
-
-
 def build(trainer: Trainer, words: Words) -> None:
     """Build the tab in one language."""
     with gr.Row(elem_classes="split"):
@@ -95,7 +80,9 @@ def build(trainer: Trainer, words: Words) -> None:
                 _cockpit(words)
             with gr.Column(elem_classes="when-compare"):
                 gr.HTML(
-                    f"<h2>{words('train.compare_selected')}</h2>{compare.chart(words)}{region('compare', follows='compare')}"
+                    f"<h2>{words('train.compare_selected')}</h2>"
+                    + _compare_chart(words)
+                    + region("compare", follows="compare")
                 )
 
 
@@ -122,6 +109,11 @@ def _cockpit(words: Words) -> None:
     )
     for part in ("samples", "checkpoints", "log", "recipe"):
         gr.HTML(region(part, follows="run"), elem_classes=f"part part-{part}")
+
+
+def _compare_chart(words: Words) -> str:
+    texts = attribute({"log": words("charts.log")})
+    return f"<div class='compare-chart' data-follows='compare' data-arg='' data-words='{texts}'></div>"
 
 
 def _form(trainer: Trainer, words: Words) -> None:
@@ -343,10 +335,14 @@ def _form(trainer: Trainer, words: Words) -> None:
             lacking = here.missing(workspace, found.recipe)
             boxes_now = filled(found.recipe, form.unsaid(found.recipe))
         except Problem as fault:
-            return import_panel.draw_fault(words, fault), gr.skip(), *[gr.skip()] * (len(boxes) + 1)
+            return (
+                render(import_report.FAULT_TEMPLATE, words, import_report.import_fault(fault)),
+                gr.skip(),
+                *[gr.skip()] * (len(boxes) + 1),
+            )
         numbers = found.options.get("devices")
         return (
-            import_panel.draw(words, found, lacking),
+            render(import_report.TEMPLATE, words, import_report.import_report(found, lacking)),
             ",".join(map(str, numbers)) if numbers else gr.skip(),
             *boxes_now,
         )
@@ -355,16 +351,14 @@ def _form(trainer: Trainer, words: Words) -> None:
         try:
             said = saved_recipes.read(text)
             lacking = here.missing(workspace, said) if "dataset" in said else []
-            return import_panel.draw_missing(words, lacking), *filled(said)
+            return _missing(words, lacking), *filled(said)
         except Problem as fault:
             return _told(words, fault), *[gr.skip()] * (len(boxes) + 1)
 
     def on_load(name):
         try:
             said = saved_recipes.load(workspace, name) if name else {}
-            return import_panel.draw_missing(
-                words, here.missing(workspace, said) if "dataset" in said else []
-            ), *filled(said)
+            return _missing(words, here.missing(workspace, said) if "dataset" in said else []), *filled(said)
         except Problem as fault:
             return _told(words, fault), *[gr.skip()] * (len(boxes) + 1)
 
@@ -380,7 +374,8 @@ def _form(trainer: Trainer, words: Words) -> None:
         return "", gr.update(choices=saved_recipes.saved(workspace), value=name.strip())
 
     def on_search(text, stage_now, method_now, more):
-        return settings.draw(words, text, stage_now, finetuning_type(method_now), json.loads(more))
+        fitting = setting_list.setting_list(text, stage_now, finetuning_type(method_now), json.loads(more))
+        return render(setting_list.TEMPLATE, words, fitting)
 
     def on_stage(stage_now, chosen):
         fitting = dataset_choices.offered(workspace, stage_now)
@@ -438,9 +433,9 @@ def _form(trainer: Trainer, words: Words) -> None:
             shown = trainer.unjudged({}, fault)
         else:
             shown = trainer.preview(wished)
-        said = " ".join(escape(words(key, **facts)) for key, facts in shown["advice"])
         # Beside the advice, not where Start tells its faults: a preview that comes late must not wipe those away.
-        told = f'<p class="hint num">{said}</p>' + "".join(_told(words, fault) for fault in shown["problems"])
+        judgement = form_judgement.judgement(shown["advice"], shown["problems"])
+        told = render(form_judgement.TEMPLATE, words, judgement)
         shut = bool(shown["problems"])
         return shown["command"], shown["yaml"], told, gr.update(interactive=not shut), gr.Timer(active=shut)
 
@@ -466,12 +461,7 @@ def _form(trainer: Trainer, words: Words) -> None:
     largest.click(on_largest, [method, *boxes], problem, api_name=False)
     spread.click(on_sweep, [grid, name, author, executor, method, *boxes], [problem, started], api_name=False)
     grid.input(
-        lambda text: queue_panel.draw_sweep(words, text),
-        grid,
-        would_be,
-        api_name=False,
-        queue=False,
-        show_progress="hidden",
+        lambda text: _sweep_preview(words, text), grid, would_be, api_name=False, queue=False, show_progress="hidden"
     )
     commands.click(on_nodes, [count, address, name, author, method, *boxes], [problem, to_paste], api_name=False)
     start.click(
@@ -570,8 +560,16 @@ def method_of(said: dict) -> str:
 
 
 def _told(words: Words, fault: Problem) -> str:
-    field = f' data-field="{escape(str(fault.facts["field"]))}"' if "field" in fault.facts else ""
-    return f'<p class="problem" role="alert"{field}>{escape(words.tell(fault))}</p>'
+    return render(form_judgement.TEMPLATE, words, form_judgement.one_fault(fault))
+
+
+def _missing(words: Words, missing: list[Missing]) -> str:
+    return render(import_report.TEMPLATE, words, import_report.missing_report(missing))
+
+
+def _sweep_preview(words: Words, text: str) -> str:
+    preview = sweep_preview.sweep_preview(text)
+    return "" if preview is None else render(sweep_preview.TEMPLATE, words, preview)
 
 
 def _choice(words: Words, key: str, choices: list, value, **more) -> gr.Dropdown:

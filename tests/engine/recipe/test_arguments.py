@@ -1,9 +1,10 @@
 """The settings of LLaMA-Factory as the form knows them."""
 
 import pytest
+from drawn import drawn
 
-from studio.core.i18n import Problem, Words, sentences
-from studio.train import settings
+from studio.core.i18n import Problem, sentences
+from studio.train.page.form import setting_list
 from studio.train.recipe import arguments
 
 
@@ -66,7 +67,10 @@ def test_wrong_values_are_told_at_their_field(name, value):
 def test_the_list_is_drawn_in_both_languages_with_defaults_and_marks():
     arguments.arguments()
     for language in ("en", "zh"):
-        html = settings.draw(Words(language), "", "sft", "lora", {"use_dora": "true"})
-        assert 'class="setting changed"><span class="setting-name">use_dora' in html
+        context = setting_list.setting_list("", "sft", "lora", {"use_dora": "true"})
+        changed = [one for topic in context.topics for one in topic.settings if one.is_changed]
+        assert [(one.name, one.value, one.default) for one in changed] == [("use_dora", "true", "false")]
+        html = drawn(setting_list, context, language)
+        assert html.count('class="setting changed"') == 1
         assert html.count("data-setting=") > 200
-    assert "没有符合" in settings.draw(Words("zh"), "qqqq", "sft", "lora", {})
+    assert "没有符合" in drawn(setting_list, setting_list.setting_list("qqqq", "sft", "lora", {}), "zh")

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import ROOT
+from drawn import drawn
 
 from studio.core.i18n import Problem, Words
-from studio.train import import_panel
+from studio.train.page.form import import_report
 from studio.train.recipe import arguments, completion, saved_recipes
 from studio.train.recipe.importing import form, here, llamaboard, reading
+from studio.web.html import render
 
 CASES = ROOT / "tests" / "cases"
 MACHINE = completion.Machine("cpu", True)
@@ -276,7 +278,7 @@ def test_what_is_no_recipe_is_told(text, key):
     fault = refusal(text)
     assert fault.key == key
     for language in ("en", "zh"):
-        assert "\n" not in import_panel.draw_fault(Words(language), fault)
+        assert "\n" not in render(import_report.FAULT_TEMPLATE, Words(language), import_report.import_fault(fault))
 
 
 # LLaMA-Factory's own parsers are the measure
@@ -469,7 +471,7 @@ def test_the_report_names_all_and_escapes_it(workspace):
     found = reading.read(
         "llamafactory-cli train --model_name_or_path '<b>x</b>' --dataset '<i>y</i>' --stage sft > '<u>z</u>'"
     )
-    html = import_panel.draw(Words("en"), found, here.missing(workspace, found.recipe))
+    html = drawn(import_report, import_report.import_report(found, here.missing(workspace, found.recipe)))
     assert (
         "<b>" not in html
         and "<i>" not in html

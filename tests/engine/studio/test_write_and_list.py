@@ -13,6 +13,7 @@ import time
 import traceback
 
 import pytest
+from drawn import drawn
 
 from studio import app
 from studio.core.i18n import LANGUAGES, Problem, Words
@@ -20,7 +21,8 @@ from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json
 from studio.datasets import registry
 from studio.models import catalogue, library
-from studio.train import notifications, panel, runs
+from studio.train import notifications, runs
+from studio.train.page.runs import now_running, run_list
 from studio.train.recipe import saved_recipes
 from studio.train.runs import adapters, checkpoints, manage_runs
 
@@ -144,8 +146,8 @@ def lists(studio) -> list:
     ]
     for words in languages:
         given += [
-            panel.draw_runs(words, workspace),
-            panel.draw_now(words, workspace),
+            drawn(run_list, run_list.run_list(workspace), words.language),
+            drawn(now_running, now_running.now_running(workspace), words.language),
             studio.live.answer(words, regions),
         ]
     return given

@@ -4,8 +4,10 @@ import json
 import os
 import time
 
-from studio.core.i18n import Words
-from studio.train import compare, panel, runs
+from drawn import drawn
+
+from studio.train import runs
+from studio.train.page.runs import comparison, run_list
 
 
 def log(folder, steps, total, loss=lambda step: 3 / step):
@@ -35,7 +37,7 @@ def test_a_finished_run_of_the_command_line_is_listed_with_its_curve(workspace):
     assert (status.state, status.step, status.total_steps, status.loss) == ("finished", 20, 20, 0.15)
     assert [point[0] for point in runs.metrics(run)["series"]["loss"]] == list(range(1, 21))
     assert runs.summary(run)["dataset"] == "identity_en"
-    assert "train_2026-01-01" in panel.draw_runs(Words("en"), workspace)
+    assert "train_2026-01-01" in drawn(run_list, run_list.run_list(workspace))
 
 
 def test_a_run_that_no_longer_grows_is_interrupted_and_one_that_grows_is_running(workspace):
@@ -61,7 +63,7 @@ def test_runs_side_by_side_show_only_what_differs(workspace):
         folder = workspace.saves / "Qwen" / "lora" / name
         log(folder, 4, 4, loss=lambda step, rate=rate: rate * 1e4 / step)
         (folder / "training_args.yaml").write_text(f"dataset: identity_en\nlearning_rate: {rate}\noutput_dir: {name}\n")
-    html = compare.draw(Words("en"), workspace, "Qwen/lora/a|Qwen/lora/b")
+    html = drawn(comparison, comparison.comparison(workspace, "Qwen/lora/a|Qwen/lora/b"))
     assert "learning_rate" in html and "0.0002" in html
     assert "identity_en" not in html and "output_dir" not in html
-    assert compare.differences([{"a": 1, "b": 2}, {"a": 1}]) == {"b": [2, None]}
+    assert comparison.differences([{"a": 1, "b": 2}, {"a": 1}]) == {"b": [2, None]}

@@ -2,10 +2,12 @@
 
 import pytest
 import yaml
+from drawn import drawn
 
-from studio.core.i18n import Problem, Words
+from studio.core.i18n import Problem
 from studio.core.storage.trash import Trash
-from studio.train import panel, runs
+from studio.train import runs
+from studio.train.page.runs import run_head, run_list
 from studio.train.runs import manage_runs
 
 
@@ -29,8 +31,8 @@ def test_a_note_and_a_star_stay_with_the_run(workspace, run):
     manage_runs.note(workspace, run.name, " good one ")
     assert manage_runs.star(workspace, run.name) is True
     assert run.info() == {"note": "good one", "star": True}
-    assert "★" in panel.draw_runs(Words("en"), workspace)
-    assert "good one" in panel.draw_run(Words("en"), workspace, run.name)
+    assert "★" in drawn(run_list, run_list.run_list(workspace))
+    assert "good one" in drawn(run_head, run_head.run_head(workspace, run.name))
     assert manage_runs.star(workspace, run.name) is False
 
 
@@ -83,5 +85,5 @@ def test_out_of_memory_gets_smaller_step_by_step():
 
 def test_the_fault_offers_the_change(workspace, run):
     run.say("error", key="train.out_of_memory", facts={}, sentence="x")
-    html = panel.draw_run(Words("en"), workspace, run.name)
+    html = drawn(run_head, run_head.run_head(workspace, run.name))
     assert "Start again with per_device_train_batch_size 4" in html and "train-given:" in html

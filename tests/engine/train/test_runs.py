@@ -7,9 +7,11 @@ import time
 
 import psutil
 import pytest
+from drawn import drawn
 
 from studio.core.i18n import Problem
 from studio.train import runs
+from studio.train.page.runs import run_head, run_list
 
 
 def make(workspace, *, alive=True) -> runs.Run:
@@ -130,7 +132,6 @@ def test_names_are_given_anew_and_strange_ones_refused(workspace):
 
 
 def test_the_history_is_searched_and_sorted(workspace):
-    from studio.train import panel
 
     for name, loss, note in (("alpha", 0.5, "for the demo"), ("beta", 0.2, ""), ("gamma", None, "")):
         run = runs.make(workspace, "m", "lora", name)
@@ -140,7 +141,7 @@ def test_the_history_is_searched_and_sorted(workspace):
             step(run, 1, loss)
         run.say("state", state="finished" if loss else "failed")
     found = runs.all_runs(workspace)
-    names = lambda query: [run.name.split("/")[-1] for run in panel.fitting(found, query)]  # noqa: E731
+    names = lambda query: [run.name.split("/")[-1] for run in run_list.fitting(found, query)]  # noqa: E731
     assert names("demo") == ["alpha-1"]
     assert names("failed") == ["gamma-1"]
     assert names("finished sort:loss") == ["beta-1", "alpha-1"]
@@ -149,22 +150,20 @@ def test_the_history_is_searched_and_sorted(workspace):
 
 
 def test_a_run_that_falls_silent_is_told(workspace, monkeypatch):
-    from studio.core.i18n import Words
-    from studio.train import panel
 
     run = make(workspace)
     begin(run)
     for number in range(1, 4):
         step(run, number, 1.0)
-    assert "Nothing has happened" not in panel.draw_run(Words("en"), workspace, run.name)
+    assert "Nothing has happened" not in drawn(run_head, run_head.run_head(workspace, run.name))
     now, running = time.time(), time.monotonic()
     for jump in (86_400, -86_400):
-        monkeypatch.setattr(panel.time, "time", lambda jump=jump: now + jump)
-        assert "Nothing has happened" not in panel.draw_run(Words("en"), workspace, run.name), (
+        monkeypatch.setattr(time, "time", lambda jump=jump: now + jump)
+        assert "Nothing has happened" not in drawn(run_head, run_head.run_head(workspace, run.name)), (
             "the clock was set, and nothing else"
         )
-    monkeypatch.setattr(panel.time, "monotonic", lambda: running + 600)
-    assert "Nothing has happened" in panel.draw_run(Words("en"), workspace, run.name)
+    monkeypatch.setattr(time, "monotonic", lambda: running + 600)
+    assert "Nothing has happened" in drawn(run_head, run_head.run_head(workspace, run.name))
 
 
 def test_a_sweep_is_read_line_by_line():

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from drawn import drawn
 from hypothesis import given
 from hypothesis import strategies as st
 
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
-from studio.train import compare, panel, runs
+from studio.train import runs
 from studio.train.execution import adoption
+from studio.train.page.runs import checkpoint_list, comparison, recipe_text, run_head, run_list, run_log
 from studio.train.runs import manage_runs
 from studio.train.runs.stored import listing, pickled_arguments, reconstructed
 
@@ -114,14 +116,14 @@ def test_whatever_is_left_of_a_run_makes_it_one(workspace, files, checkpoints, s
     assert [one.name for one in runs.all_runs(workspace)] == [run.name]
     assert (status.state, status.step) == (state, step)
     for words in (Words("en"), Words("zh")):
-        drawn = (
-            panel.draw_runs(words, workspace)
-            + panel.draw_run(words, workspace, run.name)
-            + panel.draw_checkpoints(words, workspace, run.name)
+        html = (
+            drawn(run_list, run_list.run_list(workspace), words.language)
+            + drawn(run_head, run_head.run_head(workspace, run.name), words.language)
+            + drawn(checkpoint_list, checkpoint_list.checkpoint_list(workspace, run.name), words.language)
         )
-        assert "left" in drawn and "None" not in drawn
-        recipe = panel.draw_recipe(words, workspace, run.name, lambda recipe: None)
-        assert "llamafactory-cli" not in recipe, "no command for a file that is not there"
+        assert "left" in html and "None" not in html
+        shown = drawn(recipe_text, recipe_text.recipe_text(workspace, run.name, lambda recipe: None), words.language)
+        assert "llamafactory-cli" not in shown, "no command for a file that is not there"
 
 
 def test_a_checkpoint_alone_that_is_not_at_its_last_step_is_interrupted_and_resumes_when_its_data_is_named(workspace):
@@ -140,7 +142,7 @@ def test_a_checkpoint_alone_that_is_not_at_its_last_step_is_interrupted_and_resu
         1
     ] == 1.5
     assert adoption.missing(run) == ["dataset"]
-    page = panel.draw_run(Words("en"), workspace, run.name)
+    page = drawn(run_head, run_head.run_head(workspace, run.name))
     assert "train_resume" in page and "data-prompt" in page
     with pytest.raises(Problem) as told, adoption.adopted(workspace, run):
         pass
@@ -150,9 +152,9 @@ def test_a_checkpoint_alone_that_is_not_at_its_last_step_is_interrupted_and_resu
 def test_one_that_is_not_there_does_not_empty_the_table_of_the_others(workspace):
     make(workspace, "a")
     make(workspace, "b", ["adapter_config.json"], ())
-    table = compare.draw(Words("en"), workspace, "any/lora/a|any/lora/gone|any/lora/b")
+    table = drawn(comparison, comparison.comparison(workspace, "any/lora/a|any/lora/gone|any/lora/b"))
     assert "any/lora/gone" in table and "<th>a</th>" in table and "<th>b</th>" in table and "learning_rate" in table
-    assert "any/lora/gone" in compare.draw(Words("zh"), workspace, "any/lora/gone|../x")
+    assert "any/lora/gone" in drawn(comparison, comparison.comparison(workspace, "any/lora/gone|../x"), "zh")
 
 
 def test_llamaboards_own_records_are_used(workspace):
@@ -166,7 +168,7 @@ def test_llamaboards_own_records_are_used(workspace):
     assert (
         run.recipe() | {"dataset": "identity_en", "template": "qwen", "cutoff_len": 512, "stage": "dpo"} == run.recipe()
     )
-    assert "what LlamaBoard printed" in panel.draw_log(Words("en"), workspace, run.name)
+    assert "what LlamaBoard printed" in drawn(run_log, run_log.run_log(workspace, run.name))
     (folder / "training_args.yaml").write_text("stage: sft\ndataset: mine\n")
     assert run.recipe() == {"stage": "sft", "dataset": "mine"} and run.unknown() == []
 
@@ -273,7 +275,7 @@ def test_a_file_that_is_none_is_told_and_the_run_stays_usable(workspace, content
     (folder / "training_args.bin").write_bytes(content)
     run = found(workspace, "broken")
     assert run.recipe()["lora_rank"] == 4 and "training_args.bin" in str(runs.summary(run)["problem"])
-    assert "training_args.bin" in panel.draw_run(Words("zh"), workspace, run.name)
+    assert "training_args.bin" in drawn(run_head, run_head.run_head(workspace, run.name), "zh")
 
 
 def test_a_zip_that_stands_for_too_much_is_not_unpacked(tmp_path):

@@ -7,14 +7,16 @@ import os
 import time
 
 import pytest
+from drawn import drawn
 from workspace_run_files import ENTRY, EVENTS, FACTS, event
 
 from studio.core.i18n import Problem, Words
 from studio.core.sentences import Sentence
 from studio.core.storage import yaml_file
 from studio.core.workspace import Workspace
-from studio.train import notifications, panel, queue_panel, runs
+from studio.train import notifications, runs
 from studio.train.execution import dispatch, queue
+from studio.train.page.runs import now_running, run_head, run_list
 from studio.train.recipe import saved_recipes
 from studio.train.runs import events, llamaboard_runs
 from studio.train.runs.stored import listing
@@ -80,9 +82,8 @@ def test_an_event_that_cannot_be_is_counted_and_the_others_stand(workspace, line
     run = run_of(workspace, *EVENTS[:5], line, *EVENTS[5:])
     status = runs.status(run)
     assert (status.state, status.loss, status.unreadable) == ("failed", 0.5, 1)
-    assert [one.key for one in run.faults(status)] == ["train.lines_unreadable"] and "events.jsonl" in panel.draw_run(
-        Words("en"), workspace, run.name
-    )
+    assert [one.key for one in run.faults(status)] == ["train.lines_unreadable"]
+    assert "events.jsonl" in drawn(run_head, run_head.run_head(workspace, run.name))
     after = len("".join(json.dumps(one) + "\n" for one in EVENTS[:3]))
     assert (
         [point[1] for point in runs.metrics(run)["series"]["loss"]]
@@ -162,8 +163,8 @@ def test_an_info_that_cannot_be_read_is_told_on_its_run(workspace, text):
     (fault,) = run.faults(runs.status(run))
     assert (
         "run.json" in str(fault)
-        and "run.json" in panel.draw_runs(Words("zh"), workspace)
-        and "run.json" in panel.draw_run(Words("en"), workspace, run.name)
+        and "run.json" in drawn(run_list, run_list.run_list(workspace), "zh")
+        and "run.json" in drawn(run_head, run_head.run_head(workspace, run.name))
     )
     run.note(note="kept")
     assert run.info()["note"] == "kept"
@@ -206,9 +207,8 @@ def test_a_recipe_that_cannot_be_read_is_told_at_once_on_its_run(workspace, text
     with pytest.raises(Problem) as told:
         run.recipe()
     assert "recipe.yaml" in str(told.value) and "\n" not in str(told.value)
-    assert "recipe.yaml" in panel.draw_run(Words("en"), workspace, run.name) and "recipe.yaml" in panel.draw_runs(
-        Words("en"), workspace, "r-1"
-    )
+    assert "recipe.yaml" in drawn(run_head, run_head.run_head(workspace, run.name))
+    assert "recipe.yaml" in drawn(run_list, run_list.run_list(workspace, "r-1"))
     assert runs.summary(run)["problem"].key == "train.recipe_unreadable" and runs.summary(run)["dataset"] is None
     assert time.perf_counter() - began < 2
 
@@ -280,11 +280,9 @@ def test_a_line_of_llamafactorys_log_that_cannot_be_is_counted(workspace, line):
     )
     run = runs.find(workspace, "m/lora/theirs")
     status = runs.status(run)
-    assert (status.state, status.loss, status.unreadable) == (
-        "finished",
-        0.5,
-        1,
-    ) and llamaboard_runs.LOG in panel.draw_run(Words("zh"), workspace, run.name)
+    assert (status.state, status.loss, status.unreadable) == ("finished", 0.5, 1) and llamaboard_runs.LOG in drawn(
+        run_head, run_head.run_head(workspace, run.name), "zh"
+    )
 
 
 def test_a_clock_that_is_set_tells_no_silence_and_ends_no_run(workspace, monkeypatch):
@@ -336,7 +334,7 @@ def test_names_that_cannot_be_used_are_listed_with_their_reason(workspace):
     for run in usable:
         assert runs.find(workspace, run.name) == run
     for language in ("en", "zh"):
-        html = panel.draw_runs(Words(language), workspace)
+        html = drawn(run_list, run_list.run_list(workspace), language)
         assert html.count('class="warning"') == 6 and "<b>/" not in html
 
 
@@ -369,7 +367,7 @@ def test_an_order_that_cannot_be_is_left_out_and_told(workspace, text, kept):
     path.write_text(text)
     waiting = queue.Queue(workspace.saves)
     assert [order.run for order in waiting.waiting()] == kept and waiting.at_work() == []
-    assert waiting.faults() and ".queue.json" in queue_panel.draw(Words("en"), workspace)
+    assert waiting.faults() and ".queue.json" in drawn(now_running, now_running.now_running(workspace))
     waiting.add(queue.new_order("m/lora/r-2"))
     assert [order.run for order in waiting.waiting()] == [*kept, "m/lora/r-2"] and waiting.faults() == []
     assert path.with_name(".queue.json.damaged").read_text() == text

@@ -1,0 +1,77 @@
+"""The checkpoints of a run, newest first, what can be done from each, and the picture of the run's loss."""
+
+import base64
+from dataclasses import dataclass
+
+from studio.core.storage import files
+from studio.core.workspace import Workspace
+from studio.train import runs
+from studio.train.execution import adoption
+from studio.train.page.runs.run_head import recipe_again
+from studio.train.page.runs.run_progress import is_resumable
+from studio.train.runs import checkpoints
+
+TEMPLATE = "train/page/runs/checkpoint_list.html"
+PICTURE_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint; `value` is what was measured at it, `recipe_on_top` trains on its adapter, None if it has none."""
+
+    name: str
+    value: float | None
+    is_best: bool
+    recipe_on_top: dict | None
+
+
+@dataclass(frozen=True)
+class CheckpointList:
+    """`resume` says how the run goes on from one of them: "", "from_here" or "with_data"; `picture` is PNG as Base64."""
+
+    run: str
+    folder: str
+    metric: str
+    resume: str
+    rows: tuple[Checkpoint, ...]
+    picture: str
+
+
+def checkpoint_list(workspace: Workspace, name: str) -> CheckpointList | None:
+    """Return the checkpoints of a run, None where no run is named. Raises Problem where there is no such run."""
+    if not name:
+        return None
+    run = runs.find(workspace, name)
+    metric, values = checkpoints.measured(run, runs.status(run))
+    best = checkpoints.best(metric, values)
+    return CheckpointList(
+        run=run.name,
+        folder=str(run.folder),
+        metric=metric,
+        resume=_resume(run),
+        rows=tuple(
+            Checkpoint(one, values.get(one), one == best, _recipe_on_top(run, one))
+            for one in reversed(run.checkpoints())
+        ),
+        picture=_picture(run),
+    )
+
+
+def _resume(run: runs.Run) -> str:
+    if runs.status(run).state in runs.ACTIVE or not is_resumable(run):
+        return ""
+    return "with_data" if run.is_foreign and adoption.missing(run) else "from_here"
+
+
+def _recipe_on_top(run: runs.Run, checkpoint: str) -> dict | None:
+    if not files.is_file(run.folder / checkpoint / "adapter_config.json"):
+        return None
+    return recipe_again(run, {"adapter_name_or_path": f"{run.name}@{checkpoint}"})
+
+
+def _picture(run: runs.Run) -> str:
+    path = run.folder / "training_loss.png"
+    if not 0 < files.stamp(path)[0] <= PICTURE_BYTES or not files.is_file(path):
+        return ""
+    with files.open_file(path) as file:
+        return base64.b64encode(file.read(PICTURE_BYTES)).decode()

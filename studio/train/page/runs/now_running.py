@@ -1,0 +1,44 @@
+"""What is at work, for the sidebar: the run that trains, and those that wait."""
+
+from dataclasses import dataclass
+
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace
+from studio.train import runs
+from studio.train.execution.queue import Queue
+from studio.train.page.runs.run_list import LISTED
+from studio.train.page.runs.run_progress import Progress, progress
+
+TEMPLATE = "train/page/runs/now_running.html"
+WAITING_LISTED = 12
+
+
+@dataclass(frozen=True)
+class NowRunning:
+    """The run at work by its name, "" where none is; the runs that wait, the next to start first, as far as they are
+    listed, and how many more wait; `faults` of the queue's files.
+    """
+
+    run: str
+    progress: Progress | None
+    can_stop: bool
+    waiting: tuple[str, ...]
+    waiting_more: int
+    faults: tuple[Problem, ...]
+
+
+def now_running(workspace: Workspace) -> NowRunning:
+    """Return what is at work and what waits."""
+    queue = Queue(workspace.saves)
+    waiting = [order.run for order in queue.waiting()]
+    active = [run for run in runs.all_runs(workspace)[:LISTED] if runs.status(run).state in runs.ACTIVE]
+    run = next((run for run in active if runs.status(run).state != "queued"), active[0] if active else None)
+    status = runs.status(run) if run else None
+    return NowRunning(
+        run=run.name if run else "",
+        progress=progress(run, status) if run else None,
+        can_stop=bool(status and status.state in ("running", "queued")),
+        waiting=tuple(waiting[:WAITING_LISTED]),
+        waiting_more=max(0, len(waiting) - WAITING_LISTED),
+        faults=tuple(queue.faults()),
+    )

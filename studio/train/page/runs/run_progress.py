@@ -1,0 +1,52 @@
+"""How far a run is, as its head and the sidebar show it."""
+
+import time
+from dataclasses import dataclass
+
+from studio.train import runs
+from studio.train.recipe import completion
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is. `share` is of 0 to 1, None where that is not known yet; times are in seconds.
+
+    Of `left`, `preparing_for` and `took` one is told at most. `resumable_step` is where a run that did not come to its
+    end can go on.
+    """
+
+    state: str
+    share: float | None
+    step: int
+    total_steps: int
+    left: float | None
+    preparing_for: float | None
+    took: float | None
+    resumable_step: int | None
+
+
+def progress(run: runs.Run, status: runs.Status) -> Progress:
+    """Return how far a run is."""
+    share = min(1.0, status.step / status.total_steps) if status.total_steps else 0.0
+    is_preparing = status.state == "preparing"
+    return Progress(
+        state=status.state,
+        share=None if is_preparing else share,
+        step=status.step,
+        total_steps=status.total_steps,
+        left=status.eta(),
+        preparing_for=max(0.0, time.time() - status.started) if is_preparing and status.started else None,
+        took=max(0.0, status.ended - status.started) if status.ended and status.started else None,
+        resumable_step=_resumable_step(run, status),
+    )
+
+
+def _resumable_step(run: runs.Run, status: runs.Status) -> int | None:
+    was_cut_off = status.state in ("interrupted", "stopped", "failed")
+    return run.resumable_step() if was_cut_off and is_resumable(run) else None
+
+
+def is_resumable(run: runs.Run) -> bool:
+    """Tell whether the stage and method of a run can go on from a checkpoint."""
+    settings = run.recipe_if_any()
+    return bool(settings) and not completion.starts_over(settings)
