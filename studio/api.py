@@ -17,7 +17,7 @@ from studio.datasets.endpoints import endpoints as of_datasets
 from studio.datasets.study_endpoints import endpoints as of_study
 from studio.models.page.endpoints import endpoints as of_models
 from studio.monitor.page.endpoints import endpoints as of_machine
-from studio.train.endpoints import endpoints as of_training
+from studio.train.page.endpoints import endpoints as of_training
 from studio.trash.page.endpoints import endpoints as of_trash
 from studio.web.endpoint import told
 

@@ -34,9 +34,9 @@ from studio.models.page import tab as models_tab
 from studio.models.shelf import Shelf
 from studio.monitor.history import Monitor
 from studio.monitor.page import strip as strip_page
-from studio.train import tab as train_tab
 from studio.train.execution.service import Trainer
 from studio.train.page import regions as train_regions
+from studio.train.page import tab as train_tab
 from studio.trash.page import context as trash_page
 from studio.web import frame, page, policy
 from studio.web.event_faults import tell_faults

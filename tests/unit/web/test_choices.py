@@ -13,8 +13,8 @@ from studio.core import llamafactory
 from studio.core.i18n import LANGUAGES, Words
 from studio.core.workspace import Workspace
 from studio.models import library, places
-from studio.train import tab
 from studio.train.execution import dispatch
+from studio.train.page import tab
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class CheckpointList:
-    """`resume` says how the run goes on from one of them: "", "from_here" or "with_data"; `picture` is PNG as Base64."""
+    """`resume`: how the run goes on from one of them: "", "from_here" or "with_data"; `picture` is Base64 of a PNG."""
 
     run: str
     folder: str

@@ -48,7 +48,7 @@ def run_log(workspace: Workspace, name: str) -> RunLog | None:
 
 
 def lines(data: bytes, start: int) -> tuple[LogLine, ...]:
-    """Return the lines of a part of a file that begins at a byte `start`; there the first may be torn: it is left out."""
+    """Return the lines of a part of a file that begins at byte `start`; there the first may be torn: it is left out."""
     first = data.find(b"\n") + 1 if start else 0
     return tuple(
         LogLine(start + match.start(), match[0].decode("utf-8", "replace").rstrip("\r\n"))
