@@ -135,8 +135,8 @@ def _browse(path: Path) -> dict:
     from studio.core.i18n import Words
     from studio.core.jobs import Jobs
     from studio.core.workspace import Workspace
-    from studio.datasets import panel
-    from studio.datasets.collection import Collection
+    from studio.datasets.page import panel
+    from studio.datasets.registry.collection import Collection
 
     words = Words("en")
     with tempfile.TemporaryDirectory(prefix="benchmark-") as saves, _Memory() as memory:

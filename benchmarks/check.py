@@ -9,10 +9,10 @@ from pathlib import Path
 
 from benchmarks.commands import ROOT, new_workspace
 from benchmarks.report import Row
-from studio.datasets.check import check
-from studio.datasets.reading import rows
-from studio.datasets.split import write
-from studio.datasets.tokens import Sight
+from studio.datasets.derive import write
+from studio.datasets.encoding.row_encoder import Sight
+from studio.datasets.files.reading import rows
+from studio.datasets.quality.row_check import check
 
 RUNS = 3
 REACH_S = 30.0

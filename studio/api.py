@@ -13,8 +13,8 @@ from studio.chat.talk_endpoints import endpoints as of_talks
 from studio.chat.vote_endpoints import of_sheets, of_votes
 from studio.core.i18n import Words
 from studio.core.storage import read_only
-from studio.datasets.endpoints import endpoints as of_datasets
-from studio.datasets.study_endpoints import endpoints as of_study
+from studio.datasets.page.analysis_endpoints import endpoints as of_study
+from studio.datasets.page.endpoints import endpoints as of_datasets
 from studio.models.page.endpoints import endpoints as of_models
 from studio.monitor.page.endpoints import endpoints as of_machine
 from studio.train.page.endpoints import endpoints as of_training

@@ -25,9 +25,9 @@ from studio.core.jobs import Jobs
 from studio.core.processes import limited
 from studio.core.storage import read_only
 from studio.core.workspace import Workspace
-from studio.datasets import tab as datasets_tab
-from studio.datasets.collection import Collection
-from studio.datasets.study import Study
+from studio.datasets.analysis import Study
+from studio.datasets.page import tab as datasets_tab
+from studio.datasets.registry.collection import Collection
 from studio.models import completeness, gguf, library
 from studio.models.download import Downloads
 from studio.models.page import tab as models_tab

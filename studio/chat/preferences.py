@@ -10,8 +10,8 @@ from studio.chat.thoughts import marked, reasoning_of, said_of
 from studio.chat.votes import BAD, TIE, Vote
 from studio.core.i18n import Problem
 from studio.core.storage.atomic import scratch
-from studio.datasets.collection import Collection
-from studio.datasets.formats import Mapping
+from studio.datasets.registry.collection import Collection
+from studio.datasets.schema.forms import Mapping
 
 NAME = "votes"
 # A question that was asked with a picture needs it in training too, and the ranking form of the studio's datasets has

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from studio.chat import tool_calls
 from studio.core import llamafactory
 from studio.core.i18n import Problem
-from studio.datasets.templates import own_template
+from studio.datasets.encoding.template_copy import own_template
 
 # What LLaMA-Factory's formatters, tool formats and image plugins raise for what they cannot take.
 _FAULTS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, NotImplementedError)

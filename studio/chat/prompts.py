@@ -11,7 +11,7 @@ from studio.chat.conversation import Conversation, Conversations, spoken
 from studio.chat.prompt import Encoder
 from studio.chat.speaker import Speaker
 from studio.core.i18n import Problem
-from studio.datasets.tokens import pieces
+from studio.datasets.encoding.row_encoder import pieces
 
 
 @dataclass(frozen=True)

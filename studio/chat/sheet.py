@@ -18,8 +18,8 @@ from studio.core.plain import plain
 from studio.core.storage import files, folders, records
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, safe_name, write_json
-from studio.datasets.collection import Collection
-from studio.datasets.shape import Shape
+from studio.datasets.registry.collection import Collection
+from studio.datasets.schema.observed_schema import Shape
 
 KIND = "chat-sheet"
 # So many prompts in a row that nobody could answer end the sheet: what is wrong is then not the prompts.

@@ -14,7 +14,7 @@ from studio.chat.talk import Talks
 from studio.chat.talk_endpoints import checked_columns, conversation_options
 from studio.chat.votes import Votes
 from studio.core.i18n import Problem, Words
-from studio.datasets.collection import Collection
+from studio.datasets.registry.collection import Collection
 from studio.train.recipe.completion import STARTER_MODEL
 from studio.web.event_faults import Told
 from studio.web.live import Live, region, taken

@@ -11,7 +11,7 @@ from studio.chat.talk import Talks
 from studio.chat.votes import Vote, Votes
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import told
-from studio.datasets.collection import Collection
+from studio.datasets.registry.collection import Collection
 
 FIRST = 20  # prompts of a dataset, where nobody says how many
 

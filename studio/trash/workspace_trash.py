@@ -5,13 +5,13 @@ from pathlib import Path
 from studio.core.i18n import Problem
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace
-from studio.datasets import entries, registry
+from studio.datasets.registry import dataset_info, entries
 from studio.models import places
 
 
 def whole(workspace: Workspace) -> Trash:
     """Return the trash of the workspace and of all added folders that are known now."""
-    return Trash(workspace, [*_added(places.folders, workspace), *_added(registry.places, workspace.data)])
+    return Trash(workspace, [*_added(places.folders, workspace), *_added(dataset_info.places, workspace.data)])
 
 
 def restore(workspace: Workspace, id: str) -> list[Path]:
@@ -21,7 +21,7 @@ def restore(workspace: Workspace, id: str) -> list[Path]:
     trash = whole(workspace)
     item = trash.find(id)
     if item.kind == "dataset":
-        entries.restore(item, trash, [workspace.data, *_added(registry.places, workspace.data)])
+        entries.restore(item, trash, [workspace.data, *_added(dataset_info.places, workspace.data)])
     else:
         trash.restore(id)
     return list(item.stood)

@@ -5,8 +5,8 @@ import json
 from dataclasses import dataclass, field
 
 from studio.core.storage.records import parse
-from studio.datasets.schema.faults import UnusableRow
-from studio.datasets.shape import MEDIA
+from studio.datasets.schema.observed_schema import MEDIA
+from studio.datasets.schema.row_faults import UnusableRow
 
 MARKS = {"images": "<image>", "videos": "<video>", "audios": "<audio>"}
 _MEDIA_WORDS = {

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from studio.core.storage.records import parse
 from studio.datasets.schema import content as contents
-from studio.datasets.schema.faults import UnusableRow
-from studio.datasets.shape import MEDIA
+from studio.datasets.schema.observed_schema import MEDIA
+from studio.datasets.schema.row_faults import UnusableRow
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _EMBEDDED = re.compile(r"data:(image|video|audio)/([A-Za-z0-9.+-]{1,40})(?:;[^;,]{1,80}){0,4};base64,", re.ASCII)

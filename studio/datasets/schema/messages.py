@@ -9,8 +9,8 @@ from studio.core.storage.records import parse
 from studio.datasets.schema import content as contents
 from studio.datasets.schema import tool_calls
 from studio.datasets.schema.content import MARKS, Content
-from studio.datasets.schema.faults import UnusableRow
 from studio.datasets.schema.names import CONTENT_KEYS, EXCHANGES, ROLE_KEYS, role_of
+from studio.datasets.schema.row_faults import UnusableRow
 
 RESULTS_BETWEEN = "\n</tool_response>\n<tool_response>\n"
 _SPEAKERS = re.compile(r"\n\n(Human|Assistant):")

@@ -4,7 +4,7 @@
 import json
 
 from studio.core.storage.records import parse
-from studio.datasets.schema.faults import UnusableRow
+from studio.datasets.schema.row_faults import UnusableRow
 
 _SCHEMAS = ("parameters", "input_schema", "inputSchema", "parametersJsonSchema", "args_schema")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from studio.core.i18n import Problem
 from studio.core.storage import atomic
-from studio.datasets import registry
-from studio.datasets.loading import stops
-from studio.datasets.loading.judge import judge
-from studio.datasets.registry import Dataset
+from studio.datasets.encoding.loading import stops
+from studio.datasets.encoding.loading.judge import judge
+from studio.datasets.registry import dataset_info
+from studio.datasets.registry.dataset_info import Dataset
 from studio.train.recipe.validation import sources
 
 # Sentences about data of which some name no row, no field, no file, or only the row of a mixture.
@@ -65,7 +65,7 @@ def _sets(recipe: dict, home: Path, data: Path) -> list[Dataset]:
     )  # a run with its own copy of a set names the folder of all others there
     for name in sources.names([*sources.names(recipe.get("dataset")), *sources.names(recipe.get("eval_dataset"))]):
         try:
-            found.append(registry.dataset(home, name, (data, Path(media), *registry.known_places(data))))
+            found.append(dataset_info.dataset(home, name, (data, Path(media), *dataset_info.known_places(data))))
         except Problem:
             continue  # not there: what the error said is about this, or about another set
     return [one for one in found if one.file and (one.size or 0) <= MOST_BYTES]

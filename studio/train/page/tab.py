@@ -7,7 +7,7 @@ import gradio as gr
 
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
-from studio.datasets import identity
+from studio.datasets.registry import identity
 from studio.models import library
 from studio.train.execution.service import Trainer
 from studio.train.loop import samples

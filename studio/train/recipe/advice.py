@@ -7,7 +7,7 @@ from pathlib import Path
 from studio.core.device_lease import free_bytes
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
-from studio.datasets import reading
+from studio.datasets.files import reading
 from studio.models import tokenizer
 from studio.train.recipe import disk_need, memory_need
 from studio.train.recipe.validation import mixture, sources

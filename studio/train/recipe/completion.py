@@ -11,7 +11,7 @@ import yaml
 from studio.core import llamafactory
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace, write_whole
-from studio.datasets import identity
+from studio.datasets.registry import identity
 from studio.models import completeness, library, templates
 from studio.train import runs
 from studio.train.recipe import code_consent, validation

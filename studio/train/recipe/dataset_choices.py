@@ -6,7 +6,7 @@ from pathlib import Path
 
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
-from studio.datasets import entries, registry
+from studio.datasets.registry import dataset_info, entries
 from studio.train.recipe.completion import STAGES
 
 
@@ -15,9 +15,12 @@ def offered(workspace: Workspace, stage: str) -> list[tuple[str, str]]:
     linked.
     """
     try:
-        own = registry.datasets(workspace.data)
+        own = dataset_info.datasets(workspace.data)
         others = [
-            each for folder in registry.places(workspace.data) if folder.is_dir() for each in registry.datasets(folder)
+            each
+            for folder in dataset_info.places(workspace.data)
+            if folder.is_dir()
+            for each in dataset_info.datasets(folder)
         ]
     except Problem:
         # Told by Start and by the preview, where the person can act on it; an empty choice must not keep the page from

@@ -7,7 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from studio.core.i18n import Problem
-from studio.datasets import reading, registry
+from studio.datasets.files import reading
+from studio.datasets.registry import dataset_info
 from studio.models import fit
 from studio.models.shape import read_shape
 
@@ -45,7 +46,7 @@ def longest(recipe: dict) -> int:
 def _longest_of(folder: Path, name: str) -> int | None:
     """Return the bytes of the longest row of a dataset, None where it is not looked through."""
     try:
-        dataset = registry.dataset(folder, name)
+        dataset = dataset_info.dataset(folder, name)
         if dataset.problem or dataset.file is None or dataset.entry.get("columns", {}).get("images"):
             return None
         if (

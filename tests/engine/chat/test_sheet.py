@@ -16,7 +16,7 @@ from studio.chat.sheet_panel import ROWS, as_csv, as_json, draw, draw_list
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
-from studio.datasets.collection import Collection
+from studio.datasets.registry.collection import Collection
 
 PROMPTS = [{"prompt": f"Question {number}", "system": ""} for number in range(4)]
 

@@ -13,7 +13,7 @@ from studio.chat.votes import BAD, TIE, Standing, Vote, Votes, draw_board, inter
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
-from studio.datasets.collection import Collection
+from studio.datasets.registry.collection import Collection
 
 QUESTION = [{"role": "user", "content": "Who are you?", "turn": 1}]
 

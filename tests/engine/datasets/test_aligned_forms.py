@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, STARTER
 
-from studio.datasets import convert, entries, formats, reading
-from studio.datasets.schema import tool_definitions
-from studio.datasets.schema.faults import UnusableRow
+from studio.datasets.files import reading
+from studio.datasets.registry import entries
+from studio.datasets.schema import conversion, forms, tool_definitions
+from studio.datasets.schema.row_faults import UnusableRow
 
 _SPEC = importlib.util.spec_from_file_location("row_forms", ROOT / "tests/unit/datasets/test_row_forms.py")
 row_forms = importlib.util.module_from_spec(_SPEC)
@@ -43,12 +44,12 @@ def aligned(folder: Path, name: str) -> list[dict]:
     return list(_load_single_dataset(attributes, model_args, data_args, training_args))
 
 
-def brought(folder: Path, rows: list[dict]) -> tuple[convert.Written, list[dict]]:
+def brought(folder: Path, rows: list[dict]) -> tuple[conversion.Written, list[dict]]:
     source = folder / "in.jsonl"
     source.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    mapping = formats.recognise([row.value for row in reading.rows(source)])
-    written = convert.convert(source, mapping, folder / "out.jsonl")
-    entries.add(folder, "out", convert.entry_for(mapping, "out.jsonl", written.media))
+    mapping = forms.recognise([row.value for row in reading.rows(source)])
+    written = conversion.convert(source, mapping, folder / "out.jsonl")
+    entries.add(folder, "out", conversion.entry_for(mapping, "out.jsonl", written.media))
     return written, aligned(folder, "out")
 
 

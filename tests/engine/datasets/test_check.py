@@ -11,14 +11,14 @@ import pytest
 from conftest import ROOT
 
 from studio.core.i18n import Words
-from studio.datasets import damage
-from studio.datasets.check import HINTS, check, keep_good
-from studio.datasets.duplicates import LIKE, Duplicates, plain
-from studio.datasets.reading import Row, rows
-from studio.datasets.registry import datasets, entry_of
-from studio.datasets.shape import Shape, said
-from studio.datasets.split import write
-from studio.datasets.tokens import Sight
+from studio.datasets.derive import write
+from studio.datasets.encoding.row_encoder import Sight
+from studio.datasets.files.reading import Row, rows
+from studio.datasets.quality import encoding_damage
+from studio.datasets.quality.duplicates import LIKE, Duplicates, plain
+from studio.datasets.quality.row_check import HINTS, check, keep_good
+from studio.datasets.registry.dataset_info import datasets, entry_of
+from studio.datasets.schema.observed_schema import Shape, said
 
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"
 DATA = ROOT / "data"
@@ -276,7 +276,7 @@ def test_images_that_are_there_are_found_in_the_data_folder(tmp_path):
     ],
 )
 def test_sound_text_of_many_languages_is_not_called_damaged(text):
-    assert not damage.is_damaged(text)
+    assert not encoding_damage.is_damaged(text)
 
 
 @pytest.mark.parametrize(
@@ -394,7 +394,7 @@ def test_rows_beyond_the_cutoff_and_rows_without_a_trained_token_are_found():
 
 
 def test_all_bad_rows_are_counted_where_only_the_first_are_told(monkeypatch):
-    monkeypatch.setattr("studio.datasets.check.TOLD", 5)
+    monkeypatch.setattr("studio.datasets.quality.row_check.TOLD", 5)
     report = check(
         numbered([{"instruction": f"Question {number}", "output": ""} for number in range(20)]), ALPACA, DATA
     )

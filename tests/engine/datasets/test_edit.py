@@ -7,9 +7,9 @@ import pytest
 from test_reading import ROWS, put
 
 from studio.core.i18n import Problem
-from studio.datasets import edit, reading
-from studio.datasets.edit import Editor
-from studio.datasets.index import Indexes
+from studio.datasets.files import reading, row_edits
+from studio.datasets.files.row_edits import Editor
+from studio.datasets.files.row_index import Indexes
 
 NEW = {"instruction": "New, 新的", "output": 'with "quotes", commas\nand lines'}
 
@@ -155,10 +155,10 @@ def test_a_disk_that_refuses_leaves_the_file_as_it_was(editor, folder, monkeypat
 
 def test_what_a_person_types_must_be_one_object(folder):
     path = folder / "a.jsonl"
-    assert edit.parsed('{"a": "b"}', path, 3) == {"a": "b"}
+    assert row_edits.parsed('{"a": "b"}', path, 3) == {"a": "b"}
     for text, key in (
         ("{", "datasets.row_not_json"),
         ("[1]", "datasets.row_not_object"),
         ('{"a": NaN}', "datasets.not_a_number"),
     ):
-        refused(key, edit.parsed, text, path, 3)
+        refused(key, row_edits.parsed, text, path, 3)

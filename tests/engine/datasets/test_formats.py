@@ -9,9 +9,12 @@ from conftest import ROOT, STARTER
 from hub import Hub
 
 from studio.core.i18n import Problem, Words
-from studio.datasets import conversation, convert, entries, formats, hub, reading
-from studio.datasets.registry import datasets
-from studio.datasets.shape import Shape
+from studio.datasets.files import reading
+from studio.datasets.page import conversation
+from studio.datasets.registry import entries, hub_data
+from studio.datasets.registry.dataset_info import datasets
+from studio.datasets.schema import conversion, forms
+from studio.datasets.schema.observed_schema import Shape
 
 TALK = [
     {"role": "system", "content": "Be brief."},
@@ -205,11 +208,11 @@ def test_what_people_bring_is_recognised_and_written(tmp_path, name):
     rows, form, known, stage, first = CASES[name]
     source = put(tmp_path / "in.jsonl", rows)
     before = source.read_bytes()
-    mapping = formats.recognise(rows)
+    mapping = forms.recognise(rows)
     assert (mapping.form, mapping.known, mapping.stage, mapping.missing()) == (form, known, stage, [])
-    convert.convert(source, mapping, tmp_path / "out.jsonl")
+    conversion.convert(source, mapping, tmp_path / "out.jsonl")
     assert lines(tmp_path / "out.jsonl")[0] == first
-    entries.add(tmp_path, "out", convert.entry_for(mapping, "out.jsonl"))
+    entries.add(tmp_path, "out", conversion.entry_for(mapping, "out.jsonl"))
     (registered,) = datasets(tmp_path)
     assert (registered.problem, registered.stage) == (None, stage)
     assert source.read_bytes() == before
@@ -284,9 +287,9 @@ SAID = {
 @pytest.mark.parametrize("name", SAID)
 def test_llamafactory_trains_on_what_was_brought(tmp_path, llamafactory_says, name):
     rows, _, _, stage, _ = CASES[name]
-    mapping = formats.recognise(rows)
-    convert.convert(put(tmp_path / "in.jsonl", rows * 4), mapping, tmp_path / "out.jsonl")
-    entries.add(tmp_path, "out", convert.entry_for(mapping, "out.jsonl"))
+    mapping = forms.recognise(rows)
+    conversion.convert(put(tmp_path / "in.jsonl", rows * 4), mapping, tmp_path / "out.jsonl")
+    entries.add(tmp_path, "out", conversion.entry_for(mapping, "out.jsonl"))
     texts, count = llamafactory_says(tmp_path, "out", stage)
     for text, wanted in zip(texts, SAID[name], strict=True):
         assert wanted in text
@@ -300,7 +303,7 @@ IN_PLACE = ("ruozhiba", "history", "openai", "preference", "text")
 def test_llamafactory_reads_where_it_lies_what_need_not_be_converted(tmp_path, llamafactory_says, name):
     rows, _, _, stage, _ = CASES[name]
     put(tmp_path / "in.jsonl", rows * 4)
-    entries.add(tmp_path, "in", {"file_name": "in.jsonl", **formats.entry_as_it_is(formats.recognise(rows), rows)})
+    entries.add(tmp_path, "in", {"file_name": "in.jsonl", **forms.entry_as_it_is(forms.recognise(rows), rows)})
     texts, _ = llamafactory_says(tmp_path, "in", stage)
     for text, wanted in zip(texts, SAID[name], strict=True):
         assert wanted in text
@@ -309,7 +312,7 @@ def test_llamafactory_reads_where_it_lies_what_need_not_be_converted(tmp_path, l
 @pytest.mark.parametrize("name", ["openai_tools", "ultrafeedback", "hh", "kto_words", "helpsteer"])
 def test_what_llamafactory_would_misread_is_converted(name):
     rows = CASES[name][0]
-    assert formats.entry_as_it_is(formats.recognise(rows), rows) is None
+    assert forms.entry_as_it_is(forms.recognise(rows), rows) is None
 
 
 JUNK = [
@@ -342,17 +345,17 @@ def spoiled(value, chance: random.Random):
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_row_of_any_make_is_drawn_and_converted_or_left_out_with_its_reason(name):
-    chance, mapping = random.Random(name), formats.recognise(CASES[name][0])
+    chance, mapping = random.Random(name), forms.recognise(CASES[name][0])
     rows = [spoiled(CASES[name][0][0], chance) for _ in range(300)]
     rows = [row if isinstance(row, dict) else {} for row in rows]
-    written = convert.Written()
+    written = conversion.Written()
     made = list(
-        convert.converted(
+        conversion.converted(
             (reading.Row(number, row) for number, row in enumerate(rows, 1)), mapping, written, Path("a.json")
         )
     )
     assert len(made) == written.rows and written.rows + written.left_out == len(rows) and written.left_out
-    for shape in (Shape.of(convert.entry_for(mapping, "a.jsonl")), Shape.of(formats.described(mapping))):
+    for shape in (Shape.of(conversion.entry_for(mapping, "a.jsonl")), Shape.of(forms.described(mapping))):
         for row in rows:
             assert "<script" not in conversation.draw(Words("en"), row | {"more": "<script>"}, shape)
 
@@ -362,8 +365,8 @@ def test_answers_with_scores_become_pairs(tmp_path):
     rows = [{**SCORED, "response": text, "helpfulness": score} for text, score in answers] + [
         {**SCORED, "prompt": "A sea?", "response": "x", "helpfulness": 3}
     ]
-    mapping = formats.with_choices(formats.recognise(rows), None, None, {"form": "scored_pairs"})
-    written = convert.convert(put(tmp_path / "in.jsonl", rows), mapping, tmp_path / "out.jsonl")
+    mapping = forms.with_choices(forms.recognise(rows), None, None, {"form": "scored_pairs"})
+    written = conversion.convert(put(tmp_path / "in.jsonl", rows), mapping, tmp_path / "out.jsonl")
     assert lines(tmp_path / "out.jsonl") == [
         {"instruction": "Name a river.", "input": "", "chosen": "The Rhine.", "rejected": "I do not know."}
     ]
@@ -372,10 +375,10 @@ def test_answers_with_scores_become_pairs(tmp_path):
 
 def test_the_person_may_say_which_field_is_what(tmp_path):
     rows = [{"frage": "Warum?", "antwort": "Darum.", "rolle": "Sei kurz."}]
-    guess = formats.recognise(rows)
+    guess = forms.recognise(rows)
     assert guess.missing() == ["prompt", "response"]
-    mapping = formats.with_choices(guess, {"prompt": "frage", "response": "antwort", "system": "rolle"}, None, None)
-    convert.convert(put(tmp_path / "in.jsonl", rows), mapping, tmp_path / "out.jsonl")
+    mapping = forms.with_choices(guess, {"prompt": "frage", "response": "antwort", "system": "rolle"}, None, None)
+    conversion.convert(put(tmp_path / "in.jsonl", rows), mapping, tmp_path / "out.jsonl")
     assert lines(tmp_path / "out.jsonl") == [
         {"instruction": "Warum?", "input": "", "output": "Darum.", "system": "Sei kurz."}
     ]
@@ -384,10 +387,10 @@ def test_the_person_may_say_which_field_is_what(tmp_path):
         ({}, {"form": "poem"}, "datasets.unknown_form"),
     ):
         with pytest.raises(Problem) as told:
-            formats.with_choices(guess, columns, None, options)
+            forms.with_choices(guess, columns, None, options)
         assert told.value.key == key
     with pytest.raises(Problem) as told:
-        convert.convert(tmp_path / "in.jsonl", guess, tmp_path / "none.jsonl")
+        conversion.convert(tmp_path / "in.jsonl", guess, tmp_path / "none.jsonl")
     assert told.value.key == "datasets.column_not_chosen" and not (tmp_path / "none.jsonl").exists()
 
 
@@ -397,7 +400,7 @@ def test_rows_that_cannot_be_used_are_left_out_and_named(tmp_path):
         '{"prompt": "a", "response": "b"}\n{"prompt": "a"}\nnot json\n{"prompt": ["x"], "response": "b"}\n{"prompt": 3,'
         ' "response": 4.5}\n'
     )
-    written = convert.convert(path, formats.recognise([{"prompt": "a", "response": "b"}]), tmp_path / "out.jsonl")
+    written = conversion.convert(path, forms.recognise([{"prompt": "a", "response": "b"}]), tmp_path / "out.jsonl")
     assert (written.rows, written.left_out) == (2, 3)
     assert [(problem.facts["row"], problem.facts["file"]) for problem in written.problems] == [
         (2, path),
@@ -420,7 +423,7 @@ def test_any_encoding_becomes_utf8(tmp_path, codec, ending):
     path = tmp_path / f"in.{ending}"
     path.write_bytes(text[ending].encode(codec))
     before = path.read_bytes()
-    convert.convert(path, formats.recognise(rows), tmp_path / "out.jsonl")
+    conversion.convert(path, forms.recognise(rows), tmp_path / "out.jsonl")
     assert lines(tmp_path / "out.jsonl") == [
         {"instruction": rows[0]["query"], "input": "", "output": rows[0]["response"]}
     ]
@@ -431,20 +434,20 @@ def test_half_a_file_or_a_taken_name_leaves_nothing_behind(tmp_path):
     path = tmp_path / "in.json"
     path.write_text(json.dumps([{"prompt": "a", "response": "b"}] * 3)[:-10])
     with pytest.raises(Problem) as told:
-        convert.convert(
-            path, formats.Mapping("alpaca", {"prompt": "prompt", "response": "response"}), tmp_path / "out.jsonl"
+        conversion.convert(
+            path, forms.Mapping("alpaca", {"prompt": "prompt", "response": "response"}), tmp_path / "out.jsonl"
         )
     assert (told.value.key, told.value.facts["row"]) == ("datasets.half", 2)
     assert [each.name for each in tmp_path.iterdir()] == ["in.json"]
     (tmp_path / "out.jsonl").write_text("mine")
     with pytest.raises(Problem) as told:
-        convert.convert(path, formats.Mapping("text", {"prompt": "prompt"}), tmp_path / "out.jsonl")
+        conversion.convert(path, forms.Mapping("text", {"prompt": "prompt"}), tmp_path / "out.jsonl")
     assert told.value.key == "datasets.file_exists" and (tmp_path / "out.jsonl").read_text() == "mine"
 
 
 def test_every_shipped_set_is_recognised_as_what_its_entry_says():
     for each in datasets(ROOT / "data"):
-        mapping = formats.recognise([row.value for row in reading.rows(each.file)][:50])
+        mapping = forms.recognise([row.value for row in reading.rows(each.file)][:50])
         assert (mapping.stage, mapping.missing()) == (each.stage, []), each.name
 
 
@@ -459,12 +462,12 @@ def test_every_shipped_set_is_recognised_as_what_its_entry_says():
     ],
 )
 def test_a_hub_address_is_understood_in_every_way_people_write_it(typed, key, repo):
-    assert hub.entry(hub.address(typed), None, {}) == {key: repo}
+    assert hub_data.entry(hub_data.address(typed), None, {}) == {key: repo}
 
 
 @pytest.mark.parametrize("typed", ["my_data.jsonl", "data/my_data.jsonl", "/full/path", "hf:", "", "a/b/c/d.json"])
 def test_a_path_is_no_hub_address(typed):
-    assert hub.address(typed) is None
+    assert hub_data.address(typed) is None
 
 
 def test_the_first_rows_of_a_hub_are_recognised_and_its_refusal_is_told(monkeypatch):
@@ -472,17 +475,17 @@ def test_the_first_rows_of_a_hub_are_recognised_and_its_refusal_is_told(monkeypa
 
     rows = CASES["openai"][0]
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: iter(rows * 100))
-    found = hub.first_rows(hub.address("a/b"), {"subset": "small"})
-    mapping = formats.recognise(found)
+    found = hub_data.first_rows(hub_data.address("a/b"), {"subset": "small"})
+    mapping = forms.recognise(found)
     assert found == rows * 20 and mapping.known == "openai"
-    assert hub.entry(hub.address("a/b"), mapping, {"subset": "small"})["tags"]["assistant_tag"] == "assistant"
+    assert hub_data.entry(hub_data.address("a/b"), mapping, {"subset": "small"})["tags"]["assistant_tag"] == "assistant"
 
     def refuse(*_, **__):
         raise ConnectionError("no route\nto host")
 
     monkeypatch.setattr(datasets, "load_dataset", refuse)
     with pytest.raises(Problem) as told:
-        hub.first_rows(hub.address("a/b"), {})
+        hub_data.first_rows(hub_data.address("a/b"), {})
     assert told.value.key == "datasets.hub_refuses" and "no route to host" in str(told.value)
 
 
@@ -504,10 +507,10 @@ def test_modelscopes_own_client_reads_its_data_and_leaves_hugging_faces_library_
         (tmp_path / "sitecustomize.py").write_text(
             "import modelscope.hub.utils.utils as said\nsaid.MODELSCOPE_URL_SCHEME = 'http://'\n"
         )
-        found = hub.first_rows(hub.address("ms:maker/pairs"), {})
+        found = hub_data.first_rows(hub_data.address("ms:maker/pairs"), {})
         with pytest.raises(Problem) as told:
-            hub.first_rows(hub.address("ms:maker/nothing"), {})
-    assert found == CASES["ruozhiba"][0] and formats.recognise(found).columns == {
+            hub_data.first_rows(hub_data.address("ms:maker/nothing"), {})
+    assert found == CASES["ruozhiba"][0] and forms.recognise(found).columns == {
         "prompt": "query",
         "response": "response",
     }
@@ -529,5 +532,5 @@ def test_a_conversion_that_is_stopped_leaves_nothing_behind(tmp_path):
 
     path = put(tmp_path / "in.jsonl", CASES["ruozhiba"][0] * 3000)
     with pytest.raises(Stop):
-        convert.convert(path, formats.recognise(CASES["ruozhiba"][0]), tmp_path / "out.jsonl", stop)
+        conversion.convert(path, forms.recognise(CASES["ruozhiba"][0]), tmp_path / "out.jsonl", stop)
     assert [each.name for each in tmp_path.iterdir()] == ["in.jsonl"]

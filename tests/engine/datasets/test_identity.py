@@ -7,8 +7,8 @@ import pytest
 from conftest import ROOT
 
 from studio.core.i18n import Problem
-from studio.datasets.identity import fill, has_placeholders
-from studio.datasets.registry import datasets
+from studio.datasets.registry.dataset_info import datasets
+from studio.datasets.registry.identity import fill, has_placeholders
 
 SHIPPED = ROOT / "data"
 

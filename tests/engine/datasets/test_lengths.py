@@ -5,10 +5,10 @@ import json
 import pytest
 from conftest import ROOT
 
-from studio.datasets.lengths import OFFERED, Tally, epochs, measure, steps, suggested
-from studio.datasets.reading import Row, rows
-from studio.datasets.registry import entry_of
-from studio.datasets.tokens import Count, Sight
+from studio.datasets.encoding.row_encoder import Count, Sight
+from studio.datasets.files.reading import Row, rows
+from studio.datasets.quality.lengths import OFFERED, Tally, epochs, measure, steps, suggested
+from studio.datasets.registry.dataset_info import entry_of
 
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"
 DATA = ROOT / "data"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from studio.datasets.identity import fill, has_placeholders
-from studio.datasets.registry import dataset, datasets
+from studio.datasets.registry.dataset_info import dataset, datasets
+from studio.datasets.registry.identity import fill, has_placeholders
 
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"
 SHIPPED = [each.name for each in datasets(ROOT / "data")]

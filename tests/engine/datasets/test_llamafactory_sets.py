@@ -13,12 +13,12 @@ from conftest import STARTER
 from studio.core.i18n import Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
-from studio.datasets import reading
-from studio.datasets.collection import Collection
-from studio.datasets.endpoints import register
-from studio.datasets.loading.judge import judge
-from studio.datasets.registry import Dataset
-from studio.datasets.shape import MEDIA
+from studio.datasets.encoding.loading.judge import judge
+from studio.datasets.files import reading
+from studio.datasets.page.endpoints import register
+from studio.datasets.registry.collection import Collection
+from studio.datasets.registry.dataset_info import Dataset
+from studio.datasets.schema.observed_schema import MEDIA
 
 SOURCE = os.environ.get("STUDIO_LLAMAFACTORY_SOURCE", "")
 DATA = Path(SOURCE, "data")

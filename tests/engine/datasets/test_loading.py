@@ -14,13 +14,13 @@ from conftest import ROOT
 from random_sets import OPENAI_TAGS, random_set, write_rows
 
 from studio.core.i18n import Words
-from studio.datasets import reading
-from studio.datasets.check import check, keep_good
-from studio.datasets.loading.judge import judge
-from studio.datasets.loading.kinds import Kinds
-from studio.datasets.registry import datasets, entry_of
-from studio.datasets.split import write
-from studio.datasets.tokens import Sight
+from studio.datasets.derive import write
+from studio.datasets.encoding.loading.judge import judge
+from studio.datasets.encoding.loading.kinds import Kinds
+from studio.datasets.encoding.row_encoder import Sight
+from studio.datasets.files import reading
+from studio.datasets.quality.row_check import check, keep_good
+from studio.datasets.registry.dataset_info import datasets, entry_of
 
 CASES = ROOT / "tests" / "cases"
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"

@@ -7,7 +7,7 @@ import pytest
 from conftest import is_sentence
 
 from studio.core.i18n import Problem, Words
-from studio.datasets import columnar, reading, scanning
+from studio.datasets.files import columnar, reading, scanning
 
 ROWS = [
     {"instruction": "Say hello.", "output": "Hello."},

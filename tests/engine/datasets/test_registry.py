@@ -12,8 +12,8 @@ from conftest import ROOT
 from studio.core.i18n import Problem, Words, sentences
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace
-from studio.datasets import entries
-from studio.datasets.registry import dataset, datasets
+from studio.datasets.registry import entries
+from studio.datasets.registry.dataset_info import dataset, datasets
 
 SHIPPED = ROOT / "data"
 ROW = {"instruction": "Say hello.", "input": "", "output": "Hello."}

@@ -8,10 +8,11 @@ from conftest import STARTER
 
 from studio.core.i18n import Words
 from studio.core.jobs import Jobs
-from studio.datasets import entries, study_panel
-from studio.datasets.collection import Collection
-from studio.datasets.study import Study, View
-from studio.datasets.study_endpoints import as_json
+from studio.datasets.analysis import Study, View
+from studio.datasets.page import study_panel
+from studio.datasets.page.analysis_endpoints import as_json
+from studio.datasets.registry import entries
+from studio.datasets.registry.collection import Collection
 
 
 def opened(workspace) -> Study:

@@ -7,11 +7,11 @@ import pytest
 from conftest import ROOT
 
 from studio.core.i18n import Problem
-from studio.datasets.entries import add
-from studio.datasets.reading import rows
-from studio.datasets.registry import dataset, datasets, entry_of
-from studio.datasets.shape import Shape, said
-from studio.datasets.split import alike, hold_out, joined_entry, leaks, mix, part_entry, sample, write
+from studio.datasets.derive import alike, hold_out, joined_entry, leaks, mix, part_entry, sample, write
+from studio.datasets.files.reading import rows
+from studio.datasets.registry.dataset_info import dataset, datasets, entry_of
+from studio.datasets.registry.entries import add
+from studio.datasets.schema.observed_schema import Shape, said
 
 DATA = ROOT / "data"
 

@@ -8,9 +8,9 @@ import pytest
 from conftest import ROOT
 
 from studio.core.i18n import Problem
-from studio.datasets.registry import datasets, entry_of
-from studio.datasets.shape import Shape
-from studio.datasets.tokens import Count, Sight, pieces
+from studio.datasets.encoding.row_encoder import Count, Sight, pieces
+from studio.datasets.registry.dataset_info import datasets, entry_of
+from studio.datasets.schema.observed_schema import Shape
 
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"
 DATA = ROOT / "data"

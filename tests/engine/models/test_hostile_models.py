@@ -15,7 +15,7 @@ from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.processes import limited
 from studio.core.workspace import Workspace
-from studio.datasets import tokens
+from studio.datasets.encoding import row_encoder
 from studio.models import config, fit, library, plausible, shape, templates, tokenizer
 from studio.models.download import Downloads
 from studio.models.page.disk import inside, memory_fit, model_head, model_list
@@ -116,7 +116,7 @@ def test_a_config_that_claims_what_no_weights_can_fill_is_a_fault_told_at_once(s
         lambda: Hello(shelf.workspace, DeviceLease()).say("odd", "hi"),
         lambda: Table(shelf.workspace, DeviceLease()).seat(["odd"]),
         lambda: recipes.complete(shelf.workspace, {"model_name_or_path": "odd"}, recipes.Machine("cpu", True)),
-        lambda: tokens.Sight(model.path, {"file_name": "x"}, shelf.workspace.data, "sft", {"template": "llama3"}),
+        lambda: row_encoder.Sight(model.path, {"file_name": "x"}, shelf.workspace.data, "sft", {"template": "llama3"}),
     ):
         with pytest.raises(Problem) as told:
             use()

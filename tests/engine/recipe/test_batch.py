@@ -35,7 +35,7 @@ def test_it_does_not_start_beside_a_run(workspace):
 @pytest.mark.parametrize("stage", ["pt", "sft", "dpo", "kto"])
 def test_rows_fill_the_cutoff_in_every_stage(tmp_path, stage):
     batch_search._make_data(tmp_path / "data", {"stage": stage, "cutoff_len": 50}, rows=4)
-    from studio.datasets import registry
+    from studio.datasets.registry import dataset_info
 
-    found = registry.dataset(tmp_path / "data", "filled")
+    found = dataset_info.dataset(tmp_path / "data", "filled")
     assert found.problem is None and found.rows == 4

@@ -16,7 +16,7 @@ from studio.core import trust
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.workspace import write_json
-from studio.datasets.tokens import Sight
+from studio.datasets.encoding.row_encoder import Sight
 from studio.train import runs
 from studio.train.execution.service import Trainer
 from studio.train.recipe import code_consent, saved_recipes

@@ -10,7 +10,7 @@ from conftest import ROOT, SHORT, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
-from studio.datasets import entries
+from studio.datasets.registry import entries
 from studio.train import runs
 from studio.train.execution.service import Trainer
 from studio.train.recipe import completion as recipes

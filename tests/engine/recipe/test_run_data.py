@@ -5,7 +5,7 @@ import json
 import pytest
 
 from studio.core.i18n import Problem
-from studio.datasets import entries
+from studio.datasets.registry import entries
 from studio.train.recipe import completion as recipes
 from studio.train.recipe import dataset_choices
 

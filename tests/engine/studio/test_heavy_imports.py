@@ -26,7 +26,7 @@ ALONE = {
     "models/tensor_check.py",
     "models/pickles.py",
     "core/processes/limited_child.py",
-    "datasets/modelscope_rows.py",
+    "datasets/registry/modelscope_rows.py",
 }
 
 

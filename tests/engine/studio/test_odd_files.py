@@ -15,11 +15,11 @@ from workspace_files import CONFIG, TENSORS, as_json, safetensors
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
-from studio.datasets import entries, registry
-from studio.datasets.collection import Collection
-from studio.datasets.endpoints import endpoints as of_datasets
-from studio.datasets.study import Study
-from studio.datasets.study_endpoints import endpoints as of_study
+from studio.datasets.analysis import Study
+from studio.datasets.page.analysis_endpoints import endpoints as of_study
+from studio.datasets.page.endpoints import endpoints as of_datasets
+from studio.datasets.registry import dataset_info, entries
+from studio.datasets.registry.collection import Collection
 from studio.models import config as configs
 from studio.models import library, places, weights
 from studio.models.download import Downloads
@@ -285,27 +285,27 @@ def test_a_sentence_of_another_release_is_told_as_that(workspace):
     ["a\0b.json", "../outside.json", "/etc/passwd", "parts/../../outside.json", 5, ["alpaca.json"], {}, True],
 )
 def test_an_entry_that_leads_out_is_not_written(collection, file_name):
-    before = (collection.folder / registry.INFO).read_bytes()
+    before = (collection.folder / dataset_info.INFO).read_bytes()
     with pytest.raises(Problem):
         endpoint("datasets_edit_entry", collection)("alpaca", json.dumps({"file_name": file_name}))
     with pytest.raises(Problem):
         entries.add(collection.folder, "other", {"file_name": file_name})
-    assert (collection.folder / registry.INFO).read_bytes() == before
+    assert (collection.folder / dataset_info.INFO).read_bytes() == before
 
 
 @pytest.mark.parametrize("key", ["a,b", "two\nlines", "/whole/path", "", " ", "nul\0"])
 def test_a_name_that_cannot_be_used_is_a_row_with_its_reason(collection, key):
-    info = json.loads((collection.folder / registry.INFO).read_bytes())
-    (collection.folder / registry.INFO).write_bytes(as_json(info | {key: {"file_name": "alpaca.json"}}))
+    info = json.loads((collection.folder / dataset_info.INFO).read_bytes())
+    (collection.folder / dataset_info.INFO).write_bytes(as_json(info | {key: {"file_name": "alpaca.json"}}))
     (row,) = [one for one in collection.datasets(collection.folder) if one.name == key]
     assert str(row.problem)
     assert len(collection.datasets(collection.folder)) == len(info) + 1
 
 
 def test_a_broken_list_of_data_folders_is_one_row(collection):
-    (collection.folder / registry.PLACES).write_text("[1]")
+    (collection.folder / dataset_info.PLACES).write_text("[1]")
     rows = endpoint("datasets_list", collection)()
-    assert rows[-1]["name"] == registry.PLACES and rows[-1]["problem"]
+    assert rows[-1]["name"] == dataset_info.PLACES and rows[-1]["problem"]
     assert "alpaca" in [row["name"] for row in rows]
     assert not collection.find("alpaca").problem
 
@@ -396,7 +396,7 @@ def test_what_may_not_be_read_is_a_row_with_its_reason(without_power):
     make_model(workspace.models / "closed").chmod(0)
     for file in make_model(workspace.models / "half").iterdir():
         file.chmod(0)
-    (workspace.data / registry.INFO).chmod(0)
+    (workspace.data / dataset_info.INFO).chmod(0)
     (workspace.root / "places.json").write_text("{}")
     (workspace.root / "places.json").chmod(0)
     found = {one.name: one for one in library.models(workspace)}

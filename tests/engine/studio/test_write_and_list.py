@@ -19,7 +19,7 @@ from studio import app
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json
-from studio.datasets import registry
+from studio.datasets.registry import dataset_info
 from studio.models import catalogue, library
 from studio.train import notifications, runs
 from studio.train.page.runs import now_running, run_list
@@ -88,13 +88,13 @@ def datasets_come_and_go(workspace: Workspace, chance: random.Random) -> None:
     file = workspace.data / f"{name}.jsonl"
     file.write_text('{"instruction": "a", "output": "b"}\n')
     with _info:
-        info = registry.read_info(workspace.data)
-        write_json(workspace.data / registry.INFO, {**info, name: {"file_name": file.name}})
+        info = dataset_info.read_info(workspace.data)
+        write_json(workspace.data / dataset_info.INFO, {**info, name: {"file_name": file.name}})
     file.unlink()
     with _info:
-        info = registry.read_info(workspace.data)
+        info = dataset_info.read_info(workspace.data)
         info.pop(name)
-        write_json(workspace.data / registry.INFO, info)
+        write_json(workspace.data / dataset_info.INFO, info)
 
 
 def conversations_come_and_go(studio, chance: random.Random) -> None:

@@ -11,8 +11,8 @@ from conftest import ROOT, STARTER, is_sentence, new_workspace
 
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
-from studio.datasets.collection import Collection
-from studio.datasets.study import Study
+from studio.datasets.analysis import Study
+from studio.datasets.registry.collection import Collection
 from studio.train import runs
 from studio.train.loop.run_training import execute
 from studio.train.recipe.validation import sources

@@ -12,10 +12,12 @@ from conftest import ROOT
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
-from studio.datasets import formats, reading, registry
-from studio.datasets.collection import Collection
-from studio.datasets.endpoints import register
-from studio.datasets.incoming import packed, source
+from studio.datasets.files import reading
+from studio.datasets.files.incoming import packed, source
+from studio.datasets.page.endpoints import register
+from studio.datasets.registry import dataset_info
+from studio.datasets.registry.collection import Collection
+from studio.datasets.schema import forms
 
 CASES = ROOT / "tests" / "cases"
 ROWS = [{"instruction": f"Say {number}.", "input": "", "output": f"Number {number}."} for number in range(8)]
@@ -278,7 +280,7 @@ def test_json_that_llamafactory_cannot_read_is_told_in_the_list(collection):
     ):
         (collection.folder / f"{name}.json").write_text(text)
         (collection.folder / "dataset_info.json").write_text(json.dumps({name: {"file_name": f"{name}.json"}}))
-        (found,) = registry.datasets(collection.folder)
+        (found,) = dataset_info.datasets(collection.folder)
         assert found.problem and (found.problem.key == "datasets.other_shape" or name == "one_line"), found
 
 
@@ -298,4 +300,4 @@ def test_a_folder_of_compressed_files_is_one_set(tmp_path):
             gzip.compress("".join(json.dumps(row) + "\n" for row in ROWS[4 * at : 4 * at + 4]).encode())
         )
     assert read(folder) == ROWS
-    assert formats.recognise(read(folder)).form == "alpaca"
+    assert forms.recognise(read(folder)).form == "alpaca"

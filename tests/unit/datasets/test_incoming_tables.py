@@ -15,11 +15,14 @@ from hypothesis import strategies as some
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
-from studio.datasets import check, csv_types, formats, reading, registry
-from studio.datasets.collection import Collection
-from studio.datasets.endpoints import register
-from studio.datasets.incoming import source
-from studio.datasets.incoming.dialect import Dialect, known_field, sniff
+from studio.datasets.files import csv_types, reading
+from studio.datasets.files.incoming import source
+from studio.datasets.files.incoming.dialect import Dialect, known_field, sniff
+from studio.datasets.page.endpoints import register
+from studio.datasets.quality import row_check
+from studio.datasets.registry import dataset_info
+from studio.datasets.registry.collection import Collection
+from studio.datasets.schema import forms
 
 CASES = ROOT / "tests" / "cases"
 ROWS = [
@@ -65,9 +68,9 @@ def lies(workspace, name: str) -> Path:
     return file
 
 
-def checked(collection) -> check.Report:
+def checked(collection) -> row_check.Report:
     dataset = collection.find("brought")
-    return check.check(csv_types.loaded(dataset.file), dataset.entry, dataset.home)
+    return row_check.check(csv_types.loaded(dataset.file), dataset.entry, dataset.home)
 
 
 # Columns without a name
@@ -109,12 +112,12 @@ def test_a_column_without_a_name_is_nobodys(collection, workspace, tmp_path, ins
     ],
 )
 def test_the_check_reads_no_column_that_the_entry_does_not_name(tmp_path, entry, row):
-    report = check.check([reading.Row(1, row)], entry, tmp_path)
+    report = row_check.check([reading.Row(1, row)], entry, tmp_path)
     assert report.ok, report.findings
 
 
 def test_a_nameless_field_is_in_no_form_of_conversion(tmp_path):
-    from studio.datasets import convert
+    from studio.datasets.schema import conversion
 
     for form, row in {
         "alpaca": {"": "nobody", "instruction": "Say 0.", "output": "Number 0."},
@@ -122,10 +125,10 @@ def test_a_nameless_field_is_in_no_form_of_conversion(tmp_path):
         "kto": {"": "nobody", "prompt": "Q", "completion": "A", "label": True},
         "chat": {"": "nobody", "messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]},
     }.items():
-        mapping = formats.recognise([row])
+        mapping = forms.recognise([row])
         assert mapping.form == form
-        written = convert.Written()
-        (made,) = convert.converted(iter([reading.Row(1, row)]), mapping, written, tmp_path / "x")
+        written = conversion.Written()
+        (made,) = conversion.converted(iter([reading.Row(1, row)]), mapping, written, tmp_path / "x")
         assert "nobody" not in str(made), made
 
 
@@ -269,11 +272,11 @@ def test_how_many_rows_a_file_has_that_stays_where_it_lies(collection, workspace
 
 def test_an_entry_made_by_hand_is_not_ok_where_llamafactory_drops_rows(workspace):
     file = lies(workspace, "csv-types/times_table.csv")
-    report = check.check(csv_types.loaded(file), {"file_name": file.name}, workspace.data)
+    report = row_check.check(csv_types.loaded(file), {"file_name": file.name}, workspace.data)
     assert report.bad["wrong_type"] == set(range(1, 25)) and report.findings[0].field == "output"
     file = lies(workspace, "csv-types/na_answers.csv")
     entry = {"file_name": file.name, "columns": {"prompt": "instruction", "response": "output"}}
-    report = check.check(csv_types.loaded(file), entry, workspace.data)
+    report = row_check.check(csv_types.loaded(file), entry, workspace.data)
     assert len(report.bad["missing_field"]) == 12
 
 
@@ -281,7 +284,7 @@ def test_true_and_false_of_a_table_are_labels(workspace):
     file = workspace.data / "kto.csv"
     file.write_text("q,a,l\nSay 0.,Number 0.,True\nSay 1.,No.,False\n")
     entry = {"file_name": "kto.csv", "columns": {"prompt": "q", "response": "a", "kto_tag": "l"}}
-    assert check.check(csv_types.loaded(file), entry, workspace.data).ok
+    assert row_check.check(csv_types.loaded(file), entry, workspace.data).ok
 
 
 def test_one_row_is_typed_by_its_piece(workspace, collection, monkeypatch):
@@ -323,7 +326,7 @@ def test_a_table_is_read_by_what_it_holds(tmp_path, ending, delimiter, codec, qu
     rows = [row.value for row in source.rows(file, tmp_path)]
     assert [tuple(row.values()) for row in rows] == ROWS
     assert tuple(rows[0]) == HEADER
-    mapping = formats.recognise(rows)
+    mapping = forms.recognise(rows)
     assert (mapping.form, mapping.missing()) == ("alpaca", [])
 
 
@@ -363,7 +366,7 @@ def test_an_entry_with_another_delimiter_is_told(workspace):
     (workspace.data / "dataset_info.json").write_text(
         '{"a": {"file_name": "a.csv", "columns": {"prompt": "instruction", "response": "output"}}}'
     )
-    (found,) = registry.datasets(workspace.data)
+    (found,) = dataset_info.datasets(workspace.data)
     assert (found.problem.key, found.problem.facts["delimiter"]) == ("datasets.other_delimiter", ";")
 
 
@@ -417,7 +420,7 @@ def test_a_conversation_that_python_printed_is_one(tmp_path, written):
     ],
 )
 def test_what_a_file_is_read_as_is_told(collection, tmp_path, name, content, keys):
-    from studio.datasets import add_panel
+    from studio.datasets.page import add_panel
 
     file = collection.folder / name
     file.write_bytes(content)

@@ -11,12 +11,12 @@ from conftest import ROOT
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
-from studio.datasets import add_panel, convert, formats, panel
-from studio.datasets.collection import Collection
-from studio.datasets.endpoints import endpoints, register
-from studio.datasets.schema import tool_definitions
-from studio.datasets.schema.faults import NOTES, UnusableRow
+from studio.datasets.page import add_panel, panel
+from studio.datasets.page.endpoints import endpoints, register
+from studio.datasets.registry.collection import Collection
+from studio.datasets.schema import conversion, forms, tool_definitions
 from studio.datasets.schema.media import MediaFiles
+from studio.datasets.schema.row_faults import NOTES, UnusableRow
 
 CASES = ROOT / "tests" / "cases"
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
@@ -116,7 +116,7 @@ def test_films_beside_conversations_come_along(collection):
 def test_an_empty_history_is_no_conversation(collection):
     result, rows = case(collection, "empty-lists/alpaca_history_empty.json")
     assert (result["form"], result["rows"], result["left_out"]) == ("alpaca", 60, 0)
-    mapping = formats.recognise(rows)
+    mapping = forms.recognise(rows)
     assert mapping.columns == {"prompt": "instruction", "query": "input", "response": "output", "history": "history"}
 
 
@@ -416,7 +416,7 @@ def test_every_trainers_form_comes_in_whole(collection, name):
 @pytest.mark.parametrize("empty", [[], None, "", {}])
 def test_an_empty_field_of_any_name_changes_nothing(name, empty):
     row = FORMS[name][0]
-    wanted = formats.recognise([row] * 3)
+    wanted = forms.recognise([row] * 3)
     for field in (
         "history",
         "messages",
@@ -434,7 +434,7 @@ def test_an_empty_field_of_any_name_changes_nothing(name, empty):
         if field in row:
             continue
         for rows in ([{field: empty, **row}] * 3, [{**row, field: empty}] * 3):
-            found = formats.recognise(rows)
+            found = forms.recognise(rows)
             columns = {column: name for column, name in found.columns.items() if name != field}
             assert (found.form, columns, found.tags) == (wanted.form, wanted.columns, wanted.tags), field
             assert convert_rows(rows, found)[0].left_out == 0, field
@@ -443,20 +443,22 @@ def test_an_empty_field_of_any_name_changes_nothing(name, empty):
 @pytest.mark.parametrize("name", FORMS)
 def test_a_first_value_further_down_is_used_and_fields_may_come_in_any_order(name):
     row = FORMS[name][0]
-    wanted = formats.recognise([row])
-    turned = formats.recognise([dict(reversed(row.items()))])
+    wanted = forms.recognise([row])
+    turned = forms.recognise([dict(reversed(row.items()))])
     assert (turned.form, turned.columns) == (wanted.form, wanted.columns)
     empty = {field: [] if isinstance(value, list) else None for field, value in row.items()}
-    late = formats.recognise([empty, empty, row])
+    late = forms.recognise([empty, empty, row])
     assert (late.form, late.columns, late.tags) == (wanted.form, wanted.columns, wanted.tags)
 
 
-def convert_rows(rows: list[dict], mapping: formats.Mapping) -> tuple[convert.Written, list[dict]]:
-    from studio.datasets.reading import Row
+def convert_rows(rows: list[dict], mapping: forms.Mapping) -> tuple[conversion.Written, list[dict]]:
+    from studio.datasets.files.reading import Row
 
-    written = convert.Written()
+    written = conversion.Written()
     made = list(
-        convert.converted((Row(number, row) for number, row in enumerate(rows, 1)), mapping, written, Path("in.jsonl"))
+        conversion.converted(
+            (Row(number, row) for number, row in enumerate(rows, 1)), mapping, written, Path("in.jsonl")
+        )
     )
     return written, made
 
@@ -543,7 +545,7 @@ def test_questions_alone_are_told_at_once(collection, row):
 )
 def test_forms_that_nothing_can_train_are_told_as_what_they_are(row, key):
     with pytest.raises(Problem) as told:
-        formats.recognise([row] * 3)
+        forms.recognise([row] * 3)
     assert told.value.key == key
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
-from studio.datasets import identity, registry
+from studio.datasets.registry import dataset_info, identity
 from studio.train.recipe.validation import numbers, packing, sources
 
 BAD = [
@@ -133,11 +133,11 @@ def test_a_folder_of_one_s_own_is_used_or_refused_by_name(workspace, tmp_path):
         with pytest.raises(Problem) as told:
             sources.folder(workspace, said)
         assert told.value.facts["field"] == "dataset_dir" and said in str(told.value)
-    (own / registry.INFO).write_text("{}")
+    (own / dataset_info.INFO).write_text("{}")
     assert sources.folder(workspace, str(own)) == str(own)
     inside = workspace.root / "mine"
     inside.mkdir()
-    (inside / registry.INFO).write_text("{}")
+    (inside / dataset_info.INFO).write_text("{}")
     assert sources.folder(workspace, "mine") == str(inside)
     assert sources.folder(workspace, "ONLINE") == "ONLINE" and sources.folder(workspace, "REMOTE:a/b") == "REMOTE:a/b"
 
@@ -187,11 +187,11 @@ def test_a_filled_copy_never_takes_the_place_of_the_person_s_file(workspace, tmp
         "up": {"file_name": "sub/../own.json"},
         "below": {"file_name": "sub/own.json"},
     }
-    (workspace.data / registry.INFO).write_text(json.dumps(info))
+    (workspace.data / dataset_info.INFO).write_text(json.dumps(info))
     target = tmp_path / "run" / "dataset"
     identity.fill(workspace.data, "whole,up,below", "Mira", "us", target)
     assert own.read_text() == rows
-    made = json.loads((target / registry.INFO).read_text())
+    made = json.loads((target / dataset_info.INFO).read_text())
     for entry in made.values():
         assert "Mira" in (target / entry["file_name"]).read_text()
         assert (target / entry["file_name"]).resolve().is_relative_to(target.resolve())

@@ -6,7 +6,7 @@ from pathlib import Path
 from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.core.workspace import Workspace
-from studio.datasets import registry
+from studio.datasets.registry import dataset_info
 from studio.models import library
 from studio.train.recipe.importing.result import Missing
 from studio.train.runs import adapters
@@ -59,7 +59,7 @@ def has_dataset(workspace: Workspace, recipe: dict, name: str) -> bool:
     """
     folder = Path(str(recipe.get("dataset_dir") or ""))
     try:
-        return registry.dataset(folder if folder.is_absolute() else workspace.data, name).problem is None
+        return dataset_info.dataset(folder if folder.is_absolute() else workspace.data, name).problem is None
     except (Problem, OSError, ValueError):
         return str(recipe.get("dataset_dir", "")).startswith(("ONLINE", "REMOTE:"))
 

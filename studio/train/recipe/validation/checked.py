@@ -5,10 +5,10 @@ does not ask again.
 from pathlib import Path
 
 from studio.core.i18n import Problem
-from studio.datasets import kept_reports
-from studio.datasets.loading import stops
-from studio.datasets.registry import Dataset
-from studio.datasets.rules import Fault
+from studio.datasets.encoding.loading import stops
+from studio.datasets.quality import stored_reports
+from studio.datasets.registry.dataset_info import Dataset
+from studio.datasets.schema.rules import Fault
 
 # The stages of a dataset whose rows are read in this stage as the check read them.
 AS_CHECKED = {"sft": "sft", "pt": "pt", "dpo": "dpo", "rm": "dpo", "kto": "kto"}
@@ -23,7 +23,7 @@ def stop(saves: Path, recipe: dict, dataset: Dataset) -> Problem | None:
     """
     if recipe.get("streaming") or recipe.get("tokenized_path"):  # the file is then read in another way, or not at all
         return None
-    report = kept_reports.last_of(saves / kept_reports.FOLDER, dataset)
+    report = stored_reports.last_of(saves / stored_reports.FOLDER, dataset)
     found = report and report.stop
     if not found or found.row and not _is_reached(found.row, recipe, dataset):
         return None

@@ -11,7 +11,7 @@ from functools import lru_cache
 from studio.core import llamafactory
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
-from studio.datasets.registry import Dataset
+from studio.datasets.registry.dataset_info import Dataset
 from studio.train.recipe.validation import packing, sources
 
 # LLaMA-Factory's own mixing is done on as many numbers as there are rows; beyond this many it would be felt at each

@@ -12,9 +12,9 @@ from pathlib import Path
 from studio.core.i18n import Problem
 from studio.core.processes import limited
 from studio.core.storage import files
-from studio.datasets import reading
-from studio.datasets.registry import Dataset
-from studio.datasets.shape import Shape, texts
+from studio.datasets.files import reading
+from studio.datasets.registry.dataset_info import Dataset
+from studio.datasets.schema.observed_schema import Shape, texts
 
 MEASURED_BYTES = 8 * 2**20  # a larger file is not read through before a run
 WAIT_S = 3.0  # then the blocks are left for the next look

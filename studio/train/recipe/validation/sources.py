@@ -7,8 +7,8 @@ from pathlib import Path, PurePath, PureWindowsPath
 from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.core.workspace import Workspace
-from studio.datasets import registry
-from studio.datasets.registry import Dataset
+from studio.datasets.registry import dataset_info
+from studio.datasets.registry.dataset_info import Dataset
 from studio.train.recipe.validation import checked
 
 FIELDS = ("dataset", "eval_dataset")
@@ -53,11 +53,11 @@ def folder(workspace: Workspace, said: object) -> str:
     if on_hubs(str(said)):
         return str(said)
     if path.is_absolute() or PureWindowsPath(str(said)).is_absolute():
-        if "\0" in str(said) or not files.is_file(path / registry.INFO):
-            raise Problem("train.no_data_folder", field="dataset_dir", folder=said, file=registry.INFO)
+        if "\0" in str(said) or not files.is_file(path / dataset_info.INFO):
+            raise Problem("train.no_data_folder", field="dataset_dir", folder=said, file=dataset_info.INFO)
         return str(path)
     inside = workspace.root / path
-    return str(inside) if is_other(said) and files.is_file(inside / registry.INFO) else str(workspace.data)
+    return str(inside) if is_other(said) and files.is_file(inside / dataset_info.INFO) else str(workspace.data)
 
 
 def is_other(said: object) -> bool:
@@ -74,14 +74,14 @@ def described(workspace: Workspace, recipe: dict, field: str) -> list[Dataset]:
     home = str(recipe.get("dataset_dir") or workspace.data)
     if on_hubs(home):
         return []
-    return [registry.dataset(Path(home), name, trusted(workspace)) for name in names(recipe.get(field))]
+    return [dataset_info.dataset(Path(home), name, trusted(workspace)) for name in names(recipe.get(field))]
 
 
 def trusted(workspace: Workspace) -> tuple[Path, ...]:
     """Return the folders that data may be in besides the one that names it: a run's own copy names the others by their
     whole paths.
     """
-    return (workspace.data, *registry.known_places(workspace.data))
+    return (workspace.data, *dataset_info.known_places(workspace.data))
 
 
 def problems(workspace: Workspace, recipe: dict) -> list[Problem]:

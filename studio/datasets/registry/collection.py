@@ -1,0 +1,337 @@
+"""What the Datasets tab works with: every dataset of every data folder, its rows, and how new ones come in."""
+
+import re
+import shutil
+import threading
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from studio.core.i18n import Problem
+from studio.core.jobs import Jobs
+from studio.core.storage import files
+from studio.core.storage.folders import is_folder
+from studio.core.storage.trash import Trash
+from studio.core.workspace import Workspace
+from studio.datasets.files import csv_types, reading
+from studio.datasets.files.incoming import packed
+from studio.datasets.files.incoming import source as incoming
+from studio.datasets.files.reading import Row
+from studio.datasets.files.row_edits import Editor
+from studio.datasets.files.row_index import Found, Indexes, Rows
+from studio.datasets.registry import dataset_info, entries, hub_data
+from studio.datasets.registry.dataset_info import Dataset
+from studio.datasets.registry.intake import Intakes
+from studio.datasets.schema import conversion, forms
+from studio.datasets.schema.conversion import Written
+from studio.datasets.schema.forms import Mapping
+from studio.datasets.schema.media import MediaFiles
+
+LOOKED_AT = 200
+# Of a file that is to be read where it lies so many rows are looked at for what LLaMA-Factory would read otherwise.
+READ_AS_IT_IS = 5000
+# A table of so many bytes is looked through before it is used as it is.
+LOOKED_THROUGH = 64 * 2**20
+# How long one look at the page may search.
+SEARCH_S = 0.7
+
+
+class Collection:
+    """The datasets of a workspace and of the folders that the person added.
+
+    A dataset of the workspace's own data folder goes by its name, one of another folder by the full path of that folder
+    and its name.
+    """
+
+    def __init__(self, workspace: Workspace, jobs: Jobs):
+        self.workspace, self.jobs = workspace, jobs
+        self.indexes = Indexes(workspace.saves / ".rows")
+        self.editor = Editor(self.indexes, workspace.saves / ".rows")
+        self.intakes = Intakes(workspace.saves / ".rows")
+        self._searches: dict[tuple, Found] = {}
+        self._searching = threading.Lock()
+        self._dropped: set[Path] = set()
+        self._looked: dict[tuple, list[dict]] = {}
+        self._hub_rows: dict[tuple, list[dict] | Problem | None] = {}
+
+    @property
+    def folder(self) -> Path:
+        """The workspace's own data folder."""
+        return self.workspace.data
+
+    def folders(self) -> list[Path]:
+        """Return the data folders, the workspace's own first; only that where the list of the others is broken (see
+        `fault`).
+        """
+        return [self.folder, *dataset_info.known_places(self.folder)]
+
+    def fault(self) -> Problem | None:
+        """Return why the list of the person's data folders cannot be read, None where it can."""
+        try:
+            dataset_info.places(self.folder)
+        except Problem as problem:
+            return problem
+        return None
+
+    def trash(self) -> Trash:
+        """Return the trash into which entries and files of the data folders go."""
+        return Trash(self.workspace, self.folders()[1:])
+
+    def datasets(self, folder: Path) -> list[Dataset]:
+        """Return the datasets of one data folder; rows of large files are counted by their index, in the background.
+
+        Raises:
+            Problem: `dataset_info.json` is broken, or the folder is gone.
+        """
+        if not is_folder(folder):
+            raise Problem("datasets.no_folder", folder=folder)
+        return [self._counted(each) for each in dataset_info.datasets(folder)]
+
+    def find(self, name: str) -> Dataset:
+        """Return the dataset of this name (see the class), which may have a problem. Raises Problem where there is
+        none.
+        """
+        home, short = self.home_of(name)
+        return self._counted(dataset_info.dataset(home, short))
+
+    def home_of(self, name: str) -> tuple[Path, str]:
+        """Return the data folder of a dataset and its name there. Raises Problem for a folder that was not added."""
+        if not Path(name).is_absolute():
+            return self.folder, name
+        home = Path(name).parent
+        if home not in self.folders():
+            raise Problem("datasets.no_folder", folder=home)
+        return home, Path(name).name
+
+    def name_of(self, dataset: Dataset) -> str:
+        """Return the name by which `find` finds a dataset."""
+        return dataset.name if dataset.home == self.folder else str(dataset.home / dataset.name)
+
+    def rows(self, name: str) -> Rows:
+        """Return the rows of a dataset that lies on this disk. Raises Problem where it does not, or its file cannot be
+        read.
+        """
+        dataset = self.find(name)
+        if dataset.file is None:
+            raise dataset.problem or Problem("datasets.on_a_hub", name=dataset.name)
+        return self.indexes.of(dataset.file)
+
+    def preview(self, name: str, offset: int = 0, limit: int = 20) -> dict:
+        """Return {rows, total, problems} of a dataset: `rows` from row `offset` (from 0) on, a row that cannot be read
+        as None.
+
+        Waits until the rows asked for are indexed; `total` is None while the rest is being.
+        """
+        rows = self.rows(name)
+        rows.wait(offset + limit)
+        page = rows.page(offset, min(limit, 1000))
+        if not page and rows.fault:
+            raise rows.fault
+        problems = [row.problem for row in page if row.problem]
+        return {"rows": [row.value for row in page], "total": rows.count if rows.done else None, "problems": problems}
+
+    def search(self, rows: Rows, text: str, offset: int, limit: int) -> Found:
+        """Return the first `limit` rows from row `offset` (from 0) on that say `text`, as far as was searched.
+
+        Each call searches on for a moment where the last one stopped, so that a page which asks again and again shows
+        how far it is.
+        """
+        key = (rows, text, offset)
+        with self._searching:
+            found = self._searches.get(key) or Found(next=offset)
+            if found.next is not None and len(found.rows) < limit:
+                more = rows.find(text, found.next, limit - len(found.rows), SEARCH_S)
+                # An index that still grows ends before the file does.
+                on = more.next if more.next is not None or rows.done else rows.count
+                found = Found(found.rows + more.rows, on, more.share if rows.done else more.share * rows.share)
+                self._searches = {**dict(list(self._searches.items())[-15:]), key: found}
+        return found
+
+    def _counted(self, dataset: Dataset) -> Dataset:
+        if dataset.problem or dataset.file is None or dataset.rows is not None:
+            return dataset
+        try:
+            rows = self.indexes.of(dataset.file)
+        except Problem as problem:
+            return replace(dataset, problem=problem)
+        return replace(dataset, rows=rows.count if rows.done else None, problem=rows.fault if rows.done else None)
+
+    # Bringing in
+    # ---------------------------------------------------------------------------------------------------------------
+
+    def drop(self, file: Path) -> Path:
+        """Take note of a file that a person dropped on the page, and return it: it may be brought in wherever it
+        lies.
+        """
+        self._dropped.add(file)
+        return file
+
+    def source(self, path: str) -> Path:
+        """Return the file or folder that a person named: inside the workspace or a folder they added, or one that they
+        dropped.
+
+        A path that is not absolute begins at the data folder, wherever the studio was started.
+
+        Raises:
+            Problem: it lies elsewhere, or is not there.
+        """
+        named = self.folder / files.expanded(path)
+        real = files.real(named)
+        if named not in self._dropped and not any(
+            real.is_relative_to(files.real(each)) for each in (self.workspace.root, *self.folders())
+        ):
+            raise Problem("datasets.path_outside", path=path)
+        if not files.exists(named):
+            raise Problem("datasets.no_file", file=named)
+        return named
+
+    def look(self, source: Path) -> list[dict]:
+        """Return the first rows of a file that can be read, for `formats.recognise`.
+
+        Raises:
+            Problem: none can; the reason is that of the first row.
+        """
+        stamp = (source, *((each, *files.stamp(each)) for each in incoming.files_of(source)))
+        if stamp not in self._looked:
+            self._looked = {stamp: self._first_rows(source)}
+        return self._looked[stamp]
+
+    def _first(self, source: Path, count: int) -> list[dict]:
+        return [row.value for row in islice(incoming.rows(source, self._beside()), count) if row.value is not None]
+
+    def _told_as_it_is(self, source: Path, mapping: Mapping, count: int | None) -> Written:
+        """Return what must be told of a file that is read where it lies, of its first rows."""
+        looked = Written()
+        numbered = (Row(number, row) for number, row in enumerate(self._first(source, READ_AS_IT_IS), start=1))
+        for _ in conversion.converted(numbered, mapping, looked, source):
+            pass
+        return Written(rows=count, not_taken=looked.not_taken, notes=looked.notes)
+
+    def _first_rows(self, source: Path) -> list[dict]:
+        first = list(islice(incoming.rows(source, self._beside()), LOOKED_AT))
+        rows = [row.value for row in first if row.value is not None]
+        if not rows:
+            raise next((row.problem for row in first if row.problem), None) or Problem("datasets.empty", file=source)
+        return rows
+
+    def bring_in(
+        self, source: Path, name: str, mapping: Mapping, options: dict | None = None, progress=None
+    ) -> tuple[str, Written]:
+        """Write the rows of `source` to a new file of the data folder, register it, and return its name and what was
+        written.
+
+        A file inside a data folder that LLaMA-Factory can read as it is becomes an entry without being copied, unless
+        `options` say {"copy": true}.
+
+        Raises:
+            Problem: the name is bad or taken, or as `convert.convert`; nothing is left behind.
+        """
+        said = options or {}
+        name = name.strip() or self.free_name(source)
+        self.require_free(name)
+        extra = {key: said[key] for key in ("num_samples",) if said.get(key)}
+        if not said.get("copy") and (entry := self._as_it_is(source, mapping)):
+            entries.add(self.folder, name, entry | extra)
+            written = self._told_as_it_is(source, mapping, self.find(name).rows)
+            self.intakes.keep(source, source, written)
+            return name, written
+        target = self.workspace.inside(self.folder, f"{name}.jsonl")
+        written = conversion.convert(source, mapping, target, progress)
+        try:
+            entries.add(self.folder, name, conversion.entry_for(mapping, target.name, written.media) | extra)
+        except Problem:
+            target.unlink()
+            if written.stored:
+                shutil.rmtree(written.stored)
+            raise
+        self.intakes.keep(target, source, written)
+        return name, written
+
+    def free_name(self, source: Path | str) -> str:
+        """Return a name for a new dataset, after its file or its hub address, that is not taken."""
+        plain = re.sub(r"[^\w.+-]+", "_", packed.plain_name(Path(source).name)).strip("._-+") or "dataset"
+        taken = dataset_info.read_info(self.folder)
+        number = 1
+        while (name := plain if number == 1 else f"{plain}_{number}") in taken or files.exists(
+            self.folder / f"{name}.jsonl"
+        ):
+            number += 1
+        return name
+
+    def look_at_hub(self, address: hub_data.Address, options: dict) -> list[dict] | None:
+        """Return the first rows of data on a hub, None while they are being fetched. Raises Problem where they cannot
+        be had.
+        """
+        key = (address, *((name, options.get(name)) for name in ("subset", "split", "folder")))
+        if key not in self._hub_rows:
+            self._hub_rows[key] = None
+            threading.Thread(
+                target=self._fetch, args=(key, address, dict(options)), name="hub-rows", daemon=True
+            ).start()
+        found = self._hub_rows[key]
+        if isinstance(found, Problem):
+            raise found
+        return found
+
+    def _fetch(self, key: tuple, address: hub_data.Address, options: dict) -> None:
+        try:
+            self._hub_rows[key] = hub_data.first_rows(address, options)
+        except Problem as problem:
+            self._hub_rows[key] = problem
+
+    def register_hub(
+        self, address: hub_data.Address, name: str, mapping: Mapping | None, options: dict | None = None
+    ) -> str:
+        """Register data on a hub, which is fetched when a run needs it, and return its name. Raises Problem as
+        `entries.add` does.
+        """
+        name = name.strip() or self.free_name(address.repo)
+        entries.add(self.folder, name, hub_data.entry(address, mapping, options or {}))
+        return name
+
+    def link(self, name: str) -> str:
+        """Register a dataset of another data folder in the workspace's own, without copying it, so that runs can train
+        on it.
+
+        Raises:
+            Problem: it is unknown, broken, or its name is taken.
+        """
+        home, short = self.home_of(name)
+        return entries.link(self.folder, home / short)
+
+    def require_free(self, name: str) -> None:
+        """Raise Problem for a name that is not plain or is that of a dataset already, or where no entry can be written
+        at all.
+        """
+        self.workspace.inside(self.folder, name)
+        if name in entries.changeable(self.folder):
+            raise Problem("datasets.name_taken", name=name, file=self.folder / dataset_info.INFO)
+
+    def _as_it_is(self, source: Path, mapping: Mapping) -> dict | None:
+        """Return the entry by which LLaMA-Factory reads `source` where it lies, None where it must be converted."""
+        real = files.real(source)
+        home = next((folder for folder in self.folders() if real.is_relative_to(files.real(folder))), None)
+        if home is None or mapping.missing():
+            return None
+        if not incoming.is_native(source, READ_AS_IT_IS) or any(
+            each.suffix not in dataset_info.FILE_TYPES for each in reading.files_of(source)
+        ):
+            return None
+        media = MediaFiles(source if source.is_dir() else source.parent, home)
+        entry = forms.entry_as_it_is(mapping, self._first(source, READ_AS_IT_IS), media)
+        if entry is None or not self._keeps_texts(source, mapping):
+            return None
+        inside = home == self.folder
+        return {"file_name": str(real.relative_to(files.real(home)) if inside else real), **entry}
+
+    def _keeps_texts(self, source: Path, mapping: Mapping) -> bool:
+        """Tell whether LLaMA-Factory reads the texts of a table as they stand: no number, no null is made of one."""
+        tables = [each for each in reading.files_of(source) if reading.form_of(each).kind == "csv"]
+        # To look through a larger table would take as long as to write it as JSON lines, which keep every text.
+        whole = all(files.stamp(each)[0] <= LOOKED_THROUGH for each in tables)
+        return not tables or (whole and csv_types.keeps_texts(source, mapping.columns.values()))
+
+    def _beside(self) -> Path:
+        folder = self.workspace.saves / ".rows"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
