@@ -22,8 +22,8 @@ from pathlib import Path
 
 from benchmarks.commands import MODEL, ROOT
 from benchmarks.report import Row
-from studio.models import fit
-from studio.models.shape import read_shape
+from studio.models.memory import fit
+from studio.models.memory.model_shape import read_shape
 
 RUNS = 1
 REACH = 0.1

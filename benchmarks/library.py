@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmarks.report import Row
 from studio.core.i18n import Words
 from studio.core.workspace import Workspace
-from studio.models import inspection, library, templates
+from studio.models.chat_template_match import template_match
+from studio.models.library import inspection, library
 from studio.models.page.disk import inside
 from studio.web.html import render
 
@@ -22,7 +23,7 @@ SAFETENSORS_HEAD = 8
 
 def measure(runs: int, quick: bool) -> list[Row]:
     """Make the folders (sparse files: no weights are written), then list and inspect them; return three rows."""
-    templates.shipped()  # a studio that has stood open for a minute has LLaMA-Factory loaded
+    template_match.shipped()  # a studio that has stood open for a minute has LLaMA-Factory loaded
     first, again, inspected = [], [], []
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         workspace = Workspace(Path(name)).prepare()
@@ -47,7 +48,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
 def _inspect(model: library.Model) -> None:
     """Do all that the page of a model needs: its files, its template with the reason, and its HTML."""
     seen = inspection.inspect(model)
-    templates.choose(model.path, model.name, model.model_type)
+    template_match.choose(model.path, model.name, model.model_type)
     render(inside.TEMPLATE, Words("en"), inside.parts(model, seen))
 
 

@@ -78,7 +78,7 @@ def for_owner(function: Callable) -> Callable:
 def all_endpoints(studio, words: Words) -> list[Callable]:
     """Return every endpoint, as the rooms have them: what goes wrong is raised, not yet told."""
     of_rooms = [
-        *of_models(studio.shelf, words),
+        *of_models(studio.models, words),
         *of_datasets(studio.study.collection, words),
         *of_study(studio.study, words),
         *of_trash(studio.workspace, words),

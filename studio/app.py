@@ -28,10 +28,12 @@ from studio.core.workspace import Workspace
 from studio.datasets.analysis import Study
 from studio.datasets.page import tab as datasets_tab
 from studio.datasets.registry.collection import Collection
-from studio.models import completeness, gguf, library
-from studio.models.download import Downloads
+from studio.models.gguf import gguf_import
+from studio.models.hub.download import Downloads
+from studio.models.library import library
+from studio.models.models_context import ModelsContext
 from studio.models.page import tab as models_tab
-from studio.models.shelf import Shelf
+from studio.models.weights import completeness
 from studio.monitor.history import Monitor
 from studio.monitor.page import strip as strip_page
 from studio.train.execution.service import Trainer
@@ -56,7 +58,7 @@ class Studio:
     room: ChatRoom
     live: Live
     jobs: Jobs
-    shelf: Shelf
+    models: ModelsContext
     study: Study
     hello: hello.Hello
 
@@ -68,8 +70,8 @@ def make(workspace: Workspace) -> Studio:
     workspace.prepare()
     accelerator, monitor, jobs = DeviceLease(), Monitor(workspace.root), Jobs(workspace)
     table = Table(workspace, accelerator)
-    gguf.offer(workspace, jobs)
-    shelf = Shelf(
+    gguf_import.offer(workspace, jobs)
+    models = ModelsContext(
         workspace, jobs, Downloads(workspace, jobs), monitor, uses.guard(workspace, table), uses.runs_on(workspace)
     )
     collection, talks = Collection(workspace, jobs), Talks(table, Conversations(workspace))
@@ -82,14 +84,14 @@ def make(workspace: Workspace) -> Studio:
         room,
         Live(),
         jobs,
-        shelf,
+        models,
         Study(collection),
         hello.Hello(workspace, accelerator),
     )
     studio.live.add("strip", (strip_page.TEMPLATE, lambda *_: strip_page.strip(monitor.latest(), monitor.history())))
     studio.live.add("holders", (frame.HOLDERS, lambda *_: _holders(accelerator)))
     studio.live.add("trash", (trash_page.TEMPLATE, lambda words, _: trash_page.trash(workspace)))
-    models_tab.add_regions(studio.live, studio.shelf)
+    models_tab.add_regions(studio.live, studio.models)
     studio.live.add("hello", lambda words, model: hello.draw(words, studio.hello, model))
     datasets_tab.add_regions(studio.live, studio.study)
     train_regions.add_regions(studio.live, studio.trainer)
@@ -201,7 +203,7 @@ def warm_up(workspace: Workspace) -> None:
         with contextlib.suppress(Problem):  # a broken installation is told to whoever needs the libraries
             llamafactory.load()
             one_load_at_a_time()
-            limited.call("studio.models.loading:warm", file="transformers", of="studio", seconds=60)
+            limited.call("studio.models.library.tokenizer_trial:warm", file="transformers", of="studio", seconds=60)
             completeness.checked(library.models(workspace), wait=0)  # worked out in a child process, and remembered
 
     threading.Thread(target=load, name="warm-up", daemon=True).start()

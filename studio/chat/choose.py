@@ -16,7 +16,7 @@ from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.core.workspace import Workspace
-from studio.models import library
+from studio.models.library import library
 from studio.train import runs
 from studio.train.recipe import completion as recipes
 from studio.train.runs import lineage

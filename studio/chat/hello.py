@@ -16,7 +16,9 @@ from studio.core import llamafactory, trust
 from studio.core.device_lease import DeviceLease, Freed, free_memory
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
-from studio.models import completeness, library, templates
+from studio.models.chat_template_match import template_match
+from studio.models.library import library
+from studio.models.weights import completeness
 from studio.web.live import attribute
 
 MOST_TOKENS = 64
@@ -76,7 +78,7 @@ class Hello:
 
     def _greet(self, greeting: Greeting, model: library.Model) -> None:
         llamafactory.load()  # what a library takes when it is first imported is not the model's
-        template = templates.of(model.path, model.name, model.model_type).template
+        template = template_match.of(model.path, model.name, model.model_type).template
         allowed = trust.allows(model.path)
         speaker, chat = Speaker(model.name, model.path, None, template, own_code=allowed), Chat()
         self.accelerator.acquire("hello", chat.bytes_needed([speaker]))

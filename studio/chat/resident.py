@@ -12,7 +12,8 @@ from studio.chat.speaker import Base, Speaker, stamp
 from studio.core import llamafactory
 from studio.core.device_lease import free_memory
 from studio.core.i18n import Problem
-from studio.models import completeness, library
+from studio.models.library import library
+from studio.models.weights import completeness
 
 BASE = "__base__"  # peft's name for rows that speak through no adapter
 _PAD = 0  # any token will do: padding is masked on the left and never read on the right

@@ -7,7 +7,7 @@ from studio.chat.stored import AdapterConfig
 from studio.core.i18n import Problem
 from studio.core.storage import records
 from studio.core.storage.folders import matching, status_of
-from studio.models import library
+from studio.models.library import library
 
 # Ways to start LoRA that take something out of the base weights: peft does so again when such a checkpoint is loaded.
 CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq")

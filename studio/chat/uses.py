@@ -6,7 +6,7 @@ from pathlib import Path
 from studio.chat.choose import Table
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
-from studio.models.library import Model
+from studio.models.library.library import Model
 from studio.train import runs
 
 

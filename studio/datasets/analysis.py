@@ -28,7 +28,8 @@ from studio.datasets.registry.collection import Collection
 from studio.datasets.registry.dataset_info import Dataset
 from studio.datasets.schema import observed_schema
 from studio.datasets.schema.observed_schema import Shape
-from studio.models import library, templates
+from studio.models.chat_template_match import template_match
+from studio.models.library import library
 
 CUTOFF = 1024
 LATE_FIRST = 100  # rows that a clean copy puts first, so that each field that begins late has one of them
@@ -81,7 +82,7 @@ class Study:
         if not found:
             raise Problem("datasets.no_model")
         model = library.find(self.collection.workspace, wish["model"]) if wish.get("model") else found[0]
-        template = wish.get("template") or templates.of(model.path, model.name, model.model_type).template
+        template = wish.get("template") or template_match.of(model.path, model.name, model.model_type).template
         if not template:
             raise Problem("datasets.no_template", model=model.name)
         cutoff = str(wish.get("cutoff") or CUTOFF)

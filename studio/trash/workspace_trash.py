@@ -6,12 +6,12 @@ from studio.core.i18n import Problem
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace
 from studio.datasets.registry import dataset_info, entries
-from studio.models import places
+from studio.models.library import model_folders
 
 
 def whole(workspace: Workspace) -> Trash:
     """Return the trash of the workspace and of all added folders that are known now."""
-    return Trash(workspace, [*_added(places.folders, workspace), *_added(dataset_info.places, workspace.data)])
+    return Trash(workspace, [*_added(model_folders.folders, workspace), *_added(dataset_info.places, workspace.data)])
 
 
 def restore(workspace: Workspace, id: str) -> list[Path]:

@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 
 from benchmarks.library import make_model
 from studio.core import formatting
-from studio.models import fit
-from studio.models.shape import read_shape
+from studio.models.memory import fit
+from studio.models.memory.model_shape import read_shape
 
 
 @pytest.fixture(scope="module")

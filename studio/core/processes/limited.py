@@ -2,7 +2,8 @@
 the studio's own.
 
 ```
-text = limited.call("studio.models.rendering:render", source, messages, file="chat_template.jinja", of="Qwen3-0.6B")
+render = "studio.models.chat_template_match.rendering:render"
+text = limited.call(render, source, messages, file="chat_template.jinja", of="Qwen3-0.6B")
 soon = limited.call(..., stamp=(path, changed), wait=0.1)   # remembered by its stamp; PENDING where it takes longer
 ```
 

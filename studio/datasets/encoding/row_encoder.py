@@ -18,7 +18,7 @@ from studio.core.storage import files, folders
 from studio.datasets.encoding.loaded_row import filled, structure_of, widened
 from studio.datasets.encoding.template_copy import own_template
 from studio.datasets.schema.observed_schema import Shape
-from studio.models import library
+from studio.models.library import library
 
 IGNORED = -100  # the label of a token that is not trained (llamafactory.extras.constants.IGNORE_INDEX)
 PAIR_STAGES = ("dpo", "rm", "orpo", "simpo")

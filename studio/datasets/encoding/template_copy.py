@@ -9,7 +9,7 @@ import copy
 import threading
 from pathlib import Path
 
-from studio.models.templates import module, own_prompts, shipped
+from studio.models.chat_template_match.template_match import module, own_prompts, shipped
 
 _taking = threading.Lock()
 

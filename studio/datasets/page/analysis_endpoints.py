@@ -9,7 +9,7 @@ from studio.core.jobs import Job
 from studio.datasets.analysis import Study, View
 from studio.datasets.quality.lengths import Lengths
 from studio.datasets.quality.row_check import Report
-from studio.models import library
+from studio.models.library import library
 
 # A job that takes no longer is done within the click.
 SOON_S = 3.0

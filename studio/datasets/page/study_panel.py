@@ -13,7 +13,7 @@ from studio.datasets.quality import lengths as measuring
 from studio.datasets.quality.lengths import CUTOFFS, Lengths
 from studio.datasets.quality.row_check import HINTS, Report
 from studio.datasets.quality.stored_reports import Kept
-from studio.models import library
+from studio.models.library import library
 from studio.models.panel import button
 from studio.web.live import attribute
 

@@ -6,28 +6,32 @@ from pathlib import Path
 from studio.core import trust
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import told
-from studio.models import catalogue, completeness, fit, gguf, inspection, keep, library, places, templates
-from studio.models import config as configs
-from studio.models.download import Request
-from studio.models.library import Model
+from studio.models.chat_template_match import template_match
+from studio.models.gguf import gguf_import
+from studio.models.hub import catalogue
+from studio.models.hub.download import Request
+from studio.models.library import inspection, library, manage, model_config, model_folders
+from studio.models.library.library import Model
+from studio.models.memory import fit
+from studio.models.models_context import ModelsContext
 from studio.models.page.disk.own_code import read_text
-from studio.models.shelf import Shelf
+from studio.models.weights import completeness
 
 
-def endpoints(shelf: Shelf, words: Words) -> list[Callable]:
+def endpoints(context: ModelsContext, words: Words) -> list[Callable]:
     """Return the endpoints of this room; problems inside their results are told in `words`."""
-    return [*_reading(shelf, words), *_changing(shelf), *_of_downloads(shelf, words)]
+    return [*_reading(context, words), *_changing(context), *_of_downloads(context, words)]
 
 
-def _reading(shelf: Shelf, words: Words) -> list[Callable]:
-    workspace = shelf.workspace
+def _reading(context: ModelsContext, words: Words) -> list[Callable]:
+    workspace = context.workspace
 
     def models_list() -> list:
         """Return the models on disk: [{name, folder, params, dtype, template, size_bytes, architecture, quantization,
         context, licence, ...}].
         """
         found = completeness.checked(library.models(workspace))
-        chosen = templates.of_all([(model.path, model.name, model.model_type) for model in found])
+        chosen = template_match.of_all([(model.path, model.name, model.model_type) for model in found])
         return [_as_json(model, template, words) for model, template in zip(found, chosen, strict=True)]
 
     def models_inspect(name: str) -> dict:
@@ -35,9 +39,9 @@ def _reading(shelf: Shelf, words: Words) -> list[Callable]:
         fits, ...}].
         """
         model = completeness.checked([library.find(workspace, name)])[0]
-        seen, choice = inspection.inspect(model), templates.of(model.path, model.name, model.model_type)
+        seen, choice = inspection.inspect(model), template_match.of(model.path, model.name, model.model_type)
         return _as_json(model, choice.template, words) | {
-            "config": configs.read(model.path)[0],
+            "config": model_config.read(model.path)[0],
             "generation": seen.generation,
             "special_tokens": seen.special,
             "template_reason": words(f"models.template_{choice.reason}", **choice.facts),
@@ -55,7 +59,7 @@ def _reading(shelf: Shelf, words: Words) -> list[Callable]:
                 }
                 for one in seen.layers
             ],
-            **_memory(shelf, model, words),
+            **_memory(context, model, words),
         }
 
     def models_code(name: str) -> dict:
@@ -77,31 +81,31 @@ def _reading(shelf: Shelf, words: Words) -> list[Callable]:
     return [models_list, models_inspect, models_code]
 
 
-def _changing(shelf: Shelf) -> list[Callable]:
-    workspace = shelf.workspace
+def _changing(context: ModelsContext) -> list[Callable]:
+    workspace = context.workspace
 
     def models_rename(name: str, new: str) -> dict:
         """Give a model a new name and return {name, folder}."""
-        model = keep.rename(workspace, name, new, shelf.guard, shelf.runs_on(library.find(workspace, name)))
+        model = manage.rename(workspace, name, new, context.guard, context.runs_on(library.find(workspace, name)))
         return {"name": model.name, "folder": str(model.path)}
 
     def models_delete(name: str) -> dict:
         """Move a model into the trash and return {freed_bytes}, which come free when that is emptied."""
-        return {"freed_bytes": keep.delete(workspace, name, shelf.guard)}
+        return {"freed_bytes": manage.delete(workspace, name, context.guard)}
 
     def models_import(file: str, name: str = "") -> dict:
         """Begin to import a GGUF file as a model and return {job}; the job's result is {name, folder}."""
-        return {"job": gguf.start(workspace, shelf.jobs, file, name).id}
+        return {"job": gguf_import.start(workspace, context.jobs, file, name).id}
 
     def models_add_folder(folder: str) -> dict:
         """Look for models in one more folder, and return {folders}."""
-        places.add(workspace, folder)
-        return {"folders": [str(one) for one in places.folders(workspace)]}
+        model_folders.add(workspace, folder)
+        return {"folders": [str(one) for one in model_folders.folders(workspace)]}
 
     def models_remove_folder(folder: str) -> dict:
         """Look no more for models in a folder, and return {folders}; nothing in it is touched."""
-        places.remove(workspace, folder)
-        return {"folders": [str(one) for one in places.folders(workspace)]}
+        model_folders.remove(workspace, folder)
+        return {"folders": [str(one) for one in model_folders.folders(workspace)]}
 
     def models_trust(name: str, allowed: bool, digest: str = "") -> dict:
         """Allow the code of a model to run (`trust_remote_code`), or forbid it again, and return {trusted}.
@@ -118,14 +122,14 @@ def _changing(shelf: Shelf) -> list[Callable]:
     return [models_rename, models_delete, models_import, models_add_folder, models_remove_folder, models_trust]
 
 
-def _of_downloads(shelf: Shelf, words: Words) -> list[Callable]:
-    downloads = shelf.downloads
+def _of_downloads(context: ModelsContext, words: Words) -> list[Callable]:
+    downloads = context.downloads
 
     def models_catalogue(query: str = "", limit: int = 100) -> list:
         """Return the models that LLaMA-Factory knows: [{name, huggingface, modelscope, template, chat, multimodal,
         params, bytes, on_disk}].
         """
-        here = catalogue.on_disk(shelf.workspace)
+        here = catalogue.on_disk(context.workspace)
         return [vars(entry) | {"on_disk": here.get(entry.name)} for entry in catalogue.search(query, limit=limit)]
 
     def models_download(source: str, repo: str, revision: str = "", options: dict | None = None) -> dict:
@@ -154,7 +158,7 @@ def _of_downloads(shelf: Shelf, words: Words) -> list[Callable]:
                 "message": told(job.message, words),
                 "error": told(job.error, words),
             }
-            for job in shelf.jobs.all("download")
+            for job in context.jobs.all("download")
         ]
 
     def models_pause(job: str) -> dict:
@@ -173,9 +177,9 @@ def _of_downloads(shelf: Shelf, words: Words) -> list[Callable]:
         """Take a download or import that is over off the list, with what arrived of an unfinished one, and return
         {job}.
         """
-        if shelf.jobs.find(job).kind == "download" and shelf.jobs.find(job).state != "finished":
+        if context.jobs.find(job).kind == "download" and context.jobs.find(job).state != "finished":
             downloads.cancel(job)
-        shelf.jobs.forget(job)
+        context.jobs.forget(job)
         return {"job": job}
 
     return [
@@ -213,9 +217,9 @@ def _as_json(model: Model, template: str | None, words: Words) -> dict:
     }
 
 
-def _memory(shelf: Shelf, model: Model, words: Words) -> dict:
+def _memory(context: ModelsContext, model: Model, words: Words) -> dict:
     """Return {memory, memory_problem}: the table, or why none can be made."""
-    device, size = shelf.memory()
+    device, size = context.memory()
     try:
         return {
             "memory": [] if model.faults else fit.table(model.path, size, fit.Plan(device=device)),

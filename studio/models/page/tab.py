@@ -5,10 +5,10 @@ on the right.
 import gradio as gr
 
 from studio.core.i18n import Words
+from studio.models.models_context import ModelsContext
 from studio.models.page import views
 from studio.models.page.disk import inside, memory_fit, model_head, model_list
 from studio.models.page.hub import catalogue, downloads, suggested
-from studio.models.shelf import Shelf
 from studio.web.html import render
 from studio.web.live import Live, region
 
@@ -17,17 +17,17 @@ SEARCH, FORMS = "models/page/search.html", "models/page/hub/forms.html"
 PARTS = (("model", "model"), ("model-fit", "model fit"), ("hello", "model"), ("model-inside", "model"))
 
 
-def add_regions(live: Live, shelf: Shelf) -> None:
+def add_regions(live: Live, context: ModelsContext) -> None:
     """Add the live regions of this tab."""
-    live.add("models-views", (views.TEMPLATE, lambda *_: views.views(shelf)))
-    live.add("models", (model_list.TEMPLATE, lambda _, query: model_list.model_list(shelf, query)))
-    live.add("model", (model_head.TEMPLATE, lambda _, name: model_head.model_head(shelf, name)))
-    live.add("model-fit", (memory_fit.TEMPLATE, lambda words, arg: memory_fit.memory_fit(words, shelf, arg)))
-    live.add("model-inside", (inside.TEMPLATE, lambda _, name: inside.inside(shelf, name)))
-    live.add("catalogue", (catalogue.TEMPLATE, lambda _, query: catalogue.catalogue(shelf, query)))
-    live.add("entry", (catalogue.ENTRY_TEMPLATE, lambda _, name: catalogue.entry(shelf, name)))
-    live.add("suggested", (suggested.TEMPLATE, lambda *_: suggested.suggested(shelf)))
-    live.add("coming", (downloads.TEMPLATE, lambda words, _: downloads.downloads(words, shelf)))
+    live.add("models-views", (views.TEMPLATE, lambda *_: views.views(context)))
+    live.add("models", (model_list.TEMPLATE, lambda _, query: model_list.model_list(context, query)))
+    live.add("model", (model_head.TEMPLATE, lambda _, name: model_head.model_head(context, name)))
+    live.add("model-fit", (memory_fit.TEMPLATE, lambda words, arg: memory_fit.memory_fit(words, context, arg)))
+    live.add("model-inside", (inside.TEMPLATE, lambda _, name: inside.inside(context, name)))
+    live.add("catalogue", (catalogue.TEMPLATE, lambda _, query: catalogue.catalogue(context, query)))
+    live.add("entry", (catalogue.ENTRY_TEMPLATE, lambda _, name: catalogue.entry(context, name)))
+    live.add("suggested", (suggested.TEMPLATE, lambda *_: suggested.suggested(context)))
+    live.add("coming", (downloads.TEMPLATE, lambda words, _: downloads.downloads(words, context)))
 
 
 def build(words: Words) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from studio.models.shelf import Shelf
+from studio.models.models_context import ModelsContext
 
 TEMPLATE = "models/page/views.html"
 
@@ -15,6 +15,6 @@ class ViewsContext:
     views: tuple[str, ...] = ("disk", "catalogue", "get")
 
 
-def views(shelf: Shelf) -> ViewsContext:
+def views(context: ModelsContext) -> ViewsContext:
     """Return the views of the tab."""
-    return ViewsContext(sum(job.active for kind in ("download", "import_gguf") for job in shelf.jobs.all(kind)))
+    return ViewsContext(sum(job.active for kind in ("download", "import_gguf") for job in context.jobs.all(kind)))

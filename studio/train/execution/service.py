@@ -17,7 +17,7 @@ from studio.core.jobs import Job, Jobs
 from studio.core.storage import files
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json, write_whole
-from studio.models import library
+from studio.models.library import library
 from studio.train import runs
 from studio.train.execution import adoption, batch_search, devices, multi_node
 from studio.train.execution.dispatch import Dispatcher

@@ -8,7 +8,7 @@ import gradio as gr
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
 from studio.datasets.registry import identity
-from studio.models import library
+from studio.models.library import library
 from studio.train.execution.service import Trainer
 from studio.train.loop import samples
 from studio.train.page.form import form_judgement, import_report, setting_list, sweep_preview

@@ -8,7 +8,7 @@ from studio.core.device_lease import free_bytes
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
 from studio.datasets.files import reading
-from studio.models import tokenizer
+from studio.models.library import tokenizer_files
 from studio.train.recipe import disk_need, memory_need
 from studio.train.recipe.validation import mixture, sources
 
@@ -72,7 +72,7 @@ def _of_lengths(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
     """
     counts, folder = [], Path(recipe["model_name_or_path"])
     try:
-        if not tokenizer.require_loadable(folder, wait=WAIT_S):
+        if not tokenizer_files.require_loadable(folder, wait=WAIT_S):
             return []
     except Problem as problem:
         return [(problem.key, problem.facts)]

@@ -12,7 +12,9 @@ from studio.core import llamafactory
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace, write_whole
 from studio.datasets.registry import identity
-from studio.models import completeness, library, templates
+from studio.models.chat_template_match import template_match
+from studio.models.library import library
+from studio.models.weights import completeness
 from studio.train import runs
 from studio.train.recipe import code_consent, validation
 from studio.train.recipe.arguments import judged
@@ -169,12 +171,12 @@ def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
 
 
 def template_for(model: library.Model) -> str:
-    """Return the template that belongs to a model (see `templates.choose`). Imports LLaMA-Factory.
+    """Return the template that belongs to a model (see `template_match.choose`). Imports LLaMA-Factory.
 
     Raises:
         Problem: nothing says which one it was made with; the person must name one.
     """
-    choice = templates.of(model.path, model.name, model.model_type)
+    choice = template_match.of(model.path, model.name, model.model_type)
     if choice.reason == "unknown":
         raise Problem("train.no_template", model=model.name)
     return choice.template
@@ -182,7 +184,7 @@ def template_for(model: library.Model) -> str:
 
 def known_templates() -> list[str]:
     """Return the names of LLaMA-Factory's templates; none until its library is loaded, which takes seconds."""
-    return sorted(templates.shipped()) if llamafactory.ready() else []
+    return sorted(template_match.shipped()) if llamafactory.ready() else []
 
 
 def check(recipe: dict) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from studio.core.i18n import Problem
 from studio.core.storage import folders
-from studio.models import fit
-from studio.models.plan import Plan
-from studio.models.shape import BYTES, ModelShape, read_shape
+from studio.models.memory import fit
+from studio.models.memory.model_shape import BYTES, ModelShape, read_shape
+from studio.models.memory.plan import Plan
 
 # Beside weights and optimizer: the trainer's state, random states, arguments; the tokenizer's files come on top.
 SMALL_FILES = 2**20

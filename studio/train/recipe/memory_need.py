@@ -9,8 +9,8 @@ from pathlib import Path
 from studio.core.i18n import Problem
 from studio.datasets.files import reading
 from studio.datasets.registry import dataset_info
-from studio.models import fit
-from studio.models.shape import read_shape
+from studio.models.memory import fit
+from studio.models.memory.model_shape import read_shape
 
 # Larger files are not looked through for their longest row: their rows are taken to fill the cutoff length.
 LOOKED_THROUGH = 8 * 2**20

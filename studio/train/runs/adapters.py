@@ -6,7 +6,7 @@ from pathlib import Path
 from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.core.workspace import Workspace
-from studio.models import library
+from studio.models.library import library
 from studio.train import runs
 from studio.train.runs import lineage
 

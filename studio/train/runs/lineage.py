@@ -6,8 +6,8 @@ from pathlib import Path
 
 from studio.core.i18n import Problem
 from studio.core.storage import files, records
-from studio.models import config as configs
-from studio.models import weights
+from studio.models.library import model_config as configs
+from studio.models.weights import tensor_headers
 from studio.train.runs.stored import stored_recipe as stored
 
 # Settings by which LLaMA-Factory makes a vocabulary larger (model/patcher.py), in training and in answering alike.
@@ -39,7 +39,7 @@ def _can_merge(recipe: dict) -> bool:
     if recipe.get("quantization_bit") or any(_is_true(recipe.get(key)) for key in ("use_unsloth", "use_kt")):
         return False
     base = Path(str(recipe.get("model_name_or_path") or ""))
-    if base.is_absolute() and weights.quantization(configs.read(base)[0]) is not None:
+    if base.is_absolute() and tensor_headers.quantization(configs.read(base)[0]) is not None:
         return False
     return not _is_zero3(recipe.get("deepspeed"))
 

@@ -16,9 +16,10 @@ from hub import COMMIT, Hub, safetensors, tiny_model
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
-from studio.models import catalogue, library
-from studio.models.download import Downloads, Request
-from studio.models.hubs import HubFile, open_hub
+from studio.models.hub import catalogue
+from studio.models.hub.download import Downloads, Request
+from studio.models.hub.hubs import HubFile, open_hub
+from studio.models.library import library
 
 TOKEN = "hf_secret-of-a-person"
 SOURCES = ("huggingface", "modelscope")
@@ -309,7 +310,7 @@ STUDIO = """
     import sys, time
     from pathlib import Path
     from studio.core.jobs import Jobs
-    from studio.models.download import Downloads, Request
+    from studio.models.hub.download import Downloads, Request
     from studio.core.workspace import Workspace
 
     workspace = Workspace(Path(sys.argv[1]))

@@ -9,9 +9,9 @@ from conftest import STARTER
 
 from benchmarks.fit import REACH, Case, estimated, measured
 from studio.core.i18n import Problem, Words
-from studio.models import activations, fit
-from studio.models.fit import Plan, estimate, plan_of, table
-from studio.models.shape import read_shape
+from studio.models.memory import activations, fit
+from studio.models.memory.fit import Plan, estimate, plan_of, table
+from studio.models.memory.model_shape import read_shape
 from studio.train.recipe import memory_need
 
 LLAMA_7B = {

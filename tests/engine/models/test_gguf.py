@@ -10,7 +10,8 @@ from conftest import ROOT, is_sentence, wait_for
 from studio.core.i18n import Problem
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
-from studio.models import gguf, gguf_parts, library
+from studio.models.gguf import gguf_import, gguf_parts
+from studio.models.library import library
 
 HIDDEN, INNER, LAYERS = 64, 128, 2
 
@@ -23,7 +24,7 @@ def empty(tmp_path) -> Workspace:
 @pytest.fixture
 def jobs(empty) -> Jobs:
     made = Jobs(empty)
-    gguf.offer(empty, made)
+    gguf_import.offer(empty, made)
     return made
 
 
@@ -35,7 +36,7 @@ def small(tmp_path_factory) -> Path:
 
 def write_gguf(file: Path, architecture: str = "llama") -> Path:
     import numpy
-    from gguf import GGUFWriter
+    from gguf_import import GGUFWriter
 
     tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *sorted(set(byte_letters())), "he", "hel"]
     writer = GGUFWriter(str(file), architecture)
@@ -92,12 +93,12 @@ def byte_letters() -> list[str]:
 def test_a_file_becomes_a_model_that_loads_and_reads_alike(empty, jobs, small):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    job = gguf.start(empty, jobs, str(small), "made")
+    job = gguf_import.start(empty, jobs, str(small), "made")
     done = jobs.wait(job.id, 150)
     assert done.state == "finished", (done.error, jobs.log(job.id))
     assert done.result == {"name": "made", "folder": str(empty.models / "made")}
     model = library.find(empty, "made")
-    assert model.faults == () and model.dtype == "BF16" and model.params == gguf.parameters(small)
+    assert model.faults == () and model.dtype == "BF16" and model.params == gguf_import.parameters(small)
     assert json.loads((model.path / "config.json").read_text())["rms_norm_eps"] == 1e-5
     loaded, tokenizer = AutoModelForCausalLM.from_pretrained(model.path), AutoTokenizer.from_pretrained(model.path)
     assert sum(one.numel() for one in loaded.parameters()) == model.params
@@ -110,7 +111,7 @@ def test_a_file_becomes_a_model_that_loads_and_reads_alike(empty, jobs, small):
 
 
 def test_a_stopped_import_leaves_nothing_and_can_be_taken_up_again(empty, jobs, small):
-    job = gguf.start(empty, jobs, str(small), "later")
+    job = gguf_import.start(empty, jobs, str(small), "later")
     wait_for(lambda: list(empty.models.glob(".importing-*")), seconds=20, every=0.02)
     jobs.cancel(job.id)
     assert jobs.wait(job.id, 20).state == "stopped"
@@ -139,7 +140,7 @@ def test_what_is_no_model_is_told_at_once(empty, jobs, small, tmp_path):
     keys = []
     for file, name in wrong:
         with pytest.raises(Problem) as told:
-            gguf.start(empty, jobs, file, name)
+            gguf_import.start(empty, jobs, file, name)
         assert is_sentence(str(told.value))
         keys.append(told.value.key)
     assert keys == ["gguf.no_file"] * 4 + ["gguf.broken"] * 3 + ["workspace.bad_name"] * 2 + ["models.name_taken"]
@@ -147,7 +148,7 @@ def test_what_is_no_model_is_told_at_once(empty, jobs, small, tmp_path):
 
 
 def test_an_architecture_that_is_not_known_is_told_and_leaves_nothing(empty, jobs, tmp_path):
-    job = gguf.start(empty, jobs, str(write_gguf(tmp_path / "odd.gguf", "oddity")), "odd")
+    job = gguf_import.start(empty, jobs, str(write_gguf(tmp_path / "odd.gguf", "oddity")), "odd")
     done = jobs.wait(job.id, 150)
     assert done.state == "failed" and done.error["key"] == "gguf.failed"
     assert list(empty.models.iterdir()) == []
@@ -156,14 +157,14 @@ def test_an_architecture_that_is_not_known_is_told_and_leaves_nothing(empty, job
 def test_no_room_on_the_disk_is_told(empty, jobs, small, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 10**12 - 1000, 1000))
     with pytest.raises(Problem, match="make room there"):
-        gguf.start(empty, jobs, str(small), "x")
+        gguf_import.start(empty, jobs, str(small), "x")
 
 
 def split(file: Path, folder: Path, count: int, names) -> list[Path]:
     """Write a GGUF file as llama.cpp's gguf-split does: all metadata in the first part, a number and the tensors in
     each.
     """
-    from gguf import GGUFReader, GGUFValueType, GGUFWriter
+    from gguf_import import GGUFReader, GGUFValueType, GGUFWriter
 
     reader = GGUFReader(file)
     tensors, parts = list(reader.tensors), []
@@ -202,10 +203,12 @@ def split(file: Path, folder: Path, count: int, names) -> list[Path]:
     ids=["usual", "odd"],
 )
 def test_a_part_is_not_the_whole_and_all_parts_are_joined(small, tmp_path, names):
-    from gguf import GGUFReader
+    from gguf_import import GGUFReader
 
     parts = split(small, tmp_path, 3, names)
-    assert {gguf.parameters(part) for part in parts} == {gguf.parameters(small)} and gguf_parts.parts(parts[2]) == parts
+    assert {gguf_import.parameters(part) for part in parts} == {gguf_import.parameters(small)} and gguf_parts.parts(
+        parts[2]
+    ) == parts
     gguf_parts.join(parts, tmp_path / "joined")
     joined, whole = GGUFReader(tmp_path / "joined"), GGUFReader(small)
     assert {one.name: one.data.tobytes() for one in joined.tensors} == {
@@ -216,19 +219,19 @@ def test_a_part_is_not_the_whole_and_all_parts_are_joined(small, tmp_path, names
     away = parts[1].rename(tmp_path / "away")
     for number, part in ((1, parts[0]), (3, parts[2])):
         with pytest.raises(Problem, match=f"is part {number} of 3.* part 2 is not beside it"):
-            gguf.parameters(part)
+            gguf_import.parameters(part)
     away.rename(parts[1])
 
 
 def test_the_part_that_somebody_brought_says_which_it_is(empty, jobs):
     case = ROOT / "tests" / "cases" / "split-gguf" / "tiny-00001-of-00002.gguf"
     with pytest.raises(Problem, match="part 1 of 2"):
-        gguf.start(empty, jobs, str(case))
+        gguf_import.start(empty, jobs, str(case))
 
 
 def test_all_parts_become_one_model_by_any_of_them(empty, jobs, small, tmp_path):
     parts = split(small, tmp_path, 2, lambda number, count: f"tiny-{number + 1:05}-of-{count:05}.gguf")
-    job = gguf.start(empty, jobs, str(parts[1]))
+    job = gguf_import.start(empty, jobs, str(parts[1]))
     assert jobs.wait(job.id, 150).state == "finished" and job.facts["name"] == "tiny"
     model = library.find(empty, "tiny")
-    assert model.params == gguf.parameters(small) and model.faults == () and not list(model.path.glob("*.gguf"))
+    assert model.params == gguf_import.parameters(small) and model.faults == () and not list(model.path.glob("*.gguf"))

@@ -16,10 +16,13 @@ from studio.core.jobs import Jobs
 from studio.core.processes import limited
 from studio.core.workspace import Workspace
 from studio.datasets.encoding import row_encoder
-from studio.models import config, fit, library, plausible, shape, templates, tokenizer
-from studio.models.download import Downloads
+from studio.models.chat_template_match import template_match
+from studio.models.hub.download import Downloads
+from studio.models.library import library, model_config, tokenizer_files
+from studio.models.memory import fit, model_shape
+from studio.models.models_context import ModelsContext
 from studio.models.page.disk import inside, memory_fit, model_head, model_list
-from studio.models.shelf import Shelf
+from studio.models.weights import plausible
 from studio.monitor.history import Monitor
 from studio.train.recipe import completion as recipes
 from studio.web.html import render
@@ -54,9 +57,9 @@ def empty(tmp_path) -> Workspace:
 
 
 @pytest.fixture
-def shelf(empty) -> Shelf:
+def context(empty) -> ModelsContext:
     jobs = Jobs(empty)
-    return Shelf(empty, jobs, Downloads(empty, jobs), Monitor(empty.root), lambda model: None, lambda model: 0)
+    return ModelsContext(empty, jobs, Downloads(empty, jobs), Monitor(empty.root), lambda model: None, lambda model: 0)
 
 
 def with_config(folder, **more):
@@ -72,18 +75,18 @@ def with_template(folder, source):
 
 
 @pytest.mark.parametrize("kind", TEMPLATES)
-def test_a_hostile_chat_template_costs_the_page_a_moment_and_is_told(shelf, kind):
+def test_a_hostile_chat_template_costs_the_page_a_moment_and_is_told(context, kind):
     for number in range(2):
-        make_model(shelf.workspace.models / f"good-{number}", hidden=256)
-    with_template(make_model(shelf.workspace.models / f"odd-{kind}", hidden=256), TEMPLATES[kind])
+        make_model(context.workspace.models / f"good-{number}", hidden=256)
+    with_template(make_model(context.workspace.models / f"odd-{kind}", hidden=256), TEMPLATES[kind])
     before, words, slowest, until = psutil.Process().memory_info().rss, Words("en"), 0.0, time.monotonic() + 60
     told = False
     while not told and time.monotonic() < until:
         began = time.monotonic()
         html = (
-            render(model_list.TEMPLATE, words, model_list.model_list(shelf, ""))
-            + render(model_head.TEMPLATE, words, model_head.model_head(shelf, f"odd-{kind}"))
-            + render(inside.TEMPLATE, words, inside.inside(shelf, f"odd-{kind}"))
+            render(model_list.TEMPLATE, words, model_list.model_list(context, ""))
+            + render(model_head.TEMPLATE, words, model_head.model_head(context, f"odd-{kind}"))
+            + render(inside.TEMPLATE, words, inside.inside(context, f"odd-{kind}"))
         )
         slowest = max(slowest, time.monotonic() - began)
         # beside the template, and where it would be shown rendered; then on the row too
@@ -91,32 +94,34 @@ def test_a_hostile_chat_template_costs_the_page_a_moment_and_is_told(shelf, kind
         time.sleep(0.1)
     assert told and slowest < 3
     assert f"chat_template of odd-{kind} took more than" in html
-    assert "已中止" in render(model_head.TEMPLATE, Words("zh"), model_head.model_head(shelf, f"odd-{kind}"))
+    assert "已中止" in render(model_head.TEMPLATE, Words("zh"), model_head.model_head(context, f"odd-{kind}"))
     assert psutil.Process().memory_info().rss - before < 400 * 2**20
-    choice = templates.of(shelf.workspace.models / f"odd-{kind}", f"odd-{kind}", "llama")
+    choice = template_match.of(context.workspace.models / f"odd-{kind}", f"odd-{kind}", "llama")
     assert choice.fault is not None and choice.compared
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_a_config_that_claims_what_no_weights_can_fill_is_a_fault_told_at_once(shelf, kind):
-    make_model(shelf.workspace.models / "odd", hidden=256)
-    with_config(shelf.workspace.models / "odd", **CONFIGS[kind])
+def test_a_config_that_claims_what_no_weights_can_fill_is_a_fault_told_at_once(context, kind):
+    make_model(context.workspace.models / "odd", hidden=256)
+    with_config(context.workspace.models / "odd", **CONFIGS[kind])
     began, before = time.monotonic(), psutil.Process().memory_info().rss
-    model = library.find(shelf.workspace, "odd")
+    model = library.find(context.workspace, "odd")
     assert model.faults and model.faults[0].key in plausible.KEYS, model.faults
     for language in LANGUAGES:
         words = Words(language)
         assert "config.json" in words.tell(model.faults[0])
-        html = render(model_list.TEMPLATE, words, model_list.model_list(shelf, "")) + render(
-            model_head.TEMPLATE, words, model_head.model_head(shelf, "odd")
+        html = render(model_list.TEMPLATE, words, model_list.model_list(context, "")) + render(
+            model_head.TEMPLATE, words, model_head.model_head(context, "odd")
         )
-        assert memory_fit.memory_fit(words, shelf, "odd") is None
+        assert memory_fit.memory_fit(words, context, "odd") is None
         assert "dot failed" in html and "config.json" in html
     for use in (
-        lambda: Hello(shelf.workspace, DeviceLease()).say("odd", "hi"),
-        lambda: Table(shelf.workspace, DeviceLease()).seat(["odd"]),
-        lambda: recipes.complete(shelf.workspace, {"model_name_or_path": "odd"}, recipes.Machine("cpu", True)),
-        lambda: row_encoder.Sight(model.path, {"file_name": "x"}, shelf.workspace.data, "sft", {"template": "llama3"}),
+        lambda: Hello(context.workspace, DeviceLease()).say("odd", "hi"),
+        lambda: Table(context.workspace, DeviceLease()).seat(["odd"]),
+        lambda: recipes.complete(context.workspace, {"model_name_or_path": "odd"}, recipes.Machine("cpu", True)),
+        lambda: row_encoder.Sight(
+            model.path, {"file_name": "x"}, context.workspace.data, "sft", {"template": "llama3"}
+        ),
     ):
         with pytest.raises(Problem) as told:
             use()
@@ -125,7 +130,7 @@ def test_a_config_that_claims_what_no_weights_can_fill_is_a_fault_told_at_once(s
 
 
 def test_no_published_model_is_taken_for_one(empty):
-    assert plausible.fault(config.read(STARTER)[0], shape._tensors(STARTER), 269_060_552) is None
+    assert plausible.fault(model_config.read(STARTER)[0], model_shape._tensors(STARTER), 269_060_552) is None
     # the largest of their kinds as their configs have it: layers, hidden, inner, heads, vocabulary, experts, bytes on
     # disk
     published = {
@@ -169,7 +174,12 @@ def test_a_tokenizer_that_takes_too_long_is_not_loaded_here(empty):
     began = time.monotonic()
     try:
         limited.call(
-            "studio.models.loading:try_tokenizer", str(folder), file="tokenizer.json", of="slow", seconds=3, mib=2048
+            "studio.models.library.tokenizer_trial:try_tokenizer",
+            str(folder),
+            file="tokenizer.json",
+            of="slow",
+            seconds=3,
+            mib=2048,
         )
     except Problem as problem:
         assert problem.key in ("limited.too_slow", "limited.waited")
@@ -177,10 +187,10 @@ def test_a_tokenizer_that_takes_too_long_is_not_loaded_here(empty):
 
 
 def test_a_good_tokenizer_passes_and_is_tried_once(empty):
-    assert tokenizer.require_loadable(STARTER) is True
+    assert tokenizer_files.require_loadable(STARTER) is True
     began = time.monotonic()
-    assert tokenizer.require_loadable(STARTER) is True and time.monotonic() - began < 0.05
-    assert tokenizer.require_loadable(empty.models / "nothing") is True
+    assert tokenizer_files.require_loadable(STARTER) is True and time.monotonic() - began < 0.05
+    assert tokenizer_files.require_loadable(empty.models / "nothing") is True
 
 
 def test_hostile_sizes_do_not_break_the_estimate(empty):

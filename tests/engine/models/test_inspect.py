@@ -9,7 +9,8 @@ from conftest import STARTER
 from benchmarks.library import make_model, write_sparse
 from studio.core.i18n import Words
 from studio.core.workspace import Workspace
-from studio.models import inspection, library, templates, tokenizer
+from studio.models.chat_template_match import template_match
+from studio.models.library import inspection, library, tokenizer_files
 from studio.models.page.disk import inside, model_list
 from studio.web.html import render
 
@@ -92,19 +93,19 @@ def test_prompts_are_spelled_as_the_real_tokenizers_write_them(starter):
     from llamafactory.data.template import TEMPLATES
     from transformers import AutoTokenizer
 
-    real, tokens = AutoTokenizer.from_pretrained(STARTER), tokenizer.special_tokens(STARTER)
-    for key, messages in templates.CONVERSATIONS.items():
+    real, tokens = AutoTokenizer.from_pretrained(STARTER), tokenizer_files.special_tokens(STARTER)
+    for key, messages in template_match.CONVERSATIONS.items():
         own = real.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        assert templates.own_prompts(STARTER)[key] == own
+        assert template_match.own_prompts(STARTER)[key] == own
         for name in ("smollm2", "chatml", "qwen"):
             system = messages[0]["content"] if messages[0]["role"] == "system" else None
             turns = [one for one in messages if one["role"] != "system"]
             ids, _ = TEMPLATES[name].encode_oneturn(real, [*turns, {"role": "assistant", "content": ""}], system)
-            assert templates.spell(name, messages, tokens) == real.decode(ids)
+            assert template_match.spell(name, messages, tokens) == real.decode(ids)
 
 
 def test_the_starter_s_own_template_differs_in_one_full_stop(starter):
-    choice = templates.of(STARTER, STARTER.name, "llama")
+    choice = template_match.of(STARTER, STARTER.name, "llama")
     assert (choice.template, choice.reason, choice.chat) == ("smollm2", "exact", True)
     assert [one.conversation for one in choice.differences] == ["one_turn", "two_turns"]
     first = choice.differences[0]
@@ -128,7 +129,7 @@ def test_the_starter_s_own_template_differs_in_one_full_stop(starter):
 def test_a_template_is_chosen_with_its_reason(empty, name, template, reason, chat):
     folder = make_model(empty.models / name, hidden=256)
     give_template(folder, QWEN)
-    choice = templates.choose(folder, name, "qwen2")
+    choice = template_match.choose(folder, name, "qwen2")
     assert (choice.template, choice.reason, choice.chat) == (template, reason, chat)
     assert bool(choice.differences) == (template != "qwen") and choice.compared
     for language in ("en", "zh"):
@@ -137,17 +138,17 @@ def test_a_template_is_chosen_with_its_reason(empty, name, template, reason, cha
 
 def test_base_models_and_models_that_say_nothing(empty):
     folder = make_model(empty.models / "plain", hidden=256, chat=False)
-    assert templates.choose(folder, "plain-7B-base", "llama").reason == "base"
-    assert not templates.choose(folder, "plain", "llama").chat
-    known = templates.choose(folder, "plain-chat", "qwen2")
+    assert template_match.choose(folder, "plain-7B-base", "llama").reason == "base"
+    assert not template_match.choose(folder, "plain", "llama").chat
+    known = template_match.choose(folder, "plain-chat", "qwen2")
     assert (known.reason, known.facts) == ("architecture", {"architecture": "qwen2"}) and known.template == "qwen"
-    assert templates.choose(folder, "plain-chat", "never_heard_of").reason == "unknown"
+    assert template_match.choose(folder, "plain-chat", "never_heard_of").reason == "unknown"
 
 
 def test_the_hub_s_address_counts_where_the_folder_is_named_otherwise(empty):
     folder = make_model(empty.models / "work", hidden=256, chat=False)
     (folder / ".download.json").write_text(json.dumps({"repo": "Qwen/Qwen2.5-0.5B-Instruct"}))
-    choice = templates.choose(folder, "work", "qwen2")
+    choice = template_match.choose(folder, "work", "qwen2")
     assert (choice.template, choice.reason) == ("qwen", "exact")
 
 
@@ -155,7 +156,7 @@ def test_a_template_that_refuses_or_is_broken_is_no_end(empty):
     folder = make_model(empty.models / "odd", hidden=256)
     for source in ("{{ raise_exception('no') }}", "{% for %}", "{{ messages[9].content.x }}"):
         give_template(folder, source)
-        assert templates.own_prompts(folder) == {}
+        assert template_match.own_prompts(folder) == {}
         model = library.find(empty, "odd")
         context = inside.parts(model, inspection.inspect(model))
         assert context.chat_template.refused and context.chat_template.sample is None
@@ -165,10 +166,10 @@ def test_a_template_that_refuses_or_is_broken_is_no_end(empty):
 def test_a_page_of_a_model_is_made_in_a_moment(empty):
     folder = make_model(empty.models / "large", layers=80, shards=8, hidden=1024)
     model = library.find(empty, "large")
-    templates.shipped()
+    template_match.shipped()
     began = time.perf_counter()
     html = render(inside.TEMPLATE, Words("zh"), inside.parts(model, inspection.inspect(model)))
-    templates.choose(folder, model.name, model.model_type)
+    template_match.choose(folder, model.name, model.model_type)
     assert time.perf_counter() - began < 0.3
     assert "model.layers.0–79" in html
 

@@ -16,7 +16,8 @@ from studio.core import trust
 from studio.core.i18n import Problem, Words
 from studio.core.storage import trash
 from studio.core.workspace import Workspace
-from studio.models import keep, library, places, weights
+from studio.models.library import library, manage, model_folders
+from studio.models.weights import tensor_headers
 
 
 def free(model):
@@ -88,7 +89,7 @@ def test_pickles_are_warned_of_and_cannot_run_code(empty, tmp_path):
     torch.save({"model.norm.weight": torch.zeros(256, dtype=torch.bfloat16)}, folder / "pytorch_model.bin")
     model = library.find(empty, "pickled")
     assert model.pickled and [one.key for one in model.warnings] == ["models.pickled"] and model.faults == ()
-    assert weights.read_pickle(folder / "pytorch_model.bin")["model.norm.weight"]["shape"] == [256]
+    assert tensor_headers.read_pickle(folder / "pytorch_model.bin")["model.norm.weight"]["shape"] == [256]
 
     class Trap:
         def __reduce__(self):
@@ -96,7 +97,7 @@ def test_pickles_are_warned_of_and_cannot_run_code(empty, tmp_path):
 
     torch.save({"trap": Trap()}, folder / "pytorch_model.bin")
     with pytest.raises(Problem) as told:
-        weights.read_pickle(folder / "pytorch_model.bin")
+        tensor_headers.read_pickle(folder / "pytorch_model.bin")
     assert is_sentence(str(told.value)) and not (tmp_path / "trapped").exists()
 
 
@@ -135,11 +136,11 @@ def test_pickles_are_warned_of_and_cannot_run_code(empty, tmp_path):
     ],
 )
 def test_quantised_weights_count_as_what_they_stand_for(config, tensors, said, params):
-    quantized = weights.quantization({"quantization_config": config})
+    quantized = tensor_headers.quantization({"quantization_config": config})
     header = {
         name: {"dtype": dtype, "shape": shape, "data_offsets": [0, 0]} for name, (dtype, shape) in tensors.items()
     }
-    assert str(quantized) == said and weights.count(header, quantized) == params
+    assert str(quantized) == said and tensor_headers.count(header, quantized) == params
 
 
 def test_the_licence_and_the_context_of_models_that_hear_and_see(empty):
@@ -158,31 +159,33 @@ def test_folders_of_the_person_s_own(empty, tmp_path):
     make_model(tmp_path / "disk" / "owner" / "two", hidden=256)
     make_model(tmp_path / "disk" / "models--owner--three" / "snapshots" / "abc123", hidden=256)
     make_model(empty.models / "one", hidden=256)
-    places.add(empty, str(tmp_path / "disk"))
+    model_folders.add(empty, str(tmp_path / "disk"))
     assert [model.name for model in library.models(empty)] == ["one", "three", "one @disk", "two"]
     assert library.find(empty, "one @disk").path == tmp_path / "disk" / "one"
     assert library.find(empty, "three").path.name == "abc123"
     with pytest.raises(Problem, match="listed already"):
-        places.add(empty, str(tmp_path / "disk"))
+        model_folders.add(empty, str(tmp_path / "disk"))
     with pytest.raises(Problem, match="hf cache"):
-        keep.delete(empty, "three", free)
+        manage.delete(empty, "three", free)
     shutil.rmtree(tmp_path / "disk")  # a disk that is pulled out
-    assert [model.name for model in library.models(empty)] == ["one"] and places.folders(empty) == [tmp_path / "disk"]
-    places.remove(empty, str(tmp_path / "disk"))
-    assert places.folders(empty) == []
+    assert [model.name for model in library.models(empty)] == ["one"] and model_folders.folders(empty) == [
+        tmp_path / "disk"
+    ]
+    model_folders.remove(empty, str(tmp_path / "disk"))
+    assert model_folders.folders(empty) == []
 
 
 @pytest.mark.parametrize("folder", ["", "relative/folder", "/no/such/folder", "/tmp/../etc/passwd"])
 def test_what_is_no_folder_is_told(empty, folder):
     with pytest.raises(Problem) as told:
-        places.add(empty, folder)
+        model_folders.add(empty, folder)
     assert told.value.key == "models.no_folder" and is_sentence(str(told.value))
 
 
 def test_a_folder_without_a_model_is_told(empty, tmp_path):
     (tmp_path / "pictures").mkdir()
     with pytest.raises(Problem, match="is no model and holds none"):
-        places.add(empty, str(tmp_path / "pictures"))
+        model_folders.add(empty, str(tmp_path / "pictures"))
 
 
 @pytest.mark.parametrize("name", ["..", "../models/x", "/etc", "nothing", ".hidden", "a/b"])
@@ -208,29 +211,29 @@ def test_permission_to_run_code_is_for_this_code_alone(empty):
 
 def test_rename_keeps_the_old_name_only_for_runs_that_know_it(empty):
     make_model(empty.models / "old", hidden=256)
-    assert keep.rename(empty, "old", "new", free).name == "new"
+    assert manage.rename(empty, "old", "new", free).name == "new"
     assert [model.name for model in library.models(empty)] == ["new"] and not (empty.models / "old").exists()
-    keep.rename(empty, "new", "newer", free, runs=2)
+    manage.rename(empty, "new", "newer", free, runs=2)
     assert [model.name for model in library.models(empty)] == ["newer"]
     assert library.find(empty, str(empty.models / "new")).params
     for taken in ("newer", "new"):
         make_model(empty.models / "other", hidden=256) if not (empty.models / "other").exists() else None
         with pytest.raises(Problem, match="choose another name"):
-            keep.rename(empty, "other", taken, free)
+            manage.rename(empty, "other", taken, free)
     with pytest.raises(Problem):
-        keep.rename(empty, "other", "../out", free)
-    keep.rename(empty, "newer", "new", free)
+        manage.rename(empty, "other", "../out", free)
+    manage.rename(empty, "newer", "new", free)
     assert sorted(path.name for path in empty.models.iterdir()) == ["new", "other"]
 
 
 def test_delete_frees_all_of_it_and_leaves_links_targets_alone(workspace):
     assert trash.size(workspace.models / STARTER.name) == 0  # the tests' copy is made of links
-    keep.delete(workspace, STARTER.name, free)
+    manage.delete(workspace, STARTER.name, free)
     assert (STARTER / "model.safetensors").stat().st_size > 200_000_000
     folder = make_model(workspace.models / "mine", hidden=256)
-    keep.rename(workspace, "mine", "renamed", free, runs=1)
+    manage.rename(workspace, "mine", "renamed", free, runs=1)
     size = library.find(workspace, "renamed").size_bytes
-    assert keep.delete(workspace, "renamed", free) == size
+    assert manage.delete(workspace, "renamed", free) == size
     assert list(workspace.models.iterdir()) == [] and not folder.exists()
     (item,) = (one for one in trash.Trash(workspace).list() if one.title == "renamed")
     trash.Trash(workspace).restore(item.id)
@@ -242,11 +245,11 @@ def test_only_what_the_list_shows_is_renamed_or_deleted(empty, tmp_path):
     (home / "letters").mkdir()
     inner = make_model(empty.models / "a" / "inner", hidden=256)  # deeper than the list looks
     added = make_model(tmp_path / "added", hidden=256)
-    places.add(empty, str(added))
+    model_folders.add(empty, str(added))
     for name in (str(home), str(inner), str(added), "added", str(empty.root), f"{empty.models}/../../home"):
         for action in (
-            lambda name=name: keep.delete(empty, name, free),
-            lambda name=name: keep.rename(empty, name, "other", free),
+            lambda name=name: manage.delete(empty, name, free),
+            lambda name=name: manage.rename(empty, name, "other", free),
         ):
             with pytest.raises(Problem) as told:
                 action()
@@ -256,10 +259,10 @@ def test_only_what_the_list_shows_is_renamed_or_deleted(empty, tmp_path):
 
 def test_a_model_of_an_added_folder_goes_into_a_trash_beside_it(empty, tmp_path):
     make_model(tmp_path / "disk" / "one", hidden=256)
-    places.add(empty, str(tmp_path / "disk"))
-    keep.delete(empty, "one", free)
+    model_folders.add(empty, str(tmp_path / "disk"))
+    manage.delete(empty, "one", free)
     assert library.models(empty) == []
-    whole = trash.Trash(empty, places.folders(empty))
+    whole = trash.Trash(empty, model_folders.folders(empty))
     (item,) = whole.list()
     whole.restore(item.id)
     assert [model.name for model in library.models(empty)] == ["one"]
@@ -271,7 +274,7 @@ def test_nothing_is_renamed_or_deleted_while_in_use(empty):
     def in_use(model):
         raise Problem("models.used_by_chat", name=model.name)
 
-    for action in (lambda: keep.delete(empty, "busy", in_use), lambda: keep.rename(empty, "busy", "idle", in_use)):
+    for action in (lambda: manage.delete(empty, "busy", in_use), lambda: manage.rename(empty, "busy", "idle", in_use)):
         with pytest.raises(Problem, match="loaded in the chat"):
             action()
     assert [model.name for model in library.models(empty)] == ["busy"]
@@ -308,5 +311,5 @@ def test_a_broken_list_of_places_is_told_and_kept(empty):
     (row,) = [model for model in library.models(empty) if model.name == "places.json"]
     assert is_sentence(str(row.faults[0])) and library.find(empty, "places.json").faults
     with pytest.raises(Problem):
-        places.add(empty, str(empty.models))
+        model_folders.add(empty, str(empty.models))
     assert (empty.root / "places.json").read_text() == "{ not json"

@@ -11,7 +11,8 @@ from workspace_files import safetensors
 
 from studio.core.i18n import Words
 from studio.core.processes import limited
-from studio.models import completeness, health, library, weights
+from studio.models.library import library
+from studio.models.weights import completeness, health, tensor_headers
 
 CASES = ROOT / "tests" / "cases"
 WHOLE = CASES / "modelscope-cache" / "old" / "hub" / "Tiny" / "Tiny-0___1B-Chat"
@@ -38,7 +39,7 @@ def told(folder: Path) -> list[str]:
 
 def tensors(file: Path) -> dict[str, list[int]]:
     """Return the shapes in a safetensors file."""
-    return {name: one["shape"] for name, one in weights.read_shard(file).tensors.items()}
+    return {name: one["shape"] for name, one in tensor_headers.read_shard(file).tensors.items()}
 
 
 def test_a_whole_model_has_no_fault(folder):

@@ -5,7 +5,7 @@ from conftest import is_sentence
 
 from studio.core import trust
 from studio.core.i18n import Problem
-from studio.models import places
+from studio.models.library import model_folders
 from studio.train.recipe import completion as recipes
 
 CPU = recipes.Machine("cpu", True)
@@ -104,7 +104,7 @@ def test_a_run_on_a_model_of_a_hub_s_cache_is_named_by_the_model(workspace, tmp_
     snapshot = tmp_path / "hub" / "models--owner--mine-chat" / "snapshots" / ("a1b2c3d4" * 5)
     snapshot.parent.mkdir(parents=True)
     (workspace.models / recipes.STARTER_MODEL).rename(snapshot)
-    places.add(workspace, str(tmp_path / "hub"))
+    model_folders.add(workspace, str(tmp_path / "hub"))
     for name in ("mine-chat", str(snapshot)):
         run = recipes.prepare(workspace, {"model_name_or_path": name, "template": "chatml"}, {}, CPU)
         assert run.name.startswith("mine-chat/lora/") and run.recipe()["model_name_or_path"] == str(snapshot)

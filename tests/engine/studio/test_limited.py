@@ -12,7 +12,7 @@ import pytest
 from studio.core.i18n import Problem, Words
 from studio.core.processes import limited
 
-RENDER = "studio.models.rendering:render"
+RENDER = "studio.models.chat_template_match.rendering:render"
 TALK = [[{"role": "user", "content": "hi"}]]
 NAMED = {"file": "chat_template.jinja", "of": "X"}
 
@@ -127,7 +127,7 @@ def test_only_the_studio_s_functions_run_and_what_they_raise_comes_back():
     with pytest.raises(Problem, match="is not the studio's"):
         limited.call("os:getcwd", **NAMED)
     with pytest.raises(Problem, match="AttributeError"):
-        limited.call("studio.models.rendering:nothing", **NAMED)
+        limited.call("studio.models.chat_template_match.rendering:nothing", **NAMED)
     with pytest.raises(Problem) as told:
         limited.call("studio.chat.tool_calls:definitions", "[1]", **NAMED)
     assert told.value.key.startswith(("prompt.", "chat.", "tools."))

@@ -20,9 +20,10 @@ from studio.datasets.page.analysis_endpoints import endpoints as of_study
 from studio.datasets.page.endpoints import endpoints as of_datasets
 from studio.datasets.registry import dataset_info, entries
 from studio.datasets.registry.collection import Collection
-from studio.models import config as configs
-from studio.models import library, places, weights
-from studio.models.download import Downloads
+from studio.models.hub.download import Downloads
+from studio.models.library import library, model_folders
+from studio.models.library import model_config as configs
+from studio.models.weights import tensor_headers
 
 ODD_NAME = os.fsdecode(b"caf\xe9")
 ENGLISH = Words("en")
@@ -137,7 +138,7 @@ def test_what_real_configs_say_is_no_fault(workspace, field, value):
 def test_a_header_of_weights_that_is_none_is_a_fault_of_the_file(tmp_path, entry):
     text = json.dumps({"whole": {"dtype": "F32", "shape": [8], "data_offsets": [0, 32]}, "odd": entry}).encode()
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 1000)
-    shard = weights.read_shard(tmp_path / "a.safetensors")
+    shard = tensor_headers.read_shard(tmp_path / "a.safetensors")
     assert shard.fault and not shard.tensors
 
 
@@ -146,7 +147,7 @@ def test_tensors_that_overlap_are_a_fault(tmp_path):
         {name: {"dtype": "F32", "shape": [8], "data_offsets": [at, at + 32]} for name, at in (("a", 0), ("b", 16))}
     ).encode()
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 100)
-    assert "overlap" in weights.read_shard(tmp_path / "a.safetensors").fault
+    assert "overlap" in tensor_headers.read_shard(tmp_path / "a.safetensors").fault
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,7 @@ def test_a_link_that_leads_nowhere_and_one_to_itself_are_rows(workspace, tmp_pat
 def test_folders_of_a_person_are_whole_paths(workspace):
     for value in ([1], [""], ["."], ["a\0b"], "x", None, {"folders": 5}, {"folders": ["relative"]}):
         (workspace.root / "places.json").write_bytes(as_json(value if isinstance(value, dict) else {"folders": value}))
-        assert places.folders(workspace) == [] and places.fault(workspace), value
+        assert model_folders.folders(workspace) == [] and model_folders.fault(workspace), value
         assert [one.name for one in library.models(workspace)][-1] == "places.json"
 
 

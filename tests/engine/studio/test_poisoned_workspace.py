@@ -28,7 +28,7 @@ from studio.core import llamafactory
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace
-from studio.models import places
+from studio.models.library import model_folders
 from studio.monitor import readings
 from studio.monitor.page import strip as strip_page
 from studio.train.execution import dispatch
@@ -118,7 +118,7 @@ def counted(studio: app.Studio) -> dict[str, int]:
         for name in LISTS
     }
     # The fault of the list of folders stands for both models in the folder that it named.
-    found["models"] += bool(places.fault(studio.workspace))
+    found["models"] += bool(model_folders.fault(studio.workspace))
     # A job of a kind that this release does not know has no place of its own.
     return found | {"coming": found["coming"] + sum(job.kind == PAYLOAD for job in studio.jobs.all())}
 

@@ -20,7 +20,8 @@ from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json
 from studio.datasets.registry import dataset_info
-from studio.models import catalogue, library
+from studio.models.hub import catalogue
+from studio.models.library import library
 from studio.train import notifications, runs
 from studio.train.page.runs import now_running, run_list
 from studio.train.recipe import saved_recipes

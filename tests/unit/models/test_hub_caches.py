@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 from studio.core.workspace import Workspace
-from studio.models import library, places
+from studio.models.library import library, model_folders
 
 WHOLE = ROOT / "tests" / "cases" / "modelscope-cache" / "old" / "hub" / "Tiny" / "Tiny-0___1B-Chat"
 NAME = "Tiny-0.1B-Chat"
@@ -77,7 +77,7 @@ def test_any_folder_from_the_root_down_gives_the_one_model(tmp_path, layout):
         step = step.parent
     for number, place in enumerate(given):
         workspace = Workspace(tmp_path / f"workspace{number}").prepare()
-        places.add(workspace, str(place))
+        model_folders.add(workspace, str(place))
         (model,) = library.models(workspace)
         assert (model.name, model.path, model.faults) == (NAME, folder, ()), place
         assert library.find(workspace, NAME).path == folder
@@ -86,8 +86,8 @@ def test_any_folder_from_the_root_down_gives_the_one_model(tmp_path, layout):
 def test_the_link_with_the_real_name_leads_to_the_same_model(tmp_path):
     folder = old_modelscope(tmp_path / "cache")
     workspace = Workspace(tmp_path / "workspace").prepare()
-    places.add(workspace, str(folder.parent / NAME))
-    places.add(workspace, str(tmp_path / "cache"))
+    model_folders.add(workspace, str(folder.parent / NAME))
+    model_folders.add(workspace, str(tmp_path / "cache"))
     assert [(model.name, model.path) for model in library.models(workspace)] == [(NAME, folder)]
 
 
@@ -95,7 +95,7 @@ def test_a_name_with_two_dashes_and_two_owners_of_one_name(tmp_path):
     put(tmp_path / "hub" / "models--maker--my--model" / "snapshots" / "1")
     put(tmp_path / "hub" / "models" / "other" / "my--model")
     workspace = Workspace(tmp_path / "workspace").prepare()
-    places.add(workspace, str(tmp_path / "hub"))
+    model_folders.add(workspace, str(tmp_path / "hub"))
     assert sorted(model.name for model in library.models(workspace)) == ["my--model", "my--model @hub"]
 
 
@@ -104,5 +104,5 @@ def test_links_in_a_circle_end(tmp_path):
     for name in ("hub", "models", "huggingface"):
         (tmp_path / "hub" / "models" / name).symlink_to(tmp_path)
     workspace = Workspace(tmp_path / "workspace").prepare()
-    places.add(workspace, str(tmp_path / "hub"))
+    model_folders.add(workspace, str(tmp_path / "hub"))
     assert [model.name for model in library.models(workspace)] == ["one"]

@@ -12,7 +12,7 @@ from studio.chat import choose, sheet_panel
 from studio.core import llamafactory
 from studio.core.i18n import LANGUAGES, Words
 from studio.core.workspace import Workspace
-from studio.models import library, places
+from studio.models.library import library, model_folders
 from studio.train.execution import dispatch
 from studio.train.page import tab
 
@@ -33,7 +33,7 @@ def test_a_model_that_cannot_be_loaded_is_no_choice(studio, content):
     (workspace.models / "torn").mkdir()
     (workspace.models / "torn" / "config.json").write_text("{")
     faulty = {model.name for model in library.models(workspace) if model.faults}
-    assert faulty >= {places.FILE, "gone", "torn"}
+    assert faulty >= {model_folders.FILE, "gone", "torn"}
     good = {model.name for model in library.models(workspace)} - faulty
     assert good and set(tab._models(workspace)) == good
     assert not faulty & {name for name in choose.names(workspace) if "/" not in name}
@@ -41,7 +41,7 @@ def test_a_model_that_cannot_be_loaded_is_no_choice(studio, content):
 
 def test_an_older_list_of_folders_may_name_none(studio):
     (studio.workspace.root / "places.json").write_text(json.dumps({"trusted": {}}))
-    assert places.fault(studio.workspace) is None and places.folders(studio.workspace) == []
+    assert model_folders.fault(studio.workspace) is None and model_folders.folders(studio.workspace) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -13,7 +13,7 @@ from studio.core.i18n import Problem
 from studio.datasets.encoding.loading.table import words_of
 from studio.datasets.schema.observed_schema import MEDIA, Shape
 from studio.datasets.schema.rules import Fault
-from studio.models.templates import module, shipped
+from studio.models.chat_template_match.template_match import module, shipped
 
 # Data without a template is judged by the one whose tools ask for most: what it takes all take.
 STRICTEST = "default"

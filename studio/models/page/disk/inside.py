@@ -7,10 +7,11 @@ from math import prod
 from pathlib import Path
 
 from studio.core.i18n import Problem
-from studio.models import library, templates
-from studio.models.inspection import Inspection, Layers, inspect, ranges
-from studio.models.library import Model
-from studio.models.shelf import Shelf
+from studio.models.chat_template_match import template_match
+from studio.models.library import library
+from studio.models.library.inspection import Inspection, Layers, inspect, ranges
+from studio.models.library.library import Model
+from studio.models.models_context import ModelsContext
 
 TEMPLATE = "models/page/disk/inside.html"
 SHOWN_TOKENS = 60
@@ -92,11 +93,11 @@ class InsideContext:
     tensor_count: int
 
 
-def inside(shelf: Shelf, name: str) -> InsideContext | None:
+def inside(context: ModelsContext, name: str) -> InsideContext | None:
     """Return what is inside a model, None while none is chosen. Raises Problem where there is none of this name."""
     if not name:
         return None
-    model = library.find(shelf.workspace, name)
+    model = library.find(context.workspace, name)
     return parts(model, _inspected(model))
 
 
@@ -138,7 +139,7 @@ def _chat_template(folder: Path, inspection: Inspection) -> ChatTemplateContext 
         return None
     renderings, problem = None, None
     try:
-        renderings = templates.renderings(folder, WAIT_S)
+        renderings = template_match.renderings(folder, WAIT_S)
     except Problem as fault:
         problem = fault
     sample = None if renderings is None else renderings.get(SAMPLE, {})

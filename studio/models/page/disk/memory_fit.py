@@ -5,9 +5,10 @@ from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode
 
 from studio.core.i18n import Problem, Words
-from studio.models import fit, library
-from studio.models.library import Model
-from studio.models.shelf import Shelf
+from studio.models.library import library
+from studio.models.library.library import Model
+from studio.models.memory import fit
+from studio.models.models_context import ModelsContext
 
 TEMPLATE = "models/page/disk/memory_fit.html"
 # What a person may set for the estimate, and the most that is sensible.
@@ -61,18 +62,18 @@ class FitContext:
     limit: float | None
 
 
-def memory_fit(words: Words, shelf: Shelf, argument: str) -> FitContext | None:
+def memory_fit(words: Words, context: ModelsContext, argument: str) -> FitContext | None:
     """Return the bars of a model, None where it cannot be loaded at all.
 
     Args:
         words: those in which a wrong setting is named.
-        shelf: what the tab works with.
+        context: what the tab works with.
         argument: the model's name, and on a second line the settings that a person chose ("batch=4&rank=16").
     """
     name, _, query = argument.partition("\n")
-    if not name or library.find(shelf.workspace, name).faults:
+    if not name or library.find(context.workspace, name).faults:
         return None
-    device, memory = shelf.memory()
+    device, memory = context.memory()
     chosen = dict(parse_qsl(query))
     settings = [Setting(one, chosen.get(one) or str(getattr(fit.Plan(), one)), most) for one, most in LARGEST.items()]
     rows, problem = [], None
@@ -81,7 +82,7 @@ def memory_fit(words: Words, shelf: Shelf, argument: str) -> FitContext | None:
     except Problem as fault:
         problem = fault
     else:
-        rows = _estimates(library.find(shelf.workspace, name), memory, plan)
+        rows = _estimates(library.find(context.workspace, name), memory, plan)
     widest = max(memory, *(row["bytes"] for row in rows), 1)
     return FitContext(
         device,

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from studio.core.storage import trash
-from studio.models import completeness, library
-from studio.models.library import Model
+from studio.models.library import library
+from studio.models.library.library import Model
+from studio.models.models_context import ModelsContext
 from studio.models.page.disk.own_code import OwnCode, own_code
 from studio.models.page.disk.template_match import TemplateMatch, template_match
-from studio.models.shelf import Shelf
+from studio.models.weights import completeness
 
 TEMPLATE = "models/page/disk/model_head.html"
 
@@ -27,13 +28,13 @@ class ModelHeadContext:
     match: TemplateMatch | None = None
 
 
-def model_head(shelf: Shelf, name: str) -> ModelHeadContext:
+def model_head(context: ModelsContext, name: str) -> ModelHeadContext:
     """Return what is shown of a model. Raises Problem where there is none of this name."""
     if not name:
         return ModelHeadContext(None)
-    chosen = completeness.checked([library.find(shelf.workspace, name)], wait=0)[0]
+    chosen = completeness.checked([library.find(context.workspace, name)], wait=0)[0]
     match = template_match(chosen)
     recipe = {"model_name_or_path": chosen.name}
     if match.choice.compared:
         recipe["template"] = match.choice.template
-    return ModelHeadContext(chosen, trash.size(chosen.path), shelf.runs_on(chosen), recipe, own_code(chosen), match)
+    return ModelHeadContext(chosen, trash.size(chosen.path), context.runs_on(chosen), recipe, own_code(chosen), match)

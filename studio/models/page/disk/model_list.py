@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from studio.core import formatting
 from studio.core.i18n import Problem
 from studio.core.storage import folders
-from studio.models import completeness, library, places, templates
-from studio.models.library import Model
-from studio.models.shelf import Shelf
+from studio.models.chat_template_match import template_match
+from studio.models.library import library, model_folders
+from studio.models.library.library import Model
+from studio.models.models_context import ModelsContext
+from studio.models.weights import completeness
 
 TEMPLATE = "models/page/disk/model_list.html"
 
@@ -39,11 +41,11 @@ class ModelListContext:
     folders: list[FolderRow]
 
 
-def model_list(shelf: Shelf, query: str) -> ModelListContext:
+def model_list(context: ModelsContext, query: str) -> ModelListContext:
     """Return the models whose name, architecture or template has every word of `query`."""
-    models = completeness.checked(library.models(shelf.workspace), wait=0)
+    models = completeness.checked(library.models(context.workspace), wait=0)
     keys = [(model.path, model.name, model.model_type) for model in models]
-    rows = zip(models, templates.of_all(keys), templates.faults(keys), strict=True)
+    rows = zip(models, template_match.of_all(keys), template_match.faults(keys), strict=True)
     terms = query.lower().split()
     return ModelListContext(
         [
@@ -52,7 +54,7 @@ def model_list(shelf: Shelf, query: str) -> ModelListContext:
             if all(term in f"{model.name} {model.architecture} {template}".lower() for term in terms)
         ],
         bool(models),
-        [FolderRow(str(folder), not folders.is_folder(folder)) for folder in places.folders(shelf.workspace)],
+        [FolderRow(str(folder), not folders.is_folder(folder)) for folder in model_folders.folders(context.workspace)],
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from studio.core import trust
 from studio.core.i18n import Problem
-from studio.models.library import Model
+from studio.models.library.library import Model
 
 SHOWN_FILES, SHOWN_BYTES = 50, 200_000
 DIGEST_CHARACTERS = 12  # of a digest, that a person compares

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from studio.models import templates, tokenizer
-from studio.models.library import Model
+from studio.models.chat_template_match import template_match
+from studio.models.library import tokenizer_files
+from studio.models.library.library import Model
 
 WAIT_S = 0.05  # for what a model's own template says; the page is drawn again in a second
 LIKE = 0.7  # of two texts, from which on their differences are marked
@@ -35,24 +36,24 @@ class TemplateMatch:
     `waits` tells that LLaMA-Factory's templates are not loaded yet, so that nothing could be compared.
     """
 
-    choice: templates.Choice
+    choice: template_match.Choice
     is_known: bool
     waits: bool
     is_equal: bool
     differences: list[DifferenceRow]
-    conversations: int = len(templates.CONVERSATIONS)
+    conversations: int = len(template_match.CONVERSATIONS)
 
 
 def template_match(model: Model) -> TemplateMatch:
     """Return the template of a model, as far as it is known at once."""
-    loaded = templates.loaded()
-    choice = templates.of(model.path, model.name, model.model_type, compare=loaded, wait=WAIT_S)
+    loaded = template_match.loaded()
+    choice = template_match.of(model.path, model.name, model.model_type, compare=loaded, wait=WAIT_S)
     is_equal = choice.compared and not choice.differences and choice.chat
     return TemplateMatch(
         choice,
         choice.compared or choice.reason in ("exact", "resembles"),
         not choice.compared and not loaded,
-        bool(is_equal and tokenizer.chat_template(model.path)),
+        bool(is_equal and tokenizer_files.chat_template(model.path)),
         [
             DifferenceRow(one.conversation, one.before, pieces(one.studio, one.own), pieces(one.own, one.studio))
             for one in choice.differences

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from studio.models import catalogue as table
-from studio.models import marks
-from studio.models.catalogue import Entry
-from studio.models.shelf import Shelf
+from studio.models.hub import catalogue as table
+from studio.models.hub.catalogue import Entry
+from studio.models.memory import by_parameters
+from studio.models.models_context import ModelsContext
 
 TEMPLATE = "models/page/hub/catalogue.html"
 ENTRY_TEMPLATE = "models/page/hub/entry.html"
@@ -32,16 +32,16 @@ class CatalogueContext:
     limit: int = LISTED
 
 
-def catalogue(shelf: Shelf, query: str) -> CatalogueContext:
+def catalogue(context: ModelsContext, query: str) -> CatalogueContext:
     """Return the models of the table that a search has."""
     entries = table.search(query, limit=LISTED + 1)
-    on_disk, (device, memory) = table.on_disk(shelf.workspace), shelf.memory()
+    on_disk, (device, memory) = table.on_disk(context.workspace), context.memory()
     rows = [EntryRow(one, one.name in on_disk, _badge(one, device, memory)) for one in entries[:LISTED]]
     return CatalogueContext(rows, len(entries) > LISTED)
 
 
 def _badge(entry: Entry, device: str, memory: int) -> str | None:
-    return None if entry.params is None else marks.largest(entry.params, device, memory) or "none"
+    return None if entry.params is None else by_parameters.largest(entry.params, device, memory) or "none"
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,17 @@ class EntryContext:
     ways: tuple[Way, ...] = ()
 
 
-def entry(shelf: Shelf, name: str) -> EntryContext:
+def entry(context: ModelsContext, name: str) -> EntryContext:
     """Return what is shown of a model of the table."""
     chosen = next((one for one in table.entries() if one.name == name), None)
     if chosen is None:
         return EntryContext(None)
-    device, memory = shelf.memory()
+    device, memory = context.memory()
     return EntryContext(
         chosen,
-        table.on_disk(shelf.workspace).get(name),
+        table.on_disk(context.workspace).get(name),
         tuple(Address(one, HUB_NAMES[one], chosen.address(one)) for one in SOURCES if chosen.address(one)),
-        tuple(Way(*one) for one in marks.ways(chosen.params, device, memory)) if chosen.params is not None else (),
+        tuple(Way(*one) for one in by_parameters.ways(chosen.params, device, memory))
+        if chosen.params is not None
+        else (),
     )

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Job, told
-from studio.models import gguf
-from studio.models.download import KIND
-from studio.models.shelf import Shelf
+from studio.models.gguf import gguf_import
+from studio.models.hub.download import KIND
+from studio.models.models_context import ModelsContext
 
 TEMPLATE = "models/page/hub/downloads.html"
 SHOWN, FAULTS_SHOWN = 30, 20
@@ -47,15 +47,17 @@ class DownloadsContext:
     faults: list[Problem]
 
 
-def downloads(words: Words, shelf: Shelf) -> DownloadsContext:
+def downloads(words: Words, context: ModelsContext) -> DownloadsContext:
     """Return what is on its way or over; what a job says is told in `words`."""
-    jobs = sorted([*shelf.jobs.all(KIND), *shelf.jobs.all(gguf.KIND)], key=lambda job: job.created, reverse=True)
+    jobs = sorted(
+        [*context.jobs.all(KIND), *context.jobs.all(gguf_import.KIND)], key=lambda job: job.created, reverse=True
+    )
     return DownloadsContext(
-        [_row(words, shelf, job) for job in jobs[:SHOWN]], list(shelf.jobs.faults.values())[:FAULTS_SHOWN]
+        [_row(words, context, job) for job in jobs[:SHOWN]], list(context.jobs.faults.values())[:FAULTS_SHOWN]
     )
 
 
-def _row(words: Words, shelf: Shelf, job: Job) -> DownloadRow:
+def _row(words: Words, context: ModelsContext, job: Job) -> DownloadRow:
     is_import = job.kind != KIND
     file = str(job.facts.get("file", "")).rpartition("/")[2]
     is_over = job.state == "finished" and not job.active
@@ -68,6 +70,6 @@ def _row(words: Words, shelf: Shelf, job: Job) -> DownloadRow:
         f"GGUF · {file}" if is_import else f"{job.facts.get('hub')} · {job.facts.get('repo')}",
         told(job.message if is_over else job.error or job.message, words) or "",
         job.progress,
-        shelf.jobs.can_resume(job.id),
+        context.jobs.can_resume(job.id),
         (job.error or {}).get("key") in ASKS_TOKEN,
     )

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from studio.models import places
-from studio.models.shelf import Shelf
+from studio.models.library import model_folders
+from studio.models.models_context import ModelsContext
 
 TEMPLATE = "models/page/hub/suggested.html"
 
@@ -15,7 +15,7 @@ class SuggestedContext:
     folders: list[str]
 
 
-def suggested(shelf: Shelf) -> SuggestedContext | None:
+def suggested(context: ModelsContext) -> SuggestedContext | None:
     """Return the folders that can be added, None where there is none."""
-    folders = [str(path) for path in places.suggested(shelf.workspace)]
+    folders = [str(path) for path in model_folders.suggested(context.workspace)]
     return SuggestedContext(folders) if folders else None

@@ -7,7 +7,7 @@ from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.core.workspace import Workspace
 from studio.datasets.registry import dataset_info
-from studio.models import library
+from studio.models.library import library
 from studio.train.recipe.importing.result import Missing
 from studio.train.runs import adapters
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from studio.core.i18n import Problem
 from studio.core.storage import folders
 from studio.core.workspace import Workspace
-from studio.models import library, templates
+from studio.models.chat_template_match import template_match
+from studio.models.library import library
 
 
 def model(root: Path, named: str) -> str:
@@ -36,4 +37,4 @@ def template(folder: Path) -> str:
         found = library.look(folder, library.title(folder))
     except FileNotFoundError:
         raise Problem("models.missing", name=library.title(folder), folder=folder.parent) from None
-    return templates.of(folder, found.name, found.model_type).template
+    return template_match.of(folder, found.name, found.model_type).template

@@ -1,18 +1,18 @@
-"""What the Models tab works with, and what it asks of the rooms above it."""
+"""What the Models tab works with, and what it asks of the packages above it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
-from studio.models.download import Downloads
-from studio.models.keep import Guard
-from studio.models.library import Model
+from studio.models.hub.download import Downloads
+from studio.models.library.library import Model
+from studio.models.library.manage import Guard
 from studio.monitor.history import Monitor
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ModelsContext:
     """`guard` raises Problem for a model that a run or the chat uses now; `runs_on` counts the runs that were tuned on
     a model.
     """

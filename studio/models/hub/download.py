@@ -29,8 +29,8 @@ from studio.core.jobs import Job, Jobs, Stopped
 from studio.core.storage import folders
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace, safe_name
-from studio.models.fetch import MARK
-from studio.models.hubs import TITLES
+from studio.models.hub.fetch import MARK
+from studio.models.hub.hubs import TITLES
 
 SOURCES = tuple(TITLES)
 KIND = "download"
@@ -241,7 +241,7 @@ class Child:
             "PYTHONIOENCODING": "utf-8",
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "studio.models.fetch"],
+            [sys.executable, "-m", "studio.models.hub.fetch"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -11,7 +11,7 @@ import orjson
 
 from studio.core import llamafactory
 from studio.core.storage import files
-from studio.models import pickles
+from studio.models.weights import pickles
 
 BITS = {
     "F64": 64,

@@ -6,8 +6,8 @@ from studio.core.i18n import Problem
 from studio.core.storage import files, folders
 from studio.core.storage.trash import Trash, size
 from studio.core.workspace import Workspace, safe_name
-from studio.models import library, places
-from studio.models.library import Model
+from studio.models.library import library, model_folders
+from studio.models.library.library import Model
 
 Guard = Callable[[Model], None]  # raises Problem where the model is in use now
 
@@ -55,7 +55,7 @@ def delete(workspace: Workspace, name: str, guard: Guard) -> int:
         if link != model.path and link.is_symlink() and files.real(link) == files.real(model.path)
     ]
     taken = size(model.path)
-    Trash(workspace, places.folders(workspace)).put([model.path, *older], "model", name)
+    Trash(workspace, model_folders.folders(workspace)).put([model.path, *older], "model", name)
     return taken
 
 
@@ -66,7 +66,7 @@ def _own(workspace: Workspace, name: str, guard: Guard) -> Model:
     model = library.find(workspace, name)
     if model.path not in library.listed(workspace):
         raise Problem("models.not_listed", name=name)
-    if model.path in places.folders(workspace):
+    if model.path in model_folders.folders(workspace):
         raise Problem("models.is_place", folder=model.path)
     if library.in_hub_cache(model.path):
         raise Problem("models.in_hub_cache", name=name)

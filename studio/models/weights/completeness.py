@@ -12,8 +12,9 @@ from studio.core import trust
 from studio.core.i18n import Problem
 from studio.core.processes import limited
 from studio.core.storage import files
-from studio.models import library, plausible, tokenizer
-from studio.models.library import Model
+from studio.models.library import library, tokenizer_files
+from studio.models.library.library import Model
+from studio.models.weights import plausible
 
 SECONDS, MIB = 60, 8192
 ALL_S = 60.0  # a list is given without what is not known by then
@@ -49,7 +50,7 @@ def fault_of(model: Model, wait: float | None = None) -> Problem | None | object
     )
     try:
         found = limited.call(
-            "studio.models.tensor_check:missing",
+            "studio.models.weights.tensor_check:missing",
             str(model.path),
             names,
             file="config.json",
@@ -84,6 +85,6 @@ def require_whole(model: Model) -> None:
         raise grave[0]
     if (fault := fault_of(model)) is not None:
         raise fault
-    tokenizer.require_loadable(model.path)
-    if not trust.asks(model.path) and (reason := tokenizer.refusal(model.path)):
+    tokenizer_files.require_loadable(model.path)
+    if not trust.asks(model.path) and (reason := tokenizer_files.refusal(model.path)):
         raise Problem("models.tokenizer_refused", folder=model.path, reason=reason)

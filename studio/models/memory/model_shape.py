@@ -9,8 +9,8 @@ from math import prod
 from pathlib import Path
 
 from studio.core.i18n import Problem
-from studio.models import config as configs
-from studio.models import library, weights
+from studio.models.library import library, model_config
+from studio.models.weights import tensor_headers
 
 # Architectures whose activations were measured (benchmarks/fit.py), and those built from the same blocks. Any other is
 # taken for a Llama.
@@ -124,16 +124,18 @@ def read_shape(folder: Path) -> ModelShape:
     Raises:
         Problem: there is no readable config.json, or it does not say the sizes of a language model.
     """
-    config, faults = configs.read(folder)
-    said = configs.text_config(config)
+    config, faults = model_config.read(folder)
+    said = model_config.text_config(config)
     if faults or not said:
         raise faults[0] if faults else Problem("fit.no_config", folder=folder, reason="config.json")
-    sizes = {name: _number(said, config, keys) for name, keys in configs.SIZES.items()}
-    if lacking := [configs.SIZES[name][0] for name in ("layers", "hidden", "heads", "vocabulary") if not sizes[name]]:
+    sizes = {name: _number(said, config, keys) for name, keys in model_config.SIZES.items()}
+    if lacking := [
+        model_config.SIZES[name][0] for name in ("layers", "hidden", "heads", "vocabulary") if not sizes[name]
+    ]:
         raise Problem("fit.no_sizes", folder=folder, fields=", ".join(lacking))
     sizes |= _completed(said, sizes)
     tensors = _tensors(folder)
-    quantized = weights.quantization(config)
+    quantized = tensor_headers.quantization(config)
     plain = tensors and quantized is None
     counted = _counts(tensors, sizes["layers"]) if plain else _from_config(said, config, sizes)
     stored = sum(end - begin for begin, end in (tensor["data_offsets"] for tensor in tensors.values()))
@@ -179,7 +181,7 @@ def _number(said: dict, config: dict, keys: tuple[str, ...]) -> int:
 
 
 def _completed(said: dict, sizes: dict[str, int]) -> dict[str, int]:
-    """Return the sizes that a config may leave out, by the rules of transformers' own configs."""
+    """Return the sizes that a config may leave out, by the rules of transformers' own model_config."""
     experts = max(1, sizes["experts"])
     inner = sizes["intermediate"] or 4 * sizes["hidden"]
     return {
@@ -196,7 +198,7 @@ def _tensors(folder: Path) -> dict[str, dict]:
     found: dict[str, dict] = {}
     for name in library.weight_names(folder):
         if name.endswith(".safetensors"):
-            found |= weights.read_shard(folder / name).tensors
+            found |= tensor_headers.read_shard(folder / name).tensors
     return found
 
 
@@ -266,7 +268,7 @@ def _from_config(said: dict, config: dict, sizes: dict[str, int]) -> dict:
 
 
 def _dtype(tensors: dict[str, dict], said: dict, config: dict) -> str:
-    named = weights.types(tensors) or [
+    named = tensor_headers.types(tensors) or [
         str(place.get(key)) for place in (said, config) for key in ("dtype", "torch_dtype")
     ]
     return next((DTYPES[name] for name in named if name in DTYPES), "bf16")

@@ -1,7 +1,8 @@
 """The two model hubs behind one face, through their own Python clients: list a model's files, fetch one, and say what
 went wrong.
 
-Used in the child process of a download only (`studio.models.fetch`), so the clients' settings can be set here for good.
+Used in the child process of a download only (`studio.models.hub.fetch`), so the clients' settings can be set here for
+good.
 """
 
 import errno

@@ -6,10 +6,10 @@ import re
 from dataclasses import dataclass
 from math import prod
 
-from studio.models import config as configs
-from studio.models import library, tokenizer, weights
-from studio.models.library import Model
-from studio.models.tokenizer import ChatTemplate
+from studio.models.library import library, model_config, tokenizer_files
+from studio.models.library.library import Model
+from studio.models.library.tokenizer_files import ChatTemplate
+from studio.models.weights import tensor_headers
 
 # The fields of config.json that matter, in the order in which they are read; words are `config.<field>`.
 EXPLAINED = (
@@ -89,9 +89,9 @@ class Inspection:
 
 def inspect(model: Model) -> Inspection:
     """Return what the files of a model say. Files that are missing or broken give empty parts; `model.faults` say so."""
-    config = configs.read(model.path)[0]
-    said = configs.text_config(config)
-    generation = tokenizer.read_json(model.path / "generation_config.json")
+    config = model_config.read(model.path)[0]
+    said = model_config.text_config(config)
+    generation = tokenizer_files.read_json(model.path / "generation_config.json")
     return Inspection(
         explained={field: said[field] for field in EXPLAINED if said.get(field) is not None},
         others={field: value for field, value in config.items() if field not in EXPLAINED and value is not None},
@@ -100,9 +100,9 @@ def inspect(model: Model) -> Inspection:
             for field, value in generation.items()
             if field not in ("_from_model_config", "transformers_version")
         },
-        special=tokenizer.special_tokens(model.path),
-        added=tokenizer.added_tokens(model.path),
-        template=tokenizer.chat_template(model.path),
+        special=tokenizer_files.special_tokens(model.path),
+        added=tokenizer_files.added_tokens(model.path),
+        template=tokenizer_files.chat_template(model.path),
         layers=tuple(layers(model)),
     )
 
@@ -126,10 +126,13 @@ def layers(model: Model) -> list[Layers]:
         one = groups[place, numbers[0]]
         size = sum(end - begin for begin, end in (tensor["data_offsets"] for tensor in one.values()))
         rows = tuple(
-            Tensor(rest, dtype, shape, prod(shape) * weights.BITS.get(dtype, 8) // 8) for rest, dtype, shape in form
+            Tensor(rest, dtype, shape, prod(shape) * tensor_headers.BITS.get(dtype, 8) // 8)
+            for rest, dtype, shape in form
         )
         known = tuple(sorted(number for number in numbers if number is not None))
-        found.append(Layers(place, known, rows, weights.count(one, quantized) * len(numbers), size * len(numbers)))
+        found.append(
+            Layers(place, known, rows, tensor_headers.count(one, quantized) * len(numbers), size * len(numbers))
+        )
     return found
 
 
@@ -138,7 +141,11 @@ def _tensors(model: Model) -> dict[str, dict]:
     files = [model.path / name for name in library.weight_names(model.path)]
     found: dict[str, dict] = {}
     for file in files:
-        found |= weights.read_shard(file).tensors if file.suffix == ".safetensors" else weights.read_pickle(file)
+        found |= (
+            tensor_headers.read_shard(file).tensors
+            if file.suffix == ".safetensors"
+            else tensor_headers.read_pickle(file)
+        )
     return dict(sorted(found.items(), key=lambda item: _order(item[0])))
 
 

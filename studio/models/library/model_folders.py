@@ -40,7 +40,7 @@ def add(workspace: Workspace, folder: str) -> Path:
     Raises:
         Problem: it is not an absolute path of a folder, cannot be read, is the workspace's own, or holds no model.
     """
-    from studio.models import library
+    from studio.models.library import library
 
     path = files.expanded(folder)
     if not folder.strip() or not path.is_absolute() or not is_folder(path):
@@ -77,7 +77,7 @@ def suggested(workspace: Workspace) -> list[Path]:
 
 
 def _holds_models(path: Path) -> bool:
-    from studio.models import library
+    from studio.models.library import library
 
     try:
         return bool(library.folders_in(path))

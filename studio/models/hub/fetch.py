@@ -1,8 +1,8 @@
 """The child process of a download: it lists, fetches and checks with the hub's own client, and can be killed at any
 moment.
 
-It reads one line of JSON (see `studio.models.download`), ends when its input ends, that is with the studio, and writes
-what happens as lines of JSON behind a mark. What has arrived whole stands in `files/`, noted in `verified.json` with
+It reads one line of JSON (see `studio.models.hub.download`), ends when its input ends, that is with the studio, and
+writes what happens as lines of JSON behind a mark. What has arrived whole stands in `files/`, noted in `verified.json` with
 its hash; a file that is not whole ends in `.incomplete`, and the next process goes on from its last byte.
 """
 
@@ -20,8 +20,8 @@ from pathlib import Path, PurePosixPath
 
 from studio.core.i18n import Problem
 from studio.core.workspace import write_json
-from studio.models.hubs import Damaged, Hiccup, HubFile, has_hash, open_hub, partial_path
-from studio.models.tokenizer import read_json
+from studio.models.hub.hubs import Damaged, Hiccup, HubFile, has_hash, open_hub, partial_path
+from studio.models.library.tokenizer_files import read_json
 
 MARK = "\x1e"
 FILES_AT_ONCE = 4

@@ -32,9 +32,9 @@ Rows are taken to be full and, in a batch, padded, as the longest batch of a dat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from studio.models import activations
-from studio.models.plan import Plan
-from studio.models.shape import BYTES, ModelShape, read_shape
+from studio.models.memory import activations
+from studio.models.memory.model_shape import BYTES, ModelShape, read_shape
+from studio.models.memory.plan import Plan
 
 PARTS = ("weights", "gradients", "optimizer", "activations", "kv_cache", "overhead")
 WAYS = (("inference", None), ("lora", 4), ("lora", 8), ("lora", None), ("freeze", None), ("full", None))

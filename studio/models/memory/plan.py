@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from studio.models.shape import BYTES, Linear, ModelShape
+from studio.models.memory.model_shape import BYTES, Linear, ModelShape
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ goes the same way as in loading, renamings and tied weights included, on the met
 import re
 from pathlib import Path
 
-from studio.models import pickles, weights
+from studio.models.weights import pickles, tensor_headers
 
 NAMED = 20  # as many missing tensors are named
 # What LLaMA-Factory tries in turn (model/loader.py), by the kind of the config.
@@ -85,7 +85,9 @@ def _read(folder: Path, names: list[str]) -> dict[str, dict]:
     found: dict[str, dict] = {}
     for name in names:
         found |= (
-            weights.read_shard(folder / name).tensors if name.endswith(".safetensors") else pickles.read(folder / name)
+            tensor_headers.read_shard(folder / name).tensors
+            if name.endswith(".safetensors")
+            else pickles.read(folder / name)
         )
     return found
 

@@ -22,8 +22,8 @@ These were read off torch's allocator for Llama, Qwen 2 and 3, Gemma 2 and 3, Ph
 benchmarks fit` checks them.
 """
 
-from studio.models.plan import Plan
-from studio.models.shape import Linear, ModelShape
+from studio.models.memory.model_shape import Linear, ModelShape
+from studio.models.memory.plan import Plan
 
 # The matrices that read no norm's output: the last of attention and the last of the MLP.
 LAST_OF_ATTENTION = ("o_proj", "out_proj", "dense", "wo")

@@ -11,9 +11,9 @@ from studio.core import trust
 from studio.core.i18n import Problem, shown
 from studio.core.storage import files, folders
 from studio.core.workspace import Workspace, safe_name
-from studio.models import config as configs
-from studio.models import health, hub_caches, places, plausible, tokenizer, weights
-from studio.models.weights import Quantization
+from studio.models.library import hub_caches, model_config, model_folders, tokenizer_files
+from studio.models.weights import health, plausible, tensor_headers
+from studio.models.weights.tensor_headers import Quantization
 
 _NO_CHARACTER = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -70,8 +70,8 @@ def _list_of_places(workspace: Workspace) -> list[Model]:
     """Return the list of the person's folders as a model that is faulty, where it cannot be read: their models are
     missing then.
     """
-    fault = places.fault(workspace)
-    return [_faulty(workspace.root / places.FILE, places.FILE, fault)] if fault else []
+    fault = model_folders.fault(workspace)
+    return [_faulty(workspace.root / model_folders.FILE, model_folders.FILE, fault)] if fault else []
 
 
 def _closed(path: Path) -> bool:
@@ -109,7 +109,7 @@ def _named(workspace: Workspace) -> dict[str, Path]:
     """Return every model's folder by the model's name."""
     named: dict[str, Path] = {}
     known: set[Path] = set()  # a cache's root and a folder in it may both have been added
-    for place in [workspace.models, *places.folders(workspace)]:
+    for place in [workspace.models, *model_folders.folders(workspace)]:
         try:
             inside = folders_in(place, deep=place != workspace.models)
         except OSError:
@@ -166,7 +166,7 @@ def find(workspace: Workspace, name: str) -> Model:
     is none.
     """
     folder = Path(name)
-    if name == places.FILE and (found := _list_of_places(workspace)):
+    if name == model_folders.FILE and (found := _list_of_places(workspace)):
         return found[0]
     if not folder.is_absolute():
         folder = workspace.models / name
@@ -245,22 +245,23 @@ def _faulty(folder: Path, name: str, fault: Problem) -> Model:
 
 def _read(folder: Path, name: str, sizes: dict[str, int]) -> Model:
     names = set(sizes)
-    config, config_faults = configs.read(folder) if configs.FILE in names else ({}, ())
+    config, config_faults = model_config.read(folder) if model_config.FILE in names else ({}, ())
     weight_files = health.weight_files(names, health.indexed_files(folder, names))
-    shards = [weights.read_shard(folder / file) for file in weight_files if file.endswith(".safetensors")]
+    shards = [tensor_headers.read_shard(folder / file) for file in weight_files if file.endswith(".safetensors")]
     tensors = {name: tensor for shard in shards for name, tensor in shard.tensors.items()}
-    quantized = weights.quantization(config)
-    said = configs.text_config(config)
+    quantized = tensor_headers.quantization(config)
+    said = model_config.text_config(config)
     return Model(
         name=name,
         path=folder,
-        params=weights.count(tensors, quantized) or None,
-        dtype="/".join(weights.types(tensors)) or _short(config.get("torch_dtype") or config.get("dtype") or "?"),
+        params=tensor_headers.count(tensors, quantized) or None,
+        dtype="/".join(tensor_headers.types(tensors))
+        or _short(config.get("torch_dtype") or config.get("dtype") or "?"),
         size_bytes=sum(sizes.values()),
         architecture=_short((config.get("architectures") or ["?"])[0]),
         model_type=_short(config.get("model_type") or ""),
         quantization=quantized,
-        context=next((said[key] for key in configs.CONTEXT if type(said.get(key)) is int), None),
+        context=next((said[key] for key in model_config.CONTEXT if type(said.get(key)) is int), None),
         licence=_licence(folder, names),
         pickled=bool(weight_files) and not shards,
         own_code=trust.asks(folder),
@@ -288,7 +289,7 @@ def require_plausible(folder: Path) -> None:
 def require_loadable(folder: Path) -> None:
     """Raise Problem where a model, or its tokenizer alone, must not be loaded in this process, which has no limits."""
     require_plausible(folder)
-    tokenizer.require_loadable(folder)
+    tokenizer_files.require_loadable(folder)
 
 
 def weight_names(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ import re
 from math import prod
 
 from studio.core.i18n import Problem
-from studio.models import config as configs
+from studio.models.library import model_config
 
 # Of counts (each makes modules), of widths (each makes numbers), and of anything else that is a length.
 MOST_PARTS, MOST_WIDE, MOST_LONG = 20_000, 2**25, 2**34
@@ -49,7 +49,7 @@ def fault(config: dict, tensors: dict[str, dict], weight_bytes: int) -> Problem 
                 value=f"{value:.3g}" if value < 1e300 else "10^300",
                 most=f"{most:,}",
             )
-    said = {size: _named(config, names) for size, names in configs.SIZES.items()}
+    said = {size: _named(config, names) for size, names in model_config.SIZES.items()}
     return _beside_tensors(said, tensors) or _beside_bytes(said, weight_bytes)
 
 
@@ -81,7 +81,7 @@ def _numbers(config: dict) -> list[tuple[str, float]]:
 
 def _named(config: dict, names: tuple[str, ...]) -> int:
     """Return a size by any of its names, of the language model inside where there is one; 0 where it is not said."""
-    inner = next((config[key] for key in configs.INNER if isinstance(config.get(key), dict)), {})
+    inner = next((config[key] for key in model_config.INNER if isinstance(config.get(key), dict)), {})
     found = (place[name] for place in (inner, config) for name in names if type(place.get(name)) is int)
     return next(found, 0)
 
@@ -105,7 +105,9 @@ def _beside_tensors(said: dict[str, int], tensors: dict[str, dict]) -> Problem |
     )
     for size, value, found, most in checks:
         if most and value > most:
-            return Problem("models.implausible", field=configs.SIZES[size][0], value=f"{value:,}", found=f"{found:,}")
+            return Problem(
+                "models.implausible", field=model_config.SIZES[size][0], value=f"{value:,}", found=f"{found:,}"
+            )
     return None
 
 

@@ -2,8 +2,8 @@
 
 from functools import lru_cache
 
-from studio.models import fit
-from studio.models.shape import Linear, ModelShape
+from studio.models.memory import fit
+from studio.models.memory.model_shape import Linear, ModelShape
 
 WAYS = (("qlora4", "lora", 4), ("lora", "lora", None), ("full", "full", None))
 _VOCABULARY = 100_000

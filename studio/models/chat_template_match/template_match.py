@@ -19,8 +19,9 @@ from pathlib import Path
 from studio.core import llamafactory
 from studio.core.i18n import Problem
 from studio.core.processes import limited
-from studio.models import catalogue, tokenizer
-from studio.models.catalogue import Entry
+from studio.models.hub import catalogue
+from studio.models.hub.catalogue import Entry
+from studio.models.library import tokenizer_files
 
 QUESTION = {"role": "user", "content": "What is the capital of France?"}
 SYSTEM = {"role": "system", "content": "Answer in one word."}
@@ -114,8 +115,8 @@ def choose(folder: Path, name: str, model_type: str, compare: bool = True, wait:
         wait: how many seconds to wait for what the model's own template says, None as long as it takes; without it
             nothing is compared.
     """
-    own, fault = tokenizer.chat_template(folder), None
-    origin = str(tokenizer.read_json(folder / catalogue.SOURCE_FILE).get("repo") or "").rpartition("/")[2]
+    own, fault = tokenizer_files.chat_template(folder), None
+    origin = str(tokenizer_files.read_json(folder / catalogue.SOURCE_FILE).get("repo") or "").rpartition("/")[2]
     chat = is_chat(origin or name, own is not None)
     found = _by_table(origin or name, chat) or _by_table(name, chat)
     prompts = {}
@@ -124,7 +125,7 @@ def choose(folder: Path, name: str, model_type: str, compare: bool = True, wait:
     except Problem as problem:
         fault = problem
     compared, prompts = compare and prompts is not None, prompts or {}
-    tokens = tokenizer.special_tokens(folder)
+    tokens = tokenizer_files.special_tokens(folder)
     if found is None and prompts:
         found = _nearest(prompts, tokens, model_type, chat)
     if found is None and chat and (common := _of_architecture(model_type)):
@@ -233,7 +234,7 @@ def renderings(folder: Path, wait: float | None = None) -> dict[str, dict] | Non
     """Return for each of CONVERSATIONS {"text"} or {"refused": why}: many templates know no system turn. Otherwise as
     `own_prompts`.
     """
-    made = tokenizer.renderings(folder, list(CONVERSATIONS.values()), wait)
+    made = tokenizer_files.renderings(folder, list(CONVERSATIONS.values()), wait)
     return None if made is limited.PENDING else dict(zip(CONVERSATIONS, made, strict=False))
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from studio.core import trust
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders
-from studio.models import tokenizer
-from studio.models.weights import Shard
+from studio.models.library import tokenizer_files
+from studio.models.weights.tensor_headers import Shard
 
 MOST_PARTS = 10_000
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
@@ -44,7 +44,7 @@ def weight_files(names: set[str], indexed: frozenset[str] = frozenset()) -> list
 def indexed_files(folder: Path, names: set[str]) -> frozenset[str]:
     """Return the files that the index of a model's weights names; none where there is no index, or it cannot be used."""
     index = next((name for name in INDEXES.values() if name in names), None)
-    weight_map = tokenizer.read_json(folder / index).get("weight_map") if index else None
+    weight_map = tokenizer_files.read_json(folder / index).get("weight_map") if index else None
     return (
         frozenset(one for one in weight_map.values() if isinstance(one, str))
         if isinstance(weight_map, dict)
@@ -100,9 +100,9 @@ def faults(
     found = [Problem("models.unfinished", file=unfinished)] if unfinished else []
     found += [] if "config.json" in names else [Problem("models.no_config", folder=folder)]
     found += [*config_faults, *_of_weights(folder, names, shards)]
-    if not tokenizer.has_tokenizer(names):
+    if not tokenizer_files.has_tokenizer(names):
         found.append(Problem("models.no_tokenizer", folder=folder))
-    return tuple(found + tokenizer.faults(folder, names))
+    return tuple(found + tokenizer_files.faults(folder, names))
 
 
 def _of_weights(folder: Path, names: set[str], shards: list[Shard]) -> list[Problem]:
@@ -161,9 +161,9 @@ def _wanted(folder: Path, names: set[str], found_files: list[str]) -> set[str]:
     index = next((name for name in INDEXES.values() if name in names), None)
     if index is None:
         return wanted
-    if fault := tokenizer.object_fault(folder / index):
+    if fault := tokenizer_files.object_fault(folder / index):
         raise fault
-    weight_map = tokenizer.read_json(folder / index).get("weight_map")
+    weight_map = tokenizer_files.read_json(folder / index).get("weight_map")
     if (
         not isinstance(weight_map, dict)
         or not weight_map
@@ -183,7 +183,7 @@ def warnings(folder: Path, names: set[str]) -> tuple[Problem, ...]:
     weights = weight_files(names, indexed_files(folder, names))
     if weights and not weights[0].endswith(".safetensors"):
         found.append(Problem("models.pickled", file=weights[0]))
-    generation = tokenizer.object_fault(folder / "generation_config.json")
+    generation = tokenizer_files.object_fault(folder / "generation_config.json")
     if generation:
         found.append(generation)
     if trust.asks(folder):

@@ -1,7 +1,7 @@
 """A GGUF file as a Hugging Face folder: bfloat16 safetensors, config and tokenizer, as training needs them.
 
-The conversion runs in a process of its own (`python -m studio.models.gguf FILE FOLDER`), so that it can be stopped at
-any moment and its memory comes back whole. What a quantised file has lost stays lost.
+The conversion runs in a process of its own (`python -m studio.models.gguf.gguf_import FILE FOLDER`), so that it can be
+stopped at any moment and its memory comes back whole. What a quantised file has lost stays lost.
 """
 
 import json
@@ -19,7 +19,8 @@ from studio.core.jobs import Job, Jobs
 from studio.core.storage import files
 from studio.core.storage.records import Record, Text
 from studio.core.workspace import Workspace
-from studio.models import gguf_parts, library
+from studio.models.gguf import gguf_parts
+from studio.models.library import library
 
 KIND = "import_gguf"
 _MAKING = ".importing-"
@@ -96,7 +97,7 @@ def _import(job: Job, source: Path, target: Path) -> dict:
         work.mkdir()
         with open(job.log_file, "a", encoding="utf-8") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", "studio.models.gguf", str(source), str(work)],
+                [sys.executable, "-m", "studio.models.gguf.gguf_import", str(source), str(work)],
                 stdout=log,
                 stderr=log,
                 cwd=locations.ROOT,

@@ -206,7 +206,7 @@ def renderings(folder: Path, conversations: list[list[dict]], wait: float | None
     known = (stamp(folder), hash(own.source), json.dumps(conversations))
     place = own.file.name if own.file.suffix == ".jinja" else f"{own.file.name} › chat_template"
     return limited.call(
-        "studio.models.rendering:render",
+        "studio.models.chat_template_match.rendering:render",
         own.source,
         conversations,
         special_tokens(folder),
@@ -249,7 +249,7 @@ def _tried(folder: Path, wait: float | None):
     if len(known) == 1:
         return None  # whoever needs one says so
     return limited.call(
-        "studio.models.loading:try_tokenizer",
+        "studio.models.library.tokenizer_trial:try_tokenizer",
         str(folder),
         file=file,
         of=folder.name,

@@ -1,0 +1,1 @@
+"""Models that are not here yet: the table of LLaMA-Factory, the hubs, and downloads."""
