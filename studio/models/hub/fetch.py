@@ -1,9 +1,10 @@
 """The child process of a download: it lists, fetches and checks with the hub's own client, and can be killed at any
 moment.
 
-It reads one line of JSON (see `studio.models.hub.download`), ends when its input ends, that is with the studio, and
-writes what happens as lines of JSON behind a mark. What has arrived whole stands in `files/`, noted in `verified.json` with
-its hash; a file that is not whole ends in `.incomplete`, and the next process goes on from its last byte.
+It reads one line of JSON (see `studio.models.hub.download`), ends when its input ends, that is with the studio,
+and writes what happens as lines of JSON behind a mark. What has arrived whole stands in `files/`, noted in
+`verified.json` with its hash; a file that is not whole ends in `.incomplete`, and the next process goes on from its last
+byte.
 """
 
 import contextlib

@@ -191,43 +191,53 @@ def plan_of(recipe: dict) -> Plan:
     )
 
 
-def table(folder: Path, machine_bytes: int, plan: Plan = Plan()) -> list[dict]:
-    """Return a row for each way to use the model in `folder`: inference, QLoRA in 4 and 8 bits, LoRA, freeze, full.
+@dataclass(frozen=True)
+class Advice:
+    """The one change to make: `key` of a sentence `fit.advice_...` with its `facts`, and the `bytes` after it."""
 
-    Each row is {"method", "bits", "bytes", "fits", "parts": {part: bytes}, "advice": {"key", "facts", "bytes", "fits"}
-    | None}. `advice` is the one change to make where it does not fit (None where it fits): `key` of a sentence
-    `fit.advice_...` with its `facts`, and the bytes after the change. `plan` gives what the rows share (seq, batch,
-    rank, device...). A model that is stored quantised is only run or trained by LoRA.
+    key: str
+    facts: dict[str, object]
+    bytes: int
+    fits: bool
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """What a way to use a model takes; `parts` are bytes by their names. `advice` is None where it fits."""
+
+    method: str
+    bits: int | None
+    bytes: int
+    fits: bool
+    parts: dict[str, int]
+    advice: Advice | None
+
+
+def table(folder: Path, machine_bytes: int, plan: Plan | None = None) -> list[MemoryUse]:
+    """Return what each way to use the model in `folder` takes: inference, QLoRA in 4 and 8 bits, LoRA, freeze, full.
+
+    `plan` gives what they share (seq, batch, rank, device...). A model that is stored quantised is only run or trained
+    by LoRA.
 
     Raises:
         Problem: the folder holds no model whose sizes can be read.
     """
     shape = read_shape(folder)
     ways = [way for way in WAYS if not shape.quantized or way in (("inference", None), ("lora", None))]
-    rows = []
-    for method, bits in ways:
-        wanted = replace(plan, method=method, bits=bits)
-        needed = estimate(shape, wanted)
-        fits = needed.total <= machine_bytes
-        rows.append(
-            {
-                "method": method,
-                "bits": bits,
-                "bytes": needed.total,
-                "fits": fits,
-                "parts": needed.parts(),
-                "advice": None if fits else advice(shape, wanted, machine_bytes),
-            }
-        )
-    return rows
+    plans = [replace(plan or Plan(), method=method, bits=bits) for method, bits in ways]
+    return [_use(shape, one, machine_bytes) for one in plans]
 
 
-def advice(shape: ModelShape, plan: Plan, machine_bytes: int) -> dict:
+def _use(shape: ModelShape, plan: Plan, machine_bytes: int) -> MemoryUse:
+    needed = estimate(shape, plan)
+    fits = needed.total <= machine_bytes
+    change = None if fits else advice(shape, plan, machine_bytes)
+    return MemoryUse(plan.method, plan.bits, needed.total, fits, needed.parts(), change)
+
+
+def advice(shape: ModelShape, plan: Plan, machine_bytes: int) -> Advice:
     """Return the one change that makes `plan` fit at the least loss, or, where none does alone, the one that saves
-    most.
-
-    Returns: {"key": "fit.advice_...", "facts", "bytes" after the change, "fits"}; the key is `fit.advice_smaller` where
-    nothing saves a tenth.
+    most; the key is `fit.advice_smaller` where nothing saves a tenth.
     """
     before = estimate(shape, plan).total
     options = [(key, changed, estimate(shape, changed).total) for key, changed in _changes(shape, plan)]
@@ -235,10 +245,10 @@ def advice(shape: ModelShape, plan: Plan, machine_bytes: int) -> dict:
     best = fitting[0] if fitting else min(options, key=lambda option: option[2], default=None)
     if best is None or best[2] > 0.9 * before and not fitting:
         billions = shape.parameters * machine_bytes / before / 1e9
-        return {"key": "fit.advice_smaller", "facts": {"billions": f"{billions:.2g}"}, "bytes": before, "fits": False}
+        return Advice("fit.advice_smaller", {"billions": f"{billions:.2g}"}, before, False)
     key, changed, after = best
     facts = {"memory": f"{after / 2**30:.1f} GiB", "seq": changed.seq, "batch": changed.batch}
-    return {"key": f"fit.advice_{key}", "facts": facts, "bytes": after, "fits": after <= machine_bytes}
+    return Advice(f"fit.advice_{key}", facts, after, after <= machine_bytes)
 
 
 def _changes(shape: ModelShape, plan: Plan) -> list[tuple[str, Plan]]:

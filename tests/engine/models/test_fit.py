@@ -130,7 +130,7 @@ def test_the_loss_is_most_of_a_small_model_with_a_large_vocabulary(starter):
 
 def test_the_table_says_what_fits_and_what_to_change(folder):
     rows = table(folder(LLAMA_7B), 24 * GIB)
-    assert [(row["method"], row["bits"]) for row in rows] == [
+    assert [(row.method, row.bits) for row in rows] == [
         ("inference", None),
         ("lora", 4),
         ("lora", 8),
@@ -138,14 +138,14 @@ def test_the_table_says_what_fits_and_what_to_change(folder):
         ("freeze", None),
         ("full", None),
     ]
-    assert [row["fits"] for row in rows] == [True, True, True, True, True, False]
+    assert [row.fits for row in rows] == [True, True, True, True, True, False]
     for row in rows:
-        assert sum(row["parts"].values()) == row["bytes"] and set(row["parts"]) == set(fit.PARTS)
-        assert (row["advice"] is None) == row["fits"]
-    advice = rows[-1]["advice"]
-    assert advice["key"] == "fit.advice_lora" and advice["fits"] and advice["bytes"] < 24 * GIB
+        assert sum(row.parts.values()) == row.bytes and set(row.parts) == set(fit.PARTS)
+        assert (row.advice is None) == row.fits
+    advice = rows[-1].advice
+    assert advice.key == "fit.advice_lora" and advice.fits and advice.bytes < 24 * GIB
     for words in (Words("en"), Words("zh")):
-        assert advice["facts"]["memory"] in words(advice["key"], **advice["facts"])
+        assert advice.facts["memory"] in words(advice.key, **advice.facts)
 
 
 @pytest.mark.parametrize(
@@ -163,13 +163,13 @@ def test_the_table_says_what_fits_and_what_to_change(folder):
 def test_advice_is_the_change_that_costs_least(folder, plan, memory_bytes, key):
     shape = read_shape(folder(LLAMA_7B))
     advice = fit.advice(shape, plan, memory_bytes)
-    assert advice["key"] == f"fit.advice_{key}"
-    assert Words("en")(advice["key"], **advice["facts"])
+    assert advice.key == f"fit.advice_{key}"
+    assert Words("en")(advice.key, **advice.facts)
 
 
 def test_a_quantised_model_is_only_run_or_trained_by_lora(folder):
     rows = table(folder(LLAMA_7B, quantization_config={"quant_method": "gptq", "bits": 4}), 24 * GIB)
-    assert [row["method"] for row in rows] == ["inference", "lora"]
+    assert [row.method for row in rows] == ["inference", "lora"]
 
 
 def test_a_folder_that_is_no_model_is_told(folder, tmp_path):

@@ -35,14 +35,13 @@ class Part:
 
 @dataclass(frozen=True)
 class FitRow:
-    """A way to use the model (a key of `models.method_...`); `advice` is the key of a sentence, with its facts."""
+    """A way to use the model (a key of `models.method_...`); `advice` what to change where it does not fit."""
 
     method: str
     bytes: int
     fits: bool
     parts: list[Part]
-    advice: str | None
-    advice_facts: dict[str, object]
+    advice: fit.Advice | None
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def memory_fit(words: Words, context: ModelsContext, argument: str) -> FitContex
         problem = fault
     else:
         rows = _estimates(library.find(context.workspace, name), memory, plan)
-    widest = max(memory, *(row["bytes"] for row in rows), 1)
+    widest = max(memory, *(row.bytes for row in rows), 1)
     return FitContext(
         device,
         memory,
@@ -91,7 +90,7 @@ def memory_fit(words: Words, context: ModelsContext, argument: str) -> FitContex
         urlencode(chosen),
         problem,
         [_row(row, widest) for row in rows],
-        list(rows[0]["parts"]) if rows else [],
+        list(rows[0].parts) if rows else [],
         memory / widest if memory < widest else None,
     )
 
@@ -103,22 +102,21 @@ def _number(words: Words, name: str, value: str) -> int:
 
 
 @lru_cache(64)
-def _estimates(model: Model, memory: int, plan: fit.Plan) -> list[dict]:
+def _estimates(model: Model, memory: int, plan: fit.Plan) -> list[fit.MemoryUse]:
     # A model is looked at anew only when its files changed, so this too is counted once.
     return fit.table(model.path, memory, plan)
 
 
-def _row(row: dict, widest: int) -> FitRow:
+def _row(row: fit.MemoryUse, widest: int) -> FitRow:
     return FitRow(
         method_key(row),
-        row["bytes"],
-        row["fits"],
-        [Part(part, size, size / widest) for part, size in row["parts"].items() if size],
-        row["advice"]["key"] if row["advice"] else None,
-        row["advice"]["facts"] if row["advice"] else {},
+        row.bytes,
+        row.fits,
+        [Part(part, size, size / widest) for part, size in row.parts.items() if size],
+        row.advice,
     )
 
 
-def method_key(row: dict) -> str:
+def method_key(row: fit.MemoryUse) -> str:
     """Return the name of a row of the table as words know it: lora with 4 bits is qlora4."""
-    return f"q{row['method']}{row['bits']}" if row["bits"] else row["method"]
+    return f"q{row.method}{row.bits}" if row.bits else row.method
