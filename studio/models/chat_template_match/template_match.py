@@ -161,21 +161,21 @@ def _remember(key: tuple, choice: Choice) -> None:
         _chosen[key] = choice
 
 
-def faults(wanted: Sequence[tuple[Path, str, str]]) -> list[Problem | None]:
+def faults(models: Sequence[tuple[Path, str, str]]) -> list[Problem | None]:
     """Return for many models (folder, name, model_type) the limit that the own chat template reached, as far as it was
     looked at.
     """
-    return [of(*one, compare=False).fault for one in wanted]
+    return [of(*one, compare=False).fault for one in models]
 
 
-def of_all(wanted: Sequence[tuple[Path, str, str]], seconds: float = 0.1) -> list[str | None]:
+def of_all(models: Sequence[tuple[Path, str, str]], seconds: float = 0.1) -> list[str | None]:
     """Return the names of the templates of many models (folder, name, model_type), None where that is not known yet.
 
     A list must not wait: what takes looking into the templates is done for `seconds` at a time, and the rest when it is
     asked again.
     """
     until, found = time.monotonic() + seconds, []
-    for folder, name, model_type in wanted:
+    for folder, name, model_type in models:
         left = until - time.monotonic()
         choice = of(folder, name, model_type, compare=loaded() and left > 0, wait=max(0.0, left))
         found.append(choice.template if choice.compared or choice.reason in ("exact", "resembles") else None)
@@ -227,7 +227,7 @@ def own_prompts(folder: Path, wait: float | None = None) -> dict[str, str] | Non
     None where that is not known after `wait` seconds. Raises Problem where the template reached a limit.
     """
     made = renderings(folder, wait)
-    return None if made is None else {key: said["text"] for key, said in made.items() if "text" in said}
+    return None if made is None else {key: rendering["text"] for key, rendering in made.items() if "text" in rendering}
 
 
 def renderings(folder: Path, wait: float | None = None) -> dict[str, dict] | None:

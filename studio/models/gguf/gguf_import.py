@@ -117,7 +117,7 @@ def _import(job: Job, source: Path, target: Path) -> dict:
                 child.wait()
         if child.returncode:
             raise Problem("gguf.failed", file=source.name, reason=_last_line(job.log_file))
-        if faults := library.look(work, target.name).faults:
+        if faults := library.scan(work, target.name).faults:
             raise faults[0]
         work.rename(target)
     except OSError as error:

@@ -72,21 +72,21 @@ class Fetch:
         """Do it all; every step is told. Raises Problem."""
         with alone(self.folder, self.order["repo"]):
             listed = self.persist(self.hub.files)
-            wanted, skipped = choose(listed, self.order["include"], self.order["exclude"])
-            warnings = check_listing(wanted, self.order["repo"])
-            for file in wanted:
+            chosen, skipped = choose(listed, self.order["include"], self.order["exclude"])
+            warnings = check_listing(chosen, self.order["repo"])
+            for file in chosen:
                 self.target(file)
-            self.clear_others(wanted)
-            total = sum(file.size for file in wanted)
-            say(plan={"total_bytes": total, "files": len(wanted)})
+            self.clear_others(chosen)
+            total = sum(file.size for file in chosen)
+            say(plan={"total_bytes": total, "files": len(chosen)})
             self.check_space(total)
             pool = ThreadPoolExecutor(FILES_AT_ONCE)
             for done in as_completed(
-                [pool.submit(self.bring, file) for file in sorted(wanted, key=lambda file: file.size)]
+                [pool.submit(self.bring, file) for file in sorted(chosen, key=lambda file: file.size)]
             ):
                 done.result()
             warnings += check_arrived(self.files)
-            self.clear_others(wanted)
+            self.clear_others(chosen)
             origin = {name: self.order[name] for name in ("source", "repo", "revision")}
             write_json(
                 self.files / ".download.json",
@@ -95,13 +95,13 @@ class Fetch:
                     "commit": self.hub.commit,
                     "downloaded": time.time(),
                     "bytes": total,
-                    "files": {file.path: {"size": file.size, "hash": file.hash} for file in wanted},
+                    "files": {file.path: {"size": file.size, "hash": file.hash} for file in chosen},
                 },
             )
             say(
                 done={
                     "bytes": total,
-                    "files": len(wanted),
+                    "files": len(chosen),
                     "commit": self.hub.commit,
                     "skipped_files": len(skipped),
                     "skipped_bytes": sum(file.size for file in skipped),
@@ -116,9 +116,9 @@ class Fetch:
             raise Problem("downloads.bad_file", repo=self.order["repo"], file=file.path)
         return self.files.joinpath(*path.parts)
 
-    def clear_others(self, wanted: list[HubFile]) -> None:
+    def clear_others(self, chosen: list[HubFile]) -> None:
         """Remove what an earlier try with other patterns or of another revision left."""
-        kept = {target for file in wanted for target in (self.target(file), partial_path(self.target(file)))}
+        kept = {target for file in chosen for target in (self.target(file), partial_path(self.target(file)))}
         for path in self.files.rglob("*"):
             if path.is_file() and path not in kept:
                 path.unlink()
@@ -227,14 +227,14 @@ def choose(listed: list[HubFile], include: list[str], exclude: list[str]) -> tup
     ]
     if not include and not exclude and any(fnmatch.fnmatch(file.path, "model*.safetensors") for file in seen):
         exclude = COPIES
-    wanted = [file for file in seen if (not include or matches(file, include)) and not matches(file, exclude)]
-    kept = set(wanted)
-    return wanted, [file for file in seen if file not in kept]
+    chosen = [file for file in seen if (not include or matches(file, include)) and not matches(file, exclude)]
+    kept = set(chosen)
+    return chosen, [file for file in seen if file not in kept]
 
 
-def check_listing(wanted: list[HubFile], repo: str) -> list[dict]:
+def check_listing(chosen: list[HubFile], repo: str) -> list[dict]:
     """Return warnings about what would be fetched, as sentences. Raises Problem where it would be no model."""
-    names = [file.path for file in wanted]
+    names = [file.path for file in chosen]
     if "config.json" not in names:
         raise Problem("downloads.not_a_model", repo=repo)
     weights = [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in WEIGHTS)]

@@ -61,13 +61,13 @@ def partial_path(target: Path) -> Path:
     return target.with_suffix(target.suffix + ".incomplete")
 
 
-def has_hash(path: Path, size: int, wanted: str | None) -> bool:
+def has_hash(path: Path, size: int, expected: str | None) -> bool:
     """Tell whether the file has the hash that the hub lists; True where the hub lists none (its size is then all there
     is).
     """
-    if wanted is None:
+    if expected is None:
         return True
-    kind, _, hexadecimal = wanted.partition(":")
+    kind, _, hexadecimal = expected.partition(":")
     digest = hashlib.sha256() if kind == "sha256" else hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     with open(path, "rb") as file:
         while block := file.read(1 << 22):

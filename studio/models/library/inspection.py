@@ -90,10 +90,10 @@ class Inspection:
 def inspect(model: Model) -> Inspection:
     """Return what the files of a model say. Files that are missing or broken give empty parts; `model.faults` say so."""
     config = model_config.read(model.path)[0]
-    said = model_config.text_config(config)
+    text_config = model_config.text_config(config)
     generation = tokenizer_files.read_json(model.path / "generation_config.json")
     return Inspection(
-        explained={field: said[field] for field in EXPLAINED if said.get(field) is not None},
+        explained={field: text_config[field] for field in EXPLAINED if text_config.get(field) is not None},
         others={field: value for field, value in config.items() if field not in EXPLAINED and value is not None},
         generation={
             field: value

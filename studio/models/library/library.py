@@ -53,7 +53,7 @@ def models(workspace: Workspace) -> list[Model]:
     found = []
     for name, folder in _named(workspace).items():
         try:
-            found.append(look(folder, name))
+            found.append(scan(folder, name))
         except FileNotFoundError:
             continue  # removed between the listing and the look
     return found + _list_of_places(workspace)
@@ -175,7 +175,7 @@ def find(workspace: Workspace, name: str) -> Model:
     try:
         if not _is_model(folder) and not _closed(folder):
             raise FileNotFoundError
-        return look(folder, _shown(title(folder)) if Path(name).is_absolute() else name)
+        return scan(folder, _shown(title(folder)) if Path(name).is_absolute() else name)
     except FileNotFoundError:
         raise Problem("models.missing", name=name, folder=workspace.models) from None
 
@@ -207,7 +207,7 @@ def forget() -> None:
         _looked.clear()
 
 
-def look(folder: Path, name: str) -> Model:
+def scan(folder: Path, name: str) -> Model:
     """Return what the files of a model's folder say; from memory where no file changed. Raises FileNotFoundError where
     it is gone.
 
@@ -250,7 +250,7 @@ def _read(folder: Path, name: str, sizes: dict[str, int]) -> Model:
     shards = [tensor_headers.read_shard(folder / file) for file in weight_files if file.endswith(".safetensors")]
     tensors = {name: tensor for shard in shards for name, tensor in shard.tensors.items()}
     quantized = tensor_headers.quantization(config)
-    said = model_config.text_config(config)
+    text_config = model_config.text_config(config)
     return Model(
         name=name,
         path=folder,
@@ -261,7 +261,7 @@ def _read(folder: Path, name: str, sizes: dict[str, int]) -> Model:
         architecture=_short((config.get("architectures") or ["?"])[0]),
         model_type=_short(config.get("model_type") or ""),
         quantization=quantized,
-        context=next((said[key] for key in model_config.CONTEXT if type(said.get(key)) is int), None),
+        context=next((text_config[key] for key in model_config.CONTEXT if type(text_config.get(key)) is int), None),
         licence=_licence(folder, names),
         pickled=bool(weight_files) and not shards,
         own_code=trust.asks(folder),
@@ -278,7 +278,7 @@ def _short(text: object) -> str:
 def require_plausible(folder: Path) -> None:
     """Raise Problem where a model's config claims sizes that its weights cannot fill; nothing may be built by it."""
     try:
-        faults = look(folder, title(folder)).faults
+        faults = scan(folder, title(folder)).faults
     except OSError:
         return  # whoever needs the folder says that it is not there
     for fault in faults:
@@ -307,15 +307,15 @@ def _licence(folder: Path, names: set[str]) -> str | None:
     if "README.md" in names:
         head = _beginning(folder / "README.md", 20_000)
         front = head[3:].partition("\n---")[0] if head.startswith("---") else ""
-        said = {
+        card = {
             key: value.strip().strip("\"'")
             for key, value in re.findall(r"^(license|license_name):[ \t]*(\S.*)$", front, re.M)
         }
-        if said:
+        if card:
             named = (
-                said.get("license_name")
-                if said.get("license") == "other" and "license_name" in said
-                else said.get("license")
+                card.get("license_name")
+                if card.get("license") == "other" and "license_name" in card
+                else card.get("license")
             )
             return named and _short(named)
     file = next((name for name in ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE") if name in names), None)

@@ -38,7 +38,7 @@ def rename(workspace: Workspace, name: str, new: str, guard: Guard, runs: int = 
             model.path.symlink_to(target.name, target_is_directory=True)
     except OSError as error:
         raise Problem("workspace.unwritable", path=target, reason=error.strerror) from error
-    return library.look(target, new)
+    return library.scan(target, new)
 
 
 def delete(workspace: Workspace, name: str, guard: Guard) -> int:

@@ -55,11 +55,11 @@ def add(workspace: Workspace, folder: str) -> Path:
     if not found:
         raise Problem("models.no_model_in", folder=path)
     with _writing:
-        said = _read(workspace)
-        if str(path) in said["folders"]:
+        record = _read(workspace)
+        if str(path) in record["folders"]:
             raise Problem("models.folder_known", folder=path)
-        said["folders"].append(str(path))
-        write_json(_file(workspace), said)
+        record["folders"].append(str(path))
+        write_json(_file(workspace), record)
     return path
 
 
@@ -88,11 +88,11 @@ def _holds_models(path: Path) -> bool:
 def remove(workspace: Workspace, folder: str) -> None:
     """Forget a folder; nothing in it is touched. Raises Problem where it is none of those added."""
     with _writing:
-        said = _read(workspace)
-        if folder not in said["folders"]:
+        record = _read(workspace)
+        if folder not in record["folders"]:
             raise Problem("models.folder_unknown", folder=folder)
-        said["folders"].remove(folder)
-        write_json(_file(workspace), said)
+        record["folders"].remove(folder)
+        write_json(_file(workspace), record)
 
 
 def _file(workspace: Workspace) -> Path:

@@ -128,16 +128,18 @@ def has_tokenizer(names: set[str]) -> bool:
 
 def special_tokens(folder: Path) -> dict[str, str]:
     """Return the texts of the special tokens by role: {"bos_token": "<s>", ...}."""
-    said = read_json(folder / "special_tokens_map.json") | read_json(folder / "tokenizer_config.json")
-    return {role: text for role in ROLES if (text := _text_of(said.get(role)))}
+    settings = read_json(folder / "special_tokens_map.json") | read_json(folder / "tokenizer_config.json")
+    return {role: text for role in ROLES if (text := _text_of(settings.get(role)))}
 
 
 def added_tokens(folder: Path) -> dict[str, int]:
     """Return the tokens added beside the plain vocabulary, with their ids, lowest first."""
-    said = read_json(folder / "tokenizer_config.json").get("added_tokens_decoder")
-    if isinstance(said, dict) and said:
+    decoder = read_json(folder / "tokenizer_config.json").get("added_tokens_decoder")
+    if isinstance(decoder, dict) and decoder:
         listed = [
-            (_text_of(entry), int(number)) for number, entry in said.items() if number.isdecimal() and len(number) < 10
+            (_text_of(entry), int(number))
+            for number, entry in decoder.items()
+            if number.isdecimal() and len(number) < 10
         ]
     else:
         listed = _added_in_tokenizer(folder / "tokenizer.json") or list(read_json(folder / "added_tokens.json").items())
@@ -162,12 +164,12 @@ def chat_template(folder: Path) -> ChatTemplate | None:
     with contextlib.suppress(OSError):
         return ChatTemplate(files.read_text(file), file)
     for name in ("chat_template.json", "tokenizer_config.json"):
-        said = read_json(folder / name).get("chat_template")
-        if isinstance(said, list):
-            by_name = {str(one.get("name")): one.get("template") for one in said if isinstance(one, dict)}
-            said = by_name.get("default") or next(iter(by_name.values()), None)
-        if isinstance(said, str) and said:
-            return ChatTemplate(said, folder / name)
+        template = read_json(folder / name).get("chat_template")
+        if isinstance(template, list):
+            by_name = {str(one.get("name")): one.get("template") for one in template if isinstance(one, dict)}
+            template = by_name.get("default") or next(iter(by_name.values()), None)
+        if isinstance(template, str) and template:
+            return ChatTemplate(template, folder / name)
     return None
 
 

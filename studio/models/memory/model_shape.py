@@ -125,24 +125,24 @@ def read_shape(folder: Path) -> ModelShape:
         Problem: there is no readable config.json, or it does not say the sizes of a language model.
     """
     config, faults = model_config.read(folder)
-    said = model_config.text_config(config)
-    if faults or not said:
+    text_config = model_config.text_config(config)
+    if faults or not text_config:
         raise faults[0] if faults else Problem("fit.no_config", folder=folder, reason="config.json")
-    sizes = {name: _number(said, config, keys) for name, keys in model_config.SIZES.items()}
+    sizes = {name: _number(text_config, config, keys) for name, keys in model_config.SIZES.items()}
     if lacking := [
         model_config.SIZES[name][0] for name in ("layers", "hidden", "heads", "vocabulary") if not sizes[name]
     ]:
         raise Problem("fit.no_sizes", folder=folder, fields=", ".join(lacking))
-    sizes |= _completed(said, sizes)
+    sizes |= _completed(text_config, sizes)
     tensors = _tensors(folder)
     quantized = tensor_headers.quantization(config)
     plain = tensors and quantized is None
-    counted = _counts(tensors, sizes["layers"]) if plain else _from_config(said, config, sizes)
+    counted = _counts(tensors, sizes["layers"]) if plain else _from_config(text_config, config, sizes)
     stored = sum(end - begin for begin, end in (tensor["data_offsets"] for tensor in tensors.values()))
-    kind = str(said.get("model_type") or config.get("model_type") or "")
+    kind = str(text_config.get("model_type") or config.get("model_type") or "")
     return ModelShape(
         architecture=(config.get("architectures") or ["?"])[0],
-        dtype=_dtype(tensors if plain else {}, said, config),
+        dtype=_dtype(tensors if plain else {}, text_config, config),
         exact=bool(plain),
         known=kind in KNOWN,
         stored_bytes=stored,
@@ -153,8 +153,8 @@ def read_shape(folder: Path) -> ModelShape:
         norms=NORMS.get(kind, 2),
         gated=kind not in NOT_GATED,
         eager=kind == "gemma2",
-        capped_logits=bool(said.get("final_logit_softcapping")),
-        sliding_layers=_sliding(said, sizes),
+        capped_logits=bool(text_config.get("final_logit_softcapping")),
+        sliding_layers=_sliding(text_config, sizes),
         **{
             name: sizes[name]
             for name in (
@@ -175,19 +175,19 @@ def read_shape(folder: Path) -> ModelShape:
     )
 
 
-def _number(said: dict, config: dict, keys: tuple[str, ...]) -> int:
-    found = (place[key] for place in (said, config) for key in keys if type(place.get(key)) is int)
+def _number(text_config: dict, config: dict, keys: tuple[str, ...]) -> int:
+    found = (place[key] for place in (text_config, config) for key in keys if type(place.get(key)) is int)
     return next(found, 0)
 
 
-def _completed(said: dict, sizes: dict[str, int]) -> dict[str, int]:
+def _completed(text_config: dict, sizes: dict[str, int]) -> dict[str, int]:
     """Return the sizes that a config may leave out, by the rules of transformers' own model_config."""
     experts = max(1, sizes["experts"])
     inner = sizes["intermediate"] or 4 * sizes["hidden"]
     return {
-        "kv_heads": sizes["kv_heads"] or (1 if said.get("multi_query") else sizes["heads"]),
+        "kv_heads": sizes["kv_heads"] or (1 if text_config.get("multi_query") else sizes["heads"]),
         "head_dim": sizes["head_dim"] or sizes["hidden"] // sizes["heads"],
-        "intermediate": _number(said, {}, ("moe_intermediate_size",)) or inner if experts > 1 else inner,
+        "intermediate": _number(text_config, {}, ("moe_intermediate_size",)) or inner if experts > 1 else inner,
         "experts": experts,
         "active_experts": max(1, sizes["active_experts"]) if experts > 1 else 1,
         "context": sizes["context"] or 2048,
@@ -233,11 +233,11 @@ def _counts(tensors: dict[str, dict], layers: int) -> dict:
     }
 
 
-def _from_config(said: dict, config: dict, sizes: dict[str, int]) -> dict:
+def _from_config(text_config: dict, config: dict, sizes: dict[str, int]) -> dict:
     """Return the same for a Llama (or Phi 3, or a mixture of experts) of these sizes, where no header says it."""
     hidden, inner, layers = sizes["hidden"], sizes["intermediate"], sizes["layers"]
     queries, keys = sizes["heads"] * sizes["head_dim"], sizes["kv_heads"] * sizes["head_dim"]
-    kind = str(said.get("model_type") or "")
+    kind = str(text_config.get("model_type") or "")
     if kind in FUSED:
         inside = [
             ("qkv_proj", hidden, queries + 2 * keys),
@@ -255,7 +255,7 @@ def _from_config(said: dict, config: dict, sizes: dict[str, int]) -> dict:
         if sizes["experts"] == 1:
             gate = [] if kind in NOT_GATED else [("gate_proj", hidden, inner)]
             inside += [*gate, ("up_proj", hidden, inner), ("down_proj", inner, hidden)]
-    tied = bool(said.get("tie_word_embeddings", config.get("tie_word_embeddings", kind.startswith("gemma"))))
+    tied = bool(text_config.get("tie_word_embeddings", config.get("tie_word_embeddings", kind.startswith("gemma"))))
     experts = sizes["experts"] if sizes["experts"] > 1 else 0
     return {
         "embedding_parameters": sizes["vocabulary"] * hidden * (1 if tied else 2),
@@ -267,19 +267,19 @@ def _from_config(said: dict, config: dict, sizes: dict[str, int]) -> dict:
     }
 
 
-def _dtype(tensors: dict[str, dict], said: dict, config: dict) -> str:
+def _dtype(tensors: dict[str, dict], text_config: dict, config: dict) -> str:
     named = tensor_headers.types(tensors) or [
-        str(place.get(key)) for place in (said, config) for key in ("dtype", "torch_dtype")
+        str(place.get(key)) for place in (text_config, config) for key in ("dtype", "torch_dtype")
     ]
     return next((DTYPES[name] for name in named if name in DTYPES), "bf16")
 
 
-def _sliding(said: dict, sizes: dict[str, int]) -> int:
+def _sliding(text_config: dict, sizes: dict[str, int]) -> int:
     """Return in how many layers only a window of tokens is looked at."""
-    if not sizes["window"] or said.get("use_sliding_window") is False:
+    if not sizes["window"] or text_config.get("use_sliding_window") is False:
         return 0
-    if isinstance(kinds := said.get("layer_types"), list):
+    if isinstance(kinds := text_config.get("layer_types"), list):
         return sum(kind == "sliding_attention" for kind in kinds)
-    if every := said.get("sliding_window_pattern"):
+    if every := text_config.get("sliding_window_pattern"):
         return sizes["layers"] - sizes["layers"] // every
-    return sizes["layers"] // 2 if said.get("model_type") == "gemma2" else sizes["layers"]
+    return sizes["layers"] // 2 if text_config.get("model_type") == "gemma2" else sizes["layers"]

@@ -74,9 +74,9 @@ def _unfinished(names: set[str]) -> str | None:
     for name in sorted(names):
         ending = next((one for one in UNFINISHED if name.lower().endswith(one)), None)
         whole = name[: -len(ending)] if ending else ""
-        wanted = whole.endswith((".safetensors", ".bin", ".json", ".model", ".gguf"))
+        is_needed = whole.endswith((".safetensors", ".bin", ".json", ".model", ".gguf"))
         # aria2 gives a file its full size at once, and takes its own away when all is there.
-        if wanted and (whole not in names or ending in (".aria2", ".xltd")):
+        if is_needed and (whole not in names or ending in (".aria2", ".xltd")):
             return whole
     return None
 
@@ -108,15 +108,15 @@ def faults(
 def _of_weights(folder: Path, names: set[str], shards: list[Shard]) -> list[Problem]:
     found_files = weight_files(names, indexed_files(folder, names))
     try:
-        wanted = _wanted(folder, names, found_files)
+        needed = _needed(folder, names, found_files)
     except Problem as problem:
         return [problem]
-    if not found_files and not wanted:
+    if not found_files and not needed:
         gguf = sorted(name for name in names if name.endswith(".gguf"))
         return [Problem("models.only_gguf", file=gguf[0]) if gguf else Problem("models.no_weights", folder=folder)]
     found = []
-    if missing := sorted(wanted - names):
-        found.append(Problem("models.missing_shard", file=missing[0], missing=len(missing), all=len(wanted)))
+    if missing := sorted(needed - names):
+        found.append(Problem("models.missing_shard", file=missing[0], missing=len(missing), all=len(needed)))
     elif fault := _unopened(names, found_files):
         found.append(fault)
     for shard in shards:
@@ -140,7 +140,7 @@ def _unopened(names: set[str], found_files: list[str]) -> Problem | None:
     return Problem("models.unread_weights", file=found_files[0])
 
 
-def _wanted(folder: Path, names: set[str], found_files: list[str]) -> set[str]:
+def _needed(folder: Path, names: set[str], found_files: list[str]) -> set[str]:
     """Return the weight files that must be there, by their numbers (`-00001-of-00004`) or by the index beside them.
 
     Raises:
@@ -153,14 +153,14 @@ def _wanted(folder: Path, names: set[str], found_files: list[str]) -> set[str]:
         and not (found_files[0] == SINGLE[1] and INDEXES[".safetensors"] in names)
     ):
         return set(found_files)
-    wanted = set(found_files)
+    needed = set(found_files)
     if found_files and (match := _NUMBERED.fullmatch(found_files[0])):
         stem, _, total, ending = match.groups()
         if int(total) <= MOST_PARTS:
-            wanted = {f"{stem}-{number:05}-of-{total}{ending}" for number in range(1, int(total) + 1)}
+            needed = {f"{stem}-{number:05}-of-{total}{ending}" for number in range(1, int(total) + 1)}
     index = next((name for name in INDEXES.values() if name in names), None)
     if index is None:
-        return wanted
+        return needed
     if fault := tokenizer_files.object_fault(folder / index):
         raise fault
     weight_map = tokenizer_files.read_json(folder / index).get("weight_map")

@@ -49,8 +49,8 @@ def fault(config: dict, tensors: dict[str, dict], weight_bytes: int) -> Problem 
                 value=f"{value:.3g}" if value < 1e300 else "10^300",
                 most=f"{most:,}",
             )
-    said = {size: _named(config, names) for size, names in model_config.SIZES.items()}
-    return _beside_tensors(said, tensors) or _beside_bytes(said, weight_bytes)
+    claims = {size: _named(config, names) for size, names in model_config.SIZES.items()}
+    return _beside_tensors(claims, tensors) or _beside_bytes(claims, weight_bytes)
 
 
 def _most(field: str) -> int | None:
@@ -86,7 +86,7 @@ def _named(config: dict, names: tuple[str, ...]) -> int:
     return next(found, 0)
 
 
-def _beside_tensors(said: dict[str, int], tensors: dict[str, dict]) -> Problem | None:
+def _beside_tensors(claims: dict[str, int], tensors: dict[str, dict]) -> Problem | None:
     if not tensors:
         return None
     layers = 1 + max((int(match[1]) for name in tensors if (match := _NUMBERED.search(name))), default=-1)
@@ -96,12 +96,12 @@ def _beside_tensors(said: dict[str, int], tensors: dict[str, dict]) -> Problem |
     experts = max([experts, *(shape[0] for shape in shapes if len(shape) > 2)])
     # Packed weights are up to sixteen times narrower than what they stand for.
     checks = (
-        ("layers", said["layers"], layers, layers and 4 * layers + 64),
-        ("experts", said["experts"], experts, experts and 4 * experts + 64),
-        ("hidden", said["hidden"], widest, 16 * widest),
-        ("vocabulary", said["vocabulary"], widest, 16 * widest),
-        ("intermediate", said["intermediate"], widest, 16 * widest),
-        ("heads", said["heads"] * (said["head_dim"] or 1), widest, 16 * widest),
+        ("layers", claims["layers"], layers, layers and 4 * layers + 64),
+        ("experts", claims["experts"], experts, experts and 4 * experts + 64),
+        ("hidden", claims["hidden"], widest, 16 * widest),
+        ("vocabulary", claims["vocabulary"], widest, 16 * widest),
+        ("intermediate", claims["intermediate"], widest, 16 * widest),
+        ("heads", claims["heads"] * (claims["head_dim"] or 1), widest, 16 * widest),
     )
     for size, value, found, most in checks:
         if most and value > most:
@@ -111,10 +111,10 @@ def _beside_tensors(said: dict[str, int], tensors: dict[str, dict]) -> Problem |
     return None
 
 
-def _beside_bytes(said: dict[str, int], weight_bytes: int) -> Problem | None:
-    hidden, experts = said["hidden"], max(1, said["experts"])
-    block = 2 * prod((hidden, hidden)) + 2 * prod((hidden, said["intermediate"] if experts == 1 else 0))
-    claimed = said["layers"] * block + said["vocabulary"] * hidden
+def _beside_bytes(claims: dict[str, int], weight_bytes: int) -> Problem | None:
+    hidden, experts = claims["hidden"], max(1, claims["experts"])
+    block = 2 * prod((hidden, hidden)) + 2 * prod((hidden, claims["intermediate"] if experts == 1 else 0))
+    claimed = claims["layers"] * block + claims["vocabulary"] * hidden
     if claimed > UNSEEN and claimed * FEWEST_BYTES > weight_bytes > 0:
         return Problem("models.implausible_bytes", claimed=f"{claimed:,}", mib=f"{weight_bytes / 2**20:,.1f}")
     return None

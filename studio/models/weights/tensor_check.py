@@ -140,8 +140,8 @@ def _experts_gone(tensors: dict[str, dict]) -> list[str]:
     numbers = {number for block in blocks.values() for number, _ in block}
     gone = []
     for place, block in blocks.items():
-        wanted = ((number, rest) for number in range(max(numbers) + 1) for rest in {rest for _, rest in block})
-        gone += [f"{place}.{number}.{rest}" for number, rest in wanted if (number, rest) not in block]
+        expected = ((number, rest) for number in range(max(numbers) + 1) for rest in {rest for _, rest in block})
+        gone += [f"{place}.{number}.{rest}" for number, rest in expected if (number, rest) not in block]
     return sorted(gone, key=_natural)
 
 

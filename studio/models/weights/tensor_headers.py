@@ -150,18 +150,18 @@ def _is_entry(tensor: object) -> bool:
 
 def quantization(config: dict) -> Quantization | None:
     """Return how config.json says the weights are quantised, or None."""
-    said = config.get("quantization_config") or config.get("compression_config")
-    if not isinstance(said, dict):
+    settings = config.get("quantization_config") or config.get("compression_config")
+    if not isinstance(settings, dict):
         return None
-    method = str(said.get("quant_method") or ("bitsandbytes" if "load_in_4bit" in said else "?")).lower()
-    bits = said.get("bits") or said.get("w_bit")
+    method = str(settings.get("quant_method") or ("bitsandbytes" if "load_in_4bit" in settings else "?")).lower()
+    bits = settings.get("bits") or settings.get("w_bit")
     if method == "bitsandbytes":
-        bits = 4 if said.get("load_in_4bit") else 8
+        bits = 4 if settings.get("load_in_4bit") else 8
     elif method in ("fp8", "fbgemm_fp8"):
         bits = 8
     elif method == "mxfp4":
         bits = 4
-    groups = said.get("config_groups")
+    groups = settings.get("config_groups")
     for group in groups.values() if isinstance(groups, dict) else []:
         of_weights = group.get("weights") if isinstance(group, dict) else None
         bits = bits or (of_weights.get("num_bits") if isinstance(of_weights, dict) else None)

@@ -210,7 +210,7 @@ def require_startable(workspace: Workspace, recipe: dict) -> None:
     if model.is_absolute() and not model.is_dir():
         raise Problem("models.missing", name=library.title(model), folder=model.parent)
     if model.is_absolute():
-        completeness.require_whole(library.look(model, library.title(model)))
+        completeness.require_whole(library.scan(model, library.title(model)))
     for problem in sources.problems(workspace, recipe) if recipe.get("dataset_dir") else ():
         raise problem
 

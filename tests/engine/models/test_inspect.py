@@ -30,7 +30,7 @@ def empty(tmp_path) -> Workspace:
 
 @pytest.fixture(scope="module")
 def starter():
-    return library.look(STARTER, STARTER.name)
+    return library.scan(STARTER, STARTER.name)
 
 
 def give_template(folder, source: str) -> None:

@@ -45,7 +45,7 @@ def test_the_starter_model_is_read_from_its_headers(workspace):
 
 
 def test_shards_are_counted_together_and_each_fault_is_named(empty):
-    whole = library.look(make_model(empty.models / "whole", layers=4, shards=1, hidden=256), "whole")
+    whole = library.scan(make_model(empty.models / "whole", layers=4, shards=1, hidden=256), "whole")
     shards = make_model(empty.models / "shards", layers=4, shards=3, hidden=256)
     assert library.find(empty, "shards").params == whole.params and faults(empty, "shards") == []
     second = shards / "model-00002-of-00003.safetensors"

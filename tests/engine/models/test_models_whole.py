@@ -33,7 +33,7 @@ def folder(tmp_path) -> Path:
 
 def told(folder: Path) -> list[str]:
     """Return the sentences of a model's faults, all of them."""
-    (model,) = completeness.checked([library.look(folder, folder.name)], wait=None)
+    (model,) = completeness.checked([library.scan(folder, folder.name)], wait=None)
     return [Words("en").tell(fault) for fault in model.faults]
 
 
@@ -125,9 +125,9 @@ def test_what_is_left_beside_a_whole_file_is_no_fault(folder):
 
 
 def test_each_weight_counts_once(folder):
-    model = library.look(CASES / "weights-twice" / "consolidated-beside-shards", "twice")
+    model = library.scan(CASES / "weights-twice" / "consolidated-beside-shards", "twice")
     assert model.params == 26_944 and told(model.path) == []
-    whole = library.look(folder, "tiny").params
+    whole = library.scan(folder, "tiny").params
     for copy in (
         "consolidated.safetensors",
         "consolidated.00.safetensors",
@@ -136,7 +136,7 @@ def test_each_weight_counts_once(folder):
     ):
         shutil.copy(folder / "model.safetensors", folder / copy)
     (folder / "pytorch_model.bin").write_bytes(b"x")
-    assert library.look(folder, "tiny").params == whole and told(folder) == []
+    assert library.scan(folder, "tiny").params == whole and told(folder) == []
 
 
 @pytest.mark.parametrize(
@@ -216,9 +216,9 @@ def test_one_expert_that_is_missing_is_named(folder):
 
 
 def test_the_answer_is_remembered_until_a_file_changes(folder):
-    model = library.look(folder, "tiny")
+    model = library.scan(folder, "tiny")
     limited.forget()
     assert completeness.fault_of(model, wait=0) is limited.PENDING
     assert completeness.fault_of(model) is None and completeness.fault_of(model, wait=0) is None
     (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
-    assert completeness.fault_of(library.look(folder, "tiny"), wait=0) is limited.PENDING
+    assert completeness.fault_of(library.scan(folder, "tiny"), wait=0) is limited.PENDING

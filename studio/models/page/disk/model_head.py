@@ -7,7 +7,7 @@ from studio.models.library import library
 from studio.models.library.library import Model
 from studio.models.models_context import ModelsContext
 from studio.models.page.disk.own_code import OwnCode, own_code
-from studio.models.page.disk.template_match import TemplateMatch, template_match
+from studio.models.page.disk.template_match import TemplateMatch, match_template
 from studio.models.weights import completeness
 
 TEMPLATE = "models/page/disk/model_head.html"
@@ -33,7 +33,7 @@ def model_head(context: ModelsContext, name: str) -> ModelHeadContext:
     if not name:
         return ModelHeadContext(None)
     chosen = completeness.checked([library.find(context.workspace, name)], wait=0)[0]
-    match = template_match(chosen)
+    match = match_template(chosen)
     recipe = {"model_name_or_path": chosen.name}
     if match.choice.compared:
         recipe["template"] = match.choice.template

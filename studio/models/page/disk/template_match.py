@@ -44,7 +44,7 @@ class TemplateMatch:
     conversations: int = len(template_match.CONVERSATIONS)
 
 
-def template_match(model: Model) -> TemplateMatch:
+def match_template(model: Model) -> TemplateMatch:
     """Return the template of a model, as far as it is known at once."""
     loaded = template_match.loaded()
     choice = template_match.of(model.path, model.name, model.model_type, compare=loaded, wait=WAIT_S)

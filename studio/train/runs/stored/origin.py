@@ -34,7 +34,7 @@ def template(folder: Path) -> str:
     is gone.
     """
     try:
-        found = library.look(folder, library.title(folder))
+        found = library.scan(folder, library.title(folder))
     except FileNotFoundError:
         raise Problem("models.missing", name=library.title(folder), folder=folder.parent) from None
     return template_match.of(folder, found.name, found.model_type).template
