@@ -48,6 +48,8 @@ LOOKING = frozenset(
         "train_preview",
         "train_queue",
         "train_recipe",
+        "train_recipe_load",
+        "train_recipes",
         "train_runs",
         "train_status",
         "trash_list",

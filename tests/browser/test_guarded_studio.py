@@ -313,6 +313,7 @@ def test_a_plain_client_takes_every_result(server):
         "train_runs": [],
         "train_queue": [],
         "train_recipe": [recipe],
+        "train_recipes": [],
         "train_notices": [],
         "trash_list": [],
         "live": [[{"name": "strip"}, {"name": "runs"}]],

@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable
 
 from studio.core.i18n import Problem, Words
+from studio.core.sentences import Sentence
 from studio.train import notifications, runs
 from studio.train.execution import multi_node
 from studio.train.execution.service import Trainer
+from studio.train.page import schemas
+from studio.train.recipe import saved_recipes
 from studio.train.recipe.importing import here, reading
 from studio.train.runs import manage_runs
 
@@ -17,17 +20,25 @@ def endpoints(trainer: Trainer, words: Words) -> list[Callable]:
         *_of_environments(trainer),
         *_of_runs(trainer, words),
         *_of_many(trainer),
-        *_of_keeping(trainer, words),
+        *_of_keeping(trainer),
+        *_of_recipes(trainer, words),
         *_of_notices(trainer, words),
     ]
 
 
+def _options(options: schemas.StartOptions | None) -> dict:
+    return options.model_dump(exclude_none=True) if options else {}
+
+
+def _queue(trainer: Trainer) -> list[schemas.QueuedRun]:
+    return [schemas.QueuedRun(**order) for order in trainer.queue()]
+
+
 def _of_environments(trainer: Trainer) -> list[Callable]:
-    def train_environment(name: str = "ppo") -> dict:
-        """Begin to make the environment in which a stage trains, or go on with it, and return {job}, null where it is
-        whole.
-        """
-        return {"job": None if trainer.environments.is_ready(name) else trainer.environments.make(name).id}
+    def train_environment(name: str = "ppo") -> schemas.EnvironmentResult:
+        """Begin to make the environment in which a stage trains, or go on with it, and return {job}."""
+        is_ready = trainer.environments.is_ready(name)
+        return schemas.EnvironmentResult(job=None if is_ready else trainer.environments.make(name).id)
 
     return [train_environment]
 
@@ -35,52 +46,47 @@ def _of_environments(trainer: Trainer) -> list[Callable]:
 def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
     workspace = trainer.workspace
 
-    def train_preview(recipe: dict) -> dict:
-        """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong; memory and disk
-        in bytes.
-        """
+    def train_preview(recipe: dict) -> schemas.PreviewResult:
+        """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong."""
         preview = trainer.preview(recipe)
         told = {
             "problems": [words.tell(problem) for problem in preview["problems"]],
             "advice": [words(key, **facts) for key, facts in preview["advice"]],
         }
-        return preview | told
+        return schemas.PreviewResult(**preview | told)
 
-    def train_start(recipe: dict, executor: str = "in-process", options: dict | None = None) -> dict:
+    def train_start(
+        recipe: dict, executor: str = "in-process", options: schemas.StartOptions | None = None
+    ) -> schemas.RunResult:
         """Start a run and return {run}; what the recipe leaves out takes the studio's defaults.
 
-        `executor` is "in-process", "worker", "torchrun" or "ray"; in `options`, `devices` are GPU numbers, `processes`
-        a number for CPUs.
+        `executor` is "in-process", "worker", "torchrun" or "ray".
         """
-        return {"run": trainer.start(recipe, options or {}, executor).name}
+        return schemas.RunResult(run=trainer.start(recipe, _options(options), executor).name)
 
-    def train_stop(run: str, save: bool = True) -> dict:
+    def train_stop(run: str, save: bool = True) -> schemas.StateResult:
         """Stop a run, with a checkpoint or without, and return {state}."""
-        return {"state": runs.status(trainer.stop(run, save)).state}
+        return schemas.StateResult(state=runs.status(trainer.stop(run, save)).state)
 
-    def train_kill(run: str) -> dict:
+    def train_kill(run: str) -> schemas.StateResult:
         """End a run's process by force and return {state}."""
-        return {"state": runs.status(trainer.kill(run)).state}
+        return schemas.StateResult(state=runs.status(trainer.kill(run)).state)
 
     def train_resume(
         run: str, checkpoint: str | None = None, epochs: float | None = None, dataset: str | None = None
-    ) -> dict:
+    ) -> schemas.RunResult:
         """Go on from a checkpoint, the newest where none is named, with more epochs in all if said, and return {run}.
 
         `dataset` names the data of a run of the command line whose files do not say it.
         """
-        return {"run": trainer.resume(run, checkpoint, epochs, dataset).name}
+        return schemas.RunResult(run=trainer.resume(run, checkpoint, epochs, dataset).name)
 
-    def train_restart(run: str) -> dict:
+    def train_restart(run: str) -> schemas.RunResult:
         """Train a run again from the beginning in its own folder, without its checkpoints, and return {run}."""
-        return {"run": trainer.restart(run).name}
+        return schemas.RunResult(run=trainer.restart(run).name)
 
-    def train_runs() -> list:
-        """Return [{run, state, step, total_steps, loss, started, model, dataset, problem}], newest first.
-
-        `problem` says what is wrong with a run's files, null where nothing is. A folder that cannot be used as a run
-        has the state "unreadable".
-        """
+    def train_runs() -> list[schemas.ListedRun]:
+        """Return [{run, state, step, total_steps, loss, started, model, dataset, problem}], newest first."""
         found, unusable = runs.usable_and_odd(workspace)
         usable = [runs.summary(run) for run in found]
         nothing = dict.fromkeys(("loss", "started", "model", "dataset")) | {
@@ -89,30 +95,31 @@ def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
             "total_steps": 0,
         }
         odd = [{"run": name, **nothing, "problem": fault} for name, fault in unusable.items()]
-        return [{**one, "problem": one["problem"] and words.tell(one["problem"])} for one in (*usable, *odd)]
+        return [
+            schemas.ListedRun(**{**one, "problem": one["problem"] and words.tell(one["problem"])})
+            for one in (*usable, *odd)
+        ]
 
-    def train_status(run: str) -> dict:
-        """Return {state, step, total_steps, loss, eta_s, error, resumable} of a run; `resumable` is the step of its
-        newest checkpoint.
-        """
+    def train_status(run: str) -> schemas.StatusResult:
+        """Return {state, step, total_steps, loss, eta_s, error, resumable} of a run."""
         found = runs.find(workspace, run)
         status = runs.status(found)
-        error = words.tell(Problem(status.error["key"], **status.error["facts"])) if status.error else None
-        return {
-            "state": status.state,
-            "step": status.step,
-            "total_steps": status.total_steps,
-            "loss": status.loss,
-            "eta_s": status.eta(),
-            "error": error,
-            "resumable": found.resumable_step(),
-        }
+        error = status.error and Sentence(key=status.error["key"], facts=status.error.get("facts", {})).tell(words)
+        return schemas.StatusResult(
+            state=status.state,
+            step=status.step,
+            total_steps=status.total_steps,
+            loss=status.loss,
+            eta_s=status.eta(),
+            error=error,
+            resumable=found.resumable_step(),
+        )
 
-    def train_metrics(run: str, since: int = 0) -> dict:
+    def train_metrics(run: str, since: int = 0) -> schemas.MetricsResult:
         """Return {series: {name: [[step, value, seconds]]}, next, state, reset}: all that came after `since`, the last
         `next`.
         """
-        return runs.metrics(runs.find(workspace, run), since)
+        return schemas.MetricsResult(**runs.metrics(runs.find(workspace, run), since))
 
     return [
         train_preview,
@@ -128,106 +135,128 @@ def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
 
 
 def _of_many(trainer: Trainer) -> list[Callable]:
-    def train_queue() -> list:
+    def train_queue() -> list[schemas.QueuedRun]:
         """Return [{run, position, executor, devices}], those at work first with the position null."""
-        return trainer.queue()
+        return _queue(trainer)
 
-    def train_queue_move(run: str, position: int = 0) -> list:
+    def train_queue_move(run: str, position: int = 0) -> list[schemas.QueuedRun]:
         """Put a waiting run at a position, 0 being the next to start, and return the queue."""
         trainer.move(run, position)
-        return trainer.queue()
+        return _queue(trainer)
 
-    def train_queue_remove(run: str) -> list:
+    def train_queue_remove(run: str) -> list[schemas.QueuedRun]:
         """Take a waiting run out of the queue and return the queue."""
         trainer.remove(run)
-        return trainer.queue()
+        return _queue(trainer)
 
-    def train_sweep(recipe: dict, grid: dict, executor: str = "in-process", options: dict | None = None) -> dict:
+    def train_sweep(
+        recipe: dict, grid: dict, executor: str = "in-process", options: schemas.StartOptions | None = None
+    ) -> schemas.RunsResult:
         """Start a run for every combination of the values in `grid`, {setting: [values]}, and return {runs}."""
-        return {"runs": [run.name for run in trainer.sweep(recipe, grid, options or {}, executor)]}
+        return schemas.RunsResult(runs=[run.name for run in trainer.sweep(recipe, grid, _options(options), executor)])
 
     def train_nodes(
-        recipe: dict, count: int = 2, address: str = "", port: int = multi_node.PORT, options: dict | None = None
-    ) -> dict:
+        recipe: dict,
+        count: int = 2,
+        address: str = "",
+        port: int = multi_node.PORT,
+        options: schemas.StartOptions | None = None,
+    ) -> schemas.NodesResult:
         """Make a run for several machines and return {run, commands}, a command to paste on each; `options` hold
         `processes` on each.
         """
-        run, commands = trainer.nodes(recipe, options or {}, count, address, port)
-        return {"run": run.name, "commands": commands}
+        run, commands = trainer.nodes(recipe, _options(options), count, address, port)
+        return schemas.NodesResult(run=run.name, commands=commands)
 
     return [train_queue, train_queue_move, train_queue_remove, train_sweep, train_nodes]
 
 
-def _of_keeping(trainer: Trainer, words: Words) -> list[Callable]:
+def _of_keeping(trainer: Trainer) -> list[Callable]:
     workspace = trainer.workspace
 
-    def train_note(run: str, note: str = "") -> dict:
+    def train_note(run: str, note: str = "") -> schemas.RunResult:
         """Keep a note with a run and return {run}."""
         manage_runs.note(workspace, run, note)
-        return {"run": run}
+        return schemas.RunResult(run=run)
 
-    def train_star(run: str) -> dict:
+    def train_star(run: str) -> schemas.StarResult:
         """Give a run a star, or take it away, and return {star}."""
-        return {"star": manage_runs.star(workspace, run)}
+        return schemas.StarResult(star=manage_runs.star(workspace, run))
 
-    def train_delete(run: str) -> dict:
+    def train_delete(run: str) -> schemas.FreedResult:
         """Move a run with all its checkpoints into the trash and return {freed}, the bytes that come free when that is
         emptied.
         """
-        return {"freed": manage_runs.delete(workspace, run)}
+        return schemas.FreedResult(freed=manage_runs.delete(workspace, run))
 
-    def train_recipe(text: str) -> dict:
-        """Return {recipe, taken, not_here, left_out, options, kind} for a text: LLaMA-Factory's YAML or JSON, a
-        LlamaBoard configuration, or a command line.
-
-        `not_here` is [{field, value, advice, do}], what this studio does not have; `left_out` [{text, why}]. What
-        trains nothing is refused.
-        """
-        found = reading.read(text)
-        return {
-            "recipe": found.recipe,
-            "taken": list(found.recipe),
-            "not_here": [one.tell(words) for one in here.missing(workspace, found.recipe)],
-            "left_out": [one.tell(words) for one in found.left_out],
-            "options": found.options,
-            "kind": found.kind,
-        }
-
-    def train_batch(recipe: dict) -> dict:
+    def train_batch(recipe: dict) -> schemas.JobResult:
         """Start looking for the largest batch that fits, by real steps, and return {job}; its result is {batch, tried,
         reason}.
         """
-        return {"job": trainer.find_batch(recipe).id}
+        return schemas.JobResult(job=trainer.find_batch(recipe).id)
 
-    return [train_batch, train_note, train_star, train_delete, train_recipe]
+    return [train_batch, train_note, train_star, train_delete]
+
+
+def _of_recipes(trainer: Trainer, words: Words) -> list[Callable]:
+    workspace = trainer.workspace
+
+    def train_recipe(text: str) -> schemas.ReadRecipeResult:
+        """Return {recipe, taken, not_here, left_out, options, kind} for a text: LLaMA-Factory's YAML or JSON, a
+        LlamaBoard configuration, or a command line.
+
+        `not_here` is what this studio does not have. What trains nothing is refused.
+        """
+        found = reading.read(text)
+        return schemas.ReadRecipeResult(
+            recipe=found.recipe,
+            taken=list(found.recipe),
+            not_here=[one.tell(words) for one in here.missing(workspace, found.recipe)],
+            left_out=[one.tell(words) for one in found.left_out],
+            options=found.options,
+            kind=found.kind,
+        )
+
+    def train_recipes() -> list[str]:
+        """Return the names of the saved recipes."""
+        return saved_recipes.saved(workspace)
+
+    def train_recipe_save(name: str, recipe: dict) -> schemas.NameResult:
+        """Keep a recipe under a name, in place of the one that had it, and return {name}."""
+        saved_recipes.save(workspace, name, recipe)
+        return schemas.NameResult(name=name.strip())
+
+    def train_recipe_load(name: str) -> schemas.SavedRecipeResult:
+        """Return {name, recipe} of a saved recipe."""
+        return schemas.SavedRecipeResult(name=name, recipe=saved_recipes.load(workspace, name))
+
+    return [train_recipe, train_recipes, train_recipe_save, train_recipe_load]
 
 
 def _of_notices(trainer: Trainer, words: Words) -> list[Callable]:
     workspace = trainer.workspace
 
-    def train_notices(since: float = 0) -> dict:
+    def train_notices(since: float = 0) -> schemas.NoticesResult:
         """Return {now, notices: [{id, run, text}]}: what happened to runs after a moment (seconds since 1970; 0:
         nothing yet), as a person is told.
         """
         now = time.time()
         found = notifications.since(workspace, since) if since else []
-        return {
-            "now": now,
-            "notices": [
-                {"id": one["id"], "run": one["run"], "text": words(one["key"], **one["facts"])} for one in found
-            ],
-        }
+        notices = [
+            schemas.Notice(id=one["id"], run=one["run"], text=words(one["key"], **one["facts"])) for one in found
+        ]
+        return schemas.NoticesResult(now=now, notices=notices)
 
-    def train_webhook(address: str = "") -> dict:
+    def train_webhook(address: str = "") -> schemas.HostResult:
         """Keep the address that notices are sent to, "" for none, and return {host}."""
-        return {"host": notifications.set_webhook(workspace.saves, address, words.language)}
+        return schemas.HostResult(host=notifications.set_webhook(workspace.saves, address, words.language))
 
-    def train_webhook_test() -> dict:
+    def train_webhook_test() -> schemas.HostResult:
         """Send a test to the webhook and return {host}, once it took it."""
         address = notifications.webhook(workspace.saves)
         if not address:
             raise Problem("notices.none")
         notifications.send(address, words("notices.test_text"))
-        return {"host": notifications.host(workspace.saves)}
+        return schemas.HostResult(host=notifications.host(workspace.saves))
 
     return [train_notices, train_webhook, train_webhook_test]

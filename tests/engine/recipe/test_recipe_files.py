@@ -2,10 +2,14 @@
 
 import json
 
+import gradio as gr
 import pytest
 
-from studio.core.i18n import Problem
+from studio import api, app
+from studio.core.i18n import Problem, Words
+from studio.core.workspace import Workspace
 from studio.train.recipe import saved_recipes
+from studio.web.endpoint import told
 
 COMMAND = r"""
 CUDA_VISIBLE_DEVICES=0 llamafactory-cli train \
@@ -103,3 +107,39 @@ def test_recipes_are_kept_by_name(workspace):
         saved_recipes.save(workspace, "../out", {})
     with pytest.raises(Problem):
         saved_recipes.load(workspace, "other")
+
+
+def test_recipes_are_kept_and_brought_back_by_endpoints(tmp_path):
+    studio = app.make(Workspace(tmp_path))
+    called = {one.__name__: told(one, Words("en")) for one in api.all_endpoints(studio, Words("en"))}
+    assert called["train_recipes"]() == []
+    recipe = {"stage": "sft", "dataset": "identity_en", "learning_rate": 2e-4}
+    assert called["train_recipe_save"](" first ", recipe) == {"name": "first"}
+    assert called["train_recipe_save"]("second", {"stage": "dpo", "dataset": "preference"}) == {"name": "second"}
+    assert called["train_recipe_save"]("first", recipe | {"lora_rank": 4}) == {"name": "first"}
+    assert called["train_recipes"]() == ["first", "second"]
+    loaded = called["train_recipe_load"]("first")
+    assert loaded["name"] == "first" and loaded["recipe"] == recipe | {"lora_rank": 4}
+    for name, arguments in (
+        ("train_recipe_load", ["gone"]),
+        ("train_recipe_load", ["../first"]),
+        ("train_recipe_save", ["a/b", recipe]),
+        ("train_recipe_save", ["third", {"hub_token": "x"}]),
+        ("train_recipe_save", ["third", {"nothing": 1}]),
+    ):
+        with pytest.raises(gr.Error):
+            called[name](*arguments)
+    assert called["train_recipes"]() == ["first", "second"]
+
+
+def test_what_only_reads_saved_recipes_is_answered_by_a_studio_that_only_looks():
+    assert {"train_recipes", "train_recipe_load"} <= api.LOOKING and "train_recipe_save" not in api.LOOKING
+
+
+def test_options_of_a_start_are_refused_by_name(tmp_path):
+    studio = app.make(Workspace(tmp_path))
+    start = next(one for one in api.all_endpoints(studio, Words("en")) if one.__name__ == "train_start")
+    for options, field in (({"device": [0]}, "device"), ({"devices": "all"}, "devices"), ({"probes": [1]}, "probes.0")):
+        with pytest.raises(gr.Error) as refused:
+            told(start, Words("en"))({"stage": "sft"}, "worker", options)
+        assert field in str(refused.value.message) and "options" in str(refused.value.message)
