@@ -59,7 +59,7 @@
     picture.columns.forEach((column, i) => {
       const box = place.children[i] ?? place.appendChild(make());
       const [head, said] = box.children;
-      if (head.dataset.html !== column.head) { head.innerHTML = column.head; head.dataset.html = column.head; }
+      window.studio.morph(head, column.head, true);
       box.id = `chat-${i}`;
       const pinned = said.scrollHeight - said.scrollTop - said.clientHeight < 40;
       pieces(said, column.said);
@@ -78,11 +78,8 @@
     wanted.forEach((piece, i) => {
       let element = place.children[i];
       if (!element) element = place.appendChild(document.createElement("div"));
-      if (piece.html === null && element.dataset.key === piece.key) return;
-      if (piece.html === null || (element.contains(document.activeElement) && document.activeElement.matches("textarea"))) return;
-      const open = [...element.querySelectorAll("details")].map((d) => d.open);
-      element.innerHTML = piece.html;
-      element.querySelectorAll("details").forEach((d, n) => { if (open[n] && element.dataset.key === piece.key) d.open = true; });
+      if (piece.html === null) return;
+      window.studio.morph(element, piece.html, element.dataset.key === piece.key);
       Object.assign(element.dataset, { key: piece.key, mark: piece.mark });
     });
     while (place.children.length > wanted.length) place.lastElementChild.remove();

@@ -43,14 +43,18 @@
   function put(element, arg, answer) {
     if (element.dataset.arg !== arg) return;
     const same = marks.get(element)?.arg === arg, pinned = element.scrollHeight - element.scrollTop - element.clientHeight < 8;
-    // Nodes stay where they can: focus, selection and scrolling survive a tick, and of the same thing open folds and what was typed.
-    const callbacks = same ? { beforeNodeMorphed: keepTyped, beforeAttributeUpdated: keepOpen } : {};
-    Idiomorph.morph(element, answer.html, { morphStyle: "innerHTML", ignoreActiveValue: same, callbacks });
+    morph(element, answer.html, same);
     marks.set(element, { mark: answer.mark, arg });
     if (element.dataset.live === "log" && pinned) element.scrollTop = element.scrollHeight;
     if (element.dataset.live === "runs") chooseFirst(element, "run");
     else if (element.dataset.first && !arg) chooseFirst(element, element.dataset.first);
     markPicked();
+  }
+
+  // Nodes stay where they can: focus, selection and scrolling survive a tick, and of the same thing open folds and what was typed.
+  function morph(element, html, same) {
+    const callbacks = same ? { beforeNodeMorphed: keepTyped, beforeAttributeUpdated: keepOpen } : {};
+    Idiomorph.morph(element, html, { morphStyle: "innerHTML", ignoreActiveValue: same, callbacks });
   }
 
   // A field that the person changed keeps what they typed, unless the page now has another value for it.
@@ -139,6 +143,9 @@
     refresh.soon = setTimeout(refresh, 150);
   });
 
+  // What is written at an element. A field of a form hides the form's own property of its name ("dataset"), so none is read there.
+  const written = (element, name) => element.getAttribute(`data-${name}`);
+
   const split = (text) => { const at = text.indexOf(":"); return [text.slice(0, at), text.slice(at + 1)]; };
 
   // Values that the page's script hands to gradio: a hidden text box whose input event carries them to Python.
@@ -223,9 +230,9 @@
     const said = new FormData(form, event.submitter);
     send.disabled = true;
     try {
-      const result = await call(form.dataset.submit, ...(form.dataset.as === "object" ? [Object.fromEntries(said)] : values(said)));
+      const result = await call(written(form, "submit"), ...(written(form, "as") === "object" ? [Object.fromEntries(said)] : values(said)));
       told.hidden = true;
-      form.reset();
+      HTMLFormElement.prototype.reset.call(form);
       document.activeElement?.blur();
       finish(form, result);
     } catch (error) {
@@ -247,7 +254,7 @@
   }
 
   function fill(form, values) {
-    for (const [name, value] of Object.entries(values)) form.elements[name].value = value;
+    for (const [name, value] of Object.entries(values)) form.querySelector(`[name="${CSS.escape(name)}"]`).value = value;
   }
 
   // A search box over the rows of a table: those without all its words are hidden.
@@ -264,9 +271,9 @@
 
   // What is to happen after a call: a word, and something to take in hand ("model:{name}", filled from the result).
   function finish(element, result) {
-    if ("file" in element.dataset) download(result.name, result.text);
-    toast(result?.[element.dataset.said] ?? element.dataset.done, "good");
-    const { then } = element.dataset, wanted = [...(then ?? "").matchAll(/\{(\w+)\}/g)].map(([, key]) => key);
+    if (element.hasAttribute("data-file")) download(result.name, result.text);
+    toast(result?.[written(element, "said")] ?? written(element, "done"), "good");
+    const then = written(element, "then"), wanted = [...(then ?? "").matchAll(/\{(\w+)\}/g)].map(([, key]) => key);
     if (then && wanted.every((key) => result?.[key] !== undefined)) pick(...split(then.replace(/\{(\w+)\}/g, (_, key) => result[key])));
   }
 
@@ -331,5 +338,5 @@
   });
 
   // Until `calmUntil` (ms) only every second tick asks: looking at a run takes time from it where both share a processor.
-  window.studio = { call, pick, goTo, refresh, handOver: hand_over, toast, hand, calmUntil: 0 };
+  window.studio = { call, morph, pick, goTo, refresh, handOver: hand_over, toast, hand, calmUntil: 0 };
 })();

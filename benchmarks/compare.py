@@ -119,29 +119,29 @@ def _in_fresh_process(workspace: Path, kind: str, chosen: list[str]) -> dict:
 
 
 def _table(workspace: Path):
-    from studio.chat.choose import Table
+    from studio.chat.inference.service import InferenceService
     from studio.core import llamafactory
     from studio.core.device_lease import DeviceLease
     from studio.core.workspace import Workspace
 
     llamafactory.load()  # the libraries themselves are not what is measured
-    return Table(Workspace(workspace), DeviceLease())
+    return InferenceService(Workspace(workspace), DeviceLease())
 
 
-def _answer(table, chosen: list[str]) -> None:
-    from studio.chat.answer import Sampling
+def _answer(service, chosen: list[str]) -> None:
+    from studio.chat.sampling import Sampling
 
     talks = {name: [{"role": "user", "content": QUESTION}] for name in chosen}
-    *_, answers = table.ask(talks, "", Sampling(temperature=0.0, max_tokens=TOKENS), threading.Event())
+    *_, answers = service.ask(talks, "", Sampling(temperature=0.0, max_tokens=TOKENS), threading.Event())
     _check([answer.tokens for answer in answers])
 
 
 def _memory(workspace: Path, *chosen: str) -> dict[str, int]:
     """Load and ask `chosen` in this process; return the bytes of all weights and the growth of resident memory."""
-    table, process = _table(workspace), psutil.Process()
+    service, process = _table(workspace), psutil.Process()
     before = process.memory_info().rss
-    _answer(table, list(chosen))
-    return {"tensors": table.chat.memory_bytes(), "resident": process.memory_info().rss - before}
+    _answer(service, list(chosen))
+    return {"tensors": service.engine.memory_bytes(), "resident": process.memory_info().rss - before}
 
 
 def _pace(workspace: Path, name: str, runs: str) -> dict[str, list[float]]:
@@ -151,15 +151,15 @@ def _pace(workspace: Path, name: str, runs: str) -> dict[str, list[float]]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from studio.chat.choose import speakers
-    from studio.chat.resident import encoder_of
+    from studio.chat.inference.base_loading import encoder_of
+    from studio.chat.inference.target_names import resolve
 
-    table = _table(workspace)
-    (speaker,) = speakers(table.workspace, [name])
-    prompt = torch.tensor([encoder_of(speaker.base, speaker).encode([{"role": "user", "content": QUESTION}])])
-    _answer(table, [name])
-    (resident,) = table.chat._residents.values()  # the plain one computes in the same number type
-    model = AutoModelForCausalLM.from_pretrained(speaker.model, dtype=next(resident._model.parameters()).dtype).eval()
+    service = _table(workspace)
+    (target,) = resolve(service.workspace, [name])
+    prompt = torch.tensor([encoder_of(target.base, target).encode([{"role": "user", "content": QUESTION}])])
+    _answer(service, [name])
+    (model,) = service.engine._models.values()  # the plain one computes in the same number type
+    model = AutoModelForCausalLM.from_pretrained(target.model, dtype=next(model._model.parameters()).dtype).eval()
 
     def plainly() -> None:
         with torch.inference_mode():
@@ -169,7 +169,9 @@ def _pace(workspace: Path, name: str, runs: str) -> dict[str, list[float]]:
         _check([told.shape[1] - prompt.shape[1]])
 
     plainly()
-    taken = [[TOKENS / _seconds(work) for work in (lambda: _answer(table, [name]), plainly)] for _ in range(int(runs))]
+    taken = [
+        [TOKENS / _seconds(work) for work in (lambda: _answer(service, [name]), plainly)] for _ in range(int(runs))
+    ]
     return {"ours": [ours for ours, _ in taken], "plain": [plain for _, plain in taken]}
 
 

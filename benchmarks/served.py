@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks import engines
 from benchmarks.report import Row, ratio, ratio_shown, shown
-from studio.chat import served
-from studio.chat.answer import Sampling
+from studio.chat.remote import completion, servers
+from studio.chat.sampling import Sampling
 
 RUNS = 9
 REACH_FIRST_S = 0.05
@@ -79,9 +79,11 @@ def _through_a_column(engine: engines.Engine, question: str, sampling: Sampling)
         if answer.text and not shown_at:
             shown_at.extend((time.perf_counter(), answer.tokens))
 
-    speaker = served.ServedSpeaker("engine", engine.url, "any")
+    target = servers.ServedTarget("engine", engine.url, "any")
     asked = time.perf_counter()
-    answer = served.ask(speaker, [{"role": "user", "content": question}], "", sampling, threading.Event(), seen=see)
+    answer = completion.ask(
+        target, [{"role": "user", "content": question}], "", sampling, threading.Event(), on_update=see
+    )
     ended = time.perf_counter()
     _check(answer.tokens, sampling)
     return shown_at[0] - asked, (answer.tokens - shown_at[1]) / (ended - shown_at[0])

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import gradio as gr
 
-from studio.chat.endpoints import endpoints as of_chat
-from studio.chat.hello import endpoints as of_hello
-from studio.chat.server_endpoints import endpoints as of_servers
-from studio.chat.talk_endpoints import endpoints as of_talks
-from studio.chat.vote_endpoints import of_sheets, of_votes
+from studio.chat.page.endpoints import endpoints as of_chat
+from studio.chat.page.endpoints import smoke_test_endpoints as of_smoke_tests
+from studio.chat.page.endpoints_conversations import endpoints as of_conversations
+from studio.chat.page.endpoints_servers import endpoints as of_servers
+from studio.chat.page.endpoints_votes import of_prompt_lists, of_votes
 from studio.core.i18n import Words
 from studio.core.storage import read_only
 from studio.datasets.page.analysis_endpoints import endpoints as of_study
@@ -85,19 +85,19 @@ def all_endpoints(studio, words: Words) -> list[Callable]:
         *of_study(studio.study, words),
         *of_trash(studio.workspace, words),
         *of_training(studio.trainer, words),
-        *_of_chat(studio.room, words),
-        *of_hello(studio.hello, words),
+        *_of_chat(studio.chat, words),
+        *of_smoke_tests(studio.smoke_tests, words),
     ]
     return [*_of_the_window(studio, words), *of_machine(studio.monitor), *of_rooms]
 
 
-def _of_chat(room, words: Words) -> list[Callable]:
+def _of_chat(chat, words: Words) -> list[Callable]:
     return [
-        *of_chat(room.table, words),
-        *of_talks(room.talks, uploads, words),
-        *of_servers(room.table, words),
-        *of_votes(room.talks, room.votes, room.collection, words),
-        *of_sheets(room.talks, room.sheets, room.collection, words),
+        *of_chat(chat.service, words),
+        *of_conversations(chat.turns, uploads, words),
+        *of_servers(chat.service, words),
+        *of_votes(chat.turns, chat.votes, chat.collection, words),
+        *of_prompt_lists(chat.turns, chat.prompt_lists, chat.collection, words),
     ]
 
 

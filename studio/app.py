@@ -9,15 +9,17 @@ import gradio as gr
 from fastapi import FastAPI
 
 from studio import api
-from studio.chat import hello, uses
-from studio.chat import tab as chat_tab
-from studio.chat.choose import Table
-from studio.chat.conversation import Conversations
-from studio.chat.resident import one_load_at_a_time
-from studio.chat.sheet import Sheets
-from studio.chat.tab import ChatRoom
-from studio.chat.talk import Talks
-from studio.chat.votes import Votes
+from studio.chat import model_usage
+from studio.chat.evaluation.smoke_test import SmokeTests
+from studio.chat.history.conversations import Conversations
+from studio.chat.history.prompt_lists import PromptLists
+from studio.chat.history.votes import Votes
+from studio.chat.inference.base_loading import one_load_at_a_time
+from studio.chat.inference.service import InferenceService
+from studio.chat.page import context as chat_regions
+from studio.chat.page import tab as chat_tab
+from studio.chat.page.context import ChatContext
+from studio.chat.turn_runner import TurnRunner
 from studio.core import llamafactory, locations
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
@@ -55,12 +57,12 @@ class Studio:
     accelerator: DeviceLease
     monitor: Monitor
     trainer: Trainer
-    room: ChatRoom
+    chat: ChatContext
     live: Live
     jobs: Jobs
     models: ModelsContext
     study: Study
-    hello: hello.Hello
+    smoke_tests: SmokeTests
 
 
 def make(workspace: Workspace) -> Studio:
@@ -69,33 +71,40 @@ def make(workspace: Workspace) -> Studio:
     """
     workspace.prepare()
     accelerator, monitor, jobs = DeviceLease(), Monitor(workspace.root), Jobs(workspace)
-    table = Table(workspace, accelerator)
+    service = InferenceService(workspace, accelerator)
     gguf_import.offer(workspace, jobs)
     models = ModelsContext(
-        workspace, jobs, Downloads(workspace, jobs), monitor, uses.guard(workspace, table), uses.runs_on(workspace)
+        workspace,
+        jobs,
+        Downloads(workspace, jobs),
+        monitor,
+        model_usage.guard(workspace, service),
+        model_usage.runs_on(workspace),
     )
-    collection, talks = Collection(workspace, jobs), Talks(table, Conversations(workspace))
-    room = ChatRoom(table, talks, Votes(talks.conversations.folder), Sheets(workspace, jobs, table.ask), collection)
+    collection, turns = Collection(workspace, jobs), TurnRunner(service, Conversations(workspace))
+    chat = ChatContext(
+        service, turns, Votes(turns.conversations.folder), PromptLists(workspace, jobs, service.ask), collection
+    )
     studio = Studio(
         workspace,
         accelerator,
         monitor,
         Trainer(workspace, accelerator, jobs),
-        room,
+        chat,
         Live(),
         jobs,
         models,
         Study(collection),
-        hello.Hello(workspace, accelerator),
+        SmokeTests(workspace, accelerator),
     )
     studio.live.add("strip", (strip_page.TEMPLATE, lambda *_: strip_page.strip(monitor.latest(), monitor.history())))
     studio.live.add("holders", (frame.HOLDERS, lambda *_: _holders(accelerator)))
     studio.live.add("trash", (trash_page.TEMPLATE, lambda words, _: trash_page.trash(workspace)))
     models_tab.add_regions(studio.live, studio.models)
-    studio.live.add("hello", lambda words, model: hello.draw(words, studio.hello, model))
     datasets_tab.add_regions(studio.live, studio.study)
     train_regions.add_regions(studio.live, studio.trainer)
-    chat_tab.add_regions(studio.live, studio.room)
+    chat_regions.add_regions(studio.live, studio.chat)
+    chat_regions.add_smoke_test(studio.live, studio.smoke_tests)
     return studio
 
 
@@ -119,7 +128,7 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
             with gr.Tab(words("app.train"), id="train", elem_id="room-train"):
                 train_tab.build(studio.trainer, words)
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):
-                chat_tab.build(studio.room, words)
+                chat_tab.build(studio.chat, words)
         api.serve(studio, words)
     tell_faults(blocks, words)
     return blocks

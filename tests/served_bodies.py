@@ -2,7 +2,7 @@
 
 import json
 
-from studio.chat.remote.server_words import ServerFault
+from studio.chat.remote.error_text import ServerFault
 from studio.chat.remote.stream import StreamAccumulator
 from studio.chat.remote.wire import WireReader
 

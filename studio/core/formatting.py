@@ -38,6 +38,12 @@ def fixed(value: object, places: int) -> str:
     return NONE if number is None else f"{number:.{places}f}"
 
 
+def percent(share: object) -> str:
+    """Return a share of 0 to 1 as 83%; an en dash for what is no number."""
+    number = finite(share)
+    return NONE if number is None else f"{number:.0%}"
+
+
 def measured(value: object) -> str:
     """Return a measured number as people of the field write it: 0.4213, 8.1e-04, 2,140; an en dash where there is none."""
     number = finite(value)

@@ -47,6 +47,7 @@ def _environment() -> Environment:
         "number": formatting.whole,
         "plain": formatting.plain,
         "measured": formatting.measured,
+        "percent": formatting.percent,
         "moment": formatting.moment,
         "width": formatting.width,
         "json": _json,

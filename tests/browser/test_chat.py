@@ -109,6 +109,25 @@ def test_a_refused_question_is_told_in_one_sentence_and_outlives_a_reload(browse
     page.context.close()
 
 
+def test_a_list_of_prompts_is_run_by_its_button(browser, server, odd):
+    client = Client(server.url, verbose=False)
+    made = client.predict([f"{odd}/good"], {}, "", api_name="/chat_new")["conversation"]
+    page = open_page(browser, server)
+    talk(page, made)
+    page.locator('[data-pick="talk:sheet"]').click()
+    form = page.locator(".sheet-form")
+    form.locator("textarea").fill("One?\nTwo?")
+    form.get_by_role("button", name="Run").click()
+    expect(page.locator("table.sheet td .asked")).to_have_text(["One?", "Two?"], timeout=30_000)
+    expect(page.locator("table.sheet .written")).to_have_count(2, timeout=30_000)
+    assert page.errors == []
+    form.locator("[name=dataset]").fill("nowhere")
+    form.get_by_role("button", name="Run").click()
+    expect(form.locator(".problem")).to_contain_text("nowhere", timeout=15_000)
+    assert form.locator("[name=dataset]").input_value() == "nowhere" and page.outside == []
+    page.context.close()
+
+
 def test_a_list_of_prompts_becomes_a_table(server):
     client = Client(server.url, verbose=False)
     options = {"temperature": 0, "max_tokens": 4}

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Collection
 
-from studio.chat import thoughts
+from studio.chat import reasoning
 from studio.chat.answer import Answer
-from studio.chat.remote.content import GrowingText, parts_of
-from studio.chat.remote.server_words import ServerFault, count_of, fault_in, words_of
+from studio.chat.remote.error_text import ServerFault, count_of, fault_in, words_of
+from studio.chat.remote.message_content import GrowingText, parts_of
 from studio.chat.remote.tool_call_stream import ToolCallAccumulator
 from studio.chat.remote.wire import Event
 from studio.core.i18n import Problem
@@ -168,7 +168,7 @@ class StreamAccumulator:
         tokens, span = self._counts.get("answer") or choice.pieces, choice.last - choice.first
         calls = choice.calls.calls() if finished else ()
         return Answer(
-            speaker=self.name,
+            target=self.name,
             text=choice.text(bool(calls) or finished == "stop"),
             tokens=tokens,
             first_token_s=choice.first - self.asked if choice.pieces else None,
@@ -184,7 +184,7 @@ class _Choice:
     """One of the answers that a server gives to a question."""
 
     def __init__(self, tools: Collection[str]):
-        self.thought, self.said, self.calls = GrowingText(), GrowingText(), ToolCallAccumulator(tools)
+        self.thought, self.visible, self.calls = GrowingText(), GrowingText(), ToolCallAccumulator(tools)
         self.pieces = self.letters = 0
         self.first = self.last = 0.0
         self.reason = self.reason_words = ""
@@ -212,18 +212,18 @@ class _Choice:
 
     def text(self, is_over: bool) -> str:
         """Return what came as one text, reasoning first, in <think></think>; `is_over`: no more of that will come."""
-        said, thought = self.said.value(), self.thought.value()
+        visible, thought = self.visible.value(), self.thought.value()
         if not thought.strip():
-            return said
-        more, rest = thoughts.reasoning_of(said)  # a server that takes out one thought of two
-        return thoughts.marked(f"{thought}\n\n{more}" if more.strip() else thought, rest, is_over)
+            return visible
+        more, rest = reasoning.split_reasoning(visible)  # a server that takes out one thought of two
+        return reasoning.with_reasoning(f"{thought}\n\n{more}" if more.strip() else thought, rest, is_over)
 
     def _repeats(self, message: dict) -> bool:
         """Tell whether a whole message, sent at the end of a stream, is what its pieces said already."""
         text = "".join(part for is_thought, part in parts_of(message.get("content")) if not is_thought)
         return (
             bool(self.pieces)
-            and text in ("", self.said.value())
+            and text in ("", self.visible.value())
             and not (message.get("tool_calls") and not self.calls.calls())
         )
 
@@ -233,13 +233,13 @@ class _Choice:
                 self._add(self.thought, thought)
                 break  # several fields say the same
         for is_thought, part in (*parts_of(delta.get("content")), *parts_of(delta.get("images"))):
-            self._add(self.thought if is_thought else self.said, part)
+            self._add(self.thought if is_thought else self.visible, part)
         refusal = "".join(part for _, part in parts_of(delta.get("refusal")))
         if refusal and refusal != delta.get("content"):
-            self._add(self.said, refusal)
+            self._add(self.visible, refusal)
         audio = delta.get("audio")
         if isinstance(audio, dict) and isinstance(audio.get("transcript"), str) and not delta.get("content"):
-            self._add(self.said, audio["transcript"])
+            self._add(self.visible, audio["transcript"])
         if delta.get("tool_calls"):
             self._old_call_only = False
             self.letters += 1 + self.calls.feed(delta["tool_calls"], is_whole)
@@ -251,7 +251,7 @@ class _Choice:
         self.letters += len(part)
 
     def _end(self, choice: dict) -> None:
-        told = next(
+        server_reason = next(
             (
                 one
                 for name in ("finish_reason", "done_reason", "stop_reason")
@@ -259,12 +259,12 @@ class _Choice:
             ),
             "",
         )
-        if not told:
+        if not server_reason:
             return
-        word = told.strip().lower()
+        word = server_reason.strip().lower()
         kinds = (("length", _LENGTH), ("filtered", _FILTERED), ("failed", _FAILED))
         self.reason = next((kind for kind, words in kinds if word in words), "stop")
-        self.reason_words = _filters(choice) or told if self.reason == "filtered" else told
+        self.reason_words = _filters(choice) or server_reason if self.reason == "filtered" else server_reason
 
 
 def _choices_of(value: dict) -> list[dict]:

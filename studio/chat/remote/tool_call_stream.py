@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from studio.chat.remote.server_words import count_of
+from studio.chat.remote.error_text import count_of
 from studio.core.storage.records import parse
 
 _NOTHING = ("", "null", "None")

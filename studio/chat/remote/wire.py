@@ -109,9 +109,9 @@ class WireReader:
         elif self._data:
             self._data.append(value)
         else:  # an object is whole at its end: some servers put no blank line between events
-            found = _json(value)
-            if isinstance(found, dict | list):
-                yield self._event(found)
+            document = _json(value)
+            if isinstance(document, dict | list):
+                yield self._event(document)
             else:
                 self._data = [value]
 
@@ -120,9 +120,9 @@ class WireReader:
             yield from self._end()
             return
         within = bool(self._stray) and self._stray[0].lstrip()[:1] in ("{", "[")
-        found = None if within else _json(text)
-        if isinstance(found, dict | list):
-            yield Event(self._take_name(), found, bare=True)
+        document = None if within else _json(text)
+        if isinstance(document, dict | list):
+            yield Event(self._take_name(), document, bare=True)
         else:
             self._stray.append(text)
 

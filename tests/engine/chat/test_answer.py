@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from conftest import STARTER
 
-from studio.chat.answer import Sampling
-from studio.chat.resident import as_problem
-from studio.chat.room import Chat
-from studio.chat.speaker import Speaker
+from studio.chat.inference.local_engine import LocalEngine
+from studio.chat.inference.model_faults import as_problem
+from studio.chat.inference.model_target import ModelTarget
+from studio.chat.sampling import Sampling
 from studio.core import trust
 from studio.core.i18n import Problem
 
@@ -55,30 +55,30 @@ def folders(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def everybody(folders) -> list[Speaker]:
+def everybody(folders) -> list[ModelTarget]:
     return [
-        Speaker("base", MODEL, None, "chatml"),
-        *(Speaker(name, MODEL, folder, "chatml") for name, folder in folders.items()),
+        ModelTarget("base", MODEL, None, "chatml"),
+        *(ModelTarget(name, MODEL, folder, "chatml") for name, folder in folders.items()),
     ]
 
 
 @pytest.fixture(scope="module")
-def loaded() -> Chat:
-    return Chat()
+def loaded() -> LocalEngine:
+    return LocalEngine()
 
 
 @pytest.fixture
-def chat(loaded, everybody) -> Chat:
+def chat(loaded, everybody) -> LocalEngine:
     loaded.load(everybody)
     return loaded
 
 
 @pytest.fixture
-def exact(chat, everybody) -> Chat:
+def exact(chat, everybody) -> LocalEngine:
     """The chat with float32 weights: in bfloat16 the same row may round to another token in a batch of another size."""
     import torch
 
-    model = chat._seats[everybody[0]].resident._model
+    model = chat._targets[everybody[0]].model._model
     weights = [weight for name, weight in model.named_parameters() if "lora" not in name]
     kept = [weight.data for weight in weights]
     for weight in weights:
@@ -89,13 +89,13 @@ def exact(chat, everybody) -> Chat:
 
 
 def _ask(
-    chat: Chat,
-    speakers: list[Speaker],
+    chat: LocalEngine,
+    targets: list[ModelTarget],
     sampling: Sampling = GREEDY,
     question: list[dict] = QUESTION,
     system: str | None = None,
 ):
-    *_, last = chat.compare(speakers, [question] * len(speakers), system, sampling)
+    *_, last = chat.compare(targets, [question] * len(targets), system, sampling)
     return last
 
 
@@ -124,12 +124,12 @@ def test_one_batch_says_what_transformers_and_peft_say_one_at_a_time(exact, ever
 
     model = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32).eval()
     answers = _ask(exact, everybody)
-    assert [answer.speaker for answer in answers] == ["base", "first", "second", "dora"]
+    assert [answer.target for answer in answers] == ["base", "first", "second", "dora"]
     assert len({answer.text for answer in answers}) == 4
-    tokenizer = exact._seats[everybody[0]].encoder.tokenizer
-    for speaker, answer in zip(everybody, answers, strict=True):
-        ids = _reference(model, speaker.adapter, answer.prompt_tokens, GREEDY.max_tokens)
-        assert answer.text == tokenizer.decode(ids, skip_special_tokens=True), speaker.name
+    tokenizer = exact._targets[everybody[0]].encoder.tokenizer
+    for target, answer in zip(everybody, answers, strict=True):
+        ids = _reference(model, target.adapter, answer.prompt_tokens, GREEDY.max_tokens)
+        assert answer.text == tokenizer.decode(ids, skip_special_tokens=True), target.name
         assert answer.finished == ("stop" if ids[-1] in (0, 2) else "length")
         assert answer.tokens == len([token for token in ids if token not in (0, 2)])
 
@@ -137,19 +137,19 @@ def test_one_batch_says_what_transformers_and_peft_say_one_at_a_time(exact, ever
 @pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=0.8, top_p=0.9, max_tokens=16, seed=5)])
 def test_an_answer_does_not_depend_on_the_other_columns(exact, everybody, sampling):
     together = _ask(exact, everybody, sampling)
-    for speaker, answer in zip(everybody, together, strict=True):
-        assert _ask(exact, [speaker], sampling)[0].text == answer.text
+    for target, answer in zip(everybody, together, strict=True):
+        assert _ask(exact, [target], sampling)[0].text == answer.text
 
 
 def test_each_row_has_its_own_template_and_stops(exact, everybody):
-    alpaca = Speaker("alpaca", MODEL, None, "alpaca")
+    alpaca = ModelTarget("alpaca", MODEL, None, "alpaca")
     exact.load([*everybody, alpaca])
     pair, sampling = [everybody[0], alpaca], Sampling(temperature=0, max_tokens=40)
     together = _ask(exact, pair, sampling)
     assert len(together[0].prompt_tokens) != len(together[1].prompt_tokens)
     assert together[0].finished == "stop"
-    for speaker, answer in zip(pair, together, strict=True):
-        assert _ask(exact, [speaker], sampling)[0].text == answer.text
+    for target, answer in zip(pair, together, strict=True):
+        assert _ask(exact, [target], sampling)[0].text == answer.text
 
 
 def test_seeds_repeat_and_the_process_keeps_its_own_chance(chat, everybody):
@@ -197,8 +197,8 @@ def test_who_stops_reading_stops_the_answers(chat, everybody):
 
 
 def test_a_fault_inside_is_told_and_leaves_the_chat_whole(chat, everybody):
-    seat = chat._seats[everybody[1]]
-    layer = next(layer for layer in seat.resident._model.modules() if seat.adapter in getattr(layer, "lora_A", {}))
+    loaded = chat._targets[everybody[1]]
+    layer = next(layer for layer in loaded.model._model.modules() if loaded.adapter in getattr(layer, "lora_A", {}))
     whole = layer.base_layer.weight.data
     before = _ask(chat, everybody[:2])
     layer.base_layer.weight.data = whole[:, :-1]
@@ -228,17 +228,17 @@ def test_what_cannot_be_asked_is_refused(chat, everybody):
         "chat.too_long": (everybody[:1], [{"role": "user", "content": "fox " * 9000}], GREEDY),
         "chat.no_question": (everybody[:1], [], GREEDY),
         "chat.bad_sampling": (everybody[:1], QUESTION, Sampling(top_p=0)),
-        "chat.not_loaded": ([Speaker("stranger", MODEL, None, "chatml")], QUESTION, GREEDY),
+        "chat.not_loaded": ([ModelTarget("stranger", MODEL, None, "chatml")], QUESTION, GREEDY),
         "chat.nobody": ([], QUESTION, GREEDY),
     }
-    for key, (speakers, question, sampling) in asked.items():
+    for key, (targets, question, sampling) in asked.items():
         with pytest.raises(Problem) as caught:
-            _ask(chat, speakers, sampling, question)
+            _ask(chat, targets, sampling, question)
         assert caught.value.key == key and str(caught.value)
 
 
 def test_a_template_of_another_vocabulary_is_refused_before_it_harms(chat):
-    stranger = Speaker("stranger", MODEL, None, "llama3")
+    stranger = ModelTarget("stranger", MODEL, None, "llama3")
     chat.load([stranger])
     talk = [*QUESTION, {"role": "assistant", "content": "An animal."}, *QUESTION]
     with pytest.raises(Problem, match="llama3"):
@@ -249,13 +249,13 @@ def test_adapters_come_and_go_on_one_copy_of_the_base(loaded, everybody):
     base, first, second, _ = everybody
     loaded.load([base])
     alone = loaded.memory_bytes()
-    where = loaded._seats[base].resident._model.get_input_embeddings().weight.data_ptr()
+    where = loaded._targets[base].model._model.get_input_embeddings().weight.data_ptr()
     said = _ask(loaded, [base])[0].text
     steps = []
     loaded.load([base, first], lambda key, share: steps.append((key, share)))
     assert alone < loaded.memory_bytes() < 1.1 * alone
     loaded.load([base, first, second])
-    assert loaded._seats[base].resident._model.get_input_embeddings().weight.data_ptr() == where
+    assert loaded._targets[base].model._model.get_input_embeddings().weight.data_ptr() == where
     assert _ask(loaded, [base, second])[0].text == said
     loaded.load([base])
     assert loaded.memory_bytes() == alone
@@ -275,7 +275,7 @@ def test_an_adapter_that_does_not_fit_is_refused_and_the_others_speak_on(
     loaded.load(good)
     before = [answer.text for answer in _ask(loaded, good)]
     with pytest.raises(Problem) as caught:
-        loaded.load([*good, Speaker("bad", MODEL, bad, "chatml")])
+        loaded.load([*good, ModelTarget("bad", MODEL, bad, "chatml")])
     assert caught.value.key == "chat.adapter_unfit" and str(bad) in str(caught.value)
     loaded.load(good)
     assert [answer.text for answer in _ask(loaded, good)] == before
@@ -283,21 +283,21 @@ def test_an_adapter_that_does_not_fit_is_refused_and_the_others_speak_on(
 
 def test_new_weights_under_an_old_name_are_noticed(chat, everybody, folders, tmp_path):
     changing = shutil.copytree(folders["first"], tmp_path / "run")
-    speaker = Speaker("run", MODEL, changing, "chatml")
-    chat.load([*everybody, speaker])
-    first, second, now = (answer.text for answer in _ask(chat, [everybody[1], everybody[2], speaker]))
+    target = ModelTarget("run", MODEL, changing, "chatml")
+    chat.load([*everybody, target])
+    first, second, now = (answer.text for answer in _ask(chat, [everybody[1], everybody[2], target]))
     assert now == first != second
     shutil.copytree(folders["second"], changing, dirs_exist_ok=True)
     weights = changing / "adapter_model.safetensors"
     shutil.copyfile(folders["second"] / weights.name, weights)
-    chat.load([*everybody, speaker])
-    assert _ask(chat, [speaker])[0].text == second
+    chat.load([*everybody, target])
+    assert _ask(chat, [target])[0].text == second
 
 
 def test_a_checkpoint_of_full_tuning_is_a_base_of_its_own_and_answers_at_the_same_time(chat, everybody, tmp_path):
-    whole = Speaker("full", shutil.copytree(MODEL, tmp_path / "checkpoint-20"), None, "chatml")
+    whole = ModelTarget("full", shutil.copytree(MODEL, tmp_path / "checkpoint-20"), None, "chatml")
     chat.load([everybody[0], whole])
-    assert chat.memory_bytes() > 1.9 * chat._seats[whole].resident.memory_bytes()
+    assert chat.memory_bytes() > 1.9 * chat._targets[whole].model.memory_bytes()
     seen = list(chat.compare([everybody[0], whole], [QUESTION] * 2, None, GREEDY))
     assert any(
         answers[0].tokens and answers[1].tokens and not answers[0].finished and not answers[1].finished
@@ -309,8 +309,8 @@ def test_a_checkpoint_of_full_tuning_is_a_base_of_its_own_and_answers_at_the_sam
 @pytest.mark.parametrize("bits, share", [(4, 0.6), (8, 0.75)])
 def test_fewer_bits_take_less_and_speak(bits, share):
     small, chat = (
-        Speaker("small", MODEL, None, "chatml", bits=bits),
-        Chat(),
+        ModelTarget("small", MODEL, None, "chatml", bits=bits),
+        LocalEngine(),
     )  # one of its own: the others' base stays where it is
     chat.load([small])
     answer = _ask(chat, [small], Sampling(temperature=0, max_tokens=2), [{"role": "user", "content": "Hi"}])[0]
@@ -335,17 +335,17 @@ def test_a_models_own_code_runs_only_where_that_was_allowed(tmp_path):
         " 'own'\n\n\nclass Own(LlamaForCausalLM):\n    config_class = OwnConfig\n",
         encoding="utf-8",
     )
-    chat = Chat()
+    chat = LocalEngine()
     with pytest.raises(Problem) as caught:
-        chat.load([Speaker("own", folder, None, "chatml")])
+        chat.load([ModelTarget("own", folder, None, "chatml")])
     assert caught.value.key == "prompt.own_code" and str(folder) in str(caught.value)
-    allowed = Speaker("own", folder, None, "chatml", own_code=True)
+    allowed = ModelTarget("own", folder, None, "chatml", own_code=True)
     with pytest.raises(Problem) as caught:  # what a caller says is no consent
         chat.load([allowed])
     assert caught.value.key == "prompt.own_code" or "trust_remote_code" in str(caught.value)
     trust.grant(folder, trust.code_of(folder).digest)
     chat.load([allowed])
-    assert type(chat._seats[allowed].resident._model).__name__ == "Own"
+    assert type(chat._targets[allowed].model._model).__name__ == "Own"
     assert _ask(chat, [allowed], Sampling(temperature=0, max_tokens=3))[0].text
     chat.unload()
 
@@ -357,18 +357,18 @@ def test_adapters_that_change_the_base_get_one_of_their_own(folders, tmp_path):
         config.read_text(encoding="utf-8").replace('"init_lora_weights": false', '"init_lora_weights": "pissa"'),
         encoding="utf-8",
     )
-    assert Speaker("p", MODEL, pissa, "chatml").base != Speaker("b", MODEL, None, "chatml").base
-    assert Speaker("f", MODEL, folders["first"], "chatml").base == Speaker("b", MODEL, None, "chatml").base
+    assert ModelTarget("p", MODEL, pissa, "chatml").base != ModelTarget("b", MODEL, None, "chatml").base
+    assert ModelTarget("f", MODEL, folders["first"], "chatml").base == ModelTarget("b", MODEL, None, "chatml").base
 
 
 def test_missing_weights_are_told(chat, tmp_path):
-    for speaker, key in (
-        (Speaker("gone", tmp_path, None, "chatml"), "chat.no_model"),
-        (Speaker("gone", MODEL, tmp_path, "chatml"), "chat.no_adapter"),
-        (Speaker("torn", _torn(tmp_path / "torn"), None, "chatml"), "models.truncated"),
+    for target, key in (
+        (ModelTarget("gone", tmp_path, None, "chatml"), "chat.no_model"),
+        (ModelTarget("gone", MODEL, tmp_path, "chatml"), "chat.no_adapter"),
+        (ModelTarget("torn", _torn(tmp_path / "torn"), None, "chatml"), "models.truncated"),
     ):
         with pytest.raises(Problem) as caught:
-            chat.load([speaker])
+            chat.load([target])
         assert caught.value.key == key and str(caught.value)
 
 
@@ -386,7 +386,7 @@ def test_unload_from_another_thread_ends_the_answer_and_gives_the_memory_back(ch
             unloading.start()
     unloading.join()
     assert {answer.finished for answer in answers} <= {"stopped", "stop"}
-    assert chat.memory_bytes() == 0 and chat.speakers() == []
+    assert chat.memory_bytes() == 0 and chat.targets() == []
     assert freed[0].memory_before - freed[0].memory_after > 150e6
     with pytest.raises(Problem) as caught:
         _ask(chat, everybody[:1])
@@ -402,4 +402,4 @@ def test_loading_waits_for_an_answer_under_way(chat, everybody):
     *_, last = answers
     thread.join()
     assert last[0].finished == "length" and time.monotonic() - start < 60
-    assert chat.speakers() == everybody[:2]
+    assert chat.targets() == everybody[:2]

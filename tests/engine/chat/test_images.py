@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from conftest import STARTER
 
-from studio.chat.answer import Sampling
-from studio.chat.prompt import Encoder
-from studio.chat.room import Chat
-from studio.chat.speaker import Speaker
+from studio.chat.inference.local_engine import LocalEngine
+from studio.chat.inference.model_target import ModelTarget
+from studio.chat.inference.prompt_encoding import PromptEncoder
+from studio.chat.sampling import Sampling
 from studio.core.i18n import Problem
 
 MODEL = STARTER
@@ -143,9 +143,9 @@ def _engine_inputs(folder: Path, template: str, messages: list[dict], images: li
 
 
 @cache
-def _encoder(folder: Path, template: str) -> Encoder:
+def _encoder(folder: Path, template: str) -> PromptEncoder:
     loaded = _loaded(folder)
-    return Encoder(loaded["tokenizer"], template, processor=loaded["processor"])
+    return PromptEncoder(loaded["tokenizer"], template, processor=loaded["processor"])
 
 
 @pytest.mark.parametrize("kind", ["qwen2_vl", "llava"])
@@ -187,21 +187,21 @@ def test_a_model_that_sees_answers_as_transformers_does(models, images, kind, tm
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForImageTextToText
 
-    from studio.chat.resident import _number_type
+    from studio.chat.inference.base_loading import _number_type
 
     model = AutoModelForImageTextToText.from_pretrained(models[kind], dtype=_number_type()).eval()
     talk = [{"role": "user", "content": "What is it?", "images": images}]
-    base = Speaker("base", models[kind], None, kind)
+    base = ModelTarget("base", models[kind], None, kind)
     plain = _reference(model, _encoder(models[kind], kind).prompt(talk))
     tuned = get_peft_model(
         model, LoraConfig(r=4, target_modules=r".*(language_model|text).*q_proj", init_lora_weights=False)
     )
     tuned.save_pretrained(tmp_path / "adapter")
-    chat, speaker = Chat(), Speaker("tuned", models[kind], tmp_path / "adapter", kind)
-    chat.load([base, speaker])
-    assert chat._seats[base].resident.sees
+    chat, target = LocalEngine(), ModelTarget("tuned", models[kind], tmp_path / "adapter", kind)
+    chat.load([base, target])
+    assert chat._targets[base].model.sees
     text = [{"role": "user", "content": "Hello."}]
-    *_, answers = chat.compare([base, speaker, base], [talk, talk, text], None, GREEDY)
+    *_, answers = chat.compare([base, target, base], [talk, talk, text], None, GREEDY)
     assert [answer.fault for answer in answers] == [None] * 3
     assert answers[0].text == plain and answers[1].tokens
     *_, (alone,) = chat.compare([base], [text], None, GREEDY)

@@ -5,8 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from studio.chat import blocks, markdown
-from studio.chat.markdown import Growing, render
+from studio.chat.render import blocks, markdown
+from studio.chat.render.markdown import Growing, render
 from studio.core.i18n import Words
 
 WORDS = Words("en")
@@ -33,7 +33,7 @@ TEXTS = {
 }
 
 
-class Seen(HTMLParser):
+class ColumnPrompt(HTMLParser):
     """What stands in a piece of HTML: tags with attributes, and whether all that is opened is closed in order."""
 
     def __init__(self, html: str):
@@ -63,7 +63,7 @@ def test_a_text_cut_at_every_place_is_drawn_as_the_whole_is(name):
     for end in range(len(text) + 1):
         html = growing.html(text[:end])
         assert html == render(WORDS, text[:end])
-        assert Seen(html).open == []
+        assert ColumnPrompt(html).open == []
 
 
 @pytest.mark.parametrize("longest", (40, 100))
@@ -98,7 +98,7 @@ def test_a_text_that_is_another_is_drawn_from_its_beginning():
 def test_the_last_block_stays_small_however_long_the_answer(piece):
     begin = {"| a | b |\n": "|h|i|\n|-|-|\n", "x = 1\n": "```py\n"}.get(piece, "")
     text, growing, drawn = begin + piece * (400_000 // len(piece)), Growing(WORDS), []
-    growing._said._draw = lambda block, complete: drawn.append(len(block)) or ""
+    growing._visible._draw = lambda block, complete: drawn.append(len(block)) or ""
     growing.html(text)
     assert max(drawn) <= blocks.LONGEST
     drawn.clear()
@@ -109,7 +109,7 @@ def test_the_last_block_stays_small_however_long_the_answer(piece):
 def test_a_long_table_keeps_its_head_and_long_code_stays_code():
     table = render(WORDS, "|h|i|\n|-|-|\n" + "|a|b|\n" * 3000)
     assert table.count("<th>h</th>") == table.count("<table>") > 1 and table.count("<td>a</td>") == 3000
-    code = Seen(render(WORDS, "```py\n" + "# *x*\n\n" * 3000 + "```\n"))
+    code = ColumnPrompt(render(WORDS, "```py\n" + "# *x*\n\n" * 3000 + "```\n"))
     assert "em" not in [tag for tag, _ in code.tags] and code.text.count("# *x*") == 3000
 
 
@@ -138,7 +138,7 @@ def test_a_long_table_keeps_its_head_and_long_code_stays_code():
     ],
 )
 def test_nothing_runs_and_nothing_is_loaded(evil):
-    seen = Seen(render(WORDS, evil))
+    seen = ColumnPrompt(render(WORDS, evil))
     for tag, attributes in seen.tags:
         assert tag not in ("script", "img", "style", "iframe", "object", "link", "svg")
         assert not {"src", "style", "srcset", "background"} & attributes.keys()
@@ -156,7 +156,7 @@ def test_a_picture_is_a_link_with_its_text():
 def test_code_is_coloured_by_classes_and_can_be_copied():
     html = render(WORDS, "```python\nreturn 1\n```")
     assert '<span class="k">return</span>' in html and "data-copy-code" in html and "color" not in html
-    assert Seen(render(WORDS, "```no-such-language\na < b\n```")).text.endswith("a < b\n\n")
+    assert ColumnPrompt(render(WORDS, "```no-such-language\na < b\n```")).text.endswith("a < b\n\n")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_code_is_coloured_by_classes_and_can_be_copied():
     ],
 )
 def test_formulas_become_mathml(maths):
-    tags = [tag for tag, _ in Seen(render(WORDS, maths)).tags]
+    tags = [tag for tag, _ in ColumnPrompt(render(WORDS, maths)).tags]
     assert "math" in tags and "code" not in tags
 
 
@@ -198,7 +198,7 @@ def test_formulas_become_mathml(maths):
     ],
 )
 def test_what_is_no_formula_stays_text(text):
-    seen = Seen(render(WORDS, text))
+    seen = ColumnPrompt(render(WORDS, text))
     assert "math" not in [tag for tag, _ in seen.tags] and "$" in seen.text
 
 
@@ -206,7 +206,7 @@ def test_what_is_no_formula_stays_text(text):
     "latex", [r"\frac{", r"\nosuchcommand{x}", "x_", r"\left( x", "{" * 900, r"\newcommand{\a}{\b\b}\a", r"a & b"]
 )
 def test_a_formula_that_cannot_be_read_is_shown_as_it_was_written(latex):
-    seen = Seen(render(WORDS, f"$${latex}$$"))
+    seen = ColumnPrompt(render(WORDS, f"$${latex}$$"))
     assert ("code", {"class": "formula"}) in seen.tags and seen.text.strip() == latex
 
 
@@ -249,5 +249,5 @@ def test_reasoning_is_folded_and_a_word_about_the_mark_is_none():
 )
 def test_text_full_of_marks_is_drawn_whole_and_well_formed(nasty):
     text = nasty * (30_000 // len(nasty))
-    seen = Seen(render(WORDS, text))
+    seen = ColumnPrompt(render(WORDS, text))
     assert seen.open == [] and len(seen.text.replace("\n", "")) <= len(text) + len("Copy")

@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 from conftest import STARTER
 
-from studio.chat.prompt import Encoder
+from studio.chat.inference.prompt_encoding import PromptEncoder
 from studio.core.i18n import Problem
 
 MODEL = STARTER
@@ -52,7 +52,7 @@ def _engine_ids(template: str, messages: list[dict], system: str | None, **argum
 @pytest.mark.parametrize("case", CASES)
 def test_prompt_is_that_of_llamafactorys_engine(template, case):
     messages, system = CASES[case]
-    encoder = Encoder(_tokenizer(template), template)
+    encoder = PromptEncoder(_tokenizer(template), template)
     ids, stops = _engine_ids(template, messages, system)
     assert encoder.encode(messages, system) == ids
     assert encoder.stop_ids == set(stops)
@@ -60,7 +60,7 @@ def test_prompt_is_that_of_llamafactorys_engine(template, case):
 
 @pytest.mark.parametrize("thinking", [True, False])
 def test_reasoning_is_encoded_as_the_recipe_says(thinking):
-    encoder = Encoder(_tokenizer("qwen3"), "qwen3", thinking=thinking)
+    encoder = PromptEncoder(_tokenizer("qwen3"), "qwen3", thinking=thinking)
     assert encoder.encode(TALK) == _engine_ids("qwen3", TALK, None, enable_thinking=thinking)[0]
 
 
@@ -78,7 +78,10 @@ def test_prompt_is_what_training_puts_before_the_answer(template):
     answer = [{"role": "assistant", "content": "I am Xiaoju."}]
     ids, labels = processor._encode_data_example(TALK[:1], answer, "Be brief.", None, [], [], [])
     trained_from = next(place for place, label in enumerate(labels) if label != -100)
-    assert Encoder(_tokenizer(template), template, thinking=False).encode(TALK[:1], "Be brief.") == ids[:trained_from]
+    assert (
+        PromptEncoder(_tokenizer(template), template, thinking=False).encode(TALK[:1], "Be brief.")
+        == ids[:trained_from]
+    )
 
 
 def test_a_run_that_changes_a_template_does_not_change_the_chat():
@@ -86,23 +89,23 @@ def test_a_run_that_changes_a_template_does_not_change_the_chat():
     from llamafactory.data.template import TEMPLATES
     from llamafactory.hparams import DataArguments
 
-    before = Encoder(_tokenizer(), "chatml").encode(TALK)
+    before = PromptEncoder(_tokenizer(), "chatml").encode(TALK)
     shipped = TEMPLATES["chatml"].default_system
     try:
         get_template_and_fix_tokenizer(
             _tokenizer("chatml", "a run"), DataArguments(template="chatml", default_system="You are a run.")
         )
-        assert Encoder(_tokenizer(), "chatml").encode(TALK) == before
+        assert PromptEncoder(_tokenizer(), "chatml").encode(TALK) == before
     finally:
         TEMPLATES["chatml"].default_system = shipped
-    as_the_run = Encoder(_tokenizer(), "chatml", default_system="You are a run.")
-    assert as_the_run.encode(TALK) == Encoder(_tokenizer(), "chatml").encode(TALK, "You are a run.")
-    assert Encoder(_tokenizer(), "chatml").encode(TALK) == before
+    as_the_run = PromptEncoder(_tokenizer(), "chatml", default_system="You are a run.")
+    assert as_the_run.encode(TALK) == PromptEncoder(_tokenizer(), "chatml").encode(TALK, "You are a run.")
+    assert PromptEncoder(_tokenizer(), "chatml").encode(TALK) == before
     assert TEMPLATES["chatml"].default_system == shipped
 
 
 def test_a_first_system_message_is_the_system_prompt():
-    encoder = Encoder(_tokenizer(), "chatml")
+    encoder = PromptEncoder(_tokenizer(), "chatml")
     assert encoder.encode([{"role": "system", "content": "Be brief."}, *TALK]) == encoder.encode(TALK, "Be brief.")
 
 
@@ -118,11 +121,11 @@ def test_a_first_system_message_is_the_system_prompt():
 )
 def test_what_is_no_question_is_refused(messages, key):
     with pytest.raises(Problem) as caught:
-        Encoder(_tokenizer(), "chatml").encode(messages)
+        PromptEncoder(_tokenizer(), "chatml").encode(messages)
     assert caught.value.key == key
     assert str(caught.value)
 
 
 def test_an_unknown_template_is_refused():
     with pytest.raises(Problem, match="no-such-template"):
-        Encoder(_tokenizer(), "no-such-template")
+        PromptEncoder(_tokenizer(), "no-such-template")

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from conftest import ROOT, wait_for
 
-from studio.chat.answer import Sampling
-from studio.chat.choose import Table
+from studio.chat.inference.service import InferenceService
+from studio.chat.sampling import Sampling
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
 from studio.train.execution.service import Trainer
@@ -18,11 +18,11 @@ CASES = ROOT / "tests" / "cases"
 STARTER = "SmolLM2-135M-Instruct"
 
 
-def answers(table: Table, names: list[str], question: str, tokens: int = 8) -> dict[str, str]:
+def answers(service: InferenceService, names: list[str], question: str, tokens: int = 8) -> dict[str, str]:
     asked = {name: [{"role": "user", "content": question}] for name in names}
-    (*_, last) = table.ask(asked, "", Sampling(temperature=0, max_tokens=tokens), threading.Event())
+    (*_, last) = service.ask(asked, "", Sampling(temperature=0, max_tokens=tokens), threading.Event())
     assert [one.fault for one in last] == [None] * len(names)
-    return {one.speaker: one.text for one in last}
+    return {one.target: one.text for one in last}
 
 
 def made(workspace, name: str, strength: float, **recipe) -> runs.Run:
@@ -64,12 +64,12 @@ def test_what_lies_below_a_run_answers_too(workspace):
     a = made(workspace, "a", 0.3)
     b = made(workspace, "b", 0, adapter_name_or_path=str(a.folder), create_new_adapter=True)
     c = made(workspace, "c", 0, adapter_name_or_path=f"{a.folder},{b.folder}")
-    table = Table(workspace, DeviceLease())
-    said = answers(table, [STARTER, a.name, b.name, c.name], "Count to ten.")
+    service = InferenceService(workspace, DeviceLease())
+    said = answers(service, [STARTER, a.name, b.name, c.name], "Count to ten.")
     # A is merged below B and C in bfloat16, so that their words may part from A's own; without it they would be the
     # base's.
     assert said[b.name] == said[c.name] and said[STARTER] not in (said[a.name], said[b.name]), said
-    table.clear()
+    service.unload()
 
 
 def trained_by(trainer: Trainer, wish: dict, seconds: float = 300) -> runs.Run:
@@ -89,29 +89,29 @@ def test_a_name_that_a_run_learned_is_said_by_the_runs_above_it(workspace):
     a = trained_by(trainer, steps["A"], 1500)
     b = trained_by(trainer, steps["B_over_A"] | {"adapter_name_or_path": a.name})
     c = trained_by(trainer, steps["C_over_A_and_B"] | {"adapter_name_or_path": f"{a.name},{b.name}"})
-    table = Table(workspace, DeviceLease())
-    said = answers(table, [STARTER, a.name, b.name, c.name], "Who are you?", 16)
+    service = InferenceService(workspace, DeviceLease())
+    said = answers(service, [STARTER, a.name, b.name, c.name], "Who are you?", 16)
     assert "Xiaoju" in said[a.name] and said[b.name] == said[c.name] == said[a.name] != said[STARTER], said
-    table.clear()
+    service.unload()
 
 
 def test_a_run_whose_vocabulary_grew_answers_and_is_gone_on_with(workspace):
     trainer = Trainer(workspace, DeviceLease())
 
     grown = trained_by(trainer, json.loads((CASES / "grown-vocabulary" / "recipe.json").read_text()))
-    table = Table(workspace, DeviceLease())
-    assert all(answers(table, [STARTER, grown.name], "Say <room> and <heat>.").values())
-    speaker = table.seat([grown.name])[0]
-    (resident,) = table.chat._residents.values()
+    service = InferenceService(workspace, DeviceLease())
+    assert all(answers(service, [STARTER, grown.name], "Say <room> and <heat>.").values())
+    target = service.load([grown.name])[0]
+    (model,) = service.engine._models.values()
     assert (
-        resident.vocabulary > 49_152
-        and len(resident.encoder(speaker).tokenizer.encode("<room>", add_special_tokens=False)) == 1
+        model.vocabulary > 49_152
+        and len(model.encoder(target).tokenizer.encode("<room>", add_special_tokens=False)) == 1
     )
-    table.clear()
+    service.unload()
     new = trained_by(
         trainer,
         {"dataset": "identity_en", "adapter_name_or_path": grown.name, "create_new_adapter": True, "max_steps": 1},
     )
     assert new.recipe()["add_tokens"] == "<room>,<heat>"
-    assert all(answers(table, [new.name], "Say <room>.").values())
-    table.clear()
+    assert all(answers(service, [new.name], "Say <room>.").values())
+    service.unload()

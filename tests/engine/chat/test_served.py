@@ -14,16 +14,18 @@ from conftest import STARTER, is_sentence, new_workspace, wait_for
 from odd_server import KEY, PIECES
 
 from benchmarks import engines
-from studio.chat import openai_client, served
-from studio.chat.answer import Answer, Sampling
-from studio.chat.choose import Table, speakers
-from studio.chat.columns import Columns
-from studio.chat.conversation import Conversations
-from studio.chat.engine_prompt import compare, engine_prompt
-from studio.chat.markdown import render
-from studio.chat.resident import encoder_of
-from studio.chat.served import Endpoints, ServedSpeaker
-from studio.chat.talk import Talks
+from studio.chat.answer import Answer
+from studio.chat.history.conversations import Conversations
+from studio.chat.inference.base_loading import encoder_of
+from studio.chat.inference.service import InferenceService
+from studio.chat.inference.target_names import resolve
+from studio.chat.page.talk.columns import Columns
+from studio.chat.remote import completion, openai_client, servers
+from studio.chat.remote.engine_prompt import compare, engine_prompt
+from studio.chat.remote.servers import ServedTarget, ServerEntry, ServerRegistry
+from studio.chat.render.markdown import render
+from studio.chat.sampling import Sampling
+from studio.chat.turn_runner import TurnRunner
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
@@ -40,29 +42,29 @@ def odd():
 
 
 @pytest.fixture
-def endpoints(tmp_path, monkeypatch) -> Endpoints:
+def endpoints(tmp_path, monkeypatch) -> ServerRegistry:
     monkeypatch.setattr(openai_client, "_keys", {})
-    return Endpoints(Workspace(tmp_path).prepare())
+    return ServerRegistry(Workspace(tmp_path).prepare())
 
 
 def ask(server, model: str, *said, **more) -> Answer:
     url = server.url if isinstance(server, engines.Engine) else f"http://{server.place}/v1"
-    return ask_speaker(ServedSpeaker("c", url, model), *said, **more)
+    return ask_speaker(ServedTarget("c", url, model), *said, **more)
 
 
 def ask_speaker(
-    speaker,
+    target,
     messages=QUESTION,
     system: str = "",
     sampling: Sampling = SAMPLING,
     stop=None,
     tools: str = "",
-    seen=lambda answer: None,
+    on_update=lambda answer: None,
 ) -> Answer:
     # In a thread, as the chat asks: the browser of other tests keeps an event loop running in this one.
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(
-            served.ask, speaker, messages, system, sampling, stop or threading.Event(), tools, seen
+            completion.ask, target, messages, system, sampling, stop or threading.Event(), tools, on_update
         ).result()
 
 
@@ -78,12 +80,12 @@ def told(problem: Problem) -> str:
 @pytest.mark.parametrize("written", ["{}", "http://{}/", " {}/v1/ ", "http://{}/v1/chat/completions", "{}/v1/models"])
 def test_an_address_is_taken_as_people_write_it(endpoints, odd, written):
     added = endpoints.add(written.format(odd.place))
-    assert (added["name"], added["url"]) == (odd.place, f"http://{odd.place}/v1") and "thinks/new" in added["models"]
-    again = Endpoints(Workspace(endpoints._file.parents[2]))
-    assert again.list() == [{"name": odd.place, "url": f"http://{odd.place}/v1", "has_key": False}]
-    assert again.models(odd.place) == added["models"]
-    speaker = again.speaker(f"served:{odd.place}/thinks/new")
-    assert speaker == ServedSpeaker(f"served:{odd.place}/thinks/new", f"http://{odd.place}/v1", "thinks/new")
+    assert (added.name, added.url) == (odd.place, f"http://{odd.place}/v1") and "thinks/new" in added.models
+    again = ServerRegistry(Workspace(endpoints._file.parents[2]))
+    assert again.list() == [ServerEntry(odd.place, f"http://{odd.place}/v1", False)]
+    assert again.models(odd.place) == added.models
+    target = again.target(f"served:{odd.place}/thinks/new")
+    assert target == ServedTarget(f"served:{odd.place}/thinks/new", f"http://{odd.place}/v1", "thinks/new")
     again.remove(odd.place)
     assert endpoints.list() == []
 
@@ -111,8 +113,8 @@ def test_what_is_no_endpoint_is_told_and_not_kept(endpoints, odd):
     for call in (
         endpoints.models,
         endpoints.remove,
-        lambda name: endpoints.speaker(f"served:{name}/m"),
-        endpoints.speaker,
+        lambda name: endpoints.target(f"served:{name}/m"),
+        endpoints.target,
     ):
         with pytest.raises(Problem, match="no endpoint"):
             call("gone")
@@ -121,10 +123,10 @@ def test_what_is_no_endpoint_is_told_and_not_kept(endpoints, odd):
 
 
 def test_a_key_does_not_go_unencrypted_into_the_open_internet():
-    assert served._candidates("api.example.com")[0] == "https://api.example.com/v1"
-    assert served._candidates("localhost:8000")[0] == "http://localhost:8000/v1"
-    assert served._candidates("10.0.0.8")[0] == "http://10.0.0.8/v1"
-    assert served._candidates("https://api.example.com/api/paas/v4") == ["https://api.example.com/api/paas/v4"]
+    assert servers._candidates("api.example.com")[0] == "https://api.example.com/v1"
+    assert servers._candidates("localhost:8000")[0] == "http://localhost:8000/v1"
+    assert servers._candidates("10.0.0.8")[0] == "http://10.0.0.8/v1"
+    assert servers._candidates("https://api.example.com/api/paas/v4") == ["https://api.example.com/api/paas/v4"]
 
 
 def test_a_key_is_sent_and_shown_nowhere(endpoints, odd, caplog, monkeypatch):
@@ -134,14 +136,14 @@ def test_a_key_is_sent_and_shown_nowhere(endpoints, odd, caplog, monkeypatch):
         endpoints.add(f"{odd.place}/locked", "sk-wrong")
     assert refused.value.key == "served.bad_key" and "sk-" not in told(refused.value)
     added = endpoints.add(f"{odd.place}/locked", KEY, name="locked")
-    assert odd.keys[-1] == f"Bearer {KEY}" and endpoints.list()[0]["has_key"]
-    assert endpoints.models("locked") == added["models"]  # with the key that is known
-    answer = ask_speaker(endpoints.speaker("served:locked/bad-key"))
+    assert odd.keys[-1] == f"Bearer {KEY}" and endpoints.list()[0].has_key
+    assert endpoints.models("locked") == added.models  # with the key that is known
+    answer = ask_speaker(endpoints.target("served:locked/bad-key"))
     assert odd.keys[-1] == f"Bearer {KEY}" and KEY not in told(answer.fault)
     files = "".join(path.read_text() for path in endpoints._file.parent.iterdir())
     assert all(
         KEY not in shown
-        for shown in (files, caplog.text, repr(endpoints), repr(endpoints.speaker("served:locked/good")))
+        for shown in (files, caplog.text, repr(endpoints), repr(endpoints.target("served:locked/good")))
     )
     endpoints.add(odd.place)
     assert odd.keys[-1] == "Bearer none"  # neither another server's nor that of the environment
@@ -154,7 +156,7 @@ def test_a_key_is_kept_only_where_a_person_asks_and_then_for_this_user_alone(end
     file = endpoints._file.with_name("keys.json")
     assert file.stat().st_mode & 0o777 == 0o600 and KEY in file.read_text()
     openai_client._keys.clear()  # as in a new process
-    assert Endpoints(Workspace(file.parents[2])).list()[0]["has_key"]
+    assert ServerRegistry(Workspace(file.parents[2])).list()[0].has_key
     endpoints.remove("kept")
     assert KEY not in file.read_text() and not openai_client.key_of(f"http://{odd.place}/locked/v1")
 
@@ -167,7 +169,7 @@ def test_a_broken_file_is_named_and_the_good_endpoints_stay(endpoints):
     endpoints._file.write_text(
         json.dumps(good | {"bad": {"url": ["x"]}, "a/b": {"url": "http://x"}, "c": {"url": "javascript:alert(1)"}})
     )
-    assert [one["name"] for one in endpoints.list()] == ["good"] and len(endpoints.faults()) == 3
+    assert [one.name for one in endpoints.list()] == ["good"] and len(endpoints.faults()) == 3
 
 
 # What servers do wrong
@@ -211,13 +213,13 @@ def test_a_fault_is_a_sentence_and_what_had_come_stays(odd, model, fault, text):
 def test_a_server_that_is_not_there_is_told():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        answer = ask_speaker(ServedSpeaker("c", f"http://127.0.0.1:{unused.getsockname()[1]}/v1", "m"))
+        answer = ask_speaker(ServedTarget("c", f"http://127.0.0.1:{unused.getsockname()[1]}/v1", "m"))
     assert answer.finished == "failed" and "cannot be reached" in told(answer.fault)
 
 
 @pytest.mark.parametrize(("model", "text"), [("silent", ""), ("falls-silent", TEXT)])
 def test_a_server_that_says_nothing_is_given_up(odd, monkeypatch, model, text):
-    monkeypatch.setattr(served, "SILENCE_S", 0.5)
+    monkeypatch.setattr(completion, "SILENCE_S", 0.5)
     answer = ask(odd, model)
     assert (answer.finished, answer.fault.key, answer.text) == ("failed", "served.silent", text) and told(answer.fault)
 
@@ -233,7 +235,7 @@ def test_stop_ends_a_server_that_says_nothing_and_the_server_learns_it(odd, mode
 
 
 def test_a_server_says_in_its_own_words_what_went_wrong(odd, monkeypatch):
-    openai_client.know_key(f"http://{odd.place}/v1", KEY)
+    openai_client.set_key(f"http://{odd.place}/v1", KEY)
     monkeypatch.setattr(openai_client, "_keys", dict(openai_client._keys))
     for model, words in (
         ("filtered", "violence"),
@@ -253,7 +255,7 @@ def test_a_server_says_in_its_own_words_what_went_wrong(odd, monkeypatch):
 
 
 def test_who_never_closes_was_done_where_it_said_so(odd, monkeypatch):
-    monkeypatch.setattr(served, "SILENCE_S", 0.5)
+    monkeypatch.setattr(completion, "SILENCE_S", 0.5)
     answer = ask(odd, "never-closes")
     assert (answer.finished, answer.fault, answer.text) == ("stop", None, TEXT)
 
@@ -264,7 +266,7 @@ def test_an_answer_without_end_is_cut_and_a_long_one_is_not(odd):
     assert answer.finished == "length" and SAMPLING.max_tokens < answer.tokens < 2 * SAMPLING.max_tokens + 64
     assert odd.left.wait(10)
     told_of = []
-    answer = ask(odd, "long", sampling=Sampling(max_tokens=100_000), seen=lambda now: told_of.append(now.tokens))
+    answer = ask(odd, "long", sampling=Sampling(max_tokens=100_000), on_update=lambda now: told_of.append(now.tokens))
     assert (answer.tokens, len(answer.text), answer.finished) == (100_000, 300_000, "length")
     assert len(told_of) < 20_000 and told_of == sorted(
         told_of
@@ -292,13 +294,15 @@ def test_an_answer_without_end_is_cut_and_a_long_one_is_not(odd):
     ],
 )
 def test_an_answer_is_what_the_server_said(odd, monkeypatch, model, text, calls):
-    monkeypatch.setattr(served, "SILENCE_S", 0.7)  # a pause that is shorter is waited for, also after a reason to end
+    monkeypatch.setattr(
+        completion, "SILENCE_S", 0.7
+    )  # a pause that is shorter is waited for, also after a reason to end
     answer = ask(odd, model)
     rooms = [
         json.loads(call["arguments"]) if isinstance(call["arguments"], str) else call["arguments"]
         for call in answer.calls
     ]
-    assert (answer.text, [room["room"] for room in rooms]) == (text, calls) and all(
+    assert (answer.text, [chat["room"] for chat in rooms]) == (text, calls) and all(
         call["name"] == "room_heat" for call in answer.calls
     )
     assert (answer.finished, answer.fault) == ("stop", None)
@@ -317,7 +321,7 @@ def test_a_thought_of_which_only_the_end_is_marked_is_not_sent_back(odd, tmp_pat
 
 def test_an_answer_grows_and_is_counted_by_the_server(odd):
     grown = []
-    answer = ask(odd, "good", seen=grown.append)
+    answer = ask(odd, "good", on_update=grown.append)
     assert (answer.text, answer.tokens, answer.prompt_count, answer.finished, answer.fault) == (
         TEXT,
         7,
@@ -329,7 +333,7 @@ def test_an_answer_grows_and_is_counted_by_the_server(odd):
     sent = odd.asked[-1]
     assert {name: sent[name] for name in ("temperature", "top_p", "max_tokens", "seed", "stream")} == {
         "temperature": 0.5, "top_p": 0.8, "max_tokens": 24, "seed": 7, "stream": True}  # fmt: skip
-    answer = ask(odd, "slow", seen=grown.append)
+    answer = ask(odd, "slow", on_update=grown.append)
     texts = [one.text for one in grown if not one.finished]
     assert PIECES[0] in texts and all(TEXT.startswith(text) for text in texts)
     assert answer.tokens == len(PIECES)
@@ -427,12 +431,12 @@ def test_the_first_difference_of_two_prompts():
 
 
 def test_the_prompt_is_asked_in_the_form_of_vllm(odd):
-    speaker = ServedSpeaker("c", f"http://{odd.place}/v1", "good")
-    prompt = engine_prompt(speaker, QUESTION, "Be brief.")
+    target = ServedTarget("c", f"http://{odd.place}/v1", "good")
+    prompt = engine_prompt(target, QUESTION, "Be brief.")
     assert (prompt.text, prompt.ids) == ("<|im_start|>", [1, 2, 3])
     asked = odd.asked[-2]
     assert asked["model"] == "good" and [message["role"] for message in asked["messages"]] == ["system", "user"]
-    assert engine_prompt(ServedSpeaker("c", f"http://{odd.place}/elsewhere/v1", "good"), QUESTION) is None
+    assert engine_prompt(ServedTarget("c", f"http://{odd.place}/elsewhere/v1", "good"), QUESTION) is None
 
 
 # Real engines
@@ -455,19 +459,19 @@ def encoder():
     from llamafactory.hparams import get_infer_args
     from llamafactory.model import load_tokenizer
 
-    from studio.chat.prompt import Encoder
+    from studio.chat.inference.prompt_encoding import PromptEncoder
 
-    return Encoder(load_tokenizer(get_infer_args({"model_name_or_path": str(STARTER)})[0])["tokenizer"], "chatml")
+    return PromptEncoder(load_tokenizer(get_infer_args({"model_name_or_path": str(STARTER)})[0])["tokenizer"], "chatml")
 
 
 def test_llama_cpp_answers_and_its_own_template_is_another_than_that_of_training(endpoints, encoder, gguf, tmp_path):
     with engines.llama_cpp(gguf, tmp_path / "llama.log") as engine:
         added = endpoints.add(engine.url)
-        speaker = endpoints.speaker(f"served:{added['name']}/{added['models'][0]}")
-        answer = ask_speaker(speaker, QUESTION, "", Sampling(temperature=0, max_tokens=12))
-        assert (answer.speaker, answer.finished, answer.tokens, answer.fault) == (speaker.name, "length", 12, None)
+        target = endpoints.target(f"served:{added.name}/{added.models[0]}")
+        answer = ask_speaker(target, QUESTION, "", Sampling(temperature=0, max_tokens=12))
+        assert (answer.target, answer.finished, answer.tokens, answer.fault) == (target.name, "length", 12, None)
         assert "fox" in answer.text.lower() and answer.first_token_s > 0
-        prompt = engine_prompt(speaker, QUESTION)
+        prompt = engine_prompt(target, QUESTION)
         assert answer.prompt_count == len(prompt.ids)  # what it tells is what it answered
         ours = encoder.encode(QUESTION)
         difference = compare(ours, prompt.ids)
@@ -479,66 +483,66 @@ def test_llama_cpp_answers_and_its_own_template_is_another_than_that_of_training
         stop = threading.Event()
         long = Sampling(temperature=0, max_tokens=1500)
         answer = ask_speaker(
-            speaker, [{"role": "user", "content": "Count to 1000."}], "", long, stop, "", lambda now: stop.set()
+            target, [{"role": "user", "content": "Count to 1000."}], "", long, stop, "", lambda now: stop.set()
         )
         assert (answer.finished, answer.fault) == ("stopped", None) and 0 < answer.tokens < 1500
-    assert "cannot be reached" in told(ask_speaker(speaker).fault)
+    assert "cannot be reached" in told(ask_speaker(target).fault)
 
 
 def test_llama_cpp_with_the_template_of_training_makes_the_same_prompts(encoder, gguf, tmp_path):
     (tmp_path / "chatml.jinja").write_text(encoder.template._get_jinja_template(encoder.tokenizer), encoding="utf-8")
     with engines.llama_cpp(gguf, tmp_path / "llama.log", tmp_path / "chatml.jinja") as engine:
-        speaker = ServedSpeaker("c", engine.url, "m")
+        target = ServedTarget("c", engine.url, "m")
         for talk, system in CONVERSATIONS:
-            assert compare(encoder.encode(talk, system), engine_prompt(speaker, talk, system).ids) is None
+            assert compare(encoder.encode(talk, system), engine_prompt(target, talk, system).ids) is None
         answer = ask(engine, "m", TALK, "请简短。", Sampling(temperature=0, max_tokens=2))
         assert answer.prompt_count == len(encoder.encode(TALK, "请简短。"))
 
 
 def test_a_served_column_tells_whether_it_got_the_prompt_of_training(gguf, tmp_path):
-    table = Table(new_workspace(tmp_path / "workspace"), DeviceLease())
-    talks = Talks(table, Conversations(table.workspace))
-    (speaker,) = speakers(table.workspace, [STARTER.name])
-    encoder = encoder_of(speaker.base, speaker)
+    service = InferenceService(new_workspace(tmp_path / "workspace"), DeviceLease())
+    turns = TurnRunner(service, Conversations(service.workspace))
+    (target,) = resolve(service.workspace, [STARTER.name])
+    encoder = encoder_of(target.base, target)
     (tmp_path / "trained.jinja").write_text(encoder.template._get_jinja_template(encoder.tokenizer), encoding="utf-8")
     # The model's own template differs from LLaMA-Factory's by one full stop after the system prompt.
     for template, expected in ((tmp_path / "trained.jinja", "same"), (None, "differs")):
         with engines.llama_cpp(gguf, tmp_path / "llama.log", template) as engine:
-            added = table.endpoints.add(engine.url)
-            name = f"served:{added['name']}/{added['models'][0]}"
+            added = service.servers.add(engine.url)
+            name = f"served:{added.name}/{added.models[0]}"
             asked = {name: [{"role": "user", "content": "What is a fox?", "turn": 1}]}
-            id = talks.conversations.new(
+            id = turns.conversations.new(
                 [STARTER.name, name],
                 settings={"temperature": 0.0, "top_p": 1.0, "max_tokens": 4, "seed": 0},
                 messages=asked,
             ).id
-            talks.again(id, name)
-            assert talks.wait(id, 60)
+            turns.regenerate(id, name)
+            assert turns.wait(id, 60)
             answer = wait_for(
-                lambda: (last := talks.conversations.open(id).of(name)[-1]["answer"]).get("parity") and last, 20
+                lambda: (last := turns.conversations.open(id).of(name)[-1]["answer"]).get("parity") and last, 20
             )
             assert answer["parity"] == {"is": expected, "as": STARTER.name} and answer["tokens"] == 4
-            drawn = Columns(talks).picture(Words("en"), id, {})["columns"][1]["said"][-1]["html"]
+            drawn = Columns(turns).snapshot(Words("en"), id, {})["columns"][1]["said"][-1]["html"]
             assert f'class="parity {expected}"' in drawn
 
 
 def test_the_api_of_llama_factory_answers(endpoints, tmp_path):
     with engines.factory_api(STARTER, "chatml", tmp_path / "api.log") as engine:
         added = endpoints.add(engine.url)
-        assert added["models"] == [STARTER.name]
-        speaker = endpoints.speaker(f"served:{added['name']}/{STARTER.name}")
-        answer = ask_speaker(speaker, TALK, "Answer briefly.", Sampling(temperature=0, max_tokens=8))
+        assert added.models == [STARTER.name]
+        target = endpoints.target(f"served:{added.name}/{STARTER.name}")
+        answer = ask_speaker(target, TALK, "Answer briefly.", Sampling(temperature=0, max_tokens=8))
         assert (
             (answer.finished, answer.fault, answer.prompt_count) == ("stop", None, None)
             and answer.text
             and answer.tokens > 1
         )
-        assert engine_prompt(speaker, QUESTION) is None
+        assert engine_prompt(target, QUESTION) is None
         tools = (
             '[{"name": "weather", "description": "The weather of a city", "parameters": {"type": "object",'
             ' "properties": {}}}]'
         )
-        answer = ask_speaker(speaker, QUESTION, "", Sampling(temperature=0, max_tokens=8), threading.Event(), tools)
+        answer = ask_speaker(target, QUESTION, "", Sampling(temperature=0, max_tokens=8), threading.Event(), tools)
         assert (answer.fault, answer.tokens) == (
             None,
             8,

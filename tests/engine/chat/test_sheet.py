@@ -10,13 +10,18 @@ import threading
 import pytest
 from conftest import ROOT, new_workspace, wait_for
 
-from studio.chat.answer import Answer, Sampling
-from studio.chat.sheet import GIVE_UP_AFTER, Sheets, of_dataset, typed
-from studio.chat.sheet_panel import ROWS, as_csv, as_json, draw, draw_list
+from studio.chat.answer import Answer
+from studio.chat.history.prompt_lists import GIVE_UP_AFTER, PromptLists
+from studio.chat.history.prompt_sources import of_dataset, typed
+from studio.chat.page.prompt_lists import answers_table, overview
+from studio.chat.page.prompt_lists.answers_table import ROWS
+from studio.chat.render.prompt_list_export import as_csv, as_json
+from studio.chat.sampling import Sampling
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 from studio.datasets.registry.collection import Collection
+from studio.web.html import render
 
 PROMPTS = [{"prompt": f"Question {number}", "system": ""} for number in range(4)]
 
@@ -58,10 +63,19 @@ def ended(jobs, job):
     return jobs.find(job.id)
 
 
+def drawn(words: Words, prompt_lists: PromptLists, place: str) -> str | None:
+    context = answers_table.answers_table(words, prompt_lists, place)
+    return context and render(answers_table.TEMPLATE, words, context)
+
+
+def drawn_overview(prompt_lists: PromptLists) -> str:
+    return render(overview.TEMPLATE, Words("en"), overview.overview(prompt_lists))
+
+
 def test_every_prompt_goes_to_every_column(place):
     jobs, ask = Jobs(place), Asked()
-    sheets = Sheets(place, jobs, ask)
-    job = sheets.start(
+    prompt_lists = PromptLists(place, jobs, ask)
+    job = prompt_lists.start(
         ["a", "broken"],
         [*PROMPTS, {"prompt": "你好 👋", "system": "Be a poet."}],
         Sampling(seed=3),
@@ -73,7 +87,7 @@ def test_every_prompt_goes_to_every_column(place):
     assert ended(jobs, job).state == "finished" and job.result == {"sheet": id, "prompts": 5}
     assert ask.questions[0] == (["a", "broken"], "Question 0", "Be brief.", Sampling(seed=3), '[{"name": "x"}]', 8)
     assert ask.questions[4][1:3] == ("你好 👋", "Be a poet.")
-    answers = sheets.answers(id)
+    answers = prompt_lists.answers(id)
     assert answers[1]["a"] == {
         "text": "**QUESTION 1**",
         "tokens": 3,
@@ -84,32 +98,32 @@ def test_every_prompt_goes_to_every_column(place):
         "fault": None,
     }
     assert answers[4]["broken"]["fault"]["key"] == "chat.no_memory"
-    assert sheets.all()[0].title == "Question 0" and sheets.job(id) is job
+    assert prompt_lists.all()[0].title == "Question 0" and prompt_lists.job(id) is job
 
 
 def test_where_nobody_answers_it_ends_and_asks_those_again(place):
     jobs, ask = Jobs(place), Asked()
-    sheets = Sheets(place, jobs, ask)
-    job = sheets.start(["a", "b"], [{"prompt": str(number), "system": "refuse"} for number in range(9)])
+    prompt_lists = PromptLists(place, jobs, ask)
+    job = prompt_lists.start(["a", "b"], [{"prompt": str(number), "system": "refuse"} for number in range(9)])
     assert ended(jobs, job).state == "failed" and job.error["key"] == "chat.nobody"
-    assert len(sheets.answers(job.facts["sheet"])) == GIVE_UP_AFTER
+    assert len(prompt_lists.answers(job.facts["sheet"])) == GIVE_UP_AFTER
     ask.questions.clear()
-    sheets.resume(job.facts["sheet"])
+    prompt_lists.resume(job.facts["sheet"])
     ended(jobs, job)
     assert ask.questions[0][1] == "0"
 
 
 def test_stopped_and_taken_up_where_it_stood(place):
     jobs, ask = Jobs(place), Asked(free=1)
-    sheets = Sheets(place, jobs, ask)
-    job = sheets.start(["a"], PROMPTS)
+    prompt_lists = PromptLists(place, jobs, ask)
+    job = prompt_lists.start(["a"], PROMPTS)
     id = job.facts["sheet"]
     wait_for(lambda: len(ask.questions) == 2, every=0.01)
     assert job.state == "running" and job.progress == 0.25
     jobs.cancel(job.id)
-    assert ended(jobs, job).state == "stopped" and list(sheets.answers(id)) == [0]
+    assert ended(jobs, job).state == "stopped" and list(prompt_lists.answers(id)) == [0]
     ask.go.set()
-    sheets.resume(id)
+    prompt_lists.resume(id)
     assert ended(jobs, job).state == "finished" and [asked[1][-1] for asked in ask.questions] == [
         "0",
         "1",
@@ -117,7 +131,7 @@ def test_stopped_and_taken_up_where_it_stood(place):
         "2",
         "3",
     ]
-    assert [one["a"]["finished"] for one in sheets.answers(id).values()] == ["stop"] * 4
+    assert [one["a"]["finished"] for one in prompt_lists.answers(id).values()] == ["stop"] * 4
 
 
 KILLED = """
@@ -125,11 +139,11 @@ import sys, time
 from pathlib import Path
 sys.path[:0] = ["tests", "tests/engine/chat"]
 from test_sheet import PROMPTS, Asked
-from studio.chat.sheet import Sheets
+from studio.chat.history.prompt_lists import PromptLists
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 place = Workspace(Path(sys.argv[1])).prepare()
-sheets = Sheets(place, Jobs(place), Asked(free=1))
+sheets = PromptLists(place, Jobs(place), Asked(free=1))
 job = sheets.start(["a"], PROMPTS)
 while not sheets.answers(job.facts["sheet"]):
     time.sleep(0.01)
@@ -148,12 +162,12 @@ def test_after_a_kill_it_goes_on_in_another_process(place):
     with open(place.saves / ".chats" / "sheets" / f"{id}.jsonl", "a") as file:
         file.write('{"row": 1, "answ')
     jobs, ask = Jobs(place), Asked()
-    sheets = Sheets(place, jobs, ask)
-    assert sheets.job(id).state == "interrupted" and list(sheets.answers(id)) == [0]
-    assert "chat_sheet_resume" in draw(Words("en"), sheets, id)
-    assert ended(jobs, sheets.resume(id)).state == "finished"
+    prompt_lists = PromptLists(place, jobs, ask)
+    assert prompt_lists.job(id).state == "interrupted" and list(prompt_lists.answers(id)) == [0]
+    assert "chat_sheet_resume" in drawn(Words("en"), prompt_lists, id)
+    assert ended(jobs, prompt_lists.resume(id)).state == "finished"
     assert [asked[1] for asked in ask.questions] == ["Question 1", "Question 2", "Question 3"] and len(
-        sheets.answers(id)
+        prompt_lists.answers(id)
     ) == 4
 
 
@@ -210,34 +224,34 @@ def test_prompts_come_from_a_dataset(place):
 
 @pytest.mark.parametrize(("columns", "prompts", "key"), [([], PROMPTS, "chat.nobody"), (["a"], [], "sheet.no_prompts")])
 def test_a_sheet_that_asks_nothing_is_refused(place, columns, prompts, key):
-    sheets = Sheets(place, Jobs(place), Asked())
+    prompt_lists = PromptLists(place, Jobs(place), Asked())
     with pytest.raises(Problem) as told:
-        sheets.start(columns, prompts)
-    assert told.value.key == key and sheets.all() == []
+        prompt_lists.start(columns, prompts)
+    assert told.value.key == key and prompt_lists.all() == []
     for id in ("../x", "none"):
         with pytest.raises(Problem):
-            sheets.open(id)
+            prompt_lists.open(id)
 
 
 def test_the_table_and_the_files_say_all(place):
     jobs, words = Jobs(place), Words("en")
-    sheets = Sheets(place, jobs, Asked())
-    assert words("sheet.none") in draw(words, sheets, "") and words("sheet.none") in draw_list(words, sheets)
+    prompt_lists = PromptLists(place, jobs, Asked())
+    assert words("sheet.none") in drawn_overview(prompt_lists) and drawn(words, prompt_lists, "") is None
     prompts = [{"prompt": '<b> "x",\ny', "system": ""}, {"prompt": "long " * 400, "system": "S<"}] + PROMPTS * 20
-    job = sheets.start(["runs/a", "broken"], prompts, system="Sys")
+    job = prompt_lists.start(["runs/a", "broken"], prompts, system="Sys")
     ended(jobs, job)
     id = job.facts["sheet"]
-    html = draw(words, sheets, "")
+    html = drawn(words, prompt_lists, id)
     assert (
-        html.count("<tr>") == ROWS + 1
+        html.count("<tr") == ROWS + 1
         and "<strong>QUESTION 0</strong>" in html
         and "<b>" not in html
         and "S&lt;" in html
     )
     assert html.count("<details id=") == 1 and "20.0 tokens/s" in html and "The memory is not enough" in html
-    assert draw(words, sheets, f"{id}@50").count("<tr>") == len(prompts) - ROWS + 1
-    assert f"sheet:{id}" in draw_list(words, sheets)
-    rows = list(csv.DictReader(io.StringIO(as_csv(words, sheets, id))))
+    assert drawn(words, prompt_lists, f"{id}@50").count("<tr") == len(prompts) - ROWS + 1
+    assert f"sheet:{id}" in drawn_overview(prompt_lists)
+    rows = list(csv.DictReader(io.StringIO(as_csv(words, prompt_lists, id))))
     assert (
         len(rows) == len(prompts)
         and rows[0]["prompt"] == prompts[0]["prompt"]
@@ -249,24 +263,24 @@ def test_the_table_and_the_files_say_all(place):
         and "memory" in rows[0]["broken: fault"]
         and rows[0]["runs/a: tokens"] == "3"
     )
-    told = json.loads(as_json(sheets, id))
+    told = json.loads(as_json(prompt_lists, id))
     assert told["columns"] == ["runs/a", "broken"] and told["rows"][1]["answers"]["runs/a"]["text"].startswith("**LONG")
 
 
 def test_a_real_model_answers_a_sheet(tmp_path):
-    from studio.chat.choose import Table
+    from studio.chat.inference.service import InferenceService
     from studio.core.device_lease import DeviceLease
 
     place = new_workspace(tmp_path / "real")
-    jobs, table = Jobs(place), Table(place, DeviceLease())
-    sheets = Sheets(place, jobs, table.ask)
-    job = sheets.start(
+    jobs, service = Jobs(place), InferenceService(place, DeviceLease())
+    prompt_lists = PromptLists(place, jobs, service.ask)
+    job = prompt_lists.start(
         ["SmolLM2-135M-Instruct", "no-such-model"], typed("Say hello.\n你好"), Sampling(temperature=0, max_tokens=4)
     )
     assert not jobs.wait(job.id, 120).active and job.state == "finished", job.error
-    answers = sheets.answers(job.facts["sheet"])
+    answers = prompt_lists.answers(job.facts["sheet"])
     assert (
         all(answers[row]["SmolLM2-135M-Instruct"]["tokens"] == 4 for row in (0, 1))
         and answers[1]["no-such-model"]["fault"]
     )
-    table.clear()
+    service.unload()

@@ -3,7 +3,8 @@
 import pytest
 from conftest import STARTER
 
-from studio.chat.answer import Sampling, Text
+from studio.chat.inference.generation import IncrementalDecoder
+from studio.chat.sampling import Sampling
 
 MODEL = STARTER
 
@@ -25,7 +26,7 @@ def encoder():
 )
 def test_text_grows_by_whole_characters(encoder, said):
     ids = encoder.tokenizer.encode(said, add_special_tokens=False)
-    text, seen = Text(encoder), []
+    text, seen = IncrementalDecoder(encoder), []
     for count in range(len(ids) + 1):
         seen.append(text.of(ids[:count], whole=False))
     assert seen[-1] == said
@@ -36,18 +37,18 @@ def test_text_grows_by_whole_characters(encoder, said):
 def test_a_character_cut_off_for_good_is_left_out(encoder):
     ids = encoder.tokenizer.encode("ok 🎉", add_special_tokens=False)
     assert encoder.tokenizer.decode(ids[:-1]).endswith("\ufffd")
-    assert Text(encoder).of(ids[:-1], whole=True).strip() == "ok"
+    assert IncrementalDecoder(encoder).of(ids[:-1], whole=True).strip() == "ok"
 
 
 def test_special_tokens_are_not_shown(encoder):
     ids = encoder.tokenizer.encode("<|im_start|>yes", add_special_tokens=False)
-    assert Text(encoder).of(ids, whole=False) == "yes"
+    assert IncrementalDecoder(encoder).of(ids, whole=False) == "yes"
 
 
 def _drawn(sampling: Sampling, scores, times: int):
     import torch
 
-    draw = sampling.draw()
+    draw = sampling.logits_processor()
     return torch.stack([draw(None, scores).argmax(-1) for _ in range(times)])
 
 

@@ -8,10 +8,10 @@ from functools import cache
 import pytest
 from conftest import ROOT
 
-from studio.chat.answer import Sampling
-from studio.chat.prompt import Encoder
-from studio.chat.room import Chat
-from studio.chat.speaker import Speaker
+from studio.chat.inference.local_engine import LocalEngine
+from studio.chat.inference.model_target import ModelTarget
+from studio.chat.inference.prompt_encoding import PromptEncoder
+from studio.chat.sampling import Sampling
 from studio.core.i18n import Problem
 
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"
@@ -48,8 +48,8 @@ FORMATS = {
 
 
 @cache
-def _encoder(template: str) -> Encoder:
-    return Encoder(_tokenizer(), template)
+def _encoder(template: str) -> PromptEncoder:
+    return PromptEncoder(_tokenizer(), template)
 
 
 def _tokenizer():
@@ -214,8 +214,8 @@ def test_what_only_resembles_a_call_stays_text(template):
 
 
 def test_a_model_calls_a_tool_and_answers_from_its_result():
-    speaker, chat = Speaker("base", MODEL, None, "chatml"), Chat()
-    chat.load([speaker])
+    target, chat = ModelTarget("base", MODEL, None, "chatml"), LocalEngine()
+    chat.load([target])
     talk = []
     for city, sky in (("Lyon", "rain"), ("Rome", "sun")):
         talk += [
@@ -226,14 +226,14 @@ def test_a_model_calls_a_tool_and_answers_from_its_result():
         ]
     talk.append({"role": "user", "content": "How is the weather in Oslo?"})
     tools = json.dumps([WEATHER])
-    *_, (answer,) = chat.compare([speaker], [talk], None, Sampling(temperature=0, max_tokens=40), tools=tools)
+    *_, (answer,) = chat.compare([target], [talk], None, Sampling(temperature=0, max_tokens=40), tools=tools)
     assert answer.calls == ({"name": "get_weather", "arguments": {"city": "Oslo"}},)
     assert answer.text.strip() == "" and answer.finished == "stop" and answer.tokens > 5
     talk += [
         {"role": "assistant", "content": answer.text, "calls": list(answer.calls)},
         {"role": "tool", "content": '{"sky": "snow"}'},
     ]
-    *_, (answer,) = chat.compare([speaker], [talk], None, Sampling(temperature=0, max_tokens=12), tools=tools)
+    *_, (answer,) = chat.compare([target], [talk], None, Sampling(temperature=0, max_tokens=12), tools=tools)
     assert "snow" in answer.text and answer.calls == ()
     chat.unload()
 

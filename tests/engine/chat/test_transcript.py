@@ -2,8 +2,8 @@
 
 import json
 
-from studio.chat.markdown import render
-from studio.chat.transcript import as_json, as_markdown
+from studio.chat.render.markdown import render
+from studio.chat.render.transcript import as_json, as_markdown
 from studio.core.i18n import Words
 
 QUESTION = {"role": "user", "content": "你好 👋\n\n- list", "turn": 1, "images": ["cat.png"]}

@@ -8,12 +8,16 @@ import sys
 import pytest
 from conftest import ROOT, STARTER, is_sentence
 
-from studio.chat.preferences import make
-from studio.chat.votes import BAD, TIE, Standing, Vote, Votes, draw_board, interval
+from studio.chat.evaluation.leaderboard import Standing, interval, pairwise, standings
+from studio.chat.evaluation.preferences import make
+from studio.chat.history.votes import BAD, TIE, Vote, Votes
+from studio.chat.page.leaderboard_table import TEMPLATE as LEADERBOARD
+from studio.chat.page.leaderboard_table import leaderboard
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 from studio.datasets.registry.collection import Collection
+from studio.web.html import render
 
 QUESTION = [{"role": "user", "content": "Who are you?", "turn": 1}]
 
@@ -56,7 +60,7 @@ def test_a_torn_line_is_passed_over_and_the_next_vote_stands_alone(tmp_path):
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from studio.chat.votes import Vote, Votes
+from studio.chat.history.votes import Vote, Votes
 from studio.core.i18n import Problem
 votes = Votes(Path(sys.argv[1]))
 ask = [{"role": "user", "content": "?"}]
@@ -116,13 +120,13 @@ def test_the_standings_count_each_comparison(tmp_path):
         vote("A", 6, "ABC"),
         vote(TIE, 7, "ABC"),
     )
-    found = {one.speaker: one for one in votes.standings()}
+    found = {one.model: one for one in standings(votes.all())}
     assert found["A"] == Standing("A", wins=4, losses=1, ties=3, bad=1)
     assert found["B"] == Standing("B", wins=1, losses=3, ties=3, bad=1)
     assert found["C"] == Standing("C", wins=0, losses=1, ties=2, bad=0)
     assert found["A"].rate == pytest.approx(5.5 / 8) and found["A"].comparisons == 9
-    assert [one.speaker for one in votes.standings()] == ["A", "B", "C"]
-    pairs = votes.pairwise()
+    assert [one.model for one in standings(votes.all())] == ["A", "B", "C"]
+    pairs = pairwise(votes.all())
     assert pairs["A", "B"] == Standing("A", wins=3, losses=1, ties=2, bad=1) and pairs["B", "C"] == Standing(
         "B", ties=1
     )
@@ -139,8 +143,12 @@ def test_the_interval_is_wilsons_as_scipy_has_it(won, count):
 
 def test_the_board_shows_each_speaker_with_its_interval(tmp_path):
     words = Words("zh")
-    assert "还没有投票" in draw_board(words, Votes(tmp_path))
-    html = draw_board(words, cast(Votes(tmp_path), vote("A"), vote("<b>", 2, ["A", "<b>", "C"]), vote(BAD, 3)))
+    assert "还没有投票" in render(LEADERBOARD, words, leaderboard(Votes(tmp_path)))
+    html = render(
+        LEADERBOARD,
+        words,
+        leaderboard(cast(Votes(tmp_path), vote("A"), vote("<b>", 2, ["A", "<b>", "C"]), vote(BAD, 3))),
+    )
     assert (
         html.count('class="interval"') == 4
         and "&lt;b&gt;" in html
@@ -202,7 +210,7 @@ MADE = [
 
 def test_votes_become_preference_data_and_what_says_nothing_is_counted(collection):
     made = make(MADE, collection, "my votes")
-    assert made == {
+    assert vars(made) == {
         "name": "my votes",
         "rows": 3,
         "left_out": 6,
@@ -236,7 +244,7 @@ def test_votes_become_preference_data_and_what_says_nothing_is_counted(collectio
     with pytest.raises(Problem) as told:
         make(MADE, collection, "my votes")
     assert told.value.key == "datasets.name_taken"
-    assert [make(MADE, collection)["name"], make(MADE, collection)["name"]] == ["votes", "votes_2"]
+    assert [make(MADE, collection).name, make(MADE, collection).name] == ["votes", "votes_2"]
     assert not list(collection.folder.glob(".writing-*"))
 
 

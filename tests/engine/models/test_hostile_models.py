@@ -8,8 +8,8 @@ import pytest
 from conftest import STARTER
 
 from benchmarks.library import make_model
-from studio.chat.choose import Table
-from studio.chat.hello import Hello
+from studio.chat.evaluation.smoke_test import SmokeTests
+from studio.chat.inference.service import InferenceService
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
@@ -116,8 +116,8 @@ def test_a_config_that_claims_what_no_weights_can_fill_is_a_fault_told_at_once(c
         assert memory_fit.memory_fit(words, context, "odd") is None
         assert "dot failed" in html and "config.json" in html
     for use in (
-        lambda: Hello(context.workspace, DeviceLease()).say("odd", "hi"),
-        lambda: Table(context.workspace, DeviceLease()).seat(["odd"]),
+        lambda: SmokeTests(context.workspace, DeviceLease()).run("odd", "hi"),
+        lambda: InferenceService(context.workspace, DeviceLease()).load(["odd"]),
         lambda: recipes.complete(context.workspace, {"model_name_or_path": "odd"}, recipes.Machine("cpu", True)),
         lambda: row_encoder.Sight(
             model.path, {"file_name": "x"}, context.workspace.data, "sft", {"template": "llama3"}
@@ -196,6 +196,6 @@ def test_a_good_tokenizer_passes_and_is_tried_once(empty):
 def test_hostile_sizes_do_not_break_the_estimate(empty):
     folder = with_config(make_model(empty.models / "odd", hidden=256), num_hidden_layers=10**400)
     try:
-        fit.table(folder, 2**34, fit.Plan(device="cpu"))
+        fit.service(folder, 2**34, fit.Plan(device="cpu"))
     except Problem as problem:
         assert str(problem)

@@ -9,7 +9,7 @@ import time
 import pytest
 from conftest import STARTER, new_workspace, wait_for
 
-from studio.chat import choose
+from studio.chat.inference import target_names
 from studio.core.device_lease import DeviceLease
 from studio.core.jobs import Jobs
 from studio.train import runs
@@ -66,9 +66,9 @@ def made(tmp_path_factory):
 
 def test_it_can_be_asked_and_built_upon(made):
     name = f"{STARTER.name}/lora/whole"
-    (one,) = choose.speakers(made, [name])
+    (one,) = target_names.resolve(made, [name])
     assert one.adapter == made.saves / name and one.model == made.models / STARTER.name and one.template
-    assert choose.with_base(made, name) == [STARTER.name, name]
+    assert target_names.with_base(made, name) == [STARTER.name, name]
     assert f"{name}@checkpoint-2" in adapters.on(made, STARTER.name)
     found = adapters.resolved(made, {"adapter_name_or_path": name})
     assert found["model_name_or_path"] == str(made.models / STARTER.name)

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from conftest import SHORT, STARTER, is_sentence, wait_for
 
-from studio.chat.choose import Table
-from studio.chat.hello import Hello
+from studio.chat.evaluation.smoke_test import SmokeTests
+from studio.chat.inference.service import InferenceService
 from studio.core import trust
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
@@ -75,10 +75,10 @@ def own(workspace, request):
 
 def look(workspace, trainer, name: str):
     """Ask for the model in one of the rooms that can load it."""
-    table = Table(workspace, DeviceLease())
+    service = InferenceService(workspace, DeviceLease())
     work = {
-        "hello": lambda: Hello(workspace, DeviceLease()).say("own", "Hello"),
-        "chat": lambda: table.seat(["own"]),
+        "hello": lambda: SmokeTests(workspace, DeviceLease()).run("own", "Hello"),
+        "chat": lambda: service.load(["own"]),
         "tokens": lambda: Sight(
             workspace.models / "own", ENTRY, workspace.data, "sft", {"template": "smollm2", "trust_remote_code": True}
         ),
@@ -108,10 +108,10 @@ def look(workspace, trainer, name: str):
 @pytest.mark.parametrize(
     "room", ["hello", "chat", "preview", "start", "worker", "sweep", "nodes", "batch", "reference"]
 )
-def test_no_room_runs_it_without_consent(workspace, own, room):
+def test_no_room_runs_it_without_consent(workspace, own, chat):
     trainer = Trainer(workspace, DeviceLease())
     with pytest.raises(Problem) as told:
-        look(workspace, trainer, room)
+        look(workspace, trainer, chat)
     assert is_sentence(str(told.value)) and not own.ran
     assert runs.all_runs(workspace) == []
 
@@ -123,11 +123,11 @@ def test_a_row_is_encoded_without_it(workspace, own):
 
 def test_with_consent_it_runs_and_after_one_byte_it_does_not(workspace, own):
     own.allow()
-    assert Hello(workspace, DeviceLease()).say("own", "Hello").stage == "done" and own.ran
+    assert SmokeTests(workspace, DeviceLease()).run("own", "Hello").stage == "done" and own.ran
     own.mark.unlink()
     own.change()
     with pytest.raises(Problem):
-        Hello(workspace, DeviceLease()).say("own", "Hello")
+        SmokeTests(workspace, DeviceLease()).run("own", "Hello")
     assert not own.ran
 
 

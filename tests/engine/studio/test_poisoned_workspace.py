@@ -20,10 +20,10 @@ from poisoned_files import MARKER, NAMES, PAYLOAD
 from pydantic import BaseModel, RootModel, TypeAdapter
 
 from studio import app
-from studio.chat import prompts
-from studio.chat.columns import Columns
-from studio.chat.hello import Greeting
-from studio.chat.rollcall import RollCall
+from studio.chat.evaluation import prompt_parity
+from studio.chat.evaluation.smoke_test import SmokeTest
+from studio.chat.page.talk.columns import Columns
+from studio.chat.remote.model_list_cache import ModelListCache
 from studio.core import llamafactory
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.storage.records import Record
@@ -83,7 +83,7 @@ def libraries_are_on_their_way(monkeypatch):
 
     monkeypatch.setattr(llamafactory, "begin", lambda: None)
     monkeypatch.setattr(dispatch.Dispatcher, "_work", lambda dispatcher: None)
-    monkeypatch.setattr(prompts, "_encoder_of", no_tokenizer)
+    monkeypatch.setattr(prompt_parity, "_encoder_of", no_tokenizer)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_every_record_is_read_from_the_workspace(root, monkeypatch):
     studio = app.make(Workspace(root))
     assert wrong_in(studio) == []
     for chat in files.CHATS:
-        Columns(studio.room.talks).picture(Words("en"), chat, {})
+        Columns(studio.chat.turns).snapshot(Words("en"), chat, {})
     missing = {kind.__name__ for kind in kinds() if not any(issubclass(one, kind) for one in read)}
     assert missing <= NOT_DRAWN, missing - NOT_DRAWN
 
@@ -178,7 +178,7 @@ def kinds() -> list[type[Record]]:
 @pytest.mark.parametrize("part", range(4))
 def test_every_value_of_every_file_is_hostile(root, part, monkeypatch, capfd):
     """One place of every file at a time, in all files at once: their faults do not hide each other."""
-    monkeypatch.setattr(RollCall, "_ask", lambda *_: None)  # what a server answers comes when it comes
+    monkeypatch.setattr(ModelListCache, "_ask", lambda *_: None)  # what a server answers comes when it comes
     every = {kind: files.variants(files.path_of(kind, root), files.good(kind, root)) for kind in files.all_files()}
     before, wrong = counted(app.make(Workspace(root))), []
     for number in range(part, max(map(len, every.values())), 4 * STEP):
@@ -202,12 +202,12 @@ def test_every_value_of_every_file_is_hostile(root, part, monkeypatch, capfd):
 def columns(studio: app.Studio, chat: str) -> list[str]:
     """Return what a payload became in the columns of a conversation."""
     try:
-        picture = Columns(studio.room.talks).picture(Words("en"), chat, {})
+        snapshot = Columns(studio.chat.turns).snapshot(Words("en"), chat, {})
     except Problem:
         return []  # it is listed with its fault
     return [
         evil
-        for column in picture["columns"]
+        for column in snapshot["columns"]
         for html in (column["head"], *(piece["html"] for piece in column["said"]))
         for evil in Drawn(html).evil
     ]
@@ -312,7 +312,7 @@ def test_what_the_machine_says_of_itself_is_hostile(root, language):
 def test_what_a_model_answers_to_a_hello_is_hostile(root, language):
     studio = app.make(Workspace(root))
     for stage in ("loading", "answering", "unloading", "done", "failed"):
-        studio.hello._greetings["tiny"] = Greeting(
+        studio.smoke_tests._tests["tiny"] = SmokeTest(
             "tiny", PAYLOAD, stage, PAYLOAD, 1, load_s=1.0, error=Problem("jobs.fault", reason=PAYLOAD)
         )
         html = draw(studio, language, "hello", "tiny")

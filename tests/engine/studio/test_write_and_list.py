@@ -99,7 +99,7 @@ def datasets_come_and_go(workspace: Workspace, chance: random.Random) -> None:
 
 
 def conversations_come_and_go(studio, chance: random.Random) -> None:
-    conversations = studio.room.talks.conversations
+    conversations = studio.chat.turns.conversations
     one = conversations.new(["a", "b"], title=f"{chance.random()}")
     with conversations.change(one.id) as changed:
         changed.title = "another"
@@ -138,8 +138,8 @@ def lists(studio) -> list:
         library.models(workspace),
         catalogue.on_disk(workspace),
         studio.study.collection.datasets(workspace.data),
-        studio.room.talks.conversations.list(),
-        studio.room.sheets.all(),
+        studio.chat.turns.conversations.list(),
+        studio.chat.prompt_lists.all(),
         studio.jobs.all(),
         Trash(workspace).list(),
         saved_recipes.saved(workspace),

@@ -8,16 +8,22 @@ import os
 import pytest
 from workspace_run_files import ANSWER, CHAT, LIST, SHEET, TALK, VOTE
 
-from studio.chat import panel, pictures, server_panel, sheet_panel, votes
-from studio.chat.choose import Table
-from studio.chat.conversation import Conversations, spoken
-from studio.chat.served import Endpoints
-from studio.chat.sheet import Sheets
-from studio.chat.talk import Talks
+from studio.chat.history import image_files, votes
+from studio.chat.history.conversations import Conversations, model_messages
+from studio.chat.history.prompt_lists import PromptLists
+from studio.chat.inference.service import InferenceService
+from studio.chat.page.conversations import conversation_list
+from studio.chat.page.leaderboard_table import TEMPLATE as LEADERBOARD
+from studio.chat.page.leaderboard_table import leaderboard
+from studio.chat.page.prompt_lists import answers_table, overview
+from studio.chat.page.servers import server_list
+from studio.chat.remote.servers import ServerRegistry
+from studio.chat.turn_runner import TurnRunner
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
+from studio.web.html import render
 
 
 @pytest.fixture
@@ -80,17 +86,17 @@ CONVERSATIONS = [
 
 @pytest.mark.parametrize("value", CONVERSATIONS)
 def test_a_conversation_that_cannot_be_read_is_one_line_with_its_reason(workspace, value):
-    talks = Talks(Table(workspace, DeviceLease()), Conversations(workspace))
-    good = talks.conversations.new(["tiny"], title="Good one")
-    path = talks.conversations.folder / f"{CHAT}.json"
+    turns = TurnRunner(InferenceService(workspace, DeviceLease()), Conversations(workspace))
+    good = turns.conversations.new(["tiny"], title="Good one")
+    path = turns.conversations.folder / f"{CHAT}.json"
     path.write_text(value if isinstance(value, str) else json.dumps(value))
-    (fault,) = talks.conversations.faults()
-    assert path.name in str(fault) and [one.id for one in talks.conversations.list()] == [good.id]
+    (fault,) = turns.conversations.faults()
+    assert path.name in str(fault) and [one.id for one in turns.conversations.list()] == [good.id]
     for language in ("en", "zh"):
-        html = panel.draw_list(Words(language), talks, "", "")
+        html = render(conversation_list.TEMPLATE, Words(language), conversation_list.conversation_list(turns, "\n"))
         assert "Good one" in html and html.count('class="warning"') == 1
     with pytest.raises(Problem) as told:
-        talks.conversations.open(CHAT)
+        turns.conversations.open(CHAT)
     assert str(told.value) == str(fault)
 
 
@@ -112,16 +118,16 @@ def test_an_image_that_is_a_link_leading_out_is_refused_and_no_image_stops_the_p
     secret.write_bytes(b"x")
     image.symlink_to(secret)
     with pytest.raises(Problem) as told:
-        spoken(kept.open(CHAT).of("tiny")[:1], kept.folder)
+        model_messages(kept.open(CHAT).of("tiny")[:1], kept.folder)
     assert told.value.key == "chat.image_leads_out"
     image.unlink()
     os.mkfifo(image)
-    assert pictures.small(image) == ""
+    assert image_files.small(image) == ""
     image.unlink()
     image.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 99)
-    assert pictures.small(image) == "" and spoken(kept.open(CHAT).of("tiny")[:1], kept.folder)[0]["images"] == [
-        str(image)
-    ]
+    assert image_files.small(image) == "" and model_messages(kept.open(CHAT).of("tiny")[:1], kept.folder)[0][
+        "images"
+    ] == [str(image)]
 
 
 VOTES = [
@@ -154,7 +160,12 @@ def test_a_vote_that_cannot_be_is_counted_and_the_others_count(tmp_path, line):
     kept.file.write_text("\n".join(lines) + "\n")
     assert [vote.turn for vote in kept.all()] == [1, 2] and kept.unreadable() == 1
     for language in ("en", "zh"):
-        assert 'class="warning"' in votes.draw_board(Words(language), kept)
+        context = leaderboard(kept)
+        assert (
+            context.unreadable == 1
+            and context.votes == 2
+            and 'class="warning"' in render(LEADERBOARD, Words(language), context)
+        )
 
 
 def test_votes_that_are_no_file_are_told(tmp_path):
@@ -183,16 +194,16 @@ SHEETS = [
 
 @pytest.mark.parametrize("value", SHEETS)
 def test_a_list_of_prompts_that_cannot_be_read_is_one_line_with_its_reason(workspace, value):
-    sheets = Sheets(workspace, Jobs(workspace), lambda *_: iter(()))
-    path = sheets.folder / f"{SHEET}.json"
+    prompt_lists = PromptLists(workspace, Jobs(workspace), lambda *_: iter(()))
+    path = prompt_lists.folder / f"{SHEET}.json"
     path.write_text(value if isinstance(value, str) else json.dumps(value))
     good = {**LIST, "id": "20261125-140000-abcdef", "title": "Good one"}
-    (sheets.folder / f"{good['id']}.json").write_text(json.dumps(good))
-    assert [one.title for one in sheets.all()] == ["Good one"] and path.name in str(sheets.faults()[0])
-    html = sheet_panel.draw_list(Words("zh"), sheets)
+    (prompt_lists.folder / f"{good['id']}.json").write_text(json.dumps(good))
+    assert [one.title for one in prompt_lists.all()] == ["Good one"] and path.name in str(prompt_lists.faults()[0])
+    html = render(overview.TEMPLATE, Words("zh"), overview.overview(prompt_lists))
     assert "Good one" in html and path.name in html
     with pytest.raises(Problem):
-        sheets.open(SHEET)
+        prompt_lists.open(SHEET)
 
 
 @pytest.mark.parametrize(
@@ -210,12 +221,14 @@ def test_a_list_of_prompts_that_cannot_be_read_is_one_line_with_its_reason(works
     ],
 )
 def test_an_answer_that_cannot_be_is_counted_and_can_be_asked_again(workspace, line):
-    sheets = Sheets(workspace, Jobs(workspace), lambda *_: iter(()))
-    (sheets.folder / f"{SHEET}.json").write_text(json.dumps(LIST))
+    prompt_lists = PromptLists(workspace, Jobs(workspace), lambda *_: iter(()))
+    (prompt_lists.folder / f"{SHEET}.json").write_text(json.dumps(LIST))
     good = json.dumps({"row": 1, "answers": {"tiny": ANSWER}})
-    (sheets.folder / f"{SHEET}.jsonl").write_text(f"{line if isinstance(line, str) else json.dumps(line)}\n{good}\n")
-    assert list(sheets.answers(SHEET)) == [1] and sheets.unreadable(SHEET) == 1
-    assert 'class="warning"' in sheet_panel.draw(Words("en"), sheets, SHEET)
+    (prompt_lists.folder / f"{SHEET}.jsonl").write_text(
+        f"{line if isinstance(line, str) else json.dumps(line)}\n{good}\n"
+    )
+    assert list(prompt_lists.answers(SHEET)) == [1] and prompt_lists.unreadable(SHEET) == 1
+    assert answers_table.answers_table(Words("en"), prompt_lists, SHEET).unreadable == 1
 
 
 @pytest.mark.parametrize("name", ["endpoints.json", "keys.json"])
@@ -234,16 +247,16 @@ def test_an_answer_that_cannot_be_is_counted_and_can_be_asked_again(workspace, l
 )
 def test_a_file_of_servers_or_keys_that_cannot_be_read_keeps_nothing_from_starting(workspace, name, text):
     (workspace.saves / ".chats" / name).write_text(text)
-    table = Table(workspace, DeviceLease())
-    assert table.endpoints.list() == [] and name in str(table.endpoints.faults()[0])
+    service = InferenceService(workspace, DeviceLease())
+    assert service.servers.list() == [] and name in str(service.servers.faults()[0])
     for language in ("en", "zh"):
-        assert name in server_panel.draw(Words(language), table)
+        assert name in render(server_list.TEMPLATE, Words(language), server_list.server_list(service))
 
 
 def test_a_file_of_servers_that_is_written_anew_is_kept_beside(workspace):
     path = workspace.saves / ".chats" / "endpoints.json"
     path.write_text(json.dumps({"good": {"url": "http://localhost:9/v1"}, "bad": 5}))
-    endpoints = Endpoints(workspace)
+    endpoints = ServerRegistry(workspace)
     endpoints.remove("good")
     assert (
         endpoints.list() == [] == endpoints.faults() and "bad" in path.with_name("endpoints.json.damaged").read_text()

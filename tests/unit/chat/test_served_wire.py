@@ -5,7 +5,7 @@ import json
 import pytest
 from served_bodies import BOTH, NORTH, SOUTH, answer, call, chunk, heard, sse
 
-from studio.chat.remote.server_words import count_of, fault_in, in_one_line, of_body
+from studio.chat.remote.error_text import count_of, fault_in, in_one_line, of_body
 
 # Bytes
 

@@ -8,12 +8,13 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from studio.chat import openai_client, preferences
-from studio.chat.conversation import spoken
-from studio.chat.engine_prompt import _ids
-from studio.chat.sheet_panel import _cell
-from studio.chat.thoughts import MARKS, marked, reasoning_of, said_of
-from studio.chat.votes import Vote
+from studio.chat.evaluation import preferences
+from studio.chat.history.conversations import model_messages
+from studio.chat.history.votes import Vote
+from studio.chat.page.prompt_lists.answers_table import _cell
+from studio.chat.reasoning import MARKS, split_reasoning, with_reasoning, without_reasoning
+from studio.chat.remote import openai_client
+from studio.chat.remote.engine_prompt import _ids
 from studio.core.i18n import Words
 
 
@@ -67,11 +68,11 @@ from studio.core.i18n import Words
     ],
 )
 def test_a_thought_is_told_from_what_is_said(text, thought, said):
-    assert reasoning_of(text) == (thought, said)
+    assert split_reasoning(text) == (thought, said)
 
 
 def test_every_mark_of_llama_factorys_templates_is_known():
-    source = (ROOT / "studio/chat/thoughts.py").read_text(encoding="utf-8")
+    source = (ROOT / "studio/chat/reasoning.py").read_text(encoding="utf-8")
     import importlib.util
     import re
 
@@ -83,9 +84,9 @@ def test_every_mark_of_llama_factorys_templates_is_known():
 
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_what_is_marked_is_read_back(thought, said):
-    text = marked(thought, said)
+    text = with_reasoning(thought, said)
     if thought.strip() and not any(mark in said.lower() for _, mark in MARKS):
-        assert reasoning_of(text) == (thought.replace("</think>", "&lt;/think>"), said.lstrip("\n"))
+        assert split_reasoning(text) == (thought.replace("</think>", "&lt;/think>"), said.lstrip("\n"))
 
 
 def test_a_hostile_text_of_marks_is_read_at_once():
@@ -97,7 +98,7 @@ def test_a_hostile_text_of_marks_is_read_at_once():
         "```\n" * 40_000 + "</think>x",
     ):
         began = time.perf_counter()
-        reasoning_of(text)
+        split_reasoning(text)
         assert time.perf_counter() - began < 2
 
 
@@ -119,7 +120,7 @@ def test_no_thought_is_sent_back_or_trained_as_history(text, tmp_path):
         {"role": "assistant", "content": text, "turn": 1},
         {"role": "user", "content": "On.", "turn": 2},
     ]
-    sent = openai_client.as_messages(spoken(talk, tmp_path), "")
+    sent = openai_client.as_messages(model_messages(talk, tmp_path), "")
     assert [message["content"] for message in sent] == ["Count.", "nine ten", "On."]
     vote = Vote("c", 2, ["x", "y"], {"x": LONE, "y": "no"}, {"x": talk, "y": talk}, "x")
     (row,) = preferences._rows(vote, preferences.Counter())
@@ -136,15 +137,15 @@ def test_an_answer_of_a_thought_alone_is_no_answer(tmp_path):
         {"role": "assistant", "content": "<think>cut in the", "turn": 1},
         {"role": "user", "content": "b", "turn": 2},
     ]
-    assert spoken(talk, tmp_path) == [{"role": "user", "content": "b"}]
+    assert model_messages(talk, tmp_path) == [{"role": "user", "content": "b"}]
     talk[1]["calls"] = [{"name": "f", "arguments": {}}]
-    sent = openai_client.as_messages(spoken(talk[:2], tmp_path), "")
+    sent = openai_client.as_messages(model_messages(talk[:2], tmp_path), "")
     assert sent[1]["content"] is None and sent[1]["tool_calls"][0]["function"]["name"] == "f"
 
 
 def test_what_stands_in_code_is_sent_back_whole():
     text = "Write `<think>` before it.\n\n```\n<think>\nx\n</think>\n```\n\nThat is all."
-    assert said_of(text) == text
+    assert without_reasoning(text) == text
 
 
 def test_token_ids_of_an_engine_are_numbers():
@@ -156,7 +157,6 @@ def test_token_ids_of_an_engine_are_numbers():
 
 def test_a_prompt_list_folds_a_thought_and_begins_with_what_was_said():
     text = "<think>" + "I count. " * 200 + "</think>" + "nine ten " * 20
-    drawn = _cell(Words("en"), "s-1", {"c": {"text": text, "tokens": 9, "finished": "length"}}, "c")
-    summary, _, rest = drawn.partition("</summary>")
-    assert "nine ten" in summary and "I count." not in summary
-    assert '<details class="reasoning">' in rest and "think&gt;" not in drawn and Words("en")("sheet.cut") in rest
+    cell = _cell(Words("en"), {"text": text, "tokens": 9, "finished": "length"})
+    assert cell.beginning.startswith("nine ten") and "I count." not in cell.beginning
+    assert '<details class="reasoning">' in cell.body and "think&gt;" not in cell.body and cell.is_cut

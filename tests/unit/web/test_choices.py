@@ -8,7 +8,9 @@ import workspace_files
 from workspace_run_files import SHEET
 
 from studio import app
-from studio.chat import choose, sheet_panel
+from studio.chat.inference import target_names
+from studio.chat.page.prompt_lists import answers_table
+from studio.chat.render import prompt_list_export
 from studio.core import llamafactory
 from studio.core.i18n import LANGUAGES, Words
 from studio.core.workspace import Workspace
@@ -36,7 +38,7 @@ def test_a_model_that_cannot_be_loaded_is_no_choice(studio, content):
     assert faulty >= {model_folders.FILE, "gone", "torn"}
     good = {model.name for model in library.models(workspace)} - faulty
     assert good and set(tab._models(workspace)) == good
-    assert not faulty & {name for name in choose.names(workspace) if "/" not in name}
+    assert not faulty & {name for name in target_names.names(workspace) if "/" not in name}
 
 
 def test_an_older_list_of_folders_may_name_none(studio):
@@ -49,14 +51,18 @@ def test_an_older_list_of_folders_may_name_none(studio):
     "answer", [{}, {"tokens": 3}, {"calls": [{"name": "t"}]}, {"fault": {"key": "chat.nobody"}}, {"later": 1}]
 )
 def test_an_answer_of_a_list_may_lack_any_field(studio, language, answer):
-    file = studio.room.sheets.folder / f"{SHEET}.jsonl"
+    file = studio.chat.prompt_lists.folder / f"{SHEET}.jsonl"
     file.write_text(json.dumps({"row": 0, "answers": {"tiny": answer}}) + "\n")
     os.utime(file, (1, 1))
-    sheets = studio.room.sheets
-    assert "sheet" in sheet_panel.draw(Words(language), sheets, SHEET)
-    assert SHEET and json.loads(sheet_panel.as_json(sheets, SHEET))["rows"][0]["answers"]["tiny"]["text"] == ""
-    assert "tiny" in sheet_panel.as_csv(Words(language), sheets, SHEET)
+    prompt_lists = studio.chat.prompt_lists
+    cell = answers_table.answers_table(Words(language), prompt_lists, SHEET).rows[0].cells[0]
+    assert cell.tokens == answer.get("tokens", 0) and len(cell.calls) == len(answer.get("calls", []))
+    assert (
+        SHEET
+        and json.loads(prompt_list_export.as_json(prompt_lists, SHEET))["rows"][0]["answers"]["tiny"]["text"] == ""
+    )
+    assert "tiny" in prompt_list_export.as_csv(Words(language), prompt_lists, SHEET)
     endpoint = next(
         one for one in app.api.all_endpoints(studio, Words(language)) if one.__name__ == "chat_sheet_result"
     )
-    assert endpoint(SHEET)["rows"][0]["answers"]["tiny"]["text"] == ""
+    assert endpoint(SHEET).rows[0].answers["tiny"].text == ""

@@ -6,7 +6,9 @@ import time
 
 import pytest
 
-from studio.chat import markdown, openai_client, tool_calls
+from studio.chat.inference import tool_calls
+from studio.chat.remote import openai_client
+from studio.chat.render import markdown
 from studio.core.i18n import Problem, Words
 
 N = 10_000

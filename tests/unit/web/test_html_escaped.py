@@ -44,7 +44,7 @@ HTML = re.compile(
     r"|nav|ol|option|p|path|polyline|pre|rect|s|script|section|select|small|span|strong|style|sub|summary|sup|svg|t[dhr]|table|tbody|text|textarea"
     r"|thead|title|u|ul)\b|[a-z]=[\"']"
 )
-NOT_HTML = {"chat/transcript.py"}  # Markdown, in which a `<` of a name is escaped as Markdown has it
+NOT_HTML = {"chat/render/transcript.py"}  # Markdown, in which a `<` of a name is escaped as Markdown has it
 
 
 class Part(ast.expr):

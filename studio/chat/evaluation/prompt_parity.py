@@ -1,0 +1,114 @@
+"""What went into each column: the token ids of its last question, and whether a served model got the prompt of
+training.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from studio.chat.history.conversations import Conversation, Conversations, model_messages
+from studio.chat.inference import target_names
+from studio.chat.inference.model_target import ModelTarget
+from studio.chat.inference.prompt_encoding import PromptEncoder
+from studio.chat.inference.service import InferenceService
+from studio.chat.inference.target_names import SERVED
+from studio.chat.messages import Message
+from studio.chat.remote import engine_prompt
+from studio.core.i18n import Problem
+from studio.datasets.encoding.row_encoder import pieces
+
+
+@dataclass(frozen=True)
+class ColumnPrompt:
+    """What went into a column: token ids, the text of each, and which of them are special; `fault` where it cannot be
+    told.
+    """
+
+    ids: list[int]
+    texts: list[str]
+    special: frozenset[int]
+    fault: Problem | None = None
+
+
+def prompts(service: InferenceService, conversations: Conversations, id: str) -> dict[str, ColumnPrompt]:
+    """Return what went into each column with the last question that it was asked; a column that was never asked is left
+    out. Raises Problem.
+    """
+    conversation, shown = conversations.open(id), {}
+    reference: PromptEncoder | None = None
+    for name in sorted(conversation.columns, key=lambda name: name.startswith(SERVED)):
+        asked = _asked(conversations, conversation, name)
+        if not asked:
+            continue
+        try:
+            if name.startswith(SERVED):
+                shown[name] = _served(service, conversation, name, asked, reference)
+            else:
+                encoder = _encoder_of(service, conversation, name)
+                reference = reference or encoder
+                shown[name] = _seen(encoder, encoder.encode(asked, conversation.system, conversation.tools))
+        except Problem as fault:
+            shown[name] = ColumnPrompt([], [], frozenset(), fault)
+    return {name: shown[name] for name in conversation.columns if name in shown}
+
+
+def parity(service: InferenceService, conversations: Conversations, id: str, name: str) -> dict[str, str] | None:
+    """Tell whether a served column got the prompt that the trained template makes of what it was asked.
+
+    Returns: {"is": "same", "differs" or "untold", "as": the run, or the model, whose template it was compared with};
+    None where the conversation has no column of this machine to compare with, or one of the two prompts cannot be made.
+    """
+    conversation = conversations.open(id)
+    local = [one for one in conversation.columns if not one.startswith(SERVED)]
+    asked = _asked(conversations, conversation, name)
+    if not local or not asked:
+        return None
+    trained = min(local, key=lambda one: "/" not in one)  # a run before a model: it was trained with its template
+    if any("images" in message for message in asked):
+        return {"is": "untold", "as": trained}
+    try:
+        ours = _encoder_of(service, conversation, trained).encode(asked, conversation.system, conversation.tools)
+        served = engine_prompt.engine_prompt(
+            service.servers.target(name), asked, conversation.system, conversation.tools
+        )
+    except Problem:
+        return None  # the column itself says what is wrong
+    return {"is": "untold" if served is None else "same" if served.ids == ours else "differs", "as": trained}
+
+
+def _asked(conversations: Conversations, conversation: Conversation, name: str) -> list[Message]:
+    messages = list(conversation.of(name))
+    while messages and messages[-1]["role"] == "assistant":
+        messages.pop()
+    return model_messages(messages, conversations.folder)
+
+
+def _served(
+    service: InferenceService,
+    conversation: Conversation,
+    name: str,
+    asked: list[Message],
+    reference: PromptEncoder | None,
+) -> ColumnPrompt:
+    served = engine_prompt.engine_prompt(service.servers.target(name), asked, conversation.system, conversation.tools)
+    if served is None:
+        raise Problem("prompt.not_told")
+    if reference is None:
+        return ColumnPrompt(served.ids, [str(id) for id in served.ids], frozenset())
+    return _seen(reference, served.ids)
+
+
+def _seen(encoder: PromptEncoder, ids: list[int]) -> ColumnPrompt:
+    return ColumnPrompt(ids, pieces(encoder.tokenizer, ids), frozenset(encoder.tokenizer.all_special_ids))
+
+
+def _encoder_of(service: InferenceService, conversation: Conversation, name: str) -> PromptEncoder:
+    local = [one for one in conversation.columns if not one.startswith(SERVED)]
+    target = next(one for one in target_names.resolve(service.workspace, local, conversation.bits) if one.name == name)
+    return _encoder(target)
+
+
+@lru_cache(maxsize=8)
+def _encoder(target: ModelTarget) -> PromptEncoder:
+    from studio.chat.inference.base_loading import encoder_of
+
+    return encoder_of(target.base, target)

@@ -1,0 +1,247 @@
+"""Conversations on disk: what was said in each column, written as it is said, branched, and found again.
+
+A conversation is one file, `saves/.chats/<id>.json`, and nothing in memory: the page and every script read the same.
+"""
+
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+
+from studio.chat.history.chat_records import Settings, StoredConversation, image_file
+from studio.chat.messages import Message
+from studio.chat.reasoning import without_reasoning
+from studio.chat.sampling import Sampling
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders, records
+from studio.core.storage.trash import Trash
+from studio.core.workspace import Workspace, write_json
+
+TITLE_LENGTH = 60
+OPEN_MOST = 32
+
+
+@dataclass
+class Conversation:
+    """What was said in each column.
+
+    columns: names of the models, in the order they are shown. messages: for each name its messages, oldest first:
+    {"role": "user" | "assistant" | "tool", "content", "turn"} and, where there are any, "images" (files beside the
+    conversations), "calls" ({"name", "arguments"} that an answer makes) and "answer" (its figures, its fault as {"key",
+    "facts"}, its `prompts.parity`). A question has the same turn, counted from 1, in every column that it went to.
+    bits: 4, 8 or None. parent: {"id", "turn"} of the conversation this one is a branch of. blind: names are hidden and
+    columns shuffled until a vote; revealed: the vote was cast. Times in seconds since 1970.
+    """
+
+    id: str
+    columns: list[str]
+    title: str = ""
+    created: float = field(default_factory=time.time)
+    changed: float = field(default_factory=time.time)
+    system: str = ""
+    tools: str = ""
+    settings: dict = field(default_factory=lambda: asdict(Sampling()))
+    bits: int | None = None
+    messages: dict[str, list[Message]] = field(default_factory=dict)
+    parent: dict | None = None
+    blind: bool = False
+    revealed: bool = False
+
+    @property
+    def turns(self) -> int:
+        """Return the number of the last question, 0 where nothing was asked."""
+        return max((message["turn"] for messages in self.messages.values() for message in messages), default=0)
+
+    @property
+    def hidden(self) -> bool:
+        """Tell whether the names of the columns must not be shown now."""
+        return self.blind and not self.revealed
+
+    def of(self, column: str) -> list[Message]:
+        """Return the messages of a column, none where it was not asked yet."""
+        return self.messages.get(column, [])
+
+    def question(self, turn: int) -> Message | None:
+        """Return the message that asked this turn, None where there is none."""
+        asked = (
+            message
+            for messages in self.messages.values()
+            for message in messages
+            if message["role"] == "user" and message["turn"] == turn
+        )
+        return next(asked, None)
+
+    def cut(self, turn: int) -> dict[str, list[Message]]:
+        """Return the messages of every column up to the end of a turn."""
+        return {
+            name: [message for message in messages if message["turn"] <= turn]
+            for name, messages in self.messages.items()
+        }
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A line in the list of conversations."""
+
+    id: str
+    title: str
+    changed: float
+    columns: list[str]
+    is_branch: bool
+    text: str
+
+
+class Conversations:
+    """The conversations of a workspace. Every method may be called from any thread."""
+
+    def __init__(self, workspace: Workspace):
+        self._workspace = workspace
+        self.folder = workspace.saves / ".chats"
+        self._locks: dict[str, threading.RLock] = {}
+        self._summaries: dict[Path, tuple[tuple[int, int, int], Summary | Problem]] = {}
+        self._files: dict[Path, tuple[tuple[int, int, int], Conversation]] = {}
+
+    def new(self, columns: list[str], **more: object) -> Conversation:
+        """Make an empty conversation and keep it. Raises Problem where the disk refuses."""
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+        conversation = Conversation(id=name, columns=list(columns), **more)
+        self._keep(conversation)
+        return conversation
+
+    def open(self, id: str) -> Conversation:
+        """Return a conversation as it is now; it is the caller's own copy only inside `change`. Raises Problem where
+        there is none.
+        """
+        path = self._path(id)
+        stamp = files.stamp(path)
+        if stamp[2] == 0:
+            raise Problem("chat.no_conversation", id=id)
+        cached = self._files.get(path)
+        if not cached or cached[0] != stamp:
+            cached = self._files[path] = (stamp, _read(path))
+            if len(self._files) > OPEN_MOST:
+                self._files.pop(next(iter(self._files)), None)
+        return cached[1]
+
+    @contextmanager
+    def change(self, id: str) -> Iterator[Conversation]:
+        """Give a conversation to be changed, and keep it when the block ends well. Raises Problem."""
+        with self._locks.setdefault(id, threading.RLock()):
+            conversation = Conversation(**json.loads(json.dumps(asdict(self.open(id)))))
+            yield conversation
+            conversation.changed = time.time()
+            self._keep(conversation)
+
+    def branch(self, id: str, turn: int) -> Conversation:
+        """Return a new conversation that begins as this one did up to the end of a turn. Raises Problem."""
+        old = self.open(id)
+        if not 0 <= turn <= old.turns:
+            raise Problem("chat.no_turn", turn=turn)
+        branch = self.new(old.columns)
+        with self.change(branch.id) as made:
+            copy = replace(
+                old, id=made.id, created=made.created, parent={"id": id, "turn": turn}, messages=old.cut(turn)
+            )
+            vars(made).update(asdict(copy))
+        return self.open(branch.id)
+
+    def delete(self, id: str) -> None:
+        """Move a conversation into the trash. Raises Problem where there is none or the disk refuses."""
+        title = self.open(id).title
+        Trash(self._workspace).put(self._path(id), "conversation", title or id)
+
+    def faults(self) -> list[Problem]:
+        """Return why files of conversations cannot be read, one for each."""
+        return [one for one in self._all() if isinstance(one, Problem)]
+
+    def _all(self) -> list[Summary | Problem]:
+        summaries = [(path, self._summary(path)) for path in folders.matching(self.folder, "*-*.json")]
+        return [one for path, one in summaries if isinstance(one, Summary) or os.path.lexists(path)]
+
+    def list(self, query: str = "") -> list[Summary]:
+        """Return the conversations that hold every word of the query, the last changed first; see `faults` for those
+        that cannot be read.
+        """
+        words = query.lower().split()
+        matching = [one for one in self._all() if isinstance(one, Summary) and all(word in one.text for word in words)]
+        return sorted(matching, key=lambda one: one.changed, reverse=True)
+
+    def _summary(self, path: Path) -> Summary | Problem:
+        stamp = files.stamp(path)
+        if self._summaries.get(path, (None,))[0] != stamp or stamp[2] == 0:
+            try:
+                conversation = _read(path)
+                contents = (message["content"] for messages in conversation.messages.values() for message in messages)
+                text = "\n".join([conversation.title, *conversation.columns, *contents]).lower()
+                self._summaries[path] = (
+                    stamp,
+                    Summary(
+                        conversation.id,
+                        conversation.title,
+                        conversation.changed,
+                        conversation.columns,
+                        bool(conversation.parent),
+                        text,
+                    ),
+                )
+            except Problem as fault:
+                self._summaries[path] = (stamp, fault)
+        return self._summaries[path][1]
+
+    def _path(self, id: str) -> Path:
+        return self._workspace.inside(self.folder, f"{id}.json")
+
+    def _keep(self, conversation: Conversation) -> None:
+        if not conversation.title:
+            first = conversation.question(1)
+            conversation.title = " ".join(first["content"].split())[:TITLE_LENGTH] if first else ""
+        write_json(self._path(conversation.id), asdict(conversation))
+
+
+def model_messages(messages: list[Message], folder: Path) -> list[Message]:
+    """Return the messages of a column as a model takes them: images as paths, failed and empty answers left out, also
+    those of a thought alone.
+
+    Raises:
+        Problem: an image is a link that leads out of the conversations' files.
+    """
+    turns: list[Message] = []
+    for message in messages:
+        if (
+            message["role"] == "assistant"
+            and not message.get("calls")
+            and not without_reasoning(message["content"] or "").strip()
+        ):
+            continue
+        if message["role"] == "user" and turns and turns[-1]["role"] == "user":
+            turns.pop()  # a question without an answer is not part of what was said
+        sent = {key: message[key] for key in ("role", "content", "calls") if message.get(key) is not None}
+        turns.append(
+            sent
+            | (
+                {"images": [str(image_file(folder, image)) for image in message["images"]]}
+                if message.get("images")
+                else {}
+            )
+        )
+    return turns
+
+
+def sampling_of(settings: Settings) -> dict:
+    """Return settings as `answer.Sampling` takes them."""
+    names = {one.name for one in fields(Sampling)}
+    return {name: value for name, value in settings.model_dump().items() if name in names}
+
+
+def _read(path: Path) -> Conversation:
+    stored = records.load(path, StoredConversation)
+    if stored.id != path.stem:
+        raise Problem("records.wrong_field", file=path.name, field="id", reason=f"it is {stored.id[:100]}")
+    return Conversation(
+        **stored.model_dump(exclude_unset=True, by_alias=True) | {"settings": sampling_of(stored.settings)}
+    )

@@ -1,0 +1,56 @@
+"""Images of a conversation: kept beside it, and shown small without another request."""
+
+import base64
+import hashlib
+import io
+import shutil
+from functools import lru_cache
+from pathlib import Path
+
+from studio.core.i18n import Problem
+from studio.core.storage import files
+
+SMALL = (320, 240)  # pixels
+MOST_PIXELS = 50_000_000  # larger is not made small at each look: it takes seconds, and hundreds of megabytes
+
+
+def store(folder: Path, image: Path) -> str:
+    """Copy an image beside the conversations, named by what is in it, and return its name there, `files/<name>`.
+
+    Raises:
+        Problem: it is no image that can be read, or the disk refuses.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(image) as opened:
+            opened.verify()
+            kind = (opened.format or "png").lower()
+        name = f"files/{hashlib.sha256(image.read_bytes()).hexdigest()[:24]}.{kind}"
+        (folder / "files").mkdir(parents=True, exist_ok=True)
+        if not (folder / name).exists():
+            shutil.copyfile(image, folder / name)
+    except (UnidentifiedImageError, SyntaxError, FileNotFoundError, ValueError) as error:
+        raise Problem("chat.no_image", file=image.name) from error
+    except OSError as error:
+        raise Problem("workspace.unwritable", path=folder, reason=error.strerror or error) from error
+    return name
+
+
+@lru_cache(maxsize=64)
+def small(file: Path) -> str:
+    """Return an image, made small, as an address that holds it whole (`data:`); "" where it is gone or is no image."""
+    from PIL import Image
+
+    try:
+        with files.open_file(file) as plain, Image.open(plain) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                return ""
+            opened.thumbnail(SMALL)
+            whole = io.BytesIO()
+            opened.convert("RGB").save(whole, "JPEG", quality=80)
+    except (
+        Exception
+    ):  # Pillow's readers refuse a damaged file in many ways, and the words around it must still be shown
+        return ""
+    return "data:image/jpeg;base64," + base64.b64encode(whole.getvalue()).decode()

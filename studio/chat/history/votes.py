@@ -1,0 +1,92 @@
+"""Votes: which column answered a question best, kept for good, and what they say of the models together."""
+
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from studio.chat.history import append_only
+from studio.chat.history.chat_records import StoredVote
+from studio.chat.messages import Message
+from studio.core.i18n import Problem
+from studio.core.storage import files
+
+TIE, BAD = "tie", "bad"
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What a person thought of the answers to one question.
+
+    conversation, turn: where it was asked. columns: the names that answered. answers: what each said. before: the
+        messages of each up
+    to and with the question. choice: the best column's name, "tie" or "bad" (none of them is good). blind: the names
+    were hidden.
+    time: seconds since 1970.
+    """
+
+    conversation: str
+    turn: int
+    columns: list[str]
+    answers: dict[str, str]
+    before: dict[str, list[Message]]
+    choice: str
+    system: str = ""
+    tools: str = ""
+    note: str = ""
+    blind: bool = False
+    time: float = field(default_factory=time.time)
+
+
+class Votes:
+    """The votes of a workspace: `votes.jsonl` in a folder. Every method may be called from any thread."""
+
+    def __init__(self, folder: Path):
+        self.file = folder / "votes.jsonl"
+        self._lock = threading.Lock()
+        self._cached: tuple[object, list[Vote], int] = (None, [], 0)
+
+    def cast(self, vote: Vote) -> Vote:
+        """Keep a vote; it replaces an earlier one on the same conversation and turn.
+
+        Raises:
+            Problem: there is nothing to compare, the choice is none of the columns, or the disk refuses.
+        """
+        if len(set(vote.columns)) < 2:
+            raise Problem("votes.too_few")
+        if vote.choice not in (*vote.columns, TIE, BAD):
+            raise Problem("votes.bad_choice", choice=vote.choice, columns=", ".join(vote.columns))
+        if missing := [name for name in vote.columns if name not in vote.answers or not vote.before.get(name)]:
+            raise Problem("votes.no_answer", column=missing[0])
+        with self._lock:
+            append_only.append(self.file, asdict(vote))
+        return vote
+
+    def all(self) -> list[Vote]:
+        """Return the votes that count, in the order in which they were cast. Raises Problem where they cannot be
+        read.
+        """
+        with self._lock:
+            stamp = files.stamp(self.file)
+            if stamp != self._cached[0]:
+                stored, unreadable = append_only.read(self.file, StoredVote)
+                self._cached = (stamp, _latest(stored), unreadable)
+            return list(self._cached[1])
+
+    def unreadable(self) -> int:
+        """Return how many lines of the file are no votes. Raises Problem as `all` does."""
+        self.all()
+        return self._cached[2]
+
+    def of(self, conversation: str, turn: int) -> Vote | None:
+        """Return the vote on a turn of a conversation, None where there is none. Raises Problem as `all` does."""
+        return next((vote for vote in self.all() if (vote.conversation, vote.turn) == (conversation, turn)), None)
+
+
+def _latest(stored: list[StoredVote]) -> list[Vote]:
+    counting = {}
+    for one in stored:
+        vote = Vote(**one.model_dump(exclude_unset=True, by_alias=True))
+        counting.pop((vote.conversation, vote.turn), None)
+        counting[vote.conversation, vote.turn] = vote
+    return list(counting.values())

@@ -1,0 +1,92 @@
+"""One batch in which every row has a LoRA adapter of its own, or none, at nearly the cost of one
+adapter.
+"""
+
+from functools import partial
+
+from studio.core import llamafactory
+
+
+class LoraBatch:
+    """All LoRA adapters of a model, packed layer by layer, so that a batch needs two small products however many
+    adapters there are.
+
+    peft answers a batch of several adapters by cutting the rows of each adapter out of every layer's input and adding
+    them back, which for a small batch costs more than the products themselves. Here the adapters of a layer lie side by
+    side in one A and one B, and a gate per row, that adapter's scaling or 0, picks what the row gets:
+
+        y = base(x) + ((x A^T) * gate) B^T,    A = [A_1; A_2; ...],    B = [B_1, B_2, ...]
+
+    (the formula of LoRA, arXiv:2106.09685, section 4.1, summed over gated adapters) with x
+    [batch, sequence, in_features], A [ranks, in_features], B [out_features, ranks] and the gate [batch, 1, ranks],
+    where ranks is the sum of the ranks of all adapters of the layer. It takes the place of peft's
+    `_mixed_batch_forward` in each layer of this one model, so `generate(..., adapter_names=...)` works as ever. Layers
+    that hold more than plain LoRA (DoRA, bias, embeddings) keep peft's own way.
+    """
+
+    def __init__(self, model):
+        llamafactory.load()
+        from peft.tuners.lora import LoraLayer
+
+        self._gates: dict[tuple, list] = {}
+        self._layers = [layer for layer in model.modules() if isinstance(layer, LoraLayer)]
+        for layer in self._layers:
+            self._pack(layer)
+
+    def _pack(self, layer) -> None:
+        llamafactory.load()
+        import torch
+
+        layer.__dict__.pop("_mixed_batch_forward", None)
+        names = [name for name in layer.lora_A if name not in layer.lora_variant]
+        linear = all(
+            isinstance(layer.lora_A[name], torch.nn.Linear) and layer.lora_B[name].bias is None for name in names
+        )
+        if not names or not linear or len({layer.lora_A[name].weight.dtype for name in names}) > 1:
+            return
+        down = torch.cat([layer.lora_A[name].weight.data for name in names])
+        up = torch.cat([layer.lora_B[name].weight.data for name in names], dim=1)
+        start = 0
+        for name in names:
+            rank = layer.lora_A[name].out_features
+            # peft's own weights become views of the packed ones: nothing is held twice.
+            layer.lora_A[name].weight.data = down[start : start + rank]
+            layer.lora_B[name].weight.data = up[:, start : start + rank]
+            start += rank
+        shape = (
+            down.device,
+            down.dtype,
+            *((name, layer.lora_A[name].out_features, layer.scaling[name]) for name in names),
+        )
+        gate = self._gates.setdefault(shape, [None])
+        layer.__dict__["_mixed_batch_forward"] = partial(_forward, layer.base_layer, down, up, gate)
+
+    def set_adapters(self, rows: list[str]) -> None:
+        """Set the gates for a batch whose rows have the adapters of these names; "__base__" has none."""
+        llamafactory.load()
+        import torch
+
+        for (device, dtype, *adapters), gate in self._gates.items():
+            rates = [
+                [scaling if row == name else 0.0 for name, rank, scaling in adapters for _ in range(rank)]
+                for row in rows
+            ]
+            gate[0] = torch.tensor(rates, dtype=dtype, device=device).unsqueeze(1) if any(map(any, rates)) else None
+
+    def remove_hooks(self) -> None:
+        """Take off the hooks by which peft hands the names of the adapters to the layers."""
+        for layer in self._layers:
+            layer._forward_pre_hooks.clear()
+            layer._forward_pre_hooks_with_kwargs.clear()
+
+
+def _forward(base_layer, down, up, gate, x, *arguments, adapter_names, alora_offsets=None, **named):
+    llamafactory.load()
+    from torch.nn.functional import linear
+
+    result = base_layer(x, *arguments, **named)
+    if gate[0] is None:
+        return result
+    shares = linear(x.to(down.dtype), down)
+    shares *= gate[0] if x.dim() == 3 else gate[0][:, 0]
+    return result + linear(shares, up).to(result.dtype)

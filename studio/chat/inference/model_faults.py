@@ -1,0 +1,49 @@
+"""What goes wrong while a model is loaded or answers, as a Problem."""
+
+import contextlib
+from collections.abc import Iterator
+
+from studio.core import llamafactory
+from studio.core.device_lease import free_memory
+from studio.core.i18n import Problem
+
+
+@contextlib.contextmanager
+def told(key: str, **facts: object) -> Iterator[None]:
+    """Tell whatever fails inside as the Problem `key` with its `reason`, or as a lack of memory, and let go of what
+    failed.
+    """
+    try:
+        yield
+    except Problem:
+        raise
+    except Exception as error:
+        problem = as_problem(error, key, **facts)
+    else:
+        return
+    free_memory()
+    raise problem
+
+
+def as_problem(error: Exception, key: str, **facts: object) -> Problem:
+    """Return what a person should read of `error`, and drop the frames that would keep its tensors alive."""
+    llamafactory.load()
+    import logging
+    import traceback
+
+    import torch
+
+    logging.getLogger(__name__).error("chat", exc_info=error)
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in reason
+    seen, wants_code, known = error, False, None
+    while seen:
+        traceback.clear_frames(seen.__traceback__)
+        wants_code = wants_code or "trust_remote_code=True" in str(seen)
+        known = seen if isinstance(seen, Problem) else known
+        seen = seen.__cause__ or seen.__context__
+    if known:
+        return Problem(known.key, **known.facts)  # ours, around which a library put its own words
+    if wants_code and "path" in facts:
+        return Problem("prompt.own_code", path=facts["path"])
+    return Problem("chat.no_memory") if out_of_memory else Problem(key, reason=reason, **facts)

@@ -1,0 +1,51 @@
+"""Who uses a model: runs at work and the chat now, and the runs that were tuned on it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from studio.chat.inference.service import InferenceService
+from studio.core.i18n import Problem
+from studio.core.workspace import Workspace
+from studio.models.library.library import Model
+from studio.train import runs
+
+
+def guard(workspace: Workspace, service: InferenceService) -> Callable[[Model], None]:
+    """Return a check that raises Problem for a model that a run at work or the chat holds now."""
+
+    def check(model: Model) -> None:
+        for run in _runs_of(workspace, model):
+            if runs.status(run).state in runs.ACTIVE:
+                raise Problem("models.used_by_run", name=model.name, run=run.name)
+        if any(target.model.resolve() == model.path.resolve() for target in service.engine.targets()):
+            raise Problem("models.used_by_chat", name=model.name)
+
+    return check
+
+
+def runs_on(workspace: Workspace) -> Callable[[Model], int]:
+    """Return a count of the runs that name a model as their base."""
+    return lambda model: len(_runs_of(workspace, model))
+
+
+def _runs_of(workspace: Workspace, model: Model) -> list[runs.Run]:
+    return [
+        run for run in runs.all_runs(workspace) if (base := _base_of(run)) and base.resolve() == model.path.resolve()
+    ]
+
+
+_bases: dict[Path, tuple[int, Path | None]] = {}
+
+
+def _base_of(run: runs.Run) -> Path | None:
+    """Return the base that a run's recipe names; the recipe is read again only when it changed."""
+    if run.left_no_recipe:
+        base = run.recipe_if_any().get("model_name_or_path")
+        return Path(str(base)) if base else None
+    try:
+        changed = run.recipe_file.stat().st_mtime_ns
+        if _bases.get(run.recipe_file, (0,))[0] != changed:
+            _bases[run.recipe_file] = (changed, Path(run.setting("model_name_or_path")))
+    except (OSError, Problem):
+        return None  # a run without a readable recipe needs no model
+    return _bases[run.recipe_file][1]

@@ -1,0 +1,129 @@
+"""What a script, and the page, can do in conversations."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from studio.chat.page.schemas import (
+    ColumnsResult,
+    ConversationOptions,
+    ConversationResult,
+    FileResult,
+    SummaryResult,
+    TurnResult,
+)
+from studio.chat.page.talk.columns import Columns
+from studio.chat.page.talk.conversation_settings import checked_columns
+from studio.chat.render import transcript
+from studio.chat.turn_runner import TurnRunner
+from studio.core.i18n import Problem, Words
+
+
+def endpoints(turns: TurnRunner, uploads: Callable[[], Path], words: Words) -> list[Callable]:
+    """Return the endpoints; `uploads` gives the folder in which the page's server puts what a browser sends."""
+    return [*_of_storing(turns, words), *_of_asking(turns, uploads), *_of_reading(turns, Columns(turns), words)]
+
+
+def _of_storing(turns: TurnRunner, words: Words) -> list[Callable]:
+    conversations = turns.conversations
+
+    def chat_new(
+        columns: list[str] | None = None, options: ConversationOptions | None = None, like: str = ""
+    ) -> ConversationResult:
+        """Make a conversation, with the columns and settings of another one where `like` names it, and return
+        {conversation}.
+        """
+        fields = options.fields() if options else {}
+        if like:
+            old = conversations.open(like)
+            inherited = {key: getattr(old, key) for key in ("system", "tools", "settings", "bits", "blind")}
+            columns, fields = columns or old.columns, inherited | fields
+        return ConversationResult(conversation=conversations.new(checked_columns(columns or []), **fields).id)
+
+    def chat_conversations(query: str = "") -> list[SummaryResult]:
+        """Return [{id, title, changed, columns}], the last changed first, of those that hold every word of the query.
+
+        Without a query, a file that cannot be read is one of them, with the id null and the reason as its title.
+        """
+        rows = [
+            SummaryResult(id=one.id, title=one.title, changed=one.changed, columns=one.columns)
+            for one in conversations.list(query)
+        ]
+        faults = [] if query.strip() else conversations.faults()
+        return rows + [SummaryResult(id=None, title=words.tell(fault), changed=0.0, columns=[]) for fault in faults]
+
+    def chat_open(conversation: str) -> dict:
+        """Return a conversation whole: {id, title, columns, system, tools, settings, bits, messages, parent, blind,
+        revealed}.
+        """
+        return asdict(conversations.open(conversation))
+
+    def chat_rename(conversation: str, title: str) -> dict:
+        """Give a conversation another title, and return {title}."""
+        if not title.strip():
+            raise Problem("chat.no_title")
+        with conversations.change(conversation) as changed:
+            changed.title = title.strip()
+        return {"title": title.strip()}
+
+    def chat_delete(conversation: str) -> dict:
+        """Delete a conversation, its answers under way ended first, and return {deleted}."""
+        turns.stop(conversation)
+        turns.wait(conversation, 10)
+        conversations.delete(conversation)
+        return {"deleted": conversation}
+
+    def chat_branch(conversation: str, turn: int) -> ConversationResult:
+        """Make a conversation that begins as this one did up to the end of a turn, and return {conversation}."""
+        return ConversationResult(conversation=conversations.branch(conversation, int(turn)).id)
+
+    return [chat_new, chat_conversations, chat_open, chat_rename, chat_delete, chat_branch]
+
+
+def _of_asking(turns: TurnRunner, uploads: Callable[[], Path]) -> list[Callable]:
+    def chat_say(conversation: str, text: str, images: list[str] | None = None) -> TurnResult:
+        """Ask every column in the background, and return {turn}; images are files that were uploaded to this server."""
+        folder = uploads().resolve()
+        for image in images or []:
+            if not Path(image).resolve().is_relative_to(folder):
+                raise Problem("chat.not_uploaded", file=Path(image).name)
+        return TurnResult(turn=turns.send(conversation, text, images))
+
+    def chat_again(conversation: str, column: str = "") -> TurnResult:
+        """Ask the last question again, of one column or of all, and return {turn}."""
+        return TurnResult(turn=turns.regenerate(conversation, column))
+
+    def chat_edit(conversation: str, turn: int, text: str) -> ConversationResult:
+        """Ask a turn with other words in a branch, and return {conversation}, the branch; the old one stays."""
+        return ConversationResult(conversation=turns.edit(conversation, int(turn), text).id)
+
+    def chat_result(conversation: str, column: str, results: dict) -> TurnResult:
+        """Give a column what its tool calls gave ({"0": text, ...}), let it go on, and return {turn}."""
+        if not all(key.isdecimal() and len(key) < 10 and isinstance(text, str) for key, text in results.items()):
+            raise Problem("app.argument_kind", argument="results")
+        outputs = [results[key] for key in sorted(results, key=int)]
+        return TurnResult(turn=turns.submit_tool_outputs(conversation, column, outputs))
+
+    def chat_stop(conversation: str) -> dict:
+        """End the answers under way, keep what was said, and return {stopped}."""
+        return {"stopped": turns.stop(conversation)}
+
+    return [chat_say, chat_again, chat_edit, chat_result, chat_stop]
+
+
+def _of_reading(turns: TurnRunner, columns: Columns, words: Words) -> list[Callable]:
+    def chat_picture(conversation: str, known: dict | None = None) -> ColumnsResult:
+        """Return the columns as the page draws them: {busy, columns: [{name, head, said: [{key, mark, html}]}]}, html
+        only where it is new.
+        """
+        return ColumnsResult(**columns.snapshot(words, conversation, known or {}))
+
+    def chat_export(conversation: str, form: str = "markdown") -> FileResult:
+        """Return {name, text} of a conversation as a file, as "markdown" or "json"."""
+        fields = asdict(turns.conversations.open(conversation))
+        if form not in ("markdown", "json"):
+            raise Problem("chat.no_form", form=form)
+        text = transcript.as_json(fields) if form == "json" else transcript.as_markdown(fields, words)
+        return FileResult(name=f"{conversation}.{'json' if form == 'json' else 'md'}", text=text)
+
+    return [chat_picture, chat_export]

@@ -1,0 +1,1 @@
+"""Lists of prompts: the form, the lists there are, and the table of one."""

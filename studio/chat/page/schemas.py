@@ -1,0 +1,233 @@
+"""What the endpoints of the chat are given, and what they answer with."""
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from studio.chat.sampling import Sampling
+from studio.web.schema import Options, Result
+
+
+class SamplingOptions(Options):
+    """How tokens are chosen."""
+
+    temperature: float = Field(Sampling.temperature, description="0 takes the most likely token")
+    top_p: float = Field(Sampling.top_p, description="share of the probability that is drawn from, above 0 and up to 1")
+    max_tokens: int = Field(Sampling.max_tokens, description="of an answer")
+    seed: int = Sampling.seed
+
+    def sampling(self) -> Sampling:
+        """Return the settings. Raises Problem where one is out of range."""
+        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
+        sampling.check()
+        return sampling
+
+
+class AskOptions(SamplingOptions):
+    """What goes with a question."""
+
+    system: str = Field("", description="system prompt; empty leaves it to the template")
+    tools: str = Field("", description="JSON of the tools that may be called")
+    bits: Literal[4, 8] | None = Field(None, description="load models of this machine quantised")
+
+
+class ConversationOptions(AskOptions):
+    """What a conversation is made of."""
+
+    blind: bool = Field(False, description="hide names, and shuffle columns, until a vote")
+
+    def fields(self) -> dict:
+        """Return those that were given as fields of a conversation. Raises Problem where one is out of range."""
+        given = {
+            name: getattr(self, name) for name in ("system", "tools", "bits", "blind") if name in self.model_fields_set
+        }
+        if self.model_fields_set & set(SamplingOptions.model_fields):
+            given["settings"] = vars(self.sampling())
+        return given
+
+
+class ServerOptions(Options):
+    """A server of OpenAI's API."""
+
+    url: str = Field(description="as a person writes it: localhost:8000 will do")
+    key: str | None = None
+    keep_key: bool = Field(False, description="write the key to a file that only this user can read")
+    name: str | None = Field(None, description="by default host and port")
+
+
+class ConversationResult(Result):
+    """A conversation by its id."""
+
+    conversation: str
+
+
+class TurnResult(Result):
+    """The number of a question, from 1."""
+
+    turn: int
+
+
+class SummaryResult(Result):
+    """A conversation in the list; id null for a file that cannot be read, whose title is the reason."""
+
+    id: str | None
+    title: str
+    changed: float = Field(description="seconds since 1970")
+    columns: list[str]
+
+
+class PieceResult(Result):
+    """A message as the page draws it; html null where the page has it."""
+
+    key: str
+    mark: str
+    html: str | None
+
+
+class ColumnResult(Result):
+    """A column as the page draws it."""
+
+    name: str
+    head: str
+    said: list[PieceResult]
+
+
+class ColumnsResult(Result):
+    """The columns as the page draws them; busy while somebody answers."""
+
+    busy: bool
+    columns: list[ColumnResult]
+
+
+class FileResult(Result):
+    """A file to save."""
+
+    name: str
+    text: str
+
+
+class LoadedResult(Result):
+    """Who can be asked now."""
+
+    speakers: list[str]
+
+
+class UnloadedResult(Result):
+    """The bytes in use before and after, and a sentence of them."""
+
+    speakers: list[str]
+    before: int
+    after: int
+    told: str
+
+
+class AnswerResult(Result):
+    """An answer with its figures; error says why it failed."""
+
+    speaker: str
+    text: str
+    tokens: int
+    first_token_s: float | None
+    tokens_per_s: float | None
+    finished: str
+    prompt_ids: list[int]
+    prompt_count: int | None
+    calls: list[dict] = Field(description="{name, arguments} of each tool that it calls")
+    error: str | None
+
+
+class CompareResult(Result):
+    """The answers of all, in the order in which they were asked."""
+
+    answers: list[AnswerResult]
+
+
+class SmokeTestResult(Result):
+    """An answer with its speed, and the memory in use, in bytes."""
+
+    answer: str
+    tokens: int
+    first_token_s: float | None
+    tokens_per_s: float | None
+    load_s: float | None
+    before: int
+    loaded: int
+    after: int
+
+
+class ServerResult(Result):
+    """A server that was added; models null while it is asked, or where error says why it does not tell them."""
+
+    name: str
+    url: str
+    has_key: bool
+    models: list[str] | None
+    error: str | None
+
+
+class ServerAddedResult(Result):
+    """A server that was added now."""
+
+    name: str
+    url: str
+    models: list[str]
+
+
+class StandingResult(Result):
+    """How one model does by all votes; low and high are the 95 % Wilson interval of its rate."""
+
+    speaker: str
+    wins: int
+    losses: int
+    ties: int
+    bad: int
+    rate: float | None
+    low: float
+    high: float
+
+
+class PreferencesResult(Result):
+    """A preference dataset that was made of the votes; reasons: how many were left out for each."""
+
+    name: str
+    rows: int
+    left_out: int
+    reasons: dict[str, int]
+    told: str
+
+
+class PromptListStartedResult(Result):
+    """A list that is asked now, and its job."""
+
+    sheet: str
+    job: str
+
+
+class PromptListAnswerResult(Result):
+    """An answer to a prompt of a list; what a later release wrote of it is kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    text: str
+    tokens: int | None
+    first_token_s: float | None
+    tokens_per_s: float | None
+    finished: str
+    error: str | None
+
+
+class PromptListRowResult(Result):
+    """A prompt and its answers by column."""
+
+    prompt: str
+    system: str
+    answers: dict[str, PromptListAnswerResult]
+
+
+class PromptListResult(Result):
+    """A list of prompts with the answers that are there."""
+
+    title: str
+    columns: list[str]
+    state: str
+    rows: list[PromptListRowResult]

@@ -1,0 +1,1 @@
+"""The servers that a person added, and their models."""

@@ -1,0 +1,106 @@
+"""The prompt that a serving engine itself makes of a conversation, for comparison with the one of training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from studio.chat.messages import Message
+from studio.chat.remote import openai_client
+from studio.chat.remote.error_text import count_of
+from studio.chat.remote.servers import ServedTarget
+
+_NO_SUCH_PATH = (
+    401,
+    403,
+    404,
+    405,
+    501,
+)  # how servers say that they have no such path; those in the cloud ask for another key
+
+_LARGEST_ID = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class EnginePrompt:
+    """What goes into the model: the text, None where the engine does not tell it, and the token ids."""
+
+    text: str | None
+    ids: list[int]
+
+
+def engine_prompt(
+    target: ServedTarget, messages: list[Message], system: str = "", tools: str = ""
+) -> EnginePrompt | None:
+    """Return what the engine makes of the conversation, None where it has no way to tell (LLaMA-Factory's API, Ollama,
+    most in the cloud).
+
+    llama.cpp is asked through `/apply-template` and `/tokenize`, vLLM through `/tokenize` with messages; both stand
+    beside `/v1`. Arguments as for `served.ask`.
+
+    Raises:
+        Problem: the engine cannot be reached, or refuses the conversation.
+    """
+    import openai
+
+    question = {"model": target.model, "messages": openai_client.as_messages(messages, system)}
+    if offered := openai_client.as_tools(tools):
+        question["tools"] = offered
+    root = target.url.rsplit("/v1", 1)[0]
+    with openai_client.client(target.url) as client:
+
+        def post(path: str, body: dict) -> dict:
+            return client.post(root + path, body=body, cast_to=object)
+
+        for asked in (_of_llama_cpp, _of_vllm):
+            try:
+                return asked(post, question)
+            except openai.APIStatusError as error:
+                if error.status_code not in _NO_SUCH_PATH:
+                    raise openai_client.problem(error, target.url, target.model) from error
+            except openai.APIConnectionError as error:
+                raise openai_client.problem(error, target.url, target.model) from error
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue  # a page, or another server's answer: not this engine
+    return None
+
+
+def compare(ours: list[int], theirs: list[int]) -> int | None:
+    """Return the index of the first token that differs, the length of the shorter where it is the other's beginning,
+    None for the same.
+    """
+    if ours == theirs:
+        return None
+    pairs = zip(ours, theirs, strict=False)
+    return next((index for index, (one, other) in enumerate(pairs) if one != other), min(len(ours), len(theirs)))
+
+
+def _of_llama_cpp(post: Callable[[str, dict], dict], question: dict) -> EnginePrompt:
+    text = _text(post("/apply-template", question))
+    # as its server tokenizes a chat's prompt before it answers: marks are marks, and the vocabulary says whether a text
+    # begins with one
+    ids = _ids(post("/tokenize", {"content": text, "add_special": True, "parse_special": True}))
+    return EnginePrompt(text, ids)
+
+
+def _of_vllm(post: Callable[[str, dict], dict], question: dict) -> EnginePrompt:
+    ids = _ids(post("/tokenize", question))
+    return EnginePrompt(_text(post("/detokenize", {"model": question["model"], "tokens": ids})), ids)
+
+
+def _text(answer: dict) -> str:
+    """Return the prompt that an engine tells. Raises ValueError where it is no text."""
+    if not isinstance(answer["prompt"], str):
+        raise ValueError("a prompt that is no text")
+    return answer["prompt"]
+
+
+def _ids(answer: dict) -> list[int]:
+    """Return the token ids that an engine tells, bare or each beside its piece. Raises ValueError where one of them is
+    none.
+    """
+    tokens = answer["tokens"]
+    if not isinstance(tokens, list):
+        raise ValueError("tokens that are no list")
+    ids = [count_of(one["id"] if isinstance(one, dict) else one) for one in tokens]
+    if any(id is None or id > _LARGEST_ID for id in ids):
+        raise ValueError("a token that is no number")
+    return ids
