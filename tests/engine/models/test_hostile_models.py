@@ -196,6 +196,6 @@ def test_a_good_tokenizer_passes_and_is_tried_once(empty):
 def test_hostile_sizes_do_not_break_the_estimate(empty):
     folder = with_config(make_model(empty.models / "odd", hidden=256), num_hidden_layers=10**400)
     try:
-        fit.service(folder, 2**34, fit.Plan(device="cpu"))
+        fit.table(folder, 2**34, fit.Plan(device="cpu"))
     except Problem as problem:
         assert str(problem)
