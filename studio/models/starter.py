@@ -112,7 +112,7 @@ def check(folder: Path) -> None:
 
 
 def _clear_leftovers(models_folder: Path) -> None:
-    """Remove what a killed process left half-made; the folder of a living process is another start at work and stays."""
+    """Remove what a killed process left half-made; the folder of a living process is another start at work."""
     import psutil
 
     for leftover in models_folder.glob(".starter-*"):

@@ -245,14 +245,15 @@ def compare_prompts(template: str, own: dict[str, str], tokens: dict[str, str]) 
         ours = _spelled(template, key, tokens)
         if ours != theirs:
             at = next(
-                (at for at, (one, other) in enumerate(zip(ours, theirs)) if one != other), min(len(ours), len(theirs))
+                (at for at, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other),
+                min(len(ours), len(theirs)),
             )
             found.append(Difference(key, theirs[max(0, at - 24) : at], ours[at : at + 60], theirs[at : at + 60]))
     return found
 
 
 def _nearest(own: dict[str, str], tokens: dict[str, str], model_type: str, chat: bool) -> Choice:
-    """Return the template that makes the most of the conversations the same as `own`, else the most similar first one."""
+    """Return the template that makes most of the conversations the same as `own`, else the most similar first one."""
     used = Counter(entry.template for entry in catalogue.entries())
 
     first = next(iter(own))

@@ -186,7 +186,7 @@ def _convert(file: Path, made: Path) -> None:
 
 
 def _save_tokenizer(file: Path, fields: dict, made: Path, context: int) -> None:
-    """Write the tokenizer of a GGUF into `made`: SmolLM's as its authors publish it, others as transformers reads them."""
+    """Write the tokenizer of a GGUF into `made`: SmolLM's as its authors publish it, others as transformers does."""
     from transformers import AutoTokenizer
 
     if fields.get("tokenizer.ggml.pre") == "smollm":
@@ -212,7 +212,7 @@ def _smollm(fields: dict, context: int):
     from transformers import PreTrainedTokenizerFast
 
     tokens, merges, kinds = (fields[f"tokenizer.ggml.{name}"] for name in ("tokens", "merges", "token_type"))
-    control = [token for token, kind in zip(tokens, kinds) if kind == 3]
+    control = [token for token, kind in zip(tokens, kinds, strict=False) if kind == 3]
     bpe = models.BPE(
         {token: index for index, token in enumerate(tokens)}, [tuple(merge.split(" ")) for merge in merges]
     )
@@ -224,10 +224,10 @@ def _smollm(fields: dict, context: int):
     core.add_special_tokens([AddedToken(token, normalized=False, special=True) for token in control])
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
-        bos_token="<|im_start|>",
-        eos_token="<|im_end|>",
-        pad_token="<|im_end|>",
-        unk_token="<|endoftext|>",
+        bos_token="<|im_start|>",  # noqa: S106
+        eos_token="<|im_end|>",  # noqa: S106
+        pad_token="<|im_end|>",  # noqa: S106
+        unk_token="<|endoftext|>",  # noqa: S106
         model_max_length=context,
         clean_up_tokenization_spaces=False,
     )

@@ -1,4 +1,4 @@
-"""The parts of a GGUF that was split: found by what their metadata says and not by their names, and joined to one file."""
+"""The parts of a split GGUF: found by what their metadata says and not by their names, and joined to one file."""
 
 import re
 from dataclasses import dataclass

@@ -3,8 +3,8 @@ moment.
 
 It reads one line of JSON (see `studio.models.hub.download`), ends when its input ends, that is with the studio,
 and writes what happens as lines of JSON behind a mark. What has arrived whole stands in `files/`, noted in
-`verified.json` with its hash; a file that is not whole ends in `.incomplete`, and the next process goes on from its last
-byte.
+`verified.json` with its hash; a file that is not whole ends in `.incomplete`, and the next process goes on from its
+last byte.
 """
 
 import contextlib

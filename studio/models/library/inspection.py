@@ -88,7 +88,7 @@ class Inspection:
 
 
 def inspect(model: Model) -> Inspection:
-    """Return what the files of a model say. Files that are missing or broken give empty parts; `model.faults` say so."""
+    """Return what the files of a model say. Missing or broken files give empty parts; `model.faults` say so."""
     config = model_config.read(model.path)[0]
     text_config = model_config.text_config(config)
     generation = tokenizer_files.read_json(model.path / "generation_config.json")
@@ -137,7 +137,7 @@ def layers(model: Model) -> list[Layers]:
 
 
 def _tensors(model: Model) -> dict[str, dict]:
-    """Return the tensors of all weight files by name; of pickles as torch reads their lists (`weights_only`, no data)."""
+    """Return the tensors of all weight files by name; of pickles as torch lists them (`weights_only`, no data)."""
     files = [model.path / name for name in library.weight_names(model.path)]
     found: dict[str, dict] = {}
     for file in files:

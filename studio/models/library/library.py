@@ -1,4 +1,4 @@
-"""The models on disk: folders with a config and weights, under `models/` and under the folders that the person added."""
+"""The models on disk: folders with a config and weights, under `models/` and the folders that the person added."""
 
 import os
 import re

@@ -105,7 +105,7 @@ def _is_id(value: object) -> bool:
 
 
 def _text_of(token: object) -> str | None:
-    """Return the text of a token, which stands for itself or in an object with its settings; None where there is none."""
+    """Return the text of a token, which stands for itself or in an object with its settings; None if there is none."""
     text = token.get("content") if isinstance(token, dict) else token
     return text if isinstance(text, str) else None
 

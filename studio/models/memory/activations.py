@@ -82,7 +82,7 @@ def _norms(shape: ModelShape, plan: Plan) -> float:
 
 
 def _inputs(shape: ModelShape, plan: Plan) -> float:
-    """Return the bytes for a token of the inputs that matrices keep for the gradients of their weights, or of LoRA's."""
+    """Return the bytes a token of the inputs that matrices keep for the gradients of their weights, or of LoRA's."""
     narrow = plan.product_bytes(shape)
     found = 0.0
     if plan.method == "lora":

@@ -42,7 +42,7 @@ def weight_files(names: set[str], indexed: frozenset[str] = frozenset()) -> list
 
 
 def indexed_files(folder: Path, names: set[str]) -> frozenset[str]:
-    """Return the files that the index of a model's weights names; none where there is no index, or it cannot be used."""
+    """Return the files that the index of a model's weights names; none if there is no index, or it cannot be used."""
     index = next((name for name in INDEXES.values() if name in names), None)
     weight_map = tokenizer_files.read_json(folder / index).get("weight_map") if index else None
     return (

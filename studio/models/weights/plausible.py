@@ -62,7 +62,7 @@ def _most(field: str) -> int | None:
 
 
 def _numbers(config: dict) -> list[tuple[str, float]]:
-    """Return every number in a config with the name of its field, and the lengths of lists; what is nested counts too."""
+    """Return every number in a config with the name of its field, and the lengths of lists; nested ones too."""
     found, level = [], [config]
     while level:
         inside: list[dict] = []

@@ -29,7 +29,8 @@ def test_it_is_the_very_table_of_llamafactory():
 
 def test_it_is_read_fast_and_without_the_heavy_libraries():
     code = (
-        "import sys; from studio.models.hub.catalogue import entries; print(len(entries()), 'torch' in sys.modules, 'peft'"
+        "import sys; from studio.models.hub.catalogue import entries; "
+        "print(len(entries()), 'torch' in sys.modules, 'peft'"
         " in sys.modules)"
     )
     began = time.monotonic()
