@@ -11,7 +11,6 @@ traceback.
 """
 
 import argparse
-import hashlib
 import json
 import os
 import shutil
@@ -23,6 +22,9 @@ import time
 import webbrowser
 from pathlib import Path
 
+from studio import flags as studio_flags
+from studio.core import installing
+
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
@@ -30,34 +32,6 @@ TEST_LOCK = ROOT / "requirements-test.lock"
 PYTHONS = ((3, 11), (3, 12))
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  what a person may ask for, with a password
 PORTS = range(7860, 7960)
-# What a whole install takes: 6.4 GB in .venv, and on the way 2.9 GB of wheels.
-INSTALL_BYTES = 95 * 10**8
-SPARE_BYTES = 10**9
-NETWORK_SIGNS = (
-    "establish a new connection",
-    "name resolution",
-    "name or service",
-    "no matching distribution",
-    "timed out",
-    "proxyerror",
-    "connection broken",
-    "connectionreset",
-    "connection reset",
-    "max retries",
-    "sslerror",
-    "incompleteread",
-    "protocolerror",
-)
-
-
-class Fault(Exception):
-    """Something a person must mend, told in one sentence: the name of the sentence in words/<language>/launch.json, and
-    its facts.
-    """
-
-    def __init__(self, name, **facts):
-        super().__init__(name)
-        self.name, self.facts = name, facts
 
 
 class Voice:
@@ -82,7 +56,9 @@ def check_python(version=sys.version_info):
     """Raise Fault unless this Python is one that every pinned package has a build for."""
     if tuple(version[:2]) not in PYTHONS:
         better = next((name for name in ("python3.12", "python3.11") if runs(name)), None)
-        raise Fault("python_better" if better else "python_wrong", found="%d.%d.%d" % tuple(version[:3]), better=better)
+        raise installing.Fault(
+            "python_better" if better else "python_wrong", found="%d.%d.%d" % tuple(version[:3]), better=better
+        )
 
 
 def runs(python):
@@ -93,262 +69,32 @@ def runs(python):
     )
 
 
-def venv_python(venv):
-    """Return the path of the Python inside `venv`."""
-    return venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-
-
-def stamp_of(venv, lock):
-    """Return the file that says which content of `lock` has been installed whole into `venv`."""
-    return venv / (lock.name + ".installed")
-
-
-def is_installed(venv, lock):
-    """Tell, in a few milliseconds, whether `lock` as it is now has been installed whole into `venv`."""
-    try:
-        return (
-            venv_python(venv).exists()
-            and stamp_of(venv, lock).read_text() == hashlib.sha256(lock.read_bytes()).hexdigest()
-        )
-    except OSError:
-        return False
-
-
-def make_venv(venv, voice):
-    """Make `venv` if it is not there, and make it anew if its making was cut off (it has no pip that runs)."""
-    python = venv_python(venv)
-    if (
-        python.exists()
-        and subprocess.call(
-            [str(python), "-m", "pip", "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        == 0
-    ):
-        return
-    voice.say("making_venv", path=venv)
-    done = subprocess.run(
-        [sys.executable, "-m", "venv", "--clear", str(venv)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    if done.returncode:
-        raise Fault(
-            "no_venv", version="%d.%d" % sys.version_info[:2], reason=(done.stdout.strip().splitlines() or ["?"])[-1]
-        )
-
-
-def check_disk(venv):
-    """Raise Fault unless the disk of `venv` has room for what is still to be installed."""
-    here = (
-        sum(entry.stat().st_size for entry in venv.rglob("*") if entry.is_file() and not entry.is_symlink())
-        if venv.exists()
-        else 0
-    )
-    needed = max(SPARE_BYTES, INSTALL_BYTES - here)
-    free = shutil.disk_usage(str(venv.parent)).free
-    if free < needed:
-        raise Fault("no_disk", path=venv.parent, needed="%.1f" % (needed / 1e9), free="%.1f" % (free / 1e9))
-
-
-def site_packages(venv):
-    """Return the folder of `venv` in which packages are installed (one that may not be there yet)."""
-    return next(iter(venv.glob("lib/python*/site-packages")), venv / "Lib" / "site-packages")
-
-
-def clear_torn(venv):
-    """Remove what a killed pip left behind, which the next pip would take for installed packages.
-
-    pip writes RECORD last of all, so metadata without it is a torn install; `~name` is an old release that was being
-    moved away.
-    """
-    shutil.rmtree(str(venv / "tmp"), ignore_errors=True)
-    site = site_packages(venv)
-    torn = [folder for folder in site.glob("*.dist-info") if not (folder / "RECORD").exists()]
-    for folder in torn + [path for path in site.glob("~*") if path.is_dir()]:
-        shutil.rmtree(str(folder))
-
-
-class PipTeller:
-    """Runs pip so that a person sees it move: pip's own bars on a terminal, one plain line per package in a pipe."""
-
-    def __init__(self, venv, lock, voice):
-        self.venv, self.voice = venv, voice
-        self.total = sum(
-            "==" in line and not line.lstrip().startswith("#") for line in lock.read_text(encoding="utf-8").splitlines()
-        )
-        self.lock, self.seen, self.package, self.told = lock, 0, "", time.time()
-        self.errors, self.temporary, self.placing = [], venv / "tmp", False
-
-    def run(self, keep_open):
-        """Install the lock and return pip's exit code; `keep_open` is a file whose lock pip shares, or None."""
-        self.temporary.mkdir(exist_ok=True)
-        command = [
-            str(venv_python(self.venv)),
-            "-m",
-            "pip",
-            "install",
-            "--require-hashes",
-            "--no-deps",
-            "--no-input",
-            "--disable-pip-version-check",
-            "--no-warn-script-location",
-            "-r",
-            str(self.lock),
-        ]
-        # Wheels pass through TMPDIR: /tmp is often a small disk in memory, and torch alone is half a gigabyte.
-        environment = dict(os.environ, TMPDIR=str(self.temporary), PYTHONUNBUFFERED="1")
-        piped = not sys.stdout.isatty()
-        pip = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE if piped else None,
-            stderr=subprocess.PIPE,
-            env=environment,
-            text=True,
-            pass_fds=[keep_open.fileno()] if keep_open else [],
-        )
-        ended = threading.Event()
-        threads = [
-            threading.Thread(target=self._collect, args=(pip.stderr,)),
-            threading.Thread(target=self._tick, args=(ended, piped)),
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            for line in pip.stdout or ():
-                self._read(line)
-            return pip.wait()
-        finally:
-            if pip.poll() is None:
-                pip.terminate()
-            ended.set()
-            for thread in threads:
-                thread.join()
-            shutil.rmtree(str(self.temporary), ignore_errors=True)
-
-    def fault(self):
-        """Return the Fault that pip's errors amount to."""
-        told = "".join(self.errors)
-        first = next((line.strip() for line in self.errors if line.startswith("ERROR")), told.strip()[-300:] or "pip")
-        if "No space left" in told:
-            return Fault("no_disk", path=self.venv.parent, needed="%.1f" % (INSTALL_BYTES / 1e9), free="0.0")
-        if "DO NOT MATCH THE HASHES" in told:
-            return Fault("bad_hash", lock=self.lock.name)
-        if any(sign in told.lower() for sign in NETWORK_SIGNS):
-            missing = (
-                told.rpartition("No matching distribution found for ")[2].split()[:1] if "No matching" in told else []
-            )
-            return Fault("no_network", package=missing[0] if missing else self.package or self.lock.name)
-        return Fault("pip_failed", reason=first)
-
-    def _read(self, line):
-        words = line.split()
-        if line.startswith("Ignoring "):
-            self.total -= 1
-        elif line.startswith(("Collecting ", "Processing ", "Requirement already satisfied: ")):
-            self.seen += 1
-            self.package = words[1].replace("==", " ") if words[0] == "Collecting" else ""
-            if words[0] == "Processing":
-                self._say(
-                    "package", number=self.seen, total=self.total, package=" ".join(Path(words[1]).name.split("-")[:2])
-                )
-        elif line.lstrip().startswith(("Downloading ", "Using cached ")) and self.package:
-            size = line.strip().rpartition(" (")[2].rstrip(")")
-            self._say("package", number=self.seen, total=self.total, package="%s (%s)" % (self.package, size))
-        elif line.startswith("Installing collected packages"):
-            self.placing = True
-            self._say("installing")
-
-    def _collect(self, stream):
-        for line in stream:
-            self.errors.append(line)
-            if "Retrying" in line:
-                self._say("retrying")
-
-    def _tick(self, ended, piped):
-        """Tell what moves while pip is silent: bytes that arrive (its bars show them on a terminal), then packages that
-        are in place.
-        """
-        before = self._placed()
-        while not ended.wait(1):
-            placed = self._placed()
-            if time.time() - self.told > 5:
-                arrived = sum(path.stat().st_size for path in self.temporary.glob("pip-*/*") if path.is_file())
-                if placed > before:
-                    self._say("placed", number=min(placed, self.total), total=self.total)
-                elif piped and arrived and not self.placing:
-                    self._say("arrived", megabytes=arrived // 10**6)
-                before = placed
-
-    def _placed(self):
-        return sum(1 for _ in site_packages(self.venv).glob("*.dist-info/RECORD"))
-
-    def _say(self, name, **facts):
-        self.told = time.time()
-        self.voice.say(name, **facts)
-
-
-def install(venv, lock, voice, keep_open=None):
-    """Bring `venv` to exactly what `lock` pins, unless it is there already. Raises Fault with what to do when it
-    cannot.
-    """
-    if is_installed(venv, lock):
-        return
-    clear_torn(venv)
-    check_disk(venv)
-    make_venv(venv, voice)
-    voice.say("collecting", lock=lock.name)
-    teller = PipTeller(venv, lock, voice)
-    if teller.run(keep_open):
-        raise teller.fault()
-    check = subprocess.run(
-        [str(venv_python(venv)), "-m", "pip", "check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    if check.returncode:
-        raise Fault("check_failed", reason=check.stdout.strip().splitlines()[0], path=venv)
-    beside = stamp_of(venv, lock).with_suffix(".new")
-    beside.write_text(hashlib.sha256(lock.read_bytes()).hexdigest())
-    beside.replace(stamp_of(venv, lock))
-    voice.say("installed", lock=lock.name)
-
-
 def setup(workspace, voice, locks=(LOCK,), starter=True):
     """Do whatever is missing before the studio can start: environment, packages, and unless it only looks the starter
     model.
     """
     from studio.models.starter import NAME, is_complete
 
-    if all(is_installed(VENV, lock) for lock in locks) and (not starter or is_complete(workspace / "models" / NAME)):
+    if all(installing.is_installed(VENV, lock) for lock in locks) and (
+        not starter or is_complete(workspace / "models" / NAME)
+    ):
         return
-    alone = hold_alone(voice)
+    alone = installing.hold_alone(voice)
     for lock in locks:
-        install(VENV, lock, voice, alone)
+        installing.install(VENV, lock, voice, alone)
     if starter and not is_complete(workspace / "models" / NAME):
-        command = [str(venv_python(VENV)), "-m", "studio.models.starter", str(workspace / "models"), voice.language]
+        command = [
+            str(installing.venv_python(VENV)),
+            "-m",
+            "studio.models.starter",
+            str(workspace / "models"),
+            voice.language,
+        ]
         code = subprocess.call(command, cwd=str(ROOT))
         if code:
             sys.exit(code)
     if alone:
         alone.close()
-
-
-def hold_alone(voice):
-    """Wait until no other launch sets up this folder, and return the file that keeps others out (None where the system
-    has no such lock).
-
-    pip inherits the file, so that a second launch also waits for the pip of a first one that was killed.
-    """
-    if os.name == "nt":
-        return None
-    import fcntl
-
-    file = open(__file__)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        voice.say("waiting")
-        fcntl.flock(file, fcntl.LOCK_EX)
-    return file
 
 
 def answers(host, port):
@@ -395,34 +141,15 @@ def start(options, voice):
     """
     port = options.port or next((port for port in PORTS if not answers(options.host, port)), PORTS[0])
     if answers(options.host, port):
-        raise Fault("port_taken", port=port)
-    command = [
-        str(venv_python(VENV)),
-        "-m",
-        "studio",
-        "--host",
-        options.host,
-        "--port",
-        str(port),
-        "--workspace",
-        str(options.workspace),
-    ]
-    for flag, value in (
-        ("--root-path", options.root_path),
-        ("--auth-file", options.auth_file),
-        ("--language", options.language),
-        ("--ssl-certfile", options.ssl_certfile),
-        ("--ssl-keyfile", options.ssl_keyfile),
-    ):
-        command += [flag, str(value)] if value else []
-    for flag, values in (("--allowed-host", options.allowed_host), ("--framed-by", options.framed_by)):
-        command += [part for value in values for part in (flag, value)]
-    command += ["--look"] if options.look else []
-    command += ["--stop-seconds", str(options.stop_seconds)] if options.stop_seconds is not None else []
+        raise installing.Fault("port_taken", port=port)
+    options.port = port
+    # Not the password: it would be seen in the list of processes.
+    given = studio_flags.command_line(options.flags, options, left_out=("auth",))
+    command = [str(installing.venv_python(VENV)), "-m", "studio"] + given
     if options.auth is not None:
         # In the environment, so that it leaves the list of processes with this command.
         if os.environ.get("STUDIO_AUTH") not in (None, options.auth):
-            raise Fault("auth_twice")
+            raise installing.Fault("auth_twice")
         os.environ["STUDIO_AUTH"] = options.auth
         voice.say("auth_seen")
     os.chdir(str(ROOT))
@@ -467,68 +194,12 @@ def parse(arguments):
         prog="launch.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("verb", nargs="?", choices=("start", "setup", "test", "doctor"), default="start")
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (any but 127.0.0.1 demands a password)"
-    )
-    parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860 on)")
-    parser.add_argument("--root-path", metavar="PATH", help="sub-path under which a reverse proxy serves the studio")
-    parser.add_argument(
-        "--auth",
-        metavar="USER:PASSWORD",
-        help="ask for this name and password (seen in the list of processes while setting up)",
-    )
-    parser.add_argument(
-        "--auth-file",
-        metavar="FILE",
-        type=Path,
-        help="take USER:PASSWORD from the first line of a file; or give it in STUDIO_AUTH",
-    )
-    parser.add_argument(
-        "--allowed-host",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="a further name under which a proxy or a tunnel shows the studio (may be given again)",
-    )
-    parser.add_argument(
-        "--framed-by",
-        metavar="ADDRESS",
-        action="append",
-        default=[],
-        help="a page that may show the studio in a frame, such as http://localhost:8888 (may be given again)",
-    )
-    parser.add_argument("--ssl-certfile", metavar="FILE", type=Path, help="serve https with this certificate (PEM)")
-    parser.add_argument(
-        "--ssl-keyfile", metavar="FILE", type=Path, help="the key of the certificate (PEM, without a passphrase)"
-    )
-    parser.add_argument(
-        "--workspace",
-        metavar="DIR",
-        type=Path,
-        default=ROOT,
-        help="folder of data/, models/ and saves/ (default: this one)",
-    )
-    parser.add_argument(
-        "--look", "--read-only", action="store_true", help="only look at the workspace: nothing in it is changed"
-    )
-    parser.add_argument(
-        "--stop-seconds",
-        metavar="N",
-        type=float,
-        help="how long a run may take to save its checkpoint when the studio is ended (60 when left out)",
-    )
-    parser.add_argument("--language", choices=("en", "zh"))
+    flags = studio_flags.add(parser, ROOT)
     split = arguments.index("test") + 1 if "test" in arguments[:1] else len(arguments)
     options = parser.parse_args(arguments[:split])
     options.pytest = arguments[split:]
-    options.workspace = options.workspace.expanduser().resolve()
-    for name in (
-        "auth_file",
-        "ssl_certfile",
-        "ssl_keyfile",
-    ):  # the studio runs in another folder than the one these are named from
-        if getattr(options, name):
-            setattr(options, name, Path(os.path.abspath(os.path.expanduser(str(getattr(options, name))))))
+    studio_flags.make_absolute(flags, options)
+    options.flags = flags
     return options
 
 
@@ -539,7 +210,7 @@ def main(arguments):
     try:
         check_python()
         if options.verb == "doctor":
-            python = str(venv_python(VENV)) if venv_python(VENV).exists() else sys.executable
+            python = str(installing.venv_python(VENV)) if installing.venv_python(VENV).exists() else sys.executable
             command = [
                 python,
                 "-m",
@@ -557,14 +228,15 @@ def main(arguments):
             add_browser(voice)
             # All of them go faster in two processes; a few do not.
             return subprocess.call(
-                [str(venv_python(VENV)), "-m", "pytest"] + (options.pytest or ["-n", "2", "--dist", "worksteal"]),
+                [str(installing.venv_python(VENV)), "-m", "pytest"]
+                + (options.pytest or ["-n", "2", "--dist", "worksteal"]),
                 cwd=str(ROOT),
             )
         if options.verb == "start":
             start(options, voice)
         voice.say("ready")
         return 0
-    except Fault as fault:
+    except installing.Fault as fault:
         print(voice.text(fault.name, **fault.facts), file=sys.stderr)
         return 1
     except OSError as error:

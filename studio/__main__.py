@@ -14,61 +14,23 @@ from pathlib import Path
 
 import psutil
 
+from studio import flags
+from studio.core import locations
 from studio.train.execution.executors import termination
 from studio.train.loop import output
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the flags of the command line."""
+    is_module = Path(sys.argv[0]).name == "__main__.py"
     parser = argparse.ArgumentParser(
-        prog="python -m studio", description="A studio for fine-tuning language models, in a browser window."
+        prog="python -m studio" if is_module else "finetune-studio",
+        description="A studio for fine-tuning language models, in a browser window.",
     )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on; any but a local one demands a password"
-    )
-    parser.add_argument("--port", type=int, help="port; the first free one from 7860 on when left out")
-    parser.add_argument("--root-path", default="", help="the sub-path under which a proxy shows the studio")
-    parser.add_argument(
-        "--auth", metavar="USER:PASSWORD", help="ask for this name and password (seen in the list of processes)"
-    )
-    parser.add_argument(
-        "--auth-file",
-        metavar="FILE",
-        type=Path,
-        help="take USER:PASSWORD from the first line of a file; or give it in STUDIO_AUTH",
-    )
-    parser.add_argument(
-        "--allowed-host",
-        metavar="NAME",
-        action="append",
-        default=[],
-        help="a further name under which a proxy or a tunnel shows the studio (may be given again)",
-    )
-    parser.add_argument(
-        "--framed-by",
-        metavar="ADDRESS",
-        action="append",
-        default=[],
-        help="a page that may show the studio in a frame, such as http://localhost:8888 (may be given again)",
-    )
-    parser.add_argument("--ssl-certfile", metavar="FILE", type=Path, help="serve https with this certificate (PEM)")
-    parser.add_argument(
-        "--ssl-keyfile", metavar="FILE", type=Path, help="the key of the certificate (PEM, without a passphrase)"
-    )
-    parser.add_argument(
-        "--workspace", type=Path, default=Path(__file__).parents[1], help="folder that holds data/, models/ and saves/"
-    )
-    parser.add_argument(
-        "--look", "--read-only", action="store_true", help="only look at the workspace: nothing in it is changed"
-    )
-    parser.add_argument(
-        "--stop-seconds",
-        metavar="N",
-        type=float,
-        help="how long a run may take to save its checkpoint when the studio is ended (60 when left out)",
-    )
-    parser.add_argument("--language", choices=("en", "zh"), help="language of the page; the browser's when left out")
-    return parser.parse_args(argv)
+    own = flags.add(parser, locations.default_workspace())
+    options = parser.parse_args(argv)
+    flags.make_absolute(own, options)
+    return options
 
 
 def main() -> int:
@@ -79,11 +41,11 @@ def main() -> int:
         return 130
 
 
-def run(flags: argparse.Namespace) -> int:
+def run(options: argparse.Namespace) -> int:
     """Open the workspace, serve it until a signal ends that, and return the exit code."""
     prepare_process()
-    if flags.stop_seconds is not None:
-        os.environ[termination.GRACE_VARIABLE] = str(flags.stop_seconds)  # for the processes that train, too
+    if options.stop_seconds is not None:
+        os.environ[termination.GRACE_VARIABLE] = str(options.stop_seconds)  # for the processes that train, too
     import uvicorn
 
     from studio import app, opening
@@ -94,14 +56,14 @@ def run(flags: argparse.Namespace) -> int:
     from studio.web.guard import rules
     from studio.web.guard.credentials import certificate
 
-    workspace, words, mine = Workspace(flags.workspace.resolve()), Words(flags.language or "en"), None
+    workspace, words, mine = Workspace(options.workspace.resolve()), Words(options.language or "en"), None
     try:
-        tls = certificate(flags.ssl_certfile, flags.ssl_keyfile)
-        auth = credentials(flags, bool(tls))
-        guarding = rules(flags.host, flags.allowed_host, auth, flags.root_path, flags.framed_by)
-        port = choose_port(flags.host, flags.port)
-        here = address(flags.host, port, flags.root_path, bool(tls))
-        if flags.look:
+        tls = certificate(options.ssl_certfile, options.ssl_keyfile)
+        auth = credentials(options, bool(tls))
+        guarding = rules(options.host, options.allowed_host, auth, options.root_path, options.framed_by)
+        port = choose_port(options.host, options.port)
+        here = address(options.host, port, options.root_path, bool(tls))
+        if options.look:
             opening.look(workspace, words)
         else:
             mine = opening.own(workspace, here, words)
@@ -111,12 +73,12 @@ def run(flags: argparse.Namespace) -> int:
     except Problem as problem:
         print(words.tell(problem), file=sys.stderr)
         return 1
-    application = app.application(studio, guarding, flags.language)
+    application = app.application(studio, guarding, options.language)
     threading.Timer(3, app.warm_up, [workspace]).start()
     print(f"The studio is at {here}  (stop it with Ctrl-C)", flush=True)
     config = uvicorn.Config(
         application,
-        host=flags.host,
+        host=options.host,
         port=port,
         log_level="warning",
         timeout_graceful_shutdown=2,
@@ -183,7 +145,7 @@ def choose_port(host: str, wanted: int | None) -> int:
     raise Problem("app.port_taken", port=wanted or "7860-7959", host=host)
 
 
-def credentials(flags: argparse.Namespace, is_https: bool) -> tuple[str, str] | None:
+def credentials(options: argparse.Namespace, is_https: bool) -> tuple[str, str] | None:
     """Return the name and password to ask for, None for nobody to ask, and print what the person should know of them.
 
     Raises:
@@ -193,11 +155,11 @@ def credentials(flags: argparse.Namespace, is_https: bool) -> tuple[str, str] | 
     from studio.web.guard.credentials import credentials
     from studio.web.guard.hosts import KnownHosts
 
-    auth, told = credentials(flags.host, flags.auth, flags.auth_file)
-    if KnownHosts(flags.host).is_open and not is_https:
+    auth, told = credentials(options.host, options.auth, options.auth_file)
+    if KnownHosts(options.host).is_open and not is_https:
         told.append(Problem("guard.plain_http"))
-    if auth is None and flags.allowed_host:
-        told.append(Problem("guard.proxy_open", name=flags.allowed_host[0]))
+    if auth is None and options.allowed_host:
+        told.append(Problem("guard.proxy_open", name=options.allowed_host[0]))
     for one in told:
         print(one, flush=True)
     return auth

@@ -2,7 +2,7 @@
 behind.
 
 Each is made on demand, `engines/<name>` from `requirements-<name>.lock`, and runs the studio's worker. It is installed
-as the studio itself is, by launch.py, in a process of its own (`python -m studio.train.execution.environments NAME
+as the studio itself is by launch.py, in a process of its own (`python -m studio.train.execution.environments NAME
 FOLDER`), so that it can be stopped at any moment.
 """
 
@@ -17,7 +17,7 @@ import time
 from importlib.metadata import Distribution
 from pathlib import Path
 
-import launch
+from studio.core import installing, locations
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs
 from studio.core.sentences import Sentence
@@ -30,28 +30,28 @@ _LOOK_EVERY_S = 0.3
 
 
 class Environments:
-    """The environments of a project, in `folder`; one of these for the life of the process."""
+    """The environments in `folder`, or in `locations.environments()`; one of these for the life of the process."""
 
-    def __init__(self, jobs: Jobs, folder: Path = launch.ROOT / "engines"):
-        self._jobs, self._folder = jobs, folder
-        jobs.offer(KIND, lambda job: _make(job, job.facts["name"], folder / job.facts["name"]))
+    def __init__(self, jobs: Jobs, folder: Path | None = None):
+        self._jobs, self._folder = jobs, folder or locations.environments()
+        jobs.offer(KIND, lambda job: _make(job, job.facts["name"], self._folder / job.facts["name"]))
 
     def python(self, name: str) -> Path:
         """Return the Python of an environment. Raises Problem where it is not made, or not whole."""
         _known(name)
-        if not launch.is_installed(self._folder / name, _lock(name)):
+        if not installing.is_installed(self._folder / name, locations.lock(name)):
             raise Problem("environments.missing", name=name.upper(), gigabytes=GIGABYTES[name])
         return self.place(name)
 
     def place(self, name: str) -> Path:
         """Return where the Python of an environment is or will be. Raises Problem where none has that name."""
         _known(name)
-        return launch.venv_python(self._folder / name)
+        return installing.venv_python(self._folder / name)
 
     def is_ready(self, name: str) -> bool:
         """Tell whether an environment is whole. Raises Problem where none has that name."""
         _known(name)
-        return launch.is_installed(self._folder / name, _lock(name))
+        return installing.is_installed(self._folder / name, locations.lock(name))
 
     def job(self, name: str) -> Job | None:
         """Return the newest job that makes or made the environment, None where there was none."""
@@ -74,7 +74,7 @@ def versions(names: tuple[str, ...], python: Path | None = None) -> dict[str, st
     """Return {library: version} of this process, or of the environment that a Python belongs to; what is not installed
     is left out.
     """
-    path = [str(launch.site_packages(python.parent.parent))] if python else sys.path
+    path = [str(installing.site_packages(python.parent.parent))] if python else sys.path
     found = {name: next(iter(Distribution.discover(name=name, path=path)), None) for name in names}
     return {name: one.version for name, one in found.items() if one}
 
@@ -84,16 +84,12 @@ def _known(name: str) -> None:
         raise Problem("environments.unknown", name=name, known=", ".join(GIGABYTES))
 
 
-def _lock(name: str) -> Path:
-    return launch.ROOT / f"requirements-{name}.lock"
-
-
 def _make(job: Job, name: str, folder: Path) -> dict:
     """Let a child process install the environment, and pass on what it tells."""
     _known(name)  # the job may have been read from a file of the workspace
     child = subprocess.Popen(
         [sys.executable, "-m", "studio.train.execution.environments", name, str(folder)],
-        cwd=launch.ROOT,
+        cwd=locations.ROOT,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -162,8 +158,8 @@ def main(name: str, folder: Path) -> int:
     voice = _Voice()
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        launch.install(folder, _lock(name), voice, launch.hold_alone(voice))
-    except launch.Fault as fault:
+        installing.install(folder, locations.lock(name), voice, installing.hold_alone(voice))
+    except installing.Fault as fault:
         own = "environments" if fault.name in ("pip_failed", "check_failed") else "launch"
         _print(f"{own}.{fault.name}", {**fault.facts, "path": fault.facts.get("path", folder)}, fault=True)
         return 1

@@ -22,8 +22,9 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 
 import launch
+from studio.core import installing
 
-SET_UP = launch.is_installed(launch.VENV, launch.LOCK)
+SET_UP = installing.is_installed(launch.VENV, launch.LOCK)
 
 
 def make_wheel(folder: Path, version: str, files: int = 1) -> str:
@@ -50,7 +51,7 @@ def make_wheel(folder: Path, version: str, files: int = 1) -> str:
 def empty_venv(tmp_path_factory):
     """A venv as launch.py makes it, to be copied: making one takes seconds."""
     venv = tmp_path_factory.mktemp("venv") / "empty"
-    launch.make_venv(venv, launch.Voice("en"))
+    installing.make_venv(venv, launch.Voice("en"))
     return venv
 
 
@@ -68,19 +69,19 @@ def place(tmp_path, empty_venv, monkeypatch):
 
 
 def install(place: Path) -> None:
-    launch.install(place / ".venv", place / "requirements.lock", launch.Voice("en"))
+    installing.install(place / ".venv", place / "requirements.lock", launch.Voice("en"))
 
 
 def lodger(place: Path, expression: str) -> str:
     """Return what an expression about the installed package says, in the Python of the venv."""
-    command = [str(launch.venv_python(place / ".venv")), "-c", f"import lodger; print({expression})"]
+    command = [str(installing.venv_python(place / ".venv")), "-c", f"import lodger; print({expression})"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_a_lock_is_installed_once_and_a_changed_one_again(place, monkeypatch, capsys):
     lock = place / "requirements.lock"
     lock.write_text(make_wheel(place / "wheels", "1.0"))
-    assert not launch.is_installed(place / ".venv", lock)
+    assert not installing.is_installed(place / ".venv", lock)
     install(place)
     told = capsys.readouterr().out
     assert "[1/1]" in told and "lodger" in told
@@ -94,7 +95,7 @@ def test_a_lock_is_installed_once_and_a_changed_one_again(place, monkeypatch, ca
         assert time.perf_counter() - before < 0.2
 
     lock.write_text(make_wheel(place / "wheels", "2.0"))
-    assert not launch.is_installed(place / ".venv", lock)
+    assert not installing.is_installed(place / ".venv", lock)
     install(place)
     assert lodger(place, "lodger.VERSION") == "2.0"
 
@@ -102,13 +103,13 @@ def test_a_lock_is_installed_once_and_a_changed_one_again(place, monkeypatch, ca
 def test_an_install_that_was_killed_is_picked_up_again(place):
     lock, parts = place / "requirements.lock", 4000
     lock.write_text(make_wheel(place / "wheels", "1.0", parts))
-    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.path.insert(0, {str(ROOT / 'tests')!r})\n"
-    code += (
-        f"import launch, pathlib; p = pathlib.Path({str(place)!r}); launch.install(p / '.venv', p /"
-        " 'requirements.lock', launch.Voice('en'))"
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        f"import launch, pathlib; from studio.core import installing; p = pathlib.Path({str(place)!r})\n"
+        "installing.install(p / '.venv', p / 'requirements.lock', launch.Voice('en'))"
     )
     first = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdout=subprocess.DEVNULL)
-    package = launch.site_packages(place / ".venv") / "lodger"
+    package = installing.site_packages(place / ".venv") / "lodger"
     end = time.time() + 60
     while not package.exists() or len(list(package.glob("*.py"))) < 20:
         assert first.poll() is None and time.time() < end, "the install ended before it could be killed"
@@ -116,30 +117,31 @@ def test_an_install_that_was_killed_is_picked_up_again(place):
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     assert len(list(package.glob("part*.py"))) < parts, "killed too late to test anything"
-    assert not launch.is_installed(place / ".venv", lock)
+    assert not installing.is_installed(place / ".venv", lock)
     install(place)
     assert len(list(package.glob("part*.py"))) == parts
-    assert launch.is_installed(place / ".venv", lock)
+    assert installing.is_installed(place / ".venv", lock)
 
 
 def test_metadata_without_record_is_not_taken_for_an_installed_package(place):
     lock = place / "requirements.lock"
     lock.write_text(make_wheel(place / "wheels", "1.0"))
     install(place)
-    site = launch.site_packages(place / ".venv")
+    site = installing.site_packages(place / ".venv")
     (site / "lodger-1.0.dist-info" / "RECORD").unlink()
     (site / "lodger" / "part00000.py").unlink()
     (site / "~odger").mkdir()
-    launch.stamp_of(place / ".venv", lock).unlink()
+    installing.stamp_of(place / ".venv", lock).unlink()
     install(place)
     assert (site / "lodger" / "part00000.py").exists() and not (site / "~odger").exists()
 
 
 def test_a_venv_that_was_cut_off_is_made_anew(place):
-    (launch.site_packages(place / ".venv") / "pip" / "__main__.py").unlink()
-    launch.make_venv(place / ".venv", launch.Voice("en"))
+    (installing.site_packages(place / ".venv") / "pip" / "__main__.py").unlink()
+    installing.make_venv(place / ".venv", launch.Voice("en"))
     assert (
-        subprocess.call([launch.venv_python(place / ".venv"), "-m", "pip", "--version"], stdout=subprocess.DEVNULL) == 0
+        subprocess.call([installing.venv_python(place / ".venv"), "-m", "pip", "--version"], stdout=subprocess.DEVNULL)
+        == 0
     )
 
 
@@ -147,9 +149,9 @@ def test_a_wheel_that_was_changed_is_refused(place):
     line = make_wheel(place / "wheels", "1.0")
     make_wheel(place / "wheels", "1.0", files=2)
     (place / "requirements.lock").write_text(line)
-    with pytest.raises(launch.Fault) as fault:
+    with pytest.raises(installing.Fault) as fault:
         install(place)
-    assert fault.value.name == "bad_hash" and not launch.is_installed(place / ".venv", place / "requirements.lock")
+    assert fault.value.name == "bad_hash" and not installing.is_installed(place / ".venv", place / "requirements.lock")
 
 
 def test_no_network_is_told_in_one_sentence(place, monkeypatch, capsys):
@@ -157,7 +159,7 @@ def test_no_network_is_told_in_one_sentence(place, monkeypatch, capsys):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "1")
     (place / "requirements.lock").write_text(f"six==1.17.0 \\\n    --hash=sha256:{'0' * 64}\n")
-    with pytest.raises(launch.Fault) as fault:
+    with pytest.raises(installing.Fault) as fault:
         install(place)
     assert fault.value.name == "no_network" and "six" in fault.value.facts["package"]
     assert "trying again" in capsys.readouterr().out
@@ -165,23 +167,34 @@ def test_no_network_is_told_in_one_sentence(place, monkeypatch, capsys):
 
 def test_no_disk_space_is_told_before_anything_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 10**12 - 3 * 10**9, 3 * 10**9))
-    with pytest.raises(launch.Fault) as fault:
-        launch.install(tmp_path / ".venv", ROOT / "requirements.lock", launch.Voice("en"))
+    with pytest.raises(installing.Fault) as fault:
+        installing.install(tmp_path / ".venv", ROOT / "requirements.lock", launch.Voice("en"))
     assert fault.value.name == "no_disk" and fault.value.facts["free"] == "3.0"
     assert not (tmp_path / ".venv").exists()
 
 
 @pytest.mark.parametrize("version", [(2, 7, 18), (3, 6, 15), (3, 10, 13), (3, 14, 0)])
 def test_a_wrong_python_is_refused(version):
-    with pytest.raises(launch.Fault) as fault:
+    with pytest.raises(installing.Fault) as fault:
         launch.check_python(version)
     assert "3.12" in launch.Voice("en").text(fault.value.name, **fault.value.facts)
     launch.check_python((3, 11, 0))
     launch.check_python((3, 12, 9))
 
 
+def read_by_launch() -> list[Path]:
+    """Return the project's files that are read before launch.py knows that the Python is the right one."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import launch; print(*(one.__file__ for one in"
+    code += " sys.modules.values() if (getattr(one, '__file__', '') or '').startswith(sys.argv[1])), sep=chr(10))"
+    command = [sys.executable, "-I", "-S", "-c", code, str(ROOT) + os.sep]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {"launch.py", "installing.py", "flags.py"} <= {os.path.basename(path) for path in found}
+    return [Path(path) for path in found]
+
+
 def test_an_old_python_reads_launch_py_and_is_told(tmp_path):
-    ast.parse((ROOT / "launch.py").read_text(encoding="utf-8"), feature_version=(3, 6))
+    for path in read_by_launch():
+        ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 6))
     old = next(
         (name for name in ("python3.6", "python3.7", "python3.8", "python3.9", "python3.10") if launch.runs(name)), None
     )
@@ -191,7 +204,11 @@ def test_an_old_python_reads_launch_py_and_is_told(tmp_path):
 
 
 def test_every_sentence_that_is_told_is_written_in_both_languages():
-    told = set(re.findall(r'(?:say|_say|Fault)\(\s*"(\w+)"', (ROOT / "launch.py").read_text(encoding="utf-8")))
+    told = {
+        name
+        for path in (ROOT / "launch.py", ROOT / "studio" / "core" / "installing.py")
+        for name in re.findall(r'(?:say|_say|Fault)\(\s*"(\w+)"', path.read_text(encoding="utf-8"))
+    }
     told |= {"python_better", "python_wrong"}
     told |= set(
         re.findall(r'"launch\.(starter_\w+)"', (ROOT / "studio" / "models" / "starter.py").read_text(encoding="utf-8"))

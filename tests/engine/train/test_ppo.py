@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import wait_for
 
-import launch
+from studio.core import locations
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.jobs import Jobs
@@ -52,7 +52,7 @@ def test_a_cut_off_environment_is_never_used(workspace, tmp_path):
 )
 @pytest.mark.timeout(3600)
 def test_it_trains_with_a_reward_model(trainer):
-    trainer.environments = Environments(trainer.jobs, Path(os.environ.get("STUDIO_ENGINES", launch.ROOT / "engines")))
+    trainer.environments = Environments(trainer.jobs, Path(os.environ.get("STUDIO_ENGINES", locations.environments())))
     if not trainer.environments.is_ready("ppo"):
         job = trainer.environments.make("ppo")
         assert trainer.jobs.wait(job.id, 3000).state == "finished", job.error

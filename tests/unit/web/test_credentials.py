@@ -6,6 +6,7 @@ import pytest
 
 import launch
 from studio.__main__ import address
+from studio.core import installing
 from studio.core.i18n import Problem
 from studio.web.guard.credentials import certificate, credentials
 
@@ -121,7 +122,7 @@ def test_the_launcher_hands_the_password_on_by_the_environment(monkeypatch, tmp_
     assert variable == "me:secret-word" and not any("secret-word" in part for part in command)
     assert [command[at + 1] for at, part in enumerate(command) if part == "--allowed-host"] == ["a", "b"]
     assert command[command.index("--ssl-certfile") + 1] == os.path.abspath("c.pem")
-    with pytest.raises(launch.Fault):
+    with pytest.raises(installing.Fault):
         launch.start(launch.parse(["--auth", "me:other"]), voice)
     launch.start(launch.parse(["--auth-file", "word", "--framed-by", "http://localhost:8888"]), voice)
     command, _ = handed[1]

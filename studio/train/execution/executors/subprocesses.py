@@ -133,7 +133,7 @@ def _send(signal: Callable[[], None]) -> None:
 
 def _environment(info: dict) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
-    path = os.pathsep.join([str(locations.ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(locations.import_path()), *filter(None, [os.environ.get("PYTHONPATH")])])
     devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, info["devices"]))} if info.get("devices") else {}
     if info.get("processes", 1) > 1:
         # torchrun would give each process one thread, which leaves most cores of a machine without a GPU idle.
