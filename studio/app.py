@@ -38,7 +38,7 @@ from studio.models.page import tab as models_tab
 from studio.models.weights import completeness
 from studio.monitor.history import Monitor
 from studio.monitor.page import strip as strip_page
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.page import regions as train_regions
 from studio.train.page import tab as train_tab
 from studio.trash.page import context as trash_page
@@ -56,7 +56,7 @@ class Studio:
     workspace: Workspace
     accelerator: DeviceLease
     monitor: Monitor
-    trainer: Trainer
+    trainer: TrainingService
     chat: ChatContext
     live: Live
     jobs: Jobs
@@ -89,7 +89,7 @@ def make(workspace: Workspace) -> Studio:
         workspace,
         accelerator,
         monitor,
-        Trainer(workspace, accelerator, jobs),
+        TrainingService(workspace, accelerator, jobs),
         chat,
         Live(),
         jobs,

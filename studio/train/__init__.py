@@ -1,1 +1,1 @@
-"""Tab 3: recipes, runs, the executors that train them, the recorder that writes down what happens, and the page."""
+"""Tab 3: runs, recipes, their execution, the training loop itself, and the page."""

@@ -34,7 +34,7 @@ THREAD = "notice"
 
 def webhook(saves: Path) -> str:
     """Return the address that notices go to: the one set on the page, else STUDIO_WEBHOOK, else ""."""
-    return _kept(saves).webhook or os.environ.get("STUDIO_WEBHOOK", "")
+    return _settings_or_none(saves).webhook or os.environ.get("STUDIO_WEBHOOK", "")
 
 
 def set_webhook(saves: Path, address: str, language: str = "en") -> str:
@@ -65,7 +65,9 @@ def fault(saves: Path) -> Problem | None:
     """
     try:
         _load(saves)
-        former = records.load(saves / FORMER_FILE, Kept) if _is_former(saves) else Kept()
+        former = (
+            records.load(saves / FORMER_FILE, NotificationSettings) if _is_former(saves) else NotificationSettings()
+        )
     except Problem as wrong:
         return wrong
     return Problem("notices.not_used", host=urlsplit(former.webhook).hostname or "?") if former.webhook else None
@@ -91,7 +93,7 @@ def tell(run: runs.Run, key: str, facts: dict) -> None:
     """
     saves = run.folder.parents[2]
     if address := webhook(saves):
-        words = Words(_kept(saves).language)
+        words = Words(_settings_or_none(saves).language)
         threading.Thread(
             target=_try, args=(address, f"{run.name}: {words(key, **facts)}"), name=THREAD, daemon=True
         ).start()
@@ -104,7 +106,7 @@ def _try(address: str, text: str) -> None:
         print(problem)
 
 
-class Kept(Record):
+class NotificationSettings(Record):
     """Where notices are sent, "" for nowhere, and in which language."""
 
     webhook: str = ""
@@ -120,15 +122,15 @@ class Kept(Record):
         return address
 
 
-def _kept(saves: Path) -> Kept:
+def _settings_or_none(saves: Path) -> NotificationSettings:
     try:
         return _load(saves)
     except Problem:
-        return Kept()  # the page says so, see `fault`
+        return NotificationSettings()  # the page says so, see `fault`
 
 
-def _load(saves: Path) -> Kept:
-    return records.load(file(saves), Kept) if files.exists(file(saves)) else Kept()
+def _load(saves: Path) -> NotificationSettings:
+    return records.load(file(saves), NotificationSettings) if files.exists(file(saves)) else NotificationSettings()
 
 
 def _is_former(saves: Path) -> bool:
@@ -150,8 +152,8 @@ def since(workspace: Workspace, moment: float) -> list[dict]:
 def _of_run(run: runs.Run, moment: float) -> list[dict]:
     status = runs.status(run)
     happened = [(warning["time"], warning["key"], warning.get("facts", {})) for warning in status.warnings]
-    if (told := silence(status)) is not None:
-        happened.append((status.last_time + patience(status), "notices.silent", {"minutes": round(told / 60)}))
+    if (seconds := silence(status)) is not None:
+        happened.append((status.last_time + patience(status), "notices.silent", {"minutes": round(seconds / 60)}))
     if status.state in TOLD:
         happened.append((status.ended or 0, *ended(status)))
     return [
@@ -164,8 +166,8 @@ def _of_run(run: runs.Run, moment: float) -> list[dict]:
 def ended(status: runs.Status) -> tuple[str, dict]:
     """Return the sentence on the end of a run as (key, facts): the fault's own, or that it finished or was cut off."""
     if status.state == "failed" and status.error:
-        told = Sentence(key=status.error["key"], facts=status.error.get("facts", {})).problem()
-        return told.key, told.facts
+        problem = Sentence(key=status.error["key"], facts=status.error.get("facts", {})).problem()
+        return problem.key, problem.facts
     return f"notices.{status.state}", {
         "step": status.step,
         "total": status.total_steps,

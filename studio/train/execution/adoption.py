@@ -32,10 +32,10 @@ def adopted(workspace: Workspace, run: runs.Run, dataset: str | None = None) -> 
     Raises:
         Problem: what must be known stands nowhere, or the recipe cannot be trained here.
     """
-    given = {"dataset": dataset.strip()} if dataset and dataset.strip() else {}
-    if lacking := [name for name in missing(run) if name not in given]:
+    overrides = {"dataset": dataset.strip()} if dataset and dataset.strip() else {}
+    if lacking := [name for name in missing(run) if name not in overrides]:
         raise Problem("train.resume_unknown", run=run.name, unknown=", ".join(lacking), field=lacking[0])
-    recipe = recipes.complete(workspace, manage_runs.again(run, given), recipes.this_machine()) | {
+    recipe = recipes.complete(workspace, manage_runs.again(run, overrides), recipes.this_machine()) | {
         "output_dir": str(run.folder)
     }
     recipes.check(recipe)
@@ -56,13 +56,13 @@ def adopted(workspace: Workspace, run: runs.Run, dataset: str | None = None) -> 
 
 def _history(run: runs.Run) -> str:
     """Return what is known of the steps of a run, as lines of events."""
-    status, told = runs.status(run), llamaboard_runs.events(run.folder)
-    began = [event for event in told if event["event"] == "state"]
-    moment = told[-1].get("time", 0.0) if told else 0.0
+    status, past = runs.status(run), llamaboard_runs.events(run.folder)
+    began = [event for event in past if event["event"] == "state"]
+    moment = past[-1].get("time", 0.0) if past else 0.0
     facts = {"time": status.started or moment, "event": "facts", "step": 0, "total_steps": status.total_steps}
     steps = [
         {name: value for name, value in event.items() if name != "total_steps"}
-        for event in told
+        for event in past
         if event["event"] in ("step", "metrics")
     ]
     last = {"time": status.last_time or moment, "event": "state", "state": status.state}

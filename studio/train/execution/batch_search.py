@@ -94,29 +94,29 @@ class Seen(Record):
     fault: Sentence | None = None
 
 
-def judged(workspace: Workspace, wish: dict) -> dict:
-    """Return the whole recipe of a wish, which may name runs and models. Raises Problem where it cannot be trained, or
+def trainable_recipe(workspace: Workspace, overrides: dict) -> dict:
+    """Return the whole recipe that `overrides` come to; they may name runs and models. Raises Problem where it cannot be trained, or
     not in this environment.
     """
-    recipe = recipes.complete(workspace, adapters.resolved(workspace, wish), recipes.this_machine())
+    recipe = recipes.complete(workspace, adapters.resolved(workspace, overrides), recipes.this_machine())
     if recipe["stage"] in ELSEWHERE:
         raise Problem("batch.not_for_stage", field="stage", stage=recipe["stage"].upper())
     return recipe
 
 
-def find(workspace: Workspace, accelerator: DeviceLease, wish: dict, job: Job, most: int = MOST) -> dict:
+def find(workspace: Workspace, accelerator: DeviceLease, overrides: dict, job: Job, most: int = MOST) -> dict:
     """Return {batch, tried: [{batch, seconds, gib}], reason}: the largest size that trained a step, 0 where not even
     one row fits.
 
     Args:
-        wish: a recipe as for a run; its batch size is what is looked for.
+        overrides: a recipe as for a run; its batch size is what is looked for.
         job: is told how it goes, and may be cancelled.
         most: no size above this is tried.
 
     Raises:
         Problem: the recipe cannot be trained, or a run is at work, whose memory would be in the way.
     """
-    recipe = judged(workspace, wish)  # asks for the consent to a model's code once more
+    recipe = trainable_recipe(workspace, overrides)  # asks for the consent to a model's code once more
     if accelerator.holders():
         raise Problem("batch.busy", holder=", ".join(holder.who for holder in accelerator.holders()))
     accelerator.acquire("batch", 0)
@@ -185,12 +185,12 @@ def one_step(recipe: dict, here: Path, size: int) -> dict:
     """Return the recipe of one step on the made-up rows in `here/data`, with a batch of `size` and nothing that
     measures or saves.
     """
-    kept = {
+    own = {
         name: value
         for name, value in recipe.items()
         if name not in APART and not name.startswith(("hub_", "swanlab_", "interleave_"))
     }
-    return kept | {
+    return own | {
         "dataset": "filled",
         "dataset_dir": str(here / "data"),
         "output_dir": str(here / "out"),

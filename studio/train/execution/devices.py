@@ -39,9 +39,9 @@ def chosen(options: dict, executor: str, cuda: bool) -> dict:
     Raises:
         Problem: a device that is no whole number or not in this machine, or more than one for a single process.
     """
-    wanted = options.get("devices") or []
-    if not isinstance(wanted, list) or not all(isinstance(one, int) and one >= 0 for one in wanted):
-        raise Problem("executors.bad_devices", devices=wanted)
+    numbers = options.get("devices") or []
+    if not isinstance(numbers, list) or not all(isinstance(one, int) and one >= 0 for one in numbers):
+        raise Problem("executors.bad_devices", devices=numbers)
     several = executor in ("torchrun", "ray")
     if not cuda:
         processes = options.get("processes", CPU_PROCESSES) if several else 1
@@ -49,16 +49,16 @@ def chosen(options: dict, executor: str, cuda: bool) -> dict:
             raise Problem("executors.bad_processes", processes=processes)
         return {"devices": [], "processes": processes}
     if executor == "ray":
-        return {"devices": [], "processes": options.get("processes", len(wanted) or len(of_this_machine()))}
+        return {"devices": [], "processes": options.get("processes", len(numbers) or len(of_this_machine()))}
     known = of_this_machine()
-    missing = [one for one in wanted if one not in known]
+    missing = [one for one in numbers if one not in known]
     if missing:
         raise Problem("executors.no_device", device=missing[0], known=", ".join(map(str, known)))
     if executor == "in-process":
         return {"devices": of_this_process(), "processes": 1}
-    if not several and len(wanted) > 1:
+    if not several and len(numbers) > 1:
         raise Problem("executors.one_device", executor=executor)
     if several:
-        wanted = wanted or known
-        return {"devices": wanted, "processes": len(wanted)}
-    return {"devices": wanted or of_this_process(), "processes": 1}
+        numbers = numbers or known
+        return {"devices": numbers, "processes": len(numbers)}
+    return {"devices": numbers or of_this_process(), "processes": 1}

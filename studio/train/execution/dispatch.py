@@ -20,10 +20,10 @@ from studio.core.workspace import Workspace
 from studio.train import notifications, runs
 from studio.train.execution import devices
 from studio.train.execution.executors.executor import Executor, executors
-from studio.train.execution.queue import Order, Queue, collide, new_order
+from studio.train.execution.queue import Queue, QueuedRun, collide, new_queued_run
 from studio.train.faults import tells_disk_full
 from studio.train.recipe import code_consent, memory_need
-from studio.train.runs.stop_request import ABORT, StopWish
+from studio.train.runs.stop_request import ABORT, StopRequest
 
 HOLDER = "training"
 WORKING_S, IDLE_S = 0.5, 2.0
@@ -45,10 +45,10 @@ class Dispatcher:
         self.queue = Queue(workspace.saves)
         self._changed = threading.Event()
         self._executors = executors(self._changed.set, interpreter)
-        self._begun: set[Order] = set()
-        self._logs: dict[Order, int] = {}  # how long each run's log was when it began
+        self._begun: set[QueuedRun] = set()
+        self._logs: dict[QueuedRun, int] = {}  # how long each run's log was when it began
         self._silent: set[str] = set()
-        self._aborts: dict[Order, float] = {}  # when each abort was first seen, by a clock that nobody sets
+        self._aborts: dict[QueuedRun, float] = {}  # when each abort was first seen, by a clock that nobody sets
         self._lock = threading.RLock()
         self._ending = False
         if not read_only.why():  # the queue is its owner's
@@ -66,15 +66,15 @@ class Dispatcher:
             Problem: it waits already, its model's code may not run, or the disk refuses; then it is not in the queue.
         """
         self.require_startable(run)
-        order = new_order(run.name, resume)
+        queued = new_queued_run(run.name, resume)
         with self._lock:
             if any(one.run == run.name for one in self.queue.waiting()):
                 raise Problem("train.still_running", run=run.name)
-            self.queue.add(order)
+            self.queue.add(queued)
             try:
-                replace(run, order=order.id).say("state", state="queued")
+                replace(run, order=queued.id).say("state", state="queued")
             except OSError as error:
-                self.queue.end(order)
+                self.queue.end(queued)
                 raise Problem("workspace.unwritable", path=run.events_file, reason=error.strerror) from error
         self._changed.set()
 
@@ -83,17 +83,17 @@ class Dispatcher:
         disk refuses.
         """
         with self._lock:
-            if waiting := next((order for order in self.queue.waiting() if order.run == run.name), None):
+            if waiting := next((queued for queued in self.queue.waiting() if queued.run == run.name), None):
                 self.queue.remove(run.name)
                 replace(run, order=waiting.id).say("state", state="stopped", saved=False)
                 return
             known = runs.status(run)
             loading = known.state == "preparing"
-            StopWish(run.folder).ask(save)
+            StopRequest(run.folder).ask(save)
             replace(run, order=known.order).say("state", state="stopping")
         executor = self._executor(run)
         if loading and not save and executor.by_force:
-            executor.kill(run)  # nobody looks at the wish while model and data are loaded, and nothing is lost
+            executor.kill(run)  # nobody looks at the request while model and data are loaded, and nothing is lost
         self._changed.set()
 
     def kill(self, run: runs.Run) -> None:
@@ -104,19 +104,19 @@ class Dispatcher:
         executor.kill(run)
         self._changed.set()
 
-    def end(self, seconds: float, told: Callable[[runs.Run, float], None]) -> list[tuple[runs.Run, bool]]:
+    def end(self, seconds: float, on_wait: Callable[[runs.Run, float], None]) -> list[tuple[runs.Run, bool]]:
         """Start nothing more, and let the run that this process trains save a checkpoint; return each such run, and
         whether it did.
 
         Args:
             seconds: the most that is waited.
-            told: called about once a second with the run and the seconds waited so far.
+            on_wait: called about once a second with the run and the seconds waited so far.
         """
         self._ending = True
         began, found = time.monotonic(), []
-        for order in self.queue.at_work():
+        for queued in self.queue.at_work():
             try:
-                run = self._found(order)
+                run = self._found(queued)
                 executor = self._executor(run)
             except Problem:
                 continue
@@ -124,7 +124,7 @@ class Dispatcher:
                 continue  # it has a process of its own, or has ended
             wait = executor.interrupt()
             while wait and executor.at_work(run) and (passed := time.monotonic() - began) < seconds:
-                told(run, passed)
+                on_wait(run, passed)
                 time.sleep(min(1.0, max(0.05, seconds - passed)))
             saved = not executor.at_work(run)
             if not saved:
@@ -136,15 +136,15 @@ class Dispatcher:
         """Send the processes that train on their own the signal by which they save and end (see
         `ending.save_first`).
         """
-        for order in self.queue.at_work():
-            info = runs.Run(order.run, self.workspace.saves / order.run).info()
+        for queued in self.queue.at_work():
+            info = runs.Run(queued.run, self.workspace.saves / queued.run).info()
             if info.get("pid") != os.getpid() and runs.alive(info):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(info["pid"], signal.SIGTERM)
 
     def others_at_work(self) -> int:
         """Return how many runs are trained in processes of their own, which go on without the studio."""
-        infos = [runs.Run(order.run, self.workspace.saves / order.run).info() for order in self.queue.at_work()]
+        infos = [runs.Run(queued.run, self.workspace.saves / queued.run).info() for queued in self.queue.at_work()]
         return sum(info.get("pid") != os.getpid() and runs.alive(info) for info in infos)
 
     def require_startable(self, run: runs.Run) -> None:
@@ -161,82 +161,82 @@ class Dispatcher:
         return self._executors[name]
 
     def _work(self) -> None:
-        told = ""
+        last_fault = ""
         while True:
             try:
-                busy, told = self._turn(), ""
+                busy, last_fault = self._turn(), ""
             except (
                 Exception
             ) as error:  # a full disk, most likely; what waits must get its turn once there is room again
                 busy, fault = True, f"{type(error).__name__}: {error}"
-                if fault != told:
+                if fault != last_fault:
                     print("queue:", fault, file=sys.stderr)
-                told = fault
+                last_fault = fault
             self._changed.wait(WORKING_S if busy else IDLE_S)
             self._changed.clear()
 
     def _turn(self) -> bool:
         """Look after what is at work and start what can start; tell whether anything is left to look after."""
         if self.queue.waiting() or self.queue.at_work():
-            for order in self.queue.at_work():
-                self._look_after(order)
+            for queued in self.queue.at_work():
+                self._look_after(queued)
             self._start_next()
         if not self.queue.at_work():
             self.accelerator.release(HOLDER)
         return bool(self.queue.waiting() or self.queue.at_work())
 
-    def _look_after(self, order: Order) -> None:
+    def _look_after(self, queued: QueuedRun) -> None:
         try:
-            run = self._found(order)
+            run = self._found(queued)
             executor = self._executor(run)
         except Problem:
-            self.queue.end(order)  # its folder was removed
+            self.queue.end(queued)  # its folder was removed
             return
         if executor.at_work(run):
             if not any(holder.who == HOLDER for holder in self.accelerator.holders()):
                 self.accelerator.acquire(HOLDER, 0)  # it went on while the studio was away, and has taken what it needs
             self._tell_silence(run)
-            if self._unheard(order, run) > PATIENCE_S and executor.by_force:
+            if self._unheard(queued, run) > PATIENCE_S and executor.by_force:
                 executor.kill(run)
-        elif _last_state(run) == "queued" and order not in self._begun:
-            self.queue.put_back(order)  # the studio went just before it was started
+        elif _last_state(run) == "queued" and queued not in self._begun:
+            self.queue.put_back(queued)  # the studio went just before it was started
         else:
-            self._close(run, order, executor.exit_code(run))
+            self._close(run, queued, executor.exit_code(run))
 
-    def _close(self, run: runs.Run, order: Order, code: int | None) -> None:
-        """Write the last word of an order whose process has ended, where that could not, and strike it out, and it
+    def _close(self, run: runs.Run, queued: QueuedRun, code: int | None) -> None:
+        """Write the last word of a queued run whose process has ended, where that could not, and strike it out, and it
         alone.
         """
         free = shutil.disk_usage(run.folder).free
         runs.remove_half_written(run)  # which may be what keeps the disk full
-        wish = StopWish(run.folder)
+        stop_request = StopRequest(run.folder)
         if _last_state(run) in runs.ACTIVE:
-            if wish.asked() == ABORT:
+            if stop_request.asked() == ABORT:
                 run.say("state", state="stopped", saved=False)
-            elif order in self._begun:
-                fault = _ended(run, code, self._logs.get(order, 0), free)
+            elif queued in self._begun:
+                fault = _ended(run, code, self._logs.get(queued, 0), free)
                 run.say("error", key=fault.key, facts=fault.facts, sentence=str(fault))
                 run.say("state", state="interrupted" if code and code < 0 else "failed")
-        wish.withdraw()
-        self.queue.end(order)
-        self._begun.discard(order)
-        self._logs.pop(order, None)
-        self._aborts.pop(order, None)
+        stop_request.withdraw()
+        self.queue.end(queued)
+        self._begun.discard(queued)
+        self._logs.pop(queued, None)
+        self._aborts.pop(queued, None)
         if (status := runs.status(run)).state in notifications.TOLD:
             notifications.tell(run, *notifications.ended(status))
 
-    def _found(self, order: Order) -> runs.Run:
-        return replace(runs.find(self.workspace, order.run), order=order.id)
+    def _found(self, queued: QueuedRun) -> runs.Run:
+        return replace(runs.find(self.workspace, queued.run), order=queued.id)
 
-    def _unheard(self, order: Order, run: runs.Run) -> float:
+    def _unheard(self, queued: QueuedRun, run: runs.Run) -> float:
         """Return for how many seconds this process has seen an abort that the run does not follow; 0 where none was
         asked.
         """
-        if StopWish(run.folder).asked() != ABORT:
-            self._aborts.pop(order, None)
+        if StopRequest(run.folder).asked() != ABORT:
+            self._aborts.pop(queued, None)
             return 0.0
         now = time.monotonic()
-        return now - self._aborts.setdefault(order, now)
+        return now - self._aborts.setdefault(queued, now)
 
     def _tell_silence(self, run: runs.Run) -> None:
         status = runs.status(run)
@@ -249,45 +249,45 @@ class Dispatcher:
     def _start_next(self) -> None:
         if self._ending:
             return
-        busy = [devices.of(order.run, self.workspace) for order in self.queue.at_work()]
-        for order in self.queue.waiting():
-            wanted = devices.of(order.run, self.workspace)
+        busy = [devices.of(queued.run, self.workspace) for queued in self.queue.at_work()]
+        for queued in self.queue.waiting():
+            own_devices = devices.of(queued.run, self.workspace)
             # What waits before it keeps its place: a run may only overtake those that want other devices.
-            if not any(collide(wanted, others) for others in busy):
-                self._start(order)
-            busy.append(wanted)
+            if not any(collide(own_devices, others) for others in busy):
+                self._start(queued)
+            busy.append(own_devices)
 
-    def _start(self, order: Order) -> None:
+    def _start(self, queued: QueuedRun) -> None:
         try:
-            run = self._found(order)
+            run = self._found(queued)
         except Problem:
-            self.queue.end(order)
+            self.queue.end(queued)
             return
         try:
-            _require_sound(run, order.resume)
+            _require_sound(run, queued.resume)
             needed = self._bytes_here(run)
             if self._must_wait(needed):
                 return
             with self._lock:
-                self.queue.begin(order)
-                self._begun.add(order)
-                self._logs[order] = folders.size_of(run.log_file)
-                StopWish(run.folder).withdraw()
+                self.queue.begin(queued)
+                self._begun.add(queued)
+                self._logs[queued] = folders.size_of(run.log_file)
+                StopRequest(run.folder).withdraw()
             gone = self.accelerator.acquire(HOLDER, needed)
             if gone:
                 run.say("evict", who=gone)
-            self._executor(run).start(run, order.resume)
+            self._executor(run).start(run, queued.resume)
         except Problem as problem:
             run.say("error", key=problem.key, facts=problem.facts, sentence=str(problem))
             run.say("state", state="failed")
-            self.queue.end(order)
+            self.queue.end(queued)
 
     def _bytes_here(self, run: runs.Run) -> int:
         """Return the bytes that a run is likely to take on the device of this process."""
         if not collide(run.info().get("devices", []), devices.of_this_process()):
             return 0
-        said = run.recipe()
-        return memory_need.bytes_needed(said)
+        recipe = run.recipe()
+        return memory_need.bytes_needed(recipe)
 
     def _must_wait(self, needed: int) -> bool:
         fixed = any(holder.evict is None and holder.who != HOLDER for holder in self.accelerator.holders())
@@ -295,7 +295,7 @@ class Dispatcher:
 
 
 def _last_state(run: runs.Run) -> str:
-    """Return the last state that was written of the order that `run` stands for; of one without an id, that of the
+    """Return the last state that was written of the queued run that `run` stands for; of one without an id, that of the
     run.
     """
     known = runs.written(run)
@@ -315,14 +315,14 @@ def _ended(run: runs.Run, code: int | None, log_began: int, free: int) -> Proble
     """Return why a process ended that could not say so itself: by what it printed last, the bytes then free, and what
     it ended with.
     """
-    told = _end_of(run.log_file, log_began)
-    if tells_disk_full(told) or free < NEXT_TO_NOTHING:
+    printed = _end_of(run.log_file, log_began)
+    if tells_disk_full(printed) or free < NEXT_TO_NOTHING:
         return Problem("train.disk_full")
     if not code:
         return Problem("executors.silent", run=run.name)
     if code < 0:
         return Problem("executors.killed", signal=signal.Signals(-code).name)
-    lines = told.strip().splitlines()
+    lines = printed.strip().splitlines()
     return Problem("executors.ended", code=code, line=lines[-1][:300] if lines else "")
 
 

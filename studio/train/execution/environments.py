@@ -95,8 +95,8 @@ def _make(job: Job, name: str, folder: Path) -> dict:
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    told: list[Told] = []
-    reader = threading.Thread(target=_read, args=(child.stdout, job, told), daemon=True)
+    sentences: list[InstallerSentence] = []
+    reader = threading.Thread(target=_read, args=(child.stdout, job, sentences), daemon=True)
     reader.start()
     try:
         while child.poll() is None:
@@ -108,27 +108,27 @@ def _make(job: Job, name: str, folder: Path) -> dict:
         child.wait()
         reader.join(5)
     if child.returncode:
-        fault = next((one for one in reversed(told) if one.fault), None)
+        fault = next((one for one in reversed(sentences) if one.fault), None)
         raise fault.problem() if fault else Problem("environments.ended", code=child.returncode)
     return {"name": name}
 
 
-class Told(Sentence):
+class InstallerSentence(Sentence):
     """A line that the child prints."""
 
     fault: bool = False
 
 
-def _read(lines, job: Job, told: list[Told]) -> None:
+def _read(lines, job: Job, sentences: list[InstallerSentence]) -> None:
     for line in lines:
         try:
-            said = Told.model_validate(records.parse(line))
+            sentence = InstallerSentence.model_validate(records.parse(line))
         except ValueError:  # pydantic's own fault is one too
             job.log(line)  # what no one expected: a traceback
             continue
-        told.append(said)
-        if not said.fault:
-            job.report(_progress(job.progress, said.key, said.facts), said.key, **said.facts)
+        sentences.append(sentence)
+        if not sentence.fault:
+            job.report(_progress(job.progress, sentence.key, sentence.facts), sentence.key, **sentence.facts)
 
 
 def _progress(before: float | None, key: str, facts: dict) -> float | None:

@@ -15,7 +15,7 @@ def commands(run: Run, nodes: int, processes: int, address: str, port: int = POR
     """Return one torchrun command a machine, the first for the machine at `address`, which is the first of the group.
 
     The project and the run's folder must lie at the same path on all of them (a shared disk). The first process writes
-    the run's events, so that the studio shows the run, and each looks for the wish to stop there.
+    the run's events, so that the studio shows the run, and each looks for the request to stop there.
 
     Args:
         nodes: how many machines, 2 or more.
@@ -29,7 +29,7 @@ def commands(run: Run, nodes: int, processes: int, address: str, port: int = POR
         raise Problem("executors.bad_nodes", nodes=nodes, processes=processes, port=port)
     if not address or any(sign.isspace() for sign in address) or address.startswith("-"):
         raise Problem("executors.bad_address", address=address)
-    told = [
+    command_lines = [
         [
             sys.executable,
             "-m",
@@ -48,4 +48,4 @@ def commands(run: Run, nodes: int, processes: int, address: str, port: int = POR
         ]
         for rank in range(nodes)
     ]
-    return [f"cd {shlex.quote(str(ROOT))} && {shlex.join(one)}" for one in told]
+    return [f"cd {shlex.quote(str(ROOT))} && {shlex.join(one)}" for one in command_lines]

@@ -1,8 +1,8 @@
 """The queue of runs, on disk: who waits, in which order, and who is at work. A restart of the studio reads it and goes
 on.
 
-`saves/.queue.json` holds `waiting` and `at_work`, each a list of orders {run, resume, id}. A run that is started again
-is another order of the same run: the end of one strikes out that one alone. Only the studio that owns the workspace
+`saves/.queue.json` holds `waiting` and `at_work`, each a list of queued runs {run, resume, id}. A run that is started again
+is queued under another id: the end of one strikes out that one alone. Only the studio that owns the workspace
 starts what waits.
 """
 
@@ -18,6 +18,7 @@ from pydantic import ConfigDict, field_validator
 
 from studio.core.i18n import Problem
 from studio.core.storage import files, records
+from studio.core.storage.file_cache import FileCache
 from studio.core.storage.records import Record
 from studio.core.workspace import safe_name, write_json
 
@@ -25,8 +26,8 @@ FILE = ".queue.json"
 
 
 @dataclass(frozen=True)
-class Order:
-    """A run that waits or is at work, and the name of the checkpoint that it goes on from, if any. Orders of old
+class QueuedRun:
+    """A run that waits or is at work, and the name of the checkpoint that it goes on from, if any. Those of old
     releases have no id.
     """
 
@@ -35,9 +36,9 @@ class Order:
     id: str = ""
 
 
-def new_order(run: str, resume: str | None = None) -> Order:
-    """Return an order with an id of its own."""
-    return Order(run, resume, secrets.token_hex(6))
+def new_queued_run(run: str, resume: str | None = None) -> QueuedRun:
+    """Return a queued run with an id of its own."""
+    return QueuedRun(run, resume, secrets.token_hex(6))
 
 
 class Queue:
@@ -47,61 +48,60 @@ class Queue:
         self._path = saves / FILE
         self._lock = threading.RLock()
 
-    def waiting(self) -> list[Order]:
+    def waiting(self) -> list[QueuedRun]:
         """Return who waits, first come first unless moved."""
-        return _orders(_read(self._path), "waiting")
+        return _queued_runs(_read(self._path)[0], "waiting")
 
-    def at_work(self) -> list[Order]:
+    def at_work(self) -> list[QueuedRun]:
         """Return who has been started and was not yet seen to end."""
-        return _orders(_read(self._path), "at_work")
+        return _queued_runs(_read(self._path)[0], "at_work")
 
     def faults(self) -> list[Problem]:
-        """Return what is wrong with the file: the whole of it, or orders in it that are left out."""
-        _read(self._path)
-        return list(_faults.get(self._path, ()))
+        """Return what is wrong with the file: the whole of it, or entries in it that are left out."""
+        return list(_read(self._path)[1])
 
-    def add(self, order: Order) -> None:
-        """Put an order at the end."""
+    def add(self, queued: QueuedRun) -> None:
+        """Put a run at the end."""
         with self._changed() as (waiting, _):
-            waiting.append(order)
+            waiting.append(queued)
 
     def move(self, run: str, position: int) -> None:
         """Put a waiting run at a position, 0 being the next to start. Raises Problem where it does not wait."""
         with self._changed() as (waiting, _):
-            order = _of(waiting, run)
-            waiting.remove(order)
-            waiting.insert(max(0, position), order)
+            queued = _of(waiting, run)
+            waiting.remove(queued)
+            waiting.insert(max(0, position), queued)
 
     def remove(self, run: str) -> None:
         """Take a run out of the queue before it starts. Raises Problem where it does not wait."""
         with self._changed() as (waiting, _):
             waiting.remove(_of(waiting, run))
 
-    def begin(self, order: Order) -> None:
-        """Take an order that waits to work. Raises Problem where it does not wait."""
+    def begin(self, queued: QueuedRun) -> None:
+        """Take a run that waits to work. Raises Problem where it does not wait."""
         with self._changed() as (waiting, at_work):
-            _strike(waiting, order)
-            at_work.append(order)
+            _strike(waiting, queued)
+            at_work.append(queued)
 
-    def end(self, order: Order) -> None:
-        """Strike an order out, at work or waiting, and no other of the same run; twice is no fault."""
+    def end(self, queued: QueuedRun) -> None:
+        """Strike a queued run out, at work or waiting, and no other entry of the same run; twice is no fault."""
         with self._changed() as (waiting, at_work):
-            for orders in (waiting, at_work):
-                orders[:] = [one for one in orders if one != order]
+            for queued_runs in (waiting, at_work):
+                queued_runs[:] = [one for one in queued_runs if one != queued]
 
-    def put_back(self, order: Order) -> None:
-        """Let an order that was at work wait again, as the first. Raises Problem where it is not at work."""
+    def put_back(self, queued: QueuedRun) -> None:
+        """Let a run that was at work wait again, as the first. Raises Problem where it is not at work."""
         with self._changed() as (waiting, at_work):
-            _strike(at_work, order)
-            waiting.insert(0, order)
+            _strike(at_work, queued)
+            waiting.insert(0, queued)
 
     @contextlib.contextmanager
-    def _changed(self) -> Iterator[tuple[list[Order], list[Order]]]:
+    def _changed(self) -> Iterator[tuple[list[QueuedRun], list[QueuedRun]]]:
         with self._lock:
-            whole = _read(self._path)
-            if _faults.get(self._path):
+            whole, faults = _read(self._path)
+            if faults:
                 records.set_aside(self._path)
-            waiting, at_work = _orders(whole, "waiting"), _orders(whole, "at_work")
+            waiting, at_work = _queued_runs(whole, "waiting"), _queued_runs(whole, "at_work")
             yield waiting, at_work
             rest = {name: value for name, value in whole.items() if name != "keeper"}  # which earlier releases wrote
             write_json(
@@ -112,8 +112,8 @@ class Queue:
 
 def holds(saves: Path, run: str) -> bool:
     """Tell whether a run waits in the queue of these saves, or is just being started."""
-    whole = _read(saves / FILE)
-    return any(order.run == run for order in (*_orders(whole, "waiting"), *_orders(whole, "at_work")))
+    whole, _ = _read(saves / FILE)
+    return any(queued.run == run for queued in (*_queued_runs(whole, "waiting"), *_queued_runs(whole, "at_work")))
 
 
 def collide(devices: list[int], others: list[int]) -> bool:
@@ -121,25 +121,25 @@ def collide(devices: list[int], others: list[int]) -> bool:
     return not devices or not others or not set(devices).isdisjoint(others)
 
 
-def _of(orders: list[Order], run: str) -> Order:
-    for order in orders:
-        if order.run == run:
-            return order
+def _of(queued_runs: list[QueuedRun], run: str) -> QueuedRun:
+    for queued in queued_runs:
+        if queued.run == run:
+            return queued
     raise Problem("executors.not_waiting", run=run)
 
 
-def _strike(orders: list[Order], order: Order) -> None:
-    if order not in orders:
-        raise Problem("executors.not_waiting", run=order.run)
-    orders.remove(order)
+def _strike(queued_runs: list[QueuedRun], queued: QueuedRun) -> None:
+    if queued not in queued_runs:
+        raise Problem("executors.not_waiting", run=queued.run)
+    queued_runs.remove(queued)
 
 
-def _orders(whole: dict, name: str) -> list[Order]:
-    return [Order(one["run"], one.get("resume"), one.get("id", "")) for one in whole.get(name, [])]
+def _queued_runs(whole: dict, name: str) -> list[QueuedRun]:
+    return [QueuedRun(one["run"], one.get("resume"), one.get("id", "")) for one in whole.get(name, [])]
 
 
-class StoredOrder(Record):
-    """An order as it stands on disk. A name in it leads nowhere but to a run, and to a checkpoint of it."""
+class StoredQueuedRun(Record):
+    """A queued run as it stands on disk. A name in it leads nowhere but to a run, and to a checkpoint of it."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -165,40 +165,37 @@ class StoredOrder(Record):
         return resume
 
 
-_seen: dict[Path, tuple[tuple[int, int, int], dict]] = {}
-_faults: dict[Path, list[Problem]] = {}
+_queues: FileCache[tuple[dict, list[Problem]]] = FileCache()
 
 
-def _read(path: Path) -> dict:
-    """Return the file's content, kept until the file changes, without what cannot be used in it, which `_faults` then
-    tells.
-    """
-    stamp = files.stamp(path)
-    if stamp[2] == 0:
-        _faults.pop(path, None)
-        return {}
-    if _seen.get(path, (None,))[0] != stamp:
-        faults: list[Problem] = []
-        try:
-            content = records.read(path)
-            if not isinstance(content, dict):
-                raise Problem("records.wrong_field", file=path.name, field="-", reason="it is no object")
-        except Problem as fault:
-            content, faults = {}, [fault]
-        for name in ("waiting", "at_work"):
-            content[name] = _usable(content.get(name, []), path.name, name, faults)
-        _seen[path], _faults[path] = (stamp, content), faults
-    return _seen[path][1]
+def _read(path: Path) -> tuple[dict, list[Problem]]:
+    """Return the content of the queue's file without what cannot be used in it, and what is wrong with it."""
+    return _queues.get(path, [path], lambda: _read_anew(path))
 
 
-def _usable(orders: object, file: str, name: str, faults: list[Problem]) -> list[dict]:
-    if not isinstance(orders, list):
+def _read_anew(path: Path) -> tuple[dict, list[Problem]]:
+    if not files.exists(path):
+        return {}, []
+    faults: list[Problem] = []
+    try:
+        content = records.read(path)
+        if not isinstance(content, dict):
+            raise Problem("records.wrong_field", file=path.name, field="-", reason="it is no object")
+    except Problem as fault:
+        content, faults = {}, [fault]
+    for name in ("waiting", "at_work"):
+        content[name] = _usable(content.get(name, []), path.name, name, faults)
+    return content, faults
+
+
+def _usable(queued_runs: object, file: str, name: str, faults: list[Problem]) -> list[dict]:
+    if not isinstance(queued_runs, list):
         faults.append(Problem("records.wrong_field", file=file, field=name, reason="it is no list"))
         return []
     found = []
-    for number, one in enumerate(orders):
+    for number, one in enumerate(queued_runs):
         try:
-            found.append(records.typed(one, StoredOrder, file).model_dump(exclude_unset=True))
+            found.append(records.typed(one, StoredQueuedRun, file).model_dump(exclude_unset=True))
         except Problem as fault:
             faults.append(
                 Problem(fault.key, **{**fault.facts, "field": f"{name}.{number}.{fault.facts.get('field', '-')}"})

@@ -31,7 +31,7 @@ ONE_PROCESS = ("in-process", "worker")  # executors in which nothing sets up a g
 OWN_ENVIRONMENT = ("ppo",)  # stages that train with other libraries than the studio's
 
 
-class Trainer:
+class TrainingService:
     """All runs of a workspace. What it starts waits in the queue until its devices are free."""
 
     def __init__(self, workspace: Workspace, accelerator: DeviceLease, jobs: Jobs | None = None):
@@ -46,16 +46,16 @@ class Trainer:
         """Return the names of the executors, the usual one first."""
         return self._dispatcher.known
 
-    def preview(self, wish: dict) -> dict:
+    def preview(self, overrides: dict) -> dict:
         """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong; problems are
         Problem objects.
         """
         try:
-            return self._preview(wish)
+            return self._preview(overrides)
         except Exception as error:  # whatever it is, the form goes on and nothing starts that could not be judged
-            return self.unjudged(wish, error)
+            return self.unjudged(overrides, error)
 
-    def unjudged(self, wish: dict, error: Exception) -> dict:
+    def unjudged(self, overrides: dict, error: Exception) -> dict:
         """Return the preview of a recipe that could not be judged, with the fault as its problem."""
         problem = error if isinstance(error, Problem) else None
         if problem is None:
@@ -63,11 +63,18 @@ class Trainer:
             problem = Problem(
                 "train.preview_failed", reason=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             )
-        return {"yaml": _shown(wish), "command": "", "problems": [problem], "memory": None, "disk": None, "advice": []}
+        return {
+            "yaml": _shown(overrides),
+            "command": "",
+            "problems": [problem],
+            "memory": None,
+            "disk": None,
+            "advice": [],
+        }
 
-    def _preview(self, wish: dict) -> dict:
+    def _preview(self, overrides: dict) -> dict:
         recipe, problems = recipes.draft(
-            self.workspace, adapters.resolved(self.workspace, wish), recipes.this_machine()
+            self.workspace, adapters.resolved(self.workspace, overrides), recipes.this_machine()
         )
         folder = (
             self.workspace.saves
@@ -91,8 +98,8 @@ class Trainer:
             "memory": memory_need.bytes_needed(recipe),
             "disk": disk_need.bytes_needed(recipe, advice.steps_of(self.workspace, recipe)),
             "advice": advice.advise(self.workspace, recipe)
-            + advice.on_code(wish, recipe)
-            + advice.on_folder(wish, recipe),
+            + advice.on_code(overrides, recipe)
+            + advice.on_folder(overrides, recipe),
         }
 
     def python_of(self, recipe: dict) -> Path | None:
@@ -113,20 +120,25 @@ class Trainer:
             self.environments.python(stage) if stage in OWN_ENVIRONMENT else Path(sys.executable)
         )
 
-    def find_batch(self, wish: dict) -> Job:
+    def find_batch(self, overrides: dict) -> Job:
         """Start looking for the largest batch that fits (see `batch.find`). Raises Problem where the recipe cannot be
         trained.
         """
-        batch_search.judged(self.workspace, wish)
+        batch_search.trainable_recipe(self.workspace, overrides)
         return self.jobs.start(
-            "batch", "batch.title", {}, work=lambda job: batch_search.find(self.workspace, self.accelerator, wish, job)
+            "batch",
+            "batch.title",
+            {},
+            work=lambda job: batch_search.find(self.workspace, self.accelerator, overrides, job),
         )
 
-    def start(self, wish: dict, options: dict, executor: str = "in-process", python: Path | None = None) -> runs.Run:
+    def start(
+        self, overrides: dict, options: dict, executor: str = "in-process", python: Path | None = None
+    ) -> runs.Run:
         """Make a run of a recipe and put it in the queue; it begins at once where its devices are free.
 
         Args:
-            wish: LLaMA-Factory's arguments; `adapter_name_or_path` may name runs, `<run>` or `<run>@<checkpoint>`.
+            overrides: LLaMA-Factory's arguments; `adapter_name_or_path` may name runs, `<run>` or `<run>@<checkpoint>`.
             options: title, note, `probes` (questions), the identity's name and author, `devices` (GPU numbers),
                 `processes` (without GPUs).
             executor: one of `executors`.
@@ -140,28 +152,28 @@ class Trainer:
             raise Problem("train.no_executor", executor=executor, known=", ".join(self._dispatcher.known))
         if executor == "ray" and not python and not importlib.util.find_spec("ray"):
             raise Problem("executors.no_ray")
-        if wish.get("stage") in OWN_ENVIRONMENT:
-            python = python or self.environments.python(wish["stage"])
+        if overrides.get("stage") in OWN_ENVIRONMENT:
+            python = python or self.environments.python(overrides["stage"])
             executor = "worker" if executor == "in-process" else executor
-        run = self._prepare(wish, options, executor)
+        run = self._prepare(overrides, options, executor)
         if python:
             self._pythons[run.name] = python
             run.note(versions=versions(LIBRARIES, python))
         self._dispatcher.add(run)
         return run
 
-    def _prepare(self, wish: dict, options: dict, executor: str) -> runs.Run:
-        for problem in self.preview(wish)["problems"]:
+    def _prepare(self, overrides: dict, options: dict, executor: str) -> runs.Run:
+        for problem in self.preview(overrides)["problems"]:
             raise problem
-        if wish.get("deepspeed") and executor in ONE_PROCESS:
+        if overrides.get("deepspeed") and executor in ONE_PROCESS:
             raise Problem("train.needs_torchrun", field="deepspeed")
         machine = recipes.this_machine()
         spread = devices.chosen(options, executor, machine.kind == "cuda")
-        said = adapters.resolved(self.workspace, wish)
+        resolved = adapters.resolved(self.workspace, overrides)
         if spread["processes"] > 1 and machine.kind == "cpu":
-            said = {"ddp_backend": "gloo", **said}
-        parent = adapters.first(self.workspace, wish)
-        run = recipes.prepare(self.workspace, said, options, machine)
+            resolved = {"ddp_backend": "gloo", **resolved}
+        parent = adapters.first(self.workspace, overrides)
+        run = recipes.prepare(self.workspace, resolved, options, machine)
         write_json(
             run.info_file,
             {
@@ -178,14 +190,16 @@ class Trainer:
         )
         return run
 
-    def sweep(self, wish: dict, grid: dict[str, list], options: dict, executor: str = "in-process") -> list[runs.Run]:
+    def sweep(
+        self, overrides: dict, grid: dict[str, list], options: dict, executor: str = "in-process"
+    ) -> list[runs.Run]:
         """Start a run for every combination of the values in `grid` (see `sweep.combinations`), after all were found
         good.
 
         Raises:
             Problem: the grid or one of its recipes is wrong; then none is started.
         """
-        found = sweep.combinations(wish, grid)
+        found = sweep.combinations(overrides, grid)
         for recipe, _ in found:
             if problems := self.preview(recipe)["problems"]:
                 raise problems[0]
@@ -196,7 +210,7 @@ class Trainer:
         ]
 
     def nodes(
-        self, wish: dict, options: dict, count: int, address: str, port: int = multi_node.PORT
+        self, overrides: dict, options: dict, count: int, address: str, port: int = multi_node.PORT
     ) -> tuple[runs.Run, list[str]]:
         """Make a run for several machines and return it with a command for each (see `nodes.commands`); `options` hold
         `processes`.
@@ -208,7 +222,7 @@ class Trainer:
         if not isinstance(processes, int):
             raise Problem("executors.bad_processes", processes=processes)
         multi_node.commands(runs.Run("", self.workspace.saves), count, processes, address, port)
-        run = self._prepare(wish, {**options, "processes": count * processes}, "torchrun")
+        run = self._prepare(overrides, {**options, "processes": count * processes}, "torchrun")
         run.note(executor="nodes", nodes=count, processes=count * processes, devices=[])
         run.say("state", state="queued")
         return run, multi_node.commands(run, count, processes, address, port)
@@ -282,9 +296,9 @@ class Trainer:
             raise
         return run
 
-    def end(self, seconds: float, told: Callable[[runs.Run, float], None]) -> list[tuple[runs.Run, bool]]:
+    def end(self, seconds: float, on_wait: Callable[[runs.Run, float], None]) -> list[tuple[runs.Run, bool]]:
         """Let what this process trains save a checkpoint, because it is about to end (see `Dispatcher.end`)."""
-        return self._dispatcher.end(seconds, told)
+        return self._dispatcher.end(seconds, on_wait)
 
     def others_at_work(self) -> int:
         """Return how many runs go on in processes of their own when the studio ends."""
@@ -297,15 +311,15 @@ class Trainer:
     def queue(self) -> list[dict]:
         """Return [{run, position, executor, devices}], those at work first with the position None."""
         queue = self._dispatcher.queue
-        listed = [(order, None) for order in queue.at_work()] + [
-            (order, place) for place, order in enumerate(queue.waiting())
+        listed = [(queued, None) for queued in queue.at_work()] + [
+            (queued, place) for place, queued in enumerate(queue.waiting())
         ]
         found = []
-        for order, position in listed:
-            info = runs.Run(order.run, self.workspace.saves / order.run).info()
+        for queued, position in listed:
+            info = runs.Run(queued.run, self.workspace.saves / queued.run).info()
             found.append(
                 {
-                    "run": order.run,
+                    "run": queued.run,
                     "position": position,
                     "executor": info.get("executor"),
                     "devices": info.get("devices", []),
@@ -340,10 +354,10 @@ class Trainer:
         return run
 
 
-def _shown(wish: dict) -> str:
+def _shown(overrides: dict) -> str:
     """Return a recipe that may be anything as YAML, "" where it has none."""
     try:
-        return recipes.to_yaml(wish)
+        return recipes.to_yaml(overrides)
     except (yaml.YAMLError, RecursionError, ValueError):
         return ""
 

@@ -100,12 +100,12 @@ def _of_signs(error: BaseException) -> Problem | None:
     for sign in signs.SIGNS:
         for one in place.chain(error):
             if found := sign.pattern.search(f"{type(one).__name__}: {one}"):
-                said = {"message": _words(one), **_BLANK, **signs.named(found)}
+                facts = {"message": _words(one), **_BLANK, **signs.named(found)}
                 if sign.key == "train.library_missing" and re.fullmatch(
                     r"[\w.-]+", str(getattr(one, "name", None) or "")
                 ):
-                    said["name"] = str(one.name).partition(".")[0]
-                return Problem(sign.key, **said)
+                    facts["name"] = str(one.name).partition(".")[0]
+                return Problem(sign.key, **facts)
     return None
 
 
@@ -154,12 +154,12 @@ def _of_reader(error: BaseException, found: place.Place) -> Problem:
         (one for one in reversed(errors) if type(one).__name__ not in ("DatasetGenerationError", "StopIteration")),
         errors[-1],
     )
-    said = " ".join(_words(one) for one in errors)
+    text = " ".join(_words(one) for one in errors)
     file = found.file.name if found.file else found.dataset
-    changed = re.search(r"Column\(/?(?P<column>.*?)\) changed from \w+ to \w+ in row (?P<row>\d+)", said)
+    changed = re.search(r"Column\(/?(?P<column>.*?)\) changed from \w+ to \w+ in row (?P<row>\d+)", text)
     column = (changed["column"].split("/")[0] if changed else "") or found.column
     if column:
-        row = (place.row_of_other_type(found.file, column, "to null" in said) if found.file else None) or (
+        row = (place.row_of_other_type(found.file, column, "to null" in text) if found.file else None) or (
             int(changed["row"]) + 1 if changed else None
         )
         facts = {"file": file, "column": column, "message": _words(cause)}

@@ -44,9 +44,9 @@ def of(error: BaseException) -> Place:
     """
     place, rows, within = Place(), None, 0
     for one in chain(error):
-        told = "".join(traceback.format_exception_only(one)) + "".join(getattr(one, "__notes__", []))
+        message = "".join(traceback.format_exception_only(one)) + "".join(getattr(one, "__notes__", []))
         remote = getattr(one, "tb", "") if type(one).__name__ == "RemoteTraceback" else ""
-        text = f"{told}{remote}".replace("\\", "/")
+        text = f"{message}{remote}".replace("\\", "/")
         place.in_tools |= "llamafactory/data/tool_utils.py" in text
         place.in_data |= "llamafactory/data/" in text
         for frame in _frames(one):

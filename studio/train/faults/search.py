@@ -49,8 +49,8 @@ def better(problem: Problem, recipe: dict, run: Path) -> Problem:
     try:
         found = _sets(recipe, Path(home), run.parents[3] / "data")
         for dataset in sorted(found, key=lambda one: one.name != problem.facts.get("dataset")):
-            if told := _found(dataset, recipe, run, ends, problem, alone=len(found) == 1):
-                return told
+            if placed := _found(dataset, recipe, run, ends, problem, alone=len(found) == 1):
+                return placed
     except _TooLong:
         print(f"the row was not found in {SECONDS:.0f} s")
     except Exception:  # what the error itself said is still right, and is told

@@ -13,7 +13,7 @@ FLAT = 0.005
 
 
 @dataclass
-class Watch:
+class AnomalyDetector:
     """Takes the numbers of a run as they come and says what is new and wrong, once for each kind until it passes.
 
     Warnings are (key, facts): a loss that is no number; a spike (over three times the median of the last 30 and over

@@ -1,4 +1,4 @@
-"""The callback that writes down what happens while LLaMA-Factory trains, and carries a wish to stop into the
+"""The callback that writes down what happens while LLaMA-Factory trains, and carries a request to stop into the
 trainer.
 """
 
@@ -14,9 +14,9 @@ from studio.core import llamafactory
 from studio.core.i18n import Problem
 from studio.train import notifications
 from studio.train.loop import samples, tied_weights
-from studio.train.loop.anomalies import Watch
+from studio.train.loop.anomalies import AnomalyDetector
 from studio.train.runs import Run
-from studio.train.runs.stop_request import ABORT, INTERRUPT, SAVE, Stopped, StopWish
+from studio.train.runs.stop_request import ABORT, INTERRUPT, SAVE, Stopped, StopRequest
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 WISHES = (None, SAVE, ABORT, INTERRUPT)
 
 
-def recorder(run: Run, wish: StopWish) -> "TrainerCallback":
-    """Return a transformers callback that appends to the run's events and obeys `wish`."""
+def training_callback(run: Run, stop_request: StopRequest) -> "TrainerCallback":
+    """Return a transformers callback that appends to the run's events and obeys `stop_request`."""
     llamafactory.load()
     from transformers import TrainerCallback
 
-    return type("Recorder", (Recording, TrainerCallback), {})(run, wish)
+    return type("TrainingCallback", (RunCallback, TrainerCallback), {})(run, stop_request)
 
 
-class Recording:
+class RunCallback:
     """The callback, without its base class, which only comes with the heavy libraries.
 
     Where several processes train together, each has one of these, but only the first writes (the others' run is a
-    `Silent` one). `stopped_early` tells afterwards whether a wish to stop ended the training. Where the process is
+    `Silent` one). `stopped_early` tells afterwards whether a request to stop ended the training. Where the process is
     about to end, the run is left by `Stopped` as soon as its checkpoint is written: the weights at the run's end, an
     evaluation and the curves take time that is not there.
     """
 
-    def __init__(self, run: Run, wish: StopWish):
-        self.run, self.wish, self.watch = run, wish, Watch(run.folder)
+    def __init__(self, run: Run, stop_request: StopRequest):
+        self.run, self.stop_request, self.anomalies = run, stop_request, AnomalyDetector(run.folder)
         self.stopped_early = self.interrupted = False
         self.probes: list[str] = run.info().get("probes") or []
         self.template: str = run.recipe().get("template", "")
@@ -78,18 +78,18 @@ class Recording:
             args.save_steps = math.ceil(state.max_steps * args.save_steps)
         if self._abort_if_asked(args) == INTERRUPT:
             raise Stopped
-        self.wish.at_step = True
+        self.stop_request.at_step = True
 
     def on_substep_end(self, args, state, control, **kwargs):
         """Obey an abort within a step."""
         self._abort_if_asked(args)
 
     def on_step_end(self, args, state, control, **kwargs):
-        """Obey a wish to stop, with a checkpoint; write the number of a step that is not logged."""
+        """Obey a request to stop, with a checkpoint; write the number of a step that is not logged."""
         self._close_checkpoint(state)
-        wished = self._abort_if_asked(args)
-        if wished in (SAVE, INTERRUPT):
-            self.stopped_early, self.interrupted = state.global_step < state.max_steps, wished == INTERRUPT
+        stop = self._abort_if_asked(args)
+        if stop in (SAVE, INTERRUPT):
+            self.stopped_early, self.interrupted = state.global_step < state.max_steps, stop == INTERRUPT
             control.should_save = control.should_training_stop = True
             control.should_evaluate = control.should_evaluate and not self.interrupted
         elif not control.should_log:
@@ -109,7 +109,7 @@ class Recording:
         if "loss" in values:
             values |= self._pace(state) | readings(args.device)
         self.run.say("metrics", step=state.global_step, epoch=(logs or {}).get("epoch"), values=values)
-        for key, facts in self.watch.take(state.global_step, values):
+        for key, facts in self.anomalies.take(state.global_step, values):
             self.run.say("warning", step=state.global_step, key=key, facts=facts)
             print(f"warning: {Problem(key, **facts)}")
             if state.is_world_process_zero:
@@ -162,10 +162,10 @@ class Recording:
         return {"tokens_per_second": round((now[1] - before[1]) / max(now[0] - before[0], 1e-9), 1)}
 
     def _abort_if_asked(self, args) -> str | None:
-        wished = agreed(self.wish.asked(), args)
-        if wished == ABORT:
+        stop = agreed(self.stop_request.asked(), args)
+        if stop == ABORT:
             raise Stopped
-        return wished
+        return stop
 
 
 def readings(device) -> dict[str, float]:
@@ -186,18 +186,18 @@ def readings(device) -> dict[str, float]:
         return found
 
 
-def agreed(wished: str | None, args) -> str | None:
+def agreed(stop: str | None, args) -> str | None:
     """Return what the first of the processes that train together has seen, the same in all of them at the same
     sub-step.
 
     A process that stopped while the others went on would leave them waiting for its gradients for ever.
     """
     if args.world_size == 1:
-        return wished
+        return stop
     llamafactory.load()
     import torch
     from torch import distributed
 
-    said = torch.tensor([WISHES.index(wished)], device=args.device)
-    distributed.broadcast(said, src=0)
-    return WISHES[said.item()]
+    chosen = torch.tensor([WISHES.index(stop)], device=args.device)
+    distributed.broadcast(chosen, src=0)
+    return WISHES[chosen.item()]

@@ -10,31 +10,31 @@ from studio.core import code_guard, llamafactory
 from studio.core.device_lease import free_memory
 from studio.train.faults import explain, search
 from studio.train.loop import output
-from studio.train.loop.callback import recorder
+from studio.train.loop.callback import training_callback
 from studio.train.recipe import arguments, code_consent
 from studio.train.runs import Run, remove_half_written
-from studio.train.runs.stop_request import ABORT, INTERRUPT, Stopped, StopWish
+from studio.train.runs.stop_request import ABORT, INTERRUPT, Stopped, StopRequest
 
 
-def execute(run: Run, resume: Path | None = None, wish: StopWish | None = None) -> str:
+def run_training(run: Run, resume: Path | None = None, stop_request: StopRequest | None = None) -> str:
     """Train `run` by its recipe until it is finished, stopped, interrupted or failed; write its last state and return
     it.
 
     Args:
-        run: its folder holds the recipe and the wish to stop (see `StopWish`); all that is printed goes to its log.
+        run: its folder holds the recipe and the request to stop (see `StopRequest`); all that is printed goes to its log.
         resume: the checkpoint folder to go on from, or None to start at the beginning.
-        wish: that of whoever may interrupt the run because this process ends; one that nobody else has where none is
+        stop_request: that of whoever may interrupt the run because this process ends; one that nobody else has where none is
             given.
     """
-    wish = wish or StopWish(run.folder)
+    stop_request = stop_request or StopRequest(run.folder)
     remove_half_written(run)
     with output.kept_in(run.log_file):
         fault = None
         try:
             run.say("state", state="preparing", resumed_from=resume.name if resume else None)
-            last = {"state": "stopped", "saved": True} if _train(run, wish, resume) else {"state": "finished"}
+            last = {"state": "stopped", "saved": True} if _train(run, stop_request, resume) else {"state": "finished"}
         except Stopped as end:
-            last = {"state": "interrupted" if wish.asked() == INTERRUPT else "stopped", "saved": end.saved}
+            last = {"state": "interrupted" if stop_request.asked() == INTERRUPT else "stopped", "saved": end.saved}
         except BaseException as error:  # SystemExit too: LLaMA-Factory leaves by it, and the studio must live on
             last, fault = {"state": "failed"}, _tell(run, error)
         _close_figures()
@@ -49,9 +49,9 @@ def execute(run: Run, resume: Path | None = None, wish: StopWish | None = None) 
         return last["state"]
 
 
-def _train(run: Run, wish: StopWish, resume: Path | None) -> bool:
-    """Train, and tell whether a wish to stop ended it before its last step."""
-    if wish.asked() == ABORT:
+def _train(run: Run, stop_request: StopRequest, resume: Path | None) -> bool:
+    """Train, and tell whether a request to stop ended it before its last step."""
+    if stop_request.asked() == ABORT:
         raise Stopped
     # What is asked here was asked when the run was started; the files of the model, or of the run, may be others since.
     recipe = code_consent.settled(run.recipe(), otherwise=False)
@@ -72,7 +72,7 @@ def _train(run: Run, wish: StopWish, resume: Path | None) -> bool:
     if resume:
         _read_numbered_cpus()
     _restore_templates()
-    callback = recorder(run, wish)
+    callback = training_callback(run, stop_request)
     run_exp(recipe, callbacks=[callback])
     return callback.stopped_early
 

@@ -27,13 +27,13 @@ def save_once(model: Any) -> None:
             if (place := _place(tensor)) is not None:
                 names.setdefault(place, []).append(name)
         for place, same in names.items():
-            kept = (
+            own_name = (
                 next((name for name in same if "embed" in name or "wte" in name), min(same))
                 if place == source
                 else min(same)
             )
             for name in same:
-                if name != kept:
+                if name != own_name:
                     del state[name]
         return state
 

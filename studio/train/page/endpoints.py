@@ -7,14 +7,14 @@ from studio.core.i18n import Problem, Words
 from studio.core.sentences import Sentence
 from studio.train import notifications, runs
 from studio.train.execution import multi_node
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.page import schemas
 from studio.train.recipe import saved_recipes
 from studio.train.recipe.importing import here, reading
 from studio.train.runs import manage_runs
 
 
-def endpoints(trainer: Trainer, words: Words) -> list[Callable]:
+def endpoints(trainer: TrainingService, words: Words) -> list[Callable]:
     """Return the endpoints of this room; problems inside their results are told in `words`."""
     return [
         *_of_environments(trainer),
@@ -30,11 +30,11 @@ def _options(options: schemas.StartOptions | None) -> dict:
     return options.model_dump(exclude_none=True) if options else {}
 
 
-def _queue(trainer: Trainer) -> list[schemas.QueuedRun]:
+def _queue(trainer: TrainingService) -> list[schemas.QueuedRun]:
     return [schemas.QueuedRun(**order) for order in trainer.queue()]
 
 
-def _of_environments(trainer: Trainer) -> list[Callable]:
+def _of_environments(trainer: TrainingService) -> list[Callable]:
     def train_environment(name: str = "ppo") -> schemas.EnvironmentResult:
         """Begin to make the environment in which a stage trains, or go on with it, and return {job}."""
         is_ready = trainer.environments.is_ready(name)
@@ -43,7 +43,7 @@ def _of_environments(trainer: Trainer) -> list[Callable]:
     return [train_environment]
 
 
-def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
+def _of_runs(trainer: TrainingService, words: Words) -> list[Callable]:
     workspace = trainer.workspace
 
     def train_preview(recipe: dict) -> schemas.PreviewResult:
@@ -134,7 +134,7 @@ def _of_runs(trainer: Trainer, words: Words) -> list[Callable]:
     ]
 
 
-def _of_many(trainer: Trainer) -> list[Callable]:
+def _of_many(trainer: TrainingService) -> list[Callable]:
     def train_queue() -> list[schemas.QueuedRun]:
         """Return [{run, position, executor, devices}], those at work first with the position null."""
         return _queue(trainer)
@@ -171,7 +171,7 @@ def _of_many(trainer: Trainer) -> list[Callable]:
     return [train_queue, train_queue_move, train_queue_remove, train_sweep, train_nodes]
 
 
-def _of_keeping(trainer: Trainer) -> list[Callable]:
+def _of_keeping(trainer: TrainingService) -> list[Callable]:
     workspace = trainer.workspace
 
     def train_note(run: str, note: str = "") -> schemas.RunResult:
@@ -198,7 +198,7 @@ def _of_keeping(trainer: Trainer) -> list[Callable]:
     return [train_batch, train_note, train_star, train_delete]
 
 
-def _of_recipes(trainer: Trainer, words: Words) -> list[Callable]:
+def _of_recipes(trainer: TrainingService, words: Words) -> list[Callable]:
     workspace = trainer.workspace
 
     def train_recipe(text: str) -> schemas.ReadRecipeResult:
@@ -233,7 +233,7 @@ def _of_recipes(trainer: Trainer, words: Words) -> list[Callable]:
     return [train_recipe, train_recipes, train_recipe_save, train_recipe_load]
 
 
-def _of_notices(trainer: Trainer, words: Words) -> list[Callable]:
+def _of_notices(trainer: TrainingService, words: Words) -> list[Callable]:
     workspace = trainer.workspace
 
     def train_notices(since: float = 0) -> schemas.NoticesResult:

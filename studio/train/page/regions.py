@@ -1,6 +1,6 @@
 """The live regions of this tab, and the job in the sidebar."""
 
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.page.form import batch_result, environment_state, notice_settings
 from studio.train.page.runs import (
     checkpoint_list,
@@ -15,7 +15,7 @@ from studio.train.page.runs import (
 from studio.web.live import Live
 
 
-def add_regions(live: Live, trainer: Trainer) -> None:
+def add_regions(live: Live, trainer: TrainingService) -> None:
     """Add the live regions of this tab and the job in the sidebar."""
     workspace = trainer.workspace
     regions = {

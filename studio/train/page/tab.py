@@ -9,7 +9,7 @@ from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
 from studio.datasets.registry import identity
 from studio.models.library import library
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.loop import samples
 from studio.train.page.form import form_judgement, import_report, setting_list, sweep_preview
 from studio.train.recipe import completion, dataset_choices, saved_recipes, sweep
@@ -68,7 +68,7 @@ CHART_WORDS = (
 )
 
 
-def build(trainer: Trainer, words: Words) -> None:
+def build(trainer: TrainingService, words: Words) -> None:
     """Build the tab in one language."""
     with gr.Row(elem_classes="split"):
         with gr.Column(elem_classes="split-list", min_width=0, scale=0):
@@ -116,7 +116,7 @@ def _compare_chart(words: Words) -> str:
     return f"<div class='compare-chart' data-follows='compare' data-arg='' data-words='{texts}'></div>"
 
 
-def _form(trainer: Trainer, words: Words) -> None:
+def _form(trainer: TrainingService, words: Words) -> None:
     workspace, standard = trainer.workspace, completion.defaults()
     with gr.Row(elem_classes="form-head"):
         gr.HTML(f"<h2>{words('train.new_run')}</h2>")
@@ -333,7 +333,7 @@ def _form(trainer: Trainer, words: Words) -> None:
         try:
             found = reading.read(text)
             lacking = here.missing(workspace, found.recipe)
-            boxes_now = filled(found.recipe, form.unsaid(found.recipe))
+            boxes_now = filled(found.recipe, form.unstated_defaults(found.recipe))
         except Problem as fault:
             return (
                 render(import_report.FAULT_TEMPLATE, words, import_report.import_fault(fault)),

@@ -1,11 +1,11 @@
 """Advice at the form: what the settings come to, and which of them a person of the field would look at twice."""
 
 import itertools
-from functools import lru_cache
 from pathlib import Path
 
 from studio.core.device_lease import free_bytes
 from studio.core.i18n import Problem
+from studio.core.storage.file_cache import FileCache
 from studio.core.workspace import Workspace
 from studio.datasets.files import reading
 from studio.models.library import tokenizer_files
@@ -43,19 +43,19 @@ def advise(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
     return found
 
 
-def on_code(wish: dict, recipe: dict) -> list[tuple[str, dict]]:
+def on_code(overrides: dict, recipe: dict) -> list[tuple[str, dict]]:
     """Return a sentence where a recipe asked to run code of a model that has none."""
-    asked = str(wish.get("trust_remote_code")).lower() == "true" and not recipe["trust_remote_code"]
+    asked = str(overrides.get("trust_remote_code")).lower() == "true" and not recipe["trust_remote_code"]
     return [("train.advice_no_code", {})] if asked else []
 
 
-def on_folder(wish: dict, recipe: dict) -> list[tuple[str, dict]]:
+def on_folder(overrides: dict, recipe: dict) -> list[tuple[str, dict]]:
     """Return a sentence where a recipe names a folder of data that is not there, and the studio's own is read in its
     place.
     """
-    said = wish.get("dataset_dir")
-    if said and not Path(str(said)).is_absolute() and not sources.on_hubs(str(said)) and sources.is_other(said):
-        return [("train.advice_data_folder", {"said": said, "folder": recipe["dataset_dir"]})]
+    stated = overrides.get("dataset_dir")
+    if stated and not Path(str(stated)).is_absolute() and not sources.on_hubs(str(stated)) and sources.is_other(stated):
+        return [("train.advice_data_folder", {"said": stated, "folder": recipe["dataset_dir"]})]
     return []
 
 
@@ -79,7 +79,7 @@ def _of_lengths(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
     for dataset in sources.described(workspace, recipe, "dataset"):
         file = dataset.file
         if file and file.is_file():
-            counts += _lengths(file, file.stat().st_mtime_ns, folder / "tokenizer.json")
+            counts += _lengths(file, folder / "tokenizer.json")
     if not counts:
         return []
     cut = sum(count > recipe["cutoff_len"] for count in counts)
@@ -92,9 +92,16 @@ def _of_lengths(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
     )
 
 
-@lru_cache(maxsize=64)
-def _lengths(file: Path, modified: int, tokenizer_file: Path) -> list[int]:
-    """Return the tokens of each of the first rows; `modified` is there so that a changed file is read again."""
+_row_lengths: FileCache[list[int]] = FileCache(64)
+
+
+def _lengths(file: Path, tokenizer_file: Path) -> list[int]:
+    """Return the tokens of each of the first rows, counted once for each state of the two files."""
+    files = (file, tokenizer_file)
+    return _row_lengths.get(files, files, lambda: _counted(*files))
+
+
+def _counted(file: Path, tokenizer_file: Path) -> list[int]:
     from tokenizers import Tokenizer
 
     if not tokenizer_file.is_file():

@@ -197,8 +197,8 @@ class Argument:
         try:
             return self._converted(value)
         except (ValueError, TypeError, OverflowError) as error:
-            wanted = ", ".join(self.choices) if self.kind == "choice" else self.kind
-            raise Problem("train.bad_value", field=self.name, value=value, wanted=wanted) from error
+            expected = ", ".join(self.choices) if self.kind == "choice" else self.kind
+            raise Problem("train.bad_value", field=self.name, value=value, wanted=expected) from error
 
     def _converted(self, value: object) -> object:
         if value is not None and self.name in LISTS:

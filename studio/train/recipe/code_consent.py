@@ -23,13 +23,13 @@ def settled(recipe: dict, otherwise: bool = True) -> dict:
     Raises:
         Problem: the recipe wants code to run that the person has not consented to.
     """
-    said = recipe.get("trust_remote_code")
+    stated = recipe.get("trust_remote_code")
     asking = [folder for folder in _folders(recipe) if trust.asks(folder)]
-    if said is True:
+    if stated is True:
         for folder in asking:
             trust.require(folder)
-    wanted = otherwise if said is None else said is True
-    return {**recipe, "trust_remote_code": bool(asking) and wanted and all(map(trust.is_granted, asking))}
+    granted = otherwise if stated is None else stated is True
+    return {**recipe, "trust_remote_code": bool(asking) and granted and all(map(trust.is_granted, asking))}
 
 
 def check(run: Run) -> None:

@@ -98,8 +98,8 @@ def this_machine() -> Machine:
     return Machine("cpu", True)
 
 
-def draft(workspace: Workspace, wish: dict, machine: Machine) -> tuple[dict, list[Problem]]:
-    """Return `wish` filled up to a whole recipe, but for its output folder, and all that is wrong with it.
+def draft(workspace: Workspace, overrides: dict, machine: Machine) -> tuple[dict, list[Problem]]:
+    """Return `overrides` filled up to a whole recipe, but for its output folder, and all that is wrong with it.
 
     A model's name becomes its path, the template is chosen where none is named, and settings that only another method
     reads are left out. Values that are None or "" count as not said.
@@ -108,32 +108,32 @@ def draft(workspace: Workspace, wish: dict, machine: Machine) -> tuple[dict, lis
         Problem: it cannot be filled up: a setting or its value is none, there is no such model, or no template is known
             for it.
     """
-    said = judged({key: value for key, value in wish.items() if value is not None and value != ""})
-    purpose.require_training(said)
-    model = library.find(workspace, str(said.get("model_name_or_path", STARTER_MODEL)))
+    stated = judged({key: value for key, value in overrides.items() if value is not None and value != ""})
+    purpose.require_training(stated)
+    model = library.find(workspace, str(stated.get("model_name_or_path", STARTER_MODEL)))
     completeness.require_whole(model)
-    recipe = defaults(model.params) | _of_machine(machine, said) | said
-    if "lora_rank" in said and "lora_alpha" not in said:
+    recipe = defaults(model.params) | _of_machine(machine, stated) | stated
+    if "lora_rank" in stated and "lora_alpha" not in stated:
         recipe["lora_alpha"] = 2 * recipe["lora_rank"]  # LLaMA-Factory's own, which a rank without an alpha asks for
-    if recipe.get("tokenized_path") and not said.get("dataset"):
+    if recipe.get("tokenized_path") and not stated.get("dataset"):
         recipe.pop("dataset")  # the data is what was tokenized before: the studio's own must not stand in for it
     recipe["model_name_or_path"] = str(model.path)
-    recipe = code_consent.settled(recipe | {"trust_remote_code": said.get("trust_remote_code")})
+    recipe = code_consent.settled(recipe | {"trust_remote_code": stated.get("trust_remote_code")})
     if "template" not in recipe:
         recipe["template"] = template_for(model)
-    recipe["dataset_dir"] = sources.folder(workspace, said.get("dataset_dir"))
+    recipe["dataset_dir"] = sources.folder(workspace, stated.get("dataset_dir"))
     recipe |= {field: ",".join(sources.names(recipe[field])) for field in sources.FIELDS if field in recipe}
     if recipe.get("streaming"):
         recipe.setdefault("dataloader_num_workers", 1)  # with LLaMA-Factory's 0 a stream of a file has no part
     if recipe["finetuning_type"] != "lora":
         for key in LORA_SETTINGS:
-            if key not in said:
+            if key not in stated:
                 recipe.pop(key)
     return _settled(workspace, recipe)
 
 
 def _settled(workspace: Workspace, recipe: dict) -> tuple[dict, list[Problem]]:
-    """Return a recipe with what its wishes for checkpoints need, and all that is wrong with it."""
+    """Return a recipe with what its settings for checkpoints need, and all that is wrong with it."""
     found = []
     if not numbers.impossible(recipe):
         try:
@@ -146,25 +146,25 @@ def _settled(workspace: Workspace, recipe: dict) -> tuple[dict, list[Problem]]:
     return recipe, found + validation.problems(workspace, recipe)
 
 
-def _of_machine(machine: Machine, said: dict) -> dict:
+def _of_machine(machine: Machine, stated: dict) -> dict:
     """Return the arguments that the machine adds; where the recipe says in which numbers to compute, none about
     that.
     """
     return {
         key: value
         for key, value in machine.compute_type().items()
-        if key not in precision.STATED or not precision.is_stated(said)
+        if key not in precision.STATED or not precision.is_stated(stated)
     }
 
 
-def complete(workspace: Workspace, wish: dict, machine: Machine) -> dict:
-    """Return `wish` filled up to a recipe that LLaMA-Factory can run from anywhere, but for its output folder (see
+def complete(workspace: Workspace, overrides: dict, machine: Machine) -> dict:
+    """Return `overrides` filled up to a recipe that LLaMA-Factory can run from anywhere, but for its output folder (see
     `draft`).
 
     Raises:
         Problem: the first of what is wrong with it.
     """
-    recipe, problems = draft(workspace, wish, machine)
+    recipe, problems = draft(workspace, overrides, machine)
     if problems:
         raise problems[0]
     return recipe
@@ -215,7 +215,7 @@ def require_startable(workspace: Workspace, recipe: dict) -> None:
         raise problem
 
 
-def prepare(workspace: Workspace, wish: dict, options: dict, machine: Machine) -> runs.Run:
+def prepare(workspace: Workspace, overrides: dict, options: dict, machine: Machine) -> runs.Run:
     """Make the folder of a new run with its complete recipe in it, ready for an executor.
 
     Datasets with `{{name}}` and `{{author}}` are filled in a copy inside the run, so that the recipe alone reproduces
@@ -224,7 +224,7 @@ def prepare(workspace: Workspace, wish: dict, options: dict, machine: Machine) -
     Raises:
         Problem: anything in the recipe that cannot be trained; then no folder is left behind.
     """
-    recipe = complete(workspace, wish, machine)
+    recipe = complete(workspace, overrides, machine)
     library.require_loadable(Path(recipe["model_name_or_path"]))
     title = options.get("title") or re.sub(r"[^\w.+-]+", "-", str(recipe["dataset"])).strip("-").replace("_", "-")
     run = runs.make(workspace, library.title(Path(recipe["model_name_or_path"])), recipe["finetuning_type"], title)

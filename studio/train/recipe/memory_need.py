@@ -3,10 +3,10 @@ data.
 """
 
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 
 from studio.core.i18n import Problem
+from studio.core.storage.file_cache import FileCache
 from studio.datasets.files import reading
 from studio.datasets.registry import dataset_info
 from studio.models.memory import fit
@@ -55,13 +55,14 @@ def _longest_of(folder: Path, name: str) -> int | None:
             or dataset.file.stat().st_size > LOOKED_THROUGH
         ):
             return None
-        status = dataset.file.stat()
-        return _longest_row(dataset.file, status.st_mtime_ns, status.st_size)
+        return _longest_rows.get(dataset.file, [dataset.file], lambda: _longest_row(dataset.file))
     except (Problem, OSError):
         return None  # the recipe's own check tells what is wrong with the data
 
 
-@lru_cache(64)
-def _longest_row(path: Path, modified: int, size: int) -> int:
-    """Look through one file; `modified` and `size` are there so that a changed file is looked through again."""
+_longest_rows: FileCache[int] = FileCache(64)
+
+
+def _longest_row(path: Path) -> int:
+    """Return the bytes of the longest row of a file."""
     return max((row.size for row in reading.rows(path)), default=0)

@@ -32,9 +32,9 @@ def save(workspace: Workspace, name: str, recipe: dict) -> None:
     """Keep a recipe under a name, in place of the one that had it. Raises Problem for a bad name, a secret or a full
     disk.
     """
-    kept = arguments.judged(recipe)
+    typed_recipe = arguments.judged(recipe)
     path = workspace.inside(folder(workspace), f"{name.strip()}.yaml")
-    write_whole(path, yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
+    write_whole(path, yaml.safe_dump(typed_recipe, sort_keys=False, allow_unicode=True))
 
 
 def load(workspace: Workspace, name: str) -> dict:

@@ -15,7 +15,7 @@ NAMED = ("adapter_name_or_path", "ref_model_adapters", "reward_model_adapters", 
 MODELS = ("ref_model", "reward_model")
 
 
-def resolved(workspace: Workspace, wish: dict) -> dict:
+def resolved(workspace: Workspace, overrides: dict) -> dict:
     """Return a recipe in which the names of runs and of models beside the first have become folders.
 
     A recipe that names no model takes that of its adapter's run.
@@ -23,23 +23,23 @@ def resolved(workspace: Workspace, wish: dict) -> dict:
     Raises:
         Problem: there is no such run, checkpoint or model, it holds no weights, or it was trained on another model.
     """
-    said = dict(wish)
+    recipe = dict(overrides)
     for key in NAMED:
-        if said.get(key):
-            said[key] = ",".join(str(_folder(workspace, name) or name) for name in lineage.names_in(said[key]))
-    said |= _whole_of_one(said)
+        if recipe.get(key):
+            recipe[key] = ",".join(str(_folder(workspace, name) or name) for name in lineage.names_in(recipe[key]))
+    recipe |= _whole_of_one(recipe)
     for key in MODELS:
-        if said.get(key) and not _is_address(said, key):
-            name = str(said[key]).strip()
-            said[key] = str(_folder(workspace, name) or _model(workspace, key, name))
-    run = first(workspace, wish)
+        if recipe.get(key) and not _is_address(recipe, key):
+            name = str(recipe[key]).strip()
+            recipe[key] = str(_folder(workspace, name) or _model(workspace, key, name))
+    run = first(workspace, overrides)
     if run and (files.is_file(run.recipe_file) or run.recipe_if_any().get("model_name_or_path")):
         base = run.setting("model_name_or_path")
-        said["model_name_or_path"] = said.get("model_name_or_path") or base
-        wanted, has = (library.title(Path(one)) for one in (said["model_name_or_path"], base))
-        if wanted != has:
-            raise Problem("executors.other_model", adapter=run.name, base=has, model=wanted)
-    return said
+        recipe["model_name_or_path"] = recipe.get("model_name_or_path") or base
+        chosen, has = (library.title(Path(one)) for one in (recipe["model_name_or_path"], base))
+        if chosen != has:
+            raise Problem("executors.other_model", adapter=run.name, base=has, model=chosen)
+    return recipe
 
 
 def _is_address(recipe: dict, key: str) -> bool:
@@ -62,27 +62,27 @@ def _model(workspace: Workspace, field: str, name: str) -> str:
     raise Problem("models.missing", field=field, name=name, folder=workspace.models)
 
 
-def _whole_of_one(said: dict) -> dict:
+def _whole_of_one(recipe: dict) -> dict:
     """Return what a recipe that goes on from one adapter has to say besides: the adapters below it, and the tokens that
     were added.
 
     Several adapters in a recipe are a list that somebody made, and stay as they are.
     """
-    begun = lineage.names_in(said.get("adapter_name_or_path"))
+    begun = lineage.names_in(recipe.get("adapter_name_or_path"))
     folder = Path(begun[0]) if len(begun) == 1 else None
     if folder is None or not folder.is_absolute():
         return {}
     grown = dict(lineage.vocabulary(lineage.recipe_beside(folder)))
-    found = {key: value for key, value in grown.items() if said.get(key) in (None, "")}
+    found = {key: value for key, value in grown.items() if recipe.get(key) in (None, "")}
     whole = lineage.with_below(folder)
-    if len(whole) > 1 and said.get("quantization_bit"):
+    if len(whole) > 1 and recipe.get("quantization_bit"):
         raise Problem("executors.below_quantized", adapter=folder.name, count=len(whole) - 1)
     return found | {"adapter_name_or_path": ",".join(map(str, whole))}
 
 
-def first(workspace: Workspace, wish: dict) -> runs.Run | None:
+def first(workspace: Workspace, overrides: dict) -> runs.Run | None:
     """Return the run whose adapter a recipe begins with, None where it begins with none or with a plain folder."""
-    names = wish.get("adapter_name_or_path") or ""
+    names = overrides.get("adapter_name_or_path") or ""
     name = (names if isinstance(names, list) else str(names).split(","))[0].strip() if names else ""
     return runs.find(workspace, name.partition("@")[0]) if _is_run(workspace, name) else None
 

@@ -10,20 +10,20 @@ WITHOUT_BEST = ("rm", "ppo")  # LLaMA-Factory's trainers of these stages cannot 
 
 
 def settled(recipe: dict) -> dict:
-    """Return a complete recipe with what its wishes for checkpoints need: when to evaluate, and by which metric.
+    """Return a complete recipe with what its settings for checkpoints need: when to evaluate, and by which metric.
 
     What is held out is measured as often as checkpoints are saved. `early_stopping_steps` counts evaluations, though
-    LLaMA-Factory calls them steps; 0 of it, or of `save_total_limit`, says no wish.
+    LLaMA-Factory calls them steps; 0 of it, or of `save_total_limit`, asks for nothing.
 
     Raises:
         Problem: nothing is held out to measure, the stage cannot, or a checkpoint would be saved that was not measured.
     """
     recipe = {key: value for key, value in recipe.items() if key not in (*MEASURED, "save_total_limit") or value}
     held_out = recipe.get("val_size") or recipe.get("eval_dataset")
-    wished = [key for key in MEASURED if recipe.get(key)]
-    if recipe["stage"] == "ppo" and wished or recipe["stage"] in WITHOUT_BEST and recipe.get("load_best_model_at_end"):
-        raise Problem("checkpoints.not_for_stage", field=wished[0], stage=recipe["stage"].upper())
-    if wished and not held_out:
+    asked = [key for key in MEASURED if recipe.get(key)]
+    if recipe["stage"] == "ppo" and asked or recipe["stage"] in WITHOUT_BEST and recipe.get("load_best_model_at_end"):
+        raise Problem("checkpoints.not_for_stage", field=asked[0], stage=recipe["stage"].upper())
+    if asked and not held_out:
         raise Problem("checkpoints.nothing_held_out", field="val_size")
     if held_out:
         strategy = recipe.get("save_strategy", "steps")
@@ -35,7 +35,7 @@ def settled(recipe: dict) -> dict:
         recipe = measure | steps | recipe
     if recipe.get("load_best_model_at_end"):
         _every_one_is_measured(recipe)
-    if wished:
+    if asked:
         recipe.setdefault("metric_for_best_model", "eval_loss")
     return recipe
 

@@ -139,9 +139,9 @@ def thinned(points: list[tuple], limit: int = POINTS_KEPT) -> list[tuple]:
 
     low = buckets(np.where(finite, values, np.inf), np.inf).argmin(axis=1) + starts
     high = buckets(np.where(finite, values, -np.inf), -np.inf).argmax(axis=1) + starts
-    odd = buckets(~finite, 0).argmax(axis=1) + starts
-    kept = np.unique(np.concatenate([[0, len(points) - 1], low, high, odd[~finite[odd]]]))
-    return [points[index] for index in kept]
+    not_finite = buckets(~finite, 0).argmax(axis=1) + starts
+    indices = np.unique(np.concatenate([[0, len(points) - 1], low, high, not_finite[~finite[not_finite]]]))
+    return [points[index] for index in indices]
 
 
 def measured(value: object) -> object:

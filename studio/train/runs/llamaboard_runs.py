@@ -63,17 +63,17 @@ class TrainerState(Record):
 
 
 def source(folder: Path) -> Path:
-    """Return the file that tells of a foreign run's steps, the best that is there; where there is none, another trace
+    """Return the file that tells of another program's run's steps, the best that is there; where there is none, another trace
     of it.
     """
     places = [folder, *reversed(checkpoint_folders(folder))]
-    told = [folder / LOG, *(place / STATE for place in places)]
+    logs = [folder / LOG, *(place / STATE for place in places)]
     traces = [place / name for place in places for name in TRACES]
-    return next((path for path in (*told, *traces) if files.is_file(path)), folder / LOG)
+    return next((path for path in (*logs, *traces) if files.is_file(path)), folder / LOG)
 
 
 def events(folder: Path) -> list[dict]:
-    """Return what is told of a foreign run's steps, in the words of our own events.
+    """Return what is told of another program's run's steps, in the words of our own events.
 
     No times are kept there, so the file's own stand for the beginning and the end. For each line that is no entry there
     is `own.UNREADABLE`.
@@ -146,7 +146,7 @@ def _of_log(path: Path) -> list[dict]:
 
 
 def state(folder: Path, step: int, total: int, quiet: float) -> str:
-    """Return the state of a foreign run: one that has not reached its last step and wrote nothing for two minutes
+    """Return the state of a run of another program: one that has not reached its last step and wrote nothing for two minutes
     counts as interrupted.
 
     The files at its top, which are written when training is over, end it too; an adapter or a model that somebody put

@@ -12,7 +12,7 @@ from studio.train.execution import queue
 from studio.train.runs import events, llamaboard_runs
 from studio.train.runs.run import Run
 from studio.train.runs.run_status import ACTIVE, Status
-from studio.train.runs.stop_request import ABORT, StopWish
+from studio.train.runs.stop_request import ABORT, StopRequest
 
 SILENCE_S = 900.0  # a run on another machine that writes nothing for so long counts as gone
 
@@ -35,7 +35,7 @@ def status(run: Run) -> Status:
     if known.state not in ACTIVE or run.is_foreign or _goes_on(run, known):
         return known
     return replace(
-        known, state="stopped" if StopWish(run.folder).asked() == ABORT else "interrupted", ended=known.last_time
+        known, state="stopped" if StopRequest(run.folder).asked() == ABORT else "interrupted", ended=known.last_time
     )
 
 
@@ -101,7 +101,7 @@ def _goes_on(run: Run, known: Status) -> bool:
     ):
         return True
     if known.order and info.get("order", known.order) != known.order:
-        return False  # the process that is noted was that of an earlier order
+        return False  # the process that is noted was that of an earlier start
     if info.get("host", socket.gethostname()) != socket.gethostname():
         return known.quiet() + known.age < SILENCE_S
     return alive(info)

@@ -25,7 +25,7 @@ WEIGHTS = (
 class Run:
     """One run by its name, `<model>/<method>/<run>`, and the files of its folder.
 
-    `order` is the id of the order in the queue by which whoever has this object trains the run; states and faults that
+    `order` is the id in the queue by which whoever has this object trains the run; states and faults that
     it tells carry it.
     """
 
@@ -124,7 +124,7 @@ class Run:
         return found
 
     def say(self, event: str, /, **facts: object) -> None:
-        """Append one event (see `events.append`); a state and a fault say which order they belong to."""
+        """Append one event (see `events.append`); a state and a fault say which start they belong to."""
         if self.order and event in ("state", "error"):
             facts = {"order": self.order, **facts}
         events.append(self.events_file, event, **facts)

@@ -42,10 +42,10 @@ def _started(run: Run) -> float:
     )
 
 
-def make(workspace: Workspace, model: str, method: str, wish: str) -> Run:
-    """Make the folder of a new run, `<wish>-<n>` with the first n that is free, and return the run. Raises Problem."""
+def make(workspace: Workspace, model: str, method: str, title: str) -> Run:
+    """Make the folder of a new run, `<title>-<n>` with the first n that is free, and return the run. Raises Problem."""
     for number in range(1, 100_000):
-        name = f"{model}/{method}/{wish}-{number}"
+        name = f"{model}/{method}/{title}-{number}"
         folder = workspace.inside(workspace.saves, name, parts=3)
         try:
             folder.mkdir(parents=True)
@@ -54,7 +54,7 @@ def make(workspace: Workspace, model: str, method: str, wish: str) -> Run:
         except OSError as error:
             raise Problem("workspace.unwritable", path=folder, reason=error.strerror) from error
         return Run(name, folder)
-    raise Problem("workspace.bad_name", name=wish)
+    raise Problem("workspace.bad_name", name=title)
 
 
 def learned(run: Run) -> list[Path]:

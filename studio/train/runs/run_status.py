@@ -66,7 +66,7 @@ class Status:
             self.error = {key: value for key, value in event.items() if key not in ("event", "time")}
 
     def _is_of_the_last_order(self, event: dict) -> bool:
-        """Note an order's last state, and tell whether it is the order that counts: a run that was queued again has
+        """Note the last state of a start, and tell whether it is the start that counts: a run that was queued again has
         left the old one.
         """
         order = event.get("order", "")

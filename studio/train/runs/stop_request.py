@@ -1,7 +1,7 @@
-"""The wish to stop a run: a file in its folder, seen by whoever trains it, in this process, another, or on another
+"""The request to stop a run: a file in its folder, seen by whoever trains it, in this process, another, or on another
 machine.
 
-A process that is about to end itself (Ctrl-C, a machine that is shut down) wishes too, without a file: its run saves a
+A process that is about to end itself (Ctrl-C, a machine that is shut down) asks too, without a file: its run saves a
 checkpoint and is interrupted, and nothing is left behind that would stop it when it is resumed.
 """
 
@@ -24,9 +24,9 @@ class Stopped(Exception):
         self.saved = saved
 
 
-class StopWish:
-    """Asked by any process, looked at by the recorder at every sub-step. The file is empty: its name says what is
-    wished.
+class StopRequest:
+    """Asked by any process, looked at by the callback at every sub-step. The file is empty: its name says what is
+    asked.
 
     `at_step` is true from the first step on: before it there is nothing to save.
     """

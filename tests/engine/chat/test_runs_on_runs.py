@@ -12,7 +12,7 @@ from studio.chat.inference.service import InferenceService
 from studio.chat.sampling import Sampling
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 
 CASES = ROOT / "tests" / "cases"
 STARTER = "SmolLM2-135M-Instruct"
@@ -72,7 +72,7 @@ def test_what_lies_below_a_run_answers_too(workspace):
     service.unload()
 
 
-def trained_by(trainer: Trainer, wish: dict, seconds: float = 300) -> runs.Run:
+def trained_by(trainer: TrainingService, wish: dict, seconds: float = 300) -> runs.Run:
     """Return the finished run of a recipe."""
     run = trainer.start(
         {"template": "smollm2", "plot_loss": False, "cutoff_len": 64} | wish, {"name": "Xiaoju", "author": "the studio"}
@@ -85,7 +85,10 @@ def trained_by(trainer: Trainer, wish: dict, seconds: float = 300) -> runs.Run:
 @pytest.mark.skipif(not os.environ.get("STUDIO_SLOW_TESTS"), reason="trains twelve epochs; STUDIO_SLOW_TESTS=1 runs it")
 @pytest.mark.timeout(1800)
 def test_a_name_that_a_run_learned_is_said_by_the_runs_above_it(workspace):
-    steps, trainer = json.loads((CASES / "run-on-a-run" / "steps.json").read_text()), Trainer(workspace, DeviceLease())
+    steps, trainer = (
+        json.loads((CASES / "run-on-a-run" / "steps.json").read_text()),
+        TrainingService(workspace, DeviceLease()),
+    )
     a = trained_by(trainer, steps["A"], 1500)
     b = trained_by(trainer, steps["B_over_A"] | {"adapter_name_or_path": a.name})
     c = trained_by(trainer, steps["C_over_A_and_B"] | {"adapter_name_or_path": f"{a.name},{b.name}"})
@@ -96,7 +99,7 @@ def test_a_name_that_a_run_learned_is_said_by_the_runs_above_it(workspace):
 
 
 def test_a_run_whose_vocabulary_grew_answers_and_is_gone_on_with(workspace):
-    trainer = Trainer(workspace, DeviceLease())
+    trainer = TrainingService(workspace, DeviceLease())
 
     grown = trained_by(trainer, json.loads((CASES / "grown-vocabulary" / "recipe.json").read_text()))
     service = InferenceService(workspace, DeviceLease())

@@ -6,7 +6,7 @@ from conftest import SHORT, wait_for
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.train import runs
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.runs import checkpoints, events
 
 RECIPE = {"stage": "sft", "save_steps": 0.25, "per_device_train_batch_size": 4}
@@ -67,7 +67,7 @@ def test_a_run_that_does_not_get_better_ends_early_and_keeps_its_best(workspace)
         "early_stopping_steps": 2,
         "save_total_limit": 1,
     }
-    run = Trainer(workspace, DeviceLease()).start(wish, {"name": "Xiaoju", "author": "the studio"})
+    run = TrainingService(workspace, DeviceLease()).start(wish, {"name": "Xiaoju", "author": "the studio"})
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE, every=0.1)
     status = runs.status(run)
     assert status.state == "finished", status.error

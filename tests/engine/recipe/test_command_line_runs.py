@@ -14,7 +14,7 @@ from studio.core.device_lease import DeviceLease
 from studio.core.jobs import Jobs
 from studio.train import runs
 from studio.train.execution import batch_search
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.runs import adapters, manage_runs
 
 RECIPE = """model_name_or_path: models/{model}
@@ -97,7 +97,7 @@ def test_the_largest_batch_is_looked_for_on_top_of_it_whatever_else_its_recipe_m
 
 
 def test_its_recipe_starts_a_new_run(made):
-    trainer = Trainer(made, DeviceLease())
+    trainer = TrainingService(made, DeviceLease())
     wish = manage_runs.again(runs.find(made, f"{STARTER.name}/lora/whole"), {"max_steps": 1})
     assert trainer.preview(wish)["problems"] == []
     again = trainer.start(wish, {})
@@ -107,7 +107,7 @@ def test_its_recipe_starts_a_new_run(made):
 
 
 def test_it_goes_on_from_its_checkpoint(made):
-    trainer = Trainer(made, DeviceLease())
+    trainer = TrainingService(made, DeviceLease())
     run = runs.find(made, f"{STARTER.name}/lora/cut")
     assert run.is_foreign and runs.status(run).state == "interrupted"
     before = runs.status(run).series["loss"]

@@ -18,7 +18,7 @@ from studio.core.i18n import Problem
 from studio.core.workspace import write_json
 from studio.datasets.encoding.row_encoder import Sight
 from studio.train import runs
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.recipe import code_consent, saved_recipes
 
 CONFIG = "from transformers import LlamaConfig\n\n\nclass OwnConfig(LlamaConfig):\n    model_type = 'own-llama'\n"
@@ -108,16 +108,16 @@ def look(workspace, trainer, name: str):
 @pytest.mark.parametrize(
     "room", ["hello", "chat", "preview", "start", "worker", "sweep", "nodes", "batch", "reference"]
 )
-def test_no_room_runs_it_without_consent(workspace, own, chat):
-    trainer = Trainer(workspace, DeviceLease())
+def test_no_room_runs_it_without_consent(workspace, own, room):
+    trainer = TrainingService(workspace, DeviceLease())
     with pytest.raises(Problem) as told:
-        look(workspace, trainer, chat)
+        look(workspace, trainer, room)
     assert is_sentence(str(told.value)) and not own.ran
     assert runs.all_runs(workspace) == []
 
 
 def test_a_row_is_encoded_without_it(workspace, own):
-    look(workspace, Trainer(workspace, DeviceLease()), "tokens")
+    look(workspace, TrainingService(workspace, DeviceLease()), "tokens")
     assert not own.ran
 
 
@@ -144,7 +144,7 @@ def hand_made(workspace, recipe: dict, state: str, **info) -> runs.Run:
 
 @pytest.mark.parametrize("executor", ["in-process", "worker"])
 def test_the_queue_at_start_runs_neither_code_nor_a_program_of_a_run_folder(workspace, own, tmp_path, executor):
-    complete = Trainer(workspace, DeviceLease()).preview(TINY)["yaml"]
+    complete = TrainingService(workspace, DeviceLease()).preview(TINY)["yaml"]
     program = tmp_path / "program"
     program.write_text(f"#!/bin/sh\ntouch {own.mark}\n")
     program.chmod(0o755)
@@ -152,7 +152,7 @@ def test_the_queue_at_start_runs_neither_code_nor_a_program_of_a_run_folder(work
     run = hand_made(workspace, recipe, "queued", executor=executor, python=str(program))
     write_json(workspace.saves / ".queue.json", {"waiting": [{"run": run.name, "resume": None}], "at_work": []})
     runs.forget()
-    trainer = Trainer(workspace, DeviceLease())
+    trainer = TrainingService(workspace, DeviceLease())
     wait_for(lambda: runs.status(run).state == "failed", 60)
     assert runs.status(run).error["key"] == "trust.no_consent" and not own.ran
     wait_for(lambda: trainer.queue() == [], 20)
@@ -162,7 +162,7 @@ def test_a_program_in_a_run_folder_is_never_started(workspace, tmp_path):
     program, mark = tmp_path / "program", tmp_path / "mark"
     program.write_text(f"#!/bin/sh\ntouch {mark}\n")
     program.chmod(0o755)
-    trainer = Trainer(workspace, DeviceLease())
+    trainer = TrainingService(workspace, DeviceLease())
     run = trainer.start(SHORT | {"max_steps": 2}, {"name": "a", "author": "b"})
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
     wait_for(lambda: trainer.queue() == [], 20)
@@ -176,11 +176,11 @@ def test_a_program_in_a_run_folder_is_never_started(workspace, tmp_path):
 
 @pytest.mark.parametrize("checkpoint", ["../../../../elsewhere", "/etc", "checkpoint-9"])
 def test_a_queue_names_no_checkpoint_of_another_place(workspace, checkpoint):
-    recipe = yaml.safe_load(Trainer(workspace, DeviceLease()).preview(SHORT)["yaml"])
+    recipe = yaml.safe_load(TrainingService(workspace, DeviceLease()).preview(SHORT)["yaml"])
     run = hand_made(workspace, recipe, "queued", executor="in-process")
     write_json(workspace.saves / ".queue.json", {"waiting": [{"run": run.name, "resume": checkpoint}], "at_work": []})
     runs.forget()
-    Trainer(workspace, DeviceLease())
+    TrainingService(workspace, DeviceLease())
     wait_for(lambda: runs.status(run).state in ("failed", "interrupted"), 60)  # interrupted: the order was no order
     error = runs.status(run).error
     assert error is None or error["key"] == "executors.no_such_checkpoint"
@@ -189,7 +189,7 @@ def test_a_queue_names_no_checkpoint_of_another_place(workspace, checkpoint):
 
 def test_resume_and_restart_ask_again(workspace, own):
     own.allow()
-    trainer = Trainer(workspace, DeviceLease())
+    trainer = TrainingService(workspace, DeviceLease())
     run = trainer.start(TINY, {})
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
     assert runs.status(run).state == "finished", runs.status(run).error
@@ -204,7 +204,7 @@ def test_resume_and_restart_ask_again(workspace, own):
 
 
 def test_for_a_model_without_code_it_means_nothing(workspace):
-    preview = Trainer(workspace, DeviceLease()).preview(SHORT | {"trust_remote_code": True})
+    preview = TrainingService(workspace, DeviceLease()).preview(SHORT | {"trust_remote_code": True})
     assert not preview["problems"] and "trust_remote_code: false" in preview["yaml"]
     assert "train.advice_no_code" in [key for key, _ in preview["advice"]]
 
@@ -242,7 +242,7 @@ def test_what_a_ray_machine_is_told_are_the_consented_files(workspace, own):
 def test_no_recipe_names_what_ray_is_to_run(workspace):
     hook = {"runtime_env": {"worker_process_setup_hook": "os.getcwd"}}
     with pytest.raises(Problem) as told:
-        Trainer(workspace, DeviceLease()).start(SHORT | {"ray_init_kwargs": json.dumps(hook)}, {})
+        TrainingService(workspace, DeviceLease()).start(SHORT | {"ray_init_kwargs": json.dumps(hook)}, {})
     assert told.value.key == "train.never" and is_sentence(str(told.value))
     with pytest.raises(Problem):
         saved_recipes.read(yaml.safe_dump(SHORT | {"ray_init_kwargs": json.dumps(hook)}))

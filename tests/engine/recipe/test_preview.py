@@ -12,7 +12,7 @@ from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
 from studio.datasets.registry import entries
 from studio.train import runs
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.recipe import completion as recipes
 
 CASES = ROOT / "tests" / "cases"
@@ -26,8 +26,8 @@ def case(name: str):
 
 
 @pytest.fixture
-def trainer(workspace) -> Trainer:
-    return Trainer(workspace, DeviceLease())
+def trainer(workspace) -> TrainingService:
+    return TrainingService(workspace, DeviceLease())
 
 
 def told(trainer, **wish) -> list[tuple[str, str]]:

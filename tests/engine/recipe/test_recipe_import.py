@@ -99,7 +99,7 @@ def test_lists_are_what_a_comma_is(workspace):
 
 def test_a_rank_without_an_alpha_is_trained_as_llamafactory_would():
     found = reading.read(case("rank-without-alpha/recipe.yaml")).recipe
-    assert "lora_alpha" not in found and form.unsaid(found)["lora_alpha"] == 128
+    assert "lora_alpha" not in found and form.unstated_defaults(found)["lora_alpha"] == 128
 
 
 def test_what_merges_is_sent_to_where_that_is_done_and_never_trains(workspace):
@@ -482,7 +482,7 @@ def test_the_report_names_all_and_escapes_it(workspace):
 
 
 def test_the_form_holds_what_llamafactory_would_do_and_no_stand_in(workspace):
-    unsaid = form.unsaid({"stage": "sft"})
+    unsaid = form.unstated_defaults({"stage": "sft"})
     assert (
         unsaid["learning_rate"],
         unsaid["num_train_epochs"],

@@ -153,7 +153,7 @@ def test_every_record_is_read_from_the_workspace(root, monkeypatch):
 
 # No files of a workspace: what a child process says while it works, and the consents, which lie in the person's own
 # folder. Read only when an adapter is loaded, or before there is a page: who owns the workspace (see test_ownership).
-NOT_DRAWN = {"Seen", "Told", "Consents", "AdapterConfig", "Owner"}
+NOT_DRAWN = {"Seen", "InstallerSentence", "Consents", "AdapterConfig", "Owner"}
 
 
 def records_in(kind: object) -> list[type[Record]]:

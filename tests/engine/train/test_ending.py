@@ -10,7 +10,7 @@ from conftest import SHORT, caught, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
 ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -18,8 +18,8 @@ LONG = SHORT | {"max_steps": 2000, "save_steps": 1000}
 
 
 @pytest.fixture
-def trainer(workspace) -> Trainer:
-    return Trainer(workspace, DeviceLease())
+def trainer(workspace) -> TrainingService:
+    return TrainingService(workspace, DeviceLease())
 
 
 def ended(run: runs.Run, seconds: float = 150) -> runs.Status:
@@ -40,7 +40,7 @@ def test_a_run_in_this_process_is_interrupted_with_a_checkpoint_and_goes_on(trai
     assert found.name == run.name and saved
     status = runs.status(run)
     assert status.state == "interrupted" and run.checkpoints() == [f"checkpoint-{status.step}"]
-    again = Trainer(trainer.workspace, DeviceLease())  # the studio when it starts again
+    again = TrainingService(trainer.workspace, DeviceLease())  # the studio when it starts again
     wait_for(lambda: again.queue() == [])
     again.resume(run.name)
     wait_for(lambda: runs.status(run).step > status.step)

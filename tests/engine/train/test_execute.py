@@ -13,15 +13,15 @@ from conftest import SHORT, is_sentence, wait_for
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.train import runs
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.runs import events
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
 
 
 @pytest.fixture
-def trainer(workspace) -> Trainer:
-    return Trainer(workspace, DeviceLease())
+def trainer(workspace) -> TrainingService:
+    return TrainingService(workspace, DeviceLease())
 
 
 def ended(run: runs.Run) -> runs.Status:

@@ -13,7 +13,7 @@ from conftest import SHORT, wait_for
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.train import runs
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.runs import events
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
@@ -21,8 +21,8 @@ TINY = SHORT | {"max_steps": 1, "plot_loss": False}
 
 
 @pytest.fixture
-def trainer(workspace) -> Trainer:
-    return Trainer(workspace, DeviceLease())
+def trainer(workspace) -> TrainingService:
+    return TrainingService(workspace, DeviceLease())
 
 
 def ended(run: runs.Run) -> runs.Status:

@@ -14,7 +14,7 @@ from studio.core.jobs import Jobs
 from studio.datasets.analysis import Study
 from studio.datasets.registry.collection import Collection
 from studio.train import runs
-from studio.train.loop.run_training import execute
+from studio.train.loop.run_training import run_training
 from studio.train.recipe.validation import sources
 
 GOOD = [{"instruction": f"Say {number}.", "output": f"Number {number}."} for number in range(80)]
@@ -250,7 +250,7 @@ def failed(workspace, name: str, model, recipe: dict) -> Problem:
     }
     (folder / "recipe.yaml").write_text(yaml.safe_dump(whole))
     run = runs.Run(f"Tiny/lora/{folder.name}", folder)
-    assert execute(run) == "failed"
+    assert run_training(run) == "failed"
     error = runs.status(run).error
     problem = Problem(error["key"], **error["facts"])
     for language in ("en", "zh"):
@@ -363,7 +363,7 @@ def test_a_reward_model_with_tied_weights_saves_its_checkpoints(workspace):
             )
         )
         run = runs.Run(f"Tiny/{method}/reward", folder)
-        assert execute(run) == "finished", runs.status(run).error
+        assert run_training(run) == "finished", runs.status(run).error
         from safetensors import safe_open
         from transformers import AutoModelForCausalLM
 

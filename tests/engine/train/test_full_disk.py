@@ -8,7 +8,7 @@ from conftest import SHORT, is_sentence, new_workspace, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.recipe import completion, disk_need
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
@@ -33,7 +33,7 @@ def small_disk(tmp_path):
 
 @pytest.mark.parametrize("executor", ["in-process", "worker"])
 def test_a_disk_that_is_full_at_a_checkpoint(small_disk, executor):
-    trainer = Trainer(small_disk, DeviceLease())
+    trainer = TrainingService(small_disk, DeviceLease())
     run = trainer.start(SHORT, NAMED, executor)
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
     status = runs.status(run)
@@ -51,7 +51,7 @@ def test_a_disk_that_is_full_at_a_checkpoint(small_disk, executor):
 
 
 def test_what_the_checkpoints_take_is_told_before(small_disk, monkeypatch):
-    trainer = Trainer(small_disk, DeviceLease())
+    trainer = TrainingService(small_disk, DeviceLease())
     told = trainer.preview(SHORT | {"save_steps": 1, "max_steps": 20})
     key, facts = next(one for one in told["advice"] if one[0] == "train.advice_disk")
     assert told["disk"] > 20 * 30e6 and set(facts) == {"needed", "free"}
@@ -72,7 +72,7 @@ def test_what_the_checkpoints_take_is_told_before(small_disk, monkeypatch):
     ],
 )
 def test_the_estimate_is_what_a_run_writes(workspace, changes):
-    trainer = Trainer(workspace, DeviceLease())
+    trainer = TrainingService(workspace, DeviceLease())
     wish = SHORT | {"max_steps": 2, "save_steps": 2} | changes
     run = trainer.start(wish, NAMED)
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)

@@ -14,7 +14,7 @@ from studio.core.i18n import Problem
 from studio.core.jobs import Jobs
 from studio.train import runs
 from studio.train.execution.environments import Environments
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.runs import adapters
 
 TINY = {"max_steps": 2, "max_samples": 8, "per_device_train_batch_size": 1, "cutoff_len": 32, "save_strategy": "no"}
@@ -22,7 +22,7 @@ TINY = {"max_steps": 2, "max_samples": 8, "per_device_train_batch_size": 1, "cut
 
 @pytest.fixture
 def trainer(workspace):
-    return Trainer(workspace, DeviceLease())
+    return TrainingService(workspace, DeviceLease())
 
 
 def ended(run):

@@ -11,9 +11,9 @@ from studio.core.i18n import Problem
 from studio.train import runs
 from studio.train.execution import devices, multi_node
 from studio.train.execution.dispatch import Dispatcher
-from studio.train.execution.queue import Order, Queue, collide, holds
+from studio.train.execution.queue import Queue, QueuedRun, collide, holds
 from studio.train.recipe import sweep
-from studio.train.runs.stop_request import ABORT, SAVE, StopWish
+from studio.train.runs.stop_request import ABORT, SAVE, StopRequest
 
 
 @pytest.fixture
@@ -21,22 +21,22 @@ def queue(tmp_path) -> Queue:
     return Queue(tmp_path)
 
 
-def names(orders: list[Order]) -> list[str]:
-    return [order.run for order in orders]
+def names(queued_runs: list[QueuedRun]) -> list[str]:
+    return [queued.run for queued in queued_runs]
 
 
 def test_the_queue_is_on_disk_and_in_order(queue, tmp_path):
     for name in ("m/lora/a", "m/lora/b", "m/lora/c"):
-        queue.add(Order(name, id=name[-1]))
+        queue.add(QueuedRun(name, id=name[-1]))
     queue.move("m/lora/c", 0)
     queue.move("m/lora/a", 99)
     assert names(Queue(tmp_path).waiting()) == ["m/lora/c", "m/lora/b", "m/lora/a"]
-    queue.begin(Order("m/lora/b", id="b"))
+    queue.begin(QueuedRun("m/lora/b", id="b"))
     queue.remove("m/lora/c")
     again = Queue(tmp_path)
     assert (names(again.waiting()), names(again.at_work())) == (["m/lora/a"], ["m/lora/b"])
     assert holds(tmp_path, "m/lora/b") and not holds(tmp_path, "m/lora/c")
-    again.put_back(Order("m/lora/b", id="b"))
+    again.put_back(QueuedRun("m/lora/b", id="b"))
     assert names(queue.waiting()) == ["m/lora/b", "m/lora/a"]
 
 
@@ -49,8 +49,8 @@ def test_what_does_not_wait_cannot_be_moved(queue):
 def test_a_file_that_is_no_queue_counts_as_empty_and_is_replaced(queue, tmp_path):
     (tmp_path / ".queue.json").write_text("{half")
     assert queue.waiting() == []
-    queue.add(Order("m/lora/a", "checkpoint-3"))
-    assert Queue(tmp_path).waiting() == [Order("m/lora/a", "checkpoint-3")]
+    queue.add(QueuedRun("m/lora/a", "checkpoint-3"))
+    assert Queue(tmp_path).waiting() == [QueuedRun("m/lora/a", "checkpoint-3")]
 
 
 def test_runs_collide_where_they_want_a_device_twice():
@@ -61,7 +61,7 @@ def test_runs_collide_where_they_want_a_device_twice():
 def test_a_queued_run_still_waits_when_its_studio_is_gone(workspace):
     run = runs.make(workspace, "m", "lora", "r")
     run.info_file.write_text(json.dumps({"executor": "worker", "pid": 1, "pid_started": 1.0}))
-    Queue(workspace.saves).add(Order(run.name))
+    Queue(workspace.saves).add(QueuedRun(run.name))
     run.say("state", state="queued")
     assert runs.status(run).state == "queued"
     Queue(workspace.saves).remove(run.name)
@@ -70,7 +70,7 @@ def test_a_queued_run_still_waits_when_its_studio_is_gone(workspace):
 
 def test_a_run_whose_folder_is_gone_does_not_hold_up_the_queue(workspace):
     queue = Queue(workspace.saves)
-    queue.add(Order("m/lora/removed"))
+    queue.add(QueuedRun("m/lora/removed"))
     broken = runs.make(workspace, "m", "lora", "r")
     Dispatcher(workspace, DeviceLease()).add(broken)
     wait_for(lambda: not queue.waiting() and not queue.at_work(), seconds=20)
@@ -87,14 +87,14 @@ def test_a_run_waits_for_memory_that_another_uses_and_will_give_back(workspace):
 
 
 def test_a_wish_is_a_file_and_an_abort_is_the_stronger(tmp_path):
-    wish = StopWish(tmp_path)
-    assert wish.asked() is None
-    wish.ask(save=True)
-    assert StopWish(tmp_path).asked() == SAVE
-    wish.ask(save=False)
-    assert StopWish(tmp_path).asked() == ABORT
-    wish.withdraw()
-    assert wish.asked() is None
+    stop_request = StopRequest(tmp_path)
+    assert stop_request.asked() is None
+    stop_request.ask(save=True)
+    assert StopRequest(tmp_path).asked() == SAVE
+    stop_request.ask(save=False)
+    assert StopRequest(tmp_path).asked() == ABORT
+    stop_request.withdraw()
+    assert stop_request.asked() is None
 
 
 def test_a_sweep_is_every_combination_with_a_name_that_says_what_differs():

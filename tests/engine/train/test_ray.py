@@ -13,7 +13,7 @@ from conftest import SHORT, wait_for
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.train import runs
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 
 PYTHON = os.environ.get("STUDIO_RAY_PYTHON")
 INSTALLED = importlib.util.find_spec("ray") is not None
@@ -23,7 +23,7 @@ INSTALLED = importlib.util.find_spec("ray") is not None
     not (PYTHON or INSTALLED), reason="Ray is not installed, and STUDIO_RAY_PYTHON names no Python that has it"
 )
 def test_two_processes_of_a_ray_cluster_train_together(workspace):
-    trainer = Trainer(workspace, DeviceLease())
+    trainer = TrainingService(workspace, DeviceLease())
     run = trainer.start(
         SHORT,
         {"name": "Xiaoju", "author": "the studio", "processes": 2},
@@ -42,6 +42,6 @@ def test_two_processes_of_a_ray_cluster_train_together(workspace):
 @pytest.mark.skipif(INSTALLED, reason="Ray is installed")
 def test_without_ray_it_is_said_how_to_get_it(workspace):
     with pytest.raises(Problem) as told:
-        Trainer(workspace, DeviceLease()).start(SHORT, {}, "ray")
+        TrainingService(workspace, DeviceLease()).start(SHORT, {}, "ray")
     assert "pip install" in str(told.value)
     assert list(workspace.saves.glob("*/*/*")) == []

@@ -10,15 +10,15 @@ from studio.core.i18n import Problem
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json
 from studio.train import runs
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.runs import llamaboard_runs
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
 
 
 @pytest.fixture
-def trainer(workspace) -> Trainer:
-    return Trainer(workspace, DeviceLease())
+def trainer(workspace) -> TrainingService:
+    return TrainingService(workspace, DeviceLease())
 
 
 def ended(run: runs.Run, seconds: float = 150) -> runs.Status:

@@ -17,8 +17,8 @@ from studio.core.workspace import Workspace, write_json
 from studio.train import runs
 from studio.train.execution import dispatch
 from studio.train.execution.dispatch import Dispatcher
-from studio.train.execution.queue import Order, Queue, new_order
-from studio.train.runs.stop_request import ABORT, StopWish
+from studio.train.execution.queue import Queue, QueuedRun, new_queued_run
+from studio.train.runs.stop_request import ABORT, StopRequest
 
 
 @pytest.fixture
@@ -129,8 +129,8 @@ def test_events_without_orders_are_read_as_before(workspace):
 
 def test_the_end_of_an_order_strikes_that_order_alone(tmp_path):
     queue = Queue(tmp_path)
-    old, new = Order("m/lora/r"), new_order("m/lora/r", "checkpoint-1")
-    assert new_order("m/lora/r").id != new.id
+    old, new = QueuedRun("m/lora/r"), new_queued_run("m/lora/r", "checkpoint-1")
+    assert new_queued_run("m/lora/r").id != new.id
     queue.add(old)
     queue.begin(old)
     queue.add(new)
@@ -192,7 +192,7 @@ def test_what_stands_of_an_ended_run_is_cleared(workspace, played):
     dispatcher._changed.set()
     wait_for(lambda: not dispatcher.queue.at_work())
     assert whole.exists() and not torn.exists() and not cut.exists()
-    assert StopWish(run.folder).asked() is None
+    assert StopRequest(run.folder).asked() is None
 
 
 def test_a_calendar_that_is_set_anew_ends_no_abort_by_force(workspace, played, monkeypatch):
@@ -201,7 +201,7 @@ def test_a_calendar_that_is_set_anew_ends_no_abort_by_force(workspace, played, m
     dispatcher, run = Dispatcher(workspace, DeviceLease()), made(workspace)
     dispatcher.add(run)
     (order, _), *_ = wait_for(lambda: played.started)
-    StopWish(run.folder).ask(save=False)
+    StopRequest(run.folder).ask(save=False)
     os.utime(run.folder / ABORT, (0, 0))
     for _ in range(3):
         dispatcher._turn()

@@ -11,7 +11,7 @@ from conftest import SHORT, Server, is_sentence, new_workspace, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.runs import events
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
@@ -19,8 +19,8 @@ LONG = SHORT | {"max_steps": 500, "save_steps": 1000}
 
 
 @pytest.fixture
-def trainer(workspace) -> Trainer:
-    return Trainer(workspace, DeviceLease())
+def trainer(workspace) -> TrainingService:
+    return TrainingService(workspace, DeviceLease())
 
 
 def ended(run: runs.Run, seconds: float = 150) -> runs.Status:

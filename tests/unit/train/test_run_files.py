@@ -366,10 +366,10 @@ def test_an_order_that_cannot_be_is_left_out_and_told(workspace, text, kept):
     path = workspace.saves / queue.FILE
     path.write_text(text)
     waiting = queue.Queue(workspace.saves)
-    assert [order.run for order in waiting.waiting()] == kept and waiting.at_work() == []
+    assert [queued.run for queued in waiting.waiting()] == kept and waiting.at_work() == []
     assert waiting.faults() and ".queue.json" in drawn(now_running, now_running.now_running(workspace))
-    waiting.add(queue.new_order("m/lora/r-2"))
-    assert [order.run for order in waiting.waiting()] == [*kept, "m/lora/r-2"] and waiting.faults() == []
+    waiting.add(queue.new_queued_run("m/lora/r-2"))
+    assert [queued.run for queued in waiting.waiting()] == [*kept, "m/lora/r-2"] and waiting.faults() == []
     assert path.with_name(".queue.json.damaged").read_text() == text
 
 

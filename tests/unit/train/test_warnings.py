@@ -6,7 +6,7 @@ import random
 import pytest
 
 from studio.core.i18n import Problem
-from studio.train.loop.anomalies import Watch
+from studio.train.loop.anomalies import AnomalyDetector
 
 
 def told(watch, losses, **more):
@@ -15,7 +15,7 @@ def told(watch, losses, **more):
 
 @pytest.fixture
 def watch(tmp_path):
-    return Watch(tmp_path)
+    return AnomalyDetector(tmp_path)
 
 
 def test_a_healthy_curve_gives_no_warning(watch):

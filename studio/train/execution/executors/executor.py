@@ -1,4 +1,4 @@
-"""Who trains a run. Every executor trains the same recipe, with the same recorder and the same files; the page cannot
+"""Who trains a run. Every executor trains the same recipe, with the same callback and the same files; the page cannot
 tell them apart.
 
 | name | what it is | where |
@@ -19,7 +19,7 @@ from studio.train.runs import Run
 
 
 class Executor(Protocol):
-    """What training asks of an executor. It obeys a wish to stop (`StopWish`) by itself and writes the run's last
+    """What training asks of an executor. It obeys a request to stop (`StopRequest`) by itself and writes the run's last
     state.
     """
 

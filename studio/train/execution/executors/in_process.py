@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.core.i18n import Problem
-from studio.train.loop.run_training import execute
+from studio.train.loop.run_training import run_training
 from studio.train.runs import Run
-from studio.train.runs.stop_request import StopWish
+from studio.train.runs.stop_request import StopRequest
 
 
 class InProcess:
@@ -21,16 +21,16 @@ class InProcess:
 
     def __init__(self, over: Callable[[], None]):
         self._over = over
-        self._orders: queue.Queue[tuple[Run, Path | None]] = queue.Queue()
+        self._queued: queue.Queue[tuple[Run, Path | None]] = queue.Queue()
         self._mine: set[str] = set()
-        self._wish: StopWish | None = None
+        self._stop_request: StopRequest | None = None
         threading.Thread(target=self._work, name="training", daemon=True).start()
 
     def start(self, run: Run, resume: str | None) -> None:
         """Begin to train; see `Executor`."""
         run.own()
         self._mine.add(run.name)
-        self._orders.put((run, run.folder / resume if resume else None))
+        self._queued.put((run, run.folder / resume if resume else None))
 
     def at_work(self, run: Run) -> bool:
         """Tell whether it still works on the run. The run of a studio that has gone went with it."""
@@ -46,21 +46,21 @@ class InProcess:
 
     def interrupt(self) -> bool:
         """Let the run save a checkpoint because this process ends, and tell whether there is anything to wait for."""
-        wish = self._wish
-        if wish:
-            wish.interrupt()
-        return bool(wish and wish.at_step)
+        stop_request = self._stop_request
+        if stop_request:
+            stop_request.interrupt()
+        return bool(stop_request and stop_request.at_step)
 
     def _work(self) -> None:
         while True:
-            run, resume = self._orders.get()
-            self._wish = StopWish(run.folder)
+            run, resume = self._queued.get()
+            self._stop_request = StopRequest(run.folder)
             try:
-                execute(run, resume, self._wish)
+                run_training(run, resume, self._stop_request)
             except Exception as error:
                 # The disk may refuse even the last word of a run; the next run must still get its turn.
                 print(f"{run.name}: {type(error).__name__}: {error}", file=sys.stderr)
             finally:
-                self._wish = None
+                self._stop_request = None
                 self._mine.discard(run.name)
                 self._over()

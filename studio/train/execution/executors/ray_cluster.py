@@ -17,7 +17,7 @@ from pathlib import Path
 
 from studio.core import locations, trust
 from studio.train.execution.executors.worker import seen_from
-from studio.train.loop.run_training import execute
+from studio.train.loop.run_training import run_training
 from studio.train.recipe import code_consent
 
 
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("folder", type=Path, help="the run's folder, with its recipe.yaml")
     parser.add_argument("--resume", metavar="CHECKPOINT", help="name of the checkpoint in it to go on from")
-    parser.add_argument("--order", metavar="ID", default="", help="the order of the studio's queue that this is")
+    parser.add_argument("--order", metavar="ID", default="", help="the id in the studio's queue by which this trains")
     flags = parser.parse_args(argv)
     run = seen_from(0, flags.folder.absolute(), flags.order)
     run.own()
@@ -70,7 +70,7 @@ def train(config: dict) -> None:
     folder = Path(config["folder"])
     trust.carry(config["consents"])
     run = seen_from(int(os.environ["RANK"]), folder, config.get("order", ""))
-    if execute(run, folder / config["resume"] if config["resume"] else None) == "failed":
+    if run_training(run, folder / config["resume"] if config["resume"] else None) == "failed":
         raise RuntimeError(f"{run.name} failed; its log says why")
 
 

@@ -132,10 +132,10 @@ def _send(signal: Callable[[], None]) -> None:
 
 
 def _environment(info: dict) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
+    inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     path = os.pathsep.join([str(locations.import_path()), *filter(None, [os.environ.get("PYTHONPATH")])])
     devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, info["devices"]))} if info.get("devices") else {}
     if info.get("processes", 1) > 1:
         # torchrun would give each process one thread, which leaves most cores of a machine without a GPU idle.
-        kept.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // info["processes"])))
-    return {**kept, **devices, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+        inherited.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // info["processes"])))
+    return {**inherited, **devices, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

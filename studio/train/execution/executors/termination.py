@@ -8,7 +8,7 @@ import signal
 import threading
 
 from studio.train.runs import Run
-from studio.train.runs.stop_request import ABORT, StopWish
+from studio.train.runs.stop_request import ABORT, StopRequest
 
 GRACE_S = 60.0
 GRACE_VARIABLE = "STUDIO_STOP_SECONDS"  # the same for the studio, its workers and torchrun's agent
@@ -24,7 +24,7 @@ def grace() -> float:
         return GRACE_S
 
 
-def save_first(run: Run, wish: StopWish) -> None:
+def save_first(run: Run, stop_request: StopRequest) -> None:
     """Let the signals that end this process interrupt the run: it saves, in `grace()` seconds at most, and its last
     state says so.
 
@@ -39,14 +39,14 @@ def save_first(run: Run, wish: StopWish) -> None:
         os._exit(128 + number)
 
     def on_signal(number: int, _) -> None:
-        if wish.asked() == ABORT or _has_failed(run):
+        if stop_request.asked() == ABORT or _has_failed(run):
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        elif not wish.at_step:
+        elif not stop_request.at_step:
             leave(number)
         elif not asked.is_set():
             asked.set()
-            wish.interrupt()
+            stop_request.interrupt()
             timer = threading.Timer(grace(), leave, [number])
             timer.daemon = True
             timer.start()

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 from studio.train.execution.executors.termination import save_first
-from studio.train.loop.run_training import execute
+from studio.train.loop.run_training import run_training
 from studio.train.runs import Run
-from studio.train.runs.stop_request import StopWish
+from studio.train.runs.stop_request import StopRequest
 
 _PR_SET_PDEATHSIG = 1  # Linux, sys/prctl.h
 
@@ -29,7 +29,7 @@ class Silent(Run):
 
 
 def seen_from(rank: int, folder: Path, order: str = "") -> Run:
-    """Return the run in a folder as the process of this rank sees it, which trains it by an order of the queue, if by
+    """Return the run in a folder as the process of this rank sees it, which trains it by an id of the queue, if by
     any.
     """
     return (Silent if rank else Run)("/".join(folder.parts[-3:]), folder, order)
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("folder", type=Path, help="the run's folder, with its recipe.yaml")
     parser.add_argument("--resume", metavar="CHECKPOINT", help="name of the checkpoint in it to go on from")
-    parser.add_argument("--order", metavar="ID", default="", help="the order of the studio's queue that this is")
+    parser.add_argument("--order", metavar="ID", default="", help="the id in the studio's queue by which this trains")
     flags = parser.parse_args(argv)
     run = seen_from(int(os.environ.get("RANK", "0")), flags.folder.absolute(), flags.order)
     launched = "TORCHELASTIC_RUN_ID" in os.environ
@@ -51,9 +51,9 @@ def main(argv: list[str] | None = None) -> int:
     if not isinstance(run, Silent):
         run.own(os.getppid() if launched else None)
     _read_newer_configs()
-    wish = StopWish(run.folder)
-    save_first(run, wish)
-    state = execute(run, run.folder / flags.resume if flags.resume else None, wish)
+    stop_request = StopRequest(run.folder)
+    save_first(run, stop_request)
+    state = run_training(run, run.folder / flags.resume if flags.resume else None, stop_request)
     return 1 if state == "failed" else 0
 
 

@@ -25,13 +25,13 @@ LEARNED_BY = (
 )
 
 
-def unsaid(said: dict) -> dict:
+def unstated_defaults(recipe: dict) -> dict:
     """Return what LLaMA-Factory does where a recipe says nothing, for the boxes of the form; no model and no dataset
     stand in for others.
     """
     known = arguments.arguments()
     found = {name: known[name].default for name in LEARNED_BY}
-    rank = said.get("lora_rank", found["lora_rank"])
+    rank = recipe.get("lora_rank", found["lora_rank"])
     return found | {"lora_alpha": 2 * rank, "model_name_or_path": "", "dataset": ""}
 
 
@@ -52,15 +52,15 @@ def datasets(workspace: Workspace, recipe: dict) -> list[str]:
 def with_value(choices: list, value: object) -> list:
     """Return the choices of a box with the value, or each of the values, that it is to hold."""
     offered = {choice[1] if isinstance(choice, tuple) else choice for choice in choices}
-    wanted = value if isinstance(value, list) else [value]
-    return [*choices, *(one for one in wanted if isinstance(one, str) and one and one not in offered)]
+    values = value if isinstance(value, list) else [value]
+    return [*choices, *(one for one in values if isinstance(one, str) and one and one not in offered)]
 
 
-def require_named(said: dict) -> None:
+def require_named(recipe: dict) -> None:
     """Raise Problem where the form names no model or no data: the studio's own must not stand in for those of an
     import.
     """
-    if not said.get("model_name_or_path"):
+    if not recipe.get("model_name_or_path"):
         raise Problem("recipe_import.no_model", field="model_name_or_path")
-    if not said.get("dataset") and not said.get("tokenized_path"):
+    if not recipe.get("dataset") and not recipe.get("tokenized_path"):
         raise Problem("recipe_import.no_dataset", field="dataset")

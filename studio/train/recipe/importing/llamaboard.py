@@ -107,6 +107,8 @@ OWN = {
     "initial_dir",
     "shift_attn",
 }
+# What a configuration is for that says nothing of training, by the board's tab that its first setting is of.
+KIND_OF_TAB = {"export": "merge", "infer": "chat"}
 
 
 def is_board(found: dict) -> bool:
@@ -120,38 +122,36 @@ def read(found: dict) -> tuple[dict, list[LeftOut]]:
     Raises:
         Problem: a value that the board itself could not read.
     """
-    said = {
+    config = {
         str(name).split(".", 1)[-1]: value for name, value in found.items() if str(name).startswith(("top.", "train."))
     }
     others = [str(name) for name in found if not str(name).startswith(("top.", "train."))]
     if others and not any(str(name).startswith("train.") for name in found):
-        raise Problem(
-            f"recipe_import.kind_{'merge' if others[0].startswith('export.') else 'chat' if others[0].startswith('infer.') else 'predict'}"
-        )
-    method = said.get("finetuning_type", "lora")
-    recipe = _of_model(said, method) | _named(said, ALWAYS)
+        raise Problem(f"recipe_import.kind_{KIND_OF_TAB.get(others[0].partition('.')[0], 'predict')}")
+    method = config.get("finetuning_type", "lora")
+    recipe = _of_model(config, method) | _named(config, ALWAYS)
     recipe["dataset"] = (
-        ",".join(map(str, said["dataset"])) if isinstance(said.get("dataset"), list) else said.get("dataset")
+        ",".join(map(str, config["dataset"])) if isinstance(config.get("dataset"), list) else config.get("dataset")
     )
     if recipe.get("neat_packing"):
         recipe["packing"] = True
-    recipe |= _of_compute_type(said) | _of_extra(said)
-    recipe |= _named(said, LORA) if method == "lora" else _named(said, FREEZE) if method == "freeze" else {}
+    recipe |= _of_compute_type(config) | _of_extra(config)
+    recipe |= _named(config, LORA) if method == "lora" else _named(config, FREEZE) if method == "freeze" else {}
     if method == "lora":
         recipe["lora_target"] = recipe.get("lora_target") or "all"
         recipe |= {"pissa_convert": recipe["pissa_init"]} if "pissa_init" in recipe else {}
-        recipe |= _named(said, FREEZE[:1]) if recipe.get("use_llama_pro") else {}
-    recipe |= _of_stage(said, recipe.get("stage"), method)
-    if _is_multimodal(str(said.get("model_name", ""))):
+        recipe |= _named(config, FREEZE[:1]) if recipe.get("use_llama_pro") else {}
+    recipe |= _of_stage(config, recipe.get("stage"), method)
+    if _is_multimodal(str(config.get("model_name", ""))):
         recipe |= {
-            name: _pixels(name, value) if name in PIXELS else value for name, value in _named(said, IMAGES).items()
+            name: _pixels(name, value) if name in PIXELS else value for name, value in _named(config, IMAGES).items()
         }
     for switch, names in OF_OPTIMISER.items():
-        recipe |= _named(said, names) if recipe.get(switch) else {}
-    recipe |= _held_out(said, recipe)
+        recipe |= _named(config, names) if recipe.get(switch) else {}
+    recipe |= _held_out(config, recipe)
     left_out = [LeftOut(name, "board_tab") for name in others]
-    if str(said.get("ds_stage", "none")) != "none":
-        recipe["deepspeed"] = f"ds_z{said['ds_stage']}_{'offload_' if said.get('ds_offload') else ''}config.json"
+    if str(config.get("ds_stage", "none")) != "none":
+        recipe["deepspeed"] = f"ds_z{config['ds_stage']}_{'offload_' if config.get('ds_offload') else ''}config.json"
     known = arguments.arguments()
     read_here = {
         *OWN,
@@ -164,67 +164,67 @@ def read(found: dict) -> tuple[dict, list[LeftOut]]:
     }
     left_out += [
         LeftOut(f"{name}: {value}", "unknown")
-        for name, value in said.items()
+        for name, value in config.items()
         if name not in read_here and name != "output_dir" and value not in (None, "", [])
     ]
     return {
         name: value
         for name, value in recipe.items()
-        if value is not None and value != "" and (name in known or name in said)
+        if value is not None and value != "" and (name in known or name in config)
     }, left_out
 
 
-def _named(said: dict, names: tuple[str, ...]) -> dict:
+def _named(config: dict, names: tuple[str, ...]) -> dict:
     """Return the settings under LLaMA-Factory's names; false, 0 and "" are values, but for those of which the board
     makes nothing.
     """
     found = {
-        NAMES.get(name, name): (said[name] or None) if name in NONE_IF_ZERO else said[name]
+        NAMES.get(name, name): (config[name] or None) if name in NONE_IF_ZERO else config[name]
         for name in names
-        if name in said
+        if name in config
     }
     if "stage" in found:
         found["stage"] = STAGES.get(str(found["stage"]), found["stage"])
     return found
 
 
-def _of_model(said: dict, method: str) -> dict:
+def _of_model(config: dict, method: str) -> dict:
     recipe = {
-        "model_name_or_path": said.get("model_path") or said.get("model_name"),
+        "model_name_or_path": config.get("model_path") or config.get("model_name"),
         "finetuning_type": method,
-        "template": said.get("template"),
+        "template": config.get("template"),
     }
-    if str(said.get("rope_scaling", "none")) != "none":
-        recipe["rope_scaling"] = said["rope_scaling"]
-    recipe |= BOOSTERS.get(str(said.get("booster")), {})
-    checkpoints = said.get("checkpoint_path")
+    if str(config.get("rope_scaling", "none")) != "none":
+        recipe["rope_scaling"] = config["rope_scaling"]
+    recipe |= BOOSTERS.get(str(config.get("booster")), {})
+    checkpoints = config.get("checkpoint_path")
     if checkpoints and method in ("lora", "oft"):
-        recipe["adapter_name_or_path"] = _of_saves(said, method, checkpoints)
+        recipe["adapter_name_or_path"] = _of_saves(config, method, checkpoints)
     elif checkpoints:
-        recipe["model_name_or_path"] = _of_saves(said, method, checkpoints)
-    if str(said.get("quantization_bit", "none")).lower() not in ("none", ""):
-        recipe |= {"quantization_bit": said["quantization_bit"], "double_quantization": True}
-        recipe |= {"quantization_method": said["quantization_method"]} if said.get("quantization_method") else {}
+        recipe["model_name_or_path"] = _of_saves(config, method, checkpoints)
+    if str(config.get("quantization_bit", "none")).lower() not in ("none", ""):
+        recipe |= {"quantization_bit": config["quantization_bit"], "double_quantization": True}
+        recipe |= {"quantization_method": config["quantization_method"]} if config.get("quantization_method") else {}
     return recipe
 
 
-def _of_saves(said: dict, method: str, names: object) -> str:
+def _of_saves(config: dict, method: str, names: object) -> str:
     """Return where the board's own runs lie: saves/<model>/<method>/<name>; a name with a slash is a path already."""
     found = [str(name) for name in (names if isinstance(names, list) else [names])]
     return ",".join(
-        name if "/" in name or "\\" in name else f"{said.get('model_name')}/{method}/{name}".replace(" ", "")
+        name if "/" in name or "\\" in name else f"{config.get('model_name')}/{method}/{name}".replace(" ", "")
         for name in found
     )
 
 
-def _of_compute_type(said: dict) -> dict:
-    wanted = said.get("compute_type")
-    return {name: name == wanted for name in ("fp16", "bf16", "pure_bf16")} if wanted else {}
+def _of_compute_type(config: dict) -> dict:
+    compute_type = config.get("compute_type")
+    return {name: name == compute_type for name in ("fp16", "bf16", "pure_bf16")} if compute_type else {}
 
 
-def _of_extra(said: dict) -> dict:
+def _of_extra(config: dict) -> dict:
     try:
-        more = records.parse(said.get("extra_args") or "{}")
+        more = records.parse(config.get("extra_args") or "{}")
     except (ValueError, TypeError) as error:
         raise Problem("train.import_unreadable", reason=f"extra_args: {str(error)[:200]}") from error
     if not isinstance(more, dict):
@@ -232,29 +232,31 @@ def _of_extra(said: dict) -> dict:
     return more
 
 
-def _of_stage(said: dict, stage: object, method: str) -> dict:
+def _of_stage(config: dict, stage: object, method: str) -> dict:
     if stage == "ppo":
-        reward = {"reward_model": _of_saves(said, method, said["reward_model"])} if said.get("reward_model") else {}
+        reward = (
+            {"reward_model": _of_saves(config, method, config["reward_model"])} if config.get("reward_model") else {}
+        )
         return (
             reward
             | {"reward_model_type": "lora" if method == "lora" else "full", "top_k": 0, "top_p": 0.9}
-            | _named(said, ("ppo_score_norm", "ppo_whiten_rewards"))
+            | _named(config, ("ppo_score_norm", "ppo_whiten_rewards"))
         )
-    return _named(said, PREFERENCE) if stage in ("dpo", "kto") else {}
+    return _named(config, PREFERENCE) if stage in ("dpo", "kto") else {}
 
 
-def _held_out(said: dict, recipe: dict) -> dict:
+def _held_out(config: dict, recipe: dict) -> dict:
     try:
-        share = float(said.get("val_size") or 0)
+        share = float(config.get("val_size") or 0)
     except (TypeError, ValueError) as error:
-        raise Problem("train.bad_value", field="val_size", value=said["val_size"], wanted="float") from error
+        raise Problem("train.bad_value", field="val_size", value=config["val_size"], wanted="float") from error
     if share <= 1e-6 or recipe.get("stage") == "ppo":
         return {}
     more = {
         "eval_steps": recipe.get("save_steps"),
         "per_device_eval_batch_size": recipe.get("per_device_train_batch_size"),
     }
-    return {"val_size": said["val_size"], "eval_strategy": "steps"} | {
+    return {"val_size": config["val_size"], "eval_strategy": "steps"} | {
         name: value for name, value in more.items() if value is not None
     }
 

@@ -21,7 +21,7 @@ def read(words: list[Word]) -> tuple[dict, list[LeftOut]]:
     """
     texts, left_out = _with_values(words)
     try:
-        said, rest = _parser().parse_known_args(texts)
+        namespace, rest = _parser().parse_known_args(texts)
     except argparse.ArgumentError as error:
         raise _fault(error) from error
     unknown = [word for word in rest if re.match(r"--?[A-Za-z]", word)]
@@ -30,7 +30,7 @@ def read(words: list[Word]) -> tuple[dict, list[LeftOut]]:
             "train.unknown_setting",
             field=", ".join(word.lstrip("-").partition("=")[0].replace("-", "_") for word in unknown),
         )
-    return dict(vars(said)), [*left_out, *(LeftOut(word, "stray") for word in rest)]
+    return dict(vars(namespace)), [*left_out, *(LeftOut(word, "stray") for word in rest)]
 
 
 def _with_values(words: list[Word]) -> tuple[list[str], list[LeftOut]]:

@@ -61,39 +61,39 @@ def of_file(found: dict) -> str | None:
     return next((kind for kind, keys in BY_KEY.items() if any(key in found for key in keys)), None)
 
 
-def of(said: dict) -> str:
+def of(recipe: dict) -> str:
     """Return what a recipe of LLaMA-Factory is for: "training", "merge", "predict", "evaluate", "chat", "benchmark" or
     "nothing".
 
     What names its data or says how to train is for training where `do_train` is not said, as a short recipe in the
     studio may leave it out.
     """
-    if _is(said, "do_train"):
+    if _is(recipe, "do_train"):
         return "training"
-    if said.get("export_dir"):
+    if recipe.get("export_dir"):
         return "merge"
-    if said.get("task") and "n_shot" in said:
+    if recipe.get("task") and "n_shot" in recipe:
         return "benchmark"
-    trains = bool(said.get("dataset")) and any(name in said for name in OF_TRAINING)
+    trains = bool(recipe.get("dataset")) and any(name in recipe for name in OF_TRAINING)
     if not trains:
         for name, kind in (("do_predict", "predict"), ("predict_with_generate", "predict"), ("do_eval", "evaluate")):
-            if _is(said, name):
+            if _is(recipe, name):
                 return kind
     if (
-        "dataset" not in said
-        and "stage" not in said
-        and any(name.startswith(INFERENCE) for name in said if said[name] is not None)
+        "dataset" not in recipe
+        and "stage" not in recipe
+        and any(name.startswith(INFERENCE) for name in recipe if recipe[name] is not None)
     ):
         return "chat"
-    return "nothing" if "do_train" in said and said["do_train"] is not None else "training"
+    return "nothing" if "do_train" in recipe and recipe["do_train"] is not None else "training"
 
 
-def _is(said: dict, name: str) -> bool:
-    return str(said.get(name)).lower() in ("true", "1", "yes")
+def _is(recipe: dict, name: str) -> bool:
+    return str(recipe.get(name)).lower() in ("true", "1", "yes")
 
 
-def require_training(said: dict) -> None:
+def require_training(recipe: dict) -> None:
     """Raise Problem, which says what a recipe does and where that is done, where it does not train."""
-    kind = of(said)
+    kind = of(recipe)
     if kind != "training":
         raise Problem(f"recipe_import.kind_{kind}")

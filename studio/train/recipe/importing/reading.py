@@ -31,9 +31,9 @@ def read(text: str) -> Imported:
         raise Problem("train.import_empty")
     mappings, launches, left_out, files = _parts(text)
     found = _chosen(mappings, launches, left_out, files)
-    said, more = _taken(found.recipe)
-    found.recipe, found.left_out = said, [*found.left_out, *more]
-    if not said:
+    recipe, more = _taken(found.recipe)
+    found.recipe, found.left_out = recipe, [*found.left_out, *more]
+    if not recipe:
         raise Problem("recipe_import.nothing")
     return found
 
@@ -104,8 +104,8 @@ def _require_training_command(launches: list[Launch]) -> None:
 
 
 def _of_launch(launch: Launch, mappings: list[dict], files: dict[str, str]) -> Imported:
-    said, left_out = _overrides(launch) if launch.file else options.read(launch.words)
-    found = Imported(said, [*launch.left_out, *left_out], {"devices": launch.devices} if launch.devices else {})
+    overrides, left_out = _overrides(launch) if launch.file else options.read(launch.words)
+    found = Imported(overrides, [*launch.left_out, *left_out], {"devices": launch.devices} if launch.devices else {})
     if launch.file:
         body = next(
             (
@@ -115,15 +115,15 @@ def _of_launch(launch: Launch, mappings: list[dict], files: dict[str, str]) -> I
             ),
             None,
         )
-        given = documents.mapping(documents.plain(body)) if body is not None else mappings[0] if mappings else None
-        if given is None:
+        mapping = documents.mapping(documents.plain(body)) if body is not None else mappings[0] if mappings else None
+        if mapping is None:
             raise Problem(
                 "recipe_import.file_needed",
                 file=launch.file,
-                settings=", ".join(f"{name} {value}" for name, value in said.items()) or "–",
+                settings=", ".join(f"{name} {value}" for name, value in overrides.items()) or "–",
             )
-        base = _of_mapping(given)
-        found.recipe, found.left_out = base.recipe | said, [*base.left_out, *found.left_out]
+        base = _of_mapping(mapping)
+        found.recipe, found.left_out = base.recipe | overrides, [*base.left_out, *found.left_out]
     kind = purpose.of({"do_train": None, "dataset": "", **found.recipe})
     if kind not in ("training", "chat"):
         raise Problem(f"recipe_import.kind_{kind}")
@@ -139,14 +139,14 @@ def _overrides(launch: Launch) -> tuple[dict, list[LeftOut]]:
         for word in launch.words
         if not word.text.startswith("--") and "=" in word.text and word.text.split("=")[0].isidentifier()
     ]
-    said, left_out = options.read([word for word in launch.words if word not in dotted])
+    settings, left_out = options.read([word for word in launch.words if word not in dotted])
     for word in dotted:
         name, _, value = word.text.partition("=")
         if word.unset:
             left_out.append(LeftOut(word.text, "variable"))
         else:
-            said[name] = _value(value)
-    return said, left_out
+            settings[name] = _value(value)
+    return settings, left_out
 
 
 def _value(text: str) -> object:
@@ -165,7 +165,7 @@ def _of_mapping(found: dict) -> Imported:
     return Imported(dict(found))
 
 
-def _taken(said: dict) -> tuple[dict, list[LeftOut]]:
+def _taken(recipe: dict) -> tuple[dict, list[LeftOut]]:
     """Return the settings of a recipe that a run takes, judged, and those that the studio sets itself.
 
     Raises:
@@ -173,15 +173,15 @@ def _taken(said: dict) -> tuple[dict, list[LeftOut]]:
     """
     left_out = [
         LeftOut(f"{name}: {value}", NOT_TAKEN[name])
-        for name, value in said.items()
+        for name, value in recipe.items()
         if name in NOT_TAKEN and value not in (None, "", False)
     ]
-    kept = {
+    settings = {
         name: value
-        for name, value in said.items()
+        for name, value in recipe.items()
         if name not in NOT_TAKEN and name != "do_train" and value is not None and value != ""
     }
-    return arguments.judged(kept), left_out
+    return arguments.judged(settings), left_out
 
 
 def _short(text: str) -> str:

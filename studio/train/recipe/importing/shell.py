@@ -189,10 +189,10 @@ class _Reader:
         return [command] if command.words else []
 
     def _assign(self, word: Word) -> None:
-        said = _ASSIGNED.fullmatch(word.text)
+        match = _ASSIGNED.fullmatch(word.text)
         if not word.unset:
-            before = self.values.get(said["name"], "") if said["more"] else ""
-            self.values[said["name"]] = f"{before}{said['value']}"
+            before = self.values.get(match["name"], "") if match["more"] else ""
+            self.values[match["name"]] = f"{before}{match['value']}"
 
     def _words(self) -> list[Word]:
         """Return the word at the place; a variable that stands for several words gives them all."""

@@ -110,13 +110,13 @@ def _is_exact(mixture: int | None) -> bool:
 
 
 def _odds(recipe: dict) -> tuple[float, ...] | None:
-    said = recipe.get("interleave_probs")
-    if said in (None, "", []):
+    stated = recipe.get("interleave_probs")
+    if stated in (None, "", []):
         return None
     try:
-        return tuple(float(one) for one in (said if isinstance(said, list) else str(said).split(",")))
+        return tuple(float(one) for one in (stated if isinstance(stated, list) else str(stated).split(",")))
     except ValueError as error:
-        raise Problem("train.bad_value", field="interleave_probs", value=said, wanted="0.7,0.3") from error
+        raise Problem("train.bad_value", field="interleave_probs", value=stated, wanted="0.7,0.3") from error
 
 
 def _try_mixing(parts: int, strategy: str, odds: tuple[float, ...] | None, seed: int) -> None:

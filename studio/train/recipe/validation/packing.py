@@ -24,8 +24,8 @@ TOGETHER = 256
 
 def is_packed(recipe: dict) -> bool:
     """Tell whether LLaMA-Factory packs the rows: where that is said, and in pre-training where it is not."""
-    said = recipe.get("packing")
-    return bool(recipe.get("neat_packing") or said or (said is None and recipe.get("stage") == "pt"))
+    stated = recipe.get("packing")
+    return bool(recipe.get("neat_packing") or stated or (stated is None and recipe.get("stage") == "pt"))
 
 
 def packed(datasets: Sequence[Dataset], recipe: dict, rows: int | None) -> tuple[int | None, bool]:
@@ -144,8 +144,8 @@ def token_counts(file: str, tokenizer: str, asked: list[str] | None, fields: lis
     found: list[int] = []
     rows = (row.value for row in reading.rows(Path(file)) if row.value is not None)
     while part := list(islice(rows, TOGETHER)):
-        said = [_text(row, asked, fields) for row in part]
-        found += [len(one.ids) + 1 for one in encoder.encode_batch(said, add_special_tokens=False)]
+        joined = [_text(row, asked, fields) for row in part]
+        found += [len(one.ids) + 1 for one in encoder.encode_batch(joined, add_special_tokens=False)]
     return found
 
 

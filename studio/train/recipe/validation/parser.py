@@ -34,12 +34,12 @@ def refusals(recipe: dict) -> list[Problem]:
     in it.
     """
     llamafactory.load()
-    said = {key: value for key, value in recipe.items() if key not in SETTING_UP}
+    judged_settings = {key: value for key, value in recipe.items() if key not in SETTING_UP}
     missing: list[str] = []
     found: list[Problem] = []
     try:
         with _judging:
-            _get_train_args(missing)({"output_dir": "unused", **said, "overwrite_output_dir": True})
+            _get_train_args(missing)({"output_dir": "unused", **judged_settings, "overwrite_output_dir": True})
     except Exception as error:  # whatever a dataclass, an enum or a check of a library makes of a value
         found.append(_refusal(error, recipe))
     return (
@@ -145,8 +145,8 @@ def _packages(recipe: dict, missing: list[str]) -> list[tuple[str, str]]:
 
 
 def _reporters(recipe: dict) -> list[str]:
-    said = recipe.get("report_to") or []
-    listed = said if isinstance(said, list) else [said]
+    stated = recipe.get("report_to") or []
+    listed = stated if isinstance(stated, list) else [stated]
     return [str(one) for one in listed if one not in ("none", "all")]
 
 

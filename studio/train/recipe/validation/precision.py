@@ -6,9 +6,9 @@ from studio.core.i18n import Problem
 STATED = ("bf16", "fp16", "pure_bf16", "fp8")
 
 
-def is_stated(said: dict) -> bool:
+def is_stated(recipe: dict) -> bool:
     """Tell whether a recipe says in which numbers to compute; then the machine's own choice stays out of it."""
-    return any(said.get(name) is not None for name in STATED)
+    return any(recipe.get(name) is not None for name in STATED)
 
 
 def problems(recipe: dict) -> list[Problem]:

@@ -37,7 +37,7 @@ def on_hubs(folder: str) -> bool:
     return folder == ON_HUBS[0] or folder.startswith(ON_HUBS[1])
 
 
-def folder(workspace: Workspace, said: object) -> str:
+def folder(workspace: Workspace, stated: object) -> str:
     """Return the folder that a recipe's `dataset_dir` means: the studio's data folder, or one of the person's own by
     its whole path.
 
@@ -47,22 +47,22 @@ def folder(workspace: Workspace, said: object) -> str:
     Raises:
         Problem: the whole path leads to no data folder.
     """
-    if said in (None, ""):
+    if stated in (None, ""):
         return str(workspace.data)
-    path = Path(str(said)).expanduser()
-    if on_hubs(str(said)):
-        return str(said)
-    if path.is_absolute() or PureWindowsPath(str(said)).is_absolute():
-        if "\0" in str(said) or not files.is_file(path / dataset_info.INFO):
-            raise Problem("train.no_data_folder", field="dataset_dir", folder=said, file=dataset_info.INFO)
+    path = Path(str(stated)).expanduser()
+    if on_hubs(str(stated)):
+        return str(stated)
+    if path.is_absolute() or PureWindowsPath(str(stated)).is_absolute():
+        if "\0" in str(stated) or not files.is_file(path / dataset_info.INFO):
+            raise Problem("train.no_data_folder", field="dataset_dir", folder=stated, file=dataset_info.INFO)
         return str(path)
     inside = workspace.root / path
-    return str(inside) if is_other(said) and files.is_file(inside / dataset_info.INFO) else str(workspace.data)
+    return str(inside) if is_other(stated) and files.is_file(inside / dataset_info.INFO) else str(workspace.data)
 
 
-def is_other(said: object) -> bool:
+def is_other(path: object) -> bool:
     """Tell whether a path that is not whole calls a data folder by another name than `data`."""
-    return PurePath(str(said).replace("\\", "/").rstrip("/") or ".").name not in ("data", "")
+    return PurePath(str(path).replace("\\", "/").rstrip("/") or ".").name not in ("data", "")
 
 
 def described(workspace: Workspace, recipe: dict, field: str) -> list[Dataset]:
@@ -87,13 +87,13 @@ def trusted(workspace: Workspace) -> tuple[Path, ...]:
 def problems(workspace: Workspace, recipe: dict) -> list[Problem]:
     """Return what is wrong with the data that a complete recipe names, each with its field."""
     found = []
-    wanted = ACCEPTED.get(str(recipe.get("stage")))
+    accepted = ACCEPTED.get(str(recipe.get("stage")))
     for field in FIELDS:
         for name in names(recipe.get(field)):
             try:
                 for dataset in described(workspace, {**recipe, field: name}, field):
                     found += [_at(field, dataset.problem)] if dataset.problem else []
-                    if not dataset.problem and wanted and dataset.stage not in wanted:
+                    if not dataset.problem and accepted and dataset.stage not in accepted:
                         found.append(
                             Problem(
                                 "train.dataset_stage",

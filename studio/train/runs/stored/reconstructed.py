@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 
 from studio.core.i18n import Problem
 from studio.core.storage import files, records, yaml_file
+from studio.core.storage.file_cache import FileCache
 from studio.core.storage.records import Record
 from studio.train.runs.stored import pickled_arguments
 from studio.train.runs.stored.listing import checkpoint_folders
@@ -124,7 +125,7 @@ class Reconstructed:
         return [name for name in NEEDED if name not in self.recipe]
 
 
-_seen: dict[Path, tuple[tuple, Reconstructed]] = {}
+_recipes: FileCache[Reconstructed] = FileCache()
 
 
 def read(folder: Path) -> Reconstructed:
@@ -135,11 +136,8 @@ def read(folder: Path) -> Reconstructed:
     looked_at = [
         place / name for name in (pickled_arguments.FILE, ADAPTER, CARD, STATE, BOARD, *VALUE_HEADS) for place in places
     ]
-    stamps = tuple((path, files.stamp(path)) for path in looked_at)
-    kept = _seen.get(folder)
-    if not kept or kept[0] != stamps:
-        kept = _seen[folder] = (stamps, _read(folder, places))
-    return Reconstructed(dict(kept[1].recipe), list(kept[1].faults))
+    found = _recipes.get(folder, looked_at, lambda: _read(folder, places))
+    return Reconstructed(dict(found.recipe), list(found.faults))
 
 
 def _read(folder: Path, places: list[Path]) -> Reconstructed:
@@ -167,46 +165,50 @@ def _first(places: list[Path], name: str) -> Path | None:
 
 
 def _arguments(path: Path) -> dict:
-    said = pickled_arguments.read(path, (*ALWAYS, *DEFAULTS, *OLDER_NAMES, "warmup_ratio"))
+    settings = pickled_arguments.read(path, (*ALWAYS, *DEFAULTS, *OLDER_NAMES, "warmup_ratio"))
     for old, new in OLDER_NAMES.items():
-        if old in said:
-            said.setdefault(new, said.pop(old))
-    ratio = said.pop("warmup_ratio", 0)
-    if ratio and not said.get("warmup_steps"):
-        said["warmup_steps"] = ratio  # newer releases take a share of the steps by this name
+        if old in settings:
+            settings.setdefault(new, settings.pop(old))
+    ratio = settings.pop("warmup_ratio", 0)
+    if ratio and not settings.get("warmup_steps"):
+        settings["warmup_steps"] = ratio  # newer releases take a share of the steps by this name
     for name in ("fsdp", "optim_target_modules"):
-        if isinstance(said.get(name), list):
-            said[name] = " ".join(map(str, said[name])) if name == "fsdp" else ",".join(map(str, said[name]))
+        if isinstance(settings.get(name), list):
+            settings[name] = (
+                " ".join(map(str, settings[name])) if name == "fsdp" else ",".join(map(str, settings[name]))
+            )
     return {
-        name: value for name, value in said.items() if name in ALWAYS or name in DEFAULTS and value != DEFAULTS[name]
+        name: value
+        for name, value in settings.items()
+        if name in ALWAYS or name in DEFAULTS and value != DEFAULTS[name]
     }
 
 
 def _adapter(path: Path) -> dict:
     adapter = records.load(path, Adapter)
-    said: dict = {"model_name_or_path": adapter.base_model_name_or_path} if adapter.base_model_name_or_path else {}
+    settings: dict = {"model_name_or_path": adapter.base_model_name_or_path} if adapter.base_model_name_or_path else {}
     targets = adapter.target_modules
     target = ",".join(sorted(targets)) if isinstance(targets, list) else targets
     kind = adapter.peft_type.lower()
     if kind == "lora":
-        said |= {"finetuning_type": "lora", "lora_rank": adapter.r, "lora_dropout": adapter.lora_dropout}
+        settings |= {"finetuning_type": "lora", "lora_rank": adapter.r, "lora_dropout": adapter.lora_dropout}
         if adapter.lora_alpha is not None:
-            said["lora_alpha"] = (
+            settings["lora_alpha"] = (
                 int(adapter.lora_alpha) if adapter.lora_alpha == int(adapter.lora_alpha) else adapter.lora_alpha
             )
-        said |= {name: True for name in ("use_rslora", "use_dora") if getattr(adapter, name)}
-        said |= {"lora_target": target} if target else {}
+        settings |= {name: True for name in ("use_rslora", "use_dora") if getattr(adapter, name)}
+        settings |= {"lora_target": target} if target else {}
     elif kind == "oft":
-        said |= {
+        settings |= {
             "finetuning_type": "oft",
             "oft_rank": adapter.r,
             "oft_block_size": adapter.oft_block_size,
             "module_dropout": adapter.module_dropout,
         }
-        said |= {"oft_target": target} if target else {}
+        settings |= {"oft_target": target} if target else {}
     if adapter.modules_to_save:
-        said["additional_target"] = ",".join(adapter.modules_to_save)
-    return said
+        settings["additional_target"] = ",".join(adapter.modules_to_save)
+    return settings
 
 
 def _card(path: Path | None) -> dict:
@@ -218,7 +220,7 @@ def _card(path: Path | None) -> dict:
             text = file.read(CARD_BYTES).decode("utf-8", "replace").replace("\r\n", "\n")
     except OSError:
         return {}
-    said: dict = {}
+    settings: dict = {}
     _, _, rest = text.partition("---\n")
     try:
         head = yaml_file.parse(rest.partition("\n---")[0]) if text.startswith("---") else None
@@ -227,20 +229,20 @@ def _card(path: Path | None) -> dict:
     if isinstance(head, dict):
         base, tags = head.get("base_model"), head.get("tags")
         base = base[0] if isinstance(base, list) and base else base
-        said |= {"model_name_or_path": base} if isinstance(base, str) and base else {}
+        settings |= {"model_name_or_path": base} if isinstance(base, str) and base else {}
         if (
             isinstance(tags, list)
             and "llama-factory" in tags
             and (method := next((one for one in METHODS if one in tags), None))
         ):
-            said["finetuning_type"] = method
+            settings["finetuning_type"] = method
     if match := re.search(
         r"^This model is a fine-tuned version of .{1,600}? on (the .{1,2000}?) datasets?\.$", text, re.MULTILINE
     ):
-        said["dataset"] = ",".join(
+        settings["dataset"] = ",".join(
             name for part in re.split(r", the | and the |^the ", match[1]) if (name := part.strip())
         )
-    return said
+    return settings
 
 
 def _stage(places: list[Path]) -> str | None:
@@ -281,7 +283,7 @@ def _board(path: Path) -> dict:
         form = yaml_file.read(path) if files.is_file(path) else {}
     except Problem:
         return {}
-    said = {}
+    settings = {}
     for theirs, ours in BOARD_NAMES.items():
         value = form.get(theirs) if isinstance(form, dict) else None
         if ours == "stage":
@@ -289,5 +291,5 @@ def _board(path: Path) -> dict:
         if isinstance(value, list):
             value = ",".join(map(str, value))
         if isinstance(value, int) if ours == "cutoff_len" else isinstance(value, str) and value:
-            said[ours] = value
-    return said
+            settings[ours] = value
+    return settings

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from studio.core.i18n import Problem, shown
 from studio.core.storage import files, records
+from studio.core.storage.file_cache import FileCache
 from studio.core.storage.records import Moment, Record
 from studio.core.workspace import write_json
 
@@ -41,7 +42,7 @@ class RunInfo(Record):
     python: str | None = None
 
 
-_seen: dict[Path, tuple[tuple[int, int, int], dict, Problem | None]] = {}
+_infos: FileCache[tuple[dict, Problem | None]] = FileCache()
 
 
 def read(path: Path) -> tuple[dict, Problem | None]:
@@ -50,13 +51,8 @@ def read(path: Path) -> tuple[dict, Problem | None]:
 
     It is read again only when it changed. The dict is the caller's own.
     """
-    stamp = files.stamp(path)
-    if stamp[2] == 0:
-        return {}, None
-    kept = _seen.get(path)
-    if not kept or kept[0] != stamp:
-        kept = _seen[path] = (stamp, *_read(path))
-    return dict(kept[1]), kept[2]
+    fields, fault = _infos.get(path, [path], lambda: _read(path))
+    return dict(fields), fault
 
 
 def update(path: Path, facts: dict) -> None:
@@ -72,7 +68,7 @@ def update(path: Path, facts: dict) -> None:
                 records.set_aside(path)
                 raw = {}
         write_json(path, {**raw, **facts})
-        _seen.pop(path, None)
+        _infos.drop(path)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from studio.core.i18n import Problem
-from studio.core.storage import files, yaml_file
+from studio.core.storage import yaml_file
+from studio.core.storage.file_cache import FileCache
 
 
 class LookedAt(BaseModel):
@@ -30,20 +31,17 @@ class LookedAt(BaseModel):
     use_cpu: bool | None = None
 
 
-_seen: dict[Path, tuple[tuple[int, int, int], dict | Problem]] = {}
+_recipes: FileCache[dict | Problem] = FileCache()
 
 
 def read(path: Path) -> dict:
     """Return a recipe, the caller's own copy. It is read again only when it changed. Raises Problem where the file is
     missing or not a recipe.
     """
-    stamp = files.stamp(path)
-    kept = _seen.get(path)
-    if not kept or kept[0] != stamp or stamp[2] == 0:
-        kept = _seen[path] = (stamp, _read(path))
-    if isinstance(kept[1], Problem):
-        raise Problem(kept[1].key, **kept[1].facts)
-    return dict(kept[1])
+    recipe = _recipes.get(path, [path], lambda: _read(path))
+    if isinstance(recipe, Problem):
+        raise Problem(recipe.key, **recipe.facts)
+    return dict(recipe)
 
 
 def _read(path: Path) -> dict | Problem:
@@ -51,8 +49,8 @@ def _read(path: Path) -> dict | Problem:
         found = yaml_file.read(path)
         if not isinstance(found, dict):
             return _fault(path, "not a mapping")
-        if odd := [name for name in found if not isinstance(name, str)]:
-            return _fault(path, f"{odd[0]} is no name of a setting")
+        if other_keys := [name for name in found if not isinstance(name, str)]:
+            return _fault(path, f"{other_keys[0]} is no name of a setting")
         LookedAt.model_validate(found)
     except Problem as fault:
         return _fault(path, fault.facts["reason"])
