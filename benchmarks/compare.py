@@ -118,7 +118,7 @@ def _in_fresh_process(workspace: Path, kind: str, chosen: list[str]) -> dict:
     return json.loads(answer.stdout.splitlines()[-1])
 
 
-def _table(workspace: Path):
+def _service(workspace: Path):
     from studio.chat.inference.service import InferenceService
     from studio.core import llamafactory
     from studio.core.device_lease import DeviceLease
@@ -138,7 +138,7 @@ def _answer(service, chosen: list[str]) -> None:
 
 def _memory(workspace: Path, *chosen: str) -> dict[str, int]:
     """Load and ask `chosen` in this process; return the bytes of all weights and the growth of resident memory."""
-    service, process = _table(workspace), psutil.Process()
+    service, process = _service(workspace), psutil.Process()
     before = process.memory_info().rss
     _answer(service, list(chosen))
     return {"tensors": service.engine.memory_bytes(), "resident": process.memory_info().rss - before}
@@ -154,7 +154,7 @@ def _pace(workspace: Path, name: str, runs: str) -> dict[str, list[float]]:
     from studio.chat.inference.base_loading import encoder_of
     from studio.chat.inference.target_names import resolve
 
-    service = _table(workspace)
+    service = _service(workspace)
     (target,) = resolve(service.workspace, [name])
     prompt = torch.tensor([encoder_of(target.base, target).encode([{"role": "user", "content": QUESTION}])])
     _answer(service, [name])
