@@ -36,7 +36,7 @@ def small(tmp_path_factory) -> Path:
 
 def write_gguf(file: Path, architecture: str = "llama") -> Path:
     import numpy
-    from gguf_import import GGUFWriter
+    from gguf import GGUFWriter
 
     tokens = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *sorted(set(byte_letters())), "he", "hel"]
     writer = GGUFWriter(str(file), architecture)
@@ -164,7 +164,7 @@ def split(file: Path, folder: Path, count: int, names) -> list[Path]:
     """Write a GGUF file as llama.cpp's gguf-split does: all metadata in the first part, a number and the tensors in
     each.
     """
-    from gguf_import import GGUFReader, GGUFValueType, GGUFWriter
+    from gguf import GGUFReader, GGUFValueType, GGUFWriter
 
     reader = GGUFReader(file)
     tensors, parts = list(reader.tensors), []
@@ -203,7 +203,7 @@ def split(file: Path, folder: Path, count: int, names) -> list[Path]:
     ids=["usual", "odd"],
 )
 def test_a_part_is_not_the_whole_and_all_parts_are_joined(small, tmp_path, names):
-    from gguf_import import GGUFReader
+    from gguf import GGUFReader
 
     parts = split(small, tmp_path, 3, names)
     assert {gguf_import.parameters(part) for part in parts} == {gguf_import.parameters(small)} and gguf_parts.parts(
