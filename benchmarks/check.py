@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.commands import ROOT, new_workspace
 from benchmarks.report import Row
 from studio.datasets.derive import write
-from studio.datasets.encoding.row_encoder import Sight
+from studio.datasets.encoding.row_encoder import RowEncoder
 from studio.datasets.files.reading import rows
 from studio.datasets.quality.row_check import check
 
@@ -33,8 +33,8 @@ def measure(runs: int, quick: bool) -> list[Row]:
         write(file, _conversations(number))
         size = file.stat().st_size / 2**20
         plain = [_seconds(file, None) for _ in range(runs)]
-        sight = Sight(_model(workspace), ENTRY, workspace, "sft", SETTINGS)
-        tokens = [_seconds(file, sight) for _ in range(1 if quick else min(runs, 2))]
+        encoder = RowEncoder(_model(workspace), ENTRY, workspace, "sft", SETTINGS)
+        tokens = [_seconds(file, encoder) for _ in range(1 if quick else min(runs, 2))]
     count = f"{number:,}".replace(",", " ")
     what = f"{count} rows, {size:.0f} MB, checked"
     return [_row(what, plain, REACH_S), _row(f"{what} with their tokens and lengths", tokens, None)]
@@ -53,9 +53,9 @@ def _row(what: str, seconds: list[float], reach: float | None) -> Row:
     )
 
 
-def _seconds(file: Path, sight: Sight | None) -> float:
+def _seconds(file: Path, encoder: RowEncoder | None) -> float:
     began = time.monotonic()
-    report = check(rows(file), ENTRY, file.parent, sight)
+    report = check(rows(file), ENTRY, file.parent, encoder)
     took = time.monotonic() - began
     found = ", ".join(f"{kind} {count}" for kind, count in report.counts.items())
     print(f"  {report.rows} rows in {took:.1f} s: {found}", flush=True)

@@ -13,7 +13,7 @@ from studio.chat.page.endpoints_servers import endpoints as of_servers
 from studio.chat.page.endpoints_votes import of_prompt_lists, of_votes
 from studio.core.i18n import Words
 from studio.core.storage import read_only
-from studio.datasets.page.analysis_endpoints import endpoints as of_study
+from studio.datasets.page.analysis_endpoints import endpoints as of_analysis
 from studio.datasets.page.endpoints import endpoints as of_datasets
 from studio.models.page.endpoints import endpoints as of_models
 from studio.monitor.page.endpoints import endpoints as of_machine
@@ -81,8 +81,8 @@ def all_endpoints(studio, words: Words) -> list[Callable]:
     """Return every endpoint, as the rooms have them: what goes wrong is raised, not yet told."""
     of_rooms = [
         *of_models(studio.models, words),
-        *of_datasets(studio.study.collection, words),
-        *of_study(studio.study, words),
+        *of_datasets(studio.analysis.collection, words),
+        *of_analysis(studio.analysis, words),
         *of_trash(studio.workspace, words),
         *of_training(studio.trainer, words),
         *_of_chat(studio.chat, words),

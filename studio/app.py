@@ -27,7 +27,7 @@ from studio.core.jobs import Jobs
 from studio.core.processes import limited
 from studio.core.storage import read_only
 from studio.core.workspace import Workspace
-from studio.datasets.analysis import Study
+from studio.datasets.analysis import DatasetAnalysis
 from studio.datasets.page import tab as datasets_tab
 from studio.datasets.registry.collection import Collection
 from studio.models.gguf import gguf_import
@@ -61,7 +61,7 @@ class Studio:
     live: Live
     jobs: Jobs
     models: ModelsContext
-    study: Study
+    analysis: DatasetAnalysis
     smoke_tests: SmokeTests
 
 
@@ -94,14 +94,14 @@ def make(workspace: Workspace) -> Studio:
         Live(),
         jobs,
         models,
-        Study(collection),
+        DatasetAnalysis(collection),
         SmokeTests(workspace, accelerator),
     )
     studio.live.add("strip", (strip_page.TEMPLATE, lambda *_: strip_page.strip(monitor.latest(), monitor.history())))
     studio.live.add("holders", (frame.HOLDERS, lambda *_: _holders(accelerator)))
     studio.live.add("trash", (trash_page.TEMPLATE, lambda words, _: trash_page.trash(workspace)))
     models_tab.add_regions(studio.live, studio.models)
-    datasets_tab.add_regions(studio.live, studio.study)
+    datasets_tab.add_regions(studio.live, studio.analysis)
     train_regions.add_regions(studio.live, studio.trainer)
     chat_regions.add_regions(studio.live, studio.chat)
     chat_regions.add_smoke_test(studio.live, studio.smoke_tests)
@@ -124,7 +124,7 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
             with gr.Tab(words("app.models"), id="models", elem_id="room-models"):
                 models_tab.build(words)
             with gr.Tab(words("app.datasets"), id="datasets", elem_id="room-datasets"):
-                datasets_tab.build(studio.study.collection, words)
+                datasets_tab.build(studio.analysis.collection, words)
             with gr.Tab(words("app.train"), id="train", elem_id="room-train"):
                 train_tab.build(studio.trainer, words)
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):

@@ -31,7 +31,7 @@ def hold_out(texts: Iterable[str], shares: tuple[int, ...], seed: int = 42) -> l
     into another.
 
     Args:
-        texts: what each row says (`shape.said`), in order.
+        texts: what each row says (`observed_schema.text_of`), in order.
         shares: the size of each part against the others.
         seed: with the same rows and seed the same parts come out, on any machine.
 
@@ -51,8 +51,13 @@ def hold_out(texts: Iterable[str], shares: tuple[int, ...], seed: int = 42) -> l
     groups = list(alike.values())
     if len(groups) < len(shares):
         raise Problem("splits.too_few", rows=len(groups), parts=len(shares))
-    random.Random(seed).shuffle(groups)
+    _draws(seed).shuffle(groups)
     return _dealt(groups, [count * share / sum(shares) for share in shares])
+
+
+def _draws(seed: int) -> random.Random:
+    """Return a generator that draws the same rows for the same seed on every machine."""
+    return random.Random(seed)  # noqa: S311  (rows are drawn, no secret is made)
 
 
 def _dealt(groups: list[list[int]], wanted: list[float]) -> list[list[int]]:
@@ -77,7 +82,7 @@ def sample(count: int, number: int, seed: int = 42) -> list[int]:
     """
     if not 0 < number <= count:
         raise Problem("splits.bad_sample", number=number, rows=count)
-    return sorted(random.Random(seed).sample(range(count), number))
+    return sorted(_draws(seed).sample(range(count), number))
 
 
 def mix(counts: list[int], weights: list[float], total: int, seed: int = 42) -> list[tuple[int, int]]:
@@ -98,7 +103,7 @@ def mix(counts: list[int], weights: list[float], total: int, seed: int = 42) -> 
         raise Problem(
             "splits.empty_set", number=next(i for i, count in enumerate(counts, 1) if weights[i - 1] and not count)
         )
-    order, draws = random.Random(seed), []
+    order, draws = _draws(seed), []
     for which, (count, share) in enumerate(zip(counts, _portions(weights, total), strict=True)):
         rows: list[int] = []
         while len(rows) < share:
@@ -122,7 +127,7 @@ def leaks(trained: Iterable[tuple[int, str]], held_out: Iterable[tuple[int, str]
     """Return the held-out rows that are also trained on.
 
     Args:
-        trained: number of each row, and what it says (`shape.said`).
+        trained: number of each row, and what it says (`observed_schema.text_of`).
         held_out: those of the part that is held out.
     """
     exact: dict[int, int] = {}

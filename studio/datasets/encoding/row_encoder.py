@@ -72,7 +72,7 @@ class Count:
     trained: int
 
 
-class Sight:
+class RowEncoder:
     """A model's tokenizer with a template and the settings of one dataset's training.
 
     Args:
@@ -120,14 +120,14 @@ class Sight:
         """Tell whether rows are joined into blocks, as for pre-training they are unless it is said otherwise."""
         return bool(self._arguments.packing) and self.stage in ("pt", "sft")
 
-    def learn(self, rows: Iterable[dict]) -> None:
+    def observe_schema(self, rows: Iterable[dict]) -> None:
         """Take in which keys other rows of the same file have: in a row that lacks them they are null, inside a tool
         call too.
         """
         for row in rows:
             self._structure = widened(self._structure, row)
 
-    def see(self, row: dict) -> list[Sequence]:
+    def encode(self, row: dict) -> list[Sequence]:
         """Return what is trained on of one row by itself: one sequence, or chosen and rejected.
 
         Raises:

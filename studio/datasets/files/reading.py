@@ -189,8 +189,8 @@ def rows_of_file(
     `parse` takes the place of this module's.
     """
     if form.kind in COLUMNAR:
-        for number, value in enumerate(columnar.rows(path, form.kind), start=number + 1):
-            yield Row(number, value)
+        for row, value in enumerate(columnar.rows(path, form.kind), start=number + 1):
+            yield Row(row, value)
         return
     require_utf8(path, form)
     try:
@@ -250,17 +250,17 @@ def read(
     file, path: Path, form: Form, pairs: list[tuple[int, int]], number: int, parse_row: Callable | None = None
 ) -> Iterator[Row]:
     """Yield the rows that lie between the given offsets of an open file; the first of them is row `number`."""
-    for number, (start, end) in enumerate(pairs, start=number):
+    for row, (start, end) in enumerate(pairs, start=number):
         if end - start > LONGEST_ROW:
             yield Row(
-                number,
+                row,
                 None,
-                Problem("datasets.row_too_long", file=path, row=number, size=f"{(end - start) / 1e6:,.0f}"),
+                Problem("datasets.row_too_long", file=path, row=row, size=f"{(end - start) / 1e6:,.0f}"),
                 end - start,
             )
             continue
         file.seek(start)
-        yield (parse_row or parse)(path, form, number, file.read(end - start))
+        yield (parse_row or parse)(path, form, row, file.read(end - start))
 
 
 def parse(path: Path, form: Form, number: int, raw: bytes) -> Row:

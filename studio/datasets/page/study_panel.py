@@ -7,12 +7,12 @@ from markupsafe import escape
 from studio.core import formatting, jobs
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Job
-from studio.datasets.analysis import Study, View, library_ready
+from studio.datasets.analysis import DatasetAnalysis, EncodingSettings, library_ready
 from studio.datasets.encoding.row_encoder import Sequence
 from studio.datasets.quality import lengths as measuring
 from studio.datasets.quality.lengths import CUTOFFS, Lengths
 from studio.datasets.quality.row_check import HINTS, Report
-from studio.datasets.quality.stored_reports import Kept
+from studio.datasets.quality.stored_reports import StoredReport
 from studio.models.library import library
 from studio.models.panel import button
 from studio.web.live import attribute
@@ -28,14 +28,14 @@ def wish_of(arg: str) -> tuple[str, dict[str, str]]:
     return name, dict(parse_qsl(where))
 
 
-def draw_check(words: Words, study: Study, arg: str) -> str:
+def draw_check(words: Words, analysis: DatasetAnalysis, arg: str) -> str:
     """Return how a check stands: not begun, at work, or what it found, each row with its field, what is wrong and a
     mend.
     """
     name, wish = wish_of(arg)
-    if not name or study.collection.find(name).file is None:
+    if not name or analysis.collection.find(name).file is None:
         return ""
-    job, kept = study.working("check", name), study.kept(name)
+    job, kept = analysis.newest_job("check", name), analysis.stored_report(name)
     if job and job.active:
         return _progress(words, job)
     again = words("datasets.check_again" if kept else "datasets.check_now")
@@ -49,7 +49,7 @@ def draw_check(words: Words, study: Study, arg: str) -> str:
         return f'<p class="hint">{words("datasets.check_hint")}</p><div class="actions">{starts}</div>{fault}'
     return (
         "<div"
-        f' class="actions">{starts}</div>{fault}{_verdict(words, study, name, kept)}'
+        f' class="actions">{starts}</div>{fault}{_verdict(words, analysis, name, kept)}'
         f"{_findings(words, name, kept.report, wish.get('kind', ''))}"
     )
 
@@ -65,7 +65,7 @@ def _progress(words: Words, job: Job) -> str:
     )
 
 
-def _verdict(words: Words, study: Study, name: str, kept: Kept) -> str:
+def _verdict(words: Words, analysis: DatasetAnalysis, name: str, kept: StoredReport) -> str:
     report = kept.report
     bad = len(set().union(*(rows for kind, rows in report.bad.items() if kind not in HINTS))) if report.bad else 0
     key = "datasets.check_fine" if not report.counts else "datasets.check_hints" if report.ok else "datasets.check_bad"
@@ -75,8 +75,8 @@ def _verdict(words: Words, study: Study, name: str, kept: Kept) -> str:
     )
     if report.ok:
         return said
-    new = f"{study.collection.find(name).name}_good"
-    job = study.working("derive", name)
+    new = f"{analysis.collection.find(name).name}_good"
+    job = analysis.newest_job("derive", name)
     at_work = _progress(words, job) if job and job.active else ""
     keep = button(words("datasets.keep_good", name=new), "datasets_keep_good", [name, new], then="dataset:{name}")
     return said + f'<div class="actions">{keep}</div>{at_work}'
@@ -135,12 +135,14 @@ def _sight(kind: str) -> str:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def _chosen(words: Words, study: Study, wish: dict[str, str], view: View | None, stage: str) -> str:
+def _chosen(
+    words: Words, analysis: DatasetAnalysis, wish: dict[str, str], view: EncodingSettings | None, stage: str
+) -> str:
     """Return the fields in which a model, a template, a cutoff and what is trained are chosen."""
     base = escape(urlencode({key: value for key, value in wish.items() if key != "template"}))
     models = "".join(
         f"<option{' selected' if view and one.name == view.model else ''}>{escape(one.name)}</option>"
-        for one in library.usable(study.collection.workspace)
+        for one in library.usable(analysis.collection.workspace)
     )
     model = (
         f'<label><span>{words("datasets.model")}</span><select data-place="sight:model"'
@@ -181,38 +183,40 @@ def templates_known() -> list[str]:
     return sorted(getattr(module, "TEMPLATES", {}))
 
 
-def _view(words: Words, study: Study, name: str, wish: dict[str, str]) -> tuple[View | None, str]:
+def _view(
+    words: Words, analysis: DatasetAnalysis, name: str, wish: dict[str, str]
+) -> tuple[EncodingSettings | None, str]:
     """Return the view chosen and the fields that choose it; no view where it cannot be had, with the reason drawn."""
-    dataset = study.collection.find(name)
+    dataset = analysis.collection.find(name)
     if dataset.file is None:
         return None, ""
     try:
-        view = study.view(wish)
+        view = analysis.encoding_settings(wish)
     except Problem as problem:
         return (
             None,
-            _chosen(words, study, wish, None, dataset.stage)
+            _chosen(words, analysis, wish, None, dataset.stage)
             + f'<p class="problem" role="alert">{escape(words.tell(problem))}</p>',
         )
-    fields = _chosen(words, study, wish, view, dataset.stage)
+    fields = _chosen(words, analysis, wish, view, dataset.stage)
     if not library_ready():
         return None, fields + f'<p class="hint">{words("datasets.library_loads")}</p>'
     return view, fields
 
 
-def draw_tokens(words: Words, study: Study, arg: str) -> str:
+def draw_tokens(words: Words, analysis: DatasetAnalysis, arg: str) -> str:
     """Return one row as the model sees it: each token, those that are trained marked, ids on hover."""
     name, wish = wish_of(arg)
     if not name:
         return ""
-    view, fields = _view(words, study, name, wish)
+    view, fields = _view(words, analysis, name, wish)
     if view is None:
         return fields
-    rows = study.collection.rows(name)
+    rows = analysis.collection.rows(name)
     rows.wait(1)
     row = min(max(1, int(wish["row"]) if wish.get("row", "").isdecimal() else 1), max(1, rows.count))
     try:
-        drawn = "".join(_sequence(words, each, view) for each in study.tokens(name, row, view))
+        drawn = "".join(_sequence(words, each, view) for each in analysis.tokens(name, row, view))
     except Problem as problem:
         drawn = f'<p class="problem" role="alert">{escape(words.tell(problem))}</p>'
     legend = (
@@ -243,7 +247,7 @@ def _steps(words: Words, wish: dict[str, str], row: int, count: int) -> str:
     )
 
 
-def _sequence(words: Words, sequence: Sequence, view: View) -> str:
+def _sequence(words: Words, sequence: Sequence, view: EncodingSettings) -> str:
     tokens = sequence.tokens[:TOKENS_SHOWN]
     trained = sum(token.trained for token in sequence.tokens)
     said = words.html(
@@ -284,15 +288,15 @@ def _visible(text: str) -> str:
 # --------------------------------------------------------------------------------------------------
 
 
-def draw_lengths(words: Words, study: Study, arg: str) -> str:
+def draw_lengths(words: Words, analysis: DatasetAnalysis, arg: str) -> str:
     """Return the histogram of a dataset's lengths in tokens with the cutoff in it, and what each cutoff would cut."""
     name, wish = wish_of(arg)
     if not name:
         return ""
-    view, fields = _view(words, study, name, wish)
+    view, fields = _view(words, analysis, name, wish)
     if view is None:
         return fields
-    job, found = study.working("lengths", name), study.lengths(name, view)
+    job, found = analysis.newest_job("lengths", name), analysis.lengths(name, view)
     if job and job.active:
         return fields + _progress(words, job)
     fault = (
@@ -399,17 +403,19 @@ def _steps_of(words: Words, found: Lengths, wish: dict[str, str]) -> str:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def draw_split(words: Words, study: Study, name: str) -> str:
+def draw_split(words: Words, analysis: DatasetAnalysis, name: str) -> str:
     """Return the forms that hold out a part, draw a sample, mix sets, and look for rows that are in two sets."""
-    if not name or study.collection.find(name).file is None:
+    if not name or analysis.collection.find(name).file is None:
         return ""
-    job = study.working("derive", name)
+    job = analysis.newest_job("derive", name)
     at_work = _progress(words, job) if job and job.active else ""
     done = (
         f'<p class="problem" role="alert">{escape(jobs.told(job.error, words) or "")}</p>' if job and job.error else ""
     )
-    short = study.collection.find(name).name
-    others = [one.name for one in study.collection.datasets(study.collection.folder) if one.file and not one.problem]
+    short = analysis.collection.find(name).name
+    others = [
+        one.name for one in analysis.collection.datasets(analysis.collection.folder) if one.file and not one.problem
+    ]
     shares = "".join(
         f'<button class="button" type="button" data-call="datasets_split" data-args=\'{attribute([name, each])}\''
         f' data-done="{words("datasets.made")}">{each}</button>'

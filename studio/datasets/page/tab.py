@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import gradio as gr
 
 from studio.core.i18n import Words
-from studio.datasets.analysis import Study
+from studio.datasets.analysis import DatasetAnalysis
 from studio.datasets.files import reading
 from studio.datasets.files.incoming import packed
 from studio.datasets.page import add_panel, entry_panel, panel, study_panel
@@ -14,17 +14,17 @@ from studio.datasets.registry.collection import Collection
 from studio.web.live import Live, region, taken
 
 
-def add_regions(live: Live, study: Study) -> None:
+def add_regions(live: Live, analysis: DatasetAnalysis) -> None:
     """Add the live regions of this tab."""
-    collection = study.collection
+    collection = analysis.collection
     live.add("datasets", lambda words, find: panel.draw_list(words, collection, find))
     live.add("dataset", lambda words, name: panel.draw_set(words, collection, name))
     live.add("rows", lambda words, arg: panel.draw_rows(words, collection, arg))
     live.add("dataset-entry", lambda words, name: entry_panel.draw_entry(words, collection, name))
-    live.add("dataset-check", lambda words, arg: study_panel.draw_check(words, study, arg))
-    live.add("dataset-tokens", lambda words, arg: study_panel.draw_tokens(words, study, arg))
-    live.add("dataset-lengths", lambda words, arg: study_panel.draw_lengths(words, study, arg))
-    live.add("dataset-split", lambda words, name: study_panel.draw_split(words, study, name))
+    live.add("dataset-check", lambda words, arg: study_panel.draw_check(words, analysis, arg))
+    live.add("dataset-tokens", lambda words, arg: study_panel.draw_tokens(words, analysis, arg))
+    live.add("dataset-lengths", lambda words, arg: study_panel.draw_lengths(words, analysis, arg))
+    live.add("dataset-split", lambda words, name: study_panel.draw_split(words, analysis, name))
     live.add("source", lambda words, arg: add_panel.draw_source(words, collection, arg))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from studio.core import llamafactory
-from studio.datasets.encoding.row_encoder import Count, Sight
+from studio.datasets.encoding.row_encoder import Count, RowEncoder
 from studio.datasets.files.reading import Row
 
 CUTOFFS = (512, 1024, 2048, 4096)
@@ -71,8 +71,8 @@ class Lengths:
 class Tally:
     """Gathers the counts of a dataset's rows, in their order."""
 
-    def __init__(self, sight: Sight):
-        self._sight = sight
+    def __init__(self, encoder: RowEncoder):
+        self._encoder = encoder
         self._whole, self._kept = array("q"), array("q")
         self._trained = self._rows = 0
 
@@ -90,11 +90,11 @@ class Tally:
         ranked = sorted(self._whole)
         longest = ranked[-1] if ranked else 0
         width, bins, counts = _histogram(ranked)
-        cut = {cutoff: _percent_above(ranked, cutoff) for cutoff in sorted({*CUTOFFS, self._sight.cutoff})}
+        cut = {cutoff: _percent_above(ranked, cutoff) for cutoff in sorted({*CUTOFFS, self._encoder.cutoff})}
         return Lengths(
             rows=self._rows,
             dropped=self._rows - len(ranked),
-            cutoff=self._sight.cutoff,
+            cutoff=self._encoder.cutoff,
             suggested=suggested(ranked),
             longest=longest,
             median=ranked[len(ranked) // 2] if ranked else 0,
@@ -111,23 +111,23 @@ class Tally:
         """Return the sequences of one epoch; packed ones by LLaMA-Factory's own packing of the lengths, 1000 rows at a
         time.
         """
-        if not self._sight.packing:
+        if not self._encoder.packing:
             return len(self._kept)
         llamafactory.load()
         from llamafactory.data.processor.processor_utils import greedy_knapsack
 
-        groups, cutoff = _groups(self._kept, _PACKED_TOGETHER), self._sight.cutoff
-        if self._sight.stage == "pt":
+        groups, cutoff = _groups(self._kept, _PACKED_TOGETHER), self._encoder.cutoff
+        if self._encoder.stage == "pt":
             return sum(sum(group) // cutoff for group in groups)
         return sum(len(greedy_knapsack([length for length in group if length <= cutoff], cutoff)) for group in groups)
 
 
-def measure(rows: Iterable[Row], sight: Sight, progress: Callable[[int], None] | None = None) -> Lengths:
+def measure(rows: Iterable[Row], encoder: RowEncoder, progress: Callable[[int], None] | None = None) -> Lengths:
     """Measure every row that can be read. `progress` is called with the rows done; what it raises ends the work."""
-    tally, done = Tally(sight), 0
+    tally, done = Tally(encoder), 0
     for group in _groups((row.value for row in rows if row.value is not None), _TOGETHER):
-        sight.learn(group)
-        tally.add(sight.counts(group))
+        encoder.observe_schema(group)
+        tally.add(encoder.counts(group))
         done += len(group)
         if progress:
             progress(done)

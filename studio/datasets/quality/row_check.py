@@ -7,12 +7,12 @@ from pathlib import Path
 from studio.core.i18n import Problem, Words
 from studio.datasets.encoding.loading import stops
 from studio.datasets.encoding.loading.judge import Verdict
-from studio.datasets.encoding.row_encoder import Sight
+from studio.datasets.encoding.row_encoder import RowEncoder
 from studio.datasets.files.reading import Row
 from studio.datasets.quality import encoding_damage
 from studio.datasets.quality.duplicates import Duplicates
 from studio.datasets.quality.lengths import Lengths, Tally
-from studio.datasets.schema.observed_schema import Shape, said
+from studio.datasets.schema.observed_schema import Shape, text_of
 from studio.datasets.schema.rules import Fault, Rules
 
 # Told of a row that can be trained on all the same.
@@ -117,7 +117,7 @@ def check(
     rows: Iterable[Row],
     entry: dict,
     data_folder: Path,
-    sight: Sight | None = None,
+    encoder: RowEncoder | None = None,
     progress: Callable[[int], None] | None = None,
     loader: Callable[[], Verdict] | None = None,
 ) -> Report:
@@ -127,9 +127,8 @@ def check(
         rows: as `reading.rows` gives them.
         entry: the dataset's entry of `dataset_info.json`.
         data_folder: where the paths of images begin.
-        sight: with it rows beyond its cutoff and rows in which no token is trained are found, and the lengths measured,
-            which takes
-            longer. None leaves the tokens alone.
+        encoder: with it rows beyond its cutoff and rows in which no token is trained are found, and the lengths
+            measured, which takes longer. None leaves the tokens alone.
         progress: called with the number of rows done; what it raises ends the check, so that a job can be cancelled.
         loader: asks LLaMA-Factory's own loader (see `loading.judge`), so that a report that is ok means a run that does
             not end at the
@@ -139,7 +138,7 @@ def check(
         Problem: the file as a whole cannot be read.
     """
     report, shape, duplicates = Report(), Shape.of(entry), Duplicates()
-    rules, tokens = Rules(shape, data_folder), _Tokens(report, sight) if sight else None
+    rules, tokens = Rules(shape, data_folder), _Tokens(report, encoder) if encoder else None
     for row in rows:
         report.rows += 1
         if row.value is None:
@@ -188,7 +187,7 @@ def _judged(report: Report, verdict: Verdict) -> None:
 
 def _faults(number: int, row: dict, rules: Rules, duplicates: Duplicates) -> Iterator[Fault]:
     yield from rules.faults(row, number)
-    text = said(row, rules.shape)
+    text = text_of(row, rules.shape)
     if encoding_damage.is_damaged(text):
         yield from encoding_damage.faults(row, rules.shape)
     if (earlier := duplicates.add(number, text)) is not None:
@@ -198,8 +197,8 @@ def _faults(number: int, row: dict, rules: Rules, duplicates: Duplicates) -> Ite
 class _Tokens:
     """Looks at the tokens of the rows, some hundred together."""
 
-    def __init__(self, report: Report, sight: Sight):
-        self.report, self.sight, self.tally, self.waiting = report, sight, Tally(sight), []
+    def __init__(self, report: Report, encoder: RowEncoder):
+        self.report, self.encoder, self.tally, self.waiting = report, encoder, Tally(encoder), []
 
     def add(self, row: Row) -> None:
         self.waiting.append(row)
@@ -212,13 +211,13 @@ class _Tokens:
 
     def _look(self) -> None:
         values = [row.value for row in self.waiting]
-        self.sight.learn(values)
-        counts = self.sight.counts(values)
+        self.encoder.observe_schema(values)
+        counts = self.encoder.counts(values)
         self.tally.add(counts)
         for row, count in zip(self.waiting, counts, strict=True):
-            if count.whole > self.sight.cutoff and not self.sight.packing:
+            if count.whole > self.encoder.cutoff and not self.encoder.packing:
                 self.report.add(
-                    row.number, Fault("beyond_cutoff", "", {"tokens": count.whole, "cutoff": self.sight.cutoff})
+                    row.number, Fault("beyond_cutoff", "", {"tokens": count.whole, "cutoff": self.encoder.cutoff})
                 )
             if not count.trained:
                 self.report.add(row.number, Fault("untrained", ""))

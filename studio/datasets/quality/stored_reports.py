@@ -25,9 +25,9 @@ FOLDER = ".rows"  # in the folder of all runs
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A report, when it was made (seconds since 1970), and `stamp`: the entry and the files it is about, as `Study`
-    marks them.
+class StoredReport:
+    """A report, when it was made (seconds since 1970), and `stamp`: the entry and the files it is about, as `stamp_of`
+    gives them.
     """
 
     report: Report
@@ -97,7 +97,7 @@ class ReportRecord(Record):
     stop: FindingRecord | None = None
     template: str = ""
 
-    def kept(self) -> Kept:
+    def stored_report(self) -> StoredReport:
         """Return it as it was kept."""
         lengths = self.lengths and Lengths(**dict(self.lengths))
         report = Report(
@@ -109,7 +109,7 @@ class ReportRecord(Record):
             self.stop and self.stop.finding(),
             self.template,
         )
-        return Kept(report, self.checked, self.stamp)
+        return StoredReport(report, self.checked, self.stamp)
 
 
 class Reports:
@@ -119,35 +119,35 @@ class Reports:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._known: dict[Path, Kept | None] = {}
+        self._known: dict[Path, StoredReport | None] = {}
 
     def keep(self, home: Path, name: str, stamp: tuple, report: Report) -> None:
         """Keep the report of a check that ended now, in the place of an earlier one. Raises Problem where the disk
         refuses.
         """
-        file, kept = self._file(home, name), Kept(report, time.time(), plain(stamp))
-        said = {
-            "checked": kept.checked,
-            "stamp": kept.stamp,
+        file, stored = self._file(home, name), StoredReport(report, time.time(), plain(stamp))
+        record = {
+            "checked": stored.checked,
+            "stamp": stored.stamp,
             "rows": report.rows,
             "near_until": report.near_until,
             "bad": {kind: sorted(rows) for kind, rows in report.bad.items()},
-            "findings": [_said(one) for one in report.findings],
+            "findings": [_as_json(one) for one in report.findings],
             "lengths": asdict(report.lengths) if report.lengths else None,
-            "stop": report.stop and _said(report.stop),
+            "stop": report.stop and _as_json(report.stop),
             "template": report.template,
         }
-        self._known[file] = kept
+        self._known[file] = stored
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(file, json.dumps(said, ensure_ascii=False, default=str), beyond="backslashreplace")
+        write_whole(file, json.dumps(record, ensure_ascii=False, default=str), beyond="backslashreplace")
 
-    def of(self, home: Path, name: str, stamp: tuple) -> Kept | None:
+    def of(self, home: Path, name: str, stamp: tuple) -> StoredReport | None:
         """Return the last report of a dataset, None where there is none or the data changed since."""
         file = self._file(home, name)
         if file not in self._known:
             self._known[file] = _read(file)
-        kept = self._known[file]
-        return kept if kept and kept.stamp == plain(stamp) else None
+        stored = self._known[file]
+        return stored if stored and stored.stamp == plain(stamp) else None
 
     def _file(self, home: Path, name: str) -> Path:
         return _place(self.folder, home, name)
@@ -167,8 +167,8 @@ def last_of(folder: Path, dataset: Dataset) -> Report | None:
     file = _place(folder, dataset.home, dataset.name)
     if not files.is_file(file):
         return None
-    kept = _read_once(file, files.stamp(file))
-    return kept.report if kept and kept.stamp == plain(stamp_of(dataset)) else None
+    stored = _read_once(file, files.stamp(file))
+    return stored.report if stored and stored.stamp == plain(stamp_of(dataset)) else None
 
 
 def _place(folder: Path, home: Path, name: str) -> Path:
@@ -176,17 +176,17 @@ def _place(folder: Path, home: Path, name: str) -> Path:
 
 
 @lru_cache(32)
-def _read_once(file: Path, stamp: tuple) -> Kept | None:
+def _read_once(file: Path, stamp: tuple) -> StoredReport | None:
     return _read(file)
 
 
-def _read(file: Path) -> Kept | None:
+def _read(file: Path) -> StoredReport | None:
     try:
-        return records.load(file, ReportRecord).kept()
+        return records.load(file, ReportRecord).stored_report()
     except Problem:
         return None  # none yet, or written by another release: the data can be checked again
 
 
-def _said(finding: Finding) -> dict:
+def _as_json(finding: Finding) -> dict:
     problem = finding.problem
     return vars(finding) | {"problem": {"key": problem.key, "facts": problem.facts} if problem else None}

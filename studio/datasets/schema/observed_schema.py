@@ -91,7 +91,7 @@ def texts(value: object) -> list[str]:
     return [text for part in value for text in texts(part)]
 
 
-def said(row: dict, shape: Shape) -> str:
+def text_of(row: dict, shape: Shape) -> str:
     """Return all that a row says in the fields that training reads, a line each; two rows that say the same train the
     same.
     """

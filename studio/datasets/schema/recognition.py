@@ -86,6 +86,11 @@ class Sample:
         likeliest first."""
         return [name for name in named(self.fields, choices) if name not in taken and self._all(name, fits)]
 
+    def first(self, column: str, taken: Iterable[str] = ()) -> dict[str, str]:
+        """Return {column: the likeliest field that is called so and holds texts}, {} where there is none."""
+        names = self.fitting(COLUMNS[column], _is_text, taken)
+        return {column: names[0]} if names else {}
+
     def _all(self, name: str, fits: Callable[[object], bool]) -> bool:
         values = self._values[name]
         return bool(values) and sum(map(fits, values)) >= READS * len(values)
@@ -273,15 +278,14 @@ class Sample:
         talks = self.fitting((*COLUMNS["messages"], *COLUMNS["prompt"]), is_talk)
         rejected = self.fitting(REJECTED, _is_said)
         if sides := self.sides():
-            columns = {"prompt": name for name in self.fitting(COLUMNS["prompt"], _is_text, sides[0])[:1]}
+            columns = self.first("prompt", sides[0])
             return Mapping("preference", columns | dict(zip(("chosen", "rejected"), sides[0], strict=True)))
         if talks and not rejected:
             return Mapping("chat", {"messages": talks[0]}, self.tags(talks[0]))
-        columns = {"prompt": name for name in self.fitting(COLUMNS["prompt"], _is_text)[:1]}
+        columns = self.first("prompt")
         if rejected:
             return Mapping("preference", columns | {"rejected": rejected[0]})
-        response = [name for name in self.fitting(COLUMNS["response"], _is_text) if name not in columns.values()]
-        columns |= {"response": name for name in response[:1]}
+        columns |= self.first("response", columns.values())
         return Mapping("alpaca", columns | self.optional(("system",), columns.values()))
 
     def _any(self, name: str, fits: Callable[[object], bool]) -> bool:

@@ -12,7 +12,7 @@ from conftest import ROOT
 
 from studio.core.i18n import Words
 from studio.datasets.derive import write
-from studio.datasets.encoding.row_encoder import Sight
+from studio.datasets.encoding.row_encoder import RowEncoder
 from studio.datasets.files.reading import Row, rows
 from studio.datasets.quality import encoding_damage
 from studio.datasets.quality.duplicates import LIKE, Duplicates, plain
@@ -211,13 +211,13 @@ def test_sound_rows_are_left_alone(entry, row):
 def test_faults_of_order_are_those_that_llamafactory_drops():
     """What the rules call broken turns LLaMA-Factory drops, and it keeps what they let pass."""
     rng = random.Random(5)
-    sight = Sight(MODEL, CHAT, DATA, "sft", {"template": "chatml"})
+    encoder = RowEncoder(MODEL, CHAT, DATA, "sft", {"template": "chatml"})
     verdicts = []
     for _ in range(200):
         roles = rng.choices(["human", "gpt", "observation", "system"], [4, 4, 1, 1], k=rng.randint(1, 5))
         row = {"conversations": talk(*(f"{role}: text" for role in roles)), "tools": "", "images": None}
         faults = {kind for _, _, kind in found(CHAT, row)}
-        dropped = sight.counts([row])[0].whole == 0
+        dropped = encoder.counts([row])[0].whole == 0
         assert bool(faults & {"role_order", "turn_count", "no_turns"}) == dropped, roles
         verdicts.append(dropped)
     assert any(verdicts)
@@ -385,8 +385,8 @@ def test_rows_beyond_the_cutoff_and_rows_without_a_trained_token_are_found():
         {"instruction": "Q", "input": "", "output": "A"},
         {"instruction": "Q", "output": None},
     ]
-    sight = Sight(MODEL, ALPACA, DATA, "sft", {"template": "chatml", "cutoff_len": 128})
-    report = check(numbered(values), ALPACA, DATA, sight)
+    encoder = RowEncoder(MODEL, ALPACA, DATA, "sft", {"template": "chatml", "cutoff_len": 128})
+    report = check(numbered(values), ALPACA, DATA, encoder)
     assert report.bad == {"beyond_cutoff": {1}, "missing_field": {3}, "untrained": {3}}
     assert report.findings[0].facts["cutoff"] == 128
     assert report.findings[0].facts["tokens"] > 300

@@ -5,7 +5,7 @@ import json
 import pytest
 from conftest import ROOT
 
-from studio.datasets.encoding.row_encoder import Count, Sight
+from studio.datasets.encoding.row_encoder import Count, RowEncoder
 from studio.datasets.files.reading import Row, rows
 from studio.datasets.quality.lengths import OFFERED, Tally, epochs, measure, steps, suggested
 from studio.datasets.registry.dataset_info import entry_of
@@ -14,16 +14,16 @@ MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"
 DATA = ROOT / "data"
 
 
-def sight(name: str, stage: str = "sft", **settings) -> Sight:
-    return Sight(MODEL, entry_of(DATA, name), DATA, stage, {"template": "chatml", "cutoff_len": 100, **settings})
+def encoder(name: str, stage: str = "sft", **settings) -> RowEncoder:
+    return RowEncoder(MODEL, entry_of(DATA, name), DATA, stage, {"template": "chatml", "cutoff_len": 100, **settings})
 
 
 def test_lengths_are_those_of_the_tokens_that_are_seen():
-    looker, whole = sight("tool_calls"), sight("tool_calls", cutoff_len=100_000)
+    looker, whole = encoder("tool_calls"), encoder("tool_calls", cutoff_len=100_000)
     found = measure(rows(DATA / "tool_calls.json"), looker)
     values = [row.value for row in rows(DATA / "tool_calls.json")]
-    lengths = sorted(len(whole.see(value)[0].tokens) for value in values)
-    seen = [looker.see(value)[0].tokens for value in values]
+    lengths = sorted(len(whole.encode(value)[0].tokens) for value in values)
+    seen = [looker.encode(value)[0].tokens for value in values]
     assert (found.rows, found.dropped, found.samples) == (len(values), 0, len(values))
     assert (found.longest, found.median) == (lengths[-1], lengths[len(lengths) // 2])
     assert found.tokens == sum(map(len, seen))
@@ -41,7 +41,7 @@ def test_lengths_are_those_of_the_tokens_that_are_seen():
 
 
 def test_one_very_long_row_does_not_press_all_others_into_one_bar():
-    tally = Tally(sight("sft_en_zh"))
+    tally = Tally(encoder("sft_en_zh"))
     tally.add([Count(length, length, 1) for length in [*range(20, 220), 90_000]])
     found = tally.lengths()
     assert found.longest == 90_000
@@ -51,9 +51,9 @@ def test_one_very_long_row_does_not_press_all_others_into_one_bar():
 
 
 def test_nothing_at_all_has_lengths_too():
-    found = measure([], sight("sft_en_zh"))
+    found = measure([], encoder("sft_en_zh"))
     assert (found.rows, found.tokens, found.samples, found.bins) == (0, 0, 0, [])
-    unread = measure([Row(1, None)], sight("sft_en_zh"))
+    unread = measure([Row(1, None)], encoder("sft_en_zh"))
     assert unread.rows == 0
 
 
@@ -104,7 +104,7 @@ def trained(tmp_path_factory):
     ids=str,
 )
 def test_samples_of_an_epoch_are_llamafactorys(trained, name, stage, settings):
-    looker = sight(name, stage, **settings)
+    looker = encoder(name, stage, **settings)
     file = DATA / entry_of(DATA, name)["file_name"]
     assert measure(rows(file), looker).samples == trained(name, stage, **settings)
 

@@ -17,7 +17,7 @@ from studio.core.i18n import Words
 from studio.datasets.derive import write
 from studio.datasets.encoding.loading.judge import judge
 from studio.datasets.encoding.loading.kinds import Kinds
-from studio.datasets.encoding.row_encoder import Sight
+from studio.datasets.encoding.row_encoder import RowEncoder
 from studio.datasets.files import reading
 from studio.datasets.quality.row_check import check, keep_good
 from studio.datasets.registry.dataset_info import datasets, entry_of
@@ -386,11 +386,11 @@ def other_tokens(made, path: Path, rows: list[dict], left_out: set[int], otherwi
     """Yield the rows whose tokens the page shows otherwise than they are trained. Of rows that the loader reads
     `otherwise` the check tells it. KTO adds tokens of other rows, which are not shown.
     """
-    sight = Sight(
+    encoder = RowEncoder(
         MODEL, made.entry, path.parent, made.stage, {"template": "chatml", "cutoff_len": 2048, "packing": False}
     )
     shown = list(reading.rows(path))
-    sight.learn([row.value for row in shown if row.value is not None])
+    encoder.observe_schema([row.value for row in shown if row.value is not None])
     names = (
         [("chosen_input_ids", "chosen_labels"), ("rejected_input_ids", "rejected_labels")]
         if made.stage == "dpo"
@@ -406,7 +406,7 @@ def other_tokens(made, path: Path, rows: list[dict], left_out: set[int], otherwi
     for row, said in zip([row for row in shown if row.number not in left_out], rows, strict=True):
         if row.value is None or row.number in otherwise:  # an unreadable row has its sentence instead of tokens
             continue
-        found = sight.see(row.value)
+        found = encoder.encode(row.value)
         ids = [[token.id for token in one.tokens] for one in found]
         labels = [[token.label for token in one.tokens] for one in found]
         if ids != [said[name] for name, _ in names] or (

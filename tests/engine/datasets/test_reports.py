@@ -8,35 +8,35 @@ from conftest import STARTER
 
 from studio.core.i18n import Words
 from studio.core.jobs import Jobs
-from studio.datasets.analysis import Study, View
+from studio.datasets.analysis import DatasetAnalysis, EncodingSettings
 from studio.datasets.page import study_panel
 from studio.datasets.page.analysis_endpoints import as_json
 from studio.datasets.registry import entries
 from studio.datasets.registry.collection import Collection
 
 
-def opened(workspace) -> Study:
-    """Return a study as a studio that just started has it."""
-    return Study(Collection(workspace, Jobs(workspace)))
+def opened(workspace) -> DatasetAnalysis:
+    """Return a analysis as a studio that just started has it."""
+    return DatasetAnalysis(Collection(workspace, Jobs(workspace)))
 
 
 @pytest.fixture
 def checked(workspace):
-    """A study that has just checked a set of a sound, a half and an unreadable row."""
+    """A analysis that has just checked a set of a sound, a half and an unreadable row."""
     file = workspace.data / "rough.jsonl"
     file.write_text(
         '{"instruction": "a?", "output": "b"}\n{"instruction": "c?", "output": ""}\nnot json\n', encoding="utf-8"
     )
     entries.add(workspace.data, "rough", {"file_name": file.name})
-    study = opened(workspace)
-    job = study.check("rough", View(STARTER.name, "chatml", 512))
-    study.jobs.wait(job.id, 120)
+    analysis = opened(workspace)
+    job = analysis.check("rough", EncodingSettings(STARTER.name, "chatml", 512))
+    analysis.jobs.wait(job.id, 120)
     assert job.error is None, job.error
-    return study
+    return analysis
 
 
 def test_a_report_is_shown_again_by_a_studio_that_started_later(checked, workspace):
-    before, later = checked.kept("rough"), opened(workspace)
+    before, later = checked.stored_report("rough"), opened(workspace)
     assert as_json(later.report("rough"), Words("zh")) == as_json(before.report, Words("zh"))
     assert later.report("rough").bad == before.report.bad and later.report("rough").lengths.rows == 2
     drawn = study_panel.draw_check(Words("en"), later, "rough\n" + urlencode({"kind": ""}))

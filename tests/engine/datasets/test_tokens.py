@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 
 from studio.core.i18n import Problem
-from studio.datasets.encoding.row_encoder import Count, Sight, pieces
+from studio.datasets.encoding.row_encoder import Count, RowEncoder, pieces
 from studio.datasets.registry.dataset_info import datasets, entry_of
 from studio.datasets.schema.observed_schema import Shape
 
@@ -175,12 +175,12 @@ def shown(sequence) -> tuple[list[int], list[int]]:
     return [token.id for token in sequence.tokens], [token.label for token in sequence.tokens]
 
 
-def seen(sight: Sight, rows: list[dict]) -> list[tuple[list[int], list[int]]]:
-    sight.learn(rows)
+def seen(encoder: RowEncoder, rows: list[dict]) -> list[tuple[list[int], list[int]]]:
+    encoder.observe_schema(rows)
     found = []
     for row in rows:
         try:
-            found += [shown(sequence) for sequence in sight.see(row)]
+            found += [shown(sequence) for sequence in encoder.encode(row)]
         except Problem as problem:
             assert problem.key == "tokens.row_dropped"
     return found
@@ -190,17 +190,17 @@ def assert_same(processed, folder: Path, name: str, settings: dict) -> None:
     settings = {"template": CHAT, "cutoff_len": 2048, **settings}
     entry, rows = entry_of(folder, name), rows_of(folder, name)
     stage = Shape.of(entry).stage
-    sight = Sight(MODEL, entry, folder, stage, settings)
+    encoder = RowEncoder(MODEL, entry, folder, stage, settings)
     expected = processed(folder, name, stage, settings)
-    found = [shown(block) for block in sight.packed(rows)] if sight.packing else seen(sight, rows)
+    found = [shown(block) for block in encoder.packed(rows)] if encoder.packing else seen(encoder, rows)
     assert expected
     assert found == expected
     assert any(label != -100 for _, labels in found for label in labels)
 
 
 def test_trained_tokens_are_those_with_a_label():
-    sight = Sight(MODEL, entry_of(DATA, "multi_turn"), DATA, "sft", {"template": CHAT})
-    for token in sight.see(rows_of(DATA, "multi_turn")[0])[0].tokens:
+    encoder = RowEncoder(MODEL, entry_of(DATA, "multi_turn"), DATA, "sft", {"template": CHAT})
+    for token in encoder.encode(rows_of(DATA, "multi_turn")[0])[0].tokens:
         assert token.label == (token.id if token.trained else -100)
 
 
@@ -250,8 +250,8 @@ def test_every_form_is_seen_as_trained(processed, folder, name, settings):
 
 
 def test_the_end_of_a_text_is_not_trained_where_it_looks_like_padding():
-    sight = Sight(MODEL, entry_of(DATA, "pretrain"), DATA, "pt", {"template": CHAT, "packing": False})
-    last = sight.see({"text": "The tide follows the Moon."})[0].tokens[-1]
+    encoder = RowEncoder(MODEL, entry_of(DATA, "pretrain"), DATA, "pt", {"template": CHAT, "packing": False})
+    last = encoder.encode({"text": "The tide follows the Moon."})[0].tokens[-1]
     assert (last.text, last.trained) == ("<|im_end|>", False)
 
 
@@ -266,8 +266,8 @@ def test_the_end_of_a_text_is_not_trained_where_it_looks_like_padding():
     ],
 )
 def test_texts_of_tokens_join_to_the_whole(answer):
-    sight = Sight(MODEL, entry_of(DATA, "sft_en_zh"), DATA, "sft", {"template": CHAT})
-    tokens = sight.see({"instruction": answer, "input": "", "output": answer})[0].tokens
+    encoder = RowEncoder(MODEL, entry_of(DATA, "sft_en_zh"), DATA, "sft", {"template": CHAT})
+    tokens = encoder.encode({"instruction": answer, "input": "", "output": answer})[0].tokens
     assert "".join(token.text for token in tokens).count(answer) == 2
     assert any(token.text == "" for token in tokens) == (not answer.isascii())
 
@@ -292,26 +292,28 @@ def test_a_tokenizer_that_hides_the_first_space_keeps_it_between_tokens():
 def test_counts_of_many_rows_are_those_of_each_row():
     for name, stage in (("tool_calls", "sft"), ("preference_chat", "dpo"), ("kto", "kto"), ("pretrain", "pt")):
         rows = rows_of(DATA, name)
-        sight = Sight(MODEL, entry_of(DATA, name), DATA, stage, {"template": CHAT, "cutoff_len": 90, "packing": False})
-        uncut = Sight(
+        encoder = RowEncoder(
+            MODEL, entry_of(DATA, name), DATA, stage, {"template": CHAT, "cutoff_len": 90, "packing": False}
+        )
+        uncut = RowEncoder(
             MODEL, entry_of(DATA, name), DATA, stage, {"template": CHAT, "cutoff_len": 10**6, "packing": False}
         )
-        for row, count in zip(rows, sight.counts(rows), strict=True):
-            tokens = [token for sequence in sight.see(row) for token in sequence.tokens]
-            whole = max(len(sequence.tokens) for sequence in uncut.see(row))
+        for row, count in zip(rows, encoder.counts(rows), strict=True):
+            tokens = [token for sequence in encoder.encode(row) for token in sequence.tokens]
+            whole = max(len(sequence.tokens) for sequence in uncut.encode(row))
             assert count == Count(whole, len(tokens), sum(token.trained for token in tokens)), name
-    assert sight.counts([{"text": None}, {"text": "Good."}])[0] == Count(1, 1, 0)
+    assert encoder.counts([{"text": None}, {"text": "Good."}])[0] == Count(1, 1, 0)
 
 
 def test_rows_that_are_dropped_or_fail_are_told():
     entry = MADE["openai"][0]
-    sight = Sight(MODEL, entry, DATA, "sft", {"template": CHAT})
+    encoder = RowEncoder(MODEL, entry, DATA, "sft", {"template": CHAT})
     dropped = MADE["openai"][1][2]
     with pytest.raises(Problem, match="drops this row"):
-        sight.see(dropped)
+        encoder.encode(dropped)
     with pytest.raises(Problem, match="cannot read this row"):
-        sight.see({"messages": 7})
-    assert sight.counts([dropped, {"messages": 7}]) == [Count(0, 0, 0)] * 2
+        encoder.encode({"messages": 7})
+    assert encoder.counts([dropped, {"messages": 7}]) == [Count(0, 0, 0)] * 2
 
 
 @pytest.mark.parametrize(
@@ -325,14 +327,14 @@ def test_rows_that_are_dropped_or_fail_are_told():
 )
 def test_what_cannot_be_is_a_sentence(name, stage, settings, key):
     with pytest.raises(Problem) as caught:
-        Sight(MODEL, entry_of(DATA, name), DATA, stage, settings)
+        RowEncoder(MODEL, entry_of(DATA, name), DATA, stage, settings)
     assert caught.value.key == f"tokens.{key}"
     assert str(caught.value).endswith(".")
 
 
 def test_a_folder_without_a_tokenizer_is_a_sentence(tmp_path):
     with pytest.raises(Problem, match="no tokenizer"):
-        Sight(tmp_path, entry_of(DATA, "sft_en_zh"), DATA, "sft", {"template": CHAT})
+        RowEncoder(tmp_path, entry_of(DATA, "sft_en_zh"), DATA, "sft", {"template": CHAT})
 
 
 def test_looking_leaves_a_run_in_the_same_process_alone(caplog):
@@ -344,9 +346,9 @@ def test_looking_leaves_a_run_in_the_same_process_alone(caplog):
     before = {name: (template.default_system, template.enable_thinking) for name, template in TEMPLATES.items()}
     for template in ("qwen3", CHAT):
         settings = {"template": template, "default_system": "Another.", "enable_thinking": False, "seed": 7}
-        sight = Sight(MODEL, MADE["openai"][0], DATA, "sft", settings)
-        assert "Another." in "".join(token.text for token in sight.see(MADE["openai"][1][1])[0].tokens)
-        sight.counts([row for row in MADE["openai"][1]])
+        encoder = RowEncoder(MODEL, MADE["openai"][0], DATA, "sft", settings)
+        assert "Another." in "".join(token.text for token in encoder.encode(MADE["openai"][1][1])[0].tokens)
+        encoder.counts([row for row in MADE["openai"][1]])
     assert states == (random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
     assert before == {name: (template.default_system, template.enable_thinking) for name, template in TEMPLATES.items()}
     assert "Out of turn" not in caplog.text

@@ -119,7 +119,7 @@ def test_a_config_that_claims_what_no_weights_can_fill_is_a_fault_told_at_once(c
         lambda: SmokeTests(context.workspace, DeviceLease()).run("odd", "hi"),
         lambda: InferenceService(context.workspace, DeviceLease()).load(["odd"]),
         lambda: recipes.complete(context.workspace, {"model_name_or_path": "odd"}, recipes.Machine("cpu", True)),
-        lambda: row_encoder.Sight(
+        lambda: row_encoder.RowEncoder(
             model.path, {"file_name": "x"}, context.workspace.data, "sft", {"template": "llama3"}
         ),
     ):

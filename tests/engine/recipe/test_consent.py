@@ -16,7 +16,7 @@ from studio.core import trust
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.workspace import write_json
-from studio.datasets.encoding.row_encoder import Sight
+from studio.datasets.encoding.row_encoder import RowEncoder
 from studio.train import runs
 from studio.train.execution.service import TrainingService
 from studio.train.recipe import code_consent, saved_recipes
@@ -79,7 +79,7 @@ def look(workspace, trainer, name: str):
     work = {
         "hello": lambda: SmokeTests(workspace, DeviceLease()).run("own", "Hello"),
         "chat": lambda: service.load(["own"]),
-        "tokens": lambda: Sight(
+        "tokens": lambda: RowEncoder(
             workspace.models / "own", ENTRY, workspace.data, "sft", {"template": "smollm2", "trust_remote_code": True}
         ),
         "preview": lambda: [

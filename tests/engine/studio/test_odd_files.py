@@ -15,8 +15,8 @@ from workspace_files import CONFIG, TENSORS, as_json, safetensors
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
-from studio.datasets.analysis import Study
-from studio.datasets.page.analysis_endpoints import endpoints as of_study
+from studio.datasets.analysis import DatasetAnalysis
+from studio.datasets.page.analysis_endpoints import endpoints as of_analysis
 from studio.datasets.page.endpoints import endpoints as of_datasets
 from studio.datasets.registry import dataset_info, entries
 from studio.datasets.registry.collection import Collection
@@ -44,7 +44,7 @@ def collection(workspace) -> Collection:
 def endpoint(name: str, collection: Collection):
     return next(
         one
-        for one in [*of_datasets(collection, ENGLISH), *of_study(Study(collection), ENGLISH)]
+        for one in [*of_datasets(collection, ENGLISH), *of_analysis(DatasetAnalysis(collection), ENGLISH)]
         if one.__name__ == name
     )
 

@@ -137,7 +137,7 @@ def lists(studio) -> list:
         [run.checkpoints() for run in found],
         library.models(workspace),
         catalogue.on_disk(workspace),
-        studio.study.collection.datasets(workspace.data),
+        studio.analysis.collection.datasets(workspace.data),
         studio.chat.turns.conversations.list(),
         studio.chat.prompt_lists.all(),
         studio.jobs.all(),

@@ -11,7 +11,7 @@ from conftest import ROOT, STARTER, is_sentence, new_workspace
 
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
-from studio.datasets.analysis import Study
+from studio.datasets.analysis import DatasetAnalysis
 from studio.datasets.registry.collection import Collection
 from studio.train import runs
 from studio.train.loop.run_training import run_training
@@ -293,11 +293,11 @@ def test_what_a_check_found_is_told_by_the_preview_until_the_data_changes(worksp
     home = workspace.data
     shutil.copy(ROOT / "tests" / "cases" / "type-change" / "number_at_60.jsonl", home)
     (home / "dataset_info.json").write_text(json.dumps({"numbers": {"file_name": "number_at_60.jsonl", **PLAIN}}))
-    study = Study(Collection(workspace, Jobs(workspace)))
+    analysis = DatasetAnalysis(Collection(workspace, Jobs(workspace)))
     recipe = {"stage": "sft", "template": "chatml", "dataset": "numbers", "dataset_dir": str(home)}
     assert sources.problems(workspace, recipe) == []  # nobody checked: the preview does not ask by itself
-    job = study.check("numbers", None)
-    study.jobs.wait(job.id, 120)
+    job = analysis.check("numbers", None)
+    analysis.jobs.wait(job.id, 120)
     assert job.error is None
     (told,) = sources.problems(workspace, recipe)
     assert (told.key, told.facts["row"], told.facts["column"], told.facts["field"]) == (
@@ -315,8 +315,8 @@ def test_what_a_check_found_is_told_by_the_preview_until_the_data_changes(worksp
     file = home / "number_at_60.jsonl"
     file.write_text(lines(GOOD))
     assert sources.problems(workspace, recipe) == []
-    job = study.check("numbers", None)
-    study.jobs.wait(job.id, 120)
+    job = analysis.check("numbers", None)
+    analysis.jobs.wait(job.id, 120)
     assert sources.problems(workspace, recipe) == []
 
 

@@ -80,13 +80,18 @@ class RowJudge:
             name = self.shape.columns.get(column)
             if not name or row.get(name) is None:
                 continue
-            try:
-                self._convert(dict(row) | {name: None})
-            except Exception:  # it is not this field, or not this one alone
-                continue
-            return name
+            if self._converts(dict(row) | {name: None}):
+                return name
         columns = self.shape.columns
         return columns.get("messages" if self.shape.format != "alpaca" else "prompt", "")
+
+    def _converts(self, row: dict) -> bool:
+        """Tell whether LLaMA-Factory's converter takes a row. It raises whatever its code happens to raise."""
+        try:
+            self._convert(row)
+        except Exception:
+            return False
+        return True
 
     def _tool(self, aligned: dict) -> Fault | None:
         """Return what is wrong with the tools of a converted row: the first one that the template cannot write, where

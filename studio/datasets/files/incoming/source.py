@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 
@@ -238,7 +238,8 @@ def _read(text: Path, found: Source, file: Path, number: int) -> Iterator[Row]:
         if found.whole:
             yield from _rows_of_whole(text, form, file, number)
             return
-        for row in reading.rows_of_file(text, form, number, lambda *row: _parsed(*row, commas=found.commas)):
+        parse = partial(_parsed, commas=found.commas)
+        for row in reading.rows_of_file(text, form, number, parse):
             yield row if row.problem is None else Row(row.number, None, about(row.problem, file), row.size)
     except Problem as problem:
         raise about(problem, file) from None
@@ -264,14 +265,14 @@ def _rows_of_whole(text: Path, form: Form, file: Path, number: int) -> Iterator[
         # Lines of which the first is broken: each is told by itself.
         following = _lines(raw[:_SAMPLE].decode("utf-8", "replace"), 20)[1:]
         if form.kind == "lines" and any(isinstance(_value(line), dict) for line in following):
-            yield from reading.rows_of_file(text, form, number, lambda *row: _parsed(*row, commas=False))
+            yield from reading.rows_of_file(text, form, number, partial(_parsed, commas=False))
             return
         raise
-    for number, value in enumerate(values, start=number + 1):
+    for row, value in enumerate(values, start=number + 1):
         try:
-            yield Row(number, _row(value, file, number), None, 0)
+            yield Row(row, _row(value, file, row), None, 0)
         except Problem as problem:
-            yield Row(number, None, problem, 0)
+            yield Row(row, None, problem, 0)
 
 
 def _parsed(path: Path, form: Form, number: int, raw: bytes, commas: bool) -> Row:
