@@ -18,7 +18,7 @@ from studio.datasets.quality import encoding_damage
 from studio.datasets.quality.duplicates import LIKE, Duplicates, plain
 from studio.datasets.quality.row_check import HINTS, check, keep_good
 from studio.datasets.registry.dataset_info import datasets, entry_of
-from studio.datasets.schema.observed_schema import Shape, said
+from studio.datasets.schema.observed_schema import Shape, text_of
 
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"
 DATA = ROOT / "data"
@@ -449,7 +449,7 @@ def test_a_check_can_be_cancelled():
 def test_what_a_row_says_leaves_out_what_training_does_not_read():
     shape = Shape.of(CHAT)
     assert (
-        said({"id": "7", "conversations": talk("human: Q", "gpt: A"), "tools": "", "images": None}, shape)
+        text_of({"id": "7", "conversations": talk("human: Q", "gpt: A"), "tools": "", "images": None}, shape)
         == "human\nQ\ngpt\nA\n"
     )
     assert HINTS

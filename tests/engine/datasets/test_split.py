@@ -11,7 +11,7 @@ from studio.datasets.derive import alike, hold_out, joined_entry, leaks, mix, pa
 from studio.datasets.files.reading import rows
 from studio.datasets.registry.dataset_info import dataset, datasets, entry_of
 from studio.datasets.registry.entries import add
-from studio.datasets.schema.observed_schema import Shape, said
+from studio.datasets.schema.observed_schema import Shape, text_of
 
 DATA = ROOT / "data"
 
@@ -117,7 +117,7 @@ def test_parts_become_datasets_of_their_own(tmp_path):
     values = [row.value for row in rows(DATA / "tool_calls.json")]
     entry = entry_of(DATA, "tool_calls")
     shape = Shape.of(entry)
-    parts = hold_out([said(value, shape) for value in values], (8, 2))
+    parts = hold_out([text_of(value, shape) for value in values], (8, 2))
     for name, part in zip(("train", "test"), parts, strict=True):
         assert write(tmp_path / f"{name}.jsonl", (values[index] for index in part)) == len(part)
         add(tmp_path, name, part_entry(entry, f"{name}.jsonl"))
