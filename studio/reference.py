@@ -21,8 +21,9 @@ HEAD = """# The API
 
 Every action of the page is an endpoint. This page is made from the endpoints by `python -m studio.reference`.
 
-A call is a POST of `{"data": [...]}`, the arguments in their order, to `/gradio_api/run/<endpoint>`. Every argument must
-be there; null stands for its default. The answer is `{"data": [result]}`, or `{"error": "one sentence"}` with status 500.
+A call is a POST of `{"data": [...]}`, the arguments in their order, to `/gradio_api/run/<endpoint>`. Every argument
+must be there; null stands for its default. The answer is `{"data": [result]}`, or `{"error": "one sentence"}` with
+status 500.
 
 ```
 curl -s -X POST http://127.0.0.1:7860/gradio_api/run/train_status \\

@@ -45,7 +45,7 @@ def percent(share: object) -> str:
 
 
 def measured(value: object) -> str:
-    """Return a measured number as people of the field write it: 0.4213, 8.1e-04, 2,140; an en dash where there is none."""
+    """Return a measured number as people of the field write it: 0.4213, 8.1e-04, 2,140; an en dash for none."""
     number = finite(value)
     if number is None:
         # A loss that is no number any more is what a person must see.

@@ -20,7 +20,7 @@ LANGUAGES = ("en", "zh")
 
 @cache
 def sentences(language: str) -> dict[str, str]:
-    """Return every sentence of one language, as `room.name` -> text. Raises KeyError for a language that has no words."""
+    """Return every sentence of one language, as `room.name` -> text. Raises KeyError for one that has no words."""
     if language not in LANGUAGES:
         raise KeyError(language)
     return {
@@ -61,7 +61,7 @@ class Words:
         return key in self._sentences
 
     def tell(self, error: BaseException) -> str:
-        """Return what a person should read of `error`: a Problem in this language, anything else as type and message."""
+        """Return what a person should read of `error`: a Problem in this language, else type and message."""
         if isinstance(error, Problem):
             return self(error.key, **error.facts)
         return f"{type(error).__name__}: {fact(error)}"

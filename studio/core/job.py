@@ -132,7 +132,7 @@ def told(said: dict | None, words: Words) -> str | None:
 
 
 def of_disk(path: Path) -> tuple[Job, bool]:
-    """Return a job that stands on disk, and whether its process lives. Raises Problem where the record cannot be used."""
+    """Return a job that stands on disk, and whether its process lives. Raises Problem where its record is none."""
     record = records.load(path, JobRecord)
     if record.id != path.stem:
         raise Problem("records.wrong_field", file=path.name, field="id", reason=record.id[:100])

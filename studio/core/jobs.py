@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.core.i18n import Problem, Words
+from studio.core.job import ACTIVE, Job, Stopped, of_disk, sentence, told
 from studio.core.plain import plain
 from studio.core.storage import files, read_only, records
 from studio.core.storage.records import Record
@@ -27,13 +28,11 @@ __all__ = ["ACTIVE", "Job", "Jobs", "Stopped", "Work", "sentence", "told"]
 RECORDS_KEPT = 200
 
 
-from studio.core.job import ACTIVE, Job, Stopped, of_disk, sentence, told
-
 Work = Callable[[Job], object]
 
 
 class Jobs:
-    """All jobs of a workspace. `faults` are those that earlier processes left and that cannot be read, by their file."""
+    """All jobs of a workspace. `faults` are those left by earlier processes that cannot be read, by file."""
 
     def __init__(self, workspace: Workspace):
         self.faults: dict[Path, Problem] = {}
@@ -158,7 +157,7 @@ class Jobs:
         self._erase(found)
 
     def wait(self, job: str, seconds: float) -> Job:
-        """Return the job as soon as it is over, or as it is after so many seconds. Raises Problem where there is none."""
+        """Return the job once it is over, or as it is after so many seconds. Raises Problem where there is none."""
         found = self.find(job)
         with self._changed:
             self._changed.wait_for(lambda: not found.active, seconds)
@@ -174,7 +173,7 @@ class Jobs:
             return file.read().decode("utf-8", "replace").splitlines()[-last:]
 
     def status(self, job: str, words: Words) -> dict:
-        """Return {state, progress, message, result, error} of a job, told in the language of `words`. Raises Problem."""
+        """Return {state, progress, message, result, error} of a job, told in `words`. Raises Problem."""
         found = self.find(job)
         return {
             "state": found.state,

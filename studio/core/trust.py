@@ -83,7 +83,7 @@ class Code:
 
 
 def code_of(folder: Path) -> Code:
-    """Return the code that a model or adapter in `folder` brings. Files of a folder that cannot be read are a `fault`."""
+    """Return the code that a model or adapter in `folder` brings. What cannot be read is a `fault`."""
     references = _references(folder)
     outside = tuple(sorted({one for one in references if _leads_out(folder, one)}))
     files: dict[str, str] = {}
@@ -176,7 +176,7 @@ def revoke(folder: Path) -> None:
 
 
 def require(folder: Path) -> None:
-    """Raise Problem where the code of a model in `folder` may not run: what is missing, and where the person gives it."""
+    """Raise Problem where the code of a model in `folder` may not run: what is missing, and where it is given."""
     code = code_of(folder)
     if code.fault:
         raise code.fault

@@ -1,4 +1,4 @@
-"""An endpoint as scripts and the page reach it: what comes in is looked at first, and what goes wrong is one sentence."""
+"""An endpoint as scripts and the page reach it: what comes in is checked, and what goes wrong is one sentence."""
 
 import errno
 import inspect

@@ -1,7 +1,7 @@
 """HTML from typed contexts: Jinja templates of our own, in which all is escaped that is not Markup already.
 
-A template lies beside the domain it shows, in `<package>/page/`, and is named from `studio/` on: "models/page/model.html".
-It knows
+A template lies beside the domain it shows, in `<package>/page/`, and is named from `studio/` on:
+"models/page/model.html". It knows
 
 - `t`: the words of the page's language; `t("models.copied")`, `t("models.freed", size=...)`, `t.tell(problem)`;
 - `ui`: the macros of `web/templates/_ui.html`;
@@ -74,7 +74,7 @@ def render(template: str, words: Words, context: object = None, /, **more: objec
 
 @cache
 def ui(language: str) -> ModuleType:
-    """Return the macros of `_ui.html` in one language; each returns Markup, so that what is drawn in Python can use them."""
+    """Return the macros of `_ui.html` in one language; each returns Markup, so that Python can use them too."""
     words = Words(language)
     return _environment().get_template(MACROS).make_module({"t": words})
 

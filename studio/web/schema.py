@@ -74,7 +74,7 @@ def dumped(value: object) -> object:
 
 
 def plain_hint(hint: object) -> object:
-    """Return an annotation for gradio, which knows no models: dict in place of a model, list in place of a list of them."""
+    """Return an annotation for gradio, which knows no models: dict for a model, list for a list of them."""
     if model_of(hint):
         return dict
     if typing.get_origin(hint) is list and any(model_of(one) for one in typing.get_args(hint)):

@@ -96,7 +96,7 @@ def move(whole: Path, target: Path) -> None:
 
 
 def make_places(root: Path, folders: list[Path]) -> None:
-    """Make the places for what is being written: one in `root`, and one in each of `folders` that lies on another disk."""
+    """Make the places for what is being written: one in `root`, and in each of `folders` that lies on another disk."""
     for folder in (root, *folders):
         if _place(folder) is None:
             # A folder that cannot be written is told when something is to be written there.

@@ -15,7 +15,7 @@ from studio.core.i18n import Problem
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Return a plain file opened to be read. Raises OSError where it is not there, is no plain file, or cannot be read."""
+    """Return a plain file opened to be read. Raises OSError where it is missing, no plain file, or unreadable."""
     try:
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:

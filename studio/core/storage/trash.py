@@ -67,7 +67,7 @@ class Item:
 
 
 class Trash:
-    """The trash of a workspace, and of folders of the person's `beside` it. Every method may be called from any thread."""
+    """The trash of a workspace, and of folders of the person's `beside` it. Any thread may call any method."""
 
     def __init__(self, workspace: Workspace, beside: Sequence[Path] = ()):
         self._workspace, self._beside = workspace, tuple(beside)
@@ -255,7 +255,7 @@ class Trash:
         )
 
     def list(self) -> list[Item]:  # the last of the class, since its name hides the type below it
-        """Return what is in the trash, the newest first. An item whose record cannot be read is one with its `fault`."""
+        """Return what is in the trash, the newest first. One whose record cannot be read has its `fault`."""
         found = [self._item(home, folder) for home in self._homes() for folder in _folders(home)]
         return sorted(found, key=lambda item: (item.when, item.id), reverse=True)
 

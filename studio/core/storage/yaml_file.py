@@ -19,7 +19,7 @@ LONGEST_NUMBER = 100  # digits; Python takes a time that grows with their square
 
 
 class _Loader(yaml.SafeLoader):
-    """Counts what is composed, an alias as all that it stands for, and refuses too much of it before anything is made."""
+    """Counts what is composed, an alias as all that it stands for, and refuses too much before anything is made."""
 
     yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from studio.core.i18n import Problem
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-EVERYWHERE = ("0.0.0.0", "::")
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  what a person may ask for, with a password
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?)(?::(\d{1,5}))?", re.ASCII)
 _PORTS = {"http": 80, "https": 443}
 

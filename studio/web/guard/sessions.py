@@ -125,7 +125,7 @@ class Guesses:
 
 
 def is_right(given: tuple[str, str], wanted: tuple[str, str]) -> bool:
-    """Tell whether name and password are the right ones, in a time that does not depend on how much of them is right."""
+    """Tell whether name and password are the right ones, in a time that does not depend on how much is right."""
     name, password = (
         hmac.compare_digest(_digest(mine), _digest(theirs)) for mine, theirs in zip(given, wanted, strict=True)
     )

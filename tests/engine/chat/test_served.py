@@ -519,7 +519,10 @@ def test_a_served_column_tells_whether_it_got_the_prompt_of_training(gguf, tmp_p
             turns.regenerate(id, name)
             assert turns.wait(id, 60)
             answer = wait_for(
-                lambda: (last := turns.conversations.open(id).of(name)[-1]["answer"]).get("parity") and last, 20
+                lambda id=id, name=name: (
+                    (last := turns.conversations.open(id).of(name)[-1]["answer"]).get("parity") and last
+                ),
+                20,
             )
             assert answer["parity"] == {"is": expected, "as": STARTER.name} and answer["tokens"] == 4
             drawn = Columns(turns).snapshot(Words("en"), id, {})["columns"][1]["said"][-1]["html"]

@@ -355,7 +355,7 @@ def test_likeness_is_the_share_of_letter_sequences_in_common():
     rng = random.Random(3)
     vocabulary = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz的一是不了", k=rng.randint(3, 9))) for _ in range(500)]
     seen, texts, wanted = Duplicates(), [], {}
-    for number in range(400):
+    for _ in range(400):
         words = rng.choices(vocabulary, k=120)
         texts.append(" ".join(words))
         changed = words.copy()

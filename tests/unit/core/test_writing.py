@@ -27,7 +27,7 @@ def test_nothing_is_ever_beside_its_target(workspace):
 
     def watch():
         while not ended.is_set():
-            for place, inner, names in os.walk(workspace.saves):
+            for _, inner, names in os.walk(workspace.saves):
                 seen.update(inner)
                 seen.update(names)
 
