@@ -9,7 +9,8 @@ from studio.core.storage import files
 from studio.core.storage.records import parse
 from studio.datasets.files import row_edits
 from studio.datasets.files.incoming import source as incoming
-from studio.datasets.page import add_panel, panel
+from studio.datasets.page.add_data import choices as chosen
+from studio.datasets.page.browse import row_form
 from studio.datasets.registry import dataset_info, entries, hub_data
 from studio.datasets.registry.collection import Collection
 from studio.datasets.schema import forms
@@ -79,8 +80,7 @@ def _of_the_list(collection: Collection, words: Words) -> list[Callable]:
         """Bring in what the page has in hand ({path, name, form, c.<column> ...}): {name, ...} if it is soon done, else
         {job}.
         """
-        columns, options = add_panel.choices(said)
-        tags = {key[2:]: value for key, value in said.items() if key.startswith("t.")}
+        columns, tags, options = chosen.columns_of(said), chosen.tags_of(said), chosen.options_of(said)
         named = {"path": _text(said, "path"), "name": _text(said, "name", "")}
         job = collection.jobs.start(
             "convert",
@@ -257,7 +257,7 @@ def _of_rows(collection: Collection, words: Words) -> list[Callable]:
         """Save the page's form of a row: {name, row (0: a new one), was, json or at:<path> ...}, and return {row}."""
         file, row, was = _file(collection, _text(said, "name")), _row(said), _was(said)
         fields = {key[3:]: text for key, text in said.items() if key.startswith("at:")}
-        value = row_edits.parsed(said["json"], file, row) if "json" in said else panel.with_leaves(was, fields)
+        value = row_edits.parsed(said["json"], file, row) if "json" in said else row_form.with_leaves(was, fields)
         return datasets_edit_row(said["name"], row, value, was) if row else datasets_add_row(said["name"], value)
 
     return [datasets_search, datasets_edit_row, datasets_add_row, datasets_delete_row, datasets_undo, datasets_save_row]

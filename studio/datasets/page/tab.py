@@ -9,34 +9,39 @@ from studio.core.i18n import Words
 from studio.datasets.analysis import DatasetAnalysis
 from studio.datasets.files import reading
 from studio.datasets.files.incoming import packed
-from studio.datasets.page import add_panel, entry_panel, panel, study_panel
+from studio.datasets.page import study_panel
+from studio.datasets.page.add_data import new_data
+from studio.datasets.page.browse import dataset_head, dataset_list, entry_editor, row_list
 from studio.datasets.registry.collection import Collection
+from studio.web.html import render, ui
 from studio.web.live import Live, region, taken
 
 
 def add_regions(live: Live, analysis: DatasetAnalysis) -> None:
     """Add the live regions of this tab."""
     collection = analysis.collection
-    live.add("datasets", lambda words, find: panel.draw_list(words, collection, find))
-    live.add("dataset", lambda words, name: panel.draw_set(words, collection, name))
-    live.add("rows", lambda words, arg: panel.draw_rows(words, collection, arg))
-    live.add("dataset-entry", lambda words, name: entry_panel.draw_entry(words, collection, name))
+    regions = {
+        "datasets": (dataset_list, lambda words, query: dataset_list.dataset_list(words, collection, query)),
+        "dataset": (dataset_head, lambda words, name: dataset_head.dataset_head(words, collection, name)),
+        "rows": (row_list, lambda words, arg: row_list.row_list(collection, arg)),
+        "dataset-entry": (entry_editor, lambda words, name: entry_editor.entry_editor(collection, name)),
+        "source": (new_data, lambda words, arg: new_data.new_data(words, collection, arg)),
+    }
+    for name, (view, context) in regions.items():
+        live.add(name, (view.TEMPLATE, context))
     live.add("dataset-check", lambda words, arg: study_panel.draw_check(words, analysis, arg))
     live.add("dataset-tokens", lambda words, arg: study_panel.draw_tokens(words, analysis, arg))
     live.add("dataset-lengths", lambda words, arg: study_panel.draw_lengths(words, analysis, arg))
     live.add("dataset-split", lambda words, name: study_panel.draw_split(words, analysis, name))
-    live.add("source", lambda words, arg: add_panel.draw_source(words, collection, arg))
 
 
 def build(collection: Collection, words: Words) -> None:
     """Build the tab in one language."""
-    search = (
-        f'<input type="search" class="list-search" data-hand="dataset-find" placeholder="{words("datasets.search")}" '
-        f'aria-label="{words("datasets.search")}">'
-    )
+    macros = ui(words.language)
     with gr.Row(elem_classes="split"):
         with gr.Column(elem_classes="split-list", min_width=0, scale=0):
-            gr.HTML(search + region("datasets", follows="dataset-find", first="dataset"))
+            search = macros.search("dataset-find", words("datasets.search"))
+            gr.HTML(search + macros.region("datasets", follows="dataset-find", first="dataset"))
         with gr.Column(elem_classes="split-main", min_width=0):
             with gr.Column(elem_classes="when-set"):
                 gr.HTML(region("dataset", follows="dataset"))
@@ -55,8 +60,7 @@ def build(collection: Collection, words: Words) -> None:
 
 
 def _add(collection: Collection, words: Words) -> None:
-    back = f'<button class="button" data-pick="data:set">{words("datasets.back")}</button>'
-    gr.HTML(f'<header class="run-head"><h2>{words("datasets.add_data")}</h2><div class="actions">{back}</div></header>')
+    gr.HTML(render(new_data.HEAD, words))
     with gr.Row(elem_classes="bring"):
         dropped = gr.File(
             label=words("datasets.drop"),
@@ -64,7 +68,7 @@ def _add(collection: Collection, words: Words) -> None:
             elem_id="dataset-drop",
             height=112,
         )
-        gr.HTML(add_panel.place_form(words))
+        gr.HTML(render(new_data.FORMS, words))
     gr.HTML(region("source", follows="source"))
     handed = gr.HTML(visible="hidden")
 

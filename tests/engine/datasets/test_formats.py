@@ -10,11 +10,16 @@ from hub import Hub
 
 from studio.core.i18n import Problem, Words
 from studio.datasets.files import reading
-from studio.datasets.page import conversation
+from studio.datasets.page.add_data import new_data
+from studio.datasets.page.add_data.mapping_boxes import Box
+from studio.datasets.page.add_data.new_data import NewData
+from studio.datasets.page.add_data.row_preview import RowPreview
+from studio.datasets.page.browse.row_content import row_content
 from studio.datasets.registry import entries, hub_data
 from studio.datasets.registry.dataset_info import datasets
 from studio.datasets.schema import conversion, forms
 from studio.datasets.schema.observed_schema import Shape
+from studio.web.html import render
 
 TALK = [
     {"role": "system", "content": "Be brief."},
@@ -356,8 +361,10 @@ def test_a_row_of_any_make_is_drawn_and_converted_or_left_out_with_its_reason(na
     )
     assert len(made) == written.rows and written.rows + written.left_out == len(rows) and written.left_out
     for shape in (Shape.of(conversion.entry_for(mapping, "a.jsonl")), Shape.of(forms.described(mapping))):
-        for row in rows:
-            assert "<script" not in conversation.draw(Words("en"), row | {"more": "<script>"}, shape)
+        contents = tuple(row_content(row | {"more": "<script>"}, shape, f"a-{at}") for at, row in enumerate(rows))
+        data = NewData("a", "", (), Box("", "name", "", ""), {"name": "a"}, True, RowPreview(rows=contents))
+        drawn = render(new_data.TEMPLATE, Words("en"), new_data.NewDataContext([], data))
+        assert "<script" not in drawn and drawn.count("&lt;script") >= len(rows)
 
 
 def test_answers_with_scores_become_pairs(tmp_path):

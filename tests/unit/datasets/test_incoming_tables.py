@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as some
+from markupsafe import escape
 
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
@@ -18,11 +19,13 @@ from studio.core.workspace import Workspace
 from studio.datasets.files import csv_types, reading
 from studio.datasets.files.incoming import source
 from studio.datasets.files.incoming.dialect import Dialect, known_field, sniff
+from studio.datasets.page.add_data import new_data
 from studio.datasets.page.endpoints import register
 from studio.datasets.quality import row_check
 from studio.datasets.registry import dataset_info
 from studio.datasets.registry.collection import Collection
 from studio.datasets.schema import forms
+from studio.web.html import render
 
 CASES = ROOT / "tests" / "cases"
 ROWS = [
@@ -420,12 +423,12 @@ def test_a_conversation_that_python_printed_is_one(tmp_path, written):
     ],
 )
 def test_what_a_file_is_read_as_is_told(collection, tmp_path, name, content, keys):
-    from studio.datasets.page import add_panel
-
     file = collection.folder / name
     file.write_bytes(content)
     told = source.read_as(file)
     assert [one.key.removeprefix("datasets.") for one in told] == keys
+    context = new_data.new_data(Words("en"), collection, f"path={file}")
+    assert [one.key for one in context.data.read_as] == [one.key for one in told]
     for language in ("en", "zh"):
-        drawn = add_panel.draw_source(Words(language), collection, f"path={file}")
-        assert all(Words(language).html(one.key, **one.facts) in drawn for one in told)
+        drawn = render(new_data.TEMPLATE, Words(language), context)
+        assert all(escape(Words(language).tell(one)) in drawn for one in told)

@@ -11,12 +11,14 @@ from conftest import ROOT
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
-from studio.datasets.page import add_panel, panel
+from studio.datasets.page.add_data import new_data
+from studio.datasets.page.browse import dataset_head
 from studio.datasets.page.endpoints import endpoints, register
 from studio.datasets.registry.collection import Collection
 from studio.datasets.schema import conversion, forms, tool_definitions
 from studio.datasets.schema.media import MediaFiles
 from studio.datasets.schema.row_faults import NOTES, UnusableRow
+from studio.web.html import render
 
 CASES = ROOT / "tests" / "cases"
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
@@ -775,8 +777,10 @@ def test_what_was_left_out_and_not_taken_is_told_for_good_on_the_sets_page(colle
     assert (listed["left_out"], listed["not_taken"]) == (2, ["source"])
     ask["datasets_rename"]("made", "renamed")
     for language in ("en", "zh"):
-        drawn = panel.draw_set(Words(language), again, "renamed")
-        assert "narrator" in drawn and "incoming.jsonl" in drawn and drawn.count("<li>") == 2 and "source" in drawn
+        head = dataset_head.dataset_head(Words(language), again, "renamed").head
+        assert (head.left_out.file, head.left_out.count, head.left_out.more) == ("incoming.jsonl", 2, 0)
+        assert len(head.left_out.reasons) == 2 and "narrator" in head.left_out.reasons[0]
+        assert "source" in head.warnings[-1] and len(head.warnings) == 2
 
 
 def test_a_later_set_of_the_same_name_tells_nothing_of_the_former(collection):
@@ -786,7 +790,7 @@ def test_a_later_set_of_the_same_name_tells_nothing_of_the_former(collection):
     ask["datasets_remove"]("made", True)
     brought(collection, [{"messages": [ASK, SAY]}])
     assert ask["datasets_intake"]("made") == {"source": "", "left_out": 0, "problems": [], "not_taken": [], "notes": []}
-    assert "<details" not in panel.draw_set(Words("en"), collection, "made")
+    assert dataset_head.dataset_head(Words("en"), collection, "made").head.left_out is None
 
 
 @pytest.mark.parametrize(
@@ -804,13 +808,13 @@ def test_a_damaged_record_of_it_harms_nothing(collection, text):
     brought(collection, [{"messages": [ASK, SAY]}, {"messages": [ASK]}])
     (record,) = (collection.workspace.saves / ".rows").glob("intake-*.json")
     record.write_text(text)
-    assert "made" in panel.draw_set(Words("en"), collection, "made")
+    assert dataset_head.dataset_head(Words("en"), collection, "made").head.name == "made"
 
 
 def test_what_is_told_cannot_be_script(collection):
     rows = [{"messages": [ASK, SAY], "<script>x": "web"}, {"messages": [{"role": "<script>", "content": "x"}, SAY]}]
     brought(collection, rows)
-    drawn = panel.draw_set(Words("en"), collection, "made") + add_panel.draw_source(
-        Words("en"), collection, "path=../incoming.jsonl"
-    )
+    words = Words("en")
+    drawn = render(dataset_head.TEMPLATE, words, dataset_head.dataset_head(words, collection, "made"))
+    drawn += render(new_data.TEMPLATE, words, new_data.new_data(words, collection, "path=../incoming.jsonl"))
     assert "<script" not in drawn and "&lt;script" in drawn

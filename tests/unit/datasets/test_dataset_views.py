@@ -1,0 +1,138 @@
+"""What the Datasets tab shows, as contexts; and what its forms send back."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from studio.core.i18n import Words
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
+from studio.datasets.page.browse import dataset_list, row_content, row_form, row_list
+from studio.datasets.page.browse.position import Position
+from studio.datasets.registry.collection import Collection
+from studio.datasets.schema.observed_schema import Shape
+from studio.web.html import render
+
+CHAT = Shape.of({"formatting": "sharegpt"})
+CALL = {"name": "heat", "arguments": {"room": "2", "to": 21}}
+LINE = row_content.CallLine("heat", 'room: "2", to: 21')
+
+
+@pytest.fixture
+def collection(tmp_path) -> Collection:
+    workspace = Workspace(tmp_path / "workspace").prepare()
+    return Collection(workspace, Jobs(workspace))
+
+
+def add(collection: Collection, name: str, rows: list, **entry) -> None:
+    """Write rows and register them."""
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    (collection.folder / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    info = collection.folder / "dataset_info.json"
+    known = json.loads(info.read_text()) if info.exists() else {}
+    info.write_text(json.dumps(known | {name: {"file_name": f"{name}.jsonl", **entry}}))
+
+
+def text_of(shown: row_content.ShownText | None) -> str:
+    return "".join(text for text, _ in shown.beginning) if shown else ""
+
+
+@pytest.mark.parametrize(
+    ("value", "said", "calls"),
+    [
+        (json.dumps(CALL), "", (LINE,)),
+        (json.dumps([CALL, CALL]), "", (LINE, LINE)),
+        (f"I look.\n<tool_call>{json.dumps([CALL])}</tool_call>", "I look.", (LINE,)),
+        (f"<think>\nCold?\n</think>\n\n{json.dumps(CALL)}", "<think>\nCold?\n</think>", (LINE,)),
+        (f"<tool_call>{json.dumps(CALL)}</tool_call>", "", (LINE,)),
+        ("heat(room=2)", "heat(room=2)", ()),
+        ('{"no": "name"}', '{"no": "name"}', ()),
+        ("<tool_call>[1, 2]</tool_call>", "<tool_call>[1, 2]</tool_call>", ()),
+        ("[]", "[]", ()),
+        (f"<tool_call>{json.dumps(CALL)}</tool_call><tool_call>1", None, ()),
+    ],
+)
+def test_a_call_is_a_line_and_what_is_said_stands_beside_it(value, said, calls):
+    row = {"conversations": [{"from": "human", "value": "Warm it."}, {"from": "function_call", "value": value}]}
+    turn = row_content.row_content(row, CHAT, "row-1").turns[1]
+    assert (turn.role, turn.calls, text_of(turn.text)) == ("call", calls, value if said is None else said)
+
+
+def test_what_is_sought_is_marked_and_in_sight():
+    text = "İ" * 3000 + "needle" + "x" * 50_000
+    shown = row_content.Texts("row-1", "NEEDLE").shown(text)
+    assert ("needle", True) in shown.beginning and shown.starts_within
+    seen = "".join(piece for piece, _ in shown.beginning + shown.rest)
+    assert text.endswith(seen + "x" * shown.left_out) and len(seen) == row_content.MOST
+
+
+def test_a_position_survives_its_address():
+    at = Position("größe/a b", 20, 'sought "&', "7", True)
+    assert Position.parse(at.name, at.to().removeprefix("page:")) == at
+    assert Position.parse("another", at.to().removeprefix("page:")) == Position("another")
+    assert Position.parse("a", "name=a&offset=-3") == Position("a") == Position.parse("a", f"name=a&offset={10**20}")
+
+
+def test_rows_are_shown_by_the_page_and_one_that_cannot_be_read_says_why(collection):
+    rows = [{"instruction": f"Question {number}", "output": "x"} for number in range(30)]
+    add(collection, "made", [*rows[:11], "{broken", *rows[12:]])
+    page = row_list.row_list(collection, "made\nname=made&offset=10").page
+    assert [row.number for row in page.rows] == list(range(11, 21)) and (page.first, page.last) == (11, 20)
+    assert page.rows[1].problem and page.rows[1].raw == "{broken" and text_of(page.rows[0].content.turns[0].text)
+    assert (page.previous, page.next) == ("page:name=made", "page:name=made&offset=20")
+    found = row_list.row_list(collection, "made\nname=made&find=Question+29").page
+    assert [row.number for row in found.rows] == [30] and found.search.share == 1 and not found.search.next
+
+
+def test_a_list_is_searched_by_what_it_says(collection):
+    add(collection, "pairs", [{"instruction": "a", "chosen": "b", "rejected": "c"}], ranking=True)
+    add(collection, "plain", [{"instruction": "a", "output": "b"}])
+    names = [one.name for one in dataset_list.dataset_list(Words("en"), collection, "").folders[0].datasets]
+    assert names[-2:] == ["pairs", "plain"]
+    folder = dataset_list.dataset_list(Words("en"), collection, "dpo pairs").folders[0]
+    assert [one.name for one in folder.datasets] == ["pairs"] and folder.datasets[0].rows == 1
+    assert dataset_list.dataset_list(Words("zh"), collection, "nothing").folders[0].has_datasets
+
+
+class Fields(HTMLParser):
+    """The fields of a form as a browser sends them: of a text the first line end after <textarea> is left out."""
+
+    def __init__(self):
+        super().__init__()
+        self.values, self._open = {}, None
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag == "input" and "name" in attrs:
+            self.values[attrs["name"]] = attrs["value"]
+        self._open = attrs["name"] if tag == "textarea" else self._open
+        if tag == "textarea":
+            self.values[attrs["name"]] = ""
+
+    def handle_endtag(self, tag):
+        if tag == "textarea":
+            self.values[self._open] = self.values[self._open].removeprefix("\n").replace("\n", "\r\n")
+            self._open = None
+
+    def handle_data(self, data):
+        if self._open:
+            self.values[self._open] += data
+
+
+@pytest.mark.parametrize("text", ["\n\nfirst lines are empty", "ends\r\nas on Windows", "old\rMac", "<b>&amp;\"'", ""])
+@pytest.mark.parametrize("as_json", ["", "&as=json"])
+def test_a_row_that_is_saved_unchanged_is_unchanged(collection, text, as_json):
+    row = {"instruction": text, "input": [1, None, {"a": text}], "output": "x"}
+    add(collection, "made", [row])
+    context = row_list.row_list(collection, f"made\nname=made&edit=1{as_json}")
+    fields = Fields()
+    drawn = str(render(row_list.TEMPLATE, Words("en"), context))
+    fields.feed(drawn.replace("\r\n", "\n").replace("\r", "\n"))  # as a browser reads any page
+    values = fields.values
+    if as_json:
+        saved = json.loads(values["json"])
+    else:
+        texts = {name.removeprefix("at:"): value for name, value in values.items() if name.startswith("at:")}
+        saved = row_form.with_leaves(json.loads(values["was"]), texts)
+    assert saved == row and json.loads(values["was"]) == row and (values["name"], values["row"]) == ("made", "1")
