@@ -20,7 +20,6 @@ import json
 import math
 import os
 import queue
-import subprocess
 import sys
 import tempfile
 import threading
@@ -31,8 +30,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from studio.core import locations
 from studio.core.i18n import Problem
+from studio.core.processes.child import Child
 
 CHILDREN = 2  # one that is busy with something slow must not hold up all others
 HEAVY_IDLE_S = 120.0  # a child with torch holds some hundreds of MiB
@@ -168,7 +167,7 @@ class _Pool:
     """The children, started when they are needed. Those with torch are ended when nobody needed them for a while."""
 
     def __init__(self, children: int = CHILDREN, heavy: bool = False):
-        self._idle: list[_Child] = []
+        self._idle: list[_LimitedChild] = []
         self._heavy, self._timer = heavy, None
         self._lock, self._places = threading.Lock(), threading.BoundedSemaphore(children)
 
@@ -194,12 +193,12 @@ class _Pool:
             self._timer.daemon = True
             self._timer.start()
 
-    def _take(self, limits: _Limits) -> "_Child":
+    def _take(self, limits: _Limits) -> "_LimitedChild":
         while True:
             with self._lock:
                 child = self._idle.pop() if self._idle else None
             if child is None:
-                return _Child(limits, self._heavy)
+                return _LimitedChild(limits, self._heavy)
             if child.alive():
                 return child
             child.end()
@@ -223,7 +222,7 @@ def _opened(answer: dict, limits: _Limits):
     return answer["result"]
 
 
-class _Child:
+class _LimitedChild:
     """One process; `ask` may be called by one thread at a time."""
 
     def __init__(self, limits: _Limits, heavy: bool = False):
@@ -238,68 +237,45 @@ class _Child:
             "CUDA_VISIBLE_DEVICES": "",
             "TQDM_DISABLE": "1",
         }
+        command = [sys.executable, "-m", "studio.core.processes.limited_child", str(os.getpid())]
         try:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "studio.core.processes.limited_child",
-                    str(os.getpid()),
-                    *(["heavy"] if heavy else []),
-                ],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                cwd=locations.ROOT,
-                env=environment,
+            self._child = Child(
+                [*command, *(["heavy"] if heavy else [])],
+                errors=self._errors,
+                environment=environment,
+                own_session=False,
+                longest_line=ANSWER_BYTES + 1024,
             )
-            self._watched = psutil.Process(self._process.pid)
+            self._watched = psutil.Process(self._child.pid)
         except (OSError, psutil.Error) as error:
             raise limits.problem(
                 "limited.no_child", reason=getattr(error, "strerror", None) or type(error).__name__
             ) from error
-        self._lines: queue.SimpleQueue = queue.SimpleQueue()
-        threading.Thread(target=self._read, name="limited-read", daemon=True).start()
-        if (
-            self._lines.get() is None
-        ):  # its first word says that it is ready; starting is not counted against what it is to read
+        # Its first word says that it is ready; starting is not counted against what it is to read.
+        if self._child.next_line() is None:
             raise limits.problem("limited.no_child", reason=self._last_words())
 
-    def _read(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while line := self._process.stdout.readline(ANSWER_BYTES + 1024):
-                self._lines.put(line)
-        self._lines.put(None)
-
     def alive(self) -> bool:
-        return self._process.poll() is None
+        return self._child.code is None
 
     def end(self) -> None:
         """End it, whatever it is at."""
-        with contextlib.suppress(OSError):
-            self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._errors):
-            with contextlib.suppress(OSError, ValueError):  # a pipe with a rest in it
-                stream.close()
+        self._child.end()
+        self._errors.close()
 
     def ask(self, target: str, arguments: tuple, limits: _Limits) -> dict:
         """Return the child's answer. Raises Problem where a limit is reached; the child must then be ended."""
         used, taken = self._cpu_seconds(), self._memory_bytes()
         question = {"target": target, "arguments": arguments, "seconds": limits.seconds, "mib": limits.mib}
         try:
-            self._process.stdin.write(json.dumps(question).encode() + b"\n")
-            self._process.stdin.flush()
+            self._child.send(json.dumps(question).encode())
         except OSError:
             raise self._died(limits) from None
         until, pause = time.monotonic() + WALL * limits.seconds, LOOK_S
         while True:
-            try:
-                line = self._lines.get(timeout=pause)
-            except queue.Empty:
-                pause = min(0.1, pause * 1.5)
-            else:
+            if (line := self._child.next_line(pause)) != b"":
                 return self._heard(line, limits)
+            pause = min(0.1, pause * 1.5)
             if self._cpu_seconds() - used > limits.seconds:
                 raise limits.problem("limited.too_slow")
             if self._memory_bytes() - taken > limits.mib * 2**20:
@@ -318,7 +294,7 @@ class _Child:
         return answer
 
     def _died(self, limits: _Limits) -> Problem:
-        code, words = self._process.wait(), self._last_words()
+        code, words = self._child.wait(), self._last_words()
         if "memory allocation" in words or "MemoryError" in words or "bad_alloc" in words:
             return limits.problem("limited.too_large")
         if sys.platform != "win32" and -code == _signal("SIGXCPU"):

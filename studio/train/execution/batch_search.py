@@ -9,7 +9,6 @@ too long for one step.
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,10 +19,10 @@ from typing import Annotated
 import psutil
 from pydantic import Field
 
-from studio.core import locations
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.jobs import Job
+from studio.core.processes.child import Child
 from studio.core.sentences import Sentence
 from studio.core.storage import records
 from studio.core.storage.records import Record
@@ -152,30 +151,19 @@ def _try(folder: Path, recipe: dict, size: int, job: Job) -> dict:
     report = here / "seen.json"
     plan = one_step(recipe, here, size)
     write_json(here / "plan.json", {"recipe": plan, "report": str(report)})
-    with open(here / "log", "w") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "studio.train.execution.batch_search", str(here / "plan.json")],
-            stdout=log,
-            stderr=log,
-            cwd=locations.ROOT,
-            start_new_session=True,
-        )
-    try:
-        while child.poll() is None:
+    command = [sys.executable, "-m", "studio.train.execution.batch_search", str(here / "plan.json")]
+    with Child(command, log=here / "log") as child:
+        while child.code is None:
             job.check()
             if psutil.virtual_memory().available < SPARE * psutil.virtual_memory().total:
                 return {"reason": "memory"}
             time.sleep(0.1)
-    finally:
-        if child.poll() is None:
-            child.kill()
-            child.wait()
     if report.exists():
         seen = records.load(report, Seen)
         if seen.fault:
             raise seen.fault.problem()
         return seen.model_dump(exclude_none=True)
-    if child.returncode < 0:
+    if child.code < 0:
         return {"reason": "memory"}  # the system kills the process that asks for more than there is
     last = (here / "log").read_text(errors="replace").strip().splitlines()[-1:]
     raise Problem("batch.failed", reason=" ".join(last)[:300])

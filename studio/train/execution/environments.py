@@ -6,20 +6,15 @@ as the studio itself is by launch.py, in a process of its own (`python -m studio
 FOLDER`), so that it can be stopped at any moment.
 """
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
 import sys
-import threading
-import time
 from importlib.metadata import Distribution
 from pathlib import Path
 
 from studio.core import installing, locations
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs
+from studio.core.processes.child import Child
 from studio.core.sentences import Sentence
 from studio.core.storage import records
 
@@ -27,6 +22,7 @@ KIND = "environment"
 GIGABYTES = {"ppo": 7}  # on disk, once installed
 DOWNLOADED = 0.6  # the share of the whole time in which packages arrive; the rest is putting them in place
 _LOOK_EVERY_S = 0.3
+_PATIENCE_S = 10.0  # in which pip removes what it has half written
 
 
 class Environments:
@@ -87,29 +83,17 @@ def _known(name: str) -> None:
 def _make(job: Job, name: str, folder: Path) -> dict:
     """Let a child process install the environment, and pass on what it tells."""
     _known(name)  # the job may have been read from a file of the workspace
-    child = subprocess.Popen(
-        [sys.executable, "-m", "studio.train.execution.environments", name, str(folder)],
-        cwd=locations.ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
     sentences: list[InstallerSentence] = []
-    reader = threading.Thread(target=_read, args=(child.stdout, job, sentences), daemon=True)
-    reader.start()
-    try:
-        while child.poll() is None:
+    command = [sys.executable, "-m", "studio.train.execution.environments", name, str(folder)]
+    with Child(command, patience_s=_PATIENCE_S) as child:
+        while (line := child.next_line(_LOOK_EVERY_S)) is not None:
             job.check()
-            time.sleep(_LOOK_EVERY_S)
-    finally:
-        with contextlib.suppress(ProcessLookupError):  # gone by itself, with all that it started
-            os.killpg(child.pid, signal.SIGTERM)
-        child.wait()
-        reader.join(5)
-    if child.returncode:
+            if line:
+                _take(line.decode("utf-8", "replace"), job, sentences)
+        code = child.wait()
+    if code:
         fault = next((one for one in reversed(sentences) if one.fault), None)
-        raise fault.problem() if fault else Problem("environments.ended", code=child.returncode)
+        raise fault.problem() if fault else Problem("environments.ended", code=code)
     return {"name": name}
 
 
@@ -119,16 +103,16 @@ class InstallerSentence(Sentence):
     fault: bool = False
 
 
-def _read(lines, job: Job, sentences: list[InstallerSentence]) -> None:
-    for line in lines:
-        try:
-            sentence = InstallerSentence.model_validate(records.parse(line))
-        except ValueError:  # pydantic's own fault is one too
-            job.log(line)  # what no one expected: a traceback
-            continue
-        sentences.append(sentence)
-        if not sentence.fault:
-            job.report(_progress(job.progress, sentence.key, sentence.facts), sentence.key, **sentence.facts)
+def _take(line: str, job: Job, sentences: list[InstallerSentence]) -> None:
+    """Pass on a line that the installer printed."""
+    try:
+        sentence = InstallerSentence.model_validate(records.parse(line))
+    except ValueError:  # pydantic's own fault is one too
+        job.log(line)  # what no one expected: a traceback
+        return
+    sentences.append(sentence)
+    if not sentence.fault:
+        job.report(_progress(job.progress, sentence.key, sentence.facts), sentence.key, **sentence.facts)
 
 
 def _progress(before: float | None, key: str, facts: dict) -> float | None:

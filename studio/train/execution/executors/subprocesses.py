@@ -3,7 +3,6 @@ time.
 """
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import psutil
 
 from studio.core import locations
 from studio.core.i18n import Problem
+from studio.core.processes.child import Child
 from studio.train import runs
 from studio.train.runs import Run
 
@@ -68,7 +68,7 @@ class Launched:
 
     def __init__(self, command: Callable[[Run, str | None], list[str]], interpreter: Callable[[Run], Path]):
         self._command, self._interpreter = command, interpreter
-        self._children: dict[str, subprocess.Popen] = {}
+        self._children: dict[str, Child] = {}
 
     def start(self, run: Run, resume: str | None) -> None:
         """Begin to train; see `Executor`. The run's info names `devices`, but never the program: its folder may be
@@ -76,15 +76,12 @@ class Launched:
         """
         info, python = run.info(), self._interpreter(run)
         try:
-            with open(run.log_file, "ab") as log:
-                child = subprocess.Popen(
-                    [str(python), *self._command(run, resume)],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env=_environment(info),
-                    start_new_session=True,
-                )
+            child = Child(
+                [str(python), *self._command(run, resume)],
+                log=run.log_file,
+                environment=_environment(info),
+                folder=Path.cwd(),
+            )
         except OSError as error:
             raise Problem("executors.cannot_start", program=python, reason=error.strerror) from error
         self._children[run.name] = child
@@ -94,14 +91,14 @@ class Launched:
         """Tell whether the process lives, also one that an earlier studio started."""
         child = self._children.get(run.name)
         if child:
-            return child.poll() is None
+            return child.code is None
         info = run.info()
         return info.get("order", run.order) == run.order and runs.alive(info)
 
     def exit_code(self, run: Run) -> int | None:
         """Return what the process ended with, None where an earlier studio started it."""
         child = self._children.get(run.name)
-        return child.poll() if child else None
+        return child.code if child else None
 
     def interrupt(self) -> bool:
         """Tell that there is nothing to wait for: these processes outlive the studio."""
