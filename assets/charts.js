@@ -1,4 +1,4 @@
-// The live plots of a run: finds `.charts[data-run]` elements, asks for the new points of their run and draws them with uPlot.
+// The live plots of a run: finds `.charts[data-arg]` elements, asks for the new points of their run and draws them with uPlot.
 // Wants uPlot and chart_points.js before it.
 (() => {
   "use strict";
@@ -210,7 +210,7 @@
 
     /** Live in `element` from now on. gradio replaces elements at will: the same run in a new one keeps its points and its zoom. */
     attach(element) {
-      const { run, words } = element.dataset;
+      const { arg: run, words } = element.dataset;
       if (run !== this.run) this.start(run);
       if (words !== this.spoken) this.build(words);
       this.element = element;
@@ -380,14 +380,14 @@
     return getComputedStyle(swatch).color;
   }
 
-  /** Give each `.charts[data-run]` element its panel: a panel whose element is gone moves into a new one, or is disposed of. */
+  /** Give each `.charts[data-arg]` element its panel: a panel whose element is gone moves into a new one, or is disposed of. */
   function scan() {
-    const elements = [...document.querySelectorAll(".charts[data-run]")];
+    const elements = [...document.querySelectorAll(".charts[data-arg]")];
     const homeless = new Set([...panels].filter((panel) => !elements.includes(panel.element)));
     for (const element of elements) {
       const own = [...panels].find((panel) => panel.element === element);
-      if (own && own.run === element.dataset.run && own.spoken === element.dataset.words && own.root.parentNode === element) continue;
-      const panel = own ?? [...homeless].find((one) => one.run === element.dataset.run) ?? [...homeless][0];
+      if (own && own.run === element.dataset.arg && own.spoken === element.dataset.words && own.root.parentNode === element) continue;
+      const panel = own ?? [...homeless].find((one) => one.run === element.dataset.arg) ?? [...homeless][0];
       homeless.delete(panel);
       if (panel) panel.attach(element);
       else panels.add(new Panel(element));
@@ -404,7 +404,7 @@
   function begin() {
     document.body.append(swatch);
     new MutationObserver(scan).observe(document.body, {
-      childList: true, subtree: true, attributes: true, attributeFilter: ["data-run", "data-words"] });
+      childList: true, subtree: true, attributes: true, attributeFilter: ["data-arg", "data-words"] });
     new MutationObserver(redraw).observe(document.body, { attributes: true, attributeFilter: ["class"] });
     document.addEventListener("visibilitychange", tick);
     setInterval(tick, ASK_MS);

@@ -46,8 +46,7 @@
     morph(element, answer.html, same);
     marks.set(element, { mark: answer.mark, arg });
     if (element.dataset.live === "log" && pinned) element.scrollTop = element.scrollHeight;
-    if (element.dataset.live === "runs") chooseFirst(element, "run");
-    else if (element.dataset.first && !arg) chooseFirst(element, element.dataset.first);
+    if (element.dataset.first && !arg) chooseFirst(element, element.dataset.first);
     markPicked();
   }
 
@@ -64,7 +63,8 @@
     else if (old.matches("select") ? [...old.options].map((o) => o.defaultSelected).join() === [...fresh.options].map((o) => o.defaultSelected).join() : old.defaultValue === fresh.defaultValue) fresh.value = old.value;
   }
 
-  const keepOpen = (name, node) => !(name === "open" && node.localName === "details");
+  // idiomorph empties a field that is drawn without a value, whatever was typed into it.
+  const keepOpen = (name, node, change) => name === "open" ? node.localName !== "details" : name !== "value" || change !== "remove" || !!node.defaultValue;
 
   // What is in hand ----------------------------------------------------------------------------------------------------------
   const hand = { run: null };
@@ -88,8 +88,7 @@
     document.body.dataset.talk = hand.talk ??= "talk";
     for (const element of document.querySelectorAll("[data-follows]")) {
       const value = element.dataset.follows.split(" ").map((kind) => hand[kind] ?? "").join("\n");
-      if ("run" in element.dataset) { if (element.dataset.run !== value) element.dataset.run = value; }
-      else if (element.dataset.arg !== value) element.dataset.arg = value;
+      if (element.dataset.arg !== value) element.dataset.arg = value;
     }
   }
 

@@ -30,7 +30,7 @@ body.dark {{ --ink: #e6e8eb; --ink-soft: #949ba6; --rule: #2d3138; --panel: #181
 <script>window.gradio_config = {{ root: "{root}" }}</script>
 <script src="assets/uplot/uPlot.iife.min.js"></script><script src="assets/chart_points.js"></script>
 <script src="assets/charts.js"></script></head>
-<body><div id="holder"><div class="charts" data-run="{run}" data-words='{words}'></div></div></body></html>"""
+<body><div id="holder"><div class="charts" data-arg="{run}" data-words='{words}'></div></div></body></html>"""
 
 
 class Studio:
@@ -367,10 +367,10 @@ def test_switching_the_run_shows_the_other_one_only(studio, page, run):
     log(other, 1, 2, 3)
     page.goto(studio.url(run.name))
     wait_step(page, 60)
-    page.evaluate("(name) => { document.querySelector('.charts').dataset.run = name }", other.name)
+    page.evaluate("(name) => { document.querySelector('.charts').dataset.arg = name }", other.name)
     wait_step(page, 3)
     assert plot(page, "u.data[0]") == [1, 2, 3]
-    page.evaluate("(name) => { document.querySelector('.charts').dataset.run = name }", empty.name)
+    page.evaluate("(name) => { document.querySelector('.charts').dataset.arg = name }", empty.name)
     expect(page.get_by_text(WORDS["empty"])).to_be_visible()
     assert page.locator(".chart-figure:visible").count() == 1
 

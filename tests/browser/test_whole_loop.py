@@ -30,7 +30,7 @@ def open_page(browser, server, **context):
 
 
 def points(page) -> int:
-    return int(page.locator(".charts[data-run]").first.get_attribute("data-points") or 0)
+    return int(page.locator(".charts[data-arg]").first.get_attribute("data-points") or 0)
 
 
 def test_train_watch_reload_compare(browser, server):

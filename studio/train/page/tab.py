@@ -104,7 +104,7 @@ def _cockpit(words: Words) -> None:
         + "</nav>"
     )
     gr.HTML(
-        f"<div class='charts' data-run='' data-follows='run' data-words='{texts}'></div>",
+        f"<div class='charts' data-arg='' data-follows='run' data-words='{texts}'></div>",
         elem_classes="part part-curves",
     )
     for part in ("samples", "checkpoints", "log", "recipe"):

@@ -1,0 +1,126 @@
+"""What a person is doing on the page outlives its ticks: focus, a selection, an open fold, what was typed."""
+
+import json
+import urllib.request
+
+import pytest
+from conftest import SHORT, Server, new_workspace
+from playwright.sync_api import expect
+
+LONG = SHORT | {
+    "model_name_or_path": "SmolLM2-135M-Instruct",
+    "dataset": "identity_en",
+    "max_steps": 5000,
+    "save_steps": 5000,
+    "logging_steps": 1,
+}
+IDENTITY = {"name": "Xiaoju", "author": "the studio"}
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    server = Server(new_workspace(tmp_path_factory.mktemp("live") / "workspace").root)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def trained(studio):
+    """The name of a run that trains for as long as the tests last."""
+    arguments = json.dumps({"data": [LONG, "in-process", IDENTITY]}).encode()
+    request = urllib.request.Request(
+        f"{studio.url}/gradio_api/run/train_start", arguments, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=240) as answer:
+        return json.load(answer)["data"][0]["run"]
+
+
+@pytest.fixture
+def page(browser, studio):
+    page = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US").new_page()
+    page.goto(studio.url)
+    expect(page.locator(".live-runs [data-pick]").first).to_be_visible(timeout=30_000)
+    yield page
+    page.context.close()
+
+
+@pytest.fixture
+def run(page, trained):
+    """The name of the run that trains, which the page looks at."""
+    page.locator(f'.live-runs [data-pick="run:{trained}"]').click(timeout=30_000)
+    expect(page.locator(".live-run .progress.running")).to_be_visible(timeout=240_000)
+    return trained
+
+
+def ticks(page, region: str, count: int = 3):
+    """Wait until a region was drawn anew so many times with something else in it."""
+    place = page.locator(f"[data-live={region}]")
+    for _ in range(count):
+        before = place.inner_text()
+        page.wait_for_function(
+            "([region, before]) => document.querySelector(`[data-live=${region}]`).innerText !== before",
+            arg=[region, before],
+            timeout=60_000,
+        )
+
+
+def test_the_focus_on_a_button_stays_while_a_run_trains(page, run):
+    page.get_by_role("button", name="Abort").focus()
+    ticks(page, "run")
+    assert page.evaluate("document.activeElement.textContent") == "Abort"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Abort", "the keyboard goes on from where it was"
+
+
+def test_a_selection_in_the_log_stays_and_the_log_stays_at_its_end(page, run):
+    page.get_by_role("button", name="Log", exact=True).click()
+    log = page.locator(".live-log")
+    page.wait_for_function("document.querySelectorAll('.live-log pre span').length > 40", timeout=240_000)
+    log.evaluate("(log) => log.scrollTop = log.scrollHeight")
+    chosen = page.evaluate(
+        """() => {
+            const all = [...document.querySelectorAll('.live-log pre span')];
+            const lines = all.filter((line) => line.textContent.trim());
+            const [from, to] = lines.slice(-12, -10);
+            getSelection().setBaseAndExtent(from.firstChild, 0, to.firstChild, to.textContent.trimEnd().length);
+            return getSelection().toString();
+        }"""
+    )
+    assert chosen.strip()
+    ticks(page, "log")
+    assert page.evaluate("getSelection().toString()") == chosen
+    assert log.evaluate("(log) => log.scrollHeight - log.scrollTop - log.clientHeight") < 8
+    ids = page.evaluate("[...document.querySelectorAll('.live-log pre span')].map((line) => line.id)")
+    assert len(ids) == len(set(ids)) > 40
+
+    log.evaluate("(log) => log.scrollTop = 0")
+    ticks(page, "log")
+    assert log.evaluate("(log) => log.scrollTop") == 0, "who reads further up is left there"
+
+
+def test_an_open_fold_stays_open(page, studio):
+    gone = studio.workspace / "saves" / "SmolLM2-135M-Instruct" / "lora" / "gone-1"
+    gone.mkdir(parents=True, exist_ok=True)
+    (gone / "events.jsonl").write_text('{"time": 1, "event": "state", "state": "finished"}\n')
+    page.evaluate("studio.call('train_delete', 'SmolLM2-135M-Instruct/lora/gone-1')")
+    page.locator("#trash summary").click(timeout=30_000)
+    gone.mkdir()
+    (gone / "events.jsonl").write_text('{"time": 1, "event": "state", "state": "finished"}\n')
+    page.evaluate("studio.call('train_delete', 'SmolLM2-135M-Instruct/lora/gone-1')")
+    expect(page.locator("#trash li")).to_have_count(2, timeout=15_000)
+    assert page.locator("#trash").evaluate("(fold) => fold.open")
+
+
+def test_what_was_typed_stays_where_the_focus_has_left_the_field(page):
+    page.locator('.live-runs [data-pick="run:"]').click()
+    page.locator(".label-wrap").filter(has_text="Notices").click()
+    address = page.locator("form.webhook input")
+    address.fill("https://example.com/not-sent-yet")
+    page.locator("#train-devices input, #train-cutoff_len input").first.focus()
+    page.evaluate("studio.call('train_webhook', 'http://127.0.0.1:9/other')")
+    expect(page.locator(".live-notices")).to_contain_text("Notices go to 127.0.0.1.", timeout=15_000)
+    expect(address).to_have_value("https://example.com/not-sent-yet")
+    page.evaluate("studio.call('train_webhook', '')")
+    expect(page.locator(".live-notices")).not_to_contain_text("Notices go to", timeout=15_000)
+    expect(address).to_have_value("https://example.com/not-sent-yet")
