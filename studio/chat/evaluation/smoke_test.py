@@ -54,7 +54,7 @@ class SmokeTests:
         """Load, ask, unload. Raises Problem where there is no such model, no room for it, another one at work, or it
         cannot answer.
         """
-        model = completeness.checked([library.find(self.workspace, name)])[0]
+        model = completeness.find(self.workspace, name)
         if model.faults:
             raise model.faults[0]
         if not self._turn.acquire(blocking=False):

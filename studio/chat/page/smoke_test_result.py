@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from studio.chat.evaluation.smoke_test import SmokeTest, SmokeTests
-from studio.models.library import library
+from studio.models.weights import completeness
 
 TEMPLATE = "chat/page/smoke_test.html"
 RUNNING = ("loading", "answering", "unloading")
@@ -19,10 +19,10 @@ class SmokeTestContext:
 
 
 def smoke_test(tests: SmokeTests, model: str) -> SmokeTestContext | None:
-    """Return the smoke test of a model, None where none is in hand or it cannot be loaded. Raises Problem where there
-    is no such model.
+    """Return the smoke test of a model, None where none is in hand, or it has a fault, which its head tells. Raises
+    Problem where there is no such model.
     """
-    if not model or library.find(tests.workspace, model).faults:
+    if not model or completeness.find(tests.workspace, model, wait=0).faults:
         return None
     last = tests.last(model)
     test = replace(last) if last else None  # as it stands now: another thread goes on with it

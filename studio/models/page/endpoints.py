@@ -33,7 +33,7 @@ def _reading(context: ModelsContext, words: Words) -> list[Callable]:
         """Return {config, params, dtype, context, template, memory, ...} of a model; memory is [{method, bits, bytes,
         fits, ...}].
         """
-        model = completeness.checked([library.find(workspace, name)])[0]
+        model = completeness.find(workspace, name)
         return results.inspected(model, context, words)
 
     def models_code(name: str) -> schemas.CodeResult:

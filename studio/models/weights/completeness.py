@@ -12,6 +12,7 @@ from studio.core import trust
 from studio.core.i18n import Problem
 from studio.core.processes import limited
 from studio.core.storage import files
+from studio.core.workspace import Workspace
 from studio.models.library import library, tokenizer_files
 from studio.models.library.library import Model
 from studio.models.weights import plausible
@@ -33,6 +34,13 @@ def checked(models: list[Model], wait: float | None = ALL_S) -> list[Model]:
         fault = fault_of(model, None if until is None else max(0.0, until - time.monotonic()))
         found.append(replace(model, faults=(fault,)) if isinstance(fault, Problem) else model)
     return found
+
+
+def find(workspace: Workspace, name: str, wait: float | None = None) -> Model:
+    """Return the model of a name with what is missing in it as one more fault (see `checked`): the one look by which a
+    use of a model is offered, refused and told. Raises Problem where there is no such model.
+    """
+    return checked([library.find(workspace, name)], wait)[0]
 
 
 def fault_of(model: Model, wait: float | None = None) -> Problem | None | object:

@@ -60,6 +60,9 @@ def _of_runs(trainer: TrainingService, words: Words) -> list[Callable]:
     ) -> schemas.RunResult:
         """Start a run and return {run}; what the recipe leaves out takes the studio's defaults.
 
+        A recipe with `do_train: true` is LLaMA-Factory's own, as `train_recipe` returns it: what it leaves out takes
+        LLaMA-Factory's defaults, and it names its model and its dataset. The preview goes by the same.
+
         `executor` is "in-process", "worker", "torchrun" or "ray".
         """
         return schemas.RunResult(run=trainer.start(recipe, _options(options), executor).name)
@@ -209,7 +212,7 @@ def _of_recipes(trainer: TrainingService, words: Words) -> list[Callable]:
         """
         found = reading.read(text)
         return schemas.ReadRecipeResult(
-            recipe=found.recipe,
+            recipe=found.whole,
             taken=list(found.recipe),
             not_here=[one.tell(words) for one in here.missing(workspace, found.recipe)],
             left_out=[one.tell(words) for one in found.left_out],

@@ -1,6 +1,7 @@
 """The Train tab: the list of runs, the form of a new one, and the cockpit of the one in hand."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
@@ -13,7 +14,7 @@ from studio.train.execution.service import TrainingService
 from studio.train.loop import samples
 from studio.train.page.form import form_judgement, import_report, setting_list, sweep_preview
 from studio.train.recipe import completion, dataset_choices, saved_recipes, sweep
-from studio.train.recipe.importing import form, here, reading
+from studio.train.recipe.importing import form, here, llamafactory_defaults, reading
 from studio.train.recipe.importing.result import Missing
 from studio.train.runs import adapters, checkpoints
 from studio.web.html import render
@@ -275,12 +276,16 @@ def _form(trainer: TrainingService, words: Words) -> None:
     started = gr.HTML(visible="hidden")
     # A recipe that comes from elsewhere (a run to start again, with changes) arrives here from the page's script.
     given = gr.Textbox(visible="hidden", elem_id="train-given")
+    # Why the recipe that was brought last is not in the form, "" where it is: the form still holds an earlier one, which
+    # nobody means to start.
+    refusal = gr.State("")
 
-    def wish(method_now: str, *values) -> dict:
+    def wish(refused: str, method_now: str, *values) -> dict:
+        if refused:
+            raise Problem("recipe_import.refused_before", reason=refused)
         *values, more = values
-        said = dict(zip(keys, values, strict=True)) | METHODS[method_now]
+        said = {llamafactory_defaults.SIGN: True} | dict(zip(keys, values, strict=True)) | METHODS[method_now]
         said["dataset"] = ",".join(said["dataset"] or [])
-        form.require_named(said | json.loads(more))
         if said["stage"] != "ppo":
             said.pop("reward_model")
         said["finetuning_type"] = finetuning_type(method_now)
@@ -290,16 +295,16 @@ def _form(trainer: TrainingService, words: Words) -> None:
             if key not in completion.LORA_SETTINGS or said["finetuning_type"] == "lora"
         } | json.loads(more)
 
-    def filled(said: dict, base: dict | None = None):
-        """Return a value for the method and every box: those of `said`, else of `base`, else the standard ones."""
+    def filled(said: dict):
+        """Return a value for the method and every box: those of `said`, else what it means where it is silent."""
         base = (
             completion.defaults(_parameters(workspace, str(said.get("model_name_or_path") or completion.STARTER_MODEL)))
-            | (base or {})
+            | llamafactory_defaults.unstated(said)
             | said
         )
         if "lora_rank" in said and not said.get("lora_alpha"):
             base["lora_alpha"] = 2 * int(said["lora_rank"])  # as LLaMA-Factory trains a recipe without an alpha
-        name = here.model_of(workspace, str(base["model_name_or_path"] or ""))
+        name = form.model(workspace, base)
         base |= {
             "model_name_or_path": name,
             "dataset": form.datasets(workspace, base),
@@ -309,7 +314,9 @@ def _form(trainer: TrainingService, words: Words) -> None:
         rest = {
             key: value
             for key, value in said.items()
-            if key not in keys and key != "finetuning_type" and key not in METHODS[chosen_method]
+            if key not in keys
+            and key not in ("finetuning_type", llamafactory_defaults.SIGN)
+            and key not in METHODS[chosen_method]
         }
         # A model may have come since the page was opened, and the templates are known only when LLaMA-Factory is
         # loaded.
@@ -319,7 +326,7 @@ def _form(trainer: TrainingService, words: Words) -> None:
             "dataset": {"choices": dataset_choices.offered(workspace, base["stage"])},
             "lr_scheduler_type": {"choices": SCHEDULERS},
         }
-        choices |= {key: {"choices": found} for key, found in zip(OF_RUNS, of_runs_on(name or ""), strict=True)}
+        choices |= {key: {"choices": found} for key, found in zip(OF_RUNS, of_runs_on(name), strict=True)}
         # A choice that the form does not offer (another scheduler, data of a folder that the recipe names) is one for
         # this recipe.
         choices |= {key: {"choices": form.with_value(more["choices"], base.get(key))} for key, more in choices.items()}
@@ -333,42 +340,44 @@ def _form(trainer: TrainingService, words: Words) -> None:
         try:
             found = reading.read(text)
             lacking = here.missing(workspace, found.recipe)
-            boxes_now = filled(found.recipe, form.unstated_defaults(found.recipe))
+            boxes_now = filled(found.whole)
         except Problem as fault:
             return (
                 render(import_report.FAULT_TEMPLATE, words, import_report.import_fault(fault)),
                 gr.skip(),
-                *[gr.skip()] * (len(boxes) + 1),
+                *refused(fault),
             )
         numbers = found.options.get("devices")
         return (
             render(import_report.TEMPLATE, words, import_report.import_report(found, lacking)),
             ",".join(map(str, numbers)) if numbers else gr.skip(),
+            "",
             *boxes_now,
         )
 
-    def on_given(text):
+    def refused(fault: Problem):
+        """Return the refusal of a recipe, and nothing new for the method and the boxes."""
+        return words.tell(fault), *[gr.skip()] * (len(boxes) + 1)
+
+    def brought_in(read: Callable[[str], dict], source: str):
+        """Return what is told of a recipe of the studio's own, no refusal, and its values."""
         try:
-            said = saved_recipes.read(text)
-            lacking = here.missing(workspace, said) if "dataset" in said else []
-            return _missing(words, lacking), *filled(said)
+            said = read(source)
+            lacking = here.missing(workspace, said) if llamafactory_defaults.apply_to(said) else []
+            return _missing(words, lacking), "", *filled(said)
         except Problem as fault:
-            return _told(words, fault), *[gr.skip()] * (len(boxes) + 1)
+            return _told(words, fault), *refused(fault)
+
+    def on_given(text):
+        return brought_in(saved_recipes.handed_over, text)
 
     def on_load(name):
-        try:
-            said = saved_recipes.load(workspace, name) if name else {}
-            return _missing(words, here.missing(workspace, said) if "dataset" in said else []), *filled(said)
-        except Problem as fault:
-            return _told(words, fault), *[gr.skip()] * (len(boxes) + 1)
+        return brought_in(lambda name: saved_recipes.load(workspace, name) if name else {}, name)
 
-    def on_keep(name, method_now, *values):
+    def on_keep(name, *values):
         try:
-            saved_recipes.save(
-                workspace,
-                name,
-                {key: value for key, value in wish(method_now, *values).items() if value not in (None, "")},
-            )
+            kept_now = {key: value for key, value in wish(*values).items() if value not in (None, "")}
+            saved_recipes.save(workspace, name, kept_now)
         except Problem as fault:
             return _told(words, fault), gr.skip()
         return "", gr.update(choices=saved_recipes.saved(workspace), value=name.strip())
@@ -380,55 +389,55 @@ def _form(trainer: TrainingService, words: Words) -> None:
     def on_stage(stage_now, chosen):
         fitting = dataset_choices.offered(workspace, stage_now)
         names = [name for _, name in fitting if not Path(name).is_absolute()]
-        return gr.update(choices=fitting, value=[name for name in chosen if name in names] or names[:1])
+        staying = [name for name in chosen if name in names or not here.has_dataset(workspace, {}, name)]
+        return gr.update(choices=form.with_value(fitting, staying), value=staying or names[:1])
 
     def on_dataset(stage_now, chosen):
         try:
             names = dataset_choices.taken(workspace, chosen)
         except Problem as fault:
             return _told(words, fault), gr.update(value=[name for name in chosen if not Path(name).is_absolute()])
-        return "", gr.update(
-            choices=dataset_choices.offered(workspace, stage_now), value=names
-        ) if names != chosen else gr.skip()
+        offered = form.with_value(dataset_choices.offered(workspace, stage_now), names)
+        return "", gr.update(choices=offered, value=names) if names != chosen else gr.skip()
 
-    def on_largest(method_now, *values):
+    def on_largest(*values):
         try:
-            trainer.find_batch(wish(method_now, *values))
+            trainer.find_batch(wish(*values))
         except Problem as fault:
             return _told(words, fault)
         return ""
 
-    def on_sweep(text, name_now, author_now, executor_now, method_now, *values):
+    def on_sweep(text, name_now, author_now, executor_now, *values):
         try:
             found = trainer.sweep(
-                wish(method_now, *values), sweep.read(text), {"name": name_now, "author": author_now}, executor_now
+                wish(*values), sweep.read(text), {"name": name_now, "author": author_now}, executor_now
             )
         except Problem as fault:
             return _told(words, fault), ""
         return "", taken("run", found[0].name)
 
-    def on_nodes(count_now, address_now, name_now, author_now, method_now, *values):
+    def on_nodes(count_now, address_now, name_now, author_now, *values):
         try:
             _, lines = trainer.nodes(
-                wish(method_now, *values), {"name": name_now, "author": author_now}, int(count_now or 0), address_now
+                wish(*values), {"name": name_now, "author": author_now}, int(count_now or 0), address_now
             )
         except Problem as fault:
             return _told(words, fault), ""
         return "", "\n".join(lines)
 
-    def on_start(name_now, author_now, probes_now, executor_now, devices_now, method_now, *values):
+    def on_start(name_now, author_now, probes_now, executor_now, devices_now, *values):
         asked = [line.strip() for line in probes_now.splitlines() if line.strip()]
         numbers = [int(part) for part in devices_now.replace(",", " ").split() if part.isdigit()]
         options = {"name": name_now, "author": author_now, "probes": asked} | ({"devices": numbers} if numbers else {})
         try:
-            run = trainer.start(wish(method_now, *values), options, executor_now)
+            run = trainer.start(wish(*values), options, executor_now)
         except Problem as fault:
             return _told(words, fault), ""
         return "", taken("run", run.name)
 
-    def on_preview(method_now, *values):
+    def on_preview(*values):
         try:
-            wished = wish(method_now, *values)
+            wished = wish(*values)
         except (Problem, ValueError, TypeError) as fault:
             shown = trainer.unjudged({}, fault)
         else:
@@ -458,15 +467,16 @@ def _form(trainer: TrainingService, words: Words) -> None:
         # Both go by rows that are held out.
         return 0.1 if wished and not share else gr.skip()
 
-    largest.click(on_largest, [method, *boxes], problem, api_name=False)
-    spread.click(on_sweep, [grid, name, author, executor, method, *boxes], [problem, started], api_name=False)
+    wished_for = [refusal, method, *boxes]
+    largest.click(on_largest, wished_for, problem, api_name=False)
+    spread.click(on_sweep, [grid, name, author, executor, *wished_for], [problem, started], api_name=False)
     grid.input(
         lambda text: _sweep_preview(words, text), grid, would_be, api_name=False, queue=False, show_progress="hidden"
     )
-    commands.click(on_nodes, [count, address, name, author, method, *boxes], [problem, to_paste], api_name=False)
+    commands.click(on_nodes, [count, address, name, author, *wished_for], [problem, to_paste], api_name=False)
     start.click(
         on_start,
-        [name, author, probes, executor, devices, method, *boxes],
+        [name, author, probes, executor, devices, *wished_for],
         [problem, started],
         api_name=False,
         concurrency_limit=None,
@@ -502,16 +512,34 @@ def _form(trainer: TrainingService, words: Words) -> None:
         show_progress="hidden",
         trigger_mode="always_last",
     )
-    brought = bring.click(on_import, pasted, [report, devices, method, *boxes], api_name=False)
+    brought = bring.click(on_import, pasted, [report, devices, *wished_for], api_name=False)
     brought.then(on_search, [query, stage, method, extra], drawn, api_name=False, show_progress="hidden")
-    given.input(on_given, given, [problem, method, *boxes], api_name=False)
-    kept.input(on_load, kept, [problem, method, *boxes], api_name=False)
-    keep.click(on_keep, [called, method, *boxes], [problem, kept], api_name=False)
+    given.input(on_given, given, [problem, *wished_for], api_name=False)
+    kept.input(on_load, kept, [problem, *wished_for], api_name=False)
+    keep.click(on_keep, [called, *wished_for], [problem, kept], api_name=False)
+    # What was refused stands until the person takes the text away, or takes the form in hand.
+    pasted.input(
+        lambda text, now: ("", "") if now and not text.strip() else (gr.skip(), gr.skip()),
+        [pasted, refusal],
+        [refusal, report],
+        api_name=False,
+        queue=False,
+        show_progress="hidden",
+    )
+    gr.on(
+        [box.input for box in (method, *boxes)],
+        lambda now: ("", "") if now else (gr.skip(), gr.skip()),
+        refusal,
+        [refusal, problem],
+        api_name=False,
+        queue=False,
+        show_progress="hidden",
+    )
     stage.input(on_stage, [stage, dataset], dataset, api_name=False, queue=False)
     # A dataset may have come since the page was opened.
     dataset.focus(
-        lambda stage_now: gr.update(choices=dataset_choices.offered(workspace, stage_now)),
-        stage,
+        lambda now, held: gr.update(choices=form.with_value(dataset_choices.offered(workspace, now), held)),
+        [stage, dataset],
         dataset,
         api_name=False,
         queue=False,
@@ -534,15 +562,15 @@ def _form(trainer: TrainingService, words: Words) -> None:
         queue=False,
     )
     gr.on(
-        [preview.expand, *(box.change for box in boxes), method.change],
+        [preview.expand, *(box.change for box in boxes), method.change, refusal.change],
         on_preview,
-        [method, *boxes],
+        wished_for,
         judged,
         api_name=False,
         show_progress="hidden",
         trigger_mode="always_last",
     )
-    again.tick(on_preview, [method, *boxes], judged, api_name=False, show_progress="hidden")
+    again.tick(on_preview, wished_for, judged, api_name=False, show_progress="hidden")
     gr.context.Context.root_block.load(
         on_open, None, [model, dataset, fields["template"], *of_runs], api_name=False, queue=False
     )

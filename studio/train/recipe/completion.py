@@ -18,7 +18,7 @@ from studio.models.weights import completeness
 from studio.train import runs
 from studio.train.recipe import code_consent, validation
 from studio.train.recipe.arguments import judged
-from studio.train.recipe.importing import purpose
+from studio.train.recipe.importing import llamafactory_defaults, purpose
 from studio.train.recipe.validation import numbers, parser, precision, sources
 from studio.train.runs import checkpoints
 
@@ -101,7 +101,8 @@ def this_machine() -> Machine:
 def draft(workspace: Workspace, overrides: dict, machine: Machine) -> tuple[dict, list[Problem]]:
     """Return `overrides` filled up to a whole recipe, but for its output folder, and all that is wrong with it.
 
-    A model's name becomes its path, the template is chosen where none is named, and settings that only another method
+    What it does not say is the studio's default, or LLaMA-Factory's own (see `llamafactory_defaults`). A model's name
+    becomes its path, the template is chosen where none is named, and settings that only another method
     reads are left out. Values that are None or "" count as not said.
 
     Raises:
@@ -110,9 +111,10 @@ def draft(workspace: Workspace, overrides: dict, machine: Machine) -> tuple[dict
     """
     stated = judged({key: value for key, value in overrides.items() if value is not None and value != ""})
     purpose.require_training(stated)
+    llamafactory_defaults.require_named(stated)
     model = library.find(workspace, str(stated.get("model_name_or_path", STARTER_MODEL)))
     completeness.require_whole(model)
-    recipe = defaults(model.params) | _of_machine(machine, stated) | stated
+    recipe = defaults(model.params) | llamafactory_defaults.unstated(stated) | _of_machine(machine, stated) | stated
     if "lora_rank" in stated and "lora_alpha" not in stated:
         recipe["lora_alpha"] = 2 * recipe["lora_rank"]  # LLaMA-Factory's own, which a rank without an alpha asks for
     if recipe.get("tokenized_path") and not stated.get("dataset"):

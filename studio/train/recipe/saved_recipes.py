@@ -8,10 +8,10 @@ from pathlib import Path
 import yaml
 
 from studio.core.i18n import Problem
-from studio.core.storage import files, folders, yaml_file
+from studio.core.storage import files, folders, records, yaml_file
 from studio.core.workspace import Workspace, is_safe, write_whole
 from studio.train.recipe import arguments
-from studio.train.recipe.importing import reading
+from studio.train.recipe.importing import purpose, reading
 
 
 def folder(workspace: Workspace) -> Path:
@@ -43,16 +43,25 @@ def load(workspace: Workspace, name: str) -> dict:
     if not files.exists(path):
         raise Problem("train.no_recipe", name=name)
     try:
-        return read(files.read_text(path, yaml_file.LARGEST_BYTES))
+        return reading.read(files.read_text(path, yaml_file.LARGEST_BYTES)).whole
     except OSError as error:
         raise files.unreadable(path, error) from error
 
 
-def read(text: str) -> dict:
-    """Return the recipe that a text stands for, by `recipe_import.reading.read`, which also tells what is not in it.
-    Raises Problem as it does.
+def handed_over(text: str) -> dict:
+    """Return the settings that another part of the page hands to the form, in JSON.
+
+    Raises:
+        Problem: they are no settings, LLaMA-Factory knows no such setting, or they train nothing.
     """
-    return reading.read(text).recipe
+    try:
+        found = records.parse(text)
+    except ValueError as error:
+        raise Problem("recipe_import.no_settings") from error
+    if not isinstance(found, dict):
+        raise Problem("recipe_import.no_settings")
+    purpose.require_training(found)
+    return arguments.judged(found)
 
 
 def to_shell(recipe: dict) -> str:

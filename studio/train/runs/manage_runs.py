@@ -4,11 +4,10 @@ from studio.core.i18n import Problem
 from studio.core.storage import folders, trash
 from studio.core.workspace import Workspace
 from studio.train import runs
+from studio.train.recipe.importing import llamafactory_defaults, purpose
 
 # Where a run stood, not what it was: left out when its recipe is used again.
-PLACES = {"output_dir", "dataset_dir", "resume_from_checkpoint", "overwrite_output_dir", "do_train"}
-
-UNSAID = {"stage": "sft", "cutoff_len": 2048}  # LLaMA-Factory's own defaults, where the studio has others
+PLACES = {"output_dir", "dataset_dir", "resume_from_checkpoint", "overwrite_output_dir"}
 
 
 def note(workspace: Workspace, name: str, text: str) -> None:
@@ -46,11 +45,11 @@ def delete(workspace: Workspace, name: str) -> int:
 def again(run: runs.Run, changes: dict | None = None) -> dict:
     """Return the recipe of a run for a new one, with `changes`. Raises Problem where the run has no recipe.
 
-    Of a run that left none, what its files do not say is as LLaMA-Factory has it where nobody says it, which is not the
-    studio's way.
+    What it does not say is as LLaMA-Factory has it (see `llamafactory_defaults`), for that is how the run was trained.
     """
-    usual = UNSAID if run.left_no_recipe else {}
-    return {key: value for key, value in (usual | run.recipe()).items() if key not in PLACES} | (changes or {})
+    recipe = {key: value for key, value in run.recipe().items() if key not in PLACES}
+    sign = {llamafactory_defaults.SIGN: True} if purpose.of(recipe) == "training" else {}
+    return recipe | sign | (changes or {})
 
 
 def remedy(fault: str, recipe: dict) -> dict:

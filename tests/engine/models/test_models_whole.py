@@ -7,12 +7,23 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from drawn import drawn
+from markupsafe import escape
 from workspace_files import safetensors
 
-from studio.core.i18n import Words
+from studio.chat.evaluation.smoke_test import SmokeTests
+from studio.chat.page.smoke_test_result import smoke_test
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Jobs
 from studio.core.processes import limited
+from studio.core.workspace import Workspace
+from studio.models.hub.download import Downloads
 from studio.models.library import library
+from studio.models.models_context import ModelsContext
+from studio.models.page.disk import memory_fit, model_head
 from studio.models.weights import completeness, health, tensor_headers
+from studio.monitor.history import Monitor
 
 CASES = ROOT / "tests" / "cases"
 WHOLE = CASES / "modelscope-cache" / "old" / "hub" / "Tiny" / "Tiny-0___1B-Chat"
@@ -222,3 +233,29 @@ def test_the_answer_is_remembered_until_a_file_changes(folder):
     assert completeness.fault_of(model) is None and completeness.fault_of(model, wait=0) is None
     (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
     assert completeness.fault_of(library.scan(folder, "tiny"), wait=0) is limited.PENDING
+
+
+@pytest.mark.parametrize("damage", ["tensor", "shard", "config"])
+def test_no_use_of_a_model_with_a_known_fault_is_offered(folder, tmp_path, damage):
+    workspace = Workspace(tmp_path / "workspace")
+    model = workspace.models / "tiny"
+    shutil.copytree(folder, model)
+    if damage == "tensor":
+        shapes = tensors(folder / "model.safetensors")
+        del shapes["model.norm.weight"]
+        (model / "model.safetensors").write_bytes(safetensors(shapes))
+    elif damage == "shard":
+        (model / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    else:
+        (model / "config.json").write_text("{")
+    words, lease = Words("en"), DeviceLease()
+    (fault,) = completeness.find(workspace, "tiny").faults[:1]
+    jobs = Jobs(workspace)
+    context = ModelsContext(workspace, jobs, Downloads(workspace, jobs), Monitor(tmp_path), lambda _: None, lambda _: 0)
+    head = drawn(model_head, model_head.model_head(context, "tiny"))
+    assert str(escape(words.tell(fault))) in head and "room-train" not in head and "room-chat" not in head
+    assert smoke_test(SmokeTests(workspace, lease), "tiny") is None
+    assert memory_fit.memory_fit(words, context, "tiny") is None
+    with pytest.raises(Problem) as refused:
+        SmokeTests(workspace, lease).run("tiny", "Who?")
+    assert refused.value.key == fault.key

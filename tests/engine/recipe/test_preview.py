@@ -25,6 +25,9 @@ def case(name: str):
     return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
 
 
+MODEL = {"model_name_or_path": recipes.STARTER_MODEL}  # as the cases leave it out
+
+
 @pytest.fixture
 def trainer(workspace) -> TrainingService:
     return TrainingService(workspace, DeviceLease())
@@ -86,7 +89,7 @@ def test_the_identity_is_filled_beside_a_held_out_set_and_in_one(trainer, worksp
 
 def test_the_folder_that_is_trained_is_the_studio_s_wherever_it_was_started(workspace, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = recipes.prepare(workspace, case("dataset-dir/relative.yaml"), {"name": "Mira", "author": "us"}, CPU)
+    run = recipes.prepare(workspace, MODEL | case("dataset-dir/relative.yaml"), {"name": "Mira", "author": "us"}, CPU)
     recipe = run.recipe()
     assert (
         recipe["dataset_dir"] == str(run.folder / "dataset")
@@ -163,7 +166,8 @@ def test_what_is_said_of_precision_takes_the_place_of_the_machine_s_choice(works
 
 
 def test_a_rank_without_alpha_trains_as_llamafactory_trains_it(workspace):
-    assert recipes.complete(workspace, case("rank-without-alpha/recipe.yaml"), CPU)["lora_alpha"] == 128
+    brought = MODEL | {"dataset": "identity_en"} | case("rank-without-alpha/recipe.yaml")
+    assert recipes.complete(workspace, brought, CPU)["lora_alpha"] == 128
     assert recipes.complete(workspace, {}, CPU)["lora_alpha"] == 16
     assert recipes.complete(workspace, {"lora_rank": 64, "lora_alpha": 16}, CPU)["lora_alpha"] == 16
 

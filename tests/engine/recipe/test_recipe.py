@@ -4,9 +4,13 @@ import pytest
 from conftest import is_sentence
 
 from studio.core import trust
-from studio.core.i18n import Problem
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem, Words
 from studio.models.library import model_folders
+from studio.train.execution.service import Trainer
+from studio.train.recipe import arguments
 from studio.train.recipe import completion as recipes
+from studio.train.recipe.importing import llamafactory_defaults, reading
 
 CPU = recipes.Machine("cpu", True)
 
@@ -35,6 +39,55 @@ def test_data_that_was_tokenized_before_is_not_joined_by_the_studios_own(workspa
             recipes.complete(workspace, wish | empty, CPU)
     named = recipes.complete(workspace, wish | {"dataset": "sft_en_zh"}, CPU)
     assert named["dataset"] == "sft_en_zh" and named["tokenized_path"] == wish["tokenized_path"]
+
+
+@pytest.mark.parametrize("text", ["model_name_or_path: {model}\ndataset: identity_en", "{command}"])
+def test_a_recipe_that_is_imported_is_filled_up_as_llamafactory_does(workspace, text):
+    command = f"llamafactory-cli train --model_name_or_path {recipes.STARTER_MODEL} --dataset identity_en --lora_rank 4"
+    found = reading.read(text.format(model=recipes.STARTER_MODEL, command=command)).whole
+    recipe = recipes.complete(workspace, found, CPU)
+    theirs = {name: argument.default for name, argument in arguments.arguments().items()}
+    expected = {name: theirs[name] for name in llamafactory_defaults.LEARNED_BY} | found
+    assert {name: recipe[name] for name in llamafactory_defaults.LEARNED_BY} == {
+        name: expected[name] for name in llamafactory_defaults.LEARNED_BY
+    }
+    assert recipe["lora_alpha"] == 2 * recipe["lora_rank"]
+    without = {name: value for name, value in found.items() if name != "do_train"}
+    assert recipes.complete(workspace, without, CPU)["learning_rate"] == recipes.defaults()["learning_rate"]
+
+
+@pytest.mark.parametrize("named", ["model_name_or_path", "dataset"])
+def test_no_model_and_no_data_stand_in_for_those_of_an_imported_recipe(workspace, named):
+    both = {"model_name_or_path": recipes.STARTER_MODEL, "dataset": "identity_en"}
+    for nothing in ({}, {named: ""}, {named: None}):
+        said = {"do_train": True} | {name: value for name, value in both.items() if name != named} | nothing
+        with pytest.raises(Problem) as fault:
+            recipes.complete(workspace, said, CPU)
+        assert fault.value.facts["field"] == named and is_sentence(Words("zh").tell(fault.value))
+
+
+MEMBERS_NOT_HERE = {
+    "dataset": {"dataset": "identity_en,gone"},
+    "eval_dataset": {"eval_dataset": "gone"},
+    "model_name_or_path": {"model_name_or_path": "/gone/model"},
+    "template": {"template": "gone"},
+    "adapter_name_or_path": {"adapter_name_or_path": "SmolLM2-135M-Instruct/lora/gone"},
+    "an adapter's folder": {"adapter_name_or_path": "/gone/adapter"},
+    "an adapter below": {"adapter_name_or_path": "/gone/a,/gone/b", "create_new_adapter": True},
+    "deepspeed": {"deepspeed": "gone.json"},
+    "new_special_tokens_config": {"new_special_tokens_config": "/gone/tokens.yaml"},
+    "ref_model": {"stage": "dpo", "dataset": "preference", "ref_model": "gone"},
+}
+
+
+@pytest.mark.parametrize("member", MEMBERS_NOT_HERE)
+def test_what_a_recipe_names_and_is_not_here_is_a_problem_of_the_preview(workspace, member):
+    both = {"do_train": True, "model_name_or_path": recipes.STARTER_MODEL, "dataset": "identity_en"}
+    trainer = Trainer(workspace, DeviceLease())
+    problems = trainer.preview(both | MEMBERS_NOT_HERE[member])["problems"]
+    assert problems and "gone" in str(problems[0].facts), problems and problems[0].key
+    for language in ("en", "zh"):
+        assert is_sentence(Words(language).tell(problems[0]))
 
 
 def test_settings_of_lora_are_left_out_where_all_weights_are_trained(workspace):

@@ -9,6 +9,7 @@ from studio import api, app
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
 from studio.train.recipe import saved_recipes
+from studio.train.recipe.importing import reading
 from studio.web.endpoint import told
 
 COMMAND = r"""
@@ -41,7 +42,7 @@ BOARD = {
 
 
 def test_a_command_line_becomes_a_recipe():
-    recipe = saved_recipes.read(COMMAND)
+    recipe = reading.read(COMMAND).recipe
     assert recipe == {
         "stage": "sft",
         "model_name_or_path": "Qwen/Qwen2.5-7B-Instruct",
@@ -55,15 +56,15 @@ def test_a_command_line_becomes_a_recipe():
 
 
 def test_yaml_and_json_are_read_and_the_output_folder_is_ours():
-    assert saved_recipes.read("stage: sft\nlearning_rate: 1.0e-4\noutput_dir: x\n") == {
+    assert reading.read("stage: sft\nlearning_rate: 1.0e-4\noutput_dir: x\n").recipe == {
         "stage": "sft",
         "learning_rate": 1e-4,
     }
-    assert saved_recipes.read('{"stage": "pt", "cutoff_len": "256"}') == {"stage": "pt", "cutoff_len": 256}
+    assert reading.read('{"stage": "pt", "cutoff_len": "256"}').recipe == {"stage": "pt", "cutoff_len": 256}
 
 
 def test_a_board_configuration_becomes_a_recipe():
-    recipe = saved_recipes.read(json.dumps(BOARD))
+    recipe = reading.read(json.dumps(BOARD)).recipe
     assert recipe == {
         "model_name_or_path": "/models/qwen",
         "finetuning_type": "lora",
@@ -86,8 +87,8 @@ def test_a_board_configuration_becomes_a_recipe():
 
 
 def test_what_goes_out_as_a_command_comes_back_the_same():
-    recipe = saved_recipes.read(COMMAND)
-    assert saved_recipes.read(saved_recipes.to_shell(recipe)) == recipe
+    recipe = reading.read(COMMAND).recipe
+    assert reading.read(saved_recipes.to_shell(recipe)).recipe == recipe
 
 
 @pytest.mark.parametrize(
@@ -96,13 +97,13 @@ def test_what_goes_out_as_a_command_comes_back_the_same():
 )
 def test_what_is_no_recipe_is_told(text):
     with pytest.raises(Problem):
-        saved_recipes.read(text)
+        reading.read(text)
 
 
 def test_recipes_are_kept_by_name(workspace):
     saved_recipes.save(workspace, "my first", {"learning_rate": 1e-4})
     assert saved_recipes.saved(workspace) == ["my first"]
-    assert saved_recipes.load(workspace, "my first") == {"learning_rate": 1e-4}
+    assert saved_recipes.load(workspace, "my first") == {"do_train": True, "learning_rate": 1e-4}
     with pytest.raises(Problem):
         saved_recipes.save(workspace, "../out", {})
     with pytest.raises(Problem):
@@ -119,7 +120,7 @@ def test_recipes_are_kept_and_brought_back_by_endpoints(tmp_path):
     assert called["train_recipe_save"]("first", recipe | {"lora_rank": 4}) == {"name": "first"}
     assert called["train_recipes"]() == ["first", "second"]
     loaded = called["train_recipe_load"]("first")
-    assert loaded["name"] == "first" and loaded["recipe"] == recipe | {"lora_rank": 4}
+    assert loaded["name"] == "first" and loaded["recipe"] == {"do_train": True} | recipe | {"lora_rank": 4}
     for name, arguments in (
         ("train_recipe_load", ["gone"]),
         ("train_recipe_load", ["../first"]),

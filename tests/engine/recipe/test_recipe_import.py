@@ -14,7 +14,7 @@ from drawn import drawn
 from studio.core.i18n import Problem, Words
 from studio.train.page.form import import_report
 from studio.train.recipe import arguments, completion, saved_recipes
-from studio.train.recipe.importing import form, here, llamaboard, reading
+from studio.train.recipe.importing import form, here, llamaboard, llamafactory_defaults, reading
 from studio.web.html import render
 
 CASES = ROOT / "tests" / "cases"
@@ -99,7 +99,8 @@ def test_lists_are_what_a_comma_is(workspace):
 
 def test_a_rank_without_an_alpha_is_trained_as_llamafactory_would():
     found = reading.read(case("rank-without-alpha/recipe.yaml")).recipe
-    assert "lora_alpha" not in found and form.unstated_defaults(found)["lora_alpha"] == 128
+    assert "lora_alpha" not in found
+    assert llamafactory_defaults.unstated({"do_train": True, **found})["lora_alpha"] == 128
 
 
 def test_what_merges_is_sent_to_where_that_is_done_and_never_trains(workspace):
@@ -482,7 +483,10 @@ def test_the_report_names_all_and_escapes_it(workspace):
 
 
 def test_the_form_holds_what_llamafactory_would_do_and_no_stand_in(workspace):
-    unsaid = form.unstated_defaults({"stage": "sft"})
+    assert llamafactory_defaults.unstated({"stage": "sft"}) == {}, (
+        "a script's settings: the studio's defaults fill them up"
+    )
+    unsaid = llamafactory_defaults.unstated({"stage": "sft", "do_train": "true"})
     assert (
         unsaid["learning_rate"],
         unsaid["num_train_epochs"],
@@ -491,21 +495,19 @@ def test_the_form_holds_what_llamafactory_would_do_and_no_stand_in(workspace):
         unsaid["lora_alpha"],
     ) == (5e-5, 3.0, 2048, 0, 16)
     assert (
-        form.datasets(workspace, {"dataset": "identity_en,none"}) == ["identity_en"]
+        form.datasets(workspace, {"dataset": "identity_en,none"}) == ["identity_en", "none"]
         and form.datasets(workspace, unsaid) == []
     )
+    assert form.model(workspace, {"model_name_or_path": f"hub/{completion.STARTER_MODEL}"}) == completion.STARTER_MODEL
+    assert form.model(workspace, {"model_name_or_path": "hub/none"}) == "hub/none"
     assert form.with_value([("Auto", ""), "a"], "b") == [("Auto", ""), "a", "b"] and form.with_value(
         ["a"], ["a", "c"]
     ) == ["a", "c"]
-    with pytest.raises(Problem):
-        form.require_named({"model_name_or_path": "", "dataset": "x"})
-    with pytest.raises(Problem):
-        form.require_named({"model_name_or_path": "x", "dataset": ""})
 
 
 def test_a_kept_recipe_with_lists_comes_back(workspace):
     saved_recipes.save(workspace, "lists", {"dataset": ["a", "b"], "stage": "sft"})
-    assert saved_recipes.load(workspace, "lists") == {"dataset": "a,b", "stage": "sft"}
+    assert saved_recipes.load(workspace, "lists") == {"do_train": True, "dataset": "a,b", "stage": "sft"}
 
 
 # All of LLaMA-Factory's own examples, where a checkout of it is at hand

@@ -56,6 +56,7 @@ def test_a_run_at_work_is_not_deleted(workspace, run):
 
 def test_a_recipe_is_used_again_without_its_places(run):
     assert manage_runs.again(run, {"per_device_train_batch_size": 4}) == {
+        "do_train": True,
         "model_name_or_path": "/x/m",
         "dataset": "d",
         "per_device_train_batch_size": 4,

@@ -9,6 +9,7 @@ from studio.models.library import library
 from studio.models.library.library import Model
 from studio.models.memory import fit
 from studio.models.models_context import ModelsContext
+from studio.models.weights import completeness
 
 TEMPLATE = "models/page/disk/memory_fit.html"
 # What a person may set for the estimate, and the most that is sensible.
@@ -70,7 +71,7 @@ def memory_fit(words: Words, context: ModelsContext, argument: str) -> FitContex
         argument: the model's name, and on a second line the settings that a person chose ("batch=4&rank=16").
     """
     name, _, query = argument.partition("\n")
-    if not name or library.find(context.workspace, name).faults:
+    if not name or completeness.find(context.workspace, name, wait=0).faults:
         return None
     device, memory = context.memory()
     chosen = dict(parse_qsl(query))

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from studio.core.storage import trash
-from studio.models.library import library
 from studio.models.library.library import Model
 from studio.models.models_context import ModelsContext
 from studio.models.page.disk.own_code import OwnCode, own_code
@@ -32,7 +31,7 @@ def model_head(context: ModelsContext, name: str) -> ModelHeadContext:
     """Return what is shown of a model. Raises Problem where there is none of this name."""
     if not name:
         return ModelHeadContext(None)
-    chosen = completeness.checked([library.find(context.workspace, name)], wait=0)[0]
+    chosen = completeness.find(context.workspace, name, wait=0)
     match = match_template(chosen)
     recipe = {"model_name_or_path": chosen.name}
     if match.choice.compared:

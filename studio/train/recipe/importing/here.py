@@ -33,12 +33,16 @@ def missing(workspace: Workspace, recipe: dict) -> list[Missing]:
             for name in _names(recipe.get(key))
             if recipe.get(f"{key}_type") != "api" and not _has_run(workspace, key, name)
         ]
-    found += [
-        Missing(key, str(recipe[key]), "file")
+    return found + [Missing(key, value, "file") for key, value in lacking_files(recipe)]
+
+
+def lacking_files(recipe: dict) -> list[tuple[str, str]]:
+    """Return (setting, path) of each file that a recipe names and that is not on this machine."""
+    return [
+        (key, recipe[key])
         for key in FILES
         if isinstance(recipe.get(key), str) and recipe[key] and not _is_there(recipe[key])
     ]
-    return found
 
 
 def model_of(workspace: Workspace, name: str) -> str | None:

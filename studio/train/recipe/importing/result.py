@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from studio.core.i18n import Words
+from studio.train.recipe.importing import llamafactory_defaults
 
 # Names of what must not be shown again, wherever it stood.
 PRIVATE = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "WEBHOOK")
@@ -48,6 +49,13 @@ class Imported:
     left_out: list[LeftOut] = field(default_factory=list)
     options: dict = field(default_factory=dict)
     kind: str = "training"
+
+    @property
+    def whole(self) -> dict:
+        """The recipe with the sign of LLaMA-Factory's own, as the form, the preview and a start take it (see
+        `llamafactory_defaults`).
+        """
+        return {llamafactory_defaults.SIGN: True, **self.recipe}
 
 
 def hidden(name: str, value: str) -> str:

@@ -4,7 +4,7 @@ LLaMA-Factory's own judgement.
 
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
-from studio.train.recipe.validation import mixture, numbers, parser, precision, sources
+from studio.train.recipe.validation import mixture, named, numbers, parser, precision, sources
 
 
 def problems(workspace: Workspace, recipe: dict) -> list[Problem]:
@@ -14,6 +14,7 @@ def problems(workspace: Workspace, recipe: dict) -> list[Problem]:
     found = numbers.impossible(recipe)
     bad_numbers = bool(found)
     found += precision.problems(recipe)
+    found += named.problems(recipe)
     bad_data = sources.problems(workspace, recipe)
     found += bad_data
     if not bad_numbers:
