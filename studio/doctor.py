@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import LANGUAGES, Words
 
 # The first NVIDIA driver for CUDA 13, which the pinned torch is built with (CUDA 13.0 release notes, table of driver
@@ -167,7 +168,7 @@ def look_at_port(host: str, port: int) -> Finding:
         try:
             trial.bind((host, port))
         except OSError as error:
-            return Finding("port", MISSING, "port_taken", {"host": host, "port": port, "reason": error.strerror})
+            return Finding("port", MISSING, "port_taken", {"host": host, "port": port, "reason": reasons.of(error)})
     return Finding("port", GOOD, "port", {"host": host, "port": port})
 
 

@@ -18,6 +18,7 @@ from studio.chat.inference.target_names import SERVED
 from studio.chat.messages import Message
 from studio.chat.sampling import Sampling
 from studio.core.i18n import Problem
+from studio.core.plain import plain
 
 WRITE_EVERY_S = 2.0
 
@@ -185,9 +186,6 @@ def as_message(answer: Answer, turn: int) -> Message:
         "prompt_count": answer.prompt_count,
     }
     if answer.fault:
-        figures["fault"] = {
-            "key": answer.fault.key,
-            "facts": {name: str(fact) for name, fact in answer.fault.facts.items()},
-        }
+        figures["fault"] = {"key": answer.fault.key, "facts": plain(answer.fault.facts)}
     message = {"role": "assistant", "content": answer.text, "turn": turn, "answer": figures}
     return message | ({"calls": list(answer.calls)} if answer.calls else {})

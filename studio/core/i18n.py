@@ -5,6 +5,7 @@ facts are put in with `str.format`.
 """
 
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent / "words"
 LANGUAGES = ("en", "zh")
+REASON_PARTS = {"key", "facts"}
 
 
 @cache
@@ -43,7 +45,8 @@ class Words:
         """
         if not facts:
             return self._sentences[key]
-        return self._sentences[key].format(**{name: fact(value) for name, value in facts.items()})
+        told = {name: fact(self._reason(value, self) or value) for name, value in facts.items()}
+        return self._sentences[key].format(**told)
 
     def html(self, key: str, /, **facts: object) -> "Markup":
         """Return the sentence as HTML: its own text as it stands in the word file, each fact escaped. Raises KeyError
@@ -53,8 +56,16 @@ class Words:
         """
         from markupsafe import Markup  # here, because launch.py tells its words before any package is installed
 
+        facts = {name: self._reason(value, self.html) or value for name, value in facts.items()}
         facts = {name: value if hasattr(value, "__html__") else fact(value) for name, value in facts.items()}
         return Markup(shown(Markup(self._sentences[key]).format(**facts)))
+
+    def _reason(self, value: object, tell: Callable[..., str]) -> str | None:
+        """Return a fact that is a Reason, or one that stood on disk, in this language; None for any other fact."""
+        if not isinstance(value, dict) or value.keys() != REASON_PARTS or not isinstance(value["facts"], dict):
+            return None
+        known = isinstance(value["key"], str) and self.has(value["key"])
+        return tell(value["key"], **value["facts"]) if known else None
 
     def has(self, key: str) -> bool:
         """Tell whether there is a sentence for `key`."""
@@ -65,6 +76,28 @@ class Words:
         if isinstance(error, Problem):
             return self(error.key, **error.facts)
         return f"{type(error).__name__}: {fact(error)}"
+
+
+class Reason(dict):
+    """A part of a sentence that is told in the language of the page too: why a library failed (see `core.reasons`).
+
+    `key` is one of the room `reasons`, or that of a whole sentence, and `facts` fill it. It is a plain {"key", "facts"}, so that it goes to disk and
+    comes back as what it is; `str()` is the English one.
+    """
+
+    def __init__(self, key: str, /, **facts: object):
+        super().__init__(key=key, facts=facts)
+
+    @property
+    def key(self) -> str:
+        return self["key"]
+
+    @property
+    def facts(self) -> dict:
+        return self["facts"]
+
+    def __str__(self) -> str:
+        return Words("en")(self.key, **self.facts)
 
 
 class Problem(Exception):

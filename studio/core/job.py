@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import psutil
 from pydantic import Field
 
-from studio.core.i18n import Problem, Words
+from studio.core.i18n import Problem, Reason, Words
 from studio.core.plain import plain
 from studio.core.sentences import Sentence
 from studio.core.storage import records
@@ -135,7 +135,9 @@ def of_disk(path: Path) -> tuple[Job, bool]:
     """Return a job that stands on disk, and whether its process lives. Raises Problem where its record is none."""
     record = records.load(path, JobRecord)
     if record.id != path.stem:
-        raise Problem("records.wrong_field", file=path.name, field="id", reason=record.id[:100])
+        raise Problem(
+            "records.wrong_field", file=path.name, field="id", reason=Reason("reasons.other_id", id=record.id[:100])
+        )
     values = {name: getattr(record, name) for name in KEPT_FIELDS}
     job = Job(
         **{name: sentence(one.key, one.facts) if isinstance(one, Sentence) else one for name, one in values.items()}

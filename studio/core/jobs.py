@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem, Words
 from studio.core.job import ACTIVE, Job, Stopped, of_disk, sentence, told
 from studio.core.plain import plain
@@ -206,7 +207,7 @@ class Jobs:
                     work = self._works.get(job.id) or self._offers[kind][0]
                     threading.Thread(target=self._run, args=(job, work), name=job.id, daemon=True).start()
                 except (KeyError, RuntimeError, MemoryError) as fault:  # nobody knows the work, or no thread can be had
-                    job.error = sentence("jobs.no_start", {"reason": f"{type(fault).__name__}: {fault}"})
+                    job.error = sentence("jobs.no_start", {"reason": reasons.of(fault)})
                     self._end(job, "failed")
 
     def _run(self, job: Job, work: Work) -> None:
@@ -236,7 +237,7 @@ class Jobs:
         except Exception as fault:  # whatever went wrong inside the work is told, and the studio goes on
             with contextlib.suppress(OSError):  # the disk may be what is full
                 job.log(traceback.format_exc())
-            state, error = "failed", sentence("jobs.fault", {"reason": f"{type(fault).__name__}: {fault}"})
+            state, error = "failed", sentence("jobs.fault", {"reason": reasons.of(fault)})
         if state in ("failed", "stopped") and job.cancelled.is_set():
             state, error = "interrupted" if self._ending and job.state != "stopping" else "stopped", None
         return state, error

@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Iterator
 
-from studio.core import code_guard
+from studio.core import code_guard, reasons
 from studio.core.i18n import Problem
 
 _loading = threading.Lock()
@@ -45,7 +45,7 @@ def load() -> None:
             # what a broken installation raises: import errors, missing system libraries, clashes of versions
             except Exception as error:
                 logging.getLogger(__name__).exception("the libraries cannot be loaded")
-                _fault = Problem("app.libraries_broken", reason=f"{type(error).__name__}: {error}"[:300])
+                _fault = Problem("app.libraries_broken", reason=reasons.of(error))
             else:
                 _loaded = True
                 return

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import records
 from studio.core.workspace import write_json
@@ -100,9 +101,7 @@ def code_of(folder: Path) -> Code:
             place = path.relative_to(folder).as_posix()
             files[place.encode("utf-8", "backslashreplace").decode()] = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        fault = Problem(
-            "trust.unreadable", file=error.filename or folder, reason=error.strerror or type(error).__name__
-        )
+        fault = Problem("trust.unreadable", file=error.filename or folder, reason=reasons.of(error))
     except Problem as problem:
         fault = problem
     if outside and not fault:

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core import locations
+from studio.core import locations, reasons
 from studio.core.i18n import Problem
 from studio.core.storage.atomic import clear_places, make_places, write_json, write_whole
 
@@ -84,7 +84,5 @@ class Workspace:
                 folder.mkdir(exist_ok=True)
             make_places(self.root, self._folders)
         except OSError as error:
-            raise Problem(
-                "workspace.unwritable", path=error.filename or self.root, reason=error.strerror or error
-            ) from error
+            raise Problem("workspace.unwritable", path=error.filename or self.root, reason=reasons.of(error)) from error
         return self

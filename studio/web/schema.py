@@ -17,6 +17,7 @@ import typing
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 
 
@@ -52,14 +53,14 @@ def taken(model: type[BaseModel], value: object, argument: str) -> BaseModel:
         return model.model_validate(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(map(str, first["loc"]))[:100]
+        field, reason = reasons.field(error)
         if first["type"] == "extra_forbidden":
             raise Problem(
                 "app.field_unknown", argument=argument, field=field, known=", ".join(model.model_fields)
             ) from None
         if first["type"] == "missing":
             raise Problem("app.field_missing", argument=argument, field=field) from None
-        raise Problem("app.field_wrong", argument=argument, field=field, reason=first["msg"][:200]) from None
+        raise Problem("app.field_wrong", argument=argument, field=field, reason=reason) from None
 
 
 def dumped(value: object) -> object:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from studio.chat.history.votes import BAD, TIE, Vote
 from studio.chat.messages import Message
 from studio.chat.reasoning import split_reasoning, with_reasoning, without_reasoning
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage.atomic import scratch
 from studio.datasets.registry.collection import Collection
@@ -62,7 +63,7 @@ def make(votes: Iterable[Vote], collection: Collection, name: str = "") -> Prefe
     """
     left: Counter[str] = Counter()
     rows = [row for vote in votes for row in _rows(vote, left)]
-    reasons = {reason: left[reason] for reason in REASONS if left[reason]}
+    skipped = {reason: left[reason] for reason in REASONS if left[reason]}
     if not rows:
         raise Problem("votes.nothing_to_make")
     name = name.strip() or collection.free_name(NAME)
@@ -72,9 +73,9 @@ def make(votes: Iterable[Vote], collection: Collection, name: str = "") -> Prefe
         try:
             source.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         except OSError as error:
-            raise Problem("workspace.unwritable", path=collection.folder, reason=error.strerror) from error
+            raise Problem("workspace.unwritable", path=collection.folder, reason=reasons.of(error)) from error
         name, written = collection.bring_in(source, name, _MAPPING, {"copy": True})
-    return PreferenceSet(name, written.rows, left.total() + written.left_out, reasons)
+    return PreferenceSet(name, written.rows, left.total() + written.left_out, skipped)
 
 
 def _rows(vote: Vote, left: Counter[str]) -> Iterator[dict]:

@@ -7,7 +7,8 @@ import json
 import os
 from pathlib import Path
 
-from studio.core.i18n import Problem, shown
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason, shown
 from studio.core.storage import files, jsonl, records
 from studio.core.storage.records import Kind
 
@@ -28,10 +29,10 @@ def append(path: Path, value: dict) -> None:
                 line = line if file.read(1) == b"\n" else b"\n" + line
             if _write(file, line) < len(line):
                 file.truncate(size)
-                raise Problem("workspace.unwritable", path=path, reason=os.strerror(errno.ENOSPC))
+                raise Problem("workspace.unwritable", path=path, reason=Reason("reasons.disk_full"))
             os.fsync(file.fileno())
     except OSError as error:
-        raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
+        raise Problem("workspace.unwritable", path=path, reason=reasons.of(error)) from error
 
 
 def _write(file, line: bytes) -> int:
@@ -56,7 +57,7 @@ def read(path: Path, kind: type[Kind]) -> tuple[list[Kind], int]:
     except FileNotFoundError:
         return [], 0
     except OSError as error:
-        raise Problem("votes.unreadable", path=path, reason=files.reason(error)) from error
+        raise Problem("votes.unreadable", path=path, reason=reasons.of(error)) from error
     values, unreadable = [], 0
     for line in jsonl.read(path, last_too=True)[0]:
         try:

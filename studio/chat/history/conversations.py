@@ -17,7 +17,7 @@ from studio.chat.history.chat_records import Settings, StoredConversation, image
 from studio.chat.messages import Message
 from studio.chat.reasoning import without_reasoning
 from studio.chat.sampling import Sampling
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Reason
 from studio.core.storage import files, folders, records
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json
@@ -241,7 +241,9 @@ def sampling_of(settings: Settings) -> dict:
 def _read(path: Path) -> Conversation:
     stored = records.load(path, StoredConversation)
     if stored.id != path.stem:
-        raise Problem("records.wrong_field", file=path.name, field="id", reason=f"it is {stored.id[:100]}")
+        raise Problem(
+            "records.wrong_field", file=path.name, field="id", reason=Reason("reasons.other_id", id=stored.id[:100])
+        )
     return Conversation(
         **stored.model_dump(exclude_unset=True, by_alias=True) | {"settings": sampling_of(stored.settings)}
     )

@@ -7,6 +7,7 @@ import shutil
 from functools import lru_cache
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files
 
@@ -33,7 +34,7 @@ def store(folder: Path, image: Path) -> str:
     except (UnidentifiedImageError, SyntaxError, FileNotFoundError, ValueError) as error:
         raise Problem("chat.no_image", file=image.name) from error
     except OSError as error:
-        raise Problem("workspace.unwritable", path=folder, reason=error.strerror or error) from error
+        raise Problem("workspace.unwritable", path=folder, reason=reasons.of(error)) from error
     return name
 
 

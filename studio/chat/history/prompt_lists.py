@@ -14,7 +14,7 @@ from studio.chat.history import append_only
 from studio.chat.history.chat_records import MOST_PROMPTS, AnsweredRow, PromptListFacts, StoredPromptList
 from studio.chat.history.conversations import sampling_of
 from studio.chat.sampling import STANDARD, Sampling
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Reason
 from studio.core.jobs import Job, Jobs, sentence
 from studio.core.plain import plain
 from studio.core.storage import files, folders, records
@@ -213,7 +213,9 @@ class PromptLists:
 def _read(path: Path) -> PromptList:
     stored = records.load(path, StoredPromptList)
     if stored.id != path.stem:
-        raise Problem("records.wrong_field", file=path.name, field="id", reason=f"it is {stored.id[:100]}")
+        raise Problem(
+            "records.wrong_field", file=path.name, field="id", reason=Reason("reasons.other_id", id=stored.id[:100])
+        )
     return PromptList(**stored.model_dump() | {"settings": sampling_of(stored.settings)})
 
 

@@ -1,5 +1,6 @@
 """Where the prompts of a list come from: what a person typed, or the rows of a dataset."""
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import records
 from studio.datasets.registry.collection import Collection
@@ -17,9 +18,7 @@ def typed(text: str) -> list[dict]:
     try:
         listed = records.parse(text)
     except ValueError as error:
-        raise Problem(
-            "sheet.not_json", line=getattr(error, "lineno", 1), reason=getattr(error, "msg", error)
-        ) from error
+        raise Problem("sheet.not_json", line=getattr(error, "lineno", 1), reason=reasons.kind(error)) from error
     prompts = []
     for number, item in enumerate(listed, 1):
         one = {"prompt": item} if isinstance(item, str) else item if isinstance(item, dict) else {}

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from studio.core import llamafactory
+from studio.core import llamafactory, reasons
 from studio.core.device_lease import free_memory
 from studio.core.i18n import Problem
 
@@ -46,4 +46,4 @@ def as_problem(error: Exception, key: str, **facts: object) -> Problem:
         return Problem(known.key, **known.facts)  # ours, around which a library put its own words
     if wants_code and "path" in facts:
         return Problem("prompt.own_code", path=facts["path"])
-    return Problem("chat.no_memory") if out_of_memory else Problem(key, reason=reason, **facts)
+    return Problem("chat.no_memory") if out_of_memory else Problem(key, reason=reasons.of(error), **facts)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from studio.chat.inference import tool_calls
 from studio.chat.messages import Message, ToolCall
-from studio.core import llamafactory
+from studio.core import llamafactory, reasons
 from studio.core.i18n import Problem
 from studio.datasets.encoding.template_copy import own_template
 
@@ -90,8 +90,7 @@ class PromptEncoder:
         try:
             return self._encoded(turns, images, system or None, defined)
         except _FAULTS as error:
-            reason = " ".join(str(error).split())[:200]
-            raise Problem("prompt.refused", template=self.name, reason=f"{type(error).__name__}: {reason}") from error
+            raise Problem("prompt.refused", template=self.name, reason=reasons.of(error)) from error
 
     def calls(self, ids: list[int]) -> tuple[str, list[ToolCall]]:
         """Return what stands before the calls of tools in a finished answer, and the calls (see `tool_calls.find`)."""
@@ -168,7 +167,7 @@ def _image(path):
         image = Image.open(path)
         image.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise Problem("prompt.bad_image", path=path, reason=" ".join(str(error).split())[:200]) from error
+        raise Problem("prompt.bad_image", path=path, reason=reasons.of(error)) from error
     return image
 
 

@@ -4,7 +4,7 @@ import json
 import re
 
 from studio.chat.messages import ToolCall
-from studio.core import plain
+from studio.core import plain, reasons
 from studio.core.i18n import Problem
 from studio.core.storage.records import parse
 
@@ -33,9 +33,11 @@ def definitions(tools: str | list | None) -> str | None:
     try:
         listed = json.loads(text)
     except json.JSONDecodeError as error:
-        raise Problem("prompt.tools_no_json", line=error.lineno, column=error.colno, reason=error.msg) from error
+        raise Problem(
+            "prompt.tools_no_json", line=error.lineno, column=error.colno, reason=reasons.kind(error)
+        ) from error
     except (ValueError, RecursionError) as error:  # a number of too many digits, or lists in lists without end
-        raise Problem("prompt.tools_no_json", line=1, column=1, reason=str(error)[:200]) from error
+        raise Problem("prompt.tools_no_json", line=1, column=1, reason=reasons.of(error)) from error
     if plain.odd(listed):
         raise Problem(
             "app.argument_depth" if plain.odd(listed) == "depth" else "app.argument_characters", argument="tools"

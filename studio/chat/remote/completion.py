@@ -16,6 +16,7 @@ from studio.chat.remote.servers import ServedTarget
 from studio.chat.remote.stream import StreamAccumulator
 from studio.chat.remote.wire import WireReader
 from studio.chat.sampling import Sampling
+from studio.core import reasons
 from studio.core.i18n import Problem
 
 SILENCE_S = 120.0
@@ -144,7 +145,7 @@ def _end_by_reason(accumulator: StreamAccumulator, target: ServedTarget) -> None
             "served.filtered",
             place=urlsplit(target.url).netloc,
             model=target.model,
-            reason=openai_client.in_one_line(words),
+            reason=reasons.original(openai_client.in_one_line(words)),
         )
         accumulator.end("failed", fault)
     elif reason == "failed":

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from studio.chat.messages import Message, ToolCall
 from studio.chat.reasoning import without_reasoning
 from studio.chat.remote.error_text import in_one_line, of_body
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage.records import parse
 
@@ -83,7 +84,7 @@ def problem(error: Exception, url: str, model: str = "", key: str = "") -> Probl
     if isinstance(error, openai.APIConnectionError):
         cause = error.__cause__
         if re.search("Connect|Proxy|Protocol$", type(cause).__name__):
-            return Problem("served.unreachable", **facts, reason=str(cause) or type(cause).__name__)
+            return Problem("served.unreachable", **facts, reason=reasons.of(cause))
         return (
             Problem("served.silent", **facts, seconds=round(READ_S))
             if "Timeout" in type(cause).__name__
@@ -102,7 +103,11 @@ def problem(error: Exception, url: str, model: str = "", key: str = "") -> Probl
 def told_in_the_answer(words: str, url: str, model: str) -> Problem:
     """Return what a person should read of an error that a server tells within an answer."""
     return Problem(
-        "served.broke", place=urlsplit(url).netloc, model=model, status=None, reason=in_one_line(words, key_of(url))
+        "served.broke",
+        place=urlsplit(url).netloc,
+        model=model,
+        status=None,
+        reason=reasons.original(in_one_line(words, key_of(url))),
     )
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, TypeAdapter, ValidationError
 
 from studio.chat.remote import openai_client
+from studio.core import reasons
 from studio.core.i18n import Problem, shown
 from studio.core.storage import files, records
 from studio.core.storage.records import Record
@@ -159,8 +160,8 @@ def _usable(file: Path, kind: TypeAdapter) -> tuple[dict, list[Problem]]:
         try:
             entries |= kind.dump_python(kind.validate_python({name: one}))
         except ValidationError as error:
-            reason = error.errors(include_url=False, include_input=False)[0]["msg"]
-            faults.append(Problem("records.wrong_field", file=file.name, field=shown(name)[:100], reason=reason[:200]))
+            _, reason = reasons.field(error)
+            faults.append(Problem("records.wrong_field", file=file.name, field=shown(name)[:100], reason=reason))
     return entries, faults
 
 

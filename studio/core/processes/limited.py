@@ -30,7 +30,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from studio.core.i18n import Problem
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason
 from studio.core.processes.child import Child
 
 CHILDREN = 2  # one that is busy with something slow must not hold up all others
@@ -218,7 +219,7 @@ def _opened(answer: dict, limits: _Limits):
     if "refused" in answer:
         raise ValueError(answer["refused"])
     if "fault" in answer:
-        raise limits.problem("limited.failed", reason=answer["fault"])
+        raise limits.problem("limited.failed", reason=reasons.original(answer["fault"]))
     return answer["result"]
 
 
@@ -248,12 +249,10 @@ class _LimitedChild:
             )
             self._watched = psutil.Process(self._child.pid)
         except (OSError, psutil.Error) as error:
-            raise limits.problem(
-                "limited.no_child", reason=getattr(error, "strerror", None) or type(error).__name__
-            ) from error
+            raise limits.problem("limited.no_child", reason=reasons.of(error)) from error
         # Its first word says that it is ready; starting is not counted against what it is to read.
         if self._child.next_line() is None:
-            raise limits.problem("limited.no_child", reason=self._last_words())
+            raise limits.problem("limited.no_child", reason=reasons.original(self._last_words()))
 
     def alive(self) -> bool:
         return self._child.code is None
@@ -299,7 +298,9 @@ class _LimitedChild:
             return limits.problem("limited.too_large")
         if sys.platform != "win32" and -code == _signal("SIGXCPU"):
             return limits.problem("limited.too_slow")
-        return limits.problem("limited.failed", reason=words or f"exit code {code}")
+        return limits.problem(
+            "limited.failed", reason=reasons.original(words) if words else Reason("reasons.exit_code", code=code)
+        )
 
     def _last_words(self) -> str:
         with contextlib.suppress(OSError, ValueError):

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 from filelock import FileLock, Timeout
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import records
 from studio.core.storage.atomic import write_json
@@ -91,7 +92,7 @@ class Ownership:
             saves.mkdir(parents=True, exist_ok=True)
             lock = _locked(saves)
         except OSError as error:
-            raise Problem("workspace.unwritable", path=error.filename or saves, reason=error.strerror) from error
+            raise Problem("workspace.unwritable", path=error.filename or saves, reason=reasons.of(error)) from error
         try:
             before = read(saves)
             if before and (_goes_on(saves, before, told) if not before.is_here else lock is None and before.lives()):

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import psutil
 
-from studio.core.i18n import Problem
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason
 from studio.core.storage.folders import entries, status_of
 
 BEING_WRITTEN = ".writing"
@@ -67,9 +68,9 @@ def write_whole(path: Path, text: str, mode: int = 0o666, beyond: str = "strict"
                 os.fsync(file.fileno())
             move(whole, path)
     except UnicodeEncodeError as error:
-        raise Problem("workspace.unwritable", path=path, reason="it would hold a character that is none") from error
+        raise Problem("workspace.unwritable", path=path, reason=Reason("reasons.characters")) from error
     except (OSError, ValueError) as error:
-        raise Problem("workspace.unwritable", path=path, reason=getattr(error, "strerror", None) or error) from error
+        raise Problem("workspace.unwritable", path=path, reason=reasons.of(error)) from error
 
 
 def write_json(path: Path, value: object, mode: int = 0o666) -> None:

@@ -11,7 +11,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from studio.core.i18n import Problem
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -19,10 +20,10 @@ def open_file(path: Path) -> BinaryIO:
     try:
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except ValueError as error:
-        raise OSError(errno.EINVAL, "its name cannot be that of a file") from error
+        raise OSError(errno.EINVAL, Reason("reasons.bad_name")) from error
     try:
         if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise OSError(errno.EINVAL, "it is not a plain file")
+            raise OSError(errno.EINVAL, Reason("reasons.not_plain"))
         return os.fdopen(number, "rb")
     except BaseException:
         os.close(number)
@@ -34,7 +35,7 @@ def status(path: Path) -> os.stat_result:
     try:
         return os.stat(path)
     except ValueError as error:
-        raise OSError(errno.EINVAL, "its name cannot be that of a file") from error
+        raise OSError(errno.EINVAL, Reason("reasons.bad_name")) from error
 
 
 def exists(path: Path) -> bool:
@@ -90,15 +91,10 @@ def read_text(path: Path, most: int = 16 * 2**20) -> str:
     with open_file(path) as file:
         text = file.read(most + 1)
     if len(text) > most:
-        raise OSError(errno.EFBIG, f"it has more than {most / 2**20:.0f} MiB")
+        raise OSError(errno.EFBIG, Reason("reasons.larger_than", size=f"{most / 2**20:.0f} MiB"))
     return text.decode("utf-8", "replace")
-
-
-def reason(error: OSError) -> str:
-    """Return why a file cannot be read, without the number and the path that `str(error)` has."""
-    return error.strerror or type(error).__name__
 
 
 def unreadable(path: Path, error: OSError) -> Problem:
     """Return the fault of a file that cannot be read."""
-    return Problem("records.unreadable", file=path.name, reason=reason(error))
+    return Problem("records.unreadable", file=path.name, reason=reasons.of(error))

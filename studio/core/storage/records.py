@@ -18,7 +18,8 @@ from typing import Annotated, TypeVar
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from studio.core.i18n import Problem
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason
 from studio.core.storage import files
 
 LARGEST_BYTES = 256 * 2**20  # no record of the studio comes near it; larger is not read into memory
@@ -62,10 +63,10 @@ def parse(text: bytes | str) -> object:
             text
         )  # NaN, a whole number of over 64 bits, a name that is not UTF-8: Python's own reader knows them
     except UnicodeEncodeError as error:
-        raise ValueError("it holds a character that is none") from error
+        raise ValueError(Reason("reasons.characters")) from error
     brackets = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
     if sum(map(text.count, brackets)) > DEEPEST and _deeper_than(value, DEEPEST):
-        raise ValueError("it is nested too deeply")
+        raise ValueError(Reason("reasons.nested"))
     return value
 
 
@@ -73,7 +74,7 @@ def _leniently(text: bytes | str) -> object:
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        raise ValueError(Reason("reasons.nested")) from error
 
 
 def _deeper_than(value: object, levels: int) -> bool:
@@ -101,7 +102,7 @@ def read(path: Path) -> object:
     except OSError as error:
         raise files.unreadable(path, error) from error
     except ValueError as error:
-        raise Problem("records.no_json", file=path.name, reason=str(error)[:200]) from error
+        raise Problem("records.no_json", file=path.name, reason=reasons.of(error)) from error
 
 
 def load(path: Path, kind: type[Kind]) -> Kind:
@@ -116,17 +117,10 @@ def typed(value: object, kind: type[Kind], file: str) -> Kind:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "-"
-        # pydantic would name a class of the studio's, which says nothing to a person.
-        reason = (
-            "Input should be an object, {…}"
-            if first["type"] in ("model_type", "model_attributes_type")
-            else first["msg"]
-        )
-        raise Problem("records.wrong_field", file=file, field=field[:100], reason=reason[:200]) from error
+        field, reason = reasons.field(error)
+        raise Problem("records.wrong_field", file=file, field=field, reason=reason) from error
     except RecursionError as error:
-        raise Problem("records.no_json", file=file, reason="it is nested too deeply") from error
+        raise Problem("records.no_json", file=file, reason=Reason("reasons.nested")) from error
 
 
 def set_aside(path: Path) -> None:
@@ -138,4 +132,4 @@ def set_aside(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise Problem("workspace.unwritable", path=path, reason=files.reason(error)) from error
+        raise Problem("workspace.unwritable", path=path, reason=reasons.of(error)) from error

@@ -26,6 +26,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, records
 from studio.core.workspace import Workspace, write_json
@@ -331,4 +332,4 @@ def _remove(path: Path) -> None:
 def _told(error: OSError, path: Path) -> Problem:
     if error.errno == errno.EXDEV:
         return Problem("trash.other_disk", path=path)
-    return Problem("workspace.unwritable", path=path, reason=error.strerror or type(error).__name__)
+    return Problem("workspace.unwritable", path=path, reason=reasons.of(error))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from studio.core.i18n import Problem, shown
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason, shown
 from studio.core.storage import files
 
 LARGEST_BYTES = 256 * 2**10  # a recipe has a few kilobytes; this much takes about two seconds
@@ -35,16 +36,16 @@ class _Loader(yaml.SafeLoader):
         alias = self.check_event(yaml.AliasEvent)
         before, self._depth = self._written, self._depth + 1
         if self._depth > DEEPEST:
-            raise ValueError("it is nested too deeply")
+            raise ValueError(Reason("reasons.nested"))
         node = super().compose_node(parent, index)
         self._depth -= 1
         if alias and id(node) not in self._sizes:
-            raise ValueError("an alias in it stands inside of what it stands for")
+            raise ValueError(Reason("reasons.yaml_circle"))
         self._written += (
             self._sizes[id(node)] if alias else 1 + (len(node.value) if isinstance(node, yaml.ScalarNode) else 0)
         )
         if self._written > MOST:
-            raise ValueError("its aliases stand for too much")
+            raise ValueError(Reason("reasons.yaml_too_much"))
         if not alias:
             self._sizes[id(node)] = self._written - before
         return node
@@ -56,7 +57,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_object(self, node, deep=False):
         if node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float") and len(node.value) > LONGEST_NUMBER:
-            raise ValueError("a number in it is too long")
+            raise ValueError(Reason("reasons.yaml_long_number"))
         return super().construct_object(node, deep)
 
 
@@ -65,23 +66,20 @@ def parse(text: str) -> object:
     much.
     """
     if len(text) > LARGEST_BYTES:
-        raise ValueError(f"it has more than {LARGEST_BYTES // 2**10} KiB")
+        raise ValueError(Reason("reasons.larger_than", size=f"{LARGEST_BYTES // 2**10} KiB"))
     try:
         value = _Loader(text).get_single_data()
-    except yaml.MarkedYAMLError as error:
-        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ValueError(f"{where}{(error.problem or error.context)[:200]}") from error
     except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())[:200]) from error
+        raise ValueError(reasons.of(error)) from error
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        raise ValueError(Reason("reasons.nested")) from error
     except (
         LookupError,
         TypeError,
         AttributeError,
         OverflowError,
     ) as error:  # what PyYAML makes of a tag that its value does not fit
-        raise ValueError("a tag in it does not fit its value") from error
+        raise ValueError(Reason("reasons.yaml_tag_value")) from error
     _require_json(value)
     return value
 
@@ -95,16 +93,16 @@ def read(path: Path) -> object:
     except OSError as error:
         raise files.unreadable(path, error) from error
     except UnicodeDecodeError as error:
-        raise Problem("records.no_yaml", file=path.name, reason=f"byte {error.start + 1} is no UTF-8") from error
+        raise Problem("records.no_yaml", file=path.name, reason=reasons.of(error)) from error
     except ValueError as error:
-        raise Problem("records.no_yaml", file=path.name, reason=str(error)) from error
+        raise Problem("records.no_yaml", file=path.name, reason=reasons.of(error)) from error
 
 
 def _require_json(value: object) -> None:
     inner = [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
     if not isinstance(value, dict | list | str | int | float | None):
-        raise ValueError(f"it holds a value of the kind {type(value).__name__}")
+        raise ValueError(Reason("reasons.yaml_kind", kind=type(value).__name__))
     if isinstance(value, str) and shown(value) != value:
-        raise ValueError("it holds a character that is none")
+        raise ValueError(Reason("reasons.characters"))
     for one in inner:
         _require_json(one)

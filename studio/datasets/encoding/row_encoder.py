@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 
-from studio.core import llamafactory, trust
+from studio.core import llamafactory, reasons, trust
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders
 from studio.datasets.encoding.loaded_row import filled, structure_of, widened
@@ -137,9 +137,7 @@ class RowEncoder:
             try:
                 found = self._sequences(self._aligned(row), self._processor(packing=False))
             except _ROW_FAULTS as error:
-                raise Problem(
-                    "tokens.row_fails", reason=" ".join(str(error).split())[:300] or type(error).__name__
-                ) from error
+                raise Problem("tokens.row_fails", reason=reasons.of(error)) from error
             if not found:
                 raise Problem("tokens.row_dropped")
             return [Sequence(name, self._tokens(ids, labels)) for name, ids, labels in found]
@@ -155,9 +153,7 @@ class RowEncoder:
             try:
                 found = self._sequences([self._aligned(row) for row in rows], self._processor(packing=True))
             except _ROW_FAULTS as error:
-                raise Problem(
-                    "tokens.row_fails", reason=" ".join(str(error).split())[:300] or type(error).__name__
-                ) from error
+                raise Problem("tokens.row_fails", reason=reasons.of(error)) from error
             return [Sequence(name, self._tokens(ids, labels)) for name, ids, labels in found]
 
     def counts(self, rows: list[dict]) -> list[Count]:
@@ -364,7 +360,7 @@ def _data_arguments(data_folder: Path, stage: str, settings: dict):
     try:
         arguments = DataArguments(**wanted)
     except (ValueError, TypeError) as error:
-        raise Problem("tokens.settings", reason=error) from error
+        raise Problem("tokens.settings", reason=reasons.of(error)) from error
     if (
         arguments.packing is None
     ):  # as get_train_args does, after the cutoff was made one less for packing that is asked for
@@ -419,12 +415,12 @@ def _kit(model: Path, stamp: tuple, settings: tuple) -> _Kit:
             ModelArguments(str(model), **{key: value for key, value in settings if key not in data})
         )
     except (ValueError, OSError, TypeError) as error:
-        raise Problem("tokens.no_tokenizer", model=model.name, reason=" ".join(str(error).split())[:200]) from error
+        raise Problem("tokens.no_tokenizer", model=model.name, reason=reasons.of(error)) from error
     tokenizer = loaded["tokenizer"]
     try:
         template = own_template(tokenizer, DataArguments(**{key: value for key, value in settings if key in data}))
     except ValueError as error:
-        raise Problem("tokens.settings", reason=error) from error
+        raise Problem("tokens.settings", reason=reasons.of(error)) from error
     collator = DataCollatorForLanguageModeling(tokenizer=tokenizer, mlm=False)
     return _Kit(tokenizer, loaded["processor"], template, collator, threading.Lock())
 

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 
 BATCH = 256
@@ -26,7 +27,7 @@ def _told(path: Path):
         MemoryError,
         RecursionError,
     ) as error:
-        raise Problem("datasets.unreadable", file=path, reason=" ".join(str(error).split())[:200]) from error
+        raise Problem("datasets.unreadable", file=path, reason=reasons.of(error)) from error
 
 
 def describe(path: Path, kind: str) -> tuple[int, list[str]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import orjson
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders
 from studio.datasets.files import columnar, scanning
@@ -71,7 +72,7 @@ def unreadable(path: Path, error: OSError) -> Problem:
     """Return the fault of a file that cannot be read: that it is gone, or why not."""
     if isinstance(error, FileNotFoundError):
         return Problem("datasets.no_file", file=path)
-    return Problem("datasets.unreadable", file=path, reason=files.reason(error))
+    return Problem("datasets.unreadable", file=path, reason=reasons.of(error))
 
 
 def form_of(path: Path) -> Form:
@@ -200,7 +201,7 @@ def rows_of_file(
                     number = row.number
                     yield row
     except OSError as error:
-        raise Problem("datasets.unreadable", file=path, reason=files.reason(error)) from error
+        raise Problem("datasets.unreadable", file=path, reason=reasons.of(error)) from error
 
 
 def require_commas(path: Path) -> None:
@@ -239,7 +240,7 @@ def scan(file, path: Path, form: Form) -> Iterator:
                 yield pairs[before:]
                 found, before = found + len(pairs[before:]), max(0, before - len(pairs))
         except csv.Error as error:
-            raise Problem("datasets.not_a_table", file=path, row=found + 1, reason=error) from error
+            raise Problem("datasets.not_a_table", file=path, row=found + 1, reason=reasons.of(error)) from error
         except scanning.OpenQuote as error:
             raise Problem("datasets.open_quote", file=path, row=found) from error
     else:
@@ -286,7 +287,7 @@ def _delimited(path: Path, form: Form, number: int, raw: bytes) -> dict:
     try:
         fields = next(form.dialect.reader(lines_of(_text(path, number, raw))), [])
     except csv.Error as error:
-        raise Problem("datasets.not_a_table", file=path, row=number, reason=error) from error
+        raise Problem("datasets.not_a_table", file=path, row=number, reason=reasons.of(error)) from error
     if len(fields) != len(form.columns):
         raise Problem("datasets.ragged", file=path, row=number, found=len(fields), wanted=len(form.columns))
     return dict(zip(form.columns, fields, strict=True))
@@ -348,9 +349,7 @@ def _not_json(path: Path, number: int, raw: bytes, error: orjson.JSONDecodeError
         raw.decode("utf-8")
     except UnicodeDecodeError as fault:
         return Problem("datasets.row_not_utf8", file=path, row=number, byte=fault.start)
-    return Problem(
-        "datasets.row_not_json", file=path, row=number, character=error.pos + 1, reason=error.msg.split(":")[0]
-    )
+    return Problem("datasets.row_not_json", file=path, row=number, character=error.pos + 1, reason=reasons.kind(error))
 
 
 def _holds(value: object, wanted: object) -> bool:

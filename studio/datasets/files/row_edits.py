@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import Field, RootModel, field_validator
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders, records
 from studio.core.storage.atomic import move, scratch
@@ -217,7 +218,7 @@ def _replace(path: Path, start: int, end: int, new: bytes) -> None:
             shutil.copymode(path, whole)
             move(whole, path)
     except OSError as error:
-        raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
+        raise Problem("workspace.unwritable", path=path, reason=reasons.of(error)) from error
 
 
 def _copy(source, target, length: int) -> None:

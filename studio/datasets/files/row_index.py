@@ -18,7 +18,9 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
+from studio.core import reasons
 from studio.core.i18n import Problem
+from studio.core.plain import plain
 from studio.core.sentences import Sentence
 from studio.core.storage import files, records
 from studio.core.storage.atomic import move, scratch
@@ -111,7 +113,7 @@ class TextRows:
         try:
             return files.open_file(self.path)
         except OSError as error:
-            raise Problem("datasets.unreadable", file=self.path, reason=files.reason(error)) from error
+            raise Problem("datasets.unreadable", file=self.path, reason=reasons.of(error)) from error
 
     def places(self, offset: int, limit: int) -> np.ndarray:
         """Return begin and end of up to `limit` rows from row `offset` (from 0) on, as far as they are indexed."""
@@ -229,11 +231,7 @@ class TextRows:
                 for offset in range(0, self.count, _FLUSH_ROWS):
                     file.write(self.places(offset, _FLUSH_ROWS).tobytes())
             move(whole, self._folder / f"{self._name}.rows")
-        fault = (
-            {"key": self.fault.key, "facts": {name: str(fact) for name, fact in self.fault.facts.items()}}
-            if self.fault
-            else None
-        )
+        fault = {"key": self.fault.key, "facts": plain(self.fault.facts)} if self.fault else None
         write_json(
             self._folder / f"{self._name}.json",
             {

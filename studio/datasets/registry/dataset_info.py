@@ -11,7 +11,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from studio.core.i18n import Problem
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason
 from studio.core.storage import files, folders, records
 from studio.core.storage.records import Record, Text
 from studio.datasets.files import columnar, reading
@@ -131,12 +132,12 @@ def _pairs(data_folder: Path) -> list[tuple[str, object]]:
         info = json.loads(text, object_pairs_hook=collect)
     except json.JSONDecodeError as error:
         raise Problem(
-            "datasets.not_json", file=path, line=error.lineno, column=error.colno, reason=error.msg
+            "datasets.not_json", file=path, line=error.lineno, column=error.colno, reason=reasons.kind(error)
         ) from error
     except RecursionError as error:
         raise Problem("datasets.too_deep", file=path) from error
     except ValueError as error:  # a number of thousands of digits
-        raise Problem("datasets.not_json", file=path, line=1, column=1, reason=str(error)[:100]) from error
+        raise Problem("datasets.not_json", file=path, line=1, column=1, reason=reasons.of(error)) from error
     try:
         records.parse(text)
     except ValueError as error:  # it is JSON: only its depth is left to be refused
@@ -226,7 +227,7 @@ def data_file(data_folder: Path, name: str, entry: dict[str, object], trusted: t
     if not files.exists(path):
         raise Problem("datasets.missing_file", name=name, file=path)
     if not files.is_file(path) and not folders.is_folder(path):
-        raise Problem("datasets.unreadable", file=path, reason="it is not a plain file")
+        raise Problem("datasets.unreadable", file=path, reason=Reason("reasons.not_plain"))
     if files.is_file(path) and path.suffix not in FILE_TYPES:
         raise Problem("datasets.file_type", name=name, file=path, types=" ".join(FILE_TYPES))
     return path

@@ -7,6 +7,7 @@ import os
 import threading
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, records
 from studio.core.storage.folders import is_folder, status_of
@@ -211,7 +212,7 @@ def parsed(text: str, name: str) -> dict:
         entry = records.parse(text)
     except ValueError as error:
         raise Problem(
-            "datasets.entry_not_json", name=name, reason=getattr(error, "msg", error), line=getattr(error, "lineno", 1)
+            "datasets.entry_not_json", name=name, reason=reasons.kind(error), line=getattr(error, "lineno", 1)
         ) from error
     dataset_info.require_sound(name, entry)
     return entry

@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from itertools import islice
 
-from studio.core import llamafactory
-from studio.core.i18n import Problem
+from studio.core import llamafactory, reasons
+from studio.core.i18n import Problem, Reason
 from studio.datasets.files import columnar
 from studio.datasets.registry import modelscope_rows
 from studio.datasets.schema.forms import Mapping, always_converted, described
@@ -72,11 +72,9 @@ def first_rows(where: Address, options: dict, count: int = 20) -> list[dict]:
     except Exception as error:  # each hub's library has its own faults for what the network, the hub or the data refuse
         if missing := re.search(r"No module named '([\w.]+)'", str(error)):
             raise Problem("datasets.hub_library", repo=where.repo, package=missing[1]) from error
-        raise Problem(
-            "datasets.hub_refuses", repo=where.repo, reason=" ".join(str(error).split())[:200] or type(error).__name__
-        ) from error
+        raise Problem("datasets.hub_refuses", repo=where.repo, reason=reasons.of(error)) from error
     if not rows:
-        raise Problem("datasets.hub_refuses", repo=where.repo, reason="0 rows")
+        raise Problem("datasets.hub_refuses", repo=where.repo, reason=Reason("reasons.no_rows"))
     return rows
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from studio.core.i18n import Problem, Words
+from studio.core.plain import plain
 from studio.core.sentences import Sentence
 from studio.core.storage import files, records
 from studio.core.storage.records import Record, Text
@@ -94,7 +95,4 @@ def _read(record: Path) -> Intake:
 
 
 def _sentence(problem: Problem) -> dict:
-    return {
-        "key": problem.key,
-        "facts": {name: str(value) if isinstance(value, Path) else value for name, value in problem.facts.items()},
-    }
+    return {"key": problem.key, "facts": plain(problem.facts)}

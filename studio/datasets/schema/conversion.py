@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count, groupby
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage.atomic import move, scratch
 from studio.datasets.files.incoming import source as incoming
@@ -218,7 +219,7 @@ def convert(path: Path, mapping: Mapping, target: Path, progress: Callable[[int]
             if any(rows != written.rows for rows in written.media.values()):
                 _fill(whole, written)
         except OSError as error:
-            raise Problem("workspace.unwritable", path=target, reason=error.strerror) from error
+            raise Problem("workspace.unwritable", path=target, reason=reasons.of(error)) from error
         if not written.rows:
             raise written.problems[0] if written.problems else Problem("datasets.empty", file=path)
         if media.store.is_dir():

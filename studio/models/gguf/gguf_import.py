@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from studio.core import locations
+from studio.core import locations, reasons
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs
 from studio.core.storage import files
@@ -81,7 +81,7 @@ def parameters(file: Path) -> int:
         architecture = fields["general.architecture"].contents()
         kind = fields["general.type"].contents() if "general.type" in fields else "model"
     except gguf_parts.BROKEN as error:
-        raise Problem("gguf.broken", file=found[0].name, reason=" ".join(str(error).split())[:160]) from error
+        raise Problem("gguf.broken", file=found[0].name, reason=reasons.of(error)) from error
     if kind != "model" or f"{architecture}.block_count" not in fields:
         raise Problem("gguf.no_model", file=file.name, kind=architecture if kind == "model" else kind)
     return sum(int(tensor.n_elements) for reader in readers for tensor in reader.tensors)
@@ -116,12 +116,12 @@ def _import(job: Job, source: Path, target: Path) -> dict:
                 child.kill()
                 child.wait()
         if child.returncode:
-            raise Problem("gguf.failed", file=source.name, reason=_last_line(job.log_file))
+            raise Problem("gguf.failed", file=source.name, reason=reasons.original(_last_line(job.log_file)))
         if faults := library.scan(work, target.name).faults:
             raise faults[0]
         work.rename(target)
     except OSError as error:
-        raise Problem("workspace.unwritable", path=target, reason=error.strerror or error) from error
+        raise Problem("workspace.unwritable", path=target, reason=reasons.of(error)) from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return {"name": target.name, "folder": str(target)}

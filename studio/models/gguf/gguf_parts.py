@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders
 
@@ -33,7 +34,7 @@ def open_reader(file: Path):
     try:
         return GGUFReader(file)
     except BROKEN as error:
-        raise Problem("gguf.broken", file=file.name, reason=" ".join(str(error).split())[:160]) from error
+        raise Problem("gguf.broken", file=file.name, reason=reasons.of(error)) from error
 
 
 def part_of(file: Path) -> Part:
@@ -53,7 +54,7 @@ def part_of(file: Path) -> Part:
             len(reader.tensors),
         )
     except BROKEN as error:
-        raise Problem("gguf.broken", file=file.name, reason=" ".join(str(error).split())[:160]) from error
+        raise Problem("gguf.broken", file=file.name, reason=reasons.of(error)) from error
 
 
 def parts(file: Path) -> list[Path]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from studio.core.i18n import Problem
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason
 from studio.core.storage import folders, records
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace
@@ -83,7 +84,10 @@ def _table() -> dict:
     package = importlib.util.find_spec("llamafactory")
     path = Path(package.submodule_search_locations[0]) / "extras" / "constants.py" if package else None
     if path is None or not path.is_file():
-        raise Problem("catalogue.no_table", reason="extras/constants.py")
+        raise Problem(
+            "catalogue.no_table",
+            reason=Reason("reasons.of_file", file="extras/constants.py", reason=Reason("reasons.not_there")),
+        )
     body = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if _makes_table(node)]
     names: dict = {}
     try:
@@ -94,7 +98,7 @@ def _table() -> dict:
             "MULTIMODAL": names["MULTIMODAL_SUPPORTED_MODELS"],
         }
     except (NameError, KeyError, TypeError) as error:
-        raise Problem("catalogue.no_table", reason=error) from error
+        raise Problem("catalogue.no_table", reason=reasons.of(error)) from error
 
 
 def _makes_table(node: ast.stmt) -> bool:

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
-from studio.core import formatting, locations
+from studio.core import formatting, locations, reasons
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs, Stopped
 from studio.core.storage import folders
@@ -206,9 +206,7 @@ class Downloads:
                 done = follow(child, job, folder / "files")
             return {"name": request.name, "folder": str(self._put_in_place(request, folder)), **done}
         except OSError as error:
-            raise Problem(
-                "workspace.unwritable", path=error.filename or folder, reason=error.strerror or error
-            ) from error
+            raise Problem("workspace.unwritable", path=error.filename or folder, reason=reasons.of(error)) from error
         finally:
             if job.id in self._discarded or not bytes_in(folder / "files"):
                 self._discard(job)

@@ -19,7 +19,8 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path, PurePosixPath
 
-from studio.core.i18n import Problem
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason
 from studio.core.workspace import write_json
 from studio.models.hub.hubs import Damaged, Hiccup, HubFile, has_hash, open_hub, partial_path
 from studio.models.library.tokenizer_files import read_json
@@ -254,7 +255,11 @@ def check_arrived(files: Path) -> list[dict]:
         raise Problem("downloads.bad_config")
     index = read_json(files / "model.safetensors.index.json").get("weight_map", {})
     if not isinstance(index, dict) or not all(isinstance(shard, str) and "\0" not in shard for shard in index.values()):
-        raise Problem("models.broken_config", file="model.safetensors.index.json", reason="weight_map")
+        raise Problem(
+            "models.broken_config",
+            file="model.safetensors.index.json",
+            reason=Reason("reasons.of_field", field="weight_map", reason=Reason("reasons.field_object")),
+        )
     missing = sorted({shard for shard in index.values() if not (files / shard).is_file()})
     if missing:
         raise Problem("downloads.missing_shard", file=missing[0], count=len(missing))
@@ -295,7 +300,7 @@ def main() -> None:
         say(problem={"key": problem.key, "facts": problem.facts})
     except Exception as error:
         traceback.print_exc()
-        say(problem={"key": "jobs.fault", "facts": {"reason": f"{type(error).__name__}: {error}"}})
+        say(problem={"key": "jobs.fault", "facts": {"reason": reasons.of(error)}})
     sys.stdout.flush()
     # Other files' threads may sit in a read; what they have is on disk.
     os._exit(0)

@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 
 TITLES = {"modelscope": "ModelScope", "huggingface": "Hugging Face"}
@@ -265,5 +266,5 @@ def of_others(error: Exception, facts: dict) -> Problem | Hiccup:
     if isinstance(error, OSError):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return Problem("downloads.disk_full", path=error.filename or "models/")
-        return Problem("workspace.unwritable", path=error.filename or "models/", reason=error.strerror or error)
+        return Problem("workspace.unwritable", path=error.filename or "models/", reason=reasons.of(error))
     raise error

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core import trust
+from studio.core import reasons, trust
 from studio.core.i18n import Problem, shown
 from studio.core.storage import files, folders
 from studio.core.workspace import Workspace, safe_name
@@ -220,11 +220,7 @@ def scan(folder: Path, name: str) -> Model:
             raise
         return _faulty(folder, name, Problem("models.dangling_link", folder=folder, target=_target(folder)))
     except (OSError, ValueError) as error:
-        return _faulty(
-            folder,
-            name,
-            Problem("models.unreadable_folder", folder=folder, reason=getattr(error, "strerror", None) or error),
-        )
+        return _faulty(folder, name, Problem("models.unreadable_folder", folder=folder, reason=reasons.of(error)))
     found = ((file, folders.status_of(folder / file)) for file in inside)  # a link to what is gone is no file
     plain = [
         (file, one.st_size, one.st_mtime_ns, one.st_ino) for file, one in found if one and stat.S_ISREG(one.st_mode)

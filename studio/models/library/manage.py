@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders
 from studio.core.storage.trash import Trash, size
@@ -37,7 +38,7 @@ def rename(workspace: Workspace, name: str, new: str, guard: Guard, runs: int = 
         if runs:
             model.path.symlink_to(target.name, target_is_directory=True)
     except OSError as error:
-        raise Problem("workspace.unwritable", path=target, reason=error.strerror) from error
+        raise Problem("workspace.unwritable", path=target, reason=reasons.of(error)) from error
     return library.scan(target, new)
 
 

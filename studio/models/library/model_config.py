@@ -8,7 +8,8 @@ types again.
 import re
 from pathlib import Path
 
-from studio.core.i18n import Problem, shown
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason, shown
 from studio.core.storage import records
 
 FILE = "config.json"
@@ -56,22 +57,18 @@ def read(folder: Path) -> tuple[dict, tuple[Problem, ...]]:
     except Problem as problem:
         return {}, (
             Problem(
-                "models.broken_config",
-                file=folder / FILE,
-                reason=problem.facts["reason"] if "reason" in problem.facts else problem,
+                "models.broken_config", file=folder / FILE, reason=problem.facts.get("reason") or reasons.of(problem)
             ),
         )
     if not isinstance(config, dict):
-        return {}, (Problem("models.broken_config", file=folder / FILE, reason="not a JSON object"),)
+        return {}, (Problem("models.broken_config", file=folder / FILE, reason=Reason("reasons.field_object")),)
     config, wrong = _sound(config, "")
     faults = [
         Problem("models.wrong_field", file=folder / FILE, field=shown(field)[:80], value=_short(value))
         for field, value in wrong.items()
     ]
     if not faults and not config.get("model_type") and not config.get("architectures"):
-        faults.append(
-            Problem("models.broken_config", file=folder / FILE, reason="it names neither model_type nor architectures")
-        )
+        faults.append(Problem("models.broken_config", file=folder / FILE, reason=Reason("reasons.no_architecture")))
     return config, tuple(faults)
 
 

@@ -4,7 +4,8 @@ import os
 import threading
 from pathlib import Path
 
-from studio.core.i18n import Problem
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason
 from studio.core.storage import files, records
 from studio.core.storage.folders import is_folder
 from studio.core.workspace import Workspace, write_json
@@ -49,7 +50,7 @@ def add(workspace: Workspace, folder: str) -> Path:
     try:
         found = library.folders_in(path)
     except OSError as error:
-        raise Problem("models.unreadable_folder", folder=path, reason=error.strerror) from error
+        raise Problem("models.unreadable_folder", folder=path, reason=reasons.of(error)) from error
     if path == workspace.models.resolve():
         raise Problem("models.folder_known", folder=path)
     if not found:
@@ -106,12 +107,18 @@ def _read(workspace: Workspace) -> dict:
     try:
         value = records.read(file)
     except Problem as problem:
-        raise Problem("models.places_unreadable", file=file, reason=problem.facts.get("reason", problem)) from problem
+        raise Problem(
+            "models.places_unreadable", file=file, reason=problem.facts.get("reason") or reasons.of(problem)
+        ) from problem
     # A release of before kept `trusted` here, at first alone; any other object without `folders` is none of ours.
     folders = value.get("folders", [] if value.keys() <= {"trusted"} else None) if isinstance(value, dict) else None
     # Not pydantic's text: the name of a folder may be none that is UTF-8.
     if not isinstance(folders, list) or not all(
         isinstance(one, str) and Path(one).is_absolute() and "\0" not in one for one in folders
     ):
-        raise Problem("models.places_unreadable", file=file, reason="folders")
+        raise Problem(
+            "models.places_unreadable",
+            file=file,
+            reason=Reason("reasons.of_field", field="folders", reason=Reason("reasons.field_list")),
+        )
     return {"folders": list(folders)}

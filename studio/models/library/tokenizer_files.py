@@ -8,7 +8,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core.i18n import Problem, shown
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason, shown
 from studio.core.processes import limited
 from studio.core.storage import files, folders, records
 
@@ -44,15 +45,21 @@ def read_json(path: Path) -> dict:
 
 def _object(path: Path) -> tuple[dict, Problem | None]:
     """Return the object in a JSON file and why it cannot be used; nothing is wrong with a file that is not there."""
-    if (size := files.stamp(path)[0]) > LARGEST_BYTES:
-        return {}, Problem("models.broken_config", file=path, reason=f"{size / 2**20:,.0f} MiB")
+    if files.stamp(path)[0] > LARGEST_BYTES:
+        return {}, Problem(
+            "models.broken_config",
+            file=path,
+            reason=Reason("reasons.larger_than", size=f"{LARGEST_BYTES / 2**20:,.0f} MiB"),
+        )
     try:
         value = records.read(path)
     except Problem as problem:
         gone = isinstance(problem.__cause__, FileNotFoundError)
-        return {}, None if gone else Problem("models.broken_config", file=path, reason=problem.facts.get("reason", "?"))
+        return {}, None if gone else Problem(
+            "models.broken_config", file=path, reason=problem.facts.get("reason") or reasons.of(problem)
+        )
     if not isinstance(value, dict):
-        return {}, Problem("models.broken_config", file=path, reason="not a JSON object")
+        return {}, Problem("models.broken_config", file=path, reason=Reason("reasons.field_object"))
     return value, None
 
 
@@ -75,7 +82,9 @@ def faults(folder: Path, names: set[str]) -> list[Problem]:
             )
         found += [fault] if fault else []
     if "tokenizer.json" in names and not _looks_like_object(folder / "tokenizer.json"):
-        found.append(Problem("models.broken_config", file=folder / "tokenizer.json", reason="not a JSON object"))
+        found.append(
+            Problem("models.broken_config", file=folder / "tokenizer.json", reason=Reason("reasons.field_object"))
+        )
     return found
 
 

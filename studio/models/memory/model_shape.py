@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Reason
 from studio.models.library import library, model_config
 from studio.models.weights import tensor_headers
 
@@ -127,7 +127,7 @@ def read_shape(folder: Path) -> ModelShape:
     config, faults = model_config.read(folder)
     text_config = model_config.text_config(config)
     if faults or not text_config:
-        raise faults[0] if faults else Problem("fit.no_config", folder=folder, reason="config.json")
+        raise faults[0] if faults else Problem("fit.no_config", folder=folder, reason=Reason("reasons.no_architecture"))
     sizes = {name: _number(text_config, config, keys) for name, keys in model_config.SIZES.items()}
     if lacking := [
         model_config.SIZES[name][0] for name in ("layers", "hidden", "heads", "vocabulary") if not sizes[name]

@@ -8,7 +8,7 @@ in a child process (`tensor_check`), and is remembered until a file changes.
 import time
 from dataclasses import replace
 
-from studio.core import trust
+from studio.core import reasons, trust
 from studio.core.i18n import Problem
 from studio.core.processes import limited
 from studio.core.storage import files
@@ -95,4 +95,4 @@ def require_whole(model: Model) -> None:
         raise fault
     tokenizer_files.require_loadable(model.path)
     if not trust.asks(model.path) and (reason := tokenizer_files.refusal(model.path)):
-        raise Problem("models.tokenizer_refused", folder=model.path, reason=reason)
+        raise Problem("models.tokenizer_refused", folder=model.path, reason=reasons.original(reason))

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from studio.core import trust
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Reason
 from studio.core.storage import files, folders
 from studio.models.library import tokenizer_files
 from studio.models.weights.tensor_headers import Shard
@@ -126,7 +126,7 @@ def _of_weights(folder: Path, names: set[str], shards: list[Shard]) -> list[Prob
             found.append(Problem("models.truncated", file=shard.file.name, megabytes=f"{shard.lacks / 1e6:,.1f}"))
     for name in found_files if not shards else []:
         if not folders.size_of(folder / name):
-            found.append(Problem("models.torn_shard", file=name, reason="0 bytes"))
+            found.append(Problem("models.torn_shard", file=name, reason=Reason("reasons.empty")))
     return found
 
 
@@ -169,7 +169,11 @@ def _needed(folder: Path, names: set[str], found_files: list[str]) -> set[str]:
         or not weight_map
         or not all(isinstance(one, str) for one in weight_map.values())
     ):
-        raise Problem("models.broken_config", file=folder / index, reason="weight_map")
+        raise Problem(
+            "models.broken_config",
+            file=folder / index,
+            reason=Reason("reasons.of_field", field="weight_map", reason=Reason("reasons.field_object")),
+        )
     if strange := next(
         (one for one in weight_map.values() if "\0" in one or one.startswith("/") or ".." in one.split("/")), None
     ):

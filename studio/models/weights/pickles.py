@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from studio.core.i18n import Problem
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason
 from studio.core.storage import files
 
 
@@ -13,13 +14,11 @@ def read(file: Path) -> dict[str, dict]:
     import torch
 
     if not files.is_file(file):  # a pipe would be waited for without end
-        raise Problem("models.bad_pickle", file=file.name, reason="it is not a plain file")
+        raise Problem("models.bad_pickle", file=file.name, reason=Reason("reasons.not_plain"))
     try:
         held = torch.load(file, map_location="meta", mmap=zipfile.is_zipfile(file), weights_only=True)
     except Exception as error:  # whatever torch's reader meets in a file that is not what it should be
-        raise Problem(
-            "models.bad_pickle", file=file.name, reason=(str(error).splitlines() or [type(error).__name__])[0][:160]
-        ) from error
+        raise Problem("models.bad_pickle", file=file.name, reason=reasons.of(error)) from error
     held = held.get("model", held) if isinstance(held, dict) else {}
     names = {
         torch.float32: "F32",

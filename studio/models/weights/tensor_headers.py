@@ -9,7 +9,8 @@ from pathlib import Path
 
 import orjson
 
-from studio.core import llamafactory
+from studio.core import llamafactory, reasons
+from studio.core.i18n import Reason
 from studio.core.storage import files
 from studio.models.weights import pickles
 
@@ -84,7 +85,7 @@ class Shard:
     file: Path
     tensors: dict[str, dict]
     lacks: int = 0
-    fault: str = ""
+    fault: Reason | None = None
 
 
 def read_shard(file: Path) -> Shard:
@@ -97,41 +98,43 @@ def read_shard(file: Path) -> Shard:
             opened.seek(0)
             (length,) = struct.unpack("<Q", opened.read(8))
             if length > HEADER_LIMIT:
-                return Shard(file, {}, fault="no safetensors header")
+                return Shard(file, {}, fault=Reason("reasons.no_header"))
             if length > size - 8:
                 return Shard(file, {}, lacks=length + 8 - size)
             tensors = orjson.loads(opened.read(length))
     except struct.error:
-        return Shard(file, {}, fault="shorter than its header")
+        return Shard(file, {}, fault=Reason("reasons.shorter_than_header"))
     except OSError as error:
-        return Shard(file, {}, fault=files.reason(error))
-    except ValueError as error:
-        return Shard(file, {}, fault=f"no safetensors header ({type(error).__name__})")
+        return Shard(file, {}, fault=reasons.of(error))
+    except ValueError:
+        return Shard(file, {}, fault=Reason("reasons.no_header"))
     if not isinstance(tensors, dict):
-        return Shard(file, {}, fault="no safetensors header (not an object)")
+        return Shard(file, {}, fault=Reason("reasons.no_header"))
     tensors.pop("__metadata__", None)
-    if fault := _fault_of(tensors):
-        return Shard(file, {}, fault=f"no safetensors header ({fault})")
+    if (strange := _strange_tensor(tensors)) is not None:
+        return Shard(file, {}, fault=Reason("reasons.header_tensor", name=strange[:60]))
     end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
     return Shard(file, tensors, lacks=max(0, 8 + length + end - size))
 
 
-def _fault_of(tensors: dict[str, object]) -> str:
-    """Return what is wrong with the entries of a header, "" where they are as safetensors writes them."""
+def _strange_tensor(tensors: dict[str, object]) -> str | None:
+    """Return the first tensor whose entry in a header is not as safetensors writes it: no entry, of another size than
+    its shape asks for, or over another's bytes. None where all are sound.
+    """
     for name, tensor in tensors.items():
         if len(name) > NAME_LIMIT or not _is_entry(tensor):
-            return f"entry {name[:60]}"
+            return name
         begin, end = tensor["data_offsets"]
         bits = BITS.get(tensor["dtype"])
         elements = prod(tensor["shape"])
         if elements > MOST or (bits and (elements * bits + 7) // 8 != end - begin):
-            return f"entry {name[:60]}: its bytes do not fit its shape"
+            return name
     before = 0
     for begin, end, name in sorted((*tensor["data_offsets"], name) for name, tensor in tensors.items()):
         if begin < before:
-            return f"entry {name[:60]}: it overlaps another"
+            return name
         before = end
-    return ""
+    return None
 
 
 def _is_entry(tensor: object) -> bool:

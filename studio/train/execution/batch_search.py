@@ -19,6 +19,7 @@ from typing import Annotated
 import psutil
 from pydantic import Field
 
+from studio.core import reasons
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.jobs import Job
@@ -166,7 +167,7 @@ def _try(folder: Path, recipe: dict, size: int, job: Job) -> dict:
     if child.code < 0:
         return {"reason": "memory"}  # the system kills the process that asks for more than there is
     last = (here / "log").read_text(errors="replace").strip().splitlines()[-1:]
-    raise Problem("batch.failed", reason=" ".join(last)[:300])
+    raise Problem("batch.failed", reason=reasons.original(" ".join(last)))
 
 
 def one_step(recipe: dict, here: Path, size: int) -> dict:

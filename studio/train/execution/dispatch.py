@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.device_lease import ROOM_TO_SPARE, DeviceLease, free_bytes
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders, read_only
@@ -75,7 +76,7 @@ class Dispatcher:
                 replace(run, order=queued.id).say("state", state="queued")
             except OSError as error:
                 self.queue.end(queued)
-                raise Problem("workspace.unwritable", path=run.events_file, reason=error.strerror) from error
+                raise Problem("workspace.unwritable", path=run.events_file, reason=reasons.of(error)) from error
         self._changed.set()
 
     def stop(self, run: runs.Run, save: bool) -> None:

@@ -11,7 +11,7 @@ import sys
 from importlib.metadata import Distribution
 from pathlib import Path
 
-from studio.core import installing, locations
+from studio.core import installing, locations, reasons
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs
 from studio.core.processes.child import Child
@@ -148,7 +148,7 @@ def main(name: str, folder: Path) -> int:
         _print(f"{own}.{fault.name}", {**fault.facts, "path": fault.facts.get("path", folder)}, fault=True)
         return 1
     except OSError as error:
-        _print("launch.disk_refuses", {"path": error.filename or folder, "reason": error.strerror or error}, fault=True)
+        _print("launch.disk_refuses", {"path": error.filename or folder, "reason": reasons.of(error)}, fault=True)
         return 1
     return 0
 

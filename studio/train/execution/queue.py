@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, field_validator
 
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Reason
 from studio.core.storage import files, records
 from studio.core.storage.file_cache import FileCache
 from studio.core.storage.records import Record
@@ -180,7 +180,7 @@ def _read_anew(path: Path) -> tuple[dict, list[Problem]]:
     try:
         content = records.read(path)
         if not isinstance(content, dict):
-            raise Problem("records.wrong_field", file=path.name, field="-", reason="it is no object")
+            raise Problem("records.wrong_field", file=path.name, field="-", reason=Reason("reasons.field_object"))
     except Problem as fault:
         content, faults = {}, [fault]
     for name in ("waiting", "at_work"):
@@ -190,7 +190,7 @@ def _read_anew(path: Path) -> tuple[dict, list[Problem]]:
 
 def _usable(queued_runs: object, file: str, name: str, faults: list[Problem]) -> list[dict]:
     if not isinstance(queued_runs, list):
-        faults.append(Problem("records.wrong_field", file=file, field=name, reason="it is no list"))
+        faults.append(Problem("records.wrong_field", file=file, field=name, reason=Reason("reasons.field_list")))
         return []
     found = []
     for number, one in enumerate(queued_runs):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from studio.core import reasons
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs
@@ -60,9 +61,7 @@ class TrainingService:
         problem = error if isinstance(error, Problem) else None
         if problem is None:
             logging.getLogger(__name__).error("a recipe cannot be judged", exc_info=error)
-            problem = Problem(
-                "train.preview_failed", reason=f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-            )
+            problem = Problem("train.preview_failed", reason=reasons.of(error))
         return {
             "yaml": _shown(overrides),
             "command": "",

@@ -5,6 +5,7 @@ import re
 import traceback
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.train.faults import place, signs
 
@@ -171,7 +172,7 @@ def _of_files(error: BaseException) -> Problem | None:
     """Return what is told of a file that cannot be read or written, None where it is no error of a file."""
     for one in place.chain(error):
         if isinstance(one, OSError) and one.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            return Problem("workspace.unwritable", path=one.filename, reason=one.strerror)
+            return Problem("workspace.unwritable", path=one.filename, reason=reasons.of(one))
         if isinstance(one, FileNotFoundError) and one.filename:
             return Problem("faults.file_gone", path=one.filename)
         if isinstance(one, UnicodeDecodeError):

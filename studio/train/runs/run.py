@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Reason
 from studio.core.storage import files
 from studio.train.runs import events, llamaboard_runs
 from studio.train.runs.run_status import Status
@@ -93,7 +93,8 @@ class Run:
             return str(value)
         if name == "template" and "model_name_or_path" in found and self.left_no_recipe:
             return origin.template(Path(str(found["model_name_or_path"])))
-        raise Problem("train.recipe_unreadable", path=self.recipe_file, reason=f"{name} is missing")
+        reason = Reason("reasons.of_field", field=name, reason=Reason("reasons.field_missing"))
+        raise Problem("train.recipe_unreadable", path=self.recipe_file, reason=reason)
 
     def info(self) -> dict:
         """Return what the studio wrote beside the recipe: title, note, executor, process; without what is wrong there

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders
 from studio.core.workspace import Workspace
@@ -52,7 +53,7 @@ def make(workspace: Workspace, model: str, method: str, title: str) -> Run:
         except FileExistsError:
             continue
         except OSError as error:
-            raise Problem("workspace.unwritable", path=folder, reason=error.strerror) from error
+            raise Problem("workspace.unwritable", path=folder, reason=reasons.of(error)) from error
         return Run(name, folder)
     raise Problem("workspace.bad_name", name=title)
 

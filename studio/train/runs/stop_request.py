@@ -8,6 +8,7 @@ checkpoint and is interrupted, and nothing is left behind that would stop it whe
 import threading
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 
 SAVE, ABORT = "stop-and-save", "abort"
@@ -42,7 +43,7 @@ class StopRequest:
         try:
             path.touch()
         except OSError as error:
-            raise Problem("workspace.unwritable", path=path, reason=error.strerror) from error
+            raise Problem("workspace.unwritable", path=path, reason=reasons.of(error)) from error
 
     def interrupt(self) -> None:
         """Ask the run that is trained by this very process to save a checkpoint, because the process is about to

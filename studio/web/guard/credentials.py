@@ -6,6 +6,7 @@ import ssl
 import stat
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.web.guard.hosts import KnownHosts
 
@@ -52,9 +53,7 @@ def _read(file: Path, told: list[Problem]) -> str:
         with file.expanduser().open("rb") as opened:
             mode, text = os.fstat(opened.fileno()).st_mode, opened.read(LARGEST_FILE).decode("utf-8-sig")
     except (OSError, ValueError) as fault:  # ValueError: it is not UTF-8
-        raise Problem(
-            "guard.auth_file_unreadable", file=file, reason=getattr(fault, "strerror", None) or "UTF-8"
-        ) from fault
+        raise Problem("guard.auth_file_unreadable", file=file, reason=reasons.of(fault)) from fault
     if os.name == "posix" and mode & (stat.S_IRGRP | stat.S_IROTH):
         told.append(Problem("guard.auth_file_open", file=file))
     return text.partition("\n")[0].rstrip("\r")
@@ -74,7 +73,7 @@ def certificate(cert: Path | None, key: Path | None) -> dict[str, str]:
         try:
             file.expanduser().read_bytes()
         except OSError as fault:
-            raise Problem("guard.ssl_missing", flag=flag, file=file, reason=fault.strerror) from fault
+            raise Problem("guard.ssl_missing", flag=flag, file=file, reason=reasons.of(fault)) from fault
     locked = []
 
     def passphrase() -> str:  # asked only where the key has one; without this, OpenSSL would ask at the terminal
@@ -87,7 +86,5 @@ def certificate(cert: Path | None, key: Path | None) -> dict[str, str]:
     except (ssl.SSLError, OSError, ValueError) as fault:
         if locked:
             raise Problem("guard.ssl_locked", keyfile=key) from fault
-        raise Problem(
-            "guard.ssl_bad", certificate=cert, keyfile=key, reason=getattr(fault, "reason", None) or str(fault)
-        ) from fault
+        raise Problem("guard.ssl_bad", certificate=cert, keyfile=key, reason=reasons.of(fault)) from fault
     return pair

@@ -19,7 +19,8 @@ from studio.core.workspace import write_json
 from studio.datasets.encoding.row_encoder import RowEncoder
 from studio.train import runs
 from studio.train.execution.service import TrainingService
-from studio.train.recipe import code_consent, saved_recipes
+from studio.train.recipe import code_consent
+from studio.train.recipe.importing import reading
 
 CONFIG = "from transformers import LlamaConfig\n\n\nclass OwnConfig(LlamaConfig):\n    model_type = 'own-llama'\n"
 MODEL = (
@@ -245,4 +246,4 @@ def test_no_recipe_names_what_ray_is_to_run(workspace):
         TrainingService(workspace, DeviceLease()).start(SHORT | {"ray_init_kwargs": json.dumps(hook)}, {})
     assert told.value.key == "train.never" and is_sentence(str(told.value))
     with pytest.raises(Problem):
-        saved_recipes.read(yaml.safe_dump(SHORT | {"ray_init_kwargs": json.dumps(hook)}))
+        reading.read(yaml.safe_dump(SHORT | {"ray_init_kwargs": json.dumps(hook)}))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
-from studio.core import llamafactory
+from studio.core import llamafactory, reasons
 from studio.core.i18n import Problem
 from studio.datasets.encoding.loading import table
 from studio.datasets.encoding.loading.kinds import EMPTY, Conflict, Kinds, kind_of
@@ -156,7 +156,7 @@ def _write(verdict: Verdict, rows: RowJudge, dataset, conflicts: list[Conflict])
                 align_dataset(dataset, rows.attributes, rows.arguments, SimpleNamespace(local_process_index=0))
             return
         except OSError as error:
-            raise Problem("workspace.unwritable", path=error.filename or "", reason=error.strerror or error) from error
+            raise Problem("workspace.unwritable", path=error.filename or "", reason=reasons.of(error)) from error
         except Exception as error:  # whatever it is, the run would end with it
             reason = table.words_of(error)
         verdict.kept = False

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core import llamafactory
+from studio.core import llamafactory, reasons
 from studio.core.i18n import Problem
 from studio.datasets.encoding.loading.table import words_of
 from studio.datasets.schema.observed_schema import MEDIA, Shape
@@ -157,7 +157,7 @@ def _template(name: str, tool_format: str | None):
     from llamafactory.data.mm_plugin import get_mm_plugin
 
     if name not in shipped():
-        raise Problem("tokens.settings", reason=f"Template {name} does not exist.")
+        raise Problem("train.no_such_template", field="template", template=name)
     template = copy.deepcopy(shipped()[name])
     template.mm_plugin = get_mm_plugin("base")
     if tool_format:
@@ -166,7 +166,7 @@ def _template(name: str, tool_format: str | None):
             template.format_function = source.FunctionFormatter(slots=["{{content}}"], tool_format=tool_format)
             template.format_tools = source.ToolFormatter(tool_format=tool_format)
         except ValueError as error:
-            raise Problem("tokens.settings", reason=error) from error
+            raise Problem("tokens.settings", reason=reasons.of(error)) from error
     return template
 
 

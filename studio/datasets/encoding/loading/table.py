@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from studio.core import llamafactory
+from studio.core import llamafactory, reasons
 from studio.core.i18n import Problem
 from studio.core.storage import folders
 
@@ -70,7 +70,7 @@ def _stopping() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno is not None and not isinstance(error, FileNotFoundError):
-            raise Problem("workspace.unwritable", path=error.filename or "", reason=error.strerror or error) from error
+            raise Problem("workspace.unwritable", path=error.filename or "", reason=reasons.of(error)) from error
         raise Stopped(words_of(error)) from error
     except Exception as error:  # whatever a file makes of a library is what the run would end with
         raise Stopped(words_of(error)) from error

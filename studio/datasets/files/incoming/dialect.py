@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.datasets.schema import names
 
@@ -179,7 +180,7 @@ def columns_of(text: str, dialect: Dialect, path: object) -> tuple[str, ...]:
         records = (fields for fields in dialect.reader(lines_of(text)) if not is_blank(fields))
         first = next(islice(records, dialect.sep_line, None), [])
     except csv.Error as error:
-        raise Problem("datasets.not_a_table", file=path, row=0, reason=error) from error
+        raise Problem("datasets.not_a_table", file=path, row=0, reason=reasons.of(error)) from error
     if not dialect.header:
         return tuple(f"column {place}" for place in range(1, len(first) + 1))
     columns = names_of(first)

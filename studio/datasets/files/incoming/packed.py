@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.core.storage.atomic import scratch
@@ -88,4 +89,4 @@ def _unpack(path: Path, copy: Path, kind: str) -> None:
                     raise Problem("datasets.packed_too_large", file=path)
                 target.write(block)
     except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-        raise Problem("datasets.packed_damaged", file=path, kind=kind, reason=str(error)[:200]) from error
+        raise Problem("datasets.packed_damaged", file=path, kind=kind, reason=reasons.of(error)) from error

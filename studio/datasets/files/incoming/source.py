@@ -17,6 +17,7 @@ from pathlib import Path
 
 import orjson
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders
 from studio.core.storage.atomic import scratch
@@ -343,7 +344,7 @@ def _as_utf8(path: Path, form: Form, beside: Path) -> Iterator[Path]:
         except UnicodeDecodeError as error:
             raise Problem("datasets.not_utf8", file=path, byte=error.start) from error
         except OSError as error:
-            raise Problem("workspace.unwritable", path=copy.parent, reason=error.strerror) from error
+            raise Problem("workspace.unwritable", path=copy.parent, reason=reasons.of(error)) from error
         yield copy
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import records
 from studio.datasets.files.incoming.dialect import known_field
@@ -95,10 +96,12 @@ def _no_json(text: bytes, path: Path, error: ValueError) -> Problem:
             return Problem("datasets.trailing_comma", file=path, line=fault.lineno)
         if fault.doc[fault.pos : fault.pos + 2] in ("//", "/*") or fault.doc[fault.pos : fault.pos + 1] == "#":
             return Problem("datasets.json_comment", file=path, line=fault.lineno)
-        return Problem("datasets.not_json", file=path, line=fault.lineno, column=fault.colno, reason=fault.msg)
+        return Problem(
+            "datasets.not_json", file=path, line=fault.lineno, column=fault.colno, reason=reasons.kind(fault)
+        )
     except (ValueError, RecursionError) as fault:
-        return Problem("datasets.not_json", file=path, line=1, column=1, reason=str(fault)[:100])
-    return Problem("datasets.not_json", file=path, line=1, column=1, reason=str(error)[:100])
+        return Problem("datasets.not_json", file=path, line=1, column=1, reason=reasons.kind(fault))
+    return Problem("datasets.not_json", file=path, line=1, column=1, reason=reasons.of(error))
 
 
 def looks_like_python(text: str) -> bool:

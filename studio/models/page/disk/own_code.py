@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core import trust
+from studio.core import reasons, trust
 from studio.core.i18n import Problem
 from studio.models.library.library import Model
 
@@ -65,7 +65,7 @@ def read_text(file: Path) -> CodeText:
         with open(file, "rb") as opened:
             data = opened.read(SHOWN_BYTES + 1)
     except OSError as error:
-        return CodeText("", problem=Problem("trust.unreadable", file=file, reason=error.strerror))
+        return CodeText("", problem=Problem("trust.unreadable", file=file, reason=reasons.of(error)))
     if b"\0" in data:
         return CodeText("", problem=Problem("models.code_binary"))
     return CodeText(data[:SHOWN_BYTES].decode("utf-8", "replace"), len(data) > SHOWN_BYTES)

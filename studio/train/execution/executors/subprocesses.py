@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from studio.core import locations
+from studio.core import locations, reasons
 from studio.core.i18n import Problem
 from studio.core.processes.child import Child
 from studio.train import runs
@@ -83,7 +83,7 @@ class Launched:
                 folder=Path.cwd(),
             )
         except OSError as error:
-            raise Problem("executors.cannot_start", program=python, reason=error.strerror) from error
+            raise Problem("executors.cannot_start", program=python, reason=reasons.of(error)) from error
         self._children[run.name] = child
         run.own(child.pid)
 

@@ -1,7 +1,7 @@
 """LlamaBoard's saved configuration, as its own Start reads it (`_parse_train_args` in its webui/runner.py)."""
 
-from studio.core import llamafactory
-from studio.core.i18n import Problem
+from studio.core import llamafactory, reasons
+from studio.core.i18n import Problem, Reason
 from studio.core.storage import records
 from studio.train.recipe import arguments
 from studio.train.recipe.importing.result import LeftOut
@@ -226,9 +226,12 @@ def _of_extra(config: dict) -> dict:
     try:
         more = records.parse(config.get("extra_args") or "{}")
     except (ValueError, TypeError) as error:
-        raise Problem("train.import_unreadable", reason=f"extra_args: {str(error)[:200]}") from error
+        raise Problem(
+            "train.import_unreadable", reason=Reason("reasons.of_field", field="extra_args", reason=reasons.of(error))
+        ) from error
     if not isinstance(more, dict):
-        raise Problem("train.import_unreadable", reason="extra_args: not a mapping of settings")
+        reason = Reason("reasons.of_field", field="extra_args", reason=Reason("reasons.field_object"))
+        raise Problem("train.import_unreadable", reason=reason)
     return more
 
 

@@ -6,7 +6,7 @@ import argparse
 import re
 from functools import cache
 
-from studio.core import llamafactory
+from studio.core import llamafactory, reasons
 from studio.core.i18n import Problem
 from studio.train.recipe import arguments
 from studio.train.recipe.importing.result import LeftOut
@@ -90,4 +90,4 @@ def _fault(error: argparse.ArgumentError) -> Problem:
             option=error.message.split("could match")[0].replace("ambiguous option:", "").strip(),
             settings=error.message.split("could match")[-1].strip(),
         )
-    return Problem("recipe_import.bad_option", field=name or error.message[:80], reason=error.message[:200])
+    return Problem("recipe_import.bad_option", field=name or error.message[:80], reason=reasons.original(error.message))

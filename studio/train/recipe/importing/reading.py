@@ -1,5 +1,6 @@
 """The one reader of recipes that people bring: whatever stands in the text, it is taken, or told with its reason."""
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.train.recipe import arguments
 from studio.train.recipe.importing import documents, launchers, llamaboard, options, purpose, shell
@@ -51,7 +52,7 @@ def _parts(text: str, depth: int = 0) -> tuple[list[dict], list[Launch], list[Le
         try:
             found = None if shell.writes_files(block) else documents.mapping(block)
         except ValueError as error:
-            raise Problem("train.import_unreadable", reason=" ".join(str(error).split())[:200]) from error
+            raise Problem("train.import_unreadable", reason=reasons.of(error)) from error
         if found is not None:
             mappings.append(found)
             continue

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from studio.core import llamafactory
+from studio.core import llamafactory, reasons
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
 from studio.datasets.registry.dataset_info import Dataset
@@ -139,9 +139,7 @@ def _interleaved(rows: tuple[int, ...], strategy: str, odds: tuple[float, ...] |
         return len(data_utils.merge_dataset([Table.from_dict({"row": range(count)}) for count in rows], plan, seed))
     except (ValueError, KeyError, IndexError, TypeError) as error:
         field = "interleave_probs" if "robabilities" in str(error) else "mix_strategy"
-        raise Problem(
-            "train.cannot_mix", field=field, strategy=strategy, reason=" ".join(str(error).split())[:200]
-        ) from error
+        raise Problem("train.cannot_mix", field=field, strategy=strategy, reason=reasons.of(error)) from error
 
 
 def _check_eval_mixture(workspace: Workspace, recipe: dict) -> None:

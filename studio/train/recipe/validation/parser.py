@@ -11,7 +11,7 @@ import threading
 import types
 from pathlib import Path
 
-from studio.core import llamafactory
+from studio.core import llamafactory, reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files
 
@@ -184,12 +184,5 @@ def _of_devices(recipe: dict) -> list[Problem]:
             try:
                 json.loads(files.read_text(Path(file)))
             except (OSError, ValueError) as error:
-                found.append(
-                    Problem(
-                        "train.no_settings_file",
-                        field=field,
-                        file=file,
-                        reason=getattr(error, "strerror", None) or str(error)[:100],
-                    )
-                )
+                found.append(Problem("train.no_settings_file", field=field, file=file, reason=reasons.of(error)))
     return found

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem, shown
 from studio.core.storage import files, folders
 from studio.core.workspace import safe_name
@@ -50,7 +51,7 @@ def _take(entry: os.DirEntry, real: str | None, saves: Path, found: Found) -> No
             os.lstat(folder / EVENTS)
             found.odd[shown(name)] = Problem("train.odd_events", run=name, file=EVENTS)
         except PermissionError as error:
-            found.odd[shown(name)] = Problem("train.odd_folder", run=name, reason=files.reason(error))
+            found.odd[shown(name)] = Problem("train.odd_folder", run=name, reason=reasons.of(error))
         except OSError:
             return  # no run at all
         return
@@ -101,7 +102,7 @@ def _folders(folder: Path, saves: Path, found: Found) -> Iterator[os.DirEntry]:
         return  # removed meanwhile
     except OSError as error:
         name = str(folder.relative_to(saves))
-        found.odd[shown(name)] = Problem("train.odd_folder", run=name, reason=files.reason(error))
+        found.odd[shown(name)] = Problem("train.odd_folder", run=name, reason=reasons.of(error))
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

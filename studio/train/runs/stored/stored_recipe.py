@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from studio.core.i18n import Problem
+from studio.core import reasons
+from studio.core.i18n import Problem, Reason
 from studio.core.storage import yaml_file
 from studio.core.storage.file_cache import FileCache
 
@@ -48,15 +49,14 @@ def _read(path: Path) -> dict | Problem:
     try:
         found = yaml_file.read(path)
         if not isinstance(found, dict):
-            return _fault(path, "not a mapping")
+            return _fault(path, Reason("reasons.field_object"))
         if other_keys := [name for name in found if not isinstance(name, str)]:
-            return _fault(path, f"{other_keys[0]} is no name of a setting")
+            return _fault(path, Reason("reasons.no_name", name=other_keys[0]))
         LookedAt.model_validate(found)
     except Problem as fault:
         return _fault(path, fault.facts["reason"])
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        return _fault(path, f"{first['loc'][0]}: {first['msg'][:200]}")
+        return _fault(path, reasons.of(error))
     return found
 
 
