@@ -7,7 +7,7 @@ from studio.core import trust
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
 from studio.models.library import model_folders
-from studio.train.execution.service import Trainer
+from studio.train.execution.service import TrainingService
 from studio.train.recipe import arguments
 from studio.train.recipe import completion as recipes
 from studio.train.recipe.importing import llamafactory_defaults, reading
@@ -83,7 +83,7 @@ MEMBERS_NOT_HERE = {
 @pytest.mark.parametrize("member", MEMBERS_NOT_HERE)
 def test_what_a_recipe_names_and_is_not_here_is_a_problem_of_the_preview(workspace, member):
     both = {"do_train": True, "model_name_or_path": recipes.STARTER_MODEL, "dataset": "identity_en"}
-    trainer = Trainer(workspace, DeviceLease())
+    trainer = TrainingService(workspace, DeviceLease())
     problems = trainer.preview(both | MEMBERS_NOT_HERE[member])["problems"]
     assert problems and "gone" in str(problems[0].facts), problems and problems[0].key
     for language in ("en", "zh"):
