@@ -9,8 +9,8 @@ from studio.core.i18n import Words
 from studio.datasets.analysis import DatasetAnalysis
 from studio.datasets.files import reading
 from studio.datasets.files.incoming import packed
-from studio.datasets.page import study_panel
 from studio.datasets.page.add_data import new_data
+from studio.datasets.page.analysis import check_report, length_histogram, new_sets, row_tokens
 from studio.datasets.page.browse import dataset_head, dataset_list, entry_editor, row_list
 from studio.datasets.registry.collection import Collection
 from studio.web.html import render, ui
@@ -25,14 +25,14 @@ def add_regions(live: Live, analysis: DatasetAnalysis) -> None:
         "dataset": (dataset_head, lambda words, name: dataset_head.dataset_head(words, collection, name)),
         "rows": (row_list, lambda words, arg: row_list.row_list(collection, arg)),
         "dataset-entry": (entry_editor, lambda words, name: entry_editor.entry_editor(collection, name)),
+        "dataset-check": (check_report, lambda words, arg: check_report.check(words, analysis, arg)),
+        "dataset-tokens": (row_tokens, lambda words, arg: row_tokens.tokens(analysis, arg)),
+        "dataset-lengths": (length_histogram, lambda words, arg: length_histogram.lengths(words, analysis, arg)),
+        "dataset-split": (new_sets, lambda words, name: new_sets.new_sets(words, analysis, name)),
         "source": (new_data, lambda words, arg: new_data.new_data(words, collection, arg)),
     }
     for name, (view, context) in regions.items():
         live.add(name, (view.TEMPLATE, context))
-    live.add("dataset-check", lambda words, arg: study_panel.draw_check(words, analysis, arg))
-    live.add("dataset-tokens", lambda words, arg: study_panel.draw_tokens(words, analysis, arg))
-    live.add("dataset-lengths", lambda words, arg: study_panel.draw_lengths(words, analysis, arg))
-    live.add("dataset-split", lambda words, name: study_panel.draw_split(words, analysis, name))
 
 
 def build(collection: Collection, words: Words) -> None:

@@ -9,10 +9,11 @@ from conftest import STARTER
 from studio.core.i18n import Words
 from studio.core.jobs import Jobs
 from studio.datasets.analysis import DatasetAnalysis, EncodingSettings
-from studio.datasets.page import study_panel
+from studio.datasets.page.analysis import check_report
 from studio.datasets.page.analysis_endpoints import as_json
 from studio.datasets.registry import entries
 from studio.datasets.registry.collection import Collection
+from studio.web.html import render
 
 
 def opened(workspace) -> DatasetAnalysis:
@@ -39,7 +40,13 @@ def test_a_report_is_shown_again_by_a_studio_that_started_later(checked, workspa
     before, later = checked.stored_report("rough"), opened(workspace)
     assert as_json(later.report("rough"), Words("zh")) == as_json(before.report, Words("zh"))
     assert later.report("rough").bad == before.report.bad and later.report("rough").lengths.rows == 2
-    drawn = study_panel.draw_check(Words("en"), later, "rough\n" + urlencode({"kind": ""}))
+    shown = check_report.check(Words("en"), later, "rough\n").report
+    assert (shown.verdict, shown.bad, shown.rows, shown.checked) == ("check_bad", 2, 3, before.checked)
+    assert len({one.id for one in shown.findings}) == len(shown.findings) > 1
+    assert [one.is_chosen for one in shown.filters] == [True] + [False] * len(before.report.counts)
+    unreadable = check_report.check(Words("en"), later, "rough\n" + urlencode({"kind": "unreadable"})).report
+    assert [(one.row, one.pick) for one in unreadable.findings] == [(3, "page:name=rough&offset=2")]
+    drawn = render(check_report.TEMPLATE, Words("en"), check_report.check(Words("en"), later, "rough\n"))
     assert "2 of 3 rows" in drawn and time.strftime("Checked %Y-%m-%d %H:", time.localtime(before.checked)) in drawn
     job = later.keep_good("rough", "rough_good")
     later.jobs.wait(job.id, 60)
@@ -51,7 +58,7 @@ def test_a_report_is_gone_when_the_data_or_its_entry_changed(checked, workspace)
     whole = file.read_bytes()
     file.write_bytes(whole + b'{"instruction": "d?", "output": "e"}\n')
     assert checked.report("rough") is None and opened(workspace).report("rough") is None
-    assert "Checked" not in study_panel.draw_check(Words("en"), checked, "rough\n")
+    assert check_report.check(Words("en"), checked, "rough\n").report is None
     entries.replace(
         workspace.data, "rough", {"file_name": file.name, "columns": {"prompt": "instruction", "response": "output"}}
     )
