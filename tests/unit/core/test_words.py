@@ -65,6 +65,12 @@ def test_every_key_in_the_code_exists_and_no_label_is_written_there(path):
                 assert not isinstance(first, ast.Constant), f"{path.name}:{call.lineno}: {first.value}"
 
 
+def test_chinese_has_one_name_for_the_studio():
+    for key, text in sentences("zh").items():
+        names = re.findall(r"(?<![\w./-])[Ss]tudio(?![\w./=-])|本工具|本程序|本软件", text)
+        assert not names or key == "train.identity_author_default", (key, text)  # the author of the English example
+
+
 # A key that no code writes out is put together from a beginning, a part and perhaps an end: `f"train.{name}_info"`.
 # These are put together otherwise: the settings by LLaMA-Factory's own names (a test of the settings holds them against
 # them), a fault of an environment by the part of the words that has it, a method by its name and its bits.
