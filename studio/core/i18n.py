@@ -58,7 +58,8 @@ class Words:
 
         facts = {name: self._reason(value, self.html) or value for name, value in facts.items()}
         facts = {name: value if hasattr(value, "__html__") else fact(value) for name, value in facts.items()}
-        return Markup(shown(Markup(self._sentences[key]).format(**facts)))
+        text = Markup(self._sentences[key]).format(**facts)  # noqa: S704 (the studio's own words; each fact is escaped)
+        return Markup(shown(text))  # noqa: S704 (what is escaped stays so)
 
     def _reason(self, value: object, tell: Callable[..., str]) -> str | None:
         """Return a fact that is a Reason, or one that stood on disk, in this language; None for any other fact."""
@@ -81,8 +82,8 @@ class Words:
 class Reason(dict):
     """A part of a sentence that is told in the language of the page too: why a library failed (see `core.reasons`).
 
-    `key` is one of the room `reasons`, or that of a whole sentence, and `facts` fill it. It is a plain {"key", "facts"}, so that it goes to disk and
-    comes back as what it is; `str()` is the English one.
+    `key` is one of the room `reasons`, or that of a whole sentence, and `facts` fill it. It is a plain
+    {"key", "facts"}, so that it goes to disk and comes back as what it is; `str()` is the English one.
     """
 
     def __init__(self, key: str, /, **facts: object):

@@ -95,8 +95,8 @@ class Seen(Record):
 
 
 def trainable_recipe(workspace: Workspace, overrides: dict) -> dict:
-    """Return the whole recipe that `overrides` come to; they may name runs and models. Raises Problem where it cannot be trained, or
-    not in this environment.
+    """Return the whole recipe that `overrides` come to; they may name runs and models. Raises Problem where it cannot
+    be trained, or not in this environment.
     """
     recipe = recipes.complete(workspace, adapters.resolved(workspace, overrides), recipes.this_machine())
     if recipe["stage"] in ELSEWHERE:

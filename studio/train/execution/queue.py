@@ -1,9 +1,9 @@
 """The queue of runs, on disk: who waits, in which order, and who is at work. A restart of the studio reads it and goes
 on.
 
-`saves/.queue.json` holds `waiting` and `at_work`, each a list of queued runs {run, resume, id}. A run that is started again
-is queued under another id: the end of one strikes out that one alone. Only the studio that owns the workspace
-starts what waits.
+`saves/.queue.json` holds `waiting` and `at_work`, each a list of queued runs {run, resume, id}. A run that is
+started again is queued under another id: the end of one strikes out that one alone. Only the studio that owns the
+workspace starts what waits.
 """
 
 import contextlib

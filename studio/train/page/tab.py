@@ -276,8 +276,8 @@ def _form(trainer: TrainingService, words: Words) -> None:
     started = gr.HTML(visible="hidden")
     # A recipe that comes from elsewhere (a run to start again, with changes) arrives here from the page's script.
     given = gr.Textbox(visible="hidden", elem_id="train-given")
-    # Why the recipe that was brought last is not in the form, "" where it is: the form still holds an earlier one, which
-    # nobody means to start.
+    # Why the recipe that was brought last is not in the form, "" where it is: the form still holds an earlier one, and
+    # nobody means to start that.
     refusal = gr.State("")
 
     def wish(refused: str, method_now: str, *values) -> dict:

@@ -63,8 +63,8 @@ class TrainerState(Record):
 
 
 def source(folder: Path) -> Path:
-    """Return the file that tells of another program's run's steps, the best that is there; where there is none, another trace
-    of it.
+    """Return the file that tells of another program's run's steps, the best that is there; where there is none,
+    another trace of it.
     """
     places = [folder, *reversed(checkpoint_folders(folder))]
     logs = [folder / LOG, *(place / STATE for place in places)]
@@ -146,8 +146,8 @@ def _of_log(path: Path) -> list[dict]:
 
 
 def state(folder: Path, step: int, total: int, quiet: float) -> str:
-    """Return the state of a run of another program: one that has not reached its last step and wrote nothing for two minutes
-    counts as interrupted.
+    """Return the state of a run of another program: one that has not reached its last step and wrote nothing for
+    two minutes counts as interrupted.
 
     The files at its top, which are written when training is over, end it too; an adapter or a model that somebody put
     there has no steps.

@@ -30,7 +30,7 @@ def problems(recipe: dict) -> list[Problem]:
 
 
 def _is_adapter(recipe: dict, name: str) -> bool:
-    """Tell whether a name leads to weights to go on from; an adapter on a hub (`owner/name`) is LLaMA-Factory's to get."""
+    """Tell whether a name leads to weights to go on from; one on a hub (`owner/name`) is LLaMA-Factory's to get."""
     path = Path(name)
     if not path.is_absolute():
         return bool(here.HUB_NAME.fullmatch(name))
