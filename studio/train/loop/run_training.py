@@ -23,8 +23,8 @@ def run_training(run: Run, resume: Path | None = None, stop_request: StopRequest
     Args:
         run: its folder holds the recipe and the request to stop (see `StopRequest`); what is printed goes to its log.
         resume: the checkpoint folder to go on from, or None to start at the beginning.
-        stop_request: that of whoever may interrupt the run because this process ends; one that nobody else has where none
-            is given.
+        stop_request: that of whoever may interrupt the run because this process ends; one that nobody else has where
+            none is given.
     """
     stop_request = stop_request or StopRequest(run.folder)
     remove_half_written(run)
