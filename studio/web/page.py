@@ -24,6 +24,7 @@ SCRIPTS = (
     "chart_points.js",
     "charts.js",
     "compare.js",
+    "live.js",
     "studio.js",
     "columns.js",
     "written.js",

@@ -1,0 +1,77 @@
+// What the page asks of the studio: endpoints, and live regions, whose new HTML is merged into what stands there.
+(() => {
+  "use strict";
+  const root = () => (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "");
+  const marks = new WeakMap();
+  let asking = false, again = false;
+
+  async function call(name, ...said) {
+    // A plain request must name every argument; those left out are filled up with the defaults that gradio tells the page.
+    const known = window.gradio_api_info?.named_endpoints?.[`/${name}`]?.parameters ?? [];
+    const data = [...said, ...known.slice(said.length).map((one) => one.parameter_default ?? null)];
+    const answer = await fetch(`${root()}/gradio_api/run/${name}`, {
+      method: "POST", headers: { "Content-Type": "application/json" },
+      // Without a session gradio builds a new one for every call, which costs more than the call; none of these keeps anything in it.
+      body: JSON.stringify({ data, session_hash: "page" }),
+    });
+    if (answer.status === 401) location.reload();  // the session has ended: the page that asks for the password comes
+    const body = await answer.json();
+    if (!answer.ok) throw new Error(body.error || answer.statusText);
+    return body.data[0];
+  }
+
+  // Live regions -----------------------------------------------------------------------------------------------------------
+  async function refresh() {
+    if (asking) again = true;
+    if (asking || document.hidden) return;
+    const regions = [...document.querySelectorAll("[data-live]")].filter((e) => e.offsetParent !== null || e.closest(".sidebar"));
+    if (!regions.length) return;
+    asking = true;
+    try {
+      const asked = regions.map((e) => ({ name: e.dataset.live, arg: e.dataset.arg, mark: marks.get(e)?.arg === e.dataset.arg ? marks.get(e).mark : "" }));
+      const answers = await call("live", asked);
+      answers.forEach((answer, i) => answer && put(regions[i], asked[i].arg, answer));
+      document.body.classList.remove("unconnected");
+    } catch (error) {
+      document.body.classList.add("unconnected");
+    } finally {
+      asking = false;
+      if (again) { again = false; refresh(); }
+    }
+  }
+
+  function put(element, arg, answer) {
+    if (element.dataset.arg !== arg) return;
+    const same = marks.get(element)?.arg === arg, pinned = element.scrollHeight - element.scrollTop - element.clientHeight < 8;
+    morph(element, answer.html, same);
+    marks.set(element, { mark: answer.mark, arg });
+    if (element.dataset.live === "log" && pinned) element.scrollTop = element.scrollHeight;
+    window.studio.drawn(element, arg);
+  }
+
+  // Nodes stay where they can: focus, selection and scrolling survive a tick, and of the same thing open folds and what was typed.
+  function morph(element, html, same) {
+    const callbacks = same ? { beforeNodeMorphed: keepTyped, beforeAttributeUpdated: keepOpen } : {};
+    Idiomorph.morph(element, html, { morphStyle: "innerHTML", ignoreActiveValue: same, callbacks });
+  }
+
+  // A field that the person changed keeps what they typed, unless the page now has another value for it.
+  function keepTyped(old, fresh) {
+    if (!old.matches?.("input, textarea, select") || !fresh.matches?.(old.localName)) return;
+    if (old.type === "checkbox" || old.type === "radio") { if (old.defaultChecked === fresh.defaultChecked) fresh.checked = old.checked; }
+    else if (old.matches("select") ? [...old.options].map((o) => o.defaultSelected).join() === [...fresh.options].map((o) => o.defaultSelected).join() : old.defaultValue === fresh.defaultValue) fresh.value = old.value;
+  }
+
+  // idiomorph empties a field that is drawn without a value, whatever was typed into it.
+  const keepOpen = (name, node, change) => name === "open" ? node.localName !== "details" : name !== "value" || change !== "remove" || !!node.defaultValue;
+
+  // `drawn(element, arg)` is called after a region was drawn. Until `calmUntil` (ms) only every second tick asks: looking at a run
+  // takes time from it where both share a processor.
+  window.studio = { root, call, refresh, morph, drawn: () => {}, calmUntil: 0 };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    let beat = 0;
+    setInterval(() => { beat += 1; if (beat % 2 || Date.now() > window.studio.calmUntil) refresh(); }, 1000);
+    document.addEventListener("visibilitychange", refresh);
+  });
+})();
