@@ -15,10 +15,11 @@ def datasets_split(name: str, options: SplitOptions) -> SplitResult: ...
 import types
 import typing
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from studio.core import reasons
 from studio.core.i18n import Problem
+from studio.core.plain import DEEPEST, shown
 
 
 class Options(BaseModel):
@@ -28,9 +29,28 @@ class Options(BaseModel):
 
 
 class Result(BaseModel):
-    """An object that an endpoint answers with."""
+    """An object that an endpoint answers with.
+
+    What is no character in its texts, as in names of files that are not UTF-8, is shown as �: pydantic refuses it.
+    """
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _all_shown(cls, values: object) -> object:
+        return _shown(values)
+
+
+def _shown(value: object, depth: int = DEEPEST) -> object:
+    """Return texts, also those in lists and objects, as they can be shown; anything else as it is."""
+    if isinstance(value, str):
+        return shown(value)
+    if depth and isinstance(value, list | tuple):
+        return [_shown(one, depth - 1) for one in value]
+    if depth and isinstance(value, dict):
+        return {_shown(key): _shown(one, depth - 1) for key, one in value.items()}
+    return value
 
 
 def model_of(hint: object) -> type[BaseModel] | None:
@@ -56,7 +76,10 @@ def taken(model: type[BaseModel], value: object, argument: str) -> BaseModel:
         field, reason = reasons.field(error)
         if first["type"] == "extra_forbidden":
             raise Problem(
-                "app.field_unknown", argument=argument, field=field, known=", ".join(model.model_fields)
+                "app.field_unknown",
+                argument=argument,
+                field=field,
+                known=", ".join(one.alias or name for name, one in model.model_fields.items()),
             ) from None
         if first["type"] == "missing":
             raise Problem("app.field_missing", argument=argument, field=field) from None

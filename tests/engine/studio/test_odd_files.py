@@ -24,6 +24,7 @@ from studio.models.hub.download import Downloads
 from studio.models.library import library, model_folders
 from studio.models.library import model_config as configs
 from studio.models.weights import tensor_headers
+from studio.web import schema
 
 ODD_NAME = os.fsdecode(b"caf\xe9")
 ENGLISH = Words("en")
@@ -42,11 +43,10 @@ def collection(workspace) -> Collection:
 
 
 def endpoint(name: str, collection: Collection):
-    return next(
-        one
-        for one in [*of_datasets(collection, ENGLISH), *of_analysis(DatasetAnalysis(collection), ENGLISH)]
-        if one.__name__ == name
-    )
+    """Return an endpoint whose result is plain, as a script gets it."""
+    functions = [*of_datasets(collection, ENGLISH), *of_analysis(DatasetAnalysis(collection), ENGLISH)]
+    function = next(one for one in functions if one.__name__ == name)
+    return lambda *args, **named: schema.dumped(function(*args, **named))
 
 
 def make_model(folder: Path, config: object = CONFIG) -> Path:

@@ -3,6 +3,7 @@
 import json
 from html.parser import HTMLParser
 
+import gradio as gr
 import pytest
 
 from studio.core.i18n import Words
@@ -10,8 +11,10 @@ from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 from studio.datasets.page.browse import dataset_list, row_content, row_form, row_list
 from studio.datasets.page.browse.position import Position
+from studio.datasets.page.endpoints import endpoints
 from studio.datasets.registry.collection import Collection
 from studio.datasets.schema.observed_schema import Shape
+from studio.web.endpoint import told
 from studio.web.html import render
 
 CHAT = Shape.of({"formatting": "sharegpt"})
@@ -136,3 +139,32 @@ def test_a_row_that_is_saved_unchanged_is_unchanged(collection, text, as_json):
         texts = {name.removeprefix("at:"): value for name, value in values.items() if name.startswith("at:")}
         saved = row_form.with_leaves(json.loads(values["was"]), texts)
     assert saved == row and json.loads(values["was"]) == row and (values["name"], values["row"]) == ("made", "1")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "fault"),
+    [
+        ("datasets_register", ["made.jsonl", "again", None, None, {"colour": "red"}], "min_score, copy, hub"),
+        ("datasets_register", ["made.jsonl", "again", None, None, {"min_score": "much"}], "min_score"),
+        ("datasets_bring_in", [{"path": "made.jsonl", "min_score": ["3"]}], "min_score"),
+        ("datasets_bring_in", [{"name": "x"}], "path"),
+        ("datasets_save_row", [{"name": "made", "row": 1, "was": "{}", "json": {}}], "json"),
+        ("datasets_save_row", [{"name": "made", "row": 1, "was": '{"a": "b"}', "at:a": 5}], "at:a"),
+        ("datasets_save_row", [{"name": "made", "row": "x", "was": "{}"}], "row"),
+    ],
+)
+def test_what_is_sent_wrong_is_refused_by_name(collection, name, arguments, fault):
+    add(collection, "made", [{"instruction": "a", "output": "b"}])
+    asked = {one.__name__: told(one, Words("en")) for one in endpoints(collection, Words("en"))}
+    with pytest.raises(gr.Error) as refused:
+        asked[name](*arguments)
+    assert fault in str(refused.value.message) and "endpoint" not in str(refused.value.message).lower()
+
+
+def test_a_file_that_is_copied_is_another_one(collection):
+    add(collection, "made", [{"instruction": "a", "output": "b"}])
+    asked = {one.__name__: told(one, Words("en")) for one in endpoints(collection, Words("en"))}
+    made = asked["datasets_register"]("made.jsonl", "copied", None, None, {"copy": True})
+    assert (made["name"], made["rows"]) == ("copied", 1) and (collection.folder / "copied.jsonl").exists()
+    assert asked["datasets_bring_in"]({"path": "made.jsonl", "name": "lies", "copy": False})["name"] == "lies"
+    assert not (collection.folder / "lies.jsonl").exists()

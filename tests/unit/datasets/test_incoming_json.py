@@ -14,7 +14,7 @@ from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 from studio.datasets.files import reading
 from studio.datasets.files.incoming import packed, source
-from studio.datasets.page.endpoints import register
+from studio.datasets.page.add_data.registering import register
 from studio.datasets.registry import dataset_info
 from studio.datasets.registry.collection import Collection
 from studio.datasets.schema import forms
@@ -209,9 +209,9 @@ def test_the_cases_come_in_whole(collection, name, first, inside):
         file = collection.folder / file.name
         file.write_bytes((CASES / name).read_bytes())
     collection.drop(file)
-    said = register(collection, Words("en"), {"path": str(file), "name": "brought"}, None, None, {})
+    result = register(collection, Words("en"), str(file), "brought")
     dataset = collection.find("brought")
-    assert (said["form"], said["rows"], said["left_out"], dataset.problem) == ("alpaca", 8, 0, None)
+    assert (result.form, result.rows, result.left_out, dataset.problem) == ("alpaca", 8, 0, None)
     assert dataset.file.suffix == ".jsonl" and dataset.file != file
     rows = [row.value for row in reading.rows(dataset.file)]
     assert (rows[0]["instruction"], rows[0]["output"], len(rows)) == (first, "Number 0.", 8)
@@ -226,8 +226,8 @@ def test_what_is_compressed_is_unpacked(collection, tmp_path, name, text, ending
     file = tmp_path / (name + ending)
     file.write_bytes(write(text.encode()))
     collection.drop(file)
-    said = register(collection, Words("en"), {"path": str(file), "name": ""}, None, None, {})
-    assert (said["name"], said["rows"], said["left_out"]) == ("a", 3 if ";" in text else 8, 0)
+    result = register(collection, Words("en"), str(file), "")
+    assert (result.name, result.rows, result.left_out) == ("a", 3 if ";" in text else 8, 0)
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04rest", b"\x28\xb5\x2f\xfdrest"])
@@ -288,7 +288,7 @@ def test_what_need_not_be_written_anew_stays_where_it_lies(collection):
     for name, text in (("a.json", PLAIN), ("b.jsonl", LINES)):
         file = collection.folder / name
         file.write_text(text)
-        register(collection, Words("en"), {"path": str(file), "name": f"of_{name[0]}"}, None, None, {})
+        register(collection, Words("en"), str(file), f"of_{name[0]}")
         assert collection.find(f"of_{name[0]}").file == file
 
 

@@ -20,7 +20,8 @@ from studio.datasets.files import csv_types, reading
 from studio.datasets.files.incoming import source
 from studio.datasets.files.incoming.dialect import Dialect, known_field, sniff
 from studio.datasets.page.add_data import new_data
-from studio.datasets.page.endpoints import register
+from studio.datasets.page.add_data.registering import register
+from studio.datasets.page.schemas import RegisterOptions
 from studio.datasets.quality import row_check
 from studio.datasets.registry import dataset_info
 from studio.datasets.registry.collection import Collection
@@ -51,10 +52,10 @@ def collection(workspace):
 def brought(collection, file: Path, **options) -> tuple[dict, list[dict]]:
     """Bring a file in, and return the answer and the rows as LLaMA-Factory's reader has them."""
     collection.drop(file)
-    said = register(collection, Words("en"), {"path": str(file), "name": "brought"}, None, None, options)
+    result = register(collection, Words("en"), str(file), "brought", options=RegisterOptions(**options))
     dataset = collection.find("brought")
     assert dataset.problem is None
-    return said, [row.value for row in csv_types.loaded(dataset.file)]
+    return result.model_dump(), [row.value for row in csv_types.loaded(dataset.file)]
 
 
 def pairs(collection, rows: list[dict]) -> list[tuple]:

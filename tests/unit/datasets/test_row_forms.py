@@ -12,12 +12,15 @@ from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 from studio.datasets.page.add_data import new_data
+from studio.datasets.page.add_data.registering import register
 from studio.datasets.page.browse import dataset_head
-from studio.datasets.page.endpoints import endpoints, register
+from studio.datasets.page.endpoints import endpoints
+from studio.datasets.page.schemas import RegisterOptions
 from studio.datasets.registry.collection import Collection
 from studio.datasets.schema import conversion, forms, tool_definitions
 from studio.datasets.schema.media import MediaFiles
 from studio.datasets.schema.row_faults import NOTES, UnusableRow
+from studio.web.endpoint import told
 from studio.web.html import render
 
 CASES = ROOT / "tests" / "cases"
@@ -53,9 +56,8 @@ def brought(collection: Collection, rows: list, name: str = "made", **named) -> 
 
 
 def registered(collection: Collection, path: Path, name: str = "made", **named) -> tuple[dict, list[dict]]:
-    result = register(
-        collection, Words("en"), {"path": str(path), "name": name}, named.get("columns"), None, named.get("options")
-    )
+    options = RegisterOptions(**named.get("options", {}))
+    result = register(collection, Words("en"), str(path), name, named.get("columns"), options=options).model_dump()
     return result, [json.loads(line) for line in collection.find(name).file.read_text(encoding="utf-8").splitlines()]
 
 
@@ -478,8 +480,8 @@ def test_of_a_file_that_stays_where_it_lies_the_fields_are_named_too(collection)
     (collection.folder / "mine.jsonl").write_text(
         json.dumps({"instruction": "a", "input": "", "output": "b", "source": "web"}) + "\n"
     )
-    result = register(collection, Words("en"), {"path": "mine.jsonl", "name": "mine"}, None, None, None)
-    assert result["not_taken"] == ["source"] and collection.find("mine").entry["file_name"] == "mine.jsonl"
+    result = register(collection, Words("en"), "mine.jsonl", "mine")
+    assert result.not_taken == ["source"] and collection.find("mine").entry["file_name"] == "mine.jsonl"
 
 
 # What cannot be used
@@ -762,17 +764,19 @@ def test_what_was_left_out_and_not_taken_is_told_for_good_on_the_sets_page(colle
     bad = {"messages": [{"role": "narrator", "content": "x"}, SAY]}
     brought(collection, [{"messages": TOLD["weight"], "source": "web"}, bad, bad])
     again = Collection(collection.workspace, Jobs(collection.workspace))  # as after a restart
-    ask = {one.__name__: one for one in endpoints(again, Words("en"))}
-    told = ask["datasets_intake"]("made")
-    assert (told["source"], told["left_out"], told["not_taken"], len(told["notes"])) == (
+    ask = {one.__name__: told(one, Words("en")) for one in endpoints(again, Words("en"))}
+    intake = ask["datasets_intake"]("made")
+    assert (intake["source"], intake["left_out"], intake["not_taken"], len(intake["notes"])) == (
         "incoming.jsonl",
         2,
         ["source"],
         1,
     )
-    assert ["Row 2" in told["problems"][0], "Row 3" in told["problems"][1], "narrator" in told["problems"][0]] == [
-        True
-    ] * 3
+    assert [
+        "Row 2" in intake["problems"][0],
+        "Row 3" in intake["problems"][1],
+        "narrator" in intake["problems"][0],
+    ] == [True] * 3
     listed = next(one for one in ask["datasets_list"]() if one["name"] == "made")
     assert (listed["left_out"], listed["not_taken"]) == (2, ["source"])
     ask["datasets_rename"]("made", "renamed")
@@ -785,7 +789,7 @@ def test_what_was_left_out_and_not_taken_is_told_for_good_on_the_sets_page(colle
 
 def test_a_later_set_of_the_same_name_tells_nothing_of_the_former(collection):
     brought(collection, [{"messages": [ASK, SAY]}, {"messages": [ASK]}])
-    ask = {one.__name__: one for one in endpoints(collection, Words("en"))}
+    ask = {one.__name__: told(one, Words("en")) for one in endpoints(collection, Words("en"))}
     assert ask["datasets_intake"]("made")["left_out"] == 1
     ask["datasets_remove"]("made", True)
     brought(collection, [{"messages": [ASK, SAY]}])

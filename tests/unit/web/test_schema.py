@@ -59,3 +59,12 @@ def test_gradio_sees_plain_kinds():
     wrapped = endpoint.told(split, Words("en"))
     assert inspect.signature(wrapped).parameters["options"].annotation is dict
     assert wrapped.__annotations__ == {"name": str, "options": dict, "return": list}
+
+
+def test_a_result_shows_names_that_are_not_utf8():
+    class File(Result):
+        path: str
+        rows: list[dict]
+
+    file = File(path="caf\udce9", rows=[{"\ud800": ["\udfff", 1]}])
+    assert (file.path, file.rows) == ("caf�", [{"�": ["�", 1]}])

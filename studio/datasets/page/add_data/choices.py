@@ -14,6 +14,18 @@ def parse(address: str) -> dict[str, str]:
     return dict(parse_qsl(address))
 
 
+def checked(choices: dict) -> dict[str, str]:
+    """Return choices that a script gave as texts; what is null or false is not chosen.
+
+    Raises:
+        Problem: one is a list or an object.
+    """
+    for name, value in choices.items():
+        if isinstance(value, list | dict):
+            raise Problem("app.argument_str", argument=name)
+    return {name: str(value) for name, value in choices.items() if value is not None and value is not False}
+
+
 def columns_of(choices: dict[str, str]) -> dict[str, str]:
     """Return the field that was chosen for each column, by LLaMA-Factory's names of these; "" for none."""
     return {name: "" if field == NO_FIELD else field for name, field in _with_prefix(choices, "c.").items()}

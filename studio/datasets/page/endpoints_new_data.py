@@ -1,0 +1,78 @@
+"""What a script, and the page, can ask of data that is to be brought in."""
+
+from collections.abc import Callable
+
+from studio.core.i18n import Problem, Words
+from studio.datasets.files.incoming import source as incoming
+from studio.datasets.page.add_data import choices as chosen
+from studio.datasets.page.add_data.registering import register
+from studio.datasets.page.endpoint_fields import text_field
+from studio.datasets.page.schemas import (
+    ConversionResult,
+    RecognisedResult,
+    RegisteredOnHubResult,
+    RegisteredResult,
+    RegisterOptions,
+)
+from studio.datasets.registry.collection import Collection
+from studio.datasets.schema import forms
+
+# A conversion that takes no longer is done within the click.
+SOON_S = 3.0
+
+
+def endpoints(collection: Collection, words: Words) -> list[Callable]:
+    """Return the endpoints of new data; problems inside their results are told in `words`."""
+
+    def datasets_register(
+        path: str,
+        name: str = "",
+        columns: dict | None = None,
+        tags: dict | None = None,
+        options: RegisterOptions | None = None,
+    ) -> RegisteredResult | RegisteredOnHubResult:
+        """Bring in a file, a folder of files, or a hub address; of one on a hub, {name, form} are answered.
+
+        `columns` are {LLaMA-Factory's column: field} where they are not to be recognised, `tags` its tags of messages.
+        """
+        return register(collection, words, path, name, columns, tags, options)
+
+    def datasets_recognise(path: str) -> RecognisedResult:
+        """Return what a file is taken for."""
+        source = collection.source(path)
+        rows = collection.look(source)
+        mapping = forms.recognise(rows)
+        return RecognisedResult(
+            form=mapping.form,
+            known=mapping.known,
+            stage=mapping.stage,
+            columns=mapping.columns,
+            tags=mapping.tags,
+            fields=forms.fields_of(rows),
+            missing=mapping.missing(),
+            not_taken=forms.not_taken(rows, mapping),
+            read_as=[words.tell(one) for one in incoming.read_as(source)],
+        )
+
+    def datasets_bring_in(choices: dict) -> RegisteredResult | RegisteredOnHubResult | ConversionResult:
+        """Bring in what the page has in hand, {path, name, form, c.<column>: field, t.<tag>: text ...}; {job} is
+        answered where it is not soon done.
+        """
+        path, name = text_field(choices, "path"), text_field(choices, "name", "")
+        texts = chosen.checked(choices)
+        columns, tags = chosen.columns_of(texts), chosen.tags_of(texts)
+        options = RegisterOptions(**chosen.options_of(texts))
+        job = collection.jobs.start(
+            "convert",
+            "datasets.converting",
+            {"path": path, "name": name},
+            lambda job: register(collection, words, path, name, columns, tags, options, job).model_dump(),
+        )
+        collection.jobs.wait(job.id, SOON_S)
+        if job.error:
+            raise Problem(job.error["key"], **job.error["facts"])
+        if not isinstance(job.result, dict):
+            return ConversionResult(job=job.id)
+        return (RegisteredResult if "rows" in job.result else RegisteredOnHubResult)(**job.result)
+
+    return [datasets_register, datasets_recognise, datasets_bring_in]

@@ -1,0 +1,82 @@
+"""What a script, and the page, can ask of the rows of a dataset."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from studio.core.i18n import Problem, Words
+from studio.datasets.files import row_edits
+from studio.datasets.page.browse.row_form import with_leaves
+from studio.datasets.page.endpoint_fields import row_field, text_field, was_field
+from studio.datasets.page.schemas import PreviewResult, RowProblem, RowResult, SearchResult, UndoResult
+from studio.datasets.registry.collection import Collection
+
+
+def endpoints(collection: Collection, words: Words) -> list[Callable]:
+    """Return the endpoints of rows; problems inside their results are told in `words`."""
+    return [*_reading(collection, words), *_editing(collection)]
+
+
+def _reading(collection: Collection, words: Words) -> list[Callable]:
+    def datasets_preview(name: str, offset: int = 0, limit: int = 20) -> PreviewResult:
+        """Return `limit` rows from row `offset` (from 0) on."""
+        preview = collection.preview(name, offset, limit)
+        problems = [RowProblem(row=one.facts.get("row"), message=words.tell(one)) for one in preview["problems"]]
+        return PreviewResult(rows=preview["rows"], total=preview["total"], problems=problems)
+
+    def datasets_search(name: str, text: str, offset: int = 0, limit: int = 20) -> SearchResult:
+        """Return the numbers of rows that say `text`, from row `offset` (from 0) on."""
+        rows = collection.rows(name)
+        rows.wait()
+        found = rows.find(text, offset, limit, seconds=20)
+        return SearchResult(rows=found.rows, next=found.next, share=found.share)
+
+    return [datasets_preview, datasets_search]
+
+
+def _editing(collection: Collection) -> list[Callable]:
+    editor = collection.editor
+
+    def datasets_edit_row(name: str, row: int, value: dict, was: dict | None = None) -> RowResult:
+        """Put the row `value` in the place of row `row` (from 1), if that is still `was`."""
+        editor.change(_file(collection, name), row, value, was)
+        return RowResult(row=row)
+
+    def datasets_add_row(name: str, value: dict, after: int | None = None) -> RowResult:
+        """Add the row `value` after row `after`: null for the last, 0 puts it first."""
+        file = _file(collection, name)
+        if after is None:
+            rows = collection.rows(name)
+            rows.wait()
+            after = rows.count
+        editor.add(file, after, value)
+        return RowResult(row=after + 1)
+
+    def datasets_delete_row(name: str, row: int) -> RowResult:
+        """Delete row `row` (from 1)."""
+        editor.delete(_file(collection, name), row)
+        return RowResult(row=row)
+
+    def datasets_undo(name: str) -> UndoResult:
+        """Take back the last change of a row."""
+        file = _file(collection, name)
+        editor.undo(file)
+        return UndoResult(undo=editor.can_undo(file))
+
+    def datasets_save_row(form: dict) -> RowResult:
+        """Save the page's form of a row: {name, row (0: a new one), was, json or at:<path>: text ...}."""
+        name = text_field(form, "name")
+        file, row, was = _file(collection, name), row_field(form), was_field(form)
+        if "json" in form:
+            value = row_edits.parsed(text_field(form, "json"), file, row)
+        else:
+            value = with_leaves(was, {key[3:]: text_field(form, key) for key in form if key.startswith("at:")})
+        return datasets_edit_row(name, row, value, was) if row else datasets_add_row(name, value)
+
+    return [datasets_edit_row, datasets_add_row, datasets_delete_row, datasets_undo, datasets_save_row]
+
+
+def _file(collection: Collection, name: str) -> Path:
+    dataset = collection.find(name)
+    if dataset.file is None:
+        raise dataset.problem or Problem("datasets.on_a_hub", name=dataset.name)
+    return dataset.file
