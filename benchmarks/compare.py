@@ -119,7 +119,7 @@ def _in_fresh_process(workspace: Path, kind: str, chosen: list[str]) -> dict:
 
 
 def _service(workspace: Path):
-    from studio.chat.inference.service import InferenceService
+    from studio.chat.inference.inference_service import InferenceService
     from studio.core import llamafactory
     from studio.core.device_lease import DeviceLease
     from studio.core.workspace import Workspace

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import engines
 from benchmarks.report import Row, ratio, ratio_shown, shown
-from studio.chat.remote import completion, servers
+from studio.chat.remote import chat_completion, servers
 from studio.chat.sampling import Sampling
 
 RUNS = 9
@@ -81,7 +81,7 @@ def _through_a_column(engine: engines.Engine, question: str, sampling: Sampling)
 
     target = servers.ServedTarget("engine", engine.url, "any")
     asked = time.perf_counter()
-    answer = completion.ask(
+    answer = chat_completion.ask(
         target, [{"role": "user", "content": question}], "", sampling, threading.Event(), on_update=see
     )
     ended = time.perf_counter()

@@ -15,7 +15,7 @@ from studio.chat.history.conversations import Conversations
 from studio.chat.history.prompt_lists import PromptLists
 from studio.chat.history.votes import Votes
 from studio.chat.inference.base_loading import one_load_at_a_time
-from studio.chat.inference.service import InferenceService
+from studio.chat.inference.inference_service import InferenceService
 from studio.chat.page import context as chat_regions
 from studio.chat.page import tab as chat_tab
 from studio.chat.page.context import ChatContext
@@ -38,7 +38,7 @@ from studio.models.page import tab as models_tab
 from studio.models.weights import completeness
 from studio.monitor.history import Monitor
 from studio.monitor.page import strip as strip_page
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 from studio.train.page import regions as train_regions
 from studio.train.page import tab as train_tab
 from studio.trash.page import context as trash_page

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.chat.inference.service import InferenceService
+from studio.chat.inference.inference_service import InferenceService
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
 from studio.models.library.library import Model

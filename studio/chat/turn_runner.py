@@ -13,7 +13,7 @@ from studio.chat.evaluation import prompt_parity
 from studio.chat.history import image_files
 from studio.chat.history.chat_records import image_file
 from studio.chat.history.conversations import Conversation, Conversations, model_messages
-from studio.chat.inference.service import InferenceService
+from studio.chat.inference.inference_service import InferenceService
 from studio.chat.inference.target_names import SERVED
 from studio.chat.messages import Message
 from studio.chat.sampling import Sampling

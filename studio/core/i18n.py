@@ -5,15 +5,10 @@ facts are put in with `str.format`.
 """
 
 import json
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from studio.core.plain import fact, shown  # noqa: F401
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
+from studio.core.plain import fact
 
 FOLDER = Path(__file__).parent / "words"
 LANGUAGES = ("en", "zh")
@@ -45,28 +40,15 @@ class Words:
         """
         if not facts:
             return self._sentences[key]
-        told = {name: fact(self._reason(value, self) or value) for name, value in facts.items()}
+        told = {name: fact(self._reason(value) or value) for name, value in facts.items()}
         return self._sentences[key].format(**told)
 
-    def html(self, key: str, /, **facts: object) -> "Markup":
-        """Return the sentence as HTML: its own text as it stands in the word file, each fact escaped. Raises KeyError
-        as the call does.
-
-        A fact that is Markup already, another sentence or a drawn link, is put in as it is.
-        """
-        from markupsafe import Markup  # here, because launch.py tells its words before any package is installed
-
-        facts = {name: self._reason(value, self.html) or value for name, value in facts.items()}
-        facts = {name: value if hasattr(value, "__html__") else fact(value) for name, value in facts.items()}
-        text = Markup(self._sentences[key]).format(**facts)  # noqa: S704 (the studio's own words; each fact is escaped)
-        return Markup(shown(text))  # noqa: S704 (what is escaped stays so)
-
-    def _reason(self, value: object, tell: Callable[..., str]) -> str | None:
+    def _reason(self, value: object) -> str | None:
         """Return a fact that is a Reason, or one that stood on disk, in this language; None for any other fact."""
         if not isinstance(value, dict) or value.keys() != REASON_PARTS or not isinstance(value["facts"], dict):
             return None
         known = isinstance(value["key"], str) and self.has(value["key"])
-        return tell(value["key"], **value["facts"]) if known else None
+        return self(value["key"], **value["facts"]) if known else None
 
     def has(self, key: str) -> bool:
         """Tell whether there is a sentence for `key`."""

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from studio.chat.history.conversations import Conversation, Conversations, model_messages
 from studio.chat.inference import target_names
+from studio.chat.inference.inference_service import InferenceService
 from studio.chat.inference.model_target import ModelTarget
 from studio.chat.inference.prompt_encoding import PromptEncoder
-from studio.chat.inference.service import InferenceService
 from studio.chat.inference.target_names import SERVED
 from studio.chat.messages import Message
 from studio.chat.remote import engine_prompt

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from studio.chat.inference import tool_calls
+from studio.chat.inference import tool_call_parsing
 from studio.chat.messages import Message, ToolCall
 from studio.core import llamafactory, reasons
 from studio.core.i18n import Problem
@@ -85,7 +85,7 @@ class PromptEncoder:
         """
         if messages and messages[0].get("role") == "system":
             system, messages = system or messages[0].get("content"), messages[1:]
-        defined = tool_calls.definitions(tools)
+        defined = tool_call_parsing.definitions(tools)
         turns, images = self._turns(messages)
         try:
             return self._encoded(turns, images, system or None, defined)
@@ -96,7 +96,7 @@ class PromptEncoder:
         """Return what stands before the calls of tools in a finished answer, and the calls (see `tool_calls.find`)."""
         for skip in (True, False):  # some templates mark calls by special tokens, others put them around what they read
             text = self.tokenizer.decode(ids, skip_special_tokens=skip, clean_up_tokenization_spaces=False)
-            before, calls = tool_calls.find(self.template, text)
+            before, calls = tool_call_parsing.find(self.template, text)
             if calls:
                 return before, calls
         return text, []
@@ -117,7 +117,7 @@ class PromptEncoder:
             if role == "tool":
                 results.append(content)
                 turns[len(turns) - follows :] = [
-                    {"role": "observation", "content": tool_calls.joined(results, self._frames_results())}
+                    {"role": "observation", "content": tool_call_parsing.joined(results, self._frames_results())}
                 ]
                 continue
             results = []
@@ -140,7 +140,10 @@ class PromptEncoder:
 
     def _called(self, number: int, content: str, calls: list[ToolCall]) -> dict:
         try:
-            return {"role": "function", "content": tool_calls.written(content, calls, self.template.tool_call_words)}
+            return {
+                "role": "function",
+                "content": tool_call_parsing.written(content, calls, self.template.tool_call_words),
+            }
         except (ValueError, AttributeError) as error:
             raise Problem("prompt.bad_call", number=number, call=error) from error
 

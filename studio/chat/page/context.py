@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from studio.chat.evaluation.smoke_test import SmokeTests
 from studio.chat.history.prompt_lists import PromptLists
 from studio.chat.history.votes import Votes
-from studio.chat.inference.service import InferenceService
+from studio.chat.inference.inference_service import InferenceService
 from studio.chat.page import leaderboard_table, memory_in_use, smoke_test_result
 from studio.chat.page.conversations import conversation_list, header
 from studio.chat.page.prompt_lists import answers_table, overview

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from studio.chat.answer import Answer
 from studio.chat.evaluation.smoke_test import SmokeTests
-from studio.chat.inference.service import InferenceService
+from studio.chat.inference.inference_service import InferenceService
 from studio.chat.page.schemas import (
     AnswerResult,
     AskOptions,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from studio.chat.inference.service import InferenceService
+from studio.chat.inference.inference_service import InferenceService
 from studio.chat.page.schemas import ServerAddedResult, ServerOptions, ServerResult
 from studio.chat.remote.servers import ServerEntry
 from studio.core.i18n import Problem, Words

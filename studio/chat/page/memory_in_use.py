@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from studio.chat.inference import target_names
-from studio.chat.inference.service import InferenceService, Loading
+from studio.chat.inference.inference_service import InferenceService, Loading
 from studio.chat.turn_runner import TurnRunner
 from studio.core.i18n import Problem
 from studio.train.recipe.completion import STARTER_MODEL

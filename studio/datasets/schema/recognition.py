@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from studio.core.i18n import Problem
 from studio.datasets.schema import names, tool_definitions
 from studio.datasets.schema.mapping import FORMS, Mapping
-from studio.datasets.schema.messages import is_talk, listed, spoken
 from studio.datasets.schema.names import COLUMNS, CONTENT_KEYS, PAIRS, REJECTED, ROLE_KEYS, named
 from studio.datasets.schema.observed_schema import MEDIA
 from studio.datasets.schema.row_faults import UnusableRow
 from studio.datasets.schema.row_reader import RowReader, history_of, system_of
+from studio.datasets.schema.turns import is_talk, listed, spoken
 
 # A form is taken where it reads at least this share of the rows: a few bad rows do not make another form of a file.
 READS = 0.5

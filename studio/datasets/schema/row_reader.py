@@ -7,14 +7,14 @@ from pathlib import Path
 
 from studio.core.storage.records import parse
 from studio.datasets.schema import content as contents
-from studio.datasets.schema import messages as conversations
 from studio.datasets.schema import tool_definitions
+from studio.datasets.schema import turns as conversations
 from studio.datasets.schema.mapping import Mapping
 from studio.datasets.schema.media import MediaFiles
-from studio.datasets.schema.messages import Talk
 from studio.datasets.schema.names import BAD, CONTENT_KEYS, GOOD
 from studio.datasets.schema.observed_schema import MEDIA
 from studio.datasets.schema.row_faults import UnusableRow
+from studio.datasets.schema.turns import Talk
 
 ANSWERS = ("gpt", "function_call")
 _WRITTEN = {"prompt": "instruction", "query": "input", "response": "output"}

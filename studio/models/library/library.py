@@ -11,7 +11,7 @@ from studio.core import reasons, trust
 from studio.core.i18n import Problem, shown
 from studio.core.storage import files, folders
 from studio.core.workspace import Workspace, safe_name
-from studio.models.library import hub_caches, model_config, model_folders, tokenizer_files
+from studio.models.library import hub_caches, model_config, model_discovery, model_folders, tokenizer_files
 from studio.models.weights import health, plausible, tensor_headers
 from studio.models.weights.tensor_headers import Quantization
 
@@ -111,7 +111,7 @@ def _named(workspace: Workspace) -> dict[str, Path]:
     known: set[Path] = set()  # a cache's root and a folder in it may both have been added
     for place in [workspace.models, *model_folders.folders(workspace)]:
         try:
-            inside = folders_in(place, deep=place != workspace.models)
+            inside = model_discovery.folders_in(place, deep=place != workspace.models)
         except OSError:
             continue  # the page shows the place as not there
         if place == workspace.models:
@@ -137,30 +137,6 @@ def _named(workspace: Workspace) -> dict[str, Path]:
     return named
 
 
-def folders_in(place: Path, deep: bool = True) -> list[Path]:
-    """Return the model folders in a place, by name: itself, its children, and where `deep` those of the hubs' caches
-    too.
-
-    Raises OSError where it cannot be read.
-    """
-    if deep:
-        return hub_caches.models_below(place, _is_model)
-    children = sorted((place / name for name in os.listdir(place)), key=lambda path: path.name.lower())
-    return [
-        child for child in children if not child.name.startswith(".") and folders.is_folder(child) and _is_model(child)
-    ]
-
-
-def _is_model(folder: Path) -> bool:
-    try:
-        names = set(os.listdir(folder))
-    except (OSError, ValueError):
-        return False
-    if "adapter_config.json" in names and "config.json" not in names:
-        return False
-    return "config.json" in names or bool(health.weight_files(names)) or any(name.endswith(".gguf") for name in names)
-
-
 def find(workspace: Workspace, name: str) -> Model:
     """Return the model called `name`, or the one in the folder that an absolute path names. Raises Problem where there
     is none.
@@ -170,10 +146,10 @@ def find(workspace: Workspace, name: str) -> Model:
         return found[0]
     if not folder.is_absolute():
         folder = workspace.models / name
-        if not name or "/" in name or name.startswith(".") or not _is_model(folder):
+        if not name or "/" in name or name.startswith(".") or not model_discovery.is_model(folder):
             folder = _named(workspace).get(name) or workspace.models / safe_name(name)
     try:
-        if not _is_model(folder) and not _closed(folder):
+        if not model_discovery.is_model(folder) and not _closed(folder):
             raise FileNotFoundError
         return scan(folder, _shown(title(folder)) if Path(name).is_absolute() else name)
     except FileNotFoundError:

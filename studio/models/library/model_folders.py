@@ -9,6 +9,7 @@ from studio.core.i18n import Problem, Reason
 from studio.core.storage import files, records
 from studio.core.storage.folders import is_folder
 from studio.core.workspace import Workspace, write_json
+from studio.models.library import model_discovery
 
 FILE = "places.json"
 _writing = threading.Lock()
@@ -41,14 +42,12 @@ def add(workspace: Workspace, folder: str) -> Path:
     Raises:
         Problem: it is not an absolute path of a folder, cannot be read, is the workspace's own, or holds no model.
     """
-    from studio.models.library import library
-
     path = files.expanded(folder)
     if not folder.strip() or not path.is_absolute() or not is_folder(path):
         raise Problem("models.no_folder", folder=folder.strip())
     path = files.real(path)
     try:
-        found = library.folders_in(path)
+        found = model_discovery.folders_in(path)
     except OSError as error:
         raise Problem("models.unreadable_folder", folder=path, reason=reasons.of(error)) from error
     if path == workspace.models.resolve():
@@ -78,10 +77,8 @@ def suggested(workspace: Workspace) -> list[Path]:
 
 
 def _holds_models(path: Path) -> bool:
-    from studio.models.library import library
-
     try:
-        return bool(library.folders_in(path))
+        return bool(model_discovery.folders_in(path))
     except OSError:
         return False  # a cache that this person may not read
 

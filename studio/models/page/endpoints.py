@@ -8,7 +8,7 @@ from studio.models.chat_template_match import template_match
 from studio.models.gguf import gguf_import
 from studio.models.library import library, manage, model_folders
 from studio.models.models_context import ModelsContext
-from studio.models.page import results, schemas
+from studio.models.page import model_results, schemas
 from studio.models.page.hub_endpoints import hub_endpoints
 from studio.models.weights import completeness
 
@@ -27,20 +27,20 @@ def _reading(context: ModelsContext, words: Words) -> list[Callable]:
         """
         models = completeness.checked(library.models(workspace))
         templates = template_match.of_all([(model.path, model.name, model.model_type) for model in models])
-        return [results.model(one, template, words) for one, template in zip(models, templates, strict=True)]
+        return [model_results.model(one, template, words) for one, template in zip(models, templates, strict=True)]
 
     def models_inspect(name: str) -> schemas.InspectResult:
         """Return {config, params, dtype, context, template, memory, ...} of a model; memory is [{method, bits, bytes,
         fits, ...}].
         """
         model = completeness.find(workspace, name)
-        return results.inspected(model, context, words)
+        return model_results.inspected(model, context, words)
 
     def models_code(name: str) -> schemas.CodeResult:
         """Return {digest, files: [{file, sha256, text}], trusted, problem} of the code that a model brings; nothing of
         it runs.
         """
-        return results.code(library.find(workspace, name).path, words)
+        return model_results.code(library.find(workspace, name).path, words)
 
     return [models_list, models_inspect, models_code]
 

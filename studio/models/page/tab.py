@@ -8,7 +8,7 @@ from studio.core.i18n import Words
 from studio.models.models_context import ModelsContext
 from studio.models.page import views
 from studio.models.page.disk import inside, memory_fit, model_head, model_list
-from studio.models.page.hub import catalogue, downloads, suggested
+from studio.models.page.hub import catalogue_rows, downloads, suggested
 from studio.web.html import render
 from studio.web.live import Live, region
 
@@ -24,8 +24,8 @@ def add_regions(live: Live, context: ModelsContext) -> None:
     live.add("model", (model_head.TEMPLATE, lambda _, name: model_head.model_head(context, name)))
     live.add("model-fit", (memory_fit.TEMPLATE, lambda words, arg: memory_fit.memory_fit(words, context, arg)))
     live.add("model-inside", (inside.TEMPLATE, lambda _, name: inside.inside(context, name)))
-    live.add("catalogue", (catalogue.TEMPLATE, lambda _, query: catalogue.catalogue(context, query)))
-    live.add("entry", (catalogue.ENTRY_TEMPLATE, lambda _, name: catalogue.entry(context, name)))
+    live.add("catalogue", (catalogue_rows.TEMPLATE, lambda _, query: catalogue_rows.catalogue(context, query)))
+    live.add("entry", (catalogue_rows.ENTRY_TEMPLATE, lambda _, name: catalogue_rows.entry(context, name)))
     live.add("suggested", (suggested.TEMPLATE, lambda *_: suggested.suggested(context)))
     live.add("coming", (downloads.TEMPLATE, lambda words, _: downloads.downloads(words, context)))
 

@@ -7,10 +7,10 @@ from studio.core.i18n import Problem, Words
 from studio.core.sentences import Sentence
 from studio.train import notifications, runs
 from studio.train.execution import multi_node
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 from studio.train.page import schemas
 from studio.train.recipe import saved_recipes
-from studio.train.recipe.importing import here, reading
+from studio.train.recipe.importing import here, recipe_reading
 from studio.train.runs import manage_runs
 
 
@@ -210,7 +210,7 @@ def _of_recipes(trainer: TrainingService, words: Words) -> list[Callable]:
 
         `not_here` is what this studio does not have. What trains nothing is refused.
         """
-        found = reading.read(text)
+        found = recipe_reading.read(text)
         return schemas.ReadRecipeResult(
             recipe=found.whole,
             taken=list(found.recipe),

@@ -1,6 +1,6 @@
 """The live regions of this tab, and the job in the sidebar."""
 
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 from studio.train.page.form import batch_result, environment_state, notice_settings
 from studio.train.page.runs import (
     checkpoint_list,

@@ -10,11 +10,11 @@ from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
 from studio.datasets.registry import identity
 from studio.models.library import library
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 from studio.train.loop import samples
 from studio.train.page.form import form_judgement, import_report, setting_list, sweep_preview
 from studio.train.recipe import completion, dataset_choices, saved_recipes, sweep
-from studio.train.recipe.importing import form, here, llamafactory_defaults, reading
+from studio.train.recipe.importing import form, here, llamafactory_defaults, recipe_reading
 from studio.train.recipe.importing.result import Missing
 from studio.train.runs import adapters, checkpoints
 from studio.web.html import render
@@ -338,7 +338,7 @@ def _form(trainer: TrainingService, words: Words) -> None:
 
     def on_import(text):
         try:
-            found = reading.read(text)
+            found = recipe_reading.read(text)
             lacking = here.missing(workspace, found.recipe)
             boxes_now = filled(found.whole)
         except Problem as fault:

@@ -11,7 +11,7 @@ from studio.core.i18n import Problem
 from studio.core.storage import files, folders, records, yaml_file
 from studio.core.workspace import Workspace, is_safe, write_whole
 from studio.train.recipe import arguments
-from studio.train.recipe.importing import purpose, reading
+from studio.train.recipe.importing import purpose, recipe_reading
 
 
 def folder(workspace: Workspace) -> Path:
@@ -43,7 +43,7 @@ def load(workspace: Workspace, name: str) -> dict:
     if not files.exists(path):
         raise Problem("train.no_recipe", name=name)
     try:
-        return reading.read(files.read_text(path, yaml_file.LARGEST_BYTES)).whole
+        return recipe_reading.read(files.read_text(path, yaml_file.LARGEST_BYTES)).whole
     except OSError as error:
         raise files.unreadable(path, error) from error
 

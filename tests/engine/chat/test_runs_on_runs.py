@@ -8,11 +8,11 @@ import pytest
 import yaml
 from conftest import ROOT, wait_for
 
-from studio.chat.inference.service import InferenceService
+from studio.chat.inference.inference_service import InferenceService
 from studio.chat.sampling import Sampling
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 
 CASES = ROOT / "tests" / "cases"
 STARTER = "SmolLM2-135M-Instruct"

@@ -17,10 +17,10 @@ from benchmarks import engines
 from studio.chat.answer import Answer
 from studio.chat.history.conversations import Conversations
 from studio.chat.inference.base_loading import encoder_of
-from studio.chat.inference.service import InferenceService
+from studio.chat.inference.inference_service import InferenceService
 from studio.chat.inference.target_names import resolve
 from studio.chat.page.talk.columns import Columns
-from studio.chat.remote import completion, openai_client, servers
+from studio.chat.remote import chat_completion, openai_client, servers
 from studio.chat.remote.engine_prompt import compare, engine_prompt
 from studio.chat.remote.servers import ServedTarget, ServerEntry, ServerRegistry
 from studio.chat.render.markdown import render
@@ -64,7 +64,7 @@ def ask_speaker(
     # In a thread, as the chat asks: the browser of other tests keeps an event loop running in this one.
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(
-            completion.ask, target, messages, system, sampling, stop or threading.Event(), tools, on_update
+            chat_completion.ask, target, messages, system, sampling, stop or threading.Event(), tools, on_update
         ).result()
 
 
@@ -219,7 +219,7 @@ def test_a_server_that_is_not_there_is_told():
 
 @pytest.mark.parametrize(("model", "text"), [("silent", ""), ("falls-silent", TEXT)])
 def test_a_server_that_says_nothing_is_given_up(odd, monkeypatch, model, text):
-    monkeypatch.setattr(completion, "SILENCE_S", 0.5)
+    monkeypatch.setattr(chat_completion, "SILENCE_S", 0.5)
     answer = ask(odd, model)
     assert (answer.finished, answer.fault.key, answer.text) == ("failed", "served.silent", text) and told(answer.fault)
 
@@ -255,7 +255,7 @@ def test_a_server_says_in_its_own_words_what_went_wrong(odd, monkeypatch):
 
 
 def test_who_never_closes_was_done_where_it_said_so(odd, monkeypatch):
-    monkeypatch.setattr(completion, "SILENCE_S", 0.5)
+    monkeypatch.setattr(chat_completion, "SILENCE_S", 0.5)
     answer = ask(odd, "never-closes")
     assert (answer.finished, answer.fault, answer.text) == ("stop", None, TEXT)
 
@@ -295,7 +295,7 @@ def test_an_answer_without_end_is_cut_and_a_long_one_is_not(odd):
 )
 def test_an_answer_is_what_the_server_said(odd, monkeypatch, model, text, calls):
     monkeypatch.setattr(
-        completion, "SILENCE_S", 0.7
+        chat_completion, "SILENCE_S", 0.7
     )  # a pause that is shorter is waited for, also after a reason to end
     answer = ask(odd, model)
     rooms = [

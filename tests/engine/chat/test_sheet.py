@@ -268,7 +268,7 @@ def test_the_table_and_the_files_say_all(place):
 
 
 def test_a_real_model_answers_a_sheet(tmp_path):
-    from studio.chat.inference.service import InferenceService
+    from studio.chat.inference.inference_service import InferenceService
     from studio.core.device_lease import DeviceLease
 
     place = new_workspace(tmp_path / "real")

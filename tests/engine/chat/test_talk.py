@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from studio.chat import turn_runner as talk_module
 from studio.chat.history.conversations import Conversations, model_messages
-from studio.chat.inference.service import InferenceService
+from studio.chat.inference.inference_service import InferenceService
 from studio.chat.page.talk.columns import Columns
 from studio.chat.turn_runner import TurnRunner
 from studio.core.device_lease import DeviceLease

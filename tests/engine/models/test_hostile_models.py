@@ -9,7 +9,7 @@ from conftest import STARTER
 
 from benchmarks.library import make_model
 from studio.chat.evaluation.smoke_test import SmokeTests
-from studio.chat.inference.service import InferenceService
+from studio.chat.inference.inference_service import InferenceService
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs

@@ -6,7 +6,7 @@ from conftest import SHORT, wait_for
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.train import runs
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 from studio.train.runs import checkpoints, events
 
 RECIPE = {"stage": "sft", "save_steps": 0.25, "per_device_train_batch_size": 4}

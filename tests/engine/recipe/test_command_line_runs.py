@@ -14,7 +14,7 @@ from studio.core.device_lease import DeviceLease
 from studio.core.jobs import Jobs
 from studio.train import runs
 from studio.train.execution import batch_search
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 from studio.train.runs import adapters, manage_runs
 
 RECIPE = """model_name_or_path: models/{model}

@@ -11,16 +11,16 @@ import yaml
 from conftest import SHORT, STARTER, is_sentence, wait_for
 
 from studio.chat.evaluation.smoke_test import SmokeTests
-from studio.chat.inference.service import InferenceService
+from studio.chat.inference.inference_service import InferenceService
 from studio.core import trust
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.workspace import write_json
 from studio.datasets.encoding.row_encoder import RowEncoder
 from studio.train import runs
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 from studio.train.recipe import code_consent
-from studio.train.recipe.importing import reading
+from studio.train.recipe.importing import recipe_reading
 
 CONFIG = "from transformers import LlamaConfig\n\n\nclass OwnConfig(LlamaConfig):\n    model_type = 'own-llama'\n"
 MODEL = (
@@ -246,4 +246,4 @@ def test_no_recipe_names_what_ray_is_to_run(workspace):
         TrainingService(workspace, DeviceLease()).start(SHORT | {"ray_init_kwargs": json.dumps(hook)}, {})
     assert told.value.key == "train.never" and is_sentence(str(told.value))
     with pytest.raises(Problem):
-        reading.read(yaml.safe_dump(SHORT | {"ray_init_kwargs": json.dumps(hook)}))
+        recipe_reading.read(yaml.safe_dump(SHORT | {"ray_init_kwargs": json.dumps(hook)}))

@@ -12,7 +12,7 @@ from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
 from studio.datasets.registry import entries
 from studio.train import runs
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 from studio.train.recipe import completion as recipes
 
 CASES = ROOT / "tests" / "cases"

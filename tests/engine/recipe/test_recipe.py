@@ -7,10 +7,10 @@ from studio.core import trust
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
 from studio.models.library import model_folders
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 from studio.train.recipe import arguments
 from studio.train.recipe import completion as recipes
-from studio.train.recipe.importing import llamafactory_defaults, reading
+from studio.train.recipe.importing import llamafactory_defaults, recipe_reading
 
 CPU = recipes.Machine("cpu", True)
 
@@ -44,7 +44,7 @@ def test_data_that_was_tokenized_before_is_not_joined_by_the_studios_own(workspa
 @pytest.mark.parametrize("text", ["model_name_or_path: {model}\ndataset: identity_en", "{command}"])
 def test_a_recipe_that_is_imported_is_filled_up_as_llamafactory_does(workspace, text):
     command = f"llamafactory-cli train --model_name_or_path {recipes.STARTER_MODEL} --dataset identity_en --lora_rank 4"
-    found = reading.read(text.format(model=recipes.STARTER_MODEL, command=command)).whole
+    found = recipe_reading.read(text.format(model=recipes.STARTER_MODEL, command=command)).whole
     recipe = recipes.complete(workspace, found, CPU)
     theirs = {name: argument.default for name, argument in arguments.arguments().items()}
     expected = {name: theirs[name] for name in llamafactory_defaults.LEARNED_BY} | found

@@ -9,7 +9,7 @@ from studio import api, app
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
 from studio.train.recipe import saved_recipes
-from studio.train.recipe.importing import reading
+from studio.train.recipe.importing import recipe_reading
 from studio.web.endpoint import told
 
 COMMAND = r"""
@@ -42,7 +42,7 @@ BOARD = {
 
 
 def test_a_command_line_becomes_a_recipe():
-    recipe = reading.read(COMMAND).recipe
+    recipe = recipe_reading.read(COMMAND).recipe
     assert recipe == {
         "stage": "sft",
         "model_name_or_path": "Qwen/Qwen2.5-7B-Instruct",
@@ -56,15 +56,15 @@ def test_a_command_line_becomes_a_recipe():
 
 
 def test_yaml_and_json_are_read_and_the_output_folder_is_ours():
-    assert reading.read("stage: sft\nlearning_rate: 1.0e-4\noutput_dir: x\n").recipe == {
+    assert recipe_reading.read("stage: sft\nlearning_rate: 1.0e-4\noutput_dir: x\n").recipe == {
         "stage": "sft",
         "learning_rate": 1e-4,
     }
-    assert reading.read('{"stage": "pt", "cutoff_len": "256"}').recipe == {"stage": "pt", "cutoff_len": 256}
+    assert recipe_reading.read('{"stage": "pt", "cutoff_len": "256"}').recipe == {"stage": "pt", "cutoff_len": 256}
 
 
 def test_a_board_configuration_becomes_a_recipe():
-    recipe = reading.read(json.dumps(BOARD)).recipe
+    recipe = recipe_reading.read(json.dumps(BOARD)).recipe
     assert recipe == {
         "model_name_or_path": "/models/qwen",
         "finetuning_type": "lora",
@@ -87,8 +87,8 @@ def test_a_board_configuration_becomes_a_recipe():
 
 
 def test_what_goes_out_as_a_command_comes_back_the_same():
-    recipe = reading.read(COMMAND).recipe
-    assert reading.read(saved_recipes.to_shell(recipe)).recipe == recipe
+    recipe = recipe_reading.read(COMMAND).recipe
+    assert recipe_reading.read(saved_recipes.to_shell(recipe)).recipe == recipe
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_what_goes_out_as_a_command_comes_back_the_same():
 )
 def test_what_is_no_recipe_is_told(text):
     with pytest.raises(Problem):
-        reading.read(text)
+        recipe_reading.read(text)
 
 
 def test_recipes_are_kept_by_name(workspace):

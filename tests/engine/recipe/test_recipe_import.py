@@ -14,7 +14,7 @@ from drawn import drawn
 from studio.core.i18n import Problem, Words
 from studio.train.page.form import import_report
 from studio.train.recipe import arguments, completion, saved_recipes
-from studio.train.recipe.importing import form, here, llamaboard, llamafactory_defaults, reading
+from studio.train.recipe.importing import form, here, llamaboard, llamafactory_defaults, recipe_reading
 from studio.web.html import render
 
 CASES = ROOT / "tests" / "cases"
@@ -29,7 +29,7 @@ def case(name: str) -> str:
 
 def refusal(text: str) -> Problem:
     with pytest.raises(Problem) as told:
-        reading.read(text)
+        recipe_reading.read(text)
     return told.value
 
 
@@ -45,11 +45,11 @@ def test_the_settings_of_a_file_that_is_not_here_are_asked_for():
 
 
 def test_a_document_mark_and_a_comment_with_a_command_are_nothing():
-    assert reading.read(case("launchers/document_mark.yaml")).recipe == SAID
+    assert recipe_reading.read(case("launchers/document_mark.yaml")).recipe == SAID
 
 
 def test_a_launcher_and_a_redirection_are_told_and_are_no_settings():
-    found = reading.read(case("launchers/deepspeed_log.sh"))
+    found = recipe_reading.read(case("launchers/deepspeed_log.sh"))
     assert found.recipe == SAID | {
         "deepspeed": "ds_z2.json",
         "model_name_or_path": "SmolLM2-135M-Instruct",
@@ -59,13 +59,13 @@ def test_a_launcher_and_a_redirection_are_told_and_are_no_settings():
 
 
 def test_a_command_of_windows():
-    assert reading.read(case("launchers/windows.cmd")).recipe == SAID
+    assert recipe_reading.read(case("launchers/windows.cmd")).recipe == SAID
 
 
 def test_a_configuration_of_the_board():
-    found = reading.read(case("llamaboard-config/board_0.9.yaml")).recipe
+    found = recipe_reading.read(case("llamaboard-config/board_0.9.yaml")).recipe
     assert found["dataset"] == "identity_en,sft_en_zh" and "image_max_pixels" not in found
-    found = reading.read(case("llamaboard-config/board_without_pixels.yaml")).recipe
+    found = recipe_reading.read(case("llamaboard-config/board_without_pixels.yaml")).recipe
     assert (found["enable_thinking"], found["warmup_steps"], found["learning_rate"], found["bf16"], found["fp16"]) == (
         False,
         0,
@@ -83,12 +83,12 @@ def test_the_compute_type_of_the_board_is_the_only_one(kind, said, workspace):
         "train.compute_type": kind,
         "train.dataset": ["identity_en"],
     }
-    found = reading.read(yaml.safe_dump(board)).recipe
+    found = recipe_reading.read(yaml.safe_dump(board)).recipe
     assert {name for name in ("fp16", "bf16", "pure_bf16") if found[name]} == said
 
 
 def test_lists_are_what_a_comma_is(workspace):
-    found = reading.read(case("yaml-lists/lists_eval.yaml")).recipe
+    found = recipe_reading.read(case("yaml-lists/lists_eval.yaml")).recipe
     assert (found["dataset"], found["eval_dataset"]) == ("identity_en", "sft_en_zh")
     lists = {name: ["a", "b"] for name in arguments.LISTS} | {"interleave_probs": [0.5, 0.5]}
     assert arguments.judged(lists) == {name: "a,b" for name in arguments.LISTS} | {"interleave_probs": "0.5,0.5"}
@@ -98,7 +98,7 @@ def test_lists_are_what_a_comma_is(workspace):
 
 
 def test_a_rank_without_an_alpha_is_trained_as_llamafactory_would():
-    found = reading.read(case("rank-without-alpha/recipe.yaml")).recipe
+    found = recipe_reading.read(case("rank-without-alpha/recipe.yaml")).recipe
     assert "lora_alpha" not in found
     assert llamafactory_defaults.unstated({"do_train": True, **found})["lora_alpha"] == 128
 
@@ -155,7 +155,7 @@ def test_what_trains_nothing_is_refused_at_import_preview_and_start(said, kind, 
     ],
 )
 def test_a_short_recipe_of_a_training_goes_on_working(said, workspace):
-    assert reading.read(yaml.safe_dump(said)).recipe == {
+    assert recipe_reading.read(yaml.safe_dump(said)).recipe == {
         name: value for name, value in said.items() if name != "do_train"
     }
 
@@ -223,17 +223,17 @@ RECIPE = "stage: sft\nmax_steps: 20\n"
     ],
 )
 def test_a_recipe_is_found_in_whatever_it_is_wrapped(text):
-    assert reading.read(text).recipe == {"stage": "sft", "max_steps": 20}
+    assert recipe_reading.read(text).recipe == {"stage": "sft", "max_steps": 20}
 
 
 @pytest.mark.parametrize("override", ["--max_steps 7", "max_steps=7", "--max-steps=7"])
 def test_what_a_command_sets_beside_its_file_wins(override):
-    found = reading.read(f"cat > a.yaml <<EOF\n{RECIPE}EOF\nllamafactory-cli train a.yaml {override} > log.txt")
+    found = recipe_reading.read(f"cat > a.yaml <<EOF\n{RECIPE}EOF\nllamafactory-cli train a.yaml {override} > log.txt")
     assert found.recipe == {"stage": "sft", "max_steps": 7} and "redirection" in reasons(found)
 
 
 def test_what_comes_after_the_training_is_told():
-    found = reading.read(
+    found = recipe_reading.read(
         "cd LLaMA-Factory\npip install -e .\nCUDA_VISIBLE_DEVICES=1 llamafactory-cli train --stage sft --seed 1\n"
         "llamafactory-cli export a.yaml\nllamafactory-cli train --stage dpo --seed 2"
     )
@@ -242,7 +242,9 @@ def test_what_comes_after_the_training_is_told():
 
 
 def test_a_variable_that_nothing_sets_leaves_its_setting_out_by_name():
-    found = reading.read("llamafactory-cli train --model_name_or_path $MODEL --stage sft --run_name run-$(date +%s)")
+    found = recipe_reading.read(
+        "llamafactory-cli train --model_name_or_path $MODEL --stage sft --run_name run-$(date +%s)"
+    )
     assert found.recipe == {"stage": "sft"} and [one.text for one in found.left_out] == [
         "--model_name_or_path $MODEL",
         "--run_name run-$(date +%s)",
@@ -329,9 +331,11 @@ def test_random_commands_are_read_as_llamafactorys_own_parser_reads_them():
             refused = str(error).removeprefix("argument --").split("/")[0].split(":")[0]
             if arguments.arguments()[refused].kind != "text":
                 with pytest.raises(Problem):
-                    reading.read(shlex.join(["llamafactory-cli", "train", *words]))
+                    recipe_reading.read(shlex.join(["llamafactory-cli", "train", *words]))
             continue
-        found = reading.read("llamafactory-cli train --do_train \\\n" + " \\\n ".join(map(shlex.quote, words))).recipe
+        found = recipe_reading.read(
+            "llamafactory-cli train --do_train \\\n" + " \\\n ".join(map(shlex.quote, words))
+        ).recipe
         for name, value in found.items():
             theirs = vars(wanted)[name]
             theirs = (
@@ -347,7 +351,7 @@ def test_random_commands_are_read_as_llamafactorys_own_parser_reads_them():
         unsaid = (
             {name for name, value in vars(wanted).items() if value != defaults[name]}
             - found.keys()
-            - reading.NOT_TAKEN.keys()
+            - recipe_reading.NOT_TAKEN.keys()
         )
         assert not unsaid and not rest
         read += 1
@@ -411,7 +415,7 @@ def test_the_board_gives_what_its_own_start_gives(change):
         | change
     )
     theirs = board_arguments(config)
-    found = reading.read(yaml.safe_dump(config)).recipe
+    found = recipe_reading.read(yaml.safe_dump(config)).recipe
     known = arguments.arguments()
     # Of the machine and not of the learning; that code of a model may run is the person's own consent.
     machine = {
@@ -437,7 +441,7 @@ def test_the_board_gives_what_its_own_start_gives(change):
 
 
 def test_a_configuration_of_an_older_board_says_what_it_has():
-    found = reading.read(
+    found = recipe_reading.read(
         "top.model_name: a\ntrain.learning_rate: 5e-5\ntrain.dataset: [x]\ntrain.image_max_pixels:"
         " 768*768\ntrain.shift_attn: false\ntrain.gone: 3"
     )
@@ -469,7 +473,7 @@ def test_what_is_not_here_is_told_with_how_to_get_it(workspace):
 
 
 def test_the_report_names_all_and_escapes_it(workspace):
-    found = reading.read(
+    found = recipe_reading.read(
         "llamafactory-cli train --model_name_or_path '<b>x</b>' --dataset '<i>y</i>' --stage sft > '<u>z</u>'"
     )
     html = drawn(import_report, import_report.import_report(found, here.missing(workspace, found.recipe)))
@@ -528,13 +532,13 @@ def test_every_example_gets_the_verdict_of_llamafactorys_own_parser():
         names = {name for kind in parser._TRAIN_ARGS for name in kind.__dataclass_fields__}
         is_recipe = raw.keys() <= names and str(raw.get("do_train")) == "True"
         try:
-            found = reading.read(path.read_text(encoding="utf-8")).recipe
+            found = recipe_reading.read(path.read_text(encoding="utf-8")).recipe
             verdicts[path] = (is_recipe, "taken")
             assert {name: value for name, value in raw.items() if name in found and isinstance(value, bool)} == {
                 name: found[name] for name, value in raw.items() if name in found and isinstance(value, bool)
             }
             assert raw.keys() - found.keys() <= {
-                *reading.NOT_TAKEN,
+                *recipe_reading.NOT_TAKEN,
                 "do_train",
                 *(name for name, value in raw.items() if value is None),
             }

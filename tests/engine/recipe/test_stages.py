@@ -5,7 +5,7 @@ from conftest import wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 
 TINY = {"max_steps": 2, "cutoff_len": 48, "per_device_train_batch_size": 1, "max_samples": 4, "save_strategy": "no"}
 CASES = {

@@ -10,7 +10,7 @@ from conftest import SHORT, caught, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
 ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

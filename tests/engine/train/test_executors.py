@@ -13,7 +13,7 @@ from conftest import SHORT, wait_for
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.train import runs
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 from studio.train.runs import events
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}

@@ -8,7 +8,7 @@ from conftest import SHORT, is_sentence, new_workspace, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 from studio.train.recipe import completion, disk_need
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}

@@ -14,7 +14,7 @@ from studio.core.i18n import Problem
 from studio.core.jobs import Jobs
 from studio.train import runs
 from studio.train.execution.environments import Environments
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 from studio.train.runs import adapters
 
 TINY = {"max_steps": 2, "max_samples": 8, "per_device_train_batch_size": 1, "cutoff_len": 32, "save_strategy": "no"}

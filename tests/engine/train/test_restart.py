@@ -10,7 +10,7 @@ from studio.core.i18n import Problem
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json
 from studio.train import runs
-from studio.train.execution.service import TrainingService
+from studio.train.execution.training_service import TrainingService
 from studio.train.runs import llamaboard_runs
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}

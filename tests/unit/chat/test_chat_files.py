@@ -11,7 +11,7 @@ from workspace_run_files import ANSWER, CHAT, LIST, SHEET, TALK, VOTE
 from studio.chat.history import image_files, votes
 from studio.chat.history.conversations import Conversations, model_messages
 from studio.chat.history.prompt_lists import PromptLists
-from studio.chat.inference.service import InferenceService
+from studio.chat.inference.inference_service import InferenceService
 from studio.chat.page.conversations import conversation_list
 from studio.chat.page.leaderboard_table import TEMPLATE as LEADERBOARD
 from studio.chat.page.leaderboard_table import leaderboard

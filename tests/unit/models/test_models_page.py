@@ -8,7 +8,7 @@ from studio.core.i18n import LANGUAGES, Words
 from studio.models.library.library import Model
 from studio.models.memory.fit import Advice, MemoryUse
 from studio.models.page.disk import inside, memory_fit, model_list, own_code
-from studio.models.page.disk.template_match import Piece, pieces
+from studio.models.page.disk.template_comparison import Piece, pieces
 from studio.web.html import render, ui
 
 MARKUP = "\"'><img src=x onerror=alert(1)>"

@@ -228,7 +228,7 @@ def test_a_recipe_that_cannot_be_read_is_told_at_once_on_its_run(workspace, text
 def test_a_pasted_recipe_that_cannot_be_read_is_told(text, monkeypatch):
     monkeypatch.setattr(saved_recipes.arguments, "arguments", dict)
     with pytest.raises(Problem) as told:
-        saved_recipes.reading.read(text)
+        saved_recipes.recipe_reading.read(text)
     assert told.value.key == "train.import_unreadable" and "\n" not in str(told.value)
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from studio.chat.inference import tool_calls
+from studio.chat.inference import tool_call_parsing
 from studio.chat.remote import openai_client
 from studio.chat.render import markdown
 from studio.core.i18n import Problem, Words
@@ -62,7 +62,7 @@ def test_an_answer_is_drawn_in_a_moment(kind):
 
 @pytest.mark.parametrize("kind", TOOLS)
 def test_definitions_of_tools_are_refused_in_a_sentence(kind):
-    for read in (tool_calls.definitions, openai_client.as_tools):
+    for read in (tool_call_parsing.definitions, openai_client.as_tools):
         began = time.process_time()
         try:
             read(TOOLS[kind])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from studio.chat.inference.service import InferenceService
+from studio.chat.inference.inference_service import InferenceService
 from studio.core.i18n import Problem
 
 TEMPLATE = "chat/page/servers/server_list.html"

@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from studio.datasets.schema import tool_calls
+from studio.datasets.schema import function_turn
 from studio.datasets.schema.observed_schema import MEDIA, Shape, named_value
 
 # Characters of a value that are shown at once, and those that it opens to.
@@ -180,7 +180,7 @@ def _call_turn(texts: Texts, content: object) -> Turn:
     before, calls = "", content if isinstance(content, list) else [content]
     if isinstance(content, str):
         try:
-            before, calls = tool_calls.read(content)
+            before, calls = function_turn.read(content)
         except ValueError:
             calls = []
     if not calls or not all(isinstance(call, dict) and "name" in call for call in calls):

@@ -6,7 +6,7 @@ from studio.core.storage import trash
 from studio.models.library.library import Model
 from studio.models.models_context import ModelsContext
 from studio.models.page.disk.own_code import OwnCode, own_code
-from studio.models.page.disk.template_match import TemplateMatch, match_template
+from studio.models.page.disk.template_comparison import TemplateMatch, match_template
 from studio.models.weights import completeness
 
 TEMPLATE = "models/page/disk/model_head.html"

@@ -10,7 +10,7 @@ from studio.chat.inference.local_engine import LOOK_S, LocalEngine, run_in_threa
 from studio.chat.inference.model_target import ModelTarget
 from studio.chat.inference.target_names import MOST, SERVED, resolve
 from studio.chat.messages import Message
-from studio.chat.remote import completion, servers
+from studio.chat.remote import chat_completion, servers
 from studio.chat.remote.model_list_cache import ModelListCache
 from studio.chat.sampling import Sampling
 from studio.core.device_lease import DeviceLease
@@ -179,6 +179,6 @@ class InferenceService:
         self, name: str, messages: list[Message], question: tuple, update: Callable[[Answer], None]
     ) -> None:
         try:
-            update(completion.ask(self.servers.target(name), messages, *question, update))
+            update(chat_completion.ask(self.servers.target(name), messages, *question, update))
         except Problem as fault:
             update(failed(name, fault))

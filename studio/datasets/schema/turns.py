@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from studio.core.storage.records import parse
 from studio.datasets.schema import content as contents
-from studio.datasets.schema import tool_calls
+from studio.datasets.schema import function_turn
 from studio.datasets.schema.content import MARKS, Content
 from studio.datasets.schema.names import CONTENT_KEYS, EXCHANGES, ROLE_KEYS, role_of
 from studio.datasets.schema.row_faults import UnusableRow
@@ -61,17 +61,17 @@ class Talk:
     def before_call(self, text: str, called: str) -> str:
         """Return a turn that calls tools with a text before its calls; one that cannot stand there is noted."""
         try:
-            before, calls = tool_calls.read(called)
+            before, calls = function_turn.read(called)
         except ValueError:
             self.drop(text, "call_text")  # no call that LLaMA-Factory can read: the check tells it
             return called
         if not text.strip():
             return called
-        if tool_calls.holds_marks(text):
+        if function_turn.holds_marks(text):
             self.drop(text, "call_text")
             return called
         self.notes.add("call_text_kept")
-        return tool_calls.write(calls, text + ("\n" if before and not text.endswith("\n") else "") + before)
+        return function_turn.write(calls, text + ("\n" if before and not text.endswith("\n") else "") + before)
 
     def drop(self, text: str, note: str) -> None:
         """Note a text that LLaMA-Factory has no place for; one with media in it cannot be dropped."""
@@ -83,7 +83,7 @@ class Talk:
 
 def _calls_together(first: str, second: str) -> str:
     try:
-        return tool_calls.together(first, second)
+        return function_turn.together(first, second)
     except ValueError:
         return first + "\n" + second
 
@@ -244,8 +244,8 @@ def _take(message: object, talk: Talk, tags: dict[str, str], column: str) -> Non
     for result in content.results:
         talk.add("observation", result)
     if calls:
-        thought = tool_calls.thought(content.thought) if content.thought.strip() else ""
-        talk.add("function_call", talk.before_call(thought + content.text, tool_calls.write(calls)))
+        thought = function_turn.thought(content.thought) if content.thought.strip() else ""
+        talk.add("function_call", talk.before_call(thought + content.text, function_turn.write(calls)))
     elif content.results:
         if content.text.strip():
             talk.turns[-1]["value"] += "\n" + content.text
@@ -280,7 +280,7 @@ def _content(message: dict, tags: dict[str, str], column: str) -> Content:
 def _with_thought(content: Content, role: str, talk: Talk) -> str:
     if not content.thought.strip():
         return content.text
-    thought = tool_calls.thought(content.thought)
+    thought = function_turn.thought(content.thought)
     if role == "function_call":
         return talk.before_call(thought, content.text)
     if role != "gpt":
