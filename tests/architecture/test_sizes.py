@@ -1,8 +1,10 @@
 """What can be read in one go: folders, files, functions; and the format, which is ruff's."""
 
 import ast
+import subprocess
+import sys
 
-from architecture.source import STUDIO, finished, name, tree
+from architecture.source import ROOT, STUDIO, finished, name, tree
 from architecture.source import files as all_files
 
 FILES_IN_A_FOLDER, LINES_IN_A_FILE, LINES_IN_A_FUNCTION = 16, 400, 60
@@ -49,6 +51,12 @@ def test_one_name_for_one_thing():
             seen.setdefault(path.stem, []).append(name(path))
     wrong = {stem: paths for stem, paths in seen.items() if len(paths) > 1}
     assert not wrong
+
+
+def test_the_format_and_the_lint_are_ruffs():
+    for command in (["format", "--check", "-q", "."], ["check", "-q", "--output-format", "concise", "."]):
+        done = subprocess.run([sys.executable, "-m", "ruff", *command], cwd=ROOT, text=True, capture_output=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_studio_is_where_it_is_looked_for():

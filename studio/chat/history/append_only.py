@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 
 from studio.core import reasons
-from studio.core.i18n import Problem, Reason, shown
+from studio.core.i18n import Problem, Reason
+from studio.core.plain import shown
 from studio.core.storage import files, jsonl, records
 from studio.core.storage.records import Kind
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from studio.core.i18n import Problem, shown
+from studio.core.i18n import Problem
+from studio.core.plain import shown
 from studio.core.sentences import Sentence
 from studio.core.storage.records import Moment, Record
 from studio.core.workspace import is_safe

@@ -10,7 +10,8 @@ from pathlib import Path
 import yaml
 
 from studio.core import reasons
-from studio.core.i18n import Problem, Reason, shown
+from studio.core.i18n import Problem, Reason
+from studio.core.plain import shown
 from studio.core.storage import files
 
 LARGEST_BYTES = 256 * 2**10  # a recipe has a few kilobytes; this much takes about two seconds

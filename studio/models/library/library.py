@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.core import reasons, trust
-from studio.core.i18n import Problem, shown
+from studio.core.i18n import Problem
+from studio.core.plain import shown
 from studio.core.storage import files, folders
 from studio.core.workspace import Workspace, safe_name
 from studio.models.library import hub_caches, model_config, model_discovery, model_folders, tokenizer_files

@@ -9,7 +9,8 @@ import re
 from pathlib import Path
 
 from studio.core import reasons
-from studio.core.i18n import Problem, Reason, shown
+from studio.core.i18n import Problem, Reason
+from studio.core.plain import shown
 from studio.core.storage import records
 
 FILE = "config.json"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.core import reasons
-from studio.core.i18n import Problem, Reason, shown
+from studio.core.i18n import Problem, Reason
+from studio.core.plain import shown
 from studio.core.processes import limited
 from studio.core.storage import files, folders, records
 

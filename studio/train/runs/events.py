@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 from pydantic import Field, ValidationError
 
-from studio.core.i18n import shown
+from studio.core.plain import shown
 from studio.core.storage import jsonl
 from studio.core.storage.records import Moment, Record
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.core import reasons
-from studio.core.i18n import Problem, shown
+from studio.core.i18n import Problem
+from studio.core.plain import shown
 from studio.core.storage import files, folders
 from studio.core.workspace import safe_name
 

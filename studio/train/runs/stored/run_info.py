@@ -8,7 +8,8 @@ from typing import Annotated
 from filelock import FileLock
 from pydantic import ConfigDict, Field, ValidationError
 
-from studio.core.i18n import Problem, shown
+from studio.core.i18n import Problem
+from studio.core.plain import shown
 from studio.core.storage import files, records
 from studio.core.storage.file_cache import FileCache
 from studio.core.storage.records import Moment, Record
