@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from studio.core.i18n import Problem, Words
 from studio.datasets.files.incoming import source as incoming
-from studio.datasets.page.add_data import choices as chosen
+from studio.datasets.page.add_data.choices import checked, columns_of, options_of, tags_of
 from studio.datasets.page.add_data.registering import register
 from studio.datasets.page.endpoint_fields import text_field
 from studio.datasets.page.schemas import (
@@ -59,9 +59,9 @@ def endpoints(collection: Collection, words: Words) -> list[Callable]:
         answered where it is not soon done.
         """
         path, name = text_field(choices, "path"), text_field(choices, "name", "")
-        texts = chosen.checked(choices)
-        columns, tags = chosen.columns_of(texts), chosen.tags_of(texts)
-        options = RegisterOptions(**chosen.options_of(texts))
+        texts = checked(choices)
+        columns, tags = columns_of(texts), tags_of(texts)
+        options = RegisterOptions(**options_of(texts))
         job = collection.jobs.start(
             "convert",
             "datasets.converting",

@@ -8,7 +8,7 @@ from studio.core import jobs
 from studio.core.i18n import Problem, Words
 from studio.core.storage import files
 from studio.datasets.files.incoming import source as incoming
-from studio.datasets.page.add_data import choices as chosen
+from studio.datasets.page.add_data.choices import columns_of, options_of, parse
 from studio.datasets.page.add_data.mapping_boxes import Box, hub_box, hub_boxes, mapping_boxes
 from studio.datasets.page.add_data.row_preview import RowPreview, row_preview
 from studio.datasets.registry import hub_data
@@ -69,7 +69,7 @@ class NewDataContext:
 
 def new_data(words: Words, collection: Collection, arg: str) -> NewDataContext:
     """Return the conversions that go on, and the data in hand; `arg` are its choices."""
-    conversions, choices = _conversions(words, collection), chosen.parse(arg)
+    conversions, choices = _conversions(words, collection), parse(arg)
     if not choices.get("path"):
         return NewDataContext(conversions)
     try:
@@ -118,7 +118,7 @@ def _in_file(words: Words, collection: Collection, choices: dict[str, str]) -> N
 
 def _on_hub(words: Words, collection: Collection, choices: dict[str, str], address: hub_data.Address) -> NewData:
     """Return data on a hub: as a file's where its first rows can be had, else with fields that are typed."""
-    rows, fault, options = None, None, chosen.options_of(choices)
+    rows, fault, options = None, None, options_of(choices)
     try:
         rows = collection.look_at_hub(address, options)
     except Problem as problem:
@@ -145,7 +145,7 @@ def _on_hub(words: Words, collection: Collection, choices: dict[str, str], addre
 
 def _mapping(rows: list[dict] | None, choices: dict[str, str]) -> Mapping:
     """Return what `rows` are taken for, with what was chosen instead."""
-    columns, options = chosen.columns_of(choices), chosen.options_of(choices)
+    columns, options = columns_of(choices), options_of(choices)
     mapping = forms.recognise(rows) if rows else Mapping("alpaca")
     if options.get("form") and options["form"] != mapping.form:
         mapping = forms.with_choices(mapping, None, None, {"form": options["form"]})
