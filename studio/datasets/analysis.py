@@ -14,8 +14,9 @@ from studio.core.jobs import Job
 from studio.core.storage import atomic
 from studio.datasets import derive
 from studio.datasets.derive import Leak
+from studio.datasets.encoding.encoded_row import Sequence
 from studio.datasets.encoding.loading.judge import Verdict, judge
-from studio.datasets.encoding.row_encoder import RowEncoder, Sequence
+from studio.datasets.encoding.row_encoder import RowEncoder
 from studio.datasets.files import csv_types, reading
 from studio.datasets.files.reading import Row
 from studio.datasets.quality import lengths as measuring

@@ -10,8 +10,9 @@ from itertools import islice
 from pathlib import Path
 
 from studio.datasets.files import reading
+from studio.datasets.files.column_rows import ColumnRows
 from studio.datasets.files.reading import Row
-from studio.datasets.files.row_index import ColumnRows, TextRows
+from studio.datasets.files.text_rows import TextRows
 
 # `chunksize` of the CSV builder of the `datasets` library: a column has one type in each such piece.
 PIECE = 10_000

@@ -21,7 +21,8 @@ from studio.core.storage.atomic import move, scratch
 from studio.core.storage.records import Record
 from studio.core.workspace import write_json
 from studio.datasets.files import reading
-from studio.datasets.files.row_index import Indexes, TextRows, name_of
+from studio.datasets.files.row_index import Indexes
+from studio.datasets.files.text_rows import TextRows, index_name
 
 STEPS_KEPT = 100
 _CHUNK = 4 * 2**20
@@ -173,7 +174,7 @@ class Editor:
         self._keep(path, [*self._steps(path), step][-STEPS_KEPT:])
 
     def _journal(self, file: Path) -> Path:
-        return self.folder / f"{name_of(file)}.undo"
+        return self.folder / f"{index_name(file)}.undo"
 
     def _steps(self, file: Path) -> list[dict]:
         """Return the changes of a file that can be taken back; none where they cannot be read: nobody may write back

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from studio.core import llamafactory
-from studio.datasets.encoding.row_encoder import Count, RowEncoder
+from studio.datasets.encoding.encoded_row import TokenCount
+from studio.datasets.encoding.row_encoder import RowEncoder
 from studio.datasets.files.reading import Row
 
 CUTOFFS = (512, 1024, 2048, 4096)
@@ -76,7 +77,7 @@ class Tally:
         self._whole, self._kept = array("q"), array("q")
         self._trained = self._rows = 0
 
-    def add(self, counts: Iterable[Count]) -> None:
+    def add(self, counts: Iterable[TokenCount]) -> None:
         """Take in the counts of the next rows."""
         for count in counts:
             self._rows += 1

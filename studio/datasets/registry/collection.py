@@ -18,7 +18,8 @@ from studio.datasets.files.incoming import packed
 from studio.datasets.files.incoming import source as incoming
 from studio.datasets.files.reading import Row
 from studio.datasets.files.row_edits import Editor
-from studio.datasets.files.row_index import Found, Indexes, Rows
+from studio.datasets.files.row_index import Indexes, Rows
+from studio.datasets.files.row_search import RowMatches
 from studio.datasets.registry import dataset_info, entries, hub_data
 from studio.datasets.registry.dataset_info import Dataset
 from studio.datasets.registry.intake import Intakes
@@ -48,7 +49,7 @@ class Collection:
         self.indexes = Indexes(workspace.saves / ".rows")
         self.editor = Editor(self.indexes, workspace.saves / ".rows")
         self.intakes = Intakes(workspace.saves / ".rows")
-        self._searches: dict[tuple, Found] = {}
+        self._searches: dict[tuple, RowMatches] = {}
         self._searching = threading.Lock()
         self._dropped: set[Path] = set()
         self._looked: dict[tuple, list[dict]] = {}
@@ -130,7 +131,7 @@ class Collection:
         problems = [row.problem for row in page if row.problem]
         return {"rows": [row.value for row in page], "total": rows.count if rows.done else None, "problems": problems}
 
-    def search(self, rows: Rows, text: str, offset: int, limit: int) -> Found:
+    def search(self, rows: Rows, text: str, offset: int, limit: int) -> RowMatches:
         """Return the first `limit` rows from row `offset` (from 0) on that say `text`, as far as was searched.
 
         Each call searches on for a moment where the last one stopped, so that a page which asks again and again shows
@@ -138,12 +139,12 @@ class Collection:
         """
         key = (rows, text, offset)
         with self._searching:
-            found = self._searches.get(key) or Found(next=offset)
+            found = self._searches.get(key) or RowMatches(next=offset)
             if found.next is not None and len(found.rows) < limit:
                 more = rows.find(text, found.next, limit - len(found.rows), SEARCH_S)
                 # An index that still grows ends before the file does.
                 on = more.next if more.next is not None or rows.done else rows.count
-                found = Found(found.rows + more.rows, on, more.share if rows.done else more.share * rows.share)
+                found = RowMatches(found.rows + more.rows, on, more.share if rows.done else more.share * rows.share)
                 self._searches = {**dict(list(self._searches.items())[-15:]), key: found}
         return found
 

@@ -8,7 +8,7 @@ import pytest
 from test_reading import ROWS, put
 
 from studio.core.i18n import Problem
-from studio.datasets.files import reading, row_index
+from studio.datasets.files import reading, text_rows
 from studio.datasets.files.row_index import Indexes
 
 COUNT = 30_000
@@ -169,4 +169,4 @@ def test_a_file_in_another_encoding_says_so(tmp_path, indexes):
 
 def test_small_files_leave_nothing_on_disk(tmp_path, indexes):
     indexes.of(put(tmp_path / "a.jsonl")).wait()
-    assert (tmp_path / "a.jsonl").stat().st_size < row_index.KEEP_FROM and not (tmp_path / "index").exists()
+    assert (tmp_path / "a.jsonl").stat().st_size < text_rows.KEEP_FROM and not (tmp_path / "index").exists()

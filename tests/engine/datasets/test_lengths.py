@@ -5,7 +5,8 @@ import json
 import pytest
 from conftest import ROOT
 
-from studio.datasets.encoding.row_encoder import Count, RowEncoder
+from studio.datasets.encoding.encoded_row import TokenCount
+from studio.datasets.encoding.row_encoder import RowEncoder
 from studio.datasets.files.reading import Row, rows
 from studio.datasets.quality.lengths import OFFERED, Tally, epochs, measure, steps, suggested
 from studio.datasets.registry.dataset_info import entry_of
@@ -42,7 +43,7 @@ def test_lengths_are_those_of_the_tokens_that_are_seen():
 
 def test_one_very_long_row_does_not_press_all_others_into_one_bar():
     tally = Tally(encoder("sft_en_zh"))
-    tally.add([Count(length, length, 1) for length in [*range(20, 220), 90_000]])
+    tally.add([TokenCount(length, length, 1) for length in [*range(20, 220), 90_000]])
     found = tally.lengths()
     assert found.longest == 90_000
     assert found.bins[-1] < 500

@@ -8,7 +8,8 @@ import pytest
 from conftest import ROOT
 
 from studio.core.i18n import Problem
-from studio.datasets.encoding.row_encoder import Count, RowEncoder, pieces
+from studio.datasets.encoding.encoded_row import TokenCount
+from studio.datasets.encoding.row_encoder import RowEncoder, pieces
 from studio.datasets.registry.dataset_info import datasets, entry_of
 from studio.datasets.schema.observed_schema import Shape
 
@@ -301,8 +302,8 @@ def test_counts_of_many_rows_are_those_of_each_row():
         for row, count in zip(rows, encoder.counts(rows), strict=True):
             tokens = [token for sequence in encoder.encode(row) for token in sequence.tokens]
             whole = max(len(sequence.tokens) for sequence in uncut.encode(row))
-            assert count == Count(whole, len(tokens), sum(token.trained for token in tokens)), name
-    assert encoder.counts([{"text": None}, {"text": "Good."}])[0] == Count(1, 1, 0)
+            assert count == TokenCount(whole, len(tokens), sum(token.trained for token in tokens)), name
+    assert encoder.counts([{"text": None}, {"text": "Good."}])[0] == TokenCount(1, 1, 0)
 
 
 def test_rows_that_are_dropped_or_fail_are_told():
@@ -313,7 +314,7 @@ def test_rows_that_are_dropped_or_fail_are_told():
         encoder.encode(dropped)
     with pytest.raises(Problem, match="cannot read this row"):
         encoder.encode({"messages": 7})
-    assert encoder.counts([dropped, {"messages": 7}]) == [Count(0, 0, 0)] * 2
+    assert encoder.counts([dropped, {"messages": 7}]) == [TokenCount(0, 0, 0)] * 2
 
 
 @pytest.mark.parametrize(

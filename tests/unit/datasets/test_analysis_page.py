@@ -1,7 +1,7 @@
 """What the page says of tokens and lengths, as numbers and texts before any of it is HTML."""
 
 from studio.core.i18n import Words
-from studio.datasets.encoding.row_encoder import IGNORED, Sequence, Token
+from studio.datasets.encoding.encoded_row import IGNORED, Sequence, Token
 from studio.datasets.page.analysis import length_histogram, row_tokens
 from studio.datasets.page.analysis.encoding_form import EncodingForm, parsed, pick
 from studio.datasets.quality.lengths import Lengths

@@ -14,7 +14,7 @@ from studio.core.i18n import Problem
 from studio.datasets.encoding.loading import table
 from studio.datasets.encoding.loading.kinds import EMPTY, Conflict, Kinds, kind_of
 from studio.datasets.encoding.loading.rows import RowJudge
-from studio.datasets.encoding.row_encoder import quiet
+from studio.datasets.encoding.quiet import quiet
 from studio.datasets.files import columnar, reading
 from studio.datasets.files.reading import Row
 from studio.datasets.schema.rules import Fault

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from studio.core.i18n import Problem
 from studio.datasets.analysis import DatasetAnalysis, EncodingSettings
-from studio.datasets.encoding.row_encoder import Sequence, Token
+from studio.datasets.encoding.encoded_row import Sequence, Token
 from studio.datasets.page.analysis.encoding_form import EncodingForm, encoding, parsed, pick
 
 TEMPLATE = "datasets/page/analysis/row_tokens.html"

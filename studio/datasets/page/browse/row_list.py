@@ -6,7 +6,8 @@ from functools import lru_cache
 
 from studio.core.i18n import Problem
 from studio.datasets.files.reading import Row
-from studio.datasets.files.row_index import Found, Rows
+from studio.datasets.files.row_index import Rows
+from studio.datasets.files.row_search import RowMatches
 from studio.datasets.page.browse.position import NEW, Position
 from studio.datasets.page.browse.row_content import RowContent, row_content
 from studio.datasets.page.browse.row_form import RowForm, emptied, row_form, unreadable_row_form
@@ -116,7 +117,7 @@ def row_views(rows: Rows, numbers: tuple[int, ...], entry: str, at: Position) ->
     return tuple(_unreadable(rows, row, at) if row.value is None else _row(row, shape, at) for row in read)
 
 
-def _search(at: Position, found: Found | None) -> Search | None:
+def _search(at: Position, found: RowMatches | None) -> Search | None:
     if found is None:
         return None
     goes_on = found.next is not None and len(found.rows) >= PER_PAGE

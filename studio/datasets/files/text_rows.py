@@ -1,0 +1,250 @@
+"""The rows of one text file: the places where they begin and end, found in the background and kept on disk.
+
+While the places are being found, the rows that are found already can be read and searched.
+"""
+
+import hashlib
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field
+
+from studio.core import reasons
+from studio.core.i18n import Problem
+from studio.core.plain import plain
+from studio.core.sentences import Sentence
+from studio.core.storage import files, records
+from studio.core.storage.atomic import move, scratch
+from studio.core.storage.records import Record
+from studio.core.workspace import write_json
+from studio.datasets.files import reading
+from studio.datasets.files.reading import Form, Row
+from studio.datasets.files.row_search import RowMatches, contains, needles_of, occurrences
+
+KEEP_FROM = 8 * 2**20  # bytes; a smaller file is scanned again faster than its index is found on disk
+_PLACE_BYTES = 16  # begin and end of a row, int64 each
+_FLUSH_ROWS = 50_000
+_FLUSH_BYTES = 16 * 2**20
+_SEARCH_BYTES = 2**20
+
+
+class IndexRecord(Record):
+    """What is kept of the index of a data file, beside the places of its rows."""
+
+    size: Annotated[int, Field(ge=0)]
+    modified: int
+    form: str
+    count: Annotated[int, Field(ge=0, lt=2**48)]
+    fault: Sentence | None
+
+
+class TextRows:
+    """The rows of one JSON, CSV, TSV or plain text file."""
+
+    def __init__(self, path: Path, form: Form, folder: Path):
+        self.path, self.form = path, form
+        self.size, self.modified, _ = files.stamp(path)
+        self.count = 0
+        self.done = False
+        self.fault: Problem | None = None
+        self._scanned = 0
+        self._folder = folder
+        self._name = index_name(path)
+        self._moved = threading.Condition()
+        self._pairs = self._stored() or tempfile.TemporaryFile(prefix="rows-")
+        if not self.done:
+            threading.Thread(target=self._build, name="index", daemon=True).start()
+
+    @property
+    def share(self) -> float:
+        """How much of the file is indexed, 0 to 1."""
+        return 1.0 if self.done else min(1.0, self._scanned / max(1, self.size))
+
+    def current(self) -> bool:
+        """Tell whether the file is still the one that was indexed."""
+        return files.stamp(self.path)[:2] == (self.size, self.modified)
+
+    def wait(self, rows: int | None = None, seconds: float = 60) -> bool:
+        """Wait until so many rows (all, where None) are indexed; tell whether they are."""
+        with self._moved:
+            return self._moved.wait_for(lambda: self.done or (rows is not None and self.count >= rows), seconds)
+
+    def page(self, offset: int, limit: int) -> list[Row]:
+        """Return up to `limit` rows from row `offset` (from 0) on, as far as they are indexed."""
+        if limit <= 0 or offset < 0:
+            return []
+        pairs = self.places(offset, limit)
+        with self._opened() as file:
+            return list(reading.read(file, self.path, self.form, pairs.tolist(), offset + 1))
+
+    def raw(self, number: int) -> str:
+        """Return row `number` (from 1) as it is written in the file, what is no UTF-8 replaced; "" for one too long to
+        be a row.
+        """
+        start, end = self.places(number - 1, 1)[0].tolist()
+        if end - start > reading.LONGEST_ROW:
+            return ""
+        with self._opened() as file:
+            file.seek(start)
+            return file.read(end - start).decode("utf-8", "replace")
+
+    def _opened(self):
+        try:
+            return files.open_file(self.path)
+        except OSError as error:
+            raise Problem("datasets.unreadable", file=self.path, reason=reasons.of(error)) from error
+
+    def places(self, offset: int, limit: int) -> np.ndarray:
+        """Return begin and end of up to `limit` rows from row `offset` (from 0) on, as far as they are indexed."""
+        limit = max(0, min(limit, self.count - offset))
+        raw = os.pread(self._pairs.fileno(), limit * _PLACE_BYTES, offset * _PLACE_BYTES)
+        return np.frombuffer(raw, np.int64).reshape(-1, 2)
+
+    def locate(self, number: int) -> tuple["TextRows", int]:
+        """Return the file that holds row `number` (from 1), and its number there. Raises Problem where there is no such
+        row.
+        """
+        if not 1 <= number <= self.count:
+            raise Problem("datasets.no_row", file=self.path, row=number, rows=self.count)
+        return self, number
+
+    def find(self, text: str, offset: int = 0, limit: int = 20, seconds: float = 2.0) -> RowMatches:
+        """Search the indexed rows from row `offset` (from 0) on for `text`, without regard to case, for at most so
+        long.
+        """
+        result, end = RowMatches(), time.monotonic() + seconds
+        needles = needles_of(text)
+        with self._opened() as file:
+            while offset < self.count:
+                pairs = self.places(offset, 20_000)
+                pairs = pairs[: max(1, int(np.searchsorted(pairs[:, 1], pairs[0, 0] + _SEARCH_BYTES)))]
+                for row in self._matching(file, pairs, needles, text.casefold(), offset + 1):
+                    result.rows.append(row)
+                    if len(result.rows) >= limit:
+                        return self._paused(result, row)
+                offset += len(pairs)
+                if time.monotonic() > end:
+                    return self._paused(result, offset)
+        return result
+
+    def _paused(self, result: RowMatches, offset: int) -> RowMatches:
+        result.share = offset / max(1, self.count)
+        result.next = offset if offset < self.count else None
+        return result
+
+    def _matching(self, file, pairs: np.ndarray, needles: set[bytes], text: str, number: int) -> Iterator[int]:
+        first, last = int(pairs[0, 0]), int(pairs[-1, 1])
+        if last - first > reading.LONGEST_ROW:
+            return
+        file.seek(first)
+        block = file.read(last - first)
+        small = block.lower()
+        places = np.array([at for needle in needles for at in occurrences(needle, small)], np.int64) + first
+        for at in np.unique(np.searchsorted(pairs[:, 1], places, side="right")).tolist():
+            start, end = pairs[at] - first
+            row = reading.parse(self.path, self.form, number + at, block[start:end])
+            # The bytes of a row hold its field names and escapes too: only what its values say counts.
+            if row.value is not None and contains(row.value, text):
+                yield number + at
+
+    def _stored(self):
+        """Return the index kept on disk if it is of this very file and sound, else None: it is made again then."""
+        try:
+            record = records.load(self._folder / f"{self._name}.json", IndexRecord)
+            if (record.size, record.modified, record.form) != (self.size, self.modified, str(self.form)):
+                return None
+            pairs = files.open_file(self._folder / f"{self._name}.rows")
+        except (OSError, Problem):
+            return None
+        if os.fstat(pairs.fileno()).st_size != record.count * _PLACE_BYTES or not _in_order(
+            pairs, record.count, self.size
+        ):
+            pairs.close()
+            return None
+        self.count, self.done = record.count, True
+        self.fault = record.fault and record.fault.problem()
+        return pairs
+
+    def _build(self) -> None:
+        try:
+            reading.require_utf8(self.path, self.form)
+            with files.open_file(self.path) as file:
+                self._collect(file)
+            if self.size >= KEEP_FROM:
+                self._keep()
+        except Problem as problem:
+            self.fault = problem
+        except OSError as error:
+            self.fault = reading.unreadable(self.path, error)
+        with self._moved:
+            self.done = True
+            self._moved.notify_all()
+
+    def _collect(self, file) -> None:
+        waiting: list[np.ndarray] = []
+        rows = 0
+        try:
+            for pairs in reading.scan(file, self.path, self.form):
+                waiting.append(pairs.astype(np.int64, copy=False))
+                rows += len(pairs)
+                if rows >= _FLUSH_ROWS or file.tell() - self._scanned >= _FLUSH_BYTES or self.count == 0:
+                    self._scanned = file.tell()
+                    self._append(waiting, rows)
+                    waiting, rows = [], 0
+        except Problem as problem:
+            self.fault = problem
+        self._append(waiting, rows)
+
+    def _append(self, waiting: list[np.ndarray], rows: int) -> None:
+        if rows:
+            os.pwrite(self._pairs.fileno(), np.concatenate(waiting).tobytes(), self.count * _PLACE_BYTES)
+        with self._moved:
+            self.count += rows
+            self._moved.notify_all()
+
+    def _keep(self) -> None:
+        if not self.current():
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with scratch(self._folder) as folder:
+            whole = folder / "rows"
+            with whole.open("wb") as file:
+                for offset in range(0, self.count, _FLUSH_ROWS):
+                    file.write(self.places(offset, _FLUSH_ROWS).tobytes())
+            move(whole, self._folder / f"{self._name}.rows")
+        fault = {"key": self.fault.key, "facts": plain(self.fault.facts)} if self.fault else None
+        write_json(
+            self._folder / f"{self._name}.json",
+            {
+                "file": str(self.path),
+                "size": self.size,
+                "modified": self.modified,
+                "form": str(self.form),
+                "count": self.count,
+                "fault": fault,
+            },
+        )
+
+
+def index_name(path: Path) -> str:
+    """Return the name under which what is known of a data file is kept."""
+    return hashlib.sha256(os.fsencode(files.real(path))).hexdigest()[:24]
+
+
+def _in_order(pairs, count: int, size: int) -> bool:
+    """Tell whether the begins and ends of all rows lie in a file of `size` bytes, one after the other."""
+    before = 0
+    for offset in range(0, count, 2**20):
+        places = np.frombuffer(
+            os.pread(pairs.fileno(), min(2**20, count - offset) * _PLACE_BYTES, offset * _PLACE_BYTES), np.int64
+        )
+        if len(places) and (places[0] < before or places[-1] > size or (np.diff(places) < 0).any()):
+            return False
+        before = int(places[-1]) if len(places) else before
+    return True
