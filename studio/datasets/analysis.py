@@ -86,7 +86,7 @@ class DatasetAnalysis:
         template = options.get("template") or template_match.of(model.path, model.name, model.model_type).template
         if not template:
             raise Problem("datasets.no_template", model=model.name)
-        cutoff = str(options.get("cutoff") or CUTOFF)
+        cutoff = str(options.get("cutoff", CUTOFF))
         if not cutoff.isdecimal() or len(cutoff) > 9 or int(cutoff) < 1:
             raise Problem("datasets.no_number", field="cutoff_len", value=cutoff)
         flags = {name: bool(options.get(name)) for name in ("mask_history", "train_on_prompt", "packing")}

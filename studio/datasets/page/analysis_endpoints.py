@@ -6,10 +6,27 @@ from collections.abc import Callable
 
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Job
-from studio.datasets.analysis import DatasetAnalysis, EncodingSettings
-from studio.datasets.quality.lengths import Lengths
+from studio.datasets.analysis import CUTOFF, DatasetAnalysis, EncodingSettings
+from studio.datasets.page.analysis_schemas import (
+    CheckResult,
+    EncodingOptions,
+    LeakResult,
+    LeaksResult,
+    LeaksSentence,
+    LengthsResult,
+    NewPartsResult,
+    NewSetResult,
+    ProblemResult,
+    ReportResult,
+    SequenceResult,
+    TokenResult,
+    TokensResult,
+    TrainedOptions,
+)
 from studio.datasets.quality.row_check import Report
 from studio.models.library import library
+from studio.models.page.schemas import JobResult
+from studio.web.schema import Result
 
 # A job that takes no longer is done within the click.
 SOON_S = 3.0
@@ -17,156 +34,147 @@ PROBLEMS_GIVEN = 1000
 
 
 def endpoints(analysis: DatasetAnalysis, words: Words) -> list[Callable]:
-    """Return the endpoints of the closer looks; sentences inside their results are told in `words`."""
+    """Return the endpoints of checks, tokens, lengths and new sets; sentences inside their results are told in
+    `words`.
+    """
     return [*_of_checks(analysis, words), *_of_tokens(analysis), *_of_new_sets(analysis, words)]
 
 
 def _of_checks(analysis: DatasetAnalysis, words: Words) -> list[Callable]:
     def datasets_check(
-        name: str, model: str = "", template: str = "", cutoff: int = 1024, lengths: bool = True
-    ) -> dict:
-        """Check every row and return {ok, rows, counts, lengths, intake, problems}, each of these {row, field, message,
-        mend, kind}.
+        name: str, model: str = "", template: str = "", cutoff: int = CUTOFF, lengths: bool = True
+    ) -> CheckResult:
+        """Check every row of a dataset, and with `lengths` the tokens too, by a model's tokenizer.
 
-        Rows count from 1. `lengths` ({rows, longest, median, suggested, cut, ...}) are those of `model`, or of the
-        first on this machine; None where there is no model, or where `lengths` is false. `intake` is what was told
-        when the dataset came in (see `datasets_intake`): rows left out of it are in no file that is checked.
+        The tokens are those of `model`, or of the first on this machine; where there is none they are left out.
         """
-        view = (
-            analysis.encoding_settings({"model": model, "template": template, "cutoff": str(cutoff)})
-            if lengths and (model or library.usable(analysis.collection.workspace))
-            else None
-        )
-        _finished(analysis, analysis.check(name, view), None)
+        settings = None
+        if lengths and (model or library.usable(analysis.collection.workspace)):
+            settings = EncodingOptions(model=model, template=template, cutoff=cutoff).settings(analysis)
+        _finished(analysis, analysis.check(name, settings), None)
         report = analysis.report(name)
         if report is None:
             raise Problem("datasets.changed_meanwhile", name=name)
         collection = analysis.collection
-        return as_json(report, words) | {"intake": collection.intakes.of(collection.find(name)).told(words)}
+        intake = collection.intakes.of(collection.find(name)).told(words)
+        return CheckResult(**vars(report_result(report, words)), intake=intake)
 
-    def datasets_start_check(name: str, wish: dict | None = None) -> dict:
-        """Begin a check, by tokens too where `wish` ({model, template, cutoff ...}) is given, and return {job}."""
-        return {"job": analysis.check(name, analysis.encoding_settings(wish) if wish is not None else None).id}
+    def datasets_start_check(name: str, options: EncodingOptions | None = None) -> JobResult:
+        """Begin a check, by tokens too where `options` are given; {} stands for their defaults."""
+        return JobResult(job=analysis.check(name, options.settings(analysis) if options else None).id)
 
     return [datasets_check, datasets_start_check]
 
 
-def as_json(report: Report, words: Words) -> dict:
-    """Return a report as {ok, rows, problems, counts, lengths}."""
-    return {
-        "ok": report.ok,
-        "rows": report.rows,
-        "counts": report.counts,
-        "lengths": _lengths(report.lengths) if report.lengths else None,
-        "problems": [
-            {
-                "row": one.row,
-                "field": one.field,
-                "message": one.message(words),
-                "mend": one.mend(words),
-                "kind": one.kind,
-            }
+def report_result(report: Report, words: Words) -> ReportResult:
+    """Return a report as it is sent, its sentences told in `words`."""
+    return ReportResult(
+        ok=report.ok,
+        rows=report.rows,
+        counts=report.counts,
+        lengths=LengthsResult.of(report.lengths) if report.lengths else None,
+        problems=[
+            ProblemResult(row=one.row, field=one.field, message=one.message(words), mend=one.mend(words), kind=one.kind)
             for one in report.findings[:PROBLEMS_GIVEN]
         ],
-    }
-
-
-def _lengths(found: Lengths) -> dict:
-    return vars(found) | {"cut": {str(cutoff): share for cutoff, share in found.cut.items()}}  # keys of JSON are text
+    )
 
 
 def _of_tokens(analysis: DatasetAnalysis) -> list[Callable]:
     def datasets_tokens(
-        name: str, row: int = 1, model: str = "", template: str = "", cutoff: int = 1024, options: dict | None = None
-    ) -> dict:
-        """Return {tokens: [{text, id, trained}], sequences} of a row (from 1), labels as LLaMA-Factory makes them.
-
-        `sequences` are [{name, tokens}], two for a preference pair (`tokens` are those of the first); `options` may say
-        mask_history, train_on_prompt and packing.
-        """
-        view = _view(analysis, model, template, cutoff, options)
+        name: str,
+        row: int = 1,
+        model: str = "",
+        template: str = "",
+        cutoff: int = CUTOFF,
+        options: TrainedOptions | None = None,
+    ) -> TokensResult:
+        """Return a row (from 1) as the model sees it: its tokens, labelled as LLaMA-Factory does."""
+        settings = _settings(analysis, model, template, cutoff, options)
         sequences = [
-            {
-                "name": each.name,
-                "tokens": [{"text": token.text, "id": token.id, "trained": token.trained} for token in each.tokens],
-            }
-            for each in analysis.tokens(name, _whole("row", row), view)
+            SequenceResult(
+                name=each.name,
+                tokens=[TokenResult(text=token.text, id=token.id, trained=token.trained) for token in each.tokens],
+            )
+            for each in analysis.tokens(name, _whole("row", row), settings)
         ]
-        return {"tokens": sequences[0]["tokens"], "sequences": sequences}
+        return TokensResult(tokens=sequences[0].tokens, sequences=sequences)
 
     def datasets_lengths(
-        name: str, model: str = "", template: str = "", cutoff: int = 1024, options: dict | None = None
-    ) -> dict:
-        """Return the lengths of all rows in tokens: {rows, longest, median, suggested, bins, counts, cut, tokens,
-        trained, samples, ...}.
-        """
-        view = _view(analysis, model, template, cutoff, options)
-        _finished(analysis, analysis.measure(name, view), None)
-        found = analysis.lengths(name, view)
-        if found is None:
+        name: str, model: str = "", template: str = "", cutoff: int = CUTOFF, options: TrainedOptions | None = None
+    ) -> LengthsResult:
+        """Return the lengths of all rows in tokens."""
+        settings = _settings(analysis, model, template, cutoff, options)
+        _finished(analysis, analysis.measure(name, settings), None)
+        lengths = analysis.lengths(name, settings)
+        if lengths is None:
             raise Problem("datasets.changed_meanwhile", name=name)
-        return _lengths(found)
+        return LengthsResult.of(lengths)
 
-    def datasets_start_lengths(name: str, wish: dict) -> dict:
-        """Begin to measure the lengths through what `wish` says ({model, template, cutoff ...}), and return {job}."""
-        return {"job": analysis.measure(name, analysis.encoding_settings(wish)).id}
+    def datasets_start_lengths(name: str, options: EncodingOptions) -> JobResult:
+        """Begin to measure the lengths of all rows in tokens."""
+        return JobResult(job=analysis.measure(name, options.settings(analysis)).id)
 
     return [datasets_tokens, datasets_lengths, datasets_start_lengths]
 
 
-def _view(analysis: DatasetAnalysis, model: str, template: str, cutoff: int, options: dict | None) -> EncodingSettings:
-    return analysis.encoding_settings({"model": model, "template": template, "cutoff": str(cutoff), **(options or {})})
+def _settings(
+    analysis: DatasetAnalysis, model: str, template: str, cutoff: int, options: TrainedOptions | None
+) -> EncodingSettings:
+    trained = options.model_dump() if options else {}
+    return EncodingOptions(model=model, template=template, cutoff=cutoff, **trained).settings(analysis)
 
 
 def _of_new_sets(analysis: DatasetAnalysis, words: Words) -> list[Callable]:
-    def datasets_keep_good(name: str, new: str) -> dict:
-        """Write the rows that the last check found good to a new set, and return {name, rows}, or {job} where it takes
-        longer.
-        """
-        return _finished(analysis, analysis.keep_good(name, new))
+    def datasets_keep_good(name: str, new: str) -> NewSetResult | JobResult:
+        """Write the rows that the last check found good to a new set; a job where it takes longer."""
+        return _made(NewSetResult, analysis, analysis.keep_good(name, new))
 
-    def datasets_split(name: str, shares: str = "8:1:1", seed: int = 42) -> dict:
-        """Deal the rows into <name>_train, (_eval,) _test by shares, and return {names, rows}, or {job} where it takes
-        longer.
-        """
+    def datasets_split(name: str, shares: str = "8:1:1", seed: int = 42) -> NewPartsResult | JobResult:
+        """Deal the rows into <name>_train, (_eval,) _test by shares; a job where it takes longer."""
         parts = [part.strip() for part in shares.split(":")]
         if not all(part.isdecimal() and int(part) for part in parts):
             raise Problem("datasets.bad_shares", shares=shares)
-        return _finished(analysis, analysis.hold_out(name, tuple(int(part) for part in parts), _whole("seed", seed)))
+        job = analysis.hold_out(name, tuple(int(part) for part in parts), _whole("seed", seed))
+        return _made(NewPartsResult, analysis, job)
 
-    def datasets_sample(name: str, number: int, new: str, seed: int = 42) -> dict:
-        """Write `number` rows drawn at random to a new set, and return {name, rows}, or {job} where it takes longer."""
-        return _finished(analysis, analysis.sample(name, _whole("number", number), new, _whole("seed", seed)))
+    def datasets_sample(name: str, number: int, new: str, seed: int = 42) -> NewSetResult | JobResult:
+        """Write `number` rows drawn at random to a new set; a job where it takes longer."""
+        job = analysis.sample(name, _whole("number", number), new, _whole("seed", seed))
+        return _made(NewSetResult, analysis, job)
 
-    def datasets_mix(weights: dict | str, total: int, new: str, seed: int = 42) -> dict:
-        """Write `total` rows of several sets by weight ({name: weight}, or "name=2, other=1") to a new set; {name,
-        rows} or {job}.
+    def datasets_mix(weights: dict | str, total: int, new: str, seed: int = 42) -> NewSetResult | JobResult:
+        """Write `total` rows of several sets by weight to a new set; a job where it takes longer.
+
+        `weights` are {name of a set: weight}, or such a text: "name=2, other=1".
         """
-        return _finished(analysis, analysis.mix(_weights(weights), _whole("total", total), new, _whole("seed", seed)))
+        job = analysis.mix(_weights(weights), _whole("total", total), new, _whole("seed", seed))
+        return _made(NewSetResult, analysis, job)
 
-    def datasets_leaks(trained: str, held_out: str) -> dict:
-        """Return {leaks: [{held_out, trained, exact}]}: rows (from 1) of one set that the other is trained on."""
-        return {"leaks": [vars(leak) for leak in analysis.leaks(trained, held_out)]}
+    def datasets_leaks(trained: str, held_out: str) -> LeaksResult:
+        """Return the rows of one set that the other is trained on."""
+        return LeaksResult(leaks=[LeakResult(**vars(leak)) for leak in analysis.leaks(trained, held_out)])
 
-    def datasets_leaks_told(name: str, held_out: str) -> dict:
-        """Return {said}: one sentence on the rows of `held_out` that are in dataset `name` too."""
-        found = analysis.leaks(name, held_out)
-        rows = ", ".join(str(leak.held_out) for leak in found[:10])
-        return {
-            "said": words("datasets.leaks_found", count=len(found), rows=rows) if found else words("datasets.no_leaks")
-        }
+    def datasets_leaks_told(name: str, held_out: str) -> LeaksSentence:
+        """Tell in one sentence which rows of `held_out` are in dataset `name` too."""
+        leaks = analysis.leaks(name, held_out)
+        rows = ", ".join(str(leak.held_out) for leak in leaks[:10])
+        return LeaksSentence(
+            said=words("datasets.leaks_found", count=len(leaks), rows=rows) if leaks else words("datasets.no_leaks")
+        )
 
     return [datasets_keep_good, datasets_split, datasets_sample, datasets_mix, datasets_leaks, datasets_leaks_told]
 
 
-def _weights(said: dict | str) -> dict[str, float]:
-    pairs = said.items() if isinstance(said, dict) else (part.rpartition("=")[::2] for part in said.split(","))
+def _weights(given: dict | str) -> dict[str, float]:
+    """Return the weight of each set by its name. Raises Problem for what is no weight."""
+    pairs = given.items() if isinstance(given, dict) else (part.rpartition("=")[::2] for part in given.split(","))
     try:
         weights = {name.strip(): float(weight) for name, weight in pairs}
     except ValueError as error:
-        raise Problem("datasets.bad_weights", weights=said) from error
+        raise Problem("datasets.bad_weights", weights=given) from error
     if not weights or not all(name and 0 < weight < float("inf") for name, weight in weights.items()):
-        raise Problem("datasets.bad_weights", weights=said)
+        raise Problem("datasets.bad_weights", weights=given)
     return weights
 
 
@@ -178,13 +186,20 @@ def _whole(field: str, value: object) -> int:
         raise Problem("datasets.no_number", field=field, value=value) from error
 
 
-def _finished(analysis: DatasetAnalysis, job: Job, seconds: float | None = SOON_S) -> dict:
-    """Return the result of a job that is over within so many seconds (None: whenever it is), else {job}. Raises its
-    Problem.
+def _made(kind: type[Result], analysis: DatasetAnalysis, job: Job) -> Result:
+    """Return what a job made as its `kind` of result, or the job where it takes longer or was stopped.
+
+    Raises:
+        Problem: the job's, where it failed.
     """
+    _finished(analysis, job, SOON_S)
+    return kind.model_validate(job.result) if isinstance(job.result, dict) else JobResult(job=job.id)
+
+
+def _finished(analysis: DatasetAnalysis, job: Job, seconds: float | None) -> None:
+    """Wait until a job is over, at most so many seconds where they are given. Raises its Problem."""
     analysis.jobs.wait(job.id, seconds or SOON_S)
     while seconds is None and job.active:
         analysis.jobs.wait(job.id, SOON_S)
     if job.error:
         raise Problem(job.error["key"], **job.error["facts"])
-    return job.result if isinstance(job.result, dict) else {"job": job.id}

@@ -10,7 +10,7 @@ from studio.core.i18n import Words
 from studio.core.jobs import Jobs
 from studio.datasets.analysis import DatasetAnalysis, EncodingSettings
 from studio.datasets.page.analysis import check_report
-from studio.datasets.page.analysis_endpoints import as_json
+from studio.datasets.page.analysis_endpoints import report_result
 from studio.datasets.registry import entries
 from studio.datasets.registry.collection import Collection
 from studio.web.html import render
@@ -38,7 +38,7 @@ def checked(workspace):
 
 def test_a_report_is_shown_again_by_a_studio_that_started_later(checked, workspace):
     before, later = checked.stored_report("rough"), opened(workspace)
-    assert as_json(later.report("rough"), Words("zh")) == as_json(before.report, Words("zh"))
+    assert report_result(later.report("rough"), Words("zh")) == report_result(before.report, Words("zh"))
     assert later.report("rough").bad == before.report.bad and later.report("rough").lengths.rows == 2
     shown = check_report.check(Words("en"), later, "rough\n").report
     assert (shown.verdict, shown.bad, shown.rows, shown.checked) == ("check_bad", 2, 3, before.checked)

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 from studio.core.i18n import Words
 from studio.datasets.analysis import DatasetAnalysis
-from studio.datasets.page.analysis.encoding_form import parsed
+from studio.datasets.page.analysis.encoding_form import encoding_options, parsed
 from studio.datasets.page.analysis.job_state import JobState, at_work, fault_of
 from studio.datasets.quality.row_check import HINTS, Finding, Report
 from studio.datasets.quality.stored_reports import StoredReport
@@ -62,11 +62,11 @@ class ReportContext:
 class CheckContext:
     """The check of the dataset `name`: `job` while it is at work, `fault` if it failed, `report` of the last one.
 
-    `choices` say with which model the tokens are to be checked too.
+    `options` say how rows are encoded when the tokens are checked too.
     """
 
     name: str
-    choices: dict[str, str]
+    options: dict[str, str]
     job: JobState | None
     fault: str
     report: ReportContext | None
@@ -79,7 +79,7 @@ def check(words: Words, analysis: DatasetAnalysis, arg: str) -> CheckContext | N
         return None
     job, stored = analysis.newest_job("check", name), analysis.stored_report(name)
     report = stored and _report(words, analysis, name, stored, choices.get("kind", ""))
-    return CheckContext(name, choices, at_work(words, job), fault_of(words, job), report)
+    return CheckContext(name, encoding_options(choices), at_work(words, job), fault_of(words, job), report)
 
 
 def _report(words: Words, analysis: DatasetAnalysis, name: str, stored: StoredReport, kind: str) -> ReportContext:

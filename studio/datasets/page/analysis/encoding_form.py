@@ -6,9 +6,10 @@ from urllib.parse import parse_qsl, urlencode
 
 from studio.core.i18n import Problem
 from studio.datasets.analysis import DatasetAnalysis, EncodingSettings, library_ready
+from studio.datasets.page.analysis_schemas import EncodingOptions, TrainedOptions
 from studio.models.library import library
 
-FLAGS = ("mask_history", "train_on_prompt", "packing")
+FLAGS = tuple(TrainedOptions.model_fields)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ def parsed(arg: str) -> tuple[str, dict[str, str]]:
 def pick(choices: dict[str, str], **changed: object) -> str:
     """Return what a button takes in hand so that some of the choices change."""
     return "sight:" + urlencode({**choices, **changed})
+
+
+def encoding_options(choices: dict[str, str]) -> dict[str, str]:
+    """Return those of the choices that are options of the encoding, for an endpoint."""
+    return {name: value for name, value in choices.items() if name in EncodingOptions.model_fields}
 
 
 def encoding(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from studio.core.i18n import Words
 from studio.datasets.analysis import DatasetAnalysis
-from studio.datasets.page.analysis.encoding_form import EncodingForm, encoding, parsed, pick
+from studio.datasets.page.analysis.encoding_form import EncodingForm, encoding, encoding_options, parsed, pick
 from studio.datasets.page.analysis.job_state import JobState, at_work, fault_of
 from studio.datasets.quality import lengths as measuring
 from studio.datasets.quality.lengths import CUTOFFS, Lengths
@@ -79,13 +79,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class LengthsContext:
-    """The lengths of the dataset `name` by the settings of `form`, where `can_measure` says that they can be had.
+    """The lengths of the dataset `name` by the settings of `form`, where `can_measure` says that they can be had;
+    `options` are those settings as an endpoint takes them.
 
     `job` while they are measured, `fault` if that failed, `measured` when it is done.
     """
 
     name: str
-    choices: dict[str, str]
+    options: dict[str, str]
     form: EncodingForm
     can_measure: bool
     job: JobState | None
@@ -102,15 +103,16 @@ def lengths(words: Words, analysis: DatasetAnalysis, arg: str) -> LengthsContext
     name, choices = parsed(arg)
     if not name:
         return None
+    options = encoding_options(choices)
     settings, form = encoding(analysis, name, choices)
     if form is None:
         return None
     if settings is None:
-        return LengthsContext(name, choices, form, False, None, "", None)
+        return LengthsContext(name, options, form, False, None, "", None)
     job, found = analysis.newest_job("lengths", name), analysis.lengths(name, settings)
     fault = "" if found else fault_of(words, job)
     return LengthsContext(
-        name, choices, form, True, at_work(words, job), fault, measured(found, choices) if found else None
+        name, options, form, True, at_work(words, job), fault, measured(found, choices) if found else None
     )
 
 
