@@ -1,0 +1,225 @@
+"""What the form answers to a person: updates of its boxes, and what is told beside them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import gradio as gr
+
+from studio.core.i18n import Problem, Words
+from studio.train.execution.training_service import TrainingService
+from studio.train.page.form import form_judgement, form_recipe, import_report, setting_list, sweep_preview
+from studio.train.page.form.tab_fields import OF_RUNS, SCHEDULERS
+from studio.train.recipe import completion, dataset_choices, saved_recipes, sweep
+from studio.train.recipe.importing import form, here, llamafactory_defaults, recipe_reading
+from studio.train.recipe.importing.result import Missing
+from studio.train.runs import adapters
+from studio.web.html import render
+from studio.web.live import taken
+
+
+class Answers:
+    """The answers of the form in one language. `keys` are the settings that have a box.
+
+    `overrides` of a method are what the recipe is made of, as `Form.overrides` has it: why a recipe was refused, the
+    method, the boxes in the order of `keys`, the other settings as JSON.
+    """
+
+    def __init__(self, training: TrainingService, words: Words, keys: list[str]):
+        self.training, self.words, self.keys, self.workspace = training, words, keys, training.workspace
+
+    def recipe(self, refusal: str, method: str, *values: object) -> dict:
+        """Return the recipe in the form. Raises Problem where the one that was brought last was refused."""
+        if refusal:
+            raise Problem("recipe_import.refused_before", reason=refusal)
+        *boxes, further = values
+        return form_recipe.recipe_of(method, dict(zip(self.keys, boxes, strict=True)), json.loads(further))
+
+    # Recipes from elsewhere
+
+    def on_import(self, text: str) -> tuple:
+        """Return the report, the devices, and the form filled with what a pasted text says."""
+        try:
+            imported = recipe_reading.read(text)
+            missing = here.missing(self.workspace, imported.recipe)
+            filled = self._filled(imported.whole)
+        except Problem as fault:
+            told = render(import_report.FAULT_TEMPLATE, self.words, import_report.import_fault(fault))
+            return told, gr.skip(), *self._refused(fault)
+        report = render(import_report.TEMPLATE, self.words, import_report.import_report(imported, missing))
+        numbers = imported.options.get("devices")
+        return report, ",".join(map(str, numbers)) if numbers else gr.skip(), "", *filled
+
+    def on_given(self, text: str) -> tuple:
+        """Return what is told of a recipe that a button of the page hands over, and the form filled with it."""
+        return self._brought(saved_recipes.handed_over, text)
+
+    def on_load(self, name: str) -> tuple:
+        """Return what is told of a saved recipe, and the form filled with it; without a name, the form as it begins."""
+        return self._brought(lambda name: saved_recipes.load(self.workspace, name) if name else {}, name)
+
+    def on_save(self, name: str, *overrides: object) -> tuple:
+        """Keep the recipe in the form under a name and return what is wrong, and the saved recipes to choose from."""
+        try:
+            recipe = {key: value for key, value in self.recipe(*overrides).items() if value not in (None, "")}
+            saved_recipes.save(self.workspace, name, recipe)
+        except Problem as fault:
+            return self._fault(fault), gr.skip()
+        return "", gr.update(choices=saved_recipes.saved(self.workspace), value=name.strip())
+
+    def _brought(self, read: Callable[[str], dict], source: str) -> tuple:
+        """Return what is told of a recipe of the studio's own, no refusal, and its values."""
+        try:
+            recipe = read(source)
+            is_whole = llamafactory_defaults.apply_to(recipe)
+            return self._missing(here.missing(self.workspace, recipe) if is_whole else []), "", *self._filled(recipe)
+        except Problem as fault:
+            return self._fault(fault), *self._refused(fault)
+
+    def _refused(self, fault: Problem) -> tuple:
+        """Return the refusal of a recipe, and nothing new for the method, the boxes and the other settings."""
+        return self.words.tell(fault), *[gr.skip()] * (len(self.keys) + 2)
+
+    def _filled(self, recipe: dict) -> list:
+        """Return what the method, the boxes and the other settings hold for a recipe."""
+        values = form_recipe.values_of(self.workspace, recipe, self.keys)
+        choices = self._choices(values)
+        boxes = [
+            gr.update(value=values.boxes.get(key, "" if key in ("template", *adapters.NAMED) else 0), **choices(key))
+            for key in self.keys
+        ]
+        return [gr.update(value=values.method), *boxes, json.dumps(values.further, ensure_ascii=False)]
+
+    def _choices(self, values: form_recipe.FormValues) -> Callable[[str], dict]:
+        # A model may have come since the page was opened, and the templates are known only when LLaMA-Factory is
+        # loaded.
+        offered = {
+            "model_name_or_path": form_recipe.models(self.workspace),
+            "template": self._templates(),
+            "dataset": dataset_choices.offered(self.workspace, values.boxes["stage"]),
+            "lr_scheduler_type": SCHEDULERS,
+        } | dict(zip(OF_RUNS, self._of_runs_on(values.boxes["model_name_or_path"]), strict=True))
+        # A choice that the form does not offer (another scheduler, data of a folder that the recipe names) is one for
+        # this recipe.
+        return lambda key: {"choices": form.with_value(offered[key], values.boxes.get(key))} if key in offered else {}
+
+    # Choices
+
+    def on_stage(self, stage: str, chosen: list[str]) -> dict:
+        """Return the datasets that fit a stage; of those chosen stay those that fit, and those that are not here."""
+        fitting = dataset_choices.offered(self.workspace, stage)
+        names = [name for _, name in fitting if not Path(name).is_absolute()]
+        staying = [name for name in chosen if name in names or not here.has_dataset(self.workspace, {}, name)]
+        return gr.update(choices=form.with_value(fitting, staying), value=staying or names[:1])
+
+    def on_dataset(self, stage: str, chosen: list[str]) -> tuple:
+        """Return what is wrong with the chosen datasets, and their names; one of an added folder is linked first."""
+        try:
+            names = dataset_choices.taken(self.workspace, chosen)
+        except Problem as fault:
+            return self._fault(fault), gr.update(value=[name for name in chosen if not Path(name).is_absolute()])
+        offered = form.with_value(dataset_choices.offered(self.workspace, stage), names)
+        return "", gr.update(choices=offered, value=names) if names != chosen else gr.skip()
+
+    def on_dataset_focus(self, stage: str, chosen: list[str]) -> dict:
+        """Return the datasets to choose from: one may have come since the page was opened."""
+        return gr.update(choices=form.with_value(dataset_choices.offered(self.workspace, stage), chosen))
+
+    def on_model(self, model: str) -> float:
+        """Return the learning rate that the studio advises for a model."""
+        return completion.learning_rate(form_recipe.parameters(self.workspace, model))
+
+    def on_runs(self, model: str) -> list[dict]:
+        """Return the runs that the boxes of OF_RUNS list for a model."""
+        return [gr.update(choices=found) for found in self._of_runs_on(model)]
+
+    def on_open(self) -> tuple:
+        """Return what there is to choose from now: models, datasets, templates, runs."""
+        return (
+            gr.update(choices=form_recipe.models(self.workspace)),
+            gr.update(choices=dataset_choices.offered(self.workspace, "sft")),
+            gr.update(choices=self._templates()),
+            *self.on_runs(completion.STARTER_MODEL),
+        )
+
+    def _of_runs_on(self, model: str) -> tuple[list, list]:
+        none = (self.words("checkpoints.none"), "")
+        rewards, begun = adapters.reward_models(self.workspace, model), adapters.on(self.workspace, model)
+        return [none, *rewards], [none, *begun]
+
+    def _templates(self) -> list:
+        return [(self.words("train.automatic"), ""), *completion.known_templates()]
+
+    # Starts
+
+    def on_start(self, name: str, author: str, probes: str, executor: str, devices: str, *overrides: object) -> tuple:
+        """Start a run and return what is wrong, and what takes the run in hand."""
+        questions = [line.strip() for line in probes.splitlines() if line.strip()]
+        numbers = [int(part) for part in devices.replace(",", " ").split() if part.isdigit()]
+        options = {"name": name, "author": author, "probes": questions} | ({"devices": numbers} if numbers else {})
+        try:
+            run = self.training.start(self.recipe(*overrides), options, executor)
+        except Problem as fault:
+            return self._fault(fault), ""
+        return "", taken("run", run.name)
+
+    def on_sweep(self, grid: str, name: str, author: str, executor: str, *overrides: object) -> tuple:
+        """Start a run for each combination of a grid and return what is wrong, and what takes the first in hand."""
+        options = {"name": name, "author": author}
+        try:
+            runs = self.training.sweep(self.recipe(*overrides), sweep.read(grid), options, executor)
+        except Problem as fault:
+            return self._fault(fault), ""
+        return "", taken("run", runs[0].name)
+
+    def on_nodes(self, count: float | None, address: str, name: str, author: str, *overrides: object) -> tuple:
+        """Make a run for several machines and return what is wrong, and the command for each, a line each."""
+        options = {"name": name, "author": author}
+        try:
+            _, commands = self.training.nodes(self.recipe(*overrides), options, int(count or 0), address)
+        except Problem as fault:
+            return self._fault(fault), ""
+        return "", "\n".join(commands)
+
+    def on_find_batch(self, *overrides: object) -> str:
+        """Begin to look for the largest batch and return what is wrong."""
+        try:
+            self.training.find_batch(self.recipe(*overrides))
+        except Problem as fault:
+            return self._fault(fault)
+        return ""
+
+    # What is told
+
+    def on_preview(self, *overrides: object) -> tuple:
+        """Return the command, the recipe as YAML, what is told of it, and whether Start is open; while it is shut, the
+        recipe is judged again and again.
+        """
+        try:
+            recipe = self.recipe(*overrides)
+        except (Problem, ValueError, TypeError) as fault:
+            preview = self.training.unjudged({}, fault)
+        else:
+            preview = self.training.preview(recipe)
+        # Beside the advice, not where Start tells its faults: a preview that comes late must not wipe those away.
+        judgement = form_judgement.judgement(preview["advice"], preview["problems"])
+        told = render(form_judgement.TEMPLATE, self.words, judgement)
+        is_shut = bool(preview["problems"])
+        return preview["command"], preview["yaml"], told, gr.update(interactive=not is_shut), gr.Timer(active=is_shut)
+
+    def on_search(self, query: str, stage: str, method: str, further: str) -> str:
+        """Return the settings that fit a search; `further` is what the person has set, as JSON."""
+        kind = form_recipe.finetuning_type(method)
+        found = setting_list.setting_list(query, stage, kind, json.loads(further))
+        return render(setting_list.TEMPLATE, self.words, found)
+
+    def on_grid(self, grid: str) -> str:
+        """Return what a grid comes to."""
+        preview = sweep_preview.sweep_preview(grid)
+        return "" if preview is None else render(sweep_preview.TEMPLATE, self.words, preview)
+
+    def _fault(self, fault: Problem) -> str:
+        return render(form_judgement.TEMPLATE, self.words, form_judgement.one_fault(fault))
+
+    def _missing(self, missing: list[Missing]) -> str:
+        return render(import_report.TEMPLATE, self.words, import_report.missing_report(missing))

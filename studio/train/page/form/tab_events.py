@@ -1,0 +1,144 @@
+"""Which box of the form asks for which answer, and where that goes."""
+
+import gradio as gr
+
+from studio.train.page.form import form_recipe
+from studio.train.page.form.tab_answers import Answers
+from studio.train.page.form.tab_fields import Form
+from studio.train.runs import checkpoints
+
+# An answer that comes at once, without a place in gradio's queue or a mark over the box.
+AT_ONCE = {"api_name": False, "queue": False, "show_progress": "hidden"}
+
+
+def connect(form: Form, answers: Answers) -> None:
+    """Connect the boxes of a form with its answers."""
+    _connect_starts(form, answers)
+    _connect_choices(form, answers)
+    _connect_rows(form)
+    _connect_settings(form, answers)
+    _connect_recipes(form, answers)
+    _connect_refusal(form)
+    _connect_preview(form, answers)
+
+
+def _connect_starts(form: Form, answers: Answers) -> None:
+    who = [form.name, form.author]
+    form.start.click(
+        answers.on_start,
+        [*who, form.probes, form.executor, form.devices, *form.overrides],
+        [form.problem, form.started],
+        api_name=False,
+        concurrency_limit=None,
+    )
+    form.find_batch.click(answers.on_find_batch, form.overrides, form.problem, api_name=False)
+    form.start_sweep.click(
+        answers.on_sweep,
+        [form.grid, *who, form.executor, *form.overrides],
+        [form.problem, form.started],
+        api_name=False,
+    )
+    form.grid.input(answers.on_grid, form.grid, form.sweep_preview, **AT_ONCE)
+    form.make_commands.click(
+        answers.on_nodes,
+        [form.node_count, form.node_address, *who, *form.overrides],
+        [form.problem, form.node_commands],
+        api_name=False,
+    )
+
+
+def _connect_choices(form: Form, answers: Answers) -> None:
+    model, stage, dataset = (form.fields[key] for key in ("model_name_or_path", "stage", "dataset"))
+    # Of a choice in the form only: an import says its own rate.
+    model.input(answers.on_model, model, form.fields["learning_rate"], api_name=False, queue=False)
+    gr.on([model.change, stage.change, form.more_settings.expand], answers.on_runs, model, form.of_runs, **AT_ONCE)
+    stage.input(answers.on_stage, [stage, dataset], dataset, api_name=False, queue=False)
+    dataset.focus(answers.on_dataset_focus, [stage, dataset], dataset, **AT_ONCE)
+    dataset.input(answers.on_dataset, [stage, dataset], [form.problem, dataset], **AT_ONCE)
+    gr.context.Context.root_block.load(
+        answers.on_open, None, [model, dataset, form.fields["template"], *form.of_runs], api_name=False, queue=False
+    )
+
+
+def _connect_rows(form: Form) -> None:
+    """Show what a choice asks for, and no more."""
+    stage, dataset, held_out = (form.fields[key] for key in ("stage", "dataset", "val_size"))
+    for key in checkpoints.MEASURED:
+        form.fields[key].input(_held_out, [form.fields[key], held_out], held_out, api_name=False, queue=False)
+    stage.change(lambda chosen: gr.update(visible=chosen == "ppo"), stage, form.ppo_row, api_name=False, queue=False)
+    form.method.change(
+        lambda chosen: gr.update(visible=chosen in form_recipe.WITH_LORA_SETTINGS),
+        form.method,
+        form.lora_row,
+        api_name=False,
+        queue=False,
+    )
+    dataset.change(
+        lambda chosen: gr.update(visible=form_recipe.asks_identity(form.workspace, chosen)),
+        dataset,
+        form.identity_row,
+        api_name=False,
+        queue=False,
+    )
+
+
+def _held_out(is_wanted: object, share: float | None) -> object:
+    """Return the share of rows to hold out: the best checkpoint and an early stop go by those."""
+    return 0.1 if is_wanted and not share else gr.skip()
+
+
+def _connect_settings(form: Form, answers: Answers) -> None:
+    gr.on(
+        [form.all_settings.expand, form.query.input, form.fields["stage"].change, form.method.change],
+        answers.on_search,
+        [form.query, form.fields["stage"], form.method, form.extra],
+        form.settings,
+        api_name=False,
+        show_progress="hidden",
+        trigger_mode="always_last",
+    )
+
+
+def _connect_recipes(form: Form, answers: Answers) -> None:
+    searched = [form.query, form.fields["stage"], form.method, form.extra]
+    brought = form.bring.click(
+        answers.on_import, form.pasted, [form.import_report, form.devices, *form.overrides], api_name=False
+    )
+    brought.then(answers.on_search, searched, form.settings, api_name=False, show_progress="hidden")
+    form.given.input(answers.on_given, form.given, [form.problem, *form.overrides], api_name=False)
+    form.saved_recipe.input(answers.on_load, form.saved_recipe, [form.problem, *form.overrides], api_name=False)
+    form.save_recipe.click(
+        answers.on_save, [form.recipe_name, *form.overrides], [form.problem, form.saved_recipe], api_name=False
+    )
+
+
+def _connect_refusal(form: Form) -> None:
+    """What was refused stands until the person takes the text away, or takes the form in hand."""
+    form.pasted.input(
+        lambda text, refusal: ("", "") if refusal and not text.strip() else (gr.skip(), gr.skip()),
+        [form.pasted, form.refusal],
+        [form.refusal, form.import_report],
+        **AT_ONCE,
+    )
+    gr.on(
+        [box.input for box in (form.method, *form.boxes)],
+        lambda refusal: ("", "") if refusal else (gr.skip(), gr.skip()),
+        form.refusal,
+        [form.refusal, form.problem],
+        **AT_ONCE,
+    )
+
+
+def _connect_preview(form: Form, answers: Answers) -> None:
+    judged = [form.command, form.yaml, form.advice, form.start, form.judge_again]
+    changes = [form.preview.expand, *(box.change for box in form.boxes), form.method.change, form.refusal.change]
+    gr.on(
+        changes,
+        answers.on_preview,
+        form.overrides,
+        judged,
+        api_name=False,
+        show_progress="hidden",
+        trigger_mode="always_last",
+    )
+    form.judge_again.tick(answers.on_preview, form.overrides, judged, api_name=False, show_progress="hidden")

@@ -1,0 +1,283 @@
+"""The boxes of the form, from top to bottom of the page."""
+
+import gradio as gr
+
+from studio.core.i18n import Words
+from studio.train.execution.training_service import TrainingService
+from studio.train.loop import samples
+from studio.train.page.form import form_recipe
+from studio.train.recipe import completion, dataset_choices, saved_recipes
+from studio.train.runs import adapters
+from studio.web.html import render
+from studio.web.live import region
+
+HEAD_TEMPLATE = "train/page/form/form_head.html"
+SCHEDULERS = ["cosine", "linear", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial"]
+OF_RUNS = ("reward_model", "adapter_name_or_path")  # boxes that list what runs have trained
+JUDGED_AGAIN_S = 4
+ALWAYS_SEEN = (
+    "learning_rate",
+    "num_train_epochs",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "cutoff_len",
+)
+
+
+class Form:
+    """The boxes of the form of a new run. `fields` are those that hold a setting of LLaMA-Factory, by its name."""
+
+    def __init__(self, training: TrainingService, words: Words):
+        self.training, self.words, self.workspace = training, words, training.workspace
+        self.standard = completion.defaults()
+        self.fields: dict[str, gr.Component] = {}
+        self._head()
+        self._model_and_data()
+        self._stage_and_method()
+        self._numbers()
+        self._advice()
+        self._more_settings()
+        self._all_settings()
+        self._preview()
+        self._recipes()
+        self._notices()
+        self._many()
+        self._unseen()
+
+    @property
+    def keys(self) -> list[str]:
+        """The settings that have a box."""
+        return list(self.fields)
+
+    @property
+    def boxes(self) -> list[gr.Component]:
+        """The boxes in the order of `keys`, and that of all other settings, as JSON."""
+        return [*self.fields.values(), self.extra]
+
+    @property
+    def overrides(self) -> list[gr.Component]:
+        """What a recipe is made of: why it was refused, the method, the boxes."""
+        return [self.refusal, self.method, *self.boxes]
+
+    @property
+    def of_runs(self) -> list[gr.Component]:
+        """The boxes that list what runs have trained."""
+        return [self.fields[key] for key in OF_RUNS]
+
+    def _head(self) -> None:
+        words = self.words
+        with gr.Row(elem_classes="form-head"):
+            gr.HTML(render(HEAD_TEMPLATE, words))
+            self.start = gr.Button(
+                words("train.start"), variant="primary", elem_id="train-start", scale=0, min_width=120
+            )
+        self.problem = gr.HTML(elem_id="train-problem")
+
+    def _model_and_data(self) -> None:
+        words, workspace = self.words, self.workspace
+        models, datasets = form_recipe.models(workspace), dataset_choices.offered(workspace, "sft")
+        model = completion.STARTER_MODEL if completion.STARTER_MODEL in models else models[0]
+        chosen = [name for _, name in datasets if name == completion.STARTER_DATASET]
+        with gr.Row():
+            self.fields["model_name_or_path"] = self._choice("model_name_or_path", models, model)
+            self.fields["dataset"] = self._choice("dataset", datasets, chosen, multiselect=True)
+        is_asked = form_recipe.asks_identity(workspace, [completion.STARTER_DATASET])
+        with gr.Row(visible=is_asked) as self.identity_row:
+            self.name = gr.Textbox(
+                words("train.identity_name_default"),
+                label=words("train.identity_name"),
+                info=words("train.identity_name_info"),
+            )
+            self.author = gr.Textbox(
+                words("train.identity_author_default"),
+                label=words("train.identity_author"),
+                info=words("train.identity_author_info"),
+            )
+
+    def _stage_and_method(self) -> None:
+        words = self.words
+        self.fields["stage"] = self._choice(
+            "stage", [(words(f"train.stage_{key}"), key) for key in completion.STAGES], "sft"
+        )
+        self.method = gr.Radio(
+            [(words(f"train.method_{key}"), key) for key in form_recipe.METHODS],
+            value="lora",
+            label=words("train.finetuning_type"),
+            info=words("train.finetuning_type_info"),
+            elem_id="train-method",
+        )
+        with gr.Column(visible=False) as self.ppo_row:
+            gr.HTML(region("environment", "ppo"))
+            rewards = adapters.reward_models(self.workspace, completion.STARTER_MODEL)
+            self.fields["reward_model"] = self._of_checkpoints("reward_model", rewards)
+
+    def _numbers(self) -> None:
+        with gr.Row(elem_classes="fields"):
+            for key in ALWAYS_SEEN:
+                self.fields[key] = self._number(key, self.standard[key])
+        with gr.Row(elem_classes="fields") as self.lora_row:
+            for key in ("lora_rank", "lora_alpha", "lora_dropout"):
+                self.fields[key] = self._number(key, self.standard[key])
+
+    def _advice(self) -> None:
+        self.advice = gr.HTML(elem_id="train-advice")
+        with gr.Row(elem_classes="find-batch"):
+            self.find_batch = gr.Button(
+                self.words("batch.find"), size="sm", scale=0, min_width=210, elem_id="train-find-batch"
+            )
+            gr.HTML(region("batch"))
+
+    def _more_settings(self) -> None:
+        words, standard = self.words, self.standard
+        with gr.Accordion(words("train.more"), open=False) as self.more_settings:
+            with gr.Row(elem_classes="fields"):
+                self.fields["template"] = self._choice("template", [(words("train.automatic"), "")], "")
+                self.fields["lr_scheduler_type"] = self._choice(
+                    "lr_scheduler_type", SCHEDULERS, standard["lr_scheduler_type"]
+                )
+                for key in ("warmup_steps", "max_grad_norm"):
+                    self.fields[key] = self._number(key, standard[key])
+            with gr.Row(elem_classes="fields"):
+                self.fields["val_size"] = self._number("val_size", 0)
+                for key in ("save_steps", "logging_steps", "seed"):
+                    self.fields[key] = self._number(key, standard[key])
+            with gr.Row(elem_classes="fields"):
+                self._of_saving()
+            with gr.Row(elem_classes="fields"):
+                self._of_devices()
+            self.probes = gr.Textbox(
+                label=words("train.probes"),
+                info=words("train.probes_info", most=samples.MOST),
+                lines=3,
+                elem_id="train-probes",
+                value=words("train.probes_default"),
+            )
+
+    def _of_saving(self) -> None:
+        words = self.words
+        self.fields["load_best_model_at_end"] = gr.Checkbox(
+            label=words("checkpoints.load_best_model_at_end"),
+            elem_id="train-load_best_model_at_end",
+            info=words("checkpoints.load_best_model_at_end_info"),
+        )
+        for key in ("early_stopping_steps", "save_total_limit"):
+            self.fields[key] = gr.Number(
+                0,
+                label=words(f"checkpoints.{key}"),
+                info=words(f"checkpoints.{key}_info"),
+                elem_id=f"train-{key}",
+                min_width=120,
+                precision=0,
+                minimum=0,
+            )
+        begun = adapters.on(self.workspace, completion.STARTER_MODEL)
+        self.fields["adapter_name_or_path"] = self._of_checkpoints("adapter_name_or_path", begun)
+
+    def _of_devices(self) -> None:
+        words, executors = self.words, self.training.executors
+        self.executor = gr.Dropdown(
+            [(words(f"train.executor_{key.replace('-', '_')}"), key) for key in executors],
+            value=executors[0],
+            label=words("train.executor"),
+            info=words("train.executor_info"),
+            elem_id="train-executor",
+        )
+        self.devices = gr.Textbox(
+            label=words("train.devices"), info=words("train.devices_info"), elem_id="train-devices"
+        )
+
+    def _all_settings(self) -> None:
+        words = self.words
+        with gr.Accordion(words("train.all_settings"), open=False) as self.all_settings:
+            self.query = gr.Textbox(
+                show_label=False, placeholder=words("train.settings_search"), elem_id="train-search"
+            )
+            self.settings = gr.HTML()
+            self.extra = gr.Textbox("{}", visible="hidden", elem_id="train-extra")
+
+    def _preview(self) -> None:
+        words = self.words
+        with gr.Accordion(words("train.preview"), open=False) as self.preview:
+            self.command = gr.Code(label=words("train.command"), language="shell", interactive=False)
+            self.yaml = gr.Code(label=words("train.recipe"), language="yaml", interactive=False)
+
+    def _recipes(self) -> None:
+        words = self.words
+        with gr.Accordion(words("train.recipes"), open=False):
+            with gr.Row(elem_classes="fields"):
+                self.saved_recipe = self._choice("kept_recipe", saved_recipes.saved(self.workspace), None)
+                self.recipe_name = gr.Textbox(
+                    label=words("train.recipe_name"), info=words("train.recipe_name_info"), elem_id="train-recipe-name"
+                )
+                self.save_recipe = gr.Button(
+                    words("train.save_recipe"), size="sm", scale=0, min_width=110, elem_id="train-save-recipe"
+                )
+            self.pasted = gr.Textbox(
+                label=words("train.import"), info=words("train.import_info"), lines=4, elem_id="train-import"
+            )
+            self.bring = gr.Button(
+                words("train.import_button"), size="sm", scale=0, min_width=110, elem_id="train-import-button"
+            )
+            self.import_report = gr.HTML(elem_id="train-import-report")
+
+    def _notices(self) -> None:
+        with gr.Accordion(self.words("notices.title"), open=False):
+            gr.HTML(region("notices"))
+
+    def _many(self) -> None:
+        words = self.words
+        with gr.Accordion(words("train.many"), open=False):
+            self.grid = gr.Textbox(
+                label=words("train.sweep"),
+                info=words("train.sweep_info"),
+                lines=3,
+                elem_id="train-grid",
+                placeholder=words("train.sweep_example"),
+            )
+            self.sweep_preview = gr.HTML(elem_id="train-sweep-runs")
+            self.start_sweep = gr.Button(
+                words("train.sweep_button"), size="sm", scale=0, min_width=140, elem_id="train-sweep"
+            )
+            with gr.Row(elem_classes="fields"):
+                self.node_count = gr.Number(
+                    2, label=words("train.nodes"), info=words("train.nodes_info"), precision=0, elem_id="train-nodes"
+                )
+                self.node_address = gr.Textbox(
+                    label=words("train.address"), info=words("train.address_info"), elem_id="train-address"
+                )
+            self.make_commands = gr.Button(
+                words("train.nodes_button"), size="sm", scale=0, min_width=140, elem_id="train-nodes-button"
+            )
+            self.node_commands = gr.Code(
+                label=words("train.to_paste"), language="shell", interactive=False, elem_id="train-to-paste"
+            )
+
+    def _unseen(self) -> None:
+        # A problem may be mended elsewhere (a model downloaded, a set added, a consent given): Start opens by itself.
+        self.judge_again = gr.Timer(JUDGED_AGAIN_S, active=False)
+        self.started = gr.HTML(visible="hidden")
+        # A recipe that comes from elsewhere (a run to start again, with changes) arrives here from the page's script.
+        self.given = gr.Textbox(visible="hidden", elem_id="train-given")
+        # Why the recipe that was brought last is not in the form, "" where it is: the form still holds an earlier one, and
+        # nobody means to start that.
+        self.refusal = gr.State("")
+
+    def _choice(self, key: str, choices: list, value: object, **more) -> gr.Dropdown:
+        label, info = self.words(f"train.{key}"), self.words(f"train.{key}_info")
+        return gr.Dropdown(choices, value=value, label=label, info=info, elem_id=f"train-{key}", **more)
+
+    def _number(self, key: str, value: object) -> gr.Number:
+        # Nothing is rounded: a share would become 0, and half a step is for the judge of the recipe to refuse.
+        label, info = self.words(f"train.{key}"), self.words(f"train.{key}_info")
+        return gr.Number(value, label=label, info=info, elem_id=f"train-{key}", min_width=120)
+
+    def _of_checkpoints(self, key: str, names: list[str]) -> gr.Dropdown:
+        # A folder from elsewhere may be typed too.
+        return gr.Dropdown(
+            [(self.words("checkpoints.none"), ""), *names],
+            value="",
+            label=self.words(f"checkpoints.{key}"),
+            info=self.words(f"checkpoints.{key}_info"),
+            elem_id=f"train-{key}",
+            allow_custom_value=True,
+        )
