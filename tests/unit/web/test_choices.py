@@ -16,7 +16,7 @@ from studio.core.i18n import LANGUAGES, Words
 from studio.core.workspace import Workspace
 from studio.models.library import library, model_folders
 from studio.train.execution import dispatch
-from studio.train.page import tab
+from studio.train.page.form import form_recipe
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_a_model_that_cannot_be_loaded_is_no_choice(studio, content):
     faulty = {model.name for model in library.models(workspace) if model.faults}
     assert faulty >= {model_folders.FILE, "gone", "torn"}
     good = {model.name for model in library.models(workspace)} - faulty
-    assert good and set(tab._models(workspace)) == good
+    assert good and set(form_recipe.models(workspace)) == good
     assert not faulty & {name for name in target_names.names(workspace) if "/" not in name}
 
 

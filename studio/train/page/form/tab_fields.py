@@ -258,7 +258,7 @@ class Form:
         self.started = gr.HTML(visible="hidden")
         # A recipe that comes from elsewhere (a run to start again, with changes) arrives here from the page's script.
         self.given = gr.Textbox(visible="hidden", elem_id="train-given")
-        # Why the recipe that was brought last is not in the form, "" where it is: the form still holds an earlier one, and
+        # Why the recipe that was brought last is not in the form, "" if it is: the form still holds an earlier one, and
         # nobody means to start that.
         self.refusal = gr.State("")
 

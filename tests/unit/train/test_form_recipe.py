@@ -1,0 +1,50 @@
+"""What stands in the form as a recipe. LLaMA-Factory's own parser judges it elsewhere."""
+
+import pytest
+
+from studio.train.page.form import form_recipe
+
+BOXES = {
+    "model_name_or_path": "tiny",
+    "dataset": ["a", "b"],
+    "stage": "sft",
+    "reward_model": "",
+    "lora_rank": 8,
+    "lora_alpha": 16,
+    "lora_dropout": 0,
+    "learning_rate": 1e-4,
+}
+
+
+def test_the_boxes_become_a_recipe_of_llamafactory():
+    recipe = form_recipe.recipe_of("lora", BOXES, {"use_rslora": "true"})
+    assert recipe == {
+        "do_train": True,
+        "model_name_or_path": "tiny",
+        "dataset": "a,b",
+        "stage": "sft",
+        "finetuning_type": "lora",
+        "lora_rank": 8,
+        "lora_alpha": 16,
+        "lora_dropout": 0,
+        "learning_rate": 1e-4,
+        "use_rslora": "true",
+    }
+
+
+@pytest.mark.parametrize("method", form_recipe.METHODS)
+def test_a_method_says_its_bits_and_keeps_lora_settings_to_itself(method):
+    recipe = form_recipe.recipe_of(method, BOXES, {})
+    assert form_recipe.method_of(recipe) == method
+    assert ("lora_rank" in recipe) == (method in form_recipe.WITH_LORA_SETTINGS)
+
+
+def test_a_reward_model_is_of_ppo_alone_and_no_data_is_none():
+    recipe = form_recipe.recipe_of(
+        "lora", BOXES | {"stage": "ppo", "reward_model": "m/lora/judge", "dataset": None}, {}
+    )
+    assert (recipe["reward_model"], recipe["dataset"]) == ("m/lora/judge", "")
+
+
+def test_what_has_no_box_wins_over_what_has_one():
+    assert form_recipe.recipe_of("full", BOXES, {"learning_rate": "2e-5"})["learning_rate"] == "2e-5"

@@ -1,0 +1,126 @@
+"""What the views of a run are made of, without HTML."""
+
+import pytest
+
+from studio.train import runs
+from studio.train.page.runs import comparison, now_running, probe_answers, run_head, run_list, run_log
+
+
+def made(workspace, name="one", **recipe):
+    run = runs.make(workspace, "m", "lora", name)
+    run.info_file.write_text('{"created": 1}')
+    run.recipe_file.write_text("".join(f"{key}: {value}\n" for key, value in {"stage": "sft", **recipe}.items()))
+    run.say("state", state="preparing")
+    run.say(
+        "facts", examples=9, epochs=1.5, batch=8, step=0, total_steps=4, trainable=10, parameters=1000, device="cpu"
+    )
+    for step, loss in enumerate((3.0, 2.0, 1.0), 1):
+        run.say("metrics", step=step, epoch=step / 4, values={"loss": loss, "learning_rate": 1e-4})
+    return run
+
+
+def test_the_buttons_of_a_run_follow_its_state(workspace):
+    run = made(workspace)
+    states = {}
+    for state in ("finished", "failed", "stopped"):
+        run.say("state", state=state)
+        states[state] = run_head.run_head(workspace, run.name).actions
+    assert states == {"finished": (), "failed": (), "stopped": ()}, "nothing to go on from without a checkpoint"
+    folder = run.folder / "checkpoint-2"
+    folder.mkdir()
+    (folder / "trainer_state.json").write_text("{}")
+    (folder / "adapter_model.safetensors").write_bytes(b"x")
+    assert run_head.run_head(workspace, run.name).actions == ("resume", "more_epochs", "compare")
+    run.say("state", state="finished")
+    assert run_head.run_head(workspace, run.name).actions == ("more_epochs", "compare")
+    run.own()
+    for state, actions in (("preparing", ("stop", "abort")), ("running", ("stop", "abort")), ("stopping", ())):
+        run.say("state", state=state)
+        head = run_head.run_head(workspace, run.name)
+        assert (head.actions, head.after) == (actions, None), state
+
+
+def test_a_head_tells_what_the_run_said_of_itself(workspace):
+    run = made(workspace)
+    run.say("state", state="finished")
+    head = run_head.run_head(workspace, run.name)
+    assert dict(head.facts) == {
+        "examples": "9",
+        "epochs": "1.5",
+        "total_batch": "8",
+        "steps": "4",
+        "trainable": "10 / 1,000 (1.00 %)",
+        "device": "cpu",
+    }
+    assert head.numbers[:2] == (("loss", "1"), ("learning_rate", "1.0e-04"))
+    assert (
+        head.progress.share == 0.75
+        and head.progress.took >= 0
+        and head.after.recipe == {"stage": "sft", "do_train": True}
+    )
+
+
+def test_progress_is_not_known_while_a_run_prepares(workspace):
+    run = runs.make(workspace, "m", "lora", "new")
+    run.own()
+    run.say("state", state="preparing")
+    now = now_running.now_running(workspace)
+    assert (now.run, now.progress.share, now.can_stop) == (run.name, None, False)
+    assert 0 <= now.progress.preparing_for < 60
+
+
+def test_the_curve_of_a_row_lies_in_its_box(workspace):
+    run = made(workspace)
+    (row,) = run_list.run_list(workspace).rows
+    assert row.curve == ((18.7, 1), (37.3, 7), (56, 13)), "from the top, where the loss is highest, down"
+    for step in range(4, 3000):
+        run.say("metrics", step=step, epoch=1, values={"loss": (-1) ** step * 1e300})
+    (row,) = run_list.run_list(workspace).rows
+    assert len(row.curve) <= 2 * run_list.CURVE_POINTS
+    assert all(0 <= x <= run_list.CURVE_WIDTH and 0 <= y <= run_list.CURVE_HEIGHT for x, y in row.curve)
+
+
+def test_a_line_of_the_log_keeps_its_name_while_the_file_grows(workspace):
+    run = made(workspace)
+    assert run_log.run_log(workspace, run.name).lines is None
+    text = b"first\r\n 10%\r 20%\rlast \xe4\xbd\xa0\xe5\xa5\xbd\n\nwithout an end"
+    run.log_file.write_bytes(text)
+    lines = run_log.run_log(workspace, run.name).lines
+    assert [line.text for line in lines] == ["first", " 10%", " 20%", "last 你好", "", "without an end"]
+    for line in lines:
+        assert text[line.at :].decode().startswith(line.text)
+    with open(run.log_file, "ab") as file:
+        file.write(b"".join(b"line %d\n" % number for number in range(10_000)))
+    grown = run_log.run_log(workspace, run.name).lines
+    whole = run.log_file.read_bytes()
+    assert sum(len(line.text) + 1 for line in grown) <= run_log.SHOWN_BYTES
+    assert grown[-1].text == "line 9999" and all(whole[one.at - 1 : one.at] == b"\n" for one in grown)
+    with open(run.log_file, "ab") as file:
+        file.write(b"one more\n")
+    later = {line.at: line.text for line in run_log.run_log(workspace, run.name).lines}
+    assert [later[line.at] for line in grown if line.at in later] == [line.text for line in grown if line.at in later]
+    assert len(later) > 100
+
+
+def test_answers_stand_by_their_question_the_newest_first(workspace):
+    run = made(workspace)
+    for step, question, answer in ((1, "Who?", "a"), (1, "What?", "b"), (2, "Who?", "c")):
+        run.say("probe", step=step, question=question, answer=answer)
+    found = probe_answers.probe_answers(workspace, run.name)
+    assert found.questions == (("Who?", ((2, "c"), (1, "a"))), ("What?", ((1, "b"),)))
+
+
+@pytest.mark.parametrize("arg", ["", "m/lora/one-1", "|"])
+def test_one_run_is_no_comparison(workspace, arg):
+    made(workspace)
+    assert not comparison.comparison(workspace, arg).is_asked
+
+
+def test_runs_beside_each_other(workspace):
+    names = [made(workspace, name, learning_rate=rate).name for name, rate in (("a", 1e-4), ("b", 2e-4))]
+    for name in names:
+        runs.find(workspace, name).say("state", state="finished")
+    found = comparison.comparison(workspace, "|".join([*names, "m/lora/gone"]))
+    assert [one.title for one in found.columns] == ["a-1", "b-1"] and found.columns[0].best_loss == 1.0
+    assert found.settings == (("learning_rate", (1e-4, 2e-4)),)
+    assert [one.key for one in found.faults] == ["train.no_run"]
