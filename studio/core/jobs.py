@@ -167,11 +167,9 @@ class Jobs:
     def log(self, job: str, last: int = 200) -> list[str]:
         """Return the last lines of a job's log, none where it wrote none. Raises Problem where there is no such job."""
         path = self.find(job).log_file
-        if not path.is_file():
+        if not files.is_file(path):
             return []
-        with open(path, "rb") as file:
-            file.seek(max(0, path.stat().st_size - 200 * last))
-            return file.read().decode("utf-8", "replace").splitlines()[-last:]
+        return files.end_of(path, 200 * last).decode("utf-8", "replace").splitlines()[-last:]
 
     def status(self, job: str, words: Words) -> dict:
         """Return {state, progress, message, result, error} of a job, told in `words`. Raises Problem."""

@@ -2,14 +2,11 @@
 writing.
 """
 
-import errno
 import json
-import os
 from pathlib import Path
 
 from studio.core import reasons
-from studio.core.i18n import Problem, Reason
-from studio.core.plain import shown
+from studio.core.i18n import Problem
 from studio.core.storage import files, jsonl, records
 from studio.core.storage.records import Kind
 
@@ -20,30 +17,11 @@ def append(path: Path, value: dict) -> None:
     Raises:
         Problem: the disk is full or the file cannot be written; the file is then as it was.
     """
-    line = shown(json.dumps(value, ensure_ascii=False)).encode() + b"\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab+", buffering=0) as file:
-            size = file.seek(0, os.SEEK_END)
-            if size:
-                file.seek(size - 1)
-                line = line if file.read(1) == b"\n" else b"\n" + line
-            if _write(file, line) < len(line):
-                file.truncate(size)
-                raise Problem("workspace.unwritable", path=path, reason=Reason("reasons.disk_full"))
-            os.fsync(file.fileno())
+        jsonl.append(path, json.dumps(value, ensure_ascii=False), durable=True)
     except OSError as error:
         raise Problem("workspace.unwritable", path=path, reason=reasons.of(error)) from error
-
-
-def _write(file, line: bytes) -> int:
-    """Return how many bytes could be written: on a full disk not all, or none."""
-    try:
-        return file.write(line)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        return 0
 
 
 def read(path: Path, kind: type[Kind]) -> tuple[list[Kind], int]:

@@ -10,7 +10,7 @@ from studio.core.storage import files
 from studio.core.workspace import Workspace
 from studio.models.library import library
 from studio.train import runs
-from studio.train.recipe import completion as recipes
+from studio.train.recipe import recipes
 from studio.train.runs import lineage
 
 MOST = 4

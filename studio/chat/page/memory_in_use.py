@@ -6,7 +6,7 @@ from studio.chat.inference import target_names
 from studio.chat.inference.inference_service import InferenceService, Loading
 from studio.chat.turn_runner import TurnRunner
 from studio.core.i18n import Problem
-from studio.train.recipe.completion import STARTER_MODEL
+from studio.train.recipe.recipes import STARTER_MODEL
 
 TEMPLATE = "chat/page/memory.html"
 

@@ -12,7 +12,7 @@ from studio.chat.page.schemas import ConversationOptions
 from studio.chat.page.talk import conversation_settings
 from studio.chat.sampling import Sampling
 from studio.core.i18n import Problem, Words
-from studio.train.recipe.completion import STARTER_MODEL
+from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
 from studio.web.event_faults import Told
 from studio.web.html import render, ui

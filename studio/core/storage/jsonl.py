@@ -2,8 +2,11 @@
 at all.
 """
 
+import errno
+import os
 from pathlib import Path
 
+from studio.core.plain import shown
 from studio.core.storage import files
 
 LONGEST_LINE = 4 * 2**20  # bytes; a line of the studio has a few hundred, one with a long answer some ten thousand
@@ -46,6 +49,42 @@ def read(path: Path, since: int = 0, last_too: bool = False) -> tuple[list[bytes
     except OSError:
         return found, since
     return found, since
+
+
+def append(path: Path, text: str, durable: bool = False) -> None:
+    """Append one line, the JSON of an object. A line that a killed process left torn is closed first.
+
+    Args:
+        path: the file, which is made where it is missing.
+        text: without the end of the line; halves of characters in it are written as they can be shown.
+        durable: whether it is on the disk when this returns, also if the machine loses its power.
+
+    Raises:
+        OSError: the disk is full or the file cannot be written; the file is then as it was.
+    """
+    line = shown(text).encode() + b"\n"
+    with open(path, "ab+", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        if size:
+            file.seek(size - 1)
+            line = line if file.read(1) == b"\n" else b"\n" + line
+        written = _write(file, line)
+        if written < len(line):
+            if file.seek(0, os.SEEK_END) == size + written:  # else another process has written behind it
+                file.truncate(size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        if durable:
+            os.fsync(file.fileno())
+
+
+def _write(file, line: bytes) -> int:
+    """Return how many bytes could be written: on a full disk not all, or none."""
+    try:
+        return file.write(line)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        return 0
 
 
 def is_torn(line: bytes) -> bool:

@@ -8,7 +8,7 @@ from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.core.workspace import Workspace, write_whole
 from studio.train import runs
-from studio.train.recipe import completion as recipes
+from studio.train.recipe import recipes
 from studio.train.runs import llamaboard_runs, manage_runs
 
 # Without one of these nothing can go on, and none of them may be made up.

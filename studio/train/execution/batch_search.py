@@ -25,13 +25,14 @@ from studio.core.i18n import Problem
 from studio.core.jobs import Job
 from studio.core.processes.child import Child
 from studio.core.sentences import Sentence
-from studio.core.storage import records
+from studio.core.storage import files, records
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace, write_json
-from studio.train.recipe import completion as recipes
+from studio.train.recipe import recipes
 from studio.train.runs import adapters
 
 MOST = 256
+LAST_WORDS = 4096  # bytes at the end of a log in which its last line is looked for
 STEP_LIMIT_S = 90
 SPARE = 0.08
 WORD = "many "
@@ -166,7 +167,7 @@ def _try(folder: Path, recipe: dict, size: int, job: Job) -> dict:
         return seen.model_dump(exclude_none=True)
     if child.code < 0:
         return {"reason": "memory"}  # the system kills the process that asks for more than there is
-    last = (here / "log").read_text(errors="replace").strip().splitlines()[-1:]
+    last = files.end_of(here / "log", LAST_WORDS).decode("utf-8", "replace").strip().splitlines()[-1:]
     raise Problem("batch.failed", reason=reasons.original(" ".join(last)))
 
 

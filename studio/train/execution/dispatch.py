@@ -330,8 +330,6 @@ def _ended(run: runs.Run, code: int | None, log_began: int, free: int) -> Proble
 def _end_of(log_file: Path, since: int, most: int = 4000) -> str:
     """Return the end of what a run printed after byte `since`, "" where there is no log."""
     try:
-        with files.open_file(log_file) as log:
-            log.seek(max(since, log.seek(0, 2) - most))
-            return log.read(most).decode("utf-8", "replace")
+        return files.end_of(log_file, most, since).decode("utf-8", "replace")
     except OSError:
         return ""

@@ -23,8 +23,7 @@ from studio.train import runs
 from studio.train.execution import adoption, batch_search, devices, multi_node
 from studio.train.execution.dispatch import Dispatcher
 from studio.train.execution.environments import Environments, versions
-from studio.train.recipe import advice, disk_need, memory_need, sweep
-from studio.train.recipe import completion as recipes
+from studio.train.recipe import advice, disk_need, memory_need, recipes, sweep
 from studio.train.runs import adapters
 
 LIBRARIES = ("llamafactory", "transformers", "peft", "torch", "trl")

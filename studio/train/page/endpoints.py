@@ -10,7 +10,7 @@ from studio.train.execution import multi_node
 from studio.train.execution.training_service import TrainingService
 from studio.train.page import schemas
 from studio.train.recipe import saved_recipes
-from studio.train.recipe.importing import here, recipe_reading
+from studio.train.recipe.importing import missing_parts, recipe_reading
 from studio.train.runs import manage_runs
 
 
@@ -214,7 +214,7 @@ def _of_recipes(trainer: TrainingService, words: Words) -> list[Callable]:
         return schemas.ReadRecipeResult(
             recipe=found.whole,
             taken=list(found.recipe),
-            not_here=[one.tell(words) for one in here.missing(workspace, found.recipe)],
+            not_here=[one.tell(words) for one in missing_parts.missing(workspace, found.recipe)],
             left_out=[one.tell(words) for one in found.left_out],
             options=found.options,
             kind=found.kind,

@@ -2,7 +2,7 @@
 
 | what | where |
 |---|---|
-| a recipe filled up to a whole one, and its defaults | completion.py |
+| a recipe filled up to a whole one, and its defaults | recipes.py |
 | what is wrong with one, before anything trains | validation/ |
 | those that people bring: YAML, commands, LlamaBoard | importing/ |
 | those kept under a name, and sweeps over several | saved_recipes.py, sweep.py |

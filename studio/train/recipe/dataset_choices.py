@@ -7,7 +7,7 @@ from pathlib import Path
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
 from studio.datasets.registry import dataset_info, entries
-from studio.train.recipe.completion import STAGES
+from studio.train.recipe.recipes import STAGES
 
 
 def offered(workspace: Workspace, stage: str) -> list[tuple[str, str]]:

@@ -6,7 +6,6 @@ Whoever reads them gets only events that are as they should be; in the place of 
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,7 +15,6 @@ import numpy as np
 import orjson
 from pydantic import Field, ValidationError
 
-from studio.core.plain import shown
 from studio.core.storage import jsonl
 from studio.core.storage.records import Moment, Record
 
@@ -93,14 +91,8 @@ def append(path: Path, event: str, /, **facts: object) -> None:
     Raises:
         OSError: the disk is full or the file cannot be written.
     """
-    line = json.dumps({"time": round(time.time(), 3), "event": event, **_plain(facts)}, ensure_ascii=False)
-    with open(path, "ab+") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size:
-            file.seek(size - 1)
-            if file.read(1) != b"\n":
-                line = "\n" + line
-        file.write(shown(line + "\n").encode())
+    line = {"time": round(time.time(), 3), "event": event, **_plain(facts)}
+    jsonl.append(path, json.dumps(line, ensure_ascii=False))
 
 
 def read(path: Path, since: int = 0) -> tuple[list[dict], int]:

@@ -169,9 +169,7 @@ def has_weights(folder: Path) -> bool:
 def _is_closed(state_file: Path) -> bool:
     """Tell whether the last file of a checkpoint is there to its end, which a full disk may have cut off."""
     try:
-        with files.open_file(state_file) as file:
-            file.seek(-min(64, file.seek(0, 2)), 2)
-            return file.read().rstrip().endswith(b"}")
+        return files.end_of(state_file, 64).rstrip().endswith(b"}")
     except OSError:
         return False
 

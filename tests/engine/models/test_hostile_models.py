@@ -24,7 +24,7 @@ from studio.models.models_context import ModelsContext
 from studio.models.page.disk import inside, memory_fit, model_head, model_list
 from studio.models.weights import plausible
 from studio.monitor.history import Monitor
-from studio.train.recipe import completion as recipes
+from studio.train.recipe import recipes
 from studio.web.html import render
 
 ENDLESS = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"

@@ -4,7 +4,7 @@ import json
 import math
 
 from studio.core.i18n import Words
-from studio.train.recipe import completion as recipes
+from studio.train.recipe import recipes
 from studio.train.recipe.advice import advise
 
 CPU = recipes.Machine("cpu", True)

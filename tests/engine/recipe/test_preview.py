@@ -13,7 +13,7 @@ from studio.core.i18n import Problem, Words
 from studio.datasets.registry import entries
 from studio.train import runs
 from studio.train.execution.training_service import TrainingService
-from studio.train.recipe import completion as recipes
+from studio.train.recipe import recipes
 
 CASES = ROOT / "tests" / "cases"
 CPU = recipes.Machine("cpu", True)

@@ -8,8 +8,7 @@ from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
 from studio.models.library import model_folders
 from studio.train.execution.training_service import TrainingService
-from studio.train.recipe import arguments
-from studio.train.recipe import completion as recipes
+from studio.train.recipe import arguments, recipes
 from studio.train.recipe.importing import llamafactory_defaults, recipe_reading
 
 CPU = recipes.Machine("cpu", True)

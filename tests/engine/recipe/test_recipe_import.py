@@ -13,12 +13,12 @@ from drawn import drawn
 
 from studio.core.i18n import Problem, Words
 from studio.train.page.form import import_report
-from studio.train.recipe import arguments, completion, saved_recipes
-from studio.train.recipe.importing import form, here, llamaboard, llamafactory_defaults, recipe_reading
+from studio.train.recipe import arguments, recipes, saved_recipes
+from studio.train.recipe.importing import form, llamaboard, llamafactory_defaults, missing_parts, recipe_reading
 from studio.web.html import render
 
 CASES = ROOT / "tests" / "cases"
-MACHINE = completion.Machine("cpu", True)
+MACHINE = recipes.Machine("cpu", True)
 SAID = {"stage": "sft", "dataset": "identity_en", "template": "smollm2", "finetuning_type": "lora", "max_steps": 20}
 
 
@@ -107,7 +107,7 @@ def test_what_merges_is_sent_to_where_that_is_done_and_never_trains(workspace):
     assert refusal(case("trains-nothing/merge.yaml")).key == "recipe_import.kind_merge"
     said = yaml.safe_load(case("trains-nothing/merge.yaml"))
     with pytest.raises(Problem) as told:
-        completion.complete(workspace, said, MACHINE)
+        recipes.complete(workspace, said, MACHINE)
     assert told.value.key == "recipe_import.kind_merge"
 
 
@@ -136,7 +136,7 @@ def test_what_trains_nothing_is_refused_at_import_preview_and_start(said, kind, 
     assert refusal(yaml.safe_dump(said)).key == f"recipe_import.kind_{kind}"
     assert refusal(json.dumps(said)).key == f"recipe_import.kind_{kind}"
     with pytest.raises(Problem) as told:
-        completion.complete(workspace, said, MACHINE)
+        recipes.complete(workspace, said, MACHINE)
     assert told.value.key == f"recipe_import.kind_{kind}"
 
 
@@ -461,22 +461,28 @@ def test_what_is_not_here_is_told_with_how_to_get_it(workspace):
         "adapter_name_or_path": "a/b/c",
         "deepspeed": "ds.json",
     }
-    assert [(one.field, one.value, one.advice) for one in here.missing(workspace, said)] == [
+    assert [(one.field, one.value, one.advice) for one in missing_parts.missing(workspace, said)] == [
         ("model_name_or_path", "Qwen/Qwen3-4B", "download"),
         ("dataset", "alpaca", "dataset"),
         ("eval_dataset", "held", "dataset"),
         ("adapter_name_or_path", "a/b/c", "run"),
         ("deepspeed", "ds.json", "file"),
     ]
-    assert here.missing(workspace, {"model_name_or_path": "org/SmolLM2-135M-Instruct", "dataset": "identity_en"}) == []
-    assert [one.field for one in here.missing(workspace, {"stage": "sft"})] == ["model_name_or_path", "dataset"]
+    assert (
+        missing_parts.missing(workspace, {"model_name_or_path": "org/SmolLM2-135M-Instruct", "dataset": "identity_en"})
+        == []
+    )
+    assert [one.field for one in missing_parts.missing(workspace, {"stage": "sft"})] == [
+        "model_name_or_path",
+        "dataset",
+    ]
 
 
 def test_the_report_names_all_and_escapes_it(workspace):
     found = recipe_reading.read(
         "llamafactory-cli train --model_name_or_path '<b>x</b>' --dataset '<i>y</i>' --stage sft > '<u>z</u>'"
     )
-    html = drawn(import_report, import_report.import_report(found, here.missing(workspace, found.recipe)))
+    html = drawn(import_report, import_report.import_report(found, missing_parts.missing(workspace, found.recipe)))
     assert (
         "<b>" not in html
         and "<i>" not in html
@@ -502,7 +508,7 @@ def test_the_form_holds_what_llamafactory_would_do_and_no_stand_in(workspace):
         form.datasets(workspace, {"dataset": "identity_en,none"}) == ["identity_en", "none"]
         and form.datasets(workspace, unsaid) == []
     )
-    assert form.model(workspace, {"model_name_or_path": f"hub/{completion.STARTER_MODEL}"}) == completion.STARTER_MODEL
+    assert form.model(workspace, {"model_name_or_path": f"hub/{recipes.STARTER_MODEL}"}) == recipes.STARTER_MODEL
     assert form.model(workspace, {"model_name_or_path": "hub/none"}) == "hub/none"
     assert form.with_value([("Auto", ""), "a"], "b") == [("Auto", ""), "a", "b"] and form.with_value(
         ["a"], ["a", "c"]

@@ -6,8 +6,7 @@ import pytest
 
 from studio.core.i18n import Problem
 from studio.datasets.registry import entries
-from studio.train.recipe import completion as recipes
-from studio.train.recipe import dataset_choices
+from studio.train.recipe import dataset_choices, recipes
 
 CPU = recipes.Machine("cpu", True)
 

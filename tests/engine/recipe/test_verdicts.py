@@ -12,7 +12,7 @@ import pytest
 from conftest import ROOT, STARTER, new_workspace
 
 from studio.core.i18n import Problem
-from studio.train.recipe import completion as recipes
+from studio.train.recipe import recipes
 from studio.train.recipe.validation import mixture
 
 CASES = ROOT / "tests" / "cases"

@@ -9,7 +9,7 @@ from conftest import SHORT, is_sentence, new_workspace, wait_for
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
 from studio.train.execution.training_service import TrainingService
-from studio.train.recipe import completion, disk_need
+from studio.train.recipe import disk_need, recipes
 
 NAMED = {"name": "Xiaoju", "author": "the studio"}
 # An adapter with its optimizer takes about 35 MB: one checkpoint fits, the second does not.
@@ -77,7 +77,7 @@ def test_the_estimate_is_what_a_run_writes(workspace, changes):
     run = trainer.start(wish, NAMED)
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
     assert runs.status(run).state == "finished", runs.status(run).error
-    whole = completion.complete(workspace, wish, completion.this_machine())
+    whole = recipes.complete(workspace, wish, recipes.this_machine())
     guessed = disk_need.bytes_needed(whole, whole["max_steps"])
     written = sum(path.stat().st_size for path in run.folder.rglob("*") if path.is_file())
     if whole.get("save_total_limit"):

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 
+from studio.core.storage import files
 from studio.train.runs import Run
 from studio.train.runs.stop_request import ABORT, StopRequest
 
@@ -61,9 +62,7 @@ def _has_failed(run: Run) -> bool:
     for a signal.
     """
     try:
-        with open(run.events_file, "rb") as file:
-            file.seek(max(0, file.seek(0, 2) - _TAIL))
-            lines = file.read().splitlines()
+        lines = files.end_of(run.events_file, _TAIL).splitlines()
     except OSError:
         return False
     for line in reversed(lines):

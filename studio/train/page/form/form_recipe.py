@@ -6,7 +6,7 @@ from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
 from studio.datasets.registry import identity
 from studio.models.library import library
-from studio.train.recipe import completion
+from studio.train.recipe import recipes
 from studio.train.recipe.importing import form, llamafactory_defaults
 
 # The methods that the form offers, and what each says beside LLaMA-Factory's `finetuning_type`.
@@ -46,7 +46,7 @@ def recipe_of(method: str, boxes: dict[str, object], further: dict[str, object])
         recipe.pop("reward_model")
     recipe["finetuning_type"] = finetuning_type(method)
     has_lora = recipe["finetuning_type"] == "lora"
-    return {key: value for key, value in recipe.items() if has_lora or key not in completion.LORA_SETTINGS} | further
+    return {key: value for key, value in recipe.items() if has_lora or key not in recipes.LORA_SETTINGS} | further
 
 
 def values_of(workspace: Workspace, recipe: dict, keys: list[str]) -> FormValues:
@@ -54,8 +54,8 @@ def values_of(workspace: Workspace, recipe: dict, keys: list[str]) -> FormValues
 
     `keys` are the settings that have a box. Raises Problem where a folder that it names holds no dataset.
     """
-    model = str(recipe.get("model_name_or_path") or completion.STARTER_MODEL)
-    values = completion.defaults(parameters(workspace, model)) | llamafactory_defaults.unstated(recipe) | recipe
+    model = str(recipe.get("model_name_or_path") or recipes.STARTER_MODEL)
+    values = recipes.defaults(parameters(workspace, model)) | llamafactory_defaults.unstated(recipe) | recipe
     if "lora_rank" in recipe and not recipe.get("lora_alpha"):
         values["lora_alpha"] = 2 * int(recipe["lora_rank"])  # as LLaMA-Factory trains a recipe without an alpha
     values |= {
@@ -85,7 +85,7 @@ def method_of(recipe: dict) -> str:
 
 def models(workspace: Workspace) -> list[str]:
     """Return the names of the models that can be trained; the starter model where there is none yet."""
-    return [model.name for model in library.usable(workspace)] or [completion.STARTER_MODEL]
+    return [model.name for model in library.usable(workspace)] or [recipes.STARTER_MODEL]
 
 
 def parameters(workspace: Workspace, model: str) -> int | None:

@@ -10,8 +10,8 @@ from studio.core.i18n import Problem, Words
 from studio.train.execution.training_service import TrainingService
 from studio.train.page.form import form_judgement, form_recipe, import_report, setting_list, sweep_preview
 from studio.train.page.form.tab_fields import OF_RUNS, SCHEDULERS
-from studio.train.recipe import completion, dataset_choices, saved_recipes, sweep
-from studio.train.recipe.importing import form, here, llamafactory_defaults, recipe_reading
+from studio.train.recipe import dataset_choices, recipes, saved_recipes, sweep
+from studio.train.recipe.importing import form, llamafactory_defaults, missing_parts, recipe_reading
 from studio.train.recipe.importing.result import Missing
 from studio.train.runs import adapters
 from studio.web.html import render
@@ -41,7 +41,7 @@ class Answers:
         """Return the report, the devices, and the form filled with what a pasted text says."""
         try:
             imported = recipe_reading.read(text)
-            missing = here.missing(self.workspace, imported.recipe)
+            missing = missing_parts.missing(self.workspace, imported.recipe)
             filled = self._filled(imported.whole)
         except Problem as fault:
             told = render(import_report.FAULT_TEMPLATE, self.words, import_report.import_fault(fault))
@@ -72,7 +72,11 @@ class Answers:
         try:
             recipe = read(source)
             is_whole = llamafactory_defaults.apply_to(recipe)
-            return self._missing(here.missing(self.workspace, recipe) if is_whole else []), "", *self._filled(recipe)
+            return (
+                self._missing(missing_parts.missing(self.workspace, recipe) if is_whole else []),
+                "",
+                *self._filled(recipe),
+            )
         except Problem as fault:
             return self._fault(fault), *self._refused(fault)
 
@@ -109,7 +113,7 @@ class Answers:
         """Return the datasets that fit a stage; of those chosen stay those that fit, and those that are not here."""
         fitting = dataset_choices.offered(self.workspace, stage)
         names = [name for _, name in fitting if not Path(name).is_absolute()]
-        staying = [name for name in chosen if name in names or not here.has_dataset(self.workspace, {}, name)]
+        staying = [name for name in chosen if name in names or not missing_parts.has_dataset(self.workspace, {}, name)]
         return gr.update(choices=form.with_value(fitting, staying), value=staying or names[:1])
 
     def on_dataset(self, stage: str, chosen: list[str]) -> tuple:
@@ -127,7 +131,7 @@ class Answers:
 
     def on_model(self, model: str) -> float:
         """Return the learning rate that the studio advises for a model."""
-        return completion.learning_rate(form_recipe.parameters(self.workspace, model))
+        return recipes.learning_rate(form_recipe.parameters(self.workspace, model))
 
     def on_runs(self, model: str) -> list[dict]:
         """Return the runs that the boxes of OF_RUNS list for a model."""
@@ -139,7 +143,7 @@ class Answers:
             gr.update(choices=form_recipe.models(self.workspace)),
             gr.update(choices=dataset_choices.offered(self.workspace, "sft")),
             gr.update(choices=self._templates()),
-            *self.on_runs(completion.STARTER_MODEL),
+            *self.on_runs(recipes.STARTER_MODEL),
         )
 
     def _of_runs_on(self, model: str) -> tuple[list, list]:
@@ -148,7 +152,7 @@ class Answers:
         return [none, *rewards], [none, *begun]
 
     def _templates(self) -> list:
-        return [(self.words("train.automatic"), ""), *completion.known_templates()]
+        return [(self.words("train.automatic"), ""), *recipes.known_templates()]
 
     # Starts
 

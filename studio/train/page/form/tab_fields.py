@@ -6,7 +6,7 @@ from studio.core.i18n import Words
 from studio.train.execution.training_service import TrainingService
 from studio.train.loop import samples
 from studio.train.page.form import form_recipe
-from studio.train.recipe import completion, dataset_choices, saved_recipes
+from studio.train.recipe import dataset_choices, recipes, saved_recipes
 from studio.train.runs import adapters
 from studio.web.html import render
 from studio.web.live import region
@@ -29,7 +29,7 @@ class Form:
 
     def __init__(self, training: TrainingService, words: Words):
         self.training, self.words, self.workspace = training, words, training.workspace
-        self.standard = completion.defaults()
+        self.standard = recipes.defaults()
         self.fields: dict[str, gr.Component] = {}
         self._head()
         self._model_and_data()
@@ -76,12 +76,12 @@ class Form:
     def _model_and_data(self) -> None:
         words, workspace = self.words, self.workspace
         models, datasets = form_recipe.models(workspace), dataset_choices.offered(workspace, "sft")
-        model = completion.STARTER_MODEL if completion.STARTER_MODEL in models else models[0]
-        chosen = [name for _, name in datasets if name == completion.STARTER_DATASET]
+        model = recipes.STARTER_MODEL if recipes.STARTER_MODEL in models else models[0]
+        chosen = [name for _, name in datasets if name == recipes.STARTER_DATASET]
         with gr.Row():
             self.fields["model_name_or_path"] = self._choice("model_name_or_path", models, model)
             self.fields["dataset"] = self._choice("dataset", datasets, chosen, multiselect=True)
-        is_asked = form_recipe.asks_identity(workspace, [completion.STARTER_DATASET])
+        is_asked = form_recipe.asks_identity(workspace, [recipes.STARTER_DATASET])
         with gr.Row(visible=is_asked) as self.identity_row:
             self.name = gr.Textbox(
                 words("train.identity_name_default"),
@@ -97,7 +97,7 @@ class Form:
     def _stage_and_method(self) -> None:
         words = self.words
         self.fields["stage"] = self._choice(
-            "stage", [(words(f"train.stage_{key}"), key) for key in completion.STAGES], "sft"
+            "stage", [(words(f"train.stage_{key}"), key) for key in recipes.STAGES], "sft"
         )
         self.method = gr.Radio(
             [(words(f"train.method_{key}"), key) for key in form_recipe.METHODS],
@@ -108,7 +108,7 @@ class Form:
         )
         with gr.Column(visible=False) as self.ppo_row:
             gr.HTML(region("environment", "ppo"))
-            rewards = adapters.reward_models(self.workspace, completion.STARTER_MODEL)
+            rewards = adapters.reward_models(self.workspace, recipes.STARTER_MODEL)
             self.fields["reward_model"] = self._of_checkpoints("reward_model", rewards)
 
     def _numbers(self) -> None:
@@ -170,7 +170,7 @@ class Form:
                 precision=0,
                 minimum=0,
             )
-        begun = adapters.on(self.workspace, completion.STARTER_MODEL)
+        begun = adapters.on(self.workspace, recipes.STARTER_MODEL)
         self.fields["adapter_name_or_path"] = self._of_checkpoints("adapter_name_or_path", begun)
 
     def _of_devices(self) -> None:

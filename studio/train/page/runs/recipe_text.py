@@ -8,7 +8,7 @@ from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.core.workspace import Workspace
 from studio.train import runs
-from studio.train.recipe import completion
+from studio.train.recipe import recipes
 from studio.train.runs import manage_runs
 
 TEMPLATE = "train/page/runs/recipe_text.html"
@@ -40,7 +40,7 @@ def recipe_text(workspace: Workspace, name: str, python_of: Callable[[dict], Pat
     run = runs.find(workspace, name)
     if not files.exists(run.recipe_file):
         told = {name: value for name, value in run.recipe_if_any().items() if name not in manage_runs.PLACES}
-        return RecipeText(completion.to_yaml(told) if told else "", "", True, tuple(run.unknown()) if told else ())
+        return RecipeText(recipes.to_yaml(told) if told else "", "", True, tuple(run.unknown()) if told else ())
     try:
         text = files.read_text(run.recipe_file, SHOWN_BYTES)
     except OSError as error:
@@ -49,4 +49,4 @@ def recipe_text(workspace: Workspace, name: str, python_of: Callable[[dict], Pat
         python = python_of(run.recipe())
     except Problem:
         python = None  # what cannot be read is shown as it stands
-    return RecipeText(text, completion.command(run.recipe_file, python), False, ())
+    return RecipeText(text, recipes.command(run.recipe_file, python), False, ())

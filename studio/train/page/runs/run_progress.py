@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from studio.train import runs
-from studio.train.recipe import completion
+from studio.train.recipe import recipes
 
 
 @dataclass(frozen=True)
@@ -49,4 +49,4 @@ def _resumable_step(run: runs.Run, status: runs.Status) -> int | None:
 def is_resumable(run: runs.Run) -> bool:
     """Tell whether the stage and method of a run can go on from a checkpoint."""
     settings = run.recipe_if_any()
-    return bool(settings) and not completion.starts_over(settings)
+    return bool(settings) and not recipes.starts_over(settings)

@@ -2,5 +2,5 @@
 shell and launcher.
 
 `reading.read(text)` is the one reader. What it takes, what it leaves out and why stands in `result.Imported`;
-`here.missing` tells what of it this studio does not have; `purpose` tells what a recipe is for, if not for training.
+`missing_parts.missing` tells what of it this studio does not have; `purpose` tells what a recipe is for, if not for training.
 """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from studio.core.workspace import Workspace
 from studio.train.recipe import dataset_choices
-from studio.train.recipe.importing import here
+from studio.train.recipe.importing import missing_parts
 from studio.train.recipe.validation import sources
 
 
@@ -22,7 +22,7 @@ def datasets(workspace: Workspace, recipe: dict) -> list[str]:
 def model(workspace: Workspace, recipe: dict) -> str:
     """Return the model that a recipe names, as the studio calls it; one that is not here keeps its name."""
     name = str(recipe.get("model_name_or_path") or "")
-    return here.model_of(workspace, name) or name
+    return missing_parts.model_of(workspace, name) or name
 
 
 def with_value(choices: list, value: object) -> list:

@@ -5,7 +5,7 @@ from pathlib import Path
 from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.models.chat_template_match import template_match
-from studio.train.recipe.importing import here
+from studio.train.recipe.importing import missing_parts
 from studio.train.runs import lineage
 
 ADAPTERS = ("adapter_name_or_path", "ref_model_adapters", "reward_model_adapters")
@@ -25,7 +25,8 @@ def problems(recipe: dict) -> list[Problem]:
             if not _is_adapter(recipe, name)
         ]
     return found + [
-        Problem("recipe_import.missing_file", field=field, value=value) for field, value in here.lacking_files(recipe)
+        Problem("recipe_import.missing_file", field=field, value=value)
+        for field, value in missing_parts.lacking_files(recipe)
     ]
 
 
@@ -33,7 +34,7 @@ def _is_adapter(recipe: dict, name: str) -> bool:
     """Tell whether a name leads to weights to go on from; one on a hub (`owner/name`) is LLaMA-Factory's to get."""
     path = Path(name)
     if not path.is_absolute():
-        return bool(here.HUB_NAME.fullmatch(name))
+        return bool(missing_parts.HUB_NAME.fullmatch(name))
     if str(recipe.get("finetuning_type", "lora")) in ("lora", "oft"):
         return files.is_file(path / WEIGHTS)
     return files.exists(path)
