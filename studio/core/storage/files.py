@@ -96,7 +96,7 @@ def read_text(path: Path, most: int = 16 * 2**20) -> str:
 
 
 def end_of(path: Path, most: int, since: int = 0) -> bytes:
-    """Return the last bytes of a plain file, `most` of them at the most and none before byte `since`. Raises OSError."""
+    """Return the last bytes of a plain file, at most `most` and none before byte `since`. Raises OSError."""
     with open_file(path) as file:
         file.seek(max(since, file.seek(0, os.SEEK_END) - most))
         return file.read(most)

@@ -63,7 +63,7 @@ def test_the_wait_is_bounded_and_told(trainer, monkeypatch):
     monkeypatch.setattr(trainer._dispatcher._executors["in-process"], "interrupt", lambda: True)
     ((_, saved),) = trainer.end(2, lambda run, passed: told.append(passed))
     assert not saved and len(told) >= 2 and runs.status(run).state == "interrupted"
-    trainer._dispatcher._executors["in-process"]._wish.interrupt()
+    trainer._dispatcher._executors["in-process"]._stop_request.interrupt()
     wait_for(lambda: not trainer._dispatcher._executors["in-process"].at_work(run))
 
 
