@@ -22,14 +22,6 @@ ORDER = (
     (),  # app, api, doctor, opening, shutdown: composition
 )
 
-# Packages that are on their way to these rules (views, sizes, names). The list only gets shorter.
-UNFINISHED = ("train",)
-
-
-def finished(path: Path) -> bool:
-    """Tell whether a file's package keeps all rules."""
-    return name(path).split("/")[0] not in UNFINISHED
-
 
 @cache
 def files() -> tuple[Path, ...]:

@@ -4,14 +4,9 @@ import ast
 import subprocess
 import sys
 
-from architecture.source import ROOT, STUDIO, finished, name, tree
-from architecture.source import files as all_files
+from architecture.source import ROOT, STUDIO, files, name, tree
 
 FILES_IN_A_FOLDER, LINES_IN_A_FILE, LINES_IN_A_FUNCTION = 16, 400, 60
-
-
-def files() -> list:
-    return [path for path in all_files() if finished(path)]
 
 
 def test_no_folder_is_too_full():
@@ -60,4 +55,4 @@ def test_the_format_and_the_lint_are_ruffs():
 
 
 def test_the_studio_is_where_it_is_looked_for():
-    assert len(all_files()) > 200 and STUDIO.is_dir()
+    assert len(files()) > 200 and STUDIO.is_dir()
