@@ -132,7 +132,7 @@ def test_a_check_that_was_started_leaves_a_report_that_others_work_with(studio, 
     assert call.datasets_keep_good("faulty", "good") == {"name": "good", "rows": 1}
     by_tokens = over(call, call.datasets_start_check("faulty", {"model": STARTER.name, "cutoff": "64"})["job"])
     assert by_tokens["state"] == "finished" and studio.analysis.report("faulty").lengths.rows == 2
-    assert "cutoff_len" in refused(call.datasets_start_check, "faulty", {"cutoff": "many"})
+    assert "cutoff" in refused(call.datasets_start_check, "faulty", {"cutoff": "many"})
 
 
 def test_lengths_that_were_measured_are_those_that_are_asked_for(studio, call, sets):
