@@ -112,8 +112,7 @@ def draft(workspace: Workspace, overrides: dict, machine: Machine) -> tuple[dict
     stated = judged({key: value for key, value in overrides.items() if value is not None and value != ""})
     purpose.require_training(stated)
     llamafactory_defaults.require_named(stated)
-    model = library.find(workspace, str(stated.get("model_name_or_path", STARTER_MODEL)))
-    completeness.require_whole(model)
+    model = _model(workspace, str(stated.get("model_name_or_path", STARTER_MODEL)))
     recipe = defaults(model.params) | llamafactory_defaults.unstated(stated) | _of_machine(machine, stated) | stated
     if "lora_rank" in stated and "lora_alpha" not in stated:
         recipe["lora_alpha"] = 2 * recipe["lora_rank"]  # LLaMA-Factory's own, which a rank without an alpha asks for
@@ -132,6 +131,16 @@ def draft(workspace: Workspace, overrides: dict, machine: Machine) -> tuple[dict
             if key not in stated:
                 recipe.pop(key)
     return _settled(workspace, recipe)
+
+
+def _model(workspace: Workspace, name: str) -> library.Model:
+    """Return the whole model of a name. Raises Problem, with the field that names it."""
+    try:
+        model = library.find(workspace, name)
+        completeness.require_whole(model)
+    except Problem as problem:
+        raise Problem(problem.key, **{"field": "model_name_or_path", **problem.facts}) from problem
+    return model
 
 
 def _settled(workspace: Workspace, recipe: dict) -> tuple[dict, list[Problem]]:

@@ -4,10 +4,12 @@ import json
 
 import gradio as gr
 import pytest
+import yaml
 
 from studio import api, app
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
+from studio.train import runs
 from studio.train.recipe import saved_recipes
 from studio.train.recipe.importing import recipe_reading
 from studio.web.endpoint import told
@@ -144,3 +146,21 @@ def test_options_of_a_start_are_refused_by_name(tmp_path):
         with pytest.raises(gr.Error) as refused:
             told(start, Words("en"))({"stage": "sft"}, "worker", options)
         assert field in str(refused.value.message) and "options" in str(refused.value.message)
+
+
+def test_an_imported_recipe_means_the_same_to_the_preview_and_to_a_start(workspace):
+    studio = app.make(workspace)
+    called = {one.__name__: told(one, Words("en")) for one in api.all_endpoints(studio, Words("en"))}
+    text = (
+        "model_name_or_path: SmolLM2-135M-Instruct\ndataset: identity_en\nmax_steps: 1\ncutoff_len: 32\ndo_train: true"
+    )
+    for recipe in (called["train_recipe"](text)["recipe"], yaml.safe_load(text)):
+        shown = called["train_preview"](recipe)
+        assert shown["problems"] == []
+        run = runs.find(workspace, called["train_start"](recipe, "worker")["run"])
+        for trained in (yaml.safe_load(shown["yaml"]), run.recipe()):
+            figures = [
+                trained[name] for name in ("learning_rate", "num_train_epochs", "lr_scheduler_type", "cutoff_len")
+            ]
+            assert figures == [5e-5, 3.0, "linear", 32]
+        called["train_kill"](run.name)

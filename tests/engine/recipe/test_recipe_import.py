@@ -510,6 +510,7 @@ def test_the_form_holds_what_llamafactory_would_do_and_no_stand_in(workspace):
     )
     assert form.model(workspace, {"model_name_or_path": f"hub/{recipes.STARTER_MODEL}"}) == recipes.STARTER_MODEL
     assert form.model(workspace, {"model_name_or_path": "hub/none"}) == "hub/none"
+    assert form.model(workspace, unsaid) is None and form.model(workspace, {}) is None
     assert form.with_value([("Auto", ""), "a"], "b") == [("Auto", ""), "a", "b"] and form.with_value(
         ["a"], ["a", "c"]
     ) == ["a", "c"]

@@ -102,7 +102,7 @@ class Answers:
             "template": self._templates(),
             "dataset": dataset_choices.offered(self.workspace, values.boxes["stage"]),
             "lr_scheduler_type": SCHEDULERS,
-        } | dict(zip(OF_RUNS, self._of_runs_on(values.boxes["model_name_or_path"]), strict=True))
+        } | dict(zip(OF_RUNS, self._of_runs_on(values.boxes["model_name_or_path"] or ""), strict=True))
         # A choice that the form does not offer (another scheduler, data of a folder that the recipe names) is one for
         # this recipe.
         return lambda key: {"choices": form.with_value(offered[key], values.boxes.get(key))} if key in offered else {}

@@ -19,10 +19,12 @@ def datasets(workspace: Workspace, recipe: dict) -> list[str]:
     return found
 
 
-def model(workspace: Workspace, recipe: dict) -> str:
-    """Return the model that a recipe names, as the studio calls it; one that is not here keeps its name."""
+def model(workspace: Workspace, recipe: dict) -> str | None:
+    """Return the model that a recipe names, as the studio calls it; one that is not here keeps its name. None where it
+    names none: "" is no choice of the box, and gradio would refuse it at every preview.
+    """
     name = str(recipe.get("model_name_or_path") or "")
-    return missing_parts.model_of(workspace, name) or name
+    return (missing_parts.model_of(workspace, name) or name) if name else None
 
 
 def with_value(choices: list, value: object) -> list:
