@@ -123,7 +123,7 @@ def cookie_name(request: Request) -> str:
 
 
 def _cookie(request: Request, token: str, root: str) -> str:
-    secure = "; Secure" if request.url.scheme == "https" else ""
+    secure = "; Secure" if request.scope.get("scheme") == "https" else ""
     return (
         f"{cookie_name(request)}={token}; Path={root or '/'}; Max-Age={IDLE_SECONDS if token else 0}; HttpOnly;"
         f" SameSite=Strict{secure}"

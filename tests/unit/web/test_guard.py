@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from apart import run_apart
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as any_
 
 from studio.core.i18n import LANGUAGES, Problem, Words
@@ -686,6 +686,7 @@ PATHS = any_.text(max_size=20).map(lambda text: f"/{text}") | any_.sampled_from(
     any_.booleans(),
     any_.binary(max_size=40),
 )
+@example([(b"host", b"localhost:7860")], "/tools/logout", b"\x80", "POST", True, b"")
 @settings(max_examples=400, deadline=None)
 def test_whatever_is_asked_is_answered_and_only_the_known_gets_in(headers, path, query, method, has_login, body):
     inner, sent = Inner(), []
