@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Two processes that both compute on all cores wait for each other most of the time; what they start is to take one
@@ -21,6 +22,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 from studio.core import llamafactory
 from studio.core.workspace import Workspace
 from studio.train.loop import output
+
+# How fast examples are made depends on what else the machine does.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 ROOT = Path(__file__).parents[1]
 STARTER = ROOT / "models" / "SmolLM2-135M-Instruct"
