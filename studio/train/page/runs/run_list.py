@@ -1,6 +1,7 @@
 """The list of runs, newest first, with state, loss and a small curve."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
@@ -15,8 +16,8 @@ CURVE_WIDTH, CURVE_HEIGHT = 56, 14
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run in the list. `curve` are the points of its loss in a box of CURVE_WIDTH by CURVE_HEIGHT, () where it has
-    fewer than two.
+    """A run in the list. `curve` are the points of its loss as SVG has them, "x,y x,y", in a box of CURVE_WIDTH by
+    CURVE_HEIGHT; "" where it has fewer than two. A text, because a list of runs has tens of thousands of points.
     """
 
     name: str
@@ -30,7 +31,7 @@ class RunRow:
     total_steps: int
     loss: float | None
     faults: tuple[Problem, ...]
-    curve: tuple[tuple[float, float], ...]
+    curve: str
 
 
 @dataclass(frozen=True)
@@ -107,15 +108,18 @@ def _row(run: runs.Run) -> RunRow:
     )
 
 
-def _curve(status: runs.Status) -> tuple[tuple[float, float], ...]:
-    points = [point for point in status.series.get("loss", []) if isinstance(point[1], (int, float))]
+def _curve(status: runs.Status) -> str:
+    points = status.series.get("loss", [])
+    return _drawn(tuple(points[:: max(1, len(points) // CURVE_POINTS)]))
+
+
+@lru_cache(maxsize=2 * LISTED)  # most runs are over, and the list is drawn once a second
+def _drawn(points: tuple[tuple[int, object, float], ...]) -> str:
+    """Return points of a series, (step, value, seconds), as SVG has them; a value that is no number is passed over."""
+    points = [point for point in points if isinstance(point[1], (int, float))]
     if len(points) < 2:
-        return ()
-    points = points[:: max(1, len(points) // CURVE_POINTS)]
+        return ""
     values = [point[1] for point in points]
-    low, span, last = min(values), (max(values) - min(values)) or 1, points[-1][0] or 1
-    top, height = 1, CURVE_HEIGHT - 2
-    return tuple(
-        (round(CURVE_WIDTH * step / last, 1), round(top + height * (1 - (value - low) / span), 1))
-        for step, value, *_ in points
-    )
+    low, bottom = min(values), CURVE_HEIGHT - 1
+    across, up = CURVE_WIDTH / (points[-1][0] or 1), (CURVE_HEIGHT - 2) / ((max(values) - low) or 1)
+    return " ".join(f"{across * step:.1f},{bottom - up * (value - low):.1f}" for step, value, _ in points)
