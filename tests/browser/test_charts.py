@@ -4,19 +4,17 @@ import itertools
 import json
 import math
 import re
-import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 from studio.train import runs
 
 WORDS = json.loads((ROOT / "studio/core/words/en/charts.json").read_text(encoding="utf-8"))
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PAGE = """<!doctype html><html><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <link rel="stylesheet" href="assets/uplot/uPlot.min.css"><link rel="stylesheet" href="assets/charts.css">
 <style>
@@ -108,17 +106,9 @@ def log(run: runs.Run, *steps: int, **more: float) -> None:
         )
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def page(chromium):
-    context = chromium.new_context(viewport={"width": 1100, "height": 600})
+def page(browser):
+    context = browser.new_context(viewport={"width": 1100, "height": 600})
     page, faults = context.new_page(), []
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("console", lambda message: message.type == "error" and faults.append(message.text))
