@@ -147,7 +147,8 @@ def test_tensors_that_overlap_are_a_fault(tmp_path):
         {name: {"dtype": "F32", "shape": [8], "data_offsets": [at, at + 32]} for name, at in (("a", 0), ("b", 16))}
     ).encode()
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + b"\0" * 100)
-    assert "overlap" in tensor_headers.read_shard(tmp_path / "a.safetensors").fault
+    fault = tensor_headers.read_shard(tmp_path / "a.safetensors").fault
+    assert fault == {"key": "reasons.header_tensor", "facts": {"name": "b"}}
 
 
 @pytest.mark.parametrize(

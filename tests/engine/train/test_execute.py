@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import yaml
-from conftest import SHORT, is_sentence, wait_for
+from conftest import ROOT, SHORT, is_sentence, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
@@ -138,10 +138,16 @@ def test_what_cannot_be_trained_is_told_and_leaves_nothing(trainer, wish, said):
 
 
 def test_a_fault_while_training_is_one_sentence_and_the_next_run_trains(trainer):
-    broken = trainer.start(SHORT | {"template": "no_such_template"}, NAMED)
+    data = trainer.workspace.data
+    shutil.copy(ROOT / "tests" / "cases" / "tool-schemas" / "blank_tools.json", data)
+    info = json.loads((data / "dataset_info.json").read_text())
+    columns = {"messages": "conversations", "tools": "tools"}
+    info["blank_tools"] = {"file_name": "blank_tools.json", "formatting": "sharegpt", "columns": columns}
+    (data / "dataset_info.json").write_text(json.dumps(info))
+    broken = trainer.start(SHORT | {"dataset": "blank_tools"}, NAMED)
     status = ended(broken)
     assert status.state == "failed"
-    assert "no_such_template" in status.error["sentence"] and is_sentence(status.error["sentence"])
+    assert "blank_tools.json" in status.error["sentence"] and is_sentence(status.error["sentence"])
     assert "Traceback" in broken.log_file.read_text()
     assert ended(trainer.start(SHORT, NAMED)).state == "finished"
 
