@@ -117,7 +117,7 @@ def test_a_fault_is_one_sentence_and_the_traceback_is_in_the_log_only(jobs):
     broken = jobs.start("copy", TITLE, {}, fault)
     assert jobs.wait(told.id, 5).state == jobs.wait(broken.id, 5).state == "failed"
     assert jobs.status(told.id, Words("en"))["error"].startswith("There is no job “x”")
-    assert jobs.status(broken.id, Words("zh"))["error"].startswith("程序出错：ValueError: seven")
+    assert jobs.status(broken.id, Words("zh"))["error"].startswith("程序出错：原文：seven")
     assert "Traceback" not in str(broken.error) and any("Traceback" in line for line in jobs.log(broken.id))
     with pytest.raises(Problem, match="no job"):
         jobs.find("../../etc/passwd")
