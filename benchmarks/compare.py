@@ -119,17 +119,17 @@ def _in_fresh_process(workspace: Path, kind: str, chosen: list[str]) -> dict:
 
 
 def _service(workspace: Path):
-    from studio.chat.inference.inference_service import InferenceService
     from studio.core import llamafactory
     from studio.core.device_lease import DeviceLease
     from studio.core.workspace import Workspace
+    from studio.inference.inference_service import InferenceService
 
     llamafactory.load()  # the libraries themselves are not what is measured
     return InferenceService(Workspace(workspace), DeviceLease())
 
 
 def _answer(service, chosen: list[str]) -> None:
-    from studio.chat.sampling import Sampling
+    from studio.inference.sampling import Sampling
 
     talks = {name: [{"role": "user", "content": QUESTION}] for name in chosen}
     *_, answers = service.ask(talks, "", Sampling(temperature=0.0, max_tokens=TOKENS), threading.Event())
@@ -151,8 +151,8 @@ def _pace(workspace: Path, name: str, runs: str) -> dict[str, list[float]]:
     import torch
     from transformers import AutoModelForCausalLM
 
-    from studio.chat.inference.base_loading import encoder_of
-    from studio.chat.inference.target_names import resolve
+    from studio.inference.local.base_loading import encoder_of
+    from studio.inference.target_names import resolve
 
     service = _service(workspace)
     (target,) = resolve(service.workspace, [name])

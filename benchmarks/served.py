@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks import engines
 from benchmarks.report import Row, ratio, ratio_shown, shown
-from studio.chat.remote import chat_completion, servers
-from studio.chat.sampling import Sampling
+from studio.inference.remote import chat_completion, servers
+from studio.inference.sampling import Sampling
 
 RUNS = 9
 REACH_FIRST_S = 0.05

@@ -14,8 +14,6 @@ from studio.chat.evaluation.smoke_test import SmokeTests
 from studio.chat.history.conversations import Conversations
 from studio.chat.history.prompt_lists import PromptLists
 from studio.chat.history.votes import Votes
-from studio.chat.inference.base_loading import one_load_at_a_time
-from studio.chat.inference.inference_service import InferenceService
 from studio.chat.page import context as chat_regions
 from studio.chat.page import tab as chat_tab
 from studio.chat.page.context import ChatContext
@@ -30,6 +28,8 @@ from studio.core.workspace import Workspace
 from studio.datasets.analysis import DatasetAnalysis
 from studio.datasets.page import tab as datasets_tab
 from studio.datasets.registry.collection import Collection
+from studio.inference.inference_service import InferenceService
+from studio.inference.local.base_loading import one_load_at_a_time
 from studio.models.gguf import gguf_import
 from studio.models.hub.download import Downloads
 from studio.models.library import library

@@ -2,9 +2,9 @@
 
 import json
 
-from studio.chat.remote.error_text import ServerFault
-from studio.chat.remote.stream import StreamAccumulator
-from studio.chat.remote.wire import WireReader
+from studio.inference.remote.error_text import ServerFault
+from studio.inference.remote.stream import StreamAccumulator
+from studio.inference.remote.wire import WireReader
 
 NORTH, SOUTH = {"room": "north"}, {"room": "south"}
 N, S = json.dumps(NORTH), json.dumps(SOUTH)

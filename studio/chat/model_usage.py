@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.chat.inference.inference_service import InferenceService
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
+from studio.inference.inference_service import InferenceService
 from studio.models.library.library import Model
 from studio.train import runs
 

@@ -8,17 +8,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from studio.chat.answer import Answer, failed
 from studio.chat.evaluation import prompt_parity
 from studio.chat.history import image_files
 from studio.chat.history.chat_records import image_file
 from studio.chat.history.conversations import Conversation, Conversations, model_messages
-from studio.chat.inference.inference_service import InferenceService
-from studio.chat.inference.target_names import SERVED
-from studio.chat.messages import Message
-from studio.chat.sampling import Sampling
 from studio.core.i18n import Problem
 from studio.core.plain import plain
+from studio.inference.answer import Answer, failed
+from studio.inference.inference_service import InferenceService
+from studio.inference.messages import Message
+from studio.inference.sampling import Sampling
+from studio.inference.target_names import SERVED
 
 WRITE_EVERY_S = 2.0
 

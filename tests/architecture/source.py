@@ -15,6 +15,7 @@ ORDER = (
     ("models",),
     ("datasets",),
     ("train",),
+    ("inference",),
     ("evaluate", "export"),
     ("deploy",),
     ("chat",),

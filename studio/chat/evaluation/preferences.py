@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from studio.chat.history.votes import BAD, TIE, Vote
-from studio.chat.messages import Message
-from studio.chat.reasoning import split_reasoning, with_reasoning, without_reasoning
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage.atomic import scratch
 from studio.datasets.registry.collection import Collection
 from studio.datasets.schema.forms import Mapping
+from studio.inference.messages import Message
+from studio.inference.reasoning import split_reasoning, with_reasoning, without_reasoning
 
 NAME = "votes"
 # A question that was asked with a picture needs it in training too, and the ranking form of the studio's datasets has

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from studio.chat.history.conversations import Conversation, Conversations, model_messages
-from studio.chat.inference import target_names
-from studio.chat.inference.inference_service import InferenceService
-from studio.chat.inference.model_target import ModelTarget
-from studio.chat.inference.prompt_encoding import PromptEncoder
-from studio.chat.inference.target_names import SERVED
-from studio.chat.messages import Message
-from studio.chat.remote import engine_prompt
 from studio.core.i18n import Problem
 from studio.datasets.encoding.row_encoder import pieces
+from studio.inference import target_names
+from studio.inference.inference_service import InferenceService
+from studio.inference.local.model_target import ModelTarget
+from studio.inference.local.prompt_encoding import PromptEncoder
+from studio.inference.messages import Message
+from studio.inference.remote import engine_prompt
+from studio.inference.target_names import SERVED
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,6 @@ def _encoder_of(service: InferenceService, conversation: Conversation, name: str
 
 @lru_cache(maxsize=8)
 def _encoder(target: ModelTarget) -> PromptEncoder:
-    from studio.chat.inference.base_loading import encoder_of
+    from studio.inference.local.base_loading import encoder_of
 
     return encoder_of(target.base, target)

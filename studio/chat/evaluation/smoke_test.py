@@ -4,13 +4,13 @@ import threading
 import time
 from dataclasses import dataclass
 
-from studio.chat.inference.local_engine import LocalEngine
-from studio.chat.inference.model_target import ModelTarget
-from studio.chat.sampling import Sampling
 from studio.core import llamafactory, trust
 from studio.core.device_lease import DeviceLease, Freed, free_memory
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
+from studio.inference.local.local_engine import LocalEngine
+from studio.inference.local.model_target import ModelTarget
+from studio.inference.sampling import Sampling
 from studio.models.chat_template_match import template_match
 from studio.models.library import library
 from studio.models.weights import completeness

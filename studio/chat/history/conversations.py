@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from studio.chat.history.chat_records import Settings, StoredConversation, image_file
-from studio.chat.messages import Message
-from studio.chat.reasoning import without_reasoning
-from studio.chat.sampling import Sampling
 from studio.core.i18n import Problem, Reason
 from studio.core.storage import files, folders, records
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json
+from studio.inference.messages import Message
+from studio.inference.reasoning import without_reasoning
+from studio.inference.sampling import Sampling
 
 TITLE_LENGTH = 60
 OPEN_MOST = 32

@@ -9,17 +9,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from studio.chat.answer import Answer
 from studio.chat.history import append_only
 from studio.chat.history.chat_records import MOST_PROMPTS, AnsweredRow, PromptListFacts, StoredPromptList
 from studio.chat.history.conversations import sampling_of
-from studio.chat.sampling import STANDARD, Sampling
 from studio.core.i18n import Problem, Reason
 from studio.core.jobs import Job, Jobs, sentence
 from studio.core.plain import plain
 from studio.core.storage import files, folders, records
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, safe_name, write_json
+from studio.inference.answer import Answer
+from studio.inference.sampling import STANDARD, Sampling
 
 KIND = "chat-sheet"
 # So many prompts in a row that nobody could answer end the list: what is wrong is then not the prompts.

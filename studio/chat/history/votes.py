@@ -7,9 +7,9 @@ from pathlib import Path
 
 from studio.chat.history import append_only
 from studio.chat.history.chat_records import StoredVote
-from studio.chat.messages import Message
 from studio.core.i18n import Problem
 from studio.core.storage import files
+from studio.inference.messages import Message
 
 TIE, BAD = "tie", "bad"
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from studio.chat.evaluation.smoke_test import SmokeTests
 from studio.chat.history.prompt_lists import PromptLists
 from studio.chat.history.votes import Votes
-from studio.chat.inference.inference_service import InferenceService
 from studio.chat.page import leaderboard_table, memory_in_use, smoke_test_result
 from studio.chat.page.conversations import conversation_list, header
 from studio.chat.page.prompt_lists import answers_table, overview
@@ -13,6 +12,7 @@ from studio.chat.page.servers import server_list
 from studio.chat.page.talk import prompt_tokens, vote_form
 from studio.chat.turn_runner import TurnRunner
 from studio.datasets.registry.collection import Collection
+from studio.inference.inference_service import InferenceService
 from studio.web.live import Live
 
 

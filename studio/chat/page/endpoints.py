@@ -3,9 +3,7 @@
 import threading
 from collections.abc import Callable
 
-from studio.chat.answer import Answer
 from studio.chat.evaluation.smoke_test import SmokeTests
-from studio.chat.inference.inference_service import InferenceService
 from studio.chat.page.schemas import (
     AnswerResult,
     AskOptions,
@@ -15,6 +13,8 @@ from studio.chat.page.schemas import (
     UnloadedResult,
 )
 from studio.core.i18n import Words
+from studio.inference.answer import Answer
+from studio.inference.inference_service import InferenceService
 
 
 def endpoints(service: InferenceService, words: Words) -> list[Callable]:

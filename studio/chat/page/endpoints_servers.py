@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from studio.chat.inference.inference_service import InferenceService
 from studio.chat.page.schemas import ServerAddedResult, ServerOptions, ServerResult
-from studio.chat.remote.servers import ServerEntry
 from studio.core.i18n import Problem, Words
+from studio.inference.inference_service import InferenceService
+from studio.inference.remote.servers import ServerEntry
 
 
 def endpoints(service: InferenceService, words: Words) -> list[Callable]:

@@ -18,11 +18,11 @@ from studio.chat.page.schemas import (
     StandingResult,
 )
 from studio.chat.render import prompt_list_export
-from studio.chat.sampling import Sampling
 from studio.chat.turn_runner import TurnRunner
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import told
 from studio.datasets.registry.collection import Collection
+from studio.inference.sampling import Sampling
 
 STANDING = ("wins", "losses", "ties", "bad", "rate", "low", "high")
 FIRST = 20  # prompts of a dataset, where nobody says how many

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from studio.chat.inference import target_names
-from studio.chat.inference.inference_service import InferenceService, Loading
 from studio.chat.turn_runner import TurnRunner
 from studio.core.i18n import Problem
+from studio.inference import target_names
+from studio.inference.inference_service import InferenceService, Loading
 from studio.train.recipe.recipes import STARTER_MODEL
 
 TEMPLATE = "chat/page/memory.html"

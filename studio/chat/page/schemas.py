@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from studio.chat.sampling import Sampling
+from studio.inference.sampling import Sampling
 from studio.web.schema import Options, Result
 
 

@@ -5,13 +5,13 @@ from dataclasses import asdict, dataclass
 import gradio as gr
 from gradio.components import Component
 
-from studio.chat.inference import target_names
-from studio.chat.inference.target_names import MOST
 from studio.chat.page.context import ChatContext
 from studio.chat.page.schemas import ConversationOptions
 from studio.chat.page.talk import conversation_settings
-from studio.chat.sampling import Sampling
 from studio.core.i18n import Problem, Words
+from studio.inference import target_names
+from studio.inference.sampling import Sampling
+from studio.inference.target_names import MOST
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
 from studio.web.event_faults import Told

@@ -15,10 +15,10 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
-from studio.chat.reasoning import split_reasoning
 from studio.chat.render import formula
 from studio.chat.render.blocks import next_end
 from studio.core.i18n import Words
+from studio.inference.reasoning import split_reasoning
 
 _LINKS = re.compile(r"(https?://|mailto:)", re.IGNORECASE)
 # Code that is still being written is coloured again at each look, so only while it is short.

@@ -3,10 +3,10 @@
 import json
 import re
 
-from studio.chat.reasoning import split_reasoning
 from studio.core import formatting
 from studio.core.i18n import Words
 from studio.core.jobs import told
+from studio.inference.reasoning import split_reasoning
 
 
 def as_json(conversation: dict) -> str:

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from conftest import STARTER
 
-from studio.chat.inference.local_engine import LocalEngine
-from studio.chat.inference.model_faults import as_problem
-from studio.chat.inference.model_target import ModelTarget
-from studio.chat.sampling import Sampling
 from studio.core import trust
 from studio.core.i18n import Problem
+from studio.inference.local.local_engine import LocalEngine
+from studio.inference.local.model_faults import as_problem
+from studio.inference.local.model_target import ModelTarget
+from studio.inference.sampling import Sampling
 
 MODEL = STARTER
 GREEDY = Sampling(temperature=0, max_tokens=16)

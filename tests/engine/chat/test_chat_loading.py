@@ -11,7 +11,7 @@ def test_threads_that_load_at_once_do_not_spoil_each_others_model():
     import torch
     from transformers import AutoModelForCausalLM, PreTrainedModel
 
-    from studio.chat.inference.base_loading import one_load_at_a_time
+    from studio.inference.local.base_loading import one_load_at_a_time
 
     one_load_at_a_time()
     models, tie_weights = [], PreTrainedModel.tie_weights

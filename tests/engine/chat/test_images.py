@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from conftest import STARTER
 
-from studio.chat.inference.local_engine import LocalEngine
-from studio.chat.inference.model_target import ModelTarget
-from studio.chat.inference.prompt_encoding import PromptEncoder
-from studio.chat.sampling import Sampling
 from studio.core.i18n import Problem
+from studio.inference.local.local_engine import LocalEngine
+from studio.inference.local.model_target import ModelTarget
+from studio.inference.local.prompt_encoding import PromptEncoder
+from studio.inference.sampling import Sampling
 
 MODEL = STARTER
 GREEDY = Sampling(temperature=0, max_tokens=6)
@@ -187,7 +187,7 @@ def test_a_model_that_sees_answers_as_transformers_does(models, images, kind, tm
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForImageTextToText
 
-    from studio.chat.inference.base_loading import _number_type
+    from studio.inference.local.base_loading import _number_type
 
     model = AutoModelForImageTextToText.from_pretrained(models[kind], dtype=_number_type()).eval()
     talk = [{"role": "user", "content": "What is it?", "images": images}]

@@ -5,8 +5,8 @@ from functools import cache
 import pytest
 from conftest import STARTER
 
-from studio.chat.inference.prompt_encoding import PromptEncoder
 from studio.core.i18n import Problem
+from studio.inference.local.prompt_encoding import PromptEncoder
 
 MODEL = STARTER
 TALK = [

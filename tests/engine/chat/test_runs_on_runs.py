@@ -8,9 +8,9 @@ import pytest
 import yaml
 from conftest import ROOT, wait_for
 
-from studio.chat.inference.inference_service import InferenceService
-from studio.chat.sampling import Sampling
 from studio.core.device_lease import DeviceLease
+from studio.inference.inference_service import InferenceService
+from studio.inference.sampling import Sampling
 from studio.train import runs
 from studio.train.execution.training_service import TrainingService
 

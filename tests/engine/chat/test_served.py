@@ -14,21 +14,21 @@ from conftest import STARTER, is_sentence, new_workspace, wait_for
 from odd_server import KEY, PIECES
 
 from benchmarks import engines
-from studio.chat.answer import Answer
 from studio.chat.history.conversations import Conversations
-from studio.chat.inference.base_loading import encoder_of
-from studio.chat.inference.inference_service import InferenceService
-from studio.chat.inference.target_names import resolve
 from studio.chat.page.talk.columns import Columns
-from studio.chat.remote import chat_completion, openai_client, servers
-from studio.chat.remote.engine_prompt import compare, engine_prompt
-from studio.chat.remote.servers import ServedTarget, ServerEntry, ServerRegistry
 from studio.chat.render.markdown import render
-from studio.chat.sampling import Sampling
 from studio.chat.turn_runner import TurnRunner
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
+from studio.inference.answer import Answer
+from studio.inference.inference_service import InferenceService
+from studio.inference.local.base_loading import encoder_of
+from studio.inference.remote import chat_completion, openai_client, servers
+from studio.inference.remote.engine_prompt import compare, engine_prompt
+from studio.inference.remote.servers import ServedTarget, ServerEntry, ServerRegistry
+from studio.inference.sampling import Sampling
+from studio.inference.target_names import resolve
 
 SAMPLING = Sampling(temperature=0.5, top_p=0.8, max_tokens=24, seed=7)
 QUESTION = [{"role": "user", "content": "What is a fox?"}]
@@ -459,7 +459,7 @@ def encoder():
     from llamafactory.hparams import get_infer_args
     from llamafactory.model import load_tokenizer
 
-    from studio.chat.inference.prompt_encoding import PromptEncoder
+    from studio.inference.local.prompt_encoding import PromptEncoder
 
     return PromptEncoder(load_tokenizer(get_infer_args({"model_name_or_path": str(STARTER)})[0])["tokenizer"], "chatml")
 

@@ -10,17 +10,17 @@ import threading
 import pytest
 from conftest import ROOT, new_workspace, wait_for
 
-from studio.chat.answer import Answer
 from studio.chat.history.prompt_lists import GIVE_UP_AFTER, PromptLists
 from studio.chat.history.prompt_sources import of_dataset, typed
 from studio.chat.page.prompt_lists import answers_table, overview
 from studio.chat.page.prompt_lists.answers_table import ROWS
 from studio.chat.render.prompt_list_export import as_csv, as_json
-from studio.chat.sampling import Sampling
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 from studio.datasets.registry.collection import Collection
+from studio.inference.answer import Answer
+from studio.inference.sampling import Sampling
 from studio.web.html import render
 
 PROMPTS = [{"prompt": f"Question {number}", "system": ""} for number in range(4)]
@@ -268,8 +268,8 @@ def test_the_table_and_the_files_say_all(place):
 
 
 def test_a_real_model_answers_a_sheet(tmp_path):
-    from studio.chat.inference.inference_service import InferenceService
     from studio.core.device_lease import DeviceLease
+    from studio.inference.inference_service import InferenceService
 
     place = new_workspace(tmp_path / "real")
     jobs, service = Jobs(place), InferenceService(place, DeviceLease())

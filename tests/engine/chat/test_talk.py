@@ -10,11 +10,11 @@ from safetensors.torch import save_file
 
 from studio.chat import turn_runner as talk_module
 from studio.chat.history.conversations import Conversations, model_messages
-from studio.chat.inference.inference_service import InferenceService
 from studio.chat.page.talk.columns import Columns
 from studio.chat.turn_runner import TurnRunner
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
+from studio.inference.inference_service import InferenceService
 from studio.train import runs
 
 BASE = STARTER.name

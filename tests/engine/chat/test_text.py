@@ -3,8 +3,8 @@
 import pytest
 from conftest import STARTER
 
-from studio.chat.inference.generation import IncrementalDecoder
-from studio.chat.sampling import Sampling
+from studio.inference.local.generation import IncrementalDecoder
+from studio.inference.sampling import Sampling
 
 MODEL = STARTER
 

@@ -8,11 +8,11 @@ from functools import cache
 import pytest
 from conftest import ROOT
 
-from studio.chat.inference.local_engine import LocalEngine
-from studio.chat.inference.model_target import ModelTarget
-from studio.chat.inference.prompt_encoding import PromptEncoder
-from studio.chat.sampling import Sampling
 from studio.core.i18n import Problem
+from studio.inference.local.local_engine import LocalEngine
+from studio.inference.local.model_target import ModelTarget
+from studio.inference.local.prompt_encoding import PromptEncoder
+from studio.inference.sampling import Sampling
 
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"
 SHIPPED = json.loads((ROOT / "data" / "tool_calls.json").read_text(encoding="utf-8"))

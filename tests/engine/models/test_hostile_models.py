@@ -9,13 +9,13 @@ from conftest import STARTER
 
 from benchmarks.library import make_model
 from studio.chat.evaluation.smoke_test import SmokeTests
-from studio.chat.inference.inference_service import InferenceService
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.processes import limited
 from studio.core.workspace import Workspace
 from studio.datasets.encoding import row_encoder
+from studio.inference.inference_service import InferenceService
 from studio.models.chat_template_match import template_match
 from studio.models.hub.download import Downloads
 from studio.models.library import library, model_config, tokenizer_files

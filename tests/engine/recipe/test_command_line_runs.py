@@ -9,9 +9,9 @@ import time
 import pytest
 from conftest import STARTER, new_workspace, wait_for
 
-from studio.chat.inference import target_names
 from studio.core.device_lease import DeviceLease
 from studio.core.jobs import Jobs
+from studio.inference import target_names
 from studio.train import runs
 from studio.train.execution import batch_search
 from studio.train.execution.training_service import TrainingService

@@ -11,12 +11,12 @@ import yaml
 from conftest import SHORT, STARTER, is_sentence, wait_for
 
 from studio.chat.evaluation.smoke_test import SmokeTests
-from studio.chat.inference.inference_service import InferenceService
 from studio.core import trust
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.workspace import write_json
 from studio.datasets.encoding.row_encoder import RowEncoder
+from studio.inference.inference_service import InferenceService
 from studio.train import runs
 from studio.train.execution.training_service import TrainingService
 from studio.train.recipe import code_consent

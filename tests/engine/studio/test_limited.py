@@ -129,7 +129,7 @@ def test_only_the_studio_s_functions_run_and_what_they_raise_comes_back():
     with pytest.raises(Problem, match="AttributeError"):
         limited.call("studio.models.chat_template_match.rendering:nothing", **NAMED)
     with pytest.raises(Problem) as told:
-        limited.call("studio.chat.inference.tool_call_parsing:definitions", "[1]", **NAMED)
+        limited.call("studio.inference.local.tool_call_parsing:definitions", "[1]", **NAMED)
     assert told.value.key.startswith(("prompt.", "chat.", "tools."))
     with pytest.raises(ValueError, match="deeply"):
         limited.call("studio.core.storage.records:parse", "[" * 100_000, **NAMED)

@@ -23,11 +23,11 @@ from studio import app
 from studio.chat.evaluation import prompt_parity
 from studio.chat.evaluation.smoke_test import SmokeTest
 from studio.chat.page.talk.columns import Columns
-from studio.chat.remote.model_list_cache import ModelListCache
 from studio.core import llamafactory
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace
+from studio.inference.remote.model_list_cache import ModelListCache
 from studio.models.library import model_folders
 from studio.monitor import readings
 from studio.monitor.page import strip as strip_page

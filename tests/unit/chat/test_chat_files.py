@@ -11,18 +11,18 @@ from workspace_run_files import ANSWER, CHAT, LIST, SHEET, TALK, VOTE
 from studio.chat.history import image_files, votes
 from studio.chat.history.conversations import Conversations, model_messages
 from studio.chat.history.prompt_lists import PromptLists
-from studio.chat.inference.inference_service import InferenceService
 from studio.chat.page.conversations import conversation_list
 from studio.chat.page.leaderboard_table import TEMPLATE as LEADERBOARD
 from studio.chat.page.leaderboard_table import leaderboard
 from studio.chat.page.prompt_lists import answers_table, overview
 from studio.chat.page.servers import server_list
-from studio.chat.remote.servers import ServerRegistry
 from studio.chat.turn_runner import TurnRunner
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
+from studio.inference.inference_service import InferenceService
+from studio.inference.remote.servers import ServerRegistry
 from studio.web.html import render
 
 

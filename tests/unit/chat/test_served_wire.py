@@ -5,7 +5,7 @@ import json
 import pytest
 from served_bodies import BOTH, NORTH, SOUTH, answer, call, chunk, heard, sse
 
-from studio.chat.remote.error_text import count_of, fault_in, in_one_line, of_body
+from studio.inference.remote.error_text import count_of, fault_in, in_one_line, of_body
 
 # Bytes
 
@@ -78,7 +78,7 @@ def test_ollamas_own_stream_thinks_calls_and_counts():
 def test_a_long_line_costs_no_more_than_its_length_and_one_without_end_is_refused(monkeypatch):
     text = "a" * 4_000_000
     assert answer(sse(chunk({"content": text})), size=4096).text == text
-    monkeypatch.setattr("studio.chat.remote.wire.LARGEST_BYTES", 1000)
+    monkeypatch.setattr("studio.inference.remote.wire.LARGEST_BYTES", 1000)
     with pytest.raises(ValueError):
         heard("data: " + "a" * 2000, size=10)
     assert answer(sse(*[chunk({"content": "a"})] * 500), size=100).text == "a" * 500

@@ -12,10 +12,10 @@ from studio.chat.evaluation import preferences
 from studio.chat.history.conversations import model_messages
 from studio.chat.history.votes import Vote
 from studio.chat.page.prompt_lists.answers_table import _cell
-from studio.chat.reasoning import MARKS, split_reasoning, with_reasoning, without_reasoning
-from studio.chat.remote import openai_client
-from studio.chat.remote.engine_prompt import _ids
 from studio.core.i18n import Words
+from studio.inference.reasoning import MARKS, split_reasoning, with_reasoning, without_reasoning
+from studio.inference.remote import openai_client
+from studio.inference.remote.engine_prompt import _ids
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_thought_is_told_from_what_is_said(text, thought, said):
 
 
 def test_every_mark_of_llama_factorys_templates_is_known():
-    source = (ROOT / "studio/chat/reasoning.py").read_text(encoding="utf-8")
+    source = (ROOT / "studio/inference/reasoning.py").read_text(encoding="utf-8")
     import importlib.util
     import re
 

@@ -8,12 +8,12 @@ import workspace_files
 from workspace_run_files import SHEET
 
 from studio import app
-from studio.chat.inference import target_names
 from studio.chat.page.prompt_lists import answers_table
 from studio.chat.render import prompt_list_export
 from studio.core import llamafactory
 from studio.core.i18n import LANGUAGES, Words
 from studio.core.workspace import Workspace
+from studio.inference import target_names
 from studio.models.library import library, model_folders
 from studio.train.execution import dispatch
 from studio.train.page.form import form_recipe

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from studio.chat.inference import tool_call_parsing
-from studio.chat.remote import openai_client
 from studio.chat.render import markdown
 from studio.core.i18n import Problem, Words
+from studio.inference.local import tool_call_parsing
+from studio.inference.remote import openai_client
 
 N = 10_000
 ANSWERS = {

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from studio.chat.inference import target_names
 from studio.chat.turn_runner import TurnRunner
 from studio.core.i18n import Problem
+from studio.inference import target_names
 
 TEMPLATE = "chat/page/conversations/conversation_list.html"
 SHOWN = 200

@@ -7,11 +7,11 @@ from functools import lru_cache
 from markupsafe import Markup
 
 from studio.chat.history.prompt_lists import PromptList, PromptLists
-from studio.chat.inference import target_names
-from studio.chat.reasoning import without_reasoning
 from studio.chat.render import markdown
 from studio.core.i18n import Words
 from studio.core.jobs import Job, told
+from studio.inference import target_names
+from studio.inference.reasoning import without_reasoning
 
 TEMPLATE = "chat/page/prompt_lists/answers_table.html"
 ROWS = 50

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from studio.chat.inference.inference_service import InferenceService
 from studio.core.i18n import Problem
+from studio.inference.inference_service import InferenceService
 
 TEMPLATE = "chat/page/servers/server_list.html"
 FORM = "chat/page/servers/server_form.html"

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from studio.chat.history.conversations import Conversation
-from studio.chat.inference import target_names
-from studio.chat.messages import Message
 from studio.chat.page.talk import message_view
 from studio.chat.render import markdown
 from studio.chat.turn_runner import PendingTurn, TurnRunner, as_message
 from studio.core.i18n import Words
+from studio.inference import target_names
+from studio.inference.messages import Message
 from studio.web.html import render, ui
 
 LETTERS = "ABCD"

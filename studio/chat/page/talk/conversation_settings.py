@@ -1,9 +1,9 @@
 """The columns and settings of a conversation, from what a script or the fields of the page say."""
 
 from studio.chat.history.conversations import Conversation
-from studio.chat.inference.target_names import MOST
 from studio.chat.turn_runner import TurnRunner
 from studio.core.i18n import Problem
+from studio.inference.target_names import MOST
 
 
 def checked_columns(columns: list[str]) -> list[str]:

@@ -10,10 +10,10 @@ from markupsafe import Markup
 from studio.chat.history import image_files
 from studio.chat.history.chat_records import image_file
 from studio.chat.history.conversations import Conversation
-from studio.chat.messages import Message
 from studio.chat.render import markdown
 from studio.core import jobs
 from studio.core.i18n import Problem, Words
+from studio.inference.messages import Message
 from studio.web.html import render
 
 ENDS = ("running", "broken", "stop", "length", "stopped", "failed")

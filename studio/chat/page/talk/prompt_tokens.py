@@ -9,12 +9,12 @@ from markupsafe import Markup
 from studio.chat.evaluation import prompt_parity
 from studio.chat.evaluation.prompt_parity import ColumnPrompt
 from studio.chat.history.conversations import Conversation
-from studio.chat.inference import target_names
 from studio.chat.page.talk.columns import LETTERS
-from studio.chat.remote import engine_prompt
 from studio.chat.render.token_chips import token_chips
 from studio.chat.turn_runner import TurnRunner
 from studio.core.i18n import Problem
+from studio.inference import target_names
+from studio.inference.remote import engine_prompt
 
 TEMPLATE = "chat/page/talk/prompt_tokens.html"
 SHOWN = 2000  # tokens drawn of a prompt

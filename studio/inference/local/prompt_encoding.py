@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from studio.chat.inference import tool_call_parsing
-from studio.chat.messages import Message, ToolCall
 from studio.core import llamafactory, reasons
 from studio.core.i18n import Problem
 from studio.datasets.encoding.template_copy import own_template
+from studio.inference.local import tool_call_parsing
+from studio.inference.messages import Message, ToolCall
 
 # What LLaMA-Factory's formatters, tool formats and image plugins raise for what they cannot take.
 _FAULTS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError, NotImplementedError)

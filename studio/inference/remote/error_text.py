@@ -3,7 +3,7 @@
 import json
 import re
 
-from studio.chat.remote.wire import WireReader
+from studio.inference.remote.wire import WireReader
 
 LENGTH = 200
 MOST = 2**53  # beyond it no count is one

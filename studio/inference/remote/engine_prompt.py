@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from studio.chat.messages import Message
-from studio.chat.remote import openai_client
-from studio.chat.remote.error_text import count_of
-from studio.chat.remote.servers import ServedTarget
+from studio.inference.messages import Message
+from studio.inference.remote import openai_client
+from studio.inference.remote.error_text import count_of
+from studio.inference.remote.servers import ServedTarget
 
 _NO_SUCH_PATH = (
     401,

@@ -3,11 +3,11 @@
 import threading
 from functools import cache, wraps
 
-from studio.chat.inference.model_faults import told
-from studio.chat.inference.model_target import BaseWeights, ModelTarget
-from studio.chat.inference.prompt_encoding import PromptEncoder
 from studio.core import llamafactory
 from studio.core.i18n import Problem
+from studio.inference.local.model_faults import told
+from studio.inference.local.model_target import BaseWeights, ModelTarget
+from studio.inference.local.prompt_encoding import PromptEncoder
 from studio.models.library import library
 from studio.models.weights import completeness
 

@@ -6,14 +6,14 @@ import threading
 import time
 from dataclasses import dataclass
 
-from studio.chat.answer import Answer
-from studio.chat.inference.loaded_model import LoadedModel
-from studio.chat.inference.model_target import ModelTarget
-from studio.chat.inference.prompt_encoding import PromptEncoder
-from studio.chat.messages import Message, ToolCall
-from studio.chat.sampling import Sampling
 from studio.core import llamafactory
 from studio.core.i18n import Problem
+from studio.inference.answer import Answer
+from studio.inference.local.loaded_model import LoadedModel
+from studio.inference.local.model_target import ModelTarget
+from studio.inference.local.prompt_encoding import PromptEncoder
+from studio.inference.messages import Message, ToolCall
+from studio.inference.sampling import Sampling
 
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
 

@@ -3,10 +3,10 @@
 import json
 import re
 
-from studio.chat.messages import ToolCall
 from studio.core import plain, reasons
 from studio.core.i18n import Problem
 from studio.core.storage.records import parse
+from studio.inference.messages import ToolCall
 
 _GLM_CALL = re.compile(
     r"<tool_call>\s*([A-Za-z_][\w.-]*)((?:\s*<arg_key>.*?</arg_key>\s*<arg_value>.*?</arg_value>)*)\s*(?:</tool_call>|(?=<tool_call>)|$)",

@@ -8,16 +8,16 @@ import time
 from collections.abc import Callable, Coroutine
 from urllib.parse import urlsplit
 
-from studio.chat.answer import Answer
-from studio.chat.messages import Message
-from studio.chat.remote import openai_client
-from studio.chat.remote.error_text import ServerFault
-from studio.chat.remote.servers import ServedTarget
-from studio.chat.remote.stream import StreamAccumulator
-from studio.chat.remote.wire import WireReader
-from studio.chat.sampling import Sampling
 from studio.core import reasons
 from studio.core.i18n import Problem
+from studio.inference.answer import Answer
+from studio.inference.messages import Message
+from studio.inference.remote import openai_client
+from studio.inference.remote.error_text import ServerFault
+from studio.inference.remote.servers import ServedTarget
+from studio.inference.remote.stream import StreamAccumulator
+from studio.inference.remote.wire import WireReader
+from studio.inference.sampling import Sampling
 
 SILENCE_S = 120.0
 _TICK_S = 0.03

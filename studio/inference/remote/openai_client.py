@@ -11,12 +11,12 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from studio.chat.messages import Message, ToolCall
-from studio.chat.reasoning import without_reasoning
-from studio.chat.remote.error_text import in_one_line, of_body
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage.records import parse
+from studio.inference.messages import Message, ToolCall
+from studio.inference.reasoning import without_reasoning
+from studio.inference.remote.error_text import in_one_line, of_body
 
 CONNECT_S = 5.0
 READ_S = 5.0  # for what a person waits for, a list of models or of tokens; an answer has its own limit

@@ -3,8 +3,8 @@
 import threading
 import time
 
-from studio.chat.remote.servers import ServerRegistry
 from studio.core.i18n import Problem
+from studio.inference.remote.servers import ServerRegistry
 
 FRESH_S = 10.0
 

@@ -5,13 +5,13 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from studio.chat.inference.base_loading import _load_base, encoder_of
-from studio.chat.inference.lora_batch import LoraBatch
-from studio.chat.inference.model_faults import told
-from studio.chat.inference.model_target import BaseWeights, ModelTarget, stamp
-from studio.chat.inference.prompt_encoding import Prompt, PromptEncoder
 from studio.core import llamafactory
 from studio.core.i18n import Problem
+from studio.inference.local.base_loading import _load_base, encoder_of
+from studio.inference.local.lora_batch import LoraBatch
+from studio.inference.local.model_faults import told
+from studio.inference.local.model_target import BaseWeights, ModelTarget, stamp
+from studio.inference.local.prompt_encoding import Prompt, PromptEncoder
 
 BASE = "__base__"  # peft's name for rows without an adapter
 _PAD = 0  # any token will do: padding is masked on the left and never read on the right

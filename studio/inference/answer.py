@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from studio.chat.messages import ToolCall
 from studio.core.i18n import Problem
+from studio.inference.messages import ToolCall
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from studio.chat.answer import Answer, failed
-from studio.chat.inference.generation import Batch, GrowingAnswer, LoadedTarget
-from studio.chat.inference.loaded_model import LoadedModel
-from studio.chat.inference.model_faults import as_problem
-from studio.chat.inference.model_target import BaseWeights, ModelTarget, weight_files
-from studio.chat.messages import Message
-from studio.chat.sampling import STANDARD, Sampling
 from studio.core.device_lease import Freed, free_memory
 from studio.core.i18n import Problem
 from studio.core.storage.folders import size_of
+from studio.inference.answer import Answer, failed
+from studio.inference.local.generation import Batch, GrowingAnswer, LoadedTarget
+from studio.inference.local.loaded_model import LoadedModel
+from studio.inference.local.model_faults import as_problem
+from studio.inference.local.model_target import BaseWeights, ModelTarget, weight_files
+from studio.inference.messages import Message
+from studio.inference.sampling import STANDARD, Sampling
 
 Report = Callable[[str, float], None]
 LOOK_S = 0.08  # between two looks at answers that grow: looking takes processor time from the models

@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from studio.chat.answer import Answer, failed
-from studio.chat.inference.local_engine import LOOK_S, LocalEngine, run_in_threads
-from studio.chat.inference.model_target import ModelTarget
-from studio.chat.inference.target_names import MOST, SERVED, resolve
-from studio.chat.messages import Message
-from studio.chat.remote import chat_completion, servers
-from studio.chat.remote.model_list_cache import ModelListCache
-from studio.chat.sampling import Sampling
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
+from studio.inference.answer import Answer, failed
+from studio.inference.local.local_engine import LOOK_S, LocalEngine, run_in_threads
+from studio.inference.local.model_target import ModelTarget
+from studio.inference.messages import Message
+from studio.inference.remote import chat_completion, servers
+from studio.inference.remote.model_list_cache import ModelListCache
+from studio.inference.sampling import Sampling
+from studio.inference.target_names import MOST, SERVED, resolve
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Collection
 
-from studio.chat import reasoning
-from studio.chat.answer import Answer
-from studio.chat.remote.error_text import ServerFault, count_of, fault_in, words_of
-from studio.chat.remote.message_content import GrowingText, parts_of
-from studio.chat.remote.tool_call_stream import ToolCallAccumulator
-from studio.chat.remote.wire import Event
 from studio.core.i18n import Problem
+from studio.inference import reasoning
+from studio.inference.answer import Answer
+from studio.inference.remote.error_text import ServerFault, count_of, fault_in, words_of
+from studio.inference.remote.message_content import GrowingText, parts_of
+from studio.inference.remote.tool_call_stream import ToolCallAccumulator
+from studio.inference.remote.wire import Event
 
 _MARGIN = 64
 _MOST_CHOICES = 128

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from studio.chat.remote import openai_client
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.plain import shown
 from studio.core.storage import files, records
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace, write_json
+from studio.inference.remote import openai_client
 
 _BEGINS = "served:"
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from studio.chat.inference.model_target import ModelTarget
 from studio.core import trust
 from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.core.workspace import Workspace
+from studio.inference.local.model_target import ModelTarget
 from studio.models.library import library
 from studio.train import runs
 from studio.train.recipe import recipes

@@ -4,8 +4,8 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from studio.chat.remote.error_text import count_of
 from studio.core.storage.records import parse
+from studio.inference.remote.error_text import count_of
 
 _NOTHING = ("", "null", "None")
 

@@ -1,0 +1,1 @@
+"""Models that answer: in memory and on servers, each asked with the prompt of its training. Knows no page."""
