@@ -53,7 +53,6 @@ class EvaluatedRow(Record):
     tools: Text = ""
     images: list[Text] = []
     reference: Text | None = None
-    cut: bool = False
     trained: list[Text] = []
     task: Text = ""
     subject: Text = ""
@@ -65,7 +64,9 @@ class EvaluatedRow(Record):
 class Prediction(Record):
     """One answer. tokens: the stop token not counted. seconds: of the batch it came with, shared among its rows.
 
-    finished: as in `inference.answer.Answer`. Of a benchmark: the letter chosen (None where the answer names none), the
+    finished: as in `inference.answer.Answer`. cut: whether the cutoff shortened the prompt or the reference. prompt,
+    label: of a model of this machine all that went in, special tokens too, and the reference, both as LLaMA-Factory's
+    `generated_predictions.jsonl` has them. Of a benchmark: the letter chosen (None where the answer names none), the
     share of each letter where the model gave them, and how it was asked.
     """
 
@@ -76,6 +77,9 @@ class Prediction(Record):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     finished: Literal["stop", "length", "failed"] = "stop"
     fault: dict[str, object] | None = None
+    cut: bool = False
+    prompt: Text | None = None
+    label: Text | None = None
     choice: Text | None = None
     shares: list[Share] | None = None
     asked: Literal["", "letters", "probabilities", "text"] = ""
