@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from studio.core import llamafactory
-from studio.evaluate.benchmarks.answers import LETTERS
-from studio.evaluate.benchmarks.questions import Question
+from studio.evaluate.benchmarks.answer_letters import LETTERS
+from studio.evaluate.benchmarks.question_files import Question
 from studio.inference.local.prompt_encoding import PromptEncoder
 from studio.inference.messages import Message
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from studio.core.workspace import Workspace
-from studio.evaluate.benchmarks import layouts, prompts, rows
+from studio.evaluate.benchmarks import layouts, prompts, question_rows
 from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.settings import BenchmarkSettings
 
@@ -53,8 +53,8 @@ def test_every_prompt_is_that_of_llamafactory(tmp_path, make, language, shots, l
     expected = theirs(folder, language, shots, settings.seed, limit)
     np.random.seed(7)  # noqa: NPY002
     before = np.random.get_state()[1].tolist()  # noqa: NPY002
-    rows.write(evaluation, [layouts.look(folder)])
-    assert [asked.messages for asked in rows.conversations(evaluation)] == expected
+    question_rows.write(evaluation, [layouts.look(folder)])
+    assert [asked.messages for asked in question_rows.conversations(evaluation)] == expected
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002  (the process' own is left alone)
 
 
@@ -65,8 +65,8 @@ def test_what_is_drawn_is_drawn_again(tmp_path):
     for seed in (1, 1, 2):
         settings = BenchmarkSettings(shots=0, rows=3, choose="drawn", seed=seed)
         evaluation = evaluations.create("benchmark", ["base"], ["set"], settings)
-        rows.write(evaluation, [layouts.look(folder)])
-        found.append([(asked.row.subject, asked.row.source) for asked in rows.conversations(evaluation)])
+        question_rows.write(evaluation, [layouts.look(folder)])
+        found.append([(asked.row.subject, asked.row.source) for asked in question_rows.conversations(evaluation)])
     assert found[0] == found[1] != found[2]
     assert len(found[0]) == 60
 
@@ -75,10 +75,10 @@ def test_an_evaluation_stays_what_it_was_when_its_files_change(tmp_path):
     folder = benchmark_sets.mmlu(tmp_path / "set")
     evaluation = Evaluations(Workspace(tmp_path).prepare()).create("benchmark", ["base"], ["set"], BenchmarkSettings())
     benchmark = layouts.look(folder)
-    rows.write(evaluation, [benchmark])
-    before = list(rows.conversations(evaluation))
+    question_rows.write(evaluation, [benchmark])
+    before = list(question_rows.conversations(evaluation))
     for file in folder.rglob("*.csv"):
         file.write_text("question,A,B,answer\nOther?,x,y,A\n")
-    rows.write(evaluation, [benchmark])
-    assert list(rows.conversations(evaluation)) == before
+    question_rows.write(evaluation, [benchmark])
+    assert list(question_rows.conversations(evaluation)) == before
     assert prompts.PHRASES["en"].answer in before[0].messages[-1]["content"]

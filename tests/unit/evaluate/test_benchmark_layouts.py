@@ -11,7 +11,7 @@ from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
 from studio.evaluate.benchmarks import incoming, layouts
 from studio.evaluate.benchmarks.incoming import bring_in
-from studio.evaluate.benchmarks.questions import questions
+from studio.evaluate.benchmarks.question_files import questions
 
 
 @pytest.fixture

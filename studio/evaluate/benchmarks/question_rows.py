@@ -20,7 +20,7 @@ from studio.core.storage.records import Record, Text
 from studio.core.workspace import write_json
 from studio.evaluate.benchmarks.layouts import Benchmark
 from studio.evaluate.benchmarks.prompts import ExampleDraw, messages, question_text
-from studio.evaluate.benchmarks.questions import Question
+from studio.evaluate.benchmarks.question_files import Question
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation
 from studio.evaluate.settings import BenchmarkSettings
 from studio.inference.messages import Message

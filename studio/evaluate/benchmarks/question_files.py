@@ -18,7 +18,7 @@ from studio.core.storage import files, records
 from studio.datasets.files import reading
 from studio.datasets.files.incoming import source
 from studio.datasets.files.incoming.dialect import Dialect, is_blank, sniff
-from studio.evaluate.benchmarks.answers import LETTERS, NumberReading, letter_of, reading_of
+from studio.evaluate.benchmarks.answer_letters import LETTERS, NumberReading, letter_of, reading_of
 
 FEWEST, MOST = 2, len(LETTERS)
 TABLES = {".csv": ",", ".tsv": "\t"}
