@@ -75,7 +75,7 @@ def ended(base: Path) -> Iterator[list[Victim]]:
         for file in base.glob("*/saves/*/*/*/run.json"):
             info = runs.Run(file.parent.name, file.parent).info()
             if runs.alive(info):
-                os.kill(info["pid"], signal.SIGKILL)
+                os.kill(info.pid, signal.SIGKILL)
 
 
 def bad_files(folder: Path, tally: Tally, number: int, seconds: float, seed: int) -> float:

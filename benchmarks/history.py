@@ -43,7 +43,7 @@ def measure(runs_wanted: int, quick: bool) -> list[Row]:
         )  # not the newest, which the page opens by itself
         for _ in range(runs_wanted):
             runs.forget()
-            opened.append(_seconds(lambda: (_head(workspace, long.name), json.dumps(runs.metrics(long)))))
+            opened.append(_seconds(lambda: (_head(workspace, long.name), json.dumps(vars(runs.metrics(long))))))
             long.folder.rename(long.folder.parent.parent.parent.parent / "aside")
             runs.forget()
             first.append(_seconds(lambda: _list(workspace)))

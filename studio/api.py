@@ -20,6 +20,7 @@ from studio.monitor.page.endpoints import endpoints as of_machine
 from studio.train.page.endpoints import endpoints as of_training
 from studio.trash.page.endpoints import endpoints as of_trash
 from studio.web.endpoint import told
+from studio.web.window_endpoints import endpoints as of_the_window
 
 # What changes nothing: all that is answered by a studio that only looks at its workspace.
 LOOKING = frozenset(
@@ -28,6 +29,7 @@ LOOKING = frozenset(
         "chat_conversations",
         "chat_open",
         "chat_picture",
+        "chat_prompts",
         "chat_servers",
         "chat_sheet_result",
         "datasets_entry",
@@ -88,7 +90,7 @@ def all_endpoints(studio, words: Words) -> list[Callable]:
         *_of_chat(studio.chat, words),
         *of_smoke_tests(studio.smoke_tests, words),
     ]
-    return [*_of_the_window(studio, words), *of_machine(studio.monitor), *of_rooms]
+    return [*of_the_window(studio.live, studio.jobs, words), *of_machine(studio.monitor), *of_rooms]
 
 
 def _of_chat(chat, words: Words) -> list[Callable]:
@@ -106,23 +108,3 @@ def uploads() -> Path:
     from gradio.utils import get_upload_folder
 
     return Path(get_upload_folder())
-
-
-def _of_the_window(studio, words: Words) -> list[Callable]:
-    def live(regions: list) -> list:
-        """Return {html, mark} for each region ({name, arg, mark}), None where the page has it already."""
-        return studio.live.answer(words, regions)
-
-    def job_status(job: str) -> dict:
-        """Return {state, progress, message, result, error} of a job."""
-        return studio.jobs.status(job, words)
-
-    def job_cancel(job: str) -> dict:
-        """Stop a job, at once where it waits, at its next look where it runs, and return {state}."""
-        return {"state": studio.jobs.cancel(job).state}
-
-    def job_resume(job: str) -> dict:
-        """Queue a job again that stopped, failed or was interrupted, and return {state}."""
-        return {"state": studio.jobs.resume(job).state}
-
-    return [live, job_status, job_cancel, job_resume]

@@ -38,6 +38,7 @@ Client("http://127.0.0.1:7860").predict("SmolLM2-135M-Instruct/lora/first", api_
 ```
 """
 KINDS = {str: "text", int: "whole number", float: "number", bool: "true or false", dict: "object", list: "list"}
+PLURALS = {"text": "texts", "object": "objects", "whole number": "whole numbers", "number": "numbers"}
 # What stands in an example, by the name of the argument or field; else a value of its kind.
 EXAMPLES: dict[str, object] = {
     "run": "SmolLM2-135M-Instruct/lora/first",
@@ -47,6 +48,7 @@ EXAMPLES: dict[str, object] = {
     "language": "en",
     "recipe": {"model_name_or_path": "SmolLM2-135M-Instruct", "dataset": "identity_en", "num_train_epochs": 1},
     "regions": [{"name": "runs", "arg": "", "mark": ""}],
+    "messages": [{"role": "user", "content": "Who are you?"}],
     "job": "download-20261125-120000-0a1b2c",
     "repo": "Qwen/Qwen2.5-0.5B-Instruct",
     "url": "http://127.0.0.1:8000/v1",
@@ -94,31 +96,38 @@ def kind(hint: object) -> str:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is list and inner:
         return f"list of {plural(inner[0])}"
-    if origin is dict and inner:
+    if origin is dict and inner and inner[1] is not object:
         return f"object of {plural(inner[1])}"
     return KINDS.get(origin or hint, "anything")
 
 
 def plural(hint: object) -> str:
     """Return what several of an annotation are called."""
-    told = kind(hint)
-    return {"text": "texts", "object": "objects", "whole number": "whole numbers", "number": "numbers"}.get(told, told)
+    one = kind(hint)
+    if len(schema.kinds_of(hint)) > 1:
+        return f"({one})"
+    return one.replace("list", "lists", 1) if one.startswith("list") else PLURALS.get(one, one)
 
 
 def fields(hint: object, seen: tuple = ()) -> list[str]:
     """Return the fields of the model in an annotation, one a line, those of models inside it further in."""
-    model = schema.model_of(hint) or next(
-        (one for inner in typing.get_args(hint) if (one := schema.model_of(inner))), None
-    )
+    model = _model_inside(hint)
     if model is None or model in seen:
         return []
     lines = []
     for name, one in model.model_fields.items():
         default = "" if one.is_required() or issubclass(model, schema.Result) else f", {_default(one)} if left out"
+        default = ", where it is known" if issubclass(model, schema.SparseResult) and not one.is_required() else default
         about = f": {one.description}" if one.description else ""
         lines.append(f"- `{one.alias or name}`, {kind(one.annotation)}{default}{about}")
         lines += [f"  {line}" for line in fields(one.annotation, (*seen, model))]
     return lines
+
+
+def _model_inside(hint: object) -> type[BaseModel] | None:
+    """Return the model that an annotation stands for or holds, at any depth; None where there is none."""
+    inside = (one for inner in typing.get_args(hint) if (one := _model_inside(inner)))
+    return schema.model_of(hint) or next(inside, None)
 
 
 def _default(field) -> str:
@@ -139,7 +148,7 @@ def value_for(name: str, hint: object, default: object = inspect.Parameter.empty
         return EXAMPLES[name]
     if default is not inspect.Parameter.empty:
         return schema.dumped(default)
-    kinds = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    kinds = schema.kinds_of(hint)
     if typing.get_origin(kinds[0]) is typing.Literal:
         return typing.get_args(kinds[0])[0]
     found = typing.get_origin(kinds[0]) or kinds[0]

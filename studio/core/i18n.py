@@ -1,10 +1,12 @@
 """The words on the page, in English and Simplified Chinese, and the faults that are told to a person in them.
 
 Words live in `words/<language>/<room>.json`: flat objects of `name: sentence`. The key of a sentence is `room.name`;
-facts are put in with `str.format`.
+facts are put in with `str.format`. `{field:setting}` stands for a setting of LLaMA-Factory by the label that the form
+has for it, in the room `settings`, and `{cutoff_len:setting}` for that one.
 """
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from studio.core.plain import fact
 FOLDER = Path(__file__).parent / "words"
 LANGUAGES = ("en", "zh")
 REASON_PARTS = {"key", "facts"}
+SETTING = re.compile(r"( ?)\{(\w+):setting\}( ?)")
 
 
 @cache
@@ -38,10 +41,21 @@ class Words:
         """Return the sentence of `key` with `facts` put in, whatever they hold. Raises KeyError for a key that is in no
         word file.
         """
-        if not facts:
-            return self._sentences[key]
-        told = {name: fact(self._reason(value) or value) for name, value in facts.items()}
-        return self._sentences[key].format(**told)
+        sentence = self._sentences[key]
+        shown = {name: fact(self._reason(value) or value) for name, value in facts.items()}
+        if ":setting}" in sentence:
+            sentence = SETTING.sub(lambda part: self._setting(part, str(shown.get(part[2], part[2]))), sentence)
+        return sentence.format(**shown) if facts else sentence
+
+    def _setting(self, part: re.Match[str], name: str) -> str:
+        """Return what the form calls a setting of LLaMA-Factory, with its name in brackets, for its part of a sentence
+        that has facts yet to be put in; its name alone where it has no label.
+        """
+        label = self._sentences.get(f"settings.{name}")
+        text = self("settings.named", label=label, name=name) if label else name
+        before = "" if label and not text[0].isascii() else part[1]
+        after = "" if text.endswith("）") else part[3]  # a wide bracket brings its own space
+        return before + text.replace("{", "{{").replace("}", "}}") + after
 
     def _reason(self, value: object) -> str | None:
         """Return a fact that is a Reason, or one that stood on disk, in this language; None for any other fact."""

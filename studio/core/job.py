@@ -113,6 +113,19 @@ class JobRecord(Record):
     pid_started: Moment
 
 
+@dataclass(frozen=True)
+class JobStatus:
+    """How far a job is, its sentences told in one language. progress: 0 to 1, None where it is not known. result: JSON,
+    None until the work is done.
+    """
+
+    state: str
+    progress: float | None
+    message: str | None
+    result: object
+    error: str | None
+
+
 KEPT_FIELDS = {one.name for one in fields(Job)} - {"cancelled", "_folder", "_recorded"}
 
 

@@ -18,13 +18,13 @@ from pathlib import Path
 
 from studio.core import reasons
 from studio.core.i18n import Problem, Words
-from studio.core.job import ACTIVE, Job, Stopped, of_disk, sentence, told
+from studio.core.job import ACTIVE, Job, JobStatus, Stopped, of_disk, sentence, told
 from studio.core.plain import plain
 from studio.core.storage import files, read_only, records
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace
 
-__all__ = ["ACTIVE", "Job", "Jobs", "Stopped", "Work", "sentence", "told"]
+__all__ = ["ACTIVE", "Job", "JobStatus", "Jobs", "Stopped", "Work", "sentence", "told"]
 
 RECORDS_KEPT = 200
 
@@ -171,16 +171,12 @@ class Jobs:
             return []
         return files.end_of(path, 200 * last).decode("utf-8", "replace").splitlines()[-last:]
 
-    def status(self, job: str, words: Words) -> dict:
-        """Return {state, progress, message, result, error} of a job, told in `words`. Raises Problem."""
+    def status(self, job: str, words: Words) -> JobStatus:
+        """Return how far a job is. Raises Problem where there is none."""
         found = self.find(job)
-        return {
-            "state": found.state,
-            "progress": found.progress,
-            "message": told(found.message, words),
-            "result": found.result,
-            "error": told(found.error, words),
-        }
+        return JobStatus(
+            found.state, found.progress, told(found.message, words), found.result, told(found.error, words)
+        )
 
     def _queue(self, job: Job) -> None:
         self._waiting.setdefault(job.kind, []).append(job)

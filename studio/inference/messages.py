@@ -1,4 +1,9 @@
-"""A message of the chat, as it is kept on disk, sent to a model, and given by a script: one form for all three."""
+"""A message of the chat, as it is kept on disk, sent to a model, and given by a script: one form for all three.
+
+They stay typed dicts: what stands on disk (`chat_records`) and what a script gives (`chat/page/schemas`) are models
+that check them at the border, and between these the chat template, LLaMA-Factory's tool formats and a server all take
+and give objects of JSON, so that a dataclass would be turned into one and back at each of them.
+"""
 
 from typing import NotRequired, TypedDict
 

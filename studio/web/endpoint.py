@@ -10,13 +10,20 @@ from collections.abc import Callable
 from functools import wraps
 
 import gradio as gr
+from pydantic import BaseModel
 
 from studio.core.i18n import Problem, Words
 from studio.core.plain import odd, sendable
 from studio.web import results, schema
 
 LARGEST = 2**53  # of whole numbers: beyond it JavaScript, and so the page, counts no more
-KINDS = (str, int, float, dict, list)
+KINDS = {
+    str: "app.argument_str",
+    int: "app.argument_int",
+    float: "app.argument_float",
+    dict: "app.argument_dict",
+    list: "app.argument_list",
+}
 
 
 def told(function: Callable, words: Words) -> Callable:
@@ -30,7 +37,7 @@ def told(function: Callable, words: Words) -> Callable:
         try:
             asked = signature.bind_partial(*args, **kwargs).arguments
             fitting = {
-                name: results.given(argument(one, asked.get(name), hints.get(name, object)))
+                name: argument(one, results.given(asked.get(name)), hints.get(name, object))
                 for name, one in signature.parameters.items()
             }
             return sendable(results.shown(schema.dumped(function(**fitting))))
@@ -65,27 +72,36 @@ def argument(parameter: inspect.Parameter, value: object, hint: object) -> objec
     Raises:
         Problem: it is missing, of another kind, or holds what nothing in the studio can work with.
     """
-    kinds = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
-    inner = next((typing.get_args(kind)[0] for kind in kinds if typing.get_origin(kind) is list), object)
-    kinds = tuple(typing.get_origin(kind) or kind for kind in kinds)
+    kinds = schema.kinds_of(hint)
+    plain = tuple(typing.get_origin(kind) or kind for kind in kinds)
     if fault := odd(value):
         raise Problem(f"app.argument_{fault}", argument=parameter.name)
-    if value == "" and not {str, bool, object} & set(kinds):
+    if value == "" and not {str, bool, object} & set(plain):
         value = None  # an empty field of a form
     if value is None:
-        if {types.NoneType, object} & set(kinds):
+        if {types.NoneType, object} & set(plain):
             return None
         if parameter.default is inspect.Parameter.empty:
             raise Problem("app.argument_missing", argument=parameter.name)
         return parameter.default
-    if model := schema.model_of(hint):
-        return schema.taken(model, value, parameter.name)
+    if (model := schema.model_of(hint)) and not isinstance(value, dict | model):
+        raise Problem("app.argument_dict", argument=parameter.name)
     for kind in kinds:
+        container = schema.container_of(kind)
+        if container and isinstance(value, (container, BaseModel)):
+            return schema.taken(kind, value, parameter.name)
         try:
-            return [_as(inner, one) for one in value] if isinstance(value, list) and kind is list else _as(kind, value)
+            return _fitting(kind, value)
         except (ValueError, OverflowError):
             continue
-    raise Problem(f"app.argument_{kinds[0].__name__ if kinds[0] in KINDS else 'kind'}", argument=parameter.name)
+    raise Problem(KINDS.get(plain[0], "app.argument_kind"), argument=parameter.name)
+
+
+def _fitting(kind: object, value: object) -> object:
+    """Return `value` as a `kind`, a list with each of its members as what the kind says. Raises ValueError."""
+    if typing.get_origin(kind) is list and isinstance(value, list):
+        return [_as(typing.get_args(kind)[0], one) for one in value]
+    return _as(typing.get_origin(kind) or kind, value)
 
 
 def _as(kind: type, value: object) -> object:

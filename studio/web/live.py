@@ -11,13 +11,36 @@ import secrets
 import traceback
 from collections.abc import Callable
 
+from pydantic import Field, field_validator
+
 from studio.core import llamafactory
 from studio.core.i18n import Problem, Words
-from studio.core.plain import odd, shown
+from studio.core.plain import shown
 from studio.web.html import render, ui
+from studio.web.schema import Options, Result
 
 Draw = Callable[[Words, str], str]
 Context = Callable[[Words, str], object]
+
+
+class RegionOptions(Options):
+    """A region that the page asks for."""
+
+    name: str
+    arg: str = Field("", description="what it is drawn for, as the name of a run")
+    mark: str = Field("", description="that of the HTML which the page has")
+
+    @field_validator("arg", "mark", mode="before")
+    @classmethod
+    def _text_of_null(cls, value: object) -> object:
+        return "" if value is None else value
+
+
+class RegionResult(Result):
+    """The HTML of a region that changed."""
+
+    html: str
+    mark: str = Field(description="to be sent with the next call")
 
 
 class Live:
@@ -34,20 +57,16 @@ class Live:
             raise ValueError(name)
         self._draws[name] = _filled(*draw) if isinstance(draw, tuple) else draw
 
-    def answer(self, words: Words, asked: list[dict]) -> list[dict | None]:
-        """Return {html, mark} for each of `asked` ({name, arg, mark}), None where the page has it already."""
-        return [self._one(words, region) for region in asked]
+    def answer(self, words: Words, regions: list[RegionOptions]) -> list[RegionResult | None]:
+        """Return the HTML of each region, None where the page has it already."""
+        return [self._answer(words, region) for region in regions]
 
-    def _one(self, words: Words, region: dict) -> dict | None:
-        region = region if isinstance(region, dict) else {}
+    def _answer(self, words: Words, region: RegionOptions) -> RegionResult | None:
         try:
-            name, arg = str(region.get("name")), str(region.get("arg") or "")
-            if name not in self._draws:
+            if region.name not in self._draws:
                 raise Problem("app.no_region")
-            if odd(arg):
-                raise Problem("app.argument_characters", argument="arg")
             with llamafactory.no_waiting():
-                html = self._draws[name](words, arg)
+                html = self._draws[region.name](words, region.arg)
         except Problem as problem:
             html = ui(words.language).problem(problem)
         except (
@@ -56,8 +75,8 @@ class Live:
             traceback.print_exc()
             html = ui(words.language).problem(words("app.region_failed"))
         html = shown(html)
-        mark = hashlib.md5(html.encode(), usedforsecurity=False).hexdigest()
-        return None if mark == region.get("mark") else {"html": html, "mark": mark}
+        digest = hashlib.md5(html.encode(), usedforsecurity=False).hexdigest()
+        return None if digest == region.mark else RegionResult(html=html, mark=digest)
 
 
 def _filled(template: str, context: Context) -> Draw:

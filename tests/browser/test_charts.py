@@ -59,7 +59,7 @@ class Studio:
     def metrics(self, body: dict) -> bytes:
         self.asked.append(body["data"])
         name, since = body["data"]
-        return json.dumps({"data": [runs.metrics(runs.Run(name, self.folder / name), since)]}).encode()
+        return json.dumps({"data": [vars(runs.metrics(runs.Run(name, self.folder / name), since))]}).encode()
 
     def _handler(studio):
         class Handler(BaseHTTPRequestHandler):

@@ -400,7 +400,7 @@ def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, coc
     info = runs.find(
         Workspace(cockpit.workspace), f"SmolLM2-135M-Instruct/lora/{head.locator('h2').inner_text()}"
     ).info()
-    assert info["parent"] == adapter.split("@")[0]
+    assert info.parent == adapter.split("@")[0]
 
 
 def test_a_run_is_deleted_after_a_question(page, cockpit):

@@ -4,6 +4,7 @@ training.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from studio.chat.history.conversations import Conversation, Conversations, model_messages
 from studio.core.i18n import Problem
@@ -27,6 +28,26 @@ class ColumnPrompt:
     texts: list[str]
     special: frozenset[int]
     fault: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a prompt compares with that of the first column: "same", "differs", or "ends_before" where one of the two is
+    the beginning of the other. first_difference: the index of the first token that differs, None for the same.
+    """
+
+    parity: Literal["same", "differs", "ends_before"]
+    first_difference: int | None
+
+
+def compare(first: ColumnPrompt, other: ColumnPrompt) -> Comparison | None:
+    """Return how the prompt of a column compares with that of the first, None where one of them cannot be told."""
+    if first.fault or other.fault:
+        return None
+    index = engine_prompt.compare(first.ids, other.ids)
+    if index is None:
+        return Comparison("same", None)
+    return Comparison("ends_before" if index >= min(len(first.ids), len(other.ids)) else "differs", index)
 
 
 def prompts(service: InferenceService, conversations: Conversations, id: str) -> dict[str, ColumnPrompt]:

@@ -39,7 +39,7 @@ def of_dataset(collection: Collection, name: str, first: int) -> list[dict]:
     shape = Shape.of(collection.find(name).entry)
     asked: list[dict] = []
     for offset in range(0, first, 1000):
-        rows = collection.preview(name, offset, min(1000, first - offset))["rows"]
+        rows = collection.preview(name, offset, min(1000, first - offset)).rows
         asked += [prompt for row in rows if row is not None and (prompt := _first(row, shape))["prompt"].strip()]
         if not rows:
             break

@@ -7,8 +7,10 @@ from studio.chat.evaluation.smoke_test import SmokeTests
 from studio.chat.page.schemas import (
     AnswerResult,
     AskOptions,
+    CallResult,
     CompareResult,
     LoadedResult,
+    MessageOptions,
     SmokeTestResult,
     UnloadedResult,
 )
@@ -30,14 +32,16 @@ def endpoints(service: InferenceService, words: Words) -> list[Callable]:
         megabytes = {name: f"{size / 2**20:,.0f}" for name, size in freed.items()}
         return UnloadedResult(speakers=[], told=words("chat.freed", **megabytes), **freed)
 
-    def chat_compare(speakers: list[str], messages: list[dict], options: AskOptions | None = None) -> CompareResult:
+    def chat_compare(
+        speakers: list[str], messages: list[MessageOptions], options: AskOptions | None = None
+    ) -> CompareResult:
         """Ask all speakers the same and return {answers}; options are system, tools, bits, temperature, top_p,
         max_tokens, seed. Messages are {"role", "content"}, with "images" or "calls" where there are any.
 
         An answer that failed says so in `error`; where all failed the first one's is raised.
         """
         asked = options or AskOptions()
-        conversations = dict.fromkeys(speakers, messages)
+        conversations = dict.fromkeys(speakers, [one.model_dump(exclude_unset=True) for one in messages])
         *_, answers = service.ask(
             conversations, asked.system, asked.sampling(), threading.Event(), asked.tools, asked.bits
         )
@@ -71,6 +75,6 @@ def _result(answer: Answer, words: Words) -> AnswerResult:
         finished=answer.finished,
         prompt_ids=list(answer.prompt_tokens),
         prompt_count=answer.prompt_count,
-        calls=list(answer.calls),
+        calls=[CallResult(**call) for call in answer.calls],
         error=words.tell(answer.fault) if answer.fault else None,
     )

@@ -4,12 +4,19 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from studio.chat.evaluation import prompt_parity
+from studio.chat.evaluation.prompt_parity import ColumnPrompt
 from studio.chat.page.schemas import (
     ColumnsResult,
+    ConversationContents,
     ConversationOptions,
     ConversationResult,
-    FileResult,
+    DeletedResult,
+    PromptResult,
+    PromptTokenResult,
+    StoppedResult,
     SummaryResult,
+    TitleResult,
     TurnResult,
 )
 from studio.chat.page.talk.columns import Columns
@@ -17,6 +24,7 @@ from studio.chat.page.talk.conversation_settings import checked_columns
 from studio.chat.render import transcript
 from studio.chat.turn_runner import TurnRunner
 from studio.core.i18n import Problem, Words
+from studio.web.shared_results import FileResult
 
 
 def endpoints(turns: TurnRunner, uploads: Callable[[], Path], words: Words) -> list[Callable]:
@@ -52,26 +60,26 @@ def _of_storing(turns: TurnRunner, words: Words) -> list[Callable]:
         faults = [] if query.strip() else conversations.faults()
         return rows + [SummaryResult(id=None, title=words.tell(fault), changed=0.0, columns=[]) for fault in faults]
 
-    def chat_open(conversation: str) -> dict:
+    def chat_open(conversation: str) -> ConversationContents:
         """Return a conversation whole: {id, title, columns, system, tools, settings, bits, messages, parent, blind,
         revealed}.
         """
-        return asdict(conversations.open(conversation))
+        return ConversationContents(**asdict(conversations.open(conversation)))
 
-    def chat_rename(conversation: str, title: str) -> dict:
+    def chat_rename(conversation: str, title: str) -> TitleResult:
         """Give a conversation another title, and return {title}."""
         if not title.strip():
             raise Problem("chat.no_title")
         with conversations.change(conversation) as changed:
             changed.title = title.strip()
-        return {"title": title.strip()}
+        return TitleResult(title=title.strip())
 
-    def chat_delete(conversation: str) -> dict:
+    def chat_delete(conversation: str) -> DeletedResult:
         """Delete a conversation, its answers under way ended first, and return {deleted}."""
         turns.stop(conversation)
         turns.wait(conversation, 10)
         conversations.delete(conversation)
-        return {"deleted": conversation}
+        return DeletedResult(deleted=conversation)
 
     def chat_branch(conversation: str, turn: int) -> ConversationResult:
         """Make a conversation that begins as this one did up to the end of a turn, and return {conversation}."""
@@ -97,26 +105,26 @@ def _of_asking(turns: TurnRunner, uploads: Callable[[], Path]) -> list[Callable]
         """Ask a turn with other words in a branch, and return {conversation}, the branch; the old one stays."""
         return ConversationResult(conversation=turns.edit(conversation, int(turn), text).id)
 
-    def chat_result(conversation: str, column: str, results: dict) -> TurnResult:
+    def chat_result(conversation: str, column: str, results: dict[str, str]) -> TurnResult:
         """Give a column what its tool calls gave ({"0": text, ...}), let it go on, and return {turn}."""
-        if not all(key.isdecimal() and len(key) < 10 and isinstance(text, str) for key, text in results.items()):
+        if not all(key.isdecimal() and len(key) < 10 for key in results):
             raise Problem("app.argument_kind", argument="results")
         outputs = [results[key] for key in sorted(results, key=int)]
         return TurnResult(turn=turns.submit_tool_outputs(conversation, column, outputs))
 
-    def chat_stop(conversation: str) -> dict:
+    def chat_stop(conversation: str) -> StoppedResult:
         """End the answers under way, keep what was said, and return {stopped}."""
-        return {"stopped": turns.stop(conversation)}
+        return StoppedResult(stopped=turns.stop(conversation))
 
     return [chat_say, chat_again, chat_edit, chat_result, chat_stop]
 
 
 def _of_reading(turns: TurnRunner, columns: Columns, words: Words) -> list[Callable]:
-    def chat_picture(conversation: str, known: dict | None = None) -> ColumnsResult:
+    def chat_picture(conversation: str, known: dict[str, str] | None = None) -> ColumnsResult:
         """Return the columns as the page draws them: {busy, columns: [{name, head, said: [{key, mark, html}]}]}, html
         only where it is new.
         """
-        return ColumnsResult(**columns.snapshot(words, conversation, known or {}))
+        return columns.snapshot(words, conversation, known or {})
 
     def chat_export(conversation: str, form: str = "markdown") -> FileResult:
         """Return {name, text} of a conversation as a file, as "markdown" or "json"."""
@@ -126,4 +134,30 @@ def _of_reading(turns: TurnRunner, columns: Columns, words: Words) -> list[Calla
         text = transcript.as_json(fields) if form == "json" else transcript.as_markdown(fields, words)
         return FileResult(name=f"{conversation}.{'json' if form == 'json' else 'md'}", text=text)
 
-    return [chat_picture, chat_export]
+    def chat_prompts(conversation: str) -> list[PromptResult]:
+        """Return what went into each column with its last question, token by token, and how that compares with the
+        first: [{name, tokens: [{id, text, special}], parity, first_difference, fault}].
+
+        A column that was never asked is left out. While names are hidden until a vote, prompts are not told.
+        """
+        if turns.conversations.open(conversation).hidden:
+            raise Problem("chat.hidden")
+        prompts = prompt_parity.prompts(turns.service, turns.conversations, conversation)
+        first = next(iter(prompts.values()), None)
+        return [_prompt(name, one, first, words) for name, one in prompts.items()]
+
+    return [chat_picture, chat_export, chat_prompts]
+
+
+def _prompt(name: str, prompt: ColumnPrompt, first: ColumnPrompt, words: Words) -> PromptResult:
+    comparison = prompt_parity.compare(first, prompt) if prompt is not first else None
+    return PromptResult(
+        name=name,
+        tokens=[
+            PromptTokenResult(id=id, text=text, special=id in prompt.special)
+            for id, text in zip(prompt.ids, prompt.texts, strict=True)
+        ],
+        parity=comparison and comparison.parity,
+        first_difference=comparison and comparison.first_difference,
+        fault=words.tell(prompt.fault) if prompt.fault else None,
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from studio.chat.page.schemas import ServerAddedResult, ServerOptions, ServerResult
+from studio.chat.page.schemas import RemovedResult, ServerAddedResult, ServerOptions, ServerResult
 from studio.core.i18n import Problem, Words
 from studio.inference.inference_service import InferenceService
 from studio.inference.remote.servers import ServerEntry
@@ -26,10 +26,10 @@ def endpoints(service: InferenceService, words: Words) -> list[Callable]:
         service.model_lists.set(added.name, added.models)
         return ServerAddedResult(**vars(added))
 
-    def chat_server_remove(name: str) -> dict:
+    def chat_server_remove(name: str) -> RemovedResult:
         """Forget a server and its key, and return {removed}."""
         service.servers.remove(name)
-        return {"removed": name}
+        return RemovedResult(removed=name)
 
     return [chat_servers, chat_server_add, chat_server_remove]
 

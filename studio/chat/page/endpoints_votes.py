@@ -9,7 +9,8 @@ from studio.chat.history.conversations import Conversation
 from studio.chat.history.prompt_lists import PromptLists
 from studio.chat.history.votes import Vote, Votes
 from studio.chat.page.schemas import (
-    FileResult,
+    ChoiceResult,
+    NextResult,
     PreferencesResult,
     PromptListAnswerResult,
     PromptListResult,
@@ -23,6 +24,7 @@ from studio.core.i18n import Problem, Words
 from studio.core.jobs import told
 from studio.datasets.registry.collection import Collection
 from studio.inference.sampling import Sampling
+from studio.web.shared_results import FileResult, StateResult
 
 STANDING = ("wins", "losses", "ties", "bad", "rate", "low", "high")
 FIRST = 20  # prompts of a dataset, where nobody says how many
@@ -31,7 +33,7 @@ FIRST = 20  # prompts of a dataset, where nobody says how many
 def of_votes(turns: TurnRunner, votes: Votes, collection: Collection, words: Words) -> list[Callable]:
     """Return the endpoints of votes."""
 
-    def chat_vote(conversation: str, turn: int, choice: str, note: str = "") -> dict:
+    def chat_vote(conversation: str, turn: int, choice: str, note: str = "") -> ChoiceResult:
         """Say which answer to a turn was best (a column's name, "tie" or "bad"), and return {choice}; hidden names are
         shown from then on.
         """
@@ -40,7 +42,7 @@ def of_votes(turns: TurnRunner, votes: Votes, collection: Collection, words: Wor
         if opened.hidden:
             with turns.conversations.change(conversation) as changed:
                 changed.revealed = True
-        return {"choice": choice}
+        return ChoiceResult(choice=choice)
 
     def chat_board() -> list[StandingResult]:
         """Return [{speaker, wins, losses, ties, bad, rate, low, high}], the best first; low and high are the 95 %
@@ -105,9 +107,9 @@ def of_prompt_lists(
         )
         return PromptListStartedResult(sheet=job.facts["sheet"], job=job.id)
 
-    def chat_sheet_resume(sheet: str) -> dict:
+    def chat_sheet_resume(sheet: str) -> StateResult:
         """Take up a sheet where it stood, and return {state}."""
-        return {"state": prompt_lists.resume(sheet).state}
+        return StateResult(state=prompt_lists.resume(sheet).state)
 
     def chat_sheet_result(sheet: str) -> PromptListResult:
         """Return {title, columns, state, rows: [{prompt, system, answers: {column: {text, tokens, first_token_s,
@@ -136,10 +138,10 @@ def of_prompt_lists(
         )
         return FileResult(name=f"{sheet}.{form}", text=text)
 
-    def chat_sheet_delete(sheet: str) -> dict:
+    def chat_sheet_delete(sheet: str) -> NextResult:
         """Delete a sheet with its answers, and return {next}, the newest that is left, "" for none."""
         prompt_lists.delete(sheet)
-        return {"next": next((one.id for one in prompt_lists.all()), "")}
+        return NextResult(next=next((one.id for one in prompt_lists.all()), ""))
 
     return [chat_sheet, chat_sheet_resume, chat_sheet_result, chat_sheet_export, chat_sheet_delete]
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from studio.inference.sampling import Sampling
-from studio.web.schema import Options, Result
+from studio.web.schema import Options, Result, SparseResult
 
 
 class SamplingOptions(Options):
@@ -55,6 +55,26 @@ class ServerOptions(Options):
     name: str | None = Field(None, description="by default host and port")
 
 
+class CallOptions(Options):
+    """A tool that an answer calls."""
+
+    name: str
+    arguments: object = Field(None, description="an object, or text where the model wrote no JSON")
+
+
+class MessageOptions(Options):
+    """A message of a conversation that is to go on. What chat_open tells of it beside these is passed over."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    role: Literal["system", "user", "assistant", "tool"] = Field(
+        description="a system prompt is the first; a tool says what its call gave"
+    )
+    content: str | None
+    images: list[str] = Field([], description="files of this machine")
+    calls: list[CallOptions] = Field([], description="of an assistant")
+
+
 class ConversationResult(Result):
     """A conversation by its id."""
 
@@ -74,6 +94,109 @@ class SummaryResult(Result):
     title: str
     changed: float = Field(description="seconds since 1970")
     columns: list[str]
+
+
+class CallResult(Result):
+    """A tool that an answer calls."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    arguments: object = Field(description="an object, or text where the model wrote no JSON")
+
+
+class FaultResult(Result):
+    """The sentence of a fault."""
+
+    key: str
+    facts: dict[str, object] = Field({}, description="what it is filled with")
+
+
+class FiguresResult(SparseResult):
+    """The figures of an answer, as far as they are known; what a later release wrote of it is kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    tokens: int = 0
+    first_token_s: float | None = None
+    tokens_per_s: float | None = None
+    finished: str = Field("", description="stop, length, stopped or failed")
+    prompt_count: int | None = Field(None, description="tokens of the prompt")
+    fault: FaultResult | None = None
+    parity: dict[str, str] | None = Field(
+        None, description="of a served model: `is` same, differs or untold; `as` whom"
+    )
+
+
+class MessageResult(SparseResult):
+    """A message of a column; what a later release wrote of it is kept."""
+
+    model_config = ConfigDict(extra="allow")
+
+    role: str = Field(description="user, assistant or tool")
+    content: str
+    turn: int = Field(description="the number of the question, from 1")
+    images: list[str] = Field([], description="files beside the conversations")
+    calls: list[CallResult] = []
+    answer: FiguresResult = Field(FiguresResult(), description="of an assistant")
+
+
+class SamplingResult(Result):
+    """How tokens are chosen."""
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int
+
+
+class ParentResult(Result):
+    """The conversation that one is a branch of."""
+
+    id: str
+    turn: int = Field(description="up to whose end they are the same")
+
+
+class ConversationContents(Result):
+    """A conversation whole."""
+
+    id: str
+    columns: list[str] = Field(description="names of the models, in the order in which they are shown")
+    title: str
+    created: float = Field(description="seconds since 1970")
+    changed: float = Field(description="seconds since 1970")
+    system: str
+    tools: str = Field(description="JSON, empty for none")
+    settings: SamplingResult
+    bits: int | None
+    messages: dict[str, list[MessageResult]] = Field(description="of each column, the oldest first")
+    parent: ParentResult | None
+    blind: bool = Field(description="names are hidden, and columns shuffled, until a vote")
+    revealed: bool = Field(description="the vote was cast")
+
+
+class TitleResult(Result):
+    title: str
+
+
+class DeletedResult(Result):
+    deleted: str = Field(description="the id of the conversation")
+
+
+class StoppedResult(Result):
+    stopped: bool = Field(description="whether somebody was answering")
+
+
+class RemovedResult(Result):
+    removed: str = Field(description="the name of the server")
+
+
+class ChoiceResult(Result):
+    choice: str = Field(description="a column's name, tie or bad")
+
+
+class NextResult(Result):
+    next: str = Field(description="the newest list that is left, empty for none")
 
 
 class PieceResult(Result):
@@ -99,11 +222,28 @@ class ColumnsResult(Result):
     columns: list[ColumnResult]
 
 
-class FileResult(Result):
-    """A file to save."""
+class PromptTokenResult(Result):
+    """A token of a prompt."""
+
+    id: int
+    text: str = Field(
+        description="empty for all but the last of the tokens of one character; the id where no column of "
+        "this machine knows the vocabulary"
+    )
+    special: bool
+
+
+class PromptResult(Result):
+    """What went into a column with the last question that it was asked."""
 
     name: str
-    text: str
+    tokens: list[PromptTokenResult]
+    parity: Literal["same", "differs", "ends_before"] | None = Field(
+        description="with the first prompt listed, null for that one and where one of them cannot be told; "
+        "ends_before: one of the two is the beginning of the other"
+    )
+    first_difference: int | None = Field(description="the index of the first token that differs, from 0")
+    fault: str | None = Field(description="why the prompt cannot be told")
 
 
 class LoadedResult(Result):
@@ -132,7 +272,7 @@ class AnswerResult(Result):
     finished: str
     prompt_ids: list[int]
     prompt_count: int | None
-    calls: list[dict] = Field(description="{name, arguments} of each tool that it calls")
+    calls: list[CallResult] = Field(description="of each tool that it calls")
     error: str | None
 
 

@@ -23,10 +23,11 @@ from studio.datasets.page.analysis_schemas import (
     TokensResult,
     TrainedOptions,
 )
+from studio.datasets.page.schemas import IntakeResult
 from studio.datasets.quality.row_check import Report
 from studio.models.library import library
-from studio.models.page.schemas import JobResult
 from studio.web.schema import Result
+from studio.web.shared_results import JobResult
 
 # A job that takes no longer is done within the click.
 SOON_S = 3.0
@@ -56,7 +57,7 @@ def _of_checks(analysis: DatasetAnalysis, words: Words) -> list[Callable]:
         if report is None:
             raise Problem("datasets.changed_meanwhile", name=name)
         collection = analysis.collection
-        intake = collection.intakes.of(collection.find(name)).told(words)
+        intake = IntakeResult.of(collection.intakes.of(collection.find(name)), words)
         return CheckResult(**vars(report_result(report, words)), intake=intake)
 
     def datasets_start_check(name: str, options: EncodingOptions | None = None) -> JobResult:
@@ -143,7 +144,7 @@ def _of_new_sets(analysis: DatasetAnalysis, words: Words) -> list[Callable]:
         job = analysis.sample(name, _whole("number", number), new, _whole("seed", seed))
         return _made(NewSetResult, analysis, job)
 
-    def datasets_mix(weights: dict | str, total: int, new: str, seed: int = 42) -> NewSetResult | JobResult:
+    def datasets_mix(weights: dict[str, float] | str, total: int, new: str, seed: int = 42) -> NewSetResult | JobResult:
         """Write `total` rows of several sets by weight to a new set; a job where it takes longer.
 
         `weights` are {name of a set: weight}, or such a text: "name=2, other=1".
@@ -166,7 +167,7 @@ def _of_new_sets(analysis: DatasetAnalysis, words: Words) -> list[Callable]:
     return [datasets_keep_good, datasets_split, datasets_sample, datasets_mix, datasets_leaks, datasets_leaks_told]
 
 
-def _weights(given: dict | str) -> dict[str, float]:
+def _weights(given: dict[str, float] | str) -> dict[str, float]:
     """Return the weight of each set by its name. Raises Problem for what is no weight."""
     pairs = given.items() if isinstance(given, dict) else (part.rpartition("=")[::2] for part in given.split(","))
     try:

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from studio.datasets.analysis import CUTOFF, DatasetAnalysis, EncodingSettings
+from studio.datasets.page.schemas import IntakeResult
 from studio.datasets.quality.lengths import Lengths
 from studio.web.schema import Options, Result
 
@@ -67,7 +68,7 @@ class ReportResult(Result):
 
 
 class CheckResult(ReportResult):
-    intake: dict[str, str | int | list[str]] = Field(
+    intake: IntakeResult = Field(
         description="what was told when the dataset came in, as datasets_intake gives it: rows left out of it "
         "are in no file that is checked"
     )

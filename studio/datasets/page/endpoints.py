@@ -5,9 +5,10 @@ from pathlib import Path
 
 from studio.core.i18n import Problem, Words
 from studio.datasets.page import endpoints_new_data, endpoints_rows
-from studio.datasets.page.schemas import DatasetResult, FolderResult, IntakeResult, NameResult
+from studio.datasets.page.schemas import DatasetResult, FolderResult, IntakeResult
 from studio.datasets.registry import dataset_info, entries
 from studio.datasets.registry.collection import Collection
+from studio.web.shared_results import NameResult
 
 
 def endpoints(collection: Collection, words: Words) -> list[Callable]:
@@ -30,7 +31,7 @@ def _of_the_list(collection: Collection, words: Words) -> list[Callable]:
 
     def datasets_intake(name: str) -> IntakeResult:
         """Return what was told when a dataset came in."""
-        return IntakeResult(**collection.intakes.of(collection.find(name)).told(words))
+        return IntakeResult.of(collection.intakes.of(collection.find(name)), words)
 
     return [datasets_list, datasets_intake]
 
@@ -77,7 +78,7 @@ def _faulty(name: str, folder: Path, problem: str) -> DatasetResult:
 
 
 def _of_entries(collection: Collection) -> list[Callable]:
-    def datasets_entry(name: str) -> dict:
+    def datasets_entry(name: str) -> dict[str, object]:
         """Return the entry of a dataset as it stands in dataset_info.json."""
         return collection.find(name).entry
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from studio.core.i18n import Problem, Words
 from studio.datasets.files.incoming import source as incoming
-from studio.datasets.page.add_data.choices import checked, columns_of, options_of, tags_of
+from studio.datasets.page.add_data.choices import as_texts, columns_of, options_of, tags_of
 from studio.datasets.page.add_data.registering import register
-from studio.datasets.page.endpoint_fields import text_field
 from studio.datasets.page.schemas import (
     ConversionResult,
+    NewDataOptions,
     RecognisedResult,
     RegisteredOnHubResult,
     RegisteredResult,
@@ -27,8 +27,8 @@ def endpoints(collection: Collection, words: Words) -> list[Callable]:
     def datasets_register(
         path: str,
         name: str = "",
-        columns: dict | None = None,
-        tags: dict | None = None,
+        columns: dict[str, str | None] | None = None,
+        tags: dict[str, str] | None = None,
         options: RegisterOptions | None = None,
     ) -> RegisteredResult | RegisteredOnHubResult:
         """Bring in a file, a folder of files, or a hub address; of one on a hub, {name, form} are answered.
@@ -54,12 +54,11 @@ def endpoints(collection: Collection, words: Words) -> list[Callable]:
             read_as=[words.tell(one) for one in incoming.read_as(source)],
         )
 
-    def datasets_bring_in(choices: dict) -> RegisteredResult | RegisteredOnHubResult | ConversionResult:
+    def datasets_bring_in(choices: NewDataOptions) -> RegisteredResult | RegisteredOnHubResult | ConversionResult:
         """Bring in what the page has in hand, {path, name, form, c.<column>: field, t.<tag>: text ...}; {job} is
         answered where it is not soon done.
         """
-        path, name = text_field(choices, "path"), text_field(choices, "name", "")
-        texts = checked(choices)
+        path, name, texts = choices.path, choices.name, as_texts(choices.model_extra)
         columns, tags = columns_of(texts), tags_of(texts)
         options = RegisterOptions(**options_of(texts))
         job = collection.jobs.start(

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.core.i18n import Problem, Words
+from studio.core.storage import records
 from studio.datasets.files import row_edits
 from studio.datasets.page.browse.row_form import with_leaves
-from studio.datasets.page.endpoint_fields import row_field, text_field, was_field
-from studio.datasets.page.schemas import PreviewResult, RowProblem, RowResult, SearchResult, UndoResult
+from studio.datasets.page.schemas import PreviewResult, RowForm, RowProblem, RowResult, SearchResult, UndoResult
 from studio.datasets.registry.collection import Collection
 
 
@@ -20,8 +20,8 @@ def _reading(collection: Collection, words: Words) -> list[Callable]:
     def datasets_preview(name: str, offset: int = 0, limit: int = 20) -> PreviewResult:
         """Return `limit` rows from row `offset` (from 0) on."""
         preview = collection.preview(name, offset, limit)
-        problems = [RowProblem(row=one.facts.get("row"), message=words.tell(one)) for one in preview["problems"]]
-        return PreviewResult(rows=preview["rows"], total=preview["total"], problems=problems)
+        problems = [RowProblem(row=one.facts.get("row"), message=words.tell(one)) for one in preview.problems]
+        return PreviewResult(rows=preview.rows, total=preview.total, problems=problems)
 
     def datasets_search(name: str, text: str, offset: int = 0, limit: int = 20) -> SearchResult:
         """Return the numbers of rows that say `text`, from row `offset` (from 0) on."""
@@ -36,12 +36,14 @@ def _reading(collection: Collection, words: Words) -> list[Callable]:
 def _editing(collection: Collection) -> list[Callable]:
     editor = collection.editor
 
-    def datasets_edit_row(name: str, row: int, value: dict, was: dict | None = None) -> RowResult:
+    def datasets_edit_row(
+        name: str, row: int, value: dict[str, object], was: dict[str, object] | None = None
+    ) -> RowResult:
         """Put the row `value` in the place of row `row` (from 1), if that is still `was`."""
         editor.change(_file(collection, name), row, value, was)
         return RowResult(row=row)
 
-    def datasets_add_row(name: str, value: dict, after: int | None = None) -> RowResult:
+    def datasets_add_row(name: str, value: dict[str, object], after: int | None = None) -> RowResult:
         """Add the row `value` after row `after`: null for the last, 0 puts it first."""
         file = _file(collection, name)
         if after is None:
@@ -62,17 +64,27 @@ def _editing(collection: Collection) -> list[Callable]:
         editor.undo(file)
         return UndoResult(undo=editor.can_undo(file))
 
-    def datasets_save_row(form: dict) -> RowResult:
+    def datasets_save_row(form: RowForm) -> RowResult:
         """Save the page's form of a row: {name, row (0: a new one), was, json or at:<path>: text ...}."""
-        name = text_field(form, "name")
-        file, row, was = _file(collection, name), row_field(form), was_field(form)
-        if "json" in form:
-            value = row_edits.parsed(text_field(form, "json"), file, row)
+        was = _parsed_row(form.was)
+        if form.as_json is not None:
+            value = row_edits.parsed(form.as_json, _file(collection, form.name), form.row)
         else:
-            value = with_leaves(was, {key[3:]: text_field(form, key) for key in form if key.startswith("at:")})
-        return datasets_edit_row(name, row, value, was) if row else datasets_add_row(name, value)
+            leaves = {key[3:]: text for key, text in form.model_extra.items() if key.startswith("at:")}
+            value = with_leaves(was, leaves)
+        if form.row:
+            return datasets_edit_row(form.name, form.row, value, was)
+        return datasets_add_row(form.name, value)
 
     return [datasets_edit_row, datasets_add_row, datasets_delete_row, datasets_undo, datasets_save_row]
+
+
+def _parsed_row(was: str) -> object:
+    """Return the row as it stood when a form was drawn. Raises Problem where that is no JSON."""
+    try:
+        return records.parse(was)
+    except ValueError as error:
+        raise Problem("app.argument_kind", argument="was") from error
 
 
 def _file(collection: Collection, name: str) -> Path:

@@ -3,8 +3,10 @@
 A row stays an object as it stands in its file, an entry one as it stands in dataset_info.json.
 """
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from studio.core.i18n import Words
+from studio.datasets.registry.intake import Intake
 from studio.web.schema import Options, Result
 
 
@@ -19,6 +21,30 @@ class RegisterOptions(Options):
     split: str | None = None
     folder: str | None = Field(None, description="in the repository on the hub")
     num_samples: int | None = Field(None, description="rows that a run takes of it")
+
+
+class NewDataOptions(Options):
+    """What the page has in hand of new data: beside these the fields of `options` of datasets_register, a field for
+    each column (`c.prompt`) and a text for each tag (`t.role_tag`).
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, str | float | bool | None]
+
+    path: str = Field(description="a file, a folder of files, or an address on a hub")
+    name: str = Field("", description="of the dataset; empty for one after `path`")
+
+
+class RowForm(Options):
+    """The page's form of a row: beside these a text for each of its places (`at:output`), where `json` is not given."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, str]
+
+    name: str = Field(description="of the dataset")
+    row: int = Field(ge=0, description="its number, from 1; 0 for a new one")
+    was: str = Field(description="the row as it stood when the form was drawn, as JSON")
+    as_json: str | None = Field(None, alias="json", description="the row as it is to be, as JSON")
 
 
 class DatasetResult(Result):
@@ -40,7 +66,7 @@ class RowProblem(Result):
 
 
 class PreviewResult(Result):
-    rows: list[dict | None] = Field(description="null for a row that cannot be read")
+    rows: list[dict[str, object] | None] = Field(description="null for a row that cannot be read")
     total: int | None = Field(description="null while they are being counted")
     problems: list[RowProblem]
 
@@ -94,6 +120,17 @@ class IntakeResult(Result):
     not_taken: list[str] = Field(description="fields with text that are not trained")
     notes: list[str] = Field(description="what else is not trained as it is written")
 
+    @classmethod
+    def of(cls, intake: Intake, words: Words) -> "IntakeResult":
+        """Return an intake with its sentences told in `words`."""
+        return cls(
+            source=intake.source,
+            left_out=intake.left_out,
+            problems=[one.tell(words) for one in intake.problems],
+            not_taken=intake.not_taken,
+            notes=[one.tell(words) for one in intake.notes],
+        )
+
 
 class SearchResult(Result):
     rows: list[int] = Field(description="numbers of rows, from 1")
@@ -107,10 +144,6 @@ class RowResult(Result):
 
 class UndoResult(Result):
     undo: bool = Field(description="whether there is another change to take back")
-
-
-class NameResult(Result):
-    name: str
 
 
 class FolderResult(Result):

@@ -3,7 +3,7 @@
 import re
 import shutil
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -35,6 +35,17 @@ READ_AS_IT_IS = 5000
 LOOKED_THROUGH = 64 * 2**20
 # How long one look at the page may search.
 SEARCH_S = 0.7
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Some rows of a dataset. rows: a row that cannot be read is None, and `problems` say why. total: how many rows the
+    dataset has, None while they are being counted.
+    """
+
+    rows: list[dict[str, object] | None]
+    total: int | None
+    problems: list[Problem]
 
 
 class Collection:
@@ -117,19 +128,22 @@ class Collection:
             raise dataset.problem or Problem("datasets.on_a_hub", name=dataset.name)
         return self.indexes.of(dataset.file)
 
-    def preview(self, name: str, offset: int = 0, limit: int = 20) -> dict:
-        """Return {rows, total, problems} of a dataset: `rows` from row `offset` (from 0) on, a row that cannot be read
-        as None.
+    def preview(self, name: str, offset: int = 0, limit: int = 20) -> Preview:
+        """Return the rows of a dataset from row `offset` (from 0) on, at most 1,000.
 
-        Waits until the rows asked for are indexed; `total` is None while the rest is being.
+        Waits until the rows asked for are indexed.
+
+        Raises:
+            Problem: there is no such dataset on this disk, or none of these rows can be read.
         """
         rows = self.rows(name)
         rows.wait(offset + limit)
         page = rows.page(offset, min(limit, 1000))
         if not page and rows.fault:
             raise rows.fault
-        problems = [row.problem for row in page if row.problem]
-        return {"rows": [row.value for row in page], "total": rows.count if rows.done else None, "problems": problems}
+        return Preview(
+            [row.value for row in page], rows.count if rows.done else None, [row.problem for row in page if row.problem]
+        )
 
     def search(self, rows: Rows, text: str, offset: int, limit: int) -> RowMatches:
         """Return the first `limit` rows from row `offset` (from 0) on that say `text`, as far as was searched.
@@ -234,7 +248,7 @@ class Collection:
         if not said.get("copy") and (entry := self._as_it_is(source, mapping)):
             entries.add(self.folder, name, entry | extra)
             written = self._told_as_it_is(source, mapping, self.find(name).rows)
-            self.intakes.keep(source, source, written)
+            self.intakes.write(source, source, written)
             return name, written
         target = self.workspace.inside(self.folder, f"{name}.jsonl")
         written = conversion.convert(source, mapping, target, progress)
@@ -245,7 +259,7 @@ class Collection:
             if written.stored:
                 shutil.rmtree(written.stored)
             raise
-        self.intakes.keep(target, source, written)
+        self.intakes.write(target, source, written)
         return name, written
 
     def free_name(self, source: Path | str) -> str:

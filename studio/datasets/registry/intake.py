@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from studio.core.i18n import Problem, Words
-from studio.core.plain import plain
+from studio.core.i18n import Problem
+from studio.core.jobs import sentence
 from studio.core.sentences import Sentence
 from studio.core.storage import files, records
 from studio.core.storage.records import Record, Text
@@ -37,16 +37,6 @@ class Intake(Record):
     not_taken: list[Text] = []
     notes: list[Sentence] = []
 
-    def told(self, words: Words) -> dict:
-        """Return it with its sentences in a language: {source, left_out, problems, not_taken, notes}."""
-        return {
-            "source": self.source,
-            "left_out": self.left_out,
-            "problems": [each.tell(words) for each in self.problems],
-            "not_taken": list(self.not_taken),
-            "notes": [each.tell(words) for each in self.notes],
-        }
-
 
 class Intakes:
     """The intakes of the datasets of a workspace by their files, one record each in `folder`. What cannot be read
@@ -56,21 +46,21 @@ class Intakes:
         self.folder = folder
         self._known: dict[Path, tuple[tuple, Intake]] = {}
 
-    def keep(self, file: Path, source: Path, written: Written) -> None:
+    def write(self, file: Path, source: Path, written: Written) -> None:
         """Keep what was told when `file` came in from `source`. Raises Problem where the disk refuses."""
         record, sentences = self._file(file), written.notes.sentences()
         if not (written.left_out or written.not_taken or sentences):
             record.unlink(missing_ok=True)
             return
-        told = {
+        fields = {
             "source": source.name,
             "left_out": written.left_out,
-            "problems": [_sentence(each) for each in written.problems],
+            "problems": [sentence(each.key, each.facts) for each in written.problems],
             "not_taken": written.not_taken,
-            "notes": [_sentence(each) for each in sentences],
+            "notes": [sentence(each.key, each.facts) for each in sentences],
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_whole(record, json.dumps(told, ensure_ascii=False, default=str), beyond="backslashreplace")
+        write_whole(record, json.dumps(fields, ensure_ascii=False, default=str), beyond="backslashreplace")
 
     def of(self, dataset: Dataset) -> Intake:
         """Return what was told when a dataset came in; an empty one where nothing was."""
@@ -92,7 +82,3 @@ def _read(record: Path) -> Intake:
         return records.load(record, Intake)
     except Problem:
         return Intake()  # nothing was told, or by another release
-
-
-def _sentence(problem: Problem) -> dict:
-    return {"key": problem.key, "facts": plain(problem.facts)}

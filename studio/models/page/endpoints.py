@@ -11,6 +11,7 @@ from studio.models.models_context import ModelsContext
 from studio.models.page import model_results, schemas
 from studio.models.page.hub_endpoints import hub_endpoints
 from studio.models.weights import completeness
+from studio.web.shared_results import JobResult
 
 
 def endpoints(context: ModelsContext, words: Words) -> list[Callable]:
@@ -57,9 +58,9 @@ def _changing(context: ModelsContext) -> list[Callable]:
         """Move a model into the trash and return {freed_bytes}, which come free when that is emptied."""
         return schemas.DeleteResult(freed_bytes=manage.delete(workspace, name, context.guard))
 
-    def models_import(file: str, name: str = "") -> schemas.JobResult:
+    def models_import(file: str, name: str = "") -> JobResult:
         """Begin to import a GGUF file as a model and return {job}; the job's result is {name, folder}."""
-        return schemas.JobResult(job=gguf_import.start(workspace, context.jobs, file, name).id)
+        return JobResult(job=gguf_import.start(workspace, context.jobs, file, name).id)
 
     def models_add_folder(folder: str) -> schemas.FoldersResult:
         """Look for models in one more folder, and return {folders}."""

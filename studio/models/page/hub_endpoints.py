@@ -8,6 +8,7 @@ from studio.models.hub import catalogue
 from studio.models.hub.download import Request
 from studio.models.models_context import ModelsContext
 from studio.models.page import schemas
+from studio.web.shared_results import JobResult, StateResult
 
 
 def hub_endpoints(context: ModelsContext, words: Words) -> list[Callable]:
@@ -26,7 +27,7 @@ def _getting(context: ModelsContext, words: Words) -> list[Callable]:
 
     def models_download(
         source: str, repo: str, revision: str = "", options: schemas.DownloadOptions | None = None
-    ) -> schemas.JobResult:
+    ) -> JobResult:
         """Begin to download a model and return {job}. Options: include, exclude (patterns, with spaces between), token,
         endpoint, name.
         """
@@ -40,7 +41,7 @@ def _getting(context: ModelsContext, words: Words) -> list[Callable]:
             include=_patterns(options.include),
             exclude=_patterns(options.exclude),
         )
-        return schemas.JobResult(job=context.downloads.start(request, options.token.strip() or None).id)
+        return JobResult(job=context.downloads.start(request, options.token.strip() or None).id)
 
     def models_downloads() -> list[schemas.DownloadResult]:
         """Return the downloads, newest first: [{job, source, repo, name, state, progress, message, error}]."""
@@ -69,25 +70,25 @@ def _download(job: Job, words: Words) -> schemas.DownloadResult:
 def _of_one_download(context: ModelsContext) -> list[Callable]:
     downloads, jobs = context.downloads, context.jobs
 
-    def models_pause(job: str) -> schemas.StateResult:
+    def models_pause(job: str) -> StateResult:
         """Pause a download, keeping what arrived, and return {state}."""
-        return schemas.StateResult(state=downloads.pause(job).state)
+        return StateResult(state=downloads.pause(job).state)
 
-    def models_resume(job: str, token: str = "") -> schemas.StateResult:
+    def models_resume(job: str, token: str = "") -> StateResult:
         """Go on with a download that was paused, failed or interrupted, and return {state}."""
-        return schemas.StateResult(state=downloads.resume(job, token.strip() or None).state)
+        return StateResult(state=downloads.resume(job, token.strip() or None).state)
 
-    def models_cancel(job: str) -> schemas.StateResult:
+    def models_cancel(job: str) -> StateResult:
         """Stop a download, remove what arrived, and return {state}."""
-        return schemas.StateResult(state=downloads.cancel(job).state)
+        return StateResult(state=downloads.cancel(job).state)
 
-    def models_forget(job: str) -> schemas.JobResult:
+    def models_forget(job: str) -> JobResult:
         """Take a download or import that is over off the list, with what arrived of an unfinished one, and return
         {job}.
         """
         if jobs.find(job).kind == "download" and jobs.find(job).state != "finished":
             downloads.cancel(job)
         jobs.forget(job)
-        return schemas.JobResult(job=job)
+        return JobResult(job=job)
 
     return [models_pause, models_resume, models_cancel, models_forget]

@@ -60,7 +60,7 @@ class MemoryAdvice(Result):
     """The one change to make where something does not fit."""
 
     key: str = Field(description="the key of its sentence")
-    facts: dict = Field(description="of the sentence")
+    facts: dict[str, object] = Field(description="of the sentence")
     bytes: int = Field(description="what is taken after the change")
     fits: bool
 
@@ -77,9 +77,9 @@ class MemoryResult(Result):
 
 
 class InspectResult(ModelResult):
-    config: dict = Field(description="config.json as it is")
-    generation: dict = Field(description="generation_config.json without its notes")
-    special_tokens: dict = Field(description="texts by role")
+    config: dict[str, object] = Field(description="config.json as it is")
+    generation: dict[str, object] = Field(description="generation_config.json without its notes")
+    special_tokens: dict[str, str] = Field(description="texts by role")
     template_reason: str
     chat: bool
     template_problem: str | None
@@ -112,10 +112,6 @@ class DeleteResult(Result):
     freed_bytes: int = Field(description="that come free when the trash is emptied")
 
 
-class JobResult(Result):
-    job: str = Field(description="for job_status, job_cancel and job_resume")
-
-
 class FoldersResult(Result):
     folders: list[str]
 
@@ -145,7 +141,3 @@ class DownloadResult(Result):
     progress: float | None = Field(description="0 to 1")
     message: str | None
     error: str | None
-
-
-class StateResult(Result):
-    state: str

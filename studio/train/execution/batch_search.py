@@ -70,7 +70,7 @@ APART = {
 }
 
 
-class Tried(Record):
+class TriedBatch(Record):
     """A batch size that trained a step: the step's seconds and the most memory in GiB."""
 
     batch: Annotated[int, Field(ge=1)]
@@ -78,16 +78,16 @@ class Tried(Record):
     gib: Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class Found(Record):
+class LargestBatch(Record):
     """The result of a search: the largest size that trained, 0 for none, all that were tried, and why it ended."""
 
     batch: Annotated[int, Field(ge=0)]
-    tried: list[Tried]
+    tried: list[TriedBatch]
     reason: str
 
 
-class Seen(Record):
-    """What the child saw of one size: the figures, or the reason why it did not end well."""
+class MeasuredStep(Record):
+    """What the child measured of one size: the figures, or the reason why it did not end well."""
 
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     gib: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -105,9 +105,8 @@ def trainable_recipe(workspace: Workspace, overrides: dict) -> dict:
     return recipe
 
 
-def find(workspace: Workspace, accelerator: DeviceLease, overrides: dict, job: Job, most: int = MOST) -> dict:
-    """Return {batch, tried: [{batch, seconds, gib}], reason}: the largest size that trained a step, 0 where not even
-    one row fits.
+def find(workspace: Workspace, accelerator: DeviceLease, overrides: dict, job: Job, most: int = MOST) -> LargestBatch:
+    """Return the largest size that trained a step, 0 where not even one row fits.
 
     Args:
         overrides: a recipe as for a run; its batch size is what is looked for.
@@ -128,29 +127,29 @@ def find(workspace: Workspace, accelerator: DeviceLease, overrides: dict, job: J
         accelerator.release("batch")
 
 
-def _search(folder: Path, recipe: dict, job: Job, most: int) -> dict:
-    tried, size = [], 1
+def _search(folder: Path, recipe: dict, job: Job, most: int) -> LargestBatch:
+    tried, size, reason = [], 1, "enough"
     while size <= most:
         job.check()
         job.report(None, "batch.trying", batch=size)
-        seen = _try(folder, recipe, size, job)
-        if "seconds" not in seen:
-            return {"batch": size // 2, "tried": tried, "reason": seen["reason"]}
-        tried.append({"batch": size, **seen})
-        job.log(f"batch {size}: {seen['seconds']} s a step, {seen['gib']} GiB at the most")
-        if seen["seconds"] > STEP_LIMIT_S:
-            return {"batch": size, "tried": tried, "reason": "slow"}
+        step = _try(folder, recipe, size, job)
+        if step.seconds is None or step.gib is None:
+            reason = step.reason or "memory"
+            break
+        tried.append(TriedBatch(batch=size, seconds=step.seconds, gib=step.gib))
+        job.log(f"batch {size}: {step.seconds} s a step, {step.gib} GiB at the most")
+        if step.seconds > STEP_LIMIT_S:
+            reason = "slow"
+            break
         size *= 2
-    return {"batch": size // 2, "tried": tried, "reason": "enough"}
+    return LargestBatch(batch=tried[-1].batch if tried else 0, tried=tried, reason=reason)
 
 
-def _try(folder: Path, recipe: dict, size: int, job: Job) -> dict:
-    """Train one step with a batch of `size` in a child; return {seconds, gib} or the {reason} why it did not end
-    well.
-    """
+def _try(folder: Path, recipe: dict, size: int, job: Job) -> MeasuredStep:
+    """Train one step with a batch of `size` in a child; return what it measured, or why it did not end well."""
     here = folder / str(size)
     _make_data(here / "data", recipe, rows=size)
-    report = here / "seen.json"
+    report = here / "step.json"
     plan = one_step(recipe, here, size)
     write_json(here / "plan.json", {"recipe": plan, "report": str(report)})
     command = [sys.executable, "-m", "studio.train.execution.batch_search", str(here / "plan.json")]
@@ -158,15 +157,15 @@ def _try(folder: Path, recipe: dict, size: int, job: Job) -> dict:
         while child.code is None:
             job.check()
             if psutil.virtual_memory().available < SPARE * psutil.virtual_memory().total:
-                return {"reason": "memory"}
+                return MeasuredStep(reason="memory")
             time.sleep(0.1)
     if report.exists():
-        seen = records.load(report, Seen)
-        if seen.fault:
-            raise seen.fault.problem()
-        return seen.model_dump(exclude_none=True)
+        step = records.load(report, MeasuredStep)
+        if step.fault:
+            raise step.fault.problem()
+        return step
     if child.code < 0:
-        return {"reason": "memory"}  # the system kills the process that asks for more than there is
+        return MeasuredStep(reason="memory")  # the system kills the process that asks for more than there is
     last = files.end_of(here / "log", LAST_WORDS).decode("utf-8", "replace").strip().splitlines()[-1:]
     raise Problem("batch.failed", reason=reasons.original(" ".join(last)))
 
@@ -224,25 +223,25 @@ def _child(plan_file: Path) -> int:
 
     code_guard.install()
     plan = records.read(plan_file)
-    watch = _watch()
+    timer = _step_timer()
     try:
-        run_exp(plan["recipe"], callbacks=[watch])
+        run_exp(plan["recipe"], callbacks=[timer])
     except Exception as error:
         fault = explain(error, plan["recipe"])
         memory = fault.key == "train.out_of_memory"
-        seen = {"reason": "memory"} if memory else {"fault": {"key": fault.key, "facts": fault.facts}}
-        Path(plan["report"]).write_text(json.dumps(seen, default=str))
+        step = {"reason": "memory"} if memory else {"fault": {"key": fault.key, "facts": fault.facts}}
+        Path(plan["report"]).write_text(json.dumps(step, default=str))
         if not memory:
             traceback.print_exception(error)
         return 0
-    Path(plan["report"]).write_text(json.dumps({"seconds": round(watch.seconds, 2), "gib": round(_peak() / 2**30, 2)}))
+    Path(plan["report"]).write_text(json.dumps({"seconds": round(timer.seconds, 2), "gib": round(_peak() / 2**30, 2)}))
     return 0
 
 
-def _watch():
+def _step_timer():
     from transformers import TrainerCallback
 
-    class Watch(TrainerCallback):
+    class StepTimer(TrainerCallback):
         seconds = 0.0
 
         def on_step_begin(self, args, state, control, **kwargs):
@@ -251,7 +250,7 @@ def _watch():
         def on_step_end(self, args, state, control, **kwargs):
             self.seconds = time.monotonic() - self.began
 
-    return Watch()
+    return StepTimer()
 
 
 def _peak() -> int:

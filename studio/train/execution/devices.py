@@ -1,6 +1,7 @@
 """Which devices a run trains on, by their numbers on this machine; none named means all that the studio has."""
 
 import os
+from dataclasses import dataclass
 
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
@@ -11,7 +12,7 @@ CPU_PROCESSES = 2
 
 def of(run: str, workspace: Workspace) -> list[int]:
     """Return the devices of a run by its name; none where it names none or is gone."""
-    return runs.Run(run, workspace.saves / run).info().get("devices", [])
+    return runs.Run(run, workspace.saves / run).info().devices
 
 
 def of_this_process() -> list[int]:
@@ -28,8 +29,18 @@ def of_this_machine() -> list[int]:
     return list(range(Device.count()))
 
 
-def chosen(options: dict, executor: str, cuda: bool) -> dict:
-    """Return {devices, processes} for a run: how an executor spreads over what the person chose in `options`.
+@dataclass(frozen=True)
+class Spread:
+    """How a run is spread. devices: numbers of the GPUs, empty for none or for those that Ray gives. processes: how
+    many train together.
+    """
+
+    devices: list[int]
+    processes: int
+
+
+def spread(options: dict, executor: str, cuda: bool) -> Spread:
+    """Return how an executor spreads over what the person chose in `options`.
 
     Args:
         options: `devices`, a list of GPU numbers; `processes`, their number where there is no GPU (2 when left out).
@@ -47,18 +58,18 @@ def chosen(options: dict, executor: str, cuda: bool) -> dict:
         processes = options.get("processes", CPU_PROCESSES) if several else 1
         if not isinstance(processes, int) or not 1 <= processes <= 64:
             raise Problem("executors.bad_processes", processes=processes)
-        return {"devices": [], "processes": processes}
+        return Spread([], processes)
     if executor == "ray":
-        return {"devices": [], "processes": options.get("processes", len(numbers) or len(of_this_machine()))}
+        return Spread([], options.get("processes", len(numbers) or len(of_this_machine())))
     known = of_this_machine()
     missing = [one for one in numbers if one not in known]
     if missing:
         raise Problem("executors.no_device", device=missing[0], known=", ".join(map(str, known)))
     if executor == "in-process":
-        return {"devices": of_this_process(), "processes": 1}
+        return Spread(of_this_process(), 1)
     if not several and len(numbers) > 1:
         raise Problem("executors.one_device", executor=executor)
     if several:
         numbers = numbers or known
-        return {"devices": numbers, "processes": len(numbers)}
-    return {"devices": numbers or of_this_process(), "processes": 1}
+        return Spread(numbers, len(numbers))
+    return Spread(numbers or of_this_process(), 1)

@@ -139,14 +139,14 @@ class Dispatcher:
         """
         for queued in self.queue.at_work():
             info = runs.Run(queued.run, self.workspace.saves / queued.run).info()
-            if info.get("pid") != os.getpid() and runs.alive(info):
+            if info.pid != os.getpid() and runs.alive(info):
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(info["pid"], signal.SIGTERM)
+                    os.kill(info.pid, signal.SIGTERM)
 
     def others_at_work(self) -> int:
         """Return how many runs are trained in processes of their own, which go on without the studio."""
         infos = [runs.Run(queued.run, self.workspace.saves / queued.run).info() for queued in self.queue.at_work()]
-        return sum(info.get("pid") != os.getpid() and runs.alive(info) for info in infos)
+        return sum(info.pid != os.getpid() and runs.alive(info) for info in infos)
 
     def require_startable(self, run: runs.Run) -> None:
         """Raise Problem where the code of a run's model may not run, or nobody here trains what its info names as its
@@ -156,7 +156,7 @@ class Dispatcher:
         self._executor(run)
 
     def _executor(self, run: runs.Run) -> Executor:
-        name = run.info().get("executor", "in-process")
+        name = run.info().executor or "in-process"
         if name not in self._executors:
             raise Problem("train.no_executor", executor=name, known=", ".join(self._executors))
         return self._executors[name]
@@ -285,7 +285,7 @@ class Dispatcher:
 
     def _bytes_here(self, run: runs.Run) -> int:
         """Return the bytes that a run is likely to take on the device of this process."""
-        if not collide(run.info().get("devices", []), devices.of_this_process()):
+        if not collide(run.info().devices, devices.of_this_process()):
             return 0
         recipe = run.recipe()
         return memory_need.bytes_needed(recipe)

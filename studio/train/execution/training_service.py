@@ -2,33 +2,40 @@
 
 import contextlib
 import importlib.util
-import logging
 import secrets
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from studio.core import reasons
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs
 from studio.core.storage import files
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json, write_whole
-from studio.models.library import library
 from studio.train import runs
-from studio.train.execution import adoption, batch_search, devices, multi_node
+from studio.train.execution import adoption, batch_search, devices, multi_node, recipe_preview
 from studio.train.execution.dispatch import Dispatcher
 from studio.train.execution.environments import Environments, versions
-from studio.train.recipe import advice, disk_need, memory_need, recipes, sweep
+from studio.train.execution.recipe_preview import RecipePreview
+from studio.train.recipe import recipes, sweep
 from studio.train.runs import adapters
 
 LIBRARIES = ("llamafactory", "transformers", "peft", "torch", "trl")
 ONE_PROCESS = ("in-process", "worker")  # executors in which nothing sets up a group of processes
 OWN_ENVIRONMENT = ("ppo",)  # stages that train with other libraries than the studio's
+
+
+@dataclass(frozen=True)
+class QueueEntry:
+    """A run that waits or is at work. position: 0 is the next to start, None for one that is at work."""
+
+    run: str
+    position: int | None
+    executor: str | None
+    devices: list[int]
 
 
 class TrainingService:
@@ -46,59 +53,9 @@ class TrainingService:
         """Return the names of the executors, the usual one first."""
         return self._dispatcher.known
 
-    def preview(self, overrides: dict) -> dict:
-        """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong; problems are
-        Problem objects.
-        """
-        try:
-            return self._preview(overrides)
-        except Exception as error:  # whatever it is, the form goes on and nothing starts that could not be judged
-            return self.unjudged(overrides, error)
-
-    def unjudged(self, overrides: dict, error: Exception) -> dict:
-        """Return the preview of a recipe that could not be judged, with the fault as its problem."""
-        problem = error if isinstance(error, Problem) else None
-        if problem is None:
-            logging.getLogger(__name__).error("a recipe cannot be judged", exc_info=error)
-            problem = Problem("train.preview_failed", reason=reasons.of(error))
-        return {
-            "yaml": _shown(overrides),
-            "command": "",
-            "problems": [problem],
-            "memory": None,
-            "disk": None,
-            "advice": [],
-        }
-
-    def _preview(self, overrides: dict) -> dict:
-        recipe, problems = recipes.draft(
-            self.workspace, adapters.resolved(self.workspace, overrides), recipes.this_machine()
-        )
-        folder = (
-            self.workspace.saves
-            / library.title(Path(recipe["model_name_or_path"]))
-            / str(recipe["finetuning_type"])
-            / "new-run"
-        )
-        recipe["output_dir"] = str(folder)
-        shown = {
-            "yaml": recipes.to_yaml(recipe),
-            "command": "",
-            "problems": problems,
-            "memory": None,
-            "disk": None,
-            "advice": [],
-        }
-        if problems:
-            return shown
-        return shown | {
-            "command": recipes.command(folder / "recipe.yaml", self.python_of(recipe)),
-            "memory": memory_need.bytes_needed(recipe),
-            "disk": disk_need.bytes_needed(recipe, advice.steps_of(self.workspace, recipe)),
-            "advice": advice.advise(self.workspace, recipe)
-            + advice.on_code(overrides, recipe)
-            + advice.on_folder(overrides, recipe),
-        }
+    def preview(self, overrides: dict) -> RecipePreview:
+        """Return how a recipe that may still be wrong would be trained."""
+        return recipe_preview.preview(self.workspace, overrides, self.python_of)
 
     def python_of(self, recipe: dict) -> Path | None:
         """Return the Python of the environment that a recipe's stage trains in, made or not, None where it is the
@@ -127,7 +84,7 @@ class TrainingService:
             "batch",
             "batch.title",
             {},
-            work=lambda job: batch_search.find(self.workspace, self.accelerator, overrides, job),
+            work=lambda job: batch_search.find(self.workspace, self.accelerator, overrides, job).model_dump(),
         )
 
     def start(
@@ -161,14 +118,14 @@ class TrainingService:
         return run
 
     def _prepare(self, overrides: dict, options: dict, executor: str) -> runs.Run:
-        for problem in self.preview(overrides)["problems"]:
+        for problem in self.preview(overrides).problems:
             raise problem
         if overrides.get("deepspeed") and executor in ONE_PROCESS:
             raise Problem("train.needs_torchrun", field="deepspeed")
         machine = recipes.this_machine()
-        spread = devices.chosen(options, executor, machine.kind == "cuda")
+        spread = devices.spread(options, executor, machine.kind == "cuda")
         resolved = adapters.resolved(self.workspace, overrides)
-        if spread["processes"] > 1 and machine.kind == "cpu":
+        if spread.processes > 1 and machine.kind == "cpu":
             resolved = {"ddp_backend": "gloo", **resolved}
         parent = adapters.first(self.workspace, overrides)
         run = recipes.prepare(self.workspace, resolved, options, machine)
@@ -179,7 +136,7 @@ class TrainingService:
                 "note": options.get("note", ""),
                 "created": time.time(),
                 "executor": executor,
-                **spread,
+                **vars(spread),
                 "probes": options.get("probes") or [],
                 "parent": parent.name if parent else None,
                 "sweep": options.get("sweep"),
@@ -199,7 +156,7 @@ class TrainingService:
         """
         found = sweep.combinations(overrides, grid)
         for recipe, _ in found:
-            if problems := self.preview(recipe)["problems"]:
+            if problems := self.preview(recipe).problems:
                 raise problems[0]
         together, title = secrets.token_hex(4), options.get("title")
         return [
@@ -306,24 +263,17 @@ class TrainingService:
         """Ask the processes that train beside the studio to save and end, because the machine ends with it."""
         self._dispatcher.end_others()
 
-    def queue(self) -> list[dict]:
-        """Return [{run, position, executor, devices}], those at work first with the position None."""
+    def queue(self) -> list[QueueEntry]:
+        """Return the runs that wait or are at work, those at work first."""
         queue = self._dispatcher.queue
         listed = [(queued, None) for queued in queue.at_work()] + [
             (queued, place) for place, queued in enumerate(queue.waiting())
         ]
-        found = []
+        entries = []
         for queued, position in listed:
             info = runs.Run(queued.run, self.workspace.saves / queued.run).info()
-            found.append(
-                {
-                    "run": queued.run,
-                    "position": position,
-                    "executor": info.get("executor"),
-                    "devices": info.get("devices", []),
-                }
-            )
-        return found
+            entries.append(QueueEntry(queued.run, position, info.executor, info.devices))
+        return entries
 
     def move(self, name: str, position: int) -> None:
         """Put a waiting run at a position, 0 being the next to start. Raises Problem where it does not wait."""
@@ -347,17 +297,9 @@ class TrainingService:
         run = runs.find(self.workspace, name)
         if runs.status(run).state in runs.ACTIVE:
             raise Problem("train.still_running", run=name)
-        if run.info().get("executor") == "nodes":
+        if run.info().executor == "nodes":
             raise Problem("executors.by_hand", run=name)
         return run
-
-
-def _shown(overrides: dict) -> str:
-    """Return a recipe that may be anything as YAML, "" where it has none."""
-    try:
-        return recipes.to_yaml(overrides)
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return ""
 
 
 def _require_ours(run: runs.Run) -> None:

@@ -44,7 +44,7 @@ class RunCallback:
     def __init__(self, run: Run, stop_request: StopRequest):
         self.run, self.stop_request, self.anomalies = run, stop_request, AnomalyDetector(run.folder)
         self.stopped_early = self.interrupted = False
-        self.probes: list[str] = run.info().get("probes") or []
+        self.probes: list[str] = run.info().probes
         self.template: str = run.recipe().get("template", "")
         self.newest: Path | None = None
         self.last_tokens: tuple[float, int] | None = None

@@ -12,6 +12,7 @@ from studio.train.page import schemas
 from studio.train.recipe import saved_recipes
 from studio.train.recipe.importing import missing_parts, recipe_reading
 from studio.train.runs import manage_runs
+from studio.web.shared_results import JobResult, NameResult, StateResult
 
 
 def endpoints(trainer: TrainingService, words: Words) -> list[Callable]:
@@ -31,7 +32,7 @@ def _options(options: schemas.StartOptions | None) -> dict:
 
 
 def _queue(trainer: TrainingService) -> list[schemas.QueuedRun]:
-    return [schemas.QueuedRun(**order) for order in trainer.queue()]
+    return [schemas.QueuedRun(**vars(entry)) for entry in trainer.queue()]
 
 
 def _of_environments(trainer: TrainingService) -> list[Callable]:
@@ -46,17 +47,20 @@ def _of_environments(trainer: TrainingService) -> list[Callable]:
 def _of_runs(trainer: TrainingService, words: Words) -> list[Callable]:
     workspace = trainer.workspace
 
-    def train_preview(recipe: dict) -> schemas.PreviewResult:
+    def train_preview(recipe: dict[str, object]) -> schemas.PreviewResult:
         """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong."""
         preview = trainer.preview(recipe)
-        told = {
-            "problems": [words.tell(problem) for problem in preview["problems"]],
-            "advice": [words(key, **facts) for key, facts in preview["advice"]],
-        }
-        return schemas.PreviewResult(**preview | told)
+        return schemas.PreviewResult(
+            yaml=preview.yaml,
+            command=preview.command,
+            problems=[words.tell(problem) for problem in preview.problems],
+            memory=preview.memory,
+            disk=preview.disk,
+            advice=[words(key, **facts) for key, facts in preview.advice],
+        )
 
     def train_start(
-        recipe: dict, executor: str = "in-process", options: schemas.StartOptions | None = None
+        recipe: dict[str, object], executor: str = "in-process", options: schemas.StartOptions | None = None
     ) -> schemas.RunResult:
         """Start a run and return {run}; what the recipe leaves out takes the studio's defaults.
 
@@ -67,13 +71,13 @@ def _of_runs(trainer: TrainingService, words: Words) -> list[Callable]:
         """
         return schemas.RunResult(run=trainer.start(recipe, _options(options), executor).name)
 
-    def train_stop(run: str, save: bool = True) -> schemas.StateResult:
+    def train_stop(run: str, save: bool = True) -> StateResult:
         """Stop a run, with a checkpoint or without, and return {state}."""
-        return schemas.StateResult(state=runs.status(trainer.stop(run, save)).state)
+        return StateResult(state=runs.status(trainer.stop(run, save)).state)
 
-    def train_kill(run: str) -> schemas.StateResult:
+    def train_kill(run: str) -> StateResult:
         """End a run's process by force and return {state}."""
-        return schemas.StateResult(state=runs.status(trainer.kill(run)).state)
+        return StateResult(state=runs.status(trainer.kill(run)).state)
 
     def train_resume(
         run: str, checkpoint: str | None = None, epochs: float | None = None, dataset: str | None = None
@@ -92,14 +96,12 @@ def _of_runs(trainer: TrainingService, words: Words) -> list[Callable]:
         """Return [{run, state, step, total_steps, loss, started, model, dataset, problem}], newest first."""
         found, unusable = runs.usable_and_odd(workspace)
         usable = [runs.summary(run) for run in found]
-        nothing = dict.fromkeys(("loss", "started", "model", "dataset")) | {
-            "state": "unreadable",
-            "step": 0,
-            "total_steps": 0,
-        }
-        odd = [{"run": name, **nothing, "problem": fault} for name, fault in unusable.items()]
+        odd = [
+            runs.RunSummary(name, "unreadable", 0, 0, loss=None, started=None, model=None, dataset=None, problem=fault)
+            for name, fault in unusable.items()
+        ]
         return [
-            schemas.ListedRun(**{**one, "problem": one["problem"] and words.tell(one["problem"])})
+            schemas.ListedRun(**vars(one) | {"problem": words.tell(one.problem) if one.problem else None})
             for one in (*usable, *odd)
         ]
 
@@ -122,7 +124,7 @@ def _of_runs(trainer: TrainingService, words: Words) -> list[Callable]:
         """Return {series: {name: [[step, value, seconds]]}, next, state, reset}: all that came after `since`, the last
         `next`.
         """
-        return schemas.MetricsResult(**runs.metrics(runs.find(workspace, run), since))
+        return schemas.MetricsResult(**vars(runs.metrics(runs.find(workspace, run), since)))
 
     return [
         train_preview,
@@ -153,13 +155,16 @@ def _of_many(trainer: TrainingService) -> list[Callable]:
         return _queue(trainer)
 
     def train_sweep(
-        recipe: dict, grid: dict, executor: str = "in-process", options: schemas.StartOptions | None = None
+        recipe: dict[str, object],
+        grid: dict[str, list[object]],
+        executor: str = "in-process",
+        options: schemas.StartOptions | None = None,
     ) -> schemas.RunsResult:
         """Start a run for every combination of the values in `grid`, {setting: [values]}, and return {runs}."""
         return schemas.RunsResult(runs=[run.name for run in trainer.sweep(recipe, grid, _options(options), executor)])
 
     def train_nodes(
-        recipe: dict,
+        recipe: dict[str, object],
         count: int = 2,
         address: str = "",
         port: int = multi_node.PORT,
@@ -192,11 +197,11 @@ def _of_keeping(trainer: TrainingService) -> list[Callable]:
         """
         return schemas.FreedResult(freed=manage_runs.delete(workspace, run))
 
-    def train_batch(recipe: dict) -> schemas.JobResult:
+    def train_batch(recipe: dict[str, object]) -> JobResult:
         """Start looking for the largest batch that fits, by real steps, and return {job}; its result is {batch, tried,
         reason}.
         """
-        return schemas.JobResult(job=trainer.find_batch(recipe).id)
+        return JobResult(job=trainer.find_batch(recipe).id)
 
     return [train_batch, train_note, train_star, train_delete]
 
@@ -224,10 +229,10 @@ def _of_recipes(trainer: TrainingService, words: Words) -> list[Callable]:
         """Return the names of the saved recipes."""
         return saved_recipes.saved(workspace)
 
-    def train_recipe_save(name: str, recipe: dict) -> schemas.NameResult:
+    def train_recipe_save(name: str, recipe: dict[str, object]) -> NameResult:
         """Keep a recipe under a name, in place of the one that had it, and return {name}."""
         saved_recipes.save(workspace, name, recipe)
-        return schemas.NameResult(name=name.strip())
+        return NameResult(name=name.strip())
 
     def train_recipe_load(name: str) -> schemas.SavedRecipeResult:
         """Return {name, recipe} of a saved recipe."""

@@ -3,9 +3,9 @@
 A recipe stays an object of LLaMA-Factory's own arguments, whatever these are, and so does a grid of their values.
 """
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from studio.web.schema import Options, Result
+from studio.web.schema import Options, Result, SparseResult
 
 
 class StartOptions(Options):
@@ -18,12 +18,6 @@ class StartOptions(Options):
     probes: list[str] | None = Field(None, description="questions, answered at each checkpoint")
     devices: list[int] | None = Field(None, description="numbers of the GPUs to train on")
     processes: int | None = Field(None, description="how many train together where there is no GPU")
-
-
-class JobResult(Result):
-    """A job that was started."""
-
-    job: str
 
 
 class EnvironmentResult(Result):
@@ -42,12 +36,6 @@ class RunsResult(Result):
     """Runs by their names."""
 
     runs: list[str]
-
-
-class StateResult(Result):
-    """The state of a run."""
-
-    state: str
 
 
 class PreviewResult(Result):
@@ -71,8 +59,16 @@ class ListedRun(Result):
     loss: float | None
     started: float | None = Field(description="in seconds since 1970")
     model: str | None
-    dataset: object = Field(description="as its recipe says it")
+    dataset: str | list[str] | None = Field(description="as its recipe says it")
     problem: str | None = Field(description="what is wrong with its files, null where nothing is")
+
+    @field_validator("dataset", mode="before")
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        """A recipe is a file, and may name anything as its dataset."""
+        if isinstance(value, list):
+            return [str(one) for one in value]
+        return value if value is None else str(value)
 
 
 class StatusResult(Result):
@@ -90,7 +86,9 @@ class StatusResult(Result):
 class MetricsResult(Result):
     """The points of a run's series."""
 
-    series: dict[str, list] = Field(description="of each name its points, [step, value, seconds since the start]")
+    series: dict[str, list[list[int | float | None]]] = Field(
+        description="of each name its points, [step, value, seconds since the start]"
+    )
     next: int = Field(description="what to give as `since` the next time")
     state: str
     reset: bool = Field(description="whether the history has changed, and is to be asked for from 0 again")
@@ -140,28 +138,28 @@ class LeftOutText(Result):
     why: str
 
 
+class DeviceOptions(SparseResult):
+    """Options of a start that a text may hold."""
+
+    devices: list[int] = Field([], description="numbers of the GPUs to train on")
+
+
 class ReadRecipeResult(Result):
     """A recipe that a text stands for."""
 
-    recipe: dict
+    recipe: dict[str, object]
     taken: list[str] = Field(description="the settings that came along")
     not_here: list[MissingSetting]
     left_out: list[LeftOutText]
-    options: dict = Field(description="of the start: `devices`, where the text says them")
+    options: DeviceOptions = Field(description="of the start, where the text says them")
     kind: str
-
-
-class NameResult(Result):
-    """The name under which something is kept."""
-
-    name: str
 
 
 class SavedRecipeResult(Result):
     """A recipe that is kept under a name."""
 
     name: str
-    recipe: dict
+    recipe: dict[str, object]
 
 
 class Notice(Result):

@@ -10,7 +10,7 @@
 | runs of LlamaBoard and the command line | llamaboard_runs.py |
 """
 
-from studio.train.runs.progress import alive, forget, metrics, status, summary, written
+from studio.train.runs.progress import RunSummary, alive, forget, metrics, status, summary, written
 from studio.train.runs.run import Run, has_weights
 from studio.train.runs.run_folders import all_runs, find, learned, make, remove_half_written, usable_and_odd
 from studio.train.runs.run_status import ACTIVE, Status
@@ -18,6 +18,7 @@ from studio.train.runs.run_status import ACTIVE, Status
 __all__ = [
     "ACTIVE",
     "Run",
+    "RunSummary",
     "Status",
     "alive",
     "all_runs",

@@ -19,7 +19,7 @@ def note(workspace: Workspace, name: str, text: str) -> None:
 def star(workspace: Workspace, name: str) -> bool:
     """Give a run a star, or take it away, and return whether it has one now. Raises Problem as `note` does."""
     run = runs.find(workspace, name)
-    starred = not run.info().get("star")
+    starred = not run.info().star
     run.note(star=starred)
     return starred
 

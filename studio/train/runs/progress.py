@@ -2,17 +2,19 @@
 
 import socket
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
+from studio.core.i18n import Problem
 from studio.core.storage import folders, jsonl
 from studio.train.execution import queue
 from studio.train.runs import events, llamaboard_runs
 from studio.train.runs.run import Run
 from studio.train.runs.run_status import ACTIVE, Status
 from studio.train.runs.stop_request import ABORT, StopRequest
+from studio.train.runs.stored.run_info import RunInfo
 
 SILENCE_S = 900.0  # a run on another machine that writes nothing for so long counts as gone
 
@@ -73,68 +75,93 @@ def _foreign_status(run: Run) -> Status:
         return replace(known, state=state, ended=None if state in ACTIVE else known.last_time or None)
 
 
-def summary(run: Run) -> dict:
-    """Return {run, state, step, total_steps, loss, started, model, dataset, problem} of a run, as lists of runs show
-    it.
-
-    `problem` is the first of what is wrong with its files, a Problem, None where nothing is.
+@dataclass(frozen=True)
+class RunSummary:
+    """A run as lists show it. started: seconds since 1970. dataset: as its recipe says it. problem: the first of what
+    is wrong with its files.
     """
+
+    run: str
+    state: str
+    step: int
+    total_steps: int
+    loss: float | None
+    started: float | None
+    model: str | None
+    dataset: object
+    problem: Problem | None
+
+
+def summary(run: Run) -> RunSummary:
+    """Return a run as lists show it."""
     now = status(run)
     faults = run.faults(now)
-    return {
-        "run": run.name,
-        "state": now.state,
-        "step": now.step,
-        "total_steps": now.total_steps,
-        "loss": now.loss,
-        "started": now.started,
-        "model": run.name.split("/")[0],
-        "dataset": run.recipe_if_any().get("dataset"),
-        "problem": faults[0] if faults else None,
-    }
+    return RunSummary(
+        run=run.name,
+        state=now.state,
+        step=now.step,
+        total_steps=now.total_steps,
+        loss=now.loss,
+        started=now.started,
+        model=run.name.split("/")[0],
+        dataset=run.recipe_if_any().get("dataset"),
+        problem=faults[0] if faults else None,
+    )
 
 
 def _goes_on(run: Run, known: Status) -> bool:
     info = run.info()
     if known.state == "queued" and (
-        queue.holds(run.folder.parents[2], run.name) or info.get("executor") == "nodes" and "pid" not in info
+        queue.holds(run.folder.parents[2], run.name) or info.executor == "nodes" and info.pid is None
     ):
         return True
-    if known.order and info.get("order", known.order) != known.order:
+    if known.order and (info.order or known.order) != known.order:
         return False  # the process that is noted was that of an earlier start
-    if info.get("host", socket.gethostname()) != socket.gethostname():
+    if (info.host or socket.gethostname()) != socket.gethostname():
         return known.quiet() + known.age < SILENCE_S
     return alive(info)
 
 
-def alive(info: dict) -> bool:
+def alive(info: RunInfo) -> bool:
     """Tell whether the process that a run's info names is at work on this machine; one that only waits to be buried is
     not.
     """
+    if info.pid is None or info.pid_started is None:
+        return False
     try:
-        process = psutil.Process(info["pid"])
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - info["pid_started"]) < 1
-    except (KeyError, TypeError, psutil.Error):
+        process = psutil.Process(info.pid)
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - info.pid_started) < 1
+    except psutil.Error:
         return False
 
 
-def metrics(run: Run, since: int = 0) -> dict:
-    """Return the points of every series after byte `since` of the events, and the byte to ask from next.
+@dataclass(frozen=True)
+class Metrics:
+    """Points of a run's series. series: by name, each point [step, value, seconds since the start]. next: the byte of
+    the events to ask from the next time. reset: the history changed under the reader (a resumed run trains steps
+    again), who then starts over from 0.
+    """
 
-    From 0, the whole history in a bounded number of points; later, only what is new: {series, next, state, reset}.
-    `reset` says that the history changed under the reader (a resumed run trains steps again), who then starts over from
-    0.
+    series: dict[str, list[list[float]]]
+    next: int
+    state: str
+    reset: bool = False
+
+
+def metrics(run: Run, since: int = 0) -> Metrics:
+    """Return the points of every series after byte `since` of the events; from 0, the whole history in a bounded number
+    of points.
     """
     now = status(run)
     if since == 0:
         with _reading:
             series = {name: [list(point) for point in events.thinned(points)] for name, points in now.series.items()}
-        return {"series": series, "next": now.size, "state": now.state, "reset": False}
+        return Metrics(series, now.size, now.state)
     if run.is_foreign:
-        return {"series": {}, "next": now.size, "state": now.state, "reset": since != now.size}
+        return Metrics({}, now.size, now.state, reset=since != now.size)
     fresh, following = events.read(run.events_file, since)
     if since > now.size or any(event["event"] == "facts" for event in fresh):
-        return {"series": {}, "next": 0, "state": now.state, "reset": True}
+        return Metrics({}, 0, now.state, reset=True)
     series: dict[str, list[list]] = {}
     for event in fresh:
         if event["event"] == "metrics":
@@ -142,4 +169,4 @@ def metrics(run: Run, since: int = 0) -> dict:
                 series.setdefault(name, []).append(
                     [event["step"], value, round(event["time"] - (now.started or event["time"]), 3)]
                 )
-    return {"series": series, "next": following, "state": now.state, "reset": False}
+    return Metrics(series, following, now.state)

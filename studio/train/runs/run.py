@@ -11,6 +11,7 @@ from studio.core.storage import files
 from studio.train.runs import events, llamaboard_runs
 from studio.train.runs.run_status import Status
 from studio.train.runs.stored import listing, origin, reconstructed, run_info, stored_recipe
+from studio.train.runs.stored.run_info import RunInfo
 
 WEIGHTS = (
     "adapter_model.safetensors",
@@ -96,10 +97,8 @@ class Run:
         reason = Reason("reasons.of_field", field=name, reason=Reason("reasons.field_missing"))
         raise Problem("train.recipe_unreadable", path=self.recipe_file, reason=reason)
 
-    def info(self) -> dict:
-        """Return what the studio wrote beside the recipe: title, note, executor, process; without what is wrong there
-        (see `faults`).
-        """
+    def info(self) -> RunInfo:
+        """Return what the studio wrote beside the recipe, without what is wrong there (see `faults`)."""
         return run_info.read(self.info_file)[0]
 
     def faults(self, status: Status) -> list[Problem]:

@@ -38,7 +38,7 @@ def usable_and_odd(workspace: Workspace) -> tuple[list[Run], dict[str, Problem]]
 
 def _started(run: Run) -> float:
     return (
-        run.info().get("created")
+        run.info().created
         or files.stamp(llamaboard_runs.source(run.folder) if run.is_foreign else run.events_file)[1] / 1e9
     )
 

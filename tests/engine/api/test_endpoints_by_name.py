@@ -233,8 +233,8 @@ def test_a_run_starts_again_and_what_it_had_learned_is_in_the_trash(call, traine
 
 def test_a_note_is_kept_with_a_run(studio, call, trained):
     assert call.train_note(trained.name, "  比上次好 ") == {"run": trained.name}
-    assert runs.find(studio.workspace, trained.name).info()["note"] == "比上次好"
-    assert call.train_note(trained.name) == {"run": trained.name} and trained.info()["note"] == ""
+    assert runs.find(studio.workspace, trained.name).info().note == "比上次好"
+    assert call.train_note(trained.name) == {"run": trained.name} and trained.info().note == ""
     assert "gone" in refused(call.train_note, "gone/lora/x", "a")
 
 
@@ -244,7 +244,7 @@ def test_a_run_for_several_machines_is_a_command_for_each(studio, call):
     assert {one["run"] for one in call.train_runs()} == before
     made = call.train_nodes(RECIPE, 3, "10.0.0.1", 29501, {"processes": 2})
     info = runs.find(studio.workspace, made["run"]).info()
-    assert (info["executor"], info["nodes"], info["processes"]) == ("nodes", 3, 6)
+    assert (info.executor, info.nodes, info.processes) == ("nodes", 3, 6)
     for rank, command in enumerate(made["commands"]):
         assert f"--node_rank {rank} " in command and "--nnodes 3 " in command and "10.0.0.1" in command
     assert len(made["commands"]) == 3 and made["run"] not in waiting(call)

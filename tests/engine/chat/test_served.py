@@ -525,7 +525,7 @@ def test_a_served_column_tells_whether_it_got_the_prompt_of_training(gguf, tmp_p
                 20,
             )
             assert answer["parity"] == {"is": expected, "as": STARTER.name} and answer["tokens"] == 4
-            drawn = Columns(turns).snapshot(Words("en"), id, {})["columns"][1]["said"][-1]["html"]
+            drawn = Columns(turns).snapshot(Words("en"), id, {}).columns[1].said[-1].html
             assert f'class="parity {expected}"' in drawn
 
 

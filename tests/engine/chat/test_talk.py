@@ -157,10 +157,10 @@ def test_blind_columns_have_letters_until_the_vote(turns):
     kept, words = turns.conversations, Words("en")
     id = kept.new([BASE, "other"], blind=True).id
     snapshot = Columns(turns).snapshot(words, id, {})
-    assert all("title=" not in column["head"] for column in snapshot["columns"])
+    assert all("title=" not in column.head for column in snapshot.columns)
     with kept.change(id) as changed:
         changed.revealed = True
-    assert BASE in Columns(turns).snapshot(words, id, {})["columns"][0]["head"]
+    assert BASE in Columns(turns).snapshot(words, id, {}).columns[0].head
 
 
 def test_only_new_pieces_are_drawn(turns):
@@ -168,10 +168,10 @@ def test_only_new_pieces_are_drawn(turns):
     turns.send(id, "What is a fox?")
     assert turns.wait(id, 120)
     columns, words = Columns(turns), Words("en")
-    (whole,) = columns.snapshot(words, id, {})["columns"]
-    assert [piece["html"] is not None for piece in whole["said"]] == [True, True]
-    (again,) = columns.snapshot(words, id, {piece["key"]: piece["mark"] for piece in whole["said"]})["columns"]
-    assert [piece["html"] for piece in again["said"]] == [None, None]
+    (whole,) = columns.snapshot(words, id, {}).columns
+    assert [piece.html is not None for piece in whole.said] == [True, True]
+    (again,) = columns.snapshot(words, id, {piece.key: piece.mark for piece in whole.said}).columns
+    assert [piece.html for piece in again.said] == [None, None]
 
 
 def test_unanswered_questions_are_not_part_of_what_was_said(tmp_path):

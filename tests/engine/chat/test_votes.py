@@ -218,7 +218,7 @@ def test_votes_become_preference_data_and_what_says_nothing_is_counted(collectio
     }
     dataset = collection.find("my votes")
     assert (dataset.format, dataset.stage, dataset.rows, dataset.problem) == ("sharegpt", "dpo", 3, None)
-    first, second, third = collection.preview("my votes")["rows"]
+    first, second, third = collection.preview("my votes").rows
     assert first == {
         "conversations": [{"from": "human", "value": "Who are you?"}],
         "chosen": {"from": "gpt", "value": "I am A."},

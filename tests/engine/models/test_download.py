@@ -54,7 +54,7 @@ class Bench:
         return job
 
     def error(self, job) -> str:
-        told = [self.jobs.status(self.end(job).id, Words(language))["error"] for language in ("en", "zh")]
+        told = [self.jobs.status(self.end(job).id, Words(language)).error for language in ("en", "zh")]
         assert job.state == "failed" and all(is_sentence(text) for text in told), job
         return told[0]
 

@@ -14,7 +14,10 @@ SMALL = {"cutoff_len": 16}
 def test_it_doubles_until_told_to_stop(workspace):
     accelerator, jobs = DeviceLease(), Jobs(workspace)
     job = jobs.start(
-        "batch", "batch.title", {}, work=lambda job: batch_search.find(workspace, accelerator, SMALL, job, most=2)
+        "batch",
+        "batch.title",
+        {},
+        work=lambda job: batch_search.find(workspace, accelerator, SMALL, job, most=2).model_dump(),
     )
     wait_for(lambda: not job.active, seconds=200)
     assert job.state == "finished", job.error

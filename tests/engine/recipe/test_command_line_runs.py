@@ -89,7 +89,10 @@ def test_the_largest_batch_is_looked_for_on_top_of_it_whatever_else_its_recipe_m
         "max_samples": 2,
     }
     job = jobs.start(
-        "batch", "batch.title", {}, work=lambda job: batch_search.find(made, DeviceLease(), wish, job, most=1)
+        "batch",
+        "batch.title",
+        {},
+        work=lambda job: batch_search.find(made, DeviceLease(), wish, job, most=1).model_dump(),
     )
     wait_for(lambda: not job.active, seconds=200)
     assert job.state == "finished", job.error
@@ -99,7 +102,7 @@ def test_the_largest_batch_is_looked_for_on_top_of_it_whatever_else_its_recipe_m
 def test_its_recipe_starts_a_new_run(made):
     trainer = TrainingService(made, DeviceLease())
     wish = manage_runs.again(runs.find(made, f"{STARTER.name}/lora/whole"), {"max_steps": 1})
-    assert trainer.preview(wish)["problems"] == []
+    assert trainer.preview(wish).problems == []
     again = trainer.start(wish, {})
     wait_for(lambda: runs.status(again).state not in runs.ACTIVE, seconds=120)
     assert runs.status(again).state == "finished", runs.status(again).error

@@ -84,8 +84,7 @@ def look(workspace, trainer, name: str):
             workspace.models / "own", ENTRY, workspace.data, "sft", {"template": "smollm2", "trust_remote_code": True}
         ),
         "preview": lambda: [
-            (_ for _ in ()).throw(problem)
-            for problem in trainer.preview(TINY | {"trust_remote_code": True})["problems"]
+            (_ for _ in ()).throw(problem) for problem in trainer.preview(TINY | {"trust_remote_code": True}).problems
         ],
         "start": lambda: trainer.start(TINY | {"trust_remote_code": True}, {}),
         "worker": lambda: trainer.start(TINY | {"trust_remote_code": True}, {}, "worker"),
@@ -145,7 +144,7 @@ def hand_made(workspace, recipe: dict, state: str, **info) -> runs.Run:
 
 @pytest.mark.parametrize("executor", ["in-process", "worker"])
 def test_the_queue_at_start_runs_neither_code_nor_a_program_of_a_run_folder(workspace, own, tmp_path, executor):
-    complete = TrainingService(workspace, DeviceLease()).preview(TINY)["yaml"]
+    complete = TrainingService(workspace, DeviceLease()).preview(TINY).yaml
     program = tmp_path / "program"
     program.write_text(f"#!/bin/sh\ntouch {own.mark}\n")
     program.chmod(0o755)
@@ -172,12 +171,12 @@ def test_a_program_in_a_run_folder_is_never_started(workspace, tmp_path):
     run.note(python=str(program))
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
     assert runs.status(run).state == "finished" and not mark.exists(), runs.status(run).error
-    assert run.info()["executor"] == "worker" and run.info()["pid"]
+    assert run.info().executor == "worker" and run.info().pid
 
 
 @pytest.mark.parametrize("checkpoint", ["../../../../elsewhere", "/etc", "checkpoint-9"])
 def test_a_queue_names_no_checkpoint_of_another_place(workspace, checkpoint):
-    recipe = yaml.safe_load(TrainingService(workspace, DeviceLease()).preview(SHORT)["yaml"])
+    recipe = yaml.safe_load(TrainingService(workspace, DeviceLease()).preview(SHORT).yaml)
     run = hand_made(workspace, recipe, "queued", executor="in-process")
     write_json(workspace.saves / ".queue.json", {"waiting": [{"run": run.name, "resume": checkpoint}], "at_work": []})
     runs.forget()
@@ -206,8 +205,8 @@ def test_resume_and_restart_ask_again(workspace, own):
 
 def test_for_a_model_without_code_it_means_nothing(workspace):
     preview = TrainingService(workspace, DeviceLease()).preview(SHORT | {"trust_remote_code": True})
-    assert not preview["problems"] and "trust_remote_code: false" in preview["yaml"]
-    assert "train.advice_no_code" in [key for key, _ in preview["advice"]]
+    assert not preview.problems and "trust_remote_code: false" in preview.yaml
+    assert "train.advice_no_code" in [key for key, _ in preview.advice]
 
 
 def test_the_net_below_stops_what_nobody_asked(workspace, own):

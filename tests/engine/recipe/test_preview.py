@@ -34,13 +34,13 @@ def trainer(workspace) -> TrainingService:
 
 
 def told(trainer, **wish) -> list[tuple[str, str]]:
-    return [(str(problem), problem.facts.get("field")) for problem in trainer.preview(wish)["problems"]]
+    return [(str(problem), problem.facts.get("field")) for problem in trainer.preview(wish).problems]
 
 
 def steps(trainer, **wish) -> str:
     preview = trainer.preview(wish)
-    assert preview["problems"] == []
-    return dict(preview["advice"])["train.advice_batch"]["steps"]
+    assert preview.problems == []
+    return dict(preview.advice)["train.advice_batch"]["steps"]
 
 
 def finished(run) -> None:
@@ -111,7 +111,7 @@ def test_a_folder_of_one_s_own_trains_or_is_refused_by_name(trainer, workspace, 
     assert recipes.complete(workspace, wish, CPU)["dataset_dir"] == str(own)
     assert [field for _, field in told(trainer, dataset="mine", dataset_dir=str(tmp_path))] == ["dataset_dir"]
     assert [
-        key for key, _ in trainer.preview({"dataset_dir": "other/sets"})["advice"] if key == "train.advice_data_folder"
+        key for key, _ in trainer.preview({"dataset_dir": "other/sets"}).advice if key == "train.advice_data_folder"
     ]
 
 
@@ -178,7 +178,7 @@ def test_a_preview_that_cannot_judge_tells_it_and_never_raises(trainer, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(recipes, "draft", broken)
-        (problem,) = trainer.preview({})["problems"]
+        (problem,) = trainer.preview({}).problems
     assert problem.key == "train.preview_failed" and "division by zero" in Words("zh").tell(problem)
     for wish in (
         {"lora_rank": math.inf},
@@ -189,7 +189,7 @@ def test_a_preview_that_cannot_judge_tells_it_and_never_raises(trainer, monkeypa
         {"model_name_or_path": "\0"},
         {"\ud800": 1},
     ):
-        assert trainer.preview(wish)["problems"], wish
+        assert trainer.preview(wish).problems, wish
 
 
 def test_the_preview_answers_at_once(trainer):

@@ -83,7 +83,7 @@ MEMBERS_NOT_HERE = {
 def test_what_a_recipe_names_and_is_not_here_is_a_problem_of_the_preview(workspace, member):
     both = {"do_train": True, "model_name_or_path": recipes.STARTER_MODEL, "dataset": "identity_en"}
     trainer = TrainingService(workspace, DeviceLease())
-    problems = trainer.preview(both | MEMBERS_NOT_HERE[member])["problems"]
+    problems = trainer.preview(both | MEMBERS_NOT_HERE[member]).problems
     assert problems and "gone" in str(problems[0].facts), problems and problems[0].key
     for language in ("en", "zh"):
         assert is_sentence(Words(language).tell(problems[0]))

@@ -24,6 +24,7 @@ from studio.core import llamafactory
 from studio.core.i18n import LANGUAGES, Words
 from studio.core.workspace import Workspace
 from studio.train.execution import dispatch
+from studio.web.live import RegionOptions
 
 MINUTES = float(os.environ.get("STUDIO_FUZZ_MINUTES") or 0)
 SECONDS = 60 * MINUTES or 2
@@ -92,12 +93,12 @@ def failures(root: Path, languages: tuple[str, ...] = LANGUAGES) -> list[str]:
         for name in studio.live._draws:
             for arg in REGIONS.get(name, ("",)):
                 try:
-                    (answer,) = studio.live.answer(words, [{"name": name, "arg": arg}])
-                    json.dumps(answer, ensure_ascii=False).encode()
+                    (answer,) = studio.live.answer(words, [RegionOptions(name=name, arg=arg)])
+                    answer.model_dump_json().encode()
                 except Exception:
                     wrong.append(f"{name} of {arg!r} takes the page with it: {traceback.format_exc()}")
                     continue
-                if words("app.region_failed") in answer["html"]:
+                if words("app.region_failed") in answer.html:
                     wrong.append(f"{name} of {arg!r} cannot be drawn")
     return wrong
 

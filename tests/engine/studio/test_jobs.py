@@ -43,7 +43,7 @@ def test_a_job_goes_from_queued_to_finished_and_tells_how_far_it_is(jobs, tmp_pa
     job = jobs.start("copy", TITLE, {"name": "a"}, work)
     assert told.wait(5)
     status = jobs.status(job.id, Words("en"))
-    assert status["state"] == "running" and status["progress"] == 0.25 and "still at work" in status["message"]
+    assert status.state == "running" and status.progress == 0.25 and "still at work" in status.message
     assert job.message["facts"]["bytes_done"] == 3 and job.message["facts"]["path"] == str(tmp_path)
     with pytest.raises(Problem, match="still at work"):
         jobs.forget(job.id)
@@ -51,7 +51,7 @@ def test_a_job_goes_from_queued_to_finished_and_tells_how_far_it_is(jobs, tmp_pa
         jobs.resume(job.id)
     go_on.set()
     assert jobs.wait(job.id, 5).state == "finished"
-    assert jobs.status(job.id, Words("zh")) | {"message": ""} == {
+    assert vars(jobs.status(job.id, Words("zh"))) | {"message": ""} == {
         "state": "finished",
         "progress": 1.0,
         "message": "",
@@ -116,8 +116,9 @@ def test_a_fault_is_one_sentence_and_the_traceback_is_in_the_log_only(jobs):
     told = jobs.start("copy", TITLE, {}, problem)
     broken = jobs.start("copy", TITLE, {}, fault)
     assert jobs.wait(told.id, 5).state == jobs.wait(broken.id, 5).state == "failed"
-    assert jobs.status(told.id, Words("en"))["error"].startswith("There is no job “x”")
-    assert jobs.status(broken.id, Words("zh"))["error"].startswith("程序出错：原文：seven")
+    assert jobs.status(told.id, Words("en")).error.startswith("There is no job “x”")
+    assert jobs.status(broken.id, Words("zh")).error.startswith("程序出错：原文：ValueError: seven")
+    assert "ValueError: seven" in jobs.status(broken.id, Words("en")).error
     assert "Traceback" not in str(broken.error) and any("Traceback" in line for line in jobs.log(broken.id))
     with pytest.raises(Problem, match="no job"):
         jobs.find("../../etc/passwd")
@@ -187,7 +188,7 @@ def test_whatever_a_job_works_on_it_ends_and_gives_its_place_back(jobs, tmp_path
         job = jobs.start("copy", TITLE, facts)
         job.report(0.5, TITLE, job=facts)
         assert jobs.wait(job.id, 5).state == "finished"
-        json.dumps(sendable(jobs.status(job.id, Words("zh"))), ensure_ascii=False).encode()
+        json.dumps(sendable(vars(jobs.status(job.id, Words("zh")))), ensure_ascii=False).encode()
         assert on_disk(tmp_path, job)["state"] == "finished"
     assert len(Jobs(Workspace(tmp_path)).all()) == 3
 
@@ -199,7 +200,7 @@ def test_a_job_that_cannot_begin_has_failed_with_its_reason(jobs, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
         job = jobs.start("copy", TITLE, {}, lambda job: 1)
-    assert job.state == "failed" and "can't start new thread" in jobs.status(job.id, Words("en"))["error"]
+    assert job.state == "failed" and "can't start new thread" in jobs.status(job.id, Words("en")).error
     unknown = jobs.start("nobody-knows", TITLE, {})
     assert unknown.state == "failed"
     assert jobs.wait(jobs.start("copy", TITLE, {}, lambda job: 1).id, 5).state == "finished"

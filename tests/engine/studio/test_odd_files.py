@@ -16,6 +16,7 @@ from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 from studio.datasets.analysis import DatasetAnalysis
+from studio.datasets.page.add_data.registering import register
 from studio.datasets.page.analysis_endpoints import endpoints as of_analysis
 from studio.datasets.page.endpoints import endpoints as of_datasets
 from studio.datasets.registry import dataset_info, entries
@@ -275,7 +276,7 @@ def test_a_sentence_of_another_release_is_told_as_that(workspace):
     )
     jobs = Jobs(workspace)
     status = jobs.status("download-1", ENGLISH)
-    assert "downloads.of_2030" in status["message"] and "jobs.fault" in status["error"]
+    assert "downloads.of_2030" in status.message and "jobs.fault" in status.error
 
 
 # Datasets
@@ -335,13 +336,13 @@ def test_a_set_that_is_read_where_it_lies_says_how_many_rows_it_has(collection):
 
 def test_data_under_a_name_that_is_not_utf8_is_brought_in_read_checked_and_edited(collection):
     (collection.folder / f"{ODD_NAME}.json").write_bytes(as_json(workspace_files.ALPACA))
-    made = endpoint("datasets_bring_in", collection)({"path": f"{ODD_NAME}.json", "name": "odd"})
-    assert made["name"] == "odd" and made["rows"] == 2
-    assert collection.preview("odd")["total"] == 2
+    made = register(collection, ENGLISH, f"{ODD_NAME}.json", "odd")
+    assert made.name == "odd" and made.rows == 2
+    assert collection.preview("odd").total == 2
     assert endpoint("datasets_check", collection)("odd", lengths=False)["rows"] == 2
     endpoint("datasets_edit_row", collection)("odd", 1, {"instruction": "New.", "input": "", "output": "Yes."})
     endpoint("datasets_undo", collection)("odd")
-    assert collection.preview("odd")["rows"][0] == workspace_files.ALPACA[0]
+    assert collection.preview("odd").rows[0] == workspace_files.ALPACA[0]
 
 
 def test_an_index_of_rows_that_leads_out_of_the_file_is_made_again(workspace):

@@ -32,7 +32,9 @@ from studio.models.library import model_folders
 from studio.monitor import readings
 from studio.monitor.page import strip as strip_page
 from studio.train.execution import dispatch
+from studio.web import schema
 from studio.web.html import render
+from studio.web.live import RegionOptions
 
 # Every thirteenth place; all of them in a long search.
 STEP = 1 if os.environ.get("STUDIO_FUZZ_MINUTES") or os.environ.get("STUDIO_SLOW_TESTS") else 13
@@ -94,8 +96,8 @@ def root(tmp_path):
 
 def draw(studio: app.Studio, language: str, name: str, arg: str) -> str:
     """Return the HTML of a region, as the page gets it."""
-    (answer,) = studio.live.answer(Words(language), [{"name": name, "arg": arg}])
-    return json.loads(json.dumps(answer, ensure_ascii=False).encode())["html"]
+    (answer,) = studio.live.answer(Words(language), [RegionOptions(name=name, arg=arg)])
+    return json.loads(json.dumps(schema.dumped(answer), ensure_ascii=False).encode())["html"]
 
 
 def wrong_in(studio: app.Studio, languages=LANGUAGES, arguments=NAMES) -> list[str]:
@@ -153,7 +155,7 @@ def test_every_record_is_read_from_the_workspace(root, monkeypatch):
 
 # No files of a workspace: what a child process says while it works, and the consents, which lie in the person's own
 # folder. Read only when an adapter is loaded, or before there is a page: who owns the workspace (see test_ownership).
-NOT_DRAWN = {"Seen", "InstallerSentence", "Consents", "AdapterConfig", "Owner"}
+NOT_DRAWN = {"MeasuredStep", "InstallerSentence", "Consents", "AdapterConfig", "Owner"}
 
 
 def records_in(kind: object) -> list[type[Record]]:
@@ -207,8 +209,8 @@ def columns(studio: app.Studio, chat: str) -> list[str]:
         return []  # it is listed with its fault
     return [
         evil
-        for column in snapshot["columns"]
-        for html in (column["head"], *(piece["html"] for piece in column["said"]))
+        for column in snapshot.columns
+        for html in (column.head, *(piece.html for piece in column.said))
         for evil in Drawn(html).evil
     ]
 

@@ -197,6 +197,6 @@ def test_a_worker_goes_on_when_its_studio_is_ended(tmp_path):
     assert "1 run(s) go on" in server.log.read_text()
     seen = runs.status(run).step
     wait_for(lambda: runs.status(run).step > seen, 30)
-    os.kill(run.info()["pid"], signal.SIGTERM)  # as a machine that is shut down does
+    os.kill(run.info().pid, signal.SIGTERM)  # as a machine that is shut down does
     wait_for(lambda: runs.status(run).state == "interrupted", 60)
     assert run.checkpoints()

@@ -26,6 +26,7 @@ from studio.train import notifications, runs
 from studio.train.page.runs import now_running, run_list
 from studio.train.recipe import saved_recipes
 from studio.train.runs import adapters, checkpoints, manage_runs
+from studio.web.live import RegionOptions
 
 SECONDS = 10 if os.environ.get("STUDIO_FUZZ_MINUTES") else 4
 CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8}
@@ -125,7 +126,7 @@ _info = threading.Lock()
 def lists(studio) -> list:
     workspace, languages = studio.workspace, [Words(language) for language in LANGUAGES]
     found = runs.all_runs(workspace)
-    regions = [{"name": name, "arg": "\n" if name == "talks" else "", "mark": ""} for name in REGIONS]
+    regions = [RegionOptions(name=name, arg="\n" if name == "talks" else "") for name in REGIONS]
     given = [
         found,
         [runs.summary(run) for run in found],

@@ -71,7 +71,7 @@ def test_the_wait_is_bounded_and_told(trainer, monkeypatch):
 def test_a_worker_saves_first(trainer, number):
     """One signal is really sent, and all three are seen to be caught; STUDIO_SLOW_TESTS=1 sends each."""
     run = stepping(trainer, "worker")
-    process = psutil.Process(run.info()["pid"])
+    process = psutil.Process(run.info().pid)
     assert {one for one in ENDINGS if caught(process.pid) >> (one - 1) & 1} == set(ENDINGS)
     process.send_signal(number)
     process.send_signal(number)
@@ -84,7 +84,7 @@ def test_a_worker_saves_first(trainer, number):
 def test_a_worker_that_cannot_save_in_time_ends_all_the_same(trainer, monkeypatch):
     monkeypatch.setenv("STUDIO_STOP_SECONDS", "0")
     run = stepping(trainer, "worker")
-    os.kill(run.info()["pid"], signal.SIGTERM)
+    os.kill(run.info().pid, signal.SIGTERM)
     assert ended(run, 20).state == "interrupted"
     wait_for(lambda: trainer.queue() == [], 30)
 
@@ -92,7 +92,7 @@ def test_a_worker_that_cannot_save_in_time_ends_all_the_same(trainer, monkeypatc
 def test_a_worker_that_is_loading_ends_at_once(trainer):
     run = trainer.start(LONG, NAMED, "worker")
     wait_for(lambda: runs.status(run).state == "preparing")
-    process = psutil.Process(run.info()["pid"])
+    process = psutil.Process(run.info().pid)
     process.terminate()
     status = ended(run, 20)
     assert (status.state, status.error) == ("interrupted", None)
@@ -101,7 +101,7 @@ def test_a_worker_that_is_loading_ends_at_once(trainer):
 @pytest.mark.parametrize("whom", ["agent", "all"])
 def test_the_processes_of_torchrun_save_first(trainer, whom):
     run = stepping(trainer, "torchrun", processes=2)
-    agent = psutil.Process(run.info()["pid"])
+    agent = psutil.Process(run.info().pid)
     family = [agent, *agent.children()] if whom == "all" else [agent]
     for process in family:
         process.terminate()
@@ -116,7 +116,7 @@ def test_the_processes_of_torchrun_save_first(trainer, whom):
 
 def test_when_one_of_a_group_dies_the_others_do_not_train_on(trainer):
     run = stepping(trainer, "torchrun", processes=2)
-    agent = psutil.Process(run.info()["pid"])
+    agent = psutil.Process(run.info().pid)
     children = agent.children()
     children[1].kill()
     assert ended(run, 100).state in ("failed", "interrupted")

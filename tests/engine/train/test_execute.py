@@ -30,7 +30,7 @@ def ended(run: runs.Run) -> runs.Status:
 
 
 def losses(run: runs.Run) -> dict[int, float]:
-    return {point[0]: point[1] for point in runs.metrics(run)["series"]["loss"]}
+    return {point[0]: point[1] for point in runs.metrics(run).series["loss"]}
 
 
 def test_a_run_leaves_all_that_is_promised(trainer):
@@ -42,7 +42,7 @@ def test_a_run_leaves_all_that_is_promised(trainer):
     assert {"loss", "learning_rate", "grad_norm"} <= status.series.keys()
     assert run.checkpoints() == ["checkpoint-1", "checkpoint-2", "checkpoint-3"]
     assert (run.folder / "training_loss.png").stat().st_size > 1000
-    assert run.info()["note"] == "first" and run.info()["versions"]["llamafactory"]
+    assert run.info().note == "first" and run.info().versions["llamafactory"]
     assert "train_runtime" in run.log_file.read_text()
     assert "Xiaoju" in (run.folder / "dataset" / "identity_en.json").read_text()
     assert "{{name}}" in (trainer.workspace.data / "identity_en.json").read_text()

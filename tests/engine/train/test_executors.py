@@ -48,7 +48,7 @@ def test_a_run_goes_on_from_any_checkpoint_for_longer_and_lends_its_adapter(trai
     wish = TINY | {"adapter_name_or_path": f"{run.name}@checkpoint-3", "dataset": "identity_zh"}
     on_top = trainer.start(wish, NAMED)
     assert on_top.recipe()["adapter_name_or_path"] == str(run.folder / "checkpoint-3")
-    assert on_top.info()["parent"] == run.name
+    assert on_top.info().parent == run.name
     assert ended(on_top).state == "finished"
     assert "Loaded adapter" in on_top.log_file.read_text()
     for wrong in (run.name.replace("identity", "nothing"), f"{run.name}@checkpoint-77"):
@@ -62,7 +62,7 @@ def test_a_run_goes_on_from_any_checkpoint_for_longer_and_lends_its_adapter(trai
 def test_a_preview_does_not_disturb_the_run_beside_it(trainer):
     run = trainer.start(SHORT, NAMED)
     while runs.status(run).state in runs.ACTIVE:
-        assert trainer.preview({"ddp_backend": "gloo"})["problems"] == []
+        assert trainer.preview({"ddp_backend": "gloo"}).problems == []
     assert runs.status(run).state == "finished", runs.status(run).error
 
 
@@ -71,11 +71,11 @@ def test_a_sweep_fills_the_queue_and_the_queue_can_be_changed(trainer):
         trainer.sweep(TINY, {"lora_rank": [4, 8], "finetuning_type": ["lora", "magic"]}, NAMED)
     assert list(trainer.workspace.saves.glob("*/*/*")) == []
     swept = trainer.sweep(TINY, {"lora_rank": [4, 8], "seed": [1, 2]}, NAMED)
-    assert len(swept) == 4 and len({run.info()["sweep"] for run in swept}) == 1
+    assert len(swept) == 4 and len({run.info().sweep for run in swept}) == 1
     assert "lora_rank-4-seed-1" in swept[0].name
-    wait_for(lambda: trainer.queue()[0]["position"] is None)
+    wait_for(lambda: trainer.queue()[0].position is None)
     trainer.move(swept[3].name, 0)
-    assert [one["run"] for one in trainer.queue()] == [swept[0].name, swept[3].name, swept[1].name, swept[2].name]
+    assert [one.run for one in trainer.queue()] == [swept[0].name, swept[3].name, swept[1].name, swept[2].name]
     trainer.remove(swept[1].name)
     trainer.stop(swept[2].name, save=True)
     with pytest.raises(Problem):

@@ -35,8 +35,8 @@ def test_a_finished_run_of_the_command_line_is_listed_with_its_curve(workspace):
     assert [found.name for found in runs.all_runs(workspace)] == [run.name]
     status = runs.status(run)
     assert (status.state, status.step, status.total_steps, status.loss) == ("finished", 20, 20, 0.15)
-    assert [point[0] for point in runs.metrics(run)["series"]["loss"]] == list(range(1, 21))
-    assert runs.summary(run)["dataset"] == "identity_en"
+    assert [point[0] for point in runs.metrics(run).series["loss"]] == list(range(1, 21))
+    assert runs.summary(run).dataset == "identity_en"
     assert "train_2026-01-01" in drawn(run_list, run_list.run_list(workspace))
 
 
@@ -45,10 +45,10 @@ def test_a_run_that_no_longer_grows_is_interrupted_and_one_that_grows_is_running
     log(folder, 5, 20)
     run = runs.find(workspace, "Qwen/lora/half")
     assert runs.status(run).state == "running"
-    seen = runs.metrics(run)["next"]
+    seen = runs.metrics(run).next
     with open(folder / "trainer_log.jsonl", "a") as file:
         file.write(json.dumps({"current_steps": 6, "total_steps": 20, "loss": 0.4, "elapsed_time": "0:00:06"}) + "\n")
-    assert runs.metrics(run, seen)["reset"] is True
+    assert runs.metrics(run, seen).reset is True
     os.utime(folder / "trainer_log.jsonl", (time.time() - 900,) * 2)
     with open(folder / "trainer_log.jsonl", "a") as file:
         file.write("\n")

@@ -53,12 +53,12 @@ def test_a_disk_that_is_full_at_a_checkpoint(small_disk, executor):
 def test_what_the_checkpoints_take_is_told_before(small_disk, monkeypatch):
     trainer = TrainingService(small_disk, DeviceLease())
     told = trainer.preview(SHORT | {"save_steps": 1, "max_steps": 20})
-    key, facts = next(one for one in told["advice"] if one[0] == "train.advice_disk")
-    assert told["disk"] > 20 * 30e6 and set(facts) == {"needed", "free"}
+    key, facts = next(one for one in told.advice if one[0] == "train.advice_disk")
+    assert told.disk > 20 * 30e6 and set(facts) == {"needed", "free"}
     few = trainer.preview(SHORT | {"save_steps": 1, "max_steps": 20, "save_total_limit": 1})
-    assert few["disk"] < told["disk"] / 5
+    assert few.disk < told.disk / 5
     subprocess.run(["mount", "-o", "remount,size=2g", small_disk.saves], check=True)
-    assert "train.advice_disk" not in dict(trainer.preview(SHORT | {"max_steps": 20})["advice"])
+    assert "train.advice_disk" not in dict(trainer.preview(SHORT | {"max_steps": 20}).advice)
 
 
 @pytest.mark.parametrize(

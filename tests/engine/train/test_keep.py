@@ -9,6 +9,7 @@ from studio.core.storage.trash import Trash
 from studio.train import runs
 from studio.train.page.runs import run_head, run_list
 from studio.train.runs import manage_runs
+from studio.train.runs.stored.run_info import RunInfo
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def run(workspace):
 def test_a_note_and_a_star_stay_with_the_run(workspace, run):
     manage_runs.note(workspace, run.name, " good one ")
     assert manage_runs.star(workspace, run.name) is True
-    assert run.info() == {"note": "good one", "star": True}
+    assert run.info() == RunInfo(note="good one", star=True)
     assert "★" in drawn(run_list, run_list.run_list(workspace))
     assert "good one" in drawn(run_head, run_head.run_head(workspace, run.name))
     assert manage_runs.star(workspace, run.name) is False

@@ -67,7 +67,7 @@ def test_it_trains_with_a_reward_model(trainer):
         "ppo_epochs": 1,
         "save_steps": 0.9,
     }
-    assert trainer.preview(wish)["command"].startswith(
+    assert trainer.preview(wish).command.startswith(
         str(trainer.environments.python("ppo").with_name("llamafactory-cli"))
     )
     run = trainer.start(wish, {})
@@ -76,7 +76,7 @@ def test_it_trains_with_a_reward_model(trainer):
     assert [point[0] for point in status.series["loss"]] == [1, 2]
     assert len(status.series["reward"]) == 2
     assert "step" not in status.series
-    assert run.info()["versions"]["trl"] == "0.9.6" != reward.info()["versions"]["trl"]
+    assert run.info().versions["trl"] == "0.9.6" != reward.info().versions["trl"]
     assert runs.has_weights(run.folder)
     assert run.checkpoints() == ["checkpoint-2"], "a share of the run, not every step"
     assert adapters.on(trainer.workspace, "SmolLM2-135M-Instruct") == [run.name, f"{run.name}@checkpoint-2"]

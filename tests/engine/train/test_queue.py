@@ -10,6 +10,7 @@ from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.train import runs
 from studio.train.execution import devices, multi_node
+from studio.train.execution.devices import Spread
 from studio.train.execution.dispatch import Dispatcher
 from studio.train.execution.queue import Queue, QueuedRun, collide, holds
 from studio.train.recipe import sweep
@@ -117,21 +118,21 @@ def test_a_grid_that_cannot_be_is_told(grid):
 def test_devices_are_chosen_by_executor(monkeypatch):
     monkeypatch.setattr(devices, "of_this_machine", lambda: [0, 1, 2, 3])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    assert devices.chosen({"devices": [1, 3]}, "torchrun", cuda=True) == {"devices": [1, 3], "processes": 2}
-    assert devices.chosen({}, "torchrun", cuda=True) == {"devices": [0, 1, 2, 3], "processes": 4}
-    assert devices.chosen({"devices": [2]}, "worker", cuda=True) == {"devices": [2], "processes": 1}
-    assert devices.chosen({"devices": [2]}, "in-process", cuda=True) == {"devices": [0], "processes": 1}
-    assert devices.chosen({}, "torchrun", cuda=False) == {"devices": [], "processes": 2}
-    assert devices.chosen({"processes": 4}, "worker", cuda=False) == {"devices": [], "processes": 1}
+    assert devices.spread({"devices": [1, 3]}, "torchrun", cuda=True) == Spread([1, 3], 2)
+    assert devices.spread({}, "torchrun", cuda=True) == Spread([0, 1, 2, 3], 4)
+    assert devices.spread({"devices": [2]}, "worker", cuda=True) == Spread([2], 1)
+    assert devices.spread({"devices": [2]}, "in-process", cuda=True) == Spread([0], 1)
+    assert devices.spread({}, "torchrun", cuda=False) == Spread([], 2)
+    assert devices.spread({"processes": 4}, "worker", cuda=False) == Spread([], 1)
     for wrong, executor in [
         ({"devices": [7]}, "torchrun"),
         ({"devices": [0, 1]}, "worker"),
         ({"devices": "0,1"}, "torchrun"),
     ]:
         with pytest.raises(Problem):
-            devices.chosen(wrong, executor, cuda=True)
+            devices.spread(wrong, executor, cuda=True)
     with pytest.raises(Problem):
-        devices.chosen({"processes": 0}, "torchrun", cuda=False)
+        devices.spread({"processes": 0}, "torchrun", cuda=False)
 
 
 def test_each_machine_gets_its_command(tmp_path):

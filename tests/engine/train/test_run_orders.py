@@ -214,7 +214,7 @@ def test_signals_are_named(workspace):
     run = made(workspace)
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     replace(run, order="one").own(child.pid)
-    assert run.info()["order"] == "one" and psutil.pid_exists(child.pid)
+    assert run.info().order == "one" and psutil.pid_exists(child.pid)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     assert not runs.alive(run.info())
@@ -235,5 +235,5 @@ def test_facts_that_several_processes_add_at_once_are_all_kept(workspace):
         thread.start()
     for one in (*threads, *processes):
         one.join() if isinstance(one, threading.Thread) else one.wait()
-    kept = run.info()
+    kept = run.info().model_extra
     assert all(kept.get(f"{name}{number}") == number for name in "abcxy" for number in range(40))

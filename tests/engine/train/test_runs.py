@@ -50,10 +50,10 @@ def test_only_the_new_tail_is_sent(workspace):
     step(run, 1, 3.0)
     first = runs.metrics(run)
     step(run, 2, 2.0)
-    second = runs.metrics(run, first["next"])
-    assert [point[:2] for point in first["series"]["loss"]] == [[1, 3.0]]
-    assert [point[:2] for point in second["series"]["loss"]] == [[2, 2.0]]
-    assert runs.metrics(run, second["next"])["series"] == {}
+    second = runs.metrics(run, first.next)
+    assert [point[:2] for point in first.series["loss"]] == [[1, 3.0]]
+    assert [point[:2] for point in second.series["loss"]] == [[2, 2.0]]
+    assert runs.metrics(run, second.next).series == {}
 
 
 def test_history_is_bounded_and_keeps_its_spike(workspace):
@@ -66,7 +66,7 @@ def test_history_is_bounded_and_keeps_its_spike(workspace):
                 f'{{"time": {time.time()}, "event": "metrics", "step": {number}, "epoch": 1, "values": {{"loss":'
                 f" {loss}}}}}\n"
             )
-    points = runs.metrics(run)["series"]["loss"]
+    points = runs.metrics(run).series["loss"]
     assert len(points) < 2500
     assert max(point[1] for point in points) == 50.0
     assert points[-1][0] == 30_000
@@ -77,11 +77,11 @@ def test_a_resumed_run_trains_its_last_steps_anew(workspace):
     begin(run)
     for number in range(1, 8):
         step(run, number, 1.0)
-    seen = runs.metrics(run)["next"]
+    seen = runs.metrics(run).next
     begin(run, at=4)
     step(run, 5, 0.5)
-    assert runs.metrics(run, seen)["reset"] is True
-    assert [point[:2] for point in runs.metrics(run)["series"]["loss"]] == [
+    assert runs.metrics(run, seen).reset is True
+    assert [point[:2] for point in runs.metrics(run).series["loss"]] == [
         [1, 1.0],
         [2, 1.0],
         [3, 1.0],

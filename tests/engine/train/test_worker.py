@@ -70,7 +70,7 @@ def holders(server: Server) -> str:
 def test_a_worker_that_is_killed_from_outside_is_interrupted_and_says_so(trainer):
     run = trainer.start(SHORT, NAMED, "worker")
     wait_for(lambda: runs.status(run).state == "preparing")
-    os.kill(run.info()["pid"], signal.SIGKILL)
+    os.kill(run.info().pid, signal.SIGKILL)
     wait_for(lambda: runs.status(run).error)
     status = runs.status(run)
     assert status.state == "interrupted"
@@ -116,7 +116,7 @@ def test_two_processes_train_together_stop_at_the_same_step_and_resume(trainer):
     trainer.resume(run.name)
     wait_for(lambda: runs.status(run).step > status.step or runs.status(run).error)
     assert runs.status(run).state == "running", runs.status(run).error
-    launcher = psutil.Process(run.info()["pid"])
+    launcher = psutil.Process(run.info().pid)
     processes = launcher.children(recursive=True)
     launcher.kill()
     assert len(processes) >= 2 and psutil.wait_procs(processes, timeout=20)[1] == [], (

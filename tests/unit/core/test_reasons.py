@@ -127,11 +127,27 @@ def test_files_that_are_none_are_told_in_chinese(tmp_path):
     assert "第 4 个字节" in Words("zh").tell(caught(yaml_file.read, tmp_path / "latin.yaml"))
 
 
-def test_words_of_a_library_that_nobody_knows_are_a_quotation():
-    for error in (RuntimeError("size mismatch\nfor x"), OSError(12345, "odd drive"), ValueError(), KeyError("a")):
-        reason = reasons.of(error)
-        assert reason.key == "reasons.original" and "\n" not in str(reason) and str(reason)
-        assert Words("zh")("train.preview_failed", reason=reason).count("原文：") == 1
+@pytest.mark.parametrize(
+    ("error", "quotation"),
+    [
+        (RuntimeError("size mismatch\nfor x"), "RuntimeError: size mismatch for x"),
+        (OSError(12345, "odd drive"), "OSError: odd drive"),
+        (OSError("no tokenizer here"), "OSError: no tokenizer here"),
+        (ValueError("seven"), "ValueError: seven"),
+        (ImportError("No module named 'x'"), "ImportError: No module named 'x'"),
+        (ValueError(), "ValueError"),
+        (KeyError("a"), "KeyError: 'a'"),
+    ],
+    ids=repr,
+)
+def test_words_of_a_library_that_nobody_knows_are_a_quotation_with_the_kind_of_its_error(error, quotation):
+    reason = reasons.of(error)
+    assert reason.key == "reasons.original" and reason.facts == {"text": quotation}
+    assert quotation in Words("en")("train.preview_failed", reason=reason)
+    assert Words("zh")("train.preview_failed", reason=reason).count(f"原文：{quotation}") == 1
+
+
+def test_a_quotation_is_not_endless():
     assert len(str(reasons.of(RuntimeError("x" * 9999)))) < 400
 
 

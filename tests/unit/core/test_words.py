@@ -45,6 +45,37 @@ def test_no_sentence_shouts_and_chinese_is_chinese():
     assert written == []
 
 
+@pytest.mark.parametrize(
+    ("language", "label"), [("en", "Epochs (num_train_epochs)"), ("zh", "轮数（num_train_epochs）")]
+)
+def test_a_setting_in_a_sentence_is_called_as_the_form_calls_it(language, label):
+    words = Words(language)
+    assert label in words("train.number_above", field="num_train_epochs", value=-3, least=0)
+    assert "neat_packing" in words("train.number_above", field="neat_packing", value=-3, least=0)  # it has no label
+    odd = "{0}{x}"  # a name that a script made up
+    assert odd in words("train.number_above", field=odd, value=-3, least=0)
+    assert "(cutoff_len)" in Words("en")("faults.too_little", dataset="x", cutoff=8)
+
+
+# The settings by their names alone: what is typed into a text, or has no box in the form.
+NAMES_ALONE = {
+    *("train.bad_grid", "train.sweep_example", "recipe_import.kind_v1", "recipe_import.kind_axolotl"),
+    *("train.unknown_setting", "train.secret", "train.never", "recipe_import.bad_option", "recipe_import.no_value"),
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_of_a_recipe_calls_settings_as_the_form_does(language):
+    labelled = [key.partition(".")[2] for key in sentences("en") if re.fullmatch(r"settings\.\w+_\w+(?<!_info)", key)]
+    wrong = {
+        key: text
+        for key, text in sentences(language).items()
+        if key.split(".")[0] in ("train", "checkpoints", "recipe_import", "faults", "batch") and key not in NAMES_ALONE
+        if "{field}" in text or any(re.search(rf"(?<![\w{{]){name}\b", text) for name in labelled)
+    }
+    assert wrong == {}
+
+
 def calls(tree: ast.AST):
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
@@ -71,7 +102,7 @@ def test_chinese_has_one_name_for_the_studio():
         assert not names or key == "train.identity_author_default", (key, text)  # the author of the English example
 
 
-# A key that no code writes out is put together from a beginning, a part and perhaps an end: `f"train.{name}_info"`.
+# A key that no code writes out is put together from a beginning, a part and perhaps an end: `f"settings.{name}_info"`.
 # These are put together otherwise: the settings by LLaMA-Factory's own names (a test of the settings holds them against
 # them), a fault of an environment by the part of the words that has it, a method by its name and its bits.
 NAMED_ELSEWHERE = ("arguments.", "environments.pip_failed", "environments.check_failed", "models.method_q")
@@ -142,9 +173,11 @@ def test_a_sentence_that_nobody_says_is_found():
     assert unused([], []) and "train.start" in unused(["start = 1  # train.start\ndef start(): pass"], [])
     assert "train.start" not in unused(["words('train.start')"], [])
     assert "train.start" not in unused([], ["{{ t('train.start') }}"])
-    built = "words(f'train.{state}_info')"
-    assert "train.template_info" in unused([built], []) and "train.template" in unused([built + "\n'template'"], [])
-    assert "train.template_info" not in unused([built, "'template'"], [])
+    built = "words(f'settings.{state}_info')"
+    assert "settings.template_info" in unused([built], []) and "settings.template" in unused(
+        [built + "\n'template'"], []
+    )
+    assert "settings.template_info" not in unused([built, "'template'"], [])
     assert "train.state_queued" not in unused(["words('train.' + state)", "f'state_{of}'", "of = 'queued'"], [])
 
 

@@ -92,7 +92,7 @@ def test_the_recipe_is_put_together_from_what_the_libraries_wrote(workspace):
         "checkpoint-4",
     ]
     assert manage_runs.again(run)["do_train"] is True, "what its files do not say is as LLaMA-Factory has it"
-    assert runs.summary(run)["problem"] is None and adoption.missing(run) == []
+    assert runs.summary(run).problem is None and adoption.missing(run) == []
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_a_file_that_is_none_is_told_and_the_run_stays_usable(workspace, content
     shutil.rmtree(folder / "checkpoint-2")
     (folder / "training_args.bin").write_bytes(content)
     run = found(workspace, "broken")
-    assert run.recipe()["lora_rank"] == 4 and "training_args.bin" in str(runs.summary(run)["problem"])
+    assert run.recipe()["lora_rank"] == 4 and "training_args.bin" in str(runs.summary(run).problem)
     assert "training_args.bin" in drawn(run_head, run_head.run_head(workspace, run.name), "zh")
 
 

@@ -20,6 +20,7 @@ from studio.train.page.runs import now_running, run_head, run_list
 from studio.train.recipe import saved_recipes
 from studio.train.runs import events, llamaboard_runs
 from studio.train.runs.stored import listing
+from studio.train.runs.stored.run_info import RunInfo
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{chr(97 + i)}: &{chr(97 + i)} [{','.join(['*' + chr(96 + i)] * 9)}]\n" for i in range(1, 10)
@@ -86,8 +87,8 @@ def test_an_event_that_cannot_be_is_counted_and_the_others_stand(workspace, line
     assert "events.jsonl" in drawn(run_head, run_head.run_head(workspace, run.name))
     after = len("".join(json.dumps(one) + "\n" for one in EVENTS[:3]))
     assert (
-        [point[1] for point in runs.metrics(run)["series"]["loss"]]
-        == [point[1] for point in runs.metrics(run, after)["series"]["loss"]]
+        [point[1] for point in runs.metrics(run).series["loss"]]
+        == [point[1] for point in runs.metrics(run, after).series["loss"]]
         == [1.5, 0.5]
     )
 
@@ -167,15 +168,15 @@ def test_an_info_that_cannot_be_read_is_told_on_its_run(workspace, text):
         and "run.json" in drawn(run_head, run_head.run_head(workspace, run.name))
     )
     run.note(note="kept")
-    assert run.info()["note"] == "kept"
+    assert run.info().note == "kept"
 
 
 def test_the_good_fields_of_an_info_are_used_and_the_bad_file_is_kept(workspace):
     run = run_of(workspace, *EVENTS, run_json='{"created": "soon", "star": true, "later": [1]}')
-    assert run.info() == {"star": True, "later": [1]}
+    assert run.info().model_dump(exclude_unset=True) == {"star": True, "later": [1]}
     run.info_file.write_text("[1]")
     run.note(star=True)
-    assert (run.folder / "run.json.damaged").read_text() == "[1]" and run.info() == {"star": True}
+    assert (run.folder / "run.json.damaged").read_text() == "[1]" and run.info() == RunInfo(star=True)
     assert run.faults(runs.status(run)) == []
 
 
@@ -209,7 +210,7 @@ def test_a_recipe_that_cannot_be_read_is_told_at_once_on_its_run(workspace, text
     assert "recipe.yaml" in str(told.value) and "\n" not in str(told.value)
     assert "recipe.yaml" in drawn(run_head, run_head.run_head(workspace, run.name))
     assert "recipe.yaml" in drawn(run_list, run_list.run_list(workspace, "r-1"))
-    assert runs.summary(run)["problem"].key == "train.recipe_unreadable" and runs.summary(run)["dataset"] is None
+    assert runs.summary(run).problem.key == "train.recipe_unreadable" and runs.summary(run).dataset is None
     assert time.perf_counter() - began < 2
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from studio.chat.history.conversations import Conversation
+from studio.chat.page.schemas import ColumnResult, ColumnsResult, PieceResult
 from studio.chat.page.talk import message_view
 from studio.chat.render import markdown
 from studio.chat.turn_runner import PendingTurn, TurnRunner, as_message
@@ -35,9 +36,8 @@ class Columns:
         self.turns = turns
         self._growing: dict[tuple, markdown.Growing] = {}
 
-    def snapshot(self, words: Words, id: str, known: dict[str, str]) -> dict:
-        """Return {busy, columns: [{name, head, said: [{key, mark, html}]}]}; html is None for what the page has, by
-        `known` ({key: mark}).
+    def snapshot(self, words: Words, id: str, known: dict[str, str]) -> ColumnsResult:
+        """Return the columns with their messages; html is None for what the page has, by `known` ({key: mark}).
 
         Raises:
             Problem: there is no such conversation.
@@ -46,14 +46,14 @@ class Columns:
         conversation = self.turns.conversations.open(id)
         if not pending:
             self._growing = {key: growing for key, growing in self._growing.items() if key[0] != id}
-        return {
-            "busy": pending is not None,
-            "columns": [self._column(words, conversation, name, pending, known) for name in conversation.columns],
-        }
+        return ColumnsResult(
+            busy=pending is not None,
+            columns=[self._column(words, conversation, name, pending, known) for name in conversation.columns],
+        )
 
     def _column(
         self, words: Words, conversation: Conversation, name: str, pending: PendingTurn | None, known: dict[str, str]
-    ) -> dict:
+    ) -> ColumnResult:
         is_busy = pending is not None and name in pending.columns
         shown = _with_what_comes(conversation, name, pending)
         pieces = []
@@ -67,7 +67,7 @@ class Columns:
             waiting = ui(words.language).hint(words("chat.end_waiting"), "waiting")
             pieces.append(_piece(f"{conversation.id}/{name}/wait", waiting, known))
         head = render(HEAD, words, column_head(conversation, name))
-        return {"name": name, "head": str(head).strip(), "said": pieces}
+        return ColumnResult(name=name, head=str(head).strip(), said=pieces)
 
     def _growing_of(
         self, words: Words, conversation: Conversation, name: str, pending: PendingTurn | None
@@ -115,6 +115,6 @@ def column_head(conversation: Conversation, name: str) -> ColumnHeadContext:
     return ColumnHeadContext(letter, name, label(conversation, name), False)
 
 
-def _piece(key: str, html: Markup, known: dict[str, str]) -> dict:
-    mark = hashlib.md5(html.encode(), usedforsecurity=False).hexdigest()[:12]
-    return {"key": key, "mark": mark, "html": None if known.get(key) == mark else str(html)}
+def _piece(key: str, html: Markup, known: dict[str, str]) -> PieceResult:
+    digest = hashlib.md5(html.encode(), usedforsecurity=False).hexdigest()[:12]
+    return PieceResult(key=key, mark=digest, html=None if known.get(key) == digest else str(html))

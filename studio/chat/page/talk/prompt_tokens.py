@@ -14,10 +14,10 @@ from studio.chat.render.token_chips import token_chips
 from studio.chat.turn_runner import TurnRunner
 from studio.core.i18n import Problem
 from studio.inference import target_names
-from studio.inference.remote import engine_prompt
 
 TEMPLATE = "chat/page/talk/prompt_tokens.html"
 SHOWN = 2000  # tokens drawn of a prompt
+COMPARISONS = {"same": "prompt.same_as", "differs": "prompt.differs_from", "ends_before": "prompt.ends_before"}
 ASK_EVERY_S = 10  # whether a server that told nothing does now
 
 
@@ -71,10 +71,8 @@ def _column(conversation: Conversation, name: str, prompts: dict[str, ColumnProm
     letter, label, one = LETTERS[conversation.columns.index(name)], target_names.short(name), prompts[name]
     if one.fault:
         return PromptContext(letter, label, one.fault)
-    comparison, differs_at = "", None
-    if name != first and not prompts[first].fault:
-        differs_at = engine_prompt.compare(prompts[first].ids, one.ids)
-        comparison = _comparison(differs_at, min(len(one.ids), len(prompts[first].ids)))
+    comparison = prompt_parity.compare(prompts[first], one) if name != first else None
+    differs_at = comparison and comparison.first_difference
     return PromptContext(
         letter,
         label,
@@ -82,13 +80,7 @@ def _column(conversation: Conversation, name: str, prompts: dict[str, ColumnProm
         chips=token_chips(tuple(one.ids[:SHOWN]), tuple(one.texts[:SHOWN]), one.special, differs_at),
         ids=" ".join(map(str, one.ids)),
         text="".join(one.texts),
-        comparison=comparison,
+        comparison=COMPARISONS[comparison.parity] if comparison else "",
         other=LETTERS[conversation.columns.index(first)],
         differs_at=differs_at,
     )
-
-
-def _comparison(differs_at: int | None, shorter: int) -> str:
-    if differs_at is None:
-        return "prompt.same_as"
-    return "prompt.ends_before" if differs_at >= shorter else "prompt.differs_from"

@@ -14,15 +14,8 @@ def parse(address: str) -> dict[str, str]:
     return dict(parse_qsl(address))
 
 
-def checked(choices: dict) -> dict[str, str]:
-    """Return choices that a script gave as texts; what is null or false is not chosen.
-
-    Raises:
-        Problem: one is a list or an object.
-    """
-    for name, value in choices.items():
-        if isinstance(value, list | dict):
-            raise Problem("app.argument_str", argument=name)
+def as_texts(choices: dict[str, str | float | bool | None]) -> dict[str, str]:
+    """Return choices that a script gave as the texts that a form has; what is null or false is not chosen."""
     return {name: str(value) for name, value in choices.items() if value is not None and value is not False}
 
 

@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     from ray.train.base_trainer import TrainingFailedError
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    cuda, processes = not run.recipe().get("use_cpu"), run.info().get("processes", 1)
+    cuda, processes = not run.recipe().get("use_cpu"), run.info().processes
     ray.init(include_dashboard=False, runtime_env={"env_vars": {"PYTHONPATH": str(locations.ROOT)}})
     trainer = TorchTrainer(
         train,

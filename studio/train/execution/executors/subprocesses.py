@@ -13,6 +13,7 @@ from studio.core.i18n import Problem
 from studio.core.processes.child import Child
 from studio.train import runs
 from studio.train.runs import Run
+from studio.train.runs.stored.run_info import RunInfo
 
 TERMINATE_S = 5.0
 # What would make LLaMA-Factory launch processes by itself, or take the run for one of a group that it is not part of.
@@ -37,7 +38,7 @@ def with_torchrun(run: Run, resume: str | None) -> list[str]:
     """Return the arguments for Python that train a run in a process for each device; `--standalone` finds a free port
     by itself.
     """
-    processes = run.info().get("processes", 1)
+    processes = run.info().processes
     return [
         "-m",
         "studio.train.execution.executors.torchrun",
@@ -93,7 +94,7 @@ class Launched:
         if child:
             return child.code is None
         info = run.info()
-        return info.get("order", run.order) == run.order and runs.alive(info)
+        return (info.order or run.order) == run.order and runs.alive(info)
 
     def exit_code(self, run: Run) -> int | None:
         """Return what the process ended with, None where an earlier studio started it."""
@@ -111,7 +112,7 @@ class Launched:
         info = run.info()
         if not runs.alive(info):
             return
-        top = psutil.Process(info["pid"])
+        top = psutil.Process(info.pid)
         family = [top, *top.children(recursive=True)]
         for process in family:
             _send(process.terminate)
@@ -128,11 +129,11 @@ def _send(signal: Callable[[], None]) -> None:
         return  # gone by itself, which is what was wanted
 
 
-def _environment(info: dict) -> dict[str, str]:
+def _environment(info: RunInfo) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name not in NOT_INHERITED}
     path = os.pathsep.join([str(locations.import_path()), *filter(None, [os.environ.get("PYTHONPATH")])])
-    devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, info["devices"]))} if info.get("devices") else {}
-    if info.get("processes", 1) > 1:
+    devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, info.devices))} if info.devices else {}
+    if info.processes > 1:
         # torchrun would give each process one thread, which leaves most cores of a machine without a GPU idle.
-        inherited.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // info["processes"])))
+        inherited.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // info.processes)))
     return {**inherited, **devices, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

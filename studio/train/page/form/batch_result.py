@@ -20,7 +20,7 @@ class BatchResult:
     goes_on: bool
     now: Sentence | None
     error: Sentence | None
-    best: batch_search.Tried | None
+    best: batch_search.TriedBatch | None
 
 
 def batch_result(jobs: Jobs) -> BatchResult | None:
@@ -33,7 +33,7 @@ def batch_result(jobs: Jobs) -> BatchResult | None:
     file = f"{job.id}.json"
     best = None
     if not job.active and not job.error:
-        tried = records.typed(job.result, batch_search.Found, file).tried
+        tried = records.typed(job.result, batch_search.LargestBatch, file).tried
         best = tried[-1] if tried else None
     return BatchResult(
         job=job.id,

@@ -7,6 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from studio.core.i18n import Problem, Words
+from studio.train.execution import recipe_preview
 from studio.train.execution.training_service import TrainingService
 from studio.train.page.form import form_judgement, form_recipe, import_report, setting_list, sweep_preview
 from studio.train.page.form.tab_fields import OF_RUNS, SCHEDULERS
@@ -202,14 +203,14 @@ class Answers:
         try:
             recipe = self.recipe(*overrides)
         except (Problem, ValueError, TypeError) as fault:
-            preview = self.training.unjudged({}, fault)
+            preview = recipe_preview.unjudged({}, fault)
         else:
             preview = self.training.preview(recipe)
         # Beside the advice, not where Start tells its faults: a preview that comes late must not wipe those away.
-        judgement = form_judgement.judgement(preview["advice"], preview["problems"])
+        judgement = form_judgement.judgement(preview.advice, preview.problems)
         told = render(form_judgement.TEMPLATE, self.words, judgement)
-        is_shut = bool(preview["problems"])
-        return preview["command"], preview["yaml"], told, gr.update(interactive=not is_shut), gr.Timer(active=is_shut)
+        is_shut = bool(preview.problems)
+        return preview.command, preview.yaml, told, gr.update(interactive=not is_shut), gr.Timer(active=is_shut)
 
     def on_search(self, query: str, stage: str, method: str, further: str) -> str:
         """Return the settings that fit a search; `further` is what the person has set, as JSON."""

@@ -102,8 +102,8 @@ class Form:
         self.method = gr.Radio(
             [(words(f"train.method_{key}"), key) for key in form_recipe.METHODS],
             value="lora",
-            label=words("train.finetuning_type"),
-            info=words("train.finetuning_type_info"),
+            label=words("settings.finetuning_type"),
+            info=words("settings.finetuning_type_info"),
             elem_id="train-method",
         )
         with gr.Column(visible=False) as self.ppo_row:
@@ -156,15 +156,15 @@ class Form:
     def _of_saving(self) -> None:
         words = self.words
         self.fields["load_best_model_at_end"] = gr.Checkbox(
-            label=words("checkpoints.load_best_model_at_end"),
+            label=words("settings.load_best_model_at_end"),
             elem_id="train-load_best_model_at_end",
-            info=words("checkpoints.load_best_model_at_end_info"),
+            info=words("settings.load_best_model_at_end_info"),
         )
         for key in ("early_stopping_steps", "save_total_limit"):
             self.fields[key] = gr.Number(
                 0,
-                label=words(f"checkpoints.{key}"),
-                info=words(f"checkpoints.{key}_info"),
+                label=words(f"settings.{key}"),
+                info=words(f"settings.{key}_info"),
                 elem_id=f"train-{key}",
                 min_width=120,
                 precision=0,
@@ -205,7 +205,13 @@ class Form:
         words = self.words
         with gr.Accordion(words("train.recipes"), open=False):
             with gr.Row(elem_classes="fields"):
-                self.saved_recipe = self._choice("kept_recipe", saved_recipes.saved(self.workspace), None)
+                self.saved_recipe = gr.Dropdown(
+                    saved_recipes.saved(self.workspace),
+                    value=None,
+                    label=words("train.kept_recipe"),
+                    info=words("train.kept_recipe_info"),
+                    elem_id="train-kept_recipe",
+                )
                 self.recipe_name = gr.Textbox(
                     label=words("train.recipe_name"), info=words("train.recipe_name_info"), elem_id="train-recipe-name"
                 )
@@ -263,12 +269,12 @@ class Form:
         self.refusal = gr.State("")
 
     def _choice(self, key: str, choices: list, value: object, **more) -> gr.Dropdown:
-        label, info = self.words(f"train.{key}"), self.words(f"train.{key}_info")
+        label, info = self.words(f"settings.{key}"), self.words(f"settings.{key}_info")
         return gr.Dropdown(choices, value=value, label=label, info=info, elem_id=f"train-{key}", **more)
 
     def _number(self, key: str, value: object) -> gr.Number:
         # Nothing is rounded: a share would become 0, and half a step is for the judge of the recipe to refuse.
-        label, info = self.words(f"train.{key}"), self.words(f"train.{key}_info")
+        label, info = self.words(f"settings.{key}"), self.words(f"settings.{key}_info")
         return gr.Number(value, label=label, info=info, elem_id=f"train-{key}", min_width=120)
 
     def _of_checkpoints(self, key: str, names: list[str]) -> gr.Dropdown:
@@ -276,8 +282,8 @@ class Form:
         return gr.Dropdown(
             [(self.words("checkpoints.none"), ""), *names],
             value="",
-            label=self.words(f"checkpoints.{key}"),
-            info=self.words(f"checkpoints.{key}_info"),
+            label=self.words(f"settings.{key}"),
+            info=self.words(f"settings.{key}_info"),
             elem_id=f"train-{key}",
             allow_custom_value=True,
         )

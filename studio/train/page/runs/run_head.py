@@ -68,7 +68,7 @@ def run_head(workspace: Workspace, name: str) -> RunHead | None:
         model=model,
         method=method,
         short=short,
-        moment=status.started or run.info().get("created"),
+        moment=status.started or run.info().created,
         actions=_actions(run, status),
         epochs_had=f"{status.epoch:.3g}",
         progress=progress(run, status),
@@ -173,9 +173,4 @@ def _facts(status: runs.Status) -> tuple[tuple[str, str], ...]:
 
 def _after_the_end(run: runs.Run) -> AfterTheEnd:
     info = run.info()
-    return AfterTheEnd(
-        recipe=recipe_again(run, {}),
-        has_star=bool(info.get("star")),
-        note=str(info.get("note") or ""),
-        bytes=manage_runs.size(run),
-    )
+    return AfterTheEnd(recipe=recipe_again(run, {}), has_star=info.star, note=info.note, bytes=manage_runs.size(run))

@@ -84,8 +84,7 @@ def fitting(found: list[runs.Run], query: str) -> list[runs.Run]:
 def _searched(run: runs.Run) -> str:
     info, dataset = run.info(), run.recipe_if_any().get("dataset", "")
     return (
-        f"{run.name} {runs.status(run).state} {dataset} {info.get('note', '')} {info.get('title', '')}"
-        f" {'star' if info.get('star') else ''}".lower()
+        f"{run.name} {runs.status(run).state} {dataset} {info.note} {info.title} {'star' if info.star else ''}".lower()
     )
 
 
@@ -98,7 +97,7 @@ def _row(run: runs.Run) -> RunRow:
         method=method,
         short=short,
         state=status.state,
-        has_star=bool(run.info().get("star")),
+        has_star=run.info().star,
         shows_steps=status.state in runs.ACTIVE and bool(status.total_steps),
         step=status.step,
         total_steps=status.total_steps,

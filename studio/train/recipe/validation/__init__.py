@@ -35,6 +35,4 @@ def _of_mixture(workspace: Workspace, recipe: dict) -> list[Problem]:
 def _is_told(problem: Problem, found: list[Problem]) -> bool:
     """Tell whether a refusal of the parser is about a field of which the studio's own sentence has told more."""
     field = problem.facts.get("field")
-    return (
-        problem.key == "train.refused" and field is not None and any(one.facts.get("field") == field for one in found)
-    )
+    return problem.key == "train.refused_at" and any(one.facts.get("field") == field for one in found)

@@ -126,7 +126,9 @@ def _refusal(error: Exception, recipe: dict) -> Problem:
             ),
             None,
         )
-    return Problem("train.refused", message=words, **({"field": field} if field else {}))
+    if field is None:
+        return Problem("train.refused", message=words)
+    return Problem("train.refused_at", field=field, message=words)
 
 
 def _packages(recipe: dict, missing: list[str]) -> list[tuple[str, str]]:

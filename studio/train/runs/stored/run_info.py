@@ -23,7 +23,7 @@ class RunInfo(Record):
     added is kept.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     title: str = ""
     note: str = ""
@@ -40,20 +40,20 @@ class RunInfo(Record):
     pid: Annotated[int, Field(gt=0, lt=2**31)] | None = None
     pid_started: Moment | None = None
     host: str | None = None
+    order: str | None = None
     python: str | None = None
 
 
-_infos: FileCache[tuple[dict, Problem | None]] = FileCache()
+_infos: FileCache[tuple[RunInfo, Problem | None]] = FileCache()
 
 
-def read(path: Path) -> tuple[dict, Problem | None]:
-    """Return the fields of a run's info that are as they should be, and what is wrong with the others or the file; none
-    where there is none.
+def read(path: Path) -> tuple[RunInfo, Problem | None]:
+    """Return a run's info with those fields that are as they should be, and what is wrong with the others or the file;
+    an empty one where there is none.
 
-    It is read again only when it changed. The dict is the caller's own.
+    It is read again only when it changed.
     """
-    fields, fault = _infos.get(path, [path], lambda: _read(path))
-    return dict(fields), fault
+    return _infos.get(path, [path], lambda: _read(path))
 
 
 def update(path: Path, facts: dict) -> None:
@@ -92,20 +92,20 @@ def _alone(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _read(path: Path) -> tuple[dict, Problem | None]:
+def _read(path: Path) -> tuple[RunInfo, Problem | None]:
     try:
         raw = records.read(path)
     except Problem as fault:
-        return {}, fault if files.exists(path) else None  # else the run has just been deleted
+        return RunInfo(), fault if files.exists(path) else None  # else the run has just been deleted
     try:
-        return RunInfo.model_validate(raw).model_dump(exclude_unset=True), None
+        return RunInfo.model_validate(raw), None
     except ValidationError as error:
         found, fault = error.errors(include_url=False, include_input=False), _first_fault(raw, path)
         if not isinstance(raw, dict):
-            return {}, fault
+            return RunInfo(), fault
         wrong = {one["loc"][0] for one in found if one["loc"]}
         right = {name: value for name, value in raw.items() if name not in wrong and shown(name) == name}
-        return RunInfo.model_validate(right).model_dump(exclude_unset=True), fault
+        return RunInfo.model_validate(right), fault
 
 
 def _first_fault(raw: object, path: Path) -> Problem | None:

@@ -1,1 +1,0 @@
-"""Answers to the rows of datasets, and the loss of their reference answers."""
