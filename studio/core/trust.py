@@ -84,7 +84,9 @@ class Code:
 
 
 def code_of(folder: Path) -> Code:
-    """Return the code that a model or adapter in `folder` brings. What cannot be read is a `fault`."""
+    """Return the code that a model or adapter in `folder` brings; a file instead of a folder is one file of code, which
+    belongs to no model. What cannot be read is a `fault`.
+    """
     references = _references(folder)
     outside = tuple(sorted({one for one in references if _leads_out(folder, one)}))
     files: dict[str, str] = {}
@@ -98,7 +100,7 @@ def code_of(folder: Path) -> Code:
                 raise Problem("trust.too_much", folder=folder, files=f"{MOST_FILES:,}", megabytes=MOST_BYTES // 2**20)
             if not stat.S_ISREG(status.st_mode):
                 raise Problem("trust.no_file", file=path)
-            place = path.relative_to(folder).as_posix()
+            place = path.name if path == folder else path.relative_to(folder).as_posix()
             files[place.encode("utf-8", "backslashreplace").decode()] = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         fault = Problem("trust.unreadable", file=error.filename or folder, reason=reasons.of(error))
@@ -220,6 +222,9 @@ def _code_files(folder: Path) -> Iterator[Path]:
     """Give the files that Python could run, also in subfolders that are links (transformers follows them), each folder
     once.
     """
+    if folder.is_file():
+        yield folder
+        return
     seen: set[tuple[int, int]] = set()
     waiting = [folder]
     while waiting:

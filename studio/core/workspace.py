@@ -51,6 +51,11 @@ class Workspace:
         return self.root / "saves"
 
     @property
+    def metrics(self) -> Path:
+        """Scores of the person's own, a Python file each; the folder is made by whoever puts one there."""
+        return self.root / "metrics"
+
+    @property
     def _folders(self) -> list[Path]:
         return [self.data, self.models, self.saves]
 

@@ -14,17 +14,18 @@ _LIKELY = (
 @dataclass(frozen=True)
 class Sampling:
     """How tokens are chosen: temperature (0 takes the most likely), top_p in (0, 1], at most max_tokens an answer,
-    seed.
+    seed, and of the top_k most likely alone (0: of all).
     """
 
     temperature: float = 0.7
     top_p: float = 0.9
     max_tokens: int = 512
     seed: int = 0
+    top_k: int = 0
 
     def check(self) -> None:
         """Raise Problem where a setting is out of range."""
-        if not (self.temperature >= 0 and 0 < self.top_p <= 1 and self.max_tokens >= 1):
+        if not (self.temperature >= 0 and 0 < self.top_p <= 1 and self.max_tokens >= 1 and self.top_k >= 0):
             raise Problem("chat.bad_sampling")
 
     def logits_processor(self) -> Callable | None:
@@ -70,6 +71,9 @@ class _TokenSampler:
         import torch
 
         top_p = self.sampling.top_p
+        if self.sampling.top_k:  # of what is left the shares are taken anew, before top-p, as transformers does
+            shares = shares * (shares >= shares.topk(min(self.sampling.top_k, len(shares))).values[-1])
+            shares = shares / shares.sum()
         largest, tokens = shares.topk(min(_LIKELY, len(shares)))
         if largest.sum() <= (top_p if top_p < 1 else chance):
             largest, tokens = shares.sort(descending=True, stable=True)

@@ -5,7 +5,9 @@ import os
 import queue
 import signal
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -14,6 +16,22 @@ from studio.core import locations
 
 READ_S = 5.0  # how long the rest of what an ended process printed is waited for
 LONGEST_LINE = 2**20  # bytes; what is longer comes in parts
+
+
+def end_with_parent(parent: int) -> None:
+    """End this process when the one that started it is gone: a child at work would not see that its pipe closed.
+
+    Args:
+        parent: the number of the process that started it.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(2)
+        os._exit(0)
+
+    if sys.platform != "win32":  # there it keeps the number of a parent that is gone
+        threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 class Child:

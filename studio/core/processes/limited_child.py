@@ -5,8 +5,6 @@ import json
 import os
 import signal
 import sys
-import threading
-import time
 
 # Most of what is done here does not compute; torch would take seconds and hundreds of megabytes, and is taken for
 # absent.
@@ -15,6 +13,7 @@ for _absent in ("tensorflow", "jax", "flax", *(() if "heavy" in sys.argv[2:] els
 
 from studio.core.i18n import Problem  # noqa: E402
 from studio.core.processes import limited  # noqa: E402
+from studio.core.processes.child import end_with_parent  # noqa: E402
 
 
 def answer(question: dict) -> dict:
@@ -46,20 +45,12 @@ def written(said: dict) -> bytes:
     return line if len(line) <= limited.ANSWER_BYTES else b'{"limit": "limited.too_long"}\n'
 
 
-def _end_with(parent: int) -> None:
-    """End this process when the studio's is gone: one that is at work would not see that its pipe closed."""
-    while os.getppid() == parent:
-        time.sleep(2)
-    os._exit(0)
-
-
 def main() -> None:
     """Answer until there are no more questions."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the studio's to hear
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no answer
-    if sys.platform != "win32":
-        threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
+    end_with_parent(int(sys.argv[1]))
     if "heavy" in sys.argv[2:]:
         # Its threads and its gigabytes of addresses are no part of what a model takes.
         import torch  # noqa: F401

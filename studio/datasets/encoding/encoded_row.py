@@ -30,6 +30,20 @@ class Sequence:
 
 
 @dataclass(frozen=True)
+class Question:
+    """What a model is asked for a row, and what it should answer, as LLaMA-Factory's `do_predict` has them.
+
+    prompt, label: token ids, both shortened by the cutoff where `is_cut`. aligned: the row as LLaMA-Factory's converter
+    gives it (`_prompt`, `_response`, `_system`, `_tools`, `_images`, `_videos`, `_audios`).
+    """
+
+    prompt: list[int]
+    label: list[int]
+    aligned: dict
+    is_cut: bool
+
+
+@dataclass(frozen=True)
 class TokenCount:
     """How many tokens a row has: `whole` if nothing were cut (the longer of chosen and rejected), `kept` of them under
     the cutoff, `trained` of those in the loss.

@@ -9,15 +9,13 @@ from pathlib import Path
 from studio.core import llamafactory, reasons
 from studio.core.i18n import Problem
 from studio.datasets.encoding.deferred_tokenizer import UNCUT, DeferredTokenizer
-from studio.datasets.encoding.encoded_row import IGNORED, Sequence, Token, TokenCount
-from studio.datasets.encoding.loaded_row import filled, structure_of, widened
+from studio.datasets.encoding.encoded_row import IGNORED, Question, Sequence, Token, TokenCount
 from studio.datasets.encoding.quiet import quiet
+from studio.datasets.encoding.row_converter import ROW_FAULTS, RowConverter
 from studio.datasets.encoding.tokenization import data_arguments, load_tokenization
 from studio.datasets.schema.observed_schema import Shape
 
 PAIR_STAGES = ("dpo", "rm", "orpo", "simpo")
-# What LLaMA-Factory's converters, templates and processors raise on a row that is not as they expect.
-_ROW_FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError, NotImplementedError, OSError)
 
 
 class RowEncoder:
@@ -38,20 +36,13 @@ class RowEncoder:
     """
 
     def __init__(self, model: Path, entry: dict, data_folder: Path, stage: str, settings: dict):
-        llamafactory.load()
-        from llamafactory.data.converter import get_dataset_converter
-        from llamafactory.data.parser import get_dataset_list
-
         self.shape = Shape.of(entry)
         self.stage = "rm" if stage in PAIR_STAGES else stage
         if (self.stage == "rm") != bool(entry.get("ranking")):
             raise Problem("tokens.wrong_stage", stage=stage, made_for=self.shape.stage)
         self._arguments = data_arguments(data_folder, self.stage, settings)
         self._tokenization = load_tokenization(model, settings)
-        self._structure = structure_of(self.shape)
-        self._convert = get_dataset_converter(
-            self.shape.format, get_dataset_list(["row"], {"row": {"file_name": "row"} | entry})[0], self._arguments
-        )
+        self._converter = RowConverter(entry, self._arguments)
 
     @property
     def cutoff(self) -> int:
@@ -67,8 +58,7 @@ class RowEncoder:
         """Take in which keys other rows of the same file have: in a row that lacks them they are null, inside a tool
         call too.
         """
-        for row in rows:
-            self._structure = widened(self._structure, row)
+        self._converter.observe_schema(rows)
 
     def encode(self, row: dict) -> list[Sequence]:
         """Encode one row by itself.
@@ -85,12 +75,63 @@ class RowEncoder:
         """
         with self._tokenization.lock, quiet():
             try:
-                sequences = self._sequences(self._aligned(row), self._processor(packing=False))
-            except _ROW_FAULTS as error:
+                sequences = self._sequences(self._converter.align(row), self._processor(packing=False))
+            except ROW_FAULTS as error:
                 raise Problem("tokens.row_fails", reason=reasons.of(error)) from error
             if not sequences:
                 raise Problem("tokens.row_dropped")
             return [Sequence(name, self._tokens(ids, labels)) for name, ids, labels in sequences]
+
+    def question(self, row: dict) -> Question:
+        """Encode one row as LLaMA-Factory's `do_predict` does: the prompt of its last turn, and the answer expected.
+
+        Args:
+            row: as it stands in the file.
+
+        Raises:
+            Problem: LLaMA-Factory drops the row or fails on it.
+        """
+        with self._tokenization.lock, quiet():
+            try:
+                aligned = self._converter.align(row)
+                whole = self._predicted(aligned, UNCUT)
+                cut = whole and self._predicted(aligned, self.cutoff)
+            except ROW_FAULTS as error:
+                raise Problem("tokens.row_fails", reason=reasons.of(error)) from error
+            if not whole:
+                raise Problem("tokens.row_dropped")
+            return Question(*cut, aligned=aligned, is_cut=cut != whole)
+
+    def _predicted(self, aligned: dict, cutoff: int) -> tuple[list[int], list[int]] | None:
+        """Return (prompt ids, label ids) by LLaMA-Factory's processor for generation, None where it drops the row."""
+        llamafactory.load()
+        from llamafactory.data.processor import UnsupervisedDatasetProcessor
+
+        arguments = copy.copy(self._arguments)
+        arguments.cutoff_len = cutoff
+        parts = self._tokenization
+        processor = UnsupervisedDatasetProcessor(
+            template=parts.template, tokenizer=parts.tokenizer, processor=parts.processor, data_args=arguments
+        )
+        columns = processor.preprocess_dataset({key: [value] for key, value in aligned.items()})
+        return (columns["input_ids"][0], columns["labels"][0]) if columns["input_ids"] else None
+
+    def decode(self, ids: list[int], with_special: bool) -> str:
+        """Return the text of ids as LLaMA-Factory's predictions have it, with special tokens or without."""
+        with self._tokenization.lock:
+            return self._tokenization.tokenizer.decode(ids, skip_special_tokens=not with_special)
+
+    @property
+    def predict_stop_ids(self) -> frozenset[int]:
+        """The tokens at which LLaMA-Factory's `do_predict` ends an answer: the end token and all further special ones
+        that the tokenizer declares (train/sft/workflow.py).
+        """
+        tokenizer = self._tokenization.tokenizer
+        more = getattr(tokenizer, "additional_special_tokens_ids", None)
+        if not isinstance(more, list):
+            texts = [str(token) for token in getattr(tokenizer, "_extra_special_tokens", [])]
+            more = tokenizer.convert_tokens_to_ids(texts)
+        return frozenset(id for id in [tokenizer.eos_token_id, *more] if id is not None and id != -1)
 
     def packed(self, rows: list[dict]) -> list[Sequence]:
         """Encode rows and pack them into blocks, as LLaMA-Factory does with each 1000 rows of a file.
@@ -103,8 +144,8 @@ class RowEncoder:
         """
         with self._tokenization.lock, quiet():
             try:
-                sequences = self._sequences([self._aligned(row) for row in rows], self._processor(packing=True))
-            except _ROW_FAULTS as error:
+                sequences = self._sequences([self._converter.align(row) for row in rows], self._processor(packing=True))
+            except ROW_FAULTS as error:
                 raise Problem("tokens.row_fails", reason=reasons.of(error)) from error
             return [Sequence(name, self._tokens(ids, labels)) for name, ids, labels in sequences]
 
@@ -117,7 +158,7 @@ class RowEncoder:
         with self._tokenization.lock, quiet():
             encoded = DeferredTokenizer(self._tokenization.tokenizer)
             whole, cut = self._processor(False, UNCUT, encoded), self._processor(False, None, encoded)
-            aligned = [self._try(self._aligned, row) for row in rows]
+            aligned = [self._try(self._converter.align, row) for row in rows]
             noted = [self._try(self._sequences, row, whole) or [] for row in aligned]
             encoded.encode_all()
             return [
@@ -128,7 +169,7 @@ class RowEncoder:
         """Return what `work` makes of a row, None where LLaMA-Factory fails on it: such a row counts as dropped."""
         try:
             return None if row is None else work(row, *rest)
-        except _ROW_FAULTS:
+        except ROW_FAULTS:
             return None
 
     def _count(self, row: dict | None, noted: list[tuple], encoded: DeferredTokenizer, whole, cut) -> TokenCount:
@@ -146,9 +187,6 @@ class RowEncoder:
             sum(len(ids) for _, ids, _ in sequences),
             sum(len(labels) - labels.count(IGNORED) for _, _, labels in sequences),
         )
-
-    def _aligned(self, row: dict) -> dict:
-        return self._convert(filled(self._structure, row))
 
     def _processor(self, packing: bool, cutoff: int | None = None, tokenizer=None):
         """Return LLaMA-Factory's processor for this stage; `cutoff` and `tokenizer` stand for those of the settings."""

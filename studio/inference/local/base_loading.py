@@ -31,7 +31,7 @@ def _arguments(base: BaseWeights):
     llamafactory.load()
     from llamafactory.hparams import get_infer_args
 
-    arguments = {"model_name_or_path": str(base.folder), "infer_dtype": str(_number_type()).removeprefix("torch.")}
+    arguments = {"model_name_or_path": str(base.folder), "infer_dtype": str(_number_type(base)).removeprefix("torch.")}
     arguments["trust_remote_code"] = base.own_code
     arguments |= dict(base.vocabulary)
     if base.below:  # LLaMA-Factory merges them itself, as it did before the training
@@ -56,7 +56,7 @@ def _load_base(base: BaseWeights) -> tuple:
     # Only weights, not buffers: rotary frequencies must stay float32. What came quantised keeps its types.
     for weights in [] if getattr(model, "quantization_method", None) else model.parameters():
         if weights.dtype == torch.float32 or model.device.type == "cpu":
-            weights.data = weights.data.to(_number_type())
+            weights.data = weights.data.to(_number_type(base))
     if model.device.type == "cpu" and (head := model.get_output_embeddings()) is not None:
         # The logits of the last token alone are asked for first, and oneDNN is twenty times slower on the strides of
         # that slice.
@@ -88,11 +88,15 @@ def one_load_at_a_time() -> None:
     PreTrainedModel.from_pretrained = classmethod(guarded)
 
 
-def _number_type():
-    """Return the type to compute in: bfloat16 where the device has it, else float16 on a GPU and float32 on a CPU."""
+def _number_type(base: BaseWeights):
+    """Return the type to compute in, where none is asked for: bfloat16 where the device has it, else float16 on a GPU
+    and float32 on a CPU.
+    """
     llamafactory.load()
     import torch
 
+    if base.precision:
+        return getattr(torch, base.precision)
     if torch.cuda.is_available():
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32

@@ -11,8 +11,8 @@ from studio.core.i18n import Problem
 from studio.inference.answer import Answer
 from studio.inference.local.loaded_model import LoadedModel
 from studio.inference.local.model_target import ModelTarget
-from studio.inference.local.prompt_encoding import PromptEncoder
-from studio.inference.messages import Message, ToolCall
+from studio.inference.local.prompt_encoding import Prompt, PromptEncoder
+from studio.inference.messages import ToolCall
 from studio.inference.sampling import Sampling
 
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
@@ -36,14 +36,25 @@ class GrowingAnswer:
     """
 
     def __init__(
-        self, loaded: LoadedTarget, messages: list[Message], system: str | None, sampling: Sampling, tools: str = ""
+        self,
+        loaded: LoadedTarget,
+        prompt: Prompt,
+        sampling: Sampling,
+        may_call: bool = False,
+        stop_ids: frozenset[int] | None = None,
     ):
-        """Encode the question. Raises Problem where it cannot be asked: no such conversation, too long, not in the
-        vocabulary.
+        """Take the question, encoded.
+
+        Args:
+            may_call: whether the answer may end in calls of tools.
+            stop_ids: the tokens that end the answer; None takes those of the template.
+
+        Raises:
+            Problem: it cannot be asked: too long, or not in the vocabulary.
         """
         target, model = loaded.target, loaded.model
         self.target, self.model, self.adapter, self.encoder = target, model, loaded.adapter, loaded.encoder
-        self.prompt = self.encoder.prompt(messages, system, tools)
+        self.prompt, self._stop_ids = prompt, self.encoder.stop_ids if stop_ids is None else stop_ids
         ids = self.prompt.ids
         left = (model.context or 2**31) - len(ids)
         if left < 1:
@@ -56,11 +67,11 @@ class GrowingAnswer:
         self.finished = ""
         self.fault: Problem | None = None
         self._text = IncrementalDecoder(self.encoder)
-        self._may_call, self._parsed = bool(tools), None
+        self._may_call, self._parsed = may_call, None
 
     def add(self, token: int, now: float, budget: int) -> None:
         """Take in the next token, which came at `now` (s, of `time.perf_counter`); `budget` tokens are the most."""
-        if token in self.encoder.stop_ids:
+        if token in self._stop_ids:
             self.finished = "stop"
             return
         self.first = self.first or now

@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from studio.core import llamafactory
@@ -110,6 +111,29 @@ class LoadedModel:
         finally:
             self._lock.release()
 
+    @contextlib.contextmanager
+    def forward(self, rows: list[str]) -> Iterator[Callable]:
+        """Give the model to be called directly on a batch, each row through its own adapter; waits for its turn at the
+        weights, and keeps it to the end of the block.
+
+        Args:
+            rows: names that `adapter` gave, [batch]; one that does not mix (see `mixes`) comes by itself.
+
+        Yields:
+            what takes `input_ids`, `attention_mask` ([batch, sequence], on `device`) and whatever else transformers'
+            forward takes, and returns its output, without gradients.
+        """
+        llamafactory.load()
+        import torch
+
+        with self._lock, torch.inference_mode(), self._adapters_for(rows) as chosen:
+            yield partial(self._whole(), **chosen)
+
+    @property
+    def device(self):
+        """Return torch's device that the embeddings lie on: where ids belong."""
+        return self._whole().get_input_embeddings().weight.device
+
     def _generate(self, prompts: list[Prompt], budget: int, watcher, draw: Callable | None, chosen: dict) -> None:
         llamafactory.load()
         import torch
@@ -118,7 +142,7 @@ class LoadedModel:
         rows = [prompt.ids for prompt in prompts]
         width = max(map(len, rows))
         with torch.inference_mode():
-            device = self._whole().get_input_embeddings().weight.device
+            device = self.device
             padded = torch.tensor([[_PAD] * (width - len(ids)) + ids for ids in rows], device=device)
             mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in rows], device=device)
             self._model.generate(

@@ -33,6 +33,13 @@ class LocalEngine:
         """Return what can be asked now."""
         return list(self._targets)
 
+    def loaded(self, target: ModelTarget) -> LoadedTarget:
+        """Return a target as it is loaded. Raises Problem where it is not."""
+        with self._lock:
+            if target not in self._targets:
+                raise Problem("chat.not_loaded", speaker=target.name)
+            return self._targets[target]
+
     def memory_bytes(self) -> int:
         """Return the bytes that all weights of the chat take, shared ones once."""
         return sum(model.memory_bytes() for model in list(self._models.values()))
@@ -145,12 +152,9 @@ class LocalEngine:
     def _row(
         self, target: ModelTarget, messages: list[Message], system: str | None, sampling: Sampling, tools: str
     ) -> GrowingAnswer | Answer:
-        with self._lock:
-            loaded = self._targets.get(target)
         try:
-            if not loaded:
-                raise Problem("chat.not_loaded", speaker=target.name)
-            return GrowingAnswer(loaded, messages, system, sampling, tools)
+            loaded = self.loaded(target)
+            return GrowingAnswer(loaded, loaded.encoder.prompt(messages, system, tools), sampling, bool(tools))
         except Problem as fault:
             return failed(target.name, fault)
 

@@ -31,7 +31,8 @@ class ModelTarget:
     whether the person
     allowed the Python code in the model's folder to run. below: adapters that were merged into the base before this one
     was trained, in
-    their order. vocabulary: LLaMA-Factory's settings by which the run's vocabulary grew.
+    their order. vocabulary: LLaMA-Factory's settings by which the run's vocabulary grew. precision: "float32",
+    "bfloat16", "float16", or "" for what the device computes best in.
     """
 
     name: str
@@ -44,6 +45,7 @@ class ModelTarget:
     own_code: bool = False
     below: tuple[Path, ...] = ()
     vocabulary: tuple[tuple[str, object], ...] = ()
+    precision: str = ""
 
     @property
     def base(self) -> "BaseWeights":
@@ -63,6 +65,7 @@ class ModelTarget:
             self.own_code,
             below,
             self.vocabulary,
+            self.precision,
         )
 
     def _needs_a_base_of_its_own(self) -> bool:
@@ -80,8 +83,8 @@ class ModelTarget:
 @dataclass(frozen=True)
 class BaseWeights:
     """One copy of base weights: folder, when its weights were last written (ns), bits, the adapter it belongs to, if to
-    one alone, whether its own code may run, the adapters that are merged into it with their own times, and how its
-    vocabulary grew."""
+    one alone, whether its own code may run, the adapters that are merged into it with their own times, how its
+    vocabulary grew, and the precision (see `ModelTarget`)."""
 
     folder: Path
     written: int
@@ -90,6 +93,7 @@ class BaseWeights:
     own_code: bool = False
     below: tuple[tuple[Path, int], ...] = ()
     vocabulary: tuple[tuple[str, object], ...] = ()
+    precision: str = ""
 
 
 def weight_files(folder: Path) -> list[Path]:

@@ -1,0 +1,1 @@
+"""Answers to the rows of datasets, and the loss of their reference answers."""
