@@ -34,8 +34,8 @@ def measure(runs: int, quick: bool) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         for ending in ("jsonl", "json"):
             path = make(Path(name) / "data", f"big.{ending}", SIZE // 16 if quick else SIZE)
-            ours = [_alone(_browse, path) for _ in range(runs)]
-            theirs = [_alone(_preview_of_board, path) for _ in range(1 if quick else min(runs, 2))]
+            ours = [alone(_browse, path) for _ in range(runs)]
+            theirs = [alone(_preview_of_board, path) for _ in range(1 if quick else min(runs, 2))]
             found += _rows(f"{path.stat().st_size / 2**30:.2g} GB .{ending}", ours, theirs)
             path.unlink()
     return found
@@ -98,7 +98,7 @@ def make(folder: Path, name: str, size: int) -> Path:
     return path
 
 
-def _alone(work, path: Path) -> dict:
+def alone(work, path: Path) -> dict:
     """Return what `work(path)` gives in a process of its own, so that nothing of it is left for the next."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         result = pool.apply(work, (path,))

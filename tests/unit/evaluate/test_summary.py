@@ -1,0 +1,138 @@
+"""What an evaluation comes to: scores with intervals, differences, the sentence, what is counted."""
+
+import evaluation_files as written
+import pytest
+from evaluation_files import BASE, TUNED
+
+from studio.core.i18n import Words
+from studio.core.workspace import Workspace
+from studio.evaluate.evaluation import Prediction, RowScores
+from studio.evaluate.reports import metric_facts
+from studio.evaluate.reports.row_table import RowTable
+from studio.evaluate.reports.summary import histogram, scatter, shown_p, summary
+
+
+@pytest.fixture
+def workspace(tmp_path) -> Workspace:
+    return Workspace(tmp_path).prepare()
+
+
+def table_of(evaluation) -> RowTable:
+    return RowTable(evaluation, evaluation.request().targets)
+
+
+def test_the_better_model_is_said_to_be_better(workspace):
+    found = summary(table_of(written.predicted(workspace, 40)))
+    assert found.headline == "lf_rougel"
+    difference = found.differences[TUNED]["f1"]
+    assert difference.is_better and not difference.is_noise and difference.low < difference.value < difference.high
+    assert found.differences[TUNED]["loss"].is_better and found.differences[TUNED]["loss"].value == -1
+    assert found.differences[BASE] == {}
+    score = found.scores[TUNED]["f1"]
+    assert score.low < score.value < score.high and score.count == 40
+    for language in ("en", "zh"):
+        told = [one.tell(Words(language)) for one in found.sentences]
+        assert len(told) == 1 and TUNED in told[0] and "ROUGE-L" in told[0], told
+    assert [one.key for one in found.sentences] == ["results.headline_better"]
+
+
+def test_what_is_counted(workspace):
+    evaluation = written.predicted(workspace)
+    evaluation.add(Prediction(row=0, target=BASE, finished="failed", tokens=3, seconds=1.0))
+    evaluation.add(Prediction(row=1, target=BASE, finished="length"))
+    found = summary(table_of(evaluation))
+    assert (found.rows, found.trained, found.unusable) == (6, 1, 0)
+    base, tuned = found.counts[BASE], found.counts[TUNED]
+    assert (base.answered, base.failed, base.at_limit, base.trained, base.cut) == (6, 1, 1, 0, 1)
+    assert (tuned.answered, tuned.failed, tuned.trained, tuned.tokens) == (6, 0, 1, 42)
+    assert [one.name for one in found.datasets] == ["alpaca", "identity"] and found.datasets[0].rows == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ([(0.5, 0.5)] * 20, "headline_too_few"),
+        ([(0.2, 0.8), (0.9, 0.1)] * 10, "headline_noise"),
+        ([(0.8, 0.2), (0.9, 0.1)] * 10, "headline_worse"),
+    ],
+)
+def test_noise_is_said_to_be_noise(workspace, values, key):
+    evaluation = written.predicted(workspace, len(values))
+    for row, pair in enumerate(values):
+        for target, value in zip((BASE, TUNED), pair, strict=True):
+            evaluation.add(RowScores(row=row, target=target, scores={"number": value}))
+    found = summary(table_of(evaluation))
+    assert found.headline == "number" and [one.key for one in found.sentences] == [f"results.{key}"]
+    assert found.sentences[0].tell(Words("zh")) and (found.differences[TUNED]["number"].is_better is None) == (
+        key != "headline_worse"
+    )
+
+
+def test_one_model_has_no_difference(workspace):
+    found = summary(table_of(written.predicted(workspace, targets=(BASE,))))
+    assert [one.key for one in found.sentences] == ["results.headline_one"] and BASE in found.sentences[0].tell(
+        Words("en")
+    )
+
+
+def test_nothing_yet(workspace):
+    evaluation = written.predicted(workspace, 0)
+    found = summary(table_of(evaluation))
+    assert (found.rows, found.headline, found.sentences, found.metrics) == (0, None, (), ())
+
+
+def test_a_benchmark_says_what_was_won_and_lost(workspace):
+    found = summary(table_of(written.asked(workspace, 60)))
+    assert found.headline == "choice" and [one.name for one in found.subjects] == ["algebra", "law"]
+    algebra, law = found.subjects
+    assert algebra.differences[TUNED].is_better is True and law.differences[TUNED].is_better is False
+    assert algebra.rows == 30 and [one.name for one in found.categories] == ["Other", "STEM"]
+    told = found.sentences[-1].tell(Words("en"))
+    assert "algebra +" in told and "law -" in told
+
+
+def test_an_own_score_and_the_first_that_was_asked_for_is_the_headline(workspace):
+    evaluation = written.predicted(workspace, 10)
+    for row in range(10):
+        for target in (BASE, TUNED):
+            evaluation.add(RowScores(row=row, target=target, scores={"own:polite": float(row), "f1": 0.5}))
+    table = table_of(evaluation)
+    assert summary(table).headline == "lf_rougel"
+    assert summary(table, wanted=["judge", "own:polite", "f1"]).headline == "own:polite"
+    assert metric_facts.name("own:polite") == "polite" and metric_facts.shown(-2, "own:polite", signed=True) == "-2.000"
+
+
+def test_bleu_is_that_of_the_corpus_and_not_the_mean_of_its_rows(workspace):
+    evaluation = written.predicted(workspace, 12)
+    answers = {BASE: "the cat sat on the mat", TUNED: "a dog"}
+    for row in range(12):
+        for target, text in answers.items():
+            # As sacreBLEU has it, the label is the reference: what is in the row is not what the model was measured by.
+            text = text if row % 3 else "I am here"
+            evaluation.add(Prediction(row=row, target=target, text=text, label="the cat sat on a mat"))
+            evaluation.add(RowScores(row=row, target=target, scores={"bleu": 1.0}))
+    table = table_of(evaluation)
+    found = summary(table)
+    sacrebleu = pytest.importorskip("sacrebleu")
+    texts = [answers[BASE] if row % 3 else "I am here" for row in range(12)]
+    expected = sacrebleu.corpus_bleu(texts, [["the cat sat on a mat"] * 12]).score
+    score = found.scores[BASE]["bleu"]
+    assert score.value == pytest.approx(expected) and score.low < score.value < score.high
+    assert found.differences[TUNED]["bleu"].value == pytest.approx(found.scores[TUNED]["bleu"].value - expected)
+    evaluation.add(Prediction(row=0, target=BASE, text="the cat sat on a mat", label="the cat sat on a mat"))
+    assert summary(table).scores[BASE]["bleu"].value > expected
+
+
+def test_distributions(workspace):
+    table = table_of(written.predicted(workspace, 6))
+    edges, counts = histogram(table, "f1", 10)
+    assert edges[0] == 0 and edges[-1] == 1 and sum(counts[BASE]) == sum(counts[TUNED]) == 6 and counts[TUNED][1] == 1
+    points = scatter(table, "f1", TUNED)
+    assert [row for _, _, row in points] == list(range(6)) and points[5][1] == pytest.approx(0.1)
+    assert len(scatter(table, "f1", TUNED, most=3)) == 3
+    assert histogram(table, "nothing")[1] == {BASE: [0] * 20, TUNED: [0] * 20}
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.0001, "< 0.001"), (0.0123, "0.012"), (0.5, "0.50")])
+def test_a_p_as_papers_write_it(p, text):
+    assert shown_p(p) == text
