@@ -56,6 +56,12 @@ def name(key: str) -> Reason | str:
     return Reason(f"results.metric_{key}") if Words("en").has(f"results.metric_{key}") else key.removeprefix(OWN)
 
 
+def told(key: str, words: Words) -> str:
+    """Return what a score is called in a language."""
+    named = name(key)
+    return words(named.key) if isinstance(named, Reason) else named
+
+
 def shown(value: object, key: str, signed: bool = False) -> str:
     """Return a score, or a difference of two, as it is written: a share in percent, an en dash for none."""
     number = formatting.finite(value)

@@ -1,0 +1,131 @@
+"""An evaluation as a file to take away: its rows as CSV or JSON, its summary as Markdown."""
+
+import csv
+import io
+import json
+
+from studio.core import formatting
+from studio.core.i18n import Words
+from studio.evaluate.reports import metric_facts
+from studio.evaluate.reports.llamafactory_results import rows
+from studio.evaluate.reports.row_table import RowTable, TableRow
+from studio.evaluate.reports.summary import Group, Summary, shown_p
+from studio.evaluate.settings import Request
+
+FORMS = ("csv", "json", "md")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # begins a cell that a table program would compute
+
+
+def text(form: str, request: Request, table: RowTable, made: Summary, words: Words) -> str:
+    """Return an evaluation in a form of FORMS."""
+    return {"csv": lambda: as_csv(table), "json": lambda: as_json(request, table, made)}.get(
+        form, lambda: as_markdown(request, made, words)
+    )()
+
+
+def as_csv(table: RowTable) -> str:
+    """Return all rows: a line each, with answer and scores of every target. It begins with a mark that makes Excel read
+    it as UTF-8.
+    """
+    table.grow_scores()
+    metrics = table.metrics
+    file = io.StringIO()
+    out = csv.writer(file)
+    scored = [f"{metric} · {target}" for target in table.targets for metric in metrics]
+    answered = [f"answer · {target}" for target in table.targets]
+    out.writerow(["row", "dataset", "source", "question", "reference", *answered, *scored])
+    for one in rows(table):
+        out.writerow(_cells(one, table.targets, metrics))
+    return "\ufeff" + file.getvalue()
+
+
+def _cells(one: TableRow, targets: list[str], metrics: tuple[str, ...]) -> list:
+    row = one.row
+    texts = [row.dataset, row.source, question(one), row.reference or ""] if row else ["", "", "", ""]
+    answers = [one.predictions[target].text if target in one.predictions else "" for target in targets]
+    scores = [one.scores.get(target, {}).get(metric, "") for target in targets for metric in metrics]
+    return [one.number, *map(_safe, texts), *map(_safe, answers), *scores]
+
+
+def _safe(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+
+
+def question(one: TableRow) -> str:
+    """Return the last thing that was asked in a row."""
+    messages = one.row.messages if one.row else []
+    return str(messages[-1].get("content") or "") if messages else ""
+
+
+def as_json(request: Request, table: RowTable, made: Summary) -> str:
+    """Return request, scores and rows as one object of JSON."""
+    whole = {"request": request.model_dump(), "scores": scores(made), "rows": [row_values(one) for one in rows(table)]}
+    return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
+
+
+def scores(made: Summary) -> dict[str, dict[str, dict]]:
+    """Return {target: {metric: {value, low, high, count}}}, with the difference to the first target if there is one."""
+    found: dict[str, dict[str, dict]] = {}
+    for target in made.targets:
+        found[target] = {metric: dict(vars(one)) for metric, one in made.scores[target].items()}
+        for metric, one in made.differences[target].items():
+            found[target][metric]["difference"] = vars(one) | {"is_noise": one.is_noise}
+    return found
+
+
+def row_values(one: TableRow) -> dict:
+    """Return a row with its answers and scores as JSON."""
+    row = one.row.model_dump(exclude={"row"}) if one.row else {}
+    answers = {
+        target: answer.model_dump(exclude={"row", "target", "prompt", "label"})
+        for target, answer in one.predictions.items()
+    }
+    return {"row": one.number, **row, "answers": answers, "scores": one.scores}
+
+
+def as_markdown(request: Request, made: Summary, words: Words) -> str:
+    """Return the summary as Markdown: the sentences, a table of scores, and one of each dataset or subject."""
+    lines = [
+        f"# {_cell(request.title)}",
+        "",
+        f"{formatting.moment(request.created)} · {_cell(', '.join(request.parts))}",
+        "",
+    ]
+    lines += [f"{one.tell(words)}\n" for one in made.sentences]
+    names = [metric_facts.told(one, words) for one in made.metrics]
+    lines += ["| | " + " | ".join(map(_cell, names)) + " |", "|---" * (len(names) + 1) + "|"]
+    for target in made.targets:
+        lines.append(
+            f"| {_cell(target)} | " + " | ".join(_score(made, target, metric) for metric in made.metrics) + " |"
+        )
+    for title, groups in (("datasets", made.datasets), ("subjects", made.subjects), ("categories", made.categories)):
+        if groups:
+            lines += ["", f"## {words(f'results.{title}')}", "", *_groups(made, groups)]
+    return "\n".join(lines) + "\n"
+
+
+def _score(made: Summary, target: str, metric: str) -> str:
+    one, difference = made.scores[target].get(metric), made.differences[target].get(metric)
+    if one is None:
+        return formatting.NONE
+    value, low, high = (metric_facts.shown(number, metric) for number in (one.value, one.low, one.high))
+    shown = f"{value} ({low}–{high})"
+    if difference is None:
+        return shown
+    return f"{shown}, {metric_facts.shown(difference.value, metric, signed=True)}, p {shown_p(difference.p)}"
+
+
+def _groups(made: Summary, groups: tuple[Group, ...]) -> list[str]:
+    lines = ["| | " + " | ".join(map(_cell, made.targets)) + " |", "|---" * (len(made.targets) + 1) + "|"]
+    for one in groups:
+        cells = [
+            metric_facts.shown(one.scores[target].value, made.headline) if target in one.scores else formatting.NONE
+            for target in made.targets
+        ]
+        lines.append(f"| {_cell(one.name)} ({one.rows}) | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _cell(text: object) -> str:
+    """Return a text as it can stand in a cell of a table of Markdown."""
+    return " ".join(str(text).replace("|", "\\|").replace("<", "&lt;").split())

@@ -1,0 +1,135 @@
+"""Two evaluations of any time beside each other: the rows that both have, and how their scores differ."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy
+import orjson
+
+from studio.core.i18n import Problem
+from studio.evaluate.reports import metric_facts
+from studio.evaluate.reports.line_index import Tail
+from studio.evaluate.reports.row_table import RowTable, TableRow
+from studio.evaluate.reports.score_columns import PARSED_AT_ONCE, parsed
+from studio.evaluate.reports.summary import SIGNIFICANT, Difference
+from studio.evaluate.scores import intervals
+from studio.evaluate.scores.intervals import Interval
+
+Key = tuple
+
+
+@dataclass(frozen=True)
+class ComparedScore:
+    """A score of a target of the first and one of the second evaluation, over their common rows."""
+
+    metric: str
+    first: Interval
+    second: Interval
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Two evaluations. common: rows that both have; only_first, only_second: rows of one alone. pairs: of the common
+    rows, what lost the most first.
+    """
+
+    first: str
+    second: str
+    first_target: str
+    second_target: str
+    common: int
+    only_first: int
+    only_second: int
+    scores: tuple[ComparedScore, ...]
+    metric: str | None
+    pairs: tuple[tuple[int, int], ...]
+
+
+def side_by_side(
+    first: RowTable, second: RowTable, first_target: str = "", second_target: str = "", seed: int = 42
+) -> SideBySide:
+    """Return two evaluations beside each other. A row is the same where its question is, whatever its data is called.
+
+    Args:
+        first_target, second_target: whose answers; "" for the last target of each, the tuned one as a rule.
+
+    Raises:
+        Problem: they have no row in common, or a target that is named is none of theirs.
+    """
+    targets = [_target(first, first_target), _target(second, second_target)]
+    first.grow_scores()
+    second.grow_scores()
+    ours, theirs = dict(_keys(first)), dict(_keys(second))
+    rows = [(number, theirs[key]) for key, number in ours.items() if key in theirs]
+    if not rows:
+        raise Problem("results.nothing_in_common")
+    one, other = numpy.array(rows).T
+    codes = first.targets.index(targets[0]), second.targets.index(targets[1])
+    values = {
+        metric: (first.column(metric)[one, codes[0]], second.column(metric)[other, codes[1]])
+        for metric in first.metrics
+        if metric in second.metrics
+    }
+    scores = tuple(found for metric, both in values.items() if (found := _compared(metric, *both, seed)) is not None)
+    metric = metric_facts.headline(one.metric for one in scores)
+    order = _worst_first(metric, *values[metric]) if metric else range(len(rows))
+    return SideBySide(
+        first.evaluation.id,
+        second.evaluation.id,
+        *targets,
+        common=len(rows),
+        only_first=len(ours) - len(rows),
+        only_second=len(theirs) - len(rows),
+        scores=scores,
+        metric=metric,
+        pairs=tuple(rows[at] for at in order),
+    )
+
+
+def pair(first: RowTable, second: RowTable, rows: tuple[int, int]) -> tuple[TableRow, TableRow]:
+    """Return a row of the first and the one of the second that belongs to it."""
+    return first.row(rows[0]), second.row(rows[1])
+
+
+def _target(table: RowTable, name: str) -> str:
+    if name and name not in table.targets:
+        raise Problem("results.no_target", target=name, known=", ".join(table.targets))
+    return name or table.targets[-1]
+
+
+def _keys(table: RowTable) -> Iterator[tuple[Key, int]]:
+    """Yield what makes a row the same in another evaluation (its question, how often that came before), and the row."""
+    seen: dict[Key, int] = {}
+    for block, _ in Tail(table.rows.path).blocks(PARSED_AT_ONCE):
+        for record in parsed(block, lambda: None):
+            row = record.get("row") if isinstance(record, dict) else None
+            if not isinstance(row, int) or not 0 <= row < table.size:
+                continue
+            asked = (
+                orjson.dumps(record.get("messages"), default=str),
+                str(record.get("system")),
+                str(record.get("choices")),
+            )
+            seen[asked] = seen.get(asked, -1) + 1
+            yield (*asked, seen[asked]), row
+
+
+def _compared(metric: str, first: numpy.ndarray, second: numpy.ndarray, seed: int) -> ComparedScore | None:
+    both = numpy.isfinite(first) & numpy.isfinite(second)
+    if not both.any():
+        return None
+    first, second = first[both], second[both]
+    facts = metric_facts.facts(metric)
+    found = intervals.paired(first, second, seed)
+    is_noise = found.p >= SIGNIFICANT or facts.higher_is_better is None
+    is_better = None if is_noise else (found.difference > 0) == facts.higher_is_better
+    difference = Difference(found.difference, found.low, found.high, found.p, found.count, found.too_few, is_better)
+    return ComparedScore(
+        metric, intervals.interval(first, facts.best, seed), intervals.interval(second, facts.best, seed), difference
+    )
+
+
+def _worst_first(metric: str, first: numpy.ndarray, second: numpy.ndarray) -> list[int]:
+    change = (second - first).round(9)
+    return numpy.argsort(change if metric_facts.is_higher_better(metric) else -change, kind="stable").tolist()
