@@ -15,6 +15,8 @@ from studio.inference.local.model_target import BaseWeights, ModelTarget, stamp
 from studio.inference.local.prompt_encoding import Prompt, PromptEncoder
 
 BASE = "__base__"  # peft's name for rows without an adapter
+# Kinds of layers, as configurations name them, that keep keys and values and nothing else.
+_ATTENTION = {"full_attention", "sliding_attention", "chunked_attention"}
 _PAD = 0  # any token will do: padding is masked on the left and never read on the right
 
 
@@ -128,6 +130,18 @@ class LoadedModel:
 
         with self._lock, torch.inference_mode(), self._adapters_for(rows) as chosen:
             yield partial(self._whole(), **chosen)
+
+    def new_cache(self):
+        """Return an empty cache for the keys and values of all tokens (transformers' `DynamicCache`), which `forward`
+        takes as `past_key_values`; None where a layer keeps something else, which cannot be cut back to a beginning.
+        """
+        llamafactory.load()
+        from transformers import DynamicCache
+
+        whole = self._whole()
+        kinds = getattr(whole.config.get_text_config(decoder=True), "layer_types", None) or ()
+        keeps_more = getattr(whole, "_is_stateful", False) or not set(kinds) <= _ATTENTION
+        return None if keeps_more else DynamicCache()
 
     @property
     def device(self):
