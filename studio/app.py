@@ -212,7 +212,8 @@ def warm_up(workspace: Workspace) -> None:
         with contextlib.suppress(Problem):  # a broken installation is told to whoever needs the libraries
             llamafactory.load()
             one_load_at_a_time()
-            limited.call("studio.models.library.tokenizer_trial:warm", file="transformers", of="studio", seconds=60)
+            limits = limited.Limits(file="transformers", of="studio", seconds=60)
+            limited.call("studio.models.library.tokenizer_trial:warm", limits=limits)
             completeness.checked(library.models(workspace), wait=0)  # worked out in a child process, and remembered
 
     threading.Thread(target=load, name="warm-up", daemon=True).start()

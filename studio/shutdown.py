@@ -12,6 +12,7 @@ import time
 from studio.core.i18n import Words
 from studio.train import runs
 from studio.train.execution.executors.termination import SIGNALS
+from studio.web.open_requests import OpenRequests
 
 TELL_EVERY_S = 5.0
 JOBS_S = 2.0
@@ -92,6 +93,8 @@ def serve(config, shutdown: Shutdown) -> None:
     """Serve by a uvicorn configuration until `shutdown` says that it may end."""
     import uvicorn
 
+    requests = config.app = OpenRequests(config.app)
+
     class Server(uvicorn.Server):
         """A server whose signals are the studio's to answer."""
 
@@ -104,5 +107,9 @@ def serve(config, shutdown: Shutdown) -> None:
             if shutdown.may_end:
                 self.should_exit = True
             return await super().on_tick(counter)
+
+        async def shutdown(self, sockets=None) -> None:
+            requests.end()
+            await super().shutdown(sockets)
 
     Server(config).run()

@@ -34,18 +34,7 @@ def _runs_of(workspace: Workspace, model: Model) -> list[runs.Run]:
     ]
 
 
-_bases: dict[Path, tuple[int, Path | None]] = {}
-
-
 def _base_of(run: runs.Run) -> Path | None:
-    """Return the base that a run's recipe names; the recipe is read again only when it changed."""
-    if run.left_no_recipe:
-        base = run.recipe_if_any().get("model_name_or_path")
-        return Path(str(base)) if base else None
-    try:
-        changed = run.recipe_file.stat().st_mtime_ns
-        if _bases.get(run.recipe_file, (0,))[0] != changed:
-            _bases[run.recipe_file] = (changed, Path(run.setting("model_name_or_path")))
-    except (OSError, Problem):
-        return None  # a run without a readable recipe needs no model
-    return _bases[run.recipe_file][1]
+    """Return the base that a run's recipe names; a run without a readable recipe needs no model."""
+    base = run.recipe_if_any().get("model_name_or_path")
+    return Path(str(base)) if base else None

@@ -62,6 +62,7 @@ def _guard_peft() -> None:
 
     @wraps(theirs)
     def asking(cls, pretrained_model_name_or_path, *args, **kwargs):
+        """Return the configuration as peft reads it. Raises Problem where it names a module that would be imported."""
         found = theirs(cls, pretrained_model_name_or_path, *args, **kwargs)
         # peft imports whatever module this names; Megatron itself is none of the studio's libraries.
         if getattr(found, "megatron_config", None):

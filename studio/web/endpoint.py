@@ -34,6 +34,7 @@ def told(function: Callable, words: Words) -> Callable:
 
     @wraps(function)
     def wrapped(*args, **kwargs):
+        """Return what the endpoint answers, such that it can be sent. Raises gr.Error with the sentence of a fault."""
         try:
             asked = signature.bind_partial(*args, **kwargs).arguments
             fitting = {

@@ -3,11 +3,11 @@ training.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 from studio.chat.history.conversations import Conversation, Conversations, model_messages
 from studio.core.i18n import Problem
+from studio.core.storage.file_cache import FileCache
 from studio.datasets.encoding.row_encoder import pieces
 from studio.inference import target_names
 from studio.inference.inference_service import InferenceService
@@ -16,6 +16,7 @@ from studio.inference.local.prompt_encoding import PromptEncoder
 from studio.inference.messages import Message
 from studio.inference.remote import engine_prompt
 from studio.inference.target_names import SERVED
+from studio.models.library import tokenizer_files
 
 
 @dataclass(frozen=True)
@@ -128,8 +129,11 @@ def _encoder_of(service: InferenceService, conversation: Conversation, name: str
     return _encoder(target)
 
 
-@lru_cache(maxsize=8)
+_encoders: FileCache[PromptEncoder] = FileCache(8)
+
+
 def _encoder(target: ModelTarget) -> PromptEncoder:
     from studio.inference.local.base_loading import encoder_of
 
-    return encoder_of(target.base, target)
+    base = target.base
+    return _encoders.get((base, target), tokenizer_files.files_of(base.folder), lambda: encoder_of(base, target))

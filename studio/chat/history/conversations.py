@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 
 from studio.chat.history.chat_records import Settings, StoredConversation, image_file
 from studio.core.i18n import Problem, Reason
 from studio.core.storage import files, folders, records
+from studio.core.storage.file_cache import FileCache
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json
 from studio.inference.messages import Message
@@ -103,8 +105,8 @@ class Conversations:
         self._workspace = workspace
         self.folder = workspace.saves / ".chats"
         self._locks: dict[str, threading.RLock] = {}
-        self._summaries: dict[Path, tuple[tuple[int, int, int], Summary | Problem]] = {}
-        self._files: dict[Path, tuple[tuple[int, int, int], Conversation]] = {}
+        self._summaries: FileCache[Summary | Problem] = FileCache()
+        self._files: FileCache[Conversation] = FileCache(OPEN_MOST)
 
     def new(self, columns: list[str], **more: object) -> Conversation:
         """Make an empty conversation and keep it. Raises Problem where the disk refuses."""
@@ -118,15 +120,9 @@ class Conversations:
         there is none.
         """
         path = self._path(id)
-        stamp = files.stamp(path)
-        if stamp[2] == 0:
+        if not files.exists(path):
             raise Problem("chat.no_conversation", id=id)
-        cached = self._files.get(path)
-        if not cached or cached[0] != stamp:
-            cached = self._files[path] = (stamp, _read(path))
-            if len(self._files) > OPEN_MOST:
-                self._files.pop(next(iter(self._files)), None)
-        return cached[1]
+        return self._files.get(path, [path], lambda: _read(path))
 
     @contextmanager
     def change(self, id: str) -> Iterator[Conversation]:
@@ -160,7 +156,8 @@ class Conversations:
         return [one for one in self._all() if isinstance(one, Problem)]
 
     def _all(self) -> list[Summary | Problem]:
-        summaries = [(path, self._summary(path)) for path in folders.matching(self.folder, "*-*.json")]
+        paths = folders.matching(self.folder, "*-*.json")
+        summaries = [(path, self._summaries.get(path, [path], partial(_summary, path))) for path in paths]
         return [one for path, one in summaries if isinstance(one, Summary) or os.path.lexists(path)]
 
     def list(self, query: str = "") -> list[Summary]:
@@ -170,28 +167,6 @@ class Conversations:
         words = query.lower().split()
         matching = [one for one in self._all() if isinstance(one, Summary) and all(word in one.text for word in words)]
         return sorted(matching, key=lambda one: one.changed, reverse=True)
-
-    def _summary(self, path: Path) -> Summary | Problem:
-        stamp = files.stamp(path)
-        if self._summaries.get(path, (None,))[0] != stamp or stamp[2] == 0:
-            try:
-                conversation = _read(path)
-                contents = (message["content"] for messages in conversation.messages.values() for message in messages)
-                text = "\n".join([conversation.title, *conversation.columns, *contents]).lower()
-                self._summaries[path] = (
-                    stamp,
-                    Summary(
-                        conversation.id,
-                        conversation.title,
-                        conversation.changed,
-                        conversation.columns,
-                        bool(conversation.parent),
-                        text,
-                    ),
-                )
-            except Problem as fault:
-                self._summaries[path] = (stamp, fault)
-        return self._summaries[path][1]
 
     def _path(self, id: str) -> Path:
         return self._workspace.inside(self.folder, f"{id}.json")
@@ -236,6 +211,18 @@ def sampling_of(settings: Settings) -> dict:
     """Return settings as `answer.Sampling` takes them."""
     names = {one.name for one in fields(Sampling)}
     return {name: value for name, value in settings.model_dump().items() if name in names}
+
+
+def _summary(path: Path) -> Summary | Problem:
+    try:
+        conversation = _read(path)
+    except Problem as fault:
+        return fault
+    contents = (message["content"] for messages in conversation.messages.values() for message in messages)
+    text = "\n".join([conversation.title, *conversation.columns, *contents]).lower()
+    return Summary(
+        conversation.id, conversation.title, conversation.changed, conversation.columns, bool(conversation.parent), text
+    )
 
 
 def _read(path: Path) -> Conversation:

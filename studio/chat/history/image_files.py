@@ -4,12 +4,12 @@ import base64
 import hashlib
 import io
 import shutil
-from functools import lru_cache
 from pathlib import Path
 
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files
+from studio.core.storage.file_cache import FileCache
 
 SMALL = (320, 240)  # pixels
 MOST_PIXELS = 50_000_000  # larger is not made small at each look: it takes seconds, and hundreds of megabytes
@@ -38,9 +38,15 @@ def store(folder: Path, image: Path) -> str:
     return name
 
 
-@lru_cache(maxsize=64)
+_small: FileCache[str] = FileCache(64)
+
+
 def small(file: Path) -> str:
     """Return an image, made small, as an address that holds it whole (`data:`); "" where it is gone or is no image."""
+    return _small.get(file, [file], lambda: _made_small(file))
+
+
+def _made_small(file: Path) -> str:
     from PIL import Image
 
     try:

@@ -16,6 +16,7 @@ from studio.core.i18n import Problem, Reason
 from studio.core.jobs import Job, Jobs, sentence
 from studio.core.plain import plain
 from studio.core.storage import files, folders, records
+from studio.core.storage.file_cache import FileCache
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, safe_name, write_json
 from studio.inference.answer import Answer
@@ -57,8 +58,8 @@ class PromptLists:
     def __init__(self, workspace: Workspace, jobs: Jobs, ask: Ask):
         self._workspace, self._jobs, self._ask = workspace, jobs, ask
         self.folder = workspace.saves / ".chats" / "sheets"
-        self._files: dict[Path, tuple[tuple[int, int, int], PromptList | Problem]] = {}
-        self._answered: dict[Path, tuple[tuple[int, int, int], dict, int]] = {}
+        self._files: FileCache[PromptList | Problem] = FileCache()
+        self._answered: FileCache[tuple[dict[int, dict[str, dict]], int]] = FileCache(1)
         jobs.offer(KIND, self._work, facts=PromptListFacts)
 
     def start(
@@ -121,13 +122,7 @@ class PromptLists:
         return [one for path, one in lists if isinstance(one, PromptList) or os.path.lexists(path)]
 
     def _read(self, path: Path) -> PromptList | Problem:
-        stamp = files.stamp(path)
-        if self._files.get(path, (None,))[0] != stamp or stamp[2] == 0:
-            try:
-                self._files[path] = (stamp, _read(path))
-            except Problem as fault:
-                self._files[path] = (stamp, fault)
-        return self._files[path][1]
+        return self._files.get(path, [path], lambda: _read(path))
 
     def open(self, id: str) -> PromptList:
         """Return a list. Raises Problem where there is none, or it cannot be read."""
@@ -155,7 +150,7 @@ class PromptLists:
         """Return for each prompt (from 0) that was asked the answers by column: {text, tokens, first_token_s,
         tokens_per_s, finished, calls, fault}, where fault is None or a sentence as {"key", "facts"}. Raises Problem
         where they cannot be read."""
-        return self._answers(id)[0]
+        return dict(self._answers(id)[0])
 
     def unreadable(self, id: str) -> int:
         """Return how many lines of a list's answers are none. Raises Problem where they cannot be read."""
@@ -163,15 +158,7 @@ class PromptLists:
 
     def _answers(self, id: str) -> tuple[dict[int, dict[str, dict]], int]:
         path = self._file(id)
-        stamp = files.stamp(path)
-        if self._answered.get(path, (None,))[0] != stamp:
-            rows, unreadable = append_only.read(path, AnsweredRow)
-            answers = {
-                one.row: {name: answer.model_dump(by_alias=True) for name, answer in one.answers.items()}
-                for one in rows
-            }
-            self._answered = {path: (stamp, answers, unreadable)}
-        return dict(self._answered[path][1]), self._answered[path][2]
+        return self._answered.get(path, [path], lambda: _read_answers(path))
 
     def _file(self, id: str) -> Path:
         return self.folder / f"{safe_name(id)}.jsonl"
@@ -210,10 +197,21 @@ class PromptLists:
         return last[0] if last else []
 
 
-def _read(path: Path) -> PromptList:
-    stored = records.load(path, StoredPromptList)
+def _read_answers(path: Path) -> tuple[dict[int, dict[str, dict]], int]:
+    rows, unreadable = append_only.read(path, AnsweredRow)
+    answers = {
+        one.row: {name: answer.model_dump(by_alias=True) for name, answer in one.answers.items()} for one in rows
+    }
+    return answers, unreadable
+
+
+def _read(path: Path) -> PromptList | Problem:
+    try:
+        stored = records.load(path, StoredPromptList)
+    except Problem as fault:
+        return fault
     if stored.id != path.stem:
-        raise Problem(
+        return Problem(
             "records.wrong_field", file=path.name, field="id", reason=Reason("reasons.other_id", id=stored.id[:100])
         )
     return PromptList(**stored.model_dump() | {"settings": sampling_of(stored.settings)})

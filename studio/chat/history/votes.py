@@ -8,7 +8,7 @@ from pathlib import Path
 from studio.chat.history import append_only
 from studio.chat.history.chat_records import StoredVote
 from studio.core.i18n import Problem
-from studio.core.storage import files
+from studio.core.storage.file_cache import FileCache
 from studio.inference.messages import Message
 
 TIE, BAD = "tie", "bad"
@@ -44,7 +44,7 @@ class Votes:
     def __init__(self, folder: Path):
         self.file = folder / "votes.jsonl"
         self._lock = threading.Lock()
-        self._cached: tuple[object, list[Vote], int] = (None, [], 0)
+        self._votes: FileCache[tuple[list[Vote], int]] = FileCache(1)
 
     def cast(self, vote: Vote) -> Vote:
         """Keep a vote; it replaces an earlier one on the same conversation and turn.
@@ -66,21 +66,22 @@ class Votes:
         """Return the votes that count, in the order in which they were cast. Raises Problem where they cannot be
         read.
         """
-        with self._lock:
-            stamp = files.stamp(self.file)
-            if stamp != self._cached[0]:
-                stored, unreadable = append_only.read(self.file, StoredVote)
-                self._cached = (stamp, _latest(stored), unreadable)
-            return list(self._cached[1])
+        return list(self._read()[0])
 
     def unreadable(self) -> int:
         """Return how many lines of the file are no votes. Raises Problem as `all` does."""
-        self.all()
-        return self._cached[2]
+        return self._read()[1]
 
     def of(self, conversation: str, turn: int) -> Vote | None:
         """Return the vote on a turn of a conversation, None where there is none. Raises Problem as `all` does."""
         return next((vote for vote in self.all() if (vote.conversation, vote.turn) == (conversation, turn)), None)
+
+    def _read(self) -> tuple[list[Vote], int]:
+        def read() -> tuple[list[Vote], int]:
+            stored, unreadable = append_only.read(self.file, StoredVote)
+            return _latest(stored), unreadable
+
+        return self._votes.get(self.file, [self.file], read)
 
 
 def _latest(stored: list[StoredVote]) -> list[Vote]:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +35,35 @@ def end_with_parent(parent: int) -> None:
         threading.Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
+def end_with_input() -> None:
+    """End this process, whatever it is at, when its input ends: whoever started it has closed it, or was killed. What
+    it was to read from its input is read before.
+    """
+
+    def watch() -> None:
+        sys.stdin.read()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="end-with-input", daemon=True).start()
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a process prints.
+
+    log: the file to whose end it goes; `Child.next_line` gives it where there is none. errors: an open file for its
+    error stream, which goes where its output goes if left out. longest_line: in bytes; of a longer one `next_line`
+    gives parts.
+    """
+
+    log: Path | None = None
+    errors: BinaryIO | None = None
+    longest_line: int = LONGEST_LINE
+
+
+LINES = Output()
+
+
 class Child:
     """A process by its command. What it prints goes to the end of a log, or comes line by line (`next_line`).
 
@@ -51,38 +81,35 @@ class Child:
         self,
         command: Sequence[str],
         *,
-        log: Path | None = None,
-        errors: BinaryIO | None = None,
+        output: Output = LINES,
         environment: Mapping[str, str] | None = None,
         folder: Path = locations.ROOT,
         patience_s: float = 0.0,
         own_session: bool = True,
-        longest_line: int = LONGEST_LINE,
     ):
         """Start it.
 
         Args:
             command: the program and its arguments.
-            log: the file that takes what it prints; `next_line` gives it where there is none.
-            errors: an open file for what it says on its error stream; that goes where its output goes if left out.
+            output: where it prints; line by line if left out.
             environment: all its variables; those of this process if left out.
             folder: where it runs; the modules of the studio are found from `locations.ROOT`.
             patience_s: for how many seconds it may put its things in order when it is ended, before it is killed.
             own_session: whether it, and what it starts, is out of the reach of Ctrl-C in the terminal of the studio.
-            longest_line: in bytes; of a longer one `next_line` gives parts.
 
         Raises:
             OSError: the program, its folder or its log cannot be used.
         """
-        self._patience_s, self._own_session, self._longest_line = patience_s, own_session, longest_line
+        self._patience_s, self._own_session, self._longest_line = patience_s, own_session, output.longest_line
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._reader: threading.Thread | None = None
-        with open(log, "ab") if log else contextlib.nullcontext(subprocess.PIPE) as output:
+        log = output.log
+        with open(log, "ab") if log else contextlib.nullcontext(subprocess.PIPE) as stream:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL if log else subprocess.PIPE,
-                stdout=output,
-                stderr=errors or subprocess.STDOUT,
+                stdout=stream,
+                stderr=output.errors or subprocess.STDOUT,
                 env=environment,
                 cwd=folder,
                 start_new_session=own_session,

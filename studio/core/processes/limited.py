@@ -3,7 +3,8 @@ the studio's own.
 
 ```
 render = "studio.models.chat_template_match.rendering:render"
-text = limited.call(render, source, messages, file="chat_template.jinja", of="Qwen3-0.6B")
+limits = limited.Limits(file="chat_template.jinja", of="Qwen3-0.6B")
+text = limited.call(render, source, messages, limits=limits)
 soon = limited.call(..., stamp=(path, changed), wait=0.1)   # remembered by its stamp; PENDING where it takes longer
 ```
 
@@ -27,12 +28,13 @@ import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
 from studio.core import reasons
 from studio.core.i18n import Problem, Reason
-from studio.core.processes.child import Child
+from studio.core.processes.child import Child, Output
 
 CHILDREN = 2  # one that is busy with something slow must not hold up all others
 HEAVY_IDLE_S = 120.0  # a child with torch holds some hundreds of MiB
@@ -45,29 +47,38 @@ PENDING = object()
 PASSING = ("limited.waited", "limited.no_child")  # faults of the machine at this moment, not of what was read
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What a child may take, and what it reads.
+
+    file: what is read, for the sentence that tells a limit. of: the model, dataset or run to which it belongs. seconds:
+    of computing that it may take; WALL times as many by the clock. mib: of memory that it may take beside what the
+    child has anyhow. heavy: whether the function needs torch.
+    """
+
+    file: str
+    of: str
+    seconds: float = 5
+    mib: int = 1024
+    heavy: bool = False
+
+    def problem(self, key: str, **facts: object) -> Problem:
+        """Return the fault of a limit that was reached."""
+        size = f"{self.mib / 1024:g} GiB" if self.mib >= 1024 else f"{self.mib} MiB"
+        return Problem(key, file=self.file, of=self.of, seconds=f"{self.seconds:g}", memory=size, **facts)
+
+
 def call(
-    target: str,
-    *arguments: object,
-    file: str,
-    of: str,
-    seconds: float = 5,
-    mib: int = 1024,
-    stamp: Hashable | None = None,
-    wait: float | None = None,
-    heavy: bool = False,
-):
+    target: str, *arguments: object, limits: Limits, stamp: Hashable | None = None, wait: float | None = None
+) -> Any:
     """Return what `target` gives for these arguments, worked out in a child process.
 
     Args:
         target: "package.module:function" of the studio; arguments and answer are JSON.
-        file: what is read, for the sentence that tells a limit.
-        of: the model, dataset or run to which it belongs.
-        seconds: of computing that it may take; WALL times as many by the clock.
-        mib: of memory that it may take beside what the child has anyhow.
+        limits: what it may take.
         stamp: what changes when the answer may; answers, and limits that were reached, are remembered by it.
         wait: with a stamp, how many seconds to wait; PENDING is returned where there is no answer by then, and it is
             worked out on.
-        heavy: whether the function needs torch.
 
     Raises:
         Problem: a limit was reached, the function itself raised it, or it failed.
@@ -75,26 +86,14 @@ def call(
     """
 
     def work():
-        return (_heavy if heavy else _pool).call(target, arguments, _Limits(file, of, seconds, mib))
+        return (_heavy if limits.heavy else _pool).call(target, arguments, limits)
 
-    return work() if stamp is None else _memory.get((target, stamp, seconds, mib), work, wait)
+    return work() if stamp is None else _memory.get((target, stamp, limits.seconds, limits.mib), work, wait)
 
 
 def forget() -> None:
     """Forget every remembered answer."""
     _memory.clear()
-
-
-@dataclass(frozen=True)
-class _Limits:
-    file: str
-    of: str
-    seconds: float
-    mib: int
-
-    def problem(self, key: str, **facts: object) -> Problem:
-        size = f"{self.mib / 1024:g} GiB" if self.mib >= 1024 else f"{self.mib} MiB"
-        return Problem(key, file=self.file, of=self.of, seconds=f"{self.seconds:g}", memory=size, **facts)
 
 
 class _Memory:
@@ -172,7 +171,8 @@ class _Pool:
         self._heavy, self._timer = heavy, None
         self._lock, self._places = threading.Lock(), threading.BoundedSemaphore(children)
 
-    def call(self, target: str, arguments: tuple, limits: _Limits):
+    def call(self, target: str, arguments: tuple, limits: Limits):
+        """Return what a child answers; one that reached a limit is ended. Raises as the module's `call` does."""
         with self._places:
             child = self._take(limits)
             try:
@@ -194,7 +194,7 @@ class _Pool:
             self._timer.daemon = True
             self._timer.start()
 
-    def _take(self, limits: _Limits) -> "_LimitedChild":
+    def _take(self, limits: Limits) -> "_LimitedChild":
         while True:
             with self._lock:
                 child = self._idle.pop() if self._idle else None
@@ -212,7 +212,7 @@ class _Pool:
             child.end()
 
 
-def _opened(answer: dict, limits: _Limits):
+def _opened(answer: dict, limits: Limits):
     """Return the result in a child's answer. Raises what the answer says instead."""
     if "problem" in answer:
         raise Problem(answer["problem"], **answer["facts"])
@@ -226,7 +226,7 @@ def _opened(answer: dict, limits: _Limits):
 class _LimitedChild:
     """One process; `ask` may be called by one thread at a time."""
 
-    def __init__(self, limits: _Limits, heavy: bool = False):
+    def __init__(self, limits: Limits, heavy: bool = False):
         self._errors = tempfile.TemporaryFile()
         environment = os.environ | {
             "PYTHONIOENCODING": "utf-8",
@@ -242,10 +242,9 @@ class _LimitedChild:
         try:
             self._child = Child(
                 [*command, *(["heavy"] if heavy else [])],
-                errors=self._errors,
+                output=Output(errors=self._errors, longest_line=ANSWER_BYTES + 1024),
                 environment=environment,
                 own_session=False,
-                longest_line=ANSWER_BYTES + 1024,
             )
             self._watched = psutil.Process(self._child.pid)
         except (OSError, psutil.Error) as error:
@@ -262,7 +261,7 @@ class _LimitedChild:
         self._child.end()
         self._errors.close()
 
-    def ask(self, target: str, arguments: tuple, limits: _Limits) -> dict:
+    def ask(self, target: str, arguments: tuple, limits: Limits) -> dict:
         """Return the child's answer. Raises Problem where a limit is reached; the child must then be ended."""
         used, taken = self._cpu_seconds(), self._memory_bytes()
         question = {"target": target, "arguments": arguments, "seconds": limits.seconds, "mib": limits.mib}
@@ -282,7 +281,7 @@ class _LimitedChild:
             if time.monotonic() > until:
                 raise limits.problem("limited.waited")
 
-    def _heard(self, line: bytes | None, limits: _Limits) -> dict:
+    def _heard(self, line: bytes | None, limits: Limits) -> dict:
         if line is None:
             raise self._died(limits)
         if not line.endswith(b"\n"):
@@ -292,7 +291,7 @@ class _LimitedChild:
             raise limits.problem(answer["limit"])
         return answer
 
-    def _died(self, limits: _Limits) -> Problem:
+    def _died(self, limits: Limits) -> Problem:
         code, words = self._child.wait(), self._last_words()
         if "memory allocation" in words or "MemoryError" in words or "bad_alloc" in words:
             return limits.problem("limited.too_large")

@@ -24,6 +24,7 @@ from studio.core.i18n import Problem, Reason
 from studio.core.storage.folders import entries, status_of
 
 BEING_WRITTEN = ".writing"
+_BESIDE = ".writing-"
 LEFTOVER_S = (
     86_400.0  # what lies here for a day was left by a process that is gone, also where that cannot be seen from here
 )
@@ -34,14 +35,14 @@ def scratch(target: Path) -> Iterator[Path]:
     """Give a new folder on the disk of `target` (a file to be, or a folder), seen by no list; it goes with what is left
     in it.
 
-    What is whole is moved from it to its place by `Path.replace`.
+    What is whole is put from it in its place by `move`.
 
     Raises:
         OSError: the disk refuses.
     """
     folder = target if target.is_dir() else target.parent
     place = _place(folder)
-    beginning = f"{_machine()}-{os.getpid()}-" if place else ".writing-"
+    beginning = f"{'' if place else _BESIDE}{machine()}-{os.getpid()}-"
     with tempfile.TemporaryDirectory(dir=place or folder, prefix=beginning, ignore_cleanup_errors=True) as made:
         yield Path(made)
 
@@ -80,8 +81,8 @@ def write_json(path: Path, value: object, mode: int = 0o666) -> None:
 
 
 def move(whole: Path, target: Path) -> None:
-    """Put a finished file in its place, also where the place is on a disk that does not look like another. Raises
-    OSError.
+    """Put a finished file or folder in its place, also where the place is on a disk that does not look like another; a
+    folder must not be there yet, or be empty. Raises OSError.
     """
     try:
         whole.replace(target)
@@ -90,10 +91,16 @@ def move(whole: Path, target: Path) -> None:
             raise
         beside = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            shutil.copy2(whole, beside)
+            if whole.is_dir():
+                shutil.copytree(whole, beside, symlinks=True)
+            else:
+                shutil.copy2(whole, beside)
             beside.replace(target)
         finally:
-            beside.unlink(missing_ok=True)
+            if beside.is_dir():
+                shutil.rmtree(beside)
+            else:
+                beside.unlink(missing_ok=True)
 
 
 def make_places(root: Path, folders: list[Path]) -> None:
@@ -109,11 +116,16 @@ def clear_places(root: Path, folders: list[Path]) -> None:
     """Remove what processes that are gone were writing. One that lives keeps its own: workers outlive the studio."""
     for folder in (root, *folders):
         for one in entries(folder / BEING_WRITTEN):
-            if _is_leftover(one):
+            if _is_leftover(one, one.name):
                 shutil.rmtree(one, ignore_errors=True)
-        for one in entries(folder, hidden=True):  # what earlier releases wrote beside its target
-            if one.name.startswith((".writing-", ".reading-")) and _age(one) > LEFTOVER_S:
-                shutil.rmtree(one, ignore_errors=True)
+        clear_beside(folder)
+
+
+def clear_beside(folder: Path) -> None:
+    """Remove what processes that are gone were writing in a folder itself, beside its target."""
+    for one in entries(folder, hidden=True):
+        if one.name.startswith((_BESIDE, ".reading-")) and _is_leftover(one, one.name.removeprefix(_BESIDE)):
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def _place(folder: Path) -> Path | None:
@@ -127,14 +139,15 @@ def _place(folder: Path) -> Path | None:
     return None
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Return the name of this machine as it stands in the names of what is being written."""
     return socket.gethostname().replace("-", "_").replace("/", "_") or "here"
 
 
-def _is_leftover(folder: Path) -> bool:
-    machine, _, rest = folder.name.partition("-")
+def _is_leftover(folder: Path, name: str) -> bool:
+    host, _, rest = name.partition("-")
     number = rest.partition("-")[0]
-    if machine == _machine() and number.isdecimal():
+    if host == machine() and number.isdecimal():
         return not psutil.pid_exists(int(number))
     return _age(folder) > LEFTOVER_S
 

@@ -30,18 +30,29 @@ class FileCache(Generic[Value]):
         self._values: OrderedDict[Hashable, tuple[tuple, Value]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, paths: Iterable[Path], make: Callable[[], Value]) -> Value:
+    def get(
+        self,
+        key: Hashable,
+        paths: Iterable[Path],
+        make: Callable[[], Value],
+        suits: Callable[[Value], bool] = lambda value: True,
+    ) -> Value:
         """Return the value of `key`, by `make` where none is kept or one of `paths` changed since. Raises what `make`
         raises, and keeps nothing then.
+
+        `suits` tells whether a value is good enough for who asks: a kept one that is not is made again, and a new one
+        that is not (a time ran out, say) is returned and not kept.
         """
         # Before the files are read: one that changes meanwhile has another stamp the next time.
         stamps = tuple((path, files.stamp(path)) for path in paths)
         with self._lock:
             entry = self._values.get(key)
-            if entry and entry[0] == stamps:
+            if entry and entry[0] == stamps and suits(entry[1]):
                 self._values.move_to_end(key)
                 return entry[1]
         value = make()
+        if not suits(value):
+            return value
         with self._lock:
             self._values[key] = (stamps, value)
             self._values.move_to_end(key)
@@ -53,3 +64,8 @@ class FileCache(Generic[Value]):
         """Forget the value of a key, for a file that was written in the same tick of its clock."""
         with self._lock:
             self._values.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all values."""
+        with self._lock:
+            self._values.clear()

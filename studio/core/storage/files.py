@@ -97,9 +97,14 @@ def read_text(path: Path, most: int = 16 * 2**20) -> str:
 
 def end_of(path: Path, most: int, since: int = 0) -> bytes:
     """Return the last bytes of a plain file, at most `most` and none before byte `since`. Raises OSError."""
+    return tail(path, most, since)[1]
+
+
+def tail(path: Path, most: int, since: int = 0) -> tuple[int, bytes]:
+    """Return at which byte the last bytes of a plain file begin, and them, as `end_of` does. Raises OSError."""
     with open_file(path) as file:
-        file.seek(max(since, file.seek(0, os.SEEK_END) - most))
-        return file.read(most)
+        start = file.seek(max(since, file.seek(0, os.SEEK_END) - most))
+        return start, file.read(most)
 
 
 def unreadable(path: Path, error: OSError) -> Problem:

@@ -47,6 +47,7 @@ def look_only(root: Path, why: Problem) -> None:
     _HOLDER["why"] = why
 
     def net(event: str, arguments: tuple) -> None:
+        """Raise LookOnly for an audited event of Python that would write in one of the places."""
         if event == "open":
             path, mode, flags = arguments
             if (flags & _WRITES if isinstance(flags, int) else set(mode or "") & set("wax+")) and _inside(

@@ -50,6 +50,14 @@ Text = Annotated[object, AfterValidator(_is_text)]
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
+def parse_or(otherwise: object, text: bytes | str) -> object:
+    """Return the JSON value of `text`, or `otherwise` where it is none that `parse` takes."""
+    try:
+        return parse(text)
+    except ValueError:
+        return otherwise
+
+
 def parse(text: bytes | str) -> object:
     """Return the JSON value of `text`. Raises ValueError for what is none, also where it is nested more than DEEPEST
     levels deep.

@@ -34,6 +34,9 @@ class _Loader(yaml.SafeLoader):
         self._sizes: dict[int, int] = {}
 
     def compose_node(self, parent, index):
+        """Return the next node as PyYAML has it. Raises ValueError where nodes are nested too deep, an anchor holds
+        itself, or anchors unfold to more than MOST characters.
+        """
         alias = self.check_event(yaml.AliasEvent)
         before, self._depth = self._written, self._depth + 1
         if self._depth > DEEPEST:

@@ -2,14 +2,13 @@
 
 import threading
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from pathlib import Path
 
 from studio.core import llamafactory, reasons, trust
 from studio.core.i18n import Problem
-from studio.core.storage import files, folders
+from studio.core.storage.file_cache import FileCache
 from studio.datasets.encoding.template_copy import own_template
-from studio.models.library import library
+from studio.models.library import library, tokenizer_files
 
 
 @dataclass
@@ -75,7 +74,8 @@ def load_tokenization(model: Path, settings: dict) -> Tokenization:
         Problem: the tokenizer cannot be read, or there is no such template.
     """
     wanted = _tokenizer_settings(settings) | {"trust_remote_code": _may_run_code(model, settings)}
-    return _loaded(model, _stamp(model), tuple(sorted(wanted.items())))
+    key = (model, tuple(sorted(wanted.items())))
+    return _tokenizations.get(key, tokenizer_files.files_of(model), lambda: _load(model, wanted))
 
 
 def _tokenizer_settings(settings: dict) -> dict:
@@ -102,13 +102,10 @@ def _may_run_code(model: Path, settings: dict) -> bool:
     return settings.get("trust_remote_code") is not False and trust.allows(model)
 
 
-def _stamp(model: Path) -> tuple:
-    """Return what changes when the tokenizer in a folder does."""
-    return tuple((path.name, *files.stamp(path)) for path in folders.matching(model, "*token*"))
+_tokenizations: FileCache[Tokenization] = FileCache(4)
 
 
-@lru_cache(maxsize=4)
-def _loaded(model: Path, stamp: tuple, settings: tuple) -> Tokenization:
+def _load(model: Path, settings: dict) -> Tokenization:
     library.require_loadable(model)
     llamafactory.load()
     from llamafactory.hparams import DataArguments, ModelArguments
@@ -118,13 +115,13 @@ def _loaded(model: Path, stamp: tuple, settings: tuple) -> Tokenization:
     names_of_data = {field.name for field in fields(DataArguments)}
     try:
         loaded = load_tokenizer(
-            ModelArguments(str(model), **{key: value for key, value in settings if key not in names_of_data})
+            ModelArguments(str(model), **{key: value for key, value in settings.items() if key not in names_of_data})
         )
     except (ValueError, OSError, TypeError) as error:
         raise Problem("tokens.no_tokenizer", model=model.name, reason=reasons.of(error)) from error
     tokenizer = loaded["tokenizer"]
     try:
-        of_data = {key: value for key, value in settings if key in names_of_data}
+        of_data = {key: value for key, value in settings.items() if key in names_of_data}
         template = own_template(tokenizer, DataArguments(**of_data))
     except ValueError as error:
         raise Problem("tokens.settings", reason=reasons.of(error)) from error

@@ -37,10 +37,6 @@ class FolderRows:
         """The first fault of a part."""
         return next((part.fault for part in self.parts if part.fault), None)
 
-    def current(self) -> bool:
-        """Tell whether the files are still those that were indexed."""
-        return all(part.current() for part in self.parts)
-
     def wait(self, rows: int | None = None, seconds: float = 60) -> bool:
         """Wait until so many rows (all, where None) are indexed; tell whether they are."""
         end = time.monotonic() + seconds

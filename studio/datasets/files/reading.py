@@ -7,10 +7,8 @@ import codecs
 import contextlib
 import csv
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import orjson
@@ -18,6 +16,7 @@ import orjson
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders
+from studio.core.storage.file_cache import FileCache
 from studio.datasets.files import columnar, scanning
 from studio.datasets.files.incoming.dialect import DELIMITER_NAMES, Dialect, columns_of, known_field, lines_of, sniff
 
@@ -85,16 +84,17 @@ def form_of(path: Path) -> Form:
     if path.suffix.lower() not in ENDINGS:
         raise Problem("datasets.unknown_ending", file=path, types=" ".join(ENDINGS))
     try:
-        with files.open_file(path) as file:  # what is no plain file is refused here, before anything waits for it
-            status = os.fstat(file.fileno())
-        return _form_of(path, status.st_mtime_ns, status.st_size)
+        with files.open_file(path):  # what is no plain file is refused here, before anything waits for it
+            pass
+        return _forms.get(path, [path], lambda: _form_of(path))
     except OSError as error:
         raise unreadable(path, error) from error
 
 
-@lru_cache(maxsize=512)
-def _form_of(path: Path, modified: int, size: int) -> Form:
-    """Look at one file; `modified` and `size` are there so that a changed file is looked at again."""
+_forms: FileCache[Form] = FileCache(512)
+
+
+def _form_of(path: Path) -> Form:
     kind = ENDINGS[path.suffix.lower()]
     if kind in COLUMNAR:
         return Form(kind)
@@ -358,6 +358,7 @@ def _holds(value: object, wanted: object) -> bool:
 
 def _require_fields_once(path: Path, number: int, raw: bytes) -> None:
     def once(pairs: list[tuple[str, object]]) -> dict:
+        """Return the fields of an object. Raises Problem where one comes twice."""
         fields = dict(pairs)
         if len(fields) < len(pairs):
             names = [name for name, _ in pairs]

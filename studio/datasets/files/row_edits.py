@@ -152,7 +152,7 @@ class Editor:
             self._splice(rows, text.index(b"[") + 1, text.rindex(b"]"), b"\n" + new + b"\n")
         else:
             end = rows.path.stat().st_size
-            whole_line = not end or rows.path.read_bytes()[-1:] == b"\n"
+            whole_line = not end or files.end_of(rows.path, 1) == b"\n"
             self._splice(rows, end, end, (b"" if whole_line else b"\n") + new + b"\n")
 
     def _splice(self, rows: TextRows, start: int, end: int, new: bytes) -> None:

@@ -7,6 +7,7 @@ places are being found, what is found already can be read.
 import threading
 from pathlib import Path
 
+from studio.core.storage.file_cache import FileCache
 from studio.core.storage.folders import is_folder
 from studio.datasets.files import reading
 from studio.datasets.files.column_rows import ColumnRows
@@ -21,8 +22,9 @@ class Indexes:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._open: dict[Path, Rows] = {}
-        self._lock = threading.Lock()
+        self._files: FileCache[TextRows | ColumnRows] = FileCache()
+        self._folders: FileCache[FolderRows] = FileCache()
+        self._lock = threading.Lock()  # of one file there must not be two threads that index it
 
     def of(self, path: Path) -> Rows:
         """Return the rows of a file or of a folder of files; indexing begins where it must.
@@ -31,17 +33,15 @@ class Indexes:
             Problem: it is not there, is no data file, or cannot be read at all.
         """
         with self._lock:
-            rows = self._open.get(path)
-            if (
-                rows is None
-                or not rows.current()
-                or (isinstance(rows, FolderRows) and len(rows.parts) != len(reading.files_of(path)))
-            ):
-                parts = [self._file(each) for each in reading.files_of(path)]
-                rows = self._open[path] = FolderRows(parts) if is_folder(path) else parts[0]
-            return rows
+            parts = reading.files_of(path)
+            if is_folder(path):
+                return self._folders.get(path, parts, lambda: FolderRows([self._file(each) for each in parts]))
+            return self._file(path)
 
     def _file(self, path: Path) -> TextRows | ColumnRows:
+        return self._files.get(path, [path], lambda: self._indexed(path))
+
+    def _indexed(self, path: Path) -> TextRows | ColumnRows:
         form = reading.form_of(path)
         try:
             return (ColumnRows if form.kind in reading.COLUMNAR else TextRows)(path, form, self.folder)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from studio.core.i18n import Problem, Words
 from studio.datasets.files.incoming import source as incoming
 from studio.datasets.page.add_data.choices import as_texts, columns_of, options_of, tags_of
-from studio.datasets.page.add_data.registering import register
+from studio.datasets.page.add_data.registering import Registration, register
 from studio.datasets.page.schemas import (
     ConversionResult,
     NewDataOptions,
@@ -35,7 +35,7 @@ def endpoints(collection: Collection, words: Words) -> list[Callable]:
 
         `columns` are {LLaMA-Factory's column: field} where they are not to be recognised, `tags` its tags of messages.
         """
-        return register(collection, words, path, name, columns, tags, options)
+        return register(collection, words, Registration(path, name, columns, tags, options or RegisterOptions()))
 
     def datasets_recognise(path: str) -> RecognisedResult:
         """Return what a file is taken for."""
@@ -59,13 +59,13 @@ def endpoints(collection: Collection, words: Words) -> list[Callable]:
         answered where it is not soon done.
         """
         path, name, texts = choices.path, choices.name, as_texts(choices.model_extra)
-        columns, tags = columns_of(texts), tags_of(texts)
         options = RegisterOptions(**options_of(texts))
+        registration = Registration(path, name, columns_of(texts), tags_of(texts), options)
         job = collection.jobs.start(
             "convert",
             "datasets.converting",
             {"path": path, "name": name},
-            lambda job: register(collection, words, path, name, columns, tags, options, job).model_dump(),
+            lambda job: register(collection, words, registration, job).model_dump(),
         )
         collection.jobs.wait(job.id, SOON_S)
         if job.error:

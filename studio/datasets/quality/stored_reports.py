@@ -4,7 +4,6 @@ import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from studio.core.i18n import Problem, Words
 from studio.core.plain import plain
 from studio.core.sentences import Sentence
 from studio.core.storage import files, records
+from studio.core.storage.file_cache import FileCache
 from studio.core.storage.records import Moment, Record
 from studio.core.workspace import write_whole
 from studio.datasets.files import reading
@@ -119,7 +119,8 @@ class Reports:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._known: dict[Path, StoredReport | None] = {}
+        # Of the checks of this studio: they are shown also when the disk did not take them.
+        self._own: dict[Path, StoredReport] = {}
 
     def keep(self, home: Path, name: str, stamp: tuple, report: Report) -> None:
         """Keep the report of a check that ended now, in the place of an earlier one. Raises Problem where the disk
@@ -137,16 +138,14 @@ class Reports:
             "stop": report.stop and _as_json(report.stop),
             "template": report.template,
         }
-        self._known[file] = stored
+        self._own[file] = stored
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(record, ensure_ascii=False, default=str), beyond="backslashreplace")
 
     def of(self, home: Path, name: str, stamp: tuple) -> StoredReport | None:
         """Return the last report of a dataset, None where there is none or the data changed since."""
         file = self._file(home, name)
-        if file not in self._known:
-            self._known[file] = _read(file)
-        stored = self._known[file]
+        stored = self._own.get(file) or _stored(file)
         return stored if stored and stored.stamp == plain(stamp) else None
 
     def _file(self, home: Path, name: str) -> Path:
@@ -164,10 +163,7 @@ def last_of(folder: Path, dataset: Dataset) -> Report | None:
     """Return the last report of a dataset that is kept in `folder`, None where there is none or the data changed
     since.
     """
-    file = _place(folder, dataset.home, dataset.name)
-    if not files.is_file(file):
-        return None
-    stored = _read_once(file, files.stamp(file))
+    stored = _stored(_place(folder, dataset.home, dataset.name))
     return stored.report if stored and stored.stamp == plain(stamp_of(dataset)) else None
 
 
@@ -175,9 +171,11 @@ def _place(folder: Path, home: Path, name: str) -> Path:
     return folder / f"report-{hashlib.sha256(f'{home}/{name}'.encode()).hexdigest()[:24]}.json"
 
 
-@lru_cache(32)
-def _read_once(file: Path, stamp: tuple) -> StoredReport | None:
-    return _read(file)
+_reports: FileCache[StoredReport | None] = FileCache(32)
+
+
+def _stored(file: Path) -> StoredReport | None:
+    return _reports.get(file, [file], lambda: _read(file))
 
 
 def _read(file: Path) -> StoredReport | None:

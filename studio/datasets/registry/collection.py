@@ -10,6 +10,7 @@ from pathlib import Path
 from studio.core.i18n import Problem
 from studio.core.jobs import Jobs
 from studio.core.storage import files
+from studio.core.storage.file_cache import FileCache
 from studio.core.storage.folders import is_folder
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace
@@ -63,7 +64,7 @@ class Collection:
         self._searches: dict[tuple, RowMatches] = {}
         self._searching = threading.Lock()
         self._dropped: set[Path] = set()
-        self._looked: dict[tuple, list[dict]] = {}
+        self._looked: FileCache[list[dict]] = FileCache(1)
         self._hub_rows: dict[tuple, list[dict] | Problem | None] = {}
 
     @property
@@ -206,10 +207,7 @@ class Collection:
         Raises:
             Problem: none can; the reason is that of the first row.
         """
-        stamp = (source, *((each, *files.stamp(each)) for each in incoming.files_of(source)))
-        if stamp not in self._looked:
-            self._looked = {stamp: self._first_rows(source)}
-        return self._looked[stamp]
+        return self._looked.get(source, incoming.files_of(source), lambda: self._first_rows(source))
 
     def _first(self, source: Path, count: int) -> list[dict]:
         return [row.value for row in islice(incoming.rows(source, self._beside()), count) if row.value is not None]

@@ -4,7 +4,6 @@ reason.
 
 import json
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from pydantic import AfterValidator
 from studio.core import reasons
 from studio.core.i18n import Problem, Reason
 from studio.core.storage import files, folders, records
+from studio.core.storage.file_cache import FileCache
 from studio.core.storage.records import Record, Text
 from studio.datasets.files import columnar, reading
 from studio.datasets.files.incoming import source as incoming
@@ -163,12 +163,13 @@ def places(data_folder: Path) -> list[Path]:
     path = data_folder / PLACES
     if not path.is_symlink() and not files.exists(path):
         return []
-    return list(_places(path, files.stamp(path)))
+    return list(_places.get(path, [path], lambda: _read_places(path)))
 
 
-@lru_cache(maxsize=64)
-def _places(path: Path, stamp: tuple[int, ...]) -> tuple[Path, ...]:
-    """Read the list of folders; `stamp` is there so that a changed list is read again."""
+_places: FileCache[tuple[Path, ...]] = FileCache(64)
+
+
+def _read_places(path: Path) -> tuple[Path, ...]:
     try:
         return tuple(Path(each) for each in records.load(path, DataFolders).folders)
     except Problem as problem:
@@ -346,20 +347,22 @@ def _require_own(path: Path) -> None:
 
 def _contents(path: Path) -> Contents:
     try:
-        stamps = tuple((each.stat().st_mtime_ns, each.stat().st_size) for each in reading.files_of(path))
-        return _contents_of(path, stamps)
+        parts = reading.files_of(path)
+        return _known_contents.get(path, parts, lambda: _contents_of(path, parts))
     except OSError as error:
         raise reading.unreadable(path, error) from error
 
 
-@lru_cache(maxsize=512)
-def _contents_of(path: Path, stamps: tuple[tuple[int, int], ...]) -> Contents:
-    """Look into one data file or folder; `stamps` are there so that a changed file is looked at again."""
-    form = reading.form_of(reading.files_of(path)[0])
+_known_contents: FileCache[Contents] = FileCache(512)
+
+
+def _contents_of(path: Path, parts: list[Path]) -> Contents:
+    """Look into one data file or folder, which holds `parts`."""
+    form = reading.form_of(parts[0])
     if form.kind in reading.COLUMNAR:
-        found = [columnar.describe(each, form.kind) for each in reading.files_of(path)]
+        found = [columnar.describe(each, form.kind) for each in parts]
         return Contents(sum(rows for rows, _ in found), frozenset(column for _, columns in found for column in columns))
-    whole = sum(size for _, size in stamps) <= _READ_WHOLE
+    whole = sum(folders.size_of(each) for each in parts) <= _READ_WHOLE
     rows, columns = 0, set(form.columns)
     for row in reading.rows(path) if whole else islice(reading.rows(path), _SAMPLE_ROWS):
         if row.problem:

@@ -4,12 +4,13 @@ copy of its own.
 
 import json
 import mmap
+import os
 import re
-from functools import lru_cache
 from pathlib import Path
 
 from studio.core.i18n import Problem
 from studio.core.storage import files
+from studio.core.storage.file_cache import FileCache
 from studio.core.workspace import write_json, write_whole
 from studio.datasets.files import reading
 from studio.datasets.registry.dataset_info import INFO, data_file, entry_of, read_text
@@ -84,14 +85,18 @@ def _file_has_placeholders(path: Path | None) -> bool:
     if path is None or path.suffix not in (".json", ".jsonl") or not files.is_file(path):
         return False
     try:
-        stat = path.stat()
-        return stat.st_size > 0 and _scan(path, stat.st_mtime_ns, stat.st_size)
+        return _placeholders.get(path, [path], lambda: _scan(path))
     except OSError as error:
         raise reading.unreadable(path, error) from error
 
 
-@lru_cache(maxsize=512)
-def _scan(path: Path, modified: int, size: int) -> bool:
-    """Search one file; `modified` and `size` are there so that a changed file is searched again."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(b"{{name}}") >= 0 or content.find(b"{{author}}") >= 0
+_placeholders: FileCache[bool] = FileCache(512)
+
+
+def _scan(path: Path) -> bool:
+    """Tell whether a placeholder stands anywhere in a file. Raises OSError."""
+    with files.open_file(path) as file:
+        if not os.fstat(file.fileno()).st_size:
+            return False  # nothing cannot be mapped
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return content.find(b"{{name}}") >= 0 or content.find(b"{{author}}") >= 0

@@ -13,6 +13,7 @@ from studio.core.i18n import Problem
 from studio.core.jobs import sentence
 from studio.core.sentences import Sentence
 from studio.core.storage import files, records
+from studio.core.storage.file_cache import FileCache
 from studio.core.storage.records import Record, Text
 from studio.core.workspace import write_whole
 from studio.datasets.registry.dataset_info import Dataset
@@ -44,7 +45,7 @@ class Intakes:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._known: dict[Path, tuple[tuple, Intake]] = {}
+        self._known: FileCache[Intake] = FileCache()
 
     def write(self, file: Path, source: Path, written: Written) -> None:
         """Keep what was told when `file` came in from `source`. Raises Problem where the disk refuses."""
@@ -67,11 +68,7 @@ class Intakes:
         if dataset.file is None:
             return Intake()
         record = self._file(dataset.file)
-        stamp = files.stamp(record)
-        known = self._known.get(record)
-        if known is None or known[0] != stamp:
-            known = self._known[record] = stamp, _read(record)
-        return known[1]
+        return self._known.get(record, [record], lambda: _read(record))
 
     def _file(self, file: Path) -> Path:
         return self.folder / f"intake-{hashlib.sha256(os.fsencode(files.real(file))).hexdigest()[:24]}.json"

@@ -5,14 +5,17 @@ studio, which also downloads from Hugging Face, must not be that process.
 """
 
 import json
-import subprocess
+import os
 import sys
+import time
 from itertools import islice
 
-from studio.core import locations
+from studio.core.processes.child import Child, Output, end_with_input
 from studio.datasets.files import columnar
 
 _LIMIT_S = 90  # the library tries again and again where a hub does not answer
+_LONGEST_ANSWER = 64 * 2**20  # bytes
+_ANSWER = "\x1e"  # marks the line that is the answer among what the library prints
 
 
 def first(repo: str, options: dict, count: int) -> list[dict]:
@@ -23,31 +26,30 @@ def first(repo: str, options: dict, count: int) -> list[dict]:
     Raises:
         RuntimeError: with the words of ModelScope's library, where it cannot have the rows.
     """
-    asked = json.dumps({"repo": repo, "options": options, "count": count})
-    try:
-        child = subprocess.run(
-            [sys.executable, "-m", "studio.datasets.registry.modelscope_rows"],
-            input=asked,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=_LIMIT_S,
-            cwd=locations.ROOT,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise RuntimeError(f"no answer in {_LIMIT_S} s") from error
-    said = child.stdout.rstrip().rpartition("\n")[2]
-    if not said.startswith("{"):
-        raise RuntimeError(child.stderr.strip().rpartition("\n")[2] or f"the reader ended with {child.returncode}")
-    answer = json.loads(said)
+    question = {"repo": repo, "options": options, "count": count}
+    until, last = time.monotonic() + _LIMIT_S, ""
+    command = [sys.executable, "-m", "studio.datasets.registry.modelscope_rows"]
+    with Child(
+        command, environment={**os.environ, "PYTHONIOENCODING": "utf-8"}, output=Output(longest_line=_LONGEST_ANSWER)
+    ) as child:
+        child.send(json.dumps(question).encode())
+        while (line := child.next_line(max(0.0, until - time.monotonic()))) is not None:
+            if not line:
+                raise RuntimeError(f"no answer in {_LIMIT_S} s")
+            last = line.decode("utf-8", "replace").strip() or last
+        code = child.wait()
+    if not last.startswith(_ANSWER):
+        raise RuntimeError(last or f"the reader ended with {code}")
+    answer = json.loads(last.removeprefix(_ANSWER))
     if "refused" in answer:
         raise RuntimeError(answer["refused"])
     return answer["rows"]
 
 
 def main() -> None:
-    """Read {repo, options, count} from standard input and print {rows} or {refused} as the last line."""
-    asked = json.load(sys.stdin)
+    """Read {repo, options, count} from the first line of the input and print {rows} or {refused} as the last line."""
+    asked = json.loads(sys.stdin.readline())
+    end_with_input()
     options = asked["options"]
     try:
         from modelscope import MsDataset
@@ -62,7 +64,7 @@ def main() -> None:
         answer = {"rows": [columnar.plain(dict(row)) for row in islice(found, asked["count"])]}
     except Exception as error:  # the library has faults of many kinds for what the network, the hub or the data refuse
         answer = {"refused": str(error) or type(error).__name__}
-    print("\n" + json.dumps(answer))
+    print("\n" + _ANSWER + json.dumps(answer))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ media."""
 import json
 from dataclasses import dataclass, field
 
-from studio.core.storage.records import parse
+from studio.core.storage.records import parse, parse_or
 from studio.datasets.schema.observed_schema import MEDIA
 from studio.datasets.schema.row_faults import UnusableRow
 
@@ -180,10 +180,8 @@ def _call(call: object, column: str) -> dict:
         (inner[key] for key in ("arguments", "input", "args", "parameters") if inner.get(key) is not None), {}
     )
     if isinstance(arguments, str):
-        try:
-            arguments = parse(arguments) if arguments.strip() else {}
-        except ValueError:
-            pass  # a model wrote it: what is no JSON stays the text it is
+        # A model wrote it: what is no JSON stays the text it is.
+        arguments = parse_or(arguments, arguments) if arguments.strip() else {}
     return {"name": name, "arguments": arguments}
 
 

@@ -4,7 +4,6 @@ changed.
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count, groupby
@@ -133,6 +132,7 @@ def _pairs(rows: Iterator[Row], mapping: Mapping, written: Written, path: Path) 
     prompt, response, score = (mapping.columns[name] for name in ("prompt", "response", "score"))
 
     def usable() -> Iterator[Row]:
+        """Yield the rows that have a prompt, an answer and a score; the others are left out and told."""
         for row in rows:
             if row.problem:
                 written.leave_out(row.problem)
@@ -186,7 +186,7 @@ def _fill(path: Path, written: Written) -> None:
                 for line in source
             ),
         )
-    os.replace(whole, path)
+    move(whole, path)
 
 
 def convert(path: Path, mapping: Mapping, target: Path, progress: Callable[[int], None] | None = None) -> Written:
@@ -223,7 +223,7 @@ def convert(path: Path, mapping: Mapping, target: Path, progress: Callable[[int]
         if not written.rows:
             raise written.problems[0] if written.problems else Problem("datasets.empty", file=path)
         if media.store.is_dir():
-            shutil.move(media.store, store)
+            move(media.store, store)
             written.stored = store
         move(whole, target)
     return written

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from studio.core.storage.records import parse
+from studio.core.storage.records import parse_or
 from studio.datasets.schema import content as contents
 from studio.datasets.schema.observed_schema import MEDIA
 from studio.datasets.schema.row_faults import UnusableRow
@@ -37,10 +37,7 @@ class MediaFiles:
         """Return the files that the value of a column names, one or many, as LLaMA-Factory takes them. Raises
         UnusableRow."""
         if isinstance(value, str) and value.lstrip()[:1] == "[":
-            try:
-                value = parse(value)
-            except ValueError:
-                pass
+            value = parse_or(value, value)  # the name of a file may begin so too
         if value is None or value == "" or value == []:
             return []
         found = [contents.file_of(each, kind[:-1]) for each in (value if isinstance(value, list) else [value])]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from studio.core.storage.records import parse
+from studio.core.storage.records import parse_or
 from studio.datasets.schema import content as contents
 from studio.datasets.schema import function_turn
 from studio.datasets.schema.content import MARKS, Content
@@ -132,12 +132,10 @@ def listed(value: object, column: str, depth: int = 0) -> tuple[list, dict]:
 
 def as_json(text: str, column: str) -> object:
     """Return the list or object that a text holds as JSON. Raises UnusableRow for any other text."""
-    if text.lstrip()[:1] in ("[", "{"):
-        try:
-            return parse(text)
-        except ValueError:
-            pass
-    raise UnusableRow(column)
+    value = parse_or(None, text) if text.lstrip()[:1] in ("[", "{") else None
+    if value is None:
+        raise UnusableRow(column)
+    return value
 
 
 def _spoken(text: str) -> Iterator[tuple[str, str]]:

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.core.i18n import Problem
-from studio.core.storage import records
-from studio.core.storage.folders import matching, status_of
+from studio.core.storage import files, records
+from studio.core.storage.folders import matching
 from studio.core.storage.records import Record
 from studio.models.library import library
 
@@ -112,7 +112,7 @@ def stamp(folder: Path, problem: str) -> int:
     Raises:
         Problem: `problem`, where there are no weights.
     """
-    written = [status.st_mtime_ns for path in weight_files(folder) if (status := status_of(path))]
+    written = [time for path in weight_files(folder) if (time := files.stamp(path)[1])]
     if not written:
         raise Problem(problem, path=folder)
     return max(written)

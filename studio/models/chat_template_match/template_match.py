@@ -19,6 +19,7 @@ from pathlib import Path
 from studio.core import llamafactory
 from studio.core.i18n import Problem
 from studio.core.processes import limited
+from studio.core.storage.file_cache import FileCache
 from studio.models.hub import catalogue
 from studio.models.hub.catalogue import Entry
 from studio.models.library import tokenizer_files
@@ -138,27 +139,23 @@ def choose(folder: Path, name: str, model_type: str, compare: bool = True, wait:
 
 REMEMBERED = 4096
 _READ = ("tokenizer_config.json", "chat_template.jinja", "chat_template.json", "special_tokens_map.json")
-_chosen: dict[tuple, Choice] = {}
+_chosen: FileCache[Choice] = FileCache(REMEMBERED)
 
 
 def of(folder: Path, name: str, model_type: str, compare: bool = True, wait: float | None = None) -> Choice:
     """Return `choose`, from memory where the files that it reads did not change."""
-    stamps = tuple(_changed(folder / file) for file in _READ)
-    key = (folder, name, model_type, stamps)
-    known = _chosen.get((*key, True)) or _chosen.get((*key, compare))
-    if known is None:
-        known = choose(folder, name, model_type, compare, wait)
-        # What the machine was too busy for is looked at again.
-        if known.compared or not compare:
-            _remember((*key, compare), known)
-    return known
 
+    def is_final(choice: Choice) -> bool:
+        """Tell whether the machine was not too busy for a part of it: else it is looked at again."""
+        passes = choice.fault is not None and choice.fault.key in limited.PASSING
+        return (choice.compared or not compare) and not passes
 
-def _remember(key: tuple, choice: Choice) -> None:
-    if len(_chosen) >= REMEMBERED:
-        _chosen.clear()
-    if choice.fault is None or choice.fault.key not in limited.PASSING:
-        _chosen[key] = choice
+    return _chosen.get(
+        (folder, name, model_type),
+        [folder / file for file in _READ],
+        lambda: choose(folder, name, model_type, compare, wait),
+        is_final,
+    )
 
 
 def faults(models: Sequence[tuple[Path, str, str]]) -> list[Problem | None]:
@@ -180,13 +177,6 @@ def of_all(models: Sequence[tuple[Path, str, str]], seconds: float = 0.1) -> lis
         choice = of(folder, name, model_type, compare=loaded() and left > 0, wait=max(0.0, left))
         found.append(choice.template if choice.compared or choice.reason in ("exact", "resembles") else None)
     return found
-
-
-def _changed(file: Path) -> int:
-    try:
-        return file.stat().st_mtime_ns
-    except OSError:
-        return 0
 
 
 def is_chat(name: str, has_template: bool) -> bool:

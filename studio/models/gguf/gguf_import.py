@@ -8,22 +8,20 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-from studio.core import locations, reasons
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs
-from studio.core.storage import files
+from studio.core.processes.child import Child, end_with_input
+from studio.core.storage import atomic, files, folders
 from studio.core.storage.records import Record, Text
 from studio.core.workspace import Workspace
 from studio.models.gguf import gguf_parts
 from studio.models.library import library
 
 KIND = "import_gguf"
-_MAKING = ".importing-"
 _PART = re.compile(r"-\d{5}-of-\d{5}$")
 _ROOM = 1.1  # the folder is a little more than its weights
 _LOOK_EVERY_S = 0.3
@@ -88,52 +86,39 @@ def parameters(file: Path) -> int:
 
 
 def _import(job: Job, source: Path, target: Path) -> dict:
-    """Make the folder beside, let a child process fill it, and rename it when it is whole."""
-    for leftover in target.parent.glob(f"{_MAKING}*-{target.name}"):
-        shutil.rmtree(leftover)
-    work = target.parent / f"{_MAKING}{os.getpid()}-{target.name}"
-    expected = 2 * parameters(source)
+    """Let a child process make the folder elsewhere, and put it in its place when it is whole."""
     try:
-        work.mkdir()
-        with open(job.log_file, "a", encoding="utf-8") as log:
-            child = subprocess.Popen(
-                [sys.executable, "-m", "studio.models.gguf.gguf_import", str(source), str(work)],
-                stdout=log,
-                stderr=log,
-                cwd=locations.ROOT,
-                env={**os.environ, "TQDM_DISABLE": "1"},
-            )
-        try:
-            while child.poll() is None:
-                job.check()
-                written = sum(file.stat().st_size for file in work.glob("*.safetensors"))
-                job.report(
-                    min(0.99, written / expected) if written else None, "gguf.writing" if written else "gguf.reading"
-                )
-                time.sleep(_LOOK_EVERY_S)
-        finally:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
-        if child.returncode:
-            raise Problem("gguf.failed", file=source.name, reason=reasons.original(_last_line(job.log_file)))
-        if faults := library.scan(work, target.name).faults:
-            raise faults[0]
-        work.rename(target)
+        with atomic.scratch(target.parent) as work:
+            made = work / target.name
+            made.mkdir()
+            _follow(job, source, made)
+            if faults := library.scan(made, target.name).faults:
+                raise faults[0]
+            atomic.move(made, target)
     except OSError as error:
         raise Problem("workspace.unwritable", path=target, reason=reasons.of(error)) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return {"name": target.name, "folder": str(target)}
 
 
-def _last_line(log: Path) -> str:
-    lines = [
-        line
-        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
-        if line.strip() and "%|" not in line
-    ]
-    return lines[-1][:200] if lines else "?"
+def _follow(job: Job, source: Path, made: Path) -> None:
+    """Run the child that fills the folder `made`, and tell its progress. Raises Problem where it fails, Stopped."""
+    expected, last = 2 * parameters(source), "?"
+    with Child(
+        [sys.executable, "-m", "studio.models.gguf.gguf_import", str(source), str(made)],
+        environment={**os.environ, "TQDM_DISABLE": "1", "PYTHONIOENCODING": "utf-8"},
+    ) as child:
+        while (line := child.next_line(_LOOK_EVERY_S)) is not None:
+            job.check()
+            if text := line.decode("utf-8", "replace").strip():
+                job.log(text)
+                last = text if "%|" not in text else last
+            written = sum(folders.size_of(file) for file in made.glob("*.safetensors"))
+            job.report(
+                min(0.99, written / expected) if written else None, "gguf.writing" if written else "gguf.reading"
+            )
+        code = child.wait()
+    if code:
+        raise Problem("gguf.failed", file=source.name, reason=reasons.original(last[:200]))
 
 
 def convert(file: Path, made: Path) -> None:
@@ -234,4 +219,5 @@ def _smollm(fields: dict, context: int):
 
 
 if __name__ == "__main__":
+    end_with_input()
     convert(Path(sys.argv[1]), Path(sys.argv[2]))

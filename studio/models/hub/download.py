@@ -7,10 +7,8 @@ when it is whole and checked.
 
 import json
 import os
-import queue
 import re
 import shutil
-import subprocess
 import sys
 import threading
 import time
@@ -23,10 +21,12 @@ from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
-from studio.core import formatting, locations, reasons
+from studio.core import formatting, reasons
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs, Stopped
+from studio.core.processes.child import Child
 from studio.core.storage import folders
+from studio.core.storage.atomic import move
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace, safe_name
 from studio.models.hub.fetch import MARK
@@ -37,6 +37,16 @@ KIND = "download"
 AT_A_TIME = 3
 LOOK_EVERY_S = 0.4
 SPEED_OVER_S = 10.0
+# Bars would fill the log; the person pressed Download, so a setting that keeps other libraries off the network does not
+# count.
+SETTINGS = {
+    "TQDM_DISABLE": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_OFFLINE": "0",
+    "TRANSFORMERS_OFFLINE": "0",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONIOENCODING": "utf-8",
+}
 _REPO = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
 
 
@@ -202,8 +212,13 @@ class Downloads:
         job.report(None, "downloads.listing", hub=TITLES[request.source])
         try:
             (folder / "files").mkdir(parents=True, exist_ok=True)
-            with Child({**asdict(request), "folder": str(folder), "token": token, **self._patience}, job) as child:
-                done = follow(child, job, folder / "files")
+            order = {**asdict(request), "folder": str(folder), "token": token, **self._patience}
+            with Child(
+                [sys.executable, "-m", "studio.models.hub.fetch"], environment={**os.environ, **SETTINGS}
+            ) as child:
+                # By its input and not by an argument or the environment, which other people of the machine can read.
+                child.send(json.dumps(order).encode())
+                done = follow(child, job, folder / "files", token)
             return {"name": request.name, "folder": str(self._put_in_place(request, folder)), **done}
         except OSError as error:
             raise Problem("workspace.unwritable", path=error.filename or folder, reason=reasons.of(error)) from error
@@ -216,80 +231,33 @@ class Downloads:
         with self._lock:
             if target.exists():
                 raise Problem("downloads.exists", name=request.name)
-            (folder / "files").rename(target)
+            move(folder / "files", target)
         return target
 
 
-class Child:
-    """The process that fetches. Killed when the `with` block is left; its lines come by `next_event`."""
-
-    def __init__(self, order: dict, job: Job):
-        self.order, self.job, self.token = order, job, order["token"]
-        self.events: queue.Queue[dict | None] = queue.Queue()
-
-    def __enter__(self) -> "Child":
-        # Bars would fill the log; the person pressed Download, so a setting that keeps other libraries off the network
-        # does not count.
-        settings = {
-            "TQDM_DISABLE": "1",
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "HF_HUB_OFFLINE": "0",
-            "TRANSFORMERS_OFFLINE": "0",
-            "PYTHONUNBUFFERED": "1",
-            "PYTHONIOENCODING": "utf-8",
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "studio.models.hub.fetch"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            env={**os.environ, **settings},
-            cwd=locations.ROOT,
-        )
-        # By its input and not by an argument or the environment, which other people of the machine can read.
-        self.process.stdin.write(json.dumps(self.order) + "\n")
-        self.process.stdin.flush()
-        threading.Thread(target=self._read, daemon=True).start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-
-    def _read(self) -> None:
-        for line in self.process.stdout:
-            if line.startswith(MARK):
-                try:
-                    self.events.put(json.loads(line[1:]))
-                except ValueError:  # two threads of a library may write into one line
-                    self.job.log(line)
-            elif line.strip():
-                self.job.log(line.replace(self.token, "…") if self.token else line)
-        self.process.stdout.close()
-        self.events.put(None)
-
-    def next_event(self) -> dict:
-        """Return what the child says next, {} where it is silent for a moment. Raises Problem where it ended without a
-        last word.
-        """
+def _next_event(child: Child, job: Job, token: str | None) -> dict:
+    """Return what the child says next, {} where it is silent for a moment or says something for the log. Raises Problem
+    where it ended without a last word.
+    """
+    line = child.next_line(LOOK_EVERY_S)
+    if line is None:
+        raise Problem("downloads.child_ended", code=child.wait())
+    text = line.decode("utf-8", "replace")
+    if text.startswith(MARK):
         try:
-            event = self.events.get(timeout=LOOK_EVERY_S)
-        except queue.Empty:
-            return {}
-        if event is None:
-            raise Problem("downloads.child_ended", code=self.process.wait())
-        return event
+            return json.loads(text[1:])
+        except ValueError as error:  # two threads of a library may write into one line
+            job.log(f"torn line: {error}")
+    if text.strip():
+        job.log(text.replace(token, "…") if token else text)
+    return {}
 
 
-def follow(child: Child, job: Job, files: Path) -> dict:
+def follow(child: Child, job: Job, files: Path, token: str | None = None) -> dict:
     """Report the child's progress until it is done, and return what it says then. Raises Problem, Stopped."""
     plan, waiting, meter = None, None, Meter()
     while True:
-        event = child.next_event()
+        event = _next_event(child, job, token)
         if job.cancelled.is_set():
             raise Stopped
         if "problem" in event:

@@ -21,6 +21,7 @@ from pathlib import Path, PurePosixPath
 
 from studio.core import reasons
 from studio.core.i18n import Problem, Reason
+from studio.core.processes.child import end_with_input
 from studio.core.workspace import write_json
 from studio.models.hub.hubs import Damaged, Hiccup, HubFile, has_hash, open_hub, partial_path
 from studio.models.library.tokenizer_files import read_json
@@ -125,6 +126,7 @@ class Fetch:
                 path.unlink()
 
     def check_space(self, total: int) -> None:
+        """Raise Problem where the disk has no room for what is still to come of `total` bytes."""
         arrived = sum(path.stat().st_size for path in self.files.rglob("*") if path.is_file())
         needed, free = total - arrived, shutil.disk_usage(self.folder).free
         if needed + SPARE_BYTES > free:
@@ -284,16 +286,10 @@ def alone(folder: Path, repo: str):
         raise Problem("downloads.elsewhere", repo=repo) from None
 
 
-def end_with_the_studio() -> None:
-    """End this process when its input ends."""
-    sys.stdin.read()
-    os._exit(1)
-
-
 def main() -> None:
     """Do the order on the first line of the input."""
     order = json.loads(sys.stdin.readline())
-    threading.Thread(target=end_with_the_studio, daemon=True).start()
+    end_with_input()
     try:
         Fetch(order).run()
     except Problem as problem:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from studio.core import reasons
 from studio.core.i18n import Problem
+from studio.core.storage.atomic import move
 
 TITLES = {"modelscope": "ModelScope", "huggingface": "Hugging Face"}
 LISTING_TIMEOUT_S = 30
@@ -140,7 +141,7 @@ class HuggingFace:
         if not has_hash(part, file.size, file.hash):
             part.unlink()
             raise Damaged
-        part.replace(target)
+        move(part, target)
 
     def trouble(self, error: Exception) -> Problem | Hiccup:
         """Return what an error of the client means: a problem for the person, or a hiccup to wait out."""

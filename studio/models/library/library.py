@@ -2,8 +2,6 @@
 
 import os
 import re
-import stat
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from studio.core import reasons, trust
 from studio.core.i18n import Problem
 from studio.core.plain import shown
 from studio.core.storage import files, folders
+from studio.core.storage.file_cache import FileCache
 from studio.core.workspace import Workspace, safe_name
 from studio.models.library import hub_caches, model_config, model_discovery, model_folders, tokenizer_files
 from studio.models.weights import health, plausible, tensor_headers
@@ -174,14 +173,12 @@ def in_hub_cache(folder: Path) -> bool:
     return hub_caches.is_snapshot(folder)
 
 
-_looked: dict[Path, tuple[tuple, Model]] = {}
-_looking = threading.Lock()
+_models: FileCache[Model] = FileCache()
 
 
 def forget() -> None:
     """Forget what was read, so that everything is read from disk again."""
-    with _looking:
-        _looked.clear()
+    _models.clear()
 
 
 def scan(folder: Path, name: str) -> Model:
@@ -191,32 +188,23 @@ def scan(folder: Path, name: str) -> Model:
     A folder that cannot be looked into is a model with that fault.
     """
     try:
-        inside = sorted(os.listdir(folder))
+        inside = [folder / file for file in sorted(os.listdir(folder))]
     except FileNotFoundError:
         if not folder.is_symlink():
             raise
         return _faulty(folder, name, Problem("models.dangling_link", folder=folder, target=_target(folder)))
     except (OSError, ValueError) as error:
         return _faulty(folder, name, Problem("models.unreadable_folder", folder=folder, reason=reasons.of(error)))
-    found = ((file, folders.status_of(folder / file)) for file in inside)  # a link to what is gone is no file
-    plain = [
-        (file, one.st_size, one.st_mtime_ns, one.st_ino) for file, one in found if one and stat.S_ISREG(one.st_mode)
-    ]
-    mark = (name, *plain)
-    with _looking:
-        known = _looked.get(folder)
-    if known is None or known[0] != mark:
-        known = (mark, _read(folder, name, {file: size for file, size, *_ in plain}))
-        with _looking:
-            _looked[folder] = known
-    return known[1]
+    return _models.get((folder, name), inside, lambda: _read(folder, name, inside))
 
 
 def _faulty(folder: Path, name: str, fault: Problem) -> Model:
     return Model(name, folder, params=None, dtype="?", size_bytes=0, faults=(fault,))
 
 
-def _read(folder: Path, name: str, sizes: dict[str, int]) -> Model:
+def _read(folder: Path, name: str, inside: list[Path]) -> Model:
+    # A link to what is gone is no file.
+    sizes = {path.name: folders.size_of(path) for path in inside if files.is_file(path)}
     names = set(sizes)
     config, config_faults = model_config.read(folder) if model_config.FILE in names else ({}, ())
     weight_files = health.weight_files(names, health.indexed_files(folder, names))

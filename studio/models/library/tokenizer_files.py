@@ -4,7 +4,6 @@ template.
 
 import contextlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +23,7 @@ FILES = (
     "vocab.txt",
 )
 ROLES = ("bos_token", "eos_token", "pad_token", "unk_token", "sep_token", "cls_token", "mask_token")
-_STAMPED = ("token", "chat_template", "vocab", "merges", "spiece", "sentencepiece", "tekken", "config.json")
+_PARTS = ("token", "chat_template", "vocab", "merges", "spiece", "sentencepiece", "tekken", "config.json")
 LARGEST_BYTES = 64 * 2**20
 _SMALL = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.json")
 # the list of added tokens stands at the beginning of tokenizer.json, whose vocabulary can have many megabytes
@@ -125,8 +124,7 @@ def _looks_like_object(path: Path) -> bool:
     try:
         with files.open_file(path) as file:
             begins = file.read(100).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
-            file.seek(max(0, file.seek(0, 2) - 100))
-            return begins and file.read().rstrip().endswith(b"}")
+        return begins and files.end_of(path, 100).rstrip().endswith(b"}")
     except OSError:
         return False
 
@@ -183,17 +181,14 @@ def chat_template(folder: Path) -> ChatTemplate | None:
     return None
 
 
+def files_of(folder: Path) -> list[Path]:
+    """Return the files of a model's folder that its tokenizer and its chat template are made of."""
+    return [path for path in folders.entries(folder) if any(part in path.name for part in _PARTS)]
+
+
 def stamp(folder: Path) -> tuple:
-    """Return what changes when the tokenizer or the chat template in a folder does: its small files, with size and
-    time.
-    """
-    found = []
-    for name in sorted(os.listdir(folder)) if folders.is_folder(folder) else []:
-        if any(part in name for part in _STAMPED):
-            with contextlib.suppress(OSError):  # it was removed meanwhile
-                status = os.stat(folder / name)
-                found.append((name, status.st_size, status.st_mtime_ns))
-    return str(folder), *found
+    """Return what changes when the tokenizer or the chat template in a folder does: it and the stamps of its files."""
+    return str(folder), *((path.name, *files.stamp(path)) for path in files_of(folder))
 
 
 def renderings(folder: Path, conversations: list[list[dict]], wait: float | None = None):
@@ -222,12 +217,9 @@ def renderings(folder: Path, conversations: list[list[dict]], wait: float | None
         own.source,
         conversations,
         special_tokens(folder),
-        file=place,
-        of=folder.name,
-        seconds=5,
-        mib=1024,
         stamp=known,
         wait=wait,
+        limits=limited.Limits(file=place, of=folder.name, seconds=5, mib=1024),
     )
 
 
@@ -263,10 +255,7 @@ def _tried(folder: Path, wait: float | None):
     return limited.call(
         "studio.models.library.tokenizer_trial:try_tokenizer",
         str(folder),
-        file=file,
-        of=folder.name,
-        seconds=30,
-        mib=4096,
         stamp=known,
         wait=wait,
+        limits=limited.Limits(file=file, of=folder.name, seconds=30, mib=4096),
     )

@@ -61,13 +61,9 @@ def fault_of(model: Model, wait: float | None = None) -> Problem | None | object
             "studio.models.weights.tensor_check:missing",
             str(model.path),
             names,
-            file="config.json",
-            of=model.name,
-            seconds=SECONDS,
-            mib=MIB,
             stamp=stamp,
             wait=wait,
-            heavy=True,
+            limits=limited.Limits(file="config.json", of=model.name, seconds=SECONDS, mib=MIB, heavy=True),
         )
     except Problem as problem:
         return None if problem.key in limited.PASSING else problem

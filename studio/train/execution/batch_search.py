@@ -23,7 +23,7 @@ from studio.core import reasons
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.jobs import Job
-from studio.core.processes.child import Child
+from studio.core.processes.child import Child, Output
 from studio.core.sentences import Sentence
 from studio.core.storage import files, records
 from studio.core.storage.records import Record
@@ -153,7 +153,7 @@ def _try(folder: Path, recipe: dict, size: int, job: Job) -> MeasuredStep:
     plan = one_step(recipe, here, size)
     write_json(here / "plan.json", {"recipe": plan, "report": str(report)})
     command = [sys.executable, "-m", "studio.train.execution.batch_search", str(here / "plan.json")]
-    with Child(command, log=here / "log") as child:
+    with Child(command, output=Output(here / "log")) as child:
         while child.code is None:
             job.check()
             if psutil.virtual_memory().available < SPARE * psutil.virtual_memory().total:

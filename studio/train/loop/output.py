@@ -25,6 +25,7 @@ class ThreadOutput:
         self.stream = stream
 
     def write(self, text: str) -> int:
+        """Write where the output of this thread goes, and return the number of characters, as streams do."""
         file = self.files.get(threading.get_ident())
         if file is None:
             return self.stream.write(text)

@@ -19,6 +19,7 @@ def save_once(model: Any) -> None:
     whole = model.state_dict
 
     def state_dict(*args, **kwargs):
+        """Return {name: tensor} of the model, of tensors that share their memory only one."""
         state = whole(*args, **kwargs)
         embedding = getattr(inner.get_input_embeddings(), "weight", None)
         source = None if embedding is None else _place(embedding)

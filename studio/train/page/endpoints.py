@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from studio.core.i18n import Problem, Words
 from studio.core.sentences import Sentence
+from studio.core.workspace import Workspace
 from studio.train import notifications, runs
 from studio.train.execution import multi_node
 from studio.train.execution.training_service import TrainingService
@@ -20,6 +21,7 @@ def endpoints(trainer: TrainingService, words: Words) -> list[Callable]:
     return [
         *_of_environments(trainer),
         *_of_runs(trainer, words),
+        *_of_run_state(trainer.workspace, words),
         *_of_many(trainer),
         *_of_keeping(trainer),
         *_of_recipes(trainer, words),
@@ -45,8 +47,6 @@ def _of_environments(trainer: TrainingService) -> list[Callable]:
 
 
 def _of_runs(trainer: TrainingService, words: Words) -> list[Callable]:
-    workspace = trainer.workspace
-
     def train_preview(recipe: dict[str, object]) -> schemas.PreviewResult:
         """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong."""
         preview = trainer.preview(recipe)
@@ -92,6 +92,10 @@ def _of_runs(trainer: TrainingService, words: Words) -> list[Callable]:
         """Train a run again from the beginning in its own folder, without its checkpoints, and return {run}."""
         return schemas.RunResult(run=trainer.restart(run).name)
 
+    return [train_preview, train_start, train_stop, train_kill, train_resume, train_restart]
+
+
+def _of_run_state(workspace: Workspace, words: Words) -> list[Callable]:
     def train_runs() -> list[schemas.ListedRun]:
         """Return [{run, state, step, total_steps, loss, started, model, dataset, problem}], newest first."""
         found, unusable = runs.usable_and_odd(workspace)
@@ -126,17 +130,7 @@ def _of_runs(trainer: TrainingService, words: Words) -> list[Callable]:
         """
         return schemas.MetricsResult(**vars(runs.metrics(runs.find(workspace, run), since)))
 
-    return [
-        train_preview,
-        train_start,
-        train_stop,
-        train_kill,
-        train_resume,
-        train_restart,
-        train_runs,
-        train_status,
-        train_metrics,
-    ]
+    return [train_runs, train_status, train_metrics]
 
 
 def _of_many(trainer: TrainingService) -> list[Callable]:

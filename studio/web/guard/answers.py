@@ -46,12 +46,7 @@ class Answer:
 
     async def tell(self) -> None:
         """Send the sentence of a fault: what the application says itself of it, in JSON and on one line, or our own."""
-        told, status = self._sentence(), self._held["status"] if self._held else 500
-        try:
-            said = json.loads(self._fault)["error"]
-            told = said.strip().splitlines()[0] if "Traceback" not in said else told
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
-            pass  # no JSON, or none that says anything: our own sentence stands
+        told, status = _own_words(self._fault) or self._sentence(), self._held["status"] if self._held else 500
         body = json.dumps({"error": told}, ensure_ascii=True).encode()
         self._held, self.is_begun, self._fault = None, True, b""
         start = {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
@@ -88,3 +83,12 @@ class Answer:
             del headers["x-frame-options"]
         else:
             headers["x-frame-options"] = "DENY"
+
+
+def _own_words(fault: bytes) -> str:
+    """Return the first line of what the application says of a fault; "" where it says nothing, or a traceback."""
+    try:
+        lines = json.loads(fault)["error"].strip().splitlines()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ""
+    return lines[0] if lines and not any("Traceback" in line for line in lines) else ""

@@ -15,7 +15,7 @@ from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 from studio.datasets.encoding.loading.judge import judge
 from studio.datasets.files import reading
-from studio.datasets.page.add_data.registering import register
+from studio.datasets.page.add_data.registering import Registration, register
 from studio.datasets.page.schemas import RegisterOptions
 from studio.datasets.registry.collection import Collection
 from studio.datasets.registry.dataset_info import Dataset
@@ -110,7 +110,7 @@ def test_a_set_without_its_entry_is_recognised_and_comes_in_whole(tmp_path, coll
         expected = kept(home, "own", entry)
     else:
         expected = rows_of_v1(path)
-    result = register(collection, Words("en"), str(path), "made", options=RegisterOptions(copy=copy))
+    result = register(collection, Words("en"), Registration(str(path), "made", options=RegisterOptions(copy=copy)))
     assert (result.left_out, result.problems) == (0, [])
     dataset = collection.find("made")
     assert dataset.problem is None

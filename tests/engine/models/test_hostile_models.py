@@ -176,10 +176,7 @@ def test_a_tokenizer_that_takes_too_long_is_not_loaded_here(empty):
         limited.call(
             "studio.models.library.tokenizer_trial:try_tokenizer",
             str(folder),
-            file="tokenizer.json",
-            of="slow",
-            seconds=3,
-            mib=2048,
+            limits=limited.Limits(file="tokenizer.json", of="slow", seconds=3, mib=2048),
         )
     except Problem as problem:
         assert problem.key in ("limited.too_slow", "limited.waited")

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from studio.core.i18n import Problem, Words
+from studio.core.storage import atomic
 from studio.models import starter
 
 
@@ -18,8 +19,8 @@ def made(tmp_path_factory):
     models, told = tmp_path_factory.mktemp("starter") / "models", []
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    (models / f".starter-{ended.pid}" / "half").mkdir(parents=True)
-    (models / f".starter-{os.getppid()}").mkdir()
+    (models / f".writing-{atomic.machine()}-{ended.pid}-x" / "half").mkdir(parents=True)
+    (models / f".writing-{atomic.machine()}-{os.getppid()}-x").mkdir()
     folder = starter.fetch_starter(models, lambda key, share: told.append((key, share)))
     return folder, told
 
@@ -28,7 +29,10 @@ def test_it_is_made_whole_and_leaves_nothing_beside(made):
     folder, told = made
     assert starter.is_complete(folder) and (folder / "LICENSE").exists()
     # What a dead process left half-made is gone; another start that is still at work is left alone.
-    assert {path.name for path in folder.parent.iterdir()} == {starter.NAME, f".starter-{os.getppid()}"}
+    assert {path.name for path in folder.parent.iterdir()} == {
+        starter.NAME,
+        f".writing-{atomic.machine()}-{os.getppid()}-x",
+    }
     keys = list(dict.fromkeys(key for key, _ in told))
     assert keys == [f"launch.starter_{stage}" for stage in ("download", "convert", "check", "ready")]
     shares = [share for _, share in told]

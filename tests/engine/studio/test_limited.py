@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -14,11 +15,12 @@ from studio.core.processes import limited
 
 RENDER = "studio.models.chat_template_match.rendering:render"
 TALK = [[{"role": "user", "content": "hi"}]]
-NAMED = {"file": "chat_template.jinja", "of": "X"}
+NAMED = limited.Limits(file="chat_template.jinja", of="X")
 
 
-def render(source: str, **more):
-    return limited.call(RENDER, source, TALK, {}, **NAMED, **more)
+def render(source: str, seconds: float = 5, mib: int = 1024, **more):
+    limits = replace(NAMED, seconds=seconds, mib=mib)
+    return limited.call(RENDER, source, TALK, {}, limits=limits, **more)
 
 
 def test_a_template_is_rendered_in_another_process():
@@ -80,7 +82,7 @@ def test_what_only_fails_is_refused_in_words(source):
 def test_an_answer_that_is_too_long_is_not_taken():
     assert "characters" in render("{% for i in range(40) %}{{ 'x' * 1000000 }}{% endfor %}")[0]["refused"]
     with pytest.raises(Problem, match="more than 32 MiB"):
-        limited.call("studio.core.storage.records:parse", '"' + "x" * 40_000_000 + '"', **NAMED)
+        limited.call("studio.core.storage.records:parse", '"' + "x" * 40_000_000 + '"', limits=NAMED)
 
 
 def test_an_answer_is_remembered_by_its_stamp_and_a_limit_too():
@@ -125,14 +127,14 @@ def test_a_child_that_was_killed_is_replaced():
 
 def test_only_the_studio_s_functions_run_and_what_they_raise_comes_back():
     with pytest.raises(Problem, match="is not the studio's"):
-        limited.call("os:getcwd", **NAMED)
+        limited.call("os:getcwd", limits=NAMED)
     with pytest.raises(Problem, match="AttributeError"):
-        limited.call("studio.models.chat_template_match.rendering:nothing", **NAMED)
+        limited.call("studio.models.chat_template_match.rendering:nothing", limits=NAMED)
     with pytest.raises(Problem) as told:
-        limited.call("studio.inference.local.tool_call_parsing:definitions", "[1]", **NAMED)
+        limited.call("studio.inference.local.tool_call_parsing:definitions", "[1]", limits=NAMED)
     assert told.value.key.startswith(("prompt.", "chat.", "tools."))
     with pytest.raises(ValueError, match="deeply"):
-        limited.call("studio.core.storage.records:parse", "[" * 100_000, **NAMED)
+        limited.call("studio.core.storage.records:parse", "[" * 100_000, limits=NAMED)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")

@@ -154,8 +154,10 @@ def test_a_studio_that_is_ended_saves_what_it_trains_and_says_so(tmp_path, numbe
     run = runs.find(workspace, ask(server, "train_start", LONG, "in-process", NAMED)["run"])
     wait_for(lambda: runs.status(run).step >= 2)
     assert {one for one in ENDINGS if caught(server.process.pid) >> (one - 1) & 1} == set(ENDINGS)
-    server.process.send_signal(number)
-    assert server.process.wait(90) == 0
+    with urllib.request.urlopen(f"{server.url}/gradio_api/heartbeat/open-page", timeout=90) as page:
+        assert b"ALIVE" in page.readline()
+        server.process.send_signal(number)
+        assert server.process.wait(90) == 0
     log = server.log.read_text()
     status = runs.status(run)
     assert status.state == "interrupted" and run.checkpoints() == [f"checkpoint-{status.step}"]

@@ -6,7 +6,7 @@ import time
 import psutil
 import pytest
 
-from studio.core.processes.child import Child
+from studio.core.processes.child import Child, Output
 
 
 def python(program: str, **options) -> Child:
@@ -47,14 +47,14 @@ def test_it_is_given_lines():
 
 
 def test_a_line_without_end_comes_in_parts():
-    with python("print('x' * 25)", longest_line=10) as child:
+    with python("print('x' * 25)", output=Output(longest_line=10)) as child:
         assert [child.next_line() for _ in range(3)] == [b"x" * 10, b"x" * 10, b"x" * 5 + b"\n"]
 
 
 def test_what_it_prints_is_added_to_the_log(tmp_path):
     log = tmp_path / "log"
     log.write_text("before\n")
-    with python("import sys; print('out'); print('fault', file=sys.stderr)", log=log) as child:
+    with python("import sys; print('out'); print('fault', file=sys.stderr)", output=Output(log)) as child:
         assert child.wait() == 0
     assert log.read_text() == "before\nout\nfault\n"
 

@@ -1,6 +1,7 @@
 """What was made of files is made again when they change, and only then."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -65,6 +66,29 @@ def test_what_could_not_be_made_is_tried_again(tmp_path):
     with pytest.raises(OSError, match="no"):
         cache.get("a", [tmp_path / "a"], fail)
     assert cache.get("a", [tmp_path / "a"], lambda: 1) == 1
+
+
+def test_what_is_not_good_enough_is_not_kept_and_not_given(tmp_path):
+    cache, path = FileCache(), tmp_path / "a"
+    assert cache.get("a", [path], lambda: "rough", lambda value: value == "exact") == "rough"
+    assert cache.get("a", [path], lambda: "rough") == "rough"  # who is content with less gets and keeps it
+    assert cache.get("a", [path], lambda: "exact", lambda value: value == "exact") == "exact"
+    assert cache.get("a", [path], lambda: "rough") == "exact"
+    cache.clear()
+    assert cache.get("a", [path], lambda: "rough") == "rough"
+
+
+def test_threads_share_it(tmp_path):
+    cache, paths = FileCache(8), [tmp_path / str(number) for number in range(20)]
+    for path in paths:
+        path.write_text(path.name)
+
+    def ask(number: int) -> bool:
+        path = paths[number % len(paths)]
+        return cache.get(path, [path], path.read_text) == path.name
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(4000)))
 
 
 def test_a_dropped_value_is_made_again(tmp_path):

@@ -71,7 +71,13 @@ def test_another_disk_that_looks_like_the_same_is_no_fault(workspace, monkeypatc
     monkeypatch.setattr("pathlib.Path.replace", lambda self, target: refuses(self, target))
     write_whole(workspace.data / "new.txt", "text")
     assert (workspace.data / "new.txt").read_text() == "text"
+    with atomic.scratch(workspace.models) as folder:
+        (folder / "made" / "inner").mkdir(parents=True)
+        (folder / "made" / "inner" / "file").write_text("whole")
+        atomic.move(folder / "made", workspace.models / "made")
+    assert (workspace.models / "made" / "inner" / "file").read_text() == "whole"
     assert [one for one in os.listdir(workspace.data) if one.startswith(".")] == []
+    assert os.listdir(workspace.models) == ["made"]
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts a disk of its own")
@@ -99,13 +105,16 @@ def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(work
     assert subprocess.run([sys.executable, "-c", code]).returncode == 9
     place = workspace.root / atomic.BEING_WRITTEN
     assert len(folders.entries(place)) == 1
+    beside = [workspace.models / f".writing-{atomic.machine()}-{pid}-x" for pid in (2**22 + 1, os.getpid())]
+    for one in beside:  # as in a folder that has no place for what is being written
+        one.mkdir()
     old = workspace.data / ".writing-abc"
     old.mkdir()
     os.utime(old, (1, 1))
     with atomic.scratch(workspace.data) as mine:
         workspace.clear_leftovers()
         assert folders.entries(place) == [mine]
-    assert not old.exists()
+    assert not old.exists() and [one.exists() for one in beside] == [False, True]
 
 
 def test_lists_pass_over_what_vanishes_and_what_is_hidden(tmp_path):

@@ -14,7 +14,7 @@ from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 from studio.datasets.files import reading
 from studio.datasets.files.incoming import packed, source
-from studio.datasets.page.add_data.registering import register
+from studio.datasets.page.add_data.registering import Registration, register
 from studio.datasets.registry import dataset_info
 from studio.datasets.registry.collection import Collection
 from studio.datasets.schema import forms
@@ -209,7 +209,7 @@ def test_the_cases_come_in_whole(collection, name, first, inside):
         file = collection.folder / file.name
         file.write_bytes((CASES / name).read_bytes())
     collection.drop(file)
-    result = register(collection, Words("en"), str(file), "brought")
+    result = register(collection, Words("en"), Registration(str(file), "brought"))
     dataset = collection.find("brought")
     assert (result.form, result.rows, result.left_out, dataset.problem) == ("alpaca", 8, 0, None)
     assert dataset.file.suffix == ".jsonl" and dataset.file != file
@@ -226,7 +226,7 @@ def test_what_is_compressed_is_unpacked(collection, tmp_path, name, text, ending
     file = tmp_path / (name + ending)
     file.write_bytes(write(text.encode()))
     collection.drop(file)
-    result = register(collection, Words("en"), str(file), "")
+    result = register(collection, Words("en"), Registration(str(file), ""))
     assert (result.name, result.rows, result.left_out) == ("a", 3 if ";" in text else 8, 0)
 
 
@@ -288,7 +288,7 @@ def test_what_need_not_be_written_anew_stays_where_it_lies(collection):
     for name, text in (("a.json", PLAIN), ("b.jsonl", LINES)):
         file = collection.folder / name
         file.write_text(text)
-        register(collection, Words("en"), str(file), f"of_{name[0]}")
+        register(collection, Words("en"), Registration(str(file), f"of_{name[0]}"))
         assert collection.find(f"of_{name[0]}").file == file
 
 

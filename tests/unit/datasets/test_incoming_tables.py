@@ -20,7 +20,7 @@ from studio.datasets.files import csv_types, reading
 from studio.datasets.files.incoming import source
 from studio.datasets.files.incoming.dialect import Dialect, known_field, sniff
 from studio.datasets.page.add_data import new_data
-from studio.datasets.page.add_data.registering import register
+from studio.datasets.page.add_data.registering import Registration, register
 from studio.datasets.page.schemas import RegisterOptions
 from studio.datasets.quality import row_check
 from studio.datasets.registry import dataset_info
@@ -52,7 +52,7 @@ def collection(workspace):
 def brought(collection, file: Path, **options) -> tuple[dict, list[dict]]:
     """Bring a file in, and return the answer and the rows as LLaMA-Factory's reader has them."""
     collection.drop(file)
-    result = register(collection, Words("en"), str(file), "brought", options=RegisterOptions(**options))
+    result = register(collection, Words("en"), Registration(str(file), "brought", options=RegisterOptions(**options)))
     dataset = collection.find("brought")
     assert dataset.problem is None
     return result.model_dump(), [row.value for row in csv_types.loaded(dataset.file)]

@@ -12,7 +12,7 @@ from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 from studio.datasets.page.add_data import new_data
-from studio.datasets.page.add_data.registering import register
+from studio.datasets.page.add_data.registering import Registration, register
 from studio.datasets.page.browse import dataset_head
 from studio.datasets.page.endpoints import endpoints
 from studio.datasets.page.schemas import RegisterOptions
@@ -57,7 +57,8 @@ def brought(collection: Collection, rows: list, name: str = "made", **named) -> 
 
 def registered(collection: Collection, path: Path, name: str = "made", **named) -> tuple[dict, list[dict]]:
     options = RegisterOptions(**named.get("options", {}))
-    result = register(collection, Words("en"), str(path), name, named.get("columns"), options=options).model_dump()
+    registration = Registration(str(path), name, named.get("columns"), options=options)
+    result = register(collection, Words("en"), registration).model_dump()
     return result, [json.loads(line) for line in collection.find(name).file.read_text(encoding="utf-8").splitlines()]
 
 
@@ -480,7 +481,7 @@ def test_of_a_file_that_stays_where_it_lies_the_fields_are_named_too(collection)
     (collection.folder / "mine.jsonl").write_text(
         json.dumps({"instruction": "a", "input": "", "output": "b", "source": "web"}) + "\n"
     )
-    result = register(collection, Words("en"), "mine.jsonl", "mine")
+    result = register(collection, Words("en"), Registration("mine.jsonl", "mine"))
     assert result.not_taken == ["source"] and collection.find("mine").entry["file_name"] == "mine.jsonl"
 
 

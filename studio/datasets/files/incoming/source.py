@@ -8,10 +8,11 @@ wrapper or under the name of a text, compressed files.
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders
 from studio.core.storage.atomic import scratch
+from studio.core.storage.file_cache import FileCache
 from studio.core.storage.records import parse
 from studio.datasets.files import reading
 from studio.datasets.files.incoming import packed, wrappers
@@ -61,16 +63,17 @@ def look(path: Path) -> Source:
     if path.suffix.lower() not in reading.ENDINGS:
         raise Problem("datasets.unknown_ending", file=path, types=" ".join((*reading.ENDINGS, *packed.ENDINGS)))
     try:
-        status = files.stamp(path)
-        return _look(path, status)
+        return _sources.get(path, [path], lambda: _look(path))
     except OSError as error:
         raise reading.unreadable(path, error) from error
 
 
-@lru_cache(maxsize=512)
-def _look(path: Path, stamp: tuple[int, ...]) -> Source:
-    """Look at one file; `stamp` is there so that a changed file is looked at again."""
+_sources: FileCache[Source] = FileCache(512)
+
+
+def _look(path: Path) -> Source:
     with files.open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
         head = file.read(_SAMPLE)
         if b"\n" not in head:  # a first row this long decides as any other
             head += file.read(reading.LONGEST_ROW)
@@ -82,7 +85,7 @@ def _look(path: Path, stamp: tuple[int, ...]) -> Source:
     encoding = reading.encoding_of(path, head)
     text = head.decode(CODECS.get(encoding, "utf-8"), "ignore").lstrip("\ufeff")
     start = 3 if encoding == "UTF-8 with BOM" else 0
-    whole = stamp[0] <= len(head)
+    whole = size <= len(head)
     if ending == "json" or _is_json(text, whole):
         return _json(text, whole, start, encoding)
     dialect = sniff(text, {"csv": ",", "tsv": "\t"}.get(ending, "\t"), known_field)

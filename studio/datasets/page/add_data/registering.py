@@ -1,6 +1,7 @@
 """Bringing data in from a file, a folder of files or a hub, as the page and a script ask for it."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.core.i18n import Words
@@ -13,28 +14,28 @@ from studio.datasets.registry.collection import Collection
 from studio.datasets.schema import forms
 
 
-def register(
-    collection: Collection,
-    words: Words,
-    path: str,
-    name: str = "",
-    columns: dict[str, str] | None = None,
-    tags: dict[str, str] | None = None,
-    options: RegisterOptions | None = None,
-    job: Job | None = None,
-) -> RegisteredResult | RegisteredOnHubResult:
-    """Bring in data and register it; `job` is told how far it is.
+@dataclass(frozen=True)
+class Registration:
+    """Data that is to be brought in.
 
-    Args:
-        path: a file, a folder of files, or an address on a hub.
-        name: of the dataset, "" for one after `path`.
-        columns: the field for each of LLaMA-Factory's columns, where it is not to be recognised.
-        tags: LLaMA-Factory's tags of messages, as `columns`.
-
-    Raises:
-        Problem: as `Collection.bring_in` does.
+    path: a file, a folder of files, or an address on a hub. name: of the dataset, "" for one after `path`. columns: the
+    field for each of LLaMA-Factory's columns, where it is not to be recognised. tags: LLaMA-Factory's tags of messages,
+    as `columns`.
     """
-    chosen = (options or RegisterOptions()).model_dump(exclude_none=True, by_alias=True)
+
+    path: str
+    name: str = ""
+    columns: dict[str, str | None] | None = None
+    tags: dict[str, str] | None = None
+    options: RegisterOptions = field(default_factory=RegisterOptions)
+
+
+def register(
+    collection: Collection, words: Words, registration: Registration, job: Job | None = None
+) -> RegisteredResult | RegisteredOnHubResult:
+    """Bring in data and register it; `job` is told how far it is. Raises Problem as `Collection.bring_in` does."""
+    path, name, columns, tags = registration.path, registration.name, registration.columns, registration.tags
+    chosen = registration.options.model_dump(exclude_none=True, by_alias=True)
     address = hub_data.address(path, chosen.get("hub") or "huggingface")
     if address and not files.exists(collection.folder / path):
         form = chosen.get("form") or "alpaca"

@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from math import prod
 from pathlib import Path
 
 from studio.core.i18n import Problem
+from studio.core.storage import folders
+from studio.core.storage.file_cache import FileCache
 from studio.models.chat_template_match import template_match
 from studio.models.library import library
 from studio.models.library.inspection import Inspection, Layers, inspect, ranges
@@ -101,9 +102,11 @@ def inside(context: ModelsContext, name: str) -> InsideContext | None:
     return parts(model, _inspected(model))
 
 
-@lru_cache(16)
+_inspections: FileCache[Inspection] = FileCache(16)
+
+
 def _inspected(model: Model) -> Inspection:
-    return inspect(model)
+    return _inspections.get(model.path, folders.entries(model.path), lambda: inspect(model))
 
 
 def parts(model: Model, inspection: Inspection) -> InsideContext:

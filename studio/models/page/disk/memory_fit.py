@@ -1,10 +1,11 @@
 """What each way to use a model takes, against this machine's memory, and what to change where it does not fit."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from urllib.parse import parse_qsl, urlencode
 
 from studio.core.i18n import Problem, Words
+from studio.core.storage import folders
+from studio.core.storage.file_cache import FileCache
 from studio.models.library import library
 from studio.models.library.library import Model
 from studio.models.memory import fit
@@ -102,10 +103,12 @@ def _number(words: Words, name: str, value: str) -> int:
     return int(value)
 
 
-@lru_cache(64)
+_known_estimates: FileCache[list[fit.MemoryUse]] = FileCache(64)
+
+
 def _estimates(model: Model, memory: int, plan: fit.Plan) -> list[fit.MemoryUse]:
-    # A model is looked at anew only when its files changed, so this too is counted once.
-    return fit.table(model.path, memory, plan)
+    key = (model.path, memory, plan)
+    return _known_estimates.get(key, folders.entries(model.path), lambda: fit.table(model.path, memory, plan))
 
 
 def _row(row: fit.MemoryUse, widest: int) -> FitRow:

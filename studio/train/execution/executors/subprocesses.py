@@ -10,7 +10,7 @@ import psutil
 
 from studio.core import locations, reasons
 from studio.core.i18n import Problem
-from studio.core.processes.child import Child
+from studio.core.processes.child import Child, Output
 from studio.train import runs
 from studio.train.runs import Run
 from studio.train.runs.stored.run_info import RunInfo
@@ -79,7 +79,7 @@ class Launched:
         try:
             child = Child(
                 [str(python), *self._command(run, resume)],
-                log=run.log_file,
+                output=Output(run.log_file),
                 environment=_environment(info),
                 folder=Path.cwd(),
             )

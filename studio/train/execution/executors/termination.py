@@ -40,6 +40,7 @@ def save_first(run: Run, stop_request: StopRequest) -> None:
         os._exit(128 + number)
 
     def on_signal(number: int, _) -> None:
+        """Let the run save and leave after `grace()` seconds; at once where there is nothing to save."""
         if stop_request.asked() == ABORT or _has_failed(run):
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)

@@ -38,10 +38,7 @@ def run_log(workspace: Workspace, name: str) -> RunLog | None:
     if not files.exists(path):
         return RunLog(None)
     try:
-        with files.open_file(path) as file:
-            size = file.seek(0, 2)
-            start = file.seek(max(0, size - SHOWN_BYTES))
-            data = file.read(SHOWN_BYTES)
+        start, data = files.tail(path, SHOWN_BYTES)
     except OSError as error:
         raise files.unreadable(path, error) from error
     return RunLog(lines(data, start))

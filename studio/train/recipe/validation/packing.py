@@ -99,7 +99,7 @@ def _counts(dataset: Dataset, recipe: dict) -> list[int] | None:
     read = asked if recipe.get("stage") == "pt" else None
     stamp = (
         str(dataset.file),
-        files.stamp(dataset.file),
+        *((each.name, *files.stamp(each)) for each in reading.files_of(dataset.file)),
         str(tokenizer),
         files.stamp(tokenizer),
         json.dumps(read),
@@ -111,12 +111,9 @@ def _counts(dataset: Dataset, recipe: dict) -> list[int] | None:
         str(tokenizer),
         read,
         shape.fields(),
-        file=dataset.file.name,
-        of=dataset.name,
-        seconds=30,
-        mib=2048,
         stamp=stamp,
         wait=WAIT_S,
+        limits=limited.Limits(file=dataset.file.name, of=dataset.name, seconds=30, mib=2048),
     )
     if counts is limited.PENDING:
         return None
