@@ -28,17 +28,18 @@ class OpenRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        task, status = asyncio.current_task(), None
+        task, is_begun, is_whole = asyncio.current_task(), False, False
 
         async def watched(message: dict) -> None:
-            """Send a message on, and note a stream that begins."""
-            nonlocal status
+            """Send a message on, and note a stream that begins and an answer that ends."""
+            nonlocal is_begun, is_whole
             if message["type"] == "http.response.start":
-                status = message["status"]
-                if any(
-                    name.lower() == b"content-type" and value.startswith(STREAM) for name, value in message["headers"]
-                ):
+                is_begun = True
+                kind = dict(message["headers"]).get(b"content-type", b"")
+                if kind.startswith(STREAM):
                     self._streams.add(task)
+            elif message["type"] == "http.response.body":
+                is_whole = not message.get("more_body")
             await send(message)
 
         try:
@@ -46,9 +47,10 @@ class OpenRequests:
         except asyncio.CancelledError:
             if not self._is_ending:
                 raise
-            if status is None:
+            if not is_begun:
                 await send({"type": "http.response.start", "status": 503, "headers": []})
-            if status is None or task in self._streams:
+            # Any other answer that has begun is cut, and must not look whole.
+            if not is_begun or (task in self._streams and not is_whole):
                 await send({"type": "http.response.body", "body": b""})
         finally:
             self._streams.discard(task)

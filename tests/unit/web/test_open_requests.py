@@ -36,9 +36,12 @@ async def application(scope, receive, send):
         await asyncio.sleep(0.6)
         await send({"type": "http.response.body", "body": b" last"})
         return
-    while True:
-        await send({"type": "http.response.body", "body": b"data: ALIVE\n\n", "more_body": True})
+    await send({"type": "http.response.body", "body": b"data: ALIVE\n\n", "more_body": True})
+    try:
         await asyncio.sleep(600)
+    finally:
+        if scope["query_string"] == b"last":
+            await send({"type": "http.response.body", "body": b"data: last\n"})
 
 
 @pytest.fixture
@@ -83,6 +86,15 @@ def test_the_streams_of_open_pages_end_at_once(served, caplog):
         assert end() < 1.5
     assert [answer.read() for answer in answers] == [b"\n"] * 3
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
+
+
+def test_a_stream_may_say_a_last_word(served, caplog):
+    port, end = served
+    answer = asked(port, "/events?last").getresponse()
+    assert answer.readline() == b"data: ALIVE\n"
+    with caplog.at_level(logging.DEBUG):
+        assert end() < 1.5
+    assert answer.read() == b"\ndata: last\n" and not [one for one in caplog.records if one.levelno >= logging.WARNING]
 
 
 def test_what_has_an_end_of_its_own_comes_to_it(served, caplog):
