@@ -15,6 +15,7 @@ from pathlib import Path
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, records
+from studio.core.storage.file_cache import FileCache
 from studio.datasets.files import reading
 from studio.datasets.files.incoming import source
 from studio.datasets.files.incoming.dialect import Dialect, is_blank, sniff
@@ -77,7 +78,7 @@ def questions(file: Path) -> Iterator[Question]:
         answer = row.get(columns.answer) if columns.answer else None
         letter = letter_of(answer, choices) if columns.answer else ""
         if letter is None:  # a number: which it means is seen by all of them
-            numbers = numbers or _number_reading(file, files.stamp(file))
+            numbers = numbers or _number_readings.get(file, [file], lambda: _number_reading(file))
             letter = numbers.letter(answer, choices)
         if columns.answer and not letter:
             _refuse_answer(answer, choices, columns.answer, place)
@@ -102,11 +103,11 @@ def _first(file: Path) -> Iterator[Question]:
         return
 
 
-@lru_cache(maxsize=64)
-def _number_reading(file: Path, stamp: tuple[int, ...]) -> NumberReading:
-    """Return what the numbers mean that are the answers of a file; `stamp` is there so that a changed file is read
-    again. Raises Problem where that cannot be told.
-    """
+_number_readings: FileCache[NumberReading] = FileCache(64)
+
+
+def _number_reading(file: Path) -> NumberReading:
+    """Return what the numbers mean that are the answers of a file. Raises Problem where that cannot be told."""
     found = []
     for number, row in _rows(file):
         place = {"file": file.name, "row": number + 1}

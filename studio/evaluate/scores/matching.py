@@ -104,7 +104,8 @@ def check_pattern(pattern: str) -> None:
     if not pattern:
         raise Problem("evaluate.score_no_pattern")
     try:
-        limited.call("studio.evaluate.scores.matching:compile_pattern", pattern, file="regex", of=pattern[:60], mib=512)
+        limits = limited.Limits(file="regex", of=pattern[:60], mib=512)
+        limited.call("studio.evaluate.scores.matching:compile_pattern", pattern, limits=limits)
     except ValueError as error:
         raise Problem("evaluate.score_bad_pattern", reason=reasons.original(str(error))) from error
 

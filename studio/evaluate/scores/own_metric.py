@@ -31,7 +31,7 @@ import psutil
 
 from studio.core import reasons, trust
 from studio.core.i18n import Problem
-from studio.core.processes.child import Child
+from studio.core.processes.child import Child, Output
 from studio.core.workspace import Workspace, is_safe
 
 SUFFIX = ".py"
@@ -144,7 +144,7 @@ class OwnMetric:
         command = [sys.executable, "-m", _CHILD, str(os.getpid())]
         try:
             with open(os.devnull, "wb") as nowhere:  # what a metric prints is no answer
-                self._child = Child(command, errors=nowhere)
+                self._child = Child(command, output=Output(errors=nowhere))
             question = {"source": self._source, "file": str(self._path)}
             answer = self._ask(question, LOAD_SECONDS, "_loading")
             if "fault" in answer:
