@@ -14,7 +14,7 @@ import numpy
 
 from studio.core import reasons
 from studio.core.i18n import Problem
-from studio.core.storage.atomic import scratch, write_whole
+from studio.core.storage.atomic import move, scratch, write_whole
 from studio.evaluate.evaluation import EvaluatedRow, Prediction
 from studio.evaluate.reports.row_query import RowQuery
 from studio.evaluate.reports.row_table import RowTable, TableRow
@@ -70,7 +70,7 @@ def _write_predictions(table: RowTable, target: str, place: Path) -> None:
                 for row in rows(table):
                     if row.row is not None and target in row.predictions:
                         file.write(json.dumps(_prediction(row.row, row.predictions[target]), ensure_ascii=False) + "\n")
-            whole.replace(place / whole.name)
+            move(whole, place / whole.name)
     except OSError as error:
         raise Problem("workspace.unwritable", path=place, reason=reasons.of(error)) from error
 
