@@ -11,8 +11,7 @@ from studio.datasets.registry.collection import Collection
 from studio.evaluate.evaluation import Evaluation, Event
 from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.models_in_use import ModelsInUse
-from studio.evaluate.predict import row_sources
-from studio.evaluate.predict import run as predict_run
+from studio.evaluate.predict import predict_rows, row_sources
 from studio.evaluate.settings import PredictSettings
 from studio.inference import target_names
 from studio.inference.remote.servers import ServerRegistry
@@ -171,7 +170,7 @@ class EvaluationService:
         evaluation.note("started")
         try:
             if request.kind == "predict":
-                predict_run.run(evaluation, models, self.collection, job)
+                predict_rows.run(evaluation, models, self.collection, job)
         finally:
             models.close()
         evaluation.note("finished")

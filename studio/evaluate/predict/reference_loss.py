@@ -65,7 +65,9 @@ def _one_pass(model, adapters, ids, labels, trained, span) -> list[Measured]:
         logits = forward(input_ids=padded, attention_mask=mask, logits_to_keep=kept, use_cache=False).logits
         if logits.shape[1] == width:  # the model knows no `logits_to_keep`
             logits = logits[:, first - 1 : last]
+        # One row of logits a token: over a strided axis the sum of the softmax loses the fourth digit.
         losses = torch.nn.functional.cross_entropy(
-            logits.float().transpose(1, 2), targets[:, first : last + 1], ignore_index=IGNORED, reduction="none"
-        ).tolist()
+            logits.float().flatten(0, 1), targets[:, first : last + 1].flatten(), ignore_index=IGNORED, reduction="none"
+        )
+        losses = losses.view(len(ids), -1).tolist()
     return [Measured(row, [losses[at][place - first] for place in row]) for at, row in enumerate(trained)]
