@@ -6,6 +6,7 @@ rows.jsonl          the rows as they were when it began (EvaluatedRow)
 predictions.jsonl   every answer as it came (Prediction)
 losses.jsonl        the reference answers under each model (ReferenceLoss)
 scores.jsonl        what follows from these three (RowScores)
+judgements.jsonl    what a judge said of two answers (Judged)
 events.jsonl        what happened: what was halved, what failed
 ```
 
@@ -104,6 +105,20 @@ class RowScores(Record):
     scores: dict[str, float | None]
 
 
+class Judged(Record):
+    """What the judge said of one row: the first target's answer against that of `target`.
+
+    verdict: "first", "second", "tie", or None where the judge gave none. orders: its verdicts with either answer first.
+    odd: the beginnings of its answers that are no verdict.
+    """
+
+    row: Index
+    target: Text
+    verdict: Literal["first", "second", "tie"] | None
+    orders: list[Literal["first", "second", "tie"] | None] = []
+    odd: list[Text] = []
+
+
 class Event(Record):
     """Something that happened: the key of a sentence and its facts."""
 
@@ -118,6 +133,7 @@ FILES = {
     Prediction: "predictions.jsonl",
     ReferenceLoss: "losses.jsonl",
     RowScores: "scores.jsonl",
+    Judged: "judgements.jsonl",
     Event: "events.jsonl",
 }
 Kind = TypeVar("Kind", bound=Record)
@@ -178,7 +194,7 @@ class Evaluation:
         """Return how many lines of a file cannot be used."""
         return sum(record is None for record in self._records(kind))
 
-    def done(self, kind: type[Prediction] | type[ReferenceLoss]) -> set[tuple[int, str]]:
+    def done(self, kind: type[Prediction] | type[ReferenceLoss] | type[Judged]) -> set[tuple[int, str]]:
         """Return (row, target) of what has been answered, or measured. A failed answer is asked for again."""
         return {
             (record.row, record.target) for record in self.read(kind) if getattr(record, "finished", "") != "failed"

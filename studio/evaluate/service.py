@@ -12,6 +12,8 @@ from studio.evaluate.evaluation import Evaluation, Event
 from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.models_in_use import ModelsInUse
 from studio.evaluate.predict import predict_rows, row_sources
+from studio.evaluate.scores.pairwise_judge import check_prompt
+from studio.evaluate.scores.row_scoring import check_metrics
 from studio.evaluate.settings import PredictSettings
 from studio.inference import target_names
 from studio.inference.remote.servers import ServerRegistry
@@ -128,13 +130,23 @@ class EvaluationService:
         local = [name for name in targets if not name.startswith(SERVED)]
         if not settings.answers and not local:
             raise Problem("evaluate.loss_of_served")
-        for at in range(0, len(local), target_names.MOST):
-            target_names.resolve(self.workspace, local[at : at + target_names.MOST], settings.bits)
-        for name in targets:
-            if name.startswith(SERVED):
-                self._servers.target(name)
+        check_metrics(self.workspace, settings.metrics)
+        if settings.judge:
+            if settings.judge.prompt:
+                check_prompt(settings.judge.prompt)
+            if len(targets) < 2:
+                raise Problem("evaluate.judge_needs_two")
+        asked = [*targets, *([settings.judge.target] if settings.judge else [])]
+        for name in asked:
+            self._require_known(name, settings.bits)
         for name in parts:
             row_sources.find(self.collection, name, targets)
+
+    def _require_known(self, name: str, bits: int | None) -> None:
+        if name.startswith(SERVED):
+            self._servers.target(name)
+        else:
+            target_names.resolve(self.workspace, [name], bits)
 
     def _started(self, evaluation: Evaluation) -> Evaluation:
         self._start(evaluation)

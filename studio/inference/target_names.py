@@ -32,6 +32,11 @@ def names(workspace: Workspace) -> list[str]:
     return listed
 
 
+def is_run(name: str) -> bool:
+    """Tell whether a name is that of a run, or of a checkpoint of one."""
+    return "/" in name and not name.startswith(SERVED)
+
+
 def title(name: str) -> str:
     """Return how a name is shown: of a served model first the model, then the server."""
     if not name.startswith(SERVED):

@@ -66,6 +66,7 @@ class LocalAsking:
         sources: the datasets by name.
         batch: rows at a time, each put to all targets of a base; halved where the memory is not enough.
         done: is told how many answers, or losses, were written down.
+        on_answers: is given the answers that were.
         stop: ends the batch under way; nothing of it is written down.
     """
 
@@ -78,8 +79,10 @@ class LocalAsking:
         sampling: Sampling,
         batch: int,
         done: Callable[[int], None],
+        on_answers: Callable[[list[Prediction]], None],
         stop: threading.Event,
     ):
+        self._on_answers = on_answers
         self._evaluation, self._targets, self._encoders, self._sources = evaluation, targets, encoders, sources
         self._sampling, self._batch, self._done, self._stop = sampling, batch, done, stop
 
@@ -220,22 +223,22 @@ class LocalAsking:
         if self._stop.is_set():
             return
         seconds = (time.perf_counter() - started) / len(batch)
-        self._evaluation.add_all(
-            [
-                Prediction(
-                    row=one.row.row,
-                    target=one.loaded.target.name,
-                    text=answer.encoder.tokenizer.decode(answer.tokens, skip_special_tokens=True),
-                    tokens=len(answer.tokens),
-                    seconds=seconds,
-                    finished="length" if answer.finished == "length" else "stop",
-                    cut=one.cut,
-                    prompt=one.text,
-                    label=one.label,
-                )
-                for one, answer in zip(batch, growing, strict=True)
-            ]
-        )
+        answers = [
+            Prediction(
+                row=one.row.row,
+                target=one.loaded.target.name,
+                text=answer.encoder.tokenizer.decode(answer.tokens, skip_special_tokens=True),
+                tokens=len(answer.tokens),
+                seconds=seconds,
+                finished="length" if answer.finished == "length" else "stop",
+                cut=one.cut,
+                prompt=one.text,
+                label=one.label,
+            )
+            for one, answer in zip(batch, growing, strict=True)
+        ]
+        self._evaluation.add_all(answers)
+        self._on_answers(answers)
         self._done(len(batch))
 
     def _measure_batch(self, batch: list[Measuring]) -> None:

@@ -1,6 +1,7 @@
 """An evaluation of predictions from its first row to its last score; begun again, it goes on where it stood."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from studio.core.i18n import Problem
@@ -10,13 +11,15 @@ from studio.datasets.registry.collection import Collection
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Event, Prediction, ReferenceLoss
 from studio.evaluate.models_in_use import ModelsInUse, in_memory
 from studio.evaluate.predict.asking import LocalAsking
+from studio.evaluate.predict.judging import judge_rows
 from studio.evaluate.predict.questions import encoders_of
 from studio.evaluate.predict.row_selection import rows_of, sources
 from studio.evaluate.predict.served_asking import ask_served, parity
+from studio.evaluate.scores.row_scoring import RowScoring
 from studio.evaluate.settings import PredictSettings
 from studio.inference.local.generation import LoadedTarget
 from studio.inference.sampling import Sampling
-from studio.inference.target_names import SERVED
+from studio.inference.target_names import SERVED, is_run
 
 
 @dataclass
@@ -47,39 +50,67 @@ def run(evaluation: Evaluation, models: ModelsInUse, collection: Collection, job
     request = evaluation.request()
     settings = request.predict or PredictSettings()
     rows = rows_of(evaluation, collection, job)
-    progress = _progress(evaluation, request.targets, rows, settings, job)
-    progress.add(0)
-    trained: LoadedTarget | None = None
-    for names in in_memory(request.targets):
-        job.check()
-        loaded = models.local(names)
-        trained = trained or max(loaded, key=lambda one: "/" in one.target.name)
-        asking = LocalAsking(
-            evaluation,
-            loaded,
-            {
-                one.target.name: encoders_of(collection.workspace, one, request.targets, settings.cutoff)
-                for one in loaded
-            },
-            sources(collection, request),
-            sampling(settings),
-            settings.batch,
-            progress.add,
-            job.cancelled,
-        )
-        asking.run(rows, settings.answers, settings.loss)
+    work = _Work(evaluation, request.targets, rows, settings, models, collection, job)
     if settings.answers:
-        _ask_servers(evaluation, models, request.targets, rows, settings, progress, trained)
+        with RowScoring(evaluation, rows, settings, collection.workspace) as scoring:
+            work.ask(scoring.take)
+    else:
+        work.ask(lambda answers: None)
     job.check()
+    if settings.judge and settings.answers:
+        judge_rows(evaluation, models, settings.judge, request.targets, rows, job)
 
 
-def _ask_servers(evaluation, models, targets, rows, settings, progress, trained) -> None:
-    for name in [name for name in targets if name.startswith(SERVED)]:
-        progress.job.check()
-        served = models.served(name)
-        if trained and rows:
-            _note_parity(evaluation, served, trained, rows[0])
-        ask_served(evaluation, served, rows, sampling(settings), progress.add, progress.job.cancelled)
+class _Work:
+    """What one start of an evaluation asks."""
+
+    def __init__(self, evaluation, targets, rows, settings, models, collection, job):
+        self.evaluation, self.targets, self.rows, self.settings = evaluation, targets, rows, settings
+        self.models, self.collection, self.job = models, collection, job
+        self.progress = _progress(evaluation, targets, rows, settings, job)
+
+    def ask(self, on_answers: Callable[[list[Prediction]], None]) -> None:
+        """Ask those of this machine, group by group, then those of servers."""
+        self.progress.add(0)
+        trained: LoadedTarget | None = None
+        for names in in_memory(self.targets):
+            self.job.check()
+            loaded = self.models.local(names)
+            trained = trained or max(loaded, key=lambda one: is_run(one.target.name))
+            self._ask_loaded(loaded, on_answers)
+        if self.settings.answers:
+            self._ask_servers(trained, on_answers)
+
+    def _ask_loaded(self, loaded: list[LoadedTarget], on_answers) -> None:
+        workspace, cutoff = self.collection.workspace, self.settings.cutoff
+        asking = LocalAsking(
+            self.evaluation,
+            loaded,
+            {one.target.name: encoders_of(workspace, one, self.targets, cutoff) for one in loaded},
+            sources(self.collection, self.evaluation.request()),
+            sampling(self.settings),
+            self.settings.batch,
+            self.progress.add,
+            on_answers,
+            self.job.cancelled,
+        )
+        asking.run(self.rows, self.settings.answers, self.settings.loss)
+
+    def _ask_servers(self, trained: LoadedTarget | None, on_answers) -> None:
+        for name in [name for name in self.targets if name.startswith(SERVED)]:
+            self.job.check()
+            served = self.models.served(name)
+            if trained and self.rows:
+                _note_parity(self.evaluation, served, trained, self.rows[0])
+            ask_served(
+                self.evaluation,
+                served,
+                self.rows,
+                sampling(self.settings),
+                self.progress.add,
+                on_answers,
+                self.job.cancelled,
+            )
 
 
 def _note_parity(evaluation: Evaluation, served, trained: LoadedTarget, row: EvaluatedRow) -> None:

@@ -15,6 +15,7 @@ from studio.evaluate.evaluation import EvaluatedRow
 from studio.evaluate.predict.row_sources import RowSource
 from studio.inference.local.generation import LoadedTarget
 from studio.inference.messages import Message, ToolCall
+from studio.inference.target_names import is_run
 from studio.train import runs
 from studio.train.runs.lineage import VOCABULARY
 
@@ -56,12 +57,12 @@ def encoders_of(workspace: Workspace, loaded: LoadedTarget, names: Iterable[str]
     """
     target = loaded.target
     recipe: dict = {}
-    for name in [target.name] if "/" in target.name else [name for name in names if "/" in name]:
+    for name in [target.name] if is_run(target.name) else filter(is_run, names):
         run = runs.find(workspace, name.partition("@")[0])
-        if "/" in target.name or Path(run.setting("model_name_or_path")) == target.model:
+        if is_run(target.name) or Path(run.setting("model_name_or_path")) == target.model:
             recipe = dict(run.recipe())
             break
-    if "/" not in target.name:  # the base has the tokens it came with
+    if not is_run(target.name):  # the base has the tokens it came with
         recipe = {key: value for key, value in recipe.items() if key not in VOCABULARY}
     return TargetEncoders(target.template, recipe, target.model, cutoff)
 

@@ -20,7 +20,7 @@ from studio.datasets.registry import dataset_info
 from studio.datasets.registry.collection import Collection
 from studio.datasets.registry.dataset_info import Dataset
 from studio.datasets.schema.observed_schema import Shape
-from studio.inference.target_names import SERVED
+from studio.inference.target_names import is_run
 from studio.train import runs
 from studio.train.runs.lineage import names_in
 
@@ -183,8 +183,4 @@ def _source(collection: Collection, name: str, dataset: Dataset, folder: Path, a
 
 
 def _runs(collection: Collection, targets: list[str]) -> list[runs.Run]:
-    return [
-        runs.find(collection.workspace, name.partition("@")[0])
-        for name in targets
-        if "/" in name and not name.startswith(SERVED)
-    ]
+    return [runs.find(collection.workspace, name.partition("@")[0]) for name in targets if is_run(name)]

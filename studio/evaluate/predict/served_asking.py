@@ -22,9 +22,10 @@ def ask_served(
     rows: list[EvaluatedRow],
     sampling: Sampling,
     done: Callable[[int], None],
+    on_answers: Callable[[list[Prediction]], None],
     stop: threading.Event,
 ) -> None:
-    """Ask a served model all rows that it has not answered yet.
+    """Ask a served model all rows that it has not answered yet; see `LocalAsking` for the arguments.
 
     Raises:
         Problem: it failed many times in a row, or the disk refuses.
@@ -45,17 +46,17 @@ def ask_served(
             evaluation.add(failed(row, served.name, answer.fault))
         else:
             failures.clear()
-            evaluation.add(
-                Prediction(
-                    row=row.row,
-                    target=served.name,
-                    text=answer.text,
-                    tokens=answer.tokens,
-                    seconds=(answer.first_token_s or 0.0)
-                    + (answer.tokens / answer.tokens_per_s if answer.tokens_per_s else 0.0),
-                    finished="length" if answer.finished == "length" else "stop",
-                )
+            prediction = Prediction(
+                row=row.row,
+                target=served.name,
+                text=answer.text,
+                tokens=answer.tokens,
+                seconds=(answer.first_token_s or 0.0)
+                + (answer.tokens / answer.tokens_per_s if answer.tokens_per_s else 0.0),
+                finished="length" if answer.finished == "length" else "stop",
             )
+            evaluation.add(prediction)
+            on_answers([prediction])
         done(1)
 
     with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="evaluate-served") as pool:

@@ -8,7 +8,7 @@ from studio.datasets.quality.duplicates import plain
 from studio.datasets.registry.collection import Collection
 from studio.datasets.schema.observed_schema import Shape, text_of
 from studio.evaluate.predict.row_sources import training_rows
-from studio.inference.target_names import SERVED
+from studio.inference.target_names import is_run
 from studio.train import runs
 
 
@@ -23,9 +23,7 @@ class TrainingOverlap:
         self.untold: dict[str, Problem] = {}
         by_run: dict[str, frozenset[int]] = {}
         self._trained: dict[str, frozenset[int]] = {}
-        for target in targets:
-            if "/" not in target or target.startswith(SERVED):
-                continue
+        for target in filter(is_run, targets):
             name = target.partition("@")[0]
             try:
                 if name not in by_run:

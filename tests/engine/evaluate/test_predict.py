@@ -3,18 +3,22 @@
 import json
 import time
 
+import odd_server
 import pytest
 import yaml
 from conftest import STARTER, is_sentence, new_workspace, wait_for
 
+from studio.core import trust
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
 from studio.datasets.registry.collection import Collection
-from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Event, Prediction, ReferenceLoss
+from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Event, Judged, Prediction, ReferenceLoss, RowScores
+from studio.evaluate.predict import judging
 from studio.evaluate.predict.row_sources import HELD_OUT, training_rows
+from studio.evaluate.scores.row_scoring import LLAMAFACTORYS
 from studio.evaluate.service import EvaluationService
-from studio.evaluate.settings import PredictSettings
+from studio.evaluate.settings import JudgeSettings, PredictSettings
 from studio.inference.local import generation
 from studio.inference.remote.servers import ServerRegistry
 from studio.train import runs
@@ -142,7 +146,7 @@ def test_the_loss_of_a_reference_is_that_of_training(desk, evaluated):
     encoder = RowEncoder(STARTER, dataset.entry, dataset.home, "sft", {"template": "smollm2"})
     measured = {one.row: one for one in evaluated.read(ReferenceLoss) if one.target == BASE}
     for row in evaluated.read(EvaluatedRow):
-        value = desk.collection.preview("identity_en", row.source, 1)["rows"][0]
+        value = desk.collection.preview("identity_en", row.source, 1).rows[0]
         tokens = encoder.encode(value)[0].tokens
         ids, labels = torch.tensor([[one.id for one in tokens]]), torch.tensor([[one.label for one in tokens]])
         with torch.no_grad():
@@ -315,3 +319,84 @@ def test_a_row_that_was_changed_since_is_told(desk):
     assert desk.ended(evaluation) == "finished"
     faults = [one.fault["key"] for one in evaluation.read(Prediction) if one.finished == "failed"]
     assert faults and set(faults) == {"evaluate.row_gone"}
+
+
+def test_every_answer_is_scored_and_what_was_missed_is_scored_when_it_goes_on(desk, evaluated):
+    scores = evaluated.read(RowScores)
+    assert sorted((one.row, one.target) for one in scores) == sorted(
+        (one.row, one.target) for one in evaluated.read(Prediction)
+    )
+    assert all({*LLAMAFACTORYS, "bleu", "chrf", "exact", "f1"} <= one.scores.keys() for one in scores)
+    assert all(value is not None for one in scores for value in one.scores.values())
+
+
+METRIC = '''"""Whether an answer is short."""
+
+
+def score(prediction: str, reference: str, row: dict) -> float:
+    if row["source"] == 1:
+        raise ValueError("not this one")
+    return float(len(prediction) < 1000)
+'''
+
+
+def test_an_own_metric_that_fails_at_a_row_costs_that_score_alone(desk):
+    desk.workspace.metrics.mkdir(exist_ok=True)
+    (desk.workspace.metrics / "short.py").write_text(METRIC)
+    settings = PredictSettings(**SHORT, loss=False, metrics=["own:short", "exact"])
+    with pytest.raises(Problem):
+        desk.service.predict([BASE], ["identity_en"], settings)
+    path = desk.workspace.metrics / "short.py"
+    trust.grant(path, trust.code_of(path).digest)
+    evaluation = desk.service.predict([BASE], ["identity_en"], settings)
+    assert desk.ended(evaluation) == "finished"
+    scores = {one.row: one.scores for one in evaluation.read(RowScores)}
+    assert [scores[row]["own:short"] for row in range(ROWS)] == [1.0, None, *[1.0] * (ROWS - 2)]
+    assert all(one["exact"] is not None for one in scores.values())
+    (fault,) = [one for one in evaluation.read(Event) if one.event == "score"]
+    assert (fault.facts["row"], fault.facts["line"]) == (2, 6)
+
+
+@pytest.fixture(scope="module")
+def odd():
+    yield from odd_server.running()
+
+
+def test_a_server_answers_beside_models_of_this_machine(desk, odd):
+    server = desk.service._servers.add(odd.place, name="odd")
+    target = f"served:{server.name}/good"
+    evaluation = desk.service.predict([BASE, target], ["identity_en"], PredictSettings(**SHORT, loss=False))
+    assert desk.ended(evaluation) == "finished", desk.service.status(evaluation.id)
+    answers = [one for one in evaluation.read(Prediction) if one.target == target]
+    assert sorted(one.row for one in answers) == list(range(ROWS)) and {one.finished for one in answers} == {"stop"}
+    (parity,) = [one for one in evaluation.read(Event) if one.event == "parity"]
+    assert parity.key == "evaluate.parity_untold"
+
+
+def test_a_server_that_is_gone_is_told_and_asked_again(desk, odd):
+    server = desk.service._servers.add(odd.place, name="gone")
+    target = f"served:{server.name}/bare-status"
+    evaluation = desk.service.predict([target], ["identity_en"], PredictSettings(**SHORT | {"rows": 20}, loss=False))
+    assert desk.ended(evaluation) == "failed"
+    assert all(one.finished == "failed" for one in evaluation.read(Prediction))
+    assert len(evaluation.read(Prediction)) < 20
+
+
+@pytest.mark.parametrize("verdict, state", [("[[A]]", "finished"), ("I cannot say", "failed")])
+def test_a_judge_compares_in_both_orders(desk, monkeypatch, verdict, state):
+    """The judge here always says the same, so it disagrees with itself, or says nothing."""
+    asked = []
+
+    def ask(models, target, job):
+        return lambda messages: asked.append(messages) or verdict
+
+    monkeypatch.setattr(judging, "_ask", ask)
+    settings = PredictSettings(**SHORT, loss=False, judge=JudgeSettings(target=BASE))
+    evaluation = desk.service.predict([BASE, desk.run.name], ["identity_en"], settings)
+    assert desk.ended(evaluation) == state
+    judged = evaluation.read(Judged)
+    if state == "finished":
+        assert len(judged) == ROWS and all(one.verdict == "tie" for one in judged)
+        assert len(asked) == 2 * sum(one.orders == ["first", "second"] for one in judged)
+    else:
+        assert desk.service.status(evaluation.id).error["key"] == "evaluate.judge_nonsense"
