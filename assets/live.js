@@ -51,8 +51,19 @@
 
   // Nodes stay where they can: focus, selection and scrolling survive a tick, and of the same thing open folds and what was typed.
   function morph(element, html, same) {
-    const callbacks = same ? { beforeNodeMorphed: keepTyped, beforeAttributeUpdated: keepOpen } : {};
+    const callbacks = same ? { beforeNodeMorphed: keep, beforeAttributeUpdated: keepOpen } : {};
     Idiomorph.morph(element, html, { morphStyle: "innerHTML", ignoreActiveValue: same, callbacks });
+  }
+
+  const keep = (old, fresh) => old.nodeType === Node.TEXT_NODE ? keepSelected(old, fresh) : keepTyped(old, fresh);
+
+  // A selection that begins or ends in a text is lost when the whole text is set, as idiomorph does: only what differs is put in.
+  function keepSelected(old, fresh) {
+    const [before, after] = [old.data, fresh.data], most = Math.min(before.length, after.length);
+    let start = 0, end = 0;
+    while (start < most && before[start] === after[start]) start += 1;
+    while (end < most - start && before.at(-1 - end) === after.at(-1 - end)) end += 1;
+    if (before !== after) old.replaceData(start, before.length - start - end, after.slice(start, after.length - end));
   }
 
   // A field that the person changed keeps what they typed, unless the page now has another value for it.

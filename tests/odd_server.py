@@ -329,10 +329,20 @@ def slow(handler: _Handler, body: dict) -> None:
     handler.end()
 
 
+def grows(handler: _Handler, body: dict) -> None:
+    """Markdown whose last paragraph is longer each tenth of a second, until the client goes."""
+    handler.begin()
+    handler.delta(content="```python\nprint(1)\n```\n\nFoxes *run*")
+    while True:
+        handler.delta(content=" on and")
+        time.sleep(0.1)
+
+
 BEHAVIOURS: dict[str, Callable] = {
     "good": good,
     "torn": torn,
     "slow": slow,
+    "grows": grows,
     "thinks/old": thinks("reasoning_content"),
     "thinks/new": thinks("reasoning"),
     "calls": calls,

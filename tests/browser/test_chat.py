@@ -94,6 +94,44 @@ def test_a_call_of_a_tool_is_shown_and_its_results_go_back(browser, server, odd)
     page.context.close()
 
 
+@pytest.mark.parametrize(("first", "last"), [(".written p", ".written p"), (".written pre", ".written p")])
+def test_a_selection_and_the_focus_stay_while_an_answer_grows(browser, server, odd, first, last):
+    client = Client(server.url, verbose=False)
+    made = client.predict([f"{odd}/grows"], {"max_tokens": 2000}, "", api_name="/chat_new")["conversation"]
+    page = open_page(browser, server)
+    talk(page, made)
+    page.locator("#chat-say textarea").fill("What do foxes do?")
+    page.locator("#chat-send").click()
+    answer = page.locator("#chat-0 .reply .written")
+    expect(answer).to_contain_text("run on and on and on and", timeout=30_000)
+    copy = answer.locator("[data-copy-code]")
+    copy.focus()
+    chosen = page.evaluate(
+        """([first, last]) => {
+            const grows = document.querySelector(last).lastChild;
+            const texts = document.createTreeWalker(document.querySelector(first), NodeFilter.SHOW_TEXT);
+            getSelection().setBaseAndExtent(first === last ? grows : texts.nextNode(), 3, grows, 10);
+            return getSelection().toString();
+        }""",
+        [first, last],
+    )
+    assert chosen.strip()
+    for _ in range(3):
+        before = answer.inner_text()
+        page.wait_for_function(
+            "(before) => document.querySelector('#chat-0 .written').innerText.length > before.length + 6",
+            arg=before,
+            timeout=30_000,
+        )
+        assert page.evaluate("getSelection().toString()") == chosen
+        assert copy.evaluate("(button) => button === document.activeElement")
+    page.locator("#chat-stop").click()
+    expect(page.locator("#chat-0 .reply .speed")).to_be_visible(timeout=30_000)
+    assert page.evaluate("getSelection().toString()") == chosen, "the end of the answer takes nothing either"
+    assert page.errors == []
+    page.context.close()
+
+
 def test_a_refused_question_is_told_in_one_sentence_and_outlives_a_reload(browser, server):
     page = open_page(browser, server)
     page.get_by_role("tab", name="Chat").click()
