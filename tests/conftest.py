@@ -19,18 +19,28 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # core too.
     os.environ["OMP_NUM_THREADS"] = "1"
 
+from benchmarks.browser import chromium
 from studio.core import llamafactory
+from studio.core.device_lease import DeviceLease
 from studio.core.workspace import Workspace
+from studio.train import runs
+from studio.train.execution.training_service import TrainingService
 from studio.train.loop import output
 
+# The long tests and the widest sweeps are for the night.
+SLOW = bool(os.environ.get("STUDIO_SLOW_TESTS"))
 # How fast examples are made depends on what else the machine does.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100 if SLOW else 25
+)
 settings.load_profile("any machine")
 
 ROOT = Path(__file__).parents[1]
 STARTER = ROOT / "models" / "SmolLM2-135M-Instruct"
 # A run of a few steps on a handful of rows: enough to be a real one.
 SHORT = {"max_steps": 3, "cutoff_len": 64, "per_device_train_batch_size": 1, "save_steps": 1}
+
+NAMED = {"name": "Xiaoju", "author": "the studio"}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,10 +49,13 @@ def loaded_engine(request):
     what the next can.
 
     `tests/unit` needs none of it: where nothing else was asked for, those tests run in seconds, and torch is not there
-    when they are done.
+    when they are done. They do not wait for the disk either: whether a file has reached it no test can see, and a third
+    of their time would go by.
     """
     if all((ROOT / "tests" / "unit") in item.path.parents for item in request.session.items):
-        yield
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fsync", lambda file: None)
+            yield
         assert "torch" not in sys.modules, "a test in tests/unit imports torch: it belongs in tests/engine"
         return
     output.install()  # as the studio does before it: a log handler keeps the stream it finds
@@ -63,18 +76,52 @@ def new_workspace(folder: Path) -> Workspace:
     return workspace
 
 
+def make_small_model(folder: Path) -> Path:
+    """Make a model of two narrow layers with the starter's tokenizer, and return its folder: it trains and answers as
+    the starter does, in a tenth of the time and of the disk, and what it says means nothing.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    config = AutoConfig.from_pretrained(
+        STARTER,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        layer_types=None,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(STARTER).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def workspace(tmp_path) -> Workspace:
     return new_workspace(tmp_path / "workspace")
+
+
+@pytest.fixture
+def trainer(workspace) -> TrainingService:
+    return TrainingService(workspace, DeviceLease())
+
+
+def free_port() -> int:
+    """Return a port that nothing listens at, taken by the machine: tests of several processes never meet at one."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 class Server:
     """A studio in a process of its own, as a person starts it."""
 
     def __init__(self, workspace: Path, *flags: str, ready: bool = True):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.workspace = workspace
         self.log = workspace / "studio.log"
@@ -99,7 +146,7 @@ class Server:
                 return
             except OSError:
                 assert self.process.poll() is None, self.log.read_text()
-                time.sleep(0.2)
+                time.sleep(0.05)
         raise AssertionError(f"the studio did not answer in {seconds} s: {self.log.read_text()}")
 
     def kill(self) -> None:
@@ -126,30 +173,33 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="session")
 def browser():
     """A headless Chromium."""
-    from playwright.sync_api import sync_playwright
+    with chromium() as running:
+        yield running
 
-    flags = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ]
-    with sync_playwright() as play:
-        yield (chromium := play.chromium.launch(executable_path=shutil.which("chromium"), args=flags))
-        chromium.close()
+
+def examples(all_of_them: int) -> settings:
+    """Return how many examples a test of its own number tries: all with STUDIO_SLOW_TESTS=1, else a quarter."""
+    return settings(max_examples=all_of_them if SLOW else all_of_them // 4)
 
 
 def wait_for(answer, seconds: float = 240, every: float = 0.2):
-    """Return the first true value of `answer()`; fail after so many seconds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    """Return the first true value of `answer()`; fail after so many seconds.
+
+    It is asked often at first and, once that took a while, each `every` seconds: what is there at once costs no wait,
+    and a long run is not slowed by the questions.
+    """
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < seconds:
         if value := answer():
             return value
-        time.sleep(every)
+        time.sleep(min(every, 0.01 + waited / 20))
     raise AssertionError(f"nothing came in {seconds} s")
+
+
+def ended(run: runs.Run, seconds: float = 180) -> runs.Status:
+    """Return the status of a run once it is over."""
+    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds)
+    return runs.status(run)
 
 
 def caught(pid: int) -> int:

@@ -4,7 +4,7 @@ import json
 import urllib.request
 
 import pytest
-from conftest import SHORT, Server, new_workspace
+from conftest import NAMED, SHORT, Server, new_workspace
 from playwright.sync_api import expect
 
 LONG = SHORT | {
@@ -14,7 +14,6 @@ LONG = SHORT | {
     "save_steps": 5000,
     "logging_steps": 1,
 }
-IDENTITY = {"name": "Xiaoju", "author": "the studio"}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,7 @@ def studio(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(studio):
     """The name of a run that trains for as long as the tests last."""
-    arguments = json.dumps({"data": [LONG, "in-process", IDENTITY]}).encode()
+    arguments = json.dumps({"data": [LONG, "in-process", NAMED]}).encode()
     request = urllib.request.Request(
         f"{studio.url}/gradio_api/run/train_start", arguments, {"Content-Type": "application/json"}
     )

@@ -1,12 +1,11 @@
 """A run on a run, and a run whose vocabulary grew, answer with all that they are made of."""
 
 import json
-import os
 import threading
 
 import pytest
 import yaml
-from conftest import ROOT, wait_for
+from conftest import NAMED, ROOT, SLOW, ended, make_small_model
 
 from studio.core.device_lease import DeviceLease
 from studio.inference.inference_service import InferenceService
@@ -74,15 +73,12 @@ def test_what_lies_below_a_run_answers_too(workspace):
 
 def trained_by(trainer: TrainingService, wish: dict, seconds: float = 300) -> runs.Run:
     """Return the finished run of a recipe."""
-    run = trainer.start(
-        {"template": "smollm2", "plot_loss": False, "cutoff_len": 64} | wish, {"name": "Xiaoju", "author": "the studio"}
-    )
-    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds=seconds, every=0.1)
-    assert runs.status(run).state == "finished"
+    run = trainer.start({"template": "smollm2", "plot_loss": False, "cutoff_len": 64} | wish, NAMED)
+    assert ended(run, seconds).state == "finished", runs.status(run).error
     return run
 
 
-@pytest.mark.skipif(not os.environ.get("STUDIO_SLOW_TESTS"), reason="trains twelve epochs; STUDIO_SLOW_TESTS=1 runs it")
+@pytest.mark.skipif(not SLOW, reason="trains twelve epochs; STUDIO_SLOW_TESTS=1 runs it")
 @pytest.mark.timeout(1800)
 def test_a_name_that_a_run_learned_is_said_by_the_runs_above_it(workspace):
     steps, trainer = (
@@ -98,12 +94,13 @@ def test_a_name_that_a_run_learned_is_said_by_the_runs_above_it(workspace):
     service.unload()
 
 
-def test_a_run_whose_vocabulary_grew_answers_and_is_gone_on_with(workspace):
-    trainer = TrainingService(workspace, DeviceLease())
-
-    grown = trained_by(trainer, json.loads((CASES / "grown-vocabulary" / "recipe.json").read_text()))
+def test_a_run_whose_vocabulary_grew_answers_and_is_gone_on_with(workspace, trainer):
+    # A run of a grown vocabulary keeps all of its embeddings: those of a small model are small.
+    make_small_model(workspace.models / "small")
+    recipe = json.loads((CASES / "grown-vocabulary" / "recipe.json").read_text())
+    grown = trained_by(trainer, {"model_name_or_path": "small"} | recipe)
     service = InferenceService(workspace, DeviceLease())
-    assert all(answers(service, [STARTER, grown.name], "Say <room> and <heat>.").values())
+    answers(service, ["small", grown.name], "Say <room> and <heat>.")  # nobody has learned what to say
     target = service.load([grown.name])[0]
     (model,) = service.engine._models.values()
     assert (
@@ -113,8 +110,9 @@ def test_a_run_whose_vocabulary_grew_answers_and_is_gone_on_with(workspace):
     service.unload()
     new = trained_by(
         trainer,
-        {"dataset": "identity_en", "adapter_name_or_path": grown.name, "create_new_adapter": True, "max_steps": 1},
+        {"model_name_or_path": "small", "dataset": "identity_en", "max_steps": 1}
+        | {"adapter_name_or_path": grown.name, "create_new_adapter": True},
     )
     assert new.recipe()["add_tokens"] == "<room>,<heat>"
-    assert all(answers(service, [new.name], "Say <room>.").values())
+    answers(service, [new.name], "Say <room>.")
     service.unload()

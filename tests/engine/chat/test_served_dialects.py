@@ -4,7 +4,8 @@ import json
 import re
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from conftest import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from served_bodies import answer, as_object
 
@@ -123,7 +124,7 @@ def bodies(draw):
     return said, (draw(st.sampled_from(["", "\ufeff"])) + body).encode(), draw(st.integers(1, 60))
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(bodies())
 def test_any_answer_in_any_dialect_is_read_back_equal(drawn):
     said, body, size = drawn
@@ -132,7 +133,7 @@ def test_any_answer_in_any_dialect_is_read_back_equal(drawn):
     assert (read.text, calls, read.finished) == (said.text, said.calls, said.finished)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(ANSWERS, st.booleans(), st.integers(1, 60))
 def test_a_whole_document_is_read_back_equal(said, is_indented, size):
     calls = [{"id": "c", "type": "function", "function": {"name": name, "arguments": one}} for name, one in said.calls]

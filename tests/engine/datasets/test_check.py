@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import random_sets
 from conftest import ROOT
 
 from studio.core.i18n import Words
@@ -20,6 +21,8 @@ from studio.datasets.quality.row_check import HINTS, check, keep_good
 from studio.datasets.registry.dataset_info import datasets, entry_of
 from studio.datasets.schema.observed_schema import Shape, text_of
 
+# What LLaMA-Factory keeps of an entry beside the names of its fields: whatever else it has, or will have, is a name.
+NO_FIELDS = ("load_from", "dataset_name", "formatting", "ranking", "subset", "split", "folder", "num_samples")
 MODEL = ROOT / "models" / "SmolLM2-135M-Instruct"
 DATA = ROOT / "data"
 ALPACA = {
@@ -43,15 +46,7 @@ OPENAI = {
     "file_name": "o.json",
     "formatting": "openai",
     "columns": {"messages": "messages"},
-    "tags": {
-        "role_tag": "role",
-        "content_tag": "content",
-        "user_tag": "user",
-        "assistant_tag": "assistant",
-        "observation_tag": "tool",
-        "function_tag": "function",
-        "system_tag": "system",
-    },
+    "tags": random_sets.OPENAI_TAGS,
 }
 
 
@@ -473,36 +468,8 @@ def test_shapes_are_those_of_llamafactory(entry):
     from llamafactory.data.parser import get_dataset_list
 
     theirs, ours = get_dataset_list(["x"], {"x": entry})[0], Shape.of(entry)
+    named = {name: value for name, value in vars(theirs).items() if name not in NO_FIELDS and value}
+    tags = {name: value for name, value in named.items() if name.endswith("_tag") and name != "kto_tag"}
     assert ours.format == theirs.formatting
-    assert {name: field for name, field in ours.columns.items()} == {
-        name: getattr(theirs, name)
-        for name in (
-            "prompt",
-            "query",
-            "response",
-            "history",
-            "messages",
-            "system",
-            "tools",
-            "images",
-            "videos",
-            "audios",
-            "chosen",
-            "rejected",
-            "kto_tag",
-        )
-        if getattr(theirs, name)
-    }
-    assert ours.tags == {
-        name: getattr(theirs, name)
-        for name in (
-            "role_tag",
-            "content_tag",
-            "user_tag",
-            "assistant_tag",
-            "observation_tag",
-            "function_tag",
-            "system_tag",
-        )
-        if getattr(theirs, name)
-    }
+    assert ours.tags == tags
+    assert ours.columns == {name: value for name, value in named.items() if name not in tags}

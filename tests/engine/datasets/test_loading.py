@@ -5,12 +5,11 @@ trains, token for token.
 import contextlib
 import io
 import json
-import os
 import shutil
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, SLOW
 from random_sets import OPENAI_TAGS, random_set, write_rows
 
 from studio.core.i18n import Words
@@ -343,7 +342,7 @@ def test_random_sets_are_shown_as_they_are_trained(tmp_path, trained, part):
     """The check says whether a run would die, the verdict which rows are trained, and the token view their tokens with
     labels.
     """
-    each = 500 if os.environ.get("STUDIO_SLOW_TESTS") else 35
+    each = 500 if SLOW else 35
     told = []
     for seed in range(part * 500, part * 500 + each):
         folder = tmp_path / str(seed)

@@ -8,11 +8,9 @@ import pytest
 import yaml
 from conftest import ROOT, SHORT, wait_for
 
-from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
 from studio.datasets.registry import entries
 from studio.train import runs
-from studio.train.execution.training_service import TrainingService
 from studio.train.recipe import recipes
 
 CASES = ROOT / "tests" / "cases"
@@ -26,11 +24,6 @@ def case(name: str):
 
 
 MODEL = {"model_name_or_path": recipes.STARTER_MODEL}  # as the cases leave it out
-
-
-@pytest.fixture
-def trainer(workspace) -> TrainingService:
-    return TrainingService(workspace, DeviceLease())
 
 
 def told(trainer, **wish) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, STARTER, new_workspace
+from conftest import ROOT, SLOW, STARTER, new_workspace
 
 from studio.core.i18n import Problem
 from studio.train.recipe import recipes
@@ -280,7 +280,6 @@ def compare(workspace, judge, wish) -> str:
 
 
 # Each recipe takes a second or more: all of them where there is time, and a quarter of them else.
-SLOW = bool(os.environ.get("STUDIO_SLOW_TESTS"))
 
 
 @pytest.mark.parametrize("part", range(4 if SLOW else 1))

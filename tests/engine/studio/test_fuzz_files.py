@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import workspace_files
+from conftest import SLOW
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from workspace_files import FILES, REGIONS, good, path_of
@@ -128,7 +129,7 @@ def test_a_good_workspace_has_no_fault(root, capfd):
 
 def some(pairs: list, every: int) -> list:
     """Return some of many cases, all of them in a long search: other kinds of files meet other contents."""
-    return pairs if MINUTES or os.environ.get("STUDIO_SLOW_TESTS") else pairs[::every]
+    return pairs if MINUTES or SLOW else pairs[::every]
 
 
 def tried(root: Path, cases: list, put) -> list[str]:

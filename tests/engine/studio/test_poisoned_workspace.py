@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import poisoned_files as files
 import pytest
+from conftest import SLOW
 from poisoned_files import MARKER, NAMES, PAYLOAD
 from pydantic import BaseModel, RootModel, TypeAdapter
 
@@ -37,7 +38,7 @@ from studio.web.html import render
 from studio.web.live import RegionOptions
 
 # Every thirteenth place; all of them in a long search.
-STEP = 1 if os.environ.get("STUDIO_FUZZ_MINUTES") or os.environ.get("STUDIO_SLOW_TESTS") else 13
+STEP = 1 if os.environ.get("STUDIO_FUZZ_MINUTES") or SLOW else 13
 LISTS = ("models", "datasets", "runs", "talks", "sheets", "servers", "coming", "board", "now")
 # A place of a thing, or of what is said of one that cannot be shown.
 PLACES = ("item", "problem", "warning", "warned", "badge", "item-why")

@@ -11,14 +11,13 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import ROOT, SHORT, Server, caught, new_workspace, wait_for
+from conftest import NAMED, ROOT, SHORT, SLOW, Server, caught, free_port, new_workspace, wait_for
 
 from studio import api
 from studio.core.i18n import Problem
 from studio.core.storage import read_only
 from studio.train import runs
 
-NAMED = {"name": "Xiaoju", "author": "the studio"}
 ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 LONG = SHORT | {"max_steps": 2000, "save_steps": 1000}
 
@@ -36,9 +35,9 @@ def ask(server: Server, endpoint: str, *arguments):
         raise Problem("train.failed", kind="HTTP", message=error.read().decode()) from error
 
 
-def second_start(workspace, *flags: str, port: int = 7959) -> subprocess.CompletedProcess:
+def second_start(workspace, *flags: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "studio", "--workspace", str(workspace.root), "--port", str(port), *flags],
+        [sys.executable, "-m", "studio", "--workspace", str(workspace.root), "--port", str(free_port()), *flags],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -86,7 +85,7 @@ def test_on_a_terminal_it_offers_to_open_the_one_that_has_it(opened, tmp_path):
         "BROWSER": str(tmp_path / "browser"),
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "studio", "--workspace", str(workspace.root), "--port", "7958"],
+        [sys.executable, "-m", "studio", "--workspace", str(workspace.root), "--port", str(free_port())],
         cwd=ROOT,
         stdin=follower,
         stdout=follower,
@@ -146,7 +145,7 @@ def test_every_name_that_looks_is_an_endpoint(server):
     assert api.LOOKING <= named, api.LOOKING - named
 
 
-@pytest.mark.parametrize("number", ENDINGS if os.environ.get("STUDIO_SLOW_TESTS") else ENDINGS[:1])
+@pytest.mark.parametrize("number", ENDINGS if SLOW else ENDINGS[:1])
 def test_a_studio_that_is_ended_saves_what_it_trains_and_says_so(tmp_path, number):
     """One signal is really sent, and all three are seen to be caught; STUDIO_SLOW_TESTS=1 sends each."""
     workspace = new_workspace(tmp_path / "workspace")

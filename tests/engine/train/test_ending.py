@@ -6,25 +6,14 @@ import time
 
 import psutil
 import pytest
-from conftest import SHORT, caught, wait_for
+from conftest import NAMED, SHORT, SLOW, caught, ended, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
 from studio.train.execution.training_service import TrainingService
 
-NAMED = {"name": "Xiaoju", "author": "the studio"}
 ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 LONG = SHORT | {"max_steps": 2000, "save_steps": 1000}
-
-
-@pytest.fixture
-def trainer(workspace) -> TrainingService:
-    return TrainingService(workspace, DeviceLease())
-
-
-def ended(run: runs.Run, seconds: float = 150) -> runs.Status:
-    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds)
-    return runs.status(run)
 
 
 def stepping(trainer, executor, **options) -> runs.Run:
@@ -67,7 +56,7 @@ def test_the_wait_is_bounded_and_told(trainer, monkeypatch):
     wait_for(lambda: not trainer._dispatcher._executors["in-process"].at_work(run))
 
 
-@pytest.mark.parametrize("number", ENDINGS if os.environ.get("STUDIO_SLOW_TESTS") else ENDINGS[:1])
+@pytest.mark.parametrize("number", ENDINGS if SLOW else ENDINGS[:1])
 def test_a_worker_saves_first(trainer, number):
     """One signal is really sent, and all three are seen to be caught; STUDIO_SLOW_TESTS=1 sends each."""
     run = stepping(trainer, "worker")

@@ -7,26 +7,13 @@ import subprocess
 import sys
 
 import pytest
+import small_disk
 import yaml
-from conftest import ROOT, SHORT, is_sentence, wait_for
+from conftest import NAMED, ROOT, SHORT, ended, is_sentence, wait_for
 
-from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.train import runs
-from studio.train.execution.training_service import TrainingService
 from studio.train.runs import events
-
-NAMED = {"name": "Xiaoju", "author": "the studio"}
-
-
-@pytest.fixture
-def trainer(workspace) -> TrainingService:
-    return TrainingService(workspace, DeviceLease())
-
-
-def ended(run: runs.Run) -> runs.Status:
-    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds=180)
-    return runs.status(run)
 
 
 def losses(run: runs.Run) -> dict[int, float]:
@@ -155,9 +142,7 @@ def test_a_fault_while_training_is_one_sentence_and_the_next_run_trains(trainer)
 def test_a_full_disk_is_told_and_a_half_written_checkpoint_goes(trainer, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True).returncode:
-        pytest.skip("this machine does not let the test mount a small disk")
-    try:
+    with small_disk.mounted(disk, "1m"):
         trainer.workspace.saves.joinpath(".gitkeep").unlink(missing_ok=True)
         trainer.workspace.saves.rmdir()
         trainer.workspace.saves.symlink_to(disk)
@@ -167,8 +152,6 @@ def test_a_full_disk_is_told_and_a_half_written_checkpoint_goes(trainer, tmp_pat
         assert "disk is full" in status.error["sentence"]
         assert run.checkpoints() == []
         assert list(run.folder.glob("checkpoint-*")) == []
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_an_unwritable_workspace_is_told(trainer):

@@ -2,32 +2,17 @@
 memory.
 """
 
-import os
-
 import psutil
 import pytest
 import torch
 import yaml
-from conftest import SHORT, wait_for
+from conftest import NAMED, SHORT, SLOW, ended, wait_for
 
-from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.train import runs
-from studio.train.execution.training_service import TrainingService
 from studio.train.runs import events
 
-NAMED = {"name": "Xiaoju", "author": "the studio"}
 TINY = SHORT | {"max_steps": 1, "plot_loss": False}
-
-
-@pytest.fixture
-def trainer(workspace) -> TrainingService:
-    return TrainingService(workspace, DeviceLease())
-
-
-def ended(run: runs.Run) -> runs.Status:
-    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds=120, every=0.05)
-    return runs.status(run)
 
 
 def test_a_run_goes_on_from_any_checkpoint_for_longer_and_lends_its_adapter(trainer):
@@ -102,7 +87,7 @@ def test_the_accelerator_is_held_while_something_trains_and_no_longer(trainer):
 def test_memory_comes_back_after_every_run(trainer):
     """What five runs leave behind is less than a twentieth; STUDIO_SLOW_TESTS=1 makes ten of them."""
     process, resident, on_gpu = psutil.Process(), [], []
-    for _ in range(11 if os.environ.get("STUDIO_SLOW_TESTS") else 6):
+    for _ in range(11 if SLOW else 6):
         run = trainer.start(TINY | {"max_samples": 8}, NAMED)
         assert ended(run).state == "finished"
         wait_for(lambda: trainer.queue() == [], every=0.05)

@@ -1,39 +1,28 @@
 """A disk that is really full while a checkpoint is saved: told, cleared, and the run goes on once there is room."""
 
-import subprocess
-import sys
-
 import pytest
-from conftest import SHORT, is_sentence, new_workspace, wait_for
+import small_disk
+from conftest import NAMED, SHORT, is_sentence, new_workspace, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
 from studio.train.execution.training_service import TrainingService
 from studio.train.recipe import disk_need, recipes
 
-NAMED = {"name": "Xiaoju", "author": "the studio"}
 # An adapter with its optimizer takes about 35 MB: one checkpoint fits, the second does not.
 LITTLE, PLENTY = "50m", "400m"
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def cramped(tmp_path):
     workspace = new_workspace(tmp_path / "workspace")
-    if (
-        sys.platform != "linux"
-        or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={LITTLE}", "tmpfs", workspace.saves], capture_output=True
-        ).returncode
-    ):
-        pytest.skip("no disk can be mounted here")
-    workspace.prepare()
-    yield workspace
-    subprocess.run(["umount", "-l", workspace.saves], check=True)
+    with small_disk.mounted(workspace.saves, LITTLE):
+        yield workspace.prepare()
 
 
 @pytest.mark.parametrize("executor", ["in-process", "worker"])
-def test_a_disk_that_is_full_at_a_checkpoint(small_disk, executor):
-    trainer = TrainingService(small_disk, DeviceLease())
+def test_a_disk_that_is_full_at_a_checkpoint(cramped, executor):
+    trainer = TrainingService(cramped, DeviceLease())
     run = trainer.start(SHORT, NAMED, executor)
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
     status = runs.status(run)
@@ -42,7 +31,7 @@ def test_a_disk_that_is_full_at_a_checkpoint(small_disk, executor):
     wait_for(lambda: trainer.queue() == [], 30)
     assert run.checkpoints() == ["checkpoint-1"] and not (run.folder / "checkpoint-2").exists()
     run.note(executor="in-process")  # what goes on is the same, and does not load all libraries once more
-    subprocess.run(["mount", "-o", f"remount,size={PLENTY}", small_disk.saves], check=True)
+    small_disk.resize(cramped.saves, PLENTY)
     trainer.resume(run.name)
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
     status = runs.status(run)
@@ -50,14 +39,14 @@ def test_a_disk_that_is_full_at_a_checkpoint(small_disk, executor):
     wait_for(lambda: trainer.queue() == [], 30)
 
 
-def test_what_the_checkpoints_take_is_told_before(small_disk, monkeypatch):
-    trainer = TrainingService(small_disk, DeviceLease())
+def test_what_the_checkpoints_take_is_told_before(cramped, monkeypatch):
+    trainer = TrainingService(cramped, DeviceLease())
     told = trainer.preview(SHORT | {"save_steps": 1, "max_steps": 20})
     key, facts = next(one for one in told.advice if one[0] == "train.advice_disk")
     assert told.disk > 20 * 30e6 and set(facts) == {"needed", "free"}
     few = trainer.preview(SHORT | {"save_steps": 1, "max_steps": 20, "save_total_limit": 1})
     assert few.disk < told.disk / 5
-    subprocess.run(["mount", "-o", "remount,size=2g", small_disk.saves], check=True)
+    small_disk.resize(cramped.saves, "2g")
     assert "train.advice_disk" not in dict(trainer.preview(SHORT | {"max_steps": 20}).advice)
 
 

@@ -6,28 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import wait_for
+from conftest import SLOW, ended
 
 from studio.core import locations
-from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.jobs import Jobs
 from studio.train import runs
 from studio.train.execution.environments import Environments
-from studio.train.execution.training_service import TrainingService
 from studio.train.runs import adapters
 
 TINY = {"max_steps": 2, "max_samples": 8, "per_device_train_batch_size": 1, "cutoff_len": 32, "save_strategy": "no"}
-
-
-@pytest.fixture
-def trainer(workspace):
-    return TrainingService(workspace, DeviceLease())
-
-
-def ended(run):
-    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds=280, every=0.2)
-    return runs.status(run)
 
 
 def test_an_environment_that_is_not_made_is_asked_for_and_leaves_no_run(trainer, workspace, tmp_path):
@@ -46,10 +34,7 @@ def test_a_cut_off_environment_is_never_used(workspace, tmp_path):
         Environments(Jobs(workspace), tmp_path).python("ppo")
 
 
-@pytest.mark.skipif(
-    not os.environ.get("STUDIO_SLOW_TESTS"),
-    reason="PPO's environment takes 7 GB; STUDIO_SLOW_TESTS=1 makes it, in STUDIO_ENGINES",
-)
+@pytest.mark.skipif(not SLOW, reason="PPO's environment takes 7 GB; STUDIO_SLOW_TESTS=1 makes it, in STUDIO_ENGINES")
 @pytest.mark.timeout(3600)
 def test_it_trains_with_a_reward_model(trainer):
     trainer.environments = Environments(trainer.jobs, Path(os.environ.get("STUDIO_ENGINES", locations.environments())))

@@ -3,27 +3,13 @@
 import shutil
 
 import pytest
-from conftest import SHORT, wait_for
+from conftest import NAMED, SHORT, ended, wait_for
 
-from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json
 from studio.train import runs
-from studio.train.execution.training_service import TrainingService
 from studio.train.runs import llamaboard_runs
-
-NAMED = {"name": "Xiaoju", "author": "the studio"}
-
-
-@pytest.fixture
-def trainer(workspace) -> TrainingService:
-    return TrainingService(workspace, DeviceLease())
-
-
-def ended(run: runs.Run, seconds: float = 150) -> runs.Status:
-    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds)
-    return runs.status(run)
 
 
 def files_of(run: runs.Run) -> dict[str, bytes]:

@@ -7,25 +7,12 @@ import urllib.request
 
 import psutil
 import pytest
-from conftest import SHORT, Server, is_sentence, new_workspace, wait_for
+from conftest import NAMED, SHORT, SLOW, Server, ended, is_sentence, new_workspace, wait_for
 
-from studio.core.device_lease import DeviceLease
 from studio.train import runs
-from studio.train.execution.training_service import TrainingService
 from studio.train.runs import events
 
-NAMED = {"name": "Xiaoju", "author": "the studio"}
 LONG = SHORT | {"max_steps": 500, "save_steps": 1000}
-
-
-@pytest.fixture
-def trainer(workspace) -> TrainingService:
-    return TrainingService(workspace, DeviceLease())
-
-
-def ended(run: runs.Run, seconds: float = 150) -> runs.Status:
-    wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds)
-    return runs.status(run)
 
 
 def ask(server: Server, endpoint: str, *arguments):
@@ -125,7 +112,7 @@ def test_two_processes_train_together_stop_at_the_same_step_and_resume(trainer):
     assert ended(run, 30).state == "interrupted"
 
 
-@pytest.mark.skipif(not os.environ.get("STUDIO_SLOW_TESTS"), reason="four processes; STUDIO_SLOW_TESTS=1 runs it")
+@pytest.mark.skipif(not SLOW, reason="four processes; STUDIO_SLOW_TESTS=1 runs it")
 def test_four_processes_train_together(trainer):
     """Two are trained above, each time; four find no more but where a number is taken for two."""
     run = trainer.start(SHORT | {"max_steps": 2}, NAMED | {"processes": 4}, "torchrun")

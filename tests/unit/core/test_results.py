@@ -37,13 +37,13 @@ def test_what_an_endpoint_is_given_by_name_stays():
 
 def test_deep_and_large_data_is_no_trouble():
     deep = value = []
-    for _ in range(50_000):
+    for _ in range(10_000):
         value.append({"path": []})
         value = value[0]["path"]
     before = time.perf_counter()
     assert shown(deep)[0].keys() == {"/path"}
     assert len(shown({"series": [[step, 0.5, 1.0] for step in range(50_000)]})["series"]) == 50_000
-    assert time.perf_counter() - before < 5
+    assert time.perf_counter() - before < 3
 
 
 @pytest.mark.parametrize("value", [None, 1, "path", [], {}, ["path"], {"a": "path"}])

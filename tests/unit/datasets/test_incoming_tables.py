@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-from hypothesis import given, settings
+from conftest import ROOT, examples
+from hypothesis import given
 from hypothesis import strategies as some
 from markupsafe import escape
 
@@ -173,7 +173,7 @@ def test_a_row_ends_at_cr_lf_or_crlf_and_nowhere_else(tmp_path, ends, sign, plac
     some.sampled_from(["\n", "\r\n", "\r"]),
     some.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
 )
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_any_text_survives_any_dialect(tmp_path_factory, rows, delimiter, ends, quoting):
     rows = [row for row in rows if any(field.strip() for field in row)] or [("a", "b")]
     if any(sign in field for row in rows for field in row for sign in "\r\n"):

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 from apart import run_apart
-from hypothesis import example, given, settings
+from conftest import examples
+from hypothesis import example, given
 from hypothesis import strategies as any_
 
 from studio.core.i18n import LANGUAGES, Problem, Words
@@ -687,7 +688,7 @@ PATHS = any_.text(max_size=20).map(lambda text: f"/{text}") | any_.sampled_from(
     any_.binary(max_size=40),
 )
 @example([(b"host", b"localhost:7860")], "/tools/logout", b"\x80", "POST", True, b"")
-@settings(max_examples=400, deadline=None)
+@examples(400)
 def test_whatever_is_asked_is_answered_and_only_the_known_gets_in(headers, path, query, method, has_login, body):
     inner, sent = Inner(), []
     guard = Guard(
