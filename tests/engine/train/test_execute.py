@@ -110,7 +110,7 @@ def test_abort_ends_without_a_checkpoint_and_the_next_run_gets_its_turn(trainer)
         ({"dataset": "no_such_set"}, "There is no dataset"),
         ({"learning_rates": 1}, "learning_rates"),
         ({"finetuning_type": "magic"}, "it takes lora, oft, freeze, full"),
-        ({"learning_rate": "fast"}, "learning_rate cannot be"),
+        ({"learning_rate": "fast"}, "Learning rate (learning_rate) cannot be"),
         ({"swanlab_api_key": "k-123"}, "has no place in a recipe"),
         ({"stage": "dpo"}, "is made for sft"),
         ({"quantization_bit": 4, "finetuning_type": "full"}, "refuses the recipe"),
