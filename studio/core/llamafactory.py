@@ -9,6 +9,7 @@ can be trained any more.
 import contextlib
 import logging
 import threading
+import warnings
 from collections.abc import Iterator
 
 from studio.core import code_guard, reasons
@@ -39,6 +40,7 @@ def load() -> None:
             return
         if _fault is None:
             try:
+                ignore_warning_of_jieba()
                 import llamafactory.train.tuner  # noqa: F401
 
                 code_guard.install()
@@ -50,6 +52,14 @@ def load() -> None:
                 _loaded = True
                 return
         raise Problem(_fault.key, **_fault.facts)
+
+
+def ignore_warning_of_jieba() -> None:
+    """Let jieba, by which LLaMA-Factory and the studio cut Chinese words, be imported without telling how old it is.
+
+    It asks pkg_resources for its own files where there is one, and opens them where there is none.
+    """
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
 
 
 def ready() -> bool:

@@ -1,13 +1,10 @@
 """How often each model wins against the others, by all votes together."""
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from studio.chat.history.votes import BAD, TIE, Vote
-
-# The 97.5th percentile of the normal distribution: a two-sided interval of 95 %.
-Z = 1.959964
+from studio.evaluate.scores.intervals import wilson
 
 
 @dataclass(frozen=True)
@@ -15,7 +12,8 @@ class Standing:
     """How one model does against all the others.
 
     rate: of the comparisons that were not "both bad", the share it won, a tie as half, None where there are none. low,
-    high: the 95 % interval of the rate.
+    high: the 95 % Wilson interval of the rate, which takes the comparisons as independent; those that come from one
+    choice among several columns are not quite.
     """
 
     model: str
@@ -38,11 +36,11 @@ class Standing:
 
     @property
     def low(self) -> float:
-        return interval(self.rate or 0.0, self.decided)[0]
+        return wilson(self.rate or 0.0, self.decided)[0]
 
     @property
     def high(self) -> float:
-        return interval(self.rate or 0.0, self.decided)[1]
+        return wilson(self.rate or 0.0, self.decided)[1]
 
 
 def standings(votes: list[Vote]) -> list[Standing]:
@@ -58,21 +56,6 @@ def pairwise(votes: list[Vote]) -> dict[tuple[str, str], Standing]:
     for one, other, result in _comparisons(votes):
         results.setdefault((one, other), []).append(result)
     return {pair: _counted(pair[0], of_pair) for pair, of_pair in results.items()}
-
-
-def interval(rate: float, count: int) -> tuple[float, float]:
-    """Return the 95 % Wilson score interval of a rate seen in `count` comparisons; (0, 1) where there are none.
-
-    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, J. Am. Stat. Assoc. 22
-    (1927) 209-212. It takes the comparisons as independent; those that come from one choice among several columns are
-    not quite.
-    """
-    if not count:
-        return 0.0, 1.0
-    square = Z * Z / count
-    middle = (rate + square / 2) / (1 + square)
-    half = Z * math.sqrt(rate * (1 - rate) / count + square / (4 * count)) / (1 + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _comparisons(votes: Iterable[Vote]) -> Iterator[tuple[str, str, str]]:

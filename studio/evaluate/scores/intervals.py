@@ -97,7 +97,7 @@ def wilson(rate: float, count: int) -> tuple[float, float]:
     square = _Z * _Z / count
     middle = (rate + square / 2) / (1 + square)
     half = _Z * math.sqrt(rate * (1 - rate) / count + square / (4 * count)) / (1 + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return max(0.0, min(rate, middle - half)), min(1.0, max(rate, middle + half))  # their last digits may cross it
 
 
 def corpus_interval(statistics: Sequence[Sequence[float]] | numpy.ndarray, score: Score, seed: int = 42) -> Interval:

@@ -11,9 +11,10 @@ The mean over the rows is numpy's, as LLaMA-Factory takes it.
 """
 
 import threading
-import warnings
 from collections.abc import Sequence
 from functools import cache, lru_cache
+
+from studio.core import llamafactory
 
 PLACES = 4
 _loading = threading.Lock()
@@ -86,9 +87,8 @@ def _load_segmenter():
     jieba's own way is to keep the dictionary as a marshalled file in the temporary folder, which anybody on the machine
     may have written, and to report on the error stream that it did. Reading the text takes half a second, once.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
-        import jieba
+    llamafactory.ignore_warning_of_jieba()
+    import jieba
 
     segmenter = jieba.Tokenizer()
     segmenter.FREQ, segmenter.total = segmenter.gen_pfdict(segmenter.get_dict_file())

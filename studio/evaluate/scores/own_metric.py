@@ -176,9 +176,9 @@ class OwnMetric:
                 self.close()
                 raise self._problem(f"evaluate.own_memory{step}", gib=f"{self._mib / 1024:g}", **at)
         if line is None or not line.endswith(b"\n"):
-            code = self._child.code
+            child = self._child
             self.close()
-            raise self._problem(f"evaluate.own_ended{step}", code=code, **at)
+            raise self._problem(f"evaluate.own_ended{step}", code=child.code, **at)
         return json.loads(line)
 
     def _memory_bytes(self) -> int:

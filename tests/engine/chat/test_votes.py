@@ -8,7 +8,7 @@ import sys
 import pytest
 from conftest import ROOT, STARTER, is_sentence
 
-from studio.chat.evaluation.leaderboard import Standing, interval, pairwise, standings
+from studio.chat.evaluation.leaderboard import Standing, pairwise, standings
 from studio.chat.evaluation.preferences import make
 from studio.chat.history.votes import BAD, TIE, Vote, Votes
 from studio.chat.page.leaderboard_table import TEMPLATE as LEADERBOARD
@@ -130,15 +130,6 @@ def test_the_standings_count_each_comparison(tmp_path):
     assert pairs["A", "B"] == Standing("A", wins=3, losses=1, ties=2, bad=1) and pairs["B", "C"] == Standing(
         "B", ties=1
     )
-
-
-@pytest.mark.parametrize(("won", "count"), [(5, 10), (5, 5), (0, 20), (90, 100), (1, 1)])
-def test_the_interval_is_wilsons_as_scipy_has_it(won, count):
-    from scipy.stats import binomtest
-
-    theirs = binomtest(won, count).proportion_ci(method="wilson")
-    assert interval(won / count, count) == pytest.approx((theirs.low, theirs.high), abs=1e-6)
-    assert interval(0, 0) == (0.0, 1.0)
 
 
 def test_the_board_shows_each_speaker_with_its_interval(tmp_path):

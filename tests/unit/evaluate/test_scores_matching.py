@@ -1,0 +1,151 @@
+"""Whether an answer is the reference, holds it, matches a pattern, or ends in its number."""
+
+import time
+from fractions import Fraction
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from studio.core.i18n import Problem
+from studio.evaluate.scores import matching, shape
+from studio.evaluate.scores.metric import METRICS, AnsweredRow, ScoreSettings, score_row
+
+EASY = [key for key, metric in METRICS.items() if metric.function]
+SETTINGS = ScoreSettings(labels=("yes", "no", "是"), pattern=r"(\d+)")
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+@example("\ud83d", "\udce9")
+@example("", "")
+@example("\0", "\u2028")
+@example("word " * 200_000, "one word")
+@example("x" * 100_000, "x" * 100_000)
+@example("猫" * 100_000, "狗")
+@example("{" * 40_000, "[" * 40_000)
+@example("1" * 5000, "1" * 5000)
+@example("```\n" * 10_000, "`" * 30_000)
+@example("Action: a\n" * 20_000, "Action:" * 30_000)
+@example("<tool_call>" * 10_000, "<tool_call>")
+@example("1," * 60_000, "1/" * 60_000)
+@example("\\boxed{" * 20_000, "\\boxed{" + "{" * 40_000)
+@settings(max_examples=150, deadline=None)
+def test_every_score_takes_every_text(text, reference):
+    faults = []
+    began = time.perf_counter()
+    scores = score_row(EASY, AnsweredRow(text, reference), SETTINGS, lambda *fault: faults.append(fault))
+    assert time.perf_counter() - began < 60
+    assert not faults and scores.keys() == set(EASY)
+    for key, score in scores.items():
+        most = METRICS[key].most
+        assert score is None or score >= 0 and (most is None or score <= most * (1 + 1e-9)), (key, score)
+
+
+@given(st.text(min_size=1, max_size=60).filter(str.strip))
+@settings(max_examples=200, deadline=None)
+def test_the_reference_itself_is_right(text):
+    seen = score_row(["exact", "f1", "contains"], AnsweredRow(text, text + "\n"))
+    assert seen["exact"] == seen["f1"] == 1.0 and seen["contains"] in (1.0, None)
+
+
+def test_exact_looks_past_white_space_and_thought_alone():
+    assert matching.exact(" a  b\n", "a b") == 1.0
+    assert matching.exact("<think>\nhm\n</think>\n\n42", "42\n") == 1.0
+    assert matching.exact("caf\u00e9", "cafe\u0301") == 1.0
+    assert matching.exact("A b", "a b") == matching.exact("a b.", "a b") == 0.0
+
+
+def test_f1_is_of_words_and_of_chinese_characters():
+    assert matching.f1("The cat, sat!", "a CAT sat down") == pytest.approx(0.8)
+    assert matching.f1("小猫在垫子上", "小猫坐垫子") == pytest.approx(8 / 11)
+    assert matching.f1("the the", "the") == 1.0  # nothing but articles on both sides
+    assert matching.f1("", "word") == 0.0
+    assert matching.tokens("GPT-4 模型Ａ１") == ["gpt", "4", "模", "型", "a1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1,234.5 in all", Fraction(2469, 2)),
+        ("答案是 12", 12),
+        ("共四分之三", Fraction(3, 4)),
+        ("二十一分之十", Fraction(10, 21)),
+        ("it is 3/4.", Fraction(3, 4)),
+        ("\\frac{3}{4}", Fraction(3, 4)),
+        ("½", Fraction(1, 2)),
+        ("-5", -5),
+        ("\u22128", -8),
+        ("5-3", 3),
+        ("10 - 7", 7),
+        ("on 2023-05-12", 12),
+        ("the answer is 4.", 4),
+        ("so \\boxed{\\frac{3}{4}}, and not 5", Fraction(3, 4)),
+        ("\\boxed{-12} is 3", -12),
+        ("\\boxed{none} 3", 3),
+        ("３．５％", Fraction(7, 2)),
+        ("1e3", 1000),
+        ("-$3", -3),
+        ("1,2,3", 3),
+        ("<think>9</think> 7", 7),
+        ("7 #### 72", 72),
+        ("3/0", None),
+        ("一个都没有", None),
+        ("", None),
+    ],
+)
+def test_the_last_number(text, value):
+    assert matching.last_number(text) == value
+
+
+def test_number():
+    assert matching.number("It costs $1,200.00", "#### 1200") == 1.0
+    assert matching.number("It costs 12", "#### 1200") == 0.0
+    assert matching.number("no idea", "1200") == 0.0
+    assert matching.number("12", "no number") is None
+
+
+def test_a_pattern_with_a_group_is_compared():
+    pattern = r"答案[是为：:]\s*(\S+)"
+    assert matching.match("所以答案是 B", "答案：B", pattern) == 1.0
+    assert matching.match("所以答案是 C", "B", pattern) == 0.0
+    assert matching.match("没有", "B", pattern) == 0.0
+    assert matching.match("答案是 B", "", pattern) is None
+    assert matching.match("code: x = 1", "", r"x\s*=") == 1.0
+
+
+@pytest.mark.parametrize("pattern", [r"(?:a|aa)+$", r"(a+)+\d", r"(?:(?:a?){40}a{40})+\d"])
+def test_a_pattern_that_never_ends_is_stopped_and_told(pattern):
+    row, told = AnsweredRow("a" * 4000 + "!", "b"), []
+    began = time.perf_counter()
+    scores = score_row(["regex", "exact"], row, ScoreSettings(pattern=pattern), lambda *fault: told.append(fault))
+    assert time.perf_counter() - began < 10
+    assert scores == {"regex": None, "exact": 0.0}
+    assert [(key, problem.key) for key, problem in told] == [("regex", "evaluate.score_slow_pattern")]
+
+
+def test_without_anybody_to_tell_a_fault_is_raised():
+    with pytest.raises(Problem, match="needs a regular expression"):
+        score_row(["regex"], AnsweredRow("a"), ScoreSettings())
+
+
+@pytest.mark.parametrize("pattern", ["", "(", "a{2,1}", "[z-a]", "(" * 5000 + ")" * 5000, r"\p{Nonsense}"])
+def test_a_pattern_that_is_none_is_told_in_a_sentence(pattern):
+    with pytest.raises(Problem) as raised:
+        matching.check_pattern(pattern)
+    assert "regular expression" in str(raised.value)
+
+
+def test_a_row_without_a_reference_has_no_score_that_needs_one():
+    scores = score_row(EASY, AnsweredRow("some words of an answer", " \n"), SETTINGS)
+    needing = {key for key in EASY if METRICS[key].needs_reference}
+    assert needing and all(scores[key] is None for key in needing)
+    assert scores["repetition"] == 0.0
+
+
+def test_shape():
+    assert shape.length_ratio("ab ", "abcd\n") == 0.5
+    assert shape.length_ratio("ab", "abcd", answered=3, expected=2) == 1.5
+    assert shape.length_ratio("ab", " ") is None
+    assert shape.repetition("one two three") is None
+    assert shape.repetition("a b c d " * 10) > 0.8
+    assert shape.repetition("没有重复的一句话") == 0.0
