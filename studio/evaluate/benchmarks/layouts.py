@@ -166,7 +166,8 @@ def _scored_split(by_split: dict[str, dict[str, list[Path]]], folder: Path) -> s
     if by_split.get("val"):
         return "val"
     if test:
-        raise Problem("benchmarks.no_answers", file=test[0].name)
+        for _ in questions(test[0]):  # tells where the first answer is missing, if there is a place for one
+            raise Problem("benchmarks.no_answers", file=test[0].name)
     raise Problem("benchmarks.nothing_to_score", folder=folder.name)
 
 

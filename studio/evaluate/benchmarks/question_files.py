@@ -94,13 +94,9 @@ def questions(file: Path) -> Iterator[Question]:
 
 def has_answers(file: Path) -> bool:
     """Tell whether the first question of a file has an answer. Raises Problem as `questions` does."""
-    return any(question.answer for question in _first(file))
-
-
-def _first(file: Path) -> Iterator[Question]:
-    for question in questions(file):
-        yield question
-        return
+    _, row = next(_rows(file), (0, None))
+    answer = row and _columns(tuple(row), file.name).answer
+    return bool(answer) and bool(str("" if row[answer] is None else row[answer]).strip())
 
 
 _number_readings: FileCache[NumberReading] = FileCache(64)

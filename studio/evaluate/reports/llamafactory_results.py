@@ -32,8 +32,13 @@ _UNFIT = re.compile(r"[^\w.@+-]+")
 
 def folder(table: RowTable, target: str) -> Path:
     """Return the folder of a target's files."""
+    return table.evaluation.folder / folder_name(table.targets.index(target) + 1, target)
+
+
+def folder_name(number: int, target: str) -> str:
+    """Return the name of the folder of a target's files; `number` is its place among the targets, from 1."""
     short = _UNFIT.sub("-", target_names.short(target)).strip("-.")[:60]
-    return table.evaluation.folder / f"{table.targets.index(target) + 1}-{short or 'model'}"
+    return f"{number}-{short or 'model'}"
 
 
 def write(table: RowTable) -> list[Path]:

@@ -66,7 +66,9 @@ class Fetch:
         self.order = order
         self.folder = Path(order["folder"])
         self.files = self.folder / "files"
-        self.hub = open_hub(*(order[name] for name in ("source", "repo", "revision", "endpoint", "token")))
+        self.is_model = order.get("kind", "model") == "model"
+        address = (order[name] for name in ("source", "repo", "revision", "endpoint", "token"))
+        self.hub = open_hub(*address, "model" if self.is_model else "dataset")
         self.lock = threading.Lock()
         self.verified: dict[str, str] = read_json(self.folder / "verified.json")
 
@@ -75,7 +77,7 @@ class Fetch:
         with alone(self.folder, self.order["repo"]):
             listed = self.persist(self.hub.files)
             chosen, skipped = choose(listed, self.order["include"], self.order["exclude"])
-            warnings = check_listing(chosen, self.order["repo"])
+            warnings = check_listing(chosen, self.order["repo"]) if self.is_model else []
             for file in chosen:
                 self.target(file)
             self.clear_others(chosen)
@@ -87,7 +89,7 @@ class Fetch:
                 [pool.submit(self.bring, file) for file in sorted(chosen, key=lambda file: file.size)]
             ):
                 done.result()
-            warnings += check_arrived(self.files)
+            warnings += check_arrived(self.files) if self.is_model else []
             self.clear_others(chosen)
             origin = {name: self.order[name] for name in ("source", "repo", "revision")}
             write_json(

@@ -1,5 +1,5 @@
-"""The two model hubs behind one face, through their own Python clients: list a model's files, fetch one, and say what
-went wrong.
+"""The two model hubs behind one face, through their own Python clients: list the files of a model or of a data set,
+fetch one, and say what went wrong.
 
 Used in the child process of a download only (`studio.models.hub.fetch`), so the clients' settings can be set here for
 good.
@@ -10,11 +10,13 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage.atomic import move
 
+Kind = Literal["model", "dataset"]
 TITLES = {"modelscope": "ModelScope", "huggingface": "Hugging Face"}
 LISTING_TIMEOUT_S = 30
 LONGEST_WAIT_S = 600
@@ -46,14 +48,14 @@ class Damaged(Exception):
 
 
 def open_hub(
-    source: str, repo: str, revision: str | None, endpoint: str | None, token: str | None
+    source: str, repo: str, revision: str | None, endpoint: str | None, token: str | None, kind: Kind = "model"
 ) -> "HuggingFace | ModelScope":
-    """Return the hub that `source` names, set on one model.
+    """Return the hub that `source` names, set on one model, or data set.
 
     Without a token of its own the login of the hub's client on this machine counts, but only for the hub's own address:
     a mirror belongs to somebody else, who has no business with it.
     """
-    return {"huggingface": HuggingFace, "modelscope": ModelScope}[source](repo, revision, endpoint, token)
+    return {"huggingface": HuggingFace, "modelscope": ModelScope}[source](repo, revision, endpoint, token, kind)
 
 
 def partial_path(target: Path) -> Path:
@@ -78,12 +80,12 @@ def has_hash(path: Path, size: int, expected: str | None) -> bool:
 
 
 class HuggingFace:
-    """A model on Hugging Face or a mirror of it."""
+    """A model or a data set on Hugging Face or a mirror of it."""
 
     title = TITLES["huggingface"]
     tries_of_damaged = 2
 
-    def __init__(self, repo: str, revision: str | None, endpoint: str | None, token: str | None):
+    def __init__(self, repo: str, revision: str | None, endpoint: str | None, token: str | None, kind: Kind = "model"):
         from huggingface_hub import constants
 
         # The client loses the chunk at hand when the line is cut, and tells nothing before it is full: its own 10 MB
@@ -91,14 +93,16 @@ class HuggingFace:
         constants.DOWNLOAD_CHUNK_SIZE = 64 * 1024
         self.repo, self.revision, self.endpoint, self.has_token = repo, revision, endpoint, bool(token)
         self.token = token or (False if endpoint else None)
-        self.commit: str | None = None
+        self.kind, self.commit = kind, None
 
     def files(self) -> list[HubFile]:
-        """Return the model's files; from now on files are fetched from the commit that this listing saw."""
+        """Return the files; from now on files are fetched from the commit that this listing saw."""
         from huggingface_hub import HfApi
 
         api = HfApi(endpoint=self.endpoint, token=self.token)
-        info = api.model_info(self.repo, revision=self.revision, files_metadata=True, timeout=LISTING_TIMEOUT_S)
+        info = api.repo_info(
+            self.repo, revision=self.revision, files_metadata=True, timeout=LISTING_TIMEOUT_S, repo_type=self.kind
+        )
         self.commit = info.sha
         if any(one.size is None for one in info.siblings or []):
             raise Problem("downloads.no_hub", repo=self.repo, hub=self.title, revision=self.revision)
@@ -123,7 +127,8 @@ class HuggingFace:
         if file.size > constants.MAX_HTTP_DOWNLOAD_SIZE:
             raise Problem("downloads.too_large", file=file.path, repo=self.repo)
         part = partial_path(target)
-        url = hf_hub_url(self.repo, file.path, revision=self.commit or self.revision, endpoint=self.endpoint)
+        revision = self.commit or self.revision
+        url = hf_hub_url(self.repo, file.path, revision=revision, endpoint=self.endpoint, repo_type=self.kind)
         headers = {**build_hf_headers(token=self.token), "Accept-Encoding": "identity"}
         part.touch()
         if part.stat().st_size > file.size:
@@ -170,12 +175,12 @@ class HuggingFace:
 
 
 class ModelScope:
-    """A model on ModelScope or a mirror of it."""
+    """A model or a data set on ModelScope or a mirror of it."""
 
     title = TITLES["modelscope"]
     tries_of_damaged = 1  # the client has tried again itself
 
-    def __init__(self, repo: str, revision: str | None, endpoint: str | None, token: str | None):
+    def __init__(self, repo: str, revision: str | None, endpoint: str | None, token: str | None, kind: Kind = "model"):
         # One layer of retries, ours, which can be seen; no limit on the time of a large file; no locks outside the
         # download's folder.
         os.environ |= {
@@ -188,18 +193,18 @@ class ModelScope:
 
         self.repo, self.revision, self.has_token = repo, revision, bool(token)
         self.api = HubApi(endpoint=endpoint, token=token or ("" if endpoint else None))
-        self.commit: str | None = None
+        self.kind, self.commit = kind, None
 
     def files(self) -> list[HubFile]:
-        """Return the model's files."""
+        """Return the files."""
         from modelscope_hub.errors import NotExistError
 
         try:
-            listed = self.api.list_repo_files(self.repo, "model", revision=self.revision)
+            listed = self.api.list_repo_files(self.repo, self.kind, revision=self.revision)
         except NotExistError:
             if self.revision:
                 # Either may be missing, and the listing does not say which: if the model is there, it is the revision.
-                self.api.legacy.get_repo_info(self.repo, "model")
+                self.api.legacy.get_repo_info(self.repo, self.kind)
                 raise Problem("downloads.no_revision", repo=self.repo, hub=self.title, revision=self.revision) from None
             raise
         return [HubFile(one.path, one.size, one.sha256 and f"sha256:{one.sha256}") for one in listed if not one.is_dir]
@@ -214,7 +219,7 @@ class ModelScope:
         try:
             self.api.download_file(
                 self.repo,
-                "model",
+                self.kind,
                 file.path,
                 revision=self.revision,
                 local_dir=folder,

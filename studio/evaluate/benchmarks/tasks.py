@@ -1,0 +1,116 @@
+"""What can be asked: the benchmarks in the workspace, and the known ones that can be had."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.core.i18n import Problem
+from studio.core.storage import files, folders
+from studio.core.storage.file_cache import FileCache
+from studio.core.storage.trash import Trash
+from studio.core.workspace import Workspace, is_safe
+from studio.evaluate.benchmarks import incoming, layouts
+from studio.evaluate.benchmarks.known import KNOWN, Known, which
+from studio.evaluate.benchmarks.layouts import Benchmark
+
+_LICENCE_CHARACTERS = 120
+
+
+@dataclass(frozen=True)
+class Task:
+    """A benchmark as it is listed.
+
+    licence: as its authors, or a file beside it, give it; "" where none is told. free: whether it allows commercial
+    use, None where that is not known. split: which part of it is scored. subjects: number of questions by subject.
+    shots: the fewest examples that a subject has. problem: why it cannot be asked, None where it can.
+    is_here: whether it is in the workspace, else it can be fetched.
+    """
+
+    name: str
+    title: str
+    licence: str
+    free: bool | None
+    language: str = ""
+    split: str = ""
+    subjects: tuple[tuple[str, int], ...] = ()
+    categories: tuple[str, ...] = ()
+    shots: int = 0
+    problem: Problem | None = None
+    is_here: bool = True
+
+    @property
+    def questions(self) -> int:
+        """How many questions are scored."""
+        return sum(count for _, count in self.subjects)
+
+
+_cache: FileCache[Task] = FileCache(256)
+
+
+def tasks(workspace: Workspace) -> list[Task]:
+    """Return all benchmarks: those in the workspace, and then the known ones that are not."""
+    here = [describe(folder) for folder in folders.entries(incoming.folder_of(workspace)) if folders.is_folder(folder)]
+    taken = {one.name for one in here}
+    return [*here, *(_to_be_had(one) for one in KNOWN.values() if one.name not in taken)]
+
+
+def find(workspace: Workspace, name: str) -> Benchmark:
+    """Return a benchmark of the workspace. Raises Problem where there is none of that name, or it holds none."""
+    folder = incoming.folder_of(workspace) / name if is_safe(name) else None
+    if not folder or not folders.is_folder(folder):
+        known = KNOWN.get(name)
+        raise Problem("benchmarks.not_here" if known else "benchmarks.missing", name=known.title if known else name)
+    return layouts.look(workspace.inside(folder.parent, name))
+
+
+def delete(workspace: Workspace, name: str) -> str:
+    """Move a benchmark into the trash, and return the item's id there. Raises Problem where there is none."""
+    if not is_safe(name) or not folders.is_folder(folder := incoming.folder_of(workspace) / name):
+        raise Problem("benchmarks.missing", name=name)
+    return Trash(workspace).put(folder, "benchmark", name)
+
+
+def describe(folder: Path) -> Task:
+    """Return what a benchmark in the workspace is; what is wrong with it is its `problem`."""
+    paths = [path for path, _ in folders.below(folder)][: layouts.MOST_FILES]
+    return _cache.get(folder, [folder, *paths], lambda: _described(folder))
+
+
+def _described(folder: Path) -> Task:
+    licence = _licence_beside(folder)
+    try:
+        found = layouts.look(folder)
+        counts = Counter(question.subject for question in found.questions())
+        shots = found.shots()
+    except Problem as problem:
+        return Task(folder.name, folder.name, licence, None, problem=problem)
+    keys = tuple(counts)
+    known = which(folder.name, keys)
+    return Task(
+        name=folder.name,
+        title=known.title if known else folder.name,
+        licence=known.licence if known else licence,
+        free=known.free if known else None,
+        language=found.language,
+        split=found.split,
+        subjects=tuple((found.subject(key).name, counts[key]) for key in keys),
+        categories=tuple(sorted({found.subject(key).category for key in keys} - {""})),
+        shots=min((len(shots.get(key) or shots.get("", ())) for key in keys), default=0),
+        problem=None if counts else Problem("benchmarks.no_questions", names=folder.name),
+    )
+
+
+def _to_be_had(known: Known) -> Task:
+    return Task(known.name, known.title, known.licence, known.free, known.language, known.split, is_here=False)
+
+
+def _licence_beside(folder: Path) -> str:
+    """Return the first line of a licence that lies in the folder."""
+    for path in folders.entries(folder):
+        if path.name.casefold().startswith("licen"):
+            try:
+                lines = [line.strip() for line in files.read_text(path).splitlines()]
+            except OSError:
+                continue
+            return next((line for line in lines if line), "")[:_LICENCE_CHARACTERS]
+    return ""
