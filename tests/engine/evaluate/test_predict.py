@@ -370,7 +370,7 @@ def test_a_server_answers_beside_models_of_this_machine(desk, odd):
     answers = [one for one in evaluation.read(Prediction) if one.target == target]
     assert sorted(one.row for one in answers) == list(range(ROWS)) and {one.finished for one in answers} == {"stop"}
     (parity,) = [one for one in evaluation.read(Event) if one.event == "parity"]
-    assert parity.key == "evaluate.parity_untold"
+    assert parity.key == "evaluate.parity_differs"
 
 
 def test_a_server_that_is_gone_is_told_and_asked_again(desk, odd):
