@@ -8,6 +8,7 @@ from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs
 from studio.core.storage.records import Record
 from studio.datasets.registry.collection import Collection
+from studio.evaluate.benchmarks import benchmark_run, tasks
 from studio.evaluate.evaluation import Evaluation, Event
 from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.models_in_use import ModelsInUse
@@ -68,6 +69,25 @@ class EvaluationService:
         targets = self._known(targets)
         self._require_askable(targets, datasets, settings)
         return self._started(self.evaluations.create("predict", targets, list(dict.fromkeys(datasets)), settings))
+
+    def benchmark(self, targets: list[str], names: list[str], settings: BenchmarkSettings) -> Evaluation:
+        """Ask models the questions of benchmarks. Returns at once; the questions are asked in a job.
+
+        Args:
+            targets: as Chat names them, at most four.
+            names: of benchmarks in the workspace (see `tasks.tasks`).
+
+        Raises:
+            Problem: nobody or too many are asked, or one of them or a benchmark cannot be used.
+        """
+        targets = self._known(targets)
+        if not names:
+            raise Problem("evaluate.no_benchmark")
+        for name in targets:
+            self._require_known(name, settings.bits)
+        for name in names:
+            tasks.find(self.workspace, name)
+        return self._started(self.evaluations.create("benchmark", targets, list(dict.fromkeys(names)), settings))
 
     def checkpoints(self, run: str, datasets: list[str], settings: PredictSettings) -> Evaluation:
         """Ask all checkpoints of a run, and its base, the same rows. Raises Problem as `predict` does."""
@@ -183,6 +203,8 @@ class EvaluationService:
         try:
             if request.kind == "predict":
                 predict_rows.run(evaluation, models, self.collection, job)
+            else:
+                benchmark_run.run(evaluation, models, job)
         finally:
             models.close()
         evaluation.note("finished")
