@@ -150,7 +150,7 @@ class EvaluationService:
         local = [name for name in targets if not name.startswith(SERVED)]
         if not settings.answers and not local:
             raise Problem("evaluate.loss_of_served")
-        check_metrics(self.workspace, settings.metrics)
+        check_metrics(self.workspace, settings)
         if settings.judge:
             if settings.judge.prompt:
                 check_prompt(settings.judge.prompt)

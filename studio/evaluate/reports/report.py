@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from studio.core.i18n import Problem
 from studio.core.storage import files
-from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Prediction, ReferenceLoss, RowScores
+from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Judged, Prediction, ReferenceLoss, RowScores
 from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.summary import Summary, summary
@@ -102,5 +102,5 @@ class Reports:
 
 def stamps_of(evaluation: Evaluation) -> tuple:
     """Return what changes when anything of a report does."""
-    kinds = (EvaluatedRow, Prediction, ReferenceLoss, RowScores)
+    kinds = (EvaluatedRow, Prediction, ReferenceLoss, RowScores, Judged)
     return tuple(files.stamp(evaluation.file(kind)) for kind in kinds)

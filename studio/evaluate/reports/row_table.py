@@ -23,6 +23,7 @@ from studio.evaluate.reports.line_index import LineIndex, Tail
 from studio.evaluate.reports.metric_facts import best_of, is_higher_better
 from studio.evaluate.reports.row_query import RowQuery, require_known
 from studio.evaluate.reports.score_columns import RowFacts, ScoreColumns, parsed
+from studio.evaluate.reports.verdicts.label_columns import LabelColumns
 
 Kind = TypeVar("Kind", bound=Record)
 LOSS = "loss"
@@ -65,6 +66,7 @@ class RowTable:
         self._scores = ScoreColumns(evaluation.file(RowScores), targets)
         self._loss = ScoreColumns(evaluation.file(ReferenceLoss), targets, LOSS)
         self.corpus = CorpusColumns(self.rows, self.predictions, targets)
+        self.labels = LabelColumns(evaluation, self.rows, self.predictions, targets)
         self._lock = threading.RLock()
         self._orders: OrderedDict[tuple, numpy.ndarray] = OrderedDict()
         self._version = 0

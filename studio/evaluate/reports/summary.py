@@ -2,19 +2,23 @@
 sentence that says it.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy
 
 from studio.core.sentences import Sentence
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.row_table import RowTable
+from studio.evaluate.reports.verdicts.judged_totals import judged_totals
 from studio.evaluate.scores import intervals
+from studio.evaluate.scores.classification import Confusion
 from studio.evaluate.scores.intervals import Interval
+from studio.evaluate.scores.pairwise_judge import JudgedTotal
 
 MOST_GROUPS = 120  # datasets, subjects or categories that are told one by one
 SIGNIFICANT = 0.05
+JUDGE = "judge"
 NAMED = 3  # subjects that a sentence names
 
 
@@ -69,7 +73,8 @@ class Counts:
 class Summary:
     """An evaluation in sum. `scores` and `differences` are by target, then by metric; the first has no difference.
 
-    headline: the score that is told first, None while there is none. sentences: what it says, to be told.
+    headline: the score told first, None while there is none. sentences: what it says, to be told. confusions: by
+    target, of a classification. judged: by target, its answers against those of the first.
     """
 
     targets: tuple[str, ...]
@@ -85,6 +90,8 @@ class Summary:
     datasets: tuple[Group, ...] = ()
     subjects: tuple[Group, ...] = ()
     categories: tuple[Group, ...] = ()
+    confusions: Mapping[str, Confusion] = field(default_factory=dict)
+    judged: Mapping[str, JudgedTotal] = field(default_factory=dict)
 
 
 def summary(table: RowTable, seed: int = 42, wanted: Iterable[str] = ()) -> Summary:
@@ -102,7 +109,8 @@ def summary(table: RowTable, seed: int = 42, wanted: Iterable[str] = ()) -> Summ
     headline = next((one for one in wanted if one in metrics), None) or _headline(columns, metrics)
     table.corpus.grow(metrics)
     scores = {target: _intervals(table, columns, metrics, code, seed) for code, target in enumerate(table.targets)}
-    differences = _differences(table, columns, metrics, seed)
+    judged = judged_totals(table.evaluation, table.targets, seed)
+    differences = _differences(table, columns, metrics, seed, judged)
     groups = {}
     for fact in ("dataset", "subject", "category"):
         groups[fact] = _groups(table, fact, columns[headline], headline, seed) if headline else ()
@@ -120,8 +128,16 @@ def summary(table: RowTable, seed: int = 42, wanted: Iterable[str] = ()) -> Summ
         datasets=groups["dataset"] if len(groups["dataset"]) > 1 else (),
         subjects=groups["subject"],
         categories=groups["category"],
+        confusions=_confusions(table, metrics),
+        judged=judged,
     )
     return Summary(**{**vars(made), "sentences": tuple(sentences(made))})
+
+
+def _confusions(table: RowTable, metrics: tuple[str, ...]) -> dict[str, Confusion]:
+    table.labels.grow(metrics)
+    found = {target: table.labels.confusion(target) for target in table.targets}
+    return {target: one for target, one in found.items() if one is not None}
 
 
 def histogram(table: RowTable, metric: str, bins: int = 20) -> tuple[list[float], dict[str, list[int]]]:
@@ -172,7 +188,11 @@ def _interval(values: numpy.ndarray, metric: str, seed: int) -> Interval | None:
 
 
 def _differences(
-    table: RowTable, columns: dict[str, numpy.ndarray], metrics: Iterable[str], seed: int
+    table: RowTable,
+    columns: dict[str, numpy.ndarray],
+    metrics: Iterable[str],
+    seed: int,
+    judged: Mapping[str, JudgedTotal],
 ) -> dict[str, dict[str, Difference]]:
     found: dict[str, dict[str, Difference]] = {target: {} for target in table.targets}
     for metric in metrics:
@@ -182,6 +202,8 @@ def _differences(
             for code, target in enumerate(table.targets)
             if code
         }
+        if metric == JUDGE:  # which has no score of the first, but what the second does not get
+            compared = {target: one.comparison for target, one in judged.items()}
         for target, one in _corrected(compared, metric).items():
             found[target][metric] = one
     return found
@@ -253,23 +275,23 @@ def _counts(table: RowTable) -> dict[str, Counts]:
 def sentences(made: Summary) -> list[Sentence]:
     """Return what an evaluation says, in one sentence or two, to be told in the language of the page."""
     metric, first = made.headline, made.targets[0] if made.targets else ""
-    if metric is None or metric not in made.scores.get(first, {}):
-        return []
-    own = made.scores[first][metric]
+    own = made.scores.get(first, {}).get(metric)
     others = {target: of[metric] for target, of in made.differences.items() if metric in of}
+    if own is None and not others:
+        return []
     if not others:
         facts = {"target": first, "metric": metric_facts.name(metric), "count": own.count}
         facts |= {key: metric_facts.shown(getattr(own, key), metric) for key in ("value", "low", "high")}
         return [Sentence(key="results.headline_one", facts=facts)]
     way = -1 if metric_facts.facts(metric).higher_is_better is False else 1
     target = max(others, key=lambda one: way * others[one].value)
-    difference = others[target]
+    difference, value = others[target], made.scores[target][metric].value
     facts = {
         "target": target,
         "first": first,
         "metric": metric_facts.name(metric),
-        "value": metric_facts.shown(made.scores[target][metric].value, metric),
-        "first_value": metric_facts.shown(own.value, metric),
+        "value": metric_facts.shown(value, metric),
+        "first_value": metric_facts.shown(value - difference.value if own is None else own.value, metric),
         "difference": metric_facts.shown(difference.value, metric, signed=True),
         "low": metric_facts.shown(difference.low, metric, signed=True),
         "high": metric_facts.shown(difference.high, metric, signed=True),

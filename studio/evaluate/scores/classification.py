@@ -50,7 +50,7 @@ def label_of(text: str, labels: Sequence[str]) -> str | None:
     The answer is the label, or holds it as a word of its own (in Chinese and Japanese: anywhere). What stands in a
     longer label does not count beside it: "not positive" names "not positive". Case is not looked at.
     """
-    by_key = {_key(label): label for label in labels}
+    by_key = {key: label for label in labels if (key := _key(label))}
     if (whole := by_key.get(_key(answer_of(text)))) is not None:
         return whole
     named = {by_key[_key(found[0])] for found in _pattern(tuple(labels)).finditer(_folded(answer_of(text)))}
@@ -148,7 +148,7 @@ def _share(part: float, whole: int) -> float:
 @lru_cache(maxsize=16)
 def _pattern(labels: tuple[str, ...]) -> re.Pattern:
     """Return what finds labels in a folded text, the longest of those that begin at one place."""
-    keys = sorted({_key(label) for label in labels}, key=len, reverse=True)
+    keys = sorted(filter(None, {_key(label) for label in labels}), key=len, reverse=True)
     parts = []
     for key in keys:
         start = r"(?<!\w)" if _WORD.match(key[:1]) else ""

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Prediction, RowScores, latest
-from studio.evaluate.scores import own_metric
+from studio.evaluate.scores import matching, own_metric
 from studio.evaluate.scores.classification import labels_in
 from studio.evaluate.scores.metric import METRICS, OWN, AnsweredRow, ScoreSettings, metric_of, score_row
 from studio.evaluate.scores.own_metric import OwnMetric
@@ -21,12 +21,16 @@ FAULTS_NOTED = 20  # of one metric
 FEW_LABELS, LABEL_LENGTH = 20, 40
 
 
-def check_metrics(workspace: Workspace, keys: list[str]) -> None:
-    """Raise Problem for a key that is no score, and for an own metric that is not there or was not allowed."""
-    for key in keys:
+def check_metrics(workspace: Workspace, settings: PredictSettings) -> None:
+    """Raise Problem for a key that is no score, an own metric that is not there or was not allowed, and a regular
+    expression that is none.
+    """
+    for key in settings.metrics:
         metric_of(key)
         if key.startswith(OWN):
             own_metric.source_of(own_metric.path_of(workspace, key.removeprefix(OWN)))
+        if key == "regex":
+            matching.check_pattern(settings.pattern)
 
 
 def fitting_metrics(rows: list[EvaluatedRow]) -> list[str]:
@@ -65,7 +69,7 @@ class RowScoring:
         """Raises Problem for a metric that cannot be used (see `check_metrics`), and for a classification that has no
         labels.
         """
-        check_metrics(workspace, settings.metrics)
+        check_metrics(workspace, settings)
         self._evaluation, self._rows = evaluation, {row.row: row for row in rows}
         self.metrics = list(dict.fromkeys(settings.metrics)) or fitting_metrics(rows)
         labels = tuple(settings.labels)

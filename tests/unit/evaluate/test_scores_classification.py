@@ -54,6 +54,10 @@ def test_label_as_a_score():
     assert score_row(["label"], AnsweredRow("A", "B")) == {"label": None}
 
 
+def test_labels_that_are_nothing_are_never_named():
+    assert label_of("", ("", " ", "x")) is None and label_of("any", ("", " ")) is None and label_of("x", ()) is None
+
+
 LABELS = ("a", "b", "c")
 PAIRS = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from([*LABELS, None])), max_size=60)
 

@@ -6,7 +6,7 @@ from evaluation_files import BASE, TUNED
 
 from studio.core.i18n import Words
 from studio.core.workspace import Workspace
-from studio.evaluate.evaluation import Prediction, RowScores
+from studio.evaluate.evaluation import EvaluatedRow, Judged, Prediction, RowScores
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.summary import histogram, scatter, shown_p, summary
@@ -136,3 +136,55 @@ def test_distributions(workspace):
 @pytest.mark.parametrize(("p", "text"), [(0.0001, "< 0.001"), (0.0123, "0.012"), (0.5, "0.50")])
 def test_a_p_as_papers_write_it(p, text):
     assert shown_p(p) == text
+
+
+def test_a_classification_has_a_table_of_labels(workspace):
+    evaluation = written.predicted(workspace, 0, labels=["yes", "no"])
+    answers = {BASE: ["yes", "no", "either yes or no", "no"], TUNED: ["Yes.", "It is no", "no", ""]}
+    for number, reference in enumerate(["yes", "yes", "no", "no"]):
+        row = EvaluatedRow(row=number, dataset="d", source=number, messages=[], reference=reference + "\n")
+        evaluation.add(row)
+    table = table_of(evaluation)
+    assert summary(table).confusions == {}
+    for target, texts in answers.items():
+        for number, text in enumerate(texts):
+            evaluation.add(Prediction(row=number, target=target, text=text, finished="stop"))
+            evaluation.add(RowScores(row=number, target=target, scores={"label": 1.0}))
+        found = summary(table)  # it grows with the answers
+    assert found.confusions[BASE].labels == ("yes", "no")
+    assert found.confusions[BASE].counts == ((1, 1, 0), (0, 1, 1))
+    assert found.confusions[TUNED].counts == ((1, 1, 0), (0, 1, 1))
+    evaluation.add(Prediction(row=3, target=TUNED, text="no", finished="stop"))
+    evaluation.add(Prediction(row=2, target=TUNED, finished="failed"))
+    assert summary(table).confusions[TUNED].counts == ((1, 1, 0), (0, 1, 0))
+    assert summary(table_of(evaluation)).confusions == summary(table).confusions
+
+
+def test_labels_are_found_in_the_references(workspace):
+    evaluation = written.predicted(workspace, 0)
+    for number in range(4):
+        evaluation.add(EvaluatedRow(row=number, dataset="d", source=number, messages=[], reference="AB"[number % 2]))
+        evaluation.add(Prediction(row=number, target=BASE, text="A", finished="stop"))
+        evaluation.add(RowScores(row=number, target=BASE, scores={"label": float(not number % 2)}))
+    assert summary(table_of(evaluation)).confusions[BASE].counts == ((2, 0, 0), (2, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "key"),
+    [(["second"] * 9 + ["first"], "better"), (["first"] * 9, "worse"), (["second", "first"] * 8, "noise")],
+)
+def test_a_judge_has_the_first_word(workspace, verdicts, key):
+    evaluation = written.predicted(workspace, len(verdicts))
+    for row, verdict in enumerate(verdicts):
+        evaluation.add(Judged(row=row, target=TUNED, verdict=verdict, orders=[verdict, verdict]))
+        evaluation.add(RowScores(row=row, target=TUNED, scores={"judge": float(verdict == "second")}))
+    evaluation.add(Judged(row=0, target=TUNED, verdict=verdicts[0], orders=["first", "second"]))  # the last counts
+    found = summary(table_of(evaluation))
+    assert found.headline == "judge" and [one.key for one in found.sentences] == [f"results.headline_{key}"]
+    share = verdicts.count("second") / len(verdicts)
+    assert found.differences[TUNED]["judge"].value == pytest.approx(2 * share - 1)
+    told = found.sentences[0].tell(Words("en"))
+    assert f"{100 * share:.1f} % against {100 - 100 * share:.1f} %" in told
+    total = found.judged[TUNED]
+    assert (total.second, total.first) == (verdicts.count("second"), verdicts.count("first"))
+    assert total.disagreements == 1 and BASE not in found.judged
