@@ -13,9 +13,11 @@ from studio.evaluate.evaluation import Evaluation, Event
 from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.models_in_use import ModelsInUse
 from studio.evaluate.predict import predict_rows, row_sources
+from studio.evaluate.reports import llamafactory_results
+from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.scores.pairwise_judge import check_prompt
 from studio.evaluate.scores.row_scoring import check_metrics
-from studio.evaluate.settings import PredictSettings
+from studio.evaluate.settings import BenchmarkSettings, PredictSettings
 from studio.inference import target_names
 from studio.inference.remote.servers import ServerRegistry
 from studio.inference.target_names import SERVED
@@ -203,6 +205,8 @@ class EvaluationService:
         try:
             if request.kind == "predict":
                 predict_rows.run(evaluation, models, self.collection, job)
+                if request.predict and request.predict.answers:
+                    llamafactory_results.write(RowTable(evaluation, request.targets))
             else:
                 benchmark_run.run(evaluation, models, job)
         finally:

@@ -129,9 +129,12 @@ def test_texts_prompts_and_labels_are_those_of_llamafactory(desk, evaluated, tmp
     load = workflow.load_model
     monkeypatch.setattr(workflow, "load_model", lambda *given: load(*given).float())
     theirs = of_llamafactory(desk, tmp_path, str(desk.run.folder) if tuned else None)
-    target = desk.run.name if tuned else BASE
-    ours = sorted((one for one in evaluated.read(Prediction) if one.target == target), key=lambda one: one.row)
-    assert [{"prompt": one.prompt, "predict": one.text, "label": one.label} for one in ours] == theirs
+    (folder,) = evaluated.folder.glob("2-*" if tuned else "1-*")
+    lines = (folder / "generated_predictions.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == theirs
+    ours, expected = (json.loads((one / "predict_results.json").read_text()) for one in (folder, tmp_path))
+    scores = ("predict_bleu-4", "predict_rouge-1", "predict_rouge-2", "predict_rouge-l")
+    assert {key: ours[key] for key in scores} == {key: expected[key] for key in scores}
 
 
 def test_the_loss_of_a_reference_is_that_of_training(desk, evaluated):
