@@ -12,6 +12,7 @@ import struct
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -74,7 +75,7 @@ class Hub:
     """The server. `models` is {owner/name: {path: bytes}}; `tokens` {owner/name: token} makes a model gated; `rate` is
     bytes a second.
 
-    `datasets`, of the same form, are answered as ModelScope does.
+    `datasets` are of the same form.
     """
 
     models: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -150,12 +151,14 @@ class _Answer(BaseHTTPRequestHandler):
         path, query = unquote(address.path), {key: values[0] for key, values in parse_qs(address.query).items()}
         self.hub.requests.append((self.command, self.path, {key.lower(): value for key, value in self.headers.items()}))
         routes = [
-            (r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", self.hf_info),
-            (r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.hf_file),
+            (r"/api/models/([^/]+/[^/]+)(?:/revision/(.+))?", partial(self.hf_info, self.hub.models)),
+            (r"/api/datasets/([^/]+/[^/]+)(?:/revision/(.+))?", partial(self.hf_info, self.hub.datasets)),
+            (rf"/datasets/([^/]+/[^/]+)/resolve/(main|{COMMIT})/(.+)", partial(self.hf_file, self.hub.datasets)),
+            (r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", partial(self.hf_file, self.hub.models)),
             (r"/api/v1/models/([^/]+/[^/]+)/repo/files", self.ms_list),
             (r"/api/v1/models/([^/]+/[^/]+)/repo", self.ms_file),
             (r"/api/v1/models/([^/]+/[^/]+)", self.ms_info),
-            (r"/api/v1/datasets/(\d+)/repo/tree", self.ms_data_tree),
+            (r"/api/v1/datasets/(\d+|[^/]+/[^/]+)/repo/tree", self.ms_data_tree),
             (r"/api/v1/datasets/([^/]+/[^/]+)/repo", self.ms_data_file),
             (r"/api/v1/datasets/([^/]+/[^/]+)", self.ms_data_info),
             (
@@ -173,11 +176,11 @@ class _Answer(BaseHTTPRequestHandler):
     # Hugging Face
     # ----------------------------------------------------------------------------------------------
 
-    def hf_info(self, query: dict, repo: str, revision: str | None) -> None:
-        if self.strikes("list") or self.hf_refuses(repo, revision or "main", gate=False):
+    def hf_info(self, held: dict, query: dict, repo: str, revision: str | None) -> None:
+        if self.strikes("list") or self.hf_refuses(held, repo, revision or "main", gate=False):
             return
         files = []
-        for path, data in self.hub.models[repo].items():
+        for path, data in held[repo].items():
             one = {
                 "rfilename": path,
                 "size": self.listed_size(path, data),
@@ -201,10 +204,10 @@ class _Answer(BaseHTTPRequestHandler):
             },
         )
 
-    def hf_file(self, _: dict, repo: str, revision: str, path: str) -> None:
-        if self.hf_refuses(repo, revision, gate=True) or self.strikes(path):
+    def hf_file(self, held: dict, _: dict, repo: str, revision: str, path: str) -> None:
+        if self.hf_refuses(held, repo, revision, gate=True) or self.strikes(path):
             return
-        data = self.hub.models[repo].get(path)
+        data = held[repo].get(path)
         if data is None:
             return self.plain(404, {"error": "Entry not found"}, {"X-Error-Code": "EntryNotFound"})
         sha256 = hashlib.sha256(data).hexdigest()
@@ -214,8 +217,8 @@ class _Answer(BaseHTTPRequestHandler):
         about |= {"X-Linked-Size": str(len(data)), "X-Linked-ETag": f'"{sha256}"'}
         self.to_storage(sha256, about)
 
-    def hf_refuses(self, repo: str, revision: str, gate: bool) -> bool:
-        if repo not in self.hub.models:
+    def hf_refuses(self, held: dict, repo: str, revision: str, gate: bool) -> bool:
+        if repo not in held:
             self.plain(
                 401, {"error": "Invalid username or password."}, {"X-Error-Message": "Invalid username or password."}
             )
@@ -292,8 +295,10 @@ class _Answer(BaseHTTPRequestHandler):
             200, {"Code": 200, "Success": True, "Data": {"Id": number, "Type": 4}}
         )  # 4: files as on Hugging Face, no script
 
-    def ms_data_tree(self, query: dict, number: str) -> None:
-        files = list(self.hub.datasets.values())[int(number) - 1]
+    def ms_data_tree(self, query: dict, name: str) -> None:
+        files = list(self.hub.datasets.values())[int(name) - 1] if name.isdecimal() else self.hub.datasets.get(name)
+        if files is None:
+            return self.plain(404, {"Code": 10010205001, "Message": "数据集不存在", "Success": False})
         listed = [
             {"Name": path, "Path": path, "Type": "blob", "Size": len(data), "Sha256": hashlib.sha256(data).hexdigest()}
             for path, data in files.items()
@@ -332,7 +337,7 @@ class _Answer(BaseHTTPRequestHandler):
         self.plain(302, None, {**headers, "Location": f"http://localhost:{self.hub.port}/storage/{sha256}"})
 
     def storage(self, _: dict, sha256: str) -> None:
-        for files in self.hub.models.values():
+        for files in (*self.hub.models.values(), *self.hub.datasets.values()):
             for path, data in files.items():
                 if len(data) >= LARGE and hashlib.sha256(data).hexdigest() == sha256:
                     return self.bytes_of(path, data, {"ETag": f'"{sha256}"'})

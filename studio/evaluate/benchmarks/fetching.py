@@ -14,7 +14,7 @@ from studio.core.workspace import Workspace
 from studio.evaluate.benchmarks import incoming
 from studio.evaluate.benchmarks.known import KNOWN, Known
 from studio.evaluate.benchmarks.question_files import ENDINGS
-from studio.models.hub.download import SOURCES, Child, follow
+from studio.models.hub.download import SOURCES, fetch
 from studio.models.hub.hubs import TITLES
 
 KIND = "benchmark"
@@ -68,8 +68,7 @@ class BenchmarkDownloads:
         job.report(None, "downloads.listing", hub=TITLES[facts.source])
         try:
             (folder / "files").mkdir(parents=True, exist_ok=True)
-            with Child(self._order(known, facts, folder, token), job) as child:
-                done = follow(child, job, folder / "files")
+            done = fetch(self._order(known, facts, folder, token), job)
             found = incoming.bring_in(self.workspace, folder / "files", known.name)
         except OSError as error:
             raise Problem("workspace.unwritable", path=error.filename or folder, reason=reasons.of(error)) from error

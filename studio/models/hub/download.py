@@ -212,13 +212,7 @@ class Downloads:
         job.report(None, "downloads.listing", hub=TITLES[request.source])
         try:
             (folder / "files").mkdir(parents=True, exist_ok=True)
-            order = {**asdict(request), "folder": str(folder), "token": token, **self._patience}
-            with Child(
-                [sys.executable, "-m", "studio.models.hub.fetch"], environment={**os.environ, **SETTINGS}
-            ) as child:
-                # By its input and not by an argument or the environment, which other people of the machine can read.
-                child.send(json.dumps(order).encode())
-                done = follow(child, job, folder / "files", token)
+            done = fetch({**asdict(request), "folder": str(folder), "token": token, **self._patience}, job)
             return {"name": request.name, "folder": str(self._put_in_place(request, folder)), **done}
         except OSError as error:
             raise Problem("workspace.unwritable", path=error.filename or folder, reason=reasons.of(error)) from error
@@ -233,6 +227,23 @@ class Downloads:
                 raise Problem("downloads.exists", name=request.name)
             move(folder / "files", target)
         return target
+
+
+def fetch(order: dict, job: Job) -> dict:
+    """Let a child process fetch what `order` says into the folder `files` of its `folder`, reporting its progress, and
+    return what it says at the end. See `studio.models.hub.fetch`; `kind` is "model", or "dataset", of which no weights
+    are expected.
+
+    Raises:
+        Problem: it cannot be fetched.
+        Stopped: the person stopped the job; what has arrived stays.
+        OSError: no process can be started.
+    """
+    command = [sys.executable, "-m", "studio.models.hub.fetch"]
+    with Child(command, environment={**os.environ, **SETTINGS}) as child:
+        # By its input and not by an argument or the environment, which other people of the machine can read.
+        child.send(json.dumps(order).encode())
+        return follow(child, job, Path(order["folder"]) / "files", order["token"])
 
 
 def _next_event(child: Child, job: Job, token: str | None) -> dict:

@@ -18,6 +18,7 @@ from studio.core.storage.atomic import move
 
 Kind = Literal["model", "dataset"]
 TITLES = {"modelscope": "ModelScope", "huggingface": "Hugging Face"}
+_NOT_THERE = {"model": "downloads.no_model", "dataset": "downloads.no_dataset"}
 LISTING_TIMEOUT_S = 30
 LONGEST_WAIT_S = 600
 
@@ -157,8 +158,8 @@ class HuggingFace:
         kinds = [
             (errors.GatedRepoError, "downloads.no_access" if self.has_token else "downloads.gated"),
             (errors.RevisionNotFoundError, "downloads.no_revision"),
-            (errors.RepositoryNotFoundError, "downloads.no_model"),
-            (errors.HFValidationError, "downloads.no_model"),
+            (errors.RepositoryNotFoundError, _NOT_THERE[self.kind]),
+            (errors.HFValidationError, _NOT_THERE[self.kind]),
         ]
         for kind, key in kinds:
             if isinstance(error, kind):
@@ -166,7 +167,7 @@ class HuggingFace:
         if isinstance(error, errors.HfHubHTTPError):
             if error.response.status_code == 401 and not self.has_token:
                 return Problem(
-                    "downloads.no_model", **facts
+                    _NOT_THERE[self.kind], **facts
                 )  # so Hugging Face hides what is private from what is not there
             return of_status(error.response.status_code, error.response.headers.get("Retry-After"), facts)
         if isinstance(error, httpx.HTTPError):
@@ -235,7 +236,7 @@ class ModelScope:
 
         facts = {"repo": self.repo, "hub": self.title, "revision": self.revision}
         if isinstance(error, errors.NotExistError):
-            return Problem("downloads.no_model", **facts)
+            return Problem(_NOT_THERE[self.kind], **facts)
         if isinstance(error, (errors.AuthenticationError, errors.PermissionDeniedError)):
             return Problem("downloads.no_access" if self.has_token else "downloads.gated", **facts)
         if isinstance(error, errors.APIError):
