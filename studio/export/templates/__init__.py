@@ -1,0 +1,1 @@
+"""A run's chat template in the form that each engine wants, compared with what training encoded."""

@@ -1,0 +1,40 @@
+"""A run's template in each form, with the renderer of the engine that takes it: what `parity` compares."""
+
+from dataclasses import dataclass
+
+from studio.core import llamafactory
+from studio.export.templates.cases import TOOLS, Case
+from studio.export.templates.parity import Refused
+
+
+@dataclass(frozen=True)
+class JinjaForm:
+    """A chat template in Jinja as transformers renders it; vLLM and SGLang render alike.
+
+    Only for templates made here: one of a stranger goes through `core.processes.limited`.
+    """
+
+    text: str
+    cannot: frozenset[str]
+    stops: frozenset[str]
+    name: str = "jinja"
+    adds_bos: bool = False
+
+    def render(self, case: Case) -> str:
+        """Return the prompt. Raises Refused with the template's own words."""
+        llamafactory.load()
+        from jinja2 import TemplateError
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        asked = {} if case.thinking is None else {"enable_thinking": case.thinking}
+        try:
+            texts, _ = render_jinja_template(
+                [case.messages],
+                tools=TOOLS if case.tools else None,
+                chat_template=self.text,
+                add_generation_prompt=not case.answered,
+                **asked,
+            )
+        except TemplateError as error:
+            raise Refused(str(error)) from error
+        return texts[0]
