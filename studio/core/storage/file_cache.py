@@ -44,7 +44,8 @@ class FileCache(Generic[Value]):
         that is not (a time ran out, say) is returned and not kept.
         """
         # Before the files are read: one that changes meanwhile has another stamp the next time.
-        stamps = tuple((path, files.stamp(path)) for path in paths)
+        # Names and not paths, whose comparison costs more than the look at the file.
+        stamps = tuple((str(path), files.stamp(path)) for path in paths)
         with self._lock:
             entry = self._values.get(key)
             if entry and entry[0] == stamps and suits(entry[1]):

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -203,8 +204,8 @@ def _faulty(folder: Path, name: str, fault: Problem) -> Model:
 
 
 def _read(folder: Path, name: str, inside: list[Path]) -> Model:
-    # A link to what is gone is no file.
-    sizes = {path.name: folders.size_of(path) for path in inside if files.is_file(path)}
+    found = ((path.name, folders.status_of(path)) for path in inside)  # a link to what is gone is no file
+    sizes = {file: one.st_size for file, one in found if one and stat.S_ISREG(one.st_mode)}
     names = set(sizes)
     config, config_faults = model_config.read(folder) if model_config.FILE in names else ({}, ())
     weight_files = health.weight_files(names, health.indexed_files(folder, names))
