@@ -189,9 +189,9 @@ def test_a_model_that_sees_answers_as_transformers_does(models, images, kind, tm
 
     from studio.inference.local.base_loading import _number_type
 
-    model = AutoModelForImageTextToText.from_pretrained(models[kind], dtype=_number_type()).eval()
-    talk = [{"role": "user", "content": "What is it?", "images": images}]
     base = ModelTarget("base", models[kind], None, kind)
+    model = AutoModelForImageTextToText.from_pretrained(models[kind], dtype=_number_type(base.base)).eval()
+    talk = [{"role": "user", "content": "What is it?", "images": images}]
     plain = _reference(model, _encoder(models[kind], kind).prompt(talk))
     tuned = get_peft_model(
         model, LoraConfig(r=4, target_modules=r".*(language_model|text).*q_proj", init_lora_weights=False)
