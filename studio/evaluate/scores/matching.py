@@ -26,14 +26,14 @@ MOST_DIGITS = 1000
 _ARTICLES = {"a", "an", "the"}
 # A Chinese character, a kana, or a run of other letters, digits and marks.
 _TOKEN = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]|[^\W\p{Han}\p{Hiragana}\p{Katakana}]+")
-_PLAIN = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?(?:[eE][+-]?\d{1,2}(?!\d))?|\.\d+"
+_PLAIN = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,2}(?![0-9]))?|\.[0-9]+"
 _SIGN = r"(?<![\w.)])-\$?"  # a hyphen behind a word or a number joins or subtracts
-_FRACTION = r"\\[dt]?frac\s*\{\s*(?P<above>-?\d+)\s*\}\s*\{\s*(?P<below>\d+)\s*\}"
+_FRACTION = r"\\[dt]?frac\s*\{\s*(?P<above>-?[0-9]+)\s*\}\s*\{\s*(?P<below>[0-9]+)\s*\}"
 _CHINESE = (
-    r"(?P<parts>[零〇一二两三四五六七八九十百千万\d]{1,12})分之(?P<of>[零〇一二两三四五六七八九十百千万\d]{1,12})"
+    r"(?P<parts>[零〇一二两三四五六七八九十百千万0-9]{1,12})分之(?P<of>[零〇一二两三四五六七八九十百千万0-9]{1,12})"
 )
 _NUMBER = regex.compile(
-    rf"(?P<sign>{_SIGN})?(?:{_FRACTION}|{_CHINESE}|(?P<plain>{_PLAIN})(?:\s?/\s?(?P<divisor>\d+)(?![\d/]))?)"
+    rf"(?P<sign>{_SIGN})?(?:{_FRACTION}|{_CHINESE}|(?P<plain>{_PLAIN})(?:\s?/\s?(?P<divisor>[0-9]+)(?![0-9/]))?)"
 )
 _BOXED = regex.compile(r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\})*+)\}")
 _DIGITS = {"零": 0, "〇": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
@@ -89,9 +89,7 @@ def number(text: str, reference: str) -> float | None:
 
 def last_number(text: str) -> Fraction | None:
     """Return the number in which a text ends, None where it has none."""
-    plain = (
-        unicodedata.normalize("NFKC", answer_of(text)).replace("\N{MINUS SIGN}", "-").replace("\N{FRACTION SLASH}", "/")
-    )
+    plain = _in_ascii(unicodedata.normalize("NFKC", answer_of(text)))
     for boxed in reversed(_BOXED.findall(plain)):
         if (value := _last_number_in(boxed)) is not None:
             return value
@@ -146,6 +144,14 @@ def _search(compiled: regex.Pattern, text: str) -> regex.Match | None:
 
 def _spaced(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", answer_of(text)).split())
+
+
+def _in_ascii(text: str) -> str:
+    """Return a text with the digits of every script, the minus sign and the slash of fractions as ASCII has them."""
+    if text.isascii():
+        return text
+    others = {one: str(unicodedata.decimal(one)) for one in set(text) if one.isdecimal()}
+    return text.translate(str.maketrans(others | {"\N{MINUS SIGN}": "-", "\N{FRACTION SLASH}": "/"}))
 
 
 def _last_number_in(text: str) -> Fraction | None:

@@ -215,8 +215,10 @@ def _json(answer: AnsweredRow, _: ScoreSettings) -> Scores:
 def _calls(answer: AnsweredRow, _: ScoreSettings) -> Scores:
     calls = structured.calls_in(answer.text) if answer.calls is None else answer.calls
     expected = structured.calls_in(answer.reference) if answer.reference_calls is None else answer.reference_calls
-    if not expected and not answer.tools.strip():
+    if expected is None or (not expected and not answer.tools.strip()):
         return {"tool_call": None, "tool_name": None}
+    if calls is None:  # what nothing can read, no program can run
+        return {"tool_call": 0.0, "tool_name": 0.0}
     return {"tool_call": structured.right_calls(calls, expected), "tool_name": structured.right_names(calls, expected)}
 
 

@@ -3,10 +3,14 @@
 import re
 from collections.abc import Iterable
 
+from studio.core.i18n import Problem
+from studio.core.processes import limited
 from studio.core.storage.records import parse
 from studio.evaluate.scores.matching import answer_of
 from studio.inference.messages import ToolCall
 
+CALL_SECONDS = 20.0  # of which the first needs some to load LLaMA-Factory
+_IN_ANY_FORMAT = "studio.inference.local.tool_call_parsing:find_in_any_format"
 _FENCE = re.compile(r"```[\w-]*[^\S\n]*\n(.*?)\n?[^\S\n]*```", re.DOTALL)
 _TAGGED = re.compile(r"<tool_call>(.*?)(?:</tool_call>|$)", re.DOTALL)
 _MARKED = re.compile(r"\[TOOL_CALLS\](.*)$", re.DOTALL)
@@ -14,6 +18,13 @@ _ACTION = re.compile(
     r"^\s*Action:[^\S\n]*(\S[^\n]*)\n\s*Action Input:(.*?)(?=^\s*Action:|\Z)", re.DOTALL | re.MULTILINE
 )
 _NO_JSON = object()
+_NAMED = re.compile(r"\s*([A-Za-z_][\w.-]*)[^\S\n]*\n\s*(\{.*\})\s*", re.DOTALL)  # GLM-4
+# What stands at the calls of formats that LLaMA-Factory reads.
+_MARK = re.compile(
+    r"<\|?tool_calls?(?:_start)?\|?>|<tool_call>|<seed:tool_call>|<invoke name=|<function=|<arg_key>|\[TOOL_CALLS\]"
+    r"|^\s*Action:[^\n]*\n\s*Action Input:",
+    re.MULTILINE,
+)
 
 
 def valid_json(text: str, reference: str) -> float:
@@ -50,19 +61,38 @@ def right_names(calls: Iterable[ToolCall], expected: Iterable[ToolCall]) -> floa
     return float(sorted(str(call["name"]) for call in calls) == sorted(str(call["name"]) for call in expected))
 
 
-def calls_in(text: str) -> tuple[ToolCall, ...]:
-    """Return the calls of tools in a text in one of the common forms, for who has no template's own parser.
+def calls_in(text: str) -> tuple[ToolCall, ...] | None:
+    """Return the calls of tools in an answer whose template nobody knows, None where it has some that nothing can read.
 
-    Known are Hermes's and Qwen's `<tool_call>{..}</tool_call>`, Mistral's `[TOOL_CALLS] [..]`, `Action:` with `Action
-    Input:`, and JSON alone: an object with "name" and "arguments" (or "parameters"), or a list of such.
+    JSON alone is a call: an object with "name" and "arguments" (or "parameters"), or a list of such. So is such JSON
+    behind the marks of Hermes, Qwen or Mistral. Other marks are read by LLaMA-Factory's own formats.
+
+    Raises:
+        Problem: they took more than CALL_SECONDS to be read, or LLaMA-Factory cannot be loaded.
     """
     answer = answer_of(text)
+    found = _calls_of_json(answer)
+    if found or not _MARK.search(answer):
+        return found
+    limits = limited.Limits(file="tool calls", of="answer", seconds=CALL_SECONDS, mib=2048, heavy=True)
+    try:
+        read = limited.call(_IN_ANY_FORMAT, answer, limits=limits)
+    except Problem as problem:
+        if problem.key != "limited.too_slow":
+            raise
+        raise Problem("evaluate.score_slow_calls", seconds=f"{CALL_SECONDS:g}") from problem
+    return tuple(read) or None
+
+
+def _calls_of_json(answer: str) -> tuple[ToolCall, ...]:
     if tagged := _TAGGED.findall(answer):
         return _calls(_json_of(one) for one in tagged)
     if marked := _MARKED.search(answer):
         return _calls([_json_of(marked[1])])
     if actions := _ACTION.findall(answer):
         return _calls({"name": name.strip(), "arguments": _json_of(given.strip(' \n`"'))} for name, given in actions)
+    if named := _NAMED.fullmatch(answer):
+        return _calls([{"name": named[1], "arguments": _json_of(named[2])}])
     return _calls([_json_in(answer)])
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 
-from studio.core import plain, reasons
+from studio.core import llamafactory, plain, reasons
 from studio.core.i18n import Problem
 from studio.core.storage.records import parse
 from studio.inference.messages import ToolCall
@@ -109,6 +109,25 @@ def find(template, text: str) -> tuple[str, list[ToolCall]]:
         else:
             beyond = middle
     return thought + mark + rest[:start].removesuffix(_mark(template)), calls
+
+
+def find_in_any_format(text: str) -> list[ToolCall]:
+    """Return the calls in a finished answer by the first of LLaMA-Factory's formats that reads any.
+
+    For an answer of a model whose template nobody knows: no format reads what another writes as something else. Some
+    take minutes for a text that repeats a mark a thousand times, so this is for a process with limits.
+
+    Raises:
+        Problem: LLaMA-Factory cannot be loaded.
+    """
+    llamafactory.load()
+    from llamafactory.data.template import TEMPLATES
+
+    formats = {template.format_tools.tool_format: template for template in TEMPLATES.values()}
+    for tool_format, template in formats.items():
+        if tool_format and (calls := find(template, text)[1]):
+            return calls
+    return []
 
 
 def _read(template, text: str) -> list[ToolCall]:

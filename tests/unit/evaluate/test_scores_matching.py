@@ -19,14 +19,13 @@ SETTINGS = ScoreSettings(labels=("yes", "no", "是"), pattern=r"(\d+)")
 @example("\ud83d", "\udce9")
 @example("", "")
 @example("\0", "\u2028")
+@example("", "\U00011bf0")  # a digit that Python does not know yet
 @example("word " * 200_000, "one word")
 @example("x" * 100_000, "x" * 100_000)
 @example("猫" * 100_000, "狗")
 @example("{" * 40_000, "[" * 40_000)
 @example("1" * 5000, "1" * 5000)
 @example("```\n" * 10_000, "`" * 30_000)
-@example("Action: a\n" * 20_000, "Action:" * 30_000)
-@example("<tool_call>" * 10_000, "<tool_call>")
 @example("1," * 60_000, "1/" * 60_000)
 @example("\\boxed{" * 20_000, "\\boxed{" + "{" * 40_000)
 @settings(max_examples=150, deadline=None)
@@ -83,6 +82,7 @@ def test_f1_is_of_words_and_of_chinese_characters():
         ("\\boxed{-12} is 3", -12),
         ("\\boxed{none} 3", 3),
         ("３．５％", Fraction(7, 2)),
+        ("١٢٣", 123),
         ("1e3", 1000),
         ("-$3", -3),
         ("1,2,3", 3),

@@ -43,6 +43,7 @@ def test_valid_json(text, reference, score):
         f"<tool_call>{json.dumps(WEATHER)}",
         f"[TOOL_CALLS] {json.dumps([WEATHER])}",
         'Action: weather\nAction Input: {"city": "Paris", "days": 1}\n',
+        f"weather\n{json.dumps(WEATHER['arguments'])}",
         f"<think>weather</think>\n```json\n{json.dumps(WEATHER)}\n```",
     ],
 )
@@ -81,8 +82,6 @@ def test_a_row_without_tools_and_calls_has_no_such_score():
     assert score_row(keys, read) == {"tool_call": 1.0, "tool_name": 1.0}
 
 
-@pytest.mark.parametrize(
-    "text", ["<tool_call>", "[TOOL_CALLS]", "Action: a\nAction Input:", '{"name": 3}', "[]", "null"]
-)
+@pytest.mark.parametrize("text", ['{"name": 3}', "[]", "null", "Sure:\n{1}", "weather\n{}\n{", '{"name": "weather"}'])
 def test_what_only_resembles_a_call_is_none(text):
     assert calls_in(text) == ()
