@@ -17,8 +17,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
-
 from studio.core import reasons
 from studio.core.i18n import Problem, Reason
 from studio.core.storage.folders import entries, status_of
@@ -145,6 +143,8 @@ def machine() -> str:
 
 
 def _is_leftover(folder: Path, name: str) -> bool:
+    import psutil  # launch.py looks at the starter model on a Python that has nothing yet
+
     host, _, rest = name.partition("-")
     number = rest.partition("-")[0]
     if host == machine() and number.isdecimal():

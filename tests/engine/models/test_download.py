@@ -15,6 +15,7 @@ from hub import COMMIT, Hub, safetensors, tiny_model
 
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
+from studio.core.storage import folders
 from studio.core.workspace import Workspace
 from studio.models.hub import catalogue
 from studio.models.hub.download import Downloads, Request
@@ -324,7 +325,7 @@ STUDIO = """
 
 def test_after_a_kill_both_downloads_are_interrupted_and_resume_without_fetching_twice(hub, tmp_path):
     workspace = Workspace(tmp_path / "workspace").prepare()
-    hub.rate = 700_000
+    hub.rate = 300_000
     studio = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(STUDIO), workspace.root, hub.url],
         cwd=ROOT,
@@ -332,7 +333,8 @@ def test_after_a_kill_both_downloads_are_interrupted_and_resume_without_fetching
         text=True,
     )
     ids = [studio.stdout.readline().strip() for _ in range(2)]
-    wait_for(lambda: hub.served > TOTAL, 30)
+    places = [workspace.models / ".incoming" / f"{source}--maker--tiny" / "files" for source in SOURCES]
+    wait_for(lambda: all(folders.size_below(place) > TOTAL / 4 for place in places), 60)  # both are at it
     children = psutil.Process(studio.pid).children()
     os.kill(studio.pid, signal.SIGKILL)
     studio.wait()
