@@ -11,6 +11,7 @@
     hand[kind] = value;
     localStorage.setItem(`studio-${kind}`, value);
     if (kind === "dataset") { delete hand.data; localStorage.removeItem("studio-data"); }
+    if (kind === "evaluation") for (const one of ["answers", "metric", "beside"]) { delete hand[one]; localStorage.removeItem(`studio-${one}`); }
     if (kind === "run") { delete hand.view; localStorage.removeItem("studio-view"); }
     follow();
     markPicked();
@@ -22,6 +23,8 @@
     document.body.dataset.part = hand.part ??= "curves";
     document.body.dataset.models = hand.models ??= "disk";
     document.body.dataset.data = hand.data || "set";
+    document.body.dataset.evaluate = hand.evaluation ? "one" : "new";
+    document.body.dataset.report = hand.report ??= "summary";
     document.body.dataset.talk = hand.talk ??= "talk";
     for (const element of document.querySelectorAll("[data-follows]")) {
       const value = element.dataset.follows.split(" ").map((kind) => hand[kind] ?? "").join("\n");
@@ -207,14 +210,15 @@
 
   // What is to happen after a call: a word, and something to take in hand ("model:{name}", filled from the result).
   function finish(element, result) {
-    if (element.hasAttribute("data-file")) download(result.name, result.text);
+    if (element.hasAttribute("data-file")) download(result);
     toast(result?.[written(element, "said")] ?? written(element, "done"), "good");
     const then = written(element, "then"), wanted = [...(then ?? "").matchAll(/\{(\w+)\}/g)].map(([, key]) => key);
     if (then && wanted.every((key) => result?.[key] !== undefined)) pick(...split(then.replace(/\{(\w+)\}/g, (_, key) => result[key])));
   }
 
-  function download(name, text) {
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob([text])), download: name });
+  function download({ name, text, base64 }) {
+    const content = base64 ? Uint8Array.from(atob(base64), (one) => one.charCodeAt(0)) : text;
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob([content])), download: name });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }

@@ -15,6 +15,7 @@ from studio.core.i18n import Words
 from studio.core.storage import read_only
 from studio.datasets.page.analysis_endpoints import endpoints as of_analysis
 from studio.datasets.page.endpoints import endpoints as of_datasets
+from studio.evaluate.page.endpoints import endpoints as of_evaluations
 from studio.models.page.endpoints import endpoints as of_models
 from studio.monitor.page.endpoints import endpoints as of_machine
 from studio.train.page.endpoints import endpoints as of_training
@@ -37,6 +38,14 @@ LOOKING = frozenset(
         "datasets_preview",
         "datasets_search",
         "datasets_tokens",
+        "evaluate_compare",
+        "evaluate_export",
+        "evaluate_list",
+        "evaluate_metrics",
+        "evaluate_result",
+        "evaluate_row",
+        "evaluate_rows",
+        "evaluate_tasks",
         "job_status",
         "live",
         "models_catalogue",
@@ -87,6 +96,7 @@ def all_endpoints(studio, words: Words) -> list[Callable]:
         *of_analysis(studio.analysis, words),
         *of_trash(studio.workspace, words),
         *of_training(studio.trainer, words),
+        *of_evaluations(studio.evaluate, words),
         *_of_chat(studio.chat, words),
         *of_smoke_tests(studio.smoke_tests, words),
     ]

@@ -28,6 +28,10 @@ from studio.core.workspace import Workspace
 from studio.datasets.analysis import DatasetAnalysis
 from studio.datasets.page import tab as datasets_tab
 from studio.datasets.registry.collection import Collection
+from studio.evaluate.page import tab as evaluate_tab
+from studio.evaluate.page.context import EvaluateContext
+from studio.evaluate.reports.report import Reports
+from studio.evaluate.service import EvaluationService
 from studio.inference.inference_service import InferenceService
 from studio.inference.local.base_loading import one_load_at_a_time
 from studio.models.gguf import gguf_import
@@ -57,6 +61,7 @@ class Studio:
     accelerator: DeviceLease
     monitor: Monitor
     trainer: TrainingService
+    evaluate: EvaluateContext
     chat: ChatContext
     live: Live
     jobs: Jobs
@@ -82,6 +87,7 @@ def make(workspace: Workspace) -> Studio:
         model_usage.runs_on(workspace),
     )
     collection, turns = Collection(workspace, jobs), TurnRunner(service, Conversations(workspace))
+    evaluations = EvaluationService(accelerator, jobs, collection, service.servers)
     chat = ChatContext(
         service, turns, Votes(turns.conversations.folder), PromptLists(workspace, jobs, service.ask), collection
     )
@@ -90,6 +96,7 @@ def make(workspace: Workspace) -> Studio:
         accelerator,
         monitor,
         TrainingService(workspace, accelerator, jobs),
+        EvaluateContext(evaluations, Reports(evaluations.evaluations), service),
         chat,
         Live(),
         jobs,
@@ -103,6 +110,7 @@ def make(workspace: Workspace) -> Studio:
     models_tab.add_regions(studio.live, studio.models)
     datasets_tab.add_regions(studio.live, studio.analysis)
     train_regions.add_regions(studio.live, studio.trainer)
+    evaluate_tab.add_regions(studio.live, studio.evaluate)
     chat_regions.add_regions(studio.live, studio.chat)
     chat_regions.add_smoke_test(studio.live, studio.smoke_tests)
     return studio
@@ -127,6 +135,8 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
                 datasets_tab.build(studio.analysis.collection, words)
             with gr.Tab(words("app.train"), id="train", elem_id="room-train"):
                 train_tab.build(studio.trainer, words)
+            with gr.Tab(words("app.evaluate"), id="evaluate", elem_id="room-evaluate"):
+                evaluate_tab.build(studio.evaluate, words)
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):
                 chat_tab.build(studio.chat, words)
         api.serve(studio, words)

@@ -213,6 +213,84 @@ CELL = {
     "calls": [{"name": "n", "arguments": {"a": 1}}],
 }
 
+EVALUATION, BENCHMARK = "20261125-120000-aaaaaa", "20261125-120000-bbbbbb"
+REQUEST = {
+    "id": EVALUATION,
+    "kind": "predict",
+    "title": "T",
+    "note": "n",
+    "created": NOW,
+    "targets": ["tiny", f"{SECOND}@checkpoint-1", f"{SECOND}@checkpoint-2"],
+    "parts": ["alpaca"],
+    "predict": {"rows": 2},
+}
+TARGETS = REQUEST["targets"]
+EVALUATED = [
+    {
+        "row": number,
+        "dataset": "alpaca",
+        "source": number,
+        "messages": [{"role": "user", "content": "Q"}],
+        "system": "s",
+        "reference": "R *x*",
+        "trained": [SECOND],
+        "subject": "law",
+        "category": "Other",
+    }
+    for number in range(2)
+]
+PREDICTED = [
+    {
+        "row": number,
+        "target": target,
+        "text": "A <b>",
+        "tokens": 3,
+        "seconds": 0.5,
+        "finished": "length",
+        "cut": True,
+        "prompt": "p",
+        "label": "l",
+        "fault": {"key": "jobs.fault", "facts": {"reason": "r"}},
+    }
+    for number in range(2)
+    for target in TARGETS
+]
+MEASURED = [
+    {"row": number, "target": target, "loss": 1.5, "tokens": 2, "losses": [1.0, 2.0], "pieces": ["a", "b"]}
+    for number in range(2)
+    for target in TARGETS
+]
+SCORED = [
+    {"row": number, "target": target, "scores": {"f1": 0.5, "own:x": 0.5 * number, "loss": 1.5}}
+    for number in range(2)
+    for target in TARGETS
+]
+HAPPENED = [{"time": NOW, "event": "halved", "key": "evaluate.batch_halved", "facts": {"batch": 4}}]
+ASKED = REQUEST | {"id": BENCHMARK, "kind": "benchmark", "predict": None, "benchmark": {}, "targets": ["tiny", SECOND]}
+CHOSEN = [
+    {"row": 0, "target": target, "choice": "B", "shares": [0.4, 0.6], "asked": "text"} for target in ("tiny", SECOND)
+]
+QUESTION = EVALUATED[0] | {"task": "t", "choices": ["a", "b"], "answer": "B"}
+_EVALUATION, _BENCHMARK = f"saves/.evaluations/{EVALUATION}", f"saves/.evaluations/{BENCHMARK}"
+EVALUATIONS = {
+    "request": (f"{_EVALUATION}/request.json", as_json(REQUEST)),
+    "evaluated rows": (f"{_EVALUATION}/rows.jsonl", lines(*EVALUATED)),
+    "predictions": (f"{_EVALUATION}/predictions.jsonl", lines(*PREDICTED)),
+    "losses of references": (f"{_EVALUATION}/losses.jsonl", lines(*MEASURED)),
+    "scores of rows": (f"{_EVALUATION}/scores.jsonl", lines(*SCORED)),
+    "events of an evaluation": (f"{_EVALUATION}/events.jsonl", lines(*HAPPENED)),
+    "headline": (
+        f"{_EVALUATION}/headline.json",
+        as_json({"stamps": [[1, 2, 3]], "metric": "own:x", "target": "tiny", "value": 0.5, "verdict": "one"}),
+    ),
+    "request of a benchmark": (f"{_BENCHMARK}/request.json", as_json(ASKED)),
+    "questions": (f"{_BENCHMARK}/rows.jsonl", lines(QUESTION)),
+    "choices": (f"{_BENCHMARK}/predictions.jsonl", lines(*CHOSEN)),
+    "job of an evaluation": (
+        "saves/.jobs/evaluate-20261125-120000-abcdef.json",
+        job("evaluate", {"evaluation": BENCHMARK, "title": "T"}, title="evaluate.job", state="failed"),
+    ),
+}
 MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
     "events": (f"saves/{RUN}/events.jsonl", events(*FAILED)),
     "events of a run that ended": (f"saves/{SECOND}/events.jsonl", events(*FINISHED)),
@@ -287,6 +365,7 @@ MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
     "list of prompts": (f"saves/.chats/sheets/{CHAT}.json", as_json(SHEET)),
     "answers to a list": (f"saves/.chats/sheets/{CHAT}.jsonl", lines({"row": 0, "answers": {"tiny": CELL}})),
     "servers": ("saves/.chats/endpoints.json", as_json({"local": {"url": "http://127.0.0.1:9/v1"}})),
+    **EVALUATIONS,
     "keys of servers": ("saves/.chats/keys.json", as_json({"http://127.0.0.1:9/v1": {"key": "k"}})),
 }
 
@@ -312,6 +391,12 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "checkpoints": RUNS,
     "recipe": RUNS,
     "compare": ("|".join(RUNS), ""),
+    "evaluations": ("", "t"),
+    "evaluation": (EVALUATION, BENCHMARK),
+    "evaluation-summary": (EVALUATION, f"{EVALUATION}\nloss", BENCHMARK),
+    "evaluation-rows": (EVALUATION, f"{EVALUATION}\nopen=0", f"{EVALUATION}\nsort=-change:own:x&find=q", BENCHMARK),
+    "evaluation-beside": (EVALUATION, f"{EVALUATION}\nother={BENCHMARK}"),
+    "run-evaluations": RUNS,
     "memory": ("", *CHATS),
     "talks": ("\n", f"hi\n{CHAT}"),
     "talk-head": ("", *CHATS),

@@ -15,6 +15,7 @@ STYLES = (
     "charts.css",
     "models.css",
     "datasets.css",
+    "evaluate.css",
     "columns.css",
     "chat.css",
 )

@@ -74,3 +74,9 @@ def shown(value: object, key: str, signed: bool = False) -> str:
     if unit == "%":
         return f"{number:{sign}.2f}"
     return f"{number:{sign}.3f}" if abs(number) < 1000 else f"{number:{sign},.0f}"
+
+
+def about(key: str) -> str:
+    """Return the key of the sentence that says what a score is, "" for one that is not the studio's."""
+    sentence = f"results.about_{key}"
+    return sentence if Words("en").has(sentence) else ""

@@ -298,10 +298,11 @@ def sentences(made: Summary) -> list[Sentence]:
         "p": shown_p(difference.p),
         "count": difference.count,
     }
-    return [Sentence(key=f"results.headline_{_verdict(difference)}", facts=facts), *_won_and_lost(made, target)]
+    return [Sentence(key=f"results.headline_{verdict(difference)}", facts=facts), *_won_and_lost(made, target)]
 
 
-def _verdict(difference: Difference) -> str:
+def verdict(difference: Difference) -> str:
+    """Return what a difference says: "better", "worse", "noise", or "too_few" rows to say anything."""
     if difference.is_better is not None:
         return "better" if difference.is_better else "worse"
     return "too_few" if difference.too_few else "noise"

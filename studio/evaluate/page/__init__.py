@@ -1,0 +1,1 @@
+"""Evaluate, as the page and scripts have it."""

@@ -1,0 +1,1 @@
+"""The evaluations there are: their list, the head of one, those of a run."""

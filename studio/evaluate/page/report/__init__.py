@@ -1,0 +1,1 @@
+"""One evaluation as a report: scores, charts, rows, another one beside it."""

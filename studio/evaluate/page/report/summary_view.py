@@ -1,0 +1,130 @@
+"""The summary of an evaluation: the table of models and scores, and the charts of one score."""
+
+import math
+from dataclasses import dataclass
+
+from studio.core.formatting import finite
+from studio.core.i18n import Problem
+from studio.core.jobs import ACTIVE
+from studio.evaluate.page.context import EvaluateContext
+from studio.evaluate.page.report import charts
+from studio.evaluate.page.report.charts import Distribution, GroupLine, Scatter, Span, Steps
+from studio.evaluate.page.report.rows_place import metric_of
+from studio.evaluate.reports import metric_facts
+from studio.evaluate.reports.row_table import RowTable
+from studio.evaluate.reports.summary import Summary, shown_p, verdict
+from studio.inference import target_names
+from studio.train import runs
+
+TEMPLATE = "evaluate/page/report/summary_view.html"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A score of one model. change: the difference to the first; told: "better", "worse", "noise", "too_few" or ""."""
+
+    span: Span | None
+    change: str = ""
+    low: str = ""
+    high: str = ""
+    p: str = ""
+    told: str = ""
+    perplexity: str = ""
+
+
+@dataclass(frozen=True)
+class ScoreLine:
+    """A score, its word, what it is, and a cell for each model."""
+
+    metric: str
+    name: str | dict
+    about: str
+    cells: tuple[Cell, ...]
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
+class SummaryContext:
+    """The summary of an evaluation. is_made: false while it is being made. models: (short name, name)."""
+
+    id: str
+    is_made: bool
+    models: tuple[tuple[str, str], ...] = ()
+    lines: tuple[ScoreLine, ...] = ()
+    metric: str = ""
+    name: str | dict = ""
+    has_two_bleus: bool = False
+    distribution: Distribution | None = None
+    scatter: Scatter | None = None
+    steps: Steps | None = None
+    datasets: tuple[GroupLine, ...] = ()
+    subjects: tuple[GroupLine, ...] = ()
+    categories: tuple[GroupLine, ...] = ()
+    grouped_by: str | dict = ""
+
+
+def summary_context(context: EvaluateContext, arg: str) -> SummaryContext | None:
+    """Return what an evaluation comes to, drawn for a metric; `arg` is its id, and on a second line the metric.
+
+    Raises Problem where there is no such evaluation.
+    """
+    id, metric = metric_of(arg)
+    if not id:
+        return None
+    is_active = context.service.status(id).state in ACTIVE
+    made = context.reports.summary(id, is_active, patience=0.3)
+    if made is None:
+        return SummaryContext(id, False)
+    chosen = metric if metric in made.metrics else made.headline or ""
+    table = context.reports.table(id)
+    models = tuple((target_names.short(one), one) for one in made.targets)
+    lines = tuple(_line(made, one, one == chosen) for one in made.metrics)
+    if not chosen:
+        return SummaryContext(id, True, models, lines)
+    return SummaryContext(
+        id=id,
+        is_made=True,
+        models=models,
+        lines=lines,
+        metric=chosen,
+        name=metric_facts.name(chosen),
+        has_two_bleus={"lf_bleu4", "bleu"} <= set(made.metrics),
+        distribution=charts.distribution(table, chosen),
+        scatter=_scatter(table, made, chosen),
+        steps=charts.steps(made, chosen, _losses(context, made)),
+        datasets=charts.groups(made, made.datasets),
+        subjects=charts.groups(made, made.subjects),
+        categories=charts.groups(made, made.categories),
+        grouped_by=metric_facts.name(made.headline),
+    )
+
+
+def _scatter(table: RowTable, made: Summary, metric: str) -> Scatter | None:
+    return charts.scattered(table, metric, made.targets[-1]) if len(made.targets) > 1 else None
+
+
+def _losses(context: EvaluateContext, made: Summary) -> list:
+    """Return the loss of the run whose checkpoints are evaluated, [] where they are of no one run, or it is gone."""
+    run, _ = charts.checkpoint_steps(made.targets)
+    try:
+        return runs.status(runs.find(context.service.workspace, run)).series.get("loss", []) if run else []
+    except Problem:
+        return []
+
+
+def _line(made: Summary, metric: str, is_chosen: bool) -> ScoreLine:
+    found = {target: made.scores[target][metric] for target in made.targets if metric in made.scores[target]}
+    spans = {one.number: one for one in charts.spans(made, metric, found)}
+    cells = tuple(_cell(made, metric, target, spans.get(number)) for number, target in enumerate(made.targets))
+    return ScoreLine(metric, metric_facts.name(metric), metric_facts.about(metric), cells, is_chosen)
+
+
+def _cell(made: Summary, metric: str, target: str, span: Span | None) -> Cell:
+    difference = made.differences[target].get(metric)
+    loss = finite(made.scores[target][metric].value) if metric == "loss" and metric in made.scores[target] else None
+    perplexity = f"{math.exp(loss):.2f}" if loss is not None and loss < 100 else ""
+    if difference is None:
+        return Cell(span, perplexity=perplexity)
+    told = [metric_facts.shown(one, metric, signed=True) for one in (difference.value, difference.low, difference.high)]
+    is_told = metric_facts.facts(metric).higher_is_better is not None
+    return Cell(span, *told, shown_p(difference.p), verdict(difference) if is_told else "", perplexity)
