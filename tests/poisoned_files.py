@@ -265,6 +265,10 @@ SCORED = [
     for number in range(2)
     for target in TARGETS
 ]
+JUDGED = [
+    {"row": number, "target": TARGETS[1], "verdict": "second", "orders": ["second", "tie"], "odd": ["hm"]}
+    for number in range(2)
+]
 HAPPENED = [{"time": NOW, "event": "halved", "key": "evaluate.batch_halved", "facts": {"batch": 4}}]
 ASKED = REQUEST | {"id": BENCHMARK, "kind": "benchmark", "predict": None, "benchmark": {}, "targets": ["tiny", SECOND]}
 CHOSEN = [
@@ -278,6 +282,7 @@ EVALUATIONS = {
     "predictions": (f"{_EVALUATION}/predictions.jsonl", lines(*PREDICTED)),
     "losses of references": (f"{_EVALUATION}/losses.jsonl", lines(*MEASURED)),
     "scores of rows": (f"{_EVALUATION}/scores.jsonl", lines(*SCORED)),
+    "judgements": (f"{_EVALUATION}/judgements.jsonl", lines(*JUDGED)),
     "events of an evaluation": (f"{_EVALUATION}/events.jsonl", lines(*HAPPENED)),
     "headline": (
         f"{_EVALUATION}/headline.json",

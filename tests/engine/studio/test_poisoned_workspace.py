@@ -156,7 +156,17 @@ def test_every_record_is_read_from_the_workspace(root, monkeypatch):
 
 # No files of a workspace: what a child process says while it works, and the consents, which lie in the person's own
 # folder. Read only when an adapter is loaded, or before there is a page: who owns the workspace (see test_ownership).
-NOT_DRAWN = {"MeasuredStep", "InstallerSentence", "Consents", "AdapterConfig", "Owner"}
+# Of benchmarks: examples are read when questions are asked, subjects come with the studio, replies from servers.
+NOT_DRAWN = {
+    "MeasuredStep",
+    "InstallerSentence",
+    "Consents",
+    "AdapterConfig",
+    "Owner",
+    "Examples",
+    "Subject",
+    "ChatReply",
+}
 
 
 def records_in(kind: object) -> list[type[Record]]:

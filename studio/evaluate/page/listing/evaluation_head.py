@@ -99,12 +99,12 @@ def _sentence(told: object) -> Sentence | None:
 
 
 def _warnings(made: Summary):
-    """Yield what must be known before a score is believed."""
-    for target, counts in made.counts.items():
-        facts = {"target": target_names.short(target), "answered": counts.answered}
-        for name in ("trained", "cut", "at_limit", "failed"):
-            if count := getattr(counts, name):
-                yield Sentence(key=f"evaluating.warn_{name}", facts={**facts, "count": count, "rows": made.rows})
+    """Yield what must be known before a score is believed, each kind once for all models."""
+    for name in ("trained", "cut", "at_limit", "failed"):
+        found = [(target_names.short(target), getattr(counts, name)) for target, counts in made.counts.items()]
+        who = ", ".join(f"{short} {count}" for short, count in found if count)
+        if who:
+            yield Sentence(key=f"evaluating.warn_{name}", facts={"who": who, "rows": made.rows})
     if made.unusable:
         yield Sentence(key="evaluating.warn_unusable", facts={"count": formatting.whole(made.unusable)})
 

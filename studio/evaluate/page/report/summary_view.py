@@ -1,11 +1,13 @@
 """The summary of an evaluation: the table of models and scores, and the charts of one score."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from studio.core.formatting import finite
 from studio.core.i18n import Problem
 from studio.core.jobs import ACTIVE
+from studio.core.sentences import Sentence
 from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.page.report import charts
 from studio.evaluate.page.report.charts import Distribution, GroupLine, Scatter, Span, Steps
@@ -17,6 +19,8 @@ from studio.inference import target_names
 from studio.train import runs
 
 TEMPLATE = "evaluate/page/report/summary_view.html"
+CHOICE = "choice"  # right or wrong: neither a distribution nor a scatter of it shows anything
+LABELS = 24  # of a confusion matrix, at most
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,15 @@ class ScoreLine:
 
 
 @dataclass(frozen=True)
+class ConfusionTable:
+    """How often a model answered which label for which; the last column is for answers that name none, or several."""
+
+    model: str
+    labels: tuple[str, ...]
+    lines: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
 class SummaryContext:
     """The summary of an evaluation. is_made: false while it is being made. models: (short name, name)."""
 
@@ -61,6 +74,8 @@ class SummaryContext:
     subjects: tuple[GroupLine, ...] = ()
     categories: tuple[GroupLine, ...] = ()
     grouped_by: str | dict = ""
+    judged: tuple[Sentence, ...] = ()
+    confusions: tuple[ConfusionTable, ...] = ()
 
 
 def summary_context(context: EvaluateContext, arg: str) -> SummaryContext | None:
@@ -89,18 +104,37 @@ def summary_context(context: EvaluateContext, arg: str) -> SummaryContext | None
         metric=chosen,
         name=metric_facts.name(chosen),
         has_two_bleus={"lf_bleu4", "bleu"} <= set(made.metrics),
-        distribution=charts.distribution(table, chosen),
+        distribution=charts.distribution(table, chosen) if chosen != CHOICE else None,
         scatter=_scatter(table, made, chosen),
         steps=charts.steps(made, chosen, _losses(context, made)),
         datasets=charts.groups(made, made.datasets),
         subjects=charts.groups(made, made.subjects),
         categories=charts.groups(made, made.categories),
         grouped_by=metric_facts.name(made.headline),
+        judged=tuple(_judged(made)),
+        confusions=tuple(_confusions(made)),
     )
 
 
+def _judged(made: Summary) -> Iterator[Sentence]:
+    """Yield what the judge said of each model against the first."""
+    for target, total in made.judged.items():
+        counts = {name: getattr(total, name) for name in ("second", "ties", "disagreements", "unread")}
+        names = {"target": target_names.short(target), "other": target_names.short(made.targets[0])}
+        yield Sentence(key="evaluating.judged", facts={**counts, **names, "first": total.first})
+
+
+def _confusions(made: Summary) -> Iterator[ConfusionTable]:
+    for target, one in made.confusions.items():
+        labels = one.labels[:LABELS]
+        counts = [(*line[: len(labels)], line[-1]) for line in one.counts[:LABELS]]
+        yield ConfusionTable(target_names.short(target), labels, tuple(zip(labels, counts, strict=True)))
+
+
 def _scatter(table: RowTable, made: Summary, metric: str) -> Scatter | None:
-    return charts.scattered(table, metric, made.targets[-1]) if len(made.targets) > 1 else None
+    if len(made.targets) < 2 or metric == CHOICE:
+        return None
+    return charts.scattered(table, metric, made.targets[-1])
 
 
 def _losses(context: EvaluateContext, made: Summary) -> list:
