@@ -20,7 +20,8 @@ def client(server):
 
 
 def test_a_run_by_the_api_from_start_to_answers(client):
-    run = client.predict(SHORT, "in-process", {"name": "Tang", "author": "the lab"}, api_name="/train_start")["run"]
+    recipe = SHORT | {"model_name_or_path": STARTER.name}
+    run = client.predict(recipe, "in-process", {"name": "Tang", "author": "the lab"}, api_name="/train_start")["run"]
     wait_for(lambda: client.predict(run, api_name="/train_status")["state"] == "finished", seconds=240)
     listed = client.predict(api_name="/train_runs")
     assert {"run": run, "state": "finished", "model": STARTER.name, "dataset": "identity_en"}.items() <= listed[

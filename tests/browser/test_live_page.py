@@ -4,16 +4,10 @@ import json
 import urllib.request
 
 import pytest
-from conftest import NAMED, SHORT, Server, new_workspace
+from conftest import LONG, NAMED, STARTER, Server, new_workspace
 from playwright.sync_api import expect
 
-LONG = SHORT | {
-    "model_name_or_path": "SmolLM2-135M-Instruct",
-    "dataset": "identity_en",
-    "max_steps": 5000,
-    "save_steps": 5000,
-    "logging_steps": 1,
-}
+SHOWN = LONG | {"model_name_or_path": STARTER.name, "dataset": "identity_en", "logging_steps": 1}
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +20,7 @@ def studio(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(studio):
     """The name of a run that trains for as long as the tests last."""
-    arguments = json.dumps({"data": [LONG, "in-process", NAMED]}).encode()
+    arguments = json.dumps({"data": [SHOWN, "in-process", NAMED]}).encode()
     request = urllib.request.Request(
         f"{studio.url}/gradio_api/run/train_start", arguments, {"Content-Type": "application/json"}
     )

@@ -5,7 +5,7 @@ learns.
 import re
 
 import pytest
-from conftest import SHORT, Server, new_workspace, wait_for
+from conftest import LONG, Server, new_workspace, wait_for
 from gradio_client import Client
 from playwright.sync_api import expect
 
@@ -43,7 +43,7 @@ def test_train_watch_reload_compare(browser, server):
     page.locator("#train-start").click()
     run = wait_for(
         lambda: next((run["run"] for run in client.predict(api_name="/train_runs") if run["run"] not in others), None),
-        seconds=60,
+        seconds=180,
     )
     name = run.split("/")[-1]
     expect(page.locator(".live-run h2")).to_have_text(name, timeout=60_000)
@@ -128,10 +128,10 @@ def test_killed_in_the_middle_nothing_is_lost(browser, tmp_path):
     server = Server(workspace)
     try:
         run = Client(server.url, verbose=False).predict(
-            SHORT | {"max_steps": 400, "save_steps": 2}, api_name="/train_start"
+            LONG | {"save_steps": 2, "save_total_limit": 2}, api_name="/train_start"
         )["run"]
         folder = workspace / "saves" / run
-        wait_for(lambda: (folder / "checkpoint-2" / "trainer_state.json").exists(), seconds=180)
+        wait_for(lambda: list(folder.glob("checkpoint-*/trainer_state.json")), seconds=180)
         server.kill()
         server = Server(workspace)
         client = Client(server.url, verbose=False)

@@ -15,7 +15,7 @@ from studio.core.i18n import Words
 from studio.core.workspace import write_json
 from studio.train import runs
 
-RECIPE = {"model_name_or_path": STARTER.name, "stage": "sft", "dataset": "sft_en_zh"} | SHORT
+RECIPE = SHORT | {"model_name_or_path": STARTER.name, "stage": "sft", "dataset": "sft_en_zh"}
 ROW = {"instruction": "What is a fox?", "input": "", "output": "An animal."}
 OTHER = {"instruction": "What is a hare?", "input": "", "output": "Another animal."}
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 import yaml
-from conftest import NAMED, ROOT, SLOW, ended, make_small_model
+from conftest import NAMED, ROOT, SLOW, SMALL, ended
 
 from studio.core.device_lease import DeviceLease
 from studio.inference.inference_service import InferenceService
@@ -96,11 +96,10 @@ def test_a_name_that_a_run_learned_is_said_by_the_runs_above_it(workspace):
 
 def test_a_run_whose_vocabulary_grew_answers_and_is_gone_on_with(workspace, trainer):
     # A run of a grown vocabulary keeps all of its embeddings: those of a small model are small.
-    make_small_model(workspace.models / "small")
     recipe = json.loads((CASES / "grown-vocabulary" / "recipe.json").read_text())
-    grown = trained_by(trainer, {"model_name_or_path": "small"} | recipe)
+    grown = trained_by(trainer, {"model_name_or_path": SMALL} | recipe)
     service = InferenceService(workspace, DeviceLease())
-    answers(service, ["small", grown.name], "Say <room> and <heat>.")  # nobody has learned what to say
+    answers(service, [SMALL, grown.name], "Say <room> and <heat>.")  # nobody has learned what to say
     target = service.load([grown.name])[0]
     (model,) = service.engine._models.values()
     assert (
@@ -110,7 +109,7 @@ def test_a_run_whose_vocabulary_grew_answers_and_is_gone_on_with(workspace, trai
     service.unload()
     new = trained_by(
         trainer,
-        {"model_name_or_path": "small", "dataset": "identity_en", "max_steps": 1}
+        {"model_name_or_path": SMALL, "dataset": "identity_en", "max_steps": 1}
         | {"adapter_name_or_path": grown.name, "create_new_adapter": True},
     )
     assert new.recipe()["add_tokens"] == "<room>,<heat>"

@@ -1,14 +1,12 @@
 """Every stage and method is really trained, two steps each, on shipped data."""
 
-import shutil
-
 import pytest
-from conftest import NAMED, ended, new_workspace
+from conftest import NAMED, SHORT, ended, new_workspace
 
 from studio.core.device_lease import DeviceLease
 from studio.train.execution.training_service import TrainingService
 
-TINY = {"max_steps": 2, "cutoff_len": 48, "per_device_train_batch_size": 1, "max_samples": 4, "save_strategy": "no"}
+TINY = SHORT | {"max_steps": 2, "cutoff_len": 48, "max_samples": 4, "save_strategy": "no"}
 CASES = {
     "pt": {"stage": "pt", "dataset": "pretrain"},
     "sft-lora": {},
@@ -47,4 +45,3 @@ def test_it_trains(trainer, case):
         assert status.series["rewards/margins"]
     if case == "sft-eval":
         assert status.series["eval_loss"]
-    shutil.rmtree(run.folder)  # all of them whole take a gigabyte

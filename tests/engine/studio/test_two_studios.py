@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import NAMED, ROOT, SHORT, SLOW, Server, caught, free_port, new_workspace, wait_for
+from conftest import LONG, NAMED, ROOT, SHORT, SLOW, Server, caught, free_port, new_workspace, wait_for
 
 from studio import api
 from studio.core.i18n import Problem
@@ -19,7 +19,6 @@ from studio.core.storage import read_only
 from studio.train import runs
 
 ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-LONG = SHORT | {"max_steps": 2000, "save_steps": 1000}
 
 
 def ask(server: Server, endpoint: str, *arguments):
@@ -176,7 +175,7 @@ def test_a_studio_that_is_ended_saves_what_it_trains_and_says_so(tmp_path, numbe
 def test_a_second_signal_ends_at_once(tmp_path):
     workspace = new_workspace(tmp_path / "workspace")
     server = Server(workspace.root, "--stop-seconds", "300")
-    slow = LONG | {"gradient_accumulation_steps": 512}
+    slow = LONG | {"gradient_accumulation_steps": 20_000}
     run = runs.find(workspace, ask(server, "train_start", slow, "in-process", NAMED)["run"])
     wait_for(lambda: runs.status(run).state == "running")
     wait_for(lambda: runs.status(run).facts)

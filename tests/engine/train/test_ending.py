@@ -6,14 +6,13 @@ import time
 
 import psutil
 import pytest
-from conftest import NAMED, SHORT, SLOW, caught, ended, wait_for
+from conftest import LONG, NAMED, SLOW, caught, ended, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
 from studio.train.execution.training_service import TrainingService
 
 ENDINGS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-LONG = SHORT | {"max_steps": 2000, "save_steps": 1000}
 
 
 def stepping(trainer, executor, **options) -> runs.Run:

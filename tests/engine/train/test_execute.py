@@ -9,7 +9,7 @@ import sys
 import pytest
 import small_disk
 import yaml
-from conftest import NAMED, ROOT, SHORT, ended, is_sentence, wait_for
+from conftest import NAMED, ROOT, SHORT, STARTER, ended, is_sentence, wait_for
 
 from studio.core.i18n import Problem
 from studio.train import runs
@@ -53,8 +53,9 @@ def test_the_recipe_alone_gives_the_same_losses_by_the_command_line(trainer, tmp
 
 
 def test_probe_questions_are_answered_and_change_no_loss(trainer):
-    plain = trainer.start(SHORT, NAMED)
-    probed = trainer.start(SHORT, NAMED | {"probes": ["Who are you?", "Name a colour."]})
+    speaks = SHORT | {"model_name_or_path": STARTER.name}
+    plain = trainer.start(speaks, NAMED)
+    probed = trainer.start(speaks, NAMED | {"probes": ["Who are you?", "Name a colour."]})
     ended(plain)
     status = ended(probed)
     assert status.state == "finished", status.error

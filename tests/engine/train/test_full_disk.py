@@ -2,7 +2,7 @@
 
 import pytest
 import small_disk
-from conftest import NAMED, SHORT, is_sentence, new_workspace, wait_for
+from conftest import NAMED, SHORT, SMALL, STARTER, is_sentence, new_workspace, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
@@ -11,6 +11,7 @@ from studio.train.recipe import disk_need, recipes
 
 # An adapter with its optimizer takes about 35 MB: one checkpoint fits, the second does not.
 LITTLE, PLENTY = "50m", "400m"
+LARGE = SHORT | {"model_name_or_path": STARTER.name}
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def cramped(tmp_path):
 @pytest.mark.parametrize("executor", ["in-process", "worker"])
 def test_a_disk_that_is_full_at_a_checkpoint(cramped, executor):
     trainer = TrainingService(cramped, DeviceLease())
-    run = trainer.start(SHORT, NAMED, executor)
+    run = trainer.start(LARGE, NAMED, executor)
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
     status = runs.status(run)
     assert status.state == "failed" and status.error["key"] == "train.disk_full", status.error
@@ -41,28 +42,28 @@ def test_a_disk_that_is_full_at_a_checkpoint(cramped, executor):
 
 def test_what_the_checkpoints_take_is_told_before(cramped, monkeypatch):
     trainer = TrainingService(cramped, DeviceLease())
-    told = trainer.preview(SHORT | {"save_steps": 1, "max_steps": 20})
+    told = trainer.preview(LARGE | {"save_steps": 1, "max_steps": 20})
     key, facts = next(one for one in told.advice if one[0] == "train.advice_disk")
     assert told.disk > 20 * 30e6 and set(facts) == {"needed", "free"}
-    few = trainer.preview(SHORT | {"save_steps": 1, "max_steps": 20, "save_total_limit": 1})
+    few = trainer.preview(LARGE | {"save_steps": 1, "max_steps": 20, "save_total_limit": 1})
     assert few.disk < told.disk / 5
     small_disk.resize(cramped.saves, "2g")
-    assert "train.advice_disk" not in dict(trainer.preview(SHORT | {"max_steps": 20}).advice)
+    assert "train.advice_disk" not in dict(trainer.preview(LARGE | {"max_steps": 20}).advice)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
         {},
-        {"finetuning_type": "full"},
-        {"finetuning_type": "freeze"},
+        {"finetuning_type": "full", "model_name_or_path": SMALL},
+        {"finetuning_type": "freeze", "model_name_or_path": SMALL},
         {"save_only_model": True},
         {"save_total_limit": 1, "max_steps": 4},
     ],
 )
 def test_the_estimate_is_what_a_run_writes(workspace, changes):
     trainer = TrainingService(workspace, DeviceLease())
-    wish = SHORT | {"max_steps": 2, "save_steps": 2} | changes
+    wish = LARGE | {"max_steps": 2, "save_steps": 2} | changes
     run = trainer.start(wish, NAMED)
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
     assert runs.status(run).state == "finished", runs.status(run).error

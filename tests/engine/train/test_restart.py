@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from conftest import NAMED, SHORT, ended, wait_for
+from conftest import NAMED, SHORT, SLOW, ended, wait_for
 
 from studio.core.i18n import Problem
 from studio.core.storage.trash import Trash
@@ -115,9 +115,11 @@ def test_a_refused_queue_brings_back_what_was_put_into_the_trash(trainer, worksp
     assert files_of(run) == before
 
 
-@pytest.mark.parametrize("executor", ["in-process", "worker", "torchrun"])
+@pytest.mark.parametrize("executor", ["in-process", *(["worker"] if SLOW else []), "torchrun"])
 def test_a_run_that_is_resumed_the_moment_it_ended_goes_on(trainer, executor):
-    """One process below torchrun: it is torchrun itself that is still there when the last step is told."""
+    """One process below torchrun: it is torchrun itself that is still there when the last step is told.
+    STUDIO_SLOW_TESTS=1 resumes a worker too, which ends as the one below torchrun does.
+    """
     run = trainer.start(SHORT, NAMED, executor)
     assert ended(run).state == "finished"
     trainer.resume(run.name, "checkpoint-1")  # its process has said that it finished, and is still there

@@ -7,12 +7,10 @@ import urllib.request
 
 import psutil
 import pytest
-from conftest import NAMED, SHORT, SLOW, Server, ended, is_sentence, new_workspace, wait_for
+from conftest import LONG, NAMED, SHORT, SLOW, Server, ended, is_sentence, new_workspace, wait_for
 
 from studio.train import runs
 from studio.train.runs import events
-
-LONG = SHORT | {"max_steps": 500, "save_steps": 1000}
 
 
 def ask(server: Server, endpoint: str, *arguments):
@@ -94,7 +92,7 @@ def test_two_processes_train_together_stop_at_the_same_step_and_resume(trainer):
     assert runs.status(run).facts["processes"] == 2 and runs.status(run).facts["batch"] == 2
     trainer.stop(run.name, save=True)
     status = ended(run)
-    assert status.state == "stopped" and status.step < 500, status.error
+    assert status.state == "stopped" and status.step < LONG["max_steps"], status.error
     checkpoint = run.folder / run.checkpoints()[-1]
     assert {"rng_state_0.pth", "rng_state_1.pth"} <= {path.name for path in checkpoint.iterdir()}
     steps = [event["step"] for event in events.read(run.events_file)[0] if "loss" in event.get("values", {})]
