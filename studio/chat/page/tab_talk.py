@@ -1,6 +1,6 @@
 """The conversation in the Chat tab: who answers, the columns, composer and settings, and what their events do."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import gradio as gr
 from gradio.components import Component
@@ -20,6 +20,8 @@ from studio.web.live import region, taken
 
 BITS = (None, 8, 4)
 STANDARD = Sampling(max_tokens=256)
+# The settings of the sampling that have a field here, in their order; `Sampling` has more of them.
+NUMBERS = ("temperature", "top_p", "max_tokens", "seed")
 QUIET = {"api_name": False, "show_progress": "hidden", "queue": False}
 
 
@@ -199,7 +201,7 @@ class _Events:
             conversation.tools,
             conversation.bits or 0,
             conversation.blind,
-            *(conversation.settings[name] for name in asdict(STANDARD)),
+            *(conversation.settings[name] for name in NUMBERS),
         ]
 
     def add_served(self, name, id, shown, columns, *values):
@@ -230,7 +232,7 @@ class _Events:
 def _fields(values: tuple) -> dict:
     """Return the fields of `Settings`, as gradio gives them, as fields of a conversation. Raises Problem."""
     given = vars(Settings(*values))
-    if None in (given[name] for name in vars(STANDARD)):
+    if None in (given[name] for name in NUMBERS):
         raise Problem("chat.bad_sampling")  # an empty field
     options = given | {
         "system": given["system"] or "",
