@@ -10,6 +10,15 @@ from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.llamafactory_results import rows
 from studio.evaluate.reports.row_table import RowTable, TableRow
 from studio.evaluate.reports.summary import Group, Summary, shown_p
+from studio.evaluate.reports.verdicts.verdict_tables import (
+    RATES,
+    confusion_sentence,
+    confusion_values,
+    judged_sentence,
+    judged_values,
+    label_lines,
+)
+from studio.evaluate.scores.classification import Confusion
 from studio.evaluate.settings import Request
 
 FORMS = ("csv", "json", "md")
@@ -59,7 +68,13 @@ def question(one: TableRow) -> str:
 
 def as_json(request: Request, table: RowTable, made: Summary) -> str:
     """Return request, scores and rows as one object of JSON."""
-    whole = {"request": request.model_dump(), "scores": scores(made), "rows": [row_values(one) for one in rows(table)]}
+    whole = {
+        "request": request.model_dump(),
+        "scores": scores(made),
+        "labels": {target: confusion_values(one) for target, one in made.confusions.items()},
+        "judged": {target: judged_values(one) for target, one in made.judged.items()},
+        "rows": [row_values(one) for one in rows(table)],
+    }
     return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -101,6 +116,13 @@ def as_markdown(request: Request, made: Summary, words: Words) -> str:
     for title, groups in (("datasets", made.datasets), ("subjects", made.subjects), ("categories", made.categories)):
         if groups:
             lines += ["", f"## {words(f'results.{title}')}", "", *_groups(made, groups)]
+    if made.confusions:
+        lines += ["", f"## {words('results.labels')}"]
+        for target, one in made.confusions.items():
+            lines += ["", confusion_sentence(target, one).tell(words), "", *_labels(one, words)]
+    if made.judged:
+        lines += ["", f"## {words('results.metric_judge')}", ""]
+        lines += [f"{judged_sentence(made, target).tell(words)}\n" for target in made.judged]
     return "\n".join(lines) + "\n"
 
 
@@ -123,6 +145,15 @@ def _groups(made: Summary, groups: tuple[Group, ...]) -> list[str]:
             for target in made.targets
         ]
         lines.append(f"| {_cell(one.name)} ({one.rows}) | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _labels(one: Confusion, words: Words) -> list[str]:
+    """Return a table: a line a label of the references, a column a label of the answers, and the rates."""
+    names = [*map(_cell, one.labels), words("results.no_label"), *(words(f"results.rate_{name}") for name in RATES)]
+    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for label, counts, rates in label_lines(one):
+        lines.append(f"| {_cell(label)} | " + " | ".join([*(f"{count:,}" for count in counts), *rates]) + " |")
     return lines
 
 

@@ -203,7 +203,8 @@ def _differences(
             if code
         }
         if metric == JUDGE:  # which has no score of the first, but what the second does not get
-            compared = {target: one.comparison for target, one in judged.items()}
+            scored = {one for code, one in enumerate(table.targets) if numpy.isfinite(column[:, code]).any()}
+            compared = {target: one.comparison for target, one in judged.items() if target in scored}
         for target, one in _corrected(compared, metric).items():
             found[target][metric] = one
     return found

@@ -11,7 +11,7 @@ from evaluation_files import BASE, TUNED
 
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
-from studio.evaluate.evaluation import EvaluatedRow, Prediction, RowScores
+from studio.evaluate.evaluation import EvaluatedRow, Judged, Prediction, RowScores
 from studio.evaluate.reports import llamafactory_results, plots, report_files
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.summary import summary
@@ -134,3 +134,27 @@ def test_scores_that_are_not_there_are_left_out(workspace):
     evaluation.file(RowScores).unlink()
     results = json.loads((llamafactory_results.write(table_of(evaluation))[0] / "all_results.json").read_text())
     assert "predict_rouge-l" not in results and "predict_runtime" in results
+
+
+@pytest.mark.parametrize(
+    ("language", "told"), [("en", "names the right label in 50.0 % of 4 rows"), ("zh", "4 行中有 50.0 %")]
+)
+def test_labels_and_verdicts_are_taken_away(workspace, language, told):
+    evaluation = written.predicted(workspace, 0, labels=["yes", "<no>|"])
+    for number in range(4):
+        reference = ["yes", "<no>|"][number % 2]
+        evaluation.add(EvaluatedRow(row=number, dataset="d", source=number, messages=[], reference=reference))
+        for target, text in ((BASE, "yes"), (TUNED, "nothing")):
+            evaluation.add(Prediction(row=number, target=target, text=text, finished="stop"))
+            evaluation.add(RowScores(row=number, target=target, scores={"label": float(text == reference)}))
+        evaluation.add(Judged(row=number, target=TUNED, verdict="second", orders=["second", "second"]))
+    # A verdict whose score was not written: the studio was killed between the two.
+    whole = json.loads(taken(evaluation, "json"))
+    assert whole["labels"][BASE]["counts"] == [[2, 0, 0], [2, 0, 0]] and whole["labels"][TUNED]["none"] == 4
+    assert whole["labels"][BASE]["macro"]["recall"] == 0.5
+    assert whole["judged"][TUNED]["second"] == 4 and whole["judged"][TUNED]["rate"]["value"] == 1.0
+    markdown = taken(evaluation, "md", language)
+    assert told in markdown and "| yes | 2 | 0 | 0 | 50.0 % | 100.0 % | 66.7 % |" in markdown
+    assert "&lt;no>\\|" in markdown
+    evaluation.add(RowScores(row=0, target=BASE, scores={"judge": 0.5}))
+    assert "judge" not in summary(table_of(evaluation)).differences[TUNED]
