@@ -150,7 +150,7 @@ def _groups(made: Summary, groups: tuple[Group, ...]) -> list[str]:
 
 def _labels(one: Confusion, words: Words) -> list[str]:
     """Return a table: a line a label of the references, a column a label of the answers, and the rates."""
-    names = [*map(_cell, one.labels), words("results.no_label"), *(words(f"results.rate_{name}") for name in RATES)]
+    names = [*map(_cell, one.labels), words("evaluating.no_label"), *(words(f"results.rate_{name}") for name in RATES)]
     lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for label, counts, rates in label_lines(one):
         lines.append(f"| {_cell(label)} | " + " | ".join([*(f"{count:,}" for count in counts), *rates]) + " |")

@@ -15,6 +15,7 @@ from studio.evaluate.page.report.rows_place import metric_of
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.summary import Summary, shown_p, verdict
+from studio.evaluate.reports.verdicts import verdict_tables
 from studio.inference import target_names
 from studio.train import runs
 
@@ -49,11 +50,16 @@ class ScoreLine:
 
 @dataclass(frozen=True)
 class ConfusionTable:
-    """How often a model answered which label for which; the last column is for answers that name none, or several."""
+    """How often a model answered which label for which; the last column is for answers that name none, or several.
+
+    told: how often it is right. lines: a label of the references, how often each was answered for it, and its `rates`.
+    """
 
     model: str
+    told: Sentence
     labels: tuple[str, ...]
-    lines: tuple[tuple[str, tuple[int, ...]], ...]
+    rates: tuple[str, ...]
+    lines: tuple[tuple[str, tuple[int, ...], tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -111,24 +117,17 @@ def summary_context(context: EvaluateContext, arg: str) -> SummaryContext | None
         subjects=charts.groups(made, made.subjects),
         categories=charts.groups(made, made.categories),
         grouped_by=metric_facts.name(made.headline),
-        judged=tuple(_judged(made)),
+        judged=tuple(verdict_tables.judged_sentence(made, target) for target in made.judged),
         confusions=tuple(_confusions(made)),
     )
 
 
-def _judged(made: Summary) -> Iterator[Sentence]:
-    """Yield what the judge said of each model against the first."""
-    for target, total in made.judged.items():
-        counts = {name: getattr(total, name) for name in ("second", "ties", "disagreements", "unread")}
-        names = {"target": target_names.short(target), "other": target_names.short(made.targets[0])}
-        yield Sentence(key="evaluating.judged", facts={**counts, **names, "first": total.first})
-
-
 def _confusions(made: Summary) -> Iterator[ConfusionTable]:
     for target, one in made.confusions.items():
-        labels = one.labels[:LABELS]
-        counts = [(*line[: len(labels)], line[-1]) for line in one.counts[:LABELS]]
-        yield ConfusionTable(target_names.short(target), labels, tuple(zip(labels, counts, strict=True)))
+        labels, lines = one.labels[:LABELS], verdict_tables.label_lines(one)[:LABELS]
+        shown = tuple((label, (*counts[: len(labels)], counts[-1]), tuple(rates)) for label, counts, rates in lines)
+        told = verdict_tables.confusion_sentence(target, one)
+        yield ConfusionTable(target_names.short(target), told, labels, verdict_tables.RATES, shown)
 
 
 def _scatter(table: RowTable, made: Summary, metric: str) -> Scatter | None:

@@ -5,6 +5,7 @@ from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.summary import Summary
 from studio.evaluate.scores.classification import Confusion
 from studio.evaluate.scores.pairwise_judge import JudgedTotal
+from studio.inference import target_names
 
 RATES = ("precision", "recall", "f1")
 
@@ -30,7 +31,7 @@ def judged_values(one: JudgedTotal) -> dict:
 
 def confusion_sentence(target: str, one: Confusion) -> Sentence:
     """Return how often a target names the right label, to be told."""
-    facts = {"target": target, "rows": f"{one.rows:,}", "none": f"{one.none:,}"}
+    facts = {"target": target_names.short(target), "rows": f"{one.rows:,}", "none": f"{one.none:,}"}
     facts |= {name: percent(value) for name, value in (("accuracy", one.accuracy), ("macro", one.macro.f1))}
     return Sentence(key="results.labels_right", facts=facts | {"micro": percent(one.micro.f1)})
 
@@ -39,8 +40,8 @@ def judged_sentence(made: Summary, target: str) -> Sentence:
     """Return what the judge said of a target against the first, to be told."""
     one = made.judged[target]
     counts = {name: getattr(one, name) for name in ("second", "first", "ties", "disagreements", "unread")}
-    facts = {"target": target, "other": made.targets[0]}
-    return Sentence(key="results.judged", facts=facts | counts)
+    facts = {"target": target_names.short(target), "other": target_names.short(made.targets[0])}
+    return Sentence(key="evaluating.judged", facts=facts | counts)
 
 
 def label_lines(one: Confusion) -> list[tuple[str, list[int], list[str]]]:
