@@ -75,8 +75,10 @@ class Case:
     Attributes:
         name: key of `templates.case_...`.
         messages: in OpenAI's form.
-        needs: what a template has to be able to express for it: "system", "tools", "calls", "several_calls",
-            "calls_as_text", "text_beside_calls", "thoughts".
+        needs: what a form has to be able to express for it, keys of `templates.cannot_...`: "system", "empty_system",
+            "no_system", "turns", "answered", "parts", "tools", "calls", "several_calls", "calls_as_text",
+            "text_beside_calls", "thoughts", "thinking", "not_thinking", "line_breaks" (at the beginning of an
+            earlier answer).
         tools: whether `TOOLS` are given.
         thinking: `enable_thinking` of the request, None where it does not say.
     """
@@ -94,9 +96,20 @@ class Case:
 
 
 def _case(name: str, *messages: dict, needs: str = "", tools: bool = False, thinking: bool | None = None) -> Case:
-    wanted = set(needs.split()) | ({"system"} if messages[0]["role"] == "system" else set())
-    wanted |= ({"tools"} if tools else set()) | ({"thoughts"} if thinking is not None else set())
-    return Case(name, list(messages), frozenset(wanted), tools, thinking)
+    roles, contents = [message["role"] for message in messages], [message["content"] for message in messages]
+    wanted = {
+        "system": bool(contents[0]) and roles[0] == "system",
+        "empty_system": not contents[0] and roles[0] == "system",
+        "no_system": roles[0] != "system",
+        "turns": "assistant" in roles[:-1],
+        "answered": roles[-1] == "assistant",
+        "parts": any(isinstance(content, list) for content in contents),
+        "tools": tools,
+        "thinking": thinking is True,
+        "not_thinking": thinking is False,
+    }
+    found = {need for need, holds in wanted.items() if holds}
+    return Case(name, list(messages), frozenset(found | set(needs.split())), tools, thinking)
 
 
 _WITH_CALL = (_user("Weather?"), _answer(None, calls=[WEATHER]), _result('{"sky": "晴"}'))
@@ -118,7 +131,14 @@ CASES = (
         _user("谢谢！"),
     ),
     _case("emoji", _user("👩‍👩‍👧‍👦 🇨🇳 é́ — which flag?"), _answer("🇨🇳"), _user("👍🏽")),
-    _case("blanks", _system(" be kind \n"), _user("  two blanks \n\n"), _answer("\n\n yes \n"), _user("\tok ")),
+    _case(
+        "blanks",
+        _system(" be kind \n"),
+        _user("  two blanks \n\n"),
+        _answer("\n\n yes \n"),
+        _user("\tok "),
+        needs="line_breaks",
+    ),
     _case("markup", _user(_MARKUP), _answer(_MARKUP), _user(_MARKUP)),
     _case("markup_system", _system(_MARKUP), _user("Hi")),
     _case("empty_content", _user(""), _answer(""), _user("")),

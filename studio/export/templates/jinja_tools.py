@@ -119,7 +119,10 @@ _GEMMA4_DEFINITION = (
 """
     + _LINE
 )
+# llama.cpp takes a template with these calls for an old one of Gemma's and puts the results of tools elsewhere, unless
+# it reads the beginning of this comment. It goes on to read Gemma's calls in the answers.
 _GEMMA4_MACRO = """
+{#- OpenAI Chat Completions: tool calls and results come in its form. -#}
 {%- macro argument_of(value) -%}
     {%- if value is string -%}{{- '<|"|>' ~ value ~ '<|"|>' -}}
     {%- elif value is none -%}{{- 'null' -}}

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Protocol
 
+from studio.core.i18n import Words
 from studio.export.templates import training
 from studio.export.templates.cases import CASES, TOOLS, Case
+from studio.export.templates.slots import SpecialTokens
 from studio.export.templates.training import Encoded, Inexpressible
 
 BEFORE, AFTER = 24, 80  # characters of both texts that are shown around the first difference
@@ -20,7 +23,7 @@ class Form(Protocol):
 
     Attributes:
         name: key of `templates.form_...`.
-        cannot: what it cannot express, as `Case.needs` names it, and names of cases.
+        cannot: what it cannot express, as `Case.needs` names it.
         adds_bos: the engine puts the BOS token before what the template writes.
         stops: the texts at which the engine stops.
     """
@@ -71,6 +74,18 @@ class Comparison:
     cannot: tuple[str, ...] = ()
     difference: Difference | None = None
 
+    def tell(self, words: Words) -> str:
+        """Return in a sentence what became of this conversation in this form, and what a difference does."""
+        facts = {"form": words(f"templates.form_{self.form}"), "case": words(f"templates.case_{self.case}")}
+        if self.difference:
+            effect = words(f"templates.effect_{self.difference.kind}")
+            return words("templates.differs", token=self.difference.token + 1, effect=effect, **facts)
+        if self.same:
+            return words("templates.same", **facts)
+        named = [words(f"templates.cannot_{name}") for name in self.cannot]
+        reasons = reduce(lambda first, next_: words("templates.reasons", first=first, next=next_), named)
+        return words("templates.cannot", reasons=reasons, **facts)
+
 
 @dataclass(frozen=True)
 class StopComparison:
@@ -105,20 +120,20 @@ def parity(template, tokenizer, forms: Sequence[Form], cases: Iterable[Case] = C
 
 def stop_parity(template, tokenizer, forms: Sequence[Form]) -> list[StopComparison]:
     """Compare the stop tokens of forms with those at which LLaMA-Factory stops."""
-    trained = stop_texts(template, tokenizer)
+    trained = stop_texts(template, training.special_tokens(tokenizer))
     return [
         StopComparison(form.name, tuple(sorted(trained - form.stops)), tuple(sorted(form.stops - trained)))
         for form in forms
     ]
 
 
-def stop_texts(template, tokenizer) -> frozenset[str]:
+def stop_texts(template, tokens: SpecialTokens) -> frozenset[str]:
     """Return the texts of the tokens at which LLaMA-Factory stops an answer."""
-    return frozenset({one for one in (tokenizer.eos_token, *template.stop_words) if one})
+    return frozenset({one for one in (tokens.eos, *template.stop_words) if one})
 
 
 def _compared(form: Form, case: Case, trained: Encoded, template, tokenizer) -> Comparison:
-    missing = tuple(sorted((case.needs | {case.name}) & form.cannot))
+    missing = tuple(sorted(case.needs & form.cannot))
     if missing:
         return Comparison(form.name, case.name, None, missing)
     try:

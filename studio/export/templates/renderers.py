@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import httpx
+
 from studio.core import llamafactory
 from studio.export.templates.cases import TOOLS, Case
 from studio.export.templates.parity import Refused
@@ -38,3 +40,30 @@ class JinjaForm:
         except TemplateError as error:
             raise Refused(str(error)) from error
         return texts[0]
+
+
+@dataclass(frozen=True)
+class LlamaCppForm:
+    """A chat template in Jinja as llama.cpp's own engine renders it, by a server that was started with it.
+
+    Args:
+        url: of the server.
+    """
+
+    url: str
+    cannot: frozenset[str]
+    stops: frozenset[str]
+    name: str = "llama_cpp"
+    adds_bos: bool = False
+
+    def render(self, case: Case) -> str:
+        """Return the prompt. Raises Refused with the server's own words."""
+        body: dict = {"messages": case.messages}
+        if case.tools:
+            body["tools"] = TOOLS
+        if case.thinking is not None:
+            body["chat_template_kwargs"] = {"enable_thinking": case.thinking}
+        answer = httpx.post(f"{self.url}/apply-template", json=body, timeout=60)
+        if answer.status_code != 200:
+            raise Refused(answer.text[:500])
+        return answer.json()["prompt"]

@@ -23,8 +23,9 @@ def made(name: str, **changed):
     for key, value in changed.items():
         setattr(template, key, value)
     tokenizer = tokenizer_for(template)
-    jinja = jinja_template(template, training.special_tokens(tokenizer))
-    return template, tokenizer, JinjaForm(jinja.text, frozenset(jinja.cannot), stop_texts(template, tokenizer))
+    tokens = training.special_tokens(tokenizer)
+    jinja = jinja_template(template, tokens)
+    return template, tokenizer, JinjaForm(jinja.text, frozenset(jinja.cannot), stop_texts(template, tokens))
 
 
 def test_all_templates_are_there():
