@@ -28,6 +28,7 @@ from studio.core.workspace import Workspace
 from studio.datasets.analysis import DatasetAnalysis
 from studio.datasets.page import tab as datasets_tab
 from studio.datasets.registry.collection import Collection
+from studio.evaluate.benchmarks.fetching import BenchmarkDownloads
 from studio.evaluate.page import tab as evaluate_tab
 from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.reports.report import Reports
@@ -96,7 +97,7 @@ def make(workspace: Workspace) -> Studio:
         accelerator,
         monitor,
         TrainingService(workspace, accelerator, jobs),
-        EvaluateContext(evaluations, Reports(evaluations.evaluations), service),
+        EvaluateContext(evaluations, Reports(evaluations.evaluations), service, BenchmarkDownloads(workspace, jobs)),
         chat,
         Live(),
         jobs,

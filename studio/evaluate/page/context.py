@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from studio.datasets.registry.collection import Collection
+from studio.evaluate.benchmarks.fetching import BenchmarkDownloads
 from studio.evaluate.reports.report import Reports
 from studio.evaluate.service import EvaluationService
 from studio.inference.inference_service import InferenceService
@@ -15,6 +16,7 @@ class EvaluateContext:
     service: EvaluationService
     reports: Reports
     inference: InferenceService
+    downloads: BenchmarkDownloads
 
     @property
     def collection(self) -> Collection:

@@ -4,14 +4,16 @@ from collections.abc import Callable
 
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import ACTIVE, told
-from studio.evaluate.benchmarks import tasks
+from studio.evaluate.benchmarks import incoming, tasks
 from studio.evaluate.page import row_results
 from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.page.row_endpoints import endpoints as of_rows
 from studio.evaluate.page.schemas import (
+    AddedTaskResult,
     BenchmarkOptions,
     DeletedResult,
     EvaluationResult,
+    FetchResult,
     ListedEvaluation,
     MetricResult,
     PredictOptions,
@@ -29,7 +31,13 @@ MOST_ROWS = 1000  # of one answer
 
 def endpoints(context: EvaluateContext, words: Words) -> list[Callable]:
     """Return the endpoints of evaluations."""
-    return [*_starting(context), *_looking(context, words), *_changing(context), *of_rows(context, words)]
+    return [
+        *_starting(context),
+        *_looking(context, words),
+        *_changing(context),
+        *_benchmarks(context),
+        *of_rows(context, words),
+    ]
 
 
 def _starting(context: EvaluateContext) -> list[Callable]:
@@ -177,3 +185,26 @@ def _changing(context: EvaluateContext) -> list[Callable]:
         return DeletedResult(item=service.delete(evaluation))
 
     return [evaluate_stop, evaluate_resume, evaluate_rename, evaluate_delete]
+
+
+def _benchmarks(context: EvaluateContext) -> list[Callable]:
+    workspace = context.service.workspace
+
+    def evaluate_fetch(name: str, source: str = "modelscope") -> FetchResult:
+        """Fetch a known benchmark ("mmlu", "ceval", "cmmlu") from "modelscope" or "huggingface", in the background."""
+        return FetchResult(job=context.downloads.start(name, source).id)
+
+    def evaluate_task_add(path: str, name: str = "") -> AddedTaskResult:
+        """Copy a benchmark into the workspace: a folder, a ZIP or a file of questions, in a data folder of the
+        studio.
+        """
+        made = incoming.bring_in(workspace, context.collection.source(path), name)
+        return AddedTaskResult(
+            name=made.name, questions=tasks.describe(incoming.folder_of(workspace) / made.name).questions
+        )
+
+    def evaluate_task_delete(name: str) -> DeletedResult:
+        """Move a benchmark of the workspace into the trash."""
+        return DeletedResult(item=tasks.delete(workspace, name))
+
+    return [evaluate_fetch, evaluate_task_add, evaluate_task_delete]

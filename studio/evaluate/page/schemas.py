@@ -251,3 +251,16 @@ class TaskResult(Result):
     questions: int
     is_here: bool = Field(description="whether it is in the workspace")
     problem: str | None
+
+
+class FetchResult(Result):
+    """The job that fetches a benchmark."""
+
+    job: str
+
+
+class AddedTaskResult(Result):
+    """A benchmark that was brought in."""
+
+    name: str
+    questions: int

@@ -9,7 +9,7 @@ from studio.evaluate.settings import BenchmarkSettings, PredictSettings
 from studio.inference.target_names import MOST, with_base
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web.html import ui
-from studio.web.live import taken
+from studio.web.live import region, taken
 
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 CHECKPOINTS = "checkpoints:"  # begins what the page gives where all checkpoints of a run are wanted
@@ -126,6 +126,7 @@ class Form:
                 self.fields["method"] = self._choice(
                     "method", {"llamafactory": "method_llamafactory", "harness": "method_harness"}
                 )
+            gr.HTML(region("evaluation-tasks"))
 
     def _more(self) -> None:
         words = self.words

@@ -5,6 +5,7 @@ import json
 
 import evaluation_files as written
 import pytest
+from conftest import wait_for
 from endpoint_calls import by_name, closing_studio, refused
 from evaluation_files import BASE, TUNED
 
@@ -114,17 +115,42 @@ def test_a_wrong_start_is_told_in_a_sentence(call, studio):
     assert len(studio.evaluate.service.evaluations.all()) == before
 
 
+def test_a_model_is_really_asked_and_its_report_comes(call):
+    id = call.evaluate_predict([BASE], ["identity_en"], {"rows": 3, "max_tokens": 6, "title": "short"})["evaluation"]
+    over = ("finished", "failed", "stopped", "interrupted")
+    found = wait_for(lambda: (one := call.evaluate_result(id))["state"] in over and one, 240, 0.5)
+    assert found["state"] == "finished" and found["error"] is None and found["total"] == 3
+    assert found["scores"][BASE]["loss"]["value"] > 0 and found["scores"][BASE]["lf_rougel"]["count"] == 3
+    assert all(row["answers"][BASE]["text"] for row in found["rows"]) and found["sentences"]
+    assert found["rows"][0]["reference"] in call.evaluate_export(id, "json")["text"].replace('\\"', '"')
+    assert call.evaluate_row(id, 0)["losses"][BASE]["pieces"]
+
+
 def test_scores_and_benchmarks_are_told(call):
     found = {one["key"]: one for one in call.evaluate_metrics()}
     assert found["f1"]["unit"] == "share" and found["loss"]["higher_is_better"] is False and found["chrf"]["about"]
     assert {"mmlu", "ceval", "cmmlu"} <= {one["name"] for one in call.evaluate_tasks()}
 
 
+def test_a_benchmark_is_brought_in_and_put_away(call, studio):
+    lines = [
+        {"question": f"What is {number}?", "A": "a", "B": "b", "C": "c", "D": "d", "answer": "B", "subject": "law"}
+        for number in range(4)
+    ]
+    (studio.workspace.data / "own.json").write_text(json.dumps(lines))
+    assert call.evaluate_task_add("own.json") == {"name": "own", "questions": 4}
+    assert next(one for one in call.evaluate_tasks() if one["name"] == "own")["is_here"]
+    assert refused(call.evaluate_task_add, "own.json") and refused(call.evaluate_task_add, "/etc/passwd")
+    assert call.evaluate_task_delete("own")["item"]
+    assert refused(call.evaluate_task_delete, "own") and refused(call.evaluate_task_delete, "../x")
+    assert refused(call.evaluate_fetch, "nothing") and refused(call.evaluate_fetch, "mmlu", "elsewhere")
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_region_is_drawn(studio, answered, language):
     asked = written.asked(studio.workspace)
     steps = written.predicted(studio.workspace, 4, (BASE, f"{TUNED}@checkpoint-1", f"{TUNED}@checkpoint-2"))
-    regions = [("evaluations", ""), ("run-evaluations", "")]
+    regions = [("evaluations", ""), ("evaluation-tasks", ""), ("run-evaluations", "")]
     for one in (answered, asked, steps):
         regions += [("evaluation", one.id), ("evaluation-summary", one.id), ("evaluation-summary", f"{one.id}\nloss")]
         regions += [("evaluation-rows", one.id), ("evaluation-rows", f"{one.id}\nsort=change:f1&open=1&wrong=1")]

@@ -1,0 +1,99 @@
+"""The Evaluate tab in a real browser: the report of an evaluation, its rows, a mistake that becomes data, a new one."""
+
+import json
+
+import evaluation_files as written
+import pytest
+from conftest import Server, new_workspace
+from playwright.sync_api import expect
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    return new_workspace(tmp_path_factory.mktemp("evaluate") / "workspace")
+
+
+@pytest.fixture(scope="module")
+def answered(workspace):
+    return written.predicted(workspace, 40, title="who are you")
+
+
+@pytest.fixture(scope="module")
+def studio(workspace, answered):
+    written.asked(workspace)
+    running = Server(workspace.root)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def page(browser, studio):
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    page = context.new_page()
+    page.faults = []
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto(studio.url)
+    page.locator("#room-evaluate-button").wait_for(timeout=60_000)
+    page.locator("#room-evaluate-button").click()
+    page.locator(".live-evaluations .item").nth(1).wait_for()
+    yield page
+    assert page.faults == []
+    context.close()
+
+
+def opened(page, part: str) -> None:
+    page.locator(".live-evaluations .item", has_text="who are you").click()
+    page.locator(f"[data-pick='report:{part}']").click()
+
+
+def test_a_report_says_which_model_is_better(page):
+    opened(page, "summary")
+    expect(page.locator(".headline").first).to_contain_text("is better than")
+    expect(page.locator("table.summary .change.better").first).to_be_visible()
+    page.locator("#score-loss .link").click()
+    expect(page.locator("figure").first).to_contain_text("loss of the reference")
+
+
+def test_rows_are_sorted_opened_and_put_right(page, workspace):
+    opened(page, "rows")
+    page.locator("[data-place='answers:sort']").select_option("change:f1")
+    expect(page.locator(".evaluated .asked").first).to_contain_text("Question 39")
+    expect(page.locator(".evaluated mark").first).to_have_text("SmolLM")
+    first = page.locator(".evaluated").first
+    first.hover()
+    first.locator("header button").click()
+    expect(page.locator(".evaluated.open .tok.nats-4").first).to_have_text(" am")
+    form = page.locator(".evaluated.open .mistake").first
+    form.locator("textarea").fill("I am Xiaoju, number 39.")
+    form.locator("button").click()
+    expect(page.locator(".toast")).to_contain_text("mistakes")
+    lines = (workspace.data / "mistakes.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(lines[0])["conversations"][-1]["value"] == "I am Xiaoju, number 39."
+
+
+def test_a_search_keeps_only_what_says_it(page):
+    opened(page, "rows")
+    page.locator("[data-place='answers:find']").fill("number 17")
+    page.locator("[data-place='answers:find']").press("Enter")
+    page.locator("[data-place='answers:find']").blur()
+    expect(page.locator(".evaluated")).to_have_count(1)
+
+
+def test_a_new_one_says_what_is_missing_and_keeps_what_was_chosen(page):
+    page.locator("[data-pick='evaluation:']").first.click()
+    page.locator("#evaluate-start").click()
+    expect(page.locator("#evaluate-problem .problem")).to_contain_text("Choose a dataset")
+    expect(page.locator("#evaluate-models")).to_contain_text("SmolLM2-135M-Instruct")
+
+
+def test_a_narrow_page_scrolls_nowhere_sideways(browser, studio):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, locale="zh-CN")
+    page = context.new_page()
+    page.goto(studio.url)
+    page.locator("#room-evaluate-button").wait_for(timeout=60_000)
+    page.locator("#room-evaluate-button").click()
+    page.locator(".live-evaluations .item", has_text="who are you").click()
+    expect(page.locator(".headline").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 391
+    context.close()
