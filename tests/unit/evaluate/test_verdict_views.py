@@ -1,0 +1,49 @@
+"""The page of an evaluation shows the matrix of labels and what the judge said, hostile names and all."""
+
+import evaluation_files as written
+import pytest
+from evaluation_files import BASE, TUNED
+
+from studio.core.i18n import LANGUAGES, Words
+from studio.core.workspace import Workspace
+from studio.evaluate.evaluation import EvaluatedRow, Judged, Prediction, RowScores
+from studio.evaluate.page.report import summary_view
+from studio.evaluate.page.report.summary_view import SummaryContext
+from studio.evaluate.reports.row_table import RowTable
+from studio.evaluate.reports.summary import Summary, summary
+from studio.evaluate.reports.verdicts import verdict_tables
+from studio.web.html import render
+
+LABELS = ["yes", "<img src=x onerror=alert(1)>"]
+
+
+@pytest.fixture
+def made(tmp_path) -> Summary:
+    evaluation = written.predicted(Workspace(tmp_path).prepare(), 0, labels=LABELS)
+    for number in range(4):
+        row = EvaluatedRow(row=number, dataset="d", source=number, messages=[], reference=LABELS[number % 2])
+        evaluation.add(row)
+        for target, text in ((BASE, "yes"), (TUNED, LABELS[number % 2])):
+            evaluation.add(Prediction(row=number, target=target, text=text, finished="stop"))
+            evaluation.add(RowScores(row=number, target=target, scores={"label": float(text == row.reference)}))
+        evaluation.add(Judged(row=number, target=TUNED, verdict="second", orders=["second", "second"]))
+        evaluation.add(RowScores(row=number, target=TUNED, scores={"judge": 1.0}))
+    return summary(RowTable(evaluation, evaluation.request().targets))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_matrix_and_verdicts_are_drawn(made, language):
+    words = Words(language)
+    context = SummaryContext(
+        id="x",
+        is_made=True,
+        models=tuple((one, one) for one in made.targets),
+        lines=tuple(summary_view._line(made, one, False) for one in made.metrics),
+        judged=tuple(verdict_tables.judged_sentence(made, target) for target in made.judged),
+        confusions=tuple(summary_view._confusions(made)),
+    )
+    drawn = str(render(summary_view.TEMPLATE, words, context))
+    assert drawn.count('<table class="summary confusion">') == 2 and "<img" not in drawn and "&lt;img" in drawn
+    assert "100.0 %" in drawn and words("results.rate_precision") in drawn
+    told = [one.tell(words) for one in (*context.judged, *(table.told for table in context.confusions))]
+    assert len(told) == 3 and all(one in drawn for one in told)
