@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 
 from studio.chat.page import tab_talk
+from studio.chat.page.schemas import SamplingOptions, SamplingResult
 from studio.core.i18n import Problem
 from studio.inference.sampling import Sampling
 
@@ -22,6 +23,11 @@ def test_the_numbers_are_the_last_fields_in_their_order_and_settings_of_the_samp
     names = [one.name for one in fields(tab_talk.Settings)]
     assert tuple(names[-len(tab_talk.NUMBERS) :]) == tab_talk.NUMBERS
     assert set(tab_talk.NUMBERS) <= {one.name for one in fields(Sampling)}
+
+
+def test_what_a_conversation_is_told_to_have_can_be_given_to_another():
+    assert SamplingResult.model_fields.keys() == SamplingOptions.model_fields.keys()
+    assert SamplingResult.model_fields.keys() <= {one.name for one in fields(Sampling)}
 
 
 @pytest.mark.parametrize("empty", range(len(GIVEN) - len(tab_talk.NUMBERS), len(GIVEN)))
