@@ -27,9 +27,9 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # begins a cell that a table progra
 
 def text(form: str, request: Request, table: RowTable, made: Summary, words: Words) -> str:
     """Return an evaluation in a form of FORMS."""
-    return {"csv": lambda: as_csv(table), "json": lambda: as_json(request, table, made)}.get(
-        form, lambda: as_markdown(request, made, words)
-    )()
+    if form == "csv":
+        return as_csv(table)
+    return as_json(request, table, made) if form == "json" else as_markdown(request, made, words)
 
 
 def as_csv(table: RowTable) -> str:

@@ -46,18 +46,26 @@ def evaluation_list(context: EvaluateContext, query: str = "") -> EvaluationList
     words = query.lower().split()
     found = []
     for evaluation in context.service.evaluations.all():
-        try:
-            request = context.reports.request(evaluation)
-        except Problem as problem:
-            row = EvaluationRow(evaluation.id, title=evaluation.id, problem=problem)
-        else:
-            row = None
-        if not all(word in _searched(evaluation, request if row is None else None) for word in words):
-            continue
-        found.append(row or evaluation_row(context, evaluation, request))
+        request = _request(context, evaluation)
+        if all(word in _searched(evaluation, request) for word in words):
+            is_readable = isinstance(request, Request)
+            found.append(
+                evaluation_row(context, evaluation, request) if is_readable else _unreadable(evaluation, request)
+            )
         if len(found) >= LISTED:
             break
     return EvaluationList(tuple(found), bool(words))
+
+
+def _request(context: EvaluateContext, evaluation: Evaluation) -> Request | Problem:
+    try:
+        return context.reports.request(evaluation)
+    except Problem as problem:
+        return problem
+
+
+def _unreadable(evaluation: Evaluation, problem: Problem) -> EvaluationRow:
+    return EvaluationRow(evaluation.id, title=evaluation.id, problem=problem)
 
 
 def evaluation_row(context: EvaluateContext, evaluation: Evaluation, request: Request) -> EvaluationRow:
@@ -91,8 +99,8 @@ def _score(headline) -> str:
     return f"{value} ({metric_facts.shown(headline.difference, headline.metric, signed=True)})"
 
 
-def _searched(evaluation: Evaluation, request: Request | None) -> str:
-    if request is None:
+def _searched(evaluation: Evaluation, request: Request | Problem) -> str:
+    if isinstance(request, Problem):
         return evaluation.id.lower()
     return " ".join(
         [evaluation.id, request.title, request.note, request.kind, *request.targets, *request.parts]
