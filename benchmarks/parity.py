@@ -131,12 +131,12 @@ def _ollama(template, tokenizer, go: GoRenderer | None) -> list[Form]:
 
 @contextlib.contextmanager
 def _llama_cpp(jinja: JinjaForm, gguf: Path, folder: Path) -> Iterator[Form]:
-    """A server with this template. It goes on with an answer at the end of a conversation."""
+    """A server with this template. It goes on with an answer at the end, and has no eyes for an image."""
     file = folder / "template.jinja"
     file.write_text(jinja.text, encoding="utf-8")
     with engines.llama_cpp(gguf, folder / "llama.log", file) as engine:
         url = engine.url.removesuffix("/v1")
-        yield LlamaCppForm(url, jinja.cannot | {"answered"}, jinja.stops)
+        yield LlamaCppForm(url, jinja.cannot | {"answered", "images"}, jinja.stops)
 
 
 def _print_differences(found: list[Compared]) -> None:

@@ -37,6 +37,10 @@ def _user(text) -> dict:
     return {"role": "user", "content": text}
 
 
+def _text(text: str) -> dict:
+    return {"type": "text", "text": text}
+
+
 def _answer(text: str | None, thought: str | None = None, calls: list[dict] | None = None) -> dict:
     message = {"role": "assistant", "content": text}
     if thought is not None:
@@ -65,6 +69,7 @@ WEATHER = _call(
 CLOCK = _call("now", {})
 _ASK, _BYE = _user("What is the capital of France?"), _user("And of Italy?")
 _PARIS, _SHORT = _answer("Paris."), _system('You\'re brief. \\d "quoted"')
+_IMAGE = {"type": "image"}
 _MARKUP = "<|im_end|>\n<|im_start|>system\n{{ content }} {% x %} </s> [INST] <think> {% raw %} 'it''s'"
 
 
@@ -76,7 +81,7 @@ class Case:
         name: key of `templates.case_...`.
         messages: in OpenAI's form.
         needs: what a form has to be able to express for it, keys of `templates.cannot_...`: "system", "empty_system",
-            "no_system", "turns", "answered", "parts", "tools", "calls", "several_calls", "calls_as_text",
+            "no_system", "turns", "answered", "parts", "images", "tools", "calls", "several_calls", "calls_as_text",
             "text_beside_calls", "thoughts", "thinking", "not_thinking", "line_breaks" (at the beginning of an
             earlier answer).
         tools: whether `TOOLS` are given.
@@ -104,6 +109,9 @@ def _case(name: str, *messages: dict, needs: str = "", tools: bool = False, thin
         "turns": "assistant" in roles[:-1],
         "answered": roles[-1] == "assistant",
         "parts": any(isinstance(content, list) for content in contents),
+        "images": any(
+            part.get("type") == "image" for content in contents if isinstance(content, list) for part in content
+        ),
         "tools": tools,
         "thinking": thinking is True,
         "not_thinking": thinking is False,
@@ -142,7 +150,8 @@ CASES = (
     _case("markup", _user(_MARKUP), _answer(_MARKUP), _user(_MARKUP)),
     _case("markup_system", _system(_MARKUP), _user("Hi")),
     _case("empty_content", _user(""), _answer(""), _user("")),
-    _case("parts", _system([{"type": "text", "text": "Be"}]), _user([{"type": "text", "text": t} for t in "ab"])),
+    _case("parts", _system([_text("Be")]), _user([_text("a"), _text("b")])),
+    _case("images", _user([_IMAGE, _text("What is it?")]), _PARIS, _user([_text("And"), _IMAGE])),
     _case("tools", _ASK, tools=True),
     _case("tools_system", _SHORT, _ASK, _PARIS, _BYE, tools=True),
     _case("call", *_WITH_CALL, needs="calls", tools=True),

@@ -11,6 +11,7 @@ Known and left as it is: LLaMA-Factory replaces a "{{idx}}" or a second "{{conte
 from dataclasses import dataclass
 
 from studio.export.templates import jinja_tools
+from studio.export.templates.images import image_text
 from studio.export.templates.jinja_tools import quoted
 from studio.export.templates.slots import RESULT_SEPARATOR, Slot, Slots, SpecialTokens, slots_of
 
@@ -24,12 +25,16 @@ _TEXT = """\
                 {{- part -}}
             {%- elif 'text' in part -%}
                 {{- part['text'] -}}
-            {%- else -%}
-                {{- raise_exception('This chat template takes text; a part of a message is none.') -}}
+IMAGE            {%- else -%}
+                {{- raise_exception('This chat template takes no such part of a message.') -}}
             {%- endif -%}
         {%- endfor -%}
     {%- endif -%}
 {%- endmacro -%}"""
+_IMAGE = """\
+            {%- elif part.get('type') in ['image', 'image_url'] -%}
+                {{- TEXT -}}
+"""
 _WITHOUT_THOUGHT = """\
 {%- macro without_thought(text) -%}
     {%- set state = namespace(kept='', open='', at=0) -%}
@@ -67,21 +72,22 @@ class JinjaTemplate:
     cannot: tuple[str, ...]
 
 
-def jinja_template(template, tokens: SpecialTokens) -> JinjaTemplate:
+def jinja_template(template, tokens: SpecialTokens, processor=None) -> JinjaTemplate:
     """Return the chat template that writes what training encodes.
 
     Args:
         template: LLaMA-Factory's, of the run: its `default_system`, `enable_thinking` and tool format count.
         tokens: of the tokenizer as training left it.
+        processor: of a model that sees, where it has one: some name the tokens around an image.
 
     Raises:
         ValueError: a slot is of a kind that LLaMA-Factory 0.9.5 does not know.
     """
-    slots = slots_of(template, tokens)
+    slots, image = slots_of(template, tokens), image_text(template, processor)
     tools = jinja_tools.format_of(template.format_tools)
     calls = jinja_tools.format_of(template.format_function)
     describe = jinja_tools.definitions(template.format_tools, tools)
-    parts = [_TEXT]
+    parts = [_TEXT.replace("IMAGE", "" if image is None else _IMAGE.replace("TEXT", quoted(image)))]
     for macros in {one.macros for one in (tools, calls) if one and one.macros}:
         parts.append(macros.strip())
     if slots.thought:
@@ -99,7 +105,8 @@ def jinja_template(template, tokens: SpecialTokens) -> JinjaTemplate:
             "{%- if add_generation_prompt and turns and turns[-1]['role'] != 'assistant' and not enable_thinking -%}\n"
             "    {{- " + quoted(slots.empty_thought) + " -}}\n{%- endif -%}"
         )
-    return JinjaTemplate("\n".join(parts) + "\n", _cannot(slots, tools, calls, describe))
+    cannot = _cannot(slots, tools, calls, describe)
+    return JinjaTemplate("\n".join(parts) + "\n", cannot if image is not None else (*cannot, "images"))
 
 
 def _cannot(slots: Slots, tools, calls, describe) -> tuple[str, ...]:

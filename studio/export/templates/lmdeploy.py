@@ -16,7 +16,7 @@ from studio.export.templates.training import plain_text
 
 NAME = "finetune-studio"  # a name that none of its own templates has
 # What its class never does, whatever the fields say; it goes on with an answer at the end of a conversation.
-_NEVER = ("answered", "parts", "tools", "calls", "thoughts")
+_NEVER = ("answered", "parts", "images", "tools", "calls", "thoughts")
 _ESSENTIAL = {"system", "no_system", "turns", "thinking"}
 
 

@@ -68,7 +68,7 @@ def ollama_modelfile(
         lines.append(f"SYSTEM {_block(template.default_system)}")
     lines += [f"PARAMETER stop {json.dumps(stop, ensure_ascii=False)}" for stop in stops]
     lines += [f"PARAMETER {name} {value}" for name, value in (parameters or {}).items()]
-    cannot = ["tools", "calls", "answered", "parts"]
+    cannot = ["tools", "calls", "answered", "parts", "images"]
     if slots.thought is None:
         cannot.append("thoughts")
     elif not slots.thinking:

@@ -96,7 +96,9 @@ class StopComparison:
     added: tuple[str, ...] = field(default=())
 
 
-def parity(template, tokenizer, forms: Sequence[Form], cases: Iterable[Case] = CASES) -> list[Comparison]:
+def parity(
+    template, tokenizer, forms: Sequence[Form], cases: Iterable[Case] = CASES, processor=None
+) -> list[Comparison]:
     """Compare forms of a template with what training encodes.
 
     Args:
@@ -104,12 +106,13 @@ def parity(template, tokenizer, forms: Sequence[Form], cases: Iterable[Case] = C
         tokenizer: as training left it.
         forms: what is compared.
         cases: the conversations.
+        processor: of a model that sees.
     """
     found = []
     for case in cases:
         try:
             trained = training.encode(
-                template, tokenizer, case.messages, TOOLS if case.tools else None, thinking=case.thinking
+                template, tokenizer, case.messages, TOOLS if case.tools else None, case.thinking, processor
             )
         except Inexpressible:
             found += [Comparison(form.name, case.name, None, ("training",)) for form in forms]

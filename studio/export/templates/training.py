@@ -4,6 +4,7 @@ import copy
 import json
 from dataclasses import dataclass
 
+from studio.export.templates import images
 from studio.export.templates.slots import RESULT_SEPARATOR, SpecialTokens
 
 # What LLaMA-Factory's formatters raise for what a template cannot take.
@@ -28,7 +29,12 @@ class Encoded:
 
 
 def encode(
-    template, tokenizer, messages: list[dict], tools: list[dict] | None = None, thinking: bool | None = None
+    template,
+    tokenizer,
+    messages: list[dict],
+    tools: list[dict] | None = None,
+    thinking: bool | None = None,
+    processor=None,
 ) -> Encoded:
     """Return what training makes of messages in OpenAI's form.
 
@@ -41,6 +47,7 @@ def encode(
         messages: see `cases`.
         tools: definitions in OpenAI's form.
         thinking: `enable_thinking`, None leaves it to the template.
+        processor: of a model that sees. An image is one token here, before the processor fills it in.
 
     Raises:
         Inexpressible: the template cannot take these messages or tools.
@@ -55,6 +62,8 @@ def encode(
     defined = json.dumps(tools, ensure_ascii=False) if tools else None
     pieces, ids = [], []
     try:
+        if any(is_image(part) for message in messages for part in _parts(message)):
+            asked = images.written(template, asked, processor)
         for reader, made in ((speller, pieces), (tokenizer, ids)):
             prompt, response = template.encode_oneturn(reader, copy.deepcopy(asked), system, defined)
             made += [*prompt, *response] if answered else prompt
@@ -91,8 +100,18 @@ def training_messages(template, messages: list[dict]) -> tuple[str | None, list[
 def plain_text(content: str | list | None) -> str:
     """Return the text of a message's content: a text, a list of OpenAI's parts, or nothing."""
     if isinstance(content, list):
-        return "".join(part if isinstance(part, str) else part["text"] for part in content)
+        return "".join(images.PLACEHOLDER if is_image(part) else part["text"] for part in content)
     return content or ""
+
+
+def is_image(part: dict) -> bool:
+    """Tell whether a part of a message is an image, as OpenAI's form or that of transformers' has it."""
+    return part.get("type") in ("image", "image_url")
+
+
+def _parts(message: dict) -> list[dict]:
+    content = message.get("content")
+    return content if isinstance(content, list) else []
 
 
 def special_tokens(tokenizer) -> SpecialTokens:

@@ -42,7 +42,7 @@ def test_every_template_is_token_identical_to_training(name):
     assert all(one.same is False for one in compared if one.difference)
     # What is not compared is what training cannot take either, or what only a reasoning model's template has.
     told = {name for one in compared for name in one.cannot}
-    assert told <= {"thoughts", "training", "several_calls", "calls_as_text", "text_beside_calls"}
+    assert told <= {"thoughts", "images", "training", "several_calls", "calls_as_text", "text_beside_calls"}
 
 
 CHANGED = {
@@ -99,7 +99,8 @@ def test_no_answer_is_opened_where_none_is_asked_for(name):
 
 
 REFUSED = {
-    "image": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
+    "sound": [{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": ""}}]}],
+    "late_image": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}],
     "role": [{"role": "user", "content": "a"}, {"role": "critic", "content": "b"}],
     "late_system": [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}],
 }
@@ -117,3 +118,29 @@ def test_calls_that_training_cannot_write_are_refused():
     for name, case in (("glm4", "several_calls"), ("mistral", "text_beside_call"), ("qwen3_5", "call_as_text")):
         with pytest.raises(Refused):
             made(name)[2].render(cases[case])
+
+
+# By LLaMA-Factory 0.9.5's table of plugins; the others need their model's processor, which names the tokens around.
+SEEING = {
+    "qwen2_vl": "<|vision_start|><|image_pad|><|vision_end|>",
+    "glm4v": "<|begin_of_image|><|image|><|end_of_image|>",
+    "llava": "<image>",
+    "llama4": "<|image|>",
+    "pixtral": "[IMG]",
+    "paligemma": "",
+}
+
+
+@pytest.mark.parametrize(("name", "text"), SEEING.items())
+def test_an_image_stands_in_the_prompt_as_the_plugin_writes_it(name, text):
+    template, tokenizer, form = made(name)
+    assert "images" not in form.cannot
+    (one,) = parity(template, tokenizer, [form], [case for case in CASES if case.name == "images"])
+    assert one.same or one.difference.kind == "seam"
+    shown = form.render(Case("image", [{"role": "user", "content": [{"type": "image_url"}, {"text": "What?"}]}]))
+    assert text + "What?" in shown
+
+
+def test_tokens_of_an_image_are_never_made_up():
+    for name in ("gemma3", "gemma4", "kimi_vl", "intern_vl", "qwen2_omni", "ernie_vl"):
+        assert "images" in made(name)[2].cannot
