@@ -42,6 +42,7 @@ LOOKING = frozenset(
         "evaluate_export",
         "evaluate_list",
         "evaluate_metrics",
+        "evaluate_own_metrics",
         "evaluate_result",
         "evaluate_row",
         "evaluate_rows",

@@ -401,6 +401,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "evaluation-summary": (EVALUATION, f"{EVALUATION}\nloss", BENCHMARK),
     "evaluation-rows": (EVALUATION, f"{EVALUATION}\nopen=0", f"{EVALUATION}\nsort=-change:own:x&find=q", BENCHMARK),
     "evaluation-beside": (EVALUATION, f"{EVALUATION}\nother={BENCHMARK}"),
+    "evaluation-metrics": ("",),
     "evaluation-tasks": ("",),
     "run-evaluations": RUNS,
     "memory": ("", *CHATS),

@@ -7,6 +7,7 @@ from studio.core.jobs import ACTIVE, told
 from studio.evaluate.benchmarks import incoming, tasks
 from studio.evaluate.page import row_results
 from studio.evaluate.page.context import EvaluateContext
+from studio.evaluate.page.metric_endpoints import endpoints as of_metrics
 from studio.evaluate.page.row_endpoints import endpoints as of_rows
 from studio.evaluate.page.schemas import (
     AddedTaskResult,
@@ -36,6 +37,7 @@ def endpoints(context: EvaluateContext, words: Words) -> list[Callable]:
         *_looking(context, words),
         *_changing(context),
         *_benchmarks(context),
+        *of_metrics(context, words),
         *of_rows(context, words),
     ]
 

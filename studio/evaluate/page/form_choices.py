@@ -7,7 +7,8 @@ from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.page.schemas import BenchmarkOptions, PredictOptions
 from studio.evaluate.predict.row_sources import HELD_OUT
 from studio.evaluate.reports import metric_facts
-from studio.evaluate.scores.metric import METRICS
+from studio.evaluate.scores import own_metric
+from studio.evaluate.scores.metric import METRICS, OWN
 from studio.inference import target_names
 from studio.train import runs
 from studio.web import schema
@@ -63,9 +64,10 @@ def benchmarks(context: EvaluateContext, words: Words, chosen: list[str] | None 
     return [*found, *[(name, name) for name in chosen or [] if name not in [value for _, value in found]]]
 
 
-def metrics(words: Words) -> list[Choice]:
-    """Return the scores that can be asked for, each with a line on what it is."""
-    return [
+def metrics(context: EvaluateContext, words: Words) -> list[Choice]:
+    """Return the scores that can be asked for, each with a line on what it is; own ones by their file."""
+    own = [(f"metrics/{name}.py", f"{OWN}{name}") for name in own_metric.names(context.service.workspace)]
+    return own + [
         (words("evaluating.metric_line", name=metric_facts.told(key, words), about=words(metric_facts.about(key))), key)
         for key in METRICS
         if key not in NOT_CHOSEN and metric_facts.about(key)

@@ -238,6 +238,17 @@ class MetricResult(Result):
     higher_is_better: bool | None
 
 
+class OwnMetricResult(Result):
+    """A score of the person's own."""
+
+    name: str
+    key: str = Field(description="as `metrics` of an evaluation takes it")
+    code: str
+    digest: str = Field(description="of the code, as `evaluate_metric_trust` takes it")
+    allowed: bool
+    problem: str | None = Field(description="why it cannot be read or allowed")
+
+
 class TaskResult(Result):
     """A benchmark, in the workspace or one that can be fetched."""
 

@@ -4,7 +4,7 @@ import gradio as gr
 
 from studio.core.i18n import Words
 from studio.evaluate.page.context import EvaluateContext
-from studio.evaluate.page.listing import evaluation_head, evaluation_list, of_run, task_list
+from studio.evaluate.page.listing import evaluation_head, evaluation_list, of_run, own_metric_list, task_list
 from studio.evaluate.page.report import row_view, side_view, summary_view
 from studio.evaluate.page.tab_form import Form
 from studio.web.html import render, ui
@@ -21,6 +21,7 @@ def add_regions(live: Live, context: EvaluateContext) -> None:
         "evaluation-summary": (summary_view, summary_view.summary_context),
         "evaluation-rows": (row_view, row_view.rows_context),
         "evaluation-beside": (side_view, side_view.side_context),
+        "evaluation-metrics": (own_metric_list, own_metric_list.own_metric_list),
         "evaluation-tasks": (task_list, task_list.task_list),
         "run-evaluations": (of_run, of_run.of_run),
     }

@@ -86,9 +86,9 @@ class Form:
                 self.fields["answers"] = self._tick("answers", PREDICT.answers)
                 self.fields["loss"] = self._tick("loss", PREDICT.loss)
                 self.fields["max_tokens"] = self._number("max_tokens", PREDICT.max_tokens)
-            with gr.Accordion(words("evaluating.metrics"), open=False):
+            with gr.Accordion(words("evaluating.metrics"), open=False) as self.of_metrics:
                 self.fields["metrics"] = gr.CheckboxGroup(
-                    form_choices.metrics(words),
+                    form_choices.metrics(self.context, words),
                     value=[],
                     label=words("evaluating.metrics_info"),
                     elem_id="evaluate-metrics",
@@ -96,6 +96,8 @@ class Form:
                 with gr.Row(elem_classes="fields"):
                     self.fields["labels"] = self._text("labels")
                     self.fields["pattern"] = self._text("pattern")
+                with gr.Accordion(words("evaluating.own_metrics"), open=False):
+                    gr.HTML(region("evaluation-metrics"))
             with gr.Accordion(words("evaluating.judge"), open=False):
                 self.fields["judge"] = gr.Dropdown(
                     [(words("evaluating.no_judge"), ""), *form_choices.models(self.context)],
@@ -207,6 +209,7 @@ class Form:
         gr.on([self.tasks.focus, page.load], self._on_tasks, self.tasks, self.tasks, **QUIET)
         gr.on([self.run.focus, page.load], self._on_runs, None, self.run, **QUIET)
         self.fields["judge"].focus(self._on_judge, None, self.fields["judge"], **QUIET)
+        gr.on([self.of_metrics.expand, page.load], self._on_metrics, None, self.fields["metrics"], **QUIET)
         self.given.input(self._on_given, self.given, [self.kind, self.targets, self.run, self.problem], **QUIET)
 
     def _on_start(self, kind, targets, run, datasets, tasks, *values):
@@ -239,6 +242,9 @@ class Form:
 
     def _on_runs(self):
         return gr.update(choices=form_choices.runs_with_checkpoints(self.context))
+
+    def _on_metrics(self):
+        return gr.update(choices=form_choices.metrics(self.context, self.words))
 
     def _on_judge(self):
         none = (self.words("evaluating.no_judge"), "")

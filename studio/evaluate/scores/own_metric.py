@@ -34,6 +34,7 @@ from studio.core.i18n import Problem
 from studio.core.processes.child import Child, Output
 from studio.core.workspace import Workspace, is_safe
 
+EXAMPLE = str(__doc__).split("```")[1].strip("\n")  # a whole file
 SUFFIX = ".py"
 LOAD_SECONDS = 60.0  # its imports
 ROW_SECONDS = 10.0

@@ -146,11 +146,29 @@ def test_a_benchmark_is_brought_in_and_put_away(call, studio):
     assert refused(call.evaluate_fetch, "nothing") and refused(call.evaluate_fetch, "mmlu", "elsewhere")
 
 
+def test_an_own_score_is_read_and_allowed(studio, call):
+    assert call.evaluate_own_metrics() == []
+    file = studio.workspace.metrics / "half.py"
+    file.parent.mkdir()
+    file.write_text("def score(prediction, reference, row):\n    return 0.5  # <b>\n", encoding="utf-8")
+    (found,) = call.evaluate_own_metrics()
+    assert found["key"] == "own:half" and not found["allowed"] and "return 0.5" in found["code"]
+    assert refused(call.evaluate_predict, [BASE], ["identity"], {"metrics": ["own:half"]})
+    assert refused(call.evaluate_metric_trust, "half", True, "another") and refused(
+        call.evaluate_metric_trust, "../x", True
+    )
+    assert call.evaluate_metric_trust("half", True, found["digest"])["allowed"]
+    region = RegionOptions(name="evaluation-metrics", arg="")
+    (drawn,) = studio.live.answer(Words("en"), [region])
+    assert "own:half" in str(drawn) and "<b>" not in str(drawn)
+    assert not call.evaluate_metric_trust("half", False)["allowed"]
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_region_is_drawn(studio, answered, language):
     asked = written.asked(studio.workspace)
     steps = written.predicted(studio.workspace, 4, (BASE, f"{TUNED}@checkpoint-1", f"{TUNED}@checkpoint-2"))
-    regions = [("evaluations", ""), ("evaluation-tasks", ""), ("run-evaluations", "")]
+    regions = [("evaluations", ""), ("evaluation-metrics", ""), ("evaluation-tasks", ""), ("run-evaluations", "")]
     for one in (answered, asked, steps):
         regions += [("evaluation", one.id), ("evaluation-summary", one.id), ("evaluation-summary", f"{one.id}\nloss")]
         regions += [("evaluation-rows", one.id), ("evaluation-rows", f"{one.id}\nsort=change:f1&open=1&wrong=1")]
