@@ -146,6 +146,7 @@ def _ask_served(this: BenchmarkRun, target: ServedTarget) -> None:
     failures: list[Problem] = []
 
     def ask(asked: Asked) -> None:
+        """Put one question and note what came of it; nothing once it is stopped or given up."""
         if this.job.cancelled.is_set() or len(failures) >= GIVES_UP_AFTER:
             return
         try:

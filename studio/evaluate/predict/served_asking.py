@@ -35,6 +35,7 @@ def ask_served(
     failures: list[Problem] = []
 
     def ask(row: EvaluatedRow) -> None:
+        """Ask for the answer to one row and note it; nothing once it is stopped or given up."""
         if stop.is_set() or len(failures) >= GIVES_UP_AFTER:
             return
         messages = [*row.messages[:-1], row.messages[-1] | ({"images": row.images} if row.images else {})]

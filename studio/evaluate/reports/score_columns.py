@@ -172,10 +172,13 @@ def parsed(block: bytes, on_fault: Callable[[], None]) -> Iterator[object]:
     All lines at once where all are JSON, which is much quicker than one by one.
     """
     try:
-        yield from orjson.loads(b"[" + block.rstrip().replace(b"\n", b",") + b"]")
-        return
+        values = orjson.loads(b"[" + block.rstrip().replace(b"\n", b",") + b"]")
     except orjson.JSONDecodeError:
-        pass  # one of them is none: which, is found line by line
+        values = _line_by_line(block, on_fault)  # one of them is none: which, is found so
+    yield from values
+
+
+def _line_by_line(block: bytes, on_fault: Callable[[], None]) -> Iterator[object]:
     for line in block.split(b"\n"):
         if not line.strip():
             continue
