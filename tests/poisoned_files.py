@@ -297,6 +297,7 @@ EVALUATIONS = {
     ),
 }
 MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
+    "own metric": ("metrics/mine.py", b"def score(prediction, reference, row):\n    return 1\n"),
     "events": (f"saves/{RUN}/events.jsonl", events(*FAILED)),
     "events of a run that ended": (f"saves/{SECOND}/events.jsonl", events(*FINISHED)),
     "info of a run": (f"saves/{RUN}/run.json", as_json(INFO)),
@@ -509,6 +510,7 @@ def named_badly(root: Path) -> None:
         "odd": {"hf_hub_url": PAYLOAD, "subset": PAYLOAD, "columns": {"prompt": PAYLOAD}},
     }
     write(root / "data" / "dataset_info.json", as_json(info))
+    write(root / "metrics" / f"{PAYLOAD}.py", PAYLOAD.encode())
     row = {"instruction": PAYLOAD, "input": PAYLOAD, "output": PAYLOAD, PAYLOAD: PAYLOAD, "number": 1}
     write(
         root / "data" / f"{PAYLOAD}.jsonl",
