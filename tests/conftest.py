@@ -1,5 +1,6 @@
 """What the tests share: the starter model, workspaces of their own, a studio that really runs, and a browser."""
 
+import itertools
 import os
 import re
 import shutil
@@ -94,10 +95,18 @@ def make_small_model(folder: Path) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def settings_folders(tmp_path_factory):
+    """New folders, one after the other. pytest's own look through all that there are before each: of thousands."""
+    home = tmp_path_factory.mktemp("settings")
+    return (home / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def own_settings(tmp_path_factory, monkeypatch):
+def own_settings(settings_folders, monkeypatch):
     """Give each test a folder of its own for what a person keeps outside of all workspaces: consents, webhooks."""
-    monkeypatch.setenv("FINETUNE_STUDIO_CONFIG", str(tmp_path_factory.mktemp("settings")))
+    (folder := next(settings_folders)).mkdir()
+    monkeypatch.setenv("FINETUNE_STUDIO_CONFIG", str(folder))
 
 
 def new_workspace(folder: Path) -> Workspace:
