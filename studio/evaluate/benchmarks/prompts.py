@@ -1,11 +1,13 @@
-"""The prompts of LLaMA-Factory's evaluator, and the examples as it draws them.
+"""The prompts of LLaMA-Factory's evaluator and the examples as it draws them; those of lm-eval beside them.
 
-The subject is named before the first question, without a system prompt of its own; each example is a turn of user and
-assistant (llamafactory/eval/template.py, evaluator.py of 0.9).
+LLaMA-Factory names the subject before the first question, without a system prompt of its own; each example is a turn of
+user and assistant (llamafactory/eval/template.py, evaluator.py of 0.9). lm-eval names it in a system message, and takes
+the first examples for every question (its tasks mmlu and ceval, with a chat template and `fewshot_as_multiturn`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -18,15 +20,24 @@ from studio.inference.messages import Message
 
 @dataclass(frozen=True)
 class Phrases:
-    """What stands before the first question, and after the choices of each."""
+    """What stands before the first question, and after the choices of each; `system` is lm-eval's system message."""
 
     subject: str
     answer: str
+    system: str
 
 
 PHRASES = {
-    "en": Phrases("The following are multiple choice questions (with answers) about {subject}.\n\n", "\nAnswer:"),
-    "zh": Phrases("以下是中国关于{subject}考试的单项选择题，请选出其中的正确答案。\n\n", "\n答案："),
+    "en": Phrases(
+        "The following are multiple choice questions (with answers) about {subject}.\n\n",
+        "\nAnswer:",
+        "The following are multiple choice questions (with answers) about {subject}.\n\n",
+    ),
+    "zh": Phrases(
+        "以下是中国关于{subject}考试的单项选择题，请选出其中的正确答案。\n\n",
+        "\n答案：",
+        "以下是中国关于{subject}的单项选择题，请选出其中的正确答案。\n\n",
+    ),
 }
 
 
@@ -45,13 +56,26 @@ def messages(question: str, examples: Sequence[Question], subject: str, language
         subject: its name.
         language: "en" or "zh".
     """
+    turns = [*_turns(tuple(examples), language), {"role": "user", "content": question}]
+    first = PHRASES[language].subject.format(subject=subject) + turns[0]["content"]
+    return [{"role": "user", "content": first}, *turns[1:]]
+
+
+def harness_messages(question: str, examples: Sequence[Question], subject: str, language: str) -> list[Message]:
+    """Return the conversation up to and with a question as lm-eval has it (see `messages`)."""
+    system = PHRASES[language].system.format(subject=subject)
+    turns = _turns(tuple(examples), language)
+    return [{"role": "system", "content": system}, *turns, {"role": "user", "content": question.strip()}]
+
+
+@lru_cache(maxsize=4096)
+def _turns(examples: tuple[Question, ...], language: str) -> tuple[Message, ...]:
+    """Return examples as turns; questions of one subject share them, and their memory."""
     turns: list[Message] = []
     for example in examples:
         turns.append({"role": "user", "content": question_text(example.text, example.choices, language)})
         turns.append({"role": "assistant", "content": example.answer})
-    turns.append({"role": "user", "content": question})
-    first = PHRASES[language].subject.format(subject=subject) + turns[0]["content"]
-    return [{"role": "user", "content": first}, *turns[1:]]
+    return tuple(turns)
 
 
 class ExampleDraw:
@@ -83,11 +107,13 @@ class ExampleDraw:
 
 def encode(encoder: PromptEncoder, turns: Sequence[Message]) -> list[int]:
     """Return the token ids of a conversation up to where its answer begins, as LLaMA-Factory's evaluator has them: a
-    text that names an image is a text.
+    text that names an image is a text. A first message may be that of the system.
     """
     llamafactory.load()
     answer = {"role": "assistant", "content": ""}
-    return encoder.template.encode_oneturn(encoder.tokenizer, [*map(dict, turns), answer])[0]
+    system = turns[0]["content"] if turns[0]["role"] == "system" else None
+    asked = [dict(one) for one in turns if one["role"] != "system"]
+    return encoder.template.encode_oneturn(encoder.tokenizer, [*asked, answer], system)[0]
 
 
 def letter_ids(encoder: PromptEncoder, count: int = len(LETTERS)) -> list[int]:

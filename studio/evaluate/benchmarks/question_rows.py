@@ -19,7 +19,7 @@ from studio.core.storage.atomic import move, scratch
 from studio.core.storage.records import Record, Text
 from studio.core.workspace import write_json
 from studio.evaluate.benchmarks.layouts import Benchmark
-from studio.evaluate.benchmarks.prompts import ExampleDraw, messages, question_text
+from studio.evaluate.benchmarks.prompts import ExampleDraw, harness_messages, messages, question_text
 from studio.evaluate.benchmarks.question_files import Question
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation
 from studio.evaluate.settings import BenchmarkSettings
@@ -139,13 +139,18 @@ class Asked:
     shots: int
 
 
-def conversations(evaluation: Evaluation) -> Iterator[Asked]:
-    """Yield every row of an evaluation with the conversation in which it is asked, in their order. Raises Problem."""
-    settings = evaluation.request().settings
+def examples_of(evaluation: Evaluation) -> dict[str, Examples]:
+    """Return what is kept of each benchmark of an evaluation, by its name. Raises Problem."""
     kept = records.read(evaluation.folder / SHOTS)
     if not isinstance(kept, dict):
         raise Problem("records.wrong_field", file=SHOTS, field="-", reason=Reason("reasons.field_object"))
-    by_task = {name: records.typed(value, Examples, SHOTS) for name, value in kept.items()}
+    return {name: records.typed(value, Examples, SHOTS) for name, value in kept.items()}
+
+
+def conversations(evaluation: Evaluation) -> Iterator[Asked]:
+    """Yield every row of an evaluation with the conversation in which it is asked, in their order. Raises Problem."""
+    settings = evaluation.request().settings
+    by_task = examples_of(evaluation)
     draws = {name: ExampleDraw(settings.seed) for name in by_task}
     pools: dict[tuple[str, str], list[Question]] = {}
     for row in evaluation.read(EvaluatedRow):
@@ -153,6 +158,11 @@ def conversations(evaluation: Evaluation) -> Iterator[Asked]:
             raise Problem("records.wrong_field", file=SHOTS, field=row.task, reason=Reason("reasons.field_missing"))
         task, key = by_task[row.task], (row.task, row.subject)
         pool = pools[key] if key in pools else pools.setdefault(key, task.of(row.subject))
-        examples = draws[row.task].examples(pool, settings.shots)
         question, name = row.messages[0]["content"], task.names.get(row.subject, row.subject)
-        yield Asked(row, messages(question, examples, name, task.language), len(examples))
+        if settings.method == "harness":
+            examples = pool[: settings.shots]
+            asked = harness_messages(question, examples, name, task.language)
+        else:
+            examples = draws[row.task].examples(pool, settings.shots)
+            asked = messages(question, examples, name, task.language)
+        yield Asked(row, asked, len(examples))

@@ -131,6 +131,13 @@ class LoadedModel:
         with self._lock, torch.inference_mode(), self._adapters_for(rows) as chosen:
             yield partial(self._whole(), **chosen)
 
+    @property
+    def transformers_model(self):
+        """Return the model as transformers, or where it has adapters peft, knows it, for a library that looks at it. It
+        is called through `forward` alone. Raises Problem where it is unloaded.
+        """
+        return self._whole()
+
     def new_cache(self):
         """Return an empty cache for the keys and values of all tokens (transformers' `DynamicCache`), which `forward`
         takes as `past_key_values`; None where a layer keeps something else, which cannot be cut back to a beginning.
