@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from studio.core.workspace import write_json, write_whole
+from studio.evaluate.benchmarks import harness_tasks
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Prediction, RowScores, latest
 from studio.evaluate.reports.llamafactory_results import folder_name
 
@@ -20,11 +21,13 @@ def scored(row: EvaluatedRow, prediction: Prediction) -> RowScores:
 
 
 def score_all(evaluation: Evaluation) -> None:
-    """Score what has no score yet, as after a process was killed between an answer and its score. Raises Problem."""
+    """Score what has no score yet, as after a process was killed between an answer and its score. What lm-eval scores
+    itself, by more than a letter, is left. Raises Problem.
+    """
     rows = {row.row: row for row in evaluation.read(EvaluatedRow)}
     known = {(one.row, one.target) for one in evaluation.read(RowScores)}
     found = latest(evaluation.read(Prediction)).values()
-    missing = [one for one in found if one.row in rows and one.finished != "failed"]
+    missing = [one for one in found if one.row in rows and rows[one.row].answer and one.finished != "failed"]
     evaluation.add_all([scored(rows[one.row], one) for one in missing if (one.row, one.target) not in known])
 
 
@@ -34,7 +37,7 @@ def write_llamafactory_files(evaluation: Evaluation, targets: Iterable[str]) -> 
     """
     rows = evaluation.read(EvaluatedRow)
     found = latest(evaluation.read(Prediction))
-    for task in dict.fromkeys(row.task for row in rows):
+    for task in dict.fromkeys(row.task for row in rows if not harness_tasks.is_task(row.task)):
         mine = [row for row in rows if row.task == task]
         for number, target in enumerate(targets, 1):
             answered = {row.row: one for row in mine if (one := found.get((row.row, target)))}

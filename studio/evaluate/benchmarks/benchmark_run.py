@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from studio.core.i18n import Problem
 from studio.core.jobs import Job
 from studio.core.plain import plain
-from studio.evaluate.benchmarks import accuracy, letter_choices, question_rows, tasks
+from studio.core.workspace import Workspace
+from studio.evaluate.benchmarks import accuracy, harness_tasks, letter_choices, question_rows, tasks
+from studio.evaluate.benchmarks.harness import HarnessPart, Scored
 from studio.evaluate.benchmarks.letter_choices import Choice, Failure, LetterChoices
 from studio.evaluate.benchmarks.question_rows import Asked
 from studio.evaluate.benchmarks.served_choices import ServedChoices
-from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Event, Prediction
+from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Event, Prediction, RowScores
 from studio.evaluate.models_in_use import ModelsInUse, in_memory
-from studio.evaluate.settings import BenchmarkSettings
+from studio.evaluate.settings import BenchmarkSettings, Request
 from studio.inference.local.generation import LoadedTarget
 from studio.inference.remote.servers import ServedTarget
 from studio.inference.target_names import SERVED
@@ -34,7 +36,7 @@ class BenchmarkRun:
     asked: list[Asked]
     total: int
     done: int
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: threading.Lock = field(default_factory=threading.Lock)
     _noted: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -43,7 +45,7 @@ class BenchmarkRun:
     def note_once(self, event: str, key: str, **facts: object) -> None:
         """Write down that something happened, once in the life of the evaluation. Raises Problem."""
         note = _note_key(event, plain(facts))
-        with self._lock:
+        with self.lock:
             if note not in self._noted:
                 self._noted.add(note)
                 self.evaluation.note(event, key, **facts)
@@ -51,7 +53,7 @@ class BenchmarkRun:
     def add(self, made: Iterable[tuple[Asked, Prediction]]) -> None:
         """Write answers down, with their scores. Raises Problem where the disk refuses."""
         pairs = list(made)
-        with self._lock:
+        with self.lock:
             self.evaluation.add_all([prediction for _, prediction in pairs])
             self.evaluation.add_all([accuracy.scored(asked.row, prediction) for asked, prediction in pairs])
             self.done += len(pairs)
@@ -82,13 +84,15 @@ def run(evaluation: Evaluation, models: ModelsInUse, job: Job) -> None:
     request = evaluation.request()
     settings = request.benchmark or BenchmarkSettings()
     job.report(None, "benchmarks.reading")
+    parts = _harness_parts(request, models.workspace, settings)
     if not evaluation.file(EvaluatedRow).exists():
-        question_rows.write(evaluation, [tasks.find(models.workspace, name) for name in request.parts])
+        sets = [tasks.find(models.workspace, name) for name in request.parts if not harness_tasks.is_task(name)]
+        question_rows.write(evaluation, sets, parts)
     accuracy.score_all(evaluation)
+    rows = evaluation.read(EvaluatedRow)
     asked = list(question_rows.conversations(evaluation))
-    this = BenchmarkRun(
-        evaluation, settings, job, asked, len(asked) * len(request.targets), len(evaluation.done(Prediction))
-    )
+    total, done = len(rows) * len(request.targets), len(evaluation.done(Prediction))
+    this = BenchmarkRun(evaluation, settings, job, asked, total, done)
     _note_fewer_shots(this)
     this.report()
     for names in in_memory(request.targets):
@@ -96,11 +100,53 @@ def run(evaluation: Evaluation, models: ModelsInUse, job: Job) -> None:
         if this.missing(names):
             for group in letter_choices.groups(models.local(names)):
                 _ask_local(this, group)
+        for part in parts:
+            _ask_harness(this, part, [row for row in rows if row.task == part.name], models, names)
     for name in [name for name in request.targets if name.startswith(SERVED)]:
         job.check()
         _ask_served(this, models.served(name))
     job.check()
     accuracy.write_llamafactory_files(evaluation, request.targets)
+
+
+def _harness_parts(request: Request, workspace: Workspace, settings: BenchmarkSettings) -> list[HarnessPart]:
+    """Return the tasks of lm-eval that are asked. Raises Problem where a served model is to be asked one."""
+    names = [name for name in request.parts if harness_tasks.is_task(name)]
+    served = next((name for name in request.targets if name.startswith(SERVED)), None)
+    if names and served:
+        raise Problem("benchmarks.harness_served", name=names[0], target=served)
+    return [HarnessPart(workspace, name, settings) for name in names]
+
+
+def _ask_harness(
+    this: BenchmarkRun, part: HarnessPart, rows: list[EvaluatedRow], models: ModelsInUse, names: list[str]
+) -> None:
+    """Ask models a task of lm-eval, one after the other."""
+    done = this.evaluation.done(Prediction)
+    left = {name: {row.row for row in rows if (row.row, name) not in done} for name in names}
+    for loaded in models.local(names) if any(left.values()) else []:
+        name = loaded.target.name
+        for batch in part.ask(loaded, rows, left[name], this.job.cancelled):
+            found = [(one, _scored_prediction(one, name)) for one in batch]
+            with this.lock:
+                this.evaluation.add_all([prediction for _, prediction in found])
+                scores = [
+                    RowScores(row=one.row.row, target=name, scores={accuracy.METRIC: one.score}) for one, _ in found
+                ]
+                this.evaluation.add_all(scores)
+                this.done += len(found)
+                this.report()
+            this.job.check()
+        this.job.check()
+
+
+def _scored_prediction(one: Scored, target: str) -> Prediction:
+    if one.fault:
+        told = {"key": one.fault.key, "facts": plain(one.fault.facts)}
+        return Prediction(row=one.row.row, target=target, finished="failed", fault=told)
+    return Prediction(
+        row=one.row.row, target=target, text=one.text, choice=one.letter, asked="letters" if one.letter else ""
+    )
 
 
 def _ask_local(this: BenchmarkRun, group: list[LoadedTarget]) -> None:

@@ -6,9 +6,9 @@ examples are kept once, in `shots.json`; which of them stand before a question f
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from studio.core.storage import files, records
 from studio.core.storage.atomic import move, scratch
 from studio.core.storage.records import Record, Text
 from studio.core.workspace import write_json
+from studio.evaluate.benchmarks import harness_tasks
 from studio.evaluate.benchmarks.layouts import Benchmark
 from studio.evaluate.benchmarks.prompts import ExampleDraw, harness_messages, messages, question_text
 from studio.evaluate.benchmarks.question_files import Question
@@ -51,7 +52,16 @@ class Examples(Record):
         return [Question(place, one.text, tuple(one.choices), one.answer) for place, one in enumerate(pool)]
 
 
-def write(evaluation: Evaluation, benchmarks: list[Benchmark]) -> None:
+class OtherRows(Protocol):
+    """What has rows of its own, and asks them itself (see `harness.HarnessPart`)."""
+
+    name: str
+
+    def rows(self, first: int) -> Iterator[EvaluatedRow]:
+        """Yield the rows, numbered from `first`."""
+
+
+def write(evaluation: Evaluation, benchmarks: Sequence[Benchmark], others: Sequence[OtherRows] = ()) -> None:
     """Write the rows of an evaluation, and its examples, whole. Those that are there stay.
 
     Raises:
@@ -73,8 +83,13 @@ def write(evaluation: Evaluation, benchmarks: list[Benchmark]) -> None:
                         subjects.add(row.subject)
                         number = row.row + 1
                     kept[benchmark.name] = _kept(benchmark, settings, subjects)
+                for other in others:
+                    for row in other.rows(number):
+                        file.write(json.dumps(row.model_dump(), ensure_ascii=False) + "\n")
+                        number = row.row + 1
             if not number:
-                raise Problem("benchmarks.no_questions", names=", ".join(one.name for one in benchmarks))
+                names = ", ".join(one.name for one in (*benchmarks, *others))
+                raise Problem("benchmarks.no_questions", names=names)
             write_json(evaluation.folder / SHOTS, kept)
             move(whole, evaluation.file(EvaluatedRow))
     except OSError as error:
@@ -148,12 +163,16 @@ def examples_of(evaluation: Evaluation) -> dict[str, Examples]:
 
 
 def conversations(evaluation: Evaluation) -> Iterator[Asked]:
-    """Yield every row of an evaluation with the conversation in which it is asked, in their order. Raises Problem."""
+    """Yield every row of a set with the conversation in which it is asked, in their order; those of lm-eval's tasks are
+    asked by themselves. Raises Problem.
+    """
     settings = evaluation.request().settings
     by_task = examples_of(evaluation)
     draws = {name: ExampleDraw(settings.seed) for name in by_task}
     pools: dict[tuple[str, str], list[Question]] = {}
     for row in evaluation.read(EvaluatedRow):
+        if harness_tasks.is_task(row.task):
+            continue
         if row.task not in by_task:
             raise Problem("records.wrong_field", file=SHOTS, field=row.task, reason=Reason("reasons.field_missing"))
         task, key = by_task[row.task], (row.task, row.subject)

@@ -1,7 +1,7 @@
 """Benchmarks in lm-eval's own terms: one of its tasks for each subject of an evaluation."""
 
 from studio.core.i18n import Problem
-from studio.evaluate.benchmarks import question_rows
+from studio.evaluate.benchmarks import harness_tasks, question_rows
 from studio.evaluate.benchmarks.answer_letters import LETTERS
 from studio.evaluate.benchmarks.prompts import PHRASES, question_text
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation
@@ -19,6 +19,8 @@ def configurations(evaluation: Evaluation) -> dict[str, dict]:
     kept = question_rows.examples_of(evaluation)
     documents: dict[tuple[str, str], list[dict]] = {}
     for row in evaluation.read(EvaluatedRow):
+        if harness_tasks.is_task(row.task):
+            continue
         documents.setdefault((row.task, row.subject), []).append(
             _document(row.row, row.messages[0]["content"], len(row.choices), row.answer)
         )

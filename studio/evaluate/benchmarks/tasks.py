@@ -9,7 +9,7 @@ from studio.core.storage import files, folders
 from studio.core.storage.file_cache import FileCache
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, is_safe
-from studio.evaluate.benchmarks import incoming, layouts
+from studio.evaluate.benchmarks import harness_tasks, incoming, layouts
 from studio.evaluate.benchmarks.known import KNOWN, Known, which
 from studio.evaluate.benchmarks.layouts import Benchmark
 
@@ -48,10 +48,24 @@ _cache: FileCache[Task] = FileCache(256)
 
 
 def tasks(workspace: Workspace) -> list[Task]:
-    """Return all benchmarks: those in the workspace, and then the known ones that are not."""
+    """Return all benchmarks: the sets in the workspace, one's own tasks of lm-eval, then the known sets not here."""
     here = [describe(folder) for folder in folders.entries(incoming.folder_of(workspace)) if folders.is_folder(folder)]
+    own = [_own_task(workspace, name, file) for name, file in harness_tasks.own_files(workspace).items()]
     taken = {one.name for one in here}
-    return [*here, *(_to_be_had(one) for one in KNOWN.values() if one.name not in taken)]
+    return [*here, *own, *(_to_be_had(one) for one in KNOWN.values() if one.name not in taken)]
+
+
+def require(workspace: Workspace, name: str) -> None:
+    """Raise Problem where a part of an evaluation is neither a benchmark of the workspace nor a task of lm-eval.
+
+    Whether a task that comes with lm-eval can be had is seen when its questions are read.
+    """
+    if not harness_tasks.is_task(name):
+        find(workspace, name)
+    elif file := harness_tasks.own_files(workspace).get(name):
+        harness_tasks.describe(file)
+    elif not is_safe(name.removeprefix(harness_tasks.PREFIX)):
+        raise Problem("benchmarks.no_task", name=name)
 
 
 def find(workspace: Workspace, name: str) -> Benchmark:
@@ -98,6 +112,26 @@ def _described(folder: Path) -> Task:
         shots=min((len(shots.get(key) or shots.get("", ())) for key in keys), default=0),
         problem=None if counts else Problem("benchmarks.no_questions", names=folder.name),
     )
+
+
+def _own_task(workspace: Workspace, name: str, file: Path) -> Task:
+    """Return what a description of a task in the workspace is."""
+    try:
+        described = harness_tasks.describe(file)
+        data = file.parent / described.dataset_kwargs.data_files.get(described.test_split, "")
+    except Problem as problem:
+        return Task(name, name, "", None, problem=problem)
+    return _cache.get(file, [file, data], lambda: _counted(workspace, name, file))
+
+
+def _counted(workspace: Workspace, name: str, file: Path) -> Task:
+    try:
+        described = harness_tasks.describe(file)
+        rows = harness_tasks.rows_of(workspace, file, described, described.test_split)
+    except Problem as problem:
+        return Task(name, name, "", None, problem=problem)
+    shots = described.num_fewshot or 0
+    return Task(name, name, "", None, split=described.test_split, subjects=((name, len(rows)),), shots=shots)
 
 
 def _to_be_had(known: Known) -> Task:
