@@ -64,7 +64,8 @@ def _child(threads: int, runs: int, questions: int) -> None:
     torch.set_num_threads(threads)
     with new_workspace() as root:
         from studio.core.workspace import Workspace
-        from studio.evaluate.benchmarks import layouts, question_rows
+        from studio.evaluate.benchmarks import question_rows
+        from studio.evaluate.benchmarks.sets import layouts
         from studio.evaluate.evaluations import Evaluations
         from studio.evaluate.settings import BenchmarkSettings
 

@@ -88,7 +88,7 @@ class EvaluationService:
         for name in targets:
             self._require_known(name, settings.bits)
         for name in names:
-            tasks.find(self.workspace, name)
+            tasks.require(self.workspace, name)
         return self._started(self.evaluations.create("benchmark", targets, list(dict.fromkeys(names)), settings))
 
     def checkpoints(self, run: str, datasets: list[str], settings: PredictSettings) -> Evaluation:

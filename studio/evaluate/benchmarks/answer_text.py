@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from studio.evaluate.benchmarks.answer_letters import LETTERS
+from studio.evaluate.benchmarks.sets.answer_letters import LETTERS
 from studio.inference.reasoning import without_reasoning
 
 _ROUND = r"""[\s*_#>"'“‘(（\[【$]*"""

@@ -11,9 +11,9 @@ from studio.core.jobs import Job, Jobs
 from studio.core.storage import folders
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace
-from studio.evaluate.benchmarks import incoming
-from studio.evaluate.benchmarks.known import KNOWN, Known
-from studio.evaluate.benchmarks.question_files import ENDINGS
+from studio.evaluate.benchmarks.sets import incoming
+from studio.evaluate.benchmarks.sets.known import KNOWN, Known
+from studio.evaluate.benchmarks.sets.question_files import ENDINGS
 from studio.models.hub.download import SOURCES, fetch
 from studio.models.hub.hubs import TITLES
 

@@ -12,7 +12,7 @@ from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
 from studio.evaluate.benchmarks import harness_tasks
-from studio.evaluate.benchmarks.answer_letters import LETTERS
+from studio.evaluate.benchmarks.sets.answer_letters import LETTERS
 from studio.evaluate.evaluation import EvaluatedRow
 from studio.evaluate.settings import BenchmarkSettings
 from studio.inference.local.generation import LoadedTarget

@@ -16,7 +16,7 @@ from studio.core.i18n import Problem
 from studio.core.storage import files, folders, records, yaml_file
 from studio.core.workspace import Workspace, is_safe
 from studio.datasets.files.incoming import source
-from studio.evaluate.benchmarks import incoming
+from studio.evaluate.benchmarks.sets import incoming
 
 PREFIX = "lm-eval:"
 ENDINGS = (".yaml", ".yml")

@@ -10,8 +10,8 @@ from studio.core import llamafactory
 from studio.core.device_lease import free_memory
 from studio.core.i18n import Problem
 from studio.evaluate.benchmarks import prompts
-from studio.evaluate.benchmarks.answer_letters import LETTERS
 from studio.evaluate.benchmarks.question_rows import Asked
+from studio.evaluate.benchmarks.sets.answer_letters import LETTERS
 from studio.evaluate.benchmarks.shared_prefix import Batch, Ids, PrefixCache, plan
 from studio.inference.local.generation import LoadedTarget
 from studio.inference.local.model_faults import as_problem

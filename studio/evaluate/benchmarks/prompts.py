@@ -12,8 +12,8 @@ from functools import lru_cache
 import numpy as np
 
 from studio.core import llamafactory
-from studio.evaluate.benchmarks.answer_letters import LETTERS
-from studio.evaluate.benchmarks.question_files import Question
+from studio.evaluate.benchmarks.sets.answer_letters import LETTERS
+from studio.evaluate.benchmarks.sets.question_files import Question
 from studio.inference.local.prompt_encoding import PromptEncoder
 from studio.inference.messages import Message
 

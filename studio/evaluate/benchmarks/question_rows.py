@@ -19,9 +19,9 @@ from studio.core.storage.atomic import move, scratch
 from studio.core.storage.records import Record, Text
 from studio.core.workspace import write_json
 from studio.evaluate.benchmarks import harness_tasks
-from studio.evaluate.benchmarks.layouts import Benchmark
 from studio.evaluate.benchmarks.prompts import ExampleDraw, harness_messages, messages, question_text
-from studio.evaluate.benchmarks.question_files import Question
+from studio.evaluate.benchmarks.sets.layouts import Benchmark
+from studio.evaluate.benchmarks.sets.question_files import Question
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation
 from studio.evaluate.settings import BenchmarkSettings
 from studio.inference.messages import Message

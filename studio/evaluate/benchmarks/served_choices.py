@@ -16,8 +16,8 @@ from typing import Literal
 from studio.core.i18n import Problem
 from studio.core.storage import records
 from studio.core.storage.records import Record, Text
-from studio.evaluate.benchmarks.answer_letters import LETTERS
 from studio.evaluate.benchmarks.answer_text import letter_in
+from studio.evaluate.benchmarks.sets.answer_letters import LETTERS
 from studio.inference.answer import Answer
 from studio.inference.messages import Message
 from studio.inference.reasoning import MARKS

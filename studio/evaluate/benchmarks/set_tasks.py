@@ -2,8 +2,8 @@
 
 from studio.core.i18n import Problem
 from studio.evaluate.benchmarks import harness_tasks, question_rows
-from studio.evaluate.benchmarks.answer_letters import LETTERS
 from studio.evaluate.benchmarks.prompts import PHRASES, question_text
+from studio.evaluate.benchmarks.sets.answer_letters import LETTERS
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation
 
 

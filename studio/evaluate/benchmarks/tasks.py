@@ -9,9 +9,10 @@ from studio.core.storage import files, folders
 from studio.core.storage.file_cache import FileCache
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, is_safe
-from studio.evaluate.benchmarks import harness_tasks, incoming, layouts
-from studio.evaluate.benchmarks.known import KNOWN, Known, which
-from studio.evaluate.benchmarks.layouts import Benchmark
+from studio.evaluate.benchmarks import harness_tasks
+from studio.evaluate.benchmarks.sets import incoming, layouts
+from studio.evaluate.benchmarks.sets.known import KNOWN, Known, which
+from studio.evaluate.benchmarks.sets.layouts import Benchmark
 
 _LICENCE_CHARACTERS = 120
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from studio.core.workspace import Workspace
-from studio.evaluate.benchmarks import layouts, prompts, question_rows
+from studio.evaluate.benchmarks import prompts, question_rows
+from studio.evaluate.benchmarks.sets import layouts
 from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.settings import BenchmarkSettings
 

@@ -14,8 +14,8 @@ from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Stopped
 from studio.evaluate.benchmarks import benchmark_run
-from studio.evaluate.benchmarks.incoming import bring_in
 from studio.evaluate.benchmarks.letter_choices import LetterChoices
+from studio.evaluate.benchmarks.sets.incoming import bring_in
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Event, Prediction, RowScores
 from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.models_in_use import ModelsInUse

@@ -10,10 +10,11 @@ from hub import Hub
 from studio.core.i18n import Problem
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
-from studio.evaluate.benchmarks import incoming, tasks
+from studio.evaluate.benchmarks import tasks
 from studio.evaluate.benchmarks.fetching import BenchmarkDownloads
-from studio.evaluate.benchmarks.incoming import bring_in
-from studio.evaluate.benchmarks.known import KNOWN
+from studio.evaluate.benchmarks.sets import incoming
+from studio.evaluate.benchmarks.sets.incoming import bring_in
+from studio.evaluate.benchmarks.sets.known import KNOWN
 
 SOURCES = ("huggingface", "modelscope")
 

@@ -7,8 +7,9 @@ import pytest
 from conftest import STARTER
 
 from studio.core.workspace import Workspace
-from studio.evaluate.benchmarks import layouts, question_rows, set_tasks
+from studio.evaluate.benchmarks import question_rows, set_tasks
 from studio.evaluate.benchmarks.letter_choices import LetterChoices
+from studio.evaluate.benchmarks.sets import layouts
 from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.settings import BenchmarkSettings
 from studio.inference.local.local_engine import LocalEngine

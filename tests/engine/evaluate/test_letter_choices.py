@@ -8,8 +8,9 @@ import pytest
 from conftest import STARTER
 
 from studio.core.workspace import Workspace
-from studio.evaluate.benchmarks import layouts, letter_choices, question_rows
+from studio.evaluate.benchmarks import letter_choices, question_rows
 from studio.evaluate.benchmarks.letter_choices import Choice, Failure, LetterChoices
+from studio.evaluate.benchmarks.sets import layouts
 from studio.evaluate.benchmarks.shared_prefix import Batch, plan
 from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.settings import BenchmarkSettings

@@ -9,9 +9,9 @@ import pytest
 
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
-from studio.evaluate.benchmarks import incoming, layouts
-from studio.evaluate.benchmarks.incoming import bring_in
-from studio.evaluate.benchmarks.question_files import questions
+from studio.evaluate.benchmarks.sets import incoming, layouts
+from studio.evaluate.benchmarks.sets.incoming import bring_in
+from studio.evaluate.benchmarks.sets.question_files import questions
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from studio.core.i18n import Problem
 from studio.core.storage import records
-from studio.evaluate.benchmarks import known
-from studio.evaluate.benchmarks.known import Subject
-from studio.evaluate.benchmarks.question_files import ENDINGS, Question, has_answers, questions
+from studio.evaluate.benchmarks.sets import known
+from studio.evaluate.benchmarks.sets.known import Subject
+from studio.evaluate.benchmarks.sets.question_files import ENDINGS, Question, has_answers, questions
 
 MAPPING = "mapping.json"
 DEEPEST, MOST_FILES = 4, 5_000

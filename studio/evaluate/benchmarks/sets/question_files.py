@@ -19,7 +19,7 @@ from studio.core.storage.file_cache import FileCache
 from studio.datasets.files import reading
 from studio.datasets.files.incoming import source
 from studio.datasets.files.incoming.dialect import Dialect, is_blank, sniff
-from studio.evaluate.benchmarks.answer_letters import LETTERS, NumberReading, letter_of, reading_of
+from studio.evaluate.benchmarks.sets.answer_letters import LETTERS, NumberReading, letter_of, reading_of
 
 FEWEST, MOST = 2, len(LETTERS)
 TABLES = {".csv": ",", ".tsv": "\t"}

@@ -12,9 +12,9 @@ from studio.core.storage import files, folders
 from studio.core.storage.atomic import move, scratch
 from studio.core.workspace import Workspace, is_safe
 from studio.datasets.files.incoming.packed import plain_name
-from studio.evaluate.benchmarks import layouts
-from studio.evaluate.benchmarks.layouts import MOST_FILES, Benchmark
-from studio.evaluate.benchmarks.question_files import ENDINGS
+from studio.evaluate.benchmarks.sets import layouts
+from studio.evaluate.benchmarks.sets.layouts import MOST_FILES, Benchmark
+from studio.evaluate.benchmarks.sets.question_files import ENDINGS
 
 LARGEST_BYTES = 2**30  # of all questions of a benchmark; the three that are known have 7 MB at the most
 _BLOCK = 2**20
