@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import ACTIVE, told
-from studio.evaluate.benchmarks import incoming, tasks
+from studio.evaluate.benchmarks import tasks
+from studio.evaluate.benchmarks.sets import incoming
 from studio.evaluate.page import row_results
 from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.page.metric_endpoints import endpoints as of_metrics
