@@ -111,10 +111,14 @@ def _slot(slots: list, tokens: SpecialTokens) -> Slot:
 
 def _with_head(slot: Slot, ends: list[str]) -> Slot:
     """Part what ends a turn from what opens the answer: it ends as turns of other kinds do, between two marks."""
-    end = max((commonprefix([slot.after, one]) for one in ends), key=len, default="")
+    parted = [_parted(slot, slot.after.partition(end)[0] + end) for end in ends if end in slot.after]
+    parted.append(_parted(slot, max((commonprefix([slot.after, end]) for end in ends), key=len, default="")))
+    return next((one for one in parted if _ANSWERER.search(one.head)), slot)
+
+
+def _parted(slot: Slot, end: str) -> Slot:
     if end.rfind("<") > end.rfind(">"):
         end = end[: end.rfind("<")]
     while closing := _CLOSING.match(slot.after, len(end)):
         end = slot.after[: closing.end()]
-    head = slot.after[len(end) :]
-    return Slot(slot.before, end, head) if _ANSWERER.search(head) else slot
+    return Slot(slot.before, end, slot.after[len(end) :])

@@ -12,6 +12,7 @@ from studio.export.templates.cases import CASES, Case
 from studio.export.templates.jinja import jinja_template
 from studio.export.templates.parity import Refused, parity, stop_texts
 from studio.export.templates.renderers import JinjaForm
+from studio.export.templates.slots import SpecialTokens, slots_of
 from studio.models.chat_template_match.template_match import shipped
 
 TEMPLATES = sorted(shipped())
@@ -96,6 +97,19 @@ def test_no_answer_is_opened_where_none_is_asked_for(name):
         for asks in (True, False)
     )
     assert asked.startswith(plain) and asked != plain and plain.find("Hi") > 0
+
+
+def test_the_result_of_a_tool_is_closed_where_no_answer_is_asked_for():
+    case = next(case for case in CASES if case.name == "call")
+    closed = Case("closed", [*case.messages, {"role": "assistant", "content": "ok"}])
+    for name, end in (
+        ("qwen3", "\n</tool_response><|im_end|>\n"),
+        ("llama3", "<|eot_id|>"),
+        ("granite4", "<|end_of_text|>\n"),
+    ):
+        template, _, form = made(name)
+        assert slots_of(template, SpecialTokens("<s>", "</s>")).observation.after == end
+        assert end in form.render(closed)
 
 
 REFUSED = {
