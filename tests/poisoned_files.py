@@ -291,6 +291,15 @@ EVALUATIONS = {
     "request of a benchmark": (f"{_BENCHMARK}/request.json", as_json(ASKED)),
     "questions": (f"{_BENCHMARK}/rows.jsonl", lines(QUESTION)),
     "choices": (f"{_BENCHMARK}/predictions.jsonl", lines(*CHOSEN)),
+    "benchmark that is fetched": (
+        "saves/.jobs/benchmark-20261125-120000-abcdef.json",
+        job(
+            "benchmark",
+            {"name": "mmlu", "source": "modelscope", "endpoint": None, "title": "MMLU", "hub": "ModelScope"},
+            title="benchmarks.fetching",
+            state="failed",
+        ),
+    ),
     "job of an evaluation": (
         "saves/.jobs/evaluate-20261125-120000-abcdef.json",
         job("evaluate", {"evaluation": BENCHMARK, "title": "T"}, title="evaluate.job", state="failed"),

@@ -177,4 +177,5 @@ def test_every_region_is_drawn(studio, answered, language):
     drawn = studio.live.answer(words, [RegionOptions(name=name, arg=arg) for name, arg in regions])
     for (name, arg), one in zip(regions, drawn, strict=True):
         assert words("app.region_failed") not in one.html, (name, arg)
-    assert "checkpoint-2" in studio.live.answer(words, [RegionOptions(name="evaluation-summary", arg=steps.id)])[0].html
+    html = studio.live.answer(words, [RegionOptions(name="evaluation-summary", arg=steps.id)])[0].html
+    assert "checkpoint-2" in html and html.count("<polyline") == 2  # the score and the loss of the references

@@ -96,12 +96,15 @@ class StepPoint:
 
 @dataclass(frozen=True)
 class Steps:
-    """A score against the step of training. line, loss: points as SVG has them; loss is that of training."""
+    """A score against the step of training. line, loss, reference: points as SVG has them; loss is that of training,
+    reference that of the reference answers, both on one scale.
+    """
 
     run: str
     points: tuple[StepPoint, ...]
     line: str
     loss: str
+    reference: str
     low: str
     high: str
     loss_low: str
@@ -213,33 +216,38 @@ def steps(made: Summary, metric: str, series: list) -> Steps | None:
     if len(found) < 2:
         return None
     losses = [(point[0], point[1]) for point in series if finite(point[0]) is not None and finite(point[1]) is not None]
+    references = [(step, made.scores[one]["loss"].value) for step, one in found if "loss" in made.scores[one]]
+    references = references if metric != "loss" else []
     last = max([found[-1][0], *(step for step, _ in losses)])
     values = [made.scores[target][metric].value for _, target in found]
-    is_higher_better = metric_facts.is_higher_better(metric)
-    best = (max if is_higher_better else min)(values)
+    best = (max if metric_facts.is_higher_better(metric) else min)(values)
     low, high = min(values), max(values)
-    ys = _heights(values, low, high)
+    nats = [value for _, value in (*losses, *references)]
+    ends = (min(nats), max(nats)) if nats else (0.0, 0.0)
     points = tuple(
         StepPoint(target, 2 * WIDTH * step / (last or 1), y, step, metric_facts.shown(value, metric), value == best)
-        for (step, target), value, y in zip(found, values, ys, strict=True)
-    )
-    loss_values = [value for _, value in losses]
-    loss_ends = (min(loss_values), max(loss_values)) if losses else (0.0, 1.0)
-    loss_line = " ".join(
-        f"{2 * WIDTH * step / (last or 1):.1f},{y:.1f}"
-        for (step, _), y in zip(losses, _heights(loss_values, *loss_ends), strict=True)
+        for (step, target), value, y in zip(found, values, _heights(values, low, high), strict=True)
     )
     return Steps(
-        run,
-        points,
-        " ".join(f"{one.x:.1f},{one.y:.1f}" for one in points),
-        loss_line,
-        metric_facts.shown(low, metric),
-        metric_facts.shown(high, metric),
-        metric_facts.shown(loss_ends[0], "loss") if losses else "",
-        metric_facts.shown(loss_ends[1], "loss") if losses else "",
-        last,
-        next(one.target for one in points if one.is_best),
+        run=run,
+        points=points,
+        line=" ".join(f"{one.x:.1f},{one.y:.1f}" for one in points),
+        loss=_line(losses, ends, last),
+        reference=_line(references, ends, last),
+        low=metric_facts.shown(low, metric),
+        high=metric_facts.shown(high, metric),
+        loss_low=metric_facts.shown(ends[0], "loss"),
+        loss_high=metric_facts.shown(ends[1], "loss"),
+        last_step=last,
+        best=next(one.target for one in points if one.is_best),
+    )
+
+
+def _line(found: list[tuple[float, float]], ends: tuple[float, float], last: float) -> str:
+    """Return (step, value) as the points of a line, "" where there are none."""
+    heights = _heights([value for _, value in found], *ends)
+    return " ".join(
+        f"{2 * WIDTH * step / (last or 1):.1f},{y:.1f}" for (step, _), y in zip(found, heights, strict=True)
     )
 
 
