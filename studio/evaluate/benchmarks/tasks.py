@@ -79,7 +79,11 @@ def find(workspace: Workspace, name: str) -> Benchmark:
 
 
 def delete(workspace: Workspace, name: str) -> str:
-    """Move a benchmark into the trash, and return the item's id there. Raises Problem where there is none."""
+    """Move a benchmark, or the description of an own task of lm-eval, into the trash, and return the item's id there.
+    Raises Problem where there is none.
+    """
+    if file := harness_tasks.own_files(workspace).get(name):
+        return Trash(workspace).put(file, "benchmark", file.stem)
     if not is_safe(name) or not folders.is_folder(folder := incoming.folder_of(workspace) / name):
         raise Problem("benchmarks.missing", name=name)
     return Trash(workspace).put(folder, "benchmark", name)

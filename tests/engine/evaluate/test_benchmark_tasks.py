@@ -111,5 +111,9 @@ def test_a_set_goes_into_the_trash_and_comes_back(workspace, tmp_path):
     assert not (incoming.folder_of(workspace) / "rooms").exists()
     Trash(workspace).restore(item)
     assert tasks.find(workspace, "rooms").name == "rooms"
-    with pytest.raises(Problem):
-        tasks.delete(workspace, "../rooms")
+    (incoming.folder_of(workspace) / "own.yaml").write_text("task: own\n")
+    Trash(workspace).restore(tasks.delete(workspace, "lm-eval:own"))
+    assert "lm-eval:own" in [one.name for one in tasks.tasks(workspace)]
+    for name in ("../rooms", "lm-eval:other"):
+        with pytest.raises(Problem):
+            tasks.delete(workspace, name)
