@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
         port = choose_port(options.host, options.port)
         here = address(options.host, port, options.root_path, bool(tls))
         if options.look:
-            opening.look(workspace, words)
+            opening.open_read_only(workspace, words)
         else:
             mine = opening.own(workspace, here, words)
         studio = app.make(workspace)
@@ -130,11 +130,11 @@ def _is_alive(uploads: Path) -> bool:
     return number.isdecimal() and psutil.pid_exists(int(number))
 
 
-def choose_port(host: str, wanted: int | None) -> int:
-    """Return `wanted`, or the first free port from 7860 on. Raises Problem where it is taken, or all are."""
+def choose_port(host: str, requested: int | None) -> int:
+    """Return `requested`, or the first free port from 7860 on. Raises Problem where it is taken, or all are."""
     from studio.core.i18n import Problem
 
-    for port in [wanted] if wanted else range(7860, 7960):
+    for port in [requested] if requested else range(7860, 7960):
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as test:
             test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -142,7 +142,7 @@ def choose_port(host: str, wanted: int | None) -> int:
             except OSError:
                 continue
             return port
-    raise Problem("app.port_taken", port=wanted or "7860-7959", host=host)
+    raise Problem("app.port_taken", port=requested or "7860-7959", host=host)
 
 
 def credentials(options: argparse.Namespace, is_https: bool) -> tuple[str, str] | None:
@@ -155,12 +155,12 @@ def credentials(options: argparse.Namespace, is_https: bool) -> tuple[str, str] 
     from studio.web.guard.credentials import credentials
     from studio.web.guard.hosts import KnownHosts
 
-    auth, told = credentials(options.host, options.auth, options.auth_file)
+    auth, problems = credentials(options.host, options.auth, options.auth_file)
     if KnownHosts(options.host).is_open and not is_https:
-        told.append(Problem("guard.plain_http"))
+        problems.append(Problem("guard.plain_http"))
     if auth is None and options.allowed_host:
-        told.append(Problem("guard.proxy_open", name=options.allowed_host[0]))
-    for one in told:
+        problems.append(Problem("guard.proxy_open", name=options.allowed_host[0]))
+    for one in problems:
         print(one, flush=True)
     return auth
 

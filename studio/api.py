@@ -20,7 +20,7 @@ from studio.models.page.endpoints import endpoints as of_models
 from studio.monitor.page.endpoints import endpoints as of_machine
 from studio.train.page.endpoints import endpoints as of_training
 from studio.trash.page.endpoints import endpoints as of_trash
-from studio.web.endpoint import told
+from studio.web.endpoint import checked_endpoint
 from studio.web.window_endpoints import endpoints as of_the_window
 
 # What changes nothing: all that is answered by a studio that only looks at its workspace.
@@ -73,7 +73,12 @@ def serve(studio, words: Words) -> None:
     """Add every endpoint to the page that is being built."""
     for function in all_endpoints(studio, words):
         # Out of gradio's queue, so that a plain POST is answered and no endpoint waits behind another.
-        gr.api(told(for_owner(function), words), api_name=function.__name__, queue=False, concurrency_limit=None)
+        gr.api(
+            checked_endpoint(for_owner(function), words),
+            api_name=function.__name__,
+            queue=False,
+            concurrency_limit=None,
+        )
 
 
 def for_owner(function: Callable) -> Callable:

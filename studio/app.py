@@ -48,7 +48,7 @@ from studio.train.page import regions as train_regions
 from studio.train.page import tab as train_tab
 from studio.trash.page import context as trash_page
 from studio.web import frame, page, policy
-from studio.web.event_faults import tell_faults
+from studio.web.event_faults import install_fault_sentences
 from studio.web.guard import Guard, Rules
 from studio.web.html import render
 from studio.web.live import Live
@@ -141,7 +141,7 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):
                 chat_tab.build(studio.chat, words)
         api.serve(studio, words)
-    tell_faults(blocks, words)
+    install_fault_sentences(blocks, words)
     return blocks
 
 

@@ -59,19 +59,22 @@ def output_of(*command: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def look_at_python() -> Finding:
+def check_python() -> Finding:
     """Is this the environment that launch.py made, on a Python that it was locked for?"""
     facts = {"version": sys.version.split()[0], "path": sys.prefix}
     right = sys.prefix != sys.base_prefix and sys.version_info[:2] in ((3, 11), (3, 12))
     return Finding("Python", GOOD if right else MISSING, "python" if right else "no_environment", facts)
 
 
-def look_at_driver() -> Finding:
+def check_driver() -> Finding:
     """Is there an NVIDIA driver, and is it new enough for the pinned torch?"""
-    told = output_of("nvidia-smi", "--query-gpu=driver_version,name,memory.total", "--format=csv,noheader")
-    if not told:
+    output = output_of("nvidia-smi", "--query-gpu=driver_version,name,memory.total", "--format=csv,noheader")
+    if not output:
         return Finding("driver", OPTIONAL, "no_driver", {"needed": DRIVER})
-    version, names = told.split(",")[0].strip(), "; ".join(line.split(",", 1)[1].strip() for line in told.splitlines())
+    version, names = (
+        output.split(",")[0].strip(),
+        "; ".join(line.split(",", 1)[1].strip() for line in output.splitlines()),
+    )
     old = int(version.split(".")[0]) < DRIVER
     return Finding(
         "driver",
@@ -81,15 +84,15 @@ def look_at_driver() -> Finding:
     )
 
 
-def look_at_cuda() -> Finding:
+def check_cuda() -> Finding:
     """Does the driver speak the CUDA version that torch was built with?"""
-    told = re.search(r"CUDA Version:\s*([\d.]+)", output_of("nvidia-smi") or "")
-    if not told:
+    output = re.search(r"CUDA Version:\s*([\d.]+)", output_of("nvidia-smi") or "")
+    if not output:
         return Finding("CUDA", OPTIONAL, "no_cuda")
-    return Finding("CUDA", GOOD, "cuda", {"version": told[1]})
+    return Finding("CUDA", GOOD, "cuda", {"version": output[1]})
 
 
-def look_at_torch() -> Finding:
+def check_torch() -> Finding:
     """What does torch see to compute on?"""
     try:
         import torch
@@ -106,7 +109,7 @@ def look_at_torch() -> Finding:
     return Finding("torch", MISSING if blind else GOOD, "torch_blind" if blind else "torch_cpu", facts)
 
 
-def look_at_bf16() -> Finding:
+def check_bf16() -> Finding:
     """Can the device that training will use compute in bfloat16? Tried, not read from a table."""
     try:
         import torch
@@ -121,7 +124,7 @@ def look_at_bf16() -> Finding:
     return Finding("bf16", GOOD if right else MISSING, "bf16", {"device": device})
 
 
-def look_at_bitsandbytes() -> Finding:
+def check_bitsandbytes() -> Finding:
     """Does 4-bit quantisation (QLoRA) run on the device that training will use? Tried there and back."""
     try:
         import torch
@@ -139,7 +142,7 @@ def look_at_bitsandbytes() -> Finding:
     )
 
 
-def look_at_disk(workspace: Path) -> Finding:
+def check_disk(workspace: Path) -> Finding:
     """Is there room for models and checkpoints?"""
     there = next(folder for folder in (workspace, *workspace.parents) if folder.exists())
     free = shutil.disk_usage(there).free
@@ -149,7 +152,7 @@ def look_at_disk(workspace: Path) -> Finding:
     )
 
 
-def look_at_memory() -> Finding:
+def check_memory() -> Finding:
     """Is there memory for the studio, the libraries and the starter model?"""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     facts = {"total": round(total / 10**9), "needed": MEMORY_GOOD // 10**9}
@@ -161,7 +164,7 @@ def look_at_memory() -> Finding:
     )
 
 
-def look_at_port(host: str, port: int) -> Finding:
+def check_port(host: str, port: int) -> Finding:
     """Can the studio listen there?"""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -172,7 +175,7 @@ def look_at_port(host: str, port: int) -> Finding:
     return Finding("port", GOOD, "port", {"host": host, "port": port})
 
 
-def look_at_hub(hub: str) -> Finding:
+def check_hub(hub: str) -> Finding:
     """Does the hub answer over HTTPS within 3 seconds (through the proxy, where one is set)? Any answer will do, a
     refusal too.
     """
@@ -185,7 +188,7 @@ def look_at_hub(hub: str) -> Finding:
     return Finding(hub, GOOD, "hub", {"code": 200})
 
 
-def look_at_docker() -> Finding:
+def check_docker() -> Finding:
     """Is a Docker daemon there that this person may use?"""
     version = output_of("docker", "version", "--format", "{{.Server.Version}}")
     if version:
@@ -193,7 +196,7 @@ def look_at_docker() -> Finding:
     return Finding("docker", OPTIONAL, "docker_refuses" if shutil.which("docker") else "no_docker")
 
 
-def look_at_ollama() -> Finding:
+def check_ollama() -> Finding:
     """Is Ollama installed?"""
     version = output_of("ollama", "--version")
     return (
@@ -203,7 +206,7 @@ def look_at_ollama() -> Finding:
     )
 
 
-def look_at_chromium() -> Finding:
+def check_chromium() -> Finding:
     """Is there a browser for the tests of the page?"""
     for name in ("chromium", "chromium-browser", "google-chrome"):
         version = output_of(name, "--version") if shutil.which(name) else None
@@ -214,26 +217,20 @@ def look_at_chromium() -> Finding:
 
 def examine(host: str, port: int, workspace: Path) -> list[Finding]:
     """Look at everything, the slow things side by side, and return the findings in the order in which they are told."""
-    quick: list[Callable[[], Finding]] = [
-        look_at_docker,
-        look_at_ollama,
-        look_at_chromium,
-        look_at_driver,
-        look_at_cuda,
-    ]
+    quick: list[Callable[[], Finding]] = [check_docker, check_ollama, check_chromium, check_driver, check_cuda]
     with ThreadPoolExecutor() as pool:
-        hubs = [pool.submit(look_at_hub, hub) for hub in HUBS]
-        docker, ollama, chromium, driver, cuda = (pool.submit(look) for look in quick)
+        hubs = [pool.submit(check_hub, hub) for hub in HUBS]
+        docker, ollama, chromium, driver, cuda = (pool.submit(check) for check in quick)
         here = [
-            look_at_torch(),
-            look_at_bf16(),
-            look_at_bitsandbytes(),
-            look_at_disk(workspace),
-            look_at_memory(),
-            look_at_port(host, port),
+            check_torch(),
+            check_bf16(),
+            check_bitsandbytes(),
+            check_disk(workspace),
+            check_memory(),
+            check_port(host, port),
         ]
         after = [future.result() for future in (*hubs, docker, ollama, chromium)]
-        return [look_at_python(), driver.result(), cuda.result(), *here, *after]
+        return [check_python(), driver.result(), cuda.result(), *here, *after]
 
 
 def main(arguments: list[str]) -> int:

@@ -7,7 +7,7 @@ import webbrowser
 from studio.core.i18n import Problem, Words
 from studio.core.processes import ownership
 from studio.core.processes.ownership import Owned, Owner, Ownership
-from studio.core.storage.read_only import look_only
+from studio.core.storage.read_only import make_read_only
 from studio.core.workspace import Workspace
 
 
@@ -19,15 +19,15 @@ def own(workspace: Workspace, address: str, words: Words) -> Ownership:
         Problem: the workspace cannot be written.
     """
 
-    def told(seconds: float, owner: Owner) -> None:
+    def report_wait(seconds: float, owner: Owner) -> None:
         print(words("workspace.owned_watch", seconds=f"{seconds:g}", **owner.facts()), flush=True)
 
-    mine = Ownership.take(workspace.saves, address, told)
+    mine = Ownership.acquire(workspace.saves, address, report_wait)
     workspace.clear_leftovers()
     return mine
 
 
-def look(workspace: Workspace, words: Words) -> None:
+def open_read_only(workspace: Workspace, words: Words) -> None:
     """Let this process only look at a workspace, whoever owns it."""
     owner = ownership.read(workspace.saves)
     why = (
@@ -35,7 +35,7 @@ def look(workspace: Workspace, words: Words) -> None:
         if owner and (owner.lives() or not owner.is_here)
         else Problem("workspace.looking_unowned")
     )
-    look_only(workspace.root, why)
+    make_read_only(workspace.root, why)
     print(words.tell(why), flush=True)
 
 

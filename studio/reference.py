@@ -109,10 +109,10 @@ def plural(hint: object) -> str:
     return one.replace("list", "lists", 1) if one.startswith("list") else PLURALS.get(one, one)
 
 
-def fields(hint: object, seen: tuple = ()) -> list[str]:
+def fields(hint: object, above: tuple = ()) -> list[str]:
     """Return the fields of the model in an annotation, one a line, those of models inside it further in."""
     model = _model_inside(hint)
-    if model is None or model in seen:
+    if model is None or model in above:
         return []
     lines = []
     for name, one in model.model_fields.items():
@@ -120,7 +120,7 @@ def fields(hint: object, seen: tuple = ()) -> list[str]:
         default = ", where it is known" if issubclass(model, schema.SparseResult) and not one.is_required() else default
         about = f": {one.description}" if one.description else ""
         lines.append(f"- `{one.alias or name}`, {kind(one.annotation)}{default}{about}")
-        lines += [f"  {line}" for line in fields(one.annotation, (*seen, model))]
+        lines += [f"  {line}" for line in fields(one.annotation, (*above, model))]
     return lines
 
 

@@ -14,7 +14,7 @@ from studio.train import runs
 from studio.train.execution.executors.termination import SIGNALS
 from studio.web.open_requests import OpenRequests
 
-TELL_EVERY_S = 5.0
+REPORT_EVERY_S = 5.0
 JOBS_S = 2.0
 
 
@@ -29,7 +29,7 @@ class Shutdown:
         self._studio, self._seconds, self._words = studio, seconds, words
         self._begun = False
         self._stop_serving = threading.Event()
-        self._told = 0.0
+        self._reported_at = 0.0
 
     @property
     def may_end(self) -> bool:
@@ -57,30 +57,30 @@ class Shutdown:
             self._send_on()
             jobs = threading.Thread(target=self._studio.jobs.interrupt, args=(JOBS_S,), daemon=True)
             jobs.start()
-            for run, saved in trainer.end(self._seconds, self._tell):
+            for run, saved in trainer.end(self._seconds, self._report):
                 step = run.resumable_step()
                 key = "app.ended_saved" if saved and step else "app.ended_late" if step else "app.ended_lost"
-                self._say(words(key, run=run.name, step=step, seconds=f"{self._seconds:g}"))
+                self._print(words(key, run=run.name, step=step, seconds=f"{self._seconds:g}"))
             if others := trainer.others_at_work():
-                self._say(words("app.ended_others", count=others))
+                self._print(words("app.ended_others", count=others))
             jobs.join(JOBS_S)
         except Exception as fault:  # whatever goes wrong here, the studio must still end
-            self._say(f"{type(fault).__name__}: {fault}")
+            self._print(f"{type(fault).__name__}: {fault}")
         finally:
             self._stop_serving.set()
 
-    def _tell(self, run, passed: float) -> None:
-        if self._told and time.monotonic() - self._told < TELL_EVERY_S:
+    def _report(self, run, passed: float) -> None:
+        if self._reported_at and time.monotonic() - self._reported_at < REPORT_EVERY_S:
             return
-        first, self._told = not self._told, time.monotonic()
+        first, self._reported_at = not self._reported_at, time.monotonic()
         key = "app.ending" if first else "app.ending_still"
-        self._say(
+        self._print(
             self._words(
                 key, run=run.name, seconds=f"{self._seconds:g}", passed=round(passed), step=runs.written(run).step
             )
         )
 
-    def _say(self, sentence: str) -> None:
+    def _print(self, sentence: str) -> None:
         with contextlib.suppress(OSError, ValueError):  # the terminal may be what went away
             print(sentence, file=sys.stderr, flush=True)
 

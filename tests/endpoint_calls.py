@@ -1,4 +1,4 @@
-"""Endpoints called by their names in this process, each as `told` gives it to scripts, on a studio with real models."""
+"""Endpoints called by their names in this process, each as scripts get it, on a studio with real models."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from conftest import is_sentence, new_workspace, wait_for
 from studio import api, app
 from studio.core.i18n import Words
 from studio.train.execution.environments import Environments
-from studio.web.endpoint import told
+from studio.web.endpoint import checked_endpoint
 
 
 def closing_studio(folder: Path) -> app.Studio:
@@ -24,7 +24,7 @@ def closing_studio(folder: Path) -> app.Studio:
 def by_name(studio: app.Studio) -> SimpleNamespace:
     """Return every endpoint under its name, with what is looked at before and after it."""
     words = Words("en")
-    return SimpleNamespace(**{one.__name__: told(one, words) for one in api.all_endpoints(studio, words)})
+    return SimpleNamespace(**{one.__name__: checked_endpoint(one, words) for one in api.all_endpoints(studio, words)})
 
 
 def refused(function, *args, **kwargs) -> str:

@@ -32,14 +32,14 @@ def _guard_transformers() -> None:
         return
 
     @wraps(theirs)
-    def asking(pretrained_model_name_or_path, module_file, *args, **kwargs):
+    def check_consent(pretrained_model_name_or_path, module_file, *args, **kwargs):
         _require(str(pretrained_model_name_or_path), str(module_file))
         return theirs(pretrained_model_name_or_path, module_file, *args, **kwargs)
 
-    asking.asks_for_consent = True
-    modules.get_cached_module_file = asking
+    check_consent.asks_for_consent = True
+    modules.get_cached_module_file = check_consent
     if hasattr(generation, "get_cached_module_file"):
-        generation.get_cached_module_file = asking
+        generation.get_cached_module_file = check_consent
 
 
 def _require(source: str, module_file: str) -> None:
@@ -61,7 +61,7 @@ def _guard_peft() -> None:
         return
 
     @wraps(theirs)
-    def asking(cls, pretrained_model_name_or_path, *args, **kwargs):
+    def check_consent(cls, pretrained_model_name_or_path, *args, **kwargs):
         """Return the configuration as peft reads it. Raises Problem where it names a module that would be imported."""
         found = theirs(cls, pretrained_model_name_or_path, *args, **kwargs)
         # peft imports whatever module this names; Megatron itself is none of the studio's libraries.
@@ -73,5 +73,5 @@ def _guard_peft() -> None:
             )
         return found
 
-    asking.asks_for_consent = True
-    config.PeftConfigMixin.from_pretrained = classmethod(asking)
+    check_consent.asks_for_consent = True
+    config.PeftConfigMixin.from_pretrained = classmethod(check_consent)

@@ -130,7 +130,7 @@ class PipRun:
         self.total = sum(
             "==" in line and not line.lstrip().startswith("#") for line in lock.read_text(encoding="utf-8").splitlines()
         )
-        self.lock, self.seen, self.package, self.told = lock, 0, "", time.time()
+        self.lock, self.arrived, self.package, self.reported_at = lock, 0, "", time.time()
         self.errors, self.temporary, self.placing = [], venv / "tmp", False
 
     def run(self, keep_open):
@@ -181,15 +181,17 @@ class PipRun:
 
     def fault(self):
         """Return the Fault that pip's errors amount to."""
-        told = "".join(self.errors)
-        first = next((line.strip() for line in self.errors if line.startswith("ERROR")), told.strip()[-300:] or "pip")
-        if "No space left" in told:
+        output = "".join(self.errors)
+        first = next((line.strip() for line in self.errors if line.startswith("ERROR")), output.strip()[-300:] or "pip")
+        if "No space left" in output:
             return Fault("no_disk", path=self.venv.parent, needed="%.1f" % (INSTALL_BYTES / 1e9), free="0.0")
-        if "DO NOT MATCH THE HASHES" in told:
+        if "DO NOT MATCH THE HASHES" in output:
             return Fault("bad_hash", lock=self.lock.name)
-        if any(sign in told.lower() for sign in NETWORK_SIGNS):
+        if any(sign in output.lower() for sign in NETWORK_SIGNS):
             missing = (
-                told.rpartition("No matching distribution found for ")[2].split()[:1] if "No matching" in told else []
+                output.rpartition("No matching distribution found for ")[2].split()[:1]
+                if "No matching" in output
+                else []
             )
             return Fault("no_network", package=missing[0] if missing else self.package or self.lock.name)
         return Fault("pip_failed", reason=first)
@@ -199,15 +201,18 @@ class PipRun:
         if line.startswith("Ignoring "):
             self.total -= 1
         elif line.startswith(("Collecting ", "Processing ", "Requirement already satisfied: ")):
-            self.seen += 1
+            self.arrived += 1
             self.package = words[1].replace("==", " ") if words[0] == "Collecting" else ""
             if words[0] == "Processing":
                 self._say(
-                    "package", number=self.seen, total=self.total, package=" ".join(Path(words[1]).name.split("-")[:2])
+                    "package",
+                    number=self.arrived,
+                    total=self.total,
+                    package=" ".join(Path(words[1]).name.split("-")[:2]),
                 )
         elif line.lstrip().startswith(("Downloading ", "Using cached ")) and self.package:
             size = line.strip().rpartition(" (")[2].rstrip(")")
-            self._say("package", number=self.seen, total=self.total, package="%s (%s)" % (self.package, size))
+            self._say("package", number=self.arrived, total=self.total, package="%s (%s)" % (self.package, size))
         elif line.startswith("Installing collected packages"):
             self.placing = True
             self._say("installing")
@@ -225,7 +230,7 @@ class PipRun:
         before = self._placed()
         while not ended.wait(1):
             placed = self._placed()
-            if time.time() - self.told > 5:
+            if time.time() - self.reported_at > 5:
                 arrived = sum(path.stat().st_size for path in self.temporary.glob("pip-*/*") if path.is_file())
                 if placed > before:
                     self._say("placed", number=min(placed, self.total), total=self.total)
@@ -237,7 +242,7 @@ class PipRun:
         return sum(1 for _ in site_packages(self.venv).glob("*.dist-info/RECORD"))
 
     def _say(self, name, **facts):
-        self.told = time.time()
+        self.reported_at = time.time()
         self.voice.say(name, **facts)
 
 

@@ -85,7 +85,7 @@ class Job:
         """Write the job to disk."""
         self._recorded = time.monotonic()
         process = psutil.Process()
-        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name in KEPT_FIELDS}
+        values = {one.name: getattr(self, one.name) for one in fields(self) if one.name in STORED_FIELDS}
         # A full disk must not end the work: the record is written again at the next change.
         with contextlib.suppress(Problem):
             write_json(
@@ -126,7 +126,7 @@ class JobStatus:
     error: str | None
 
 
-KEPT_FIELDS = {one.name for one in fields(Job)} - {"cancelled", "_folder", "_recorded"}
+STORED_FIELDS = {one.name for one in fields(Job)} - {"cancelled", "_folder", "_recorded"}
 
 
 def sentence(key: str, facts: dict) -> dict:
@@ -134,12 +134,12 @@ def sentence(key: str, facts: dict) -> dict:
     return {"key": key, "facts": plain(facts)}
 
 
-def told(said: dict | None, words: Words) -> str | None:
+def sentence_text(stored: dict | None, words: Words) -> str | None:
     """Return a sentence that was kept as JSON in the language of `words`; one of another release is told as that."""
-    if said is None:
+    if stored is None:
         return None
     try:
-        return records.typed(said, Sentence, "sentence").tell(words)
+        return records.typed(stored, Sentence, "sentence").tell(words)
     except Problem as problem:
         return words.tell(problem)
 
@@ -151,7 +151,7 @@ def of_disk(path: Path) -> tuple[Job, bool]:
         raise Problem(
             "records.wrong_field", file=path.name, field="id", reason=Reason("reasons.other_id", id=record.id[:100])
         )
-    values = {name: getattr(record, name) for name in KEPT_FIELDS}
+    values = {name: getattr(record, name) for name in STORED_FIELDS}
     job = Job(
         **{name: sentence(one.key, one.facts) if isinstance(one, Sentence) else one for name, one in values.items()}
     )

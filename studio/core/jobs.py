@@ -18,15 +18,15 @@ from pathlib import Path
 
 from studio.core import reasons
 from studio.core.i18n import Problem, Words
-from studio.core.job import ACTIVE, Job, JobStatus, Stopped, of_disk, sentence, told
+from studio.core.job import ACTIVE, Job, JobStatus, Stopped, of_disk, sentence, sentence_text
 from studio.core.plain import plain
 from studio.core.storage import files, read_only, records
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace
 
-__all__ = ["ACTIVE", "Job", "JobStatus", "Jobs", "Stopped", "Work", "sentence", "told"]
+__all__ = ["ACTIVE", "Job", "JobStatus", "Jobs", "Stopped", "Work", "sentence", "sentence_text"]
 
-RECORDS_KEPT = 200
+MAX_RECORDS = 200
 
 
 Work = Callable[[Job], object]
@@ -175,7 +175,11 @@ class Jobs:
         """Return how far a job is. Raises Problem where there is none."""
         found = self.find(job)
         return JobStatus(
-            found.state, found.progress, told(found.message, words), found.result, told(found.error, words)
+            found.state,
+            found.progress,
+            sentence_text(found.message, words),
+            found.result,
+            sentence_text(found.error, words),
         )
 
     def _queue(self, job: Job) -> None:
@@ -209,7 +213,7 @@ class Jobs:
         try:
             state, error = self._worked(job, work)
         except BaseException as fault:  # that of the telling itself: nothing may leave a job at work that is not
-            error = sentence("jobs.fault", {"reason": type(fault).__name__})
+            error = sentence("jobs.fault", {"reason": reasons.of_fault(fault)})
             raise
         finally:
             job.error = error
@@ -231,7 +235,7 @@ class Jobs:
         except Exception as fault:  # whatever went wrong inside the work is told, and the studio goes on
             with contextlib.suppress(OSError):  # the disk may be what is full
                 job.log(traceback.format_exc())
-            state, error = "failed", sentence("jobs.fault", {"reason": reasons.of(fault)})
+            state, error = "failed", sentence("jobs.fault", {"reason": reasons.of_fault(fault)})
         if state in ("failed", "stopped") and job.cancelled.is_set():
             state, error = "interrupted" if self._ending and job.state != "stopping" else "stopped", None
         return state, error
@@ -264,9 +268,9 @@ class Jobs:
                 job.state, job.ended = "interrupted", files.stamp(path)[1] / 1e9
             found.append(job)
         finished = sorted((job for job in found if job.state == "finished"), key=lambda job: job.created, reverse=True)
-        for old in finished[RECORDS_KEPT:] if not read_only.why() else ():
+        for old in finished[MAX_RECORDS:] if not read_only.why() else ():
             self._erase(old)
-        return [job for job in found if job not in finished[RECORDS_KEPT:]]
+        return [job for job in found if job not in finished[MAX_RECORDS:]]
 
     def _erase(self, job: Job) -> None:
         (self._folder / f"{job.id}.json").unlink(missing_ok=True)

@@ -110,6 +110,8 @@ FIELD_KINDS = {
     "enum": "field_one_of",
     "recursion_loop": "nested",
 }
+# Errors whose text says by itself what is wrong; of a KeyError or a TypeError the name of its class is half of it.
+_SAY_IT = (ValueError, RuntimeError, AssertionError, ImportError, OSError, Warning)
 _BOUNDS = ("gt", "ge", "lt", "le", "expected", "max_length", "min_length", "pattern")
 
 
@@ -120,12 +122,19 @@ def of(error: BaseException) -> Reason:
     for read in (_of_system, _of_json, _of_text, _of_yaml, _of_record):
         if found := read(error):
             return found
-    return _quoted(error, str(error))
+    return original(str(error)) if isinstance(error, _SAY_IT) and str(error) else _with_kind(error)
 
 
-def _quoted(error: BaseException, text: str) -> Reason:
-    """Return what a library said with the kind of its error, as its traceback ends: `ValueError: seven`."""
-    return original(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+def of_fault(error: BaseException) -> Reason:
+    """Return why work failed in a way that nobody foresaw: as `of`, but what a library said comes with the kind of its
+    error, as its traceback ends: `ValueError: seven`.
+    """
+    reason = of(error)
+    return _with_kind(error) if reason.key == "reasons.original" else reason
+
+
+def _with_kind(error: BaseException) -> Reason:
+    return original(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
 
 def kind(error: BaseException) -> Reason:
@@ -164,7 +173,7 @@ def _of_system(error: BaseException) -> Reason | None:
         return Reason("reasons.timed_out")
     if known := OS_KINDS.get(error.errno or 0):
         return Reason(f"reasons.{known}")
-    return _quoted(error, error.strerror) if error.strerror else None
+    return original(error.strerror) if error.strerror else None
 
 
 def _of_json(error: BaseException) -> Reason | None:

@@ -135,10 +135,10 @@ def is_granted(folder: Path) -> bool:
     if code.digest in _carried:
         return True
     try:
-        kept = _kept()
+        stored = _stored_consents()
     except Problem:
         return False  # told where the person consents anew
-    return any(code.files.items() <= consent.files.items() for consent in kept.consents.values())
+    return any(code.files.items() <= consent.files.items() for consent in stored.consents.values())
 
 
 def grant(folder: Path, digest: str, title: str = "") -> None:
@@ -207,14 +207,14 @@ def folder() -> Path:
 
 def _change(change) -> None:
     with _writing:
-        kept = _kept()
-        consents = dict(kept.consents)
+        stored = _stored_consents()
+        consents = dict(stored.consents)
         change(consents)
         file().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_json(file(), Consents(consents=consents).model_dump(), mode=0o600)
 
 
-def _kept() -> Consents:
+def _stored_consents() -> Consents:
     return records.load(file(), Consents) if os.path.lexists(file()) else Consents()
 
 
@@ -225,15 +225,15 @@ def _code_files(folder: Path) -> Iterator[Path]:
     if folder.is_file():
         yield folder
         return
-    seen: set[tuple[int, int]] = set()
+    visited: set[tuple[int, int]] = set()
     waiting = [folder]
     while waiting:
         place = waiting.pop()
         status = place.stat()
-        if (status.st_dev, status.st_ino) in seen:
+        if (status.st_dev, status.st_ino) in visited:
             continue
-        seen.add((status.st_dev, status.st_ino))
-        if len(seen) > MOST_FOLDERS:
+        visited.add((status.st_dev, status.st_ino))
+        if len(visited) > MOST_FOLDERS:
             raise Problem("trust.too_much", folder=folder, files=f"{MOST_FILES:,}", megabytes=MOST_BYTES // 2**20)
         for entry in sorted(os.scandir(place), key=lambda entry: entry.name):
             if entry.is_dir():

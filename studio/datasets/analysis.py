@@ -144,7 +144,7 @@ class DatasetAnalysis:
             )
             if not report.rows:
                 raise Problem("datasets.empty", file=dataset.file)
-            self._reports.keep(dataset.home, dataset.name, stamp, report)
+            self._reports.write(dataset.home, dataset.name, stamp, report)
             if report.lengths and settings:
                 self._lengths[name, settings] = (stamp, report.lengths)
             return {"rows": report.rows, "ok": report.ok}

@@ -61,17 +61,17 @@ def _draws(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311  (rows are drawn, no secret is made)
 
 
-def _dealt(groups: list[list[int]], wanted: list[float]) -> list[list[int]]:
+def _dealt(groups: list[list[int]], shares: list[float]) -> list[list[int]]:
     """Give each group to the part that is shortest of what it wants; first one to each, so that none stays empty."""
     groups = sorted(
         groups, key=len, reverse=True
     )  # the large ones while there is room for them; the sort keeps the shuffled order
-    parts: list[list[int]] = [[] for _ in wanted]
+    parts: list[list[int]] = [[] for _ in shares]
     for number, group in enumerate(groups):
         empty = [index for index, part in enumerate(parts) if not part]
         must_fill = len(groups) - number <= len(empty)
         choice = empty if must_fill else range(len(parts))
-        parts[max(choice, key=lambda index: wanted[index] - len(parts[index]))] += group
+        parts[max(choice, key=lambda index: shares[index] - len(parts[index]))] += group
     return [sorted(part) for part in parts]
 
 
@@ -151,8 +151,8 @@ def part_entry(entry: dict, file_name: str) -> dict:
 
     What chooses rows on a hub or at random (`subset`, `split`, `folder`, `num_samples`) has been done with.
     """
-    kept = {key: value for key, value in entry.items() if key in ("formatting", "ranking", "columns", "tags")}
-    return {"file_name": file_name, **kept}
+    shared = {key: value for key, value in entry.items() if key in ("formatting", "ranking", "columns", "tags")}
+    return {"file_name": file_name, **shared}
 
 
 def joined_entry(entries: list[dict], file_name: str) -> dict:
@@ -180,11 +180,11 @@ def _described(shape: Shape) -> str:
     return " / ".join((shape.format, shape.stage, *(shape.tags.values() if shape.format != "alpaca" else ())))
 
 
-def alike(row: dict, shape: Shape, wanted: Shape) -> dict:
+def alike(row: dict, shape: Shape, target: Shape) -> dict:
     """Return a row of one dataset with its fields named as those of a mixture (see `joined_entry`); null for what it
     does not have.
     """
-    return {field: shape.value(row, column) for column, field in wanted.columns.items()}
+    return {field: shape.value(row, column) for column, field in target.columns.items()}
 
 
 def write(path: Path, rows: Iterable[dict]) -> int:

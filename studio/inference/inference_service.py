@@ -9,7 +9,7 @@ from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
 from studio.inference.answer import Answer, failed
-from studio.inference.local.local_engine import LOOK_S, LocalEngine, run_in_threads
+from studio.inference.local.local_engine import POLL_S, LocalEngine, run_in_threads
 from studio.inference.local.model_target import ModelTarget
 from studio.inference.messages import Message
 from studio.inference.remote import chat_completion, servers
@@ -128,7 +128,7 @@ class InferenceService:
         ]
         work += [partial(self._ask_local, local, bits, question, update)] if local else []
         with run_in_threads(work, cancel) as finished:
-            while not finished.wait(LOOK_S):
+            while not finished.wait(POLL_S):
                 if updated.is_set():
                     updated.clear()
                     yield list(latest.values())

@@ -8,7 +8,7 @@ from itertools import islice
 
 OPEN, CLOSE = "<think>", "</think>"
 # How models mark a thought, where no server took it out; those of LLaMA-Factory's templates are among them.
-MARKS = (
+THOUGHT_TAGS = (
     (OPEN, CLOSE),
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
@@ -20,12 +20,12 @@ MARKS = (
     ("<|channel>thought", "<channel|>"),
     ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
 )
-_CLOSINGS = re.compile("|".join(re.escape(close) for _, close in MARKS), re.IGNORECASE)
+_CLOSINGS = re.compile("|".join(re.escape(close) for _, close in THOUGHT_TAGS), re.IGNORECASE)
 _CODE = (
     r"(?P<skip>^ {0,3}(?P<fence>```++|~~~++)[^\n]*\n.*?(?:^ {0,3}(?P=fence)|\Z)|(?<!`)(?P<ticks>`++)[^`\n]+(?P=ticks))"
 )
 _CODE_OR_OPENING = re.compile(
-    _CODE + "|" + "|".join(f"(?P<mark{at}>{re.escape(opening)})" for at, (opening, _) in enumerate(MARKS)),
+    _CODE + "|" + "|".join(f"(?P<mark{at}>{re.escape(opening)})" for at, (opening, _) in enumerate(THOUGHT_TAGS)),
     re.DOTALL | re.MULTILINE | re.IGNORECASE,
 )
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
@@ -38,7 +38,7 @@ def split_reasoning(text: str) -> tuple[str, str]:
     """Return a model's reasoning, finished or not, and what it said beside it; ("", text) where it did not reason."""
     begun = text.lstrip()
     start = begun[:40].lower()
-    for opening, close in MARKS:
+    for opening, close in THOUGHT_TAGS:
         if start.startswith(opening.lower()):
             return _begun_with(begun[len(opening) :], close)
         if 1 < len(begun) < len(opening) and opening.lower().startswith(start):
@@ -89,7 +89,7 @@ def _take_out(text: str, always: bool) -> tuple[list[str], str]:
         before = text[found.start() - 1 : found.start()] or "\n"
         if found["skip"] or found.lastgroup in never_closed or before in _QUOTES or not always and before in " \t":
             continue
-        close = MARKS[int(found.lastgroup.removeprefix("mark"))][1]
+        close = THOUGHT_TAGS[int(found.lastgroup.removeprefix("mark"))][1]
         end = re.compile(re.escape(close), re.IGNORECASE).search(text, at)
         if not end:
             never_closed.add(found.lastgroup)
@@ -114,7 +114,7 @@ def _ends_a_thought(text: str, start: int, end: int) -> bool:
     return line_ends or line_begins or before in _ENDS or after.isalnum() or after in "*#"
 
 
-def _without_beginning(text: str, mark: str) -> str:
+def _without_beginning(text: str, tag: str) -> str:
     """Return `text` without a mark at its end of which only the beginning has come."""
-    parts = (mark[:length] for length in range(len(mark) - 1, 0, -1))
+    parts = (tag[:length] for length in range(len(tag) - 1, 0, -1))
     return text.removesuffix(next((part for part in parts if text.endswith(part)), ""))

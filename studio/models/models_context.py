@@ -28,6 +28,6 @@ class ModelsContext:
         """Return the device that models run on, "cuda" or "cpu", and its whole memory in bytes: of the largest GPU, or
         the machine's.
         """
-        seen = self.monitor.latest()
-        gpus = [gpu.memory_total for gpu in seen.gpus if gpu.memory_total]
-        return ("cuda", max(gpus)) if gpus else ("cpu", seen.host.memory_total)
+        latest = self.monitor.latest()
+        gpus = [gpu.memory_total for gpu in latest.gpus if gpu.memory_total]
+        return ("cuda", max(gpus)) if gpus else ("cpu", latest.host.memory_total)

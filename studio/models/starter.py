@@ -151,15 +151,15 @@ def main(arguments: list[str]) -> int:
     code.
     """
     words = Words(arguments[1] if len(arguments) > 1 and arguments[1] in LANGUAGES else "en")
-    told: set[str] = set()
+    reported: set[str] = set()
     os.environ["TQDM_DISABLE"] = "1"  # the libraries' own bars would run through our lines
 
     def report(key: str, share: float | None) -> None:
         line = words(key) + ("" if share is None else f"  {share:4.0%}")
         if sys.stdout.isatty():
             print(f"\r{line}\033[K", end="\n" if share == 1 else "", flush=True)
-        elif key not in told:
-            told.add(key)
+        elif key not in reported:
+            reported.add(key)
             print(line, flush=True)
 
     try:

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.monitor.readings import CpuTimes, Snapshot, cpu_times, take
+from studio.monitor.readings import CpuTimes, Snapshot, cpu_times, snapshot_now
 
 SPAN_S, POINTS = 300, 300
 # At most this part of one core goes into reading; many GPUs behind a slow driver are read less often instead.
@@ -35,21 +35,21 @@ class Monitor:
     def __init__(self, workspace_root: Path, every_s: float = 1.0, interest_s: float = 10.0):
         self._root, self._every, self._interest = workspace_root, every_s, interest_s
         self._lock = threading.Lock()
-        self._wanted = threading.Event()
+        self._follows = threading.Event()
         self._thread: threading.Thread | None = None
         self._points: deque[Point] = deque(maxlen=POINTS)
         self._snapshot: Snapshot | None = None
-        self._asked = 0.0
+        self._last_read_at = 0.0
 
     def latest(self) -> Snapshot:
         """Return the newest reading: at once while somebody looks, else a fresh one within about 0.1 seconds."""
-        self._asked = time.monotonic()
+        self._last_read_at = time.monotonic()
         with self._lock:
-            if not (self._wanted.is_set() and self._thread.is_alive()):
+            if not (self._follows.is_set() and self._thread.is_alive()):
                 before = cpu_times()
                 time.sleep(GLANCE_S)
                 self._read(before)
-                self._wanted.set()
+                self._follows.set()
             if not (self._thread and self._thread.is_alive()):
                 self._thread = threading.Thread(target=self._follow, name="monitor", daemon=True)
                 self._thread.start()
@@ -63,11 +63,11 @@ class Monitor:
     def _follow(self) -> None:
         wait = self._every
         while True:
-            self._wanted.wait()
+            self._follows.wait()
             time.sleep(wait)
             with self._lock:
-                if time.monotonic() - self._asked > self._interest:
-                    self._wanted.clear()
+                if time.monotonic() - self._last_read_at > self._interest:
+                    self._follows.clear()
                     continue
                 spent = time.thread_time()
                 self._read(self._snapshot.times)
@@ -75,7 +75,7 @@ class Monitor:
             wait = max(self._every, min(SLOWEST_S, spent / CORE_SHARE))
 
     def _read(self, earlier: CpuTimes) -> None:
-        self._snapshot = take(self._root, earlier)
+        self._snapshot = snapshot_now(self._root, earlier)
         self._points.append(_point(self._snapshot))
 
 

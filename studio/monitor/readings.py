@@ -98,7 +98,7 @@ class Snapshot:
     times: CpuTimes
 
 
-def take(workspace_root: Path, earlier: CpuTimes | None = None) -> Snapshot:
+def snapshot_now(workspace_root: Path, earlier: CpuTimes | None = None) -> Snapshot:
     """Look at the machine now.
 
     Args:

@@ -26,7 +26,7 @@ from studio.core.workspace import Workspace, write_json
 from studio.train import runs
 
 FORMER_FILE = ".notices.json"  # in saves/, where earlier releases kept the address
-TOLD = ("finished", "failed", "interrupted")  # whoever stopped a run knows
+ANNOUNCED = ("finished", "failed", "interrupted")  # whoever stopped a run knows
 SILENT_S = 120.0
 TIMEOUT_S = 10
 THREAD = "notice"
@@ -87,7 +87,7 @@ def send(address: str, text: str) -> None:
         raise Problem("notices.not_taken", host=urlsplit(address).hostname or "?", reason=reason) from error
 
 
-def tell(run: runs.Run, key: str, facts: dict) -> None:
+def tell(run: runs.Run, key: str, facts: dict[str, object]) -> None:
     """Send a notice of a run to the webhook, where there is one, without making anybody wait.
 
     A webhook that does not take it is printed into the log, and nothing else happens: a notice must never stop a run.
@@ -138,7 +138,7 @@ def _is_former(saves: Path) -> bool:
     return not files.exists(file(saves)) and files.exists(saves / FORMER_FILE)
 
 
-def since(workspace: Workspace, moment: float) -> list[dict]:
+def since(workspace: Workspace, moment: float) -> list[dict[str, object]]:
     """Return {id, run, key, facts} of what happened to runs after a moment (seconds since 1970): warnings, silence, and
     their ends.
     """
@@ -150,12 +150,12 @@ def since(workspace: Workspace, moment: float) -> list[dict]:
     return found
 
 
-def _of_run(run: runs.Run, moment: float) -> list[dict]:
+def _of_run(run: runs.Run, moment: float) -> list[dict[str, object]]:
     status = runs.status(run)
     happened = [(warning["time"], warning["key"], warning.get("facts", {})) for warning in status.warnings]
     if (seconds := silence(status)) is not None:
         happened.append((status.last_time + patience(status), "notices.silent", {"minutes": round(seconds / 60)}))
-    if status.state in TOLD:
+    if status.state in ANNOUNCED:
         happened.append((status.ended or 0, *ended(status)))
     return [
         {"id": f"{run.name}:{when}:{key}", "run": run.name, "key": key, "facts": facts}

@@ -26,7 +26,7 @@ KINDS = {
 }
 
 
-def told(function: Callable, words: Words) -> Callable:
+def checked_endpoint(function: Callable, words: Words) -> Callable:
     """Return `function` with its arguments looked at, its result such that it can be sent, and every fault told in one
     sentence.
     """
@@ -36,9 +36,9 @@ def told(function: Callable, words: Words) -> Callable:
     def wrapped(*args, **kwargs):
         """Return what the endpoint answers, such that it can be sent. Raises gr.Error with the sentence of a fault."""
         try:
-            asked = signature.bind_partial(*args, **kwargs).arguments
+            arguments = signature.bind_partial(*args, **kwargs).arguments
             fitting = {
-                name: argument(one, results.given(asked.get(name)), hints.get(name, object))
+                name: argument(one, results.given(arguments.get(name)), hints.get(name, object))
                 for name, one in signature.parameters.items()
             }
             return sendable(results.shown(schema.dumped(function(**fitting))))

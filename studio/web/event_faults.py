@@ -13,17 +13,17 @@ from markupsafe import escape
 from studio.core.i18n import Words
 
 
-class Told(gr.Error):
+class EventFault(gr.Error):
     """A fault that is one sentence of the studio's own, as text."""
 
 
-def tell_faults(blocks: gr.Blocks, words: Words) -> None:
+def install_fault_sentences(blocks: gr.Blocks, words: Words) -> None:
     """Make every event of a page tell what goes wrong in a sentence of `words`. Endpoints have their own way
-    (`endpoint.told`).
+    (`endpoint.checked_endpoint`).
     """
     process = blocks.process_api
 
-    async def told(block_fn, *args, **kwargs):
+    async def wrapped(block_fn, *args, **kwargs):
         event = blocks.fns[block_fn] if isinstance(block_fn, int) else block_fn
         try:
             return await process(event, *args, **kwargs)
@@ -32,13 +32,13 @@ def tell_faults(blocks: gr.Blocks, words: Words) -> None:
                 raise
             raise gr.Error(str(escape(sentence(fault, words))), print_exception=False) from None
 
-    told.__signature__ = inspect.signature(process)
-    blocks.process_api = told
+    wrapped.__signature__ = inspect.signature(process)
+    blocks.process_api = wrapped
 
 
 def sentence(fault: Exception, words: Words) -> str:
     """Return what a person is told of a fault in an event; the terminal has all of it where it is one of ours."""
-    if isinstance(fault, Told):
+    if isinstance(fault, EventFault):
         return fault.message
     if isinstance(fault, gr.Error):  # of a field: what came from the page is nothing that it takes
         return words("app.event_refused")

@@ -5,7 +5,7 @@ import time
 
 import pytest
 import yaml
-from conftest import LONG, SHORT, SMALL, Server, new_workspace, wait_for
+from conftest import SHORT, Server, new_workspace, wait_for
 from playwright.sync_api import expect
 
 from studio.core.workspace import Workspace
@@ -129,7 +129,7 @@ def test_any_setting_is_found_and_a_wrong_one_is_told_at_its_field(page):
     page.locator('[data-setting="neftune_noise_alpha"]').fill("5")
     page.locator('[data-setting="neftune_noise_alpha"]').blur()
     page.get_by_role("button", name="Preview of the recipe").click()
-    expect(page.locator(".cm-content").last).to_contain_text("use_rslora: true", timeout=60_000)
+    expect(page.locator(".cm-content").last).to_contain_text("use_rslora: true", timeout=15_000)
     expect(page.locator(".cm-content").last).to_contain_text("neftune_noise_alpha: 5")
 
 
@@ -139,7 +139,7 @@ def test_start_is_shut_while_the_recipe_cannot_train_and_opens_when_that_is_mend
     box.fill("0")
     box.blur()
     expect(start).to_be_disabled(timeout=90_000)
-    expect(page.locator("#train-advice .problem")).to_contain_text("(per_device_train_batch_size) is 0")
+    expect(page.locator("#train-advice .problem")).to_contain_text("Batch size (per_device_train_batch_size) is 0")
     expect(page.locator("#train-per_device_train_batch_size.wrong")).to_have_count(1)
     file = cockpit.workspace / "data" / "identity_en.json"
     text = file.read_text(encoding="utf-8")
@@ -180,7 +180,7 @@ def test_a_command_line_fills_the_form_and_a_wrong_one_is_told(page):
     expect(page.locator("#train-learning_rate input")).to_have_value("0.0002")
     expect(page.locator("#train-lora_alpha input")).to_have_value("64")
     # Nothing stands in for the model and the data that it does not name; a choice in the form opens Start again.
-    expect(report).to_contain_text("(dataset): choose one")
+    expect(report).to_contain_text("Dataset (dataset): choose one")
     expect(page.locator("#train-start")).to_be_disabled(timeout=30_000)
     box.fill(
         "model_name_or_path: SmolLM2-135M-Instruct\ndataset: [identity_en, nothing_here]\nlr_scheduler_type:"
@@ -327,7 +327,7 @@ def fill_form(page, **recipe):
 
 
 def test_a_sweep_is_shown_and_fills_the_queue_whose_order_can_be_changed(page, cockpit):
-    fill_form(page, **LONG | {"cutoff_len": 60})
+    fill_form(page, **SHORT | {"max_steps": 500, "save_steps": 500, "cutoff_len": 60})
     page.get_by_role("button", name="Many runs, many machines").click()
     page.locator("#train-grid textarea").fill("lora_rank: 8, 16\nseed:")
     expect(page.locator("#train-sweep-runs .problem")).to_contain_text("Line 2", timeout=10_000)
@@ -387,7 +387,7 @@ def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, coc
     page.locator(".live-checkpoints tr").filter(has_text="checkpoint-1").get_by_role(
         "button", name="Train on top"
     ).click()
-    adapter = f"{SMALL}/lora/{name}@checkpoint-1"
+    adapter = f"SmolLM2-135M-Instruct/lora/{name}@checkpoint-1"
     expect(page.locator("#train-adapter_name_or_path input")).to_have_value(adapter, timeout=30_000)
     page.locator("#train-adapter_name_or_path input").click()
     expect(page.get_by_role("option")).to_contain_text(
@@ -397,7 +397,9 @@ def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, coc
     page.locator("#train-start").click()
     expect(head.locator("h2")).not_to_have_text(name, timeout=30_000)
     expect(head.locator(".progress")).to_contain_text("finished", timeout=90_000)
-    info = runs.find(Workspace(cockpit.workspace), f"{SMALL}/lora/{head.locator('h2').inner_text()}").info()
+    info = runs.find(
+        Workspace(cockpit.workspace), f"SmolLM2-135M-Instruct/lora/{head.locator('h2').inner_text()}"
+    ).info()
     assert info.parent == adapter.split("@")[0]
 
 

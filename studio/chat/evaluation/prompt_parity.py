@@ -55,22 +55,22 @@ def prompts(service: InferenceService, conversations: Conversations, id: str) ->
     """Return what went into each column with the last question that it was asked; a column that was never asked is left
     out. Raises Problem.
     """
-    conversation, shown = conversations.open(id), {}
+    conversation, made = conversations.open(id), {}
     reference: PromptEncoder | None = None
     for name in sorted(conversation.columns, key=lambda name: name.startswith(SERVED)):
-        asked = _asked(conversations, conversation, name)
-        if not asked:
+        messages = _messages_asked(conversations, conversation, name)
+        if not messages:
             continue
         try:
             if name.startswith(SERVED):
-                shown[name] = _served(service, conversation, name, asked, reference)
+                made[name] = _served(service, conversation, name, messages, reference)
             else:
                 encoder = _encoder_of(service, conversation, name)
                 reference = reference or encoder
-                shown[name] = _seen(encoder, encoder.encode(asked, conversation.system, conversation.tools))
+                made[name] = _prompt_of_ids(encoder, encoder.encode(messages, conversation.system, conversation.tools))
         except Problem as fault:
-            shown[name] = ColumnPrompt([], [], frozenset(), fault)
-    return {name: shown[name] for name in conversation.columns if name in shown}
+            made[name] = ColumnPrompt([], [], frozenset(), fault)
+    return {name: made[name] for name in conversation.columns if name in made}
 
 
 def parity(service: InferenceService, conversations: Conversations, id: str, name: str) -> dict[str, str] | None:
@@ -81,23 +81,23 @@ def parity(service: InferenceService, conversations: Conversations, id: str, nam
     """
     conversation = conversations.open(id)
     local = [one for one in conversation.columns if not one.startswith(SERVED)]
-    asked = _asked(conversations, conversation, name)
-    if not local or not asked:
+    messages = _messages_asked(conversations, conversation, name)
+    if not local or not messages:
         return None
     trained = min(local, key=lambda one: "/" not in one)  # a run before a model: it was trained with its template
-    if any("images" in message for message in asked):
+    if any("images" in message for message in messages):
         return {"is": "untold", "as": trained}
     try:
-        ours = _encoder_of(service, conversation, trained).encode(asked, conversation.system, conversation.tools)
+        ours = _encoder_of(service, conversation, trained).encode(messages, conversation.system, conversation.tools)
         served = engine_prompt.engine_prompt(
-            service.servers.target(name), asked, conversation.system, conversation.tools
+            service.servers.target(name), messages, conversation.system, conversation.tools
         )
     except Problem:
         return None  # the column itself says what is wrong
     return {"is": "untold" if served is None else "same" if served.ids == ours else "differs", "as": trained}
 
 
-def _asked(conversations: Conversations, conversation: Conversation, name: str) -> list[Message]:
+def _messages_asked(conversations: Conversations, conversation: Conversation, name: str) -> list[Message]:
     messages = list(conversation.of(name))
     while messages and messages[-1]["role"] == "assistant":
         messages.pop()
@@ -108,18 +108,20 @@ def _served(
     service: InferenceService,
     conversation: Conversation,
     name: str,
-    asked: list[Message],
+    messages: list[Message],
     reference: PromptEncoder | None,
 ) -> ColumnPrompt:
-    served = engine_prompt.engine_prompt(service.servers.target(name), asked, conversation.system, conversation.tools)
+    served = engine_prompt.engine_prompt(
+        service.servers.target(name), messages, conversation.system, conversation.tools
+    )
     if served is None:
         raise Problem("prompt.not_told")
     if reference is None:
         return ColumnPrompt(served.ids, [str(id) for id in served.ids], frozenset())
-    return _seen(reference, served.ids)
+    return _prompt_of_ids(reference, served.ids)
 
 
-def _seen(encoder: PromptEncoder, ids: list[int]) -> ColumnPrompt:
+def _prompt_of_ids(encoder: PromptEncoder, ids: list[int]) -> ColumnPrompt:
     return ColumnPrompt(ids, pieces(encoder.tokenizer, ids), frozenset(encoder.tokenizer.all_special_ids))
 
 

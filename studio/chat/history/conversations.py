@@ -70,13 +70,13 @@ class Conversation:
 
     def question(self, turn: int) -> Message | None:
         """Return the message that asked this turn, None where there is none."""
-        asked = (
+        questions = (
             message
             for messages in self.messages.values()
             for message in messages
             if message["role"] == "user" and message["turn"] == turn
         )
-        return next(asked, None)
+        return next(questions, None)
 
     def cut(self, turn: int) -> dict[str, list[Message]]:
         """Return the messages of every column up to the end of a turn."""
@@ -112,7 +112,7 @@ class Conversations:
         """Make an empty conversation and keep it. Raises Problem where the disk refuses."""
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         conversation = Conversation(id=name, columns=list(columns), **more)
-        self._keep(conversation)
+        self._save(conversation)
         return conversation
 
     def open(self, id: str) -> Conversation:
@@ -131,7 +131,7 @@ class Conversations:
             conversation = Conversation(**json.loads(json.dumps(asdict(self.open(id)))))
             yield conversation
             conversation.changed = time.time()
-            self._keep(conversation)
+            self._save(conversation)
 
     def branch(self, id: str, turn: int) -> Conversation:
         """Return a new conversation that begins as this one did up to the end of a turn. Raises Problem."""
@@ -171,7 +171,7 @@ class Conversations:
     def _path(self, id: str) -> Path:
         return self._workspace.inside(self.folder, f"{id}.json")
 
-    def _keep(self, conversation: Conversation) -> None:
+    def _save(self, conversation: Conversation) -> None:
         if not conversation.title:
             first = conversation.question(1)
             conversation.title = " ".join(first["content"].split())[:TITLE_LENGTH] if first else ""

@@ -22,10 +22,10 @@ def typed(text: str) -> list[dict]:
     prompts = []
     for number, item in enumerate(listed, 1):
         one = {"prompt": item} if isinstance(item, str) else item if isinstance(item, dict) else {}
-        asked, system = one.get("prompt"), one.get("system") or ""
-        if not isinstance(asked, str) or not asked.strip() or not isinstance(system, str):
+        prompt, system = one.get("prompt"), one.get("system") or ""
+        if not isinstance(prompt, str) or not prompt.strip() or not isinstance(system, str):
             raise Problem("sheet.bad_item", number=number)
-        prompts.append({"prompt": asked, "system": system})
+        prompts.append({"prompt": prompt, "system": system})
     return prompts
 
 
@@ -37,13 +37,13 @@ def of_dataset(collection: Collection, name: str, first: int) -> list[dict]:
         Problem: there is no such dataset on this disk, or it cannot be read.
     """
     shape = Shape.of(collection.find(name).entry)
-    asked: list[dict] = []
+    prompts: list[dict] = []
     for offset in range(0, first, 1000):
         rows = collection.preview(name, offset, min(1000, first - offset)).rows
-        asked += [prompt for row in rows if row is not None and (prompt := _first(row, shape))["prompt"].strip()]
+        prompts += [prompt for row in rows if row is not None and (prompt := _first(row, shape))["prompt"].strip()]
         if not rows:
             break
-    return asked
+    return prompts
 
 
 def _first(row: dict, shape: Shape) -> dict:

@@ -40,10 +40,10 @@ def endpoints(service: InferenceService, words: Words) -> list[Callable]:
 
         An answer that failed says so in `error`; where all failed the first one's is raised.
         """
-        asked = options or AskOptions()
+        question = options or AskOptions()
         conversations = dict.fromkeys(speakers, [one.model_dump(exclude_unset=True) for one in messages])
         *_, answers = service.ask(
-            conversations, asked.system, asked.sampling(), threading.Event(), asked.tools, asked.bits
+            conversations, question.system, question.sampling(), threading.Event(), question.tools, question.bits
         )
         if all(answer.fault for answer in answers):
             raise answers[0].fault

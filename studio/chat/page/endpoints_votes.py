@@ -21,7 +21,7 @@ from studio.chat.page.schemas import (
 from studio.chat.render import prompt_list_export
 from studio.chat.turn_runner import TurnRunner
 from studio.core.i18n import Problem, Words
-from studio.core.jobs import told
+from studio.core.jobs import sentence_text
 from studio.datasets.registry.collection import Collection
 from studio.inference.sampling import Sampling
 from studio.web.shared_results import FileResult, StateResult
@@ -148,4 +148,4 @@ def of_prompt_lists(
 
 def _answer(answer: dict, words: Words) -> PromptListAnswerResult:
     figures = {key: value for key, value in answer.items() if key != "fault"}
-    return PromptListAnswerResult(**figures, error=told(answer["fault"], words))
+    return PromptListAnswerResult(**figures, error=sentence_text(answer["fault"], words))

@@ -14,7 +14,7 @@ from studio.inference.sampling import Sampling
 from studio.inference.target_names import MOST
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
-from studio.web.event_faults import Told
+from studio.web.event_faults import EventFault
 from studio.web.html import render, ui
 from studio.web.live import region, taken
 
@@ -219,7 +219,7 @@ class _Events:
             columns = target_names.with_base(self._service.workspace, name)
             made = self._turns.conversations.new(columns, **_fields(values))
         except Problem as fault:
-            raise Told(self._words.tell(fault), print_exception=False) from None
+            raise EventFault(self._words.tell(fault), print_exception=False) from None
         return taken("chat", made.id), made.id, gr.update(choices=self.names(made.columns), value=made.columns)
 
     def _write(self, id: str, columns: list[str], values: tuple) -> str:

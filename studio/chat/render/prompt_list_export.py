@@ -6,7 +6,7 @@ import json
 
 from studio.chat.history.prompt_lists import PromptLists
 from studio.core.i18n import Words
-from studio.core.jobs import told
+from studio.core.jobs import sentence_text
 
 FIGURES = ("tokens", "first_token_s", "tokens_per_s", "finished")
 
@@ -46,6 +46,10 @@ def as_csv(words: Words, prompt_lists: PromptLists, id: str) -> str:
         cells: list[object] = []
         for name in prompt_list.columns:
             one = answers.get(number, {}).get(name, {})
-            cells += [one.get("text", ""), *(one.get(figure) for figure in FIGURES), told(one.get("fault"), words)]
+            cells += [
+                one.get("text", ""),
+                *(one.get(figure) for figure in FIGURES),
+                sentence_text(one.get("fault"), words),
+            ]
         writer.writerow([prompt["prompt"], prompt.get("system") or prompt_list.system, *cells])
     return file.getvalue()

@@ -5,7 +5,7 @@ import re
 
 from studio.core import formatting
 from studio.core.i18n import Words
-from studio.core.jobs import told
+from studio.core.jobs import sentence_text
 from studio.inference.reasoning import split_reasoning
 
 
@@ -40,14 +40,14 @@ def as_markdown(conversation: dict, words: Words) -> str:
 
 
 def _turn(words: Words, turn: int, columns: dict[str, list[dict]]) -> list[str]:
-    parts, asked = [f"## {words('transcript.turn', turn=turn)}"], None
+    parts, last_question = [f"## {words('transcript.turn', turn=turn)}"], None
     for name, messages in columns.items():
         question = next(
             ([message["content"], message.get("images") or []] for message in messages if message["role"] == "user"),
             None,
         )
-        if question and question != asked:
-            asked = question
+        if question and question != last_question:
+            last_question = question
             parts += [
                 f"**{words('transcript.user')}**",
                 _quoted(question[0]),
@@ -82,7 +82,7 @@ def _figures(words: Words, answer: dict) -> str:
         [words("sheet.pace", pace=formatting.fixed(answer["tokens_per_s"], 1))] if answer.get("tokens_per_s") else []
     )
     parts += [words("transcript.cut")] if answer.get("finished") in ("length", "stopped", "failed") else []
-    parts += [_line(told(answer["fault"], words))] if answer.get("fault") else []
+    parts += [_line(sentence_text(answer["fault"], words))] if answer.get("fault") else []
     return f"<sub>{' · '.join(parts)}</sub>" if parts else ""
 
 

@@ -42,7 +42,7 @@ REMEMBERED = 1024
 ANSWER_BYTES = 32 * 2**20
 WALL = 5  # a machine that is busy gives a child this many times the seconds of computing that it may take
 FORGET_S = 60.0  # what failed by the state of the machine is tried again after so many seconds
-LOOK_S = 0.02
+POLL_S = 0.02
 PENDING = object()
 PASSING = ("limited.waited", "limited.no_child")  # faults of the machine at this moment, not of what was read
 
@@ -269,7 +269,7 @@ class _LimitedChild:
             self._child.send(json.dumps(question).encode())
         except OSError:
             raise self._died(limits) from None
-        until, pause = time.monotonic() + WALL * limits.seconds, LOOK_S
+        until, pause = time.monotonic() + WALL * limits.seconds, POLL_S
         while True:
             if (line := self._child.next_line(pause)) != b"":
                 return self._heard(line, limits)

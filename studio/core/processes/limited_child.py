@@ -34,10 +34,10 @@ def answer(question: dict) -> dict:
         return {"fault": f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"}
 
 
-def written(said: dict) -> bytes:
+def written(result: dict) -> bytes:
     """Return an answer as one line of JSON, or in its place that it is too long for one, or none."""
     try:
-        line = json.dumps(said, default=str).encode() + b"\n"
+        line = json.dumps(result, default=str).encode() + b"\n"
     except MemoryError:
         line = b'{"limit": "limited.too_large"}\n'
     except (ValueError, TypeError, RecursionError) as error:

@@ -76,13 +76,14 @@ class Ownership:
         threading.Thread(target=self._beat, name="owner", daemon=True).start()
 
     @classmethod
-    def take(cls, saves: Path, address: str, told=lambda seconds, owner: None) -> "Ownership":
+    def acquire(cls, saves: Path, address: str, on_wait=lambda seconds, owner: None) -> "Ownership":
         """Own the workspace whose saves these are.
 
         Args:
             saves: the folder; made where it is not there.
             address: where this studio will be served, for others to open.
-            told: called where a record of another machine must be watched for some seconds, with these and its owner.
+            on_wait: called where a record of another machine must be watched for some seconds, with these and its
+                owner.
 
         Raises:
             Owned: another studio has it.
@@ -95,7 +96,7 @@ class Ownership:
             raise Problem("workspace.unwritable", path=error.filename or saves, reason=reasons.of(error)) from error
         try:
             before = read(saves)
-            if before and (_goes_on(saves, before, told) if not before.is_here else lock is None and before.lives()):
+            if before and (_goes_on(saves, before, on_wait) if not before.is_here else lock is None and before.lives()):
                 raise Owned(saves.parent, before)
             process = psutil.Process()
             owner = Owner(
@@ -157,12 +158,12 @@ def _locked(saves: Path) -> FileLock | None:
     return lock
 
 
-def _goes_on(saves: Path, owner: Owner, told) -> bool:
+def _goes_on(saves: Path, owner: Owner, on_wait) -> bool:
     """Watch the record of an owner on another machine, and tell whether it still beats; clocks of two machines are not
     compared.
     """
     seconds = BEAT_S * MISSED_BEATS
-    told(seconds, owner)
+    on_wait(seconds, owner)
     first, end = _beat_of(saves), time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(min(0.5, BEAT_S / 5))

@@ -29,7 +29,7 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _HOLDER: dict[str, Problem] = {}
 
 
-class LookOnly(Problem, OSError):
+class ReadOnlyWorkspace(Problem, OSError):
     """Something tried to write in a workspace that is only looked at. It is a read-only disk to whoever asks for an
     OSError.
     """
@@ -39,7 +39,7 @@ class LookOnly(Problem, OSError):
         self.errno, self.strerror, self.filename = errno.EROFS, str(problem), None
 
 
-def look_only(root: Path, why: Problem) -> None:
+def make_read_only(root: Path, why: Problem) -> None:
     """Let this process write nothing more in the workspace at `root`; whoever tries is told `why`. It cannot be taken
     back.
     """
@@ -53,7 +53,7 @@ def look_only(root: Path, why: Problem) -> None:
             if (flags & _WRITES if isinstance(flags, int) else set(mode or "") & set("wax+")) and _inside(
                 path, -1, places
             ):
-                raise LookOnly(why)
+                raise ReadOnlyWorkspace(why)
         elif event in CHANGES:
             named = arguments[: CHANGES[event]]
             handles = [one for one in arguments[CHANGES[event] :] if isinstance(one, int)]
@@ -61,7 +61,7 @@ def look_only(root: Path, why: Problem) -> None:
                 _inside(path, handle, places)
                 for path, handle in zip(named, [*handles[-len(named) :], -1, -1], strict=False)
             ):
-                raise LookOnly(why)
+                raise ReadOnlyWorkspace(why)
 
     sys.addaudithook(net)
 
@@ -74,7 +74,7 @@ def why() -> Problem | None:
 def require_owner() -> None:
     """Raise the Problem that says who owns the workspace, where this process only looks at it."""
     if problem := why():
-        raise LookOnly(problem)
+        raise ReadOnlyWorkspace(problem)
 
 
 def _inside(path: object, handle: int, places: tuple[str, ...]) -> bool:

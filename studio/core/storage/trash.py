@@ -112,7 +112,7 @@ class Trash:
             except BaseException as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 if isinstance(error, OSError):
-                    raise _told(error, paths[0] if paths else folder) from error
+                    raise _problem_of(error, paths[0] if paths else folder) from error
                 raise
         return id
 
@@ -140,7 +140,7 @@ class Trash:
                     path.parent.mkdir(parents=True, exist_ok=True)
                 _move(list(zip(_parts(folder, len(item.stood)), item.stood, strict=True)))
             except OSError as error:
-                raise _told(error, item.stood[0]) from error
+                raise _problem_of(error, item.stood[0]) from error
             shutil.rmtree(folder, ignore_errors=True)
         return item.stood
 
@@ -150,14 +150,14 @@ class Trash:
         Each is renamed first, so that a kill half-way leaves no half item; what such a kill left goes too.
         """
         with _changing:
-            wanted = (
+            doomed = (
                 [(self._home_of(id), id)]
                 if id is not None
                 else [(home, one.name) for home in self._homes() for one in _folders(home)]
             )
             freed = 0
             try:
-                for home, one in wanted:
+                for home, one in doomed:
                     folder = home / FOLDER / one
                     freed += size(folder)
                     folder.rename(folder.with_name(_GOING + one))
@@ -165,7 +165,7 @@ class Trash:
                     for leftover in (home / FOLDER).glob(_GOING + "*") if _is_folder(home / FOLDER) else ():
                         _remove(leftover)
             except OSError as error:
-                raise _told(error, Path(error.filename or self._workspace.root / FOLDER)) from error
+                raise _problem_of(error, Path(error.filename or self._workspace.root / FOLDER)) from error
         return freed
 
     def _homes(self) -> list[Path]:
@@ -220,7 +220,7 @@ class Trash:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _told(error, folder) from error
+            raise _problem_of(error, folder) from error
         if not _is_folder(folder):
             raise Problem("trash.no_folder", path=folder)
         return folder
@@ -329,7 +329,7 @@ def _remove(path: Path) -> None:
     shutil.rmtree(path)
 
 
-def _told(error: OSError, path: Path) -> Problem:
+def _problem_of(error: OSError, path: Path) -> Problem:
     if error.errno == errno.EXDEV:
         return Problem("trash.other_disk", path=path)
     return Problem("workspace.unwritable", path=path, reason=reasons.of(error))

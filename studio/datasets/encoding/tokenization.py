@@ -50,11 +50,11 @@ def data_arguments(data_folder: Path, stage: str, settings: dict):
         "interleave_probs",
         "mix_strategy",
     }
-    wanted = {key: value for key, value in settings.items() if key in known and value is not None} | {
+    options = {key: value for key, value in settings.items() if key in known and value is not None} | {
         "dataset_dir": str(data_folder)
     }
     try:
-        arguments = DataArguments(**wanted)
+        arguments = DataArguments(**options)
     except (ValueError, TypeError) as error:
         raise Problem("tokens.settings", reason=reasons.of(error)) from error
     if arguments.packing is None:
@@ -73,9 +73,9 @@ def load_tokenization(model: Path, settings: dict) -> Tokenization:
     Raises:
         Problem: the tokenizer cannot be read, or there is no such template.
     """
-    wanted = _tokenizer_settings(settings) | {"trust_remote_code": _may_run_code(model, settings)}
-    key = (model, tuple(sorted(wanted.items())))
-    return _tokenizations.get(key, tokenizer_files.files_of(model), lambda: _load(model, wanted))
+    options = _tokenizer_settings(settings) | {"trust_remote_code": _may_run_code(model, settings)}
+    key = (model, tuple(sorted(options.items())))
+    return _tokenizations.get(key, tokenizer_files.files_of(model), lambda: _load(model, options))
 
 
 def _tokenizer_settings(settings: dict) -> dict:

@@ -37,9 +37,9 @@ class ColumnRows:
 
     def find(self, text: str, offset: int = 0, limit: int = 20, seconds: float = 2.0) -> RowMatches:
         """Search the rows from row `offset` (from 0) on for `text`, without regard to case, for at most so long."""
-        result, end, wanted = RowMatches(), time.monotonic() + seconds, text.casefold()
+        result, end, needle = RowMatches(), time.monotonic() + seconds, text.casefold()
         for number, value in enumerate(columnar.rows(self.path, self.form.kind, offset), start=offset + 1):
-            if contains(value, wanted):
+            if contains(value, needle):
                 result.rows.append(number)
             if len(result.rows) >= limit or time.monotonic() > end:
                 result.next, result.share = (number if number < self.count else None), number / self.count

@@ -11,7 +11,7 @@ BATCH = 256
 
 
 @contextlib.contextmanager
-def _told(path: Path):
+def _errors_as_problems(path: Path):
     """Tell what pyarrow says of a file that is not whole."""
     from pyarrow import ArrowException
 
@@ -35,7 +35,7 @@ def describe(path: Path, kind: str) -> tuple[int, list[str]]:
     if kind == "parquet":
         from pyarrow.parquet import ParquetFile
 
-        with _told(path), ParquetFile(path) as file:
+        with _errors_as_problems(path), ParquetFile(path) as file:
             return file.metadata.num_rows, list(file.schema_arrow.names)
     table = _arrow(path)
     return table.num_rows, list(table.schema.names)
@@ -45,7 +45,7 @@ def _arrow(path: Path):
     """Return the table of an Arrow file or stream, left on disk: pages of it are read when they are touched."""
     import pyarrow as pa
 
-    with _told(path):
+    with _errors_as_problems(path):
         source = pa.memory_map(str(path))
         try:
             return pa.ipc.open_file(source).read_all()
@@ -59,7 +59,7 @@ def rows(path: Path, kind: str, offset: int = 0) -> Iterator[dict]:
     not whole.
     """
     for batch in _batches(path, kind, offset):
-        with _told(path):
+        with _errors_as_problems(path):
             batch.validate(full=True)  # offsets that lead out of a damaged file would be followed
             found = [plain(row) for row in batch.to_pylist()]
         yield from found
@@ -71,7 +71,7 @@ def _batches(path: Path, kind: str, offset: int) -> Iterator:
         return
     from pyarrow.parquet import ParquetFile
 
-    with _told(path), ParquetFile(path) as file:
+    with _errors_as_problems(path), ParquetFile(path) as file:
         groups = list(range(file.metadata.num_row_groups))
         while groups and offset >= (count := file.metadata.row_group(groups[0]).num_rows):
             offset -= count

@@ -75,19 +75,19 @@ def keeps_texts(path: Path, fields: Iterable[str]) -> bool:
         Problem: the file cannot be read, or a row of it cannot: LLaMA-Factory would stop there.
     """
     for file in reading.files_of(path):
-        form, wanted = reading.form_of(file), set(fields)
-        said: dict[str, set[bool]] = {field: set() for field in wanted}
+        form, columns = reading.form_of(file), set(fields)
+        has_texts: dict[str, set[bool]] = {field: set() for field in columns}
         rows = reading.rows_of_file(file, form)
         while piece := list(islice(rows, PIECE)):
             if any(row.problem for row in piece):
                 return False
-            for field in wanted:
+            for field in columns:
                 texts = [row.value.get(field, "") for row in piece]
                 if [value or "" for value in _column(texts)] != texts:
                     return False
                 # A piece in which a column is empty has no type that fits the text of another piece.
-                said[field].add(any(texts))
-        if any(len(kinds) > 1 for kinds in said.values()):
+                has_texts[field].add(any(texts))
+        if any(len(kinds) > 1 for kinds in has_texts.values()):
             return False
     return True
 

@@ -113,8 +113,8 @@ def _form_of(path: Path) -> Form:
 
 def encoding_of(path: Path, head: bytes) -> str:
     """Return the encoding of a text that begins with `head`. Raises Problem where it is none of those known here."""
-    for mark, name in _BOMS:
-        if head.startswith(mark):
+    for bom, name in _BOMS:
+        if head.startswith(bom):
             return name
     if _decodes(head, "utf-8"):
         return "UTF-8"
@@ -352,8 +352,8 @@ def _not_json(path: Path, number: int, raw: bytes, error: orjson.JSONDecodeError
     return Problem("datasets.row_not_json", file=path, row=number, character=error.pos + 1, reason=reasons.kind(error))
 
 
-def _holds(value: object, wanted: object) -> bool:
-    return value is wanted or (isinstance(value, list | tuple) and any(_holds(one, wanted) for one in value))
+def _holds(value: object, target: object) -> bool:
+    return value is target or (isinstance(value, list | tuple) and any(_holds(one, target) for one in value))
 
 
 def _require_fields_once(path: Path, number: int, raw: bytes) -> None:

@@ -24,7 +24,7 @@ from studio.datasets.files import reading
 from studio.datasets.files.row_index import Indexes
 from studio.datasets.files.text_rows import TextRows, index_name
 
-STEPS_KEPT = 100
+MAX_UNDO_STEPS = 100
 _CHUNK = 4 * 2**20
 
 
@@ -120,7 +120,7 @@ class Editor:
             _replace(file, step["start"], step["start"] + step["length"], base64.b64decode(step["old"]))
             if steps and steps[-1]["after"] == step["before"]:
                 steps[-1]["after"] = _stamp(file)
-            self._keep(file, steps)
+            self._save_steps(file, steps)
 
     def can_undo(self, path: Path) -> bool:
         """Tell whether there is a change of this file, or of a file in this folder, that can be taken back."""
@@ -171,7 +171,7 @@ class Editor:
             "before": before,
             "after": _stamp(path),
         }
-        self._keep(path, [*self._steps(path), step][-STEPS_KEPT:])
+        self._save_steps(path, [*self._steps(path), step][-MAX_UNDO_STEPS:])
 
     def _journal(self, file: Path) -> Path:
         return self.folder / f"{index_name(file)}.undo"
@@ -185,15 +185,15 @@ class Editor:
         except Problem:
             return []
 
-    def _keep(self, file: Path, steps: list[dict]) -> None:
+    def _save_steps(self, file: Path, steps: list[dict]) -> None:
         write_json(self._journal(file), steps)
 
     def _last_changed(self, path: Path) -> Path:
         """Return the file itself, or of a folder the file whose journal is the newest."""
         if not folders.is_folder(path):
             return path
-        kept = [(folders.modified(self._journal(file)), file) for file in folders.entries(path) if self._steps(file)]
-        return max(kept)[1] if kept else path
+        changed = [(folders.modified(self._journal(file)), file) for file in folders.entries(path) if self._steps(file)]
+        return max(changed)[1] if changed else path
 
 
 def _stamp(path: Path) -> list[int]:

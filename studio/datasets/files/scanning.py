@@ -60,12 +60,12 @@ def _line_ends(block: np.ndarray, universal: bool) -> np.ndarray:
 
 def _not_blank(pairs: np.ndarray, block: bytes, offset: int, carried: bool) -> np.ndarray:
     firsts = np.frombuffer(block, np.uint8)[np.maximum(pairs[:, 0] - offset, 0)]
-    keep = firsts > 32
-    for at in np.flatnonzero(~keep):
-        keep[at] = bool(block[max(0, pairs[at, 0] - offset) : pairs[at, 1] - offset].strip())
+    mask = firsts > 32
+    for at in np.flatnonzero(~mask):
+        mask[at] = bool(block[max(0, pairs[at, 0] - offset) : pairs[at, 1] - offset].strip())
     if carried:  # the first of these lines began in an earlier block, and not with white space alone
-        keep[0] = True
-    return keep
+        mask[0] = True
+    return mask
 
 
 class OpenQuote(Exception):
@@ -199,9 +199,9 @@ class _Array:
                 raise Problem("datasets.stray", file=self.path, row=row + 1, text=_short(inner))
             self.closed, rest = True, block[closing + 1 :]
         if waiting:
-            self._keep(rest if last or self.closed else self.between + rest, row)
+            self._carry_over(rest if last or self.closed else self.between + rest, row)
 
-    def _keep(self, rest: bytes, row: int) -> None:
+    def _carry_over(self, rest: bytes, row: int) -> None:
         if self.closed:
             if rest.strip():
                 raise Problem("datasets.after_end", file=self.path, row=row, text=_short(rest))

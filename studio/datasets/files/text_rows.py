@@ -27,7 +27,7 @@ from studio.datasets.files import reading
 from studio.datasets.files.reading import Form, Row
 from studio.datasets.files.row_search import RowMatches, contains, needles_of, occurrences
 
-KEEP_FROM = 8 * 2**20  # bytes; a smaller file is scanned again faster than its index is found on disk
+STORE_FROM_BYTES = 8 * 2**20  # bytes; a smaller file is scanned again faster than its index is found on disk
 _PLACE_BYTES = 16  # begin and end of a row, int64 each
 _FLUSH_ROWS = 50_000
 _FLUSH_BYTES = 16 * 2**20
@@ -176,8 +176,8 @@ class TextRows:
             reading.require_utf8(self.path, self.form)
             with files.open_file(self.path) as file:
                 self._collect(file)
-            if self.size >= KEEP_FROM:
-                self._keep()
+            if self.size >= STORE_FROM_BYTES:
+                self._store()
         except Problem as problem:
             self.fault = problem
         except OSError as error:
@@ -208,7 +208,7 @@ class TextRows:
             self.count += rows
             self._moved.notify_all()
 
-    def _keep(self) -> None:
+    def _store(self) -> None:
         if not self.current():
             return
         self._folder.mkdir(parents=True, exist_ok=True)

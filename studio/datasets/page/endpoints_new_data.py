@@ -40,7 +40,7 @@ def endpoints(collection: Collection, words: Words) -> list[Callable]:
     def datasets_recognise(path: str) -> RecognisedResult:
         """Return what a file is taken for."""
         source = collection.source(path)
-        rows = collection.look(source)
+        rows = collection.first_rows(source)
         mapping = forms.recognise(rows)
         return RecognisedResult(
             form=mapping.form,

@@ -77,7 +77,9 @@ class Duplicates:
         first: list[dict[int, int]] = [{} for _ in range(BANDS)]
         found = []
         for index, keys in enumerate(bands.tolist()):
-            others = sorted({seen.setdefault(key, index) for seen, key in zip(first, keys, strict=True)} - {index})
+            others = sorted(
+                {first_of.setdefault(key, index) for first_of, key in zip(first, keys, strict=True)} - {index}
+            )
             if not others:
                 continue
             shares = (signatures[others] == signatures[index]).mean(axis=1)

@@ -40,7 +40,7 @@ COPIED = (*LATE, "read_otherwise")
 # Put right without a person: see `damage.mended`.
 MENDED = ("control_characters", "mojibake")
 # Of each kind so many are told one by one; all are counted.
-TOLD = 1000
+MAX_FINDINGS = 1000
 _TOGETHER = 500
 _STEP = 1000
 
@@ -108,7 +108,7 @@ class Report:
     def add(self, row: int, fault: Fault, problem: Problem | None = None) -> None:
         """Take in what is wrong with a row."""
         rows = self.bad.setdefault(fault.kind, set())
-        if len(rows) < TOLD:
+        if len(rows) < MAX_FINDINGS:
             self.findings.append(Finding(row, fault.field, fault.kind, fault.facts, problem))
         rows.add(row)
 
@@ -203,13 +203,13 @@ class _Tokens:
     def add(self, row: Row) -> None:
         self.waiting.append(row)
         if len(self.waiting) == _TOGETHER:
-            self._look()
+            self._check_waiting()
 
     def finish(self) -> Lengths:
-        self._look()
+        self._check_waiting()
         return self.tally.lengths()
 
-    def _look(self) -> None:
+    def _check_waiting(self) -> None:
         values = [row.value for row in self.waiting]
         self.encoder.observe_schema(values)
         counts = self.encoder.counts(values)

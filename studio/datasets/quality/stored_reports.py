@@ -55,7 +55,7 @@ class FindingRecord(Record):
     problem: Sentence | None
 
     @model_validator(mode="after")
-    def _can_be_told(self) -> "FindingRecord":
+    def _has_its_sentence(self) -> "FindingRecord":
         sentence = self.problem or Sentence(key=f"checks.{self.kind}", facts=self.facts)
         if sentence.problem().key != sentence.key:
             raise ValueError("it is of another release")
@@ -122,7 +122,7 @@ class Reports:
         # Of the checks of this studio: they are shown also when the disk did not take them.
         self._own: dict[Path, StoredReport] = {}
 
-    def keep(self, home: Path, name: str, stamp: tuple, report: Report) -> None:
+    def write(self, home: Path, name: str, stamp: tuple, report: Report) -> None:
         """Keep the report of a check that ended now, in the place of an earlier one. Raises Problem where the disk
         refuses.
         """

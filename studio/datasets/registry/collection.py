@@ -29,11 +29,11 @@ from studio.datasets.schema.conversion import Written
 from studio.datasets.schema.forms import Mapping
 from studio.datasets.schema.media import MediaFiles
 
-LOOKED_AT = 200
+FIRST_ROWS = 200
 # Of a file that is to be read where it lies so many rows are looked at for what LLaMA-Factory would read otherwise.
 READ_AS_IT_IS = 5000
 # A table of so many bytes is looked through before it is used as it is.
-LOOKED_THROUGH = 64 * 2**20
+MAX_BYTES_READ = 64 * 2**20
 # How long one look at the page may search.
 SEARCH_S = 0.7
 
@@ -64,7 +64,7 @@ class Collection:
         self._searches: dict[tuple, RowMatches] = {}
         self._searching = threading.Lock()
         self._dropped: set[Path] = set()
-        self._looked: FileCache[list[dict]] = FileCache(1)
+        self._observed: FileCache[list[dict]] = FileCache(1)
         self._hub_rows: dict[tuple, list[dict] | Problem | None] = {}
 
     @property
@@ -201,27 +201,27 @@ class Collection:
             raise Problem("datasets.no_file", file=named)
         return named
 
-    def look(self, source: Path) -> list[dict]:
+    def first_rows(self, source: Path) -> list[dict]:
         """Return the first rows of a file that can be read, for `formats.recognise`.
 
         Raises:
             Problem: none can; the reason is that of the first row.
         """
-        return self._looked.get(source, incoming.files_of(source), lambda: self._first_rows(source))
+        return self._observed.get(source, incoming.files_of(source), lambda: self._first_rows(source))
 
     def _first(self, source: Path, count: int) -> list[dict]:
         return [row.value for row in islice(incoming.rows(source, self._beside()), count) if row.value is not None]
 
-    def _told_as_it_is(self, source: Path, mapping: Mapping, count: int | None) -> Written:
+    def _notes_on_first_rows(self, source: Path, mapping: Mapping, count: int | None) -> Written:
         """Return what must be told of a file that is read where it lies, of its first rows."""
-        looked = Written()
+        first_rows = Written()
         numbered = (Row(number, row) for number, row in enumerate(self._first(source, READ_AS_IT_IS), start=1))
-        for _ in conversion.converted(numbered, mapping, looked, source):
+        for _ in conversion.converted(numbered, mapping, first_rows, source):
             pass
-        return Written(rows=count, not_taken=looked.not_taken, notes=looked.notes)
+        return Written(rows=count, not_taken=first_rows.not_taken, notes=first_rows.notes)
 
     def _first_rows(self, source: Path) -> list[dict]:
-        first = list(islice(incoming.rows(source, self._beside()), LOOKED_AT))
+        first = list(islice(incoming.rows(source, self._beside()), FIRST_ROWS))
         rows = [row.value for row in first if row.value is not None]
         if not rows:
             raise next((row.problem for row in first if row.problem), None) or Problem("datasets.empty", file=source)
@@ -239,13 +239,13 @@ class Collection:
         Raises:
             Problem: the name is bad or taken, or as `convert.convert`; nothing is left behind.
         """
-        said = options or {}
+        choices = options or {}
         name = name.strip() or self.free_name(source)
         self.require_free(name)
-        extra = {key: said[key] for key in ("num_samples",) if said.get(key)}
-        if not said.get("copy") and (entry := self._as_it_is(source, mapping)):
+        extra = {key: choices[key] for key in ("num_samples",) if choices.get(key)}
+        if not choices.get("copy") and (entry := self._as_it_is(source, mapping)):
             entries.add(self.folder, name, entry | extra)
-            written = self._told_as_it_is(source, mapping, self.find(name).rows)
+            written = self._notes_on_first_rows(source, mapping, self.find(name).rows)
             self.intakes.write(source, source, written)
             return name, written
         target = self.workspace.inside(self.folder, f"{name}.jsonl")
@@ -263,15 +263,15 @@ class Collection:
     def free_name(self, source: Path | str) -> str:
         """Return a name for a new dataset, after its file or its hub address, that is not taken."""
         plain = re.sub(r"[^\w.+-]+", "_", packed.plain_name(Path(source).name)).strip("._-+") or "dataset"
-        taken = dataset_info.read_info(self.folder)
+        names = dataset_info.read_info(self.folder)
         number = 1
-        while (name := plain if number == 1 else f"{plain}_{number}") in taken or files.exists(
+        while (name := plain if number == 1 else f"{plain}_{number}") in names or files.exists(
             self.folder / f"{name}.jsonl"
         ):
             number += 1
         return name
 
-    def look_at_hub(self, address: hub_data.Address, options: dict) -> list[dict] | None:
+    def hub_rows(self, address: hub_data.Address, options: dict) -> list[dict] | None:
         """Return the first rows of data on a hub, None while they are being fetched. Raises Problem where they cannot
         be had.
         """
@@ -341,7 +341,7 @@ class Collection:
         """Tell whether LLaMA-Factory reads the texts of a table as they stand: no number, no null is made of one."""
         tables = [each for each in reading.files_of(source) if reading.form_of(each).kind == "csv"]
         # To look through a larger table would take as long as to write it as JSON lines, which keep every text.
-        whole = all(files.stamp(each)[0] <= LOOKED_THROUGH for each in tables)
+        whole = all(files.stamp(each)[0] <= MAX_BYTES_READ for each in tables)
         return not tables or (whole and csv_types.keeps_texts(source, mapping.columns.values()))
 
     def _beside(self) -> Path:

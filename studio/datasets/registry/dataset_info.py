@@ -316,14 +316,14 @@ def _require_columns(path: Path, format: str, entry: dict[str, object], contents
         raise Problem("datasets.empty", file=path)
     # LLaMA-Factory 0.9.5 reads these without asking whether they are there (data/parser.py, data/converter.py).
     shape = Shape.of(entry)
-    wanted = (
+    required = (
         set(shape.fields())
         if entry.get("columns")
         else {shape.columns["messages"]}
         if format != "alpaca"
         else set(shape.fields())
     )
-    if contents.columns is not None and (missing := wanted - contents.columns):
+    if contents.columns is not None and (missing := required - contents.columns):
         reading.require_commas(path)
         raise Problem("datasets.missing_column", file=path, column=", ".join(sorted(missing)))
 

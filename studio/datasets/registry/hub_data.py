@@ -18,7 +18,7 @@ _PAGES = {
     "modelscope.cn/datasets/": "modelscope",
     "www.modelscope.cn/datasets/": "modelscope",
 }
-_MARKS = {"hf:": "huggingface", "ms:": "modelscope"}
+_PREFIXES = {"hf:": "huggingface", "ms:": "modelscope"}
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -35,7 +35,7 @@ def address(typed: str, default: str = "huggingface") -> Address | None:
     owner/name; else None.
     """
     text = re.sub(r"^https?://", "", typed.strip())
-    for beginning, hub in (*_PAGES.items(), *_MARKS.items()):
+    for beginning, hub in (*_PAGES.items(), *_PREFIXES.items()):
         if text.startswith(beginning):
             repo = "/".join(text[len(beginning) :].split("?")[0].strip("/").split("/")[:2])
             return Address(hub, repo) if _REPO.fullmatch(repo) else None

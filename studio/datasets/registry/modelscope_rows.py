@@ -48,20 +48,20 @@ def first(repo: str, options: dict, count: int) -> list[dict]:
 
 def main() -> None:
     """Read {repo, options, count} from the first line of the input and print {rows} or {refused} as the last line."""
-    asked = json.loads(sys.stdin.readline())
+    request = json.loads(sys.stdin.readline())
     end_with_input()
-    options = asked["options"]
+    options = request["options"]
     try:
         from modelscope import MsDataset
 
         found = MsDataset.load(
-            asked["repo"],
+            request["repo"],
             subset_name=options.get("subset"),
             data_dir=options.get("folder"),
             split=options.get("split") or "train",
             use_streaming=True,
         )
-        answer = {"rows": [columnar.plain(dict(row)) for row in islice(found, asked["count"])]}
+        answer = {"rows": [columnar.plain(dict(row)) for row in islice(found, request["count"])]}
     except Exception as error:  # the library has faults of many kinds for what the network, the hub or the data refuse
         answer = {"refused": str(error) or type(error).__name__}
     print("\n" + _ANSWER + json.dumps(answer))

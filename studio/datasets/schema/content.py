@@ -8,7 +8,7 @@ from studio.core.storage.records import parse, parse_or
 from studio.datasets.schema.observed_schema import MEDIA
 from studio.datasets.schema.row_faults import UnusableRow
 
-MARKS = {"images": "<image>", "videos": "<video>", "audios": "<audio>"}
+PLACEHOLDERS = {"images": "<image>", "videos": "<video>", "audios": "<audio>"}
 _MEDIA_WORDS = {
     "image": "images",
     "img": "images",
@@ -49,19 +49,19 @@ class Content:
     calls: list[dict] = field(default_factory=list)
     results: list[str] = field(default_factory=list)
     media: dict[str, list] = field(default_factory=dict)
-    marks_of_parts: dict[str, int] = field(default_factory=dict)
+    placeholders_of_parts: dict[str, int] = field(default_factory=dict)
     hidden: bool = False
 
-    def mark(self, kind: str, file: object) -> str:
+    def placeholder(self, kind: str, file: object) -> str:
         """Take in a picture, film or sound, and return the mark that stands for it."""
         self.media.setdefault(kind, []).append(file)
-        self.marks_of_parts[kind] = self.marks_of_parts.get(kind, 0) + 1
-        return MARKS[kind]
+        self.placeholders_of_parts[kind] = self.placeholders_of_parts.get(kind, 0) + 1
+        return PLACEHOLDERS[kind]
 
     def literal(self, text: str) -> str:
         """Take in the marks that stand in a text, and return it."""
-        for kind, mark in MARKS.items():
-            self.media.setdefault(kind, []).extend([None] * text.count(mark))
+        for kind, placeholder in PLACEHOLDERS.items():
+            self.media.setdefault(kind, []).extend([None] * text.count(placeholder))
         return text
 
 
@@ -107,7 +107,7 @@ def _part(part: object, content: Content, column: str) -> str:
         content.results.append(_result(answered, content, column))
         return ""
     if medium := _medium(part, kind):
-        return content.mark(medium, _file(part, medium))
+        return content.placeholder(medium, _file(part, medium))
     if not kind or "text" in kind or kind in ("refusal", "markdown", "string"):
         return content.literal(_text(part, kind, column))
     raise UnusableRow(column, "unknown_part", type=kind)
@@ -214,9 +214,9 @@ def _medium(part: dict, kind: str) -> str:
                 return column
         for key in ("inlineData", "inline_data", "fileData", "file_data"):
             inner = part.get(key)
-            said = (inner.get("mimeType") or inner.get("mime_type")) if isinstance(inner, dict) else None
-            if isinstance(said, str) and said.partition("/")[0] in _MEDIA_WORDS:
-                return _MEDIA_WORDS[said.partition("/")[0]]
+            media_type = (inner.get("mimeType") or inner.get("mime_type")) if isinstance(inner, dict) else None
+            if isinstance(media_type, str) and media_type.partition("/")[0] in _MEDIA_WORDS:
+                return _MEDIA_WORDS[media_type.partition("/")[0]]
     return ""
 
 

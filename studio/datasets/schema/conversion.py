@@ -20,7 +20,7 @@ from studio.datasets.schema.observed_schema import MEDIA, texts
 from studio.datasets.schema.row_faults import Notes, UnusableRow
 from studio.datasets.schema.row_reader import RowReader
 
-LEFT_OUT_TOLD = 100
+MAX_LEFT_OUT_PROBLEMS = 100
 # What stands beside the turns of a row, where it says any.
 BESIDE = ("system", "tools")
 
@@ -46,7 +46,7 @@ class Written:
     def leave_out(self, problem: Problem) -> None:
         """Count a row that cannot be used."""
         self.left_out += 1
-        if len(self.problems) < LEFT_OUT_TOLD:
+        if len(self.problems) < MAX_LEFT_OUT_PROBLEMS:
             self.problems.append(problem)
 
 
@@ -144,7 +144,7 @@ def _pairs(rows: Iterator[Row], mapping: Mapping, written: Written, path: Path) 
             else:
                 yield row
 
-    for asked, group in groupby(usable(), key=lambda row: row.value[prompt]):
+    for question, group in groupby(usable(), key=lambda row: row.value[prompt]):
         answers = sorted(group, key=lambda row: row.value[score])
         worst, best = answers[0], answers[-1]
         if worst.value[score] == best.value[score]:
@@ -153,7 +153,7 @@ def _pairs(rows: Iterator[Row], mapping: Mapping, written: Written, path: Path) 
         written.rows += 1
         system = {"system": best.value.get(mapping.columns["system"]) or ""} if mapping.columns.get("system") else {}
         yield {
-            "instruction": asked,
+            "instruction": question,
             "input": "",
             "chosen": best.value[response],
             "rejected": worst.value[response],

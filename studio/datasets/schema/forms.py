@@ -30,7 +30,7 @@ __all__ = [
     "with_choices",
 ]
 # Told of rows that LLaMA-Factory reads where they lie: it trains on them as they are, whatever weight they name.
-_TOLD_ONLY = {"weight"}
+_REPORTED_ONLY = {"weight"}
 
 
 def with_choices(
@@ -41,8 +41,8 @@ def with_choices(
     Raises:
         Problem: the form is unknown, or it has no such column.
     """
-    said = options or {}
-    form = said.get("form") or mapping.form
+    choices = options or {}
+    form = choices.get("form") or mapping.form
     if form not in FORMS:
         raise Problem("datasets.unknown_form", form=form, known=", ".join(FORMS))
     allowed = [column.rstrip("*") for column in FORMS[form]]
@@ -51,7 +51,7 @@ def with_choices(
     }
     if strange := [name for name in chosen if name not in allowed]:
         raise Problem("datasets.unknown_column", column=strange[0], form=form, known=", ".join(allowed))
-    least = said.get("min_score", mapping.min_score)
+    least = choices.get("min_score", mapping.min_score)
     return replace(
         mapping,
         form=form,
@@ -66,13 +66,13 @@ def described(mapping: Mapping) -> dict:
     """Return the part of an entry of `dataset_info.json` that says how rows are read as they are: formatting, ranking,
     columns, tags.
     """
-    said: dict = {"formatting": "sharegpt"} if mapping.form.startswith("chat") else {}
+    message: dict = {"formatting": "sharegpt"} if mapping.form.startswith("chat") else {}
     if mapping.stage == "dpo":
-        said["ranking"] = True
-    said["columns"] = dict(mapping.columns)
+        message["ranking"] = True
+    message["columns"] = dict(mapping.columns)
     if mapping.form.startswith("chat") and mapping.tags:
-        said["tags"] = dict(mapping.tags)
-    return said
+        message["tags"] = dict(mapping.tags)
+    return message
 
 
 def not_taken(rows: Sequence[dict], mapping: Mapping) -> list[str]:
@@ -116,7 +116,7 @@ def entry_as_it_is(mapping: Mapping, rows: Sequence[dict], media: MediaFiles | N
                 column in MEDIA and row[name] != read.value.get(column)
             ):
                 return None
-        if read.notes - _TOLD_ONLY or any(
+        if read.notes - _REPORTED_ONLY or any(
             kind in read.value and kind not in mapping.columns for kind in (*MEDIA, "tools")
         ):
             return None

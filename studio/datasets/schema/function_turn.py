@@ -14,7 +14,7 @@ _CALLS = re.compile(rf"{OPENED}(.*?){CLOSED}", re.DOTALL)
 _THOUGHT = re.compile(r"<think>\n?(.*?)\n?</think>\n*", re.DOTALL)
 
 
-def holds_marks(text: str) -> bool:
+def holds_call_tags(text: str) -> bool:
     """Tell whether a text has a mark of a call in it, and so cannot stand beside a call."""
     return OPENED in text or CLOSED in text
 
@@ -44,13 +44,13 @@ def read(text: str) -> tuple[str, list]:
     Raises:
         ValueError: the calls are no JSON, or stand in marks more than once.
     """
-    if marked := _CALLS.search(text):
-        before, inside = text.replace(marked.group(), ""), marked.group(1)
+    if tagged := _CALLS.search(text):
+        before, inside = text.replace(tagged.group(), ""), tagged.group(1)
     else:
         thinking = _THOUGHT.search(text)
         before = thinking.group() if thinking else ""
         inside = text.replace(before, "") if before else text
-    if holds_marks(before):
+    if holds_call_tags(before):
         raise ValueError(f"More than one {OPENED}")
     calls = parse(inside)
     return before, calls if isinstance(calls, list) else [calls]
@@ -58,6 +58,6 @@ def read(text: str) -> tuple[str, list]:
 
 def together(first: str, second: str) -> str:
     """Return two turns that call tools as one. Raises ValueError where the calls of one are no JSON."""
-    (said, calls), (more, others) = read(first), read(second)
-    gap = "\n" if said.strip() and more.strip() and not said.endswith("\n") else ""
-    return write([*calls, *others], f"{said}{gap}{more}")
+    (text, calls), (more, others) = read(first), read(second)
+    gap = "\n" if text.strip() and more.strip() and not text.endswith("\n") else ""
+    return write([*calls, *others], f"{text}{gap}{more}")

@@ -88,7 +88,7 @@ class MediaFiles:
                 (self.store / name).write_bytes(data)
         return f"{self.name or 'media'}/{name}"
 
-    def together(self, marked: dict[str, list], parts: dict[str, int], columns: dict[str, object]) -> dict[str, list]:
+    def together(self, named: dict[str, list], parts: dict[str, int], columns: dict[str, object]) -> dict[str, list]:
         """Return the files of each kind of media of a row, in the order of the marks.
 
         Args:
@@ -101,14 +101,14 @@ class MediaFiles:
         """
         result = {}
         for kind in MEDIA:
-            files, beside = list(marked.get(kind, ())), self.files(columns.get(kind), kind)
+            files, beside = list(named.get(kind, ())), self.files(columns.get(kind), kind)
             if beside == [each for each in files if each is not None]:
                 beside = []
             waiting = iter(beside)
             files = [each if each is not None else next(waiting, None) for each in files]
             bare = sum(each is None for each in files)
             if bare and parts.get(kind):
-                raise UnusableRow(kind, "media_without_file", mark=contents.MARKS[kind], count=bare)
+                raise UnusableRow(kind, "media_without_file", mark=contents.PLACEHOLDERS[kind], count=bare)
             files = [each for each in files if each is not None] + list(waiting)
             if files or kind in columns:
                 result[kind] = [self.found(each, kind) for each in files]

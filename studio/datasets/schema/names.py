@@ -179,7 +179,7 @@ def named(fields: list[str], choices: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(field for choice in choices for field in by_name.get(choice, ())))
 
 
-def role_of(said: object, tags: dict[str, str]) -> str:
+def role_of(speaker: object, tags: dict[str, str]) -> str:
     """Return LLaMA-Factory's name of a role ("human", "gpt", "system", "observation", "function_call"), "" for one
     that nobody knows."""
     own = {
@@ -189,11 +189,11 @@ def role_of(said: object, tags: dict[str, str]) -> str:
         tags.get("observation_tag"): "observation",
         tags.get("function_tag"): "function_call",
     }
-    if not isinstance(said, str) or not said:
+    if not isinstance(speaker, str) or not speaker:
         return ""
-    if said in own:
-        return own[said]
-    small = said.casefold().strip()
+    if speaker in own:
+        return own[speaker]
+    small = speaker.casefold().strip()
     for known, role in (
         (USERS, "human"),
         (ASSISTANTS, "gpt"),

@@ -116,7 +116,7 @@ class Sample:
             yield from self._compared(good, bad)
         if sides:
             return
-        for bad in self.fitting(REJECTED, _is_said):
+        for bad in self.fitting(REJECTED, _is_text_or_talk):
             for good in self.fitting(COLUMNS["response"], _is_text, (bad,)):
                 yield from self._compared(good, bad)
             for talk in self.fitting(COLUMNS["messages"], is_talk, (bad,)):
@@ -134,15 +134,15 @@ class Sample:
         return [
             (good, bad)
             for good, bad in dict.fromkeys(found)
-            if good != bad and self._all(good, _is_said) and self._all(bad, _is_said)
+            if good != bad and self._all(good, _is_text_or_talk) and self._all(bad, _is_text_or_talk)
         ]
 
     def _compared(self, good: str, bad: str) -> Iterator[Mapping]:
         sides, taken = {"chosen": good, "rejected": bad}, (good, bad)
         prompts = self.fitting(COLUMNS["prompt"], _is_text, taken)
-        talks = self.fitting((*COLUMNS["messages"], *COLUMNS["prompt"]), is_talk, taken)
+        conversations = self.fitting((*COLUMNS["messages"], *COLUMNS["prompt"]), is_talk, taken)
         talking = any(self._any(side, lambda value: isinstance(value, list | dict) or spoken(value)) for side in taken)
-        if not talking and not talks:
+        if not talking and not conversations:
             prompt = prompts[0] if prompts else ""
             if prompt:
                 known = "preference"
@@ -157,7 +157,7 @@ class Sample:
         if self.share(whole) >= READS:
             yield _called(whole, "hh" if self._any(good, spoken) else "ultrafeedback")
             return
-        for talk in [*talks, *prompts]:
+        for talk in [*conversations, *prompts]:
             columns = {"messages": talk, **sides}
             known = "openai_preference" if names.plain(good) == "preferred_output" else "sharegpt"
             yield Mapping(
@@ -202,8 +202,8 @@ class Sample:
             tags = self.tags(talk)
             more = self.optional(("system", "tools", *MEDIA), (*taken, talk))
             yield Mapping("chat", columns | more, tags, "openai" if tags["role_tag"] == "role" else "sharegpt")
-        for prompt in self.fitting((*COLUMNS["prompt"], *COLUMNS["messages"]), _is_said, taken):
-            for answer in self.fitting(COLUMNS["response"], _is_said, (*taken, prompt)):
+        for prompt in self.fitting((*COLUMNS["prompt"], *COLUMNS["messages"]), _is_text_or_talk, taken):
+            for answer in self.fitting(COLUMNS["response"], _is_text_or_talk, (*taken, prompt)):
                 if any(self._any(name, is_talk) for name in (prompt, answer)):
                     columns = {"messages": prompt, "response": answer}
                     more = self.optional(("system", "tools", *MEDIA), (*taken, prompt, answer))
@@ -242,9 +242,9 @@ class Sample:
     def nameless(self) -> Iterator[Mapping]:
         """Yield the mapping by which the first field that is a conversation by its shape, and whose name says
         nothing else, is one."""
-        said = [name for column in COLUMNS.values() for name in named(self.fields, column)]
+        known_names = [name for column in COLUMNS.values() for name in named(self.fields, column)]
         for talk in self.fields:
-            if talk not in said and self._all(talk, lambda value: isinstance(value, list) and is_talk(value)):
+            if talk not in known_names and self._all(talk, lambda value: isinstance(value, list) and is_talk(value)):
                 tags = self.tags(talk)
                 more = self.optional(("system", "tools", *MEDIA), (talk,))
                 yield Mapping(
@@ -254,11 +254,11 @@ class Sample:
 
     def texts(self) -> Iterator[Mapping]:
         """Yield the mapping by which the rows are plain text; a question without an answer is none."""
-        asking = named(self.fields, tuple(name for name in COLUMNS["prompt"] if name != "title"))
+        questions = named(self.fields, tuple(name for name in COLUMNS["prompt"] if name != "title"))
         telling = [name for name in self.fields if self._values[name]]
         found = self.fitting(names.TEXTS, lambda value: isinstance(value, str)) or (
             telling
-            if len(telling) == 1 and not asking and self._all(telling[0], lambda value: isinstance(value, str))
+            if len(telling) == 1 and not questions and self._all(telling[0], lambda value: isinstance(value, str))
             else []
         )
         if found:
@@ -275,13 +275,13 @@ class Sample:
 
     def unclear(self) -> Mapping:
         """Return the mapping that names what could be told, for the person to say the rest."""
-        talks = self.fitting((*COLUMNS["messages"], *COLUMNS["prompt"]), is_talk)
-        rejected = self.fitting(REJECTED, _is_said)
+        conversations = self.fitting((*COLUMNS["messages"], *COLUMNS["prompt"]), is_talk)
+        rejected = self.fitting(REJECTED, _is_text_or_talk)
         if sides := self.sides():
             columns = self.first("prompt", sides[0])
             return Mapping("preference", columns | dict(zip(("chosen", "rejected"), sides[0], strict=True)))
-        if talks and not rejected:
-            return Mapping("chat", {"messages": talks[0]}, self.tags(talks[0]))
+        if conversations and not rejected:
+            return Mapping("chat", {"messages": conversations[0]}, self.tags(conversations[0]))
         columns = self.first("prompt")
         if rejected:
             return Mapping("preference", columns | {"rejected": rejected[0]})
@@ -305,10 +305,10 @@ class Sample:
         first = messages[0] if messages else {}
         role = next((key for key in ROLE_KEYS if isinstance(first.get(key), str)), "from")
         content = next((key for key in CONTENT_KEYS if key in first), "content" if role == "role" else "value")
-        seen = [str(message.get(role)) for message in messages]
+        roles = [str(message.get(role)) for message in messages]
 
         def called(choices: tuple[str, ...], otherwise: str) -> str:
-            return next((each for each in seen if each.casefold() in choices), otherwise)
+            return next((each for each in roles if each.casefold() in choices), otherwise)
 
         return {
             "role_tag": role,
@@ -351,7 +351,7 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str | int | float)
 
 
-def _is_said(value: object) -> bool:
+def _is_text_or_talk(value: object) -> bool:
     """Tell whether a value can be an answer, or a question: text, or messages."""
     return isinstance(value, str | int | float) or is_talk(value)
 

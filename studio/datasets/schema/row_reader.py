@@ -123,15 +123,15 @@ class RowReader:
             _without_last_results(before)
             chosen = before
         rejected = self._read_talk(row, "rejected", "gpt")
-        asked = chosen.turns[:-1]
+        context = chosen.turns[:-1]
         alone = rejected.turns[0]["from"] in ANSWERS
-        if not asked or chosen.turns[-1]["from"] not in ANSWERS:
+        if not context or chosen.turns[-1]["from"] not in ANSWERS:
             raise UnusableRow("chosen" if columns.get("chosen") else "messages")
         if alone and len(rejected.turns) > 1:
             # More than one turn after the question: what comes before the last must be said in the chosen one as well.
             alone = False
-            rejected.turns = asked[: len(asked) - len(rejected.turns) + 1] + rejected.turns
-        if rejected.turns[-1]["from"] not in ANSWERS or (not alone and rejected.turns[:-1] != asked):
+            rejected.turns = context[: len(context) - len(rejected.turns) + 1] + rejected.turns
+        if rejected.turns[-1]["from"] not in ANSWERS or (not alone and rejected.turns[:-1] != context):
             raise UnusableRow(
                 "rejected", "asked_otherwise" if rejected.turns[-1]["from"] in ANSWERS else "unusable_value"
             )
@@ -139,7 +139,7 @@ class RowReader:
             if rejected.media[kind]:
                 raise UnusableRow("rejected", "media_in_rejected")
         chosen.notes |= rejected.notes
-        out = {"conversations": asked, "chosen": chosen.turns[-1], "rejected": rejected.turns[-1]}
+        out = {"conversations": context, "chosen": chosen.turns[-1], "rejected": rejected.turns[-1]}
         chosen.beside = {**rejected.beside, **chosen.beside, **before.beside}
         self._beside(row, chosen, out)
         return ReadRow(out, chosen.notes)
@@ -207,7 +207,7 @@ def system_of(value: object) -> str:
     if isinstance(value, bool | int | float):
         return text_of(value, "system")
     content = contents.read(value, "system")
-    if content.calls or content.results or any(content.marks_of_parts.values()):
+    if content.calls or content.results or any(content.placeholders_of_parts.values()):
         raise UnusableRow("system")
     return content.text
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from studio.datasets.schema.content import PLACEHOLDERS
 from studio.datasets.schema.observed_schema import MEDIA, Shape
 
-MARKS = {"images": "<image>", "videos": "<video>", "audios": "<audio>"}
 _TYPES = {
     str: "string",
     bool: "boolean",
@@ -53,7 +53,7 @@ class Rules:
             "rejected": compared,
         }
         free = {*MEDIA, "tools"} if shape.format == "openai" else MEDIA
-        self._wanted = {
+        self._expected_types = {
             name: types.get(column, "string")
             for column, name in shape.columns.items()
             if name in shape.fields() and column not in free
@@ -89,10 +89,10 @@ class Rules:
         """Yield a fault for each field that is not of the type its column must have; what is left out or null is judged
         elsewhere.
         """
-        for name, wanted in self._wanted.items():
+        for name, expected in self._expected_types.items():
             value = row.get(name)
-            if value is not None and _type(value) != wanted:
-                yield _wrong_type(name, value, wanted)
+            if value is not None and _type(value) != expected:
+                yield _wrong_type(name, value, expected)
 
     def _changed_types(self, row: dict, number: int) -> Iterator[Fault]:
         """A file is read into one table: a field that changes its type stops the run, whether training reads it or
@@ -110,9 +110,9 @@ class Rules:
 
     def _alpaca(self, row: dict, wrong: set[str]) -> Iterator[Fault]:
         columns = self.shape.columns
-        asked = [columns[name] for name in ("prompt", "query") if name in columns]
-        if not any(name in wrong or _filled(row.get(name)) for name in asked):
-            yield _absent("empty_prompt", row, asked[0] if asked else "")
+        question_fields = [columns[name] for name in ("prompt", "query") if name in columns]
+        if not any(name in wrong or _filled(row.get(name)) for name in question_fields):
+            yield _absent("empty_prompt", row, question_fields[0] if question_fields else "")
         answer = columns.get("response")
         if answer and self.shape.stage in ("sft", "kto") and answer not in wrong and not _filled(row.get(answer)):
             yield _absent("empty_answer", row, answer)
@@ -206,8 +206,8 @@ class Rules:
         )
         for index, (place, role) in enumerate(turns):
             if role not in sides[index % 2]:
-                wanted = " / ".join(tag for tag in sides[index % 2] if tag)
-                yield Fault("role_order", place, {"field": place, "role": role, "wanted": wanted})
+                expected = " / ".join(tag for tag in sides[index % 2] if tag)
+                yield Fault("role_order", place, {"field": place, "role": role, "wanted": expected})
                 return
         if len(turns) % 2 != pairs:
             yield Fault("turn_count", name, {"field": name, "last": turns[-1][1]})
@@ -274,24 +274,26 @@ class Rules:
             for index, file in enumerate(files):
                 if isinstance(file, str) and not os.path.isfile(os.path.join(self._folder, file)):
                     yield Fault("missing_media", f"{name}[{index}]", {"field": f"{name}[{index}]", "file": file})
-            marks = self._marks(row, MARKS[column])
-            if marks != len(files):
+            count = self._placeholders(row, PLACEHOLDERS[column])
+            if count != len(files):
                 yield Fault(
-                    "media_count", name, {"field": name, "mark": MARKS[column], "marks": marks, "files": len(files)}
+                    "media_count",
+                    name,
+                    {"field": name, "mark": PLACEHOLDERS[column], "marks": count, "files": len(files)},
                 )
 
-    def _marks(self, row: dict, mark: str) -> int:
+    def _placeholders(self, row: dict, placeholder: str) -> int:
         places = {"prompt", "query", "response", "history", "messages", "chosen"}
         values = [row.get(name) for column, name in self.shape.columns.items() if column in places]
-        return json.dumps(values, ensure_ascii=False, default=str).count(mark)
+        return json.dumps(values, ensure_ascii=False, default=str).count(placeholder)
 
 
 def _type(value: object) -> str:
     return _TYPES.get(type(value), type(value).__name__)
 
 
-def _wrong_type(name: str, value: object, wanted: str) -> Fault:
-    return Fault("wrong_type", name, {"field": name, "found": _type(value), "wanted": wanted})
+def _wrong_type(name: str, value: object, expected: str) -> Fault:
+    return Fault("wrong_type", name, {"field": name, "found": _type(value), "wanted": expected})
 
 
 def _filled(value: object) -> bool:

@@ -95,35 +95,37 @@ def _plain(tool: object) -> list[dict]:
 
 def _whole(tool: dict) -> dict:
     """Return a definition with the parameters that the formats of tools look for: an object with properties."""
-    said = tool.get("parameters")
-    if isinstance(said, str):
+    schema = tool.get("parameters")
+    if isinstance(schema, str):
         try:
-            said = parse(said)
+            schema = parse(schema)
         except ValueError:
-            said = {}
-    if isinstance(said, list) and all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in said):
-        said = {each["name"]: {key: value for key, value in each.items() if key != "name"} for each in said}
-    if not isinstance(said, dict):
-        said = {}
-    if not isinstance(said.get("properties"), dict):
-        bare = said and all(isinstance(each, dict) for each in said.values())
-        said = {"type": "object", "properties": said} if bare else {**said, "properties": {}}
-        said.setdefault("type", "object")
-    if not isinstance(said.get("required", []), list):
-        said = {key: value for key, value in said.items() if key != "required"}
-    properties = {name: _property(each) for name, each in said["properties"].items()}
-    if properties != said["properties"]:
-        said = {**said, "properties": properties}
-    return tool if said == tool.get("parameters") else {**tool, "parameters": said}
+            schema = {}
+    if isinstance(schema, list) and all(
+        isinstance(each, dict) and isinstance(each.get("name"), str) for each in schema
+    ):
+        schema = {each["name"]: {key: value for key, value in each.items() if key != "name"} for each in schema}
+    if not isinstance(schema, dict):
+        schema = {}
+    if not isinstance(schema.get("properties"), dict):
+        bare = schema and all(isinstance(each, dict) for each in schema.values())
+        schema = {"type": "object", "properties": schema} if bare else {**schema, "properties": {}}
+        schema.setdefault("type", "object")
+    if not isinstance(schema.get("required", []), list):
+        schema = {key: value for key, value in schema.items() if key != "required"}
+    properties = {name: _property(each) for name, each in schema["properties"].items()}
+    if properties != schema["properties"]:
+        schema = {**schema, "properties": properties}
+    return tool if schema == tool.get("parameters") else {**tool, "parameters": schema}
 
 
-def _property(said: object) -> dict:
+def _property(definition: object) -> dict:
     """Return the schema of one parameter as the formats read it: an object, whose `enum` is a list of texts and
     `items` an object."""
-    if not isinstance(said, dict):
-        return {"type": said} if isinstance(said, str) else {}
-    schema = said
-    if (choices := said.get("enum")) and not (
+    if not isinstance(definition, dict):
+        return {"type": definition} if isinstance(definition, str) else {}
+    schema = definition
+    if (choices := definition.get("enum")) and not (
         isinstance(choices, list) and all(isinstance(each, str) for each in choices)
     ):
         texts = (
@@ -132,6 +134,6 @@ def _property(said: object) -> dict:
             else None
         )
         schema = {key: value for key, value in schema.items() if key != "enum"} | ({"enum": texts} if texts else {})
-    if (items := said.get("items")) and not isinstance(items, dict):
+    if (items := definition.get("items")) and not isinstance(items, dict):
         schema = {**schema, "items": {"type": items} if isinstance(items, str) else {}}
     return schema

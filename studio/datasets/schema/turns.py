@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from studio.core.storage.records import parse_or
 from studio.datasets.schema import content as contents
 from studio.datasets.schema import function_turn
-from studio.datasets.schema.content import MARKS, Content
+from studio.datasets.schema.content import PLACEHOLDERS, Content
 from studio.datasets.schema.names import CONTENT_KEYS, EXCHANGES, ROLE_KEYS, role_of
 from studio.datasets.schema.row_faults import UnusableRow
 
@@ -67,7 +67,7 @@ class Talk:
             return called
         if not text.strip():
             return called
-        if function_turn.holds_marks(text):
+        if function_turn.holds_call_tags(text):
             self.drop(text, "call_text")
             return called
         self.notes.add("call_text_kept")
@@ -75,7 +75,7 @@ class Talk:
 
     def drop(self, text: str, note: str) -> None:
         """Note a text that LLaMA-Factory has no place for; one with media in it cannot be dropped."""
-        if any(mark in text for mark in MARKS.values()):
+        if any(placeholder in text for placeholder in PLACEHOLDERS.values()):
             raise UnusableRow("messages", "media_beside_call")
         if text.strip():
             self.notes.add(note)
@@ -235,7 +235,7 @@ def _take(message: object, talk: Talk, tags: dict[str, str], column: str) -> Non
     calls = [*content.calls, *_calls_beside(message, column)]
     for kind, files in content.media.items():
         talk.media[kind].extend(files)
-    for kind, count in content.marks_of_parts.items():
+    for kind, count in content.placeholders_of_parts.items():
         talk.parts[kind] = talk.parts.get(kind, 0) + count
     if content.hidden:
         talk.notes.add("thought_hidden")
@@ -264,13 +264,13 @@ def _content(message: dict, tags: dict[str, str], column: str) -> Content:
     for each in _THOUGHT_KEYS:
         if isinstance(message.get(each), str) and message[each].strip() and each != key and not content.thought:
             content.thought = message[each]
-    for kind, mark in MARKS.items():
+    for kind, placeholder in PLACEHOLDERS.items():
         beside = message.get(kind)
         files = [contents.file_of(each, kind[:-1]) for each in beside] if isinstance(beside, list) else []
         if files and not any(content.media.get(kind, ())):
             if not content.media.get(kind):
-                content.text = mark * len(files) + content.text
-                content.marks_of_parts[kind] = len(files)
+                content.text = placeholder * len(files) + content.text
+                content.placeholders_of_parts[kind] = len(files)
             content.media[kind] = files
     return content
 

@@ -20,7 +20,7 @@ from studio.evaluate.benchmarks.answer_text import letter_in
 from studio.evaluate.benchmarks.sets.answer_letters import LETTERS
 from studio.inference.answer import Answer
 from studio.inference.messages import Message
-from studio.inference.reasoning import MARKS
+from studio.inference.reasoning import THOUGHT_TAGS
 from studio.inference.remote import chat_completion, openai_client
 from studio.inference.remote.servers import ServedTarget
 from studio.inference.sampling import Sampling
@@ -206,5 +206,5 @@ def _thinks(reply: ChatReply, token: str) -> bool:
     message = reply.choices[0].message
     begun = token.strip().lower()
     return bool(message.reasoning_content or message.reasoning) or (
-        len(begun) > 1 and any(opening.lower().startswith(begun) for opening, _ in MARKS)
+        len(begun) > 1 and any(opening.lower().startswith(begun) for opening, _ in THOUGHT_TAGS)
     )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from studio.core.i18n import Problem, Words
-from studio.core.jobs import ACTIVE, told
+from studio.core.jobs import ACTIVE, sentence_text
 from studio.evaluate.benchmarks import tasks
 from studio.evaluate.benchmarks.sets import incoming
 from studio.evaluate.page import row_results
@@ -96,8 +96,8 @@ def _looking(context: EvaluateContext, words: Words) -> list[Callable]:
             state=status.state,
             progress=status.progress,
             left_s=status.left_s,
-            message=told(status.message, words),
-            error=told(status.error, words),
+            message=sentence_text(status.message, words),
+            error=sentence_text(status.error, words),
             sentences=[one.tell(words) for one in made.sentences] if made else [],
             headline=made.headline if made else None,
             scores=row_results.scores(made) if made else {},

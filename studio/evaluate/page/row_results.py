@@ -4,7 +4,7 @@ import json
 
 from studio.core import formatting
 from studio.core.i18n import Words
-from studio.core.jobs import told
+from studio.core.jobs import sentence_text
 from studio.evaluate.evaluation import Prediction
 from studio.evaluate.page.schemas import (
     AnswerResult,
@@ -113,7 +113,7 @@ def _answer(one: Prediction, words: Words) -> AnswerResult:
         tokens=one.tokens,
         seconds=one.seconds,
         finished=one.finished,
-        fault=told(one.fault, words),
+        fault=sentence_text(one.fault, words),
         choice=one.choice,
         shares=one.shares,
         cut=one.cut,

@@ -5,7 +5,7 @@ from functools import cache, wraps
 
 from studio.core import llamafactory
 from studio.core.i18n import Problem
-from studio.inference.local.model_faults import told
+from studio.inference.local.model_faults import errors_as_problem
 from studio.inference.local.model_target import BaseWeights, ModelTarget
 from studio.inference.local.prompt_encoding import PromptEncoder
 from studio.models.library import library
@@ -20,7 +20,7 @@ def encoder_of(base: BaseWeights, target: ModelTarget) -> PromptEncoder:
     from llamafactory.model import load_tokenizer
 
     library.require_loadable(base.folder)
-    with told("chat.load_failed", path=base.folder):
+    with errors_as_problem("chat.load_failed", path=base.folder):
         loaded = load_tokenizer(_arguments(base)[0])
     return PromptEncoder(
         loaded["tokenizer"], target.template, target.default_system, target.thinking, loaded["processor"]

@@ -10,7 +10,7 @@ from studio.core import llamafactory
 from studio.core.i18n import Problem
 from studio.inference.local.base_loading import _load_base, encoder_of
 from studio.inference.local.lora_batch import LoraBatch
-from studio.inference.local.model_faults import told
+from studio.inference.local.model_faults import errors_as_problem
 from studio.inference.local.model_target import BaseWeights, ModelTarget, stamp
 from studio.inference.local.prompt_encoding import Prompt, PromptEncoder
 
@@ -42,8 +42,8 @@ class LoadedModel:
         self._adapters: dict[tuple[Path, int], str] = {}
         self._encoders: dict[tuple, PromptEncoder] = {}
         self._count = 0
-        self._blend = None
-        with told("chat.load_failed", path=base.folder):
+        self._lora_batch = None
+        with errors_as_problem("chat.load_failed", path=base.folder):
             self._model, self.sees = _load_base(base)
 
     @property
@@ -73,7 +73,7 @@ class LoadedModel:
         """Tell whether the adapter of this name can share a batch."""
         return not self.base.own_adapter and name not in self._alone
 
-    def keep(self, adapters: list[Path]) -> None:
+    def manage_adapters(self, adapters: list[Path]) -> None:
         """Make these the adapters in memory: load those that are missing, drop the others. The base weights stay where
         they are.
 
@@ -86,12 +86,12 @@ class LoadedModel:
         with self._lock:
             new = [key for key in by_key if key not in self._adapters]
             for key in new:
-                with told("chat.adapter_unfit", path=by_key[key], model=self.base.folder.name):
+                with errors_as_problem("chat.adapter_unfit", path=by_key[key], model=self.base.folder.name):
                     self._adapters[key] = self._load_adapter(by_key[key])
             gone = [self._adapters.pop(key) for key in set(self._adapters) - set(by_key)]
             self._drop(gone)
             if (gone or new) and self._adapters and not self.base.own_adapter:
-                self._blend = LoraBatch(self._model)
+                self._lora_batch = LoraBatch(self._model)
                 self._alone |= {self._adapters[key] for key in new if not self._try_mixing(self._adapters[key])}
 
     def generate(self, rows: list[str], prompts: list[Prompt], budget: int, watcher, draw: Callable | None) -> None:
@@ -209,7 +209,7 @@ class LoadedModel:
         """
         self.halt.set()
         with self._lock:
-            self._model = self._blend = None
+            self._model = self._lora_batch = None
             self._adapters.clear()
 
     def memory_bytes(self) -> int:
@@ -228,9 +228,11 @@ class LoadedModel:
 
         if not self.loaded:
             return 0
-        held = [*self._model.parameters(), *self._model.buffers()]
+        tensors_held = [*self._model.parameters(), *self._model.buffers()]
         sizes = {
-            t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for held_one in held for t in tensors(held_one)
+            t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()
+            for held_one in tensors_held
+            for t in tensors(held_one)
         }
         return sum(sizes.values())
 
@@ -248,12 +250,12 @@ class LoadedModel:
         elif not self._adapters:
             yield {}
         else:
-            self._blend.set_adapters(rows)
+            self._lora_batch.set_adapters(rows)
             try:
                 yield {"adapter_names": rows}
             except BaseException:
                 # peft takes its hooks off only where all goes well
-                self._blend.remove_hooks()
+                self._lora_batch.remove_hooks()
                 raise
 
     def _drop(self, names: list[str]) -> None:
@@ -266,7 +268,7 @@ class LoadedModel:
                 self._model.delete_adapter(name)
 
     def _unwrap(self) -> None:
-        self._model, self._blend = self._model.unload(), None
+        self._model, self._lora_batch = self._model.unload(), None
         del self._model.peft_config  # peft leaves it behind, and would take its adapters for present
 
     def _take_back(self, name: str) -> None:

@@ -18,7 +18,7 @@ from studio.inference.messages import Message
 from studio.inference.sampling import STANDARD, Sampling
 
 Report = Callable[[str, float], None]
-LOOK_S = 0.08  # between two looks at answers that grow: looking takes processor time from the models
+POLL_S = 0.08  # between two looks at answers that grow: looking takes processor time from the models
 
 
 class LocalEngine:
@@ -84,7 +84,7 @@ class LocalEngine:
                     self._models[base] = LoadedModel(base)
                 model = self._models[base]
                 report("chat.loading_adapters", (done + 0.8) / len(by_base))
-                model.keep([target.adapter for target in group if target.adapter])
+                model.manage_adapters([target.adapter for target in group if target.adapter])
                 loaded |= {
                     target: LoadedTarget(target, model, model.adapter(target), model.encoder(target))
                     for target in group
@@ -138,7 +138,7 @@ class LocalEngine:
             for batches in _batches(rows, updated, [cancel, *([stop] if stop else [])])
         ]
         with run_in_threads(work, cancel) as finished:
-            while not finished.wait(LOOK_S):
+            while not finished.wait(POLL_S):
                 if updated.is_set():
                     updated.clear()
                     yield _snapshots(entries, started)

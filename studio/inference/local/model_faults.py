@@ -9,7 +9,7 @@ from studio.core.i18n import Problem
 
 
 @contextlib.contextmanager
-def told(key: str, **facts: object) -> Iterator[None]:
+def errors_as_problem(key: str, **facts: object) -> Iterator[None]:
     """Tell whatever fails inside as the Problem `key` with its `reason`, or as a lack of memory, and let go of what
     failed.
     """
@@ -36,12 +36,12 @@ def as_problem(error: Exception, key: str, **facts: object) -> Problem:
     logging.getLogger(__name__).error("chat", exc_info=error)
     reason = " ".join(str(error).split())[:300] or type(error).__name__
     out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in reason
-    seen, wants_code, known = error, False, None
-    while seen:
-        traceback.clear_frames(seen.__traceback__)
-        wants_code = wants_code or "trust_remote_code=True" in str(seen)
-        known = seen if isinstance(seen, Problem) else known
-        seen = seen.__cause__ or seen.__context__
+    cause, wants_code, known = error, False, None
+    while cause:
+        traceback.clear_frames(cause.__traceback__)
+        wants_code = wants_code or "trust_remote_code=True" in str(cause)
+        known = cause if isinstance(cause, Problem) else known
+        cause = cause.__cause__ or cause.__context__
     if known:
         return Problem(known.key, **known.facts)  # ours, around which a library put its own words
     if wants_code and "path" in facts:

@@ -51,9 +51,9 @@ def definitions(tools: str | list | None) -> str | None:
     return text if listed else None
 
 
-def written(text: str, calls: list[ToolCall], marks: tuple[str, str]) -> str:
+def written(text: str, calls: list[ToolCall], tags: tuple[str, str]) -> str:
     """Return a message that calls tools as LLaMA-Factory's role "function" takes it: what stands before, then a JSON
-    list in `marks`.
+    list in `tags`.
 
     Raises:
         ValueError: a call has no name, or its arguments are neither an object nor text.
@@ -68,7 +68,7 @@ def written(text: str, calls: list[ToolCall], marks: tuple[str, str]) -> str:
         return json.dumps(made, ensure_ascii=False)  # some templates know no marks
     # LLaMA-Factory looks for the marks of calls and of thoughts in the JSON too, where nothing but a text can hold a
     # "<".
-    return text + marks[0] + json.dumps(made, ensure_ascii=False).replace("<", "\\u003c") + marks[1]
+    return text + tags[0] + json.dumps(made, ensure_ascii=False).replace("<", "\\u003c") + tags[1]
 
 
 def joined(results: list[str], one_by_one: bool) -> str:
@@ -96,7 +96,7 @@ def find(template, text: str) -> tuple[str, list[ToolCall]]:
         template: LLaMA-Factory's; its `extract_tool` reads the calls.
         text: a finished answer.
     """
-    thought, mark, rest = text.rpartition(template.thought_words[1].strip())
+    thought, closing_tag, rest = text.rpartition(template.thought_words[1].strip())
     calls = _read(template, rest)
     if not calls:
         return text, []
@@ -108,7 +108,7 @@ def find(template, text: str) -> tuple[str, list[ToolCall]]:
             start = middle
         else:
             beyond = middle
-    return thought + mark + rest[:start].removesuffix(_mark(template)), calls
+    return thought + closing_tag + rest[:start].removesuffix(_call_prefix(template)), calls
 
 
 def find_in_any_format(text: str) -> list[ToolCall]:
@@ -132,7 +132,7 @@ def find_in_any_format(text: str) -> list[ToolCall]:
 
 def _read(template, text: str) -> list[ToolCall]:
     """Return the calls in `text`, none where a template cannot read them or takes for a call what is no call."""
-    for reading in (_by_template, _without_mark, _without_frame, _of_glm):
+    for reading in (_by_template, _without_prefix, _without_frame, _of_glm):
         try:
             calls = [{"name": name, "arguments": _parsed(arguments)} for name, arguments in reading(template, text)]
         except (NotImplementedError, AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError):
@@ -147,13 +147,15 @@ def _by_template(template, text: str) -> list:
     return [] if isinstance(calls, str) else calls
 
 
-def _without_mark(template, text: str) -> list:
+def _without_prefix(template, text: str) -> list:
     """Read what stands behind the mark that a template puts before its calls (Mistral's "[TOOL_CALLS]")."""
-    mark = _mark(template)
-    return _by_template(template, text.strip().removeprefix(mark)) if mark and text.strip().startswith(mark) else []
+    prefix = _call_prefix(template)
+    return (
+        _by_template(template, text.strip().removeprefix(prefix)) if prefix and text.strip().startswith(prefix) else []
+    )
 
 
-def _mark(template) -> str:
+def _call_prefix(template) -> str:
     """Return what a template writes before its calls, "" where nothing."""
     first = template.format_function.slots[0]
     return first.partition("{{content}}")[0].strip() if isinstance(first, str) else ""

@@ -95,7 +95,7 @@ async def _listen(
             await asyncio.wait({reading}, timeout=_TICK_S)
             if stop.is_set():
                 accumulator.end("stopped")
-            elif time.perf_counter() - accumulator.heard > SILENCE_S and not reading.done():
+            elif time.perf_counter() - accumulator.last_event_at > SILENCE_S and not reading.done():
                 _conclude(
                     target,
                     accumulator,
@@ -124,7 +124,7 @@ def _conclude(target: ServedTarget, accumulator: StreamAccumulator, error: BaseE
 
     facts = {"place": urlsplit(target.url).netloc, "model": target.model}
     if isinstance(error, ServerFault):
-        accumulator.end("failed", openai_client.told_in_the_answer(error.words, target.url, target.model))
+        accumulator.end("failed", openai_client.problem_in_answer(error.words, target.url, target.model))
     elif error is None and (accumulator.is_done or accumulator.reason) or accumulator.ends_with_reason:
         _end_by_reason(accumulator, target)
     elif error is None:
@@ -149,7 +149,7 @@ def _end_by_reason(accumulator: StreamAccumulator, target: ServedTarget) -> None
         )
         accumulator.end("failed", fault)
     elif reason == "failed":
-        accumulator.end("failed", openai_client.told_in_the_answer(words, target.url, target.model))
+        accumulator.end("failed", openai_client.problem_in_answer(words, target.url, target.model))
     else:
         accumulator.end(reason)
 
@@ -192,7 +192,7 @@ async def _read_body(client, accumulator: StreamAccumulator, question: dict) -> 
                 part = await anext(parts, None)
             except Exception as error:  # whatever library carries the bytes: the connection broke
                 part, broken = None, error
-            accumulator.heard = time.perf_counter()
+            accumulator.last_event_at = time.perf_counter()
             for event in reader.finish() if part is None else reader.feed(part):
                 accumulator.feed(event)
             if part is None:

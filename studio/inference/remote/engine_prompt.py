@@ -50,9 +50,9 @@ def engine_prompt(
         def post(path: str, body: dict) -> dict:
             return client.post(root + path, body=body, cast_to=object)
 
-        for asked in (_of_llama_cpp, _of_vllm):
+        for engine in (_of_llama_cpp, _of_vllm):
             try:
-                return asked(post, question)
+                return engine(post, question)
             except openai.APIStatusError as error:
                 if error.status_code not in _NO_SUCH_PATH:
                     raise openai_client.problem(error, target.url, target.model) from error

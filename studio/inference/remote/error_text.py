@@ -8,7 +8,7 @@ from studio.inference.remote.wire import WireReader
 LENGTH = 200
 MOST = 2**53  # beyond it no count is one
 _DEPTH = 8
-_LOOKED_AT = 20_000  # letters of a page
+_MAX_LETTERS = 20_000  # letters of a page
 _FIELDS = (
     "message",
     "detail",
@@ -115,7 +115,7 @@ def in_one_line(words: str, key: str = "") -> str:
     text = re.sub(
         r"<!--.*?-->|<(head|style|script)\b.*?</\1>|<[a-zA-Z/!][^>]*>",
         " ",
-        words[:_LOOKED_AT],
+        words[:_MAX_LETTERS],
         flags=re.DOTALL | re.IGNORECASE,
     )
     text = " ".join((text.replace(key, "***") if key else text).split())

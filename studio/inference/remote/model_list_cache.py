@@ -15,7 +15,7 @@ class ModelListCache:
     def __init__(self, servers: ServerRegistry):
         self._servers = servers
         self._answers: dict[str, tuple[float, list[str] | Problem | None]] = {}
-        self._asking: set[str] = set()
+        self._pending: set[str] = set()
 
     def models(self) -> dict[str, list[str] | Problem | None]:
         """Return for each endpoint its models, why it does not tell them, or None where its first answer is awaited;
@@ -23,8 +23,8 @@ class ModelListCache:
         """
         names = [one.name for one in self._servers.list()]
         for name in names:
-            if name not in self._asking and time.monotonic() - self._answers.get(name, (-FRESH_S,))[0] > FRESH_S:
-                self._asking.add(name)
+            if name not in self._pending and time.monotonic() - self._answers.get(name, (-FRESH_S,))[0] > FRESH_S:
+                self._pending.add(name)
                 threading.Thread(target=self._ask, args=(name,), name="model-lists", daemon=True).start()
         return {name: self._answers.get(name, (0, None))[1] for name in names}
 
@@ -47,5 +47,5 @@ class ModelListCache:
         except Problem as problem:
             answer = problem
         finally:
-            self._asking.discard(name)
+            self._pending.discard(name)
         self._answers[name] = (time.monotonic(), answer)

@@ -100,7 +100,7 @@ def problem(error: Exception, url: str, model: str = "", key: str = "") -> Probl
     return Problem("served." + names.get(status, "server_error" if status and status >= 500 else "refused"), **facts)
 
 
-def told_in_the_answer(words: str, url: str, model: str) -> Problem:
+def problem_in_answer(words: str, url: str, model: str) -> Problem:
     """Return what a person should read of an error that a server tells within an answer."""
     return Problem(
         "served.broke",

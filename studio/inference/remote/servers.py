@@ -215,7 +215,7 @@ def _models(url: str, key: str) -> list[str]:
 
     try:
         with openai_client.client(url, key) as client:
-            told = [model.id for model in client.models.list().data]
-            return [id for id in told if isinstance(id, str) and id.strip()]
+            model_ids = [model.id for model in client.models.list().data]
+            return [id for id in model_ids if isinstance(id, str) and id.strip()]
     except (openai.APIError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise openai_client.problem(error, url, key=key) from error

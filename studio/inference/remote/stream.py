@@ -72,7 +72,7 @@ class StreamAccumulator:
 
     def __init__(self, name: str, max_tokens: int, tools: Collection[str] = ()):
         self.name, self.finished = name, ""
-        self.asked = self.heard = time.perf_counter()
+        self.started_at = self.last_event_at = time.perf_counter()
         self.chunks, self.is_done, self.is_known = 0, False, False
         self._max_tokens, self._tools = max_tokens, frozenset(tools)
         self._choices: dict[int, _Choice] = {}
@@ -100,25 +100,25 @@ class StreamAccumulator:
             ServerFault: it tells of an error; what else it holds is taken in.
             ValueError: it is no piece of a chat completion.
         """
-        self.heard = time.perf_counter()
+        self.last_event_at = time.perf_counter()
         self.chunks += 1
         value = event.value
         if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
             for one in value:
-                self._take(one, event)
+                self._feed(one, event)
         elif isinstance(value, dict):
-            self._take(value, event)
+            self._feed(value, event)
         elif isinstance(value, str) and value.strip():
             raise ServerFault(value)
         elif value is not None:
             raise ValueError("no piece of a chat completion")
 
-    def _take(self, value: dict, event: Event) -> None:
+    def _feed(self, value: dict, event: Event) -> None:
         for number, choice in enumerate(_choices_of(value)):
             self.is_known = True
             place = count_of(choice.get("index"))
             is_whole = event.bare and isinstance(choice.get("message"), dict)
-            self._take_choice(number if place is None else place, choice, is_whole)
+            self._feed_choice(number if place is None else place, choice, is_whole)
             self._count(choice.get("usage"))
             self.is_done = self.is_done or is_whole
         extra = value.get("x_groq")
@@ -128,13 +128,13 @@ class StreamAccumulator:
         if fault := fault_in(value, event.name):
             raise ServerFault(fault)
 
-    def _take_choice(self, index: int, piece: dict, is_whole: bool) -> None:
+    def _feed_choice(self, index: int, piece: dict, is_whole: bool) -> None:
         if index > _MOST_CHOICES:
             return
         if index not in self._choices:
             self._choices[index] = _Choice(self._tools)
         choice = self._choices[index]
-        choice.take(piece, self.heard, is_whole)
+        choice.feed(piece, self.last_event_at, is_whole)
         if (
             choice.pieces > self._max_tokens + _MARGIN
             and choice.letters > _LETTERS_A_TOKEN * self._max_tokens + _MARGIN
@@ -171,7 +171,7 @@ class StreamAccumulator:
             target=self.name,
             text=choice.text(bool(calls) or finished == "stop"),
             tokens=tokens,
-            first_token_s=choice.first - self.asked if choice.pieces else None,
+            first_token_s=choice.first - self.started_at if choice.pieces else None,
             tokens_per_s=(tokens - 1) / span if choice.pieces > 1 and span > 0 else None,
             finished=finished,
             prompt_count=self._counts.get("prompt"),
@@ -191,7 +191,7 @@ class _Choice:
         self.went_on = False  # after a reason to end
         self._old_call_only = True
 
-    def take(self, choice: dict, now: float, is_whole: bool) -> None:
+    def feed(self, choice: dict, now: float, is_whole: bool) -> None:
         """Take in a piece that came at `now` (s), or a whole completion."""
         whole = choice.get("message")
         delta = choice.get("delta") or whole or choice.get("text")

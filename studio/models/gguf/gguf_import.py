@@ -24,7 +24,7 @@ from studio.models.library import library
 KIND = "import_gguf"
 _PART = re.compile(r"-\d{5}-of-\d{5}$")
 _ROOM = 1.1  # the folder is a little more than its weights
-_LOOK_EVERY_S = 0.3
+_POLL_S = 0.3
 
 
 class ImportFacts(Record):
@@ -107,7 +107,7 @@ def _follow(job: Job, source: Path, made: Path) -> None:
         [sys.executable, "-m", "studio.models.gguf.gguf_import", str(source), str(made)],
         environment={**os.environ, "TQDM_DISABLE": "1", "PYTHONIOENCODING": "utf-8"},
     ) as child:
-        while (line := child.next_line(_LOOK_EVERY_S)) is not None:
+        while (line := child.next_line(_POLL_S)) is not None:
             job.check()
             if text := line.decode("utf-8", "replace").strip():
                 job.log(text)

@@ -154,7 +154,7 @@ def bytes_per_param(name: str) -> float:
     """Return the bytes a parameter takes on the hub: 2 (bfloat16), less where the name says that it is quantised
     (scales included).
     """
-    return next((size for mark, size in _BYTES.items() if mark in name.lower()), 2.0)
+    return next((size for dtype, size in _BYTES.items() if dtype in name.lower()), 2.0)
 
 
 def search(query: str = "", chat: bool | None = None, multimodal: bool | None = None, limit: int = 100) -> list[Entry]:
@@ -189,13 +189,13 @@ def on_disk(workspace: Workspace) -> dict[str, str]:
     for config in folders.matching(workspace.models, "*/config.json"):
         folder = config.parent
         by_origin[_origin(folder) or folder.name.lower()] = folder.name
-    marks = {}
+    by_entry = {}
     for entry in entries():
         addresses = [address.lower() for address in (entry.huggingface, entry.modelscope) if address]
         for known in [*addresses, *(address.rpartition("/")[2] for address in addresses)]:
             if known in by_origin:
-                marks.setdefault(entry.name, by_origin[known])
-    return marks
+                by_entry.setdefault(entry.name, by_origin[known])
+    return by_entry
 
 
 def _origin(folder: Path) -> str | None:

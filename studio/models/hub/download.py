@@ -29,13 +29,13 @@ from studio.core.storage import folders
 from studio.core.storage.atomic import move
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace, safe_name
-from studio.models.hub.fetch import MARK
+from studio.models.hub.fetch import EVENT_PREFIX
 from studio.models.hub.hubs import TITLES
 
 SOURCES = tuple(TITLES)
 KIND = "download"
 AT_A_TIME = 3
-LOOK_EVERY_S = 0.4
+POLL_S = 0.4
 SPEED_OVER_S = 10.0
 # Bars would fill the log; the person pressed Download, so a setting that keeps other libraries off the network does not
 # count.
@@ -177,14 +177,14 @@ class Downloads:
             self._discarded.discard(job)
             return self.jobs.resume(job, partial(self._work, token=token) if token else None)
 
-    def cancel(self, job: str, keep: bool = False) -> Job:
-        """Stop a download and, unless `keep`, remove what has arrived. A finished model stays. Raises Problem."""
+    def cancel(self, job: str, keep_files: bool = False) -> Job:
+        """Stop a download and, unless `keep_files`, remove what has arrived. A finished model stays. Raises Problem."""
         found = self.jobs.find(job)
         with self._lock:
-            if not keep:
+            if not keep_files:
                 self._discarded.add(job)
             self.jobs.cancel(job)
-            if not keep and not found.active:
+            if not keep_files and not found.active:
                 self._discard(found)
         return found
 
@@ -250,11 +250,11 @@ def _next_event(child: Child, job: Job, token: str | None) -> dict:
     """Return what the child says next, {} where it is silent for a moment or says something for the log. Raises Problem
     where it ended without a last word.
     """
-    line = child.next_line(LOOK_EVERY_S)
+    line = child.next_line(POLL_S)
     if line is None:
         raise Problem("downloads.child_ended", code=child.wait())
     text = line.decode("utf-8", "replace")
-    if text.startswith(MARK):
+    if text.startswith(EVENT_PREFIX):
         try:
             return json.loads(text[1:])
         except ValueError as error:  # two threads of a library may write into one line
@@ -275,7 +275,7 @@ def follow(child: Child, job: Job, files: Path, token: str | None = None) -> dic
             raise Problem(event["problem"]["key"], **event["problem"]["facts"])
         plan, waiting = event.get("plan", plan), event.get("waiting", waiting)
         if plan:
-            meter.look(bytes_in(files), plan["total_bytes"])
+            meter.update(bytes_in(files), plan["total_bytes"])
         facts = {**meter.facts(), "files": plan["files"] if plan else None}
         if "done" in event:
             job.report(1.0, "downloads.arrived", **facts)
@@ -293,15 +293,15 @@ class Meter:
 
     def __init__(self) -> None:
         self.done, self.total = 0, 0
-        self._seen: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, int]] = deque()
 
-    def look(self, done: int, total: int) -> None:
+    def update(self, done: int, total: int) -> None:
         """Take in how many bytes are on disk now."""
         self.done, self.total = min(done, total), total
         now = time.monotonic()
-        self._seen.append((now, done))
-        while now - self._seen[0][0] > SPEED_OVER_S:
-            self._seen.popleft()
+        self._samples.append((now, done))
+        while now - self._samples[0][0] > SPEED_OVER_S:
+            self._samples.popleft()
 
     @property
     def share(self) -> float | None:
@@ -309,8 +309,8 @@ class Meter:
 
     def facts(self) -> dict:
         """Return the facts of the progress sentences (see `Downloads`)."""
-        seconds = self._seen[-1][0] - self._seen[0][0] if self._seen else 0
-        speed = max(0.0, (self._seen[-1][1] - self._seen[0][1]) / seconds) if seconds > 0.2 else 0.0
+        seconds = self._samples[-1][0] - self._samples[0][0] if self._samples else 0
+        speed = max(0.0, (self._samples[-1][1] - self._samples[0][1]) / seconds) if seconds > 0.2 else 0.0
         left = (self.total - self.done) / speed if speed else None
         return {
             "done": formatting.size(self.done),

@@ -26,7 +26,7 @@ from studio.core.workspace import write_json
 from studio.models.hub.hubs import Damaged, Hiccup, HubFile, has_hash, open_hub, partial_path
 from studio.models.library.tokenizer_files import read_json
 
-MARK = "\x1e"
+EVENT_PREFIX = "\x1e"
 FILES_AT_ONCE = 4
 SPARE_BYTES = 100_000_000
 NOTED_BYTES = 1_000_000
@@ -54,9 +54,9 @@ COPIES = (
 )
 
 
-def say(**event: object) -> None:
+def print_event(**event: object) -> None:
     """Write an event for the studio."""
-    print(MARK + json.dumps(event, ensure_ascii=False, default=str), flush=True)
+    print(EVENT_PREFIX + json.dumps(event, ensure_ascii=False, default=str), flush=True)
 
 
 class Fetch:
@@ -76,13 +76,13 @@ class Fetch:
         """Do it all; every step is told. Raises Problem."""
         with alone(self.folder, self.order["repo"]):
             listed = self.persist(self.hub.files)
-            chosen, skipped = choose(listed, self.order["include"], self.order["exclude"])
+            chosen, skipped = select_files(listed, self.order["include"], self.order["exclude"])
             warnings = check_listing(chosen, self.order["repo"]) if self.is_model else []
             for file in chosen:
                 self.target(file)
             self.clear_others(chosen)
             total = sum(file.size for file in chosen)
-            say(plan={"total_bytes": total, "files": len(chosen)})
+            print_event(plan={"total_bytes": total, "files": len(chosen)})
             self.check_space(total)
             pool = ThreadPoolExecutor(FILES_AT_ONCE)
             for done in as_completed(
@@ -102,7 +102,7 @@ class Fetch:
                     "files": {file.path: {"size": file.size, "hash": file.hash} for file in chosen},
                 },
             )
-            say(
+            print_event(
                 done={
                     "bytes": total,
                     "files": len(chosen),
@@ -122,9 +122,9 @@ class Fetch:
 
     def clear_others(self, chosen: list[HubFile]) -> None:
         """Remove what an earlier try with other patterns or of another revision left."""
-        kept = {target for file in chosen for target in (self.target(file), partial_path(self.target(file)))}
+        targets = {target for file in chosen for target in (self.target(file), partial_path(self.target(file)))}
         for path in self.files.rglob("*"):
-            if path.is_file() and path not in kept:
+            if path.is_file() and path not in targets:
                 path.unlink()
 
     def check_space(self, total: int) -> None:
@@ -201,7 +201,7 @@ class Fetch:
             if trouble.wait_s is not None
             else min(self.order["first_wait_s"] * 2 ** (tried - 1), LONGEST_BACKOFF_S)
         )
-        say(
+        print_event(
             waiting={
                 "reason": trouble.reason,
                 "wait": f"{wait:.0f}",
@@ -211,10 +211,10 @@ class Fetch:
             }
         )
         time.sleep(wait)
-        say(waiting=None)
+        print_event(waiting=None)
 
 
-def choose(listed: list[HubFile], include: list[str], exclude: list[str]) -> tuple[list[HubFile], list[HubFile]]:
+def select_files(listed: list[HubFile], include: list[str], exclude: list[str]) -> tuple[list[HubFile], list[HubFile]]:
     """Return the files to fetch and those left out. Dot files (git's own) are never fetched.
 
     With no patterns, copies of the weights in other forms are left out where `model*.safetensors` is there.
@@ -225,16 +225,16 @@ def choose(listed: list[HubFile], include: list[str], exclude: list[str]) -> tup
             fnmatch.fnmatch(file.path, pattern + "*" if pattern.endswith("/") else pattern) for pattern in patterns
         )
 
-    seen = [
+    visible = [
         file
         for file in listed
         if not any(part.startswith(".") and part != ".." for part in PurePosixPath(file.path).parts)
     ]
-    if not include and not exclude and any(fnmatch.fnmatch(file.path, "model*.safetensors") for file in seen):
+    if not include and not exclude and any(fnmatch.fnmatch(file.path, "model*.safetensors") for file in visible):
         exclude = COPIES
-    chosen = [file for file in seen if (not include or matches(file, include)) and not matches(file, exclude)]
-    kept = set(chosen)
-    return chosen, [file for file in seen if file not in kept]
+    chosen = [file for file in visible if (not include or matches(file, include)) and not matches(file, exclude)]
+    selected = set(chosen)
+    return chosen, [file for file in visible if file not in selected]
 
 
 def check_listing(chosen: list[HubFile], repo: str) -> list[dict]:
@@ -295,10 +295,10 @@ def main() -> None:
     try:
         Fetch(order).run()
     except Problem as problem:
-        say(problem={"key": problem.key, "facts": problem.facts})
+        print_event(problem={"key": problem.key, "facts": problem.facts})
     except Exception as error:
         traceback.print_exc()
-        say(problem={"key": "jobs.fault", "facts": {"reason": reasons.of(error)}})
+        print_event(problem={"key": "jobs.fault", "facts": {"reason": reasons.of_fault(error)}})
     sys.stdout.flush()
     # Other files' threads may sit in a read; what they have is on disk.
     os._exit(0)

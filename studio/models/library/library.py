@@ -57,7 +57,7 @@ def models(workspace: Workspace) -> list[Model]:
             found.append(scan(folder, name))
         except FileNotFoundError:
             continue  # removed between the listing and the look
-    return found + _list_of_places(workspace)
+    return found + _list_of_folders_fault(workspace)
 
 
 def usable(workspace: Workspace) -> list[Model]:
@@ -67,7 +67,7 @@ def usable(workspace: Workspace) -> list[Model]:
     return [model for model in models(workspace) if not model.faults]
 
 
-def _list_of_places(workspace: Workspace) -> list[Model]:
+def _list_of_folders_fault(workspace: Workspace) -> list[Model]:
     """Return the list of the person's folders as a model that is faulty, where it cannot be read: their models are
     missing then.
     """
@@ -143,7 +143,7 @@ def find(workspace: Workspace, name: str) -> Model:
     is none.
     """
     folder = Path(name)
-    if name == model_folders.FILE and (found := _list_of_places(workspace)):
+    if name == model_folders.FILE and (found := _list_of_folders_fault(workspace)):
         return found[0]
     if not folder.is_absolute():
         folder = workspace.models / name

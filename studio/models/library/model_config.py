@@ -81,20 +81,20 @@ def text_config(config: dict) -> dict:
 
 def _sound(config: dict, above: str) -> tuple[dict, dict[str, object]]:
     """Return a config without the fields that are of a wrong type, and those fields with their values."""
-    kept, wrong = {}, {}
+    sound, wrong = {}, {}
     for field, value in config.items():
         if value is None:
-            kept[field] = None
+            sound[field] = None
         elif field in _OBJECTS and isinstance(value, dict) and field in INNER:
-            kept[field], inner = _sound(value, f"{above}{field}.")
+            sound[field], inner = _sound(value, f"{above}{field}.")
             wrong |= inner
         elif not _fits(field, value):
             wrong[above + field] = value
         elif field not in _NUMBERS or (number := _number(field, value)) is None:
-            kept[field] = value
+            sound[field] = value
         elif number > 0:
-            kept[field] = number
-    return kept, wrong
+            sound[field] = number
+    return sound, wrong
 
 
 def _fits(field: str, value: object) -> bool:

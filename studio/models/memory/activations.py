@@ -31,7 +31,7 @@ LAST_OF_MLP = ("down_proj", "fc2", "w2", "dense_4h_to_h")
 LOGITS_OF_LOSS = 12
 
 
-def kept(shape: ModelShape, plan: Plan) -> float:
+def stored_bytes(shape: ModelShape, plan: Plan) -> float:
     """Return the bytes that all blocks leave for the backward pass; with checkpointing that is each block's input."""
     layers = min(plan.freeze_layers, shape.layers) if plan.method == "freeze" else shape.layers
     each = plan.tokens * plan.stream_bytes(shape) * shape.hidden if plan.checkpointing else block(shape, plan)

@@ -124,8 +124,8 @@ def _moments(shape: ModelShape, plan: Plan) -> list[tuple[float, float]]:
     gradients = plan.trained(shape) * plan.trained_bytes(shape)
     before = gradients if plan.accumulation > 1 else 0
     head = shape.vocabulary * shape.hidden * plan.trained_bytes(shape) if plan.method == "full" else 0
-    kept, block, passing = (
-        activations.kept(shape, plan),
+    stored, block, passing = (
+        activations.stored_bytes(shape, plan),
         activations.block(shape, plan),
         activations.passing(shape, plan),
     )
@@ -135,8 +135,8 @@ def _moments(shape: ModelShape, plan: Plan) -> list[tuple[float, float]]:
         else gradients / min(plan.freeze_layers, shape.layers)
     )
     return [
-        (before, kept + activations.loss(shape, plan)),
-        (max(before, head), kept + passing + (block if plan.checkpointing else 0)),
+        (before, stored + activations.loss(shape, plan)),
+        (max(before, head), stored + passing + (block if plan.checkpointing else 0)),
         (max(before, gradients - of_block), block + passing),
         (gradients, head),
         (gradients, _step(shape, plan, gradients)),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from studio.core.i18n import Words
-from studio.core.jobs import Job, told
+from studio.core.jobs import Job, sentence_text
 from studio.models.hub import catalogue
 from studio.models.hub.download import Request
 from studio.models.models_context import ModelsContext
@@ -62,8 +62,8 @@ def _download(job: Job, words: Words) -> schemas.DownloadResult:
         **facts,
         state=job.state,
         progress=job.progress,
-        message=told(job.message, words),
-        error=told(job.error, words),
+        message=sentence_text(job.message, words),
+        error=sentence_text(job.error, words),
     )
 
 

@@ -16,10 +16,10 @@ def read(file: Path) -> dict[str, dict]:
     if not files.is_file(file):  # a pipe would be waited for without end
         raise Problem("models.bad_pickle", file=file.name, reason=Reason("reasons.not_plain"))
     try:
-        held = torch.load(file, map_location="meta", mmap=zipfile.is_zipfile(file), weights_only=True)
+        loaded = torch.load(file, map_location="meta", mmap=zipfile.is_zipfile(file), weights_only=True)
     except Exception as error:  # whatever torch's reader meets in a file that is not what it should be
         raise Problem("models.bad_pickle", file=file.name, reason=reasons.of(error)) from error
-    held = held.get("model", held) if isinstance(held, dict) else {}
+    loaded = loaded.get("model", loaded) if isinstance(loaded, dict) else {}
     names = {
         torch.float32: "F32",
         torch.float16: "F16",
@@ -34,6 +34,6 @@ def read(file: Path) -> dict[str, dict]:
             "shape": list(tensor.shape),
             "data_offsets": [0, tensor.nbytes],
         }
-        for name, tensor in held.items()
+        for name, tensor in loaded.items()
         if isinstance(tensor, torch.Tensor)
     }

@@ -76,8 +76,8 @@ def _judged(folder: str, names: list[str]) -> tuple[list[str], dict | None] | No
         lacking = [name for name in lacking if not _is_packed(name, tensors)]
     misfit = None
     if not quantized and found.mismatched_keys:
-        name, has, wanted = sorted(found.mismatched_keys)[0]
-        misfit = {"tensor": name, "has": list(has), "wanted": list(wanted)}
+        name, has, expected = sorted(found.mismatched_keys)[0]
+        misfit = {"tensor": name, "has": list(has), "wanted": list(expected)}
     return None if found.conversion_errors else (lacking, misfit)
 
 

@@ -95,7 +95,7 @@ class MeasuredStep(Record):
     fault: Sentence | None = None
 
 
-def trainable_recipe(workspace: Workspace, overrides: dict) -> dict:
+def trainable_recipe(workspace: Workspace, overrides: dict[str, object]) -> dict[str, object]:
     """Return the whole recipe that `overrides` come to; they may name runs and models. Raises Problem where it cannot
     be trained, or not in this environment.
     """
@@ -105,7 +105,9 @@ def trainable_recipe(workspace: Workspace, overrides: dict) -> dict:
     return recipe
 
 
-def find(workspace: Workspace, accelerator: DeviceLease, overrides: dict, job: Job, most: int = MOST) -> LargestBatch:
+def find(
+    workspace: Workspace, accelerator: DeviceLease, overrides: dict[str, object], job: Job, most: int = MOST
+) -> LargestBatch:
     """Return the largest size that trained a step, 0 where not even one row fits.
 
     Args:
@@ -127,7 +129,7 @@ def find(workspace: Workspace, accelerator: DeviceLease, overrides: dict, job: J
         accelerator.release("batch")
 
 
-def _search(folder: Path, recipe: dict, job: Job, most: int) -> LargestBatch:
+def _search(folder: Path, recipe: dict[str, object], job: Job, most: int) -> LargestBatch:
     tried, size, reason = [], 1, "enough"
     while size <= most:
         job.check()
@@ -145,7 +147,7 @@ def _search(folder: Path, recipe: dict, job: Job, most: int) -> LargestBatch:
     return LargestBatch(batch=tried[-1].batch if tried else 0, tried=tried, reason=reason)
 
 
-def _try(folder: Path, recipe: dict, size: int, job: Job) -> MeasuredStep:
+def _try(folder: Path, recipe: dict[str, object], size: int, job: Job) -> MeasuredStep:
     """Train one step with a batch of `size` in a child; return what it measured, or why it did not end well."""
     here = folder / str(size)
     _make_data(here / "data", recipe, rows=size)
@@ -170,7 +172,7 @@ def _try(folder: Path, recipe: dict, size: int, job: Job) -> MeasuredStep:
     raise Problem("batch.failed", reason=reasons.original(" ".join(last)))
 
 
-def one_step(recipe: dict, here: Path, size: int) -> dict:
+def one_step(recipe: dict[str, object], here: Path, size: int) -> dict[str, object]:
     """Return the recipe of one step on the made-up rows in `here/data`, with a batch of `size` and nothing that
     measures or saves.
     """
@@ -196,7 +198,7 @@ def one_step(recipe: dict, here: Path, size: int) -> dict:
     }
 
 
-def _make_data(folder: Path, recipe: dict, rows: int) -> None:
+def _make_data(folder: Path, recipe: dict[str, object], rows: int) -> None:
     """Write rows that are longer than the cutoff in the form that the stage reads, and the entry that names them."""
     text = WORD * int(recipe["cutoff_len"])
     columns = {"prompt": "instruction", "response": "output"}

@@ -39,7 +39,7 @@ class Spread:
     processes: int
 
 
-def spread(options: dict, executor: str, cuda: bool) -> Spread:
+def spread(options: dict[str, object], executor: str, cuda: bool) -> Spread:
     """Return how an executor spreads over what the person chose in `options`.
 
     Args:

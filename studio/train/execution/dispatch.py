@@ -223,7 +223,7 @@ class Dispatcher:
         self._begun.discard(queued)
         self._logs.pop(queued, None)
         self._aborts.pop(queued, None)
-        if (status := runs.status(run)).state in notifications.TOLD:
+        if (status := runs.status(run)).state in notifications.ANNOUNCED:
             notifications.tell(run, *notifications.ended(status))
 
     def _found(self, queued: QueuedRun) -> runs.Run:

@@ -21,7 +21,7 @@ from studio.core.storage import records
 KIND = "environment"
 GIGABYTES = {"ppo": 7}  # on disk, once installed
 DOWNLOADED = 0.6  # the share of the whole time in which packages arrive; the rest is putting them in place
-_LOOK_EVERY_S = 0.3
+_POLL_S = 0.3
 _PATIENCE_S = 10.0  # in which pip removes what it has half written
 
 
@@ -80,13 +80,13 @@ def _known(name: str) -> None:
         raise Problem("environments.unknown", name=name, known=", ".join(GIGABYTES))
 
 
-def _make(job: Job, name: str, folder: Path) -> dict:
+def _make(job: Job, name: str, folder: Path) -> dict[str, object]:
     """Let a child process install the environment, and pass on what it tells."""
     _known(name)  # the job may have been read from a file of the workspace
     sentences: list[InstallerSentence] = []
     command = [sys.executable, "-m", "studio.train.execution.environments", name, str(folder)]
     with Child(command, patience_s=_PATIENCE_S) as child:
-        while (line := child.next_line(_LOOK_EVERY_S)) is not None:
+        while (line := child.next_line(_POLL_S)) is not None:
             job.check()
             if line:
                 _take(line.decode("utf-8", "replace"), job, sentences)
@@ -115,7 +115,7 @@ def _take(line: str, job: Job, sentences: list[InstallerSentence]) -> None:
         job.report(_progress(job.progress, sentence.key, sentence.facts), sentence.key, **sentence.facts)
 
 
-def _progress(before: float | None, key: str, facts: dict) -> float | None:
+def _progress(before: float | None, key: str, facts: dict[str, object]) -> float | None:
     """Return the share that is done; it never goes back, and stays where a sentence counts nothing."""
     number, total = facts.get("number"), facts.get("total")
     share = number / total if isinstance(number, int) and isinstance(total, int) and total > 0 else None
@@ -133,7 +133,7 @@ class _Voice:
         _print(f"launch.{name}", facts, fault=False)
 
 
-def _print(key: str, facts: dict, fault: bool) -> None:
+def _print(key: str, facts: dict[str, object], fault: bool) -> None:
     print(json.dumps({"key": key, "facts": facts, "fault": fault}, default=str), flush=True)
 
 

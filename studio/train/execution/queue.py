@@ -134,7 +134,7 @@ def _strike(queued_runs: list[QueuedRun], queued: QueuedRun) -> None:
     queued_runs.remove(queued)
 
 
-def _queued_runs(whole: dict, name: str) -> list[QueuedRun]:
+def _queued_runs(whole: dict[str, object], name: str) -> list[QueuedRun]:
     return [QueuedRun(one["run"], one.get("resume"), one.get("id", "")) for one in whole.get(name, [])]
 
 
@@ -165,15 +165,15 @@ class StoredQueuedRun(Record):
         return resume
 
 
-_queues: FileCache[tuple[dict, list[Problem]]] = FileCache()
+_queues: FileCache[tuple[dict[str, object], list[Problem]]] = FileCache()
 
 
-def _read(path: Path) -> tuple[dict, list[Problem]]:
+def _read(path: Path) -> tuple[dict[str, object], list[Problem]]:
     """Return the content of the queue's file without what cannot be used in it, and what is wrong with it."""
     return _queues.get(path, [path], lambda: _read_anew(path))
 
 
-def _read_anew(path: Path) -> tuple[dict, list[Problem]]:
+def _read_anew(path: Path) -> tuple[dict[str, object], list[Problem]]:
     if not files.exists(path):
         return {}, []
     faults: list[Problem] = []
@@ -188,7 +188,7 @@ def _read_anew(path: Path) -> tuple[dict, list[Problem]]:
     return content, faults
 
 
-def _usable(queued_runs: object, file: str, name: str, faults: list[Problem]) -> list[dict]:
+def _usable(queued_runs: object, file: str, name: str, faults: list[Problem]) -> list[dict[str, object]]:
     if not isinstance(queued_runs, list):
         faults.append(Problem("records.wrong_field", file=file, field=name, reason=Reason("reasons.field_list")))
         return []

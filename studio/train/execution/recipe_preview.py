@@ -50,7 +50,7 @@ def unjudged(overrides: dict[str, object], error: Exception) -> RecipePreview:
     problem = error if isinstance(error, Problem) else None
     if problem is None:
         logging.getLogger(__name__).error("a recipe cannot be judged", exc_info=error)
-        problem = Problem("train.preview_failed", reason=reasons.of(error))
+        problem = Problem("train.preview_failed", reason=reasons.of_fault(error))
     return RecipePreview(_as_yaml(overrides), [problem])
 
 

@@ -53,11 +53,11 @@ class TrainingService:
         """Return the names of the executors, the usual one first."""
         return self._dispatcher.known
 
-    def preview(self, overrides: dict) -> RecipePreview:
+    def preview(self, overrides: dict[str, object]) -> RecipePreview:
         """Return how a recipe that may still be wrong would be trained."""
         return recipe_preview.preview(self.workspace, overrides, self.python_of)
 
-    def python_of(self, recipe: dict) -> Path | None:
+    def python_of(self, recipe: dict[str, object]) -> Path | None:
         """Return the Python of the environment that a recipe's stage trains in, made or not, None where it is the
         studio's own.
         """
@@ -75,7 +75,7 @@ class TrainingService:
             self.environments.python(stage) if stage in OWN_ENVIRONMENT else Path(sys.executable)
         )
 
-    def find_batch(self, overrides: dict) -> Job:
+    def find_batch(self, overrides: dict[str, object]) -> Job:
         """Start looking for the largest batch that fits (see `batch.find`). Raises Problem where the recipe cannot be
         trained.
         """
@@ -88,7 +88,11 @@ class TrainingService:
         )
 
     def start(
-        self, overrides: dict, options: dict, executor: str = "in-process", python: Path | None = None
+        self,
+        overrides: dict[str, object],
+        options: dict[str, object],
+        executor: str = "in-process",
+        python: Path | None = None,
     ) -> runs.Run:
         """Make a run of a recipe and put it in the queue; it begins at once where its devices are free.
 
@@ -117,7 +121,7 @@ class TrainingService:
         self._dispatcher.add(run)
         return run
 
-    def _prepare(self, overrides: dict, options: dict, executor: str) -> runs.Run:
+    def _prepare(self, overrides: dict[str, object], options: dict[str, object], executor: str) -> runs.Run:
         for problem in self.preview(overrides).problems:
             raise problem
         if overrides.get("deepspeed") and executor in ONE_PROCESS:
@@ -146,7 +150,11 @@ class TrainingService:
         return run
 
     def sweep(
-        self, overrides: dict, grid: dict[str, list], options: dict, executor: str = "in-process"
+        self,
+        overrides: dict[str, object],
+        grid: dict[str, list],
+        options: dict[str, object],
+        executor: str = "in-process",
     ) -> list[runs.Run]:
         """Start a run for every combination of the values in `grid` (see `sweep.combinations`), after all were found
         good.
@@ -165,7 +173,12 @@ class TrainingService:
         ]
 
     def nodes(
-        self, overrides: dict, options: dict, count: int, address: str, port: int = multi_node.PORT
+        self,
+        overrides: dict[str, object],
+        options: dict[str, object],
+        count: int,
+        address: str,
+        port: int = multi_node.PORT,
     ) -> tuple[runs.Run, list[str]]:
         """Make a run for several machines and return it with a command for each (see `nodes.commands`); `options` hold
         `processes`.
@@ -307,7 +320,7 @@ def _require_ours(run: runs.Run) -> None:
         raise Problem("executors.not_ours", run=run.name)
 
 
-def _lengthen(run: runs.Run, recipe: dict, epochs: float) -> None:
+def _lengthen(run: runs.Run, recipe: dict[str, object], epochs: float) -> None:
     had = runs.status(run).epoch
     if isinstance(epochs, bool) or not isinstance(epochs, (int, float)) or epochs <= had:
         raise Problem("executors.fewer_epochs", epochs=epochs, had=f"{had:g}")

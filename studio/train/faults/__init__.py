@@ -71,7 +71,7 @@ def tells_disk_full(text: str) -> bool:
     return any(sign in text for sign in FULL_SIGNS)
 
 
-def explain(error: BaseException, recipe: dict | None = None) -> Problem:
+def explain(error: BaseException, recipe: dict[str, object] | None = None) -> Problem:
     """Return what a person should be told of an error that ended a run: what the library said, where, and what to do.
 
     Args:
@@ -113,7 +113,7 @@ def _of_signs(error: BaseException) -> Problem | None:
 _BLANK = {"name": "?", "targets": "?", "type": "?"}  # what a wording of a sign does not name
 
 
-def _of_data(error: BaseException, recipe: dict, found: place.Place) -> Problem | None:
+def _of_data(error: BaseException, recipe: dict[str, object], found: place.Place) -> Problem | None:
     """Return what is told of errors that only data and numbers make, None for any other."""
     text = _words(error)
     if isinstance(error, StopIteration) or "Cannot find valid samples" in text and recipe.get("streaming"):

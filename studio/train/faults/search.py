@@ -33,7 +33,7 @@ class _TooLong(Exception):
     """The search has taken its time."""
 
 
-def better(problem: Problem, recipe: dict, run: Path) -> Problem:
+def better(problem: Problem, recipe: dict[str, object], run: Path) -> Problem:
     """Return a fault that names row, field and file, where LLaMA-Factory's reader finds them in the sets of a recipe;
     else `problem`.
 
@@ -58,7 +58,7 @@ def better(problem: Problem, recipe: dict, run: Path) -> Problem:
     return problem
 
 
-def _sets(recipe: dict, home: Path, data: Path) -> list[Dataset]:
+def _sets(recipe: dict[str, object], home: Path, data: Path) -> list[Dataset]:
     found, media = (
         [],
         str(recipe.get("media_dir") or home),
@@ -71,7 +71,9 @@ def _sets(recipe: dict, home: Path, data: Path) -> list[Dataset]:
     return [one for one in found if one.file and (one.size or 0) <= MOST_BYTES]
 
 
-def _found(dataset: Dataset, recipe: dict, run: Path, ends: float, problem: Problem, alone: bool) -> Problem | None:
+def _found(
+    dataset: Dataset, recipe: dict[str, object], run: Path, ends: float, problem: Problem, alone: bool
+) -> Problem | None:
     if time.monotonic() > ends:
         raise _TooLong
     with atomic.scratch(run) as folder:
@@ -88,7 +90,7 @@ def _found(dataset: Dataset, recipe: dict, run: Path, ends: float, problem: Prob
         problem.facts.get("column"),
     ):
         return problem
-    return stops.told(dataset.name, dataset.file, row, fault)
+    return stops.problem_of(dataset.name, dataset.file, row, fault)
 
 
 def _until(ends: float) -> Callable[[int], None]:

@@ -26,7 +26,7 @@ class AnomalyDetector:
     evals: list[float] = field(default_factory=list)
     told: set[str] = field(default_factory=set)
 
-    def take(self, step: int, values: dict) -> list[tuple[str, dict]]:
+    def take(self, step: int, values: dict[str, object]) -> list[tuple[str, dict]]:
         """Return the warnings that these numbers give and that were not given before."""
         found = dict(
             self._of_loss(step, values.get("loss")) + self._of_eval(step, values.get("eval_loss")) + self._of_disk()

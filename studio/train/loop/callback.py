@@ -19,9 +19,10 @@ from studio.train.runs import Run
 from studio.train.runs.stop_request import ABORT, INTERRUPT, SAVE, Stopped, StopRequest
 
 if TYPE_CHECKING:
+    import torch
     from transformers import TrainerCallback
 
-WISHES = (None, SAVE, ABORT, INTERRUPT)
+STOP_REQUESTS = (None, SAVE, ABORT, INTERRUPT)
 
 
 def training_callback(run: Run, stop_request: StopRequest) -> "TrainerCallback":
@@ -50,7 +51,9 @@ class RunCallback:
         self.last_tokens: tuple[float, int] | None = None
 
     def on_train_begin(self, args, state, control, model=None, train_dataloader=None, **kwargs):
-        """Write the facts a person checks: examples, epochs, total batch, steps, parameters."""
+        """Write the facts a person checks: examples, epochs, total batch, steps, parameters. Raises Stopped where the
+        run was to be aborted before it began.
+        """
         llamafactory.load()
         from llamafactory.extras.misc import count_parameters
 
@@ -128,13 +131,13 @@ class RunCallback:
                 self.run.say("probe", step=state.global_step, **answer)
 
     def on_epoch_end(self, args, state, control, **kwargs):
-        """Leave where the process is about to end: the checkpoint is written."""
+        """Leave where the process is about to end: the checkpoint is written, and Stopped raised."""
         if self.interrupted:
             self._close_checkpoint(state)
             raise Stopped(saved=True)
 
     def on_train_end(self, args, state, control, **kwargs):
-        """Say that early stopping ended the run, where nobody else did."""
+        """Say that early stopping ended the run, where nobody else did. Raises Stopped where the process ends."""
         self._close_checkpoint(state)
         if self.interrupted:
             raise Stopped(saved=True)  # PPO's trainer tells of no epochs
@@ -154,7 +157,7 @@ class RunCallback:
             state.save_to_json(str(self.newest / "trainer_state.json"))
         self.newest = None
 
-    def _pace(self, state) -> dict:
+    def _pace(self, state) -> dict[str, object]:
         now, before = (time.monotonic(), state.num_input_tokens_seen), self.last_tokens
         self.last_tokens = now
         if not before or now[1] <= before[1]:
@@ -168,9 +171,9 @@ class RunCallback:
         return stop
 
 
-def readings(device) -> dict[str, float]:
-    """Return {memory} in GiB that this process holds, and on a GPU {utilisation} in percent where the driver tells
-    it.
+def readings(device: "torch.device") -> dict[str, float]:
+    """Return {memory} in GiB that this process holds on a device, and on a GPU {utilisation} in percent where the
+    driver tells it.
     """
     if device.type != "cuda":
         return {"memory": round(psutil.Process().memory_info().rss / 2**30, 3)}
@@ -198,6 +201,6 @@ def agreed(stop: str | None, args) -> str | None:
     import torch
     from torch import distributed
 
-    chosen = torch.tensor([WISHES.index(stop)], device=args.device)
+    chosen = torch.tensor([STOP_REQUESTS.index(stop)], device=args.device)
     distributed.broadcast(chosen, src=0)
-    return WISHES[chosen.item()]
+    return STOP_REQUESTS[chosen.item()]

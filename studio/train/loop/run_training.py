@@ -107,14 +107,14 @@ def _restore_templates() -> None:
 
 
 @cache
-def _shipped_templates() -> dict:
+def _shipped_templates() -> dict[str, object]:
     llamafactory.load()
     from llamafactory.data.template import TEMPLATES
 
     return copy.deepcopy(TEMPLATES)
 
 
-def _tell(run: Run, error: BaseException) -> dict:
+def _tell(run: Run, error: BaseException) -> dict[str, object]:
     """Print the traceback into the log, drop the frames (they hold tensors), and return what is said of it."""
     traceback.print_exception(error)
     recipe = run.recipe_if_any()

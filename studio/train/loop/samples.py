@@ -1,18 +1,31 @@
 """Probe questions: the model that trains answers the same few questions again and again, so that one sees it learn."""
 
 import time
+from typing import TYPE_CHECKING
 
 from studio.core import llamafactory
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 MOST = 5
 TOKENS = 64
 
 
-def ask(model, tokenizer, template: str, questions: list[str]) -> list[dict]:
+def ask(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", template: str, questions: list[str]
+) -> list[dict[str, object]]:
     """Let the model in training answer, greedily, and return [{question, answer, tokens, seconds}].
 
     The prompt is encoded by LLaMA-Factory's template of the run, which the run has made ready itself. Nothing is drawn
     at random and the model is put back as it was, so that the losses are those of a run without probes.
+
+    Args:
+        template: the name of the template.
+        questions: at most MOST of them are asked, each alone.
+
+    Raises:
+        KeyError: LLaMA-Factory has no such template.
     """
     llamafactory.load()
     import torch
@@ -28,7 +41,7 @@ def ask(model, tokenizer, template: str, questions: list[str]) -> list[dict]:
         model.train(was_training)
 
 
-def _answer(model, tokenizer, shape, stops: list[int], question: str) -> dict:
+def _answer(model, tokenizer, shape, stops: list[int], question: str) -> dict[str, object]:
     llamafactory.load()
     import torch
 

@@ -29,7 +29,7 @@ def endpoints(trainer: TrainingService, words: Words) -> list[Callable]:
     ]
 
 
-def _options(options: schemas.StartOptions | None) -> dict:
+def _options(options: schemas.StartOptions | None) -> dict[str, object]:
     return options.model_dump(exclude_none=True) if options else {}
 
 

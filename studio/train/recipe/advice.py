@@ -16,7 +16,7 @@ SAMPLED = 300
 WAIT_S = 10  # for a tokenizer that nobody has tried; after that the advice is left for the next look
 
 
-def advise(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
+def advise(workspace: Workspace, recipe: dict[str, object]) -> list[tuple[str, dict]]:
     """Return (key, facts) sentences on a complete recipe: total batch and steps, memory, and settings that are unusual.
 
     Steps are those of `mixture.measure`; they are left out where a dataset does not say its rows, and told as about
@@ -43,13 +43,13 @@ def advise(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
     return found
 
 
-def on_code(overrides: dict, recipe: dict) -> list[tuple[str, dict]]:
+def on_code(overrides: dict[str, object], recipe: dict[str, object]) -> list[tuple[str, dict]]:
     """Return a sentence where a recipe asked to run code of a model that has none."""
     asked = str(overrides.get("trust_remote_code")).lower() == "true" and not recipe["trust_remote_code"]
     return [("train.advice_no_code", {})] if asked else []
 
 
-def on_folder(overrides: dict, recipe: dict) -> list[tuple[str, dict]]:
+def on_folder(overrides: dict[str, object], recipe: dict[str, object]) -> list[tuple[str, dict]]:
     """Return a sentence where a recipe names a folder of data that is not there, and the studio's own is read in its
     place.
     """
@@ -59,14 +59,14 @@ def on_folder(overrides: dict, recipe: dict) -> list[tuple[str, dict]]:
     return []
 
 
-def steps_of(workspace: Workspace, recipe: dict) -> int | None:
+def steps_of(workspace: Workspace, recipe: dict[str, object]) -> int | None:
     """Return how many steps a complete recipe will train, None where that is not known before. Raises Problem as
     `mixture.measure` does.
     """
     return mixture.measure(workspace, recipe).steps
 
 
-def _of_lengths(workspace: Workspace, recipe: dict) -> list[tuple[str, dict]]:
+def _of_lengths(workspace: Workspace, recipe: dict[str, object]) -> list[tuple[str, dict]]:
     """Say how the cutoff stands to the data, by the first rows of each file: their text alone, without the marks of a
     template.
     """

@@ -322,7 +322,7 @@ def search(query: str, stage: str, method: str) -> list[Argument]:
     return sorted(shown, key=lambda argument: order[argument.topic])
 
 
-def judged(recipe: dict) -> dict:
+def judged(recipe: dict[str, object]) -> dict[str, object]:
     """Return a recipe with every value as its setting's kind.
 
     Raises:

@@ -10,7 +10,7 @@ from studio.train.runs import Run
 MODELS = ("model_name_or_path", "ref_model", "reward_model")
 
 
-def settled(recipe: dict, otherwise: bool = True) -> dict:
+def settled(recipe: dict[str, object], otherwise: bool = True) -> dict[str, object]:
     """Return a recipe with `trust_remote_code` as it may be.
 
     It is true only where a model that the recipe names asks for code and the person consented to all code of all of
@@ -38,14 +38,14 @@ def check(run: Run) -> None:
         settled(run.recipe(), otherwise=False)
 
 
-def digests(recipe: dict) -> list[str]:
+def digests(recipe: dict[str, object]) -> list[str]:
     """Return what stands for the consented code of a recipe's models, for the other machines of a group that trains it
     together.
     """
     return [trust.code_of(folder).digest for folder in _folders(recipe) if trust.allows(folder)]
 
 
-def _folders(recipe: dict) -> list[Path]:
+def _folders(recipe: dict[str, object]) -> list[Path]:
     """Return the folders of the models that a recipe names. An adapter's code is never asked for, and what is no folder
     here never runs.
     """

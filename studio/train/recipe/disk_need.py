@@ -15,7 +15,7 @@ SMALL_FILES = 2**20
 TOKENIZER = ("tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json")
 
 
-def bytes_needed(recipe: dict, steps: int | None) -> int:
+def bytes_needed(recipe: dict[str, object], steps: int | None) -> int:
     """Return the bytes that training a complete recipe writes and keeps: its checkpoints, and the weights at its end.
 
     Args:
@@ -54,7 +54,7 @@ def _weights(shape: ModelShape, plan: Plan) -> float:
     return (shape.parameters - trained) * BYTES[shape.dtype] + trained * plan.trained_bytes(shape)
 
 
-def _at_once(recipe: dict, steps: int | None) -> int:
+def _at_once(recipe: dict[str, object], steps: int | None) -> int:
     """Return how many checkpoints are on the disk at once at most: the new one is whole before an old one goes."""
     made = _made(recipe, steps)
     limit = int(recipe.get("save_total_limit") or 0)
@@ -62,7 +62,7 @@ def _at_once(recipe: dict, steps: int | None) -> int:
     return min(made, limit + 1 + best) if limit else made
 
 
-def _made(recipe: dict, steps: int | None) -> int:
+def _made(recipe: dict[str, object], steps: int | None) -> int:
     strategy, every = recipe.get("save_strategy", "steps"), float(recipe.get("save_steps") or 500)
     if strategy == "no":
         return 0

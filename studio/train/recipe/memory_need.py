@@ -13,13 +13,13 @@ from studio.models.memory import fit
 from studio.models.memory.model_shape import read_shape
 
 # Larger files are not looked through for their longest row: their rows are taken to fill the cutoff length.
-LOOKED_THROUGH = 8 * 2**20
+MAX_BYTES_READ = 8 * 2**20
 # Ordinary text has two bytes or more to a token, in any writing; a template puts a few dozen tokens around it.
 BYTES_PER_TOKEN = 2
 AROUND = 64
 
 
-def bytes_needed(recipe: dict) -> int:
+def bytes_needed(recipe: dict[str, object]) -> int:
     """Return the bytes that training a complete recipe takes at its peak; 0 where the sizes of its model cannot be
     read.
     """
@@ -31,7 +31,7 @@ def bytes_needed(recipe: dict) -> int:
     return fit.estimate(shape, replace(plan, seq=min(plan.seq, longest(recipe)))).total
 
 
-def longest(recipe: dict) -> int:
+def longest(recipe: dict[str, object]) -> int:
     """Return how many tokens the longest row may have at most: the cutoff length where rows are packed or are not
     looked through.
     """
@@ -52,7 +52,7 @@ def _longest_of(folder: Path, name: str) -> int | None:
         if (
             not dataset.file.is_file()
             or dataset.file.suffix not in (".json", ".jsonl")
-            or dataset.file.stat().st_size > LOOKED_THROUGH
+            or dataset.file.stat().st_size > MAX_BYTES_READ
         ):
             return None
         return _longest_rows.get(dataset.file, [dataset.file], lambda: _longest_row(dataset.file))

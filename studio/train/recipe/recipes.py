@@ -39,7 +39,7 @@ def learning_rate(parameters: int | None) -> float:
     return 1.0e-3 if (parameters or 0) < SMALL_MODEL else 1.0e-4
 
 
-def defaults(parameters: int | None = None) -> dict:
+def defaults(parameters: int | None = None) -> dict[str, object]:
     """Return the recipe that stands where a person says nothing, for a model of so many parameters."""
     return {
         "model_name_or_path": STARTER_MODEL,
@@ -77,7 +77,7 @@ class Machine:
     kind: str
     bf16: bool
 
-    def compute_type(self) -> dict:
+    def compute_type(self) -> dict[str, object]:
         """Return the arguments that set the compute type.
 
         On a CPU, bf16 with `use_cpu` is the setting in which every method runs (freeze fails on mixed dtypes
@@ -98,7 +98,9 @@ def this_machine() -> Machine:
     return Machine("cpu", True)
 
 
-def draft(workspace: Workspace, overrides: dict, machine: Machine) -> tuple[dict, list[Problem]]:
+def draft(
+    workspace: Workspace, overrides: dict[str, object], machine: Machine
+) -> tuple[dict[str, object], list[Problem]]:
     """Return `overrides` filled up to a whole recipe, but for its output folder, and all that is wrong with it.
 
     What it does not say is the studio's default, or LLaMA-Factory's own (see `llamafactory_defaults`). A model's name
@@ -143,7 +145,7 @@ def _model(workspace: Workspace, name: str) -> library.Model:
     return model
 
 
-def _settled(workspace: Workspace, recipe: dict) -> tuple[dict, list[Problem]]:
+def _settled(workspace: Workspace, recipe: dict[str, object]) -> tuple[dict[str, object], list[Problem]]:
     """Return a recipe with what its settings for checkpoints need, and all that is wrong with it."""
     found = []
     if not numbers.impossible(recipe):
@@ -157,7 +159,7 @@ def _settled(workspace: Workspace, recipe: dict) -> tuple[dict, list[Problem]]:
     return recipe, found + validation.problems(workspace, recipe)
 
 
-def _of_machine(machine: Machine, stated: dict) -> dict:
+def _of_machine(machine: Machine, stated: dict[str, object]) -> dict[str, object]:
     """Return the arguments that the machine adds; where the recipe says in which numbers to compute, none about
     that.
     """
@@ -168,7 +170,7 @@ def _of_machine(machine: Machine, stated: dict) -> dict:
     }
 
 
-def complete(workspace: Workspace, overrides: dict, machine: Machine) -> dict:
+def complete(workspace: Workspace, overrides: dict[str, object], machine: Machine) -> dict[str, object]:
     """Return `overrides` filled up to a recipe that LLaMA-Factory can run from anywhere, but for its output folder (see
     `draft`).
 
@@ -198,7 +200,7 @@ def known_templates() -> list[str]:
     return sorted(template_match.shipped()) if llamafactory.ready() else []
 
 
-def check(recipe: dict) -> None:
+def check(recipe: dict[str, object]) -> None:
     """Let LLaMA-Factory's own parser judge a complete recipe (see `validation.parser`).
 
     Raises:
@@ -208,7 +210,7 @@ def check(recipe: dict) -> None:
         raise problem
 
 
-def require_startable(workspace: Workspace, recipe: dict) -> None:
+def require_startable(workspace: Workspace, recipe: dict[str, object]) -> None:
     """Check a complete recipe of an earlier run as it would be started now.
 
     Raises:
@@ -226,7 +228,9 @@ def require_startable(workspace: Workspace, recipe: dict) -> None:
         raise problem
 
 
-def prepare(workspace: Workspace, overrides: dict, options: dict, machine: Machine) -> runs.Run:
+def prepare(
+    workspace: Workspace, overrides: dict[str, object], options: dict[str, object], machine: Machine
+) -> runs.Run:
     """Make the folder of a new run with its complete recipe in it, ready for an executor.
 
     Datasets with `{{name}}` and `{{author}}` are filled in a copy inside the run, so that the recipe alone reproduces
@@ -249,7 +253,7 @@ def prepare(workspace: Workspace, overrides: dict, options: dict, machine: Machi
     return run
 
 
-def _fill_identity(workspace: Workspace, run: runs.Run, recipe: dict, options: dict) -> None:
+def _fill_identity(workspace: Workspace, run: runs.Run, recipe: dict[str, object], options: dict[str, object]) -> None:
     """Put filled copies of the sets that say `{{name}}` into the run, beside all other sets that the recipe names."""
     home, named = (
         recipe["dataset_dir"],
@@ -270,7 +274,7 @@ def _fill_identity(workspace: Workspace, run: runs.Run, recipe: dict, options: d
     recipe["dataset_dir"] = str(folder)
 
 
-def starts_over(recipe: dict) -> bool:
+def starts_over(recipe: dict[str, object]) -> bool:
     """Tell whether a recipe's trainer cannot go on from a checkpoint: PPO's, and that of a reward model whose own
     weights change.
     """
@@ -281,12 +285,12 @@ def starts_over(recipe: dict) -> bool:
     )
 
 
-def write_recipe(run: runs.Run, recipe: dict) -> None:
+def write_recipe(run: runs.Run, recipe: dict[str, object]) -> None:
     """Write `recipe.yaml`. Raises Problem where the disk refuses."""
     write_whole(run.recipe_file, to_yaml(recipe))
 
 
-def to_yaml(recipe: dict) -> str:
+def to_yaml(recipe: dict[str, object]) -> str:
     """Return a recipe as the YAML that `llamafactory-cli train` reads."""
     return yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True)
 

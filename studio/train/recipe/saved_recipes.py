@@ -28,7 +28,7 @@ def saved(workspace: Workspace) -> list[str]:
     ]
 
 
-def save(workspace: Workspace, name: str, recipe: dict) -> None:
+def save(workspace: Workspace, name: str, recipe: dict[str, object]) -> None:
     """Keep a recipe under a name, in place of the one that had it. Raises Problem for a bad name, a secret or a full
     disk.
     """
@@ -37,7 +37,7 @@ def save(workspace: Workspace, name: str, recipe: dict) -> None:
     write_whole(path, yaml.safe_dump(typed_recipe, sort_keys=False, allow_unicode=True))
 
 
-def load(workspace: Workspace, name: str) -> dict:
+def load(workspace: Workspace, name: str) -> dict[str, object]:
     """Return a saved recipe. Raises Problem where there is none."""
     path = workspace.inside(folder(workspace), f"{name}.yaml")
     if not files.exists(path):
@@ -48,7 +48,7 @@ def load(workspace: Workspace, name: str) -> dict:
         raise files.unreadable(path, error) from error
 
 
-def handed_over(text: str) -> dict:
+def handed_over(text: str) -> dict[str, object]:
     """Return the settings that another part of the page hands to the form, in JSON.
 
     Raises:
@@ -64,7 +64,7 @@ def handed_over(text: str) -> dict:
     return arguments.judged(found)
 
 
-def to_shell(recipe: dict) -> str:
+def to_shell(recipe: dict[str, object]) -> str:
     """Return a recipe as one command, each setting on a line of its own."""
     lines = [
         f"    --{name} {shlex.quote(str(value).lower() if isinstance(value, bool) else str(value))}"

@@ -24,7 +24,7 @@ def read(text: str) -> dict[str, list]:
     return grid
 
 
-def combinations(recipe: dict, grid: dict[str, list]) -> list[tuple[dict, str]]:
+def combinations(recipe: dict[str, object], grid: dict[str, list]) -> list[tuple[dict[str, object], str]]:
     """Return (recipe, name) for every combination of the values in `grid`, the last setting changing fastest.
 
     The name says what differs: `learning_rate-0.001-lora_rank-8`.
@@ -43,6 +43,6 @@ def combinations(recipe: dict, grid: dict[str, list]) -> list[tuple[dict, str]]:
     return [({**recipe, **chosen}, _name(chosen)) for chosen in found]
 
 
-def _name(chosen: dict) -> str:
+def _name(chosen: dict[str, object]) -> str:
     parts = (f"{setting}-{value}" for setting, value in chosen.items())
     return re.sub(r"[^\w.+-]+", "-", "-".join(parts)).strip("-")[:100]

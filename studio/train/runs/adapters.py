@@ -15,7 +15,7 @@ NAMED = ("adapter_name_or_path", "ref_model_adapters", "reward_model_adapters", 
 MODELS = ("ref_model", "reward_model")
 
 
-def resolved(workspace: Workspace, overrides: dict) -> dict:
+def resolved(workspace: Workspace, overrides: dict[str, object]) -> dict[str, object]:
     """Return a recipe in which the names of runs and of models beside the first have become folders.
 
     A recipe that names no model takes that of its adapter's run.
@@ -42,7 +42,7 @@ def resolved(workspace: Workspace, overrides: dict) -> dict:
     return recipe
 
 
-def _is_address(recipe: dict, key: str) -> bool:
+def _is_address(recipe: dict[str, object], key: str) -> bool:
     """Tell whether a setting names a server: PPO can ask one for its rewards."""
     return key == "reward_model" and (recipe.get("reward_model_type") == "api" or "://" in str(recipe[key]))
 
@@ -62,7 +62,7 @@ def _model(workspace: Workspace, field: str, name: str) -> str:
     raise Problem("models.missing", field=field, name=name, folder=workspace.models)
 
 
-def _whole_of_one(recipe: dict) -> dict:
+def _whole_of_one(recipe: dict[str, object]) -> dict[str, object]:
     """Return what a recipe that goes on from one adapter has to say besides: the adapters below it, and the tokens that
     were added.
 
@@ -80,7 +80,7 @@ def _whole_of_one(recipe: dict) -> dict:
     return found | {"adapter_name_or_path": ",".join(map(str, whole))}
 
 
-def first(workspace: Workspace, overrides: dict) -> runs.Run | None:
+def first(workspace: Workspace, overrides: dict[str, object]) -> runs.Run | None:
     """Return the run whose adapter a recipe begins with, None where it begins with none or with a plain folder."""
     names = overrides.get("adapter_name_or_path") or ""
     name = (names if isinstance(names, list) else str(names).split(","))[0].strip() if names else ""

@@ -9,7 +9,7 @@ MEASURED = ("load_best_model_at_end", "early_stopping_steps")
 WITHOUT_BEST = ("rm", "ppo")  # LLaMA-Factory's trainers of these stages cannot load a best checkpoint
 
 
-def settled(recipe: dict) -> dict:
+def settled(recipe: dict[str, object]) -> dict[str, object]:
     """Return a complete recipe with what its settings for checkpoints need: when to evaluate, and by which metric.
 
     What is held out is measured as often as checkpoints are saved. `early_stopping_steps` counts evaluations, though
@@ -40,7 +40,7 @@ def settled(recipe: dict) -> dict:
     return recipe
 
 
-def _every_one_is_measured(recipe: dict) -> None:
+def _every_one_is_measured(recipe: dict[str, object]) -> None:
     saved, measured = recipe.get("save_strategy", "steps"), recipe["eval_strategy"]
     if saved == "no" or saved != measured and saved != "best":
         raise Problem("checkpoints.other_strategy", field="save_strategy", saved=saved, measured=measured)

@@ -95,7 +95,7 @@ def append(path: Path, event: str, /, **facts: object) -> None:
     jsonl.append(path, json.dumps(line, ensure_ascii=False))
 
 
-def read(path: Path, since: int = 0) -> tuple[list[dict], int]:
+def read(path: Path, since: int = 0) -> tuple[list[dict[str, object]], int]:
     """Return the whole events after byte `since`, and the byte after the last of them.
 
     A torn last line is left for the next reading; a torn line in the middle, closed by a later start, is passed over.
@@ -160,7 +160,7 @@ def _plain(value: object) -> object:
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def _event(line: bytes | None) -> dict | None:
+def _event(line: bytes | None) -> dict[str, object] | None:
     """Return the event of a line, None where the line is torn or empty, `UNREADABLE` where it is none."""
     if line is None:
         return UNREADABLE

@@ -21,7 +21,7 @@ def names_in(value: object) -> list[str]:
     return [name for one in found if (name := str(one).strip())]
 
 
-def merged_below(recipe: dict) -> tuple[Path, ...]:
+def merged_below(recipe: dict[str, object]) -> tuple[Path, ...]:
     """Return the folders of the adapters that were merged into the base before a run's own adapter was trained, in
     their order.
 
@@ -35,7 +35,7 @@ def merged_below(recipe: dict) -> tuple[Path, ...]:
     return tuple(begun if is_new else begun[:-1])
 
 
-def _can_merge(recipe: dict) -> bool:
+def _can_merge(recipe: dict[str, object]) -> bool:
     if recipe.get("quantization_bit") or any(_is_true(recipe.get(key)) for key in ("use_unsloth", "use_kt")):
         return False
     base = Path(str(recipe.get("model_name_or_path") or ""))
@@ -58,7 +58,7 @@ def _is_true(value: object) -> bool:
     return value is True or str(value).strip().lower() in ("true", "1", "yes")
 
 
-def vocabulary(recipe: dict) -> tuple[tuple[str, object], ...]:
+def vocabulary(recipe: dict[str, object]) -> tuple[tuple[str, object], ...]:
     """Return the settings by which a run's vocabulary grew; none where it did not."""
     if not any(recipe.get(key) for key in _GROWS):
         return ()
@@ -69,7 +69,7 @@ def vocabulary(recipe: dict) -> tuple[tuple[str, object], ...]:
     )
 
 
-def recipe_beside(folder: Path) -> dict:
+def recipe_beside(folder: Path) -> dict[str, object]:
     """Return the recipe that made the adapter in a folder, which stands there or, of a checkpoint, above it; {} where
     there is none.
     """

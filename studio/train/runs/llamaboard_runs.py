@@ -72,7 +72,7 @@ def source(folder: Path) -> Path:
     return next((path for path in (*logs, *traces) if files.is_file(path)), folder / LOG)
 
 
-def events(folder: Path) -> list[dict]:
+def events(folder: Path) -> list[dict[str, object]]:
     """Return what is told of another program's run's steps, in the words of our own events.
 
     No times are kept there, so the file's own stand for the beginning and the end. For each line that is no entry there
@@ -84,7 +84,7 @@ def events(folder: Path) -> list[dict]:
     return _of_state(path) if path.name == STATE else []
 
 
-def _of_state(path: Path) -> list[dict]:
+def _of_state(path: Path) -> list[dict[str, object]]:
     ended = files.stamp(path)[1] / 1e9
     try:
         state = records.load(path, TrainerState)
@@ -116,7 +116,7 @@ def _of_state(path: Path) -> list[dict]:
     return found
 
 
-def _of_log(path: Path) -> list[dict]:
+def _of_log(path: Path) -> list[dict[str, object]]:
     lines, _ = jsonl.read(path, last_too=True)
     entries = [entry for entry in map(_entry, lines) if entry]
     whole = [entry for entry in entries if isinstance(entry, Entry)]

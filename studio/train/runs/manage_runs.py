@@ -42,7 +42,7 @@ def delete(workspace: Workspace, name: str) -> int:
     return taken
 
 
-def again(run: runs.Run, changes: dict | None = None) -> dict:
+def again(run: runs.Run, changes: dict[str, object] | None = None) -> dict[str, object]:
     """Return the recipe of a run for a new one, with `changes`. Raises Problem where the run has no recipe.
 
     What it does not say is as LLaMA-Factory has it (see `llamafactory_defaults`), for that is how the run was trained.
@@ -52,7 +52,7 @@ def again(run: runs.Run, changes: dict | None = None) -> dict:
     return recipe | sign | (changes or {})
 
 
-def remedy(fault: str, recipe: dict) -> dict:
+def remedy(fault: str, recipe: dict[str, object]) -> dict[str, object]:
     """Return what to change in a recipe after a fault (its key), {} where only the person can know."""
     if fault == "train.disk_full":
         return {"save_total_limit": 1}
@@ -70,6 +70,6 @@ def remedy(fault: str, recipe: dict) -> dict:
     return {"cutoff_len": max(128, _whole(recipe, "cutoff_len", 2048) // 2)}
 
 
-def _whole(recipe: dict, name: str, standard: int) -> int:
+def _whole(recipe: dict[str, object], name: str, standard: int) -> int:
     value = recipe.get(name)
     return standard if value is None else int(float(value))

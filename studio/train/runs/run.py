@@ -36,6 +36,7 @@ class Run:
 
     @property
     def recipe_file(self) -> Path:
+        """The file of the recipe: the studio's, or that which LlamaBoard writes; the studio's where there is none."""
         ours, theirs = self.folder / "recipe.yaml", self.folder / "training_args.yaml"
         return ours if files.is_file(ours) or not files.is_file(theirs) else theirs
 
@@ -51,18 +52,21 @@ class Run:
 
     @property
     def info_file(self) -> Path:
+        """What the studio wrote beside the recipe (see `run_info`)."""
         return self.folder / "run.json"
 
     @property
     def events_file(self) -> Path:
+        """What happened, a line each (see `events`): state and curves come from it alone."""
         return self.folder / "events.jsonl"
 
     @property
     def log_file(self) -> Path:
+        """What the process printed; of a run of LlamaBoard its own log."""
         theirs = self.folder / "running_log.txt"  # LlamaBoard's
         return theirs if files.is_file(theirs) and self.is_foreign else self.folder / "run.log"
 
-    def recipe(self) -> dict:
+    def recipe(self) -> dict[str, object]:
         """Return the recipe as it was started; of a run that left none what its files say of it, less `unknown`.
 
         Raises Problem where the file is missing or not a recipe.
@@ -78,7 +82,7 @@ class Run:
         """
         return reconstructed.read(self.folder).unknown if self.left_no_recipe else []
 
-    def recipe_if_any(self) -> dict:
+    def recipe_if_any(self) -> dict[str, object]:
         """Return the recipe as it was started, {} where there is none or it cannot be read; `faults` then says why."""
         try:
             return self.recipe() if files.exists(self.recipe_file) or self.is_foreign else {}

@@ -23,10 +23,10 @@ class Status:
     loss: float | None = None
     started: float | None = None
     ended: float | None = None
-    error: dict | None = None
-    facts: dict = field(default_factory=dict)
-    warnings: list[dict] = field(default_factory=list)
-    probes: list[dict] = field(default_factory=list)
+    error: dict[str, object] | None = None
+    facts: dict[str, object] = field(default_factory=dict)
+    warnings: list[dict[str, object]] = field(default_factory=list)
+    probes: list[dict[str, object]] = field(default_factory=list)
     series: dict[str, list[tuple]] = field(default_factory=dict)
     steps_began: tuple[float, int] | None = None
     last_time: float = 0.0
@@ -37,7 +37,7 @@ class Status:
     heard: float = 0.0  # when this process last saw the file grow, by a clock that nobody sets (time.monotonic)
     age: float = 0.0  # how old the file was by the calendar when this process first saw it; 0 once it has grown since
 
-    def take(self, event: dict) -> None:
+    def take(self, event: dict[str, object]) -> None:
         """Add one event, as `events.read` gives it."""
         self.last_time = event.get("time", self.last_time)
         kind = event["event"]
@@ -65,7 +65,7 @@ class Status:
             # Where several processes train together, the first fault is the cause and the others follow from it.
             self.error = {key: value for key, value in event.items() if key not in ("event", "time")}
 
-    def _is_of_the_last_order(self, event: dict) -> bool:
+    def _is_of_the_last_order(self, event: dict[str, object]) -> bool:
         """Note the last state of a start, and tell whether it is the start that counts: a run that was queued again has
         left the old one.
         """
@@ -79,7 +79,7 @@ class Status:
                 self.order = order
         return not order or not self.order or order == self.order
 
-    def _take_state(self, event: dict) -> None:
+    def _take_state(self, event: dict[str, object]) -> None:
         if event["state"] == "stopping" and self.state not in ACTIVE:
             return  # asked just as the run came to its end by itself
         self.state = event["state"]
@@ -88,7 +88,7 @@ class Status:
         elif self.state not in ACTIVE:
             self.ended = event["time"]
 
-    def _take_metrics(self, event: dict) -> None:
+    def _take_metrics(self, event: dict[str, object]) -> None:
         self.step, self.epoch = event["step"], event.get("epoch") or self.epoch
         step, series = event["step"], self.series
         seconds = round(event["time"] - (self.started or event["time"]), 3)

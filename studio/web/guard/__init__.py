@@ -43,8 +43,8 @@ def rules(listen: str, allowed: list[str], auth: tuple[str, str] | None, root_pa
 
 
 def _framer(origin: str) -> str:
-    scheme, mark, rest = origin.rstrip("/").partition("://")
-    if not mark or scheme not in ("http", "https") or not Authority.of(rest.removeprefix("*.")):
+    scheme, separator, rest = origin.rstrip("/").partition("://")
+    if not separator or scheme not in ("http", "https") or not Authority.of(rest.removeprefix("*.")):
         raise Problem("guard.bad_framer", name=origin)
     return f"{scheme}://{rest}"
 
@@ -93,9 +93,9 @@ class Guard:
             if path == "/" and request.method in ("GET", "HEAD"):
                 return self.door.page(request, self._words(request))
             raise Refused(401, "guard.not_in")
-        answer.is_private = routes.look_up(request.method, path, self._uploads)
+        answer.is_private = routes.is_private(request.method, path, self._uploads)
         if self.door and path == "/":
-            answer.cookie = self.door.keep(request)
+            answer.cookie = self.door.prolong(request)
         return None
 
     def _check_names(self, request: Request) -> None:
@@ -112,9 +112,9 @@ class Guard:
         outside.
         """
         origins = request.headers.getlist("origin")
-        asked = [_forwarded(request), request.headers["host"]]
+        hosts_asked = [_forwarded(request), request.headers["host"]]
         if len(origins) > 1 or (
-            origins and not self._rules.hosts.is_own(origins[0], asked, request.scope.get("scheme", "http"))
+            origins and not self._rules.hosts.is_own(origins[0], hosts_asked, request.scope.get("scheme", "http"))
         ):
             raise Refused(403, "guard.foreign_page")
         if request.headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
@@ -145,8 +145,8 @@ class Guard:
         scope["raw_path"] = routes.below(scope.get("raw_path", b"").decode("latin-1"), self._root).encode("latin-1")
         scope["query_string"] = routes.query_of(scope["path"], scope.get("query_string", b""))
         through = _forwarded(request)
-        kept = [(name, value) for name, value in scope["headers"] if name != b"x-forwarded-host"]
-        scope["headers"] = [*kept, *([(b"x-forwarded-host", through.encode())] if through else [])]
+        others = [(name, value) for name, value in scope["headers"] if name != b"x-forwarded-host"]
+        scope["headers"] = [*others, *([(b"x-forwarded-host", through.encode())] if through else [])]
         return scope
 
     def _refusal(self, request: Request, refused: Refused) -> Response:

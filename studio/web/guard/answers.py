@@ -26,7 +26,7 @@ class Answer:
     def __init__(self, send, framed_by: tuple[str, ...], sentence: Callable[[], str]):
         self._send, self._framed_by, self._sentence = send, framed_by, sentence
         self.is_private, self.cookie, self.is_begun = True, "", False
-        self._held: dict | None = None  # the start of an answer that tells a fault
+        self._start: dict | None = None  # the start of an answer that tells a fault
         self._fault = b""
 
     async def __call__(self, message: dict) -> None:
@@ -34,10 +34,10 @@ class Answer:
         if message["type"] == "http.response.start":
             self.is_begun = True
             if message["status"] >= 500:
-                self._held = message
+                self._start = message
             else:
                 await self._send({**message, "headers": self._headers(message)})
-        elif message["type"] == "http.response.body" and self._held:
+        elif message["type"] == "http.response.body" and self._start:
             self._fault = (self._fault + message.get("body", b""))[:LARGEST_FAULT]
             if not message.get("more_body"):
                 await self.tell()
@@ -46,9 +46,9 @@ class Answer:
 
     async def tell(self) -> None:
         """Send the sentence of a fault: what the application says itself of it, in JSON and on one line, or our own."""
-        told, status = _own_words(self._fault) or self._sentence(), self._held["status"] if self._held else 500
-        body = json.dumps({"error": told}, ensure_ascii=True).encode()
-        self._held, self.is_begun, self._fault = None, True, b""
+        text, status = _own_words(self._fault) or self._sentence(), self._start["status"] if self._start else 500
+        body = json.dumps({"error": text}, ensure_ascii=True).encode()
+        self._start, self.is_begun, self._fault = None, True, b""
         start = {"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]}
         await self._send({**start, "headers": [*self._headers(start), (b"content-length", str(len(body)).encode())]})
         await self._send({"type": "http.response.body", "body": body})
@@ -67,10 +67,10 @@ class Answer:
             headers["cache-control"] = "no-store"
         if self.cookie:
             headers.append("set-cookie", self.cookie)
-        self._say_who_frames(headers)
+        self._add_frame_headers(headers)
         return headers.raw
 
-    def _say_who_frames(self, headers: MutableHeaders) -> None:
+    def _add_frame_headers(self, headers: MutableHeaders) -> None:
         """Put into the policy who may show the page in a frame; what is no page is given the strictest policy."""
         ancestors = f"frame-ancestors {' '.join(self._framed_by) or chr(39) + 'none' + chr(39)}"
         policy = headers.get("content-security-policy")

@@ -24,14 +24,14 @@ def credentials(host: str, flag: str | None, file: Path | None = None) -> tuple[
     Raises:
         Problem: it is given twice, not of the form user:password, or the file cannot be read.
     """
-    variable, told = os.environ.pop(VARIABLE, None), []
+    variable, problems = os.environ.pop(VARIABLE, None), []
     if sum(one is not None for one in (flag, file, variable)) > 1:
         raise Problem("guard.auth_twice")
     if flag is not None:
-        told.append(Problem("guard.auth_seen"))
+        problems.append(Problem("guard.auth_seen"))
         text, source = flag, "--auth"
     elif file is not None:
-        text, source = _read(file, told), str(file)
+        text, source = _read(file, problems), str(file)
     elif variable is not None:
         text, source = variable, VARIABLE
     elif KnownHosts(host).is_open:
@@ -43,11 +43,11 @@ def credentials(host: str, flag: str | None, file: Path | None = None) -> tuple[
     if not (user.strip() and colon and password):
         raise Problem("guard.bad_auth", source=source)
     if len(password) < SHORT and KnownHosts(host).is_open:
-        told.append(Problem("guard.password_short", host=host))
-    return (user.strip(), password), told
+        problems.append(Problem("guard.password_short", host=host))
+    return (user.strip(), password), problems
 
 
-def _read(file: Path, told: list[Problem]) -> str:
+def _read(file: Path, problems: list[Problem]) -> str:
     """Return the first line of a password file."""
     try:
         with file.expanduser().open("rb") as opened:
@@ -55,7 +55,7 @@ def _read(file: Path, told: list[Problem]) -> str:
     except (OSError, ValueError) as fault:  # ValueError: it is not UTF-8
         raise Problem("guard.auth_file_unreadable", file=file, reason=reasons.of(fault)) from fault
     if os.name == "posix" and mode & (stat.S_IRGRP | stat.S_IROTH):
-        told.append(Problem("guard.auth_file_open", file=file))
+        problems.append(Problem("guard.auth_file_open", file=file))
     return text.partition("\n")[0].rstrip("\r")
 
 

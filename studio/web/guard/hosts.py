@@ -58,8 +58,8 @@ class Allowed:
     @classmethod
     def of(cls, text: str) -> "Allowed":
         """Return what the flag says. Raises Problem for what names no host."""
-        scheme, mark, rest = text.strip().rpartition("://")
-        rest = rest.rstrip("/") if mark else rest
+        scheme, separator, rest = text.strip().rpartition("://")
+        rest = rest.rstrip("/") if separator else rest
         below = rest.startswith("*.")
         with contextlib.suppress(UnicodeError):
             rest = rest.removeprefix("*.").encode("idna").decode() if not rest.isascii() else rest.removeprefix("*.")
@@ -68,7 +68,7 @@ class Allowed:
         authority = Authority.of(rest)
         if (
             not authority
-            or (scheme.lower() not in ("http", "https") if mark else False)
+            or (scheme.lower() not in ("http", "https") if separator else False)
             or (below and "." not in authority.host)
         ):
             raise Problem("guard.bad_host", name=text)
@@ -108,18 +108,18 @@ class KnownHosts:
             return True
         return self.is_open and _address(name) is not None
 
-    def is_own(self, origin: str, asked: Iterable[str], scheme: str = "http") -> bool:
-        """Tell whether a page of `origin` is a page of this server that was asked as one of `asked`: same host, same
-        port.
+    def is_own(self, origin: str, hosts_asked: Iterable[str], scheme: str = "http") -> bool:
+        """Tell whether a page of `origin` is a page of this server that was asked as one of `hosts_asked`: same host
+        and port.
 
         A proxy that passes another `Host` on is known by the flag, with its scheme and port. `null` (a file, a
         sandboxed frame) is nobody's.
         """
-        theirs, mark, rest = origin.partition("://")
+        theirs, separator, rest = origin.partition("://")
         authority = Authority.of(rest)
-        if not mark or theirs not in _PORTS or not authority or (scheme == "https" and theirs != "https"):
+        if not separator or theirs not in _PORTS or not authority or (scheme == "https" and theirs != "https"):
             return False
-        hosts = [known for one in asked if (known := Authority.of(one))]
+        hosts = [known for one in hosts_asked if (known := Authority.of(one))]
         if any(one.at(theirs) == authority.at(theirs) for one in hosts):
             return True
         return any(

@@ -52,7 +52,7 @@ class Door:
         """Tell whether a request comes with a session that has not ended."""
         return self.sessions.is_open(request.cookies.get(cookie_name(request)))
 
-    def keep(self, request: Request) -> str:
+    def prolong(self, request: Request) -> str:
         """Return the cookie that prolongs the session of a request, as the value of `Set-Cookie`."""
         return _cookie(request, request.cookies[cookie_name(request)], self._root)
 

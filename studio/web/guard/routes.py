@@ -50,7 +50,7 @@ class Refused(Exception):
         self.status, self.key = status, key
 
 
-def look_up(method: str, path: str, uploads: Path) -> bool:
+def is_private(method: str, path: str, uploads: Path) -> bool:
     """Return whether what a route gives is private (all but the program files of the page).
 
     Raises:

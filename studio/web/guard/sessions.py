@@ -45,10 +45,10 @@ class Sessions:
         after 30 days.
         """
         key, now = _digest(token or ""), self._clock()
-        begun, seen = self._open.get(key, (None, None))
+        begun, last_seen = self._open.get(key, (None, None))
         if begun is None:
             return False
-        if now - seen > IDLE_SECONDS or now - begun > LONGEST_SECONDS:
+        if now - last_seen > IDLE_SECONDS or now - begun > LONGEST_SECONDS:
             del self._open[key]
             return False
         self._open[key] = (begun, now)
@@ -124,10 +124,10 @@ class Guesses:
             self._right.popitem(last=False)
 
 
-def is_right(given: tuple[str, str], wanted: tuple[str, str]) -> bool:
+def is_right(entered: tuple[str, str], expected: tuple[str, str]) -> bool:
     """Tell whether name and password are the right ones, in a time that does not depend on how much is right."""
     name, password = (
-        hmac.compare_digest(_digest(mine), _digest(theirs)) for mine, theirs in zip(given, wanted, strict=True)
+        hmac.compare_digest(_digest(mine), _digest(theirs)) for mine, theirs in zip(entered, expected, strict=True)
     )
     return name & password
 

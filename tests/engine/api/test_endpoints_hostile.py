@@ -15,7 +15,7 @@ from conftest import is_sentence
 from studio import api, app
 from studio.core.i18n import LANGUAGES, Words
 from studio.core.workspace import Workspace
-from studio.web.endpoint import told
+from studio.web.endpoint import checked_endpoint
 
 DEEP: list = []
 for _ in range(3000):
@@ -93,7 +93,7 @@ def test_no_bad_value_gets_more_than_a_sentence(studio, capsys):
     before = outside(root)
     for number, endpoint in enumerate(api.all_endpoints(studio, Words("en"))):
         words = Words(LANGUAGES[number % 2])
-        called = told(endpoint, words)
+        called = checked_endpoint(endpoint, words)
         for what, arguments in cases(endpoint):
             tried += 1
             began = time.monotonic()

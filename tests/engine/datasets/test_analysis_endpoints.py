@@ -12,7 +12,7 @@ from studio.datasets.analysis import DatasetAnalysis
 from studio.datasets.page.analysis_endpoints import endpoints
 from studio.datasets.registry import entries
 from studio.datasets.registry.collection import Collection
-from studio.web.endpoint import told
+from studio.web.endpoint import checked_endpoint
 
 ROWS = [
     {"instruction": f"What is {number} + {number}?", "input": "", "output": f"{2 * number}."} for number in range(20)
@@ -25,7 +25,7 @@ def ask(workspace):
     (workspace.data / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
     entries.add(workspace.data, "sums", {"file_name": "sums.jsonl"})
     analysis, words = DatasetAnalysis(Collection(workspace, Jobs(workspace))), Words("en")
-    by_name = {one.__name__: told(one, words) for one in endpoints(analysis, words)}
+    by_name = {one.__name__: checked_endpoint(one, words) for one in endpoints(analysis, words)}
 
     def call(name: str, *args, **options):
         return json.loads(json.dumps(by_name[name](*args, **options)))

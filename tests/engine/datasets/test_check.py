@@ -389,7 +389,7 @@ def test_rows_beyond_the_cutoff_and_rows_without_a_trained_token_are_found():
 
 
 def test_all_bad_rows_are_counted_where_only_the_first_are_told(monkeypatch):
-    monkeypatch.setattr("studio.datasets.quality.row_check.TOLD", 5)
+    monkeypatch.setattr("studio.datasets.quality.row_check.MAX_FINDINGS", 5)
     report = check(
         numbered([{"instruction": f"Question {number}", "output": ""} for number in range(20)]), ALPACA, DATA
     )

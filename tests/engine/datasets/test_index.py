@@ -169,4 +169,4 @@ def test_a_file_in_another_encoding_says_so(tmp_path, indexes):
 
 def test_small_files_leave_nothing_on_disk(tmp_path, indexes):
     indexes.of(put(tmp_path / "a.jsonl")).wait()
-    assert (tmp_path / "a.jsonl").stat().st_size < text_rows.KEEP_FROM and not (tmp_path / "index").exists()
+    assert (tmp_path / "a.jsonl").stat().st_size < text_rows.STORE_FROM_BYTES and not (tmp_path / "index").exists()

@@ -248,7 +248,7 @@ def test_pause_keeps_resume_goes_on_and_cancel_removes(source, hub, bench):
     hub.rate = 600_000
     again = bench.start(hub, source, name="again")
     wait_for(lambda: bench.downloads.arrived_bytes(again.id) > 100_000, 20)
-    bench.downloads.cancel(again.id, keep=True)
+    bench.downloads.cancel(again.id, keep_files=True)
     bench.end(again)
     assert bench.downloads.arrived_bytes(again.id) > 100_000
     bench.downloads.cancel(again.id)

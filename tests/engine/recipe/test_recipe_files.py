@@ -12,7 +12,7 @@ from studio.core.workspace import Workspace
 from studio.train import runs
 from studio.train.recipe import saved_recipes
 from studio.train.recipe.importing import recipe_reading
-from studio.web.endpoint import told
+from studio.web.endpoint import checked_endpoint
 
 COMMAND = r"""
 CUDA_VISIBLE_DEVICES=0 llamafactory-cli train \
@@ -114,7 +114,7 @@ def test_recipes_are_kept_by_name(workspace):
 
 def test_recipes_are_kept_and_brought_back_by_endpoints(tmp_path):
     studio = app.make(Workspace(tmp_path))
-    called = {one.__name__: told(one, Words("en")) for one in api.all_endpoints(studio, Words("en"))}
+    called = {one.__name__: checked_endpoint(one, Words("en")) for one in api.all_endpoints(studio, Words("en"))}
     assert called["train_recipes"]() == []
     recipe = {"stage": "sft", "dataset": "identity_en", "learning_rate": 2e-4}
     assert called["train_recipe_save"](" first ", recipe) == {"name": "first"}
@@ -144,13 +144,13 @@ def test_options_of_a_start_are_refused_by_name(tmp_path):
     start = next(one for one in api.all_endpoints(studio, Words("en")) if one.__name__ == "train_start")
     for options, field in (({"device": [0]}, "device"), ({"devices": "all"}, "devices"), ({"probes": [1]}, "probes.0")):
         with pytest.raises(gr.Error) as refused:
-            told(start, Words("en"))({"stage": "sft"}, "worker", options)
+            checked_endpoint(start, Words("en"))({"stage": "sft"}, "worker", options)
         assert field in str(refused.value.message) and "options" in str(refused.value.message)
 
 
 def test_an_imported_recipe_means_the_same_to_the_preview_and_to_a_start(workspace):
     studio = app.make(workspace)
-    called = {one.__name__: told(one, Words("en")) for one in api.all_endpoints(studio, Words("en"))}
+    called = {one.__name__: checked_endpoint(one, Words("en")) for one in api.all_endpoints(studio, Words("en"))}
     text = (
         "model_name_or_path: SmolLM2-135M-Instruct\ndataset: identity_en\nmax_steps: 1\ncutoff_len: 32\ndo_train: true"
     )

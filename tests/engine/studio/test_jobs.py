@@ -166,7 +166,7 @@ def test_what_a_killed_process_left_is_interrupted_and_can_be_resumed(tmp_path):
 def test_old_records_of_what_went_well_are_cleared_and_a_full_disk_does_not_end_the_work(jobs, tmp_path, monkeypatch):
     done = [jobs.start("copy", TITLE, {"row": row}, lambda job: None) for row in range(4)]
     assert [jobs.wait(job.id, 5).state for job in done] == ["finished"] * 4
-    monkeypatch.setattr(jobs_module, "RECORDS_KEPT", 2)
+    monkeypatch.setattr(jobs_module, "MAX_RECORDS", 2)
     failed = jobs.start("copy", TITLE, {"row": 9}, lambda job: 1 / 0)
     jobs.wait(failed.id, 5)
     assert [job.facts["row"] for job in Jobs(Workspace(tmp_path)).all()] == [9, 3, 2]

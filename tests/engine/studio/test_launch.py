@@ -321,9 +321,9 @@ def test_the_doctor_tells_a_full_disk_and_a_hub_out_of_reach(tmp_path, monkeypat
     from studio import doctor
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 10**12 - 10**9, 10**9))
-    assert doctor.look_at_disk(tmp_path / "not" / "there").state == doctor.MISSING
+    assert doctor.check_disk(tmp_path / "not" / "there").state == doctor.MISSING
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    finding = doctor.look_at_hub("huggingface.co")
+    finding = doctor.check_hub("huggingface.co")
     assert finding.state == doctor.OPTIONAL and "refused" in json.dumps(finding.facts, default=str)
 
 

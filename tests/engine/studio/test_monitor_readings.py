@@ -9,7 +9,7 @@ import pytest
 
 from studio.core.i18n import Words
 from studio.monitor.page.endpoints import monitor_result
-from studio.monitor.readings import cpu_times, short_command, take
+from studio.monitor.readings import cpu_times, short_command, snapshot_now
 
 
 def burn():
@@ -19,7 +19,7 @@ def burn():
 def test_host_readings_are_sane(tmp_path):
     before = cpu_times()
     burn()
-    host = take(tmp_path, before).host
+    host = snapshot_now(tmp_path, before).host
     assert host.cores == os.cpu_count()
     assert 0 < host.cpu_process <= 100
     assert 0 < host.cpu <= 100
@@ -29,17 +29,17 @@ def test_host_readings_are_sane(tmp_path):
 
 
 def test_without_an_earlier_look_the_cpu_is_not_known(tmp_path):
-    host = take(tmp_path).host
+    host = snapshot_now(tmp_path).host
     assert host.cpu is None and host.cpu_process is None and host.memory_used > 0
 
 
 def test_a_workspace_that_is_gone_has_no_disk(tmp_path):
-    host = take(tmp_path / "gone").host
+    host = snapshot_now(tmp_path / "gone").host
     assert host.disk_free is None and host.disk_total is None
 
 
 def test_gpus_are_read_or_their_absence_is_explained_in_both_languages(tmp_path):
-    snapshot = take(tmp_path)
+    snapshot = snapshot_now(tmp_path)
     if snapshot.no_gpu is None:
         for gpu in snapshot.gpus:
             assert gpu.name and 0 < gpu.memory_total and 0 <= gpu.memory_used <= gpu.memory_total
@@ -53,13 +53,13 @@ def test_gpus_are_read_or_their_absence_is_explained_in_both_languages(tmp_path)
 
 
 def test_looking_for_a_driver_prints_nothing(tmp_path):
-    code = "import sys; from pathlib import Path; from studio.monitor.readings import take; take(Path(sys.argv[1]))"
+    code = "import sys, pathlib; from studio.monitor import readings; readings.snapshot_now(pathlib.Path(sys.argv[1]))"
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_a_reading_is_json(tmp_path):
-    found = json.loads(monitor_result(take(tmp_path), ()).model_dump_json())
+    found = json.loads(monitor_result(snapshot_now(tmp_path), ()).model_dump_json())
     assert {"gpus", "processes", "cpu", "memory", "disk", "history"} <= set(found)
     assert found["memory"]["total_bytes"] > 0
     assert (found["no_gpu"] is None) == bool(found["gpus"])

@@ -22,7 +22,7 @@ ADDRESS = "http://127.0.0.1:7860"
 HOLD = """
 import pathlib, subprocess, sys, time
 from studio.core.processes.ownership import Ownership
-mine = Ownership.take(pathlib.Path(sys.argv[1]), "http://127.0.0.1:7999")
+mine = Ownership.acquire(pathlib.Path(sys.argv[1]), "http://127.0.0.1:7999")
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
 print(child.pid, flush=True)
 time.sleep(60)
@@ -46,7 +46,7 @@ def holder(saves):
 
 def test_the_second_is_told_who_has_it_and_the_next_gets_it_when_that_one_is_killed(saves, holder):
     with pytest.raises(Owned) as told:
-        Ownership.take(saves, ADDRESS)
+        Ownership.acquire(saves, ADDRESS)
     assert told.value.owner.pid == holder.pid and told.value.owner.address == "http://127.0.0.1:7999"
     for language in ("en", "zh"):
         sentence = Words(language).tell(told.value)
@@ -54,11 +54,11 @@ def test_the_second_is_told_who_has_it_and_the_next_gets_it_when_that_one_is_kil
     assert ownership.read(saves).pid == holder.pid, "the one who was refused has left the record as it was"
     holder.kill()  # its worker lives on, and is no owner
     holder.wait()
-    mine = Ownership.take(saves, ADDRESS)
+    mine = Ownership.acquire(saves, ADDRESS)
     assert ownership.read(saves) == mine.owner
     mine.release()
     assert ownership.read(saves) is None
-    Ownership.take(saves, ADDRESS).release()
+    Ownership.acquire(saves, ADDRESS).release()
 
 
 def test_of_many_that_begin_together_one_has_it(saves):
@@ -66,7 +66,7 @@ def test_of_many_that_begin_together_one_has_it(saves):
 
     def begin():
         try:
-            taken.append(Ownership.take(saves, ADDRESS))
+            taken.append(Ownership.acquire(saves, ADDRESS))
         except Owned as owned:
             refused.append(owned)
 
@@ -80,14 +80,14 @@ def test_of_many_that_begin_together_one_has_it(saves):
 
 
 def test_a_forked_child_is_no_owner(saves):
-    mine = Ownership.take(saves, ADDRESS)
+    mine = Ownership.acquire(saves, ADDRESS)
     child = os.fork()
     if child == 0:
         time.sleep(30)
         os._exit(0)
     mine.release()
     try:
-        taken = Ownership.take(saves, ADDRESS)
+        taken = Ownership.acquire(saves, ADDRESS)
         assert json.loads((saves / ownership.RECORD).read_text())["pid"] == os.getpid() != child
         taken.release()
     finally:
@@ -99,7 +99,7 @@ def test_a_forked_child_is_no_owner(saves):
 def test_a_record_that_is_none_is_in_nobodys_way(saves, content):
     saves.mkdir()
     (saves / ownership.RECORD).write_text(content)
-    taken = Ownership.take(saves, ADDRESS)
+    taken = Ownership.acquire(saves, ADDRESS)
     assert json.loads((saves / ownership.RECORD).read_text())["pid"] == os.getpid()
     taken.release()
 
@@ -107,7 +107,7 @@ def test_a_record_that_is_none_is_in_nobodys_way(saves, content):
 def test_a_lock_whose_record_cannot_be_read_still_refuses(saves, holder):
     (saves / ownership.RECORD).write_text("[")
     with pytest.raises(Owned) as told:
-        Ownership.take(saves, ADDRESS)
+        Ownership.acquire(saves, ADDRESS)
     assert told.value.owner is None and "--look" in str(told.value)
 
 
@@ -125,7 +125,7 @@ def on_another_machine(saves: Path) -> None:
 def test_an_owner_on_another_machine_that_beats_is_one_and_one_that_does_not_is_gone(saves, quick):
     on_another_machine(saves)
     seen = []
-    Ownership.take(saves, ADDRESS, lambda seconds, owner: seen.append(owner.host)).release()
+    Ownership.acquire(saves, ADDRESS, lambda seconds, owner: seen.append(owner.host)).release()
     assert seen == ["elsewhere"]
     on_another_machine(saves)
     ended = threading.Event()
@@ -138,7 +138,7 @@ def test_an_owner_on_another_machine_that_beats_is_one_and_one_that_does_not_is_
     thread.start()
     try:
         with pytest.raises(Owned) as told:
-            Ownership.take(saves, ADDRESS)
+            Ownership.acquire(saves, ADDRESS)
         assert told.value.owner.host == "elsewhere"
     finally:
         ended.set()
@@ -154,16 +154,16 @@ def test_a_disk_without_locks(saves, quick, monkeypatch, code):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(FileLock, "acquire", refuses)
-    mine = Ownership.take(saves, ADDRESS)
+    mine = Ownership.acquire(saves, ADDRESS)
     with pytest.raises(Owned):
-        Ownership.take(saves, ADDRESS)
+        Ownership.acquire(saves, ADDRESS)
     write_json(saves / ownership.RECORD, mine.owner.model_dump() | {"pid_started": 1.0})  # of a process that is gone
-    Ownership.take(saves, ADDRESS).release()
+    Ownership.acquire(saves, ADDRESS).release()
     mine.release()
 
 
 def test_the_owner_beats(saves, quick):
-    mine = Ownership.take(saves, ADDRESS)
+    mine = Ownership.acquire(saves, ADDRESS)
     first = (saves / ownership.RECORD).stat().st_mtime_ns
     time.sleep(1)
     assert (saves / ownership.RECORD).stat().st_mtime_ns > first
@@ -174,10 +174,10 @@ def test_the_owner_beats(saves, quick):
 def test_a_folder_that_cannot_be_written_is_told(saves):
     saves.mkdir(mode=0o500)
     with pytest.raises(Problem):
-        Ownership.take(saves, ADDRESS)
+        Ownership.acquire(saves, ADDRESS)
 
 
 def test_this_machine_is_known_by_its_name(saves):
-    mine = Ownership.take(saves, ADDRESS)
+    mine = Ownership.acquire(saves, ADDRESS)
     assert mine.owner.host == socket.gethostname() and mine.owner.is_here and mine.owner.lives()
     mine.release()

@@ -309,7 +309,7 @@ def test_what_a_server_answers_is_hostile(root, language):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_what_the_machine_says_of_itself_is_hostile(root, language):
-    snapshot = readings.take(root)
+    snapshot = readings.snapshot_now(root)
     process = readings.GpuProcess(pid=1, command=PAYLOAD, user=PAYLOAD, memory=1, kind=PAYLOAD, own=False)
     gpus = [readings.Gpu(number, None, PAYLOAD, 1, 1, 2, 3, 4.0, 5.0, 6, (process,)) for number in range(6)]
     for seen in (gpus[:1], gpus):

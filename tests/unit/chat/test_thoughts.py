@@ -13,7 +13,7 @@ from studio.chat.history.conversations import model_messages
 from studio.chat.history.votes import Vote
 from studio.chat.page.prompt_lists.answers_table import _cell
 from studio.core.i18n import Words
-from studio.inference.reasoning import MARKS, split_reasoning, with_reasoning, without_reasoning
+from studio.inference.reasoning import THOUGHT_TAGS, split_reasoning, with_reasoning, without_reasoning
 from studio.inference.remote import openai_client
 from studio.inference.remote.engine_prompt import _ids
 
@@ -85,7 +85,7 @@ def test_every_mark_of_llama_factorys_templates_is_known():
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_what_is_marked_is_read_back(thought, said):
     text = with_reasoning(thought, said)
-    if thought.strip() and not any(mark in said.lower() for _, mark in MARKS):
+    if thought.strip() and not any(mark in said.lower() for _, mark in THOUGHT_TAGS):
         assert split_reasoning(text) == (thought.replace("</think>", "&lt;/think>"), said.lstrip("\n"))
 
 

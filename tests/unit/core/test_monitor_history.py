@@ -36,7 +36,7 @@ def test_it_reads_on_while_somebody_looks_then_sleeps_and_wakes_again(tmp_path):
     first = monitor.latest()
     until(lambda: len(monitor.history()) >= 4)
     assert monitor.latest().at > first.at
-    until(lambda: not monitor._wanted.is_set())
+    until(lambda: not monitor._follows.is_set())
     asleep = len(monitor.history())
     time.sleep(0.1)
     assert len(monitor.history()) == asleep

@@ -10,11 +10,11 @@ from studio.core.workspace import Workspace
 
 TRY = """
 import json, os, pathlib, shutil, sys, tempfile
-from studio.core.storage.read_only import LookOnly, look_only, require_owner
+from studio.core.storage.read_only import ReadOnlyWorkspace, make_read_only, require_owner
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace, write_json
 root = pathlib.Path(sys.argv[1])
-look_only(root, Problem("workspace.looking_unowned"))
+make_read_only(root, Problem("workspace.looking_unowned"))
 old = root / "saves" / "old.json"
 outside = pathlib.Path(sys.argv[2])
 tries = {

@@ -128,23 +128,28 @@ def test_files_that_are_none_are_told_in_chinese(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "quotation"),
+    ("error", "words", "with_kind"),
     [
-        (RuntimeError("size mismatch\nfor x"), "RuntimeError: size mismatch for x"),
-        (OSError(12345, "odd drive"), "OSError: odd drive"),
-        (OSError("no tokenizer here"), "OSError: no tokenizer here"),
-        (ValueError("seven"), "ValueError: seven"),
-        (ImportError("No module named 'x'"), "ImportError: No module named 'x'"),
-        (ValueError(), "ValueError"),
-        (KeyError("a"), "KeyError: 'a'"),
+        (RuntimeError("size mismatch\nfor x"), "size mismatch for x", "RuntimeError: size mismatch for x"),
+        (OSError(12345, "odd drive"), "odd drive", "OSError: [Errno 12345] odd drive"),
+        (OSError("no tokenizer here"), "no tokenizer here", "OSError: no tokenizer here"),
+        (ValueError("seven"), "seven", "ValueError: seven"),
+        (ImportError("No module named 'x'"), "No module named 'x'", "ImportError: No module named 'x'"),
+        (ValueError(), "ValueError", "ValueError"),
+        (KeyError("a"), "KeyError: 'a'", "KeyError: 'a'"),
     ],
     ids=repr,
 )
-def test_words_of_a_library_that_nobody_knows_are_a_quotation_with_the_kind_of_its_error(error, quotation):
-    reason = reasons.of(error)
-    assert reason.key == "reasons.original" and reason.facts == {"text": quotation}
-    assert quotation in Words("en")("train.preview_failed", reason=reason)
-    assert Words("zh")("train.preview_failed", reason=reason).count(f"原文：{quotation}") == 1
+def test_words_of_a_library_that_nobody_knows_are_a_quotation(error, words, with_kind):
+    for reason, text in ((reasons.of(error), words), (reasons.of_fault(error), with_kind)):
+        assert reason.key == "reasons.original" and reason.facts == {"text": text}
+        assert text in Words("en")("train.preview_failed", reason=reason)
+        assert Words("zh")("train.preview_failed", reason=reason).count(f"原文：{text}") == 1
+
+
+def test_a_fault_that_has_words_of_its_own_is_told_in_these():
+    for error in (FileNotFoundError(errno.ENOENT, "x"), Problem("jobs.missing", job="x"), MemoryError()):
+        assert reasons.of_fault(error) == reasons.of(error) and reasons.of(error).key != "reasons.original"
 
 
 def test_a_quotation_is_not_endless():

@@ -14,7 +14,7 @@ from studio.datasets.page.browse.position import Position
 from studio.datasets.page.endpoints import endpoints
 from studio.datasets.registry.collection import Collection
 from studio.datasets.schema.observed_schema import Shape
-from studio.web.endpoint import told
+from studio.web.endpoint import checked_endpoint
 from studio.web.html import render
 
 CHAT = Shape.of({"formatting": "sharegpt"})
@@ -155,7 +155,7 @@ def test_a_row_that_is_saved_unchanged_is_unchanged(collection, text, as_json):
 )
 def test_what_is_sent_wrong_is_refused_by_name(collection, name, arguments, fault):
     add(collection, "made", [{"instruction": "a", "output": "b"}])
-    asked = {one.__name__: told(one, Words("en")) for one in endpoints(collection, Words("en"))}
+    asked = {one.__name__: checked_endpoint(one, Words("en")) for one in endpoints(collection, Words("en"))}
     with pytest.raises(gr.Error) as refused:
         asked[name](*arguments)
     assert fault in str(refused.value.message) and "endpoint" not in str(refused.value.message).lower()
@@ -163,7 +163,7 @@ def test_what_is_sent_wrong_is_refused_by_name(collection, name, arguments, faul
 
 def test_a_file_that_is_copied_is_another_one(collection):
     add(collection, "made", [{"instruction": "a", "output": "b"}])
-    asked = {one.__name__: told(one, Words("en")) for one in endpoints(collection, Words("en"))}
+    asked = {one.__name__: checked_endpoint(one, Words("en")) for one in endpoints(collection, Words("en"))}
     made = asked["datasets_register"]("made.jsonl", "copied", None, None, {"copy": True})
     assert (made["name"], made["rows"]) == ("copied", 1) and (collection.folder / "copied.jsonl").exists()
     assert asked["datasets_bring_in"]({"path": "made.jsonl", "name": "lies", "copy": False})["name"] == "lies"

@@ -20,7 +20,7 @@ from studio.datasets.registry.collection import Collection
 from studio.datasets.schema import conversion, forms, tool_definitions
 from studio.datasets.schema.media import MediaFiles
 from studio.datasets.schema.row_faults import NOTES, UnusableRow
-from studio.web.endpoint import told
+from studio.web.endpoint import checked_endpoint
 from studio.web.html import render
 
 CASES = ROOT / "tests" / "cases"
@@ -532,9 +532,9 @@ def test_a_row_that_cannot_be_used_is_left_out_with_its_reason(collection, row, 
     "row", [{"prompt": "Say 0."}, {"prompt": [ASK]}, {"messages": [ASK]}, {"question": "Why?", "id": "7"}]
 )
 def test_questions_alone_are_told_at_once(collection, row):
-    with pytest.raises(Problem) as told:
+    with pytest.raises(Problem) as checked_endpoint:
         brought(collection, [row] * 3)
-    assert told.value.key in ("datasets.column_not_chosen", "datasets.no_answer")
+    assert checked_endpoint.value.key in ("datasets.column_not_chosen", "datasets.no_answer")
 
 
 @pytest.mark.parametrize(
@@ -545,9 +545,9 @@ def test_questions_alone_are_told_at_once(collection, row):
     ],
 )
 def test_forms_that_nothing_can_train_are_told_as_what_they_are(row, key):
-    with pytest.raises(Problem) as told:
+    with pytest.raises(Problem) as checked_endpoint:
         forms.recognise([row] * 3)
-    assert told.value.key == key
+    assert checked_endpoint.value.key == key
 
 
 @pytest.mark.parametrize(
@@ -562,9 +562,9 @@ def test_forms_that_nothing_can_train_are_told_as_what_they_are(row, key):
 def test_rows_without_a_value_are_told_as_what_they_are(collection, rows):
     path = collection.workspace.root / "blank.jsonl"
     path.write_text(rows)
-    with pytest.raises(Problem) as told:
+    with pytest.raises(Problem) as checked_endpoint:
         registered(collection, path)
-    assert told.value.key == "datasets.no_values" and "NaN" in Words("zh").tell(told.value)
+    assert checked_endpoint.value.key == "datasets.no_values" and "NaN" in Words("zh").tell(checked_endpoint.value)
 
 
 # What is told
@@ -761,7 +761,7 @@ def test_what_was_left_out_and_not_taken_is_told_for_good_on_the_sets_page(colle
     bad = {"messages": [{"role": "narrator", "content": "x"}, SAY]}
     brought(collection, [{"messages": TOLD["weight"], "source": "web"}, bad, bad])
     again = Collection(collection.workspace, Jobs(collection.workspace))  # as after a restart
-    ask = {one.__name__: told(one, Words("en")) for one in endpoints(again, Words("en"))}
+    ask = {one.__name__: checked_endpoint(one, Words("en")) for one in endpoints(again, Words("en"))}
     intake = ask["datasets_intake"]("made")
     assert (intake["source"], intake["left_out"], intake["not_taken"], len(intake["notes"])) == (
         "incoming.jsonl",
@@ -786,7 +786,7 @@ def test_what_was_left_out_and_not_taken_is_told_for_good_on_the_sets_page(colle
 
 def test_a_later_set_of_the_same_name_tells_nothing_of_the_former(collection):
     brought(collection, [{"messages": [ASK, SAY]}, {"messages": [ASK]}])
-    ask = {one.__name__: told(one, Words("en")) for one in endpoints(collection, Words("en"))}
+    ask = {one.__name__: checked_endpoint(one, Words("en")) for one in endpoints(collection, Words("en"))}
     assert ask["datasets_intake"]("made")["left_out"] == 1
     ask["datasets_remove"]("made", True)
     brought(collection, [{"messages": [ASK, SAY]}])

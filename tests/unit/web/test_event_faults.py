@@ -5,7 +5,7 @@ import pytest
 from apart import run_apart
 
 from studio.core.i18n import LANGUAGES, Words
-from studio.web.event_faults import Told, tell_faults
+from studio.web.event_faults import EventFault, install_fault_sentences
 
 HOSTILE = "\"'><img src=x onerror=window.pwned=1>"
 
@@ -16,7 +16,7 @@ def told(words: Words, work, *values, **more) -> str:
         fields = [gr.Dropdown(["a", HOSTILE], value="a"), gr.Number(1, minimum=0)]
         out = gr.HTML()
         gr.Button().click(work, fields, out, **{"api_name": False} | more)
-    tell_faults(blocks, words)
+    install_fault_sentences(blocks, words)
     with pytest.raises(gr.Error) as raised:
         run_apart(blocks.process_api(0, list(values)))
     return raised.value.message
@@ -27,7 +27,7 @@ def fails(*_):
 
 
 def refuses(*_):
-    raise Told(f"No {HOSTILE}", print_exception=False)
+    raise EventFault(f"No {HOSTILE}", print_exception=False)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -48,5 +48,5 @@ def test_a_sentence_is_shown_as_text():
 def test_an_endpoint_tells_in_its_own_way():
     with pytest.raises(ValueError, match="onerror"), gr.Blocks() as blocks:
         gr.api(lambda: fails(), api_name="x")
-        tell_faults(blocks, Words("en"))
+        install_fault_sentences(blocks, Words("en"))
         run_apart(blocks.process_api(0, []))

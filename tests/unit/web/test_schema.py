@@ -30,9 +30,9 @@ def maybe(options: SplitOptions | None = None) -> dict:
 
 
 def test_an_object_comes_in_as_its_model_and_goes_out_as_a_plain_one():
-    assert endpoint.told(split, Words("en"))("x", {"share": 0.5}) == [{"name": "x-42", "rows": 5}]
-    assert endpoint.told(maybe, Words("en"))() == {"given": False, "parts": [{"name": "a", "rows": 1}]}
-    assert endpoint.told(maybe, Words("en"))({"share": "0.5"})["given"]
+    assert endpoint.checked_endpoint(split, Words("en"))("x", {"share": 0.5}) == [{"name": "x-42", "rows": 5}]
+    assert endpoint.checked_endpoint(maybe, Words("en"))() == {"given": False, "parts": [{"name": "a", "rows": 1}]}
+    assert endpoint.checked_endpoint(maybe, Words("en"))({"share": "0.5"})["given"]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -51,12 +51,12 @@ def test_an_object_comes_in_as_its_model_and_goes_out_as_a_plain_one():
 )
 def test_what_does_not_fit_is_refused_by_name(language, given, named):
     with pytest.raises(gr.Error) as refused:
-        endpoint.told(split, Words(language))("x", given)
+        endpoint.checked_endpoint(split, Words(language))("x", given)
     assert named in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_gradio_sees_plain_kinds():
-    wrapped = endpoint.told(split, Words("en"))
+    wrapped = endpoint.checked_endpoint(split, Words("en"))
     assert inspect.signature(wrapped).parameters["options"].annotation is dict
     assert wrapped.__annotations__ == {"name": str, "options": dict, "return": list}
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from studio.chat.history.prompt_lists import PromptList, PromptLists
 from studio.chat.render import markdown
 from studio.core.i18n import Words
-from studio.core.jobs import Job, told
+from studio.core.jobs import Job, sentence_text
 from studio.inference import target_names
 from studio.inference.reasoning import without_reasoning
 
@@ -100,7 +100,7 @@ def answers_table(words: Words, prompt_lists: PromptLists, place: str) -> Answer
         state=job.state if job else "finished",
         job=job.id if job and job.active else "",
         is_resumable=_is_resumable(job),
-        error=told(job.error, words) if job and job.error else "",
+        error=sentence_text(job.error, words) if job and job.error else "",
     )
 
 
@@ -128,7 +128,7 @@ def _cell(words: Words, answer: dict | None) -> Cell:
             f"{call.get('name', '')}({json.dumps(call.get('arguments'), ensure_ascii=False)})"
             for call in answer.get("calls") or []
         ),
-        fault=told(answer["fault"], words) or "" if answer.get("fault") else "",
+        fault=sentence_text(answer["fault"], words) or "" if answer.get("fault") else "",
         tokens=answer.get("tokens") or 0,
         tokens_per_s=answer.get("tokens_per_s"),
         is_cut=answer.get("finished") == "length",

@@ -119,7 +119,7 @@ def answer(
         text,
         growing.html(text) if is_open else _written(words.language, text),
         calls,
-        jobs.told(figures.get("fault"), words) or "",
+        jobs.sentence_text(figures.get("fault"), words) or "",
         None if conversation.hidden else figures_of(figures, growing is not None),
         bool(calls) and is_last,
         growing is not None,

@@ -77,7 +77,7 @@ def judge(
     with quiet():
         try:
             for number, row, read in _side_by_side(path, paths, dataset):
-                conflicts.extend(_take(verdict, rows, kinds, number, row.value, read))
+                conflicts.extend(_judge_row(verdict, rows, kinds, number, row.value, read))
                 if number == _WRITTEN_AT_ONCE:
                     kinds.freeze(number)
                 if progress and number % _BATCH == 0:
@@ -95,7 +95,7 @@ class _Uneven(Exception):
         self.shown, self.read = shown, read
 
 
-def _take(
+def _judge_row(
     verdict: Verdict, rows: RowJudge, kinds: Kinds, number: int, shown: dict | None, read: dict
 ) -> list[Conflict]:
     """Take into the verdict what becomes of one row, and return what of it does not fit into one table with those
@@ -167,16 +167,16 @@ def _write(verdict: Verdict, rows: RowJudge, dataset, conflicts: list[Conflict])
 
 def _stopped(path: Path, rows: RowJudge, reason: str) -> Verdict:
     """Return where the loader stops that could not read the file: the rows and fields that fit into no table."""
-    kinds, told, taken = Kinds(), [], 0
+    kinds, faults, size = Kinds(), [], 0
     for number, row, part in _numbered(reading.files_of(path)):
         if part is None:  # the end of a file
             kinds.freeze(number)
         elif row.value is not None:
-            told += [(number, _fault(one)) for one in kinds.add(row.value, number)][: MOST - len(told)]
-            taken += row.size + 1
-            if taken >= table.PIECE_BYTES and reading.form_of(part).kind == "lines":
+            faults += [(number, _fault(one)) for one in kinds.add(row.value, number)][: MOST - len(faults)]
+            size += row.size + 1
+            if size >= table.PIECE_BYTES and reading.form_of(part).kind == "lines":
                 kinds.freeze(number)
-    return Verdict(told or [(0, Fault("not_loaded", "", {"reason": reason}))])
+    return Verdict(faults or [(0, Fault("not_loaded", "", {"reason": reason}))])
 
 
 def _fault(conflict: Conflict) -> Fault:
@@ -212,14 +212,14 @@ def _side_by_side(path: Path, paths: list[Path], dataset) -> Iterator[tuple[int,
             start[part], before = before, before + sizes[part]
     number = 0
     for part in parts:
-        at, held, first = start.get(part, 0), [], 0
+        at, page, first = start.get(part, 0), [], 0
         for row in reading.rows(part):
             number += 1
             if at >= len(dataset):
                 break
-            if not held or at - first >= len(held):
-                held, first = _page(dataset, at), at
-            yield number, row, held[at - first]
+            if not page or at - first >= len(page):
+                page, first = _page(dataset, at), at
+            yield number, row, page[at - first]
             at += 1
     if number != len(dataset):
         raise _Uneven(sum(1 for _ in reading.rows(path)), len(dataset))

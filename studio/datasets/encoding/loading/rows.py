@@ -115,10 +115,10 @@ class RowJudge:
 
     def _blamed(self, aligned: dict) -> str:
         """Return the field of a converted row at which the template fails."""
-        columns, said = self.shape.columns, [*aligned["_prompt"], *aligned["_response"]]
+        columns, turns = self.shape.columns, [*aligned["_prompt"], *aligned["_response"]]
         if aligned["_system"] and not isinstance(aligned["_system"], str):
             return columns.get("system", "")
-        for place, turn in zip(self._places(len(said)), said, strict=True):
+        for place, turn in zip(self._places(len(turns)), turns, strict=True):
             if _failure(lambda turn=turn: self.template.encode_oneturn(_Blank(), [copy.copy(turn)], "", "")):
                 return place
         return columns.get("messages" if self.shape.format != "alpaca" else "prompt", "")
@@ -130,9 +130,9 @@ class RowJudge:
                 columns.get(name, "")
                 for name in (("chosen", "rejected") if self.shape.stage == "dpo" else ("response",) * 2)
             ]
-            asked = columns.get("history", "")
+            history_column = columns.get("history", "")
             ends = [columns.get("prompt", ""), *answers]
-            yield from [asked] * max(0, count - len(ends))
+            yield from [history_column] * max(0, count - len(ends))
             yield from ends[:count]
         else:
             yield from [columns.get("messages", "")] * count

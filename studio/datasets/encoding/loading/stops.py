@@ -26,15 +26,15 @@ def of(verdict: Verdict) -> list[tuple[int, Fault]]:
     return sorted(ending, key=lambda pair: (pair[0] == 0, pair[0]))
 
 
-def told(dataset: str, file: Path, row: int, fault: Fault) -> Problem:
+def problem_of(dataset: str, file: Path, row: int, fault: Fault) -> Problem:
     """Return what a person is told of a fault of `of`: `column` is the place in the row, `row` counts from 1."""
     facts, where = fault.facts, {"dataset": dataset, "file": file.name}
     if fault.kind == "not_loaded":
         return Problem("faults.data_file", **where, message=facts.get("reason", "?"))
     where |= {"row": row, "column": fault.field or "-"}
     if fault.kind in ("late_type", "mixed_types"):
-        said = {"found": facts.get("found", "?"), "first": facts.get("first", "?"), "before": facts.get("row", "?")}
-        return Problem("faults.found_late" if fault.kind == "late_type" else "faults.found_mixed", **where, **said)
+        types = {"found": facts.get("found", "?"), "first": facts.get("first", "?"), "before": facts.get("row", "?")}
+        return Problem("faults.found_late" if fault.kind == "late_type" else "faults.found_mixed", **where, **types)
     if fault.kind == "tool_lacks":
         return Problem("faults.found_tool", **where, key=facts.get("key", "?"), template=facts.get("template", "?"))
     return Problem("faults.found_row", **where, message=facts.get("reason", "?"))

@@ -85,8 +85,8 @@ def words_of(error: BaseException, innermost: bool = True) -> str:
         and (cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None
     ):
         error = cause
-    said = " ".join(str(error).split())[:300]
-    return said if isinstance(error, ValueError | RuntimeError) and said else f"{type(error).__name__}: {said}"
+    message = " ".join(str(error).split())[:300]
+    return message if isinstance(error, ValueError | RuntimeError) and message else f"{type(error).__name__}: {message}"
 
 
 @contextlib.contextmanager

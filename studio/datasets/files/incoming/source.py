@@ -58,12 +58,12 @@ class Source:
     commas: bool = False
 
 
-def look(path: Path) -> Source:
+def scan(path: Path) -> Source:
     """Look at the beginning of a file that is not compressed. Raises Problem as `reading.form_of` does."""
     if path.suffix.lower() not in reading.ENDINGS:
         raise Problem("datasets.unknown_ending", file=path, types=" ".join((*reading.ENDINGS, *packed.ENDINGS)))
     try:
-        return _sources.get(path, [path], lambda: _look(path))
+        return _sources.get(path, [path], lambda: _scan(path))
     except OSError as error:
         raise reading.unreadable(path, error) from error
 
@@ -71,7 +71,7 @@ def look(path: Path) -> Source:
 _sources: FileCache[Source] = FileCache(512)
 
 
-def _look(path: Path) -> Source:
+def _scan(path: Path) -> Source:
     with files.open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         head = file.read(_SAMPLE)
@@ -178,7 +178,7 @@ def is_native(path: Path, rows: int) -> bool:
     for file in files_of(path):
         if packed.kind_of(file) or file.suffix.lower() not in reading.ENDINGS:
             return False
-        found = look(file)
+        found = scan(file)
         if found.whole or found.commas or found.form.encoding != "UTF-8" or found.form != reading.form_of(file):
             return False
         if found.form.kind in ("lines", "array", *reading.DELIMITERS):
@@ -192,7 +192,7 @@ def is_native(path: Path, rows: int) -> bool:
 def has_other_shape(path: Path) -> bool:
     """Tell whether a file of UTF-8 text is JSON whose rows stand elsewhere than on lines or in one array."""
     try:
-        found = look(path)
+        found = scan(path)
         return (found.whole or found.commas) and any(
             row.value is not None for row in islice(_read(path, found, path, 0), 1)
         )
@@ -215,7 +215,7 @@ def rows(path: Path, beside: Path) -> Iterator[Row]:
     for file in files_of(path):
         with contextlib.ExitStack() as stack:
             whole = stack.enter_context(packed.unpacked(file, beside))
-            found = look(whole)
+            found = scan(whole)
             text = stack.enter_context(_as_utf8(whole, found.form, beside))
             for row in _read(text, found, file, number):
                 number = row.number
@@ -285,12 +285,12 @@ def _parsed(path: Path, form: Form, number: int, raw: bytes, commas: bool) -> Ro
     """
     if form.kind not in ("lines", "array"):
         row = reading.parse(path, form, number, raw)
-        talks = (
+        conversations = (
             {name: talk for name, text in (row.value or {}).items() if (talk := conversation_in(text))}
             if form.kind != "text"
             else {}
         )
-        return replace(row, value=row.value | talks) if talks else row
+        return replace(row, value=row.value | conversations) if conversations else row
     if commas:
         raw = raw.rstrip().removesuffix(b",")
     row = reading.parse(path, form, number, raw)
@@ -358,24 +358,24 @@ def read_as(path: Path) -> list[Problem]:
     Raises:
         Problem: as `rows` does.
     """
-    told = []
+    sentences = []
     for file in files_of(path)[:1]:
         if kind := packed.kind_of(file):
             return [Problem("datasets.read_unpacked", kind=kind)]
-        found, ending = look(file), reading.ENDINGS[file.suffix.lower()]
+        found, ending = scan(file), reading.ENDINGS[file.suffix.lower()]
         form = found.form
         if form.kind in reading.DELIMITERS:
             sign = form.dialect.delimiter
             if sign != reading.DELIMITERS.get(ending):
-                told.append(Problem("datasets.read_separated", delimiter=DELIMITER_NAMES.get(sign, sign)))
+                sentences.append(Problem("datasets.read_separated", delimiter=DELIMITER_NAMES.get(sign, sign)))
             if not form.dialect.header:
-                told.append(Problem("datasets.read_without_header", columns=", ".join(form.columns[:5])))
+                sentences.append(Problem("datasets.read_without_header", columns=", ".join(form.columns[:5])))
         elif found.whole or found.commas:
-            told.append(Problem("datasets.read_wrapped"))
+            sentences.append(Problem("datasets.read_wrapped"))
         elif form.kind in ("lines", "array") and ending != "json":
-            told.append(Problem("datasets.read_json"))
+            sentences.append(Problem("datasets.read_json"))
         elif form.kind in reading.COLUMNAR and form.kind != ending:
-            told.append(Problem("datasets.read_columnar", kind=form.kind.capitalize()))
+            sentences.append(Problem("datasets.read_columnar", kind=form.kind.capitalize()))
         if form.encoding not in ("UTF-8", "UTF-8 with BOM"):
-            told.append(Problem("datasets.read_encoding", encoding=form.encoding))
-    return told
+            sentences.append(Problem("datasets.read_encoding", encoding=form.encoding))
+    return sentences

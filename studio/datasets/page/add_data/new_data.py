@@ -89,7 +89,7 @@ def _conversions(words: Words, collection: Collection) -> list[ConversionRow]:
             str(job.facts.get("name", "–")),
             job.state,
             job.progress,
-            jobs.told(job.message, words) or words("train.state_" + job.state),
+            jobs.sentence_text(job.message, words) or words("train.state_" + job.state),
         )
         for job in collection.jobs.all("convert")
         if job.active
@@ -98,7 +98,7 @@ def _conversions(words: Words, collection: Collection) -> list[ConversionRow]:
 
 def _in_file(words: Words, collection: Collection, choices: dict[str, str]) -> NewData:
     source = collection.source(choices["path"])
-    rows = collection.look(source)
+    rows = collection.first_rows(source)
     mapping = _mapping(rows, choices)
     if mapping.missing():
         verdict = words("datasets.unclear")
@@ -120,7 +120,7 @@ def _on_hub(words: Words, collection: Collection, choices: dict[str, str], addre
     """Return data on a hub: as a file's where its first rows can be had, else with fields that are typed."""
     rows, fault, options = None, None, options_of(choices)
     try:
-        rows = collection.look_at_hub(address, options)
+        rows = collection.hub_rows(address, options)
     except Problem as problem:
         fault = problem
     mapping = _mapping(rows or None, choices)

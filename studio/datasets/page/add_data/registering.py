@@ -43,7 +43,7 @@ def register(
         mapping = forms.with_choices(forms.Mapping(form), columns, tags, chosen) if is_known else None
         return RegisteredOnHubResult(name=collection.register_hub(address, name, mapping, chosen), form=form)
     source = collection.source(path)
-    mapping = forms.with_choices(forms.recognise(collection.look(source)), columns, tags, chosen)
+    mapping = forms.with_choices(forms.recognise(collection.first_rows(source)), columns, tags, chosen)
     progress = _progress(collection, source, job) if job else None
     name, written = collection.bring_in(source, name, mapping, chosen, progress)
     return RegisteredResult(

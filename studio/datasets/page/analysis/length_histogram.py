@@ -118,8 +118,8 @@ def lengths(words: Words, analysis: DatasetAnalysis, arg: str) -> LengthsContext
 
 def measured(lengths: Lengths, choices: dict[str, str]) -> Measured:
     """Return what is shown of lengths that were measured."""
-    asked = choices.get("batch", "")
-    batch = int(asked) if asked.isdecimal() and int(asked) else BATCH
+    batch_text = choices.get("batch", "")
+    batch = int(batch_text) if batch_text.isdecimal() and int(batch_text) else BATCH
     return Measured(
         lengths=lengths,
         trained_percent=100 * lengths.trained / max(1, lengths.tokens),

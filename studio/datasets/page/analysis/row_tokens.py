@@ -13,7 +13,7 @@ TOKENS_SHOWN = 4096
 
 
 @dataclass(frozen=True)
-class TokenMark:
+class TokenChip:
     """A token as it is drawn, tabs as ⇥.
 
     `text` is that of most tokens. It is "" where `lines` are those of a text with line ends, or where `blanks` stand
@@ -38,7 +38,7 @@ class SequenceContext:
     count: int
     trained: int
     share: float
-    tokens: list[TokenMark]
+    tokens: list[TokenChip]
     more: int
     is_cut: bool
 
@@ -86,8 +86,8 @@ def tokens(analysis: DatasetAnalysis, arg: str) -> TokensContext | None:
 def _row(analysis: DatasetAnalysis, name: str, choices: dict[str, str], settings: EncodingSettings) -> RowTokens:
     rows = analysis.collection.rows(name)
     rows.wait(1)
-    asked = choices.get("row", "")
-    row = min(max(1, int(asked) if asked.isdecimal() else 1), max(1, rows.count))
+    row_text = choices.get("row", "")
+    row = min(max(1, int(row_text) if row_text.isdecimal() else 1), max(1, rows.count))
     sequences, fault = [], None
     try:
         sequences = [sequence(each, settings.cutoff) for each in analysis.tokens(name, row, settings)]
@@ -113,16 +113,16 @@ def sequence(encoded: Sequence, cutoff: int) -> SequenceContext:
         count=count,
         trained=trained,
         share=100 * trained / max(1, count),
-        tokens=[_mark(token) for token in encoded.tokens[:TOKENS_SHOWN]],
+        tokens=[_chip(token) for token in encoded.tokens[:TOKENS_SHOWN]],
         more=max(0, count - TOKENS_SHOWN),
         is_cut=count >= cutoff,
     )
 
 
-def _mark(token: Token) -> TokenMark:
+def _chip(token: Token) -> TokenChip:
     if not token.text.strip(" "):
-        return TokenMark(token.id, token.trained, blanks="·" * len(token.text) or "…")
+        return TokenChip(token.id, token.trained, blanks="·" * len(token.text) or "…")
     text = token.text.replace("\t", "⇥")
     if "\n" in text:
-        return TokenMark(token.id, token.trained, lines=tuple(text.split("\n")))
-    return TokenMark(token.id, token.trained, text)
+        return TokenChip(token.id, token.trained, lines=tuple(text.split("\n")))
+    return TokenChip(token.id, token.trained, text)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from studio.core.i18n import Problem, Words
-from studio.core.jobs import Job, told
+from studio.core.jobs import Job, sentence_text
 from studio.models.gguf import gguf_import
 from studio.models.hub.download import KIND
 from studio.models.models_context import ModelsContext
@@ -68,7 +68,7 @@ def _row(words: Words, context: ModelsContext, job: Job) -> DownloadRow:
         job.active,
         is_import,
         f"GGUF · {file}" if is_import else f"{job.facts.get('hub')} · {job.facts.get('repo')}",
-        told(job.message if is_over else job.error or job.message, words) or "",
+        sentence_text(job.message if is_over else job.error or job.message, words) or "",
         job.progress,
         context.jobs.can_resume(job.id),
         (job.error or {}).get("key") in ASKS_TOKEN,

@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def train(config: dict) -> None:
+def train(config: dict[str, object]) -> None:
     """Train as one of the processes that Ray made. Raises RuntimeError where the run failed, so that Ray ends the
     others.
     """

@@ -74,6 +74,9 @@ class Launched:
     def start(self, run: Run, resume: str | None) -> None:
         """Begin to train; see `Executor`. The run's info names `devices`, but never the program: its folder may be
         somebody else's.
+
+        Raises:
+            Problem: the program cannot be started, or the folder cannot be written.
         """
         info, python = run.info(), self._interpreter(run)
         try:

@@ -32,7 +32,7 @@ class FormValues:
     further: dict[str, object]
 
 
-def recipe_of(method: str, boxes: dict[str, object], further: dict[str, object]) -> dict:
+def recipe_of(method: str, boxes: dict[str, object], further: dict[str, object]) -> dict[str, object]:
     """Return the recipe that stands in the form; it is LLaMA-Factory's own (see `llamafactory_defaults`).
 
     Args:
@@ -49,7 +49,7 @@ def recipe_of(method: str, boxes: dict[str, object], further: dict[str, object])
     return {key: value for key, value in recipe.items() if has_lora or key not in recipes.LORA_SETTINGS} | further
 
 
-def values_of(workspace: Workspace, recipe: dict, keys: list[str]) -> FormValues:
+def values_of(workspace: Workspace, recipe: dict[str, object], keys: list[str]) -> FormValues:
     """Return what the form holds for a recipe: what it says, else what it means where it is silent.
 
     `keys` are the settings that have a box. Raises Problem where a folder that it names holds no dataset.
@@ -77,7 +77,7 @@ def finetuning_type(method: str) -> str:
     return "lora" if method.startswith("qlora") else method
 
 
-def method_of(recipe: dict) -> str:
+def method_of(recipe: dict[str, object]) -> str:
     """Return the form's word for a recipe's method: LoRA on 4 or 8 bit is QLoRA."""
     method, bits = recipe.get("finetuning_type", "lora"), recipe.get("quantization_bit")
     return f"qlora{bits}" if method == "lora" and bits in (4, 8) else method

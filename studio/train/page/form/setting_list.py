@@ -42,7 +42,7 @@ class SettingList:
     topics: tuple[Topic, ...]
 
 
-def setting_list(query: str, stage: str, method: str, changed: dict) -> SettingList:
+def setting_list(query: str, stage: str, method: str, changed: dict[str, object]) -> SettingList:
     """Return the settings that fit the stage and method, or the search, by topic; `changed` is {setting: value} of what
     the person has set.
     """
@@ -52,12 +52,12 @@ def setting_list(query: str, stage: str, method: str, changed: dict) -> SettingL
     return SettingList(query, True, tuple(_topic(name, list(members), changed) for name, members in topics))
 
 
-def _topic(name: str, members: list[Argument], changed: dict) -> Topic:
+def _topic(name: str, members: list[Argument], changed: dict[str, object]) -> Topic:
     settings = tuple(_setting(argument, changed) for argument in members)
     return Topic(name, settings, sum(one.is_changed for one in settings))
 
 
-def _setting(argument: Argument, changed: dict) -> Setting:
+def _setting(argument: Argument, changed: dict[str, object]) -> Setting:
     value = changed.get(argument.name)
     choices = ("true", "false") if argument.kind == "bool" else argument.choices if argument.kind == "choice" else ()
     return Setting(

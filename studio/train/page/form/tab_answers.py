@@ -29,7 +29,7 @@ class Answers:
     def __init__(self, training: TrainingService, words: Words, keys: list[str]):
         self.training, self.words, self.keys, self.workspace = training, words, keys, training.workspace
 
-    def recipe(self, refusal: str, method: str, *values: object) -> dict:
+    def recipe(self, refusal: str, method: str, *values: object) -> dict[str, object]:
         """Return the recipe in the form. Raises Problem where the one that was brought last was refused."""
         if refusal:
             raise Problem("recipe_import.refused_before", reason=refusal)
@@ -85,7 +85,7 @@ class Answers:
         """Return the refusal of a recipe, and nothing new for the method, the boxes and the other settings."""
         return self.words.tell(fault), *[gr.skip()] * (len(self.keys) + 2)
 
-    def _filled(self, recipe: dict) -> list:
+    def _filled(self, recipe: dict[str, object]) -> list:
         """Return what the method, the boxes and the other settings hold for a recipe."""
         values = form_recipe.values_of(self.workspace, recipe, self.keys)
         choices = self._choices(values)
@@ -110,7 +110,7 @@ class Answers:
 
     # Choices
 
-    def on_stage(self, stage: str, chosen: list[str]) -> dict:
+    def on_stage(self, stage: str, chosen: list[str]) -> dict[str, object]:
         """Return the datasets that fit a stage; of those chosen stay those that fit, and those that are not here."""
         fitting = dataset_choices.offered(self.workspace, stage)
         names = [name for _, name in fitting if not Path(name).is_absolute()]
@@ -126,7 +126,7 @@ class Answers:
         offered = form.with_value(dataset_choices.offered(self.workspace, stage), names)
         return "", gr.update(choices=offered, value=names) if names != chosen else gr.skip()
 
-    def on_dataset_focus(self, stage: str, chosen: list[str]) -> dict:
+    def on_dataset_focus(self, stage: str, chosen: list[str]) -> dict[str, object]:
         """Return the datasets to choose from: one may have come since the page was opened."""
         return gr.update(choices=form.with_value(dataset_choices.offered(self.workspace, stage), chosen))
 
@@ -134,7 +134,7 @@ class Answers:
         """Return the learning rate that the studio advises for a model."""
         return recipes.learning_rate(form_recipe.parameters(self.workspace, model))
 
-    def on_runs(self, model: str) -> list[dict]:
+    def on_runs(self, model: str) -> list[dict[str, object]]:
         """Return the runs that the boxes of OF_RUNS list for a model."""
         return [gr.update(choices=found) for found in self._of_runs_on(model)]
 

@@ -22,7 +22,7 @@ class Checkpoint:
     name: str
     value: float | None
     is_best: bool
-    recipe_on_top: dict | None
+    recipe_on_top: dict[str, object] | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _resume(run: runs.Run) -> str:
     return "with_data" if run.is_foreign and adoption.missing(run) else "from_here"
 
 
-def _recipe_on_top(run: runs.Run, checkpoint: str) -> dict | None:
+def _recipe_on_top(run: runs.Run, checkpoint: str) -> dict[str, object] | None:
     if not files.is_file(run.folder / checkpoint / "adapter_config.json"):
         return None
     return recipe_again(run, {"adapter_name_or_path": f"{run.name}@{checkpoint}"})

@@ -61,7 +61,7 @@ def comparison(workspace: Workspace, arg: str) -> Comparison:
     )
 
 
-def differences(recipes: list[dict]) -> dict[str, list]:
+def differences(recipes: list[dict[str, object]]) -> dict[str, list]:
     """Return {setting: [its value in each recipe, None where it is not said]} of the settings that are not the same in
     all.
     """

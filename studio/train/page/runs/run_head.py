@@ -21,14 +21,14 @@ class Fault:
 
     sentence: Sentence
     changes: dict[str, object]
-    recipe: dict | None
+    recipe: dict[str, object] | None
 
 
 @dataclass(frozen=True)
 class AfterTheEnd:
     """What can be done with a run that is over; `recipe` is for a new run, None where it left none."""
 
-    recipe: dict | None
+    recipe: dict[str, object] | None
     has_star: bool
     note: str
     bytes: int
@@ -81,7 +81,7 @@ def run_head(workspace: Workspace, name: str) -> RunHead | None:
     )
 
 
-def recipe_again(run: runs.Run, changes: dict) -> dict | None:
+def recipe_again(run: runs.Run, changes: dict[str, object]) -> dict[str, object] | None:
     """Return the recipe of a run for a new one, with changes; None where a run of another tool left none."""
     try:
         return manage_runs.again(run, changes)

@@ -47,7 +47,7 @@ def _dedented(text: str) -> str:
     return "\n".join(line[margin:] if line.strip() else "" for line in text.split("\n"))
 
 
-def mapping(text: str) -> dict | None:
+def mapping(text: str) -> dict[str, object] | None:
     """Return the mapping of settings that a text is, None where it is something else.
 
     Raises:
@@ -71,7 +71,7 @@ def mapping(text: str) -> dict | None:
     return found
 
 
-def _python(text: str) -> dict | None:
+def _python(text: str) -> dict[str, object] | None:
     """Return the settings of `args = dict(stage="sft", ...)`, as LLaMA-Factory's own notebook has them, None where
     there are none.
     """

@@ -8,7 +8,7 @@ from studio.train.recipe.importing import missing_parts
 from studio.train.recipe.validation import sources
 
 
-def datasets(workspace: Workspace, recipe: dict) -> list[str]:
+def datasets(workspace: Workspace, recipe: dict[str, object]) -> list[str]:
     """Return the datasets that a recipe names, those of an added folder by the name under which they are linked.
 
     One that is not here keeps its name: the preview tells of it and keeps Start shut, and no other stands in for it.
@@ -19,7 +19,7 @@ def datasets(workspace: Workspace, recipe: dict) -> list[str]:
     return found
 
 
-def model(workspace: Workspace, recipe: dict) -> str | None:
+def model(workspace: Workspace, recipe: dict[str, object]) -> str | None:
     """Return the model that a recipe names, as the studio calls it; one that is not here keeps its name. None where it
     names none: "" is no choice of the box, and gradio would refuse it at every preview.
     """

@@ -111,12 +111,12 @@ OWN = {
 KIND_OF_TAB = {"export": "merge", "infer": "chat"}
 
 
-def is_board(found: dict) -> bool:
+def is_board(found: dict[str, object]) -> bool:
     """Tell whether a mapping is a configuration of LlamaBoard."""
     return any(str(name).startswith(("top.", "train.", "eval.", "infer.", "export.")) for name in found)
 
 
-def read(found: dict) -> tuple[dict, list[LeftOut]]:
+def read(found: dict[str, object]) -> tuple[dict[str, object], list[LeftOut]]:
     """Return the settings that the board's own Start would give, and what of the configuration is none of them.
 
     Raises:
@@ -174,7 +174,7 @@ def read(found: dict) -> tuple[dict, list[LeftOut]]:
     }, left_out
 
 
-def _named(config: dict, names: tuple[str, ...]) -> dict:
+def _named(config: dict[str, object], names: tuple[str, ...]) -> dict[str, object]:
     """Return the settings under LLaMA-Factory's names; false, 0 and "" are values, but for those of which the board
     makes nothing.
     """
@@ -188,7 +188,7 @@ def _named(config: dict, names: tuple[str, ...]) -> dict:
     return found
 
 
-def _of_model(config: dict, method: str) -> dict:
+def _of_model(config: dict[str, object], method: str) -> dict[str, object]:
     recipe = {
         "model_name_or_path": config.get("model_path") or config.get("model_name"),
         "finetuning_type": method,
@@ -208,7 +208,7 @@ def _of_model(config: dict, method: str) -> dict:
     return recipe
 
 
-def _of_saves(config: dict, method: str, names: object) -> str:
+def _of_saves(config: dict[str, object], method: str, names: object) -> str:
     """Return where the board's own runs lie: saves/<model>/<method>/<name>; a name with a slash is a path already."""
     found = [str(name) for name in (names if isinstance(names, list) else [names])]
     return ",".join(
@@ -217,12 +217,12 @@ def _of_saves(config: dict, method: str, names: object) -> str:
     )
 
 
-def _of_compute_type(config: dict) -> dict:
+def _of_compute_type(config: dict[str, object]) -> dict[str, object]:
     compute_type = config.get("compute_type")
     return {name: name == compute_type for name in ("fp16", "bf16", "pure_bf16")} if compute_type else {}
 
 
-def _of_extra(config: dict) -> dict:
+def _of_extra(config: dict[str, object]) -> dict[str, object]:
     try:
         more = records.parse(config.get("extra_args") or "{}")
     except (ValueError, TypeError) as error:
@@ -235,7 +235,7 @@ def _of_extra(config: dict) -> dict:
     return more
 
 
-def _of_stage(config: dict, stage: object, method: str) -> dict:
+def _of_stage(config: dict[str, object], stage: object, method: str) -> dict[str, object]:
     if stage == "ppo":
         reward = (
             {"reward_model": _of_saves(config, method, config["reward_model"])} if config.get("reward_model") else {}
@@ -248,7 +248,7 @@ def _of_stage(config: dict, stage: object, method: str) -> dict:
     return _named(config, PREFERENCE) if stage in ("dpo", "kto") else {}
 
 
-def _held_out(config: dict, recipe: dict) -> dict:
+def _held_out(config: dict[str, object], recipe: dict[str, object]) -> dict[str, object]:
     try:
         share = float(config.get("val_size") or 0)
     except (TypeError, ValueError) as error:

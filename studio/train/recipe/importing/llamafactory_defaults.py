@@ -27,12 +27,12 @@ LEARNED_BY = (
 )
 
 
-def apply_to(recipe: dict) -> bool:
+def apply_to(recipe: dict[str, object]) -> bool:
     """Tell whether a recipe is LLaMA-Factory's own."""
     return str(recipe.get(SIGN)).lower() in arguments.YES
 
 
-def unstated(recipe: dict) -> dict:
+def unstated(recipe: dict[str, object]) -> dict[str, object]:
     """Return what LLaMA-Factory does where its own recipe says nothing, {} for one that the studio's defaults fill up.
 
     Imports LLaMA-Factory.
@@ -45,7 +45,7 @@ def unstated(recipe: dict) -> dict:
     return found | {"lora_alpha": 2 * int(rank), "model_name_or_path": "", "dataset": ""}
 
 
-def require_named(recipe: dict) -> None:
+def require_named(recipe: dict[str, object]) -> None:
     """Raise Problem where LLaMA-Factory's own recipe names no model or no data: the studio's must not stand in."""
     if not apply_to(recipe):
         return

@@ -16,7 +16,7 @@ DATA = ("dataset", "eval_dataset")
 FILES = ("deepspeed", "fsdp_config", "new_special_tokens_config")
 
 
-def missing(workspace: Workspace, recipe: dict) -> list[Missing]:
+def missing(workspace: Workspace, recipe: dict[str, object]) -> list[Missing]:
     """Return what a recipe names and this studio does not have, and what it must name and does not."""
     found = _model(workspace, recipe)
     for key in DATA:
@@ -36,7 +36,7 @@ def missing(workspace: Workspace, recipe: dict) -> list[Missing]:
     return found + [Missing(key, value, "file") for key, value in lacking_files(recipe)]
 
 
-def lacking_files(recipe: dict) -> list[tuple[str, str]]:
+def lacking_files(recipe: dict[str, object]) -> list[tuple[str, str]]:
     """Return (setting, path) of each file that a recipe names and that is not on this machine."""
     return [
         (key, recipe[key])
@@ -57,7 +57,7 @@ def model_of(workspace: Workspace, name: str) -> str | None:
     return None
 
 
-def has_dataset(workspace: Workspace, recipe: dict, name: str) -> bool:
+def has_dataset(workspace: Workspace, recipe: dict[str, object], name: str) -> bool:
     """Tell whether the data folder that a recipe means (a relative one is the studio's own) has a sound dataset of this
     name.
     """
@@ -68,7 +68,7 @@ def has_dataset(workspace: Workspace, recipe: dict, name: str) -> bool:
         return str(recipe.get("dataset_dir", "")).startswith(("ONLINE", "REMOTE:"))
 
 
-def _model(workspace: Workspace, recipe: dict) -> list[Missing]:
+def _model(workspace: Workspace, recipe: dict[str, object]) -> list[Missing]:
     name = str(recipe.get("model_name_or_path") or "")
     if not name:
         return [Missing("model_name_or_path", "", "choose")]

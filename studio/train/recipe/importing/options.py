@@ -13,7 +13,7 @@ from studio.train.recipe.importing.result import LeftOut
 from studio.train.recipe.importing.shell import Word
 
 
-def read(words: list[Word]) -> tuple[dict, list[LeftOut]]:
+def read(words: list[Word]) -> tuple[dict[str, object], list[LeftOut]]:
     """Return the settings that the words behind the program's name give, and the words that no setting takes.
 
     Raises:

@@ -40,7 +40,7 @@ OF_TRAINING = (
 )
 
 
-def of_file(found: dict) -> str | None:
+def of_file(found: dict[str, object]) -> str | None:
     """Return what kind of file a mapping is that is no recipe of LLaMA-Factory, None where nothing says so."""
     if found and all(str(name).startswith("<") and str(name).endswith(">") for name in found):
         return "tokens"
@@ -61,7 +61,7 @@ def of_file(found: dict) -> str | None:
     return next((kind for kind, keys in BY_KEY.items() if any(key in found for key in keys)), None)
 
 
-def of(recipe: dict) -> str:
+def of(recipe: dict[str, object]) -> str:
     """Return what a recipe of LLaMA-Factory is for: "training", "merge", "predict", "evaluate", "chat", "benchmark" or
     "nothing".
 
@@ -88,11 +88,11 @@ def of(recipe: dict) -> str:
     return "nothing" if "do_train" in recipe and recipe["do_train"] is not None else "training"
 
 
-def _is(recipe: dict, name: str) -> bool:
+def _is(recipe: dict[str, object], name: str) -> bool:
     return str(recipe.get(name)).lower() in ("true", "1", "yes")
 
 
-def require_training(recipe: dict) -> None:
+def require_training(recipe: dict[str, object]) -> None:
     """Raise Problem, which says what a recipe does and where that is done, where it does not train."""
     kind = of(recipe)
     if kind != "training":

@@ -39,10 +39,10 @@ def read(text: str) -> Imported:
     return found
 
 
-def _parts(text: str, depth: int = 0) -> tuple[list[dict], list[Launch], list[LeftOut], dict[str, str]]:
+def _parts(text: str, depth: int = 0) -> tuple[list[dict[str, object]], list[Launch], list[LeftOut], dict[str, str]]:
     """Return the mappings and the launches in a text, what is neither, and the files that its commands write."""
     blocks, around = documents.blocks(text)
-    mappings: list[dict] = []
+    mappings: list[dict[str, object]] = []
     launches: list[Launch] = []
     left_out = [LeftOut(_short(part), "around") for part in around]
     files: dict[str, str] = {}
@@ -75,7 +75,9 @@ def _parts(text: str, depth: int = 0) -> tuple[list[dict], list[Launch], list[Le
     return mappings, launches, left_out, files
 
 
-def _chosen(mappings: list[dict], launches: list[Launch], left_out: list[LeftOut], files: dict[str, str]) -> Imported:
+def _chosen(
+    mappings: list[dict[str, object]], launches: list[Launch], left_out: list[LeftOut], files: dict[str, str]
+) -> Imported:
     """Return what is imported of all that a text holds: the first training; the rest is told."""
     first = next((launch for launch in launches if launch.kind == "training"), None)
     if first is None and not mappings and files:
@@ -104,7 +106,7 @@ def _require_training_command(launches: list[Launch]) -> None:
     raise Problem(f"recipe_import.kind_{launches[0].kind}")
 
 
-def _of_launch(launch: Launch, mappings: list[dict], files: dict[str, str]) -> Imported:
+def _of_launch(launch: Launch, mappings: list[dict[str, object]], files: dict[str, str]) -> Imported:
     overrides, left_out = _overrides(launch) if launch.file else options.read(launch.words)
     found = Imported(overrides, [*launch.left_out, *left_out], {"devices": launch.devices} if launch.devices else {})
     if launch.file:
@@ -131,7 +133,7 @@ def _of_launch(launch: Launch, mappings: list[dict], files: dict[str, str]) -> I
     return found
 
 
-def _overrides(launch: Launch) -> tuple[dict, list[LeftOut]]:
+def _overrides(launch: Launch) -> tuple[dict[str, object], list[LeftOut]]:
     """Return the settings behind the name of a recipe file: `--name value`, or `name=value` as LLaMA-Factory takes
     them.
     """
@@ -156,7 +158,7 @@ def _value(text: str) -> object:
     return found.get("value")
 
 
-def _of_mapping(found: dict) -> Imported:
+def _of_mapping(found: dict[str, object]) -> Imported:
     if llamaboard.is_board(found):
         recipe, left_out = llamaboard.read(found)
         return Imported(recipe, left_out)
@@ -166,7 +168,7 @@ def _of_mapping(found: dict) -> Imported:
     return Imported(dict(found))
 
 
-def _taken(recipe: dict) -> tuple[dict, list[LeftOut]]:
+def _taken(recipe: dict[str, object]) -> tuple[dict[str, object], list[LeftOut]]:
     """Return the settings of a recipe that a run takes, judged, and those that the studio sets itself.
 
     Raises:

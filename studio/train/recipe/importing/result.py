@@ -18,7 +18,7 @@ class LeftOut:
     text: str
     reason: str
 
-    def tell(self, words: Words) -> dict:
+    def tell(self, words: Words) -> dict[str, object]:
         """Return {text, why} in a language."""
         return {"text": self.text, "why": words(f"recipe_import.why_{self.reason}")}
 
@@ -33,7 +33,7 @@ class Missing:
     value: str
     advice: str
 
-    def tell(self, words: Words) -> dict:
+    def tell(self, words: Words) -> dict[str, object]:
         """Return {field, value, advice, do} in a language; `do` is the sentence."""
         sentence = words(f"recipe_import.missing_{self.advice}", field=self.field, value=self.value)
         return {"field": self.field, "value": self.value, "advice": self.advice, "do": sentence}
@@ -45,13 +45,13 @@ class Imported:
     along.
     """
 
-    recipe: dict
+    recipe: dict[str, object]
     left_out: list[LeftOut] = field(default_factory=list)
-    options: dict = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict)
     kind: str = "training"
 
     @property
-    def whole(self) -> dict:
+    def whole(self) -> dict[str, object]:
         """The recipe with the sign of LLaMA-Factory's own, as the form, the preview and a start take it (see
         `llamafactory_defaults`).
         """

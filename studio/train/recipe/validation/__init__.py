@@ -7,7 +7,7 @@ from studio.core.workspace import Workspace
 from studio.train.recipe.validation import mixture, named, numbers, parser, precision, sources
 
 
-def problems(workspace: Workspace, recipe: dict) -> list[Problem]:
+def problems(workspace: Workspace, recipe: dict[str, object]) -> list[Problem]:
     """Return everything for which a complete recipe could not be trained here, what a person mends first before the
     rest.
     """
@@ -24,7 +24,7 @@ def problems(workspace: Workspace, recipe: dict) -> list[Problem]:
     return found
 
 
-def _of_mixture(workspace: Workspace, recipe: dict) -> list[Problem]:
+def _of_mixture(workspace: Workspace, recipe: dict[str, object]) -> list[Problem]:
     try:
         mixture.measure(workspace, recipe)
     except Problem as problem:

@@ -14,7 +14,7 @@ from studio.datasets.schema.rules import Fault
 AS_CHECKED = {"sft": "sft", "pt": "pt", "dpo": "dpo", "rm": "dpo", "kto": "kto"}
 
 
-def stop(saves: Path, recipe: dict, dataset: Dataset) -> Problem | None:
+def stop(saves: Path, recipe: dict[str, object], dataset: Dataset) -> Problem | None:
     """Return what a check found that ends a run of a complete recipe; None where there was no check since the data
     changed, or it holds no more.
 
@@ -31,10 +31,10 @@ def stop(saves: Path, recipe: dict, dataset: Dataset) -> Problem | None:
         return None
     if found.kind in stops.OF_A_TEMPLATE and (report.template != recipe.get("template") or recipe.get("tool_format")):
         return None
-    return stops.told(dataset.name, dataset.file, found.row, Fault(found.kind, found.field, found.facts))
+    return stops.problem_of(dataset.name, dataset.file, found.row, Fault(found.kind, found.field, found.facts))
 
 
-def _is_reached(row: int, recipe: dict, dataset: Dataset) -> bool:
+def _is_reached(row: int, recipe: dict[str, object], dataset: Dataset) -> bool:
     """Tell whether a run surely reads a row: settings may let it take the first rows only, or some by chance."""
     limit = recipe.get("max_samples")
     return not dataset.entry.get("num_samples") and (not limit or isinstance(limit, int) and row <= limit)

@@ -31,7 +31,7 @@ class Amount:
     exact: bool = True
 
 
-def measure(workspace: Workspace, recipe: dict) -> Amount:
+def measure(workspace: Workspace, recipe: dict[str, object]) -> Amount:
     """Return what a complete recipe trains in all.
 
     Raises:
@@ -52,7 +52,7 @@ def measure(workspace: Workspace, recipe: dict) -> Amount:
 
 
 def _require_held_out_blocks(
-    workspace: Workspace, recipe: dict, datasets: Sequence[Dataset], held_out: int | None
+    workspace: Workspace, recipe: dict[str, object], datasets: Sequence[Dataset], held_out: int | None
 ) -> None:
     """Raise Problem where the rows that are held out do not fill one block either, for which the run would end."""
     evaluated = sources.described(workspace, recipe, "eval_dataset")
@@ -69,7 +69,7 @@ def _require_held_out_blocks(
             ) from problem
 
 
-def rows_of(dataset: Dataset, recipe: dict) -> int | None:
+def rows_of(dataset: Dataset, recipe: dict[str, object]) -> int | None:
     """Return how many rows LLaMA-Factory takes of a dataset: its `num_samples`, cut at the recipe's `max_samples`."""
     rows = dataset.rows
     if not recipe.get("streaming") and isinstance(dataset.entry.get("num_samples"), int):
@@ -78,7 +78,7 @@ def rows_of(dataset: Dataset, recipe: dict) -> int | None:
     return min(rows, int(limit)) if rows is not None and limit else rows
 
 
-def _mixed(datasets: Sequence[Dataset], recipe: dict) -> int | None:
+def _mixed(datasets: Sequence[Dataset], recipe: dict[str, object]) -> int | None:
     """Return the rows of the mixture, None where a part of it is not counted."""
     rows = tuple(rows_of(dataset, recipe) for dataset in datasets)
     strategy, odds = str(recipe.get("mix_strategy") or "concat"), _odds(recipe)
@@ -109,7 +109,7 @@ def _is_exact(mixture: int | None) -> bool:
     return mixture is not None
 
 
-def _odds(recipe: dict) -> tuple[float, ...] | None:
+def _odds(recipe: dict[str, object]) -> tuple[float, ...] | None:
     stated = recipe.get("interleave_probs")
     if stated in (None, "", []):
         return None
@@ -142,7 +142,7 @@ def _interleaved(rows: tuple[int, ...], strategy: str, odds: tuple[float, ...] |
         raise Problem("train.cannot_mix", field=field, strategy=strategy, reason=reasons.of(error)) from error
 
 
-def _check_eval_mixture(workspace: Workspace, recipe: dict) -> None:
+def _check_eval_mixture(workspace: Workspace, recipe: dict[str, object]) -> None:
     """Raise Problem where the held-out sets, which are mixed in the same way, cannot be mixed or are empty."""
     held_out = sources.described(workspace, recipe, "eval_dataset")
     if len(held_out) > 1 and not recipe.get("eval_on_each_dataset"):
@@ -154,7 +154,7 @@ def _check_eval_mixture(workspace: Workspace, recipe: dict) -> None:
             ) from problem
 
 
-def _split(mixture: int | None, recipe: dict) -> tuple[int | None, int | None]:
+def _split(mixture: int | None, recipe: dict[str, object]) -> tuple[int | None, int | None]:
     """Return (rows to train on, rows held out), by the rules of `datasets`. Raises Problem where none is left for
     either.
     """
@@ -170,7 +170,7 @@ def _split(mixture: int | None, recipe: dict) -> tuple[int | None, int | None]:
     return mixture - held_out, held_out
 
 
-def _require_streamable(datasets: Sequence[Dataset], mixture: int | None, recipe: dict) -> None:
+def _require_streamable(datasets: Sequence[Dataset], mixture: int | None, recipe: dict[str, object]) -> None:
     """Raise Problem where LLaMA-Factory cannot cut the files into as many parts as there are processes that read
     them.
     """
@@ -189,7 +189,7 @@ def _require_streamable(datasets: Sequence[Dataset], mixture: int | None, recipe
             )
 
 
-def _steps(examples: int | None, recipe: dict) -> int | None:
+def _steps(examples: int | None, recipe: dict[str, object]) -> int | None:
     """Return the steps, as transformers counts them: batches of an epoch, over the accumulation, each rounded up, times
     the epochs.
     """

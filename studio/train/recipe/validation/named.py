@@ -12,7 +12,7 @@ ADAPTERS = ("adapter_name_or_path", "ref_model_adapters", "reward_model_adapters
 WEIGHTS = "adapter_config.json"
 
 
-def problems(recipe: dict) -> list[Problem]:
+def problems(recipe: dict[str, object]) -> list[Problem]:
     """Return what a complete recipe names that is not on this machine, each with its field."""
     found = []
     template = str(recipe.get("template") or "")
@@ -30,7 +30,7 @@ def problems(recipe: dict) -> list[Problem]:
     ]
 
 
-def _is_adapter(recipe: dict, name: str) -> bool:
+def _is_adapter(recipe: dict[str, object], name: str) -> bool:
     """Tell whether a name leads to weights to go on from; one on a hub (`owner/name`) is LLaMA-Factory's to get."""
     path = Path(name)
     if not path.is_absolute():

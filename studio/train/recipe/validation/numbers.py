@@ -90,7 +90,7 @@ OF_STAGE = {
 }
 
 
-def impossible(recipe: dict) -> list[Problem]:
+def impossible(recipe: dict[str, object]) -> list[Problem]:
     """Return a problem, naming its field, for each number of a recipe with which nothing can train."""
     stage, method = str(recipe.get("stage", "sft")), str(recipe.get("finetuning_type", "lora"))
     limits = LIMITS | OF_METHOD.get(method, {}) | OF_STAGE.get(stage, {})

@@ -22,13 +22,13 @@ TEMPLATE_TOKENS = 24  # what a chat template puts around a question and its answ
 TOGETHER = 256
 
 
-def is_packed(recipe: dict) -> bool:
+def is_packed(recipe: dict[str, object]) -> bool:
     """Tell whether LLaMA-Factory packs the rows: where that is said, and in pre-training where it is not."""
     stated = recipe.get("packing")
     return bool(recipe.get("neat_packing") or stated or (stated is None and recipe.get("stage") == "pt"))
 
 
-def packed(datasets: Sequence[Dataset], recipe: dict, rows: int | None) -> tuple[int | None, bool]:
+def packed(datasets: Sequence[Dataset], recipe: dict[str, object], rows: int | None) -> tuple[int | None, bool]:
     """Return (blocks, whether they are counted and not estimated); the blocks are None where the files are not read
     through.
 
@@ -62,7 +62,7 @@ def packed(datasets: Sequence[Dataset], recipe: dict, rows: int | None) -> tuple
     return max(1, math.ceil(bins * (rows or len(lengths)) / max(1, len(lengths)))), False
 
 
-def block(recipe: dict) -> int:
+def block(recipe: dict[str, object]) -> int:
     """Return the tokens of a block: the cutoff length, less one where packing is asked for (LLaMA-Factory's
     hparams/data_args.py).
     """
@@ -85,7 +85,7 @@ def _bins(lengths: list[int], size: int) -> int:
     return len(rooms)
 
 
-def _counts(dataset: Dataset, recipe: dict) -> list[int] | None:
+def _counts(dataset: Dataset, recipe: dict[str, object]) -> list[int] | None:
     """Return the tokens of each row that is trained on, None where the file is not read through, or not yet."""
     tokenizer = Path(recipe["model_name_or_path"]) / "tokenizer.json"
     if dataset.file is None or dataset.size is None or dataset.size > MEASURED_BYTES or not files.is_file(tokenizer):
@@ -146,7 +146,7 @@ def token_counts(file: str, tokenizer: str, asked: list[str] | None, fields: lis
     return found
 
 
-def _text(row: dict, asked: list[str] | None, fields: list[str]) -> str:
+def _text(row: dict[str, object], asked: list[str] | None, fields: list[str]) -> str:
     if asked is None:
         return "\n".join(text for field in fields for text in texts(row.get(field)))
     return "\n".join(value for field in asked if isinstance(value := row.get(field), str) and value)

@@ -26,7 +26,7 @@ LATER_PACKAGES = {
 _judging = threading.Lock()
 
 
-def refusals(recipe: dict) -> list[Problem]:
+def refusals(recipe: dict[str, object]) -> list[Problem]:
     """Return what LLaMA-Factory's parser says against a complete recipe, and each package that it asks for and does not
     find.
 
@@ -109,7 +109,7 @@ def _nothing(*args: object, **kwargs: object) -> None:
     pass
 
 
-def _refusal(error: Exception, recipe: dict) -> Problem:
+def _refusal(error: Exception, recipe: dict[str, object]) -> Problem:
     words = " ".join(str(error).split())[:400] or type(error).__name__
     if not isinstance(error, ValueError | AssertionError | ImportError | KeyError):
         words = f"{type(error).__name__}: {words}"
@@ -131,7 +131,7 @@ def _refusal(error: Exception, recipe: dict) -> Problem:
     return Problem("train.refused_at", field=field, message=words)
 
 
-def _packages(recipe: dict, missing: list[str]) -> list[tuple[str, str]]:
+def _packages(recipe: dict[str, object], missing: list[str]) -> list[tuple[str, str]]:
     """Return (package, the setting that asks for it) for each that is not installed."""
     found = {re.split(r"[<>=!~ ]", requirement)[0]: None for requirement in missing}
     if recipe.get("deepspeed") and not importlib.util.find_spec("deepspeed"):
@@ -146,7 +146,7 @@ def _packages(recipe: dict, missing: list[str]) -> list[tuple[str, str]]:
     return [(package, field or _asking(recipe, package)) for package, field in found.items()]
 
 
-def _reporters(recipe: dict) -> list[str]:
+def _reporters(recipe: dict[str, object]) -> list[str]:
     stated = recipe.get("report_to") or []
     listed = stated if isinstance(stated, list) else [stated]
     return [str(one) for one in listed if one not in ("none", "all")]
@@ -163,7 +163,7 @@ def _can_report(name: str) -> bool:
     return False
 
 
-def _asking(recipe: dict, package: str) -> str:
+def _asking(recipe: dict[str, object], package: str) -> str:
     """Return the setting of a recipe that asks for a package: the one whose name has most of its letters."""
     beginning = re.split(r"[-_]", package)[0].lower()
     return next(
@@ -172,7 +172,7 @@ def _asking(recipe: dict, package: str) -> str:
     )
 
 
-def _of_devices(recipe: dict) -> list[Problem]:
+def _of_devices(recipe: dict[str, object]) -> list[Problem]:
     """Return what is wrong with the settings that set up devices, which are not parsed here."""
     llamafactory.load()
     from transformers.utils import is_torch_tf32_available

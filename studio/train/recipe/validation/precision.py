@@ -6,12 +6,12 @@ from studio.core.i18n import Problem
 STATED = ("bf16", "fp16", "pure_bf16", "fp8")
 
 
-def is_stated(recipe: dict) -> bool:
+def is_stated(recipe: dict[str, object]) -> bool:
     """Tell whether a recipe says in which numbers to compute; then the machine's own choice stays out of it."""
     return any(recipe.get(name) is not None for name in STATED)
 
 
-def problems(recipe: dict) -> list[Problem]:
+def problems(recipe: dict[str, object]) -> list[Problem]:
     """Return a problem for each precision that a recipe asks for and that this machine cannot do."""
     llamafactory.load()
     import torch

@@ -65,7 +65,7 @@ def is_other(path: object) -> bool:
     return PurePath(str(path).replace("\\", "/").rstrip("/") or ".").name not in ("data", "")
 
 
-def described(workspace: Workspace, recipe: dict, field: str) -> list[Dataset]:
+def described(workspace: Workspace, recipe: dict[str, object], field: str) -> list[Dataset]:
     """Return the datasets that a complete recipe names in a field; none for names on a hub.
 
     Raises:
@@ -84,7 +84,7 @@ def trusted(workspace: Workspace) -> tuple[Path, ...]:
     return (workspace.data, *dataset_info.known_places(workspace.data))
 
 
-def problems(workspace: Workspace, recipe: dict) -> list[Problem]:
+def problems(workspace: Workspace, recipe: dict[str, object]) -> list[Problem]:
     """Return what is wrong with the data that a complete recipe names, each with its field."""
     found = []
     accepted = ACCEPTED.get(str(recipe.get("stage")))

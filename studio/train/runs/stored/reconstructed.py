@@ -117,11 +117,12 @@ class Reconstructed:
     needed, and said nowhere.
     """
 
-    recipe: dict = field(default_factory=dict)
+    recipe: dict[str, object] = field(default_factory=dict)
     faults: list[Problem] = field(default_factory=list)
 
     @property
     def unknown(self) -> list[str]:
+        """The settings that a recipe must have and that no file says."""
         return [name for name in NEEDED if name not in self.recipe]
 
 
@@ -164,7 +165,7 @@ def _first(places: list[Path], name: str) -> Path | None:
     return next((place / name for place in places if files.is_file(place / name)), None)
 
 
-def _arguments(path: Path) -> dict:
+def _arguments(path: Path) -> dict[str, object]:
     settings = pickled_arguments.read(path, (*ALWAYS, *DEFAULTS, *OLDER_NAMES, "warmup_ratio"))
     for old, new in OLDER_NAMES.items():
         if old in settings:
@@ -184,9 +185,11 @@ def _arguments(path: Path) -> dict:
     }
 
 
-def _adapter(path: Path) -> dict:
+def _adapter(path: Path) -> dict[str, object]:
     adapter = records.load(path, Adapter)
-    settings: dict = {"model_name_or_path": adapter.base_model_name_or_path} if adapter.base_model_name_or_path else {}
+    settings: dict[str, object] = (
+        {"model_name_or_path": adapter.base_model_name_or_path} if adapter.base_model_name_or_path else {}
+    )
     targets = adapter.target_modules
     target = ",".join(sorted(targets)) if isinstance(targets, list) else targets
     kind = adapter.peft_type.lower()
@@ -211,7 +214,7 @@ def _adapter(path: Path) -> dict:
     return settings
 
 
-def _card(path: Path | None) -> dict:
+def _card(path: Path | None) -> dict[str, object]:
     """Return what the model card says that LLaMA-Factory lets transformers write: base model, method, datasets."""
     if path is None:
         return {}
@@ -220,7 +223,7 @@ def _card(path: Path | None) -> dict:
             text = file.read(CARD_BYTES).decode("utf-8", "replace").replace("\r\n", "\n")
     except OSError:
         return {}
-    settings: dict = {}
+    settings: dict[str, object] = {}
     _, _, rest = text.partition("---\n")
     try:
         head = yaml_file.parse(rest.partition("\n---")[0]) if text.startswith("---") else None
@@ -277,7 +280,7 @@ BOARD_STAGES = {
 }
 
 
-def _board(path: Path) -> dict:
+def _board(path: Path) -> dict[str, object]:
     """Return what LlamaBoard's own record of its form says, where it left that and no arguments."""
     try:
         form = yaml_file.read(path) if files.is_file(path) else {}

@@ -56,7 +56,7 @@ def read(path: Path) -> tuple[RunInfo, Problem | None]:
     return _infos.get(path, [path], lambda: _read(path))
 
 
-def update(path: Path, facts: dict) -> None:
+def update(path: Path, facts: dict[str, object]) -> None:
     """Put facts into a run's info; what else stands there stays. One that cannot be read is kept beside it. Raises
     Problem.
     """

@@ -35,7 +35,7 @@ class LookedAt(BaseModel):
 _recipes: FileCache[dict | Problem] = FileCache()
 
 
-def read(path: Path) -> dict:
+def read(path: Path) -> dict[str, object]:
     """Return a recipe, the caller's own copy. It is read again only when it changed. Raises Problem where the file is
     missing or not a recipe.
     """
@@ -45,7 +45,7 @@ def read(path: Path) -> dict:
     return dict(recipe)
 
 
-def _read(path: Path) -> dict | Problem:
+def _read(path: Path) -> dict[str, object] | Problem:
     try:
         found = yaml_file.read(path)
         if not isinstance(found, dict):
