@@ -20,13 +20,14 @@ _WORDS = "the model answers a question about trains and 模型 回答 数据 wit
 
 def measure(runs: int, quick: bool) -> list[Row]:
     """Write an evaluation, look at it in processes of its own, and return a row for each thing that is waited for."""
+    count = ROWS // 20 if quick else ROWS
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
-        folder = make(Path(name), ROWS // 20 if quick else ROWS)
+        folder = make(Path(name), count)
         found = [alone(_look, folder) for _ in range(runs)]
 
     def row(title: str, key: str, reach: float | None = None) -> Row:
         times = [one[key] for one in found]
-        what = f"{ROWS:,} rows x {len(TARGETS)} models: {title}"
+        what = f"{count:,} rows x {len(TARGETS)} models: {title}"
         return Row(
             "table",
             what,
