@@ -19,9 +19,11 @@ def answered(workspace):
 
 
 @pytest.fixture(scope="module")
-def studio(workspace, answered):
+def studio(workspace, answered, tmp_path_factory):
     written.asked(workspace)
-    running = Server(workspace.root)
+    with pytest.MonkeyPatch.context() as patch:  # what is allowed here is allowed for nobody
+        patch.setenv("FINETUNE_STUDIO_CONFIG", str(tmp_path_factory.mktemp("config")))
+        running = Server(workspace.root)
     yield running
     running.stop()
 
@@ -97,3 +99,19 @@ def test_a_narrow_page_scrolls_nowhere_sideways(browser, studio):
     expect(page.locator(".headline").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 391
     context.close()
+
+
+def test_a_score_of_ones_own_is_read_allowed_and_chosen(page, workspace):
+    workspace.metrics.mkdir(exist_ok=True)
+    (workspace.metrics / "half.py").write_text(
+        "def score(prediction, reference, row):\n    return 0.5\n", encoding="utf-8"
+    )
+    page.locator("[data-pick='evaluation:']").first.click()
+    page.get_by_role("button", name="Scores").first.click()
+    page.locator("#evaluate-metrics").get_by_text("metrics/half.py").wait_for()
+    page.get_by_role("button", name="Scores of your own").click()
+    own = page.locator("#own-metric-half")
+    own.get_by_text("half.py").click()
+    assert "return 0.5" in own.inner_text()
+    own.get_by_role("button", name="Allow its code").click()
+    own.get_by_role("button", name="Forbid it again").wait_for()
