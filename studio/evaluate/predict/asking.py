@@ -58,33 +58,41 @@ class Measuring:
         return len(self.ids)
 
 
+@dataclass(frozen=True)
+class Session:
+    """What all who ask in one start of an evaluation share.
+
+    batch: rows at a time, each put to all targets of a base; halved where the memory is not enough. done: is told how
+    many answers, or losses, were written down. on_answers: is given the answers that were. stop: ends what is under
+    way; nothing of it is written down.
+    """
+
+    evaluation: Evaluation
+    sampling: Sampling
+    batch: int
+    done: Callable[[int], None]
+    on_answers: Callable[[list[Prediction]], None]
+    stop: threading.Event
+
+
 class LocalAsking:
     """The loaded targets of one group, asked what is still missing of an evaluation.
 
     Args:
         encoders: by the name of a target.
         sources: the datasets by name.
-        batch: rows at a time, each put to all targets of a base; halved where the memory is not enough.
-        done: is told how many answers, or losses, were written down.
-        on_answers: is given the answers that were.
-        stop: ends the batch under way; nothing of it is written down.
     """
 
     def __init__(
         self,
-        evaluation: Evaluation,
+        session: Session,
         targets: list[LoadedTarget],
         encoders: dict[str, TargetEncoders],
         sources: dict[str, RowSource],
-        sampling: Sampling,
-        batch: int,
-        done: Callable[[int], None],
-        on_answers: Callable[[list[Prediction]], None],
-        stop: threading.Event,
     ):
-        self._on_answers = on_answers
-        self._evaluation, self._targets, self._encoders, self._sources = evaluation, targets, encoders, sources
-        self._sampling, self._batch, self._done, self._stop = sampling, batch, done, stop
+        self._session, self._evaluation, self._stop = session, session.evaluation, session.stop
+        self._targets, self._encoders, self._sources = targets, encoders, sources
+        self._batch = session.batch
 
     def run(self, rows: list[EvaluatedRow], answers: bool, losses: bool) -> None:
         """Let every target answer, and measure the loss of the references, as far as either is still missing.
@@ -177,7 +185,7 @@ class LocalAsking:
         self._evaluation.note("failed", fault.key, **facts)
         if is_answer:
             self._evaluation.add(failed(row, loaded.target.name, fault))
-        self._done(1)
+        self._session.done(1)
 
     def _asked(self, row: EvaluatedRow, loaded: LoadedTarget, value: dict | Problem) -> Asked | None:
         try:
@@ -215,11 +223,13 @@ class LocalAsking:
 
     def _answer_batch(self, batch: list[Asked]) -> None:
         started = time.perf_counter()
-        growing = [GrowingAnswer(one.loaded, one.prompt, self._sampling, stop_ids=one.stop_ids) for one in batch]
+        growing = [
+            GrowingAnswer(one.loaded, one.prompt, self._session.sampling, stop_ids=one.stop_ids) for one in batch
+        ]
         with_images = [[one] for one in growing if one.prompt.inputs]
         together = [one for one in growing if not one.prompt.inputs]
         for rows in [*([together] if together else []), *with_images]:
-            Batch(rows, threading.Event(), [self._stop]).run(self._sampling)
+            Batch(rows, threading.Event(), [self._stop]).run(sampling)
         if self._stop.is_set():
             return
         seconds = (time.perf_counter() - started) / len(batch)
@@ -238,8 +248,8 @@ class LocalAsking:
             for one, answer in zip(batch, growing, strict=True)
         ]
         self._evaluation.add_all(answers)
-        self._on_answers(answers)
-        self._done(len(batch))
+        self._session.on_answers(answers)
+        self._session.done(len(batch))
 
     def _measure_batch(self, batch: list[Measuring]) -> None:
         adapters, ids, labels = (
@@ -249,7 +259,7 @@ class LocalAsking:
         )
         measured = token_losses(batch[0].loaded.model, adapters, ids, labels)
         self._evaluation.add_all([_loss(one, found) for one, found in zip(batch, measured, strict=True)])
-        self._done(len(batch))
+        self._session.done(len(batch))
 
 
 def _loss(one: Measuring, measured: Measured) -> ReferenceLoss:

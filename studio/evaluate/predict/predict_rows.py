@@ -10,7 +10,7 @@ from studio.core.plain import plain
 from studio.datasets.registry.collection import Collection
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Event, Prediction, ReferenceLoss
 from studio.evaluate.models_in_use import ModelsInUse, in_memory
-from studio.evaluate.predict.asking import LocalAsking
+from studio.evaluate.predict.asking import LocalAsking, Session
 from studio.evaluate.predict.judging import judge_rows
 from studio.evaluate.predict.questions import encoders_of
 from studio.evaluate.predict.row_selection import rows_of, sources
@@ -50,7 +50,7 @@ def run(evaluation: Evaluation, models: ModelsInUse, collection: Collection, job
     request = evaluation.request()
     settings = request.predict or PredictSettings()
     rows = rows_of(evaluation, collection, job)
-    work = _Work(evaluation, request.targets, rows, settings, models, collection, job)
+    work = _Work(evaluation, rows, models, collection, job)
     if settings.answers:
         with RowScoring(evaluation, rows, settings, collection.workspace) as scoring:
             work.ask(scoring.take)
@@ -61,56 +61,49 @@ def run(evaluation: Evaluation, models: ModelsInUse, collection: Collection, job
         judge_rows(evaluation, models, settings.judge, request.targets, rows, job)
 
 
+@dataclass
 class _Work:
     """What one start of an evaluation asks."""
 
-    def __init__(self, evaluation, targets, rows, settings, models, collection, job):
-        self.evaluation, self.targets, self.rows, self.settings = evaluation, targets, rows, settings
-        self.models, self.collection, self.job = models, collection, job
-        self.progress = _progress(evaluation, targets, rows, settings, job)
+    evaluation: Evaluation
+    rows: list[EvaluatedRow]
+    models: ModelsInUse
+    collection: Collection
+    job: Job
 
     def ask(self, on_answers: Callable[[list[Prediction]], None]) -> None:
-        """Ask those of this machine, group by group, then those of servers."""
-        self.progress.add(0)
+        """Ask those of this machine, group by group, then those of servers; `on_answers` is given what they said."""
+        request = self.evaluation.request()
+        settings = request.predict or PredictSettings()
+        progress = _progress(self.evaluation, request.targets, self.rows, settings, self.job)
+        progress.add(0)
+        session = Session(
+            self.evaluation, sampling(settings), settings.batch, progress.add, on_answers, self.job.cancelled
+        )
         trained: LoadedTarget | None = None
-        for names in in_memory(self.targets):
+        for names in in_memory(request.targets):
             self.job.check()
             loaded = self.models.local(names)
             trained = trained or max(loaded, key=lambda one: is_run(one.target.name))
-            self._ask_loaded(loaded, on_answers)
-        if self.settings.answers:
-            self._ask_servers(trained, on_answers)
+            self._ask_loaded(session, loaded, request.targets, settings)
+        if settings.answers:
+            self._ask_servers(session, [name for name in request.targets if name.startswith(SERVED)], trained)
 
-    def _ask_loaded(self, loaded: list[LoadedTarget], on_answers) -> None:
-        workspace, cutoff = self.collection.workspace, self.settings.cutoff
-        asking = LocalAsking(
-            self.evaluation,
-            loaded,
-            {one.target.name: encoders_of(workspace, one, self.targets, cutoff) for one in loaded},
-            sources(self.collection, self.evaluation.request()),
-            sampling(self.settings),
-            self.settings.batch,
-            self.progress.add,
-            on_answers,
-            self.job.cancelled,
-        )
-        asking.run(self.rows, self.settings.answers, self.settings.loss)
+    def _ask_loaded(
+        self, session: Session, loaded: list[LoadedTarget], targets: list[str], settings: PredictSettings
+    ) -> None:
+        workspace = self.collection.workspace
+        encoders = {one.target.name: encoders_of(workspace, one, targets, settings.cutoff) for one in loaded}
+        datasets = sources(self.collection, self.evaluation.request())
+        LocalAsking(session, loaded, encoders, datasets).run(self.rows, settings.answers, settings.loss)
 
-    def _ask_servers(self, trained: LoadedTarget | None, on_answers) -> None:
-        for name in [name for name in self.targets if name.startswith(SERVED)]:
+    def _ask_servers(self, session: Session, names: list[str], trained: LoadedTarget | None) -> None:
+        for name in names:
             self.job.check()
             served = self.models.served(name)
             if trained and self.rows:
                 _note_parity(self.evaluation, served, trained, self.rows[0])
-            ask_served(
-                self.evaluation,
-                served,
-                self.rows,
-                sampling(self.settings),
-                self.progress.add,
-                on_answers,
-                self.job.cancelled,
-            )
+            ask_served(session, served, self.rows)
 
 
 def _note_parity(evaluation: Evaluation, served, trained: LoadedTarget, row: EvaluatedRow) -> None:

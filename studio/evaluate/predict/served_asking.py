@@ -1,35 +1,25 @@
 """A served model answers the rows: it is sent messages, a few at a time; what it says is written down as it comes."""
 
-import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from studio.core.i18n import Problem
-from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Prediction
-from studio.evaluate.predict.asking import failed
+from studio.evaluate.evaluation import EvaluatedRow, Prediction
+from studio.evaluate.predict.asking import Session, failed
 from studio.inference.local.generation import LoadedTarget
 from studio.inference.remote import chat_completion, engine_prompt
 from studio.inference.remote.servers import ServedTarget
-from studio.inference.sampling import Sampling
 
 AT_A_TIME = 4  # questions to one server: engines that batch gain by it, others let them wait
 GIVES_UP_AFTER = 8  # failures in a row: the server is gone, and the rows are asked when the evaluation goes on
 
 
-def ask_served(
-    evaluation: Evaluation,
-    served: ServedTarget,
-    rows: list[EvaluatedRow],
-    sampling: Sampling,
-    done: Callable[[int], None],
-    on_answers: Callable[[list[Prediction]], None],
-    stop: threading.Event,
-) -> None:
-    """Ask a served model all rows that it has not answered yet; see `LocalAsking` for the arguments.
+def ask_served(session: Session, served: ServedTarget, rows: list[EvaluatedRow]) -> None:
+    """Ask a served model all rows that it has not answered yet.
 
     Raises:
         Problem: it failed many times in a row, or the disk refuses.
     """
+    evaluation, stop = session.evaluation, session.stop
     answered = evaluation.done(Prediction)
     missing = [row for row in rows if (row.row, served.name) not in answered]
     failures: list[Problem] = []
@@ -39,7 +29,7 @@ def ask_served(
         if stop.is_set() or len(failures) >= GIVES_UP_AFTER:
             return
         messages = [*row.messages[:-1], row.messages[-1] | ({"images": row.images} if row.images else {})]
-        answer = chat_completion.ask(served, messages, row.system, sampling, stop, row.tools)
+        answer = chat_completion.ask(served, messages, row.system, session.sampling, stop, row.tools)
         if answer.finished == "stopped":
             return
         if answer.fault:
@@ -57,8 +47,8 @@ def ask_served(
                 finished="length" if answer.finished == "length" else "stop",
             )
             evaluation.add(prediction)
-            on_answers([prediction])
-        done(1)
+            session.on_answers([prediction])
+        session.done(1)
 
     with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="evaluate-served") as pool:
         for future in [pool.submit(ask, row) for row in missing]:
