@@ -229,7 +229,7 @@ class LocalAsking:
         with_images = [[one] for one in growing if one.prompt.inputs]
         together = [one for one in growing if not one.prompt.inputs]
         for rows in [*([together] if together else []), *with_images]:
-            Batch(rows, threading.Event(), [self._stop]).run(sampling)
+            Batch(rows, threading.Event(), [self._stop]).run(self._session.sampling)
         if self._stop.is_set():
             return
         seconds = (time.perf_counter() - started) / len(batch)
