@@ -148,7 +148,6 @@ class SamplingResult(Result):
     top_p: float
     max_tokens: int
     seed: int
-    top_k: int = Field(0, description="of how many of the most likely tokens is drawn, 0 for all")
 
 
 class ParentResult(Result):
