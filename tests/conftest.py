@@ -102,6 +102,14 @@ def settings_folders(tmp_path_factory):
     return (home / str(number) for number in itertools.count())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def settings_of_shared_studios(tmp_path_factory):
+    """Keep studios that several tests share from what the person at this machine has consented to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FINETUNE_STUDIO_CONFIG", str(tmp_path_factory.mktemp("settings-of-all")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_settings(settings_folders, monkeypatch):
     """Give each test a folder of its own for what a person keeps outside of all workspaces: consents, webhooks."""
