@@ -316,6 +316,10 @@ def test_a_plain_client_takes_every_result(server):
         "train_recipes": [],
         "train_notices": [],
         "trash_list": [],
+        "evaluate_list": [],
+        "evaluate_metrics": [],
+        "evaluate_own_metrics": [],
+        "evaluate_tasks": [],
         "live": [[{"name": "strip"}, {"name": "runs"}]],
     }
     reached = 0

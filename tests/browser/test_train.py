@@ -5,7 +5,7 @@ import time
 
 import pytest
 import yaml
-from conftest import SHORT, Server, new_workspace, wait_for
+from conftest import SHORT, SMALL, Server, new_workspace, wait_for
 from playwright.sync_api import expect
 
 from studio.core.workspace import Workspace
@@ -387,7 +387,7 @@ def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, coc
     page.locator(".live-checkpoints tr").filter(has_text="checkpoint-1").get_by_role(
         "button", name="Train on top"
     ).click()
-    adapter = f"SmolLM2-135M-Instruct/lora/{name}@checkpoint-1"
+    adapter = f"{SMALL}/lora/{name}@checkpoint-1"
     expect(page.locator("#train-adapter_name_or_path input")).to_have_value(adapter, timeout=30_000)
     page.locator("#train-adapter_name_or_path input").click()
     expect(page.get_by_role("option")).to_contain_text(
@@ -397,9 +397,7 @@ def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, coc
     page.locator("#train-start").click()
     expect(head.locator("h2")).not_to_have_text(name, timeout=30_000)
     expect(head.locator(".progress")).to_contain_text("finished", timeout=90_000)
-    info = runs.find(
-        Workspace(cockpit.workspace), f"SmolLM2-135M-Instruct/lora/{head.locator('h2').inner_text()}"
-    ).info()
+    info = runs.find(Workspace(cockpit.workspace), f"{SMALL}/lora/{head.locator('h2').inner_text()}").info()
     assert info.parent == adapter.split("@")[0]
 
 

@@ -136,6 +136,7 @@ def _own(workspace: Workspace, file: Path, shots: int):
     splits = {split: rows_of(workspace, file, described, split) for split in wanted}
 
     def dataset(**_) -> dict:
+        llamafactory.load()
         from datasets import Dataset
 
         return {split: Dataset.from_list(rows) for split, rows in splits.items()}

@@ -1,5 +1,6 @@
 """Benchmarks in lm-eval's own terms: one of its tasks for each subject of an evaluation."""
 
+from studio.core import llamafactory
 from studio.core.i18n import Problem
 from studio.evaluate.benchmarks import harness_tasks, question_rows
 from studio.evaluate.benchmarks.prompts import PHRASES, question_text
@@ -44,6 +45,7 @@ def _document(row: int, text: str, choices: int, answer: str) -> dict:
 
 def _configuration(task: str, subject: str, language: str, rows: list, shots: list, wanted: int) -> dict:
     def dataset(**_) -> dict:
+        llamafactory.load()
         from datasets import Dataset
 
         return {"test": Dataset.from_list(rows), "dev": Dataset.from_list(shots or rows[:1])}

@@ -16,7 +16,7 @@ from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 from studio.datasets.analysis import DatasetAnalysis
-from studio.datasets.page.add_data.registering import register
+from studio.datasets.page.add_data.registering import Registration, register
 from studio.datasets.page.analysis_endpoints import endpoints as of_analysis
 from studio.datasets.page.endpoints import endpoints as of_datasets
 from studio.datasets.registry import dataset_info, entries
@@ -336,7 +336,7 @@ def test_a_set_that_is_read_where_it_lies_says_how_many_rows_it_has(collection):
 
 def test_data_under_a_name_that_is_not_utf8_is_brought_in_read_checked_and_edited(collection):
     (collection.folder / f"{ODD_NAME}.json").write_bytes(as_json(workspace_files.ALPACA))
-    made = register(collection, ENGLISH, f"{ODD_NAME}.json", "odd")
+    made = register(collection, ENGLISH, Registration(f"{ODD_NAME}.json", "odd"))
     assert made.name == "odd" and made.rows == 2
     assert collection.preview("odd").total == 2
     assert endpoint("datasets_check", collection)("odd", lengths=False)["rows"] == 2

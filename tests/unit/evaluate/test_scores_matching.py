@@ -4,7 +4,8 @@ import time
 from fractions import Fraction
 
 import pytest
-from hypothesis import example, given, settings
+from conftest import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from studio.core.i18n import Problem
@@ -28,7 +29,7 @@ SETTINGS = ScoreSettings(labels=("yes", "no", "是"), pattern=r"(\d+)")
 @example("```\n" * 10_000, "`" * 30_000)
 @example("1," * 60_000, "1/" * 60_000)
 @example("\\boxed{" * 20_000, "\\boxed{" + "{" * 40_000)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_every_score_takes_every_text(text, reference):
     faults = []
     began = time.perf_counter()
@@ -41,7 +42,7 @@ def test_every_score_takes_every_text(text, reference):
 
 
 @given(st.text(min_size=1, max_size=60).filter(str.strip))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_the_reference_itself_is_right(text):
     seen = score_row(["exact", "f1", "contains"], AnsweredRow(text, text + "\n"))
     assert seen["exact"] == seen["f1"] == 1.0 and seen["contains"] in (1.0, None)

@@ -5,7 +5,8 @@ import time
 
 import jieba
 import pytest
-from hypothesis import example, given, settings
+from conftest import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from rouge_chinese import Rouge
@@ -56,7 +57,7 @@ def theirs(text: str, reference: str) -> dict[str, float]:
 @example("你好？”他说。…………是", "你好？” 他问。")
 @example("", "")
 @example("\ud83d", "a\udce9\ud83d")
-@settings(max_examples=400, deadline=None)
+@examples(400)
 def test_scores_are_those_of_llamafactory(text, reference):
     assert score_row(KEYS, AnsweredRow(text, reference)) == theirs(text, reference)
 

@@ -2,7 +2,8 @@
 
 import numpy
 import pytest
-from hypothesis import example, given, settings
+from conftest import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU, CHRF
 
@@ -19,7 +20,7 @@ TOKENIZERS = {"en": "13a", "zh": "zh"}
 @example([("", "")], "en")
 @example([("the", "the cat sat on the mat"), ("", "the")], "en")
 @example([("\ud83d", "\ud83d a")], "zh")
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_sums_of_statistics_are_the_scores_of_a_corpus(rows, language):
     answers, references = [text for text, _ in rows], [[reference for _, reference in rows]]
     given_language = ScoreSettings(language=language)
@@ -39,7 +40,7 @@ def test_sums_of_statistics_are_the_scores_of_a_corpus(rows, language):
 
 
 @given(TEXTS, TEXTS.filter(str.strip), st.sampled_from(["en", "zh"]))
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_a_row_is_the_score_of_a_sentence(text, reference, language):
     seen = score_row(["bleu", "chrf"], AnsweredRow(text, reference), ScoreSettings(language=language))
     bleu = BLEU(tokenize=TOKENIZERS[language], effective_order=True).sentence_score(text, [reference]).score
