@@ -3,7 +3,7 @@
 import ast
 
 from architecture import source
-from architecture.source import ORDER, files, imports, is_page, level, module, name
+from architecture.source import ORDER, ROOT, files, imports, is_page, level, module, name, tree
 
 # Who talks to gradio: the pages' tabs, the page around them, and the composition.
 GRADIO = ("app.py", "api.py", "web/")
@@ -115,3 +115,15 @@ def circles(edges: dict[str, set[str]]) -> list[list[str]]:
 def test_a_circle_is_found():
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
     assert ast.parse("import a")  # the trees that all of this reads are Python's own
+
+
+def test_no_test_imports_the_engine_before_the_studio_stands_between():
+    """At the top of a file it is imported while tests are collected: its log then finds the terminal, and no run's."""
+    engine = {"llamafactory", "transformers", "peft", "trl", "lm_eval"}
+    wrong = []
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in tree(path).body:
+            names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            wrong += [f"{path.name}: {name}" for name in names if name.partition(".")[0] in engine]
+    assert not wrong

@@ -4,7 +4,6 @@ import json
 import time
 
 import pytest
-from llamafactory.data.tool_utils import TOOLS, FunctionCall
 
 from studio.evaluate.scores import structured
 from studio.evaluate.scores.metric import AnsweredRow, score_row
@@ -14,14 +13,38 @@ WEATHER = {"name": "weather", "arguments": {"city": "Paris & <x>", "days": 2}}
 TIME = {"name": "time", "arguments": {"zone": "UTC"}}
 KEYS = ["tool_call", "tool_name"]
 ONE_AT_A_TIME = {"glm4"}
+# Imported at the top, LLaMA-Factory would find the terminal before the studio stands between (`output.install`).
+FORMATS = (
+    "default",
+    "gemma4",
+    "glm4",
+    "glm4_moe",
+    "lfm2",
+    "ling",
+    "llama3",
+    "minimax1",
+    "minimax2",
+    "mistral",
+    "qwen",
+    "qwen3_5",
+    "seed_oss",
+)
 
 
 def written(tool_format: str, *calls: dict) -> str:
+    from llamafactory.data.tool_utils import TOOLS, FunctionCall
+
     called = [FunctionCall(call["name"], json.dumps(call["arguments"])) for call in calls]
     return TOOLS[tool_format].function_formatter(called)
 
 
-@pytest.mark.parametrize("tool_format", sorted(TOOLS))
+def test_these_are_all_formats():
+    from llamafactory.data.tool_utils import TOOLS
+
+    assert set(FORMATS) == set(TOOLS)
+
+
+@pytest.mark.parametrize("tool_format", FORMATS)
 def test_calls_are_found_in_every_format(tool_format):
     assert calls_in(written(tool_format, WEATHER)) == (WEATHER,)
     assert calls_in("<think>\nwhich?\n</think>\n\n" + written(tool_format, WEATHER)) == (WEATHER,)
@@ -56,7 +79,7 @@ def test_what_only_resembles_a_call_is_told_from_none(text):
     "mark", ["<tool_call>{", '<invoke name="a">', "<tool_call>a<arg_key>b</arg_key>", "<tool_calls>"]
 )
 def test_a_model_that_repeats_a_mark_for_ever_is_given_up(mark, monkeypatch):
-    monkeypatch.setattr(structured, "CALL_SECONDS", 10.0)
+    monkeypatch.setattr(structured, "CALL_SECONDS", 4.0)
     row, told = AnsweredRow(mark * (30_000 // len(mark)), json.dumps(WEATHER), "[{}]"), []
     began = time.monotonic()
     scores = score_row(KEYS, row, on_fault=lambda key, fault: told.append(fault.key))
