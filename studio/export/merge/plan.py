@@ -1,0 +1,149 @@
+"""What is to be merged: a run or checkpoints of runs, one after another, into their base; looked at before anything is
+loaded."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from studio.core import reasons, trust
+from studio.core.i18n import Problem
+from studio.core.storage import folders
+from studio.core.storage.records import Record, Text
+from studio.core.workspace import Workspace, safe_name
+from studio.inference import target_names
+from studio.inference.local.model_target import weight_files
+from studio.models.library import library, model_config
+from studio.models.weights import tensor_headers
+from studio.train import runs
+from studio.train.runs.lineage import with_below
+
+SPARE_BYTES = 512 * 2**20  # beside the weights: tokenizer, records, and room for whatever else writes
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+Precision = Literal["", "float32", "bfloat16", "float16"]
+
+
+class Plan(Record):
+    """A merge, as it is stored beside its job and read by the process that does it.
+
+    name: of the model that comes out. model, adapters: folders; the adapters are merged in their order. targets: what
+    was chosen, as Chat names it. settings: LLaMA-Factory's, by which tokenizer and template are as in training.
+    precision: of the stored weights; "" is the base's own. shard_gb: of a file of weights, at the most.
+    """
+
+    name: Text
+    targets: list[Text]
+    model: Path
+    adapters: list[Path] = []
+    template: Text
+    settings: dict[str, object] = {}
+    precision: Precision = ""
+    shard_gb: int = Field(5, ge=1, le=1000)
+    device: Literal["cpu", "auto"] = "cpu"
+    from_quantized: bool = False
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a merge needs on the disk, and what is free there, in bytes."""
+
+    needed: int
+    free: int
+
+
+def plan(
+    workspace: Workspace,
+    targets: list[str],
+    name: str = "",
+    precision: Precision = "",
+    shard_gb: int = 5,
+    device: Literal["cpu", "auto"] = "cpu",
+) -> Plan:
+    """Return the merge of what was chosen.
+
+    Args:
+        targets: runs or checkpoints as Chat names them, adapters of one base in the order in which they are merged; or
+            one model, or one checkpoint that is a whole model, which is written anew.
+        name: of the model that comes out; "" makes one.
+
+    Raises:
+        Problem: nothing is chosen, one of them is gone or of another base, the base is quantised and its 16-bit weights
+            are not here, the name is no name or taken.
+    """
+    unique = list(dict.fromkeys(targets))
+    if not unique:
+        raise Problem("merge.nothing_chosen")
+    found = [target_names.resolve(workspace, [one])[0] for one in unique]
+    bases = {target.model.resolve() for target in found}
+    if len(bases) > 1:
+        raise Problem("merge.other_base", names=", ".join(sorted(path.name for path in bases)))
+    if len(found) > 1 and any(target.adapter is None for target in found):
+        raise Problem("merge.whole_model", name=next(one.name for one in found if one.adapter is None))
+    last = found[-1]
+    adapters: list[Path] = []
+    for target in found:
+        adapters += (
+            [folder for folder in with_below(target.adapter) if folder not in adapters] if target.adapter else []
+        )
+    if tensor_headers.quantization(model_config.read(last.model)[0]) is not None:
+        raise Problem("merge.quantized_base", model=last.model.name)
+    recipe = runs.find(workspace, last.name.partition("@")[0]).recipe() if target_names.is_run(last.name) else {}
+    settings = {key: recipe[key] for key in ("default_system", "enable_thinking", "tool_format") if key in recipe}
+    settings |= dict(last.vocabulary) | {"trust_remote_code": trust.allows(last.model)}
+    made = Plan(
+        name=name.strip() or _free_name(workspace, last.name, last.model),
+        targets=unique,
+        model=last.model,
+        adapters=adapters,
+        template=last.template,
+        settings=settings,
+        precision=precision,
+        shard_gb=shard_gb,
+        device=device,
+        from_quantized=bool(recipe.get("quantization_bit")),
+    )
+    require_free(workspace, made.name)
+    return made
+
+
+def require_free(workspace: Workspace, name: str) -> Path:
+    """Return the folder of a model to be. Raises Problem where the name is none, or there is something of that name."""
+    folder = workspace.inside(workspace.models, safe_name(name))
+    if folder.exists() or folder.is_symlink():
+        raise Problem("merge.name_taken", name=name)
+    return folder
+
+
+def size(workspace: Workspace, made: Plan) -> Size:
+    """Return what a merge needs on the disk. Raises Problem where the folder of models cannot be looked at."""
+    stored = sum(folders.size_of(file) for file in weight_files(made.model))
+    widened = _BYTES[made.precision] / _stored_bytes(made.model) if made.precision else 1.0
+    try:
+        free = shutil.disk_usage(workspace.models).free
+    except OSError as error:
+        raise Problem("workspace.unwritable", path=workspace.models, reason=reasons.of(error)) from error
+    return Size(int(stored * widened) + SPARE_BYTES, free)
+
+
+def require_room(workspace: Workspace, made: Plan) -> None:
+    """Raise Problem where the disk has no room for what comes out."""
+    room = size(workspace, made)
+    if room.needed > room.free:
+        raise Problem("merge.no_room", needed=room.needed / 2**30, free=room.free / 2**30, path=workspace.models)
+
+
+def _stored_bytes(model: Path) -> int:
+    """Return the bytes of a number in a model's files."""
+    return 4 if library.scan(model, model.name).dtype.startswith(("F32", "float32")) else 2
+
+
+def _free_name(workspace: Workspace, target: str, model: Path) -> str:
+    short = target_names.short(target).replace("@checkpoint-", "-step-").replace("@", "-")
+    stem = f"{model.name}-{short}" if target_names.is_run(target) else f"{model.name}-copy"
+    for number in range(1, 1000):
+        name = stem[:100] if number == 1 else f"{stem[:100]}-{number}"
+        if not (workspace.models / name).exists():
+            return name
+    raise Problem("merge.name_taken", name=stem)

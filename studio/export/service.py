@@ -1,0 +1,40 @@
+"""Exports as they are started and looked at: one job each."""
+
+from typing import Literal
+
+from studio.core.device_lease import DeviceLease
+from studio.core.jobs import Job, Jobs
+from studio.core.workspace import Workspace
+from studio.export.merge import merge_job
+from studio.export.merge import plan as plans
+from studio.export.merge.plan import Plan, Precision
+
+KIND = "export"
+
+
+class ExportService:
+    """All exports of a workspace, one after the other."""
+
+    def __init__(self, workspace: Workspace, device: DeviceLease, jobs: Jobs):
+        self.workspace, self.jobs, self._device = workspace, jobs, device
+        jobs.offer(KIND, self._work, facts=Plan)
+
+    def merge(
+        self,
+        targets: list[str],
+        name: str = "",
+        precision: Precision = "",
+        shard_gb: int = 5,
+        device: Literal["cpu", "auto"] = "cpu",
+    ) -> Job:
+        """Merge adapters into their base, or write a whole model anew (see `plan.plan`), in a job.
+
+        Raises:
+            Problem: what was chosen cannot be merged, or the disk has no room for it.
+        """
+        plan = plans.plan(self.workspace, targets, name, precision, shard_gb, device)
+        plans.require_room(self.workspace, plan)
+        return self.jobs.start(KIND, "merge.job", plan.model_dump(mode="json"))
+
+    def _work(self, job: Job) -> dict:
+        return merge_job.merge(job, self.workspace, self._device, Plan.model_validate(job.facts))
