@@ -58,15 +58,6 @@ class ExportRecord(Record):
         for name in filter(target_names.is_run, plan.targets):
             recipe = runs.find(workspace, name.partition("@")[0]).recipe()
             data += [one for one in names_in(recipe.get("dataset")) if one not in data]
-        shaped = (
-            "stage",
-            "finetuning_type",
-            "lora_rank",
-            "learning_rate",
-            "num_train_epochs",
-            "max_steps",
-            "cutoff_len",
-        )
         base = library.scan(plan.model, library.title(plan.model))
         return cls(
             name=plan.name,
