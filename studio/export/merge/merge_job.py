@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 from studio.core.device_lease import DeviceLease
@@ -57,7 +56,7 @@ def merge(job: Job, workspace: Workspace, device: DeviceLease, plan: Plan) -> di
             move(folder, target)
     finally:
         device.release(HOLDER)
-    return {"name": plan.name, "folder": str(target), "verified": asdict(verified) if verified else None}
+    return {"name": plan.name, "folder": str(target), "verified": verified.model_dump()}
 
 
 def _run(job: Job, module: str, made: Path, folder: Path, look: Callable[[], None]) -> str:
