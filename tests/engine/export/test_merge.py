@@ -104,7 +104,7 @@ def test_in_float32_every_first_choice_is_the_same(desk):
     job = desk.ended(desk.service.merge([desk.run.name, desk.other.name], "both", precision="float32"))
     assert job.state == "finished", job.error
     verified = job.result["verified"]
-    assert verified["top1"] == 1.0 and verified["kl"] < 1e-6 and verified["precision"] == "float32"
+    assert verified["top1"] == 1.0 and verified["kl"] < 1e-4 and verified["precision"] == "float32"
     shutil.rmtree(desk.workspace.models / "both")
 
 
