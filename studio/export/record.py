@@ -8,7 +8,7 @@ from studio.core.i18n import Problem
 from studio.core.storage import files, records
 from studio.core.storage.records import Moment, Record, Text
 from studio.core.workspace import Workspace
-from studio.export.merge.plan import Plan
+from studio.export.merge.merge_plan import Plan
 from studio.inference import target_names
 from studio.models.library import library
 from studio.train import runs

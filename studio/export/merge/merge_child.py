@@ -12,7 +12,7 @@ from pathlib import Path
 from studio.core import llamafactory
 from studio.core.processes.child import end_with_parent
 from studio.core.storage import records
-from studio.export.merge.plan import Plan
+from studio.export.merge.merge_plan import Plan
 
 
 def arguments(plan: Plan, folder: Path) -> dict:

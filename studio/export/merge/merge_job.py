@@ -15,8 +15,8 @@ from studio.core.processes.child import Child, Output
 from studio.core.storage import files, folders
 from studio.core.storage.atomic import move, scratch, write_json
 from studio.core.workspace import Workspace
-from studio.export.merge import plan as plans
-from studio.export.merge.plan import Plan
+from studio.export.merge import merge_plan as plans
+from studio.export.merge.merge_plan import Plan
 from studio.export.model_card import write_cards
 from studio.export.record import ExportRecord, Verified
 from studio.models.library import library

@@ -14,7 +14,7 @@ from pathlib import Path
 from studio.core import llamafactory
 from studio.core.processes.child import end_with_parent
 from studio.core.storage import records
-from studio.export.merge.plan import Plan
+from studio.export.merge.merge_plan import Plan
 
 PROMPTS = (
     "Who are you?",
@@ -78,6 +78,7 @@ def verify(plan: Plan, folder: Path) -> Verdict:
 
 def _encoded(settings: dict) -> tuple:
     """Return training's tokenizer and template, and the prompts as token ids."""
+    llamafactory.load()
     from llamafactory.data import get_template_and_fix_tokenizer
     from llamafactory.hparams import get_infer_args
     from llamafactory.model import load_tokenizer
@@ -95,6 +96,7 @@ def _encoded(settings: dict) -> tuple:
 
 def _check_tokenizer(plan: Plan, folder: Path, tokenizer, template, prompts: list[list[int]], verdict: Verdict) -> None:
     """Compare what stands in the folder with training: token ids, the chat template, the stop tokens."""
+    llamafactory.load()
     from transformers import AutoTokenizer, GenerationConfig
 
     written = AutoTokenizer.from_pretrained(folder, trust_remote_code=bool(plan.settings.get("trust_remote_code")))
@@ -116,6 +118,7 @@ def _check_tokenizer(plan: Plan, folder: Path, tokenizer, template, prompts: lis
 
 def _merged_logits(plan: Plan, folder: Path, prompts: list[list[int]]) -> tuple[list, str]:
     """Return the logits of the merged model in float32, and the precision in which it is stored."""
+    llamafactory.load()
     import torch
     from llamafactory.hparams import get_infer_args
     from llamafactory.model import load_model, load_tokenizer
@@ -131,6 +134,7 @@ def _base_and_adapters(plan: Plan, settings: dict, precision):
     """Return base and adapters in a precision, the adapters not merged but the last; those below it are as training
     had them.
     """
+    llamafactory.load()
     from llamafactory.hparams import get_infer_args
     from llamafactory.model import load_model, load_tokenizer
     from peft import PeftModel
@@ -148,6 +152,7 @@ def _base_and_adapters(plan: Plan, settings: dict, precision):
 
 def _logits(model, prompts: list[list[int]]) -> list:
     """Return the logits, [positions, vocabulary] in float32, of the last positions of each prompt."""
+    llamafactory.load()
     import torch
 
     found = []
@@ -162,6 +167,7 @@ def _against(exact: list, other: list) -> tuple[list[float], list[float], float]
     """Return of each position the divergence KL(exact || other) and whether the first choice is the same, and the
     largest difference of a logit.
     """
+    llamafactory.load()
     import torch
 
     kls, same, largest = [], [], 0.0

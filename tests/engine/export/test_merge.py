@@ -13,9 +13,9 @@ from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
 from studio.export import record
-from studio.export.merge import plan as plans
+from studio.export.export_service import ExportService
+from studio.export.merge import merge_plan as plans
 from studio.export.merge.verify_child import verify
-from studio.export.service import ExportService
 from studio.models.library import library
 from studio.train import runs
 

@@ -6,8 +6,8 @@ from studio.core.device_lease import DeviceLease
 from studio.core.jobs import Job, Jobs
 from studio.core.workspace import Workspace
 from studio.export.merge import merge_job
-from studio.export.merge import plan as plans
-from studio.export.merge.plan import Plan, Precision
+from studio.export.merge import merge_plan as plans
+from studio.export.merge.merge_plan import Plan, Precision
 
 KIND = "export"
 
