@@ -7,6 +7,7 @@ from evaluation_files import BASE, TUNED
 from studio.core.i18n import Words
 from studio.core.workspace import Workspace
 from studio.evaluate.evaluation import EvaluatedRow, Judged, Prediction, RowScores
+from studio.evaluate.page.report import charts
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.summary import histogram, scatter, shown_p, summary
@@ -188,3 +189,21 @@ def test_a_judge_has_the_first_word(workspace, verdicts, key):
     total = found.judged[TUNED]
     assert (total.second, total.first) == (verdicts.count("second"), verdicts.count("first"))
     assert total.disagreements == 1 and BASE not in found.judged
+
+
+@pytest.mark.parametrize("metric, expected", [("f1", (5, 1)), ("loss", (6, 0))])
+def test_a_row_is_won_where_it_is_better_and_that_may_be_less(workspace, metric, expected):
+    found = charts.scattered(table_of(written.predicted(workspace, 6)), metric, TUNED)
+    assert (found.won, found.lost) == expected
+
+
+def test_of_a_score_that_is_neither_good_nor_bad_no_row_is_won(workspace):
+    evaluation = written.predicted(workspace, 6)
+    evaluation.add_all(
+        [
+            RowScores(row=0, target=target, scores={"length_ratio": 1.0 + code})
+            for code, target in enumerate((BASE, TUNED))
+        ]
+    )
+    found = charts.scattered(table_of(evaluation), "length_ratio", TUNED)
+    assert (found.won, found.lost) == (None, None)

@@ -70,13 +70,15 @@ class Dot:
 
 @dataclass(frozen=True)
 class Scatter:
-    """A target against the first. won, lost: rows above and below the diagonal, of those that are drawn."""
+    """A target against the first. won, lost: rows, of those that are drawn, whose score is better or worse than the
+    first's; None of a score that is neither good nor bad.
+    """
 
     dots: tuple[Dot, ...]
     first: str
     second: str
-    won: int
-    lost: int
+    won: int | None
+    lost: int | None
     low: str
     high: str
     size: int = HEIGHT
@@ -183,13 +185,17 @@ def scattered(table: RowTable, metric: str, target: str) -> Scatter | None:
         return None
     low, high = _scale([one for point in found for one in point[:2]], metric)
     across = (HEIGHT - 8) / (high - low)
+    more, less = sum(y > x for x, y, _ in found), sum(y < x for x, y, _ in found)
+    won, lost = {True: (more, less), False: (less, more), None: (None, None)}[
+        metric_facts.facts(metric).higher_is_better
+    ]
     dots = tuple(Dot(4 + across * (x - low), HEIGHT - 4 - across * (y - low), row) for x, y, row in found)
     return Scatter(
         dots,
         target_names.short(table.targets[0]),
         target_names.short(target),
-        sum(y > x for x, y, _ in found),
-        sum(y < x for x, y, _ in found),
+        won,
+        lost,
         metric_facts.shown(low, metric),
         metric_facts.shown(high, metric),
     )
