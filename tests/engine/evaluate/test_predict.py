@@ -5,8 +5,8 @@ import time
 
 import odd_server
 import pytest
-import yaml
 from conftest import STARTER, is_sentence, new_workspace, wait_for
+from random_runs import random_run
 
 from studio.core import trust
 from studio.core.device_lease import DeviceLease
@@ -21,44 +21,10 @@ from studio.evaluate.service import EvaluationService
 from studio.evaluate.settings import JudgeSettings, PredictSettings
 from studio.inference.local import generation
 from studio.inference.remote.servers import ServerRegistry
-from studio.train import runs
 
 BASE = STARTER.name
 ROWS = 6
 SHORT = {"rows": ROWS, "max_tokens": 12, "batch": 4}
-
-
-def made_run(workspace, name: str, **recipe) -> runs.Run:
-    """Return a run whose adapter is random numbers."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    run = runs.make(workspace, BASE, "lora", name)
-    state = torch.get_rng_state()
-    torch.manual_seed(1)
-    model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(STARTER, dtype=torch.float32),
-        LoraConfig(r=4, target_modules=["q_proj", "v_proj"]),
-    )
-    for parameter_name, parameter in model.named_parameters():
-        if "lora_B" in parameter_name:
-            parameter.data.normal_(std=0.05)
-    torch.set_rng_state(state)
-    model.save_pretrained(run.folder)
-    settings = {
-        "model_name_or_path": str(workspace.models / BASE),
-        "finetuning_type": "lora",
-        "template": "smollm2",
-        "stage": "sft",
-        "dataset": "identity_en",
-        "dataset_dir": str(workspace.data),
-        "seed": 42,
-    }
-    run.recipe_file.write_text(yaml.safe_dump(settings | recipe))
-    run.info_file.write_text("{}")
-    run.say("state", state="finished")
-    return run
 
 
 class Desk:
@@ -66,7 +32,7 @@ class Desk:
 
     def __init__(self, folder):
         self.workspace = new_workspace(folder)
-        self.run = made_run(self.workspace, "tuned", val_size=0.1)
+        self.run = random_run(self.workspace, "tuned", val_size=0.1)
         self.open()
 
     def open(self) -> None:

@@ -8,6 +8,7 @@ from collections import namedtuple
 import pytest
 import yaml
 from conftest import STARTER, is_sentence, new_workspace, wait_for
+from random_runs import random_run
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
@@ -17,42 +18,8 @@ from studio.export.export_service import ExportService
 from studio.export.merge import merge_plan as plans
 from studio.export.merge.verify_child import verify
 from studio.models.library import library
-from studio.train import runs
 
 BASE = STARTER.name
-
-
-def made_run(workspace, name: str, seed: int = 1, **recipe) -> runs.Run:
-    """Return a run whose adapter is random numbers."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    run = runs.make(workspace, BASE, "lora", name)
-    state = torch.get_rng_state()
-    torch.manual_seed(seed)
-    model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(STARTER, dtype=torch.bfloat16),
-        LoraConfig(r=4, target_modules=["q_proj", "v_proj"]),
-    )
-    for parameter_name, parameter in model.named_parameters():
-        if "lora_B" in parameter_name:
-            parameter.data.normal_(std=0.05)
-    torch.set_rng_state(state)
-    model.save_pretrained(run.folder)
-    settings = {
-        "model_name_or_path": str(workspace.models / BASE),
-        "finetuning_type": "lora",
-        "template": "smollm2",
-        "stage": "sft",
-        "dataset": "identity_en",
-        "dataset_dir": str(workspace.data),
-        "lora_rank": 4,
-    }
-    run.recipe_file.write_text(yaml.safe_dump(settings | recipe))
-    run.info_file.write_text("{}")
-    run.say("state", state="finished")
-    return run
 
 
 class Desk:
@@ -60,7 +27,10 @@ class Desk:
 
     def __init__(self, folder):
         self.workspace = new_workspace(folder)
-        self.run, self.other = made_run(self.workspace, "tuned"), made_run(self.workspace, "more", 2)
+        self.run, self.other = (
+            random_run(self.workspace, "tuned", dtype="bfloat16"),
+            random_run(self.workspace, "more", 2, dtype="bfloat16"),
+        )
         self.jobs = Jobs(self.workspace)
         self.service = ExportService(self.workspace, DeviceLease(), self.jobs)
 
@@ -183,7 +153,7 @@ def test_a_quantised_base_is_told(desk):
     config = json.loads((folder / "config.json").read_text())
     config["quantization_config"] = {"quant_method": "gptq", "bits": 4}
     (folder / "config.json").write_text(json.dumps(config))
-    run = made_run(desk.workspace, "on-quantised", model_name_or_path=str(folder))
+    run = random_run(desk.workspace, "on-quantised", model_name_or_path=str(folder), dtype="bfloat16")
     with pytest.raises(Problem) as told:
         desk.service.merge([run.name])
     shutil.rmtree(folder)
@@ -191,7 +161,7 @@ def test_a_quantised_base_is_told(desk):
 
 
 def test_an_adapter_of_another_base_fails_in_one_sentence(desk):
-    run = made_run(desk.workspace, "other-shape")
+    run = random_run(desk.workspace, "other-shape", dtype="bfloat16")
     from safetensors.torch import load_file, save_file
 
     file = run.folder / "adapter_model.safetensors"
