@@ -212,7 +212,7 @@ def _read(folder: Path, name: str, inside: list[Path]) -> Model:
     shards = [tensor_headers.read_shard(folder / file) for file in weight_files if file.endswith(".safetensors")]
     tensors = {name: tensor for shard in shards for name, tensor in shard.tensors.items()}
     quantized = tensor_headers.quantization(config)
-    text_config = model_config.text_config(config)
+    text_config, own_code = model_config.text_config(config), trust.asks(folder)
     return Model(
         name=name,
         path=folder,
@@ -226,10 +226,10 @@ def _read(folder: Path, name: str, inside: list[Path]) -> Model:
         context=next((text_config[key] for key in model_config.CONTEXT if type(text_config.get(key)) is int), None),
         licence=_licence(folder, names),
         pickled=bool(weight_files) and not shards,
-        own_code=trust.asks(folder),
+        own_code=own_code,
         faults=tuple(filter(None, [plausible.fault(config, tensors, sum(sizes[file] for file in weight_files))]))
-        + health.faults(folder, names, shards, config_faults),
-        warnings=health.warnings(folder, names),
+        + health.faults(folder, names, weight_files, shards, config_faults),
+        warnings=health.warnings(folder, weight_files, own_code),
     )
 
 

@@ -82,13 +82,14 @@ def _unfinished(names: set[str]) -> str | None:
 
 
 def faults(
-    folder: Path, names: set[str], shards: list[Shard], config_faults: tuple[Problem, ...]
+    folder: Path, names: set[str], weights: list[str], shards: list[Shard], config_faults: tuple[Problem, ...]
 ) -> tuple[Problem, ...]:
     """Return what keeps the model in `folder` from being loaded, worst first; empty where it is whole.
 
     Args:
         folder: the model's folder.
         names: its files.
+        weights: those that hold its weights (see `weight_files`).
         shards: what its safetensors files say of themselves.
         config_faults: what is wrong with config.json.
     """
@@ -99,14 +100,13 @@ def faults(
     unfinished = _unfinished(names)
     found = [Problem("models.unfinished", file=unfinished)] if unfinished else []
     found += [] if "config.json" in names else [Problem("models.no_config", folder=folder)]
-    found += [*config_faults, *_of_weights(folder, names, shards)]
+    found += [*config_faults, *_of_weights(folder, names, weights, shards)]
     if not tokenizer_files.has_tokenizer(names):
         found.append(Problem("models.no_tokenizer", folder=folder))
     return tuple(found + tokenizer_files.faults(folder, names))
 
 
-def _of_weights(folder: Path, names: set[str], shards: list[Shard]) -> list[Problem]:
-    found_files = weight_files(names, indexed_files(folder, names))
+def _of_weights(folder: Path, names: set[str], found_files: list[str], shards: list[Shard]) -> list[Problem]:
     try:
         needed = _needed(folder, names, found_files)
     except Problem as problem:
@@ -181,16 +181,15 @@ def _needed(folder: Path, names: set[str], found_files: list[str]) -> set[str]:
     return set(weight_map.values())  # the index alone decides: what its maker numbered otherwise is not asked for
 
 
-def warnings(folder: Path, names: set[str]) -> tuple[Problem, ...]:
+def warnings(folder: Path, weights: list[str], own_code: bool) -> tuple[Problem, ...]:
     """Return what a person should know although the model can be loaded: pickled weights, code of its own."""
     found = []
-    weights = weight_files(names, indexed_files(folder, names))
     if weights and not weights[0].endswith(".safetensors"):
         found.append(Problem("models.pickled", file=weights[0]))
     generation = tokenizer_files.object_fault(folder / "generation_config.json")
     if generation:
         found.append(generation)
-    if trust.asks(folder):
+    if own_code:
         code = code_files(folder)
         named = ", ".join(code[:5]) + (f" + {len(code) - 5}" if len(code) > 5 else "")
         found.append(Problem("models.own_code", files=named or "?"))

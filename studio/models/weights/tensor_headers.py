@@ -63,6 +63,9 @@ _BESIDE = (
 )
 
 
+_INTEGERS = {int}
+
+
 @dataclass(frozen=True)
 class Quantization:
     """How the weights are stored: `method` as config.json names it ("gptq", "awq", "bitsandbytes", "fp8"...), `bits` a
@@ -141,13 +144,14 @@ def _is_entry(tensor: object) -> bool:
     if not isinstance(tensor, dict):
         return False
     offsets, shape, dtype = (tensor.get(key) for key in ("data_offsets", "shape", "dtype"))
-    lists = isinstance(offsets, list) and len(offsets) == 2 and isinstance(shape, list) and len(shape) <= 64
+    if not (isinstance(offsets, list) and len(offsets) == 2 and isinstance(shape, list) and len(shape) <= 64):
+        return False
+    if not (isinstance(dtype, str) and len(dtype) <= 20):
+        return False
+    numbers = (*offsets, *shape)
+    # A list has hundreds of models of hundreds of tensors: one call for all numbers instead of one for each.
     return (
-        isinstance(dtype, str)
-        and len(dtype) <= 20
-        and lists
-        and all(type(one) is int and 0 <= one <= MOST for one in (*offsets, *shape))
-        and offsets[0] <= offsets[1]
+        set(map(type, numbers)) == _INTEGERS and min(numbers) >= 0 and max(numbers) <= MOST and numbers[0] <= numbers[1]
     )
 
 
