@@ -105,7 +105,7 @@ def _serve(gguf: str, port: str, template: str | None = None) -> None:
     params = xllamacpp.CommonParams()
     params.model.path, params.model_alias = gguf, {starter.NAME}
     params.hostnames, params.port = ["127.0.0.1"], int(port)
-    params.n_ctx, params.n_parallel = 2048, 1
+    params.n_ctx, params.n_parallel, params.endpoint_metrics = 2048, 1, True
     # With as many threads as cores it falls far behind as soon as anything else runs: its threads wait for each other.
     params.cpuparams.n_threads = max(1, (os.cpu_count() or 2) - 1)
     if template:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from studio.core import reasons
@@ -24,6 +25,7 @@ _TICK_S = 0.03
 # A server that knows these not loses nothing by it: one asks it to count, and for the other it keeps its own random
 # numbers.
 _DISPENSABLE = ("stream_options", "seed")
+Result = TypeVar("Result")
 
 
 def ask(
@@ -65,17 +67,17 @@ def ask(
             question["tools"] = offered
             names = [name for tool in offered if isinstance(name := tool["function"]["name"], str)]
             accumulator = StreamAccumulator(target.name, sampling.max_tokens, names)
-        _in_a_loop(_listen(_read_answer(client, accumulator, question), target, accumulator, stop, on_update))
+        in_a_loop(_listen(_read_and_close(client, accumulator, question), target, accumulator, stop, on_update))
     except Problem as problem:
         accumulator.end("failed", problem)
     return accumulator.answer()
 
 
-def _in_a_loop(work: Coroutine) -> None:
+def in_a_loop(work: Coroutine[object, object, Result]) -> Result:
     """Run `work` as `asyncio.run` does, but do not wait for the look-up of a host's name that hangs."""
     loop = asyncio.new_event_loop()
     try:
-        loop.run_until_complete(work)
+        return loop.run_until_complete(work)
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
@@ -96,7 +98,7 @@ async def _listen(
             if stop.is_set():
                 accumulator.end("stopped")
             elif time.perf_counter() - accumulator.last_event_at > SILENCE_S and not reading.done():
-                _conclude(
+                conclude(
                     target,
                     accumulator,
                     Problem("served.silent", place=urlsplit(target.url).netloc, seconds=round(SILENCE_S)),
@@ -111,10 +113,10 @@ async def _listen(
         )  # to close the connection, by which the engine learns that nobody listens
     error = reading.exception() if reading.done() and not reading.cancelled() else None
     if not accumulator.finished:
-        _conclude(target, accumulator, error)
+        conclude(target, accumulator, error)
 
 
-def _conclude(target: ServedTarget, accumulator: StreamAccumulator, error: BaseException | None) -> None:
+def conclude(target: ServedTarget, accumulator: StreamAccumulator, error: BaseException | None) -> None:
     """End an answer that ended by itself or with an error.
 
     A connection that breaks off no longer matters once the server had said that it was done; what it says of an error
@@ -154,30 +156,37 @@ def _end_by_reason(accumulator: StreamAccumulator, target: ServedTarget) -> None
         accumulator.end(reason)
 
 
-async def _read_answer(client, accumulator: StreamAccumulator, question: dict) -> None:
-    """Take in an answer, asking again without what the server refuses to know.
+async def _read_and_close(client, accumulator: StreamAccumulator, question: dict) -> None:
+    async with client:
+        await read_answer(client, accumulator, question)
+
+
+async def read_answer(client, accumulator: StreamAccumulator, question: dict) -> None:
+    """Take in an answer, asking again without what the server refuses to know. `conclude` tells what came of it.
+
+    Args:
+        client: of `openai_client.async_client`.
+        question: as OpenAI's API takes it, without "stream".
 
     Raises:
+        openai.APIError: it cannot be reached, or refuses.
         ServerFault: the server tells of an error in its answer.
         ValueError: what it sends is no answer.
     """
     import openai
 
-    async with client:
-        while True:
-            try:
-                await _read_body(client, accumulator, question | {"stream": True})
-                return
-            except openai.APIStatusError as error:
-                question = _without_the_refused(question, error)
-            except openai.APIConnectionError:
-                # LLaMA-Factory's API breaks off where it is to stream with tools, and answers in one piece.
-                if accumulator.chunks or "tools" not in question:
-                    raise
-                break
-        await _read_body(
-            client, accumulator, {name: value for name, value in question.items() if name != "stream_options"}
-        )
+    while True:
+        try:
+            await _read_body(client, accumulator, question | {"stream": True})
+            return
+        except openai.APIStatusError as error:
+            question = _without_the_refused(question, error)
+        except openai.APIConnectionError:
+            # LLaMA-Factory's API breaks off where it is to stream with tools, and answers in one piece.
+            if accumulator.chunks or "tools" not in question:
+                raise
+            break
+    await _read_body(client, accumulator, {name: value for name, value in question.items() if name != "stream_options"})
 
 
 async def _read_body(client, accumulator: StreamAccumulator, question: dict) -> None:

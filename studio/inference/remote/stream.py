@@ -88,6 +88,16 @@ class StreamAccumulator:
         return self._answering().reason_words
 
     @property
+    def pieces(self) -> int:
+        """How many pieces of text have come."""
+        return self._answering().pieces
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the server told how many tokens it wrote."""
+        return "answer" in self._counts
+
+    @property
     def ends_with_reason(self) -> bool:
         """Tell whether the last piece, and none before it, said why the answer ended; some servers say it in each."""
         choice = self._answering()
