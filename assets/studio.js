@@ -4,15 +4,26 @@
   const { root, call, refresh } = window.studio;
 
   // What is in hand ----------------------------------------------------------------------------------------------------------
-  const hand = { run: null };
+  const hand = { run: null }, linked = new Set();  // linked: kinds that an address named, which stay as it says
   for (const key of Object.keys(localStorage)) if (key.startsWith("studio-") && key !== "studio-theme") hand[key.slice(7)] = localStorage.getItem(key);
 
-  function pick(kind, value) {
-    hand[kind] = value;
-    localStorage.setItem(`studio-${kind}`, value);
-    if (kind === "dataset") { delete hand.data; localStorage.removeItem("studio-data"); }
-    if (kind === "evaluation") for (const one of ["answers", "metric", "beside"]) { delete hand[one]; localStorage.removeItem(`studio-${one}`); }
-    if (kind === "run") { delete hand.view; localStorage.removeItem("studio-view"); }
+  const BELOW = { dataset: ["data"], evaluation: ["answers", "metric", "beside"], run: ["view"] };  // what another one takes out of hand
+
+  function pick(kind, value, byPerson = true) {
+    take(kind, value);
+    for (const one of BELOW[kind] ?? []) take(one, null);
+    window.studio.moved(byPerson);
+    taken();
+  }
+
+  function take(kind, value, byAddress = false) {
+    linked[byAddress ? "add" : "delete"](kind);
+    if (value === null) { delete hand[kind]; localStorage.removeItem(`studio-${kind}`); }
+    else { hand[kind] = value; localStorage.setItem(`studio-${kind}`, value); }
+  }
+
+  function taken() {
+    for (const list of document.querySelectorAll("[data-first]")) if (hand[list.dataset.first] == null) chooseFirst(list, list.dataset.first);
     follow();
     markPicked();
     refresh();
@@ -23,6 +34,7 @@
     document.body.dataset.part = hand.part ??= "curves";
     document.body.dataset.models = hand.models ??= "disk";
     document.body.dataset.data = hand.data || "set";
+    document.body.dataset.section = hand.section ??= "rows";
     document.body.dataset.evaluate = hand.evaluation ? "one" : "new";
     document.body.dataset.report = hand.report ??= "summary";
     document.body.dataset.talk = hand.talk ??= "talk";
@@ -52,15 +64,16 @@
     const name = event.target.dataset?.tick;
     if (!name) return;
     const others = ticked().filter((one) => one !== name);
-    pick("compare", (event.target.checked ? [...others, name] : others).join("|"));
+    pick("compare", (event.target.checked ? [...others, name] : others).join("|"), false);
   });
 
   function chooseFirst(list, kind) {
     const picks = [...list.querySelectorAll("[data-pick]")].map((e) => split(e.dataset.pick));
     const names = picks.filter(([one, name]) => one === kind && name).map(([, name]) => name);
     const now = hand[kind] ?? null;
-    if (now === null && names.length) pick(kind, names[0]);
-    else if (now && !names.includes(now)) pick(kind, names[0] ?? "");
+    if (names.includes(now)) linked.delete(kind);
+    else if (now === null && names.length) pick(kind, names[0], false);
+    else if (now && !linked.has(kind)) pick(kind, names[0] ?? "", false);
   }
 
   // A field that leads to a place ("page:offset"): the place it was drawn in, with its value put in, is taken in hand.
@@ -129,6 +142,7 @@
 
   function goTo(tab) {
     document.querySelector(`#${tab}-button`)?.click();
+    window.studio.moved(true);
   }
 
   // A tab that is opened shows what is new at once, not at the next second.
@@ -143,7 +157,6 @@
     if (picked) pick(...split(picked));
     if (item.dataset.fill) fill(document.getElementById(item.dataset.form), JSON.parse(item.dataset.fill));
     if (go) goTo(go);
-    if (item.dataset.tab) [...document.querySelectorAll(".inner button[role=tab]")].filter((e) => e.offsetParent)[item.dataset.tab]?.click();
     if (item.dataset.give) hand_over(...split(item.dataset.give));
     if (copy) navigator.clipboard?.writeText(copy).then(() => toast(item.dataset.done, "good"));
     if (item.dataset.switch === "language") switchLanguage();
@@ -256,7 +269,7 @@
   document.addEventListener("keydown", (event) => {
     if (event.altKey && /^[1-9]$/.test(event.key)) {
       const tab = document.querySelectorAll("#rooms > .tab-wrapper button[role=tab]")[Number(event.key) - 1];
-      if (tab) { event.preventDefault(); tab.click(); }
+      if (tab) { event.preventDefault(); goTo(tab.id.replace("-button", "")); }
     }
     if (event.key === "Escape") document.querySelector("#chat-stop:not([disabled])")?.click();
   });
@@ -268,7 +281,7 @@
       follow();
       markWrong();
       takeMade();
-      if (!ready && document.querySelector("[data-live]")) { ready = true; rememberTheme(); setTimeout(makeRoom, 400); refresh(); }
+      if (!ready && document.querySelector("[data-live]")) { ready = true; window.studio.begin(); rememberTheme(); setTimeout(makeRoom, 400); refresh(); }
     };
     // Not at every change: while answers or charts grow there are many in a second.
     new MutationObserver(() => { if (!due) { due = true; setTimeout(look, 50); } }).observe(document.body, { childList: true, subtree: true });
@@ -279,5 +292,5 @@
     markPicked();
   }
 
-  Object.assign(window.studio, { drawn, pick, goTo, handOver: hand_over, toast, hand });
+  Object.assign(window.studio, { drawn, pick, take, taken, goTo, handOver: hand_over, toast, hand });
 })();

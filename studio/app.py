@@ -53,6 +53,15 @@ from studio.web.guard import Guard, Rules
 from studio.web.html import render
 from studio.web.live import Live
 
+# What the address of each tab names; a new tab adds a line here.
+ADDRESSES = {
+    "models": models_tab.ADDRESS,
+    "datasets": datasets_tab.ADDRESS,
+    "train": train_tab.ADDRESS,
+    "evaluate": evaluate_tab.ADDRESS,
+    "chat": chat_tab.ADDRESS,
+}
+
 
 @dataclass(frozen=True)
 class Studio:
@@ -125,7 +134,7 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
     """Return the whole page in one language, with a way out where there is a login."""
     with gr.Blocks(title=words("app.title"), theme=page.theme(), fill_width=True, analytics_enabled=False) as blocks:
         with gr.Sidebar(width=272, elem_id="side"):
-            gr.HTML(render(frame.SIDE, words, frame.SideContext(("strip", "now", "holders", "trash"))))
+            gr.HTML(render(frame.SIDE, words, frame.SideContext(("strip", "now", "holders", "trash"), ADDRESSES)))
         gr.HTML(render(frame.SWITCHES, words, frame.SwitchesContext(has_login)), elem_id="switches")
         if problem := read_only.why():
             gr.HTML(render(frame.LOOKING, words, frame.LookingContext(problem)), elem_id="looking")

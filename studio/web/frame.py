@@ -12,9 +12,12 @@ LOOKING = "web/templates/looking.html"
 
 @dataclass(frozen=True)
 class SideContext:
-    """The live regions of the sidebar, from top to bottom."""
+    """The live regions of the sidebar, from top to bottom; and of each tab what its address names ("run", "part"), with
+    what need not be said, None where there is no such value (assets/address.js).
+    """
 
     regions: tuple[str, ...]
+    addresses: dict[str, dict[str, str | None]]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ SCRIPTS = (
     "compare.js",
     "live.js",
     "studio.js",
+    "address.js",
     "columns.js",
     "written.js",
     "notices.js",

@@ -142,13 +142,14 @@ def test_behind_a_proxy_under_a_sub_path(browser, tmp_path, takes_away, keeps_ho
                 missed.append(answer.url) if answer.status in (403, 404) and "manifest" not in answer.url else None
             ),
         )
-        page.goto(address)
+        place = address + "#/datasets?dataset=kto&section=lengths"
+        page.goto(place)
         page.fill("#username", "me")
         page.fill("#password", "secret-word")
         page.press("#password", "Enter")
-        expect(page.get_by_role("tab", name="Train")).to_be_visible(timeout=30_000)
+        expect(page.get_by_role("tab", name="Datasets")).to_have_attribute("aria-selected", "true", timeout=30_000)
         expect(page.locator(".mon").first).to_contain_text("CPU", timeout=30_000)
-        assert page.url == address and not missed
+        assert page.url == place and not missed
         assert next(one for one in context.cookies() if "session" in one["name"])["path"] == "/tools/studio"
         script = Client(address, auth=("me", "secret-word"), verbose=False)
         assert script.predict(api_name="/train_runs") == []

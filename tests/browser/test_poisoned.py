@@ -69,9 +69,9 @@ def test_nothing_of_a_poisoned_workspace_runs(browser, poisoned, locale):
         drawn(page)
         page.evaluate("() => { for (const fold of document.querySelectorAll('.live details')) fold.open = true; }")
         if kind == "dataset":
-            for tab in page.locator(".inner button[role=tab]").all():
-                if tab.is_visible():
-                    tab.click()
+            for section in page.locator('[data-pick^="section:"]').all():
+                if section.is_visible():
+                    section.click()
                     drawn(page)
         assert page.evaluate("window.pwned") is None, (room, kind, value)
         assert page.locator("img[onerror], [onmouseover], [onfocus], img[src=x]").count() == 0, (room, kind, value)

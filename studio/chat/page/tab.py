@@ -9,6 +9,9 @@ from studio.core.i18n import Words
 from studio.web.html import render
 from studio.web.live import region
 
+# What is in hand, as an address names it, with what it need not say (assets/address.js).
+ADDRESS = {"talk": "talk", "chat": "", "sheet": None}
+
 
 def build(context: ChatContext, words: Words) -> None:
     """Build the tab in one language."""

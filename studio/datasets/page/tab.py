@@ -1,5 +1,6 @@
 """The Datasets tab: every dataset on the left; on the right the one in hand, or new data that is being brought in."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,6 +16,18 @@ from studio.datasets.page.browse import dataset_head, dataset_list, entry_editor
 from studio.datasets.registry.collection import Collection
 from studio.web.html import render, ui
 from studio.web.live import Live, region, taken
+
+# What is in hand, as an address names it, with what it need not say (assets/address.js).
+ADDRESS = {"data": "", "dataset": None, "section": "rows", "page": None, "sight": None}
+SECTIONS = ("rows", "check", "tokens", "lengths", "split", "entry")
+SECTIONS_TEMPLATE = "datasets/page/browse/sections.html"
+
+
+@dataclass(frozen=True)
+class Sections:
+    """The parts of a dataset's page."""
+
+    sections: tuple[str, ...] = SECTIONS
 
 
 def add_regions(live: Live, analysis: DatasetAnalysis) -> None:
@@ -45,16 +58,11 @@ def build(collection: Collection, words: Words) -> None:
         with gr.Column(elem_classes="split-main", min_width=0):
             with gr.Column(elem_classes="when-set"):
                 gr.HTML(region("dataset", follows="dataset"))
-                with gr.Tabs(elem_classes="inner"):
-                    with gr.Tab(words("datasets.browse")):
-                        gr.HTML(region("rows", follows="dataset page"))
-                    for key in ("check", "tokens", "lengths"):
-                        with gr.Tab(words(f"datasets.tab_{key}")):
-                            gr.HTML(region(f"dataset-{key}", follows="dataset sight"))
-                    with gr.Tab(words("datasets.tab_split")):
-                        gr.HTML(region("dataset-split", follows="dataset"))
-                    with gr.Tab(words("datasets.entry")):
-                        gr.HTML(region("dataset-entry", follows="dataset"))
+                gr.HTML(render(SECTIONS_TEMPLATE, words, Sections()))
+                follows = {"rows": "dataset page"} | dict.fromkeys(("check", "tokens", "lengths"), "dataset sight")
+                for one in SECTIONS:
+                    drawn = region("rows" if one == "rows" else f"dataset-{one}", follows=follows.get(one, "dataset"))
+                    gr.HTML(drawn, elem_classes=f"section section-{one}")
             with gr.Column(elem_classes="when-add"):
                 _add(collection, words)
 

@@ -11,6 +11,8 @@ from studio.web.html import render, ui
 from studio.web.live import Live, region
 
 PARTS = "evaluate/page/report/parts.html"
+# What is in hand, as an address names it, with what it need not say (assets/address.js).
+ADDRESS = {"evaluation": "", "report": "summary", "answers": None, "metric": None, "beside": None}
 
 
 def add_regions(live: Live, context: EvaluateContext) -> None:

@@ -13,6 +13,8 @@ from studio.web.html import render
 from studio.web.live import Live, region
 
 SEARCH, FORMS = "models/page/search.html", "models/page/hub/forms.html"
+# What is in hand, as an address names it, with what it need not say (assets/address.js).
+ADDRESS = {"models": "disk", "model": None, "entry": None}
 # What is drawn of the model in hand, and what each part follows. "hello" is the chat's, which can load and ask a model.
 PARTS = (("model", "model"), ("model-fit", "model fit"), ("hello", "model"), ("model-inside", "model"))
 

@@ -11,6 +11,9 @@ from studio.train.page.runs import cockpit
 from studio.web.html import render
 from studio.web.live import region
 
+# What is in hand, as an address names it, with what it need not say (assets/address.js).
+ADDRESS = {"run": "", "view": None, "compare": None, "part": "curves"}
+
 
 def build(training: TrainingService, words: Words) -> None:
     """Build the tab in one language."""

@@ -1,0 +1,87 @@
+"""Where a person is has an address: a link leads there, a reload stays, Back and Forward go from step to step."""
+
+import re
+
+import pytest
+from conftest import Server, new_workspace
+from playwright.sync_api import expect
+
+NAMES = [f"Two-Layer-Llama/lora/made-{number}" for number in (1, 2)]
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """A studio with two runs that are over."""
+    root = new_workspace(tmp_path_factory.mktemp("addresses") / "workspace").root
+    for name in NAMES:
+        folder = root / "saves" / name
+        folder.mkdir(parents=True)
+        (folder / "events.jsonl").write_text('{"time": 1, "event": "state", "state": "finished"}\n')
+    server = Server(root)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=[1440, 390])
+def page(browser, studio, request):
+    page = browser.new_context(viewport={"width": request.param, "height": 800}, locale="en-US").new_page()
+    yield page
+    page.context.close()
+
+
+def is_at(page, address: str) -> None:
+    expect(page).to_have_url(re.compile(re.escape(address) + "$"), timeout=30_000)
+    tab = address.split("#/")[1].split("?")[0]
+    expect(page.locator(f"#room-{tab}-button")).to_have_attribute("aria-selected", "true", timeout=30_000)
+    expect(page.locator(f"#room-{tab}-button")).to_be_in_viewport()
+    expect(page.locator(f"#room-{tab}")).to_be_visible()
+
+
+def test_a_link_leads_to_each_place_and_a_reload_stays(page, studio):
+    places = {
+        f"#/train?run={NAMES[0]}&part=log": "made-1",
+        "#/datasets?dataset=kto&section=entry": "kto",
+        "#/models?model=Two-Layer-Llama": "Two-Layer-Llama",
+        "#/chat?talk=servers": "Address",
+        "#/train": "New run",
+    }
+    page.goto(studio.url)
+    for place, shown in places.items():
+        page.evaluate("(place) => { location.hash = place; }", place)
+        is_at(page, place)
+        expect(page.locator(".split-main").filter(has_text=shown).locator("visible=true").first).to_be_visible()
+    page.goto(f"{studio.url}/#/datasets?dataset=kto&section=entry")
+    page.reload()
+    is_at(page, "#/datasets?dataset=kto&section=entry")
+    expect(page.locator("textarea[name=entry]")).to_be_visible()
+
+
+def test_back_and_forward_go_from_step_to_step(page, studio):
+    page.goto(studio.url)
+    first = f"#/train?run={NAMES[1]}"
+    page.locator(f'[data-pick="run:{NAMES[1]}"]').click()
+    is_at(page, first)
+    page.locator('[data-pick="part:log"]').click()
+    is_at(page, first + "&part=log")
+    page.locator("#room-datasets-button").click()
+    page.locator('[data-pick="dataset:multi_turn"]').click()
+    is_at(page, "#/datasets?dataset=multi_turn")
+    # What the page chose by itself when the tab was opened is no step of its own.
+    steps = [r"#/datasets\?dataset=[^&]+", first + "&part=log", first]
+    page.go_back()
+    expect(page).to_have_url(re.compile(steps[0]))
+    for step in steps[1:]:
+        page.go_back()
+        is_at(page, step)
+    expect(page.locator('[data-pick="part:curves"]')).to_have_attribute("aria-current", "true")
+    page.go_forward()
+    is_at(page, first + "&part=log")
+
+
+def test_a_link_to_what_is_not_there_says_so(page, studio):
+    place = "#/train?run=Two-Layer-Llama/lora/gone-9"
+    page.goto(f"{studio.url}/{place}")
+    expect(page.locator(".live-run .problem")).to_contain_text("gone-9", timeout=30_000)
+    is_at(page, place)
+    page.locator(f'[data-pick="run:{NAMES[0]}"]').click()
+    is_at(page, f"#/train?run={NAMES[0]}")
