@@ -36,6 +36,9 @@
     document.body.dataset.data = hand.data || "set";
     document.body.dataset.section = hand.section ??= "rows";
     document.body.dataset.evaluate = hand.evaluation ? "one" : "new";
+    document.body.dataset.export = hand.export ? "one" : "new";
+    document.body.dataset.making = hand.making ??= "merge";
+    document.body.dataset.exported = hand.exported ??= "record";
     document.body.dataset.report = hand.report ??= "summary";
     document.body.dataset.talk = hand.talk ??= "talk";
     for (const element of document.querySelectorAll("[data-follows]")) {

@@ -16,6 +16,7 @@ from studio.core.storage import read_only
 from studio.datasets.page.analysis_endpoints import endpoints as of_analysis
 from studio.datasets.page.endpoints import endpoints as of_datasets
 from studio.evaluate.page.endpoints import endpoints as of_evaluations
+from studio.export.page.endpoints import endpoints as of_exports
 from studio.models.page.endpoints import endpoints as of_models
 from studio.monitor.page.endpoints import endpoints as of_machine
 from studio.train.page.endpoints import endpoints as of_training
@@ -47,6 +48,10 @@ LOOKING = frozenset(
         "evaluate_row",
         "evaluate_rows",
         "evaluate_tasks",
+        "export_card",
+        "export_list",
+        "export_plan",
+        "export_template",
         "job_status",
         "live",
         "models_catalogue",
@@ -103,6 +108,7 @@ def all_endpoints(studio, words: Words) -> list[Callable]:
         *of_trash(studio.workspace, words),
         *of_training(studio.trainer, words),
         *of_evaluations(studio.evaluate, words),
+        *of_exports(studio.export, words),
         *_of_chat(studio.chat, words),
         *of_smoke_tests(studio.smoke_tests, words),
     ]

@@ -33,6 +33,9 @@ from studio.evaluate.page import tab as evaluate_tab
 from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.reports.report import Reports
 from studio.evaluate.service import EvaluationService
+from studio.export.export_service import ExportService
+from studio.export.page import tab as export_tab
+from studio.export.page.context import ExportContext
 from studio.inference.inference_service import InferenceService
 from studio.inference.local.base_loading import one_load_at_a_time
 from studio.models.gguf import gguf_import
@@ -72,6 +75,7 @@ class Studio:
     monitor: Monitor
     trainer: TrainingService
     evaluate: EvaluateContext
+    export: ExportContext
     chat: ChatContext
     live: Live
     jobs: Jobs
@@ -107,6 +111,7 @@ def make(workspace: Workspace) -> Studio:
         monitor,
         TrainingService(workspace, accelerator, jobs),
         EvaluateContext(evaluations, Reports(evaluations.evaluations), service, BenchmarkDownloads(workspace, jobs)),
+        ExportContext(ExportService(workspace, accelerator, jobs)),
         chat,
         Live(),
         jobs,
@@ -121,6 +126,7 @@ def make(workspace: Workspace) -> Studio:
     datasets_tab.add_regions(studio.live, studio.analysis)
     train_regions.add_regions(studio.live, studio.trainer)
     evaluate_tab.add_regions(studio.live, studio.evaluate)
+    export_tab.add_regions(studio.live, studio.export)
     chat_regions.add_regions(studio.live, studio.chat)
     chat_regions.add_smoke_test(studio.live, studio.smoke_tests)
     return studio
@@ -147,6 +153,8 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
                 train_tab.build(studio.trainer, words)
             with gr.Tab(words("app.evaluate"), id="evaluate", elem_id="room-evaluate"):
                 evaluate_tab.build(studio.evaluate, words)
+            with gr.Tab(words("app.export"), id="export", elem_id="room-export"):
+                export_tab.build(studio.export, words)
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):
                 chat_tab.build(studio.chat, words)
         api.serve(studio, words)

@@ -305,6 +305,36 @@ EVALUATIONS = {
         job("evaluate", {"evaluation": BENCHMARK, "title": "T"}, title="evaluate.job", state="failed"),
     ),
 }
+MERGE = {"name": "merged", "targets": [RUN], "model": "models/tiny", "template": "default"}
+EXPORTED = {
+    "name": "tiny",
+    "base": "parts",
+    "licence": "mit",
+    "targets": [RUN, "tiny"],
+    "data": ["alpaca"],
+    "template": "default",
+    "settings": {"default_system": "Be kind."},
+    "recipe": {"stage": "sft", "lora_rank": 8},
+    "created": NOW,
+    "versions": {"peft": "1.0"},
+    "verified": {
+        "kl": 1e-5,
+        "top1": 1.0,
+        "largest": 0.1,
+        "stored_kl": 0.001,
+        "stored_top1": 0.9,
+        "prompts": 8,
+        "positions": 64,
+        "precision": "bfloat16",
+    },
+}
+MERGING = "export-20261125-120000-abcdef"
+EXPORTS = {
+    "record of an export": ("models/tiny/export.json", as_json(EXPORTED)),
+    "card of an export": ("models/tiny/README.md", b"---\nlicense: mit\n---\n# tiny\n"),
+    "modelfile": ("models/tiny/Modelfile", b"FROM .\n"),
+    "job of an export": (f"saves/.jobs/{MERGING}.json", job("export", MERGE, title="merge.job", state="failed")),
+}
 MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
     "own metric": ("metrics/mine.py", b"def score(prediction, reference, row):\n    return 1\n"),
     "events": (f"saves/{RUN}/events.jsonl", events(*FAILED)),
@@ -381,6 +411,7 @@ MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
     "answers to a list": (f"saves/.chats/sheets/{CHAT}.jsonl", lines({"row": 0, "answers": {"tiny": CELL}})),
     "servers": ("saves/.chats/endpoints.json", as_json({"local": {"url": "http://127.0.0.1:9/v1"}})),
     **EVALUATIONS,
+    **EXPORTS,
     "keys of servers": ("saves/.chats/keys.json", as_json({"http://127.0.0.1:9/v1": {"key": "k"}})),
 }
 
@@ -414,6 +445,9 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "evaluation-metrics": ("",),
     "evaluation-tasks": ("",),
     "run-evaluations": RUNS,
+    "run-exports": RUNS,
+    "exports": ("", "t"),
+    **dict.fromkeys(("export", "export-record", "export-card", "export-forms"), ("tiny", f"job:{MERGING}")),
     "memory": ("", *CHATS),
     "talks": ("\n", f"hi\n{CHAT}"),
     "talk-head": ("", *CHATS),

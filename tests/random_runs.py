@@ -1,4 +1,4 @@
-"""Runs that nobody trained: an adapter of random numbers on the starter model, with the recipe of a run."""
+"""Runs that nobody trained: an adapter of random numbers on a real model, with the recipe of a run."""
 
 import yaml
 from conftest import STARTER
@@ -6,26 +6,28 @@ from conftest import STARTER
 from studio.train import runs
 
 
-def random_run(workspace, name: str, seed: int = 1, dtype: str = "float32", **recipe) -> runs.Run:
-    """Return a finished run of that name; `dtype` is that of the adapter's numbers."""
+def random_run(
+    workspace, name: str, seed: int = 1, dtype: str = "float32", model: str = STARTER.name, **recipe
+) -> runs.Run:
+    """Return a finished run of that name on a model of the workspace; `dtype` is that of the adapter's numbers."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    run = runs.make(workspace, STARTER.name, "lora", name)
+    run = runs.make(workspace, model, "lora", name)
     state = torch.get_rng_state()
     torch.manual_seed(seed)
-    model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(STARTER, dtype=getattr(torch, dtype)),
+    tuned = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(workspace.models / model, dtype=getattr(torch, dtype)),
         LoraConfig(r=4, target_modules=["q_proj", "v_proj"]),
     )
-    for parameter_name, parameter in model.named_parameters():
+    for parameter_name, parameter in tuned.named_parameters():
         if "lora_B" in parameter_name:
             parameter.data.normal_(std=0.05)
     torch.set_rng_state(state)
-    model.save_pretrained(run.folder)
+    tuned.save_pretrained(run.folder)
     settings = {
-        "model_name_or_path": str(workspace.models / STARTER.name),
+        "model_name_or_path": str(workspace.models / model),
         "finetuning_type": "lora",
         "template": "smollm2",
         "stage": "sft",

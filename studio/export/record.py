@@ -36,7 +36,8 @@ class ExportRecord(Record):
     """Where an exported model comes from.
 
     base: the name of the model below. targets: the runs or checkpoints that were merged. data: the datasets of their
-    runs. recipe: the settings of the last of them that shaped the training.
+    runs. settings: those by which template and tokenizer are as in training (see `Plan`). recipe: the settings of the
+    last of them that shaped the training.
     """
 
     name: Text
@@ -45,6 +46,7 @@ class ExportRecord(Record):
     targets: list[Text]
     data: list[Text] = []
     template: Text
+    settings: dict[str, object] = {}
     recipe: dict[str, object] = {}
     created: Moment
     versions: dict[str, str] = {}
@@ -66,6 +68,7 @@ class ExportRecord(Record):
             targets=plan.targets,
             data=data,
             template=plan.template,
+            settings=plan.settings,
             recipe={key: recipe[key] for key in SHAPING if key in recipe},
             created=time.time(),
             versions={name: found for name in PACKAGES if (found := _version(name))},

@@ -16,6 +16,7 @@ STYLES = (
     "models.css",
     "datasets.css",
     "evaluate.css",
+    "export.css",
     "columns.css",
     "chat.css",
 )

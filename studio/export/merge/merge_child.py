@@ -38,7 +38,6 @@ def merge(plan: Plan, folder: Path) -> None:
 
     export_model(arguments(plan, folder))
     as_trained(plan, folder)
-    (folder / "Modelfile").unlink(missing_ok=True)  # LLaMA-Factory's is wrong for many templates
 
 
 def as_trained(plan: Plan, folder: Path) -> None:
@@ -49,6 +48,7 @@ def as_trained(plan: Plan, folder: Path) -> None:
     from llamafactory.model import load_tokenizer
     from transformers import AutoTokenizer, GenerationConfig
 
+    from studio.export.templates.form_files import write_forms
     from studio.export.templates.jinja import jinja_template
     from studio.export.templates.slots import SpecialTokens
 
@@ -56,8 +56,10 @@ def as_trained(plan: Plan, folder: Path) -> None:
     tokenizer = load_tokenizer(model_args)["tokenizer"]
     template = get_template_and_fix_tokenizer(tokenizer, data_args)
     written = AutoTokenizer.from_pretrained(folder, trust_remote_code=bool(plan.settings.get("trust_remote_code")))
-    written.chat_template = jinja_template(template, SpecialTokens(tokenizer.bos_token, tokenizer.eos_token)).text
+    tokens = SpecialTokens(tokenizer.bos_token, tokenizer.eos_token)
+    written.chat_template = jinja_template(template, tokens).text
     written.save_pretrained(folder)
+    write_forms(folder, template, tokens)  # LLaMA-Factory's own Modelfile is wrong for many templates
     try:
         generation = GenerationConfig.from_pretrained(folder)
     except OSError:  # the base has none

@@ -38,5 +38,6 @@ def _cockpit(words: Words) -> None:
     gr.HTML(curves, elem_classes="part part-curves")
     for part in cockpit.REGIONS:
         gr.HTML(region(part, follows="run"), elem_classes=f"part part-{part}")
-    # Drawn by Evaluate, which knows runs; a region is known by its name alone.
-    gr.HTML(region("run-evaluations", follows="run"), elem_classes="part part-checkpoints")
+    # Drawn by Evaluate and Export, which know runs; a region is known by its name alone.
+    for part in ("run-evaluations", "run-exports"):
+        gr.HTML(region(part, follows="run"), elem_classes="part part-checkpoints")

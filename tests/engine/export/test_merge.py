@@ -17,6 +17,7 @@ from studio.export import record
 from studio.export.export_service import ExportService
 from studio.export.merge import merge_plan as plans
 from studio.export.merge.verify_child import verify
+from studio.export.templates.form_files import FILES
 from studio.models.library import library
 
 BASE = STARTER.name
@@ -61,10 +62,12 @@ def test_a_merge_is_the_same_model_with_the_prompt_of_training(desk, merged):
     found = record.of_model(model.path)
     assert (found.base, found.targets, found.data) == (BASE, [desk.run.name], ["identity_en"])
     assert found.verified.prompts == 8 and found.verified.kl <= max(1e-4, 2 * found.verified.stored_kl)
-    assert {"README.md", "README_zh.md", "chat_template.jinja", "generation_config.json"} <= {
+    assert {"README.md", "README_zh.md", "generation_config.json", *FILES.values()} <= {
         path.name for path in model.path.iterdir()
     }
-    assert not (model.path / "plan.json").exists() and not (model.path / "Modelfile").exists()
+    assert not (model.path / "plan.json").exists()
+    modelfile = (model.path / "Modelfile").read_text()
+    assert modelfile.startswith("FROM .\n") and 'PARAMETER stop "<|im_end|>"' in modelfile
     head = yaml.safe_load((model.path / "README_zh.md").read_text().split("---")[1])
     assert head["base_model"] == BASE
     assert [one.name for one, _ in record.exported(desk.workspace)] == [merged]

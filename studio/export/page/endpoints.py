@@ -1,0 +1,146 @@
+"""What a script, and the page, can do with exports."""
+
+from collections.abc import Callable
+
+from studio.core.i18n import Problem, Words
+from studio.core.jobs import Job, sentence_text
+from studio.core.sentences import Sentence
+from studio.export import record
+from studio.export.merge import merge_plan as plans
+from studio.export.model_card import FILES as CARDS
+from studio.export.page.context import ExportContext
+from studio.export.page.exported import card_view, form_view
+from studio.export.page.listing.export_list import unfinished
+from studio.export.page.schemas import (
+    FileResult,
+    ForgottenResult,
+    JobResult,
+    ListedExport,
+    MergeOptions,
+    MergePlanResult,
+    VerifiedResult,
+)
+from studio.export.record import ExportRecord
+from studio.export.templates.form_files import FILES
+from studio.inference import target_names
+from studio.models.library import library
+
+Adapter = str | list[str] | None
+
+
+def endpoints(context: ExportContext, words: Words) -> list[Callable]:
+    """Return the endpoints of exports."""
+    return [*_merging(context), *_looking(context, words)]
+
+
+def sources(context: ExportContext, model: str, adapter: Adapter) -> list[str]:
+    """Return what is to be merged: the adapters, or the model by itself where there are none.
+
+    Raises:
+        Problem: an adapter is gone, or belongs to another model.
+    """
+    adapters = [adapter] if isinstance(adapter, str) else list(adapter or [])
+    adapters = [one for one in adapters if one]
+    if not adapters:
+        return [model] if model else []
+    for one in adapters if model else ():
+        (target,) = target_names.resolve(context.workspace, [one])
+        if target.model.resolve() != library.find(context.workspace, model).path.resolve():
+            raise Problem("merge.not_its_base", adapter=one, model=model, base=library.title(target.model))
+    return adapters
+
+
+def _merging(context: ExportContext) -> list[Callable]:
+    def export_merge(
+        model: str, adapter: str | list[str] | None = None, options: MergeOptions | None = None
+    ) -> JobResult:
+        """Merge a run, `run@checkpoint`, or a list of them one after another, into their base, in the background; null
+        writes the model anew. It is verified before it is listed.
+
+        `model` may be "" where an adapter says it.
+        """
+        wanted = options or MergeOptions()
+        job = context.service.merge(sources(context, model, adapter), **wanted.model_dump())
+        return JobResult(job=job.id)
+
+    def export_plan(
+        model: str, adapter: str | list[str] | None = None, options: MergeOptions | None = None
+    ) -> MergePlanResult:
+        """Return what `export_merge` would make, and the bytes that it needs on the disk."""
+        wanted = options or MergeOptions()
+        plan = plans.plan(context.workspace, sources(context, model, adapter), **wanted.model_dump())
+        room = plans.size(context.workspace, plan)
+        return MergePlanResult(
+            name=plan.name,
+            base=library.title(plan.model),
+            template=plan.template,
+            adapters=len(plan.adapters),
+            needed_bytes=room.needed,
+            free_bytes=room.free,
+            from_quantized=plan.from_quantized,
+        )
+
+    def export_forget(job: str) -> ForgottenResult:
+        """Take an export off the list that is over and made no model."""
+        context.jobs.forget(job)
+        return ForgottenResult(job=job)
+
+    return [export_merge, export_plan, export_forget]
+
+
+def _looking(context: ExportContext, words: Words) -> list[Callable]:
+    def export_list() -> list[ListedExport]:
+        """Return what is being exported, and every exported model, newest first."""
+        made = [_listed(model, found, words) for model, found in record.exported(context.workspace)]
+        return [*(_waiting(job, words) for job in unfinished(context)), *made]
+
+    def export_card(name: str, language: str = "en") -> FileResult:
+        """Return the model card of an exported model in "en" or "zh"."""
+        if language not in CARDS:
+            raise Problem("export.no_card", language=language, known=", ".join(CARDS))
+        return _file(card_view.card_of(library.find(context.workspace, name), language))
+
+    def export_template(model: str, template: str = "", form: str = "jinja") -> FileResult:
+        """Return the chat template of an exported model in one form: "jinja", "ollama" or "lmdeploy"."""
+        if form not in FILES:
+            raise Problem("export.no_form", form=form, known=", ".join(FILES))
+        return _file(form_view.form_file(library.find(context.workspace, model), form))
+
+    return [export_list, export_card, export_template]
+
+
+def _file(found: card_view.Card | form_view.FormFile) -> FileResult:
+    if found.problem:
+        raise found.problem
+    return FileResult(name=found.file, text=found.text)
+
+
+def _waiting(job: Job, words: Words) -> ListedExport:
+    return ListedExport(
+        name=Sentence(key=job.title, facts=job.facts).tell(words),
+        job=job.id,
+        state=job.state,
+        progress=job.progress,
+        sources=[str(one) for one in job.facts.get("targets") or []],
+        base="",
+        created=job.created,
+        size_bytes=0,
+        verified=None,
+        problem=sentence_text(job.error, words),
+    )
+
+
+def _listed(model: library.Model, found: ExportRecord | Problem, words: Words) -> ListedExport:
+    facts = {"name": model.name, "job": None, "progress": None, "size_bytes": model.size_bytes}
+    if isinstance(found, Problem):
+        nothing = {"sources": [], "base": "", "created": None, "verified": None}
+        return ListedExport(state="unreadable", problem=words.tell(found), **facts, **nothing)
+    return ListedExport(
+        state="finished",
+        sources=found.targets,
+        base=found.base,
+        created=found.created,
+        verified=VerifiedResult(**found.verified.model_dump()) if found.verified else None,
+        problem=None,
+        **facts,
+    )

@@ -1,0 +1,83 @@
+"""The head of an export: how far it is, or what can be done with the model that was made."""
+
+from dataclasses import dataclass
+
+from studio.core.formatting import finite
+from studio.core.i18n import Problem
+from studio.core.jobs import ACTIVE, Job
+from studio.core.sentences import Sentence
+from studio.core.storage import records
+from studio.export import record
+from studio.export.page.context import ExportContext, job_in_hand, model_in_hand
+from studio.models.library import library
+
+TEMPLATE = "export/page/listing/export_head.html"
+PARTS = ("record", "card", "forms")
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A job that has made no model yet. progress: 0 to 1, None where it is not known."""
+
+    id: str
+    title: Sentence
+    state: str
+    progress: float | None
+    message: Sentence | None
+    error: Sentence | None
+    is_active: bool
+    can_resume: bool
+
+
+@dataclass(frozen=True)
+class ExportHead:
+    """What is in hand: a job, or the model `name`. problem: why the model's record cannot be read."""
+
+    job: JobState | None = None
+    name: str = ""
+    sources: str = ""
+    base: str = ""
+    created: float | None = None
+    problem: Problem | None = None
+    parts: tuple[str, ...] = PARTS
+
+
+def export_head(context: ExportContext, hand: str) -> ExportHead | None:
+    """Return the head of what is in hand, None where nothing is. Raises Problem where it is gone, or no export."""
+    if not hand:
+        return None
+    name = model_in_hand(context, hand)
+    if not name:
+        return ExportHead(job_state(context, job_in_hand(context, hand)))
+    model = library.find(context.workspace, name)
+    try:
+        found = record.of_model(model.path)
+    except Problem as problem:
+        return ExportHead(name=model.name, problem=problem)
+    if found is None:
+        raise Problem("export.no_export", name=model.name)
+    return ExportHead(None, model.name, ", ".join(map(str, found.targets)), str(found.base), found.created)
+
+
+def job_state(context: ExportContext, job: Job) -> JobState:
+    """Return how far a job is."""
+    return JobState(
+        id=job.id,
+        title=Sentence(key=job.title, facts=job.facts),
+        state=job.state,
+        progress=finite(job.progress),
+        message=sentence_of(job.message) if job.active else None,
+        error=sentence_of(job.error),
+        is_active=job.state in ACTIVE and job.state != "stopping",
+        can_resume=context.jobs.can_resume(job.id),
+    )
+
+
+def sentence_of(told: object) -> Sentence | None:
+    """Return what a job says, None where it says nothing; what is no sentence is told as that."""
+    if told is None:
+        return None
+    try:
+        return records.typed(told, Sentence, "sentence")
+    except Problem as problem:
+        return Sentence(key=problem.key, facts=problem.facts)

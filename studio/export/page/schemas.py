@@ -1,0 +1,76 @@
+"""What goes into the endpoints of exports and comes out of them."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from studio.export.merge.merge_plan import Precision
+from studio.web.schema import Options, Result
+
+
+class MergeOptions(Options):
+    """How a merge is stored."""
+
+    name: str = Field("", description="of the model that comes out; one is made where it is empty")
+    precision: Precision = Field("", description="of the stored weights, that of the base where it is empty")
+    shard_gb: int = Field(5, ge=1, le=1000, description="of a file of weights, at the most")
+    device: Literal["cpu", "auto"] = Field("cpu", description='where it is merged: "auto" takes a GPU')
+
+
+class JobResult(Result):
+    """A job, whose result is {name, folder, verified}."""
+
+    job: str
+
+
+class MergePlanResult(Result):
+    """What a merge will be."""
+
+    name: str
+    base: str
+    template: str
+    adapters: int
+    needed_bytes: int
+    free_bytes: int
+    from_quantized: bool = Field(description="trained on a base in 4 or 8 bit, and merged into its 16-bit weights")
+
+
+class VerifiedResult(Result):
+    """What a verification found: an exported model beside its parts, in float32."""
+
+    kl: float = Field(description="mean divergence of the next token, in nats")
+    top1: float = Field(description="share of positions with the same first choice")
+    largest: float = Field(description="largest difference of a logit")
+    stored_kl: float = Field(description="what storing in `precision` costs base and adapter by itself")
+    stored_top1: float
+    prompts: int
+    positions: int
+    precision: str
+
+
+class ListedExport(Result):
+    """An exported model, or a job that has made none yet."""
+
+    name: str
+    job: str | None
+    state: str
+    progress: float | None
+    sources: list[str]
+    base: str
+    created: float | None
+    size_bytes: int
+    verified: VerifiedResult | None
+    problem: str | None
+
+
+class FileResult(Result):
+    """A file by its name and its text."""
+
+    name: str
+    text: str
+
+
+class ForgottenResult(Result):
+    """A job that is off the list."""
+
+    job: str

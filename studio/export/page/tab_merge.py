@@ -1,0 +1,114 @@
+"""The form of a merge: what, into which type, called how; what it takes is said before it is started."""
+
+import gradio as gr
+
+from studio.core.i18n import Problem, Words
+from studio.export.merge import merge_plan as plans
+from studio.export.page import merge_choices
+from studio.export.page.context import JOB, ExportContext
+from studio.web.html import render, ui
+from studio.web.live import taken
+
+LOOK = "export/page/merge_look.html"
+QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
+
+
+class MergeForm:
+    """The form, in one language, with what its fields do."""
+
+    def __init__(self, context: ExportContext, words: Words):
+        self.context, self.words = context, words
+        with gr.Row(elem_classes="form-head"):
+            gr.HTML(str(ui(words.language).hint(words("export.about_merge"))))
+            self.start = gr.Button(
+                words("export.start_merge"), variant="primary", scale=0, min_width=120, elem_id="export-start"
+            )
+        self.problem = gr.HTML(elem_id="export-problem")
+        self.targets = gr.Dropdown(
+            [],
+            value=[],
+            multiselect=True,
+            label=words("export.sources"),
+            info=words("export.sources_info"),
+            elem_id="export-sources",
+        )
+        with gr.Row(elem_classes="fields"):
+            self.name = gr.Textbox(label=words("export.name"), info=words("export.name_info"), elem_id="export-name")
+            self.precision = gr.Dropdown(
+                merge_choices.precisions(words),
+                value="",
+                label=words("export.precision"),
+                info=words("export.precision_info"),
+                elem_id="export-precision",
+            )
+            self.shard = gr.Number(5, label=words("export.shard"), info=words("export.shard_info"), precision=0)
+            self.device = gr.Dropdown(
+                [(words(f"export.device_{one}"), one) for one in ("cpu", "auto")],
+                value="cpu",
+                label=words("export.device"),
+                info=words("export.device_info"),
+                elem_id="export-device",
+            )
+        self.look = gr.HTML(elem_id="export-look")
+        self.made = gr.HTML(visible="hidden")
+        self.given = gr.Textbox(visible="hidden", elem_id="export-given")
+        self._connect()
+
+    def _connect(self) -> None:
+        fields = [self.targets, self.name, self.precision, self.shard, self.device]
+        self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
+        page = gr.context.Context.root_block
+        page.load(self._on_open, None, [self.targets, self.name, self.look], **QUIET)
+        self.targets.focus(self._on_focus, self.targets, self.targets, **QUIET)
+        gr.on([self.targets.input], self._on_targets, fields, [self.name, self.look], **QUIET)
+        gr.on([self.name.blur, self.precision.input], self._on_look, fields, self.look, **QUIET)
+        self.given.input(self._on_given, self.given, [self.targets, self.name, self.look, self.problem], **QUIET)
+
+    def _on_start(self, targets, name, precision, shard, device):
+        try:
+            job = self.context.service.merge(targets or [], name or "", precision, merge_choices.whole(shard), device)
+        except Problem as problem:
+            return self._told(problem), ""
+        return "", taken("export", JOB + job.id)
+
+    def _on_open(self):
+        chosen = merge_choices.first_source(self.context)
+        return self._filled(chosen)
+
+    def _on_focus(self, chosen):
+        return gr.update(choices=merge_choices.sources(self.context, chosen))
+
+    def _on_targets(self, targets, _name, precision, shard, device):
+        return self._named(targets or [], precision, shard, device)
+
+    def _on_look(self, targets, name, precision, shard, device):
+        return self._looked(targets or [], name or "", precision, shard, device)[1]
+
+    def _on_given(self, given: str):
+        """Take a run, a checkpoint or a model from elsewhere on the page."""
+        try:
+            chosen = [merge_choices.require_known(self.context, given)]
+        except Problem as problem:
+            return gr.skip(), gr.skip(), gr.skip(), self._told(problem)
+        return *self._filled(chosen), ""
+
+    def _filled(self, chosen: list[str]):
+        choices = merge_choices.sources(self.context, chosen)
+        return gr.update(choices=choices, value=chosen), *self._named(chosen, "", 5, "cpu")
+
+    def _named(self, targets: list[str], precision, shard, device):
+        """Return a name that is free, and what the merge will be."""
+        return self._looked(targets, "", precision, shard, device)
+
+    def _looked(self, targets: list[str], name: str, precision, shard, device) -> tuple[str, str]:
+        if not targets:
+            return "", ""
+        try:
+            plan = plans.plan(self.context.workspace, targets, name, precision, merge_choices.whole(shard), device)
+            look = merge_choices.merge_look(self.context, plan)
+        except Problem as problem:
+            return name, self._told(problem)
+        return look.name, str(render(LOOK, self.words, look))
+
+    def _told(self, problem: Problem) -> str:
+        return str(ui(self.words.language).problem(problem))
