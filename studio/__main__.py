@@ -16,6 +16,7 @@ import psutil
 
 from studio import flags
 from studio.core import locations
+from studio.core.processes import collector
 from studio.train.execution.executors import termination
 from studio.train.loop import output
 
@@ -46,15 +47,16 @@ def run(options: argparse.Namespace) -> int:
     prepare_process()
     if options.stop_seconds is not None:
         os.environ[termination.GRACE_VARIABLE] = str(options.stop_seconds)  # for the processes that train, too
-    import uvicorn
+    with collector.paused():
+        import uvicorn
 
-    from studio import app, opening
-    from studio.core.i18n import Problem, Words
-    from studio.core.processes.ownership import Owned
-    from studio.core.workspace import Workspace
-    from studio.shutdown import Shutdown, serve
-    from studio.web.guard import rules
-    from studio.web.guard.credentials import certificate
+        from studio import app, opening
+        from studio.core.i18n import Problem, Words
+        from studio.core.processes.ownership import Owned
+        from studio.core.workspace import Workspace
+        from studio.shutdown import Shutdown, serve
+        from studio.web.guard import rules
+        from studio.web.guard.credentials import certificate
 
     workspace, words, mine = Workspace(options.workspace.resolve()), Words(options.language or "en"), None
     try:
@@ -73,7 +75,8 @@ def run(options: argparse.Namespace) -> int:
     except Problem as problem:
         print(words.tell(problem), file=sys.stderr)
         return 1
-    application = app.application(studio, guarding, options.language)
+    with collector.paused():
+        application = app.application(studio, guarding, options.language)
     threading.Timer(3, app.warm_up, [workspace]).start()
     print(f"The studio is at {here}  (stop it with Ctrl-C)", flush=True)
     config = uvicorn.Config(

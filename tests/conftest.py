@@ -1,5 +1,6 @@
 """What the tests share: the starter model, workspaces of their own, a studio that really runs, and a browser."""
 
+import gc
 import itertools
 import os
 import re
@@ -14,6 +15,11 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if sys.dont_write_bytecode:
+    # A machine that keeps no compiled modules would compile the whole project again for each studio and each worker.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Two processes that both compute on all cores wait for each other most of the time; what they start is to take one
@@ -53,6 +59,16 @@ SHORT = {
 # One that goes on until it is ended.
 LONG = SHORT | {"max_steps": 100_000, "save_steps": 100_000}
 NAMED = {"name": "Xiaoju", "author": "the studio"}
+
+
+def pytest_collection():
+    """Collect no garbage while the tests are collected: what is imported and made for them stays."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,12 +8,14 @@ can be trained any more.
 
 import contextlib
 import logging
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
 
 from studio.core import code_guard, reasons
 from studio.core.i18n import Problem
+from studio.core.processes import collector
 
 _loading = threading.Lock()
 _here = threading.local()
@@ -41,7 +43,8 @@ def load() -> None:
         if _fault is None:
             try:
                 ignore_warning_of_jieba()
-                import llamafactory.train.tuner  # noqa: F401
+                with collector.paused(), without_chardet():
+                    import llamafactory.train.tuner  # noqa: F401
 
                 code_guard.install()
             # what a broken installation raises: import errors, missing system libraries, clashes of versions
@@ -60,6 +63,21 @@ def ignore_warning_of_jieba() -> None:
     It asks pkg_resources for its own files where there is one, and opens them where there is none.
     """
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+
+
+@contextlib.contextmanager
+def without_chardet() -> Iterator[None]:
+    """Let requests, by which the hubs are asked, take the smaller of the two libraries that it can guess a text's
+    encoding with: the tables of the other, chardet, take most of a second to read.
+    """
+    if "chardet" in sys.modules:
+        yield
+        return
+    sys.modules["chardet"] = None
+    try:
+        yield
+    finally:
+        del sys.modules["chardet"]
 
 
 def ready() -> bool:

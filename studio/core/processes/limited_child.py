@@ -12,7 +12,7 @@ for _absent in ("tensorflow", "jax", "flax", *(() if "heavy" in sys.argv[2:] els
     sys.modules[_absent] = None
 
 from studio.core.i18n import Problem  # noqa: E402
-from studio.core.processes import limited  # noqa: E402
+from studio.core.processes import collector, limited  # noqa: E402
 from studio.core.processes.child import end_with_parent  # noqa: E402
 
 
@@ -53,8 +53,9 @@ def main() -> None:
     end_with_parent(int(sys.argv[1]))
     if "heavy" in sys.argv[2:]:
         # Its threads and its gigabytes of addresses are no part of what a model takes.
-        import torch  # noqa: F401
-        from transformers import modeling_utils  # noqa: F401
+        with collector.paused():
+            import torch  # noqa: F401
+            from transformers import modeling_utils  # noqa: F401
     out.write(b"ready\n")
     out.flush()
     for line in sys.stdin.buffer:

@@ -4,6 +4,8 @@ alone.
 
 from pathlib import Path
 
+from studio.core.processes import collector
+
 # Texts on which a rule of a tokenizer that goes back and forth takes for ever: long runs of one kind of character, and
 # their ends.
 TRIALS = (
@@ -20,7 +22,8 @@ TRIALS = (
 
 def warm() -> bool:
     """Import what a tokenizer takes, so that the first one need not wait for it."""
-    from transformers import AutoTokenizer
+    with collector.paused():
+        from transformers import AutoTokenizer
 
     return bool(AutoTokenizer)
 

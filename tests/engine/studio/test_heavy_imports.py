@@ -1,6 +1,7 @@
 """One door to the heavy libraries: nothing of the studio imports one of them but after `llamafactory.load()`."""
 
 import ast
+import gc
 import subprocess
 import sys
 import textwrap
@@ -163,3 +164,21 @@ def test_a_broken_installation_is_told_in_the_same_sentence_to_all(tmp_path, tun
     )
     lines = said.splitlines()
     assert len(lines) == 6 and len(set(lines)) == 1 and "launch.py" in lines[0]
+
+
+def test_what_the_libraries_are_made_of_is_left_out_of_every_later_collection(tmp_path):
+    said = run(
+        tmp_path,
+        "import gc, requests.compat; enabled = gc.isenabled(); kept = [[] for _ in range(12_345)]",
+        """
+        import gc, sys
+        assert gc.isenabled() and gc.get_freeze_count() == 0 and "requests" not in sys.modules
+        from studio.core import llamafactory
+        llamafactory.load()
+        import llamafactory.train.tuner as tuner
+        assert gc.isenabled() and not tuner.enabled and gc.get_freeze_count() > 12_345
+        print(tuner.requests.compat.chardet.__name__, "chardet" in sys.modules)
+    """,
+    )
+    assert said.split() == ["charset_normalizer", "False"]
+    assert gc.get_freeze_count() > 100_000, "the libraries of this very process"
