@@ -45,6 +45,8 @@ class Command:
     def __init__(self, command: list[str], folder: Path, output: Path, **environment: str):
         # Nothing tokenised by one side may help the other, or stay behind.
         cache = {"HF_DATASETS_CACHE": str(output.with_suffix(".cache")), "GRADIO_ANALYTICS_ENABLED": "False"}
+        # An installed package has its bytecode, a checkout where none may be written is compiled at each start.
+        cache["PYTHONDONTWRITEBYTECODE"] = ""
         self.output = output
         with open(output, "a") as log:
             self.spawned = time.time()

@@ -28,7 +28,7 @@ from studio.core.plain import DEEPEST, shown
 class Options(BaseModel):
     """An object that an endpoint is given. A field that it does not have is refused by name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Result(BaseModel):
@@ -37,7 +37,7 @@ class Result(BaseModel):
     What is no character in its texts, as in names of files that are not UTF-8, is shown as �: pydantic refuses it.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

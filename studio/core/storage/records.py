@@ -31,7 +31,7 @@ DEEPEST = (
 class Record(BaseModel):
     """A stored record: fields are coerced to their types or refused; what a later release added is passed over."""
 
-    model_config = ConfigDict(extra="ignore", arbitrary_types_allowed=False, validate_default=False)
+    model_config = ConfigDict(extra="ignore", arbitrary_types_allowed=False, validate_default=False, defer_build=True)
 
 
 # Seconds since 1970, up to the year 9999: beyond it no clock can tell them.
