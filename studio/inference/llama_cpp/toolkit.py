@@ -94,6 +94,10 @@ class Toolkit:
         self.require()
         return self.folder / "library"
 
+    def has_server(self) -> bool:
+        """Tell whether `server` gives one."""
+        return self.is_ready() and packages.server() is not None or shutil.which("llama-server") is not None
+
     def server(self) -> Program:
         """Return the command of `llama-server`: that of the packages, else the one on the person's PATH.
 
@@ -129,7 +133,7 @@ def _make(folder: Path, report: Callable[..., None], check: Callable[[], None]) 
         free = shutil.disk_usage(folder.parent).free
         if free < SPARE_BYTES:
             raise Problem("llama_cpp.no_room", needed=SPARE_BYTES / 2**20, free=free / 2**20, path=folder.parent)
-        with atomic.scratch(folder) as scratch:
+        with atomic.scratch(folder.parent) as scratch:
             made = scratch / NAME
             made.mkdir()
             report(0.02, "llama_cpp.fetching", package=packages.SOURCE.name)

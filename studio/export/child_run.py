@@ -1,0 +1,106 @@
+"""The steps of an export that run in processes of their own: how they are started, stopped, and tell what went wrong.
+
+A child is `python -m studio.export... SPEC PARENT`: SPEC is a JSON file, and its last line is its result as JSON, or
+`{"fault": "..."}`.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from studio.core.i18n import Problem
+from studio.core.job import Job
+from studio.core.processes.child import Child, Output, end_with_parent
+from studio.core.storage import files, records
+from studio.core.storage.atomic import write_json
+
+LOOK_S = 0.1
+LOG_END = 64 * 2**10
+
+
+class Spec(BaseModel):
+    """What such a process is to do; written for it alone, and gone with it."""
+
+
+def run(
+    job: Job,
+    module: str,
+    spec: Spec,
+    scratch: Path,
+    look: Callable[[], None] = lambda: None,
+    python: Path = Path(sys.executable),
+) -> dict:
+    """Run a module of the export in a process, and return its result.
+
+    Args:
+        job: whose stop ends the process; what it prints goes into the job's log.
+        spec: what the process is to do.
+        scratch: where spec and log are written.
+        look: is called while it works, to report.
+        python: that of another environment, where the module's libraries are there.
+
+    Raises:
+        Problem: it failed, was killed, or the disk is full.
+        Stopped: the person stopped the job.
+    """
+    name = f"{module.rpartition('.')[2]}-{time.monotonic_ns()}"
+    described, log = scratch / f"{name}.json", scratch / f"{name}.log"
+    write_json(described, json.loads(spec.model_dump_json()))
+    command = [str(python), "-m", module, str(described), str(os.getpid())]
+    # No library of a child may ask a hub for what lies on this disk.
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    with Child(command, output=Output(log=log), environment=environment) as child:
+        while child.code is None:
+            job.check()
+            look()
+            time.sleep(LOOK_S)
+    text = files.end_of(log, LOG_END).decode("utf-8", "replace").strip()
+    job.log(text)
+    last = text.splitlines()[-1] if text else ""
+    if child.code:
+        raise _fault(module, child.code, last)
+    return json.loads(last)
+
+
+def last_line(log: str) -> str:
+    """Return the last line of a text that says anything."""
+    return next((line for line in reversed(log.splitlines()) if line.strip()), "")
+
+
+def main(work: Callable[[Path], dict]) -> None:
+    """Be such a child: do the work on the spec, and print its result, or a fault, as the last line."""
+    end_with_parent(int(sys.argv[2]))
+    try:
+        result = work(Path(sys.argv[1]))
+    except Exception as error:  # of any library: told by the process that started this one
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
+        print("\n" + json.dumps({"fault": reason}), flush=True)
+        sys.exit(1)
+    print("\n" + json.dumps(result), flush=True)
+
+
+def _fault(module: str, code: int, last: str) -> Problem:
+    value = records.parse_or(None, last)
+    reason = str(value["fault"]) if isinstance(value, dict) and "fault" in value else last[:300] or str(code)
+    if code == -9:
+        return Problem("forms.killed")
+    if "No space left" in reason:
+        return Problem("forms.disk_full")
+    for sign, key in _SIGNS.items():
+        if sign in reason:
+            return Problem(key, reason=reason)
+    return Problem("forms.failed", reason=reason, step=module.rpartition(".")[2].removesuffix("_child"))
+
+
+_SIGNS = {
+    "not supported!": "gguf_files.architecture",
+    "is not supported": "gguf_files.architecture",
+    "BPE pre-tokenizer was not recognized": "gguf_files.tokenizer",
+    "importance matrix": "gguf_files.no_importance",
+    "requires an imatrix": "gguf_files.no_importance",
+}

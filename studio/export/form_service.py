@@ -1,0 +1,37 @@
+"""Other forms of a model as they are started and looked at: GGUF files, quantised weights, what each costs."""
+
+from studio.core.device_lease import DeviceLease
+from studio.core.job import Job
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
+from studio.datasets.registry.collection import Collection
+from studio.export.gguf import gguf_job, gguf_plan
+from studio.export.gguf.gguf_plan import GgufPlan
+from studio.inference.llama_cpp.toolkit import Toolkit
+
+GGUF = "export_gguf"
+
+
+class FormService:
+    """All forms of the models of a workspace; one of these for the life of the process."""
+
+    def __init__(self, workspace: Workspace, device: DeviceLease, jobs: Jobs, collection: Collection, toolkit: Toolkit):
+        self.workspace, self.jobs, self.collection, self.toolkit = workspace, jobs, collection, toolkit
+        self._device = device
+        jobs.offer(GGUF, self._gguf, facts=GgufPlan)
+
+    def gguf(
+        self, targets: list[str], types: list[str], importance: bool = False, calibration: str = "", name: str = ""
+    ) -> Job:
+        """Make GGUF files in a job (see `gguf_plan.plan`).
+
+        Raises:
+            Problem: what was chosen cannot be made, or the disk has no room for it.
+        """
+        plan = gguf_plan.plan(self.workspace, targets, types, importance, calibration, name)
+        gguf_plan.require_room(self.workspace, plan)
+        return self.jobs.start(GGUF, "gguf_files.job", plan.model_dump(mode="json"))
+
+    def _gguf(self, job: Job) -> dict:
+        plan = GgufPlan.model_validate(job.facts)
+        return gguf_job.make(job, self.workspace, self._device, self.collection, self.toolkit, plan)

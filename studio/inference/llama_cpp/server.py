@@ -1,0 +1,51 @@
+"""A `llama-server` for a short look: started on a free port of this machine, and ended after it."""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+
+from studio.core.i18n import Problem
+from studio.core.processes.child import Child, Output
+from studio.core.storage import files
+from studio.inference.llama_cpp.toolkit import Program
+
+LOOK_S, START_S, LOG_END = 0.1, 600.0, 4096
+
+
+@contextlib.contextmanager
+def running(program: Program, gguf: Path, log: Path, check: Callable[[], None]) -> Iterator[str]:
+    """Give the address of a server with a model, on the CPU, once it answers; it is ended with the block.
+
+    Args:
+        check: is called while it starts, and may raise to stop.
+
+    Raises:
+        Problem: it ends by itself, or does not become ready.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [*program.command, "-m", str(gguf), "--host", "127.0.0.1", "--port", str(port), "--jinja", "--offline"]
+    command += ["--no-webui", "--device", "none", "-c", "2048", "-t", str(max(1, (os.cpu_count() or 2) - 1))]
+    with Child(command, output=Output(log=log), environment=os.environ | program.environment) as child:
+        url, end = f"http://127.0.0.1:{port}", time.monotonic() + START_S
+        while not _answers(url):
+            check()
+            if child.code is not None or time.monotonic() > end:
+                lines = files.end_of(log, LOG_END).decode("utf-8", "replace").strip().splitlines()
+                told = [line for line in lines if "error" in line.lower() or "failed" in line.lower()]
+                raise Problem("llama_cpp.server_ended", file=gguf.name, reason=(told or lines or [""])[-1][:300])
+            time.sleep(LOOK_S)
+        yield url
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False

@@ -1,0 +1,103 @@
+"""GGUF files of the real small model: with training's prompt, whole or not there at all."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import SLOW, SMALL, is_sentence, new_workspace
+from random_runs import random_run
+
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.core.jobs import Jobs
+from studio.datasets.registry.collection import Collection
+from studio.export import model_forms
+from studio.export.form_service import FormService
+from studio.export.gguf import gguf_plan, gguf_prompts
+from studio.export.gguf.types import TYPES
+from studio.inference.llama_cpp.toolkit import Toolkit
+
+needs_tools = pytest.mark.skipif(not SLOW, reason="fetches llama.cpp's programs; STUDIO_SLOW_TESTS=1 runs it")
+
+
+class Desk:
+    """A workspace with the service on it."""
+
+    def __init__(self, folder):
+        self.workspace = new_workspace(folder)
+        self.jobs = Jobs(self.workspace)
+        self.toolkit = Toolkit(self.jobs)
+        self.collection = Collection(self.workspace, self.jobs)
+        self.service = FormService(self.workspace, DeviceLease(), self.jobs, self.collection, self.toolkit)
+
+    def ended(self, job):
+        """Return the job once it is over."""
+        return self.jobs.wait(job.id, 600)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Desk:
+    return Desk(tmp_path_factory.mktemp("gguf") / "workspace")
+
+
+def fault(desk, *args, **options) -> str:
+    """Return the key of the fault of a plan, which both languages tell."""
+    with pytest.raises(Problem) as found:
+        gguf_plan.plan(desk.workspace, *args, **options)
+    assert all(is_sentence(Words(one).tell(found.value)) for one in LANGUAGES)
+    return found.value.key
+
+
+def copied(desk, name: str, **changes) -> Path:
+    """Return a copy of the small model with another config."""
+    folder = desk.workspace.models / name
+    shutil.copytree(desk.workspace.models / SMALL, folder)
+    config = json.loads((folder / "config.json").read_text()) | changes
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_what_cannot_be_made_is_said_before_anything_is_loaded(desk):
+    assert fault(desk, [], ["f16"]) == "merge.nothing_chosen"
+    assert fault(desk, [SMALL], []) == "gguf_files.no_types"
+    assert fault(desk, [SMALL], ["f16", "q9"]) == "gguf_files.unknown_type"
+    assert fault(desk, [SMALL], ["lora"]) == "gguf_files.lora_of_one"
+    assert fault(desk, [SMALL], ["iq2_xs"]) == "gguf_files.no_calibration"
+    assert fault(desk, [SMALL], ["q4_k_m"], importance=True) == "gguf_files.no_calibration"
+    assert fault(desk, [SMALL], ["f16"], name=SMALL) == "merge.name_taken"
+    assert fault(desk, [SMALL], ["f16"], name="../out") != "merge.name_taken"
+
+
+def test_a_run_is_merged_first_and_its_data_calibrate(desk):
+    run = random_run(desk.workspace, "tuned", dtype="bfloat16")
+    made = gguf_plan.plan(desk.workspace, [run.name], ["q4_k_m", "iq2_xs", "lora"])
+    assert made.source.merge and made.source.template == "smollm2" and made.measures
+    assert made.calibration == "identity_en" and made.adapter == run.folder
+    assert gguf_plan.size(desk.workspace, made) > 2 * 2**28
+
+
+def test_prompts_are_those_of_training(desk):
+    model = desk.workspace.models / SMALL
+    found = gguf_prompts.prompts(model, "smollm2")
+    assert found.kind == "training" and found.begin_with_bos is True and len(found.prompts) > 10
+    own = gguf_prompts.prompts(model, "")
+    assert own.kind == "transformers" and own.question and own.stops
+
+
+@needs_tools
+def test_files_are_made_asked_and_compared(desk):
+    job = desk.ended(desk.service.gguf([SMALL], ["f16", "q8_0", "q4_k_m", "iq2_xs"], calibration="identity_en"))
+    assert job.state == "finished", (job.error, desk.jobs.log(job.id)[-20:])
+    folder = Path(job.result["folder"])
+    record = model_forms.of_folder(folder)
+    assert {one.name for one in folder.iterdir()} == {model_forms.FILE, *(str(form.file) for form in record.forms)}
+    assert [form.type for form in record.forms] == ["f16", "q8_0", "q4_k_m", "iq2_xs"]
+    sizes = [form.size for form in record.forms]
+    assert sizes == sorted(sizes, reverse=True) and record.forms[3].importance and not record.forms[2].importance
+    parity = record.forms[0].parity
+    assert parity.kind == "transformers" and parity.same == parity.compared >= 3
+
+
+def test_every_type_is_known_by_its_number():
+    assert len({one.number for one in TYPES.values()}) == len(TYPES)
