@@ -51,7 +51,7 @@ def main() -> int:
         rows = benchmark.measure(runs, flags.quick)
         for row in rows:
             print(row.line(), flush=True)
-        if not flags.quick:
+        if rows and not flags.quick:
             report.write(rows, [report.circumstances(name, runs)], list(BENCHMARKS))
         print(f"{name} took {time.monotonic() - began:.0f} s", flush=True)
     return 0

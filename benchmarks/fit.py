@@ -17,93 +17,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from benchmarks.commands import MODEL, ROOT
 from benchmarks.report import Row
+from benchmarks.shapes import SHAPES
 from studio.models.memory import fit
 from studio.models.memory.model_shape import read_shape
+from studio.monitor.readings import snapshot_now
 
 RUNS = 1
 REACH = 0.1
-SHAPES = {
-    "llama": (
-        "Llama, large vocabulary",
-        {
-            "vocab_size": 49152,
-            "hidden_size": 384,
-            "intermediate_size": 1024,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 6,
-            "num_key_value_heads": 2,
-            "head_dim": 64,
-        },
-    ),
-    "qwen2": (
-        "Qwen 2, deep",
-        {
-            "vocab_size": 12288,
-            "hidden_size": 320,
-            "intermediate_size": 896,
-            "num_hidden_layers": 24,
-            "num_attention_heads": 5,
-            "num_key_value_heads": 1,
-            "head_dim": 64,
-        },
-    ),
-    "gemma3_text": (
-        "Gemma 3, wide",
-        {
-            "vocab_size": 10240,
-            "hidden_size": 1024,
-            "intermediate_size": 4096,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "head_dim": 256,
-        },
-    ),
-    "gemma2": (
-        "Gemma 2",
-        {
-            "vocab_size": 10240,
-            "hidden_size": 512,
-            "intermediate_size": 2048,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "head_dim": 128,
-            "final_logit_softcapping": 30.0,
-        },
-    ),
-    "phi3": (
-        "Phi 3",
-        {
-            "vocab_size": 10240,
-            "hidden_size": 512,
-            "intermediate_size": 2048,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 8,
-            "num_key_value_heads": 8,
-            "head_dim": 64,
-        },
-    ),
-    "qwen3_moe": (
-        "Qwen 3 MoE",
-        {
-            "vocab_size": 10240,
-            "hidden_size": 512,
-            "moe_intermediate_size": 512,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 8,
-            "num_key_value_heads": 2,
-            "head_dim": 64,
-            "num_experts": 8,
-            "num_experts_per_tok": 2,
-        },
-    ),
-}
 METHODS = {"lora": "LoRA", "full": "full", "freeze": "freeze", "inference": "inference"}
 
 
@@ -213,14 +139,30 @@ def estimated(case: Case) -> int:
 
 def measured(cases: list[Case]) -> list[int]:
     """Return the measured peak of each case, in bytes, from a process of its own. Raises RuntimeError if it fails."""
+    figures = measured_each(cases)
+    for one in figures:
+        if "fault" in one:
+            raise RuntimeError(one["fault"])
+    return [one["peak"] for one in figures]
+
+
+def measured_each(cases: list[Case]) -> list[dict]:
+    """Return what was measured of each case, one after the other in one process that is not this one.
+
+    Each has {"peak": bytes}, on a GPU also "reserved", what torch's caching allocator held at the most, and "context",
+    what the driver says of the process beside that (None where it says nothing); or {"fault": the end of a traceback}.
+
+    Raises:
+        RuntimeError: the process ended before its last case.
+    """
     with tempfile.TemporaryDirectory(prefix="benchmark-", ignore_cleanup_errors=True) as work:
         command = [sys.executable, "-m", "benchmarks.fit", json.dumps([asdict(case) for case in cases])]
         environment = os.environ | {"BENCHMARK_FOLDER": work, "HF_DATASETS_CACHE": f"{work}/cache"}
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    peaks = [json.loads(line)["peak"] for line in done.stdout.splitlines() if line.startswith('{"peak"')]
-    if len(peaks) != len(cases):
+    figures = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(('{"peak"', '{"fault"'))]
+    if len(figures) != len(cases):
         raise RuntimeError(done.stderr[-2000:])
-    return peaks
+    return figures
 
 
 def _on_gpu() -> bool:
@@ -234,13 +176,9 @@ def _folder(case: Case, work: Path) -> Path:
 
 
 def _config(case: Case) -> dict:
-    return SHAPES[case.model][1] | {
-        "model_type": case.model,
-        "architectures": [case.model],
-        "dtype": "bfloat16",
-        "tie_word_embeddings": True,
-        "max_position_embeddings": 4096,
-    }
+    usual = {"model_type": case.model, "tie_word_embeddings": True, "max_position_embeddings": 4096}
+    config = usual | SHAPES[case.model][1]
+    return config | {"architectures": [config["model_type"]], "dtype": "bfloat16"}
 
 
 def _make_model(case: Case, work: Path) -> Path:
@@ -253,7 +191,10 @@ def _make_model(case: Case, work: Path) -> Path:
     folder = work / case.model
     if not folder.exists():
         config = AutoConfig.for_model(**{**_config(case), "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2})
-        AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+        with torch.device("cuda" if _on_gpu() else "cpu"):
+            model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+        model.save_pretrained(folder)
+        del model
         AutoTokenizer.from_pretrained(ROOT / "models" / MODEL).save_pretrained(folder)
     return folder
 
@@ -313,23 +254,35 @@ def _generate(case: Case, model: Path) -> None:
     loaded.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=4, min_new_tokens=4, do_sample=False)
 
 
-def _peak(case: Case, work: Path) -> int:
-    """Return the bytes that torch's allocator held at most while the case was run."""
+def _figures(case: Case, work: Path) -> dict:
+    """Return {"peak"}, the bytes that torch's allocator held at most while the case was run, and what else is known."""
     import gc
 
     import torch
-    from torch.profiler import ProfilerActivity, profile
 
     model = _make_model(case, work)
     gc.collect()
-    if _on_gpu():
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        _generate(case, model) if case.method == "inference" else _train(case, model, work)
-        return torch.cuda.max_memory_allocated() - before
+    if not _on_gpu():
+        return {"peak": _peak_on_cpu(case, model, work)}
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    _do(case, model, work)
+    peak, reserved = torch.cuda.max_memory_allocated() - before, torch.cuda.max_memory_reserved()
+    own = [process.memory for gpu in snapshot_now(work).gpus for process in gpu.processes if process.own]
+    context = own[0] - torch.cuda.memory_reserved() if own and own[0] else None
+    return {"peak": peak, "reserved": reserved, "context": context}
+
+
+def _do(case: Case, model: Path, work: Path) -> None:
+    _generate(case, model) if case.method == "inference" else _train(case, model, work)
+
+
+def _peak_on_cpu(case: Case, model: Path, work: Path) -> int:
+    from torch.profiler import ProfilerActivity, profile
+
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
-        _generate(case, model) if case.method == "inference" else _train(case, model, work)
+        _do(case, model, work)
     held = peak = 0
     for event in sorted(
         (one for one in profiled.profiler.kineto_results.events() if one.name() == "[memory]"),
@@ -346,7 +299,12 @@ def main() -> None:
     for said in json.loads(sys.argv[1]):
         # LLaMA-Factory reads the README that an earlier run left in the same output folder.
         shutil.rmtree(work / "run", ignore_errors=True)
-        print(json.dumps({"peak": _peak(Case(**said), work)}), flush=True)
+        try:
+            figures = _figures(Case(**said), work)
+        except Exception as error:  # told, and the next case is measured
+            figures = {"fault": "".join(traceback.format_exception(error))[-2000:]}
+            traceback.clear_frames(error.__traceback__)
+        print(json.dumps(figures), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The arithmetic of a comparison, and the table of the last run in RESULTS.md."""
 
+import contextlib
 import math
 import os
 import platform
@@ -8,7 +9,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -115,8 +116,12 @@ def _gpus() -> str:
 
 
 def versions() -> str:
-    """Return the versions that matter: Python and the packages on both sides."""
-    return ", ".join([f"Python {platform.python_version()}", *(f"{name} {version(name)}" for name in PACKAGES)])
+    """Return the versions that matter: Python and the packages on both sides, as far as they are there."""
+    found = [f"Python {platform.python_version()}"]
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found.append(f"{name} {version(name)}")
+    return ", ".join(found)
 
 
 def circumstances(benchmark: str, runs: int) -> str:

@@ -37,7 +37,7 @@ class Gpu:
     """A GPU, or one slice of a GPU that MIG has divided (`slice` is its number, None on a whole GPU).
 
     `utilisation` and `fan` in percent, memory in bytes, `temperature` in degrees Celsius, `power` and `power_limit` in
-    watts.
+    watts. `lost` says that the driver cannot reach the card any more: then nothing else of it is known.
     """
 
     index: int
@@ -51,6 +51,7 @@ class Gpu:
     power_limit: float | None
     fan: int | None
     processes: tuple[GpuProcess, ...]
+    lost: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,8 @@ def _gpu(device: Device) -> Gpu:
     with device.oneshot():
         index = device.index
         card, part = index if isinstance(index, tuple) else (index, None)
+        if _is_lost(device):
+            return Gpu(card, part, None, None, None, None, None, None, None, None, (), lost=True)
         processes = [_gpu_process(process) for process in device.processes().values()]
         return Gpu(
             index=card,
@@ -186,6 +189,21 @@ def _gpu(device: Device) -> Gpu:
             fan=_known(device.fan_speed()),
             processes=tuple(sorted(processes, key=lambda process: (-(process.memory or 0), process.pid))),
         )
+
+
+def _is_lost(device: Device) -> bool:
+    """Tell whether the card fell off the bus, before the studio looked first or since: nvitop then has no handle of it,
+    or answers "N/A" to everything.
+    """
+    if device.handle is None:
+        return True
+    try:
+        libnvml.nvmlQuery("nvmlDeviceGetMemoryInfo", device.handle, ignore_errors=False)
+    except libnvml.NVMLError_GpuIsLost:
+        return True
+    except libnvml.NVMLError:
+        return False  # of another kind: a card that does not tell its memory may tell the rest
+    return False
 
 
 def _gpu_process(found) -> GpuProcess:

@@ -54,6 +54,7 @@ def _gpu(gpu: Gpu) -> schemas.GpuResult:
         power_w=gpu.power,
         power_limit_w=gpu.power_limit,
         fan_percent=gpu.fan,
+        lost=gpu.lost,
     )
 
 

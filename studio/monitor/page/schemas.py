@@ -16,6 +16,7 @@ class GpuResult(Result):
     power_w: float | None
     power_limit_w: float | None
     fan_percent: int | None
+    lost: bool = Field(description="whether the driver cannot reach the card any more")
 
 
 class GpuProcessResult(Result):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import nvml_stand_in
 import pytest
 
 from studio.core.i18n import Words
@@ -83,3 +84,45 @@ def test_a_reading_is_json(tmp_path):
 )
 def test_a_process_is_named_without_its_arguments(arguments, name):
     assert short_command(arguments) == name
+
+
+def readings_of(folder, **more):
+    """Return what a process reads of the machine that the stand-in for NVML shows, as the endpoint gives it."""
+    code = (
+        "import sys, pathlib; from studio.monitor.readings import snapshot_now;"
+        "from studio.monitor.page.endpoints import monitor_result;"
+        "print(monitor_result(snapshot_now(pathlib.Path(sys.argv[1])), ()).model_dump_json())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=nvml_stand_in.environment(folder, **more),
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_card_at_work_is_read_to_the_last_figure(tmp_path):
+    found = readings_of(tmp_path, STAND_IN_PID=str(os.getpid()))
+    card = found["gpus"][0]
+    assert found["no_gpu"] is None and card["name"] == "NVIDIA GeForce RTX 4090"
+    assert (card["utilisation_percent"], card["temperature_c"], card["fan_percent"]) == (87, 71, 63)
+    assert (card["power_w"], card["power_limit_w"]) == (401.5, 450.0)
+    assert (card["memory_used_bytes"] / 2**30, card["memory_total_bytes"] / 2**30) == (23, 24)
+    first, hidden = [process for process in found["processes"] if process["gpu"] == 0]
+    assert first["pid"] == os.getpid() and first["command"].startswith("python") and first["kind"] == "C"
+    assert hidden["command"] is None and hidden["kind"] == "G", "it ended, or is outside this container"
+
+
+def test_a_divided_card_is_its_slices(tmp_path):
+    slices = [gpu for gpu in readings_of(tmp_path)["gpus"] if gpu["index"] == 1]
+    assert [(one["slice"], one["memory_total_bytes"] // 2**30) for one in slices] == [(0, 40), (1, 10)]
+    assert all(one["utilisation_percent"] is None and not one["lost"] for one in slices)
+
+
+@pytest.mark.parametrize("since", [{}, {"STAND_IN_LOST_LATER": "1"}])
+def test_a_card_that_fell_off_the_bus_is_lost_and_says_nothing_else(tmp_path, since):
+    card = readings_of(tmp_path, **since)["gpus"][-1]
+    assert card.pop("lost") and card.pop("index") == 2 and not any(card.values())
