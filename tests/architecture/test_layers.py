@@ -117,8 +117,8 @@ def test_a_circle_is_found():
     assert ast.parse("import a")  # the trees that all of this reads are Python's own
 
 
-def test_no_test_imports_the_engine_before_the_studio_stands_between():
-    """At the top of a file it is imported while tests are collected: its log then finds the terminal, and no run's."""
+def test_no_test_imports_the_engine_while_tests_are_collected():
+    """At the top of a file it is imported while tests are collected, by each process that runs some of them."""
     engine = {"llamafactory", "transformers", "peft", "trl", "lm_eval"}
     wrong = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):

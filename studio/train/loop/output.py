@@ -3,6 +3,7 @@ time.
 """
 
 import contextlib
+import logging
 import sys
 import threading
 from collections.abc import Iterator
@@ -41,13 +42,18 @@ class ThreadOutput:
 
 
 def install() -> None:
-    """Stand before sys.stdout and sys.stderr. Must come before the heavy libraries, whose log handlers keep the stream
-    they find.
+    """Stand before sys.stdout and sys.stderr, and before the streams of the log handlers that are there already: a
+    handler keeps the stream it found, whoever imported its library, and when.
     """
     if not isinstance(sys.stdout, ThreadOutput):
         sys.stdout = ThreadOutput(sys.stdout)
     if not isinstance(sys.stderr, ThreadOutput):
         sys.stderr = ThreadOutput(sys.stderr)
+    for logger in (logging.root, *list(logging.root.manager.loggerDict.values())):
+        for handler in getattr(logger, "handlers", ()):  # a name of which only children are known has none
+            # No kinds of it: they write to files, or gather what a person is shown.
+            if type(handler) is logging.StreamHandler and not isinstance(handler.stream, ThreadOutput):
+                handler.stream = ThreadOutput(handler.stream)
 
 
 @contextlib.contextmanager

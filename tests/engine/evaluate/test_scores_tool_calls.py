@@ -13,7 +13,7 @@ WEATHER = {"name": "weather", "arguments": {"city": "Paris & <x>", "days": 2}}
 TIME = {"name": "time", "arguments": {"zone": "UTC"}}
 KEYS = ["tool_call", "tool_name"]
 ONE_AT_A_TIME = {"glm4"}
-# Imported at the top, LLaMA-Factory would find the terminal before the studio stands between (`output.install`).
+# Imported at the top, LLaMA-Factory would be imported while tests are collected.
 FORMATS = (
     "default",
     "gemma4",

@@ -1,6 +1,8 @@
 """What ended a run, in one sentence; and whose words land in which log."""
 
 import errno
+import io
+import logging
 import threading
 
 import pytest
@@ -48,6 +50,21 @@ def test_what_a_thread_prints_goes_to_its_own_file(tmp_path, capsys):
     assert (tmp_path / "one").read_text() == "this is one\n"
     assert (tmp_path / "two").read_text() == "this is two\n"
     assert capsys.readouterr().out == "this is the studio\n"
+
+
+def test_a_log_handler_that_was_there_first_writes_to_the_run_too(tmp_path):
+    """Each library has its own, made when it was imported, by whomever."""
+    shared = io.StringIO()
+    logger = logging.getLogger("a_library.imported_first")
+    logger.addHandler(logging.StreamHandler(shared))
+    with output.kept_in(tmp_path / "log"):
+        logger.warning("of the run")
+        other = threading.Thread(target=logger.warning, args=("of another thread",))
+        other.start()
+        other.join()
+    logger.warning("after it")
+    assert (tmp_path / "log").read_text() == "of the run\n"
+    assert shared.getvalue() == "of another thread\nafter it\n"
 
 
 def test_progress_bars_do_not_overwrite_the_log(tmp_path):
