@@ -26,6 +26,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # core too.
     os.environ["OMP_NUM_THREADS"] = "1"
 
+from benchmarks import engines
 from benchmarks.browser import chromium
 from studio.core import llamafactory
 from studio.core.device_lease import DeviceLease
@@ -108,6 +109,20 @@ def make_small_model(folder: Path) -> Path:
         if not (folder / file.name).exists() and file.suffix != ".safetensors":
             shutil.copy(file, folder)
     return folder
+
+
+CHATML = """{% for m in messages %}<|im_start|>{{ m.role }}
+{{ m.content }}<|im_end|>
+{% endfor %}<|im_start|>assistant{{ "\n" }}"""  # Jinja leaves out a line's end at the end
+
+
+@pytest.fixture(scope="session")
+def llama_engine(tmp_path_factory):
+    """Give llama.cpp's server with the starter model, and with the template that LLaMA-Factory calls chatml."""
+    folder = tmp_path_factory.mktemp("llama-engine")
+    (folder / "chatml.jinja").write_text(CHATML)
+    with engines.llama_cpp(engines.starter_gguf(folder), folder / "llama.log", folder / "chatml.jinja") as engine:
+        yield engine
 
 
 @pytest.fixture(scope="session")

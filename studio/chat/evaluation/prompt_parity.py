@@ -7,16 +7,14 @@ from typing import Literal
 
 from studio.chat.history.conversations import Conversation, Conversations, model_messages
 from studio.core.i18n import Problem
-from studio.core.storage.file_cache import FileCache
 from studio.datasets.encoding.row_encoder import pieces
 from studio.inference import target_names
 from studio.inference.inference_service import InferenceService
-from studio.inference.local.model_target import ModelTarget
+from studio.inference.local.prompt_encoders import prompt_encoder
 from studio.inference.local.prompt_encoding import PromptEncoder
 from studio.inference.messages import Message
 from studio.inference.remote import engine_prompt
 from studio.inference.target_names import SERVED
-from studio.models.library import tokenizer_files
 
 
 @dataclass(frozen=True)
@@ -128,14 +126,4 @@ def _prompt_of_ids(encoder: PromptEncoder, ids: list[int]) -> ColumnPrompt:
 def _encoder_of(service: InferenceService, conversation: Conversation, name: str) -> PromptEncoder:
     local = [one for one in conversation.columns if not one.startswith(SERVED)]
     target = next(one for one in target_names.resolve(service.workspace, local, conversation.bits) if one.name == name)
-    return _encoder(target)
-
-
-_encoders: FileCache[PromptEncoder] = FileCache(8)
-
-
-def _encoder(target: ModelTarget) -> PromptEncoder:
-    from studio.inference.local.base_loading import encoder_of
-
-    base = target.base
-    return _encoders.get((base, target), tokenizer_files.files_of(base.folder), lambda: encoder_of(base, target))
+    return prompt_encoder(target)

@@ -17,6 +17,7 @@ _NO_SUCH_PATH = (
 )  # how servers say that they have no such path; those in the cloud ask for another key
 
 _LARGEST_ID = 2**31 - 1
+COUNT_S = 60.0  # an engine may be busy with somebody's answer
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,20 @@ def engine_prompt(
     Raises:
         Problem: the engine cannot be reached, or refuses the conversation.
     """
+    return of_messages(target, openai_client.as_messages(messages, system), openai_client.as_tools(tools))
+
+
+def of_messages(target: ServedTarget, messages: list[dict], tools: list[dict] | None = None) -> EnginePrompt | None:
+    """Return what the engine makes of messages and tools in OpenAI's form, None where it has no way to tell.
+
+    Raises:
+        Problem: the engine cannot be reached, or refuses the conversation.
+    """
     import openai
 
-    question = {"model": target.model, "messages": openai_client.as_messages(messages, system)}
-    if offered := openai_client.as_tools(tools):
-        question["tools"] = offered
+    question: dict = {"model": target.model, "messages": messages}
+    if tools:
+        question["tools"] = tools
     root = target.url.rsplit("/v1", 1)[0]
     with openai_client.client(target.url) as client:
 
@@ -61,6 +71,27 @@ def engine_prompt(
             except (ValueError, KeyError, TypeError, RecursionError):
                 continue  # a page, or another server's answer: not this engine
     return None
+
+
+def counted(target: ServedTarget, messages: list[dict]) -> int | None:
+    """Return how many tokens the engine counts in its prompt for messages in OpenAI's form, None where it does not say.
+    It answers with one token for it.
+
+    Raises:
+        Problem: the engine cannot be reached, or refuses the conversation.
+    """
+    import openai
+
+    try:
+        with openai_client.client(target.url) as client:
+            answer = client.chat.completions.create(
+                model=target.model, messages=messages, max_tokens=1, temperature=0, timeout=COUNT_S
+            )
+            return count_of(answer.usage.prompt_tokens)
+    except openai.APIError as error:
+        raise openai_client.problem(error, target.url, target.model) from error
+    except (AttributeError, ValueError, TypeError):
+        return None
 
 
 def compare(ours: list[int], theirs: list[int]) -> int | None:

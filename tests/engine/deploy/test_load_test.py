@@ -9,7 +9,6 @@ import odd_server
 import pytest
 from conftest import is_sentence, new_workspace
 
-from benchmarks import engines
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.datasets.registry.collection import Collection
@@ -28,13 +27,6 @@ SHORT = LoadSettings(concurrency=[1], requests=3, max_tokens=8, prompt_tokens=24
 @pytest.fixture(scope="module")
 def odd():
     yield from odd_server.running()
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("engine")
-    with engines.llama_cpp(engines.starter_gguf(folder), folder / "llama.log") as engine:
-        yield engine
 
 
 @pytest.fixture
@@ -58,8 +50,8 @@ def measured(service: LoadTestService, targets: list[str], settings: LoadSetting
     return test, summary(test, settings)
 
 
-def test_no_request_is_lost_at_eight_at_a_time_and_the_engine_counts_the_same(service, engine):
-    name = served(service, engine.url, service_model(engine))
+def test_no_request_is_lost_at_eight_at_a_time_and_the_engine_counts_the_same(service, llama_engine):
+    name = served(service, llama_engine.url, model_of(llama_engine))
     settings = LoadSettings(concurrency=[8, 1, 8], requests=9, max_tokens=8, prompt_tokens=48, whole_length=True)
     test, steps = measured(service, [name], settings)
     assert [one.concurrency for one in steps] == [1, 8]
@@ -78,7 +70,7 @@ def test_no_request_is_lost_at_eight_at_a_time_and_the_engine_counts_the_same(se
         assert one.ttft_s + sum(one.gaps_s) <= one.latency_s + 1e-3 and len(one.gaps_s) <= one.tokens
 
 
-def service_model(engine) -> str:
+def model_of(engine) -> str:
     return openai_client.client(engine.url).models.list().data[0].id
 
 
