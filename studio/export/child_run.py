@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -33,7 +33,7 @@ def run(
     spec: Spec,
     scratch: Path,
     look: Callable[[], None] = lambda: None,
-    python: Path = Path(sys.executable),
+    libraries: Sequence[Path] = (),
 ) -> dict:
     """Run a module of the export in a process, and return its result.
 
@@ -42,7 +42,7 @@ def run(
         spec: what the process is to do.
         scratch: where spec and log are written.
         look: is called while it works, to report.
-        python: that of another environment, where the module's libraries are there.
+        libraries: folders of packages that take the place of the studio's own.
 
     Raises:
         Problem: it failed, was killed, or the disk is full.
@@ -51,9 +51,12 @@ def run(
     name = f"{module.rpartition('.')[2]}-{time.monotonic_ns()}"
     described, log = scratch / f"{name}.json", scratch / f"{name}.log"
     write_json(described, json.loads(spec.model_dump_json()))
-    command = [str(python), "-m", module, str(described), str(os.getpid())]
+    command = [sys.executable, "-m", module, str(described), str(os.getpid())]
     # No library of a child may ask a hub for what lies on this disk.
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment["TMPDIR"] = str(scratch)  # what a killed one leaves goes with the rest
+    if libraries:
+        environment["PYTHONPATH"] = os.pathsep.join(map(str, libraries))
     with Child(command, output=Output(log=log), environment=environment) as child:
         while child.code is None:
             job.check()
@@ -65,11 +68,6 @@ def run(
     if child.code:
         raise _fault(module, child.code, last)
     return json.loads(last)
-
-
-def last_line(log: str) -> str:
-    """Return the last line of a text that says anything."""
-    return next((line for line in reversed(log.splitlines()) if line.strip()), "")
 
 
 def main(work: Callable[[Path], dict]) -> None:
@@ -103,4 +101,5 @@ _SIGNS = {
     "BPE pre-tokenizer was not recognized": "gguf_files.tokenizer",
     "importance matrix": "gguf_files.no_importance",
     "requires an imatrix": "gguf_files.no_importance",
+    "no group size of": "quantize.width",
 }

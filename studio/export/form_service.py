@@ -7,9 +7,11 @@ from studio.core.workspace import Workspace
 from studio.datasets.registry.collection import Collection
 from studio.export.gguf import gguf_job, gguf_plan
 from studio.export.gguf.gguf_plan import GgufPlan
+from studio.export.quantize import quantize_job, quantize_plan
+from studio.export.quantize.quantize_plan import QuantizePlan
 from studio.inference.llama_cpp.toolkit import Toolkit
 
-GGUF = "export_gguf"
+GGUF, QUANTIZE = "export_gguf", "export_quantize"
 
 
 class FormService:
@@ -19,6 +21,7 @@ class FormService:
         self.workspace, self.jobs, self.collection, self.toolkit = workspace, jobs, collection, toolkit
         self._device = device
         jobs.offer(GGUF, self._gguf, facts=GgufPlan)
+        jobs.offer(QUANTIZE, self._quantize, facts=QuantizePlan)
 
     def gguf(
         self, targets: list[str], types: list[str], importance: bool = False, calibration: str = "", name: str = ""
@@ -32,6 +35,20 @@ class FormService:
         gguf_plan.require_room(self.workspace, plan)
         return self.jobs.start(GGUF, "gguf_files.job", plan.model_dump(mode="json"))
 
+    def quantize(self, targets: list[str], method: str, calibration: str = "", name: str = "") -> Job:
+        """Quantise in a job (see `quantize_plan.plan`).
+
+        Raises:
+            Problem: what was chosen cannot be quantised so, or the disk has no room for it.
+        """
+        plan = quantize_plan.plan(self.workspace, targets, method, calibration, name)
+        quantize_plan.require_room(self.workspace, plan)
+        return self.jobs.start(QUANTIZE, "quantize.job", plan.model_dump(mode="json"))
+
     def _gguf(self, job: Job) -> dict:
         plan = GgufPlan.model_validate(job.facts)
         return gguf_job.make(job, self.workspace, self._device, self.collection, self.toolkit, plan)
+
+    def _quantize(self, job: Job) -> dict:
+        plan = QuantizePlan.model_validate(job.facts)
+        return quantize_job.quantize(job, self.workspace, self._device, self.collection, plan)

@@ -21,7 +21,7 @@ from studio.export.gguf.convert_child import Conversion
 from studio.export.gguf.gguf_plan import GgufPlan
 from studio.export.gguf.gguf_prompts import Prompts
 from studio.export.gguf.importance_child import Importance
-from studio.export.gguf.quantize_child import Quantization
+from studio.export.gguf.quants_child import Quantization
 from studio.export.gguf.types import LORA, TYPES
 from studio.export.merge import merge_job
 from studio.export.model_forms import Form, Forms, Parity
@@ -176,7 +176,7 @@ class _Work:
                 importance=used,
                 progress=progress,
             )
-            result = self._run("quantize_child", spec, "gguf_files.quantizing", progress, type=type_)
+            result = self._run("quants_child", spec, "gguf_files.quantizing", progress, type=type_)
             fallbacks = result["fallbacks"]
         self._note(type_, target, bool(used), fallbacks)
 

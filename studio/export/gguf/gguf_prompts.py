@@ -77,6 +77,11 @@ def prompts(model: Path, template: str) -> Prompts:
         return Prompts("transformers" if made else "", question, made, stops, tokenizer.bos_token_id)
 
 
+def question(model: Path, template: str) -> list[int]:
+    """Return the token ids of FIRST as a prompt (see `prompts`)."""
+    return prompts(model, template).question
+
+
 def parity(found: Prompts, url: str) -> Parity:
     """Return what a `llama-server` makes of the same conversations. Raises Problem where it does not answer."""
     differs = [one.name for one in found.prompts if _ids(url, one) != one.ids]

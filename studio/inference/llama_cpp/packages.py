@@ -126,12 +126,27 @@ def unpack(archive: Path, folder: Path) -> Path:
 
 def install_wheel(wheel: Wheel, folder: Path, scratch: Path, check: Callable[[], None]) -> None:
     """Let pip put a wheel into `folder`. Raises Problem where it cannot."""
-    lock = scratch / "server.lock"
-    lock.write_text(f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+    lock = f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n"
+    pip_install(lock, folder, scratch, wheel.name, check)
+
+
+def pip_install(lock: str, folder: Path, scratch: Path, name: str, check: Callable[[], None]) -> None:
+    """Let pip put packages into `folder`, without what they depend on.
+
+    Args:
+        lock: lines of a requirements file, each with its hash.
+        scratch: where pip may write meanwhile.
+        name: of the package that is told where it cannot.
+
+    Raises:
+        Problem: pip fails.
+    """
+    file = scratch / "packages.lock"
+    file.write_text(lock, encoding="utf-8")
     command = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-input", "--require-hashes", "--no-compile"]
-    command += ["--disable-pip-version-check", "--target", str(folder), "-r", str(lock)]
+    command += ["--disable-pip-version-check", "--target", str(folder), "-r", str(file)]
     # Wheels pass through TMPDIR, and /tmp is often a small disk in memory.
-    run(command, scratch / "pip.log", wheel.name, check, os.environ | {"TMPDIR": str(scratch)})
+    run(command, scratch / "pip.log", name, check, os.environ | {"TMPDIR": str(scratch)})
 
 
 def run(

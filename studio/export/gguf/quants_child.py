@@ -1,4 +1,4 @@
-"""`python -m studio.export.gguf.quantize_child SPEC PARENT`: quantise a GGUF with llama.cpp's library."""
+"""`python -m studio.export.gguf.quants_child SPEC PARENT`: quantise a GGUF with llama.cpp's library."""
 
 import re
 from pathlib import Path

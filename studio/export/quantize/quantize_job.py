@@ -1,0 +1,105 @@
+"""A quantisation from the first look to its place: made beside it, loaded and asked, and only then moved."""
+
+import os
+import time
+from pathlib import Path
+
+from studio.core import trust
+from studio.core.device_lease import DeviceLease
+from studio.core.job import Job
+from studio.core.storage import folders
+from studio.core.storage.atomic import move, scratch
+from studio.core.workspace import Workspace
+from studio.datasets.registry.collection import Collection
+from studio.export import child_run, model_forms, source_model, token_rows
+from studio.export.gguf import gguf_prompts
+from studio.export.merge import merge_job
+from studio.export.model_forms import Form, Forms
+from studio.export.quantize import gptq_libraries, methods
+from studio.export.quantize import quantize_plan as plans
+from studio.export.quantize.load_child import Loading
+from studio.export.quantize.quantize_plan import QuantizePlan
+from studio.export.quantize.weights_child import Quantizing
+
+HOLDER = "export"
+CALIBRATION_TOKENS, CALIBRATION_CUTOFF = 8192, 512
+THREADS = max(1, os.cpu_count() or 1)
+
+
+def quantize(job: Job, workspace: Workspace, device: DeviceLease, collection: Collection, plan: QuantizePlan) -> dict:
+    """Quantise, load the result anew, and put it in its place; returns {name, folder, verified}.
+
+    Nothing is left where it fails, is stopped, or is killed; but a merge that was made first is a whole export, and
+    stays.
+
+    Raises:
+        Problem: there is no room, a step fails, or the result cannot be loaded or answers nothing that is a number.
+        Stopped: the person stopped the job.
+    """
+    target, method = plans.require_free(workspace, plan), methods.find(plan.method)
+    plans.require_room(workspace, plan)
+    if method.own_libraries:
+        gptq_libraries.ensure(job.report, job.check)
+    if plan.source.merge:
+        merge_job.merge(job, workspace, device, plan.source.merge)
+    model = plan.source.folder(workspace)
+    device.acquire(HOLDER, 2 * source_model.bytes_in_16_bit(workspace, plan.source))
+    try:
+        with scratch(target) as made:
+            form = _made(job, workspace, collection, plan, model, made)
+            forms = Forms(source=plan.source.name, template=plan.source.template, forms=[form])
+            model_forms.write(made / str(plan.name), forms)
+            job.check()
+            plans.require_free(workspace, plan)
+            move(made / str(plan.name), target)
+    finally:
+        device.release(HOLDER)
+    return {"name": plan.name, "folder": str(target), "verified": form.model_dump(mode="json")}
+
+
+def _made(job: Job, workspace: Workspace, collection: Collection, plan: QuantizePlan, model: Path, made: Path) -> Form:
+    """Quantise into a folder of `made`, load it anew, and return what was seen."""
+    method, folder, trusted = methods.find(plan.method), made / str(plan.name), trust.allows(model)
+    library, _, _ = plan.method.partition("-")
+    path = [gptq_libraries.folder()] if method.own_libraries else []
+    spec = Quantizing(
+        method=library,
+        bits=method.bits,
+        model=model,
+        target=folder,
+        rows=_rows(workspace, collection, plan, model) if method.calibrates else [],
+        trust_remote_code=trusted,
+    )
+    total = source_model.bytes_in_16_bit(workspace, plan.source) * method.bits // 16
+
+    def look() -> None:
+        written = folders.size_below(folder)
+        job.report(min(0.7, 0.1 + 0.6 * written / max(1, total)), "quantize.working", method=plan.method)
+
+    child_run.run(job, "studio.export.quantize.weights_child", spec, made, look, path)
+    asked = gguf_prompts.question(model, str(plan.source.template))
+    loading = Loading(
+        model=folder, prompt=asked, by_gptq=method.own_libraries, threads=THREADS, trust_remote_code=trusted
+    )
+    job.report(0.8, "quantize.loading")
+    said = child_run.run(job, "studio.export.quantize.load_child", loading, made, libraries=path)
+    return Form(
+        type=plan.method,
+        size=folders.size_below(folder),
+        answer=said["text"],
+        calibration=plan.calibration,
+        created=time.time(),
+    )
+
+
+def _rows(workspace: Workspace, collection: Collection, plan: QuantizePlan, model: Path) -> list[list[int]]:
+    job_rows = token_rows.rows(
+        collection,
+        model,
+        source_model.template_of(workspace, plan.source),
+        str(plan.calibration),
+        [str(one) for one in plan.source.targets],
+        CALIBRATION_TOKENS,
+        CALIBRATION_CUTOFF,
+    )
+    return [row.ids for row in job_rows]

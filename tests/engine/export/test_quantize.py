@@ -1,0 +1,91 @@
+"""The real small model quantised: loaded anew, asked, and nothing private in it."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from conftest import SLOW, SMALL, is_sentence, new_workspace
+
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.core.jobs import Jobs
+from studio.datasets.registry.collection import Collection
+from studio.export import model_forms
+from studio.export.form_service import FormService
+from studio.export.quantize import quantize_plan
+from studio.export.quantize.weights_child import group_size, without_private
+from studio.inference.llama_cpp.toolkit import Toolkit
+
+
+class Desk:
+    """A workspace with the service on it."""
+
+    def __init__(self, folder):
+        self.workspace = new_workspace(folder)
+        self.jobs = Jobs(self.workspace)
+        collection = Collection(self.workspace, self.jobs)
+        self.service = FormService(self.workspace, DeviceLease(), self.jobs, collection, Toolkit(self.jobs))
+
+    def made(self, method: str, **options) -> Path:
+        """Return the folder of the small model, quantised."""
+        job = self.jobs.wait(self.service.quantize([SMALL], method, **options).id, 900)
+        assert job.state == "finished", (job.error, self.jobs.log(job.id)[-20:])
+        return Path(job.result["folder"])
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory) -> Desk:
+    return Desk(tmp_path_factory.mktemp("quantize") / "workspace")
+
+
+def test_what_cannot_be_made_is_said(desk):
+    for method, key in (
+        ("awq", "quantize.awq"),
+        ("bnb-3bit", "quantize.unknown"),
+        ("gptq-4bit", "quantize.no_calibration"),
+    ):
+        with pytest.raises(Problem) as fault:
+            quantize_plan.plan(desk.workspace, [SMALL], method)
+        assert fault.value.key == key and all(is_sentence(Words(one).tell(fault.value)) for one in LANGUAGES)
+
+
+def test_bitsandbytes_is_loaded_and_asked(desk):
+    folder = desk.made("bnb-4bit")
+    assert folder.name == f"{SMALL}-bnb-4bit"
+    record = model_forms.of_folder(folder)
+    assert record.source == SMALL and record.forms[0].type == "bnb-4bit" and record.forms[0].size > 0
+    assert {"config.json", "tokenizer.json"} <= {path.name for path in folder.iterdir()}
+    assert [path for path, _ in model_forms.of_source(desk.workspace, SMALL)] == [folder]
+    with pytest.raises(Problem) as fault:  # 4 bits of 4 bits
+        quantize_plan.plan(desk.workspace, [folder.name], "bnb-8bit")
+    assert fault.value.key == "forms.quantized_source"
+
+
+def test_a_group_fits_all_rows_or_is_refused():
+    config = SimpleNamespace(hidden_size=576, intermediate_size=1536, num_attention_heads=9, head_dim=64)
+    assert group_size(config) == 64
+    config.hidden_size = 500
+    with pytest.raises(ValueError, match="no group size of"):
+        group_size(config)
+
+
+def test_the_rows_of_the_person_do_not_leave_in_a_config(tmp_path):
+    file = tmp_path / "config.json"
+    inner = {"bits": 4, "dataset": [[1, 2]], "meta": {"offload_to_disk_path": "/home/me", "damp_percent": 0.05}}
+    file.write_text(json.dumps({"hidden_size": 8, "quantization_config": inner}))
+    without_private(file)
+    left = json.loads(file.read_text())
+    assert left == {"hidden_size": 8, "quantization_config": {"bits": 4, "meta": {"damp_percent": 0.05}}}
+    file.write_text(json.dumps(inner))  # quantize_config.json
+    without_private(file)
+    assert json.loads(file.read_text()) == {"bits": 4, "meta": {"damp_percent": 0.05}}
+
+
+@pytest.mark.skipif(not SLOW, reason="fetches GPTQ's libraries; STUDIO_SLOW_TESTS=1 runs it")
+def test_gptq_runs_with_libraries_of_its_own(desk):
+    folder = desk.made("gptq-4bit", calibration="identity_en")
+    config = json.loads((folder / "config.json").read_text())["quantization_config"]
+    assert config["quant_method"] == "gptq" and config["group_size"] == 64 and "dataset" not in config
+    assert "/" not in json.dumps(config.get("meta", {})).replace("https://github.com/modelcloud/gptqmodel", "")
+    assert model_forms.of_folder(folder).forms[0].calibration == "identity_en"
