@@ -5,13 +5,15 @@ from studio.core.job import Job
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 from studio.datasets.registry.collection import Collection
+from studio.export.cost import cost_job, cost_plan
+from studio.export.cost.cost_plan import CostPlan
 from studio.export.gguf import gguf_job, gguf_plan
 from studio.export.gguf.gguf_plan import GgufPlan
 from studio.export.quantize import quantize_job, quantize_plan
 from studio.export.quantize.quantize_plan import QuantizePlan
 from studio.inference.llama_cpp.toolkit import Toolkit
 
-GGUF, QUANTIZE = "export_gguf", "export_quantize"
+GGUF, QUANTIZE, COST = "export_gguf", "export_quantize", "export_cost"
 
 
 class FormService:
@@ -22,6 +24,7 @@ class FormService:
         self._device = device
         jobs.offer(GGUF, self._gguf, facts=GgufPlan)
         jobs.offer(QUANTIZE, self._quantize, facts=QuantizePlan)
+        jobs.offer(COST, self._cost, facts=CostPlan)
 
     def gguf(
         self, targets: list[str], types: list[str], importance: bool = False, calibration: str = "", name: str = ""
@@ -45,6 +48,15 @@ class FormService:
         quantize_plan.require_room(self.workspace, plan)
         return self.jobs.start(QUANTIZE, "quantize.job", plan.model_dump(mode="json"))
 
+    def cost(self, targets: list[str], dataset: str = "") -> Job:
+        """Compare all forms of a model with its 16 bits in a job (see `cost_plan.plan`).
+
+        Raises:
+            Problem: it has no form yet, or no rows to compare them on.
+        """
+        plan = cost_plan.plan(self.workspace, targets, dataset)
+        return self.jobs.start(COST, "cost.job", plan.model_dump(mode="json"))
+
     def _gguf(self, job: Job) -> dict:
         plan = GgufPlan.model_validate(job.facts)
         return gguf_job.make(job, self.workspace, self._device, self.collection, self.toolkit, plan)
@@ -52,3 +64,7 @@ class FormService:
     def _quantize(self, job: Job) -> dict:
         plan = QuantizePlan.model_validate(job.facts)
         return quantize_job.quantize(job, self.workspace, self._device, self.collection, plan)
+
+    def _cost(self, job: Job) -> dict:
+        plan = CostPlan.model_validate(job.facts)
+        return cost_job.measure(job, self.workspace, self._device, self.collection, self.toolkit, plan)

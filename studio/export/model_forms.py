@@ -38,7 +38,8 @@ class Cost(Record):
 
 class Parity(Record):
     """Whether llama.cpp makes training's prompt of the conversations of the comparison: how many of how many it can,
-    and the names of those of which it makes another one. kind: "training", where LLaMA-Factory's encoding was
+    and the names of those of which it makes another one; seams: where the text is the same, but training encodes
+    message by message, and other tokens meet. kind: "training", where LLaMA-Factory's encoding was
     compared, or "transformers", where the model's own template was.
     """
 
@@ -46,6 +47,7 @@ class Parity(Record):
     same: int
     compared: int
     differs: list[Text] = []
+    seams: list[Text] = []
 
 
 class Form(Record):

@@ -8,6 +8,7 @@ from studio.datasets.encoding.row_encoder import RowEncoder
 from studio.datasets.registry.collection import Collection
 from studio.evaluate.predict import row_sources
 
+EVERYTHING = 2**40  # tokens: more than any set has
 LOOKED_AT = 2000  # rows at the most, of which some may not be encodable
 
 
@@ -20,11 +21,19 @@ class TokenRow:
 
 
 def rows(
-    collection: Collection, model: Path, template: str, dataset: str, targets: list[str], tokens: int, cutoff: int
+    collection: Collection,
+    model: Path,
+    template: str,
+    dataset: str,
+    targets: list[str],
+    tokens: int,
+    cutoff: int,
+    counted: int = EVERYTHING,
 ) -> list[TokenRow]:
-    """Return the first rows, drawn by a seed, that together have so many tokens, each cut at `cutoff`.
+    """Return rows, drawn by a seed, that together have so many tokens, or of them so many that training counts.
 
     Args:
+        cutoff: tokens of a row at the most.
         dataset: a name of Datasets, or "held-out:<run>".
         targets: the runs that the model is made of.
 
@@ -45,7 +54,7 @@ def rows(
             fault = fault or problem
             continue
         found.append(_row(encoded))
-        if sum(len(row.ids) for row in found) >= tokens:
+        if sum(len(row.ids) for row in found) >= tokens or sum(len(row.trained) for row in found) >= counted:
             break
     if not found:
         raise fault or Problem("evaluate.empty_set", dataset=dataset)

@@ -23,10 +23,11 @@ TIMEOUT_S = 60.0
 
 @dataclass(frozen=True)
 class Prompt:
-    """A conversation and the token ids that training, or the model's own template, makes of it."""
+    """A conversation, and the text and the token ids that training, or the model's own template, makes of it."""
 
     name: str
     messages: list[dict]
+    text: str
     ids: list[int]
     tools: bool = False
     thinking: bool | None = None
@@ -35,7 +36,7 @@ class Prompt:
 @dataclass(frozen=True)
 class Prompts:
     """kind: as `Parity` has it, "" where the model has no template at all. question: the ids of FIRST. stops: the
-    tokens at which an answer ends. bos: the id of the BOS token.
+    tokens at which an answer ends. bos: the id of the BOS token; bos_text: its text.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Prompts:
     prompts: list[Prompt]
     stops: list[int]
     bos: int | None
+    bos_text: str = ""
 
     @property
     def begin_with_bos(self) -> bool | None:
@@ -66,15 +68,24 @@ def prompts(model: Path, template: str) -> Prompts:
         if template:
             question = training.encode(parts.template, tokenizer, [{"role": "user", "content": FIRST}]).ids
             stops = sorted(one for one in parts.template.get_stop_token_ids(tokenizer) if one is not None)
-            return Prompts("training", list(question), _of_training(parts), stops, tokenizer.bos_token_id)
+            return Prompts(
+                "training",
+                list(question),
+                _of_training(parts),
+                stops,
+                tokenizer.bos_token_id,
+                tokenizer.bos_token or "",
+            )
         own = template_match.own_prompts(model) or {}
         stops = [one for one in [tokenizer.eos_token_id] if one is not None]
         made = [
-            Prompt(name, template_match.CONVERSATIONS[name], tokenizer.encode(text, add_special_tokens=False))
+            Prompt(name, template_match.CONVERSATIONS[name], text, tokenizer.encode(text, add_special_tokens=False))
             for name, text in own.items()
         ]
         question = made[0].ids if made else tokenizer.encode(FIRST)
-        return Prompts("transformers" if made else "", question, made, stops, tokenizer.bos_token_id)
+        return Prompts(
+            "transformers" if made else "", question, made, stops, tokenizer.bos_token_id, tokenizer.bos_token or ""
+        )
 
 
 def question(model: Path, template: str) -> list[int]:
@@ -84,8 +95,14 @@ def question(model: Path, template: str) -> list[int]:
 
 def parity(found: Prompts, url: str) -> Parity:
     """Return what a `llama-server` makes of the same conversations. Raises Problem where it does not answer."""
-    differs = [one.name for one in found.prompts if _ids(url, one) != one.ids]
-    return Parity(kind=found.kind, same=len(found.prompts) - len(differs), compared=len(found.prompts), differs=differs)
+    differs, seams = [], []
+    for one in found.prompts:
+        text, ids = _made(url, one)
+        if ids == one.ids:
+            continue
+        (seams if text in (one.text, one.text.removeprefix(found.bos_text)) else differs).append(one.name)
+    same = len(found.prompts) - len(differs) - len(seams)
+    return Parity(kind=found.kind, same=same, compared=len(found.prompts), differs=differs, seams=seams)
 
 
 def _of_training(parts) -> list[Prompt]:
@@ -101,12 +118,14 @@ def _of_training(parts) -> list[Prompt]:
             )
         except Inexpressible:
             continue
-        found.append(Prompt(case.name, case.messages, list(encoded.ids), case.tools, case.thinking))
+        found.append(Prompt(case.name, case.messages, encoded.text, list(encoded.ids), case.tools, case.thinking))
     return found
 
 
-def _ids(url: str, prompt: Prompt) -> list[int] | None:
-    """Return the ids that the server makes of a conversation, BOS as it adds it; None where it takes no such one."""
+def _made(url: str, prompt: Prompt) -> tuple[str, list[int]]:
+    """Return the text that the server makes of a conversation, without BOS, and the ids, with BOS as it adds it; none
+    where it takes no such conversation.
+    """
     body: dict = {"messages": prompt.messages}
     if prompt.tools:
         body["tools"] = TOOLS
@@ -114,9 +133,10 @@ def _ids(url: str, prompt: Prompt) -> list[int] | None:
         body["chat_template_kwargs"] = {"enable_thinking": prompt.thinking}
     rendered = _post(f"{url}/apply-template", body)
     if rendered is None:
-        return None
-    tokens = _post(f"{url}/tokenize", {"content": rendered["prompt"], "add_special": True, "parse_special": True})
-    return tokens["tokens"] if tokens else None
+        return "", []
+    text = rendered["prompt"]
+    tokens = _post(f"{url}/tokenize", {"content": text, "add_special": True, "parse_special": True})
+    return text, tokens["tokens"] if tokens else []
 
 
 def _post(address: str, body: dict) -> dict | None:

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import SLOW, SMALL, is_sentence, new_workspace
+from conftest import SLOW, SMALL, is_sentence, new_workspace, wait_for
 from random_runs import random_run
 
 from studio.core.device_lease import DeviceLease
@@ -97,6 +97,37 @@ def test_files_are_made_asked_and_compared(desk):
     assert sizes == sorted(sizes, reverse=True) and record.forms[3].importance and not record.forms[2].importance
     parity = record.forms[0].parity
     assert parity.kind == "transformers" and parity.same == parity.compared >= 3
+
+
+@needs_tools
+def test_a_run_as_gguf_and_its_adapter_alone(desk):
+    run = random_run(desk.workspace, "as-gguf", dtype="bfloat16", val_size=0.2)
+    job = desk.ended(desk.service.gguf([run.name], ["q8_0", "lora"]))
+    assert job.state == "finished", (job.error, desk.jobs.log(job.id)[-20:])
+    forms = {form["type"]: form for form in job.result["verified"]}
+    parity = forms["q8_0"]["parity"]
+    # This release of llama-server writes a line break between the parts of a message.
+    assert parity["kind"] == "training" and set(parity["differs"]) <= {"parts"}, parity
+    assert parity["seams"] == ["blanks"] and parity["same"] >= parity["compared"] - 2 > 10, parity
+    assert forms["lora"]["size"] < forms["q8_0"]["size"] / 10 and forms["lora"]["answer"]
+    cost = desk.ended(desk.service.cost([run.name]))
+    assert cost.state == "finished", (cost.error, desk.jobs.log(cost.id)[-20:])
+    assert cost.result["rows_from"] == f"held-out:{run.name}"
+    whole, eight = (one["cost"] for one in cost.result["forms"])
+    assert eight["kl"] < 0.2 and eight["top1"] > 0.8 and abs(eight["perplexity"] / whole["perplexity"] - 1) < 0.1
+    # The same merge again is the model that is there.
+    assert gguf_plan.plan(desk.workspace, [run.name], ["q4_k_m"]).source.merge is None
+
+
+@needs_tools
+def test_a_stop_leaves_nothing(desk):
+    before = {path.name for path in desk.workspace.models.iterdir()}
+    job = desk.service.gguf([SMALL], ["f16", "q8_0"], name="stopped")
+    wait_for(lambda: (desk.jobs.find(job.id).message or {}).get("key") == "gguf_files.converting")
+    desk.jobs.cancel(job.id)
+    assert desk.ended(job).state == "stopped"
+    assert {path.name for path in desk.workspace.models.iterdir()} == before
+    assert not list((desk.workspace.root / ".writing").iterdir())
 
 
 def test_every_type_is_known_by_its_number():

@@ -5,13 +5,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import SLOW, SMALL, is_sentence, new_workspace
+from conftest import SLOW, SMALL, STARTER, is_sentence, new_workspace
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
 from studio.datasets.registry.collection import Collection
 from studio.export import model_forms
+from studio.export.cost.cost_job import POSITIONS
 from studio.export.form_service import FormService
 from studio.export.quantize import quantize_plan
 from studio.export.quantize.weights_child import group_size, without_private
@@ -60,6 +61,25 @@ def test_bitsandbytes_is_loaded_and_asked(desk):
     with pytest.raises(Problem) as fault:  # 4 bits of 4 bits
         quantize_plan.plan(desk.workspace, [folder.name], "bnb-8bit")
     assert fault.value.key == "forms.quantized_source"
+
+
+def test_a_form_costs_what_the_difference_of_its_choices_says(desk):
+    with pytest.raises(Problem) as fault:
+        desk.service.cost([STARTER.name], "identity_en")
+    assert fault.value.key == "cost.no_forms"
+    desk.made("bnb-8bit")
+    with pytest.raises(Problem) as fault:
+        desk.service.cost([SMALL])
+    assert fault.value.key == "cost.no_rows"
+    job = desk.jobs.wait(desk.service.cost([SMALL], "identity_en").id, 300)
+    assert job.state == "finished", (job.error, desk.jobs.log(job.id)[-20:])
+    whole, *forms = job.result["forms"]
+    assert whole["cost"]["kl"] < 1e-6 and whole["cost"]["top1"] == 1.0 and whole["cost"]["positions"] == POSITIONS
+    kept = {str(form.type): form for _, one in model_forms.of_source(desk.workspace, SMALL) for form in one.forms}
+    assert {one["type"] for one in forms} == set(kept) >= {"bnb-8bit"}
+    eight = kept["bnb-8bit"].cost
+    assert 0 < eight.kl < 0.1 and eight.top1 > 0.5 and eight.tokens_per_s > 0
+    assert abs(eight.perplexity / whole["cost"]["perplexity"] - 1) < 0.1
 
 
 def test_a_group_fits_all_rows_or_is_refused():

@@ -1,0 +1,137 @@
+"""All forms of a model compared with its 16 bits: each in a process of its own, the figures kept in their records."""
+
+import os
+import time
+from pathlib import Path
+
+from studio.core import trust
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
+from studio.core.job import Job
+from studio.core.storage import files, folders
+from studio.core.storage.atomic import scratch
+from studio.core.workspace import Workspace
+from studio.datasets.registry.collection import Collection
+from studio.export import child_run, model_forms, source_model, token_rows
+from studio.export.cost.cost_child import Costing, Row
+from studio.export.cost.cost_plan import CostPlan, comparable
+from studio.export.model_forms import Cost, Form, Forms
+from studio.export.quantize import gptq_libraries
+from studio.inference.llama_cpp.toolkit import Toolkit
+from studio.inference.local.model_target import weight_files
+
+HOLDER = "export"
+POSITIONS = 512  # tokens that are compared: 100 MB of logarithms for a vocabulary of 50,000
+CUTOFF = 512  # tokens of a row
+THREADS = max(1, (os.cpu_count() or 2) - 1)  # with all cores busy llama.cpp crawls
+
+
+def measure(
+    job: Job, workspace: Workspace, device: DeviceLease, collection: Collection, toolkit: Toolkit, plan: CostPlan
+) -> dict:
+    """Compare the forms, write the figures into their records, and return {source, forms, rows_from}.
+
+    Raises:
+        Problem: the rows cannot be read, or a form cannot be loaded.
+        Stopped: the person stopped the job.
+    """
+    model = plan.source.folder(workspace)
+    job.report(0.0, "cost.rows", dataset=plan.rows_from)
+    rows = _rows(workspace, collection, plan, model)
+    device.acquire(HOLDER, 2 * source_model.bytes_in_16_bit(workspace, plan.source))
+    try:
+        with scratch(workspace.models) as made:
+            work = _Comparison(job, toolkit, plan, rows, made)
+            return work.all(workspace, model)
+    finally:
+        device.release(HOLDER)
+
+
+def _rows(workspace: Workspace, collection: Collection, plan: CostPlan, model: Path) -> list[Row]:
+    found = token_rows.rows(
+        collection,
+        model,
+        source_model.template_of(workspace, plan.source),
+        str(plan.rows_from),
+        [str(one) for one in plan.source.targets],
+        token_rows.EVERYTHING,
+        CUTOFF,
+        counted=POSITIONS,
+    )
+    left, rows = POSITIONS, []
+    for row in found:
+        kept = row.trained[:left]
+        left -= len(kept)
+        if kept:
+            rows.append(Row(ids=row.ids[: kept[-1] + 1], trained=kept))
+    if not rows:
+        raise Problem("cost.nothing_trained", dataset=plan.rows_from)
+    return rows
+
+
+class _Comparison:
+    """The forms of one model on the same rows, in a folder of its own."""
+
+    def __init__(self, job: Job, toolkit: Toolkit, plan: CostPlan, rows: list[Row], made: Path):
+        self._job, self._toolkit, self._plan, self._rows, self._made = job, toolkit, plan, rows, made
+        self._done, self._steps = 0, 1
+
+    def all(self, workspace: Workspace, model: Path) -> dict:
+        there = model_forms.of_source(workspace, str(self._plan.source.name))
+        chosen = [(folder, forms, comparable(forms)) for folder, forms in there]
+        self._steps = 1 + sum(len(forms) for _, _, forms in chosen)
+        if any(form.file for _, _, forms in chosen for form in forms):
+            self._toolkit.ensure(self._job.report, self._job.check)
+        if any(form.type.startswith("gptq") for _, _, forms in chosen for form in forms):
+            gptq_libraries.ensure(self._job.report, self._job.check)
+        spec = self._spec("transformers", model, writes=True, dtype="float32")
+        spec.trust_remote_code = trust.allows(model)
+        reference = self._cost(spec, str(self._plan.source.name))
+        size = sum(folders.size_of(file) for file in weight_files(model))
+        table = [{"type": "16-bit", "size": size, "cost": reference.model_dump(mode="json")}]
+        for folder, forms, compared in chosen:
+            done = {form.type: self._of_form(folder, form) for form in compared}
+            written = [form.model_copy(update={"cost": done.get(form.type)}) for form in forms.forms]
+            _write(folder, forms, written, reference, size)
+            table += [
+                {"type": form.type, "size": form.size, "cost": done[form.type].model_dump(mode="json")}
+                for form in compared
+            ]
+        return {"name": self._plan.source.name, "rows_from": self._plan.rows_from, "forms": table}
+
+    def _of_form(self, folder: Path, form: Form) -> Cost:
+        if form.file:
+            return self._cost(self._spec("gguf", folder / str(form.file)), str(form.type))
+        kind = "gptq" if str(form.type).startswith("gptq") else "transformers"
+        return self._cost(self._spec(kind, folder), str(form.type))
+
+    def _spec(self, kind: str, path: Path, writes: bool = False, dtype: str = "bfloat16") -> Costing:
+        return Costing(
+            kind=kind,
+            path=path,
+            library=self._toolkit.library() if kind == "gguf" else None,
+            rows=self._rows,
+            reference=self._made / "reference.npy",
+            writes=writes,
+            dtype=dtype,
+            threads=THREADS,
+            progress=self._made / f"progress-{self._done}",
+        )
+
+    def _cost(self, spec: Costing, name: str) -> Cost:
+        def look() -> None:
+            share = files.read_text(spec.progress) if files.is_file(spec.progress) else ""
+            self._job.report((self._done + float(share or 0)) / self._steps, "cost.measuring", form=name)
+
+        path = [gptq_libraries.folder()] if spec.kind == "gptq" else []
+        found = child_run.run(self._job, "studio.export.cost.cost_child", spec, self._made, look, path)
+        self._done += 1
+        return Cost(
+            **found, threads=THREADS, rows=len(self._rows), rows_from=self._plan.rows_from, measured=time.time()
+        )
+
+
+def _write(folder: Path, before: Forms, forms: list[Form], reference: Cost, size: int) -> None:
+    """Write the figures of a folder. Raises Problem where the disk refuses."""
+    update = {"forms": forms, "reference": reference, "reference_size": size}
+    model_forms.write(folder, before.model_copy(update=update))
