@@ -106,7 +106,10 @@
   // Values that the page's script hands to gradio: a hidden text box whose input event carries them to Python.
   function hand_over(id, value) {
     const box = document.querySelector(`#${id} textarea`) ?? document.querySelector(`#${id} input`);
-    if (!box) return;
+    if (box) set(box, value);
+  }
+
+  function set(box, value) {
     Object.getOwnPropertyDescriptor(Object.getPrototypeOf(box), "value").set.call(box, value);
     box.dispatchEvent(new Event("input", { bubbles: true }));
   }
@@ -122,21 +125,12 @@
     hand_over("train-extra", JSON.stringify(said));
   });
 
-  // A fault that names a field is shown at the field.
-  function markWrong() {
-    const told = document.querySelectorAll("#train-problem [data-field], #train-advice [data-field]");
-    const fields = [...new Set([...told].map((e) => e.dataset.field))];
-    if (fields.join() === markWrong.last) return;
-    markWrong.last = fields.join();
-    document.querySelectorAll(".wrong").forEach((e) => e.classList.remove("wrong"));
-    for (const field of fields) document.querySelectorAll(`#train-${CSS.escape(field)}, .setting:has([data-setting="${CSS.escape(field)}"])`).forEach((e) => e.classList.add("wrong"));
-  }
-
   // What Python made is taken in hand: gradio's own way to run a script after an answer would need text to be evaluated.
   function takeMade() {
     for (const { dataset } of document.querySelectorAll("[data-taken]")) {
       if (takeMade.turns.has(dataset.turn)) continue;
       takeMade.turns.add(dataset.turn);
+      if (dataset.taken.startsWith("run:")) window.studio.forget();  // what was filled in has become a run
       pick(...split(dataset.taken));
     }
   }
@@ -153,7 +147,7 @@
 
   // Drawn buttons --------------------------------------------------------------------------------------------------------------
   document.addEventListener("click", async (event) => {
-    const item = event.target.closest("[data-pick], [data-call], [data-go], [data-copy], [data-switch]");
+    const item = event.target.closest("[data-pick], [data-call], [data-go], [data-give], [data-copy], [data-switch]");
     if (!item) return;
     const { pick: picked, also, call: name, go, copy } = item.dataset;
     if (also) pick(...split(also));
@@ -282,7 +276,6 @@
     const look = () => {
       due = false;
       follow();
-      markWrong();
       takeMade();
       if (!ready && document.querySelector("[data-live]")) { ready = true; window.studio.begin(); rememberTheme(); setTimeout(makeRoom, 400); refresh(); }
     };
@@ -295,5 +288,5 @@
     markPicked();
   }
 
-  Object.assign(window.studio, { drawn, pick, take, taken, goTo, handOver: hand_over, toast, hand });
+  Object.assign(window.studio, { drawn, pick, take, taken, set, goTo, handOver: hand_over, toast, hand });
 })();

@@ -29,6 +29,7 @@ SCRIPTS = (
     "live.js",
     "studio.js",
     "address.js",
+    "form.js",
     "columns.js",
     "written.js",
     "notices.js",

@@ -1,6 +1,7 @@
 """The cockpit in a real browser: history, comparison, settings, recipes from elsewhere, faults at their field."""
 
 import json
+import re
 import time
 
 import pytest
@@ -326,6 +327,41 @@ def fill_form(page, **recipe):
     expect(page.locator("#train-cutoff_len input")).to_have_value(str(recipe["cutoff_len"]), timeout=60_000)
 
 
+def test_the_form_says_what_it_costs_and_what_is_wrong_and_outlives_a_reload(page, cockpit):
+    fill_form(page, **SHORT | {"cutoff_len": 61})
+    epochs, rate = (page.locator(f"#train-{name} input") for name in ("num_train_epochs", "learning_rate"))
+    expect(page.locator("#train-cost")).to_contain_text("3 steps", timeout=60_000)
+    expect(page.locator("#train-run_name").get_by_role("textbox")).to_have_attribute("placeholder", "identity-en-1")
+    before = float(rate.input_value())
+    rate.press("ArrowUp")
+    assert float(rate.input_value()) == 2 * before, "a rate is doubled, not raised by 1"
+    rank = page.locator("#train-lora_rank")
+    rank.locator("input").fill("0")
+    expect(rank).to_have_attribute("data-wrong", re.compile("takes 1 or more"), timeout=30_000)
+    expect(page.locator("#train-start")).to_be_disabled()
+    page.locator("#train-lora_rank input").fill("4")
+    name = page.locator("#train-run_name").get_by_role("textbox")
+    name.fill("steep-1")
+    expect(page.locator("#train-start")).to_be_enabled(timeout=30_000)
+    page.locator("[data-switch=language]").click()
+    expect(page.locator("#train-start")).to_have_text("开始训练", timeout=60_000)
+    expect(page.locator("#train-lora_rank input")).to_have_value("4", timeout=60_000)
+    assert (float(rate.input_value()), epochs.input_value(), name.input_value()) == (2 * before, "4", "steep-1")
+    page.locator("[data-switch=language]").click()
+    expect(page.locator("#train-start")).to_have_text("Start", timeout=60_000)
+    expect(page.locator("#train-cost")).to_contain_text("3 steps", timeout=60_000)
+    rate.press("Control+Enter")
+    expect(page.locator(".live-run h2")).to_have_text("steep-1", timeout=60_000)
+    expect(page.locator(".live-run .progress")).to_contain_text("finished", timeout=90_000)
+    assert page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('draft-train'))") == []
+    page.locator('[data-pick="run:"]').first.click()
+    name.fill("steep-1")
+    expect(page.locator("#train-run_name")).to_have_attribute("data-wrong", re.compile("already"), timeout=30_000)
+    page.locator("[data-forget]").click()
+    expect(page.locator("#train-cost .costs")).to_be_visible(timeout=60_000)
+    expect(name).to_have_value("")
+
+
 def test_a_sweep_is_shown_and_fills_the_queue_whose_order_can_be_changed(page, cockpit):
     fill_form(page, **SHORT | {"max_steps": 500, "save_steps": 500, "cutoff_len": 60})
     page.get_by_role("button", name="Many runs, many machines").click()
@@ -374,7 +410,6 @@ def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, coc
     fill_form(
         page, **SHORT | {"max_steps": 1, "save_steps": 1, "cutoff_len": 62, "plot_loss": False, "max_samples": 50}
     )
-    page.get_by_role("button", name="More settings").click()
     page.locator("#train-probes textarea").fill("")
     page.locator("#train-start").click()
     head = page.locator(".live-run")
@@ -388,6 +423,7 @@ def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, coc
         "button", name="Train on top"
     ).click()
     adapter = f"{SMALL}/lora/{name}@checkpoint-1"
+    expect(page.locator("#train-cost .chip")).to_contain_text(f"continues {name} at step 1", timeout=30_000)
     expect(page.locator("#train-adapter_name_or_path input")).to_have_value(adapter, timeout=30_000)
     page.locator("#train-adapter_name_or_path input").click()
     expect(page.get_by_role("option")).to_contain_text(

@@ -11,15 +11,16 @@ from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
 from studio.models.library import library
-from studio.train.recipe import advice, disk_need, memory_need, recipes
+from studio.train.recipe import advice, disk_need, memory_need, recipes, time_need
 from studio.train.runs import adapters
 
 
 @dataclass(frozen=True)
 class RecipePreview:
     """A recipe as it would be trained. command: what trains it without the studio, "" where it cannot be trained.
-    memory: bytes at the peak; disk: bytes of what is kept; both None where they are not known. advice: sentences, each
-    a key with its facts.
+    place: model and method, below which the run is put; next_name: what it is called there if the person gives no name.
+    memory: bytes at the peak; disk: bytes of what is kept; steps in all; seconds, by a run that was like it; each None
+    where it is not known. advice: sentences, each a key with its facts.
     """
 
     yaml: str
@@ -27,6 +28,10 @@ class RecipePreview:
     command: str = ""
     memory: int | float | None = None
     disk: int | float | None = None
+    place: tuple[str, str] | None = None
+    next_name: str = ""
+    steps: int | None = None
+    seconds: float | None = None
     advice: list[tuple[str, dict[str, object]]] = field(default_factory=list)
 
 
@@ -61,12 +66,17 @@ def _judged(workspace: Workspace, overrides: dict[str, object], python_of: Calla
     recipe["output_dir"] = str(folder)
     if problems:
         return RecipePreview(recipes.to_yaml(recipe), problems)
+    steps = advice.steps_of(workspace, recipe)
     return RecipePreview(
         recipes.to_yaml(recipe),
         [],
         recipes.command(folder / "recipe.yaml", python_of(recipe)),
         memory_need.bytes_needed(recipe),
-        disk_need.bytes_needed(recipe, advice.steps_of(workspace, recipe)),
+        disk_need.bytes_needed(recipe, steps),
+        (title, str(recipe["finetuning_type"])),
+        recipes.next_name(workspace, recipe),
+        steps,
+        time_need.seconds_needed(workspace, recipe, steps),
         [*advice.advise(workspace, recipe), *advice.on_code(overrides, recipe), *advice.on_folder(overrides, recipe)],
     )
 

@@ -48,7 +48,7 @@ def _of_environments(trainer: TrainingService) -> list[Callable]:
 
 def _of_runs(trainer: TrainingService, words: Words) -> list[Callable]:
     def train_preview(recipe: dict[str, object]) -> schemas.PreviewResult:
-        """Return {yaml, command, problems, memory, disk, advice} for a recipe that may still be wrong."""
+        """Return {yaml, command, problems, memory, disk, steps, seconds, advice} for a recipe that may be wrong."""
         preview = trainer.preview(recipe)
         return schemas.PreviewResult(
             yaml=preview.yaml,
@@ -56,6 +56,8 @@ def _of_runs(trainer: TrainingService, words: Words) -> list[Callable]:
             problems=[words.tell(problem) for problem in preview.problems],
             memory=preview.memory,
             disk=preview.disk,
+            steps=preview.steps,
+            seconds=preview.seconds,
             advice=[words(key, **facts) for key, facts in preview.advice],
         )
 

@@ -11,7 +11,8 @@ from studio.web.schema import Options, Result, SparseResult
 class StartOptions(Options):
     """What is said of a run beside its recipe."""
 
-    title: str = Field("", description="the run's name, with a number; left out: that of its data")
+    run_name: str = Field("", description="the run's own name, refused where there is one of it")
+    title: str = Field("", description="a name that gets a number, where it has none of its own; left out: its data's")
     note: str = Field("", description="kept with the run")
     name: str | None = Field(None, description="of the assistant, where the data asks for one")
     author: str | None = Field(None, description="of the assistant, where the data asks for one")
@@ -46,6 +47,8 @@ class PreviewResult(Result):
     problems: list[str]
     memory: int | float | None = Field(description="in bytes, at the peak")
     disk: int | float | None = Field(description="in bytes, of what is kept")
+    steps: int | None = Field(description="in all, null where they are not known before")
+    seconds: float | None = Field(description="by the newest run like it on this machine, null where there is none")
     advice: list[str]
 
 

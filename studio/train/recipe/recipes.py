@@ -241,8 +241,9 @@ def prepare(
     """
     recipe = complete(workspace, overrides, machine)
     library.require_loadable(Path(recipe["model_name_or_path"]))
-    title = options.get("title") or re.sub(r"[^\w.+-]+", "-", str(recipe["dataset"])).strip("-").replace("_", "-")
-    run = runs.make(workspace, library.title(Path(recipe["model_name_or_path"])), recipe["finetuning_type"], title)
+    place = library.title(Path(recipe["model_name_or_path"])), recipe["finetuning_type"]
+    name = str(options.get("run_name") or "").strip()
+    run = runs.make_named(workspace, *place, name) if name else runs.make(workspace, *place, _title(recipe, options))
     try:
         _fill_identity(workspace, run, recipe, options)
         recipe["output_dir"] = str(run.folder)
@@ -251,6 +252,17 @@ def prepare(
         shutil.rmtree(run.folder)
         raise
     return run
+
+
+def _title(recipe: dict[str, object], options: dict[str, object]) -> str:
+    """Return what a run is called before its number: its title, else the names of its data."""
+    return options.get("title") or re.sub(r"[^\w.+-]+", "-", str(recipe["dataset"])).strip("-").replace("_", "-")
+
+
+def next_name(workspace: Workspace, recipe: dict[str, object]) -> str:
+    """Return the name that the next run of a complete recipe gets where the person gives none."""
+    model, title = library.title(Path(recipe["model_name_or_path"])), _title(recipe, {})
+    return runs.free_name(workspace, model, str(recipe["finetuning_type"]), title)
 
 
 def _fill_identity(workspace: Workspace, run: runs.Run, recipe: dict[str, object], options: dict[str, object]) -> None:

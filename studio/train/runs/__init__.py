@@ -12,7 +12,17 @@
 
 from studio.train.runs.progress import RunSummary, alive, forget, metrics, status, summary, written
 from studio.train.runs.run import Run, has_weights
-from studio.train.runs.run_folders import all_runs, find, learned, make, remove_half_written, usable_and_odd
+from studio.train.runs.run_folders import (
+    all_runs,
+    find,
+    free_name,
+    learned,
+    make,
+    make_named,
+    remove_half_written,
+    require_free,
+    usable_and_odd,
+)
 from studio.train.runs.run_status import ACTIVE, Status
 
 __all__ = [
@@ -24,11 +34,14 @@ __all__ = [
     "all_runs",
     "find",
     "forget",
+    "free_name",
     "has_weights",
     "learned",
     "make",
+    "make_named",
     "metrics",
     "remove_half_written",
+    "require_free",
     "status",
     "summary",
     "usable_and_odd",

@@ -1,5 +1,6 @@
 """The folder of all runs, `saves/<model>/<method>/<run>/`: which there are, and room for a new one."""
 
+import itertools
 import shutil
 from pathlib import Path
 
@@ -56,6 +57,39 @@ def make(workspace: Workspace, model: str, method: str, title: str) -> Run:
             raise Problem("workspace.unwritable", path=folder, reason=reasons.of(error)) from error
         return Run(name, folder)
     raise Problem("workspace.bad_name", name=title)
+
+
+def make_named(workspace: Workspace, model: str, method: str, name: str) -> Run:
+    """Make the folder of a new run with a name of the person's own, and return the run. Raises Problem, with the field
+    `run_name`, where the name is not plain or is taken.
+    """
+    run = require_free(workspace, model, method, name)
+    try:
+        run.folder.mkdir(parents=True)
+    except FileExistsError as error:  # in the moment since
+        raise Problem("train.name_taken", name=name, field="run_name") from error
+    except OSError as error:
+        raise Problem("workspace.unwritable", path=run.folder, reason=reasons.of(error)) from error
+    return run
+
+
+def require_free(workspace: Workspace, model: str, method: str, name: str) -> Run:
+    """Return the run that would have a name. Raises Problem, with the field `run_name`, where it is not plain or is
+    taken.
+    """
+    try:
+        folder = workspace.inside(workspace.saves, f"{model}/{method}/{name}", parts=3)
+    except Problem as problem:
+        raise Problem("train.name_not_plain", name=name, field="run_name") from problem
+    if files.exists(folder):
+        raise Problem("train.name_taken", name=name, field="run_name")
+    return Run(f"{model}/{method}/{name}", folder)
+
+
+def free_name(workspace: Workspace, model: str, method: str, title: str) -> str:
+    """Return the name that `make` would give now."""
+    folder = workspace.saves / model / method
+    return next(f"{title}-{number}" for number in itertools.count(1) if not files.exists(folder / f"{title}-{number}"))
 
 
 def learned(run: Run) -> list[Path]:

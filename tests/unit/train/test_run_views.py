@@ -1,9 +1,13 @@
 """What the views of a run are made of, without HTML."""
 
+import json
+
 import pytest
 
+from studio.core.i18n import Problem
 from studio.train import runs
 from studio.train.page.runs import comparison, now_running, probe_answers, run_head, run_list, run_log
+from studio.train.recipe import time_need
 
 
 def made(workspace, name="one", **recipe):
@@ -17,6 +21,40 @@ def made(workspace, name="one", **recipe):
     for step, loss in enumerate((3.0, 2.0, 1.0), 1):
         run.say("metrics", step=step, epoch=step / 4, values={"loss": loss, "learning_rate": 1e-4})
     return run
+
+
+def test_a_name_of_the_person_s_own_is_taken_as_it_is_or_refused_at_its_field(workspace):
+    assert runs.free_name(workspace, "m", "lora", "one") == "one-1"
+    assert made(workspace).name == "m/lora/one-1"
+    assert runs.free_name(workspace, "m", "lora", "one") == "one-2"
+    assert runs.make_named(workspace, "m", "lora", "my run").name == "m/lora/my run"
+    for name, key in (
+        ("one-1", "name_taken"),
+        ("my run", "name_taken"),
+        ("../x", "name_not_plain"),
+        ("a/b", "name_not_plain"),
+    ):
+        for refused in (runs.require_free, runs.make_named):
+            with pytest.raises(Problem) as found:
+                refused(workspace, "m", "lora", name)
+            assert (found.value.key, found.value.facts["field"]) == (f"train.name_{key}", "run_name")
+
+
+def test_the_time_of_a_recipe_is_that_of_a_run_like_it_or_not_told(workspace):
+    recipe = {"stage": "sft", "model_name_or_path": "m", "cutoff_len": 8}
+    run = runs.make(workspace, "m", "lora", "timed")
+    run.recipe_file.write_text("".join(f"{key}: {value}\n" for key, value in recipe.items()))
+    points = [
+        {"time": 100 + took, "event": "metrics", "step": step, "epoch": 0, "values": {"loss": 1.0}}
+        for step, took in ((1, 9), (3, 13), (4, 15), (5, 60))
+    ]
+    said = [{"time": 100, "event": "state", "state": "preparing"}, *points]
+    run.events_file.write_text("".join(json.dumps(one) + "\n" for one in said))
+    assert time_need.seconds_needed(workspace, recipe, 100) == pytest.approx(200), (
+        "a step that stood still is no measure"
+    )
+    assert time_need.seconds_needed(workspace, recipe, None) is None
+    assert time_need.seconds_needed(workspace, recipe | {"cutoff_len": 9}, 100) is None
 
 
 def test_the_buttons_of_a_run_follow_its_state(workspace):

@@ -7,9 +7,10 @@ from pathlib import Path
 import gradio as gr
 
 from studio.core.i18n import Problem, Words
+from studio.train import runs
 from studio.train.execution import recipe_preview
 from studio.train.execution.training_service import TrainingService
-from studio.train.page.form import form_judgement, form_recipe, import_report, setting_list, sweep_preview
+from studio.train.page.form import form_judgement, form_recipe, import_report, run_cost, setting_list, sweep_preview
 from studio.train.page.form.tab_fields import OF_RUNS, SCHEDULERS
 from studio.train.recipe import dataset_choices, recipes, saved_recipes, sweep
 from studio.train.recipe.importing import form, llamafactory_defaults, missing_parts, recipe_reading
@@ -157,16 +158,19 @@ class Answers:
 
     # Starts
 
-    def on_start(self, name: str, author: str, probes: str, executor: str, devices: str, *overrides: object) -> tuple:
-        """Start a run and return what is wrong, and what takes the run in hand."""
+    def on_start(
+        self, run_name: str, name: str, author: str, probes: str, executor: str, devices: str, *overrides: object
+    ) -> tuple:
+        """Start a run and return what is wrong, what takes the run and its curves in hand, and no name for the next."""
         questions = [line.strip() for line in probes.splitlines() if line.strip()]
         numbers = [int(part) for part in devices.replace(",", " ").split() if part.isdigit()]
-        options = {"name": name, "author": author, "probes": questions} | ({"devices": numbers} if numbers else {})
+        options = {"run_name": run_name, "name": name, "author": author, "probes": questions}
+        options |= {"devices": numbers} if numbers else {}
         try:
             run = self.training.start(self.recipe(*overrides), options, executor)
         except Problem as fault:
-            return self._fault(fault), ""
-        return "", taken("run", run.name)
+            return self._fault(fault), "", gr.skip()
+        return "", taken("run", run.name) + taken("part", "curves"), ""
 
     def on_sweep(self, grid: str, name: str, author: str, executor: str, *overrides: object) -> tuple:
         """Start a run for each combination of a grid and return what is wrong, and what takes the first in hand."""
@@ -196,21 +200,35 @@ class Answers:
 
     # What is told
 
-    def on_preview(self, *overrides: object) -> tuple:
-        """Return the command, the recipe as YAML, what is told of it, and whether Start is open; while it is shut, the
-        recipe is judged again and again.
+    def on_preview(self, run_name: str, *overrides: object) -> tuple:
+        """Return the command, the recipe as YAML, what is told of it, whether Start is open (while it is shut, the
+        recipe is judged again and again), what the run costs, what it would be called, and the draft to be kept.
         """
+        recipe: dict[str, object] = {}
         try:
             recipe = self.recipe(*overrides)
         except (Problem, ValueError, TypeError) as fault:
             preview = recipe_preview.unjudged({}, fault)
         else:
             preview = self.training.preview(recipe)
+        problems = [*preview.problems, *self._of_name(run_name, preview)]
         # Beside the advice, not where Start tells its faults: a preview that comes late must not wipe those away.
-        judgement = form_judgement.judgement(preview.advice, preview.problems)
-        told = render(form_judgement.TEMPLATE, self.words, judgement)
-        is_shut = bool(preview.problems)
-        return preview.command, preview.yaml, told, gr.update(interactive=not is_shut), gr.Timer(active=is_shut)
+        told = render(form_judgement.TEMPLATE, self.words, form_judgement.judgement(preview.advice, problems))
+        cost = render(run_cost.TEMPLATE, self.words, run_cost.run_cost(self.workspace, recipe, preview, problems))
+        start, again = gr.update(interactive=not problems), gr.Timer(active=bool(problems))
+        next_name = gr.update(placeholder=preview.next_name)
+        draft = json.dumps({key: value for key, value in recipe.items() if value is not None}, ensure_ascii=False)
+        return preview.command, preview.yaml, told, start, again, cost, next_name, draft
+
+    def _of_name(self, run_name: str, preview: recipe_preview.RecipePreview) -> list[Problem]:
+        """Return what is wrong with the name of the person's own, [] where the run gets one by itself."""
+        if not run_name.strip() or not preview.place:
+            return []
+        try:
+            runs.require_free(self.workspace, *preview.place, run_name.strip())
+        except Problem as problem:
+            return [problem]
+        return []
 
     def on_search(self, query: str, stage: str, method: str, further: str) -> str:
         """Return the settings that fit a search; `further` is what the person has set, as JSON."""

@@ -26,8 +26,8 @@ def _connect_starts(form: Form, answers: Answers) -> None:
     who = [form.name, form.author]
     form.start.click(
         answers.on_start,
-        [*who, form.probes, form.executor, form.devices, *form.overrides],
-        [form.problem, form.started],
+        [form.run_name, *who, form.probes, form.executor, form.devices, *form.overrides],
+        [form.problem, form.started, form.run_name],
         api_name=False,
         concurrency_limit=None,
     )
@@ -51,7 +51,10 @@ def _connect_choices(form: Form, answers: Answers) -> None:
     model, stage, dataset = (form.fields[key] for key in ("model_name_or_path", "stage", "dataset"))
     # Of a choice in the form only: an import says its own rate.
     model.input(answers.on_model, model, form.fields["learning_rate"], api_name=False, queue=False)
-    gr.on([model.change, stage.change, form.more_settings.expand], answers.on_runs, model, form.of_runs, **AT_ONCE)
+    listing = [box.focus for box in form.of_runs]
+    gr.on([model.change, stage.change, *listing], answers.on_runs, model, form.of_runs, **AT_ONCE)
+    adapter = form.fields["adapter_name_or_path"]
+    form.begin_anew.input(lambda: "", None, adapter, **AT_ONCE)
     stage.input(answers.on_stage, [stage, dataset], dataset, api_name=False, queue=False)
     dataset.focus(answers.on_dataset_focus, [stage, dataset], dataset, **AT_ONCE)
     dataset.input(answers.on_dataset, [stage, dataset], [form.problem, dataset], **AT_ONCE)
@@ -130,15 +133,11 @@ def _connect_refusal(form: Form) -> None:
 
 
 def _connect_preview(form: Form, answers: Answers) -> None:
-    judged = [form.command, form.yaml, form.advice, form.start, form.judge_again]
-    changes = [form.preview.expand, *(box.change for box in form.boxes), form.method.change, form.refusal.change]
+    judged = [form.command, form.yaml, form.advice, form.start, form.judge_again, form.cost, form.run_name, form.draft]
+    boxes = [box.change for box in (form.run_name, form.method, *form.boxes)]
+    changes = [gr.context.Context.root_block.load, form.preview.expand, *boxes, form.refusal.change]
+    given = [form.run_name, *form.overrides]
     gr.on(
-        changes,
-        answers.on_preview,
-        form.overrides,
-        judged,
-        api_name=False,
-        show_progress="hidden",
-        trigger_mode="always_last",
+        changes, answers.on_preview, given, judged, api_name=False, show_progress="hidden", trigger_mode="always_last"
     )
-    form.judge_again.tick(answers.on_preview, form.overrides, judged, api_name=False, show_progress="hidden")
+    form.judge_again.tick(answers.on_preview, given, judged, api_name=False, show_progress="hidden")

@@ -1,5 +1,7 @@
 """The boxes of the form, from top to bottom of the page."""
 
+from collections.abc import Callable
+
 import gradio as gr
 
 from studio.core.i18n import Words
@@ -12,16 +14,18 @@ from studio.web.html import render
 from studio.web.live import region
 
 HEAD_TEMPLATE = "train/page/form/form_head.html"
+RESET_TEMPLATE = "train/page/form/form_reset.html"
+GROUP_TEMPLATE = "train/page/form/form_group.html"
 SCHEDULERS = ["cosine", "linear", "constant", "constant_with_warmup", "cosine_with_restarts", "polynomial"]
 OF_RUNS = ("reward_model", "adapter_name_or_path")  # boxes that list what runs have trained
 JUDGED_AGAIN_S = 4
-ALWAYS_SEEN = (
-    "learning_rate",
-    "num_train_epochs",
-    "per_device_train_batch_size",
-    "gradient_accumulation_steps",
-    "cutoff_len",
-)
+OF_LEARNING = ("learning_rate", "lr_scheduler_type", "warmup_steps", "max_grad_norm")
+OF_LENGTH = ("num_train_epochs", "per_device_train_batch_size", "gradient_accumulation_steps", "cutoff_len")
+OF_ADAPTER = ("lora_rank", "lora_alpha", "lora_dropout")
+OF_WATCHING = ("val_size", "save_steps", "logging_steps", "seed")
+# Numbers whose sizes differ by factors: an arrow key doubles or halves them (assets/form.js). The others go by steps.
+BY_FACTORS = (*OF_LENGTH[1:], "learning_rate", "lora_rank", "lora_alpha")
+STEPS = {"lora_dropout": 0.05, "val_size": 0.05, "max_grad_norm": 0.1}
 
 
 class Form:
@@ -31,18 +35,20 @@ class Form:
         self.training, self.words, self.workspace = training, words, training.workspace
         self.standard = recipes.defaults()
         self.fields: dict[str, gr.Component] = {}
-        self._head()
-        self._model_and_data()
-        self._stage_and_method()
-        self._numbers()
-        self._advice()
-        self._more_settings()
+        gr.HTML(render(HEAD_TEMPLATE, words))
+        self._group("what", self._model_and_data)
+        self._group("how", self._method_and_learning)
+        self._group("length", self._length)
+        self._group("adapter", self._adapter)
+        self._group("watch", self._watching)
+        self._group("where", self._devices)
         self._all_settings()
         self._preview()
         self._recipes()
         self._notices()
         self._many()
         self._unseen()
+        self._bar()
 
     @property
     def keys(self) -> list[str]:
@@ -64,14 +70,11 @@ class Form:
         """The boxes that list what runs have trained."""
         return [self.fields[key] for key in OF_RUNS]
 
-    def _head(self) -> None:
-        words = self.words
-        with gr.Row(elem_classes="form-head"):
-            gr.HTML(render(HEAD_TEMPLATE, words))
-            self.start = gr.Button(
-                words("train.start"), variant="primary", elem_id="train-start", scale=0, min_width=120
-            )
-        self.problem = gr.HTML(elem_id="train-problem")
+    def _group(self, name: str, fill: Callable[[], None]) -> None:
+        """Draw a group of the form under its heading."""
+        with gr.Column(elem_classes=f"form-group form-group-{name}"):
+            gr.HTML(render(GROUP_TEMPLATE, self.words, name=name))
+            fill()
 
     def _model_and_data(self) -> None:
         words, workspace = self.words, self.workspace
@@ -81,24 +84,28 @@ class Form:
         with gr.Row():
             self.fields["model_name_or_path"] = self._choice("model_name_or_path", models, model)
             self.fields["dataset"] = self._choice("dataset", datasets, chosen, multiselect=True)
+            self.fields["stage"] = self._choice(
+                "stage", [(words(f"train.stage_{key}"), key) for key in recipes.STAGES], "sft"
+            )
         is_asked = form_recipe.asks_identity(workspace, [recipes.STARTER_DATASET])
         with gr.Row(visible=is_asked) as self.identity_row:
-            self.name = gr.Textbox(
-                words("train.identity_name_default"),
-                label=words("train.identity_name"),
-                info=words("train.identity_name_info"),
+            self.name, self.author = (
+                gr.Textbox(
+                    words(f"train.identity_{one}_default"),
+                    label=words(f"train.identity_{one}"),
+                    info=words(f"train.identity_{one}_info"),
+                    elem_id=f"train-identity-{one}",
+                    elem_classes="draft",
+                )
+                for one in ("name", "author")
             )
-            self.author = gr.Textbox(
-                words("train.identity_author_default"),
-                label=words("train.identity_author"),
-                info=words("train.identity_author_info"),
-            )
+        with gr.Column(visible=False) as self.ppo_row:
+            gr.HTML(region("environment", "ppo"))
+            rewards = adapters.reward_models(workspace, recipes.STARTER_MODEL)
+            self.fields["reward_model"] = self._of_checkpoints("reward_model", rewards)
 
-    def _stage_and_method(self) -> None:
-        words = self.words
-        self.fields["stage"] = self._choice(
-            "stage", [(words(f"train.stage_{key}"), key) for key in recipes.STAGES], "sft"
-        )
+    def _method_and_learning(self) -> None:
+        words, standard = self.words, self.standard
         self.method = gr.Radio(
             [(words(f"train.method_{key}"), key) for key in form_recipe.METHODS],
             value="lora",
@@ -106,20 +113,18 @@ class Form:
             info=words("settings.finetuning_type_info"),
             elem_id="train-method",
         )
-        with gr.Column(visible=False) as self.ppo_row:
-            gr.HTML(region("environment", "ppo"))
-            rewards = adapters.reward_models(self.workspace, recipes.STARTER_MODEL)
-            self.fields["reward_model"] = self._of_checkpoints("reward_model", rewards)
-
-    def _numbers(self) -> None:
         with gr.Row(elem_classes="fields"):
-            for key in ALWAYS_SEEN:
-                self.fields[key] = self._number(key, self.standard[key])
-        with gr.Row(elem_classes="fields") as self.lora_row:
-            for key in ("lora_rank", "lora_alpha", "lora_dropout"):
-                self.fields[key] = self._number(key, self.standard[key])
+            for key in OF_LEARNING:
+                is_choice = key == "lr_scheduler_type"
+                self.fields[key] = (
+                    self._choice(key, SCHEDULERS, standard[key]) if is_choice else self._number(key, standard[key])
+                )
+            self.fields["template"] = self._choice("template", [(words("train.automatic"), "")], "")
 
-    def _advice(self) -> None:
+    def _length(self) -> None:
+        with gr.Row(elem_classes="fields"):
+            for key in OF_LENGTH:
+                self.fields[key] = self._number(key, self.standard[key])
         self.advice = gr.HTML(elem_id="train-advice")
         with gr.Row(elem_classes="find-batch"):
             self.find_batch = gr.Button(
@@ -127,31 +132,28 @@ class Form:
             )
             gr.HTML(region("batch"))
 
-    def _more_settings(self) -> None:
+    def _adapter(self) -> None:
+        with gr.Row(elem_classes="fields") as self.lora_row:
+            for key in OF_ADAPTER:
+                self.fields[key] = self._number(key, self.standard[key])
+        begun = adapters.on(self.workspace, recipes.STARTER_MODEL)
+        self.fields["adapter_name_or_path"] = self._of_checkpoints("adapter_name_or_path", begun)
+
+    def _watching(self) -> None:
         words, standard = self.words, self.standard
-        with gr.Accordion(words("train.more"), open=False) as self.more_settings:
-            with gr.Row(elem_classes="fields"):
-                self.fields["template"] = self._choice("template", [(words("train.automatic"), "")], "")
-                self.fields["lr_scheduler_type"] = self._choice(
-                    "lr_scheduler_type", SCHEDULERS, standard["lr_scheduler_type"]
-                )
-                for key in ("warmup_steps", "max_grad_norm"):
-                    self.fields[key] = self._number(key, standard[key])
-            with gr.Row(elem_classes="fields"):
-                self.fields["val_size"] = self._number("val_size", 0)
-                for key in ("save_steps", "logging_steps", "seed"):
-                    self.fields[key] = self._number(key, standard[key])
-            with gr.Row(elem_classes="fields"):
-                self._of_saving()
-            with gr.Row(elem_classes="fields"):
-                self._of_devices()
-            self.probes = gr.Textbox(
-                label=words("train.probes"),
-                info=words("train.probes_info", most=samples.MOST),
-                lines=3,
-                elem_id="train-probes",
-                value=words("train.probes_default"),
-            )
+        with gr.Row(elem_classes="fields"):
+            for key in OF_WATCHING:
+                self.fields[key] = self._number(key, standard.get(key, 0))
+        with gr.Row(elem_classes="fields"):
+            self._of_saving()
+        self.probes = gr.Textbox(
+            label=words("train.probes"),
+            info=words("train.probes_info", most=samples.MOST),
+            lines=2,
+            elem_id="train-probes",
+            elem_classes="draft",
+            value=words("train.probes_default"),
+        )
 
     def _of_saving(self) -> None:
         words = self.words
@@ -161,30 +163,43 @@ class Form:
             info=words("settings.load_best_model_at_end_info"),
         )
         for key in ("early_stopping_steps", "save_total_limit"):
-            self.fields[key] = gr.Number(
-                0,
-                label=words(f"settings.{key}"),
-                info=words(f"settings.{key}_info"),
-                elem_id=f"train-{key}",
-                min_width=120,
-                precision=0,
-                minimum=0,
-            )
-        begun = adapters.on(self.workspace, recipes.STARTER_MODEL)
-        self.fields["adapter_name_or_path"] = self._of_checkpoints("adapter_name_or_path", begun)
+            self.fields[key] = self._number(key, 0, precision=0)
 
-    def _of_devices(self) -> None:
+    def _devices(self) -> None:
         words, executors = self.words, self.training.executors
-        self.executor = gr.Dropdown(
-            [(words(f"train.executor_{key.replace('-', '_')}"), key) for key in executors],
-            value=executors[0],
-            label=words("train.executor"),
-            info=words("train.executor_info"),
-            elem_id="train-executor",
-        )
-        self.devices = gr.Textbox(
-            label=words("train.devices"), info=words("train.devices_info"), elem_id="train-devices"
-        )
+        with gr.Row(elem_classes="fields"):
+            self.executor = gr.Dropdown(
+                [(words(f"train.executor_{key.replace('-', '_')}"), key) for key in executors],
+                value=executors[0],
+                label=words("train.executor"),
+                info=words("train.executor_info"),
+                elem_id="train-executor",
+            )
+            self.devices = gr.Textbox(
+                label=words("train.devices"),
+                info=words("train.devices_info"),
+                elem_id="train-devices",
+                elem_classes="draft",
+            )
+
+    def _bar(self) -> None:
+        """Draw what stays in sight below the form: the run's name, what it costs, what is wrong, and Start."""
+        words = self.words
+        with gr.Column(elem_classes="start-bar", elem_id="train-bar"):
+            self.problem = gr.HTML(elem_id="train-problem")
+            with gr.Row(elem_classes="start-row"):
+                self.run_name = gr.Textbox(
+                    label=words("train.run_name"),
+                    elem_id="train-run_name",
+                    elem_classes="draft",
+                    scale=2,
+                    min_width=160,
+                )
+                self.cost = gr.HTML(elem_id="train-cost")
+                gr.HTML(render(RESET_TEMPLATE, words))
+                self.start = gr.Button(
+                    words("train.start"), variant="primary", elem_id="train-start", scale=0, min_width=120
+                )
 
     def _all_settings(self) -> None:
         words = self.words
@@ -238,6 +253,7 @@ class Form:
                 info=words("train.sweep_info"),
                 lines=3,
                 elem_id="train-grid",
+                elem_classes="draft",
                 placeholder=words("train.sweep_example"),
             )
             self.sweep_preview = gr.HTML(elem_id="train-sweep-runs")
@@ -264,6 +280,10 @@ class Form:
         self.started = gr.HTML(visible="hidden")
         # A recipe that comes from elsewhere (a run to start again, with changes) arrives here from the page's script.
         self.given = gr.Textbox(visible="hidden", elem_id="train-given")
+        # Takes the adapter out that the run would begin with.
+        self.begin_anew = gr.Textbox(visible="hidden", elem_id="train-begin-anew")
+        # The recipe in the form, which the page keeps until it is started (assets/form.js).
+        self.draft = gr.Textbox(visible="hidden", elem_id="train-draft")
         # Why the recipe that was brought last is not in the form, "" if it is: the form still holds an earlier one, and
         # nobody means to start that.
         self.refusal = gr.State("")
@@ -272,10 +292,21 @@ class Form:
         label, info = self.words(f"settings.{key}"), self.words(f"settings.{key}_info")
         return gr.Dropdown(choices, value=value, label=label, info=info, elem_id=f"train-{key}", **more)
 
-    def _number(self, key: str, value: object) -> gr.Number:
-        # Nothing is rounded: a share would become 0, and half a step is for the judge of the recipe to refuse.
+    def _number(self, key: str, value: object, **more) -> gr.Number:
+        # Nothing is rounded or held back here: a share would become 0, and half a step is for the judge of the recipe
+        # to refuse, who says why at the field.
         label, info = self.words(f"settings.{key}"), self.words(f"settings.{key}_info")
-        return gr.Number(value, label=label, info=info, elem_id=f"train-{key}", min_width=120)
+        look = "by-factors" if key in BY_FACTORS else "by-steps"
+        return gr.Number(
+            value,
+            label=label,
+            info=info,
+            elem_id=f"train-{key}",
+            elem_classes=look,
+            min_width=120,
+            step=STEPS.get(key, 1),
+            **more,
+        )
 
     def _of_checkpoints(self, key: str, names: list[str]) -> gr.Dropdown:
         # A folder from elsewhere may be typed too.
