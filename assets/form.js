@@ -67,6 +67,7 @@
   }
 
   document.addEventListener("click", (event) => {
+    if (event.target.closest('[data-pick="run:"]')) window.studio.handOver("train-opened", String(event.timeStamp));
     const item = event.target.closest("[data-forget], .when-new label, .when-new [role=option], .when-new button");
     if (item && "forget" in item.dataset) { forget(); location.reload(); }
     else if (item && event.isTrusted) touched = true;

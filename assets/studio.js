@@ -242,8 +242,11 @@
   }
 
   // Language, light and dark, shortcuts --------------------------------------------------------------------------------------
+  // The page's own language: gradio writes that of the browser into the document.
+  const language = () => document.querySelector("[data-switch=language]").dataset.now;
+
   function switchLanguage() {
-    const next = document.documentElement.lang.startsWith("zh") ? "en" : "zh";
+    const next = language() === "zh" ? "en" : "zh";
     document.cookie = `studio_language=${next}; path=/; max-age=31536000; samesite=lax`;
     location.reload();
   }
@@ -277,7 +280,7 @@
       due = false;
       follow();
       takeMade();
-      if (!ready && document.querySelector("[data-live]")) { ready = true; window.studio.begin(); rememberTheme(); setTimeout(makeRoom, 400); refresh(); }
+      if (!ready && document.querySelector("[data-live]") && document.querySelector("[data-switch=language]")) { ready = true; document.documentElement.lang = language(); window.studio.begin(); rememberTheme(); setTimeout(makeRoom, 400); refresh(); }
     };
     // Not at every change: while answers or charts grow there are many in a second.
     new MutationObserver(() => { if (!due) { due = true; setTimeout(look, 50); } }).observe(document.body, { childList: true, subtree: true });

@@ -51,8 +51,7 @@ def _connect_choices(form: Form, answers: Answers) -> None:
     model, stage, dataset = (form.fields[key] for key in ("model_name_or_path", "stage", "dataset"))
     # Of a choice in the form only: an import says its own rate.
     model.input(answers.on_model, model, form.fields["learning_rate"], api_name=False, queue=False)
-    listing = [box.focus for box in form.of_runs]
-    gr.on([model.change, stage.change, *listing], answers.on_runs, model, form.of_runs, **AT_ONCE)
+    gr.on([model.change, stage.change, form.opened.input], answers.on_runs, model, form.of_runs, **AT_ONCE)
     adapter = form.fields["adapter_name_or_path"]
     form.begin_anew.input(lambda: "", None, adapter, **AT_ONCE)
     stage.input(answers.on_stage, [stage, dataset], dataset, api_name=False, queue=False)

@@ -282,6 +282,8 @@ class Form:
         self.given = gr.Textbox(visible="hidden", elem_id="train-given")
         # Takes the adapter out that the run would begin with.
         self.begin_anew = gr.Textbox(visible="hidden", elem_id="train-begin-anew")
+        # The form was opened: there may be runs to begin with that were not there before.
+        self.opened = gr.Textbox(visible="hidden", elem_id="train-opened")
         # The recipe in the form, which the page keeps until it is started (assets/form.js).
         self.draft = gr.Textbox(visible="hidden", elem_id="train-draft")
         # Why the recipe that was brought last is not in the form, "" if it is: the form still holds an earlier one, and
