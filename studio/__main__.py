@@ -54,6 +54,8 @@ def run(options: argparse.Namespace) -> int:
         from studio.core.i18n import Problem, Words
         from studio.core.processes.ownership import Owned
         from studio.core.workspace import Workspace
+        from studio.demo import withheld
+        from studio.demo import workspace as demo
         from studio.shutdown import Shutdown, serve
         from studio.web.guard import rules
         from studio.web.guard.credentials import certificate
@@ -65,6 +67,9 @@ def run(options: argparse.Namespace) -> int:
         guarding = rules(options.host, options.allowed_host, auth, options.root_path, options.framed_by)
         port = choose_port(options.host, options.port)
         here = address(options.host, port, options.root_path, bool(tls))
+        if options.demo:
+            withheld.begin()
+            workspace = Workspace(demo.make(workspace.models, words))
         if options.look:
             opening.open_read_only(workspace, words)
         else:

@@ -15,6 +15,7 @@ from studio.core.i18n import Words
 from studio.core.storage import read_only
 from studio.datasets.page.analysis_endpoints import endpoints as of_analysis
 from studio.datasets.page.endpoints import endpoints as of_datasets
+from studio.demo import withheld
 from studio.evaluate.page.endpoints import endpoints as of_evaluations
 from studio.export.page.endpoints import endpoints as of_exports
 from studio.models.page.endpoints import endpoints as of_models
@@ -87,13 +88,16 @@ def serve(studio, words: Words) -> None:
 
 
 def for_owner(function: Callable) -> Callable:
-    """Return an endpoint that refuses where this studio only looks at its workspace, unless it changes nothing."""
+    """Return an endpoint that refuses where this studio only looks at its workspace, unless it changes nothing, and
+    where it is a demo, what a demo does not do.
+    """
     if function.__name__ in LOOKING:
         return function
 
     @wraps(function)
     def owned(*args, **kwargs):
         read_only.require_owner()
+        withheld.require(function.__name__)
         return function(*args, **kwargs)
 
     return owned

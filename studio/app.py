@@ -28,6 +28,7 @@ from studio.core.workspace import Workspace
 from studio.datasets.analysis import DatasetAnalysis
 from studio.datasets.page import tab as datasets_tab
 from studio.datasets.registry.collection import Collection
+from studio.demo import withheld
 from studio.evaluate.benchmarks.fetching import BenchmarkDownloads
 from studio.evaluate.page import tab as evaluate_tab
 from studio.evaluate.page.context import EvaluateContext
@@ -142,7 +143,7 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
         with gr.Sidebar(width=272, elem_id="side"):
             gr.HTML(render(frame.SIDE, words, frame.SideContext(("strip", "now", "holders", "trash"), ADDRESSES)))
         gr.HTML(render(frame.SWITCHES, words, frame.SwitchesContext(has_login)), elem_id="switches")
-        if problem := read_only.why():
+        if problem := read_only.why() or withheld.why():
             gr.HTML(render(frame.LOOKING, words, frame.LookingContext(problem)), elem_id="looking")
         with gr.Tabs(elem_id="rooms", selected="train"):
             with gr.Tab(words("app.models"), id="models", elem_id="room-models"):
@@ -202,7 +203,7 @@ class ByLanguage:
 
 def application(studio: Studio, rules: Rules, language: str | None) -> Guard:
     """Return the whole studio as an ASGI application, in every language, behind the guard with its rules."""
-    page.claim()
+    page.claim(withheld.styles())
     has_login = rules.auth is not None
     apps = {name: _served(window(studio, Words(name), has_login), rules.root_path) for name in LANGUAGES}
     by_language = ByLanguage(apps, language)

@@ -57,6 +57,11 @@ def add(parser, workspace):
         ),
         add("--look", "--read-only", action="store_true", help="only look at the workspace: nothing in it is changed"),
         add(
+            "--demo",
+            action="store_true",
+            help="open a fresh workspace with work in it, larger type, and nothing that deletes or downloads",
+        ),
+        add(
             "--stop-seconds",
             metavar="N",
             type=float,

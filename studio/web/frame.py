@@ -37,6 +37,6 @@ class HoldersContext:
 
 @dataclass(frozen=True)
 class LookingContext:
-    """Why this studio only looks at its workspace."""
+    """Why this studio only looks at its workspace, or what it is that it does not do all."""
 
     reason: Problem

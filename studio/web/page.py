@@ -46,9 +46,9 @@ _SCRIPT, _NONCE = re.compile(r"<script(?=[\s>])"), '<script nonce="{{ nonce() }}
 _NONCE_FOR_PARTS = '<meta property="csp-nonce" nonce="{{ nonce() }}">'
 
 
-def claim() -> None:
+def claim(styles: str = "") -> None:
     """Make gradio serve its page without any address of another machine, and with the studio's styles and scripts in
-    its head.
+    its head, and after them further `styles`.
 
     gradio renders its page by a public Jinja environment, so its loader is wrapped; no installed file is touched.
     """
@@ -62,7 +62,7 @@ def claim() -> None:
             source, path, uptodate = theirs.get_source(environment, template)
             if template.endswith("index.html"):
                 source = _SCRIPT.sub(_NONCE, _ELSEWHERE.sub("", source)).replace(
-                    "</head>", _NONCE_FOR_PARTS + head() + "</head>", 1
+                    "</head>", _NONCE_FOR_PARTS + head() + f"<style>{styles}</style></head>", 1
                 )
             return source, path, uptodate
 

@@ -20,7 +20,7 @@ ORDER = (
     ("deploy",),
     ("chat",),
     ("trash",),
-    (),  # app, api, doctor, opening, shutdown: composition
+    ("demo",),  # and app, api, doctor, opening, shutdown: composition
 )
 
 
