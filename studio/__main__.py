@@ -54,8 +54,7 @@ def run(options: argparse.Namespace) -> int:
         from studio.core.i18n import Problem, Words
         from studio.core.processes.ownership import Owned
         from studio.core.workspace import Workspace
-        from studio.demo import withheld
-        from studio.demo import workspace as demo
+        from studio.demo import fresh_copy, withheld
         from studio.shutdown import Shutdown, serve
         from studio.web.guard import rules
         from studio.web.guard.credentials import certificate
@@ -69,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         here = address(options.host, port, options.root_path, bool(tls))
         if options.demo:
             withheld.begin()
-            workspace = Workspace(demo.make(workspace.models, words))
+            workspace = Workspace(fresh_copy.make(workspace.models, words))
         if options.look:
             opening.open_read_only(workspace, words)
         else:

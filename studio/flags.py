@@ -56,11 +56,7 @@ def add(parser, workspace):
             help="folder that holds data/, models/ and saves/, made if it is not there (default: %(default)s)",
         ),
         add("--look", "--read-only", action="store_true", help="only look at the workspace: nothing in it is changed"),
-        add(
-            "--demo",
-            action="store_true",
-            help="open a fresh workspace with work in it, larger type, and nothing that deletes or downloads",
-        ),
+        add("--demo", action="store_true", help="a fresh workspace with work in it; nothing deletes or downloads"),
         add(
             "--stop-seconds",
             metavar="N",

@@ -15,8 +15,8 @@ from conftest import SLOW
 from studio import api, app
 from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace
+from studio.demo import fresh_copy as demo
 from studio.demo import withheld
-from studio.demo import workspace as demo
 
 # A new endpoint with such a name is no part of a demo. "notes of a run" and the like are the person's own words.
 HARMFUL = re.compile(

@@ -4,7 +4,6 @@ import atexit
 import contextlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,6 +13,7 @@ import psutil
 import studio
 from studio.core import locations
 from studio.core.i18n import Problem, Words
+from studio.core.processes.child import Child, Output
 from studio.core.storage import atomic
 from studio.models import starter
 
@@ -55,28 +55,21 @@ def remove_left_behind() -> None:
 def _work(worked: Path, model: Path, words: Words) -> None:
     """Do the work beside `worked`, and put it in its place when all of it is there."""
     worked.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".demo-", dir=worked.parent) as beside:
-        folder = Path(beside) / "workspace"
+    with atomic.scratch(worked) as beside:
+        folder = beside / "workspace"
         shutil.copytree(locations.SHIPPED_DATA, folder / "data")
         (folder / "models").mkdir()
         (folder / "models" / starter.NAME).symlink_to(model.resolve(), target_is_directory=True)
         log = worked.parent / f"{worked.name}.log"
-        with open(log, "w") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "studio.demo.work", str(folder), words.language],
-                cwd=locations.ROOT,
-                stdout=subprocess.PIPE,
-                stderr=output,
-                text=True,
-            )
-            with contextlib.closing(process.stdout) as said:
-                for line in said:
-                    print(line, end="", flush=True)
-        if process.wait():
-            raise Problem("demo.failed", file=log)
+        command = [sys.executable, "-m", "studio.demo.work", str(folder), words.language]
+        with open(log, "wb") as errors, Child(command, output=Output(errors=errors)) as child:
+            while (line := child.next_line()) is not None:
+                print(line.decode().rstrip(), flush=True)
+            if child.wait():
+                raise Problem("demo.failed", file=log)
         atomic.write_whole(folder / FINISHED, str(folder))
         shutil.rmtree(worked, ignore_errors=True)
-        folder.rename(worked)
+        atomic.move(folder, worked)
 
 
 def _copy(source: str, target: str) -> None:
