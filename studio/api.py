@@ -51,6 +51,7 @@ LOOKING = frozenset(
         "evaluate_tasks",
         "export_card",
         "export_list",
+        "export_parity",
         "export_plan",
         "export_template",
         "job_status",

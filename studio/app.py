@@ -37,6 +37,7 @@ from studio.evaluate.service import EvaluationService
 from studio.export.export_service import ExportService
 from studio.export.page import tab as export_tab
 from studio.export.page.context import ExportContext
+from studio.export.template_forms.template_service import TemplateService
 from studio.inference.inference_service import InferenceService
 from studio.inference.local.base_loading import one_load_at_a_time
 from studio.models.gguf import gguf_import
@@ -112,7 +113,7 @@ def make(workspace: Workspace) -> Studio:
         monitor,
         TrainingService(workspace, accelerator, jobs),
         EvaluateContext(evaluations, Reports(evaluations.evaluations), service, BenchmarkDownloads(workspace, jobs)),
-        ExportContext(ExportService(workspace, accelerator, jobs)),
+        ExportContext(ExportService(workspace, accelerator, jobs), TemplateService(workspace, jobs)),
         chat,
         Live(),
         jobs,

@@ -329,7 +329,35 @@ EXPORTED = {
     },
 }
 MERGING = "export-20261125-120000-abcdef"
+PARITY = "export_parity-20261125-120000-abcdef"
+COMPARED = {
+    "model": "tiny",
+    "template": "default",
+    "cases": [
+        {"form": "jinja", "case": "one_turn", "same": True, "cannot": [], "difference": None},
+        {"form": "jinja", "case": "images", "same": None, "cannot": ["images"], "difference": None},
+        {
+            "form": "jinja",
+            "case": "emoji",
+            "same": False,
+            "cannot": [],
+            "difference": {"kind": "other", "at": 3, "token": 1, "before": "abc", "trained": "x\ny", "form": "z"},
+        },
+    ],
+    "stops": [{"form": "jinja", "missing": ["</s>"], "added": ["<end>"]}],
+    "texts": {"jinja": "{{ messages }}"},
+}
 EXPORTS = {
+    "comparison with training": (
+        f"saves/.jobs/{PARITY}.json",
+        job(
+            "export_parity",
+            {"model": "tiny", "template": "default", "forms": ["jinja"]},
+            title="templates.job",
+            state="finished",
+            result=COMPARED,
+        ),
+    ),
     "record of an export": ("models/tiny/export.json", as_json(EXPORTED)),
     "card of an export": ("models/tiny/README.md", b"---\nlicense: mit\n---\n# tiny\n"),
     "modelfile": ("models/tiny/Modelfile", b"FROM .\n"),
@@ -447,7 +475,10 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "run-evaluations": RUNS,
     "run-exports": RUNS,
     "exports": ("", "t"),
-    **dict.fromkeys(("export", "export-record", "export-card", "export-forms"), ("tiny", f"job:{MERGING}")),
+    **dict.fromkeys(
+        ("export", "export-record", "export-card", "export-forms", "export-same"), ("tiny", f"job:{MERGING}")
+    ),
+    "export-parity": ("", PARITY),
     "memory": ("", *CHATS),
     "talks": ("\n", f"hi\n{CHAT}"),
     "talk-head": ("", *CHATS),

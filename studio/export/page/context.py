@@ -6,6 +6,7 @@ from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs
 from studio.core.workspace import Workspace
 from studio.export.export_service import ExportService
+from studio.export.template_forms.template_service import TemplateService
 
 JOB = "job:"  # begins what is in hand where it is a job and not yet a model
 
@@ -15,6 +16,7 @@ class ExportContext:
     """What the tab works with."""
 
     service: ExportService
+    templates: TemplateService
 
     @property
     def workspace(self) -> Workspace:

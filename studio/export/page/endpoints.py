@@ -12,15 +12,21 @@ from studio.export.page.context import ExportContext
 from studio.export.page.exported import card_view, form_view
 from studio.export.page.listing.export_list import unfinished
 from studio.export.page.schemas import (
+    CaseResult,
+    DifferenceResult,
     FileResult,
     ForgottenResult,
     JobResult,
     ListedExport,
     MergeOptions,
     MergePlanResult,
+    ParityJobResult,
+    ParityResult,
+    StopResult,
     VerifiedResult,
 )
 from studio.export.record import ExportRecord
+from studio.export.template_forms.parity_record import ComparisonRecord
 from studio.export.templates.form_files import FILES
 from studio.inference import target_names
 from studio.models.library import library
@@ -30,7 +36,7 @@ Adapter = str | list[str] | None
 
 def endpoints(context: ExportContext, words: Words) -> list[Callable]:
     """Return the endpoints of exports."""
-    return [*_merging(context), *_looking(context, words)]
+    return [*_merging(context), *_looking(context, words), *_parity(context, words)]
 
 
 def sources(context: ExportContext, model: str, adapter: Adapter) -> list[str]:
@@ -101,12 +107,46 @@ def _looking(context: ExportContext, words: Words) -> list[Callable]:
         return _file(card_view.card_of(library.find(context.workspace, name), language))
 
     def export_template(model: str, template: str = "", form: str = "jinja") -> FileResult:
-        """Return the chat template of an exported model in one form: "jinja", "ollama" or "lmdeploy"."""
+        """Return LLaMA-Factory's `template` with the tokenizer of a model, a run or a checkpoint, in one form: "jinja",
+        "ollama" or "lmdeploy". "" takes its own; of an exported model that is the file beside its weights.
+        """
         if form not in FILES:
             raise Problem("export.no_form", form=form, known=", ".join(FILES))
-        return _file(form_view.form_file(library.find(context.workspace, model), form))
+        if not template and not target_names.is_run(model):
+            found = library.find(context.workspace, model)
+            if record.of_model(found.path):
+                return _file(form_view.form_file(found, form))
+        return FileResult(name=FILES[form], text=context.templates.text(model, template, form))
 
     return [export_list, export_card, export_template]
+
+
+def _parity(context: ExportContext, words: Words) -> list[Callable]:
+    def export_parity(model: str, template: str = "", forms: list[str] | None = None) -> ParityResult:
+        """Compare forms of a template ("jinja", "ollama", "lmdeploy", or "own", which the model came with) with what
+        training encodes, in all kinds of conversations. null takes all that this machine can render.
+        """
+        found = context.templates.compare(context.templates.require(model, template, forms))
+        return ParityResult(
+            same=found.same,
+            template=found.template,
+            cases=[_case(one, words) for one in found.cases],
+            stops=[StopResult(**one.model_dump()) for one in found.stops],
+        )
+
+    def export_parity_start(model: str, template: str = "", forms: list[str] | None = None) -> ParityJobResult:
+        """Do what `export_parity` does in the background."""
+        return ParityJobResult(job=context.templates.start(model, template, forms).id)
+
+    return [export_parity, export_parity_start]
+
+
+def _case(one: ComparisonRecord, words: Words) -> CaseResult:
+    difference = one.difference
+    told = None
+    if difference:
+        told = DifferenceResult(**difference.model_dump(), sentence=one.comparison().tell(words))
+    return CaseResult(form=one.form, case=one.case, same=one.same, cannot=list(one.cannot), difference=told)
 
 
 def _file(found: card_view.Card | form_view.FormFile) -> FileResult:

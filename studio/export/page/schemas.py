@@ -70,6 +70,51 @@ class FileResult(Result):
     text: str
 
 
+class DifferenceResult(Result):
+    """The first place where a form says something else than training."""
+
+    kind: str = Field(description='"seam": the same text, but other tokens where two messages meet')
+    at: int = Field(description="characters before it")
+    token: int = Field(description="tokens before it")
+    before: str
+    trained: str
+    form: str
+    sentence: str = Field(description="what it does")
+
+
+class CaseResult(Result):
+    """One conversation in one form."""
+
+    form: str
+    case: str
+    same: bool | None = Field(description="token for token; null where training or the form cannot express it")
+    cannot: list[str]
+    difference: DifferenceResult | None
+
+
+class StopResult(Result):
+    """The stop words of a form against those of training."""
+
+    form: str
+    missing: list[str]
+    added: list[str]
+
+
+class ParityResult(Result):
+    """Forms of a template beside what training encodes."""
+
+    same: bool = Field(description="no text differs; a seam counts as the same")
+    template: str
+    cases: list[CaseResult]
+    stops: list[StopResult]
+
+
+class ParityJobResult(Result):
+    """A comparison in the background."""
+
+    job: str
+
+
 class ForgottenResult(Result):
     """A job that is off the list."""
 

@@ -6,15 +6,16 @@ import gradio as gr
 
 from studio.core.i18n import Words
 from studio.export.page.context import ExportContext
-from studio.export.page.exported import card_view, form_view, record_view
+from studio.export.page.exported import card_view, form_view, parity_view, record_view
 from studio.export.page.listing import export_head, export_list, exports_of_run
 from studio.export.page.tab_merge import MergeForm
+from studio.export.page.tab_template import TemplateForm
 from studio.web.html import render, ui
 from studio.web.live import Live, region
 
 PARTS = "export/page/parts.html"
 # What can be made, by its word and style sheet ("making-merge"): each form builds itself.
-MAKING = {"merge": MergeForm}
+MAKING = {"merge": MergeForm, "template": TemplateForm}
 # What is shown of an exported model: see `export_head.PARTS`.
 EXPORTED = {"record": record_view.record_view, "card": card_view.card_view, "forms": form_view.form_view}
 _VIEWS = {"record": record_view, "card": card_view, "forms": form_view}
@@ -32,6 +33,8 @@ def add_regions(live: Live, context: ExportContext) -> None:
     regions = {
         "exports": (export_list.TEMPLATE, export_list.export_list),
         "export": (export_head.TEMPLATE, export_head.export_head),
+        "export-parity": (parity_view.TEMPLATE, parity_view.parity_of_job),
+        "export-same": (parity_view.TEMPLATE, parity_view.parity_of_model),
         "run-exports": (exports_of_run.TEMPLATE, exports_of_run.exports_of_run),
         **{f"export-{part}": (_VIEWS[part].TEMPLATE, made) for part, made in EXPORTED.items()},
     }
@@ -56,3 +59,4 @@ def build(context: ExportContext, words: Words) -> None:
                 gr.HTML(region("export", follows="export"))
                 for part in EXPORTED:
                     gr.HTML(region(f"export-{part}", follows="export"), elem_classes=f"exported-{part}")
+                gr.HTML(region("export-same", follows="export"), elem_classes="exported-forms")

@@ -11,6 +11,12 @@ from studio.export.templates.cases import CASES, TOOLS, Case
 from studio.export.templates.slots import SpecialTokens
 from studio.export.templates.training import Encoded, Inexpressible
 
+# What a difference can be, and what it does: keys of `templates.effect_...`.
+EFFECTS = (
+    *("refused", "seam", "bos_twice", "bos_added", "bos_missing", "system_lost", "default_lost", "tools_lost"),
+    *("calls_lost", "results_lost", "thought_kept", "thought_lost", "empty_thought_lost", "empty_thought_kept"),
+    *("blanks", "not_opened", "goes_on", "other"),
+)
 BEFORE, AFTER = 24, 80  # characters of both texts that are shown around the first difference
 
 

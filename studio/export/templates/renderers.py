@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import httpx
 
 from studio.core import llamafactory
-from studio.export.templates.cases import TOOLS, Case
+from studio.export.templates.cases import CASES, TOOLS, Case
 from studio.export.templates.parity import Refused
 
 
@@ -67,3 +67,39 @@ class LlamaCppForm:
         if answer.status_code != 200:
             raise Refused(answer.text[:500])
         return answer.json()["prompt"]
+
+
+# What rendering raises where a template of a stranger cannot take a conversation.
+_FAULTS = (TypeError, KeyError, ValueError, ArithmeticError, AttributeError, IndexError, RecursionError)
+
+
+def render_strangers(source: str, tokens: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return what a model's own chat template makes of each case, by name: {"text"}, or {"refused"} with its own words.
+
+    Runs in the child process of `core.limited`, and there alone.
+
+    Args:
+        source: in Jinja.
+        tokens: the texts of the special tokens by role, which the template may name.
+    """
+    from jinja2 import TemplateError
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    made = {}
+    for case in CASES:
+        asked = {} if case.thinking is None else {"enable_thinking": case.thinking}
+        try:
+            texts, _ = render_jinja_template(
+                [case.messages],
+                tools=TOOLS if case.tools else None,
+                chat_template=source,
+                add_generation_prompt=not case.answered,
+                **asked,
+                **tokens,
+            )
+            made[case.name] = {"text": texts[0]}
+        except MemoryError:
+            raise
+        except (TemplateError, *_FAULTS) as error:
+            made[case.name] = {"refused": " ".join(str(error).split())[:500] or type(error).__name__}
+    return made
