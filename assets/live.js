@@ -45,7 +45,7 @@
     const same = marks.get(element)?.arg === arg, pinned = element.scrollHeight - element.scrollTop - element.clientHeight < 8;
     morph(element, answer.html, same);
     marks.set(element, { mark: answer.mark, arg });
-    if (element.dataset.live === "log" && pinned) element.scrollTop = element.scrollHeight;
+    if (element.dataset.live.endsWith("log") && pinned) element.scrollTop = element.scrollHeight;
     window.studio.drawn(element, arg);
   }
 

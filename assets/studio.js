@@ -39,6 +39,7 @@
     document.body.dataset.export = hand.export ? "one" : "new";
     document.body.dataset.making = hand.making ??= "merge";
     document.body.dataset.exported = hand.exported ??= "record";
+    document.body.dataset.deploy = hand.deployment ? "one" : "new";
     document.body.dataset.report = hand.report ??= "summary";
     document.body.dataset.talk = hand.talk ??= "talk";
     for (const element of document.querySelectorAll("[data-follows]")) {

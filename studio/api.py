@@ -16,6 +16,7 @@ from studio.core.storage import read_only
 from studio.datasets.page.analysis_endpoints import endpoints as of_analysis
 from studio.datasets.page.endpoints import endpoints as of_datasets
 from studio.demo import withheld
+from studio.deploy.page.endpoints import endpoints as of_deployments
 from studio.evaluate.page.endpoints import endpoints as of_evaluations
 from studio.export.page.endpoints import endpoints as of_exports
 from studio.models.page.endpoints import endpoints as of_models
@@ -40,6 +41,11 @@ LOOKING = frozenset(
         "datasets_preview",
         "datasets_search",
         "datasets_tokens",
+        "deploy_engines",
+        "deploy_list",
+        "deploy_log",
+        "deploy_preview",
+        "deploy_targets",
         "evaluate_compare",
         "evaluate_export",
         "evaluate_list",
@@ -114,6 +120,7 @@ def all_endpoints(studio, words: Words) -> list[Callable]:
         *of_training(studio.trainer, words),
         *of_evaluations(studio.evaluate, words),
         *of_exports(studio.export, words),
+        *of_deployments(studio.deploy, words),
         *_of_chat(studio.chat, words),
         *of_smoke_tests(studio.smoke_tests, words),
     ]

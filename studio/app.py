@@ -29,6 +29,9 @@ from studio.datasets.analysis import DatasetAnalysis
 from studio.datasets.page import tab as datasets_tab
 from studio.datasets.registry.collection import Collection
 from studio.demo import withheld
+from studio.deploy.deploy_service import DeployService
+from studio.deploy.engines.engine_environments import EngineEnvironments
+from studio.deploy.page import tab as deploy_tab
 from studio.evaluate.benchmarks.fetching import BenchmarkDownloads
 from studio.evaluate.page import tab as evaluate_tab
 from studio.evaluate.page.context import EvaluateContext
@@ -39,6 +42,7 @@ from studio.export.page import tab as export_tab
 from studio.export.page.context import ExportContext
 from studio.export.template_forms.template_service import TemplateService
 from studio.inference.inference_service import InferenceService
+from studio.inference.llama_cpp.toolkit import Toolkit
 from studio.inference.local.base_loading import one_load_at_a_time
 from studio.models.gguf import gguf_import
 from studio.models.hub.download import Downloads
@@ -64,6 +68,7 @@ ADDRESSES = {
     "datasets": datasets_tab.ADDRESS,
     "train": train_tab.ADDRESS,
     "evaluate": evaluate_tab.ADDRESS,
+    "deploy": deploy_tab.ADDRESS,
     "chat": chat_tab.ADDRESS,
 }
 
@@ -84,6 +89,7 @@ class Studio:
     models: ModelsContext
     analysis: DatasetAnalysis
     smoke_tests: SmokeTests
+    deploy: DeployService
 
 
 def make(workspace: Workspace) -> Studio:
@@ -120,22 +126,28 @@ def make(workspace: Workspace) -> Studio:
         models,
         DatasetAnalysis(collection),
         SmokeTests(workspace, accelerator),
+        DeployService(workspace, accelerator, service, Toolkit(jobs), EngineEnvironments(jobs)),
     )
     studio.live.add("strip", (strip_page.TEMPLATE, lambda *_: strip_page.strip(monitor.latest(), monitor.history())))
-    studio.live.add("holders", (frame.HOLDERS, lambda *_: _holders(accelerator)))
+    studio.live.add("holders", (frame.HOLDERS, lambda *_: _holders(studio)))
     studio.live.add("trash", (trash_page.TEMPLATE, lambda words, _: trash_page.trash(workspace)))
     models_tab.add_regions(studio.live, studio.models)
     datasets_tab.add_regions(studio.live, studio.analysis)
     train_regions.add_regions(studio.live, studio.trainer)
     evaluate_tab.add_regions(studio.live, studio.evaluate)
     export_tab.add_regions(studio.live, studio.export)
+    deploy_tab.add_regions(studio.live, studio.deploy)
     chat_regions.add_regions(studio.live, studio.chat)
     chat_regions.add_smoke_test(studio.live, studio.smoke_tests)
     return studio
 
 
-def _holders(accelerator: DeviceLease) -> frame.HoldersContext:
-    return frame.HoldersContext([holder.who for holder in accelerator.holders()])
+def _holders(studio: Studio) -> frame.HoldersContext:
+    rows = []
+    for holder in studio.accelerator.holders():
+        kind, _, name = holder.who.partition(":")
+        rows.append(frame.HolderRow(kind, name, studio.deploy.memory_of(name) if name else None))
+    return frame.HoldersContext(rows)
 
 
 def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
@@ -157,6 +169,8 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
                 evaluate_tab.build(studio.evaluate, words)
             with gr.Tab(words("app.export"), id="export", elem_id="room-export"):
                 export_tab.build(studio.export, words)
+            with gr.Tab(words("app.deploy"), id="deploy", elem_id="room-deploy"):
+                deploy_tab.build(studio.deploy, words)
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):
                 chat_tab.build(studio.chat, words)
         api.serve(studio, words)

@@ -87,6 +87,7 @@ class Shutdown:
     def _send_on(self) -> None:
         if os.getpid() == 1:
             self._studio.trainer.end_others()
+            self._studio.deploy.interrupt()
 
 
 def serve(config, shutdown: Shutdown) -> None:

@@ -363,6 +363,51 @@ EXPORTS = {
     "modelfile": ("models/tiny/Modelfile", b"FROM .\n"),
     "job of an export": (f"saves/.jobs/{MERGING}.json", job("export", MERGE, title="merge.job", state="failed")),
 }
+DEPLOYED = "served"
+DEPLOYMENTS = {
+    "request of a deployment": (
+        f"saves/.deployments/{DEPLOYED}/request.json",
+        as_json(
+            {
+                "engine": "llamafactory",
+                "target": "tiny",
+                "settings": {
+                    "name": DEPLOYED,
+                    "host": "127.0.0.1",
+                    "port": 8100,
+                    "devices": [0],
+                    "adapters": {"a": SECOND},
+                    "precision": "float32",
+                },
+                "created": NOW,
+            }
+        ),
+    ),
+    "state of an engine": (
+        f"saves/.deployments/{DEPLOYED}/state.json",
+        as_json(
+            {
+                "state": "failed",
+                "since": NOW,
+                "began": NOW,
+                "port": 8100,
+                "ready_s": 1.5,
+                "members": [{"pid": 4_000_000, "started": 1.0}],
+                "mark": "a",
+                "died": [NOW],
+                "doing": {"key": "deploy.doing_weights", "facts": {}},
+                "error": {"key": "deploy.fault_said", "facts": {"reason": "r"}},
+                "remedy": {"port": 0},
+                "parity": {"verdict": "differs", "asked": 1, "case": "one_turn", "token": 3, "reason": None},
+            }
+        ),
+    ),
+    "job of an engine": (
+        "saves/.jobs/engine_environment-20261125-120000-abcdef.json",
+        job("engine_environment", {"name": "vllm"}, title="deploy.environment_job", state="failed"),
+    ),
+    "log of an engine": (f"saves/.deployments/{DEPLOYED}/engine.log", b"Loading weights\nready\n"),
+}
 MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
     "own metric": ("metrics/mine.py", b"def score(prediction, reference, row):\n    return 1\n"),
     "events": (f"saves/{RUN}/events.jsonl", events(*FAILED)),
@@ -440,6 +485,7 @@ MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
     "servers": ("saves/.chats/endpoints.json", as_json({"local": {"url": "http://127.0.0.1:9/v1"}})),
     **EVALUATIONS,
     **EXPORTS,
+    **DEPLOYMENTS,
     "keys of servers": ("saves/.chats/keys.json", as_json({"http://127.0.0.1:9/v1": {"key": "k"}})),
 }
 
@@ -479,6 +525,11 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
         ("export", "export-record", "export-card", "export-forms", "export-same"), ("tiny", f"job:{MERGING}")
     ),
     "export-parity": ("", PARITY),
+    **dict.fromkeys(("export", "export-record", "export-card", "export-forms"), ("tiny", f"job:{MERGING}")),
+    "deployments": ("",),
+    "deploy-engines": ("",),
+    "deployment": ("", DEPLOYED),
+    "deployment-log": ("", DEPLOYED),
     "memory": ("", *CHATS),
     "talks": ("\n", f"hi\n{CHAT}"),
     "talk-head": ("", *CHATS),

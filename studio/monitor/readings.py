@@ -114,6 +114,11 @@ def snapshot_now(workspace_root: Path, earlier: CpuTimes | None = None) -> Snaps
     )
 
 
+def has_gpu() -> bool:
+    """Tell whether the driver shows a GPU on this machine."""
+    return bool(_devices()[0])
+
+
 def cpu_times() -> CpuTimes:
     """Read the CPU's counters. Busy is all but idle and waiting for disks, as psutil and top count it."""
     whole, own = psutil.cpu_times(), _process().cpu_times()

@@ -30,9 +30,20 @@ class SwitchesContext:
 
 @dataclass(frozen=True)
 class HoldersContext:
-    """`holders` are the names (of the words `app.holder_...`) of those who keep the accelerator."""
+    """Who keeps the accelerator."""
 
-    holders: list[str]
+    holders: list["HolderRow"]
+
+
+@dataclass(frozen=True)
+class HolderRow:
+    """One who keeps it. key: of the words `app.holder_...`. name: of what, where there may be several; memory: bytes,
+    where they are known.
+    """
+
+    key: str
+    name: str = ""
+    memory: int | None = None
 
 
 @dataclass(frozen=True)

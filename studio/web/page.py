@@ -17,6 +17,7 @@ STYLES = (
     "datasets.css",
     "evaluate.css",
     "export.css",
+    "deploy.css",
     "columns.css",
     "chat.css",
 )

@@ -45,7 +45,7 @@ class PromptEncoder:
         from llamafactory.hparams import DataArguments
 
         arguments = DataArguments(template=template, default_system=default_system, enable_thinking=thinking)
-        self.tokenizer, self.name, self._processor = tokenizer, template, processor
+        self.tokenizer, self.name, self.processor = tokenizer, template, processor
         try:
             self.template = own_template(tokenizer, arguments)
         except ValueError as error:
@@ -57,7 +57,7 @@ class PromptEncoder:
         """Tell whether model and template take images."""
         return (
             self.template.mm_plugin.image_token is not None
-            and getattr(self._processor, "image_processor", None) is not None
+            and getattr(self.processor, "image_processor", None) is not None
         )
 
     def encode(self, messages: list[Message], system: str | None = None, tools: str | list | None = "") -> list[int]:
@@ -155,10 +155,10 @@ class PromptEncoder:
                 raise Problem("prompt.blind", template=self.name)
             return Prompt(self.template.encode_oneturn(self.tokenizer, [*turns, answer], system, tools)[0])
         plugin, media = self.template.mm_plugin, (images, [], [])
-        turns = plugin.process_messages(turns, *media, self._processor)
+        turns = plugin.process_messages(turns, *media, self.processor)
         ids, _ = self.template.encode_oneturn(self.tokenizer, [*turns, answer], system, tools)
-        ids, _ = plugin.process_token_ids(ids, None, *media, self.tokenizer, self._processor)
-        made = plugin.get_mm_inputs(*media, [len(images)], [0], [0], [ids], self._processor)
+        ids, _ = plugin.process_token_ids(ids, None, *media, self.tokenizer, self.processor)
+        made = plugin.get_mm_inputs(*media, [len(images)], [0], [0], [ids], self.processor)
         return Prompt(ids, {name: _tensor(value) for name, value in made.items()})
 
 

@@ -8,7 +8,7 @@ from studio.trash import workspace_trash
 
 TEMPLATE = "trash/page/trash.html"
 SHOWN = 50
-KINDS = ("model", "run", "checkpoints", "dataset", "conversation", "prompts", "benchmark", "evaluation")
+KINDS = ("model", "run", "checkpoints", "dataset", "conversation", "prompts", "benchmark", "evaluation", "deployment")
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from studio.web.live import RegionOptions
 
 # Every thirteenth place; all of them in a long search.
 STEP = 1 if os.environ.get("STUDIO_FUZZ_MINUTES") or SLOW else 13
-LISTS = ("models", "datasets", "runs", "talks", "sheets", "servers", "coming", "board", "now")
+LISTS = ("models", "datasets", "runs", "talks", "sheets", "servers", "coming", "board", "now", "deployments")
 # A place of a thing, or of what is said of one that cannot be shown.
 PLACES = ("item", "problem", "warning", "warned", "badge", "item-why")
 PLACES_IN = {"coming": ("coming", "warned"), "servers": ("server", "warning")}
@@ -156,12 +156,15 @@ def test_every_record_is_read_from_the_workspace(root, monkeypatch):
 
 # No files of a workspace: what a child process says while it works, and the consents, which lie in the person's own
 # folder. Read only when an adapter is loaded, or before there is a page: who owns the workspace (see test_ownership).
+# Of deployments: the rank of an adapter is read when an engine starts, options come by an endpoint.
 # Of benchmarks: examples are read when questions are asked, subjects come with the studio, replies from servers.
 NOT_DRAWN = {
     "MeasuredStep",
     "InstallerSentence",
     "Consents",
     "AdapterConfig",
+    "AdapterRank",
+    "DeployOptions",
     "Owner",
     "Examples",
     "Subject",

@@ -1,0 +1,86 @@
+"""llama.cpp's server: GGUF files, on every machine, with the chat template of training handed over."""
+
+import os
+
+from studio.core.i18n import Problem
+from studio.deploy.deploy_settings import DeploySettings
+from studio.deploy.engines import trained_template
+from studio.deploy.engines.engine import QUIET, Launch, Order, Sign
+from studio.deploy.engines.log_faults import DISK_FULL, PORT_TAKEN
+from studio.deploy.served_source import Source
+from studio.inference.llama_cpp.toolkit import Toolkit
+
+# Each kind of graphics has its own way to say which cards are seen.
+_DEVICES = ("CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
+
+
+class LlamaCpp:
+    """`llama-server`, of the packages or the one on the PATH."""
+
+    name = "llama.cpp"
+    title = "llama.cpp"
+    fields = frozenset({"context", "parallel", "gpu_layers", "devices", "prompt_of"})
+    alive = "/health"
+    tells_broken = False  # 503 means that it loads
+    patience_s = 5.0
+    faults = (
+        PORT_TAKEN,
+        Sign(
+            r"failed to open GGUF file|failed to read magic|invalid magic|tensor .* data is not within the file bounds",
+            "deploy.fault_gguf",
+        ),
+        Sign(r"unknown model architecture: '(?P<name>[^']*)'", "deploy.fault_architecture"),
+        Sign(
+            r"the supplied chat template is not supported|Parser Error|Failed to parse (?:chat )?template",
+            "deploy.fault_jinja",
+        ),
+        Sign(r"out of memory|ErrorOutOfDeviceMemory|failed to allocate|unable to allocate", "deploy.fault_memory"),
+        Sign(r"invalid argument: (?P<name>\S+)", "deploy.fault_flag"),
+        DISK_FULL,
+        Sign(r"error loading model: (?P<reason>[^\n]+)", "deploy.fault_said"),
+    )
+    phases = (
+        Sign(r"loading model|load_tensors", "deploy.doing_weights"),
+        Sign(r"llama_context:|warming up", "deploy.doing_warming"),
+        Sign(r"server is listening|HTTP server listening", "deploy.doing_listening"),
+    )
+
+    def __init__(self, toolkit: Toolkit):
+        self._toolkit = toolkit
+
+    def missing(self) -> Problem | None:
+        """Return that its programs were not made yet, or that there are none for this machine."""
+        try:
+            self._toolkit.server()
+        except Problem as problem:
+            return problem
+        return None
+
+    def refuses(self, source: Source, settings: DeploySettings) -> Problem | None:
+        """Return why it cannot serve this: anything but a GGUF file."""
+        return None if source.gguf else Problem("deploy.only_gguf", engine=self.title)
+
+    def launch(self, order: Order) -> Launch:
+        """Return how it is started. Raises Problem where the program or the chat template cannot be had."""
+        program, settings = self._toolkit.server(), order.settings
+        command = [*program.command, "-m", str(order.source.gguf), "--host", settings.host, "--port", str(order.port)]
+        command += ["--alias", order.name, "--no-webui", "--offline", "--metrics", "--jinja"]
+        files = {}
+        if order.source.target:
+            path = order.folder / trained_template.JINJA
+            files[path] = trained_template.jinja_text(order.source)
+            command += ["--chat-template-file", str(path)]
+        if order.key:
+            command += ["--api-key-file", str(order.folder / "key")]
+        if settings.context:
+            command += ["-c", str(settings.context)]
+        if settings.parallel:
+            command += ["-np", str(settings.parallel)]
+        if settings.gpu_layers >= 0:
+            command += ["-ngl", str(settings.gpu_layers)]
+        # With as many threads as cores it falls far behind as soon as anything else runs: they wait for each other.
+        command += ["-t", str(max(1, (os.cpu_count() or 2) - 1))]
+        environment = {**program.environment, **QUIET}
+        if settings.devices:
+            environment |= dict.fromkeys(_DEVICES, ",".join(map(str, settings.devices)))
+        return Launch(tuple(command), environment, {}, files)

@@ -1,0 +1,1 @@
+"""The Deploy tab and its endpoints."""

@@ -1,0 +1,88 @@
+"""Whether a running engine makes the prompt of training: asked of the engine itself, in the conversations of Export."""
+
+from studio.core.i18n import Problem
+from studio.core.sentences import Sentence
+from studio.deploy.served_source import Source
+from studio.deploy.supervision.deployment import Parity
+from studio.export.templates import training
+from studio.export.templates.cases import CASES, TOOLS, Case
+from studio.export.templates.jinja import jinja_template
+from studio.export.templates.training import Encoded, Inexpressible
+from studio.inference.local.base_loading import encoder_of
+from studio.inference.remote import engine_prompt
+from studio.inference.remote.servers import ServedTarget
+
+COUNTED = ("one_turn", "one_turn_system", "many_turns")  # each costs a token where only an answer tells of its prompt
+_LEFT_OUT = {"tools", "calls", "thoughts", "thinking", "not_thinking", "images", "answered"}
+
+
+def check(source: Source, url: str, model: str) -> Parity:
+    """Compare the prompts of an engine with those of training, token for token where it tells them, else by their
+    length.
+
+    Args:
+        source: what it serves, with the template of training.
+        url: of its API, with /v1.
+        model: as it calls it.
+    """
+    if source.target is None:
+        return Parity()
+    try:
+        encoder = encoder_of(source.target.base, source.target)
+        target = ServedTarget(model, url, model)
+        first = engine_prompt.of_messages(target, _plain_cases()[0].messages)
+        return _by_ids(encoder, target) if first else _by_length(encoder, target)
+    except Problem as problem:
+        return Parity(reason=Sentence(key=problem.key, facts=problem.facts))
+
+
+def _plain_cases() -> list[Case]:
+    """Return the conversations that every template and every engine takes."""
+    return [case for case in CASES if not case.tools and not case.needs & _LEFT_OUT]
+
+
+def _by_ids(encoder, target: ServedTarget) -> Parity:
+    asked = same = 0
+    first: tuple[str, int | None] | None = None
+    is_same_text = True
+    cannot = {*jinja_template(encoder.template, training.special_tokens(encoder.tokenizer)).cannot, "images"}
+    for case in CASES:
+        if case.answered or case.thinking is not None or case.needs & cannot:
+            continue
+        try:
+            trained = _trained(encoder, case)
+        except Inexpressible:
+            continue
+        theirs = engine_prompt.of_messages(target, case.messages, TOOLS if case.tools else None)
+        token = engine_prompt.compare(list(trained.ids), theirs.ids) if theirs else 0
+        asked, same = asked + 1, same + (token is None)
+        if token is not None:
+            first = first or (case.name, token)
+            is_same_text &= theirs is not None and theirs.text in (trained.text, _without_bos(trained.text, encoder))
+    if first is None:
+        return Parity(verdict="same", asked=asked, same=same)
+    verdict = "other_tokens" if is_same_text else "differs"
+    return Parity(verdict=verdict, asked=asked, same=same, case=first[0], token=first[1])
+
+
+def _without_bos(text: str, encoder) -> str:
+    """Return a text as engines tell it that put BOS before it themselves."""
+    return text.removeprefix(encoder.tokenizer.bos_token or "")
+
+
+def _by_length(encoder, target: ServedTarget) -> Parity:
+    asked = 0
+    for case in _plain_cases():
+        if case.name not in COUNTED:
+            continue
+        counted = engine_prompt.counted(target, case.messages)
+        if counted is None:
+            return Parity()
+        asked += 1
+        if counted != len(_trained(encoder, case).ids):
+            return Parity(verdict="differs", asked=asked, case=case.name)
+    return Parity(verdict="same_length" if asked else "untold", asked=asked, same=asked)
+
+
+def _trained(encoder, case: Case) -> Encoded:
+    return training.encode(encoder.template, encoder.tokenizer, case.messages, TOOLS if case.tools else None)

@@ -1,0 +1,78 @@
+"""Ports: a free one, one that is taken before minutes of loading, and what answers there."""
+
+import contextlib
+import http.client
+import socket
+from collections.abc import Iterable
+
+import psutil
+
+from studio.core import reasons
+from studio.core.i18n import Problem
+
+FIRST, LAST = 8100, 8999  # where a free one is looked for: what is chosen once is kept
+TIMEOUT_S = 5.0
+
+
+def free_port(host: str, taken: Iterable[int] = ()) -> int:
+    """Return a port that nothing listens at, and that no other deployment has. Raises Problem where the address is none
+    of this machine, or none is free.
+    """
+    if problem := fault(host, 0):
+        raise problem
+    others = set(taken)
+    for port in range(FIRST, LAST + 1):
+        if port not in others and fault(host, port) is None:
+            return port
+    raise Problem("deploy.no_port", first=FIRST, last=LAST)
+
+
+def fault(host: str, port: int) -> Problem | None:
+    """Return why nothing can listen there, None where it can."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as tried:
+            if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:  # a port that an engine just left may be taken again
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind(place)
+            tried.listen(1)
+    except socket.gaierror:
+        return Problem("deploy.bad_host", host=host)
+    except OSError as error:
+        if not port:
+            return Problem("deploy.bad_host", host=host)
+        return Problem("deploy.port_taken", port=port, host=host, reason=reasons.of(error))
+    return None
+
+
+def near(host: str) -> str:
+    """Return the address at which this machine itself reaches what listens at `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+
+
+def status(host: str, port: int, path: str, key: str = "") -> int | None:
+    """Return the status with which a server answers a GET, None where nothing answers in time."""
+    connection = http.client.HTTPConnection(near(host), port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def listens(processes: Iterable[psutil.Process], port: int) -> bool | None:
+    """Tell whether one of the processes listens at a port; None where the system does not tell."""
+    told = None
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            told = bool(told)
+            for one in process.net_connections("tcp"):
+                if one.status == psutil.CONN_LISTEN and one.laddr.port == port:
+                    return True
+    return told
