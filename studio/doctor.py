@@ -5,6 +5,7 @@ Runs with the Python of `.venv` where there is one, and with the standard librar
 """
 
 import importlib.metadata
+import importlib.util
 import logging
 import os
 import re
@@ -152,9 +153,20 @@ def check_disk(workspace: Path) -> Finding:
     )
 
 
+def _memory_bytes() -> int:
+    """Return the size of the machine's memory, 0 where this Python cannot tell it (a bare one on Windows)."""
+    if hasattr(os, "sysconf"):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if importlib.util.find_spec("psutil") is None:
+        return 0
+    import psutil
+
+    return psutil.virtual_memory().total
+
+
 def check_memory() -> Finding:
     """Is there memory for the studio, the libraries and the starter model?"""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    total = _memory_bytes()
     facts = {"total": round(total / 10**9), "needed": MEMORY_GOOD // 10**9}
     return Finding(
         "memory",

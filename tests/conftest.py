@@ -177,14 +177,14 @@ def free_port() -> int:
 class Server:
     """A studio in a process of its own, as a person starts it."""
 
-    def __init__(self, workspace: Path, *flags: str, ready: bool = True):
+    def __init__(self, workspace: Path, *flags: str, ready: bool = True, program: tuple[str, ...] = ("-m", "studio")):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.workspace = workspace
         self.log = workspace / "studio.log"
         with open(self.log, "a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "studio", "--workspace", str(workspace), "--port", str(self.port), *flags],
+                [sys.executable, *program, "--workspace", str(workspace), "--port", str(self.port), *flags],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,

@@ -14,11 +14,16 @@ from typing import BinaryIO
 from studio.core import reasons
 from studio.core.i18n import Problem, Reason
 
+# Windows has neither pipes among its files nor a fork; there, a file is text unless it is said to be none.
+_FLAGS = os.O_RDONLY
+for _name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+    _FLAGS |= getattr(os, _name, 0)
+
 
 def open_file(path: Path) -> BinaryIO:
     """Return a plain file opened to be read. Raises OSError where it is missing, no plain file, or unreadable."""
     try:
-        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        number = os.open(path, _FLAGS)
     except ValueError as error:
         raise OSError(errno.EINVAL, Reason("reasons.bad_name")) from error
     try:

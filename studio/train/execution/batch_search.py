@@ -257,12 +257,14 @@ def _step_timer():
 
 def _peak() -> int:
     """Return the most bytes in use: torch's on a GPU, else of this process."""
-    import resource
-
     import torch
 
     if torch.cuda.is_available():
         return torch.cuda.max_memory_reserved()
+    try:
+        import resource
+    except ImportError:  # Windows, where the process itself is asked
+        return psutil.Process().memory_info().peak_wset
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -120,7 +120,7 @@ def test_a_run_that_is_resumed_the_moment_it_ended_goes_on(trainer, executor):
     """One process below torchrun: it is torchrun itself that is still there when the last step is told.
     STUDIO_SLOW_TESTS=1 resumes a worker too, which ends as the one below torchrun does.
     """
-    run = trainer.start(SHORT, NAMED, executor)
+    run = trainer.start(SHORT, NAMED | {"processes": 1}, executor)
     assert ended(run).state == "finished"
     trainer.resume(run.name, "checkpoint-1")  # its process has said that it finished, and is still there
     status = ended(run)

@@ -6,6 +6,7 @@ The agent sends on the signal that ends it, and kills what is still there after 
 
 import sys
 
+from studio.core.processes import collector
 from studio.train.execution.executors.termination import grace
 
 SPARE_S = 5.0  # the processes end by themselves when their time is over
@@ -13,8 +14,9 @@ SPARE_S = 5.0  # the processes end by themselves when their time is over
 
 def main() -> None:
     """Do what `python -m torch.distributed.run` does with the same arguments."""
-    from torch.distributed import run
-    from torch.distributed.elastic.multiprocessing.api import PContext
+    with collector.paused():
+        from torch.distributed import run
+        from torch.distributed.elastic.multiprocessing.api import PContext
 
     close = PContext.close
 

@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+from studio.core.processes import collector
 from studio.train.execution.executors.termination import save_first
 from studio.train.loop.run_training import run_training
 from studio.train.runs import Run
@@ -61,7 +62,8 @@ def _read_newer_configs() -> None:
     """Let a transformers older than 5 find the rotary base in a config.json that a newer one wrote, where it would
     silently take 10000.
     """
-    from transformers import PretrainedConfig
+    with collector.paused():
+        from transformers import PretrainedConfig
 
     read = PretrainedConfig.get_config_dict.__func__
 
