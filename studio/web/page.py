@@ -101,9 +101,9 @@ _COLOURS = {
     "input_border_color": "--rule",
     "checkbox_background_color_selected": "--accent",
     "checkbox_border_color_selected": "--accent",
-    "button_primary_background_fill": "--accent",
-    "button_primary_background_fill_hover": "--accent-strong",
-    "button_primary_border_color": "--accent",
+    "button_primary_background_fill": "--fill",
+    "button_primary_background_fill_hover": "--fill-strong",
+    "button_primary_border_color": "--fill",
     "button_secondary_background_fill": "--field",
     "button_secondary_border_color": "--rule",
 }
