@@ -1,0 +1,47 @@
+"""The Export tab in a real browser: a run becomes a model, and its template is compared with training."""
+
+import pytest
+from conftest import SMALL, Server, new_workspace
+from playwright.sync_api import expect
+from random_runs import random_run
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    workspace = new_workspace(tmp_path_factory.mktemp("export") / "workspace")
+    random_run(workspace, "tuned", model=SMALL, dtype="bfloat16", quantization_bit=4)
+    running = Server(workspace.root)
+    yield running
+    running.stop()
+
+
+def test_a_run_is_merged_and_its_template_compared(browser, studio):
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    page = context.new_page()
+    faults = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(studio.url)
+    page.locator("#room-train-button").wait_for(timeout=60_000)
+    page.locator(".live-runs .item", has_text="tuned").first.click()
+    page.locator("[data-pick='part:checkpoints']").click()
+    page.locator(".live-run-exports button", has_text="Export").click()
+    look = page.locator("#export-look")
+    expect(look).to_contain_text("4 or 8 bit", timeout=30_000)
+    expect(look).to_contain_text("are free")
+    name = page.locator("#export-name input, #export-name textarea")
+    name.fill(SMALL)
+    name.blur()
+    expect(look.locator(".problem")).to_contain_text(SMALL)
+    name.fill("mine")
+    page.locator("#export-start").click()
+    page.locator(".live-export .progress").wait_for()
+    page.locator(".live-export h2", has_text="mine").wait_for()
+    expect(page.locator(".live-export-record .headline")).to_contain_text("Verified", timeout=180_000)
+    page.locator("[data-pick='exported:card']").click()
+    expect(page.locator("#card-zh")).to_contain_text("license")
+    page.locator("[data-pick='exported:forms']").click()
+    expect(page.locator("#form-ollama")).to_contain_text("PARAMETER stop")
+    page.locator("[data-call='export_parity_start']").click()
+    expect(page.locator(".live-export-same")).to_contain_text("as in training in all", timeout=180_000)
+    assert faults == []
+    context.close()
