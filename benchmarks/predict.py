@@ -10,6 +10,9 @@ from benchmarks.commands import ENDED, FACTORY, MODEL, PATIENCE_S, Command, Stud
 from benchmarks.report import Row, compared
 
 RUNS = 3
+# Rows at a time of LLaMA-Factory: that of its own example (examples/extras/nlg_eval/llama3_lora_predict.yaml), and the
+# default of transformers' `TrainingArguments`, which it takes where a recipe says nothing.
+EXAMPLES_BATCH, DEFAULT_BATCH = 1, 8
 ROWS = 64
 TOKENS = 64
 REACH, REACH_OF_BOTH = 0.4, 0.6
@@ -27,7 +30,8 @@ def measure(runs: int, quick: bool) -> list[Row]:
         AssertionError: the texts are not the same.
     """
     rows = 8 if quick else ROWS
-    alone, both, theirs = [], [], []
+    alone, both = [], []
+    theirs: dict[int, list[float]] = {EXAMPLES_BATCH: [], DEFAULT_BATCH: []}
     with new_workspace() as workspace:
         _in_float32(workspace / "models" / MODEL)
         with Studio(workspace) as studio:
@@ -38,18 +42,20 @@ def measure(runs: int, quick: bool) -> list[Row]:
                 alone.append(seconds)
                 seconds, _ = _ask(studio, [MODEL, tuned], rows)
                 both.append(seconds)
-                seconds, expected = _llamafactory(workspace, workspace / f"cli-{number}", rows)
-                theirs.append(seconds)
-                assert texts == expected, [one for one in zip(texts, expected, strict=True) if one[0] != one[1]][:3]
-                print(
-                    f"  base {alone[-1]:.1f} s, base and tuned {both[-1]:.1f} s, LLaMA-Factory {theirs[-1]:.1f} s",
-                    flush=True,
-                )
-    what = f"{rows} rows, greedy, at most {TOKENS} tokens, the same texts, against `llamafactory-cli` with `do_predict`"
-    return [
-        compared("predict", f"{what}, its start included", alone, theirs, REACH),
-        compared("predict", "the same, base and tuned together, against its base alone", both, theirs, REACH_OF_BOTH),
-    ]
+                for batch, times in theirs.items():
+                    seconds, expected = _llamafactory(workspace, workspace / f"cli-{number}-{batch}", rows, batch)
+                    times.append(seconds)
+                    assert texts == expected, [one for one in zip(texts, expected, strict=True) if one[0] != one[1]][:3]
+                shown = ", ".join(f"{times[-1]:.1f} s by {batch}" for batch, times in theirs.items())
+                print(f"  base {alone[-1]:.1f} s, base and tuned {both[-1]:.1f} s, LLaMA-Factory {shown}", flush=True)
+    return [row for batch, times in theirs.items() for row in _rows_against(batch, times, rows, alone, both)]
+
+
+def _rows_against(batch: int, theirs: list[float], rows: int, alone: list[float], both: list[float]) -> list[Row]:
+    command = f"`llamafactory-cli` with `do_predict` by {batch}"
+    what = f"{rows} rows, greedy, at most {TOKENS} tokens, the same texts, against {command}, its start included"
+    together = f"the same, base and tuned together, against its base alone by {batch}"
+    return [compared("predict", what, alone, theirs, REACH), compared("predict", together, both, theirs, REACH_OF_BOTH)]
 
 
 def _in_float32(folder: Path) -> None:
@@ -77,7 +83,7 @@ def _ask(studio: Studio, targets: list[str], rows: int) -> tuple[float, list[str
     return seconds, [row["answers"][targets[0]]["text"] for row in found["rows"]]
 
 
-def _llamafactory(workspace: Path, output: Path, rows: int) -> tuple[float, list[str]]:
+def _llamafactory(workspace: Path, output: Path, rows: int, batch: int) -> tuple[float, list[str]]:
     """Return the seconds of LLaMA-Factory's command from its start to its end, and its texts."""
     output.mkdir()
     recipe = {
@@ -91,7 +97,7 @@ def _llamafactory(workspace: Path, output: Path, rows: int) -> tuple[float, list
         "template": "smollm2",
         "cutoff_len": 2048,
         "max_samples": rows,
-        "per_device_eval_batch_size": 8,
+        "per_device_eval_batch_size": batch,
         "do_sample": False,
         "max_new_tokens": TOKENS,
         "output_dir": str(output),

@@ -30,7 +30,7 @@ class Settings(BaseModel):
     seed: int = Field(
         42, ge=0, lt=2**31, description="of the rows that are drawn, of answers that are drawn, of intervals"
     )
-    batch: int = Field(8, ge=1, le=512, description="rows at a time; halved where the memory is not enough")
+    batch: int = Field(16, ge=1, le=512, description="rows at a time; halved where the memory is not enough")
     bits: Literal[4, 8] | None = Field(None, description="to load the models quantised")
     precision: Literal["", "float32", "bfloat16", "float16"] = Field(
         "", description="to compute in; empty: float32 on a processor, else the type of the device"

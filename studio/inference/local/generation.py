@@ -168,14 +168,18 @@ class Batch:
 
     def put(self, tokens) -> None:
         """Take in the next tokens, ids of shape [batch]; the first call brings the prompts, [batch, sequence]."""
-        if tokens.dim() > 1:
-            return
+        if tokens.dim() == 1:
+            self.feed(list(range(len(self.rows))), tokens.tolist())
+
+    def feed(self, places: list[int], tokens: list[int]) -> list[int]:
+        """Give the rows at these places their next tokens, and return those of them that are not done."""
         now = time.perf_counter()
-        for row, token in zip(self.rows, tokens.tolist(), strict=True):
-            if not row.finished:
-                row.add(token, now, self._budget)
+        for place, token in zip(places, tokens, strict=True):
+            if not self.rows[place].finished:
+                self.rows[place].add(token, now, self._budget)
         self.stopped()
         self._updated.set()
+        return [place for place in places if not self.rows[place].finished]
 
     def end(self) -> None:
         """Do nothing: `run` returns when the batch is done."""

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from studio.core import llamafactory
 from studio.core.i18n import Problem
+from studio.inference.local import packed_linear
 from studio.inference.local.base_loading import _load_base, encoder_of
+from studio.inference.local.decoding import Decoding, decodes_plainly
 from studio.inference.local.lora_batch import LoraBatch
 from studio.inference.local.model_faults import errors_as_problem
 from studio.inference.local.model_target import BaseWeights, ModelTarget, stamp
@@ -45,6 +47,7 @@ class LoadedModel:
         self._lora_batch = None
         with errors_as_problem("chat.load_failed", path=base.folder):
             self._model, self.sees = _load_base(base)
+        self._decodes = decodes_plainly(self._model) and self.new_cache() is not None
 
     @property
     def context(self) -> int | None:
@@ -108,8 +111,11 @@ class LoadedModel:
             if watcher.stopped():
                 return
         try:
-            with self._adapters_for(rows) as chosen:
-                self._generate(prompts, budget, watcher, draw, chosen)
+            if self._decodes and not any(prompt.inputs for prompt in prompts):
+                self._decode(rows, prompts, budget, watcher, draw)
+            else:
+                with self._adapters_for(rows) as chosen:
+                    self._generate(prompts, budget, watcher, draw, chosen)
         finally:
             self._lock.release()
 
@@ -154,6 +160,14 @@ class LoadedModel:
     def device(self):
         """Return torch's device that the embeddings lie on: where ids belong."""
         return self._whole().get_input_embeddings().weight.device
+
+    def _decode(self, rows: list[str], prompts: list[Prompt], budget: int, watcher, draw: Callable | None) -> None:
+        llamafactory.load()
+        import torch
+
+        ids = [prompt.ids for prompt in prompts]
+        with torch.inference_mode():
+            Decoding(self._whole(), self._adapters_for, self.new_cache(), rows, ids).run(budget, watcher.feed, draw)
 
     def _generate(self, prompts: list[Prompt], budget: int, watcher, draw: Callable | None, chosen: dict) -> None:
         llamafactory.load()
@@ -213,7 +227,7 @@ class LoadedModel:
             self._adapters.clear()
 
     def memory_bytes(self) -> int:
-        """Return the bytes that base weights, adapters and buffers take, each storage counted once."""
+        """Return the bytes that base weights, packed too, adapters and buffers take, each storage counted once."""
         llamafactory.load()
         from torch import Tensor
 
@@ -234,7 +248,7 @@ class LoadedModel:
             for held_one in tensors_held
             for t in tensors(held_one)
         }
-        return sum(sizes.values())
+        return sum(sizes.values()) + packed_linear.packed_bytes(self._model)
 
     def _whole(self):
         if self._model is None:
@@ -249,6 +263,10 @@ class LoadedModel:
             yield {}
         elif not self._adapters:
             yield {}
+        elif self._lora_batch.fits(rows):
+            self._lora_batch.set_adapters(rows)
+            with self._lora_batch.in_place():
+                yield {}
         else:
             self._lora_batch.set_adapters(rows)
             try:

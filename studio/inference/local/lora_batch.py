@@ -2,6 +2,8 @@
 adapter.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 
 from studio.core import llamafactory
@@ -21,28 +23,43 @@ class LoraBatch:
     [batch, sequence, in_features], A [ranks, in_features], B [out_features, ranks] and the gate [batch, 1, ranks],
     where ranks is the sum of the ranks of all adapters of the layer. It takes the place of peft's
     `_mixed_batch_forward` in each layer of this one model, so `generate(..., adapter_names=...)` works as ever. Layers
-    that hold more than plain LoRA (DoRA, bias, embeddings) keep peft's own way.
+    that hold more than plain LoRA (DoRA, bias, embeddings) keep peft's own way; rows without such are computed
+    past peft (see `in_place`): what it does around each layer costs more than a small product.
     """
 
     def __init__(self, model):
         llamafactory.load()
         from peft.tuners.lora import LoraLayer
+        from peft.utils.other import AuxiliaryTrainingWrapper
 
         self._gates: dict[tuple, list] = {}
+        self._rows: list[str] = []
+        self._direct: list[tuple] = []  # (layer, what stands in its place)
+        self._odd: set[str] = set()  # adapters that hold more than plain LoRA
         self._layers = [layer for layer in model.modules() if isinstance(layer, LoraLayer)]
+        # A layer that was trained whole, or tokens that were, are chosen by peft alone.
+        self._only_lora = not any(isinstance(module, AuxiliaryTrainingWrapper) for module in model.modules())
         for layer in self._layers:
             self._pack(layer)
 
     def _pack(self, layer) -> None:
         llamafactory.load()
         import torch
+        from peft.tuners.lora.layer import ParamWrapper
 
         layer.__dict__.pop("_mixed_batch_forward", None)
         names = [name for name in layer.lora_A if name not in layer.lora_variant]
+        self._odd |= set(layer.lora_variant)
+        if isinstance(layer, ParamWrapper):
+            return
+        if not names:
+            if not layer.lora_embedding_A:
+                self._direct.append((layer, layer.base_layer.__call__))
+            return
         linear = all(
             isinstance(layer.lora_A[name], torch.nn.Linear) and layer.lora_B[name].bias is None for name in names
         )
-        if not names or not linear or len({layer.lora_A[name].weight.dtype for name in names}) > 1:
+        if not linear or len({layer.lora_A[name].weight.dtype for name in names}) > 1:
             return
         down = torch.cat([layer.lora_A[name].weight.data for name in names])
         up = torch.cat([layer.lora_B[name].weight.data for name in names], dim=1)
@@ -59,13 +76,33 @@ class LoraBatch:
             *((name, layer.lora_A[name].out_features, layer.scaling[name]) for name in names),
         )
         gate = self._gates.setdefault(shape, [None])
-        layer.__dict__["_mixed_batch_forward"] = partial(_forward, layer.base_layer, down, up, gate)
+        forward = partial(_forward, layer.base_layer, down, up, gate)
+        layer.__dict__["_mixed_batch_forward"] = forward
+        self._direct.append((layer, forward))
+
+    def fits(self, rows: list[str]) -> bool:
+        """Tell whether `in_place` may be used for a batch whose rows have the adapters of these names."""
+        return self._only_lora and len(self._direct) == len(self._layers) and self._odd.isdisjoint(rows)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Let the packed products stand in the place of the layers, for rows that fit (see `fits`)."""
+        for layer, forward in self._direct:
+            layer.__dict__["forward"] = forward
+        try:
+            yield
+        finally:
+            for layer, _ in self._direct:
+                del layer.__dict__["forward"]
 
     def set_adapters(self, rows: list[str]) -> None:
         """Set the gates for a batch whose rows have the adapters of these names; "__base__" has none."""
         llamafactory.load()
         import torch
 
+        if rows == self._rows:
+            return
+        self._rows = list(rows)
         for (device, dtype, *adapters), gate in self._gates.items():
             rates = [
                 [scaling if row == name else 0.0 for name, rank, scaling in adapters for _ in range(rank)]
@@ -80,7 +117,7 @@ class LoraBatch:
             layer._forward_pre_hooks_with_kwargs.clear()
 
 
-def _forward(base_layer, down, up, gate, x, *arguments, adapter_names, alora_offsets=None, **named):
+def _forward(base_layer, down, up, gate, x, *arguments, adapter_names=None, alora_offsets=None, **named):
     llamafactory.load()
     from torch.nn.functional import linear
 

@@ -201,7 +201,7 @@ def test_a_fault_inside_is_told_and_leaves_the_chat_whole(chat, everybody):
     layer = next(layer for layer in loaded.model._model.modules() if loaded.adapter in getattr(layer, "lora_A", {}))
     whole = layer.base_layer.weight.data
     before = _ask(chat, everybody[:2])
-    layer.base_layer.weight.data = whole[:, :-1]
+    layer.base_layer.weight.data = whole[:, :-1].clone()
     try:
         with pytest.raises(Problem) as caught:
             _ask(chat, everybody[:2])
