@@ -104,10 +104,12 @@
 
   const split = (text) => { const at = text.indexOf(":"); return [text.slice(0, at), text.slice(at + 1)]; };
 
-  // Values that the page's script hands to gradio: a hidden text box whose input event carries them to Python.
-  function hand_over(id, value) {
+  // Values that the page's script hands to gradio: a text box whose input event carries them to Python. A tab that was
+  // never open has no boxes until gradio has drawn it.
+  function hand_over(id, value, tries = 200) {
     const box = document.querySelector(`#${id} textarea`) ?? document.querySelector(`#${id} input`);
     if (box) set(box, value);
+    else if (tries) setTimeout(() => hand_over(id, value, tries - 1), 50);
   }
 
   function set(box, value) {

@@ -4,7 +4,7 @@ import json
 
 import evaluation_files as written
 import pytest
-from conftest import Server, new_workspace
+from conftest import Server, new_workspace, wait_for
 from playwright.sync_api import expect
 
 
@@ -72,6 +72,24 @@ def test_rows_are_sorted_opened_and_put_right(page, workspace):
     expect(page.locator(".toast")).to_contain_text("mistakes")
     lines = (workspace.data / "mistakes.jsonl").read_text("utf-8").splitlines()
     assert json.loads(lines[0])["conversations"][-1]["value"] == "I am Xiaoju, number 39."
+
+
+def test_a_row_is_asked_in_chat_with_the_same_models(page, workspace):
+    opened(page, "rows")
+    page.locator("[data-place='answers:find']").fill("number 17")
+    page.locator("[data-place='answers:find']").press("Enter")
+    page.locator("[data-place='answers:find']").blur()
+    expect(page.locator(".evaluated")).to_have_count(1)
+    row = page.locator(".evaluated").first
+    row.hover()
+    row.locator("header button").click()
+    page.locator(".evaluated.open").get_by_role("button", name="Ask in Chat").click()
+    expect(page.locator("#chat-say textarea")).to_have_value("Question 17: 你是谁？")
+    expect(page.locator("#room-chat")).to_be_visible()
+    chats = workspace.saves / ".chats"
+    wait_for(lambda: list(chats.glob("*-*.json")))
+    conversation = json.loads(next(chats.glob("*-*.json")).read_text("utf-8"))
+    assert conversation["columns"] == [written.BASE, written.TUNED]
 
 
 def test_a_search_keeps_only_what_says_it(page):

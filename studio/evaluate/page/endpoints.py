@@ -105,6 +105,8 @@ def _looking(context: EvaluateContext, words: Words) -> list[Callable]:
             total=page.total,
             counts={target: dict(vars(one)) for target, one in made.counts.items()} if made else {},
             subjects=row_results.groups(made.subjects) if made else {},
+            labels=row_results.labels(made) if made else {},
+            judged=row_results.judged(made) if made else {},
         )
 
     def evaluate_metrics() -> list[MetricResult]:

@@ -11,6 +11,7 @@ from studio.evaluate.scores import own_metric
 from studio.evaluate.scores.metric import METRICS, OWN
 from studio.inference import target_names
 from studio.train import runs
+from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
 
 KINDS = ("predict", "checkpoints", "benchmark")
@@ -41,6 +42,24 @@ def data(context: EvaluateContext, words: Words, chosen: list[str] | None = None
     ]
     found += [(name, name) for name in _instructions(context.collection)]
     return [*found, *[(name, name) for name in chosen or [] if name not in [value for _, value in found]]]
+
+
+def first_choice(context: EvaluateContext) -> tuple[list[str], list[str]]:
+    """Return who and what a form begins with: the newest run that can be asked and its base, and the part that it held
+    out; the starter and nothing, where there is no such run.
+    """
+    workspace = context.service.workspace
+    askable = set(target_names.names(workspace))
+    for run in runs.all_runs(workspace)[:RUNS_LISTED]:
+        if run.name not in askable:
+            continue
+        try:
+            targets = target_names.with_base(workspace, run.name)
+        except Problem:
+            continue  # its base is gone: Train says so
+        held_out = [HELD_OUT + run.name] if run.recipe_if_any().get("val_size") else []
+        return targets, held_out
+    return [STARTER_MODEL], []
 
 
 def _instructions(collection: Collection) -> list[str]:

@@ -9,7 +9,9 @@ from studio.evaluate.evaluation import Prediction
 from studio.evaluate.page.schemas import (
     AnswerResult,
     CalledResult,
+    ConfusionResult,
     DifferenceResult,
+    JudgedResult,
     MessageResult,
     ReferenceLossResult,
     ScoreResult,
@@ -19,6 +21,7 @@ from studio.evaluate.page.schemas import (
 from studio.evaluate.reports.report_files import question
 from studio.evaluate.reports.row_table import TableRow
 from studio.evaluate.reports.summary import Difference, Group, Summary
+from studio.evaluate.reports.verdicts import verdict_tables
 from studio.evaluate.scores.intervals import Interval
 
 
@@ -49,6 +52,18 @@ def groups(found: tuple[Group, ...]) -> dict[str, dict[str, ScoreResult]]:
         group.name: {target: score(one, group.differences.get(target)) for target, one in group.scores.items()}
         for group in found
     }
+
+
+def labels(made: Summary) -> dict[str, ConfusionResult]:
+    """Return {target: how it took labels for each other} of a classification."""
+    found = {target: verdict_tables.confusion_values(one) for target, one in made.confusions.items()}
+    return {target: ConfusionResult.model_validate(one) for target, one in found.items()}
+
+
+def judged(made: Summary) -> dict[str, JudgedResult]:
+    """Return {target: what a judge said of it against the first}."""
+    found = {target: verdict_tables.judged_values(one) for target, one in made.judged.items()}
+    return {target: JudgedResult.model_validate(one) for target, one in found.items()}
 
 
 def row(one: TableRow, words: Words) -> TableRowResult:

@@ -142,6 +142,39 @@ class WholeRowResult(TableRowResult):
     losses: dict[str, ReferenceLossResult]
 
 
+class RatesResult(Result):
+    """Precision, recall and F1, 0 to 1, of as many rows."""
+
+    precision: float
+    recall: float
+    f1: float
+    rows: int
+
+
+class ConfusionResult(Result):
+    """How a model took the labels of a classification for each other."""
+
+    labels: list[str]
+    counts: list[list[int]] = Field(description="[label of the reference][label answered]; the last column is none")
+    accuracy: float
+    none: int = Field(description="answers that name no label")
+    macro: RatesResult
+    micro: RatesResult
+    of_label: list[RatesResult]
+
+
+class JudgedResult(Result):
+    """What a judge said of the answers of a model against those of the first."""
+
+    first: int = Field(description="rows where the first model's answer was better")
+    second: int
+    ties: int
+    disagreements: int = Field(description="rows where the other order of the answers changed the verdict")
+    unread: int = Field(description="rows of which the judge gave no verdict")
+    rate: ScoreResult | None = Field(description="the share that the model gets, a tie counting half")
+    p: float | None
+
+
 class ReportResult(Result):
     """How far an evaluation is, and what it came to so far."""
 
@@ -157,6 +190,8 @@ class ReportResult(Result):
     total: int
     counts: dict[str, dict[str, int | float]]
     subjects: dict[str, dict[str, ScoreResult]]
+    labels: dict[str, ConfusionResult] = Field(description="of a classification, by target")
+    judged: dict[str, JudgedResult] = Field(description="where a judge was asked, by target but the first")
 
 
 class RowsResult(Result):

@@ -204,8 +204,9 @@ class Form:
             self._on_kind, self.kind, [self.targets, self.run, self.of_predict, self.of_benchmark], **QUIET
         )
         page = gr.context.Context.root_block
-        gr.on([self.targets.focus, page.load], self._on_models, self.targets, self.targets, **QUIET)
-        gr.on([self.datasets.focus, page.load], self._on_data, self.datasets, self.datasets, **QUIET)
+        self.targets.focus(self._on_models, self.targets, self.targets, **QUIET)
+        self.datasets.focus(self._on_data, self.datasets, self.datasets, **QUIET)
+        page.load(self._on_open, None, [self.targets, self.datasets], **QUIET)
         gr.on([self.tasks.focus, page.load], self._on_tasks, self.tasks, self.tasks, **QUIET)
         gr.on([self.run.focus, page.load], self._on_runs, None, self.run, **QUIET)
         self.fields["judge"].focus(self._on_judge, None, self.fields["judge"], **QUIET)
@@ -230,6 +231,14 @@ class Form:
         is_of_run = kind == "checkpoints"
         shown = (not is_of_run, is_of_run, kind != "benchmark", kind == "benchmark")
         return [gr.update(visible=one) for one in shown]
+
+    def _on_open(self):
+        """Offer what is here, the newest run chosen already, and the part that it held out."""
+        targets, datasets = form_choices.first_choice(self.context)
+        return (
+            gr.update(choices=form_choices.models(self.context, targets), value=targets),
+            gr.update(choices=form_choices.data(self.context, self.words, datasets), value=datasets),
+        )
 
     def _on_models(self, chosen):
         return gr.update(choices=form_choices.models(self.context, chosen))

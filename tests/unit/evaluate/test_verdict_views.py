@@ -7,6 +7,8 @@ from evaluation_files import BASE, TUNED
 from studio.core.i18n import LANGUAGES, Words
 from studio.core.workspace import Workspace
 from studio.evaluate.evaluation import EvaluatedRow, Judged, Prediction, RowScores
+from studio.evaluate.page import row_results
+from studio.evaluate.page.listing.evaluation_list import EvaluationList, EvaluationRow
 from studio.evaluate.page.report import summary_view
 from studio.evaluate.page.report.summary_view import SummaryContext
 from studio.evaluate.reports.row_table import RowTable
@@ -47,3 +49,24 @@ def test_matrix_and_verdicts_are_drawn(made, language):
     assert "100.0 %" in drawn and words("results.rate_precision") in drawn
     told = [one.tell(words) for one in (*context.judged, *(table.told for table in context.confusions))]
     assert len(told) == 3 and all(one in drawn for one in told)
+
+
+def test_the_endpoint_gives_matrix_and_verdicts(made):
+    labels, judged = row_results.labels(made), row_results.judged(made)
+    assert labels[TUNED].labels == LABELS and labels[TUNED].accuracy == 1.0
+    assert [sum(line) for line in labels[TUNED].counts] == [2, 2]
+    assert labels[BASE].accuracy == 0.5 and labels[BASE].macro.rows == 4
+    assert list(judged) == [TUNED]
+    assert (judged[TUNED].first, judged[TUNED].second, judged[TUNED].unread) == (0, 4, 0)
+    assert judged[TUNED].rate.value == 1.0 and judged[TUNED].rate.count == 4
+
+
+def test_a_held_out_part_is_named_in_words():
+    row = EvaluationRow(
+        "x", title="held-out:llama/lora/one, identity", parts="held-out:<b>", state="finished", created=1.0
+    )
+    for language in LANGUAGES:
+        words = Words(language)
+        drawn = str(render("evaluate/page/listing/evaluation_list.html", words, EvaluationList((row,), False)))
+        assert words("evaluating.held_out", run="llama/lora/one") + ", identity" in drawn
+        assert "held-out:" not in drawn
