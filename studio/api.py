@@ -56,6 +56,7 @@ LOOKING = frozenset(
         "evaluate_rows",
         "evaluate_tasks",
         "export_card",
+        "export_forms",
         "export_list",
         "export_parity",
         "export_plan",

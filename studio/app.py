@@ -38,6 +38,7 @@ from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.reports.report import Reports
 from studio.evaluate.service import EvaluationService
 from studio.export.export_service import ExportService
+from studio.export.form_service import FormService
 from studio.export.page import tab as export_tab
 from studio.export.page.context import ExportContext
 from studio.export.template_forms.template_service import TemplateService
@@ -109,6 +110,7 @@ def make(workspace: Workspace) -> Studio:
         model_usage.runs_on(workspace),
     )
     collection, turns = Collection(workspace, jobs), TurnRunner(service, Conversations(workspace))
+    toolkit = Toolkit(jobs)
     evaluations = EvaluationService(accelerator, jobs, collection, service.servers)
     chat = ChatContext(
         service, turns, Votes(turns.conversations.folder), PromptLists(workspace, jobs, service.ask), collection
@@ -119,14 +121,18 @@ def make(workspace: Workspace) -> Studio:
         monitor,
         TrainingService(workspace, accelerator, jobs),
         EvaluateContext(evaluations, Reports(evaluations.evaluations), service, BenchmarkDownloads(workspace, jobs)),
-        ExportContext(ExportService(workspace, accelerator, jobs), TemplateService(workspace, jobs)),
+        ExportContext(
+            ExportService(workspace, accelerator, jobs),
+            TemplateService(workspace, jobs),
+            FormService(workspace, accelerator, jobs, collection, toolkit),
+        ),
         chat,
         Live(),
         jobs,
         models,
         DatasetAnalysis(collection),
         SmokeTests(workspace, accelerator),
-        DeployService(workspace, accelerator, service, Toolkit(jobs), EngineEnvironments(jobs)),
+        DeployService(workspace, accelerator, service, toolkit, EngineEnvironments(jobs)),
     )
     studio.live.add("strip", (strip_page.TEMPLATE, lambda *_: strip_page.strip(monitor.latest(), monitor.history())))
     studio.live.add("holders", (frame.HOLDERS, lambda *_: _holders(studio)))

@@ -328,6 +328,50 @@ EXPORTED = {
         "precision": "bfloat16",
     },
 }
+_COST = {
+    "perplexity": 12.5,
+    "kl": 0.01,
+    "top1": 0.9,
+    "tokens_per_s": 80.5,
+    "threads": 1,
+    "positions": 512,
+    "rows": 20,
+    "rows_from": "alpaca",
+    "measured": NOW,
+}
+_PARITY = {"kind": "training", "same": 20, "compared": 22, "differs": ["parts"], "seams": ["blanks"]}
+FORMS = {
+    "source": "tiny",
+    "template": "default",
+    "forms": [
+        {
+            "type": "q4_k_m",
+            "file": "tiny-Q4_K_M.gguf",
+            "size": 1000,
+            "answer": "Hi.",
+            "importance": True,
+            "calibration": "alpaca",
+            "fallbacks": 2,
+            "parity": _PARITY,
+            "cost": _COST,
+            "created": NOW,
+        }
+    ],
+    "reference": _COST,
+    "reference_size": 4000,
+}
+_FORM_SOURCE = {"name": "merged", "merge": MERGE, "template": "default", "targets": [RUN], "data": ["alpaca"]}
+FORM_JOBS = {
+    kind: (
+        f"saves/.jobs/export_{kind}-20261125-120000-abcdef.json",
+        job(f"export_{kind}", {"name": "merged", "source": _FORM_SOURCE} | facts, title=title, state="failed"),
+    )
+    for kind, title, facts in (
+        ("gguf", "gguf_files.job", {"types": ["f16"], "importance": True, "calibration": "alpaca", "adapter": "a"}),
+        ("quantize", "quantize.job", {"method": "gptq-4bit", "calibration": "alpaca"}),
+        ("cost", "cost.job", {"rows_from": "alpaca"}),
+    )
+}
 MERGING = "export-20261125-120000-abcdef"
 PARITY = "export_parity-20261125-120000-abcdef"
 COMPARED = {
@@ -359,6 +403,8 @@ EXPORTS = {
         ),
     ),
     "record of an export": ("models/tiny/export.json", as_json(EXPORTED)),
+    "forms of a model": ("models/named/forms.json", as_json(FORMS)),
+    **FORM_JOBS,
     "card of an export": ("models/tiny/README.md", b"---\nlicense: mit\n---\n# tiny\n"),
     "modelfile": ("models/tiny/Modelfile", b"FROM .\n"),
     "job of an export": (f"saves/.jobs/{MERGING}.json", job("export", MERGE, title="merge.job", state="failed")),
@@ -522,10 +568,10 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "run-exports": RUNS,
     "exports": ("", "t"),
     **dict.fromkeys(
-        ("export", "export-record", "export-card", "export-forms", "export-same"), ("tiny", f"job:{MERGING}")
+        ("export", "export-record", "export-card", "export-forms", "export-same", "export-costs"),
+        ("tiny", "named", f"job:{MERGING}"),
     ),
     "export-parity": ("", PARITY),
-    **dict.fromkeys(("export", "export-record", "export-card", "export-forms"), ("tiny", f"job:{MERGING}")),
     "deployments": ("",),
     "deploy-engines": ("",),
     "deployment": ("", DEPLOYED),

@@ -10,7 +10,12 @@ from studio.export.merge import merge_plan as plans
 from studio.export.merge.merge_plan import Plan, Precision
 
 KIND = "export"
-KINDS = (KIND,)  # of the jobs that make a model, a file or a copy elsewhere: what the list of exports shows
+KINDS = (
+    KIND,
+    "export_gguf",
+    "export_quantize",
+    "export_cost",
+)  # of the jobs that make a model, a file or a copy elsewhere: what the list of exports shows
 
 
 class ExportService:

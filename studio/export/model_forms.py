@@ -88,19 +88,35 @@ def of_folder(folder: Path) -> Forms | None:
     return records.load(folder / FILE, Forms) if files.is_file(folder / FILE) else None
 
 
-def of_source(workspace: Workspace, source: str) -> list[tuple[Path, Forms]]:
-    """Return the folders of all forms of a model, by name. A record that cannot be read is passed over: the list of
-    exports tells it.
+def folders(workspace: Workspace) -> list[tuple[library.Model, Forms | Problem]]:
+    """Return the folders of models that hold forms of a model, newest first; one whose record cannot be read with the
+    fault.
     """
-    found = []
+    found: list[tuple[library.Model, Forms | Problem]] = []
     for model in library.models(workspace):
         try:
             forms = of_folder(model.path)
-        except Problem:
-            continue
-        if forms and forms.source == source:
-            found.append((model.path, forms))
-    return found
+        except Problem as problem:
+            forms = problem
+        if forms is not None:
+            found.append((model, forms))
+    return sorted(found, key=lambda one: made_at(one[1]), reverse=True)
+
+
+def made_at(forms: Forms | Problem) -> float:
+    """Return when the newest of some forms was made, 0 where that is not known."""
+    return max((form.created for form in forms.forms), default=0.0) if isinstance(forms, Forms) else 0.0
+
+
+def of_source(workspace: Workspace, source: str) -> list[tuple[Path, Forms]]:
+    """Return the folders of all forms of a model, newest first. A record that cannot be read is passed over: the list
+    of exports tells it.
+    """
+    return [
+        (model.path, forms)
+        for model, forms in folders(workspace)
+        if isinstance(forms, Forms) and forms.source == source
+    ]
 
 
 def write(folder: Path, forms: Forms) -> None:

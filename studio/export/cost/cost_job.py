@@ -97,7 +97,12 @@ class _Comparison:
                 {"type": form.type, "size": form.size, "cost": done[form.type].model_dump(mode="json")}
                 for form in compared
             ]
-        return {"name": self._plan.source.name, "rows_from": self._plan.rows_from, "forms": table}
+        return {
+            "name": there[0][0].name,
+            "source": self._plan.source.name,
+            "rows_from": self._plan.rows_from,
+            "forms": table,
+        }
 
     def _of_form(self, folder: Path, form: Form) -> Cost:
         if form.file:

@@ -6,6 +6,7 @@ from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs
 from studio.core.workspace import Workspace
 from studio.export.export_service import ExportService
+from studio.export.form_service import FormService
 from studio.export.template_forms.template_service import TemplateService
 
 JOB = "job:"  # begins what is in hand where it is a job and not yet a model
@@ -13,10 +14,11 @@ JOB = "job:"  # begins what is in hand where it is a job and not yet a model
 
 @dataclass(frozen=True)
 class ExportContext:
-    """What the tab works with."""
+    """What the tab works with. forms: GGUF files, quantised weights and what they cost."""
 
     service: ExportService
     templates: TemplateService
+    forms: FormService
 
     @property
     def workspace(self) -> Workspace:

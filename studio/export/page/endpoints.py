@@ -10,6 +10,7 @@ from studio.export.merge import merge_plan as plans
 from studio.export.model_card import FILES as CARDS
 from studio.export.page.context import ExportContext
 from studio.export.page.exported import card_view, form_view
+from studio.export.page.form_endpoints import chosen_sources, form_endpoints
 from studio.export.page.listing.export_list import unfinished
 from studio.export.page.schemas import (
     CaseResult,
@@ -31,29 +32,10 @@ from studio.export.templates.form_files import FILES
 from studio.inference import target_names
 from studio.models.library import library
 
-Adapter = str | list[str] | None
-
 
 def endpoints(context: ExportContext, words: Words) -> list[Callable]:
     """Return the endpoints of exports."""
-    return [*_merging(context), *_looking(context, words), *_parity(context, words)]
-
-
-def sources(context: ExportContext, model: str, adapter: Adapter) -> list[str]:
-    """Return what is to be merged: the adapters, or the model by itself where there are none.
-
-    Raises:
-        Problem: an adapter is gone, or belongs to another model.
-    """
-    adapters = [adapter] if isinstance(adapter, str) else list(adapter or [])
-    adapters = [one for one in adapters if one]
-    if not adapters:
-        return [model] if model else []
-    for one in adapters if model else ():
-        (target,) = target_names.resolve(context.workspace, [one])
-        if target.model.resolve() != library.find(context.workspace, model).path.resolve():
-            raise Problem("merge.not_its_base", adapter=one, model=model, base=library.title(target.model))
-    return adapters
+    return [*_merging(context), *_looking(context, words), *_parity(context, words), *form_endpoints(context)]
 
 
 def _merging(context: ExportContext) -> list[Callable]:
@@ -66,7 +48,7 @@ def _merging(context: ExportContext) -> list[Callable]:
         `model` may be "" where an adapter says it.
         """
         wanted = options or MergeOptions()
-        job = context.service.merge(sources(context, model, adapter), **wanted.model_dump())
+        job = context.service.merge(chosen_sources(context, model, adapter), **wanted.model_dump())
         return JobResult(job=job.id)
 
     def export_plan(
@@ -74,7 +56,7 @@ def _merging(context: ExportContext) -> list[Callable]:
     ) -> MergePlanResult:
         """Return what `export_merge` would make, and the bytes that it needs on the disk."""
         wanted = options or MergeOptions()
-        plan = plans.plan(context.workspace, sources(context, model, adapter), **wanted.model_dump())
+        plan = plans.plan(context.workspace, chosen_sources(context, model, adapter), **wanted.model_dump())
         room = plans.size(context.workspace, plan)
         return MergePlanResult(
             name=plan.name,

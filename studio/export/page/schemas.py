@@ -17,8 +17,56 @@ class MergeOptions(Options):
     device: Literal["cpu", "auto"] = Field("cpu", description='where it is merged: "auto" takes a GPU')
 
 
+class GgufOptions(Options):
+    """Which GGUF files are made."""
+
+    types: list[str] = Field(
+        ["f16"], description='as llama.cpp names them ("q4_k_m"), and "lora" for the adapter alone'
+    )
+    importance: bool = Field(False, description="with an importance matrix; types below 3 bits always have one")
+    calibration: str = Field("", description="the dataset it is measured on; the run's own where it is empty")
+    name: str = Field("", description="of the folder; one is made where it is empty")
+
+
+class QuantizeOptions(Options):
+    """How weights are quantised."""
+
+    method: str = Field("bnb-4bit", description='"bnb-4bit", "bnb-8bit", "gptq-4bit" or "gptq-8bit"')
+    calibration: str = Field("", description="the dataset that GPTQ looks at; the run's own where it is empty")
+    name: str = Field("", description="of the model that comes out; one is made where it is empty")
+
+
+class CostOptions(Options):
+    """On what forms are compared."""
+
+    dataset: str = Field("", description='a dataset, or "held-out:<run>"; what the run held out where it is empty')
+
+
+class CostResult(Result):
+    """What a form loses against the 16-bit model."""
+
+    perplexity: float = Field(description="of the tokens that training counts")
+    kl: float = Field(description="mean divergence from the 16-bit model, in nats")
+    top1: float = Field(description="share of positions with the same first choice")
+    tokens_per_s: float
+    threads: int
+    positions: int
+    rows: int
+    rows_from: str
+
+
+class FormResult(Result):
+    """One form of a model, or its 16 bits themselves (`type` "16-bit")."""
+
+    type: str
+    folder: str
+    file: str
+    size_bytes: int
+    cost: CostResult | None
+
+
 class JobResult(Result):
-    """A job, whose result is {name, folder, verified}."""
+    """A job, whose result is {name, folder, verified}, with `files` for GGUF and `forms` for a comparison."""
 
     job: str
 

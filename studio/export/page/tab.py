@@ -6,19 +6,27 @@ import gradio as gr
 
 from studio.core.i18n import Words
 from studio.export.page.context import ExportContext
-from studio.export.page.exported import card_view, form_view, parity_view, record_view
+from studio.export.page.exported import card_view, costs_view, form_view, parity_view, record_view
 from studio.export.page.listing import export_head, export_list, exports_of_run
+from studio.export.page.tab_costs import CostsForm
+from studio.export.page.tab_gguf import GgufForm
 from studio.export.page.tab_merge import MergeForm
+from studio.export.page.tab_quantize import QuantizeForm
 from studio.export.page.tab_template import TemplateForm
 from studio.web.html import render, ui
 from studio.web.live import Live, region
 
 PARTS = "export/page/parts.html"
 # What can be made, by its word and style sheet ("making-merge"): each form builds itself.
-MAKING = {"merge": MergeForm, "template": TemplateForm}
+MAKING = {"merge": MergeForm, "gguf": GgufForm, "quantize": QuantizeForm, "costs": CostsForm, "template": TemplateForm}
 # What is shown of an exported model: see `export_head.PARTS`.
-EXPORTED = {"record": record_view.record_view, "card": card_view.card_view, "forms": form_view.form_view}
-_VIEWS = {"record": record_view, "card": card_view, "forms": form_view}
+EXPORTED = {
+    "record": record_view.record_view,
+    "card": card_view.card_view,
+    "forms": form_view.form_view,
+    "costs": costs_view.costs_view,
+}
+_VIEWS = {"record": record_view, "card": card_view, "forms": form_view, "costs": costs_view}
 
 
 @dataclass(frozen=True)

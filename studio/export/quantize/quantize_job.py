@@ -20,6 +20,7 @@ from studio.export.quantize import quantize_plan as plans
 from studio.export.quantize.load_child import Loading
 from studio.export.quantize.quantize_plan import QuantizePlan
 from studio.export.quantize.weights_child import Quantizing
+from studio.inference.local.model_target import weight_files
 
 HOLDER = "export"
 CALIBRATION_TOKENS, CALIBRATION_CUTOFF = 8192, 512
@@ -85,7 +86,7 @@ def _made(job: Job, workspace: Workspace, collection: Collection, plan: Quantize
     said = child_run.run(job, "studio.export.quantize.load_child", loading, made, libraries=path)
     return Form(
         type=plan.method,
-        size=folders.size_below(folder),
+        size=sum(folders.size_of(file) for file in weight_files(folder)),
         answer=said["text"],
         calibration=plan.calibration,
         created=time.time(),

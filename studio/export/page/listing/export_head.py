@@ -7,7 +7,8 @@ from studio.core.i18n import Problem
 from studio.core.jobs import ACTIVE, Job
 from studio.core.sentences import Sentence
 from studio.core.storage import records
-from studio.export import record
+from studio.export import model_forms, record
+from studio.export.model_forms import Forms
 from studio.export.page.context import ExportContext, job_in_hand, model_in_hand
 from studio.models.library import library
 
@@ -31,7 +32,9 @@ class JobState:
 
 @dataclass(frozen=True)
 class ExportHead:
-    """What is in hand: a job, or the model `name`. problem: why the model's record cannot be read."""
+    """What is in hand: a job, or the model `name`. problem: why the model's record cannot be read. types: of forms of
+    another model, `base`. loads: it can answer here.
+    """
 
     job: JobState | None = None
     name: str = ""
@@ -39,6 +42,8 @@ class ExportHead:
     base: str = ""
     created: float | None = None
     problem: Problem | None = None
+    types: str = ""
+    loads: bool = True
     parts: tuple[str, ...] = PARTS
 
 
@@ -51,12 +56,27 @@ def export_head(context: ExportContext, hand: str) -> ExportHead | None:
         return ExportHead(job_state(context, job_in_hand(context, hand)))
     model = library.find(context.workspace, name)
     try:
-        found = record.of_model(model.path)
+        forms = model_forms.of_folder(model.path)
+        found = None if forms else record.of_model(model.path)
     except Problem as problem:
         return ExportHead(name=model.name, problem=problem)
+    if forms:
+        return _of_forms(model, forms)
     if found is None:
         raise Problem("export.no_export", name=model.name)
     return ExportHead(None, model.name, ", ".join(map(str, found.targets)), str(found.base), found.created)
+
+
+def _of_forms(model: library.Model, forms: Forms) -> ExportHead:
+    """Return the head of GGUF files, which answer once Deploy serves them, or of quantised weights."""
+    return ExportHead(
+        name=model.name,
+        base=str(forms.source),
+        created=model_forms.made_at(forms),
+        types=", ".join(str(form.type) for form in forms.forms),
+        loads=all(str(form.type).startswith("bnb") for form in forms.forms),
+        parts=(),
+    )
 
 
 def job_state(context: ExportContext, job: Job) -> JobState:

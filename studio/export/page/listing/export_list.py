@@ -6,8 +6,9 @@ from studio.core.formatting import finite
 from studio.core.i18n import Problem
 from studio.core.jobs import Job
 from studio.core.sentences import Sentence
-from studio.export import record
+from studio.export import model_forms, record
 from studio.export.export_service import KINDS
+from studio.export.model_forms import Forms
 from studio.export.page.context import JOB, ExportContext
 from studio.export.record import ExportRecord
 from studio.inference import target_names
@@ -55,6 +56,8 @@ def export_list(context: ExportContext, query: str = "") -> ExportList:
     """
     words = query.lower().split()
     rows = [export_row(model, found) for model, found in record.exported(context.workspace)]
+    rows += [forms_row(model, found) for model, found in model_forms.folders(context.workspace)]
+    rows.sort(key=lambda row: -(row.created or 0.0))
     fitting = [row for row in rows if all(word in f"{row.name} {row.sources}".lower() for word in words)]
     return ExportList(tuple(map(job_row, unfinished(context))), tuple(fitting[:LISTED]), bool(words))
 
@@ -76,3 +79,12 @@ def export_row(model: Model, found: ExportRecord | Problem) -> ExportRow:
         return ExportRow(model.name, model.size_bytes, problem=found)
     sources = " + ".join(target_names.short(str(one)) for one in found.targets)
     return ExportRow(model.name, model.size_bytes, found.created, sources)
+
+
+def forms_row(model: Model, found: Forms | Problem) -> ExportRow:
+    """Return a folder of GGUF files, or a quantised model, as lists show it."""
+    if isinstance(found, Problem):
+        return ExportRow(model.name, model.size_bytes, problem=found)
+    types = ", ".join(str(form.type) for form in found.forms)
+    size = sum(form.size for form in found.forms)
+    return ExportRow(model.name, size, model_forms.made_at(found), f"{found.source} · {types}")

@@ -1,0 +1,66 @@
+"""The form of a comparison: which model's forms, on which rows."""
+
+import gradio as gr
+
+from studio.core.i18n import Problem, Words
+from studio.export.page import form_sources
+from studio.export.page.context import JOB, ExportContext
+from studio.web.html import ui
+from studio.web.live import taken
+
+QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
+
+
+class CostsForm:
+    """The form, in one language, with what its fields do."""
+
+    def __init__(self, context: ExportContext, words: Words):
+        self.context, self.words = context, words
+        with gr.Row(elem_classes="form-head"):
+            gr.HTML(str(ui(words.language).hint(words("export.about_costs"))))
+            self.start = gr.Button(
+                words("export.start_costs"), variant="primary", scale=0, min_width=120, elem_id="costs-start"
+            )
+        self.problem = gr.HTML(elem_id="costs-problem")
+        with gr.Row(elem_classes="fields"):
+            self.source = gr.Dropdown(
+                [],
+                value=None,
+                label=words("export.costs_model"),
+                info=words("export.costs_model_info"),
+                elem_id="costs-model",
+            )
+            self.rows = gr.Dropdown(
+                [(words("export.rows_usual"), "")],
+                value="",
+                label=words("export.rows"),
+                info=words("export.rows_info"),
+                elem_id="costs-rows",
+            )
+        self.made = gr.HTML(visible="hidden")
+        self._connect()
+
+    def _connect(self) -> None:
+        fields = [self.source, self.rows]
+        self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
+        gr.context.Context.root_block.load(self._on_open, None, [self.source, self.rows], **QUIET)
+        self.source.focus(self._on_models, None, self.source, **QUIET)
+        self.rows.focus(self._on_rows, None, self.rows, **QUIET)
+
+    def _on_start(self, source, rows):
+        try:
+            job = self.context.forms.cost([source] if source else [], rows or "")
+        except Problem as problem:
+            return str(ui(self.words.language).problem(problem)), ""
+        return "", taken("export", JOB + job.id)
+
+    def _on_open(self):
+        choices = form_sources.with_forms(self.context)
+        first = choices[0][1] if choices else None
+        return gr.update(choices=choices, value=first), self._on_rows()
+
+    def _on_models(self):
+        return gr.update(choices=form_sources.with_forms(self.context))
+
+    def _on_rows(self):
+        return gr.update(choices=form_sources.rows(self.context, self.words))

@@ -1,0 +1,102 @@
+"""The form of GGUF files: of which model, in which types, with an importance matrix or without."""
+
+import gradio as gr
+
+from studio.core.i18n import Problem, Words
+from studio.export.gguf import gguf_plan
+from studio.export.page import form_sources, merge_choices
+from studio.export.page.context import JOB, ExportContext
+from studio.inference.llama_cpp.toolkit import MEGABYTES
+from studio.web.html import render, ui
+from studio.web.live import taken
+
+LOOK = "export/page/gguf_look.html"
+QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
+USUAL = ["f16", "q8_0", "q4_k_m"]
+
+
+class GgufForm:
+    """The form, in one language, with what its fields do."""
+
+    def __init__(self, context: ExportContext, words: Words):
+        self.context, self.words = context, words
+        with gr.Row(elem_classes="form-head"):
+            gr.HTML(str(ui(words.language).hint(words("export.about_gguf"))))
+            self.start = gr.Button(
+                words("export.start_gguf"), variant="primary", scale=0, min_width=120, elem_id="gguf-start"
+            )
+        self.problem = gr.HTML(elem_id="gguf-problem")
+        self.targets = gr.Dropdown(
+            [],
+            value=[],
+            multiselect=True,
+            label=words("export.sources"),
+            info=words("export.sources_of_form"),
+            elem_id="gguf-sources",
+        )
+        self.types = gr.CheckboxGroup(
+            form_sources.types(words),
+            value=USUAL,
+            label=words("export.gguf_types"),
+            info=words("export.gguf_types_info"),
+            elem_id="gguf-types",
+        )
+        with gr.Row(elem_classes="fields"):
+            self.importance = gr.Checkbox(
+                False, label=words("export.importance"), info=words("export.importance_info"), elem_id="gguf-importance"
+            )
+            self.calibration = gr.Dropdown(
+                [(words("export.data_of_run"), "")],
+                value="",
+                label=words("export.calibration"),
+                info=words("export.calibration_info"),
+                elem_id="gguf-calibration",
+            )
+            self.name = gr.Textbox(label=words("export.name"), info=words("export.folder_info"), elem_id="gguf-name")
+        self.look = gr.HTML(elem_id="gguf-look")
+        self.made = gr.HTML(visible="hidden")
+        self._connect()
+
+    def _connect(self) -> None:
+        fields = [self.targets, self.types, self.importance, self.calibration, self.name]
+        self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
+        page = gr.context.Context.root_block
+        page.load(self._on_open, None, [self.targets, self.calibration, self.look], **QUIET)
+        self.targets.focus(self._on_focus, self.targets, self.targets, **QUIET)
+        self.calibration.focus(self._on_data, None, self.calibration, **QUIET)
+        changes = [one.input for one in (self.targets, self.types, self.importance, self.calibration)]
+        gr.on([*changes, self.name.blur], self._on_look, fields, self.look, **QUIET)
+
+    def _on_start(self, targets, types, importance, calibration, name):
+        try:
+            job = self.context.forms.gguf(targets or [], types or [], bool(importance), calibration or "", name or "")
+        except Problem as problem:
+            return self._told(problem), ""
+        return "", taken("export", JOB + job.id)
+
+    def _on_open(self):
+        chosen = merge_choices.first_source(self.context)
+        sources = gr.update(choices=merge_choices.sources(self.context, chosen), value=chosen)
+        return sources, self._on_data(), self._on_look(chosen, USUAL, False, "", "")
+
+    def _on_focus(self, chosen):
+        return gr.update(choices=merge_choices.sources(self.context, chosen))
+
+    def _on_data(self):
+        return gr.update(choices=form_sources.calibrations(self.context, self.words))
+
+    def _on_look(self, targets, types, importance, calibration, name) -> str:
+        if not targets or not types:
+            return ""
+        try:
+            plan = gguf_plan.plan(
+                self.context.workspace, targets, types, bool(importance), calibration or "", name or ""
+            )
+            needed = gguf_plan.size(self.context.workspace, plan)
+        except Problem as problem:
+            return self._told(problem)
+        megabytes = 0 if self.context.forms.toolkit.is_ready() else MEGABYTES
+        return str(render(LOOK, self.words, form_sources.FormLook.of(plan, needed, megabytes)))
+
+    def _told(self, problem: Problem) -> str:
+        return str(ui(self.words.language).problem(problem))

@@ -1,0 +1,55 @@
+"""The endpoints of GGUF files, quantised weights and costs, called by their names on a studio with real models."""
+
+import pytest
+from conftest import SMALL
+from endpoint_calls import by_name, closing_studio, over, refused
+from export_files import exported, formed
+
+from studio.core.i18n import LANGUAGES, Words
+from studio.export.page.exported.costs_view import costs_view
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    return closing_studio(tmp_path_factory.mktemp("forms"))
+
+
+@pytest.fixture(scope="module")
+def call(studio):
+    return by_name(studio)
+
+
+def test_weights_are_quantised_and_compared_by_endpoints(call):
+    status = over(call, call.export_quantize(SMALL, None, {"method": "bnb-8bit", "name": "eight"})["job"], 120)
+    assert status["state"] == "finished", status["error"]
+    assert status["result"]["name"] == "eight" and status["result"]["verified"]["answer"] is not None
+    (form,) = call.export_forms(SMALL)
+    assert (form["type"], form["folder"], form["file"], form["cost"]) == ("bnb-8bit", "eight", "", None)
+    status = over(call, call.export_cost(SMALL, None, {"dataset": "identity_en"})["job"], 120)
+    assert status["state"] == "finished", status["error"]
+    whole, eight = call.export_forms(SMALL)
+    assert whole["type"] == "16-bit" and whole["cost"]["top1"] == 1.0 and whole["size_bytes"] > eight["size_bytes"]
+    assert eight["cost"]["kl"] > whole["cost"]["kl"] and eight["cost"]["rows_from"] == "identity_en"
+
+
+def test_what_is_asked_wrongly_is_one_sentence(call):
+    assert "q9" in refused(call.export_gguf, SMALL, None, {"types": ["q9"]})
+    assert "dataset" in refused(call.export_gguf, SMALL, None, {"types": ["iq2_xs"]})
+    assert "llm-compressor" in refused(call.export_quantize, SMALL, None, {"method": "awq"})
+    refused(call.export_gguf, "nowhere", None)
+    refused(call.export_cost, "nowhere", None)
+    refused(call.export_forms, "nowhere")
+
+
+def test_forms_are_listed_and_drawn_in_one_table_and_one_chart(studio):
+    exported(studio.workspace, "mine", SMALL, ["x/lora/y"])
+    formed(studio.workspace, "mine-GGUF", "mine", {"q8_0": 2**27, "q4_k_m": 2**26})
+    for language in LANGUAGES:
+        words = Words(language)
+        for hand in ("mine", "mine-GGUF"):
+            drawn = studio.live._draws["export-costs"](words, hand)
+            assert all(one in drawn for one in ("16-bit", "q8_0", "mine-Q4_K_M.gguf", "<svg")), drawn
+        assert "mine-GGUF" in studio.live._draws["exports"](words, "q4_k_m")
+        assert "q8_0, q4_k_m" in studio.live._draws["export"](words, "mine-GGUF")
+    chart = costs_view(studio.export, "mine").chart
+    assert len(chart.points) == 3 and chart.points[0].name == "16-bit"
