@@ -16,6 +16,9 @@ import threading
 import time
 from pathlib import Path
 
+from studio.core.installing_by_uv import LOCK as UV_LOCK
+from studio.core.installing_by_uv import UvRun, begun_in, find_uv
+
 # What a whole install takes: 6.4 GB in .venv, and on the way 2.9 GB of wheels.
 INSTALL_BYTES = 95 * 10**8
 SPARE_BYTES = 10**9
@@ -122,14 +125,18 @@ def clear_torn(venv):
         shutil.rmtree(str(folder))
 
 
+def number_of_packages(lock):
+    """Return how many packages `lock` pins."""
+    lines = lock.read_text(encoding="utf-8").splitlines()
+    return sum("==" in line and not line.lstrip().startswith("#") for line in lines)
+
+
 class PipRun:
     """Runs pip so that a person sees it move: pip's own bars on a terminal, one plain line per package in a pipe."""
 
     def __init__(self, venv, lock, voice):
         self.venv, self.voice = venv, voice
-        self.total = sum(
-            "==" in line and not line.lstrip().startswith("#") for line in lock.read_text(encoding="utf-8").splitlines()
-        )
+        self.total = number_of_packages(lock)
         self.lock, self.arrived, self.package, self.reported_at = lock, 0, "", time.time()
         self.errors, self.temporary, self.placing = [], venv / "tmp", False
 
@@ -146,6 +153,7 @@ class PipRun:
             "--no-input",
             "--disable-pip-version-check",
             "--no-warn-script-location",
+            *(["--force-reinstall"] if begun_in(self.venv).exists() else []),
             "-r",
             str(self.lock),
         ]
@@ -256,9 +264,12 @@ def install(venv, lock, voice, keep_open=None):
     check_disk(venv)
     make_venv(venv, voice)
     voice.say("collecting", lock=lock.name)
-    pip = PipRun(venv, lock, voice)
-    if pip.run(keep_open):
-        raise pip.fault()
+    if not install_by_uv(venv, lock, voice, keep_open):
+        pip = PipRun(venv, lock, voice)
+        if pip.run(keep_open):
+            raise pip.fault()
+        if begun_in(venv).exists():
+            begun_in(venv).unlink()
     check = subprocess.run(
         [str(venv_python(venv)), "-m", "pip", "check"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -268,6 +279,20 @@ def install(venv, lock, voice, keep_open=None):
     beside.write_text(hashlib.sha256(lock.read_bytes()).hexdigest())
     beside.replace(stamp_of(venv, lock))
     voice.say("installed", lock=lock.name)
+
+
+def install_by_uv(venv, lock, voice, keep_open):
+    """Install the lock by uv, and tell whether that was done; where it was not, pip has all to do."""
+    python = venv_python(venv)
+    uv = find_uv(python, lock.with_name(UV_LOCK))
+    if uv is None:
+        return False
+    voice.say("uv_waiting")
+    run = UvRun(uv, venv, python, site_packages(venv), lock, number_of_packages(lock), voice.say)
+    if run.run(keep_open) == 0:
+        return True
+    voice.say("uv_failed")
+    return False
 
 
 def hold_alone(voice):

@@ -22,7 +22,7 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 
 import launch
-from studio.core import installing
+from studio.core import installing, installing_by_uv
 
 SET_UP = installing.is_installed(launch.VENV, launch.LOCK)
 
@@ -65,6 +65,8 @@ def place(tmp_path, empty_venv, monkeypatch):
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    monkeypatch.setenv("STUDIO_WITHOUT_UV", "1")
     return tmp_path
 
 
@@ -121,6 +123,75 @@ def test_an_install_that_was_killed_is_picked_up_again(place):
     install(place)
     assert len(list(package.glob("part*.py"))) == parts
     assert installing.is_installed(place / ".venv", lock)
+
+
+@pytest.fixture
+def uv(place, monkeypatch):
+    """The uv of this machine, or one that pip gets; allowed again."""
+    monkeypatch.delenv("STUDIO_WITHOUT_UV")
+    found = installing_by_uv.find_uv(installing.venv_python(place / ".venv"), place / "none.lock")
+    if found is None:
+        pytest.skip("there is no uv on this machine")
+    return found
+
+
+def test_uv_installs_the_same_from_where_pip_looks_and_compiles_it(place, uv, capsys):
+    lock = place / "requirements.lock"
+    lock.write_text(make_wheel(place / "wheels", "1.0"))
+    install(place)
+    assert "uv installs them" in capsys.readouterr().out and installing.is_installed(place / ".venv", lock)
+    assert lodger(place, "lodger.VERSION") == "1.0"
+    assert list((installing.site_packages(place / ".venv") / "lodger" / "__pycache__").glob("part00000.*.pyc"))
+    lock.write_text(make_wheel(place / "wheels", "2.0"))
+    install(place)
+    assert lodger(place, "lodger.VERSION") == "2.0"
+
+
+def test_what_uv_left_half_placed_is_placed_anew(place, uv, monkeypatch):
+    """uv writes RECORD with the rest: what a killed one leaves is taken for installed, by pip too."""
+    lock, venv = place / "requirements.lock", place / ".venv"
+    lock.write_text(make_wheel(place / "wheels", "1.0"))
+    install(place)
+    part = installing.site_packages(venv) / "lodger" / "part00000.py"
+    for without in ("", "1"):
+        monkeypatch.setenv("STUDIO_WITHOUT_UV", without)
+        part.unlink()
+        installing.stamp_of(venv, lock).unlink()
+        installing.begun_in(venv).touch()
+        install(place)
+        assert part.is_file() and not installing.begun_in(venv).exists(), without
+
+
+def test_where_uv_fails_pip_does_it_or_says_what_is_wrong(place, monkeypatch, capsys):
+    (place / "uv").write_text('#!/bin/sh\ntest "$1" = --version || { echo no >&2; exit 2; }\n')
+    (place / "uv").chmod(0o755)
+    monkeypatch.setenv("PATH", str(place), prepend=os.pathsep)
+    monkeypatch.delenv("STUDIO_WITHOUT_UV")
+    lock = place / "requirements.lock"
+    lock.write_text(make_wheel(place / "wheels", "1.0"))
+    install(place)
+    told = capsys.readouterr().out
+    assert "pip takes over" in told and lodger(place, "lodger.VERSION") == "1.0"
+    assert not installing.begun_in(place / ".venv").exists()
+
+
+def test_uv_is_told_where_a_persons_pip_looks(place, monkeypatch):
+    python = installing.venv_python(place / ".venv")
+    for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name)
+    (place / "pip.conf").write_text(
+        "[global]\nindex-url = https://one.example/simple\nextra-index-url =\n  https://two.example/simple\n"
+        "  https://three.example/simple\ncert = /c.pem\n"
+    )
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(place / "pip.conf"))
+    arguments, environment = installing_by_uv.settings_of_pip(python)
+    assert " ".join(arguments) == (
+        "--index-url https://one.example/simple --extra-index-url https://two.example/simple"
+        " --extra-index-url https://three.example/simple --index-strategy unsafe-best-match"
+    )
+    assert environment == {"SSL_CERT_FILE": "/c.pem"}
+    monkeypatch.setenv("PIP_INDEX_URL", "https://mine.example/simple")
+    assert "https://mine.example/simple" in installing_by_uv.settings_of_pip(python)[0]
 
 
 def test_metadata_without_record_is_not_taken_for_an_installed_package(place):
@@ -206,8 +277,8 @@ def test_an_old_python_reads_launch_py_and_is_told(tmp_path):
 def test_every_sentence_that_is_told_is_written_in_both_languages():
     told = {
         name
-        for path in (ROOT / "launch.py", ROOT / "studio" / "core" / "installing.py")
-        for name in re.findall(r'(?:say|_say|Fault)\(\s*"(\w+)"', path.read_text(encoding="utf-8"))
+        for path in (ROOT / "launch.py", *(ROOT / "studio" / "core").glob("installing*.py"))
+        for name in re.findall(r'(?:say|_say|_tell|Fault)\(\s*"(\w+)"', path.read_text(encoding="utf-8"))
     }
     told |= {"python_better", "python_wrong"}
     told |= set(
@@ -227,14 +298,14 @@ def test_every_sentence_that_is_told_is_written_in_both_languages():
         assert told <= set(launch.Voice(language).words), language
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-test.lock", "requirements-uv.lock"])
 def test_the_lock_pins_everything_by_hash_and_names_no_place(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert not re.search(
         r"https?:|--index|--extra|--find-links|--trusted|file:|\.org|\.com|\.cn|/home|/root|/tmp", text
     )
     entries = [entry for entry in re.split(r"\n(?=[a-z0-9])", re.sub(r"(?m)^\s*#.*\n", "", text).strip()) if entry]
-    assert len(entries) > 5
+    assert len(entries) > 5 or name == "requirements-uv.lock" and len(entries) == 1
     for entry in entries:
         assert re.match(r"[a-z0-9.-]+==\S+", entry) and "--hash=sha256:" in entry, entry
 

@@ -16,7 +16,8 @@ import pytest
 from conftest import ROOT, wait_for
 
 # What the wheel is made of; a clone holds gigabytes beside it.
-SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "requirements-ppo.lock", "assets", "data", "studio")
+LOCKS = ("requirements-ppo.lock", "requirements-uv.lock")
+SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", *LOCKS, "assets", "data", "studio")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_all_that_is_read_at_run_time_is_in_the_wheel_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as file:
         held = {name for name in file.namelist() if ".dist-info/" not in name}
         registry = json.loads(file.read("studio/packaged/data/dataset_info.json"))
-    beside = shipped("assets") | shipped("data") | {"requirements-ppo.lock"}
+    beside = shipped("assets") | shipped("data") | set(LOCKS)
     assert shipped("studio") | {f"studio/packaged/{name}" for name in beside} == held
     assert registry == json.loads(
         subprocess.run(["git", "show", "HEAD:data/dataset_info.json"], cwd=ROOT, capture_output=True, check=True).stdout
