@@ -20,8 +20,14 @@ PAGE = 1000
 
 
 def sources(collection: Collection, request: Request) -> dict[str, RowSource]:
-    """Return the datasets of an evaluation by their names. Raises Problem where one cannot be used."""
-    return {name: row_sources.find(collection, name, request.targets) for name in dict.fromkeys(request.parts)}
+    """Return the datasets of an evaluation by their names, indexed: after a new start of the studio none is.
+
+    Raises Problem where one cannot be used.
+    """
+    found = {name: row_sources.find(collection, name, request.targets) for name in dict.fromkeys(request.parts)}
+    for source in found.values():
+        source.count()
+    return found
 
 
 def rows_of(evaluation: Evaluation, collection: Collection, job: Job) -> list[EvaluatedRow]:

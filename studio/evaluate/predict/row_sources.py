@@ -67,7 +67,11 @@ class RowSource:
         return places if self.allowed is None else [self.allowed[place] for place in places]
 
     def values(self, numbers: list[int]) -> list[tuple[int, dict | Problem]]:
-        """Return (number, row) of rows in ascending order; a row that cannot be read as its fault."""
+        """Return (number, row) of rows in ascending order; a row that cannot be read as its fault. Waits as `count`.
+
+        Raises Problem where the file cannot be indexed.
+        """
+        self.count()
         found: list[tuple[int, dict | Problem]] = []
         for start in range(0, len(numbers), PAGE):
             wanted = numbers[start : start + PAGE]
