@@ -7,6 +7,7 @@ from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.core.storage.folders import size_of
 from studio.core.workspace import Workspace
+from studio.export import model_forms
 from studio.inference import target_names
 from studio.inference.local.model_target import ModelTarget, weight_files
 from studio.models.library import library
@@ -72,7 +73,12 @@ def gguf_files(workspace: Workspace) -> dict[str, Path]:
 
 
 def _model_beside(workspace: Workspace, file: Path) -> str:
-    """Return the name of the model in whose folder a GGUF file lies, "" where there is none."""
+    """Return the name of the model that a GGUF file was made of, as its record says, else of the one in whose folder it
+    lies; "" where there is none.
+    """
+    forms = model_forms.of_folder(file.parent)
+    if forms and any(model.name == forms.source for model in library.usable(workspace)):
+        return str(forms.source)
     for folder in (file.parent, file.parent.parent):
         for model in library.usable(workspace):
             if model.path.resolve() == folder.resolve():

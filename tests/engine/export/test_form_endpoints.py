@@ -6,6 +6,7 @@ from endpoint_calls import by_name, closing_studio, over, refused
 from export_files import exported, formed
 
 from studio.core.i18n import LANGUAGES, Words
+from studio.deploy import served_source
 from studio.export.page.exported.costs_view import costs_view
 
 
@@ -51,5 +52,7 @@ def test_forms_are_listed_and_drawn_in_one_table_and_one_chart(studio):
             assert all(one in drawn for one in ("16-bit", "q8_0", "mine-Q4_K_M.gguf", "<svg")), drawn
         assert "mine-GGUF" in studio.live._draws["exports"](words, "q4_k_m")
         assert "q8_0, q4_k_m" in studio.live._draws["export"](words, "mine-GGUF")
+    source = served_source.find(studio.workspace, "mine-GGUF/mine-Q4_K_M.gguf")
+    assert source.target.name == "mine"  # its prompt is that of the model it was made of
     chart = costs_view(studio.export, "mine").chart
     assert len(chart.points) == 3 and chart.points[0].name == "16-bit"

@@ -33,7 +33,8 @@ class JobState:
 @dataclass(frozen=True)
 class ExportHead:
     """What is in hand: a job, or the model `name`. problem: why the model's record cannot be read. types: of forms of
-    another model, `base`. loads: it can answer here.
+    another model, `base`. loads: it can answer here. is_served: it can be
+    chosen in Deploy by this name.
     """
 
     job: JobState | None = None
@@ -44,6 +45,7 @@ class ExportHead:
     problem: Problem | None = None
     types: str = ""
     loads: bool = True
+    is_served: bool = True
     parts: tuple[str, ...] = PARTS
 
 
@@ -75,6 +77,7 @@ def _of_forms(model: library.Model, forms: Forms) -> ExportHead:
         created=model_forms.made_at(forms),
         types=", ".join(str(form.type) for form in forms.forms),
         loads=all(str(form.type).startswith("bnb") for form in forms.forms),
+        is_served=not any(form.file for form in forms.forms),
         parts=(),
     )
 
