@@ -1,11 +1,12 @@
 """The letters that models choose are those of LLaMA-Factory's evaluator, whatever is shared and batched."""
 
+import shutil
 from pathlib import Path
 
 import benchmark_sets
 import numpy as np
 import pytest
-from conftest import STARTER
+from conftest import SLOW, SMALL_MODEL, STARTER
 
 from studio.core.workspace import Workspace
 from studio.evaluate.benchmarks import letter_choices, question_rows
@@ -18,13 +19,31 @@ from studio.inference.local.local_engine import LocalEngine
 from studio.inference.local.model_target import ModelTarget
 
 
+@pytest.fixture(
+    scope="module", params=["sharp", pytest.param("starter", marks=pytest.mark.skipif(not SLOW, reason="slow"))]
+)
+def model_folder(request, tmp_path_factory) -> Path:
+    """A small model whose random weights are wide enough to prefer one letter clearly; at night the starter too."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    if request.param == "starter":
+        return STARTER
+    folder = shutil.copytree(SMALL_MODEL[0], tmp_path_factory.mktemp("models") / "sharp")
+    config = AutoConfig.from_pretrained(folder, initializer_range=0.3)
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture(scope="module")
-def adapters(tmp_path_factory) -> dict[str, Path]:
+def adapters(model_folder, tmp_path_factory) -> dict[str, Path]:
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    root, model = tmp_path_factory.mktemp("adapters"), AutoModelForCausalLM.from_pretrained(STARTER)
+    root, model = tmp_path_factory.mktemp("adapters"), AutoModelForCausalLM.from_pretrained(model_folder)
     for name, seed, more in (("first", 0, {}), ("second", 1, {}), ("dora", 2, {"use_dora": True})):
         torch.manual_seed(seed)
         config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "down_proj"], init_lora_weights=False, **more)
@@ -38,21 +57,21 @@ def adapters(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def engine(adapters) -> LocalEngine:
+def engine(model_folder, adapters) -> LocalEngine:
     engine = LocalEngine()
-    engine.load(targets_of(adapters))
+    engine.load(targets_of(model_folder, adapters))
     yield engine
     engine.unload()
 
 
-def targets_of(adapters: dict[str, Path]) -> list[ModelTarget]:
+def targets_of(model: Path, adapters: dict[str, Path]) -> list[ModelTarget]:
     named = {"base": None, **adapters}
-    return [ModelTarget(name, STARTER, folder, "chatml", precision="float32") for name, folder in named.items()]
+    return [ModelTarget(name, model, folder, "chatml", precision="float32") for name, folder in named.items()]
 
 
 @pytest.fixture
-def loaded(engine, adapters) -> dict:
-    return {one.name: engine.loaded(one) for one in targets_of(adapters)}
+def loaded(engine, model_folder, adapters) -> dict:
+    return {one.name: engine.loaded(one) for one in targets_of(model_folder, adapters)}
 
 
 def asked_of(folder: Path, place: Path, **settings) -> list[question_rows.Asked]:
@@ -63,7 +82,7 @@ def asked_of(folder: Path, place: Path, **settings) -> list[question_rows.Asked]
     return list(question_rows.conversations(evaluation))
 
 
-def formula(asked: list[question_rows.Asked], adapter: Path | None) -> tuple[list[str], np.ndarray]:
+def formula(folder: Path, asked: list[question_rows.Asked], adapter: Path | None) -> tuple[list[str], np.ndarray]:
     """Return what LLaMA-Factory's evaluator chooses (`Evaluator.batch_inference`: padded on the right, the logits of
     the last position, argmax over the last token of each letter), and the shares.
     """
@@ -74,9 +93,9 @@ def formula(asked: list[question_rows.Asked], adapter: Path | None) -> tuple[lis
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(STARTER, padding_side="right")
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="right")
     template = get_template_and_fix_tokenizer(tokenizer, DataArguments(template="chatml"))
-    model = AutoModelForCausalLM.from_pretrained(STARTER, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     model = PeftModel.from_pretrained(model, adapter).eval() if adapter else model
     letters = [tokenizer.encode(letter, add_special_tokens=False)[-1] for letter in CHOICES]
     found = []
@@ -112,22 +131,22 @@ def same(found: dict, asked: list, target: str, expected: tuple[list[str], np.nd
     np.testing.assert_allclose([one.shares for one in mine], shares, atol=2e-4)
 
 
-def test_every_choice_is_that_of_llamafactory(loaded, tmp_path):
+def test_every_choice_is_that_of_llamafactory(loaded, model_folder, tmp_path):
     asked = asked_of(benchmark_sets.mmlu(tmp_path / "set", questions=1), tmp_path)
     found = chosen(LetterChoices([loaded["base"]], 8), asked)
     assert len(found) == 20
-    expected = formula(asked, None)
+    expected = formula(model_folder, asked, None)
     same(found, asked, "base", expected)
     assert len(set(expected[0])) > 1  # else any letter would do
 
 
-def test_base_and_adapters_share_a_batch(loaded, adapters, tmp_path):
+def test_base_and_adapters_share_a_batch(loaded, model_folder, adapters, tmp_path):
     asked = asked_of(benchmark_sets.mmlu(tmp_path / "set", subjects=2, questions=3), tmp_path, shots=2)
     together = letter_choices.groups(list(loaded.values()))
     assert [[one.target.name for one in group] for group in together] == [["base", "first", "second"], ["dora"]]
     found = {key: one for group in together for key, one in chosen(LetterChoices(group, 8), asked).items()}
     for name, folder in {"base": None, **adapters}.items():
-        same(found, asked, name, formula(asked, folder))
+        same(found, asked, name, formula(model_folder, asked, folder))
 
 
 @pytest.mark.parametrize("batch", [1, 3, 64])
