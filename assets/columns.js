@@ -85,6 +85,35 @@
     while (place.children.length > wanted.length) place.lastElementChild.remove();
   }
 
+  // Every way into a conversation ends with the cursor in the box; who is typing elsewhere is left there.
+  function write() {
+    const box = document.querySelector("#chat-say textarea"), busy = document.activeElement;
+    if (box?.offsetParent && !busy?.matches("input, textarea, select, [contenteditable]")) box.focus({ preventScroll: true });
+  }
+
+  // A model or a run that is handed over from elsewhere is asked in a conversation, whichever part was open.
+  document.addEventListener("input", (event) => {
+    if (!event.target.closest("#chat-wish, #chat-add")) return;
+    window.studio.pick("talk", "talk", false);
+    for (const ms of [100, 800]) setTimeout(write, ms);
+  });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest('#room-chat-button, [data-pick^="chat:"], [data-pick="talk:talk"], [data-go=room-chat], #chat-send')) setTimeout(write, 120);
+  });
+
+  // System prompt, sampling and tools stand beside the columns, where there is room from the start.
+  const SIDE = "chat-side";
+  function showSide() {
+    const open = (localStorage.getItem(SIDE) ?? (innerWidth >= 1400 ? "open" : "shut")) === "open";
+    document.body.classList.toggle("chat-side-open", open);
+    document.getElementById("chat-side-switch")?.setAttribute("aria-expanded", String(open));
+  }
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("#chat-side-switch")) return;
+    localStorage.setItem(SIDE, document.body.classList.contains("chat-side-open") ? "shut" : "open");
+    showSide();
+  });
+
   document.addEventListener("click", async (event) => {
     const item = event.target.closest("#chat-stop, #chat-again");
     if (!item || item.disabled || !shown) return;
@@ -112,6 +141,9 @@
       const place = document.getElementById("chat-columns"), follow = () => { take(place, place.dataset.arg ?? ""); look(); };
       new MutationObserver(follow).observe(place, { attributeFilter: ["data-arg"] });
       follow();
+      showSide();
+      document.querySelector("#chat-say textarea").setAttribute("aria-label", place.dataset.question);  // gradio names the box after its class
+      write();
       const draft = localStorage.getItem("draft-chat");
       if (draft) window.studio.handOver("chat-say", draft);
     }, 50);

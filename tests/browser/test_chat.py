@@ -54,6 +54,50 @@ def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
     page.context.close()
 
 
+@pytest.mark.parametrize("size", [(1280, 800), (1440, 900)])
+def test_the_box_for_questions_is_docked_has_the_cursor_and_takes_any_text(browser, server, odd, size):
+    client = Client(server.url, verbose=False)
+    long_talk = client.predict([f"{odd}/good"], None, "", api_name="/chat_new")["conversation"]
+    for number in range(3):
+        client.predict(long_talk, f"Question {number}\n" * 30, api_name="/chat_say")
+        wait_for(lambda: not client.predict(long_talk, {}, api_name="/chat_picture")["busy"], 60)
+    page = open_page(browser, server)
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.get_by_role("tab", name="Chat").click()
+    box = page.get_by_role("textbox", name="Question", exact=True)
+    expect(box).to_be_focused(timeout=15_000)
+    page.locator(f'[data-pick="chat:{long_talk}"]').click()
+    expect(page.locator("#chat-0 .asked")).to_have_count(3, timeout=15_000)
+    expect(box).to_be_focused()
+    text = "a word " * 2000
+    page.evaluate(
+        """(text) => {
+            const data = new DataTransfer();
+            data.setData("text/plain", text);
+            const paste = new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true });
+            if (document.activeElement.dispatchEvent(paste)) document.execCommand("insertText", false, text);
+        }""",
+        text,
+    )
+    expect(box).to_have_value(text)
+    expect(page.locator("#chat-send")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#chat-say")).to_be_in_viewport(ratio=1)
+    assert page.evaluate("document.documentElement.scrollHeight") <= size[1] + 8, "the columns scroll, not the page"
+    side, switch = page.locator("#chat-system"), page.locator("#chat-side-switch")
+    if switch.get_attribute("aria-expanded") == "false":
+        switch.click()
+    expect(side).to_be_visible()
+    switch.click()
+    expect(side).to_be_hidden()
+    # A run or a model that is handed over is asked in a conversation, whichever part was open.
+    page.locator('[data-pick="talk:servers"]').click()
+    page.locator("#chat-say textarea").evaluate("(box) => box.blur()")
+    page.evaluate("(name) => window.studio.handOver('chat-wish', name)", STARTER.name)
+    expect(box).to_be_focused(timeout=15_000)
+    assert page.errors == []
+    page.context.close()
+
+
 def test_blind_columns_are_named_after_the_vote_and_votes_become_a_set(browser, server, odd):
     client = Client(server.url, verbose=False)
     columns = [f"{odd}/good", f"{odd}/torn"]

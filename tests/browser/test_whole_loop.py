@@ -61,7 +61,6 @@ def test_train_watch_reload_compare(browser, server):
     assert len(losses) == 12 and sum(losses[-3:]) / 3 < losses[0] / 2
     wait_for(lambda: points(page) == len(losses), seconds=30)
     compare.click()
-    page.get_by_role("button", name="System prompt and sampling").click()
     page.locator("#chat-temperature input").fill("0")
     page.locator("#chat-max-tokens input").fill("40")
     page.locator("#chat-say textarea").fill("What is your name?")

@@ -14,10 +14,10 @@ from studio.inference.sampling import Sampling
 from studio.inference.target_names import MOST
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
-from studio.web.event_faults import EventFault
 from studio.web.html import render, ui
 from studio.web.live import region, taken
 
+LONGEST = 10_000_000
 BITS = (None, 8, 4)
 STANDARD = Sampling(max_tokens=256)
 # The settings of the sampling that have a field here, in their order; `Sampling` has more of them.
@@ -27,7 +27,7 @@ QUIET = {"api_name": False, "show_progress": "hidden", "queue": False}
 
 @dataclass(frozen=True)
 class Settings:
-    """The fields below the columns, in the order in which events are given them."""
+    """The fields beside the columns, in the order in which events are given them."""
 
     system: Component
     tools: Component
@@ -46,18 +46,20 @@ class Settings:
 def build(context: ChatContext, words: Words) -> None:
     """Build the part of the tab in which a conversation is held."""
     events = _Events(context, words)
-    with gr.Row(elem_classes="chat-head"):
-        columns = _who(events, words)
-        gr.HTML(region("memory", follows="chat"))
-    gr.HTML(render("chat/page/talk/place.html", words))
-    gr.HTML(region("vote", follows="chat"))
-    problem = gr.HTML(elem_id="chat-problem")
-    with gr.Row(elem_classes="composer"):
-        message = _message(words)
-        send = gr.Button(words("chat.send"), variant="primary", elem_id="chat-send", scale=0, min_width=90)
-    gr.HTML(render("chat/page/talk/tools.html", words))
-    with gr.Accordion(words("chat.settings"), open=False, elem_id="chat-settings"):
-        fields = [columns, *_settings(words).all()]
+    with gr.Row(elem_classes="chat-room"):
+        with gr.Column(elem_classes="chat-main", min_width=0):
+            with gr.Row(elem_classes="chat-head"):
+                columns = _who(events, words)
+                gr.HTML(region("memory", follows="chat"))
+            gr.HTML(render("chat/page/talk/place.html", words), elem_classes="chat-place")
+            gr.HTML(region("vote", follows="chat"))
+            problem = gr.HTML(elem_id="chat-problem")
+            with gr.Row(elem_classes="composer"):
+                message = _message(words)
+                send = gr.Button(words("chat.send"), variant="primary", elem_id="chat-send", scale=0, min_width=90)
+            gr.HTML(render("chat/page/talk/tools.html", words))
+        with gr.Column(elem_classes="chat-side", elem_id="chat-side", min_width=0, scale=0):
+            fields = [columns, *_settings(words).all()]
     now = gr.Textbox(visible="hidden", elem_id="chat-now")
     run = gr.Textbox(visible="hidden", elem_id="chat-wish")
     served = gr.Textbox(visible="hidden", elem_id="chat-add")
@@ -75,7 +77,7 @@ def build(context: ChatContext, words: Words) -> None:
         field.input(events.change, [now, shown, *fields], [problem, made, shown], **QUIET)
     now.input(events.show, [now, shown], [shown, *fields], **QUIET)
     served.input(events.add_served, [served, now, shown, *fields], [problem, made, shown, columns], **QUIET)
-    run.input(events.compare_run, [run, *fields[1:]], [made, shown, columns], **QUIET)
+    run.input(events.compare_run, [run, *fields[1:]], [problem, made, shown, columns], **QUIET)
     gr.on([columns.focus, gr.context.Context.root_block.load], events.choices, columns, columns, **QUIET)
 
 
@@ -96,6 +98,7 @@ def _message(words: Words) -> Component:
     return gr.MultimodalTextbox(
         show_label=False,
         placeholder=words("chat.say"),
+        max_plain_text_length=LONGEST,  # gradio would make a file of a longer paste, which cannot be asked
         lines=1,
         max_lines=8,
         scale=8,
@@ -219,8 +222,8 @@ class _Events:
             columns = target_names.with_base(self._service.workspace, name)
             made = self._turns.conversations.new(columns, **_fields(values))
         except Problem as fault:
-            raise EventFault(self._words.tell(fault), print_exception=False) from None
-        return taken("chat", made.id), made.id, gr.update(choices=self.names(made.columns), value=made.columns)
+            return self._problem(fault), gr.skip(), gr.skip(), gr.skip()
+        return "", taken("chat", made.id), made.id, gr.update(choices=self.names(made.columns), value=made.columns)
 
     def _write(self, id: str, columns: list[str], values: tuple) -> str:
         return conversation_settings.write(self._turns, id, columns, _fields(values))

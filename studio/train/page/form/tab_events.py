@@ -136,7 +136,5 @@ def _connect_preview(form: Form, answers: Answers) -> None:
     boxes = [box.change for box in (form.run_name, form.method, *form.boxes)]
     changes = [gr.context.Context.root_block.load, form.preview.expand, *boxes, form.refusal.change]
     given = [form.run_name, *form.overrides]
-    gr.on(
-        changes, answers.on_preview, given, judged, api_name=False, show_progress="hidden", trigger_mode="always_last"
-    )
-    form.judge_again.tick(answers.on_preview, given, judged, api_name=False, show_progress="hidden")
+    gr.on(changes, answers.on_preview, given, judged, trigger_mode="always_last", **AT_ONCE)
+    form.judge_again.tick(answers.on_preview, given, judged, **AT_ONCE)
