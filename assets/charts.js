@@ -1,8 +1,9 @@
 // The live plots of a run: finds `.charts[data-arg]` elements, asks for the new points of their run and draws them with uPlot.
-// Wants uPlot and chart_points.js before it.
+// Wants uPlot, chart_points.js and chart_tools.js before it.
 (() => {
   "use strict";
 
+  const { ValueBox, actions, switchable } = window.chartTools;
   const { append, smooth, defaultWeight, short, tickLabels, logTicks, logLabel, elapsed, valueRange } = window.chartPoints;
 
   // What is drawn: figures and their lines. A figure without data is not shown, the first one always is. A name is also the key
@@ -23,6 +24,8 @@
     { name: "memory", zero: true, lines: [{ series: "memory", look: "line" }] },
     { name: "utilisation", zero: true, lines: [{ series: "utilisation", look: "line" }] },
   ];
+  const AXES = ["step", "epoch", "time"];
+  const lineWord = (series, look) => (look === "raw" || look === "smoothed" ? look : series);
   const LOOKS = {
     raw: { color: "--accent", width: 1, alpha: 0.5 },
     smoothed: { color: "--accent", width: 2 },
@@ -34,11 +37,12 @@
   const FINAL = new Set(["finished", "stopped", "failed", "interrupted"]);
   const ASK_MS = 400, SLOW_ASK_MS = 800, SLOW_STEP_S = 1.5, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
   const STEPS = Array.from({ length: 30 }, (_, index) => [1, 2, 5][index % 3] * 10 ** Math.floor(index / 3));
+  const EPOCHS = [...[0.01, 0.02, 0.05, 0.1, 0.2, 0.5], ...STEPS];
   const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
 
   // ---- settings of the viewer, kept in this browser ----
 
-  const settings = { log: false, weight: null, time: false };
+  const settings = { log: false, weight: null, axis: "step", off: [] };  // off: the lines switched off, as figure and look
   try {
     Object.assign(settings, JSON.parse(localStorage.getItem("studio.charts")));
   } catch { /* storage switched off in this browser: the settings then last as long as the page */ }
@@ -64,20 +68,36 @@
       head.append(make("span", "chart-title", panel.word(spec.name)));
       this.entries = spec.lines.map((line) => head.appendChild(this.entry(line)));
       this.broken = head.appendChild(make("span", "chart-broken"));
+      head.append(actions(this.element, (key) => panel.word(key), () => this.exported()));
       this.host = this.element.appendChild(make("div", "chart-plot"));
       this.host.setAttribute("role", "img");
       this.host.setAttribute("aria-label", panel.word(spec.name));
+      this.box = new ValueBox(this.host);
       this.observer = new ResizeObserver(() => this.fit());
       this.observer.observe(this.host);
     }
 
     entry({ series, look }) {
-      const entry = make("span", "chart-entry"), word = look === "raw" || look === "smoothed" ? look : series;
+      const several = this.spec.lines.length > 1, entry = make(several ? "button" : "span", "chart-entry"), word = lineWord(series, look);
       const label = [make("i", `chart-swatch chart-${look}`), make("span", "chart-label", this.panel.word(word))];
-      if (this.spec.lines.length > 1) entry.append(...label);
+      if (several) switchable(entry, () => this.turn(look)).append(...label);
       // A text node is changed in place: setting textContent would wake the observer of the whole page at every move of the mouse.
-      entry.value = entry.appendChild(make("b", "chart-value", "–")).firstChild;
+      entry.reading = entry.appendChild(make("b", "chart-value", "–")).firstChild;
       return entry;
+    }
+
+    /** Switch a line off or on again; one always stays. */
+    turn(look) {
+      const key = `${this.spec.name} ${look}`, off = settings.off.filter((one) => one !== key);
+      if (off.length === settings.off.length && this.spec.lines.filter((line) => this.isOn(line.look)).length > 1) off.push(key);
+      set({ off });
+    }
+
+    isOn(look) { return !settings.off.includes(`${this.spec.name} ${look}`); }
+
+    exported() {
+      const names = this.spec.lines.map(({ series, look }) => `${this.panel.word(this.spec.name)}${this.spec.lines.length > 1 ? ` ${this.panel.word(lineWord(series, look))}` : ""}`);
+      return { plot: this.plot, title: `${this.panel.run?.split("/").pop() ?? ""} ${this.panel.word(this.spec.name)}`, names: [this.panel.word(this.panel.axisName()), ...names] };
     }
 
     hasData() {
@@ -96,7 +116,7 @@
     draw() {
       const shown = this.hasData() || this.spec === FIGURES[0];
       this.element.hidden = !shown;
-      const kind = `${settings.log && this.spec.log} ${this.panel.timed()}`;
+      const kind = `${settings.log && this.spec.log} ${this.panel.axisName()} ${settings.off}`;
       if (!shown || !this.host.clientWidth) return;
       if (this.kind === kind) this.plot.setData(this.columns());
       else {
@@ -104,7 +124,10 @@
         this.plot = new uPlot(this.options(), this.columns(), this.host);
         this.kind = kind;
       }
-      this.entries.forEach((entry, index) => { entry.hidden = !this.panel.points(this.spec.lines[index].series).length; });
+      this.entries.forEach((entry, index) => {
+        entry.hidden = !this.panel.points(this.spec.lines[index].series).length;
+        if (entry.type === "button") entry.setAttribute("aria-pressed", this.isOn(this.spec.lines[index].look));
+      });
       const broken = this.panel.points(this.spec.lines[0].series).filter((point) => point[1] === null).length;
       this.broken.textContent = broken ? `${broken} × NaN` : "";
       this.read();
@@ -123,9 +146,18 @@
       columns.forEach((column, line) => {
         let at = idx == null ? index : idxs[line + 1] ?? index; // uPlot puts its dot on the nearest point of each line
         while (at > 0 && column[at] === undefined) at--;
-        this.entries[line].value.nodeValue = short(column[at]);
+        this.entries[line].reading.nodeValue = short(column[at]);
       });
       if (this.spec === FIGURES[0] || idx != null) this.panel.tellPlace(along[index]);
+      this.showBox(index, idx == null);
+    }
+
+    /** The values under the cursor, in the figure that it is over. */
+    showBox(index, isAway) {
+      const { plot, spec, panel } = this, own = !isAway && plot.over.matches(":hover");
+      const lines = own ? spec.lines.map((line, at) => [color(LOOKS[line.look].color), panel.word(spec.lines.length > 1 ? lineWord(line.series, line.look) : spec.name), plot.data[at + 1][plot.cursor.idxs[at + 1] ?? index], line]) : [];
+      const told = lines.filter(([, , value, line]) => value !== undefined && this.isOn(line.look));
+      this.box.show(plot, `${panel.word(panel.axisName())} ${panel.placeText(plot.data[0][index])}`, told);
     }
 
     options() {
@@ -137,7 +169,7 @@
           y: { distr: log ? 3 : 1, range: (_, min, max) => valueRange(min, max, log, this.spec.zero) },
         },
         axes: this.axes(log),
-        series: [{}, ...this.spec.lines.map((line) => this.series(LOOKS[line.look]))],
+        series: [{}, ...this.spec.lines.map((line) => ({ ...this.series(LOOKS[line.look]), show: this.isOn(line.look) }))],
         cursor: {
           y: false,
           points: { size: 7, width: 1.5, stroke: () => color("--panel"), fill: (plot, index) => plot.series[index].stroke() },
@@ -155,7 +187,7 @@
       const timed = this.panel.timed(), write = (label) => (_, ticks) => (this.hasData() ? label(ticks) : ticks.map(() => ""));
       return [
         { ...shared, size: 28, gap: 4, space: timed ? 76 : 64, grid: { show: false }, border: line, ticks: { ...line, size: 4 },
-          incrs: timed ? SECONDS : STEPS, values: write((ticks) => (timed ? ticks.map(elapsed) : tickLabels(ticks))) },
+          incrs: timed ? SECONDS : this.panel.axisName() === "epoch" ? EPOCHS : STEPS, values: write((ticks) => (timed ? ticks.map(elapsed) : tickLabels(ticks))) },
         { ...shared, size: 46, gap: 6, space: 36, grid: line, ticks: { show: false },
           ...(log ? { splits: (_, __, min, max) => logTicks(min, max), filter: (_, ticks) => ticks } : {}),
           values: write((ticks) => (log ? ticks.map(logLabel) : tickLabels(ticks))) },
@@ -220,7 +252,7 @@
     }
 
     start(run) {
-      Object.assign(this, { run, store: new Map(), since: 0, state: null, zoom: null, dueAt: 0, failures: 0 });
+      Object.assign(this, { run, store: new Map(), since: 0, state: null, epochs: null, zoom: null, dueAt: 0, failures: 0 });
       this.request?.abort();
       this.request = null;
     }
@@ -244,8 +276,7 @@
       this.place = bar.appendChild(make("span", "chart-place"));
       this.place.append(make("span", "chart-label"), make("b", "chart-value", "–"));
       this.axis = bar.appendChild(make("span", "chart-axis"));
-      this.steps = this.button(this.axis, "step", "chart-switch", () => this.turn(false));
-      this.times = this.button(this.axis, "time", "chart-switch", () => this.turn(true));
+      this.axes = Object.fromEntries(AXES.map((name) => [name, this.button(this.axis, name, "chart-switch", () => this.turn(name))]));
       this.log = this.button(bar, "log", "chart-switch chart-log", () => set({ log: !settings.log }));
       const smoothing = bar.appendChild(make("label", "chart-smoothing"));
       this.slider = Object.assign(make("input", "chart-slider"), { type: "range", min: 0, max: 0.99, step: 0.01 });
@@ -267,12 +298,14 @@
     points(series) { return this.store.get(series) ?? []; }
     weight() { return settings.weight ?? defaultWeight(this.points("loss").length); }
     hasTimes() { return this.points("loss")[0]?.[2] != null; }
-    timed() { return settings.time && this.hasTimes(); }
+    timed() { return settings.axis === "time" && this.hasTimes(); }
+    axisName() { return this.timed() ? "time" : settings.axis === "epoch" && this.epochs ? "epoch" : "step"; }
 
-    /** Where `points` lie on the horizontal axis: their steps, or their seconds, which a resumed run must not turn back. */
+    /** Where `points` lie on the horizontal axis: their steps, epochs, or seconds, which a resumed run must not turn back. */
     along(points) {
       let last = -Infinity;
-      return points.map(([step, , seconds]) => (last = this.timed() ? Math.max(seconds ?? 0, last + 1e-6) : step));
+      const each = this.axisName() === "epoch" ? this.epochs : 1;
+      return points.map(([step, , seconds]) => (last = this.timed() ? Math.max(seconds ?? 0, last + 1e-6) : step * each));
     }
 
     range() {
@@ -283,9 +316,9 @@
       return first < last ? [first, last] : [first - 1, last + 1];
     }
 
-    turn(time) {
+    turn(axis) {
       this.zoom = null;
-      set({ time });
+      set({ axis });
     }
 
     zoomTo(range) {
@@ -293,18 +326,22 @@
       this.draw();
     }
 
-    tellPlace(x) {
-      const text = x === undefined ? "–" : this.timed() ? elapsed(x) : x.toLocaleString("en").replaceAll(",", "\u2009");
-      this.place.lastChild.firstChild.nodeValue = text;
+    placeText(x) {
+      if (x === undefined) return "–";
+      return this.timed() ? elapsed(x) : this.axisName() === "epoch" ? x.toFixed(2) : x.toLocaleString("en").replaceAll(",", "\u2009");
     }
 
+    tellPlace(x) { this.place.lastChild.firstChild.nodeValue = this.placeText(x); }
+
     draw() {
-      const loss = this.points("loss"), timed = this.timed(), weight = this.weight();
-      const pressed = { log: settings.log, automatic: settings.weight === null, times: timed, steps: !timed };
+      const loss = this.points("loss"), axis = this.axisName(), weight = this.weight();
+      const pressed = { log: settings.log, automatic: settings.weight === null };
+      for (const [name, button] of Object.entries(this.axes)) button.setAttribute("aria-pressed", name === axis);
+      this.axes.epoch.hidden = !this.epochs;
       for (const [button, on] of Object.entries(pressed)) this[button].setAttribute("aria-pressed", on);
       this.axis.hidden = !this.hasTimes();
       this.reset.classList.toggle("chart-off", !this.zoom);
-      this.place.firstChild.textContent = this.word(timed ? "time" : "step");
+      this.place.firstChild.textContent = this.word(axis);
       this.slider.value = weight;
       this.share.firstChild.nodeValue = weight.toFixed(2);
       this.notice.textContent = this.figures[0].hasData() ? "" : this.word(FINAL.has(this.state) ? "empty" : "waiting");
@@ -342,7 +379,7 @@
       const news = Object.entries(answer.series).filter(([name, points]) => KEPT.has(name) && points.length);
       const first = this.state === null, ended = FINAL.has(answer.state) !== FINAL.has(this.state);
       for (const [name, points] of news) this.store.set(name, append(this.points(name), points));
-      Object.assign(this, { since: answer.next, state: answer.state });
+      Object.assign(this, { since: answer.next, state: answer.state, epochs: answer.epochs_per_step ?? this.epochs ?? null });
       if (news.length || first || ended) this.draw();
     }
 

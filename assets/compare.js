@@ -1,74 +1,128 @@
-// Several runs laid over each other: `.compare-chart[data-arg="a|b|c"]`, loss (smoothed or raw) or eval loss by step.
+// Several runs laid over each other: `.compare-chart[data-arg="a|b|c"]`, their loss by step, epoch or time. Smoothed as the slider
+// says, with what was measured faint behind it; the same tools as the plots of one run (chart_tools.js).
 (() => {
   "use strict";
   const COLOURS = ["#0f8f83", "#c2571a", "#5b63c7", "#a8327f", "#7c8a17", "#2f7fc1", "#8a5a2b", "#6b7280"];
-  const { smooth, short, tickLabels, logTicks, logLabel, valueRange } = window.chartPoints;
+  const { smooth, short, tickLabels, logTicks, logLabel, elapsed, valueRange } = window.chartPoints;
+  const { ValueBox, actions, switchable } = window.chartTools;
   const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
+  const make = (tag, name, text = "") => Object.assign(document.createElement(tag), { className: name, textContent: text });
   const charts = new WeakMap();
 
   class Comparison {
     constructor(element) {
-      Object.assign(this, { element, names: "", series: [], plot: null, log: false });
-      const words = JSON.parse(element.dataset.words);
-      const button = Object.assign(document.createElement("button"), { className: "button small", textContent: words.log, type: "button" });
-      button.onclick = () => { this.log = !this.log; button.classList.toggle("primary", this.log); this.draw(); };
-      this.legend = Object.assign(document.createElement("div"), { className: "compare-legend" });
-      this.host = Object.assign(document.createElement("div"), { className: "compare-plot" });
-      element.replaceChildren(button, this.legend, this.host);
+      Object.assign(this, { element, names: "", series: [], plot: null, log: false, axis: "step", weight: 0.6, off: new Set() });
+      this.words = JSON.parse(element.dataset.words);
+      this.figure = make("div", "compare-figure");
+      this.legend = make("div", "compare-legend");
+      this.host = make("div", "compare-plot");
+      this.figure.append(this.bar(), this.legend, this.host);
+      element.replaceChildren(this.figure);
       new ResizeObserver(() => this.plot?.setSize(this.size())).observe(this.host);
     }
 
-    size() { return { width: this.host.clientWidth, height: 320 }; }
+    bar() {
+      const bar = make("div", "chart-bar compare-bar");
+      this.switches = Object.fromEntries(["step", "epoch", "time", "log"].map((name) => {
+        const button = bar.appendChild(make("button", "button small", this.words[name]));
+        button.type = "button";
+        button.onclick = () => { if (name === "log") this.log = !this.log; else this.axis = name; this.draw(); };
+        return [name, button];
+      }));
+      const label = bar.appendChild(make("label", "chart-smoothing")), share = make("b", "num", this.weight.toFixed(2));
+      const slider = Object.assign(make("input", "chart-slider"), { type: "range", min: 0, max: 0.99, step: 0.01, value: this.weight });
+      slider.oninput = () => { this.weight = Number(slider.value); share.textContent = this.weight.toFixed(2); this.draw(); };
+      label.append(this.words.smooth, slider, share);
+      bar.append(actions(this.figure, (key) => this.words[key], () => ({
+        plot: this.plot, title: this.words.loss, names: [this.words[this.axis], ...this.series.flatMap(({ run }) => [`${nameOf(run)} ${this.words.raw}`, `${nameOf(run)} ${this.words.smoothed}`])] })));
+      return bar;
+    }
+
+    size() { return { width: this.host.clientWidth, height: document.fullscreenElement === this.figure ? innerHeight - 120 : 320 }; }
 
     async load(names) {
       this.names = names;
       const runs = names.split("|").filter(Boolean);
       const answers = await Promise.all(runs.map((run) => window.studio.call("train_metrics", run, 0).catch(() => null)));
       if (names !== this.names) return;
-      this.series = runs.map((run, index) => ({ run, points: answers[index]?.series.loss ?? [], state: answers[index]?.state }));
+      this.series = runs.map((run, index) => ({ run, points: answers[index]?.series.loss ?? [], state: answers[index]?.state, epochs: answers[index]?.epochs_per_step }));
       this.draw();
     }
 
     live() { return this.series.some(({ state }) => ["queued", "preparing", "running", "stopping"].includes(state)); }
 
+    has(axis) { return axis === "step" || axis === "log" || this.series.some(({ points, epochs }) => (axis === "epoch" ? epochs : points[0]?.[2] != null)); }
+
+    place([step, , seconds], epochs) { return this.axis === "time" ? seconds ?? 0 : this.axis === "epoch" ? step * (epochs ?? 0) : step; }
+
+    /** Two lines a run: as measured, and smoothed. */
     columns() {
-      return uPlot.join(this.series.map(({ points }) => {
-        const values = smooth(points.map((point) => (typeof point[1] === "number" ? point[1] : null)), 0.6);
-        return [points.map((point) => point[0]), this.log ? values.map((value) => (value > 0 ? value : null)) : values];
+      const shown = (values) => (this.log ? values.map((value) => (value > 0 ? value : null)) : values);
+      return uPlot.join(this.series.flatMap(({ points, epochs }) => {
+        const raw = points.map((point) => (typeof point[1] === "number" ? point[1] : null)), places = points.map((point) => this.place(point, epochs));
+        return [[places, shown(raw)], [places, shown(smooth(raw, this.weight))]];
       }));
     }
 
     draw() {
+      if (!this.has(this.axis)) this.axis = "step";
+      for (const [name, button] of Object.entries(this.switches)) {
+        button.hidden = !this.has(name);
+        button.setAttribute("aria-pressed", name === "log" ? this.log : name === this.axis);
+      }
       if (!this.host.clientWidth || !this.series.length) return;
       this.plot?.destroy();
+      this.host.replaceChildren();
+      this.box = new ValueBox(this.host);
       const line = { show: true, stroke: css("--rule"), width: 1 }, axis = { stroke: css("--ink-soft"), font: "11px sans-serif" };
       this.plot = new uPlot({
         ...this.size(), legend: { show: false }, cursor: { y: false, drag: { x: true, y: false } },
         scales: { x: { time: false }, y: { distr: this.log ? 3 : 1, range: (_, min, max) => valueRange(min, max, this.log, false) } },
-        axes: [{ ...axis, grid: { show: false }, ticks: line, values: (_, ticks) => tickLabels(ticks) },
+        axes: [{ ...axis, grid: { show: false }, ticks: line, values: (_, ticks) => (this.axis === "time" ? ticks.map(elapsed) : tickLabels(ticks)) },
           { ...axis, size: 46, grid: line, ticks: { show: false }, ...(this.log ? { splits: (_, __, min, max) => logTicks(min, max), filter: (_, t) => t } : {}),
             values: (_, ticks) => (this.log ? ticks.map(logLabel) : tickLabels(ticks)) }],
-        series: [{}, ...this.series.map((_, index) => ({ stroke: COLOURS[index % COLOURS.length], width: 1.75, spanGaps: true, points: { show: false } }))],
+        series: [{}, ...this.series.flatMap(({ run }, index) => {
+          const look = { stroke: COLOURS[index % COLOURS.length], spanGaps: true, points: { show: false }, show: !this.off.has(run) };
+          return [{ ...look, width: 1, alpha: 0.3 }, { ...look, width: 1.75 }];
+        })],
         hooks: { setCursor: [() => this.tell()] },
       }, this.columns(), this.host);
       this.element.dataset.lines = this.series.filter(({ points }) => points.length).length;
-      this.tell();
+      this.write();
+    }
+
+    /** The values of the lines that are on at a place of the axis, the last ones where there is none. */
+    values(index, step) {
+      return this.series.map((_, at) => {
+        const column = this.plot.data[2 * at + step] ?? [];
+        let place = index ?? column.length - 1;
+        while (place > 0 && column[place] == null) place--;
+        return column[place];
+      });
     }
 
     tell() {
-      const { data, cursor } = this.plot;
+      if (!this.plot) return;
+      const { cursor, data } = this.plot, index = cursor.idx, place = data[0][index];
+      const told = index == null ? [] : this.values(index, 2).map((value, at) => [COLOURS[at % COLOURS.length], nameOf(this.series[at].run), value]);
+      const text = this.axis === "time" ? elapsed(place ?? 0) : this.axis === "epoch" ? place?.toFixed(2) : place;
+      this.box.show(this.plot, `${this.words[this.axis]} ${text}, ${this.words.smoothed}`, told.filter((_, at) => !this.off.has(this.series[at].run)));
+    }
+
+    write() {
+      const last = this.values(null, 1);
       this.legend.replaceChildren(...this.series.map(({ run }, index) => {
-        const column = data[index + 1] ?? [];
-        let at = cursor.idx ?? column.length - 1;
-        while (at > 0 && column[at] == null) at--;
-        const entry = document.createElement("span");
-        const dot = Object.assign(document.createElement("i"), { className: "dot" });
+        const entry = switchable(make("button", "compare-entry"), () => { this.off[this.off.has(run) ? "delete" : "add"](run); this.draw(); });
+        entry.setAttribute("aria-pressed", !this.off.has(run));
+        const dot = make("i", "dot");
         dot.style.background = COLOURS[index % COLOURS.length];
-        entry.append(dot, ` ${run.split("/").pop()} `, Object.assign(document.createElement("b"), { className: "num", textContent: short(column[at]) }));
+        entry.append(dot, ` ${nameOf(run)} `, make("b", "num", short(last[index])));
         return entry;
       }));
     }
   }
+
+  const nameOf = (run) => run.split("/").pop();
 
   let ticks = 0;
   setInterval(() => {

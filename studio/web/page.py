@@ -25,6 +25,7 @@ SCRIPTS = (
     "uplot/uPlot.iife.min.js",
     "idiomorph/idiomorph.min.js",
     "chart_points.js",
+    "chart_tools.js",
     "charts.js",
     "compare.js",
     "live.js",

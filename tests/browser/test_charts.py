@@ -27,7 +27,7 @@ body.dark {{ --ink: #e6e8eb; --ink-soft: #949ba6; --rule: #2d3138; --panel: #181
 </style>
 <script>window.gradio_config = {{ root: "{root}" }}</script>
 <script src="assets/uplot/uPlot.iife.min.js"></script><script src="assets/chart_points.js"></script>
-<script src="assets/charts.js"></script></head>
+<script src="assets/chart_tools.js"></script><script src="assets/charts.js"></script></head>
 <body><div id="holder"><div class="charts" data-arg="{run}" data-words='{words}'></div></div></body></html>"""
 
 
@@ -278,6 +278,38 @@ def test_hover_tells_the_values_of_one_step(studio, page, run):
     assert plot(page, "u.cursor.idx", 1) == step - 1, "the other figures follow"
 
 
+def test_a_plot_has_a_value_box_switches_and_goes_out_as_points_and_pictures(studio, page, run):
+    run.say("metrics", step=61, epoch=1.5, values={"loss": 1.0})
+    page.goto(studio.url(run.name))
+    wait_step(page, 61)
+    figure = page.locator('[data-figure="loss"]')
+    over = figure.locator(".u-over").bounding_box()
+    page.mouse.move(over["x"] + over["width"] / 2, over["y"] + 40)
+    box = figure.locator(".chart-box")
+    expect(box).to_contain_text(re.compile(r"Step 3\d.*raw.*smoothed", re.S))
+    expect(page.locator(".chart-box:visible")).to_have_count(1)
+    figure.locator("button.chart-entry", has_text="raw").click()
+    expect(figure.locator("button.chart-entry", has_text="raw")).to_have_attribute("aria-pressed", "false")
+    assert plot(page, "u.series.slice(1, 3).map((line) => line.show)") == [False, True]
+    page.mouse.move(over["x"] + over["width"] / 2, over["y"] + 42)
+    expect(box).not_to_contain_text("raw")
+    page.get_by_role("button", name="Epoch").click()
+    last = plot(page, "u.data[0].at(-1)")
+    assert last == pytest.approx(runs.status(run).epoch)
+    found = {}
+    for kind in ("csv", "png", "svg"):
+        figure.hover()
+        with page.expect_download() as download:
+            figure.locator(f".chart-{kind}").click()
+        assert download.value.suggested_filename == f"{run.name.split('/')[-1]} Loss.{kind}"
+        found[kind] = Path(download.value.path()).read_bytes()
+    lines = found["csv"].decode().splitlines()
+    assert lines[0] == "Epoch,Loss raw,Loss smoothed,Loss eval" and len(lines) == 62
+    assert found["png"].startswith(b"\x89PNG") and b"<polyline" in found["svg"] and b"NaN" not in found["svg"]
+    figure.locator(".chart-full_screen").click()
+    page.wait_for_function("document.fullscreenElement?.dataset.figure === 'loss'")
+
+
 def test_what_is_no_number_leaves_a_gap_and_a_mark(studio, page, run):
     run.say("metrics", step=61, values={"loss": float("nan"), "grad_norm": float("inf")})
     log(run, 62)
@@ -421,7 +453,10 @@ def test_every_word_is_used_and_in_both_languages():
             r'word\("(\w+)"\)|button\([\w.]+, "(\w+)"|(?:name|series): "([\w/]+)"|look: "(raw|smoothed)"', source
         )
     )
-    keys = {next(filter(None, groups)) for groups in used} | {"waiting", "empty", "step", "time"}
+    tools = (ROOT / "assets/chart_tools.js").read_text(encoding="utf-8")
+    deeds = set(re.findall(r"^      (\w+): \(", tools, re.M))
+    assert deeds == {"csv", "png", "svg", "full_screen"}
+    keys = {next(filter(None, groups)) for groups in used} | deeds | {"waiting", "empty", "step", "epoch", "time"}
     for language in ("en", "zh"):
         assert (
             keys == json.loads((ROOT / f"studio/core/words/{language}/charts.json").read_text(encoding="utf-8")).keys()

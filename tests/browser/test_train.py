@@ -101,6 +101,14 @@ def test_runs_are_compared_by_curve_and_by_what_differs(page):
     expect(page.locator("table.compare")).to_contain_text("learning_rate", timeout=15_000)
     expect(page.locator("table.compare")).not_to_contain_text("per_device_train_batch_size")
     wait_for(lambda: page.locator(".compare-chart").get_attribute("data-lines") == "2", seconds=15)
+    over = page.locator(".compare-plot .u-over").bounding_box()
+    page.mouse.move(over["x"] + over["width"] / 2, over["y"] + 40)
+    expect(page.locator(".compare-plot .chart-box")).to_contain_text(
+        re.compile("Step 1[56], smoothed.*steep-1.*gentle-1", re.S)
+    )
+    page.locator('[data-pick="compare-sort:best_loss"]').click()
+    expect(page.locator("table.compare tbody th").first).to_have_text("steep-1", timeout=15_000)
+    expect(page.locator("table.compare tbody tr").first.locator(".best")).not_to_have_count(0)
 
 
 def test_the_history_is_searched(page):

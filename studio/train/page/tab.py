@@ -12,7 +12,7 @@ from studio.web.html import render
 from studio.web.live import region
 
 # What is in hand, as an address names it, with what it need not say (assets/address.js).
-ADDRESS = {"run": "", "view": None, "compare": None, "part": "curves"}
+ADDRESS = {"run": "", "view": None, "compare": None, "compare-sort": None, "part": "curves"}
 
 
 def build(training: TrainingService, words: Words) -> None:

@@ -139,13 +139,14 @@ def alive(info: RunInfo) -> bool:
 class Metrics:
     """Points of a run's series. series: by name, each point [step, value, seconds since the start]. next: the byte of
     the events to ask from the next time. reset: the history changed under the reader (a resumed run trains steps
-    again), who then starts over from 0.
+    again), who then starts over from 0. epochs_per_step: None where the run does not say it.
     """
 
     series: dict[str, list[list[float]]]
     next: int
     state: str
     reset: bool = False
+    epochs_per_step: float | None = None
 
 
 def metrics(run: Run, since: int = 0) -> Metrics:
@@ -156,7 +157,7 @@ def metrics(run: Run, since: int = 0) -> Metrics:
     if since == 0:
         with _reading:
             series = {name: [list(point) for point in events.thinned(points)] for name, points in now.series.items()}
-        return Metrics(series, now.size, now.state)
+        return Metrics(series, now.size, now.state, epochs_per_step=_epochs_per_step(now))
     if run.is_foreign:
         return Metrics({}, now.size, now.state, reset=since != now.size)
     fresh, following = events.read(run.events_file, since)
@@ -169,4 +170,8 @@ def metrics(run: Run, since: int = 0) -> Metrics:
                 series.setdefault(name, []).append(
                     [event["step"], value, round(event["time"] - (now.started or event["time"]), 3)]
                 )
-    return Metrics(series, following, now.state)
+    return Metrics(series, following, now.state, epochs_per_step=_epochs_per_step(now))
+
+
+def _epochs_per_step(status: Status) -> float | None:
+    return status.epoch / status.step if status.epoch and status.step else None

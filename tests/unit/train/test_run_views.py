@@ -136,6 +136,26 @@ def test_a_line_of_the_log_keeps_its_name_while_the_file_grows(workspace):
     assert len(later) > 100
 
 
+def test_compared_runs_are_sorted_by_any_column_and_the_best_is_marked(workspace):
+    losses = {"worse": 2.0, "better": 1.0, "unsaid": None}
+    for rate, (name, loss) in enumerate(losses.items()):
+        run = runs.make(workspace, "m", "lora", name)
+        run.recipe_file.write_text(f"stage: sft\nlearning_rate: {9 - rate}\n")
+        run.say("state", state="finished")
+        if loss:
+            run.say("metrics", step=1, epoch=1, values={"loss": loss})
+    asked = "|".join(f"m/lora/{name}-1" for name in losses)
+
+    def order(sort):
+        return [row.title.split("-")[0] for row in comparison.comparison(workspace, f"{asked}\n{sort}").rows]
+
+    assert order("") == order("no such column") == ["worse", "better", "unsaid"]
+    assert order("loss") == ["better", "worse", "unsaid"] and order("name") == ["better", "unsaid", "worse"]
+    assert order("learning_rate") == ["unsaid", "better", "worse"]
+    marked = {row.title: row.best for row in comparison.comparison(workspace, asked).rows}
+    assert marked["better-1"] == ("loss", "best_loss") and not marked["worse-1"] and not marked["unsaid-1"]
+
+
 def test_answers_stand_by_their_question_the_newest_first(workspace):
     run = made(workspace)
     for step, question, answer in ((1, "Who?", "a"), (1, "What?", "b"), (2, "Who?", "c")):
@@ -155,6 +175,6 @@ def test_runs_beside_each_other(workspace):
     for name in names:
         runs.find(workspace, name).say("state", state="finished")
     found = comparison.comparison(workspace, "|".join([*names, "m/lora/gone"]))
-    assert [one.title for one in found.columns] == ["a-1", "b-1"] and found.columns[0].best_loss == 1.0
-    assert found.settings == (("learning_rate", (1e-4, 2e-4)),)
+    assert [one.title for one in found.rows] == ["a-1", "b-1"] and found.rows[0].best_loss == 1.0
+    assert found.settings == ("learning_rate",) and [one.settings for one in found.rows] == [(1e-4,), (2e-4,)]
     assert [one.key for one in found.faults] == ["train.no_run"]

@@ -10,19 +10,14 @@ CURVES_TEMPLATE = "train/page/runs/curves.html"
 COMPARE_TEMPLATE = "train/page/runs/compared_curves.html"
 # The parts of a run that are live regions, beside the curves, which assets/charts.js draws.
 REGIONS = ("samples", "checkpoints", "log", "recipe")
-COMPARE_WORDS = ("log",)
+PLOT_WORDS = ("loss", "raw", "smoothed", "smooth", "log", "step", "epoch", "time", "csv", "png", "svg", "full_screen")
+COMPARE_WORDS = PLOT_WORDS
 CURVE_WORDS = (
-    "loss",
+    *PLOT_WORDS,
     "learning_rate",
     "grad_norm",
-    "raw",
-    "smoothed",
     "eval_loss",
-    "smooth",
     "automatic",
-    "log",
-    "step",
-    "time",
     "reset_zoom",
     "waiting",
     "empty",

@@ -1,6 +1,6 @@
 """Runs side by side: their results, and the settings in which they differ."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
@@ -12,10 +12,17 @@ PASSED_OVER = {"output_dir", "dataset_dir"}
 MOST = 8
 
 
-@dataclass(frozen=True)
-class Column:
-    """The results of one run; `took` in seconds, None where it has not ended."""
+# The figures of a run of which the least is the best, and by which the table is sorted.
+FIGURES = ("loss", "best_loss", "best_eval_loss", "took")
 
+
+@dataclass(frozen=True)
+class Row:
+    """The results of one run; `took` in seconds, None where it has not ended. `settings` are its values of those that
+    differ, `best` the figures in which no other run has less.
+    """
+
+    name: str
     title: str
     state: str
     loss: float | None
@@ -24,23 +31,29 @@ class Column:
     step: int
     total_steps: int
     took: float | None
+    settings: tuple[object, ...]
+    best: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A column for each run; `settings` are those that differ, each with its value in each run. `faults` tell of the
-    names that stand for no run. `is_asked` is false while fewer than two runs are named.
+    """A row for each run, in the order of `sort` (a figure, "name" or a setting), as they were chosen where it is "".
+
+    `settings` are those that differ. `faults` tell of the names that stand for no run. `is_asked` is false while fewer
+    than two runs are named.
     """
 
     is_asked: bool
-    columns: tuple[Column, ...] = ()
-    settings: tuple[tuple[str, tuple[object, ...]], ...] = ()
+    rows: tuple[Row, ...] = ()
+    settings: tuple[str, ...] = ()
+    sort: str = ""
     faults: tuple[Problem, ...] = ()
 
 
 def comparison(workspace: Workspace, arg: str) -> Comparison:
-    """Return the runs named in `arg`, joined by `|`, beside each other, MOST of them at most."""
-    names = [name for name in arg.split("|") if name][:MOST]
+    """Return the runs named in the first line of `arg`, joined by `|`, MOST of them at most, sorted by its second."""
+    chosen, _, sort = arg.partition("\n")
+    names = [name for name in chosen.split("|") if name][:MOST]
     if len(names) < 2:
         return Comparison(is_asked=False)
     found: list[runs.Run] = []
@@ -53,12 +66,49 @@ def comparison(workspace: Workspace, arg: str) -> Comparison:
     short = [run.name.split("/")[-1] for run in found]
     titles = [one if short.count(one) == 1 else run.name for one, run in zip(short, found, strict=True)]
     settings = differences([run.recipe_if_any() for run in found])
+    rows = [
+        _row(run, title, tuple(values[at] for values in settings.values()))
+        for at, (run, title) in enumerate(zip(found, titles, strict=True))
+    ]
     return Comparison(
         is_asked=True,
-        columns=tuple(map(_column, titles, map(runs.status, found))),
-        settings=tuple((name, tuple(values)) for name, values in settings.items()),
+        rows=tuple(_sorted(_with_best(rows), sort, list(settings))),
+        settings=tuple(settings),
+        sort=sort,
         faults=tuple(faults),
     )
+
+
+def _with_best(rows: list[Row]) -> list[Row]:
+    """Mark in which figures each run has the least of all; where there are no two, none is the best."""
+    least = {}
+    for figure in FIGURES:
+        values = [value for row in rows if (value := getattr(row, figure)) is not None]
+        least[figure] = min(values) if len(set(values)) > 1 else None
+    return [
+        replace(row, best=tuple(one for one in FIGURES if least[one] is not None and getattr(row, one) == least[one]))
+        for row in rows
+    ]
+
+
+def _sorted(rows: list[Row], sort: str, settings: list[str]) -> list[Row]:
+    """Return rows by what they are sorted by, the least first; those without it come last."""
+    if sort == "name":
+        return sorted(rows, key=lambda row: row.title)
+    if sort in FIGURES:
+        return sorted(rows, key=lambda row: _place(getattr(row, sort)))
+    if sort in settings:
+        at = settings.index(sort)
+        return sorted(rows, key=lambda row: _place(row.settings[at]))
+    return rows
+
+
+def _place(value: object) -> tuple[int, float, str]:
+    """Return where a value stands among others of any kind: numbers first, then texts, then what is not said."""
+    if value is None:
+        return 2, 0.0, ""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+    return (0, float(value), "") if is_number else (1, 0.0, str(value))
 
 
 def differences(recipes: list[dict[str, object]]) -> dict[str, list]:
@@ -75,8 +125,10 @@ def best_loss(status: runs.Status, name: str = "loss") -> float | None:
     return min((point[1] for point in status.series.get(name, []) if isinstance(point[1], (int, float))), default=None)
 
 
-def _column(title: str, status: runs.Status) -> Column:
-    return Column(
+def _row(run: runs.Run, title: str, settings: tuple[object, ...]) -> Row:
+    status = runs.status(run)
+    return Row(
+        name=run.name,
         title=title,
         state=status.state,
         loss=status.loss,
@@ -85,4 +137,5 @@ def _column(title: str, status: runs.Status) -> Column:
         step=status.step,
         total_steps=status.total_steps,
         took=status.ended - status.started if status.ended and status.started else None,
+        settings=settings,
     )

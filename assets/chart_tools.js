@@ -1,0 +1,120 @@
+// What every plot has, of one run or of several: a box with the values at the cursor, lines that are switched by their legend, and
+// its points as CSV, its picture as PNG and SVG, full screen. For uPlot; wants chart_points.js before it.
+(() => {
+  "use strict";
+  const { short } = window.chartPoints;
+  const SVG = "http://www.w3.org/2000/svg";
+  const make = (tag, name, text = "") => Object.assign(document.createElement(tag), { className: name, textContent: text });
+
+  /** A box at the cursor of a plot in `host`: where it stands, and `lines` of [colour, name, value]. */
+  class ValueBox {
+    constructor(host) {
+      this.element = host.appendChild(make("div", "chart-box"));
+      this.element.hidden = true;
+    }
+
+    show(plot, head, lines) {
+      const { left, top } = plot.cursor;
+      if (left == null || left < 0 || !lines.length) { this.element.hidden = true; return; }
+      this.element.replaceChildren(make("b", "", head), ...lines.map(([colour, name, value]) => {
+        const line = make("span", ""), dot = line.appendChild(make("i", "dot"));
+        dot.style.background = colour;
+        line.append(name, make("b", "num", short(value)));
+        return line;
+      }));
+      this.element.hidden = false;
+      const over = plot.over, beside = left > over.clientWidth / 2 ? left - this.element.offsetWidth - 12 : left + 12;
+      this.element.style.left = `${over.offsetLeft + Math.max(0, beside)}px`;
+      this.element.style.top = `${Math.max(0, Math.min(over.offsetTop + top, over.clientHeight - this.element.offsetHeight))}px`;
+    }
+  }
+
+  function save(name, kind, parts) {
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(new Blob(parts, { type: kind })), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  }
+
+  /** The points of a plot, a row for each place on its axis; `names` are those of the axis and the lines. */
+  function csv(plot, names) {
+    const quoted = (value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+    const rows = plot.data[0].map((place, at) => [place, ...plot.data.slice(1).map((column) => column[at] ?? "")].join(","));
+    return [names.map(quoted).join(","), ...rows, ""].join("\n");
+  }
+
+  /** The plot as it stands, on its ground, with its title above. */
+  function picture(plot, title, colours) {
+    const from = plot.ctx.canvas, ratio = uPlot.pxRatio, head = 26 * ratio;
+    const canvas = Object.assign(document.createElement("canvas"), { width: from.width, height: from.height + head }), ctx = canvas.getContext("2d");
+    ctx.fillStyle = colours.ground;
+    ctx.fillRect(0, 0, canvas.width, canvas.height);
+    ctx.fillStyle = colours.ink;
+    ctx.font = `600 ${13 * ratio}px sans-serif`;
+    ctx.fillText(title, 8 * ratio, 18 * ratio);
+    ctx.drawImage(from, 0, head);
+    return canvas;
+  }
+
+  /** The same as lines that can be drawn at any size. */
+  function drawing(plot, title, colours, names) {
+    const { width, height } = plot, { left, top, width: wide, height: high } = plot.bbox, ratio = uPlot.pxRatio, head = 26;
+    const svg = document.createElementNS(SVG, "svg"), add = (tag, values, text) => {
+      const element = svg.appendChild(document.createElementNS(SVG, tag));
+      for (const [key, value] of Object.entries(values)) element.setAttribute(key, value);
+      if (text !== undefined) element.textContent = text;
+    };
+    svg.setAttribute("xmlns", SVG);
+    svg.setAttribute("viewBox", `0 0 ${width} ${height + head}`);
+    add("rect", { width, height: height + head, fill: colours.ground });
+    add("text", { x: 8, y: 18, fill: colours.ink, "font-family": "sans-serif", "font-size": 13, "font-weight": 600 }, title);
+    const x0 = left / ratio, y0 = top / ratio + head, x1 = x0 + wide / ratio, y1 = y0 + high / ratio, small = { fill: colours.soft, "font-family": "sans-serif", "font-size": 11 };
+    const [across, up] = plot.axes;
+    (up._splits ?? []).forEach((value, at) => {
+      const y = plot.valToPos(value, "y") + y0;
+      if (y < y0 - 1 || y > y1 + 1) return;
+      add("line", { x1: x0, x2: x1, y1: y, y2: y, stroke: colours.rule });
+      add("text", { ...small, x: x0 - 6, y: y + 4, "text-anchor": "end" }, up._values?.[at] ?? value);
+    });
+    (across._splits ?? []).forEach((value, at) => add("text", { ...small, x: plot.valToPos(value, "x") + x0, y: y1 + 16, "text-anchor": "middle" }, across._values?.[at] ?? value));
+    plot.series.slice(1).forEach((line, index) => {
+      if (!line.show) return;
+      const points = plot.data[0].flatMap((place, at) => {
+        const value = plot.data[index + 1][at], x = plot.valToPos(place, "x") + x0;
+        return value == null || x < x0 - 1 || x > x1 + 1 ? [] : [`${x.toFixed(1)},${(plot.valToPos(value, "y") + y0).toFixed(1)}`];
+      });
+      const stroke = line._stroke ?? colours.ink;
+      add("polyline", { points: points.join(" "), fill: "none", stroke, "stroke-width": line.width, "stroke-opacity": line.alpha ?? 1 });
+      if (plot.series.length > 2) add("text", { ...small, fill: stroke, x: x1 - 4, y: y0 + 14 + 14 * index, "text-anchor": "end" }, names[index + 1]);
+    });
+    return new XMLSerializer().serializeToString(svg);
+  }
+
+  /** The buttons of a plot. `of` returns {plot, title, names} as they are when one is pressed. */
+  function actions(figure, word, of) {
+    const bar = make("span", "chart-actions"), css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
+    const deeds = {
+      csv: ({ plot, title, names }) => save(`${title}.csv`, "text/csv", [csv(plot, names)]),
+      png: ({ plot, title, colours }) => picture(plot, title, colours).toBlob((blob) => save(`${title}.png`, "image/png", [blob])),
+      svg: ({ plot, title, colours, names }) => save(`${title}.svg`, "image/svg+xml", [drawing(plot, title, colours, names)]),
+      full_screen: () => (document.fullscreenElement ? document.exitFullscreen() : figure.requestFullscreen()),
+    };
+    for (const [name, deed] of Object.entries(deeds)) {
+      const button = bar.appendChild(make("button", `chart-${name}`, name === "full_screen" ? "⤢" : name.toUpperCase()));
+      Object.assign(button, { type: "button", title: word(name), ariaLabel: word(name) });
+      button.addEventListener("click", () => {
+        const now = of(), colours = { ground: css("--panel") || "#fff", ink: css("--ink") || "#000", soft: css("--ink-soft") || "#666", rule: css("--rule") || "#ddd" };
+        if (now.plot) deed({ ...now, colours });
+      });
+    }
+    return bar;
+  }
+
+  /** An entry of a legend that switches its line on and off. */
+  function switchable(entry, turn) {
+    Object.assign(entry, { type: "button" });
+    entry.addEventListener("click", () => turn());
+    return entry;
+  }
+
+  window.chartTools = { ValueBox, actions, switchable };
+})();
