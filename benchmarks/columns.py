@@ -98,7 +98,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
                 studio.call("chat_say", made, "Tell me of the lighthouse.", [])
                 page.wait_for_selector("#chat-3 .reply .speed")
                 while page.locator("#chat-stop").is_enabled():
-                    page.locator("#chat-settings button").first.click()
+                    page.locator("#chat-side-switch").click()
                     count += 1
                     answers.append(
                         page.evaluate(

@@ -179,7 +179,6 @@ def test_a_selection_and_the_focus_stay_while_an_answer_grows(browser, server, o
 def test_a_refused_question_is_told_in_one_sentence_and_outlives_a_reload(browser, server):
     page = open_page(browser, server)
     page.get_by_role("tab", name="Chat").click()
-    page.get_by_role("button", name="System prompt and sampling").click()
     page.locator("#chat-temperature input").fill("-3")
     page.locator("#chat-say textarea").fill("kept?")
     page.locator("#chat-send").click()
