@@ -274,8 +274,8 @@ def test_a_run_used_again_keeps_its_own_words_and_start_shut(page, cockpit, memb
     expect(page.locator("#train-learning_rate input")).to_have_value("0.00005")  # LLaMA-Factory's, as it was trained
     if name := recipe.get(member):
         held = page.locator(f"#train-{member}")
-        shown = held.inner_text() + " ".join(box.input_value() for box in held.locator("input").all())
-        assert name in shown
+        boxes = held.locator("input")
+        wait_for(lambda: name in held.inner_text() + " ".join(box.input_value() for box in boxes.all()), seconds=30)
     else:
         expect(page.locator("#train-dataset")).not_to_contain_text("identity_en")
 
