@@ -41,6 +41,7 @@ from studio.export.export_service import ExportService
 from studio.export.form_service import FormService
 from studio.export.page import tab as export_tab
 from studio.export.page.context import ExportContext
+from studio.export.push.push_service import PushService
 from studio.export.template_forms.template_service import TemplateService
 from studio.inference.inference_service import InferenceService
 from studio.inference.llama_cpp.toolkit import Toolkit
@@ -125,6 +126,7 @@ def make(workspace: Workspace) -> Studio:
             ExportService(workspace, accelerator, jobs),
             TemplateService(workspace, jobs),
             FormService(workspace, accelerator, jobs, collection, toolkit),
+            PushService(workspace, jobs),
         ),
         chat,
         Live(),

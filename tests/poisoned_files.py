@@ -391,7 +391,12 @@ COMPARED = {
     "stops": [{"form": "jinja", "missing": ["</s>"], "added": ["<end>"]}],
     "texts": {"jinja": "{{ messages }}"},
 }
+PUSHED = {"name": "tiny", "source": "modelscope", "repo": "me/tiny", "private": True, "hub": "ModelScope"}
 EXPORTS = {
+    "push": (
+        "saves/.jobs/export_push-20261125-120000-abcdef.json",
+        job("export_push", PUSHED, title="push.job", state="finished", result={"name": "tiny", "url": "https://x/y"}),
+    ),
     "comparison with training": (
         f"saves/.jobs/{PARITY}.json",
         job(
@@ -568,7 +573,16 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "run-exports": RUNS,
     "exports": ("", "t"),
     **dict.fromkeys(
-        ("export", "export-record", "export-card", "export-forms", "export-same", "export-costs"),
+        (
+            "export",
+            "export-record",
+            "export-card",
+            "export-forms",
+            "export-same",
+            "export-costs",
+            "export-push",
+            "export-push-form",
+        ),
         ("tiny", "named", f"job:{MERGING}"),
     ),
     "export-parity": ("", PARITY),

@@ -7,6 +7,7 @@ from studio.core.jobs import Job, Jobs
 from studio.core.workspace import Workspace
 from studio.export.export_service import ExportService
 from studio.export.form_service import FormService
+from studio.export.push.push_service import PushService
 from studio.export.template_forms.template_service import TemplateService
 
 JOB = "job:"  # begins what is in hand where it is a job and not yet a model
@@ -19,6 +20,7 @@ class ExportContext:
     service: ExportService
     templates: TemplateService
     forms: FormService
+    pushes: PushService
 
     @property
     def workspace(self) -> Workspace:

@@ -23,6 +23,8 @@ from studio.export.page.schemas import (
     MergePlanResult,
     ParityJobResult,
     ParityResult,
+    PushJobResult,
+    PushOptions,
     StopResult,
     VerifiedResult,
 )
@@ -73,7 +75,15 @@ def _merging(context: ExportContext) -> list[Callable]:
         context.jobs.forget(job)
         return ForgottenResult(job=job)
 
-    return [export_merge, export_plan, export_forget]
+    def export_push(name: str, source: str, repo: str, options: PushOptions | None = None) -> PushJobResult:
+        """Send a model to "modelscope" or "huggingface" as `repo` (owner/name), in the background; what is there
+        already is not sent again.
+        """
+        wanted = options or PushOptions()
+        is_private = wanted.visibility == "private"
+        return PushJobResult(job=context.pushes.start(name, source, repo, wanted.token, wanted.endpoint, is_private).id)
+
+    return [export_merge, export_plan, export_forget, export_push]
 
 
 def _looking(context: ExportContext, words: Words) -> list[Callable]:

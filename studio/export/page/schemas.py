@@ -157,6 +157,20 @@ class ParityResult(Result):
     stops: list[StopResult]
 
 
+class PushOptions(Options):
+    """How a model is sent to a hub."""
+
+    token: str = Field("", description="of your account; kept in memory until the job ends, and nowhere else")
+    visibility: Literal["private", "public"] = Field("private", description="where the hub has no such model yet")
+    endpoint: str = Field("", description="of a mirror, as https://host; the hub's own where it is empty")
+
+
+class PushJobResult(Result):
+    """A push, whose result is {name, url, bytes, files}."""
+
+    job: str
+
+
 class ParityJobResult(Result):
     """A comparison in the background."""
 

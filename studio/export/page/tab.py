@@ -6,7 +6,7 @@ import gradio as gr
 
 from studio.core.i18n import Words
 from studio.export.page.context import ExportContext
-from studio.export.page.exported import card_view, costs_view, form_view, parity_view, record_view
+from studio.export.page.exported import card_view, costs_view, form_view, parity_view, push_view, record_view
 from studio.export.page.listing import export_head, export_list, exports_of_run
 from studio.export.page.tab_costs import CostsForm
 from studio.export.page.tab_gguf import GgufForm
@@ -43,6 +43,8 @@ def add_regions(live: Live, context: ExportContext) -> None:
         "export": (export_head.TEMPLATE, export_head.export_head),
         "export-parity": (parity_view.TEMPLATE, parity_view.parity_of_job),
         "export-same": (parity_view.TEMPLATE, parity_view.parity_of_model),
+        "export-push-form": (push_view.FORM_TEMPLATE, push_view.push_form),
+        "export-push": (push_view.TEMPLATE, push_view.push_view),
         "run-exports": (exports_of_run.TEMPLATE, exports_of_run.exports_of_run),
         **{f"export-{part}": (_VIEWS[part].TEMPLATE, made) for part, made in EXPORTED.items()},
     }
@@ -68,3 +70,5 @@ def build(context: ExportContext, words: Words) -> None:
                 for part in EXPORTED:
                     gr.HTML(region(f"export-{part}", follows="export"), elem_classes=f"exported-{part}")
                 gr.HTML(region("export-same", follows="export"), elem_classes="exported-forms")
+                for part in ("export-push-form", "export-push"):
+                    gr.HTML(region(part, follows="export"), elem_classes="exported-push")

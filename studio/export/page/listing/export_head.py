@@ -13,7 +13,7 @@ from studio.export.page.context import ExportContext, job_in_hand, model_in_hand
 from studio.models.library import library
 
 TEMPLATE = "export/page/listing/export_head.html"
-PARTS = ("record", "card", "forms")
+PARTS = ("record", "card", "forms", "push")
 
 
 @dataclass(frozen=True)
