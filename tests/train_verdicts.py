@@ -10,13 +10,16 @@ import os
 import sys
 import tempfile
 
+from studio.core.processes import collector
+
 
 def main() -> None:
     """Answer until there are no more recipes."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    import llamafactory.train.tuner as tuner
-    from transformers import TrainerCallback
+    with collector.paused():
+        import llamafactory.train.tuner as tuner
+        from transformers import TrainerCallback
 
     class Watch(TrainerCallback):
         steps = trained = None

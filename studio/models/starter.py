@@ -14,6 +14,7 @@ from pathlib import Path
 
 from studio.core import reasons
 from studio.core.i18n import LANGUAGES, Problem, Reason, Words
+from studio.core.processes import collector
 from studio.core.processes.child import Child, Output
 from studio.core.storage import atomic
 
@@ -92,8 +93,9 @@ def check(folder: Path) -> None:
             torn tensor
             gives about ln(49152) = 10.8 nats a token, the real model about 3).
     """
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    with collector.paused():
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if not is_complete(folder):
         raise Problem("launch.starter_broken", reason=Reason("reasons.parts_missing"))

@@ -14,6 +14,7 @@ from pathlib import Path
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs
+from studio.core.processes import collector
 from studio.core.processes.child import Child, end_with_input
 from studio.core.storage import atomic, files, folders
 from studio.core.storage.records import Record, Text
@@ -142,10 +143,11 @@ def convert(file: Path, made: Path) -> None:
 
 
 def _convert(file: Path, made: Path) -> None:
-    import numpy
-    import torch
-    from gguf import GGUFReader
-    from transformers import AutoModelForCausalLM, GenerationConfig
+    with collector.paused():
+        import numpy
+        import torch
+        from gguf import GGUFReader
+        from transformers import AutoModelForCausalLM, GenerationConfig
 
     fields = {
         name: field.contents() for name, field in GGUFReader(file).fields.items() if name.startswith("tokenizer.")

@@ -19,7 +19,7 @@ from typing import Annotated
 import psutil
 from pydantic import Field
 
-from studio.core import reasons
+from studio.core import llamafactory, reasons
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.jobs import Job
@@ -218,12 +218,11 @@ def _make_data(folder: Path, recipe: dict[str, object], rows: int) -> None:
 
 def _child(plan_file: Path) -> int:
     """Train the one step of a plan and write {seconds, gib}, or {reason} where the memory was not enough."""
+    llamafactory.load()
     from llamafactory.train.tuner import run_exp
 
-    from studio.core import code_guard
     from studio.train.faults import explain
 
-    code_guard.install()
     plan = records.read(plan_file)
     timer = _step_timer()
     try:
