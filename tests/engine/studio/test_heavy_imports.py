@@ -28,6 +28,9 @@ ALONE = {
     "models/weights/pickles.py",
     "core/processes/limited_child.py",
     "datasets/registry/modelscope_rows.py",
+    "export/quantize/weights_child.py",
+    "export/templates/renderers.py",
+    "export/transformers_model.py",
 }
 
 
