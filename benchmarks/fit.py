@@ -121,8 +121,10 @@ def row(case: Case, peak: int) -> Row:
     )
 
 
-def estimated(case: Case) -> int:
-    """Return the bytes that the estimator gives for a case on this machine, without what is not torch's."""
+def estimated(case: Case, whole: bool = False) -> int:
+    """Return the bytes that the estimator gives for a case on this machine, without what is not torch's unless the
+    `whole` is asked for.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = _folder(case, Path(name))
         if case.model in SHAPES:
@@ -134,7 +136,7 @@ def estimated(case: Case) -> int:
     else:
         plan = fit.plan_of(_recipe(case, Path("model"), Path("work"), device))
     needed = fit.estimate(shape, replace(plan, device=device))
-    return needed.total - needed.overhead
+    return needed.total if whole else needed.total - needed.overhead
 
 
 def measured(cases: list[Case]) -> list[int]:

@@ -76,11 +76,28 @@ class DeviceLease:
 
 
 def free_bytes() -> int:
-    """Return the bytes free on the GPU this process works on, or free in memory where it works on the CPU."""
+    """Return the bytes free on the GPU this process works on, or free in memory where it works on the CPU.
+
+    The driver is asked before CUDA, whose answer begins a context: half a GiB (measured on an H100) that a studio whose
+    runs are processes of their own held for nothing.
+    """
     torch = sys.modules.get("torch")
-    if torch and torch.cuda.is_available():
-        return torch.cuda.mem_get_info()[0]
-    return psutil.virtual_memory().available
+    if not torch or not torch.cuda.is_available():
+        return psutil.virtual_memory().available
+    free = _free_by_driver(torch)
+    return torch.cuda.mem_get_info()[0] if free is None else free
+
+
+def _free_by_driver(torch) -> int | None:
+    """Return the bytes free on the first GPU that CUDA would see, None where the driver's library does not tell."""
+    from nvitop import Device, libnvml
+
+    try:
+        # torch's own reading of CUDA_VISIBLE_DEVICES; it refuses what names a slice of a GPU.
+        free = Device(torch.cuda._get_nvml_device_index(0)).memory_free()
+    except (RuntimeError, libnvml.NVMLError):
+        return None
+    return free if isinstance(free, int) else None
 
 
 @dataclass(frozen=True)

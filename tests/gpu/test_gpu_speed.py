@@ -15,7 +15,7 @@ from conftest import ended
 
 pytest_plugins = ["card"]
 
-RECIPE = FEW_STEPS | {"max_steps": 40, "cutoff_len": 1024, "per_device_train_batch_size": 8}
+RECIPE = FEW_STEPS | {"max_steps": 30, "cutoff_len": 1024, "per_device_train_batch_size": 8}
 PAIRS = 2
 
 

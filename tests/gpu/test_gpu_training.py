@@ -2,7 +2,7 @@
 
 import pytest
 from card_recipes import FEW_STEPS
-from conftest import ended, is_sentence
+from conftest import ended, is_sentence, wait_for
 from gpu_figures import gib
 
 from studio.core.device_lease import free_memory
@@ -33,6 +33,11 @@ def allocated() -> int:
 
     free_memory()
     return torch.cuda.memory_allocated()
+
+
+def holders(service) -> list[int]:
+    """Return the processes that hold memory of a card."""
+    return [one.pid for gpu in snapshot_now(service.workspace.root).gpus for one in gpu.processes]
 
 
 def losses(run: runs.Run) -> dict[int, float]:
@@ -79,8 +84,7 @@ def test_a_process_of_its_own_trains_the_same(service, executor, record):
     far = max(abs(ours[step] - theirs[step]) for step in ours)
     record(f"greatest difference of a loss, in process against {executor}", f"{far:.2g}", reach="at most 0.001")
     assert ours.keys() == theirs.keys() and far <= 1e-3
-    held = [one.pid for gpu in snapshot_now(service.workspace.root).gpus for one in gpu.processes]
-    assert other.info().pid not in held
+    wait_for(lambda: other.info().pid not in holders(service), 30)  # it says that it is finished before it ends
 
 
 def test_a_run_is_resumed_from_its_checkpoint(service, record):
@@ -125,12 +129,12 @@ def test_a_run_out_of_memory_says_what_to_change_and_leaves_none_behind(service,
 def test_the_largest_batch_is_found_on_a_card_that_is_small(service, monkeypatch, record):
     import torch
 
-    share = 6 * 2**30 / torch.cuda.get_device_properties(0).total_memory
+    share = 3 * 2**30 / torch.cuda.get_device_properties(0).total_memory
     monkeypatch.setenv("PYTORCH_CUDA_ALLOC_CONF", f"per_process_memory_fraction:{share:.4f}")
     job = service.jobs.wait(service.find_batch(FEW_STEPS | {"cutoff_len": 1024}).id, 240)
     assert job.state == "finished", job
     found = job.result
     assert found["reason"] == "memory" and 1 <= found["batch"] < 64, found
     assert [one["gib"] for one in found["tried"]] == sorted(one["gib"] for one in found["tried"])
-    assert found["tried"][-1]["gib"] <= 6
-    record("largest batch of 1,024 tokens in 6 GiB, LoRA, 0.5 B", f"{found['batch']} ({found['tried'][-1]['gib']} GiB)")
+    assert found["tried"][-1]["gib"] <= 3
+    record("largest batch of 1,024 tokens in 3 GiB, LoRA, 0.5 B", f"{found['batch']} ({found['tried'][-1]['gib']} GiB)")

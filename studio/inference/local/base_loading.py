@@ -55,9 +55,10 @@ def _load_base(base: BaseWeights) -> tuple:
     loaded = load_tokenizer(model_args)
     model = load_model(loaded["tokenizer"], model_args, finetuning_args)
     # Only weights, not buffers: rotary frequencies must stay float32. What came quantised keeps its types.
+    wanted = _number_type(base)
     for weights in [] if getattr(model, "quantization_method", None) else model.parameters():
-        if weights.dtype == torch.float32 or model.device.type == "cpu":
-            weights.data = weights.data.to(_number_type(base))
+        if not _may_stay(weights.dtype, model.device.type, base.precision):
+            weights.data = weights.data.to(wanted)
     if model.device.type == "cpu" and (head := model.get_output_embeddings()) is not None:
         # The logits of the last token alone are asked for first, and oneDNN is twenty times slower on the strides of
         # that slice.
@@ -89,6 +90,16 @@ def one_load_at_a_time() -> None:
             return unguarded(cls, *arguments, **named)
 
     PreTrainedModel.from_pretrained = classmethod(guarded)
+
+
+def _may_stay(dtype, device: str, asked: str) -> bool:
+    """Tell whether weights of this type are computed in as they are stored: float16 on a GPU, which every one of them
+    can, where no precision is asked for.
+    """
+    llamafactory.load()
+    import torch
+
+    return device != "cpu" and not asked and dtype == torch.float16
 
 
 def _number_type(base: BaseWeights):

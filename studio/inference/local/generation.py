@@ -150,6 +150,8 @@ class Batch:
         # A row that is done is padded on while others go on, and must not be pushed beyond the context either.
         self._budget = min(row.limit for row in rows)
         self._updated, self._stops = updated, [*stops, self.model.halt]
+        self._done: list[bool] | None = None  # which rows were done at the last token, and the same on the device
+        self._flags = None
 
     def run(self, sampling: Sampling) -> None:
         """Answer, and return when all rows are done. Raises whatever goes wrong below."""
@@ -194,4 +196,7 @@ class Batch:
         llamafactory.load()
         import torch
 
-        return torch.tensor([bool(row.finished) for row in self.rows], device=input_ids.device)
+        done = [bool(row.finished) for row in self.rows]
+        if done != self._done:  # not with every token: each copy to a GPU waits for all that was asked of it before
+            self._done, self._flags = done, torch.tensor(done, device=input_ids.device)
+        return self._flags

@@ -22,7 +22,7 @@ These were read off torch's allocator for Llama, Qwen 2 and 3, Gemma 2 and 3, Ph
 benchmarks fit` checks them.
 """
 
-from studio.models.memory.model_shape import Linear, ModelShape
+from studio.models.memory.model_shape import BYTES, Linear, ModelShape
 from studio.models.memory.plan import Plan
 
 # The matrices that read no norm's output: the last of attention and the last of the MLP.
@@ -40,7 +40,7 @@ def stored_bytes(shape: ModelShape, plan: Plan) -> float:
 
 def block(shape: ModelShape, plan: Plan) -> float:
     """Return the bytes of all that one block leaves for its backward pass."""
-    weights = 0.0
+    weights = _copied(shape, plan, 0 if plan.bits else shape.linear_parameters / shape.layers)
     if plan.mixed and plan.trained_bytes(shape) == 4:
         layers = min(plan.freeze_layers, shape.layers) if plan.method == "freeze" else shape.layers
         inside = plan.trained(shape) - (shape.embedding_parameters if plan.method == "full" else 0)
@@ -58,9 +58,16 @@ def loss(shape: ModelShape, plan: Plan) -> float:
     wide, narrow, hidden = plan.stream_bytes(shape), plan.product_bytes(shape), shape.hidden
     each = LOGITS_OF_LOSS * shape.vocabulary + (narrow * shape.vocabulary if shape.capped_logits else 0) + 4 * hidden
     if plan.method != "full":
-        return plan.tokens * each
+        return plan.tokens * each + _copied(shape, plan, shape.vocabulary * shape.hidden)
     head = 2 * shape.vocabulary * hidden if plan.mixed else 0
     return plan.tokens * (each + (wide + (narrow if plan.mixed else 0)) * hidden) + head
+
+
+def _copied(shape: ModelShape, plan: Plan, weights: float) -> float:
+    """Return the bytes of the copies that autocast makes of so many frozen weights stored in another type than that of
+    the computation (a model in bf16 on a card that only knows fp16); the backward pass needs them.
+    """
+    return BYTES[plan.compute] * weights if plan.method == "lora" and plan.mixed and plan.compute != shape.dtype else 0
 
 
 def prefill(shape: ModelShape, plan: Plan) -> float:

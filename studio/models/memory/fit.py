@@ -21,10 +21,9 @@ the moments of a step (`_moments`):
   token and each word of the vocabulary. With a small model and a large vocabulary that is most of the memory.
 - KV cache: 2 x layers x KV heads x head size for each token; in sliding layers for each token of the window.
 - overhead, what torch's allocator does not count: on a GPU the CUDA context with the libraries' workspaces, and what
-  the caching
-  allocator holds without use (usual values, not measured). On a CPU what the process grows by besides: runs of 0.3 to
-  0.7 GB grew it
-  by 0.14 to 0.25 GB more. The libraries themselves are loaded already.
+  the caching allocator holds without use, which grows with the largest tensor, the loss's logits (measured on an H100,
+  torch 2.11, shapes of 0.5 to 7 B; see benchmarks/RESULTS.md). On a CPU what the process grows by besides: runs of 0.3
+  to 0.7 GB grew it by 0.14 to 0.25 GB more. The libraries themselves are loaded already.
 
 Rows are taken to be full and, in a batch, padded, as the longest batch of a data set is.
 """
@@ -44,9 +43,11 @@ STATES = {"adamw": 2, "adam": 2, "lion": 1, "rmsprop": 1, "adagrad": 1, "adafact
 FOUR_BITS = 0.5 + 1 / 64 + 4 / (64 * 256)
 EIGHT_BIT_STATE = 1 + 4 / 256
 
-# A CUDA context with cuBLAS loaded, and the share that torch's caching allocator holds beyond what is in use.
-CUDA_CONTEXT = 600 * 2**20
+# A CUDA context with cuBLAS and bitsandbytes loaded: 758 to 826 MiB. What torch's caching allocator holds beyond what
+# is in use: a share of that, and of the logits in fp32; of 24 runs 23 came within a tenth of it.
+CUDA_CONTEXT = 800 * 2**20
 CUDA_RESTS = 0.04
+CUDA_RESTS_OF_LOGITS = 0.75
 CPU_RESTS = 200 * 2**20
 
 SHORTEST = 256
@@ -84,8 +85,13 @@ def estimate(shape: ModelShape, plan: Plan) -> Estimate:
         states = _optimizer(shape, plan)
         gradients, active = max(_moments(shape, plan), key=sum)
     used = weights + gradients + states + active + cache
-    overhead = CUDA_CONTEXT + CUDA_RESTS * used if plan.device == "cuda" else CPU_RESTS
+    overhead = _cuda_overhead(shape, plan, used) if plan.device == "cuda" else CPU_RESTS
     return Estimate(*(round(part) for part in (weights, gradients, states, active, cache, overhead)))
+
+
+def _cuda_overhead(shape: ModelShape, plan: Plan, used: float) -> float:
+    logits = 0 if plan.method == "inference" else 4 * plan.tokens * shape.vocabulary
+    return CUDA_CONTEXT + CUDA_RESTS * used + CUDA_RESTS_OF_LOGITS * logits
 
 
 def _weights(shape: ModelShape, plan: Plan) -> float:

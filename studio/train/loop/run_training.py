@@ -38,6 +38,7 @@ def run_training(run: Run, resume: Path | None = None, stop_request: StopRequest
         except BaseException as error:  # SystemExit too: LLaMA-Factory leaves by it, and the studio must live on
             last, fault = {"state": "failed"}, _tell(run, error)
         _close_figures()
+        _forget_optimizers()
         freed = free_memory()
         print(
             f"memory of the process: {freed.memory_before / 2**20:.0f} MB before, {freed.memory_after / 2**20:.0f} MB"
@@ -94,6 +95,16 @@ def _close_figures() -> None:
     # LLaMA-Factory draws the loss on a figure that it never closes; pyplot keeps every open one, 4 MB a run.
     if pyplot := sys.modules.get("matplotlib.pyplot"):
         pyplot.close("all")
+
+
+def _forget_optimizers() -> None:
+    """Let go of the modules whose optimizers bitsandbytes was told to keep in 32 bits.
+
+    transformers tells it of the embeddings of every run with an 8-bit optimizer, and it keeps them as long as the
+    process lives: 86 to 172 MB of the card for each run, measured with a model of half a billion parameters.
+    """
+    if optimizers := sys.modules.get("bitsandbytes.optim"):
+        optimizers.GlobalOptimManager.get_instance().initialize()
 
 
 def _restore_templates() -> None:

@@ -126,3 +126,19 @@ def test_a_divided_card_is_its_slices(tmp_path):
 def test_a_card_that_fell_off_the_bus_is_lost_and_says_nothing_else(tmp_path, since):
     card = readings_of(tmp_path, **since)["gpus"][-1]
     assert card.pop("lost") and card.pop("index") == 2 and not any(card.values())
+
+
+def test_free_memory_of_a_card_is_told_by_the_driver_alone(tmp_path):
+    """By CUDA's numbering of the cards: here the first that it sees is the second of the machine, a divided one."""
+    code = (
+        "from types import SimpleNamespace as Part; from studio.core.device_lease import _free_by_driver;"
+        "print([_free_by_driver(Part(cuda=Part(_get_nvml_device_index=lambda _: index))) for index in range(3)])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=nvml_stand_in.environment(tmp_path),
+    )
+    assert done.stdout == f"[{2**30}, {67 * 2**30}, None]\n", done.stderr
