@@ -17,6 +17,8 @@ ENDPOINTS = frozenset(
         "datasets_link",
         "datasets_remove",
         "datasets_remove_folder",
+        "deploy_delete",
+        "deploy_prepare",
         "evaluate_delete",
         "evaluate_fetch",
         "evaluate_metric_trust",

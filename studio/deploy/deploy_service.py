@@ -164,7 +164,7 @@ class DeployService:
             return Preview("", {}, problem, "")
         name = settings.name or free_name(target, ())
         port = settings.port or ports.FIRST
-        folder = Path("saves") / ".deployments" / name
+        folder = self.deployments.folder / name
         order = Order(name, source, settings, folder, port, key, self._adapters(settings))
         launch = chosen.launch(order)
         variables = [f"{one}={shlex.quote(value)}" for one, value in launch.environment.items()]

