@@ -44,6 +44,8 @@ LOOKING = frozenset(
         "deploy_engines",
         "deploy_list",
         "deploy_log",
+        "deploy_ollama_list",
+        "deploy_ollama_show",
         "deploy_preview",
         "deploy_targets",
         "evaluate_compare",

@@ -134,7 +134,7 @@ def make(workspace: Workspace) -> Studio:
         models,
         DatasetAnalysis(collection),
         SmokeTests(workspace, accelerator),
-        DeployService(workspace, accelerator, service, toolkit, EngineEnvironments(jobs)),
+        DeployService(workspace, accelerator, service, toolkit, EngineEnvironments(jobs), jobs),
     )
     studio.live.add("strip", (strip_page.TEMPLATE, lambda *_: strip_page.strip(monitor.latest(), monitor.history())))
     studio.live.add("holders", (frame.HOLDERS, lambda *_: _holders(studio)))

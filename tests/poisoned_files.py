@@ -590,6 +590,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "deploy-engines": ("",),
     "deployment": ("", DEPLOYED),
     "deployment-log": ("", DEPLOYED),
+    "deployment-models": ("", DEPLOYED),
     "memory": ("", *CHATS),
     "talks": ("\n", f"hi\n{CHAT}"),
     "talk-head": ("", *CHATS),

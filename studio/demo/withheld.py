@@ -18,6 +18,8 @@ ENDPOINTS = frozenset(
         "datasets_remove",
         "datasets_remove_folder",
         "deploy_delete",
+        "deploy_ollama_delete",
+        "deploy_ollama_pull",
         "deploy_prepare",
         "evaluate_delete",
         "evaluate_fetch",

@@ -13,6 +13,7 @@ import psutil
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.job import Job
+from studio.core.jobs import Jobs
 from studio.core.storage import read_only, records
 from studio.core.workspace import Workspace, safe_name
 from studio.deploy import prompt_check, served_source
@@ -20,6 +21,9 @@ from studio.deploy.deploy_settings import DeploySettings, require_key
 from studio.deploy.engines import engine_catalogue
 from studio.deploy.engines.engine import Engine, Order
 from studio.deploy.engines.engine_environments import EngineEnvironments
+from studio.deploy.engines.vllm import Vllm
+from studio.deploy.ollama.ollama_client import OllamaClient
+from studio.deploy.ollama.pulls import OllamaPulls
 from studio.deploy.served_source import Source
 from studio.deploy.supervision import ports
 from studio.deploy.supervision.deployment import (
@@ -46,13 +50,14 @@ JOIN_S = 45.0
 @dataclass(frozen=True)
 class Preview:
     """What would be started: the command as it can be pasted, the texts of its files by their names, what is in the
-    way, and the address.
+    way, and the address. cluster: with several machines, the commands before it for the first and each other.
     """
 
     command: str
     files: dict[str, str]
     problem: Problem | None
     address: str
+    cluster: tuple[str, ...] = ()
 
 
 class DeployService:
@@ -65,6 +70,7 @@ class DeployService:
         inference: InferenceService,
         toolkit: Toolkit,
         environments: EngineEnvironments,
+        jobs: Jobs,
     ):
         """Begin, and look after the engines that an earlier studio started.
 
@@ -73,6 +79,7 @@ class DeployService:
         """
         self.engines = engine_catalogue.engines(toolkit, environments)
         self.toolkit, self.environments = toolkit, environments
+        self.pulls = OllamaPulls(jobs, self.ollama)
         self.workspace, self.inference, self._device = workspace, inference, device
         self.deployments = Deployments(workspace)
         self._followers: dict[str, EngineFollower] = {}
@@ -172,7 +179,8 @@ class DeployService:
         command = " ".join([*variables, shlex.join(launch.command)])
         texts = {str(path): text for path, text in launch.files.items()}
         host = ports.near(settings.host)
-        return Preview(command, texts, problem, f"http://{host}:{port}/v1")
+        cluster = chosen.cluster(settings) if isinstance(chosen, Vllm) else ()
+        return Preview(command, texts, problem, f"http://{host}:{port}/v1", cluster)
 
     def stop(self, name: str) -> EngineState:
         """End an engine, in order where it can, and return its state at once. Raises Problem where there is none."""
@@ -213,6 +221,14 @@ class DeployService:
         with self._lock:
             return [follower.deployment for follower in self._followers.values()]
 
+    def ollama(self, name: str) -> OllamaClient:
+        """Return the API of a deployment that is an Ollama. Raises Problem where it is none, or not ready."""
+        deployment = self.deployments.find(name)
+        request, state = deployment.request(), deployment.state()
+        if request.engine != "ollama" or state.state != "ready":
+            raise Problem("deploy.no_running_ollama", name=name)
+        return OllamaClient(address(request, state).removesuffix("/v1"))
+
     def memory_of(self, name: str) -> int | None:
         """Return the bytes in memory of an engine by its name, None where they are not known."""
         try:
@@ -239,6 +255,8 @@ class DeployService:
             raise problem
         if not re.fullmatch(r"[!-~]{0,200}", key):
             raise Problem("served.odd_key")
+        if key and not chosen.has_keys:
+            raise Problem("deploy.no_keys", engine=chosen.title)
         require_key(settings.host, key)
         if settings.nodes > 1:
             raise Problem("deploy.several_machines")
@@ -309,7 +327,7 @@ class DeployService:
     def _judge(self, deployment: Deployment, state: EngineState) -> Parity:
         request = deployment.request()
         source = served_source.find(self.workspace, request.target, request.settings.prompt_of)
-        return prompt_check.check(source, address(request, state), deployment.name)
+        return prompt_check.check(source, address(request, state), deployment.name, request.engine == "ollama")
 
     def _has_ended(self, deployment: Deployment) -> None:
         with self._lock:

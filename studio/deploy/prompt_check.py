@@ -2,6 +2,7 @@
 
 from studio.core.i18n import Problem
 from studio.core.sentences import Sentence
+from studio.deploy.ollama.ollama_client import OllamaClient
 from studio.deploy.served_source import Source
 from studio.deploy.supervision.deployment import Parity
 from studio.export.templates import training
@@ -16,14 +17,14 @@ COUNTED = ("one_turn", "one_turn_system", "many_turns")  # each costs a token wh
 _LEFT_OUT = {"tools", "calls", "thoughts", "thinking", "not_thinking", "images", "answered"}
 
 
-def check(source: Source, url: str, model: str) -> Parity:
+def check(source: Source, url: str, model: str, is_ollama: bool = False) -> Parity:
     """Compare the prompts of an engine with those of training, token for token where it tells them, else by their
     length.
 
     Args:
         source: what it serves, with the template of training.
         url: of its API, with /v1.
-        model: as it calls it.
+        model: as it calls it. is_ollama: its own API tells the text of a prompt.
     """
     if source.target is None:
         return Parity(reason=Sentence(key="deploy.no_trained_prompt"))
@@ -31,7 +32,9 @@ def check(source: Source, url: str, model: str) -> Parity:
         encoder = encoder_of(source.target.base, source.target)
         target = ServedTarget(model, url, model)
         first = engine_prompt.of_messages(target, _plain_cases()[0].messages)
-        return _by_ids(encoder, target) if first else _by_length(encoder, target)
+        if first:
+            return _by_ids(encoder, target)
+        return (is_ollama and _by_text(encoder, target)) or _by_length(encoder, target)
     except Problem as problem:
         return Parity(reason=Sentence(key=problem.key, facts=problem.facts))
 
@@ -63,6 +66,21 @@ def _by_ids(encoder, target: ServedTarget) -> Parity:
         return Parity(verdict="same", asked=asked, same=same)
     verdict = "other_tokens" if is_same_text else "differs"
     return Parity(verdict=verdict, asked=asked, same=same, case=first[0], token=first[1])
+
+
+def _by_text(encoder, target: ServedTarget) -> Parity | None:
+    """Compare texts; None where this Ollama does not tell them."""
+    client, asked = OllamaClient(target.url.removesuffix("/v1")), 0
+    for case in _plain_cases():
+        if any(isinstance(message["content"], list) for message in case.messages):
+            continue  # its own API takes texts only
+        theirs, trained = client.rendered(target.model, case.messages), _trained(encoder, case).text
+        if theirs is None:
+            return None
+        asked += 1
+        if theirs not in (trained, _without_bos(trained, encoder)):
+            return Parity(verdict="differs", asked=asked, case=case.name)
+    return Parity(verdict="same_text", asked=asked, same=asked)
 
 
 def _without_bos(text: str, encoder) -> str:

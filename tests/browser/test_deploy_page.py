@@ -14,14 +14,14 @@ def test_an_engine_is_started_followed_stopped_and_deleted(server, browser):
         page.locator("#room-deploy-button").click()
         page.locator("#deploy-target input").click()
         page.locator("ul.options li", has_text=SMALL).click()
-        expect(page.locator("#deploy-choices")).to_contain_text("GGUF")  # why llama.cpp cannot
+        expect(page.locator("#deploy-choices")).to_contain_text("GGUF", timeout=60_000)  # why llama.cpp cannot
         page.locator("#deploy-show").click()
-        expect(page.locator("#deploy-command pre").first).to_contain_text("llamafactory.cli api")
+        expect(page.locator("#deploy-command pre").first).to_contain_text("llamafactory.cli api", timeout=30_000)
         page.locator("#deploy-name input, #deploy-name textarea").first.fill("seen")
         page.locator("#deploy-start").click()
         expect(page.locator(".live-deployment h2")).to_have_text(re.compile("seen"), timeout=20_000)
         expect(page).to_have_url(re.compile("deployment=seen"))
-        expect(page.locator(".deploy-state")).to_contain_text("Starting")
+        expect(page.locator(".deploy-state")).to_contain_text("Starting", timeout=20_000)
         page.locator(".live-deployment .actions button", has_text="Stop").click()
         expect(page.locator(".deploy-state")).to_have_text("Stopped", timeout=30_000)
         expect(page.locator(".live-deployment .actions button", has_text="Start again")).to_be_visible()

@@ -73,10 +73,14 @@ class Told:
     remedy: dict[str, object] = field(default_factory=dict)
 
 
+Report = Callable[[Sentence], None]  # is told what an engine is doing
+
+
 class Engine(Protocol):
     """A serving engine.
 
     fields: the settings that it has beside name, host, port and key. patience_s: how long it may take to end in order.
+    has_keys: whether it can ask for a key.
     alive: the path that answers 200 while it works. tells_broken: whether it answers 503 there when it is broken.
     faults, phases: what its log says; the first fault that fits counts, and the last phase.
     """
@@ -86,6 +90,7 @@ class Engine(Protocol):
     fields: frozenset[str]
     alive: str
     tells_broken: bool
+    has_keys: bool
     patience_s: float
     faults: tuple[Sign, ...]
     phases: tuple[Sign, ...]
@@ -98,6 +103,9 @@ class Engine(Protocol):
 
     def launch(self, order: Order) -> Launch:
         """Return how it is started. May take seconds: a chat template is made of the trained one. Raises Problem."""
+
+    def arrange(self, order: Order, report: Report) -> None:
+        """Do what is left to do before others may use it, once it answers. Raises Problem."""
 
 
 def fault_in(log: str, signs: tuple[Sign, ...]) -> Told | None:

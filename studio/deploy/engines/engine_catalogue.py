@@ -5,6 +5,7 @@ from studio.deploy.engines.engine_environments import EngineEnvironments
 from studio.deploy.engines.llama_cpp import LlamaCpp
 from studio.deploy.engines.llamafactory_api import LlamaFactoryApi
 from studio.deploy.engines.lmdeploy_server import Lmdeploy
+from studio.deploy.engines.ollama_server import Ollama
 from studio.deploy.engines.vllm import Vllm
 from studio.inference.llama_cpp.toolkit import Toolkit
 
@@ -17,4 +18,4 @@ def engines(toolkit: Toolkit, environments: EngineEnvironments) -> dict[str, Eng
         environments: that have the others'.
     """
     python = environments.python
-    return {one.name: one for one in (LlamaFactoryApi(), LlamaCpp(toolkit), Vllm(python), Lmdeploy(python))}
+    return {one.name: one for one in (LlamaFactoryApi(), LlamaCpp(toolkit), Vllm(python), Lmdeploy(python), Ollama())}

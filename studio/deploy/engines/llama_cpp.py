@@ -5,7 +5,7 @@ import os
 from studio.core.i18n import Problem
 from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines import trained_template
-from studio.deploy.engines.engine import QUIET, Launch, Order, Sign
+from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign
 from studio.deploy.engines.log_faults import DISK_FULL, PORT_TAKEN
 from studio.deploy.served_source import Source
 from studio.inference.llama_cpp.toolkit import Toolkit
@@ -21,6 +21,7 @@ class LlamaCpp:
     title = "llama.cpp"
     fields = frozenset({"context", "parallel", "gpu_layers", "devices", "prompt_of"})
     alive = "/health"
+    has_keys = True
     tells_broken = False  # 503 means that it loads
     patience_s = 5.0
     faults = (
@@ -59,6 +60,9 @@ class LlamaCpp:
     def refuses(self, source: Source, settings: DeploySettings) -> Problem | None:
         """Return why it cannot serve this: anything but a GGUF file."""
         return None if source.gguf else Problem("deploy.only_gguf", engine=self.title)
+
+    def arrange(self, order: Order, report: Report) -> None:
+        """Do nothing: it serves what it was started with."""
 
     def launch(self, order: Order) -> Launch:
         """Return how it is started. Raises Problem where the program or the chat template cannot be had."""

@@ -5,7 +5,7 @@ import sys
 
 from studio.core.i18n import Problem
 from studio.deploy.deploy_settings import DeploySettings
-from studio.deploy.engines.engine import QUIET, Launch, Order, Sign
+from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign
 from studio.deploy.engines.log_faults import LAST_WORDS, PORT_TAKEN, TORCH
 from studio.deploy.served_source import Source
 
@@ -20,6 +20,7 @@ class LlamaFactoryApi:
     title = "LLaMA-Factory API"
     fields = frozenset({"precision", "bits", "devices", "parallel"})
     alive = "/v1/models"
+    has_keys = True
     tells_broken = False
     patience_s = 5.0
     faults = (PORT_TAKEN, *TORCH, Sign(r"Template (?P<name>\S+) does not exist", "deploy.fault_template"), LAST_WORDS)
@@ -39,6 +40,9 @@ class LlamaFactoryApi:
         if source.gguf:
             return Problem("deploy.no_gguf", engine=self.title)
         return None
+
+    def arrange(self, order: Order, report: Report) -> None:
+        """Do nothing: it serves what it was started with."""
 
     def launch(self, order: Order) -> Launch:
         """Return how it is started: with a recipe for it, all in a file."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from studio.core.i18n import Problem
 from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines import trained_template
-from studio.deploy.engines.engine import QUIET, Launch, Order, Sign
+from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign
 from studio.deploy.engines.log_faults import LAST_WORDS, PORT_TAKEN, TORCH
 from studio.deploy.served_source import Source
 from studio.export.templates.lmdeploy import lmdeploy_template
@@ -45,6 +45,7 @@ class Lmdeploy:
         {"context", "parallel", "memory_share", "precision", "devices", "tensor_parallel", "data_parallel", "adapters"}
     )
     alive = "/health"
+    has_keys = True
     tells_broken = True
     patience_s = 20.0
     faults = (
@@ -83,6 +84,9 @@ class Lmdeploy:
             return Problem("deploy.no_float32", engine=self.title)
         return None
 
+    def arrange(self, order: Order, report: Report) -> None:
+        """Do nothing: it serves what it was started with."""
+
     def launch(self, order: Order) -> Launch:
         """Return how it is started, with the tokenizer that has the Jinja of training where its own fields cannot say
         it. Raises Problem where its environment or the chat template cannot be had.
@@ -92,7 +96,8 @@ class Lmdeploy:
         prompt = trained_template.trained_prompt(order.source)
         adds_bos = bool(getattr(prompt.tokenizer, "add_bos_token", False))
         made = lmdeploy_template(prompt.template, special_tokens(prompt.tokenizer), str(tokenizer), adds_bos)
-        command = [str(self._python(self.name)), "-c", _WITH_KEY, "serve", "api_server", str(target.model)]
+        program = "python" if self.missing() else str(self._python(self.name))  # of a command that is only shown
+        command = [program, "-c", _WITH_KEY, "serve", "api_server", str(target.model)]
         command += ["--server-name", settings.host, "--server-port", str(order.port), "--model-name", order.name]
         command += ["--chat-template", str(path)]
         if order.adapters:

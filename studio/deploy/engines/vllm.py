@@ -1,12 +1,13 @@
 """vLLM: many requests at once, in an environment of its own, with the chat template of training handed over."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 from studio.core.i18n import Problem
 from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines import trained_template
-from studio.deploy.engines.engine import QUIET, Launch, Order, Sign
+from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign
 from studio.deploy.engines.log_faults import LAST_WORDS, PORT_TAKEN, TORCH
 from studio.deploy.served_source import Source
 
@@ -35,6 +36,7 @@ class Vllm:
         }
     )
     alive = "/health"
+    has_keys = True
     tells_broken = True
     patience_s = 30.0
     faults = (
@@ -88,6 +90,9 @@ class Vllm:
             return Problem("deploy.merge_first", engine=self.title, name=source.name)
         return None
 
+    def arrange(self, order: Order, report: Report) -> None:
+        """Do nothing: it serves what it was started with."""
+
     def launch(self, order: Order) -> Launch:
         """Return how it is started. Raises Problem where its environment or the chat template cannot be had."""
         path = order.folder / trained_template.JINJA
@@ -105,9 +110,9 @@ class Vllm:
         )
 
     def command(self, order: Order, template: str) -> list[str]:
-        """Return the command. Raises Problem where its environment is not made."""
+        """Return the command. Raises Problem where the rank of an adapter cannot be read."""
         settings, target = order.settings, order.source.target
-        command = [str(self._python(self.name)), "-m", "vllm.entrypoints.openai.api_server"]
+        command = [self._program(), "-m", "vllm.entrypoints.openai.api_server"]
         command += ["--model", str(target.model), "--host", settings.host, "--port", str(order.port)]
         # A run's own name stands for its adapter, and the base is served beside it.
         base = f"{order.name}-base" if target.adapter else order.name
@@ -132,4 +137,19 @@ class Vllm:
             ("--data-parallel-size", settings.data_parallel),
         ):
             command += [flag, str(count)] if count > 1 else []
+        command += ["--distributed-executor-backend", "ray"] if settings.nodes > 1 else []
         return command + (["--enforce-eager"] if settings.eager else [])
+
+    def cluster(self, settings: DeploySettings) -> tuple[str, ...]:
+        """Return the commands that join machines to one Ray cluster, before it is started on the first: that of the
+        first, then that of each other.
+        """
+        if settings.nodes < 2:
+            return ()
+        ray = [self._program(), "-m", "ray.scripts.scripts", "start"]
+        first, others = [*ray, "--head", f"--port={HEAD_PORT}"], [*ray, f"--address=FIRST_MACHINE:{HEAD_PORT}"]
+        return shlex.join(first), shlex.join(others)
+
+    def _program(self) -> str:
+        """Return its Python; where it is not made, what stands for it in a command that is only shown."""
+        return "python" if self.missing() else str(self._python(self.name))

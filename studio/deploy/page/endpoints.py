@@ -5,6 +5,7 @@ from collections.abc import Callable
 from studio.core.i18n import Problem, Words
 from studio.deploy import served_source
 from studio.deploy.deploy_service import DeployService
+from studio.deploy.page.ollama_endpoints import ollama_endpoints
 from studio.deploy.page.schemas import (
     DeletedDeploymentResult,
     DeploymentNameResult,
@@ -24,7 +25,7 @@ from studio.inference import target_names
 
 def endpoints(service: DeployService, words: Words) -> list[Callable]:
     """Return the endpoints of serving."""
-    return [*_looking(service, words), *_changing(service)]
+    return [*_looking(service, words), *_changing(service), *ollama_endpoints(service)]
 
 
 def _looking(service: DeployService, words: Words) -> list[Callable]:
@@ -50,7 +51,9 @@ def _looking(service: DeployService, words: Words) -> list[Callable]:
         settings = options or DeployOptions()
         made = service.preview(engine, target, settings, settings.key)
         problem = words.tell(made.problem) if made.problem else None
-        return DeployPreviewResult(command=made.command, files=made.files, address=made.address, problem=problem)
+        return DeployPreviewResult(
+            command=made.command, cluster=list(made.cluster), files=made.files, address=made.address, problem=problem
+        )
 
     def deploy_list() -> list[DeploymentResult]:
         """Return every deployment, newest first."""

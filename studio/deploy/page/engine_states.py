@@ -45,11 +45,12 @@ def engine_states(service: DeployService) -> EngineStates:
 def _missing(name: str, why: Problem, can_make: bool, job: Job | None) -> MissingEngine:
     if job is None or not (job.active or job.error):
         return MissingEngine(name, why, can_make)
-    message, error = _told(job.message), _told(job.error) if not job.active else None
+    message, error = told(job.message), told(job.error) if not job.active else None
     return MissingEngine(name, why, can_make, job.id if job.active else "", finite(job.progress), message, error)
 
 
-def _told(sentence: object) -> Sentence | None:
+def told(sentence: object) -> Sentence | None:
+    """Return what a job says, None where it says nothing."""
     if sentence is None:
         return None
     try:

@@ -34,6 +34,22 @@ class PreparationResult(Result):
     job: str
 
 
+class OllamaModelResult(Result):
+    """A model in the store of an Ollama."""
+
+    name: str
+    bytes: int
+    changed: str = Field(description="when, as Ollama writes it")
+
+
+class OllamaShownResult(Result):
+    """What Ollama tells of a model."""
+
+    modelfile: str
+    template: str
+    parameters: str
+
+
 class EngineStateResult(Result):
     """The state of an engine."""
 
@@ -56,6 +72,7 @@ class DeployPreviewResult(Result):
     """What would be started."""
 
     command: str = Field(description="as it can be pasted; the key is not in it")
+    cluster: list[str] = Field(description="for several machines: before it, on the first, and on each other")
     files: dict[str, str] = Field(description="the texts that the command names, by their paths in the workspace")
     address: str
     problem: str | None = Field(description="why it would be refused")
@@ -71,7 +88,9 @@ class TargetResult(Result):
 class ParityResult(Result):
     """Whether the engine makes the prompt of training."""
 
-    verdict: str = Field(description='"same" (token for token), "other_tokens", "same_length", "differs" or "untold"')
+    verdict: str = Field(
+        description='"same" (token for token), "same_text", "other_tokens", "same_length", "differs" or "untold"'
+    )
     asked: int = Field(description="with so many conversations")
     same: int = Field(description="of which so many are the same, token for token")
     case: str = Field(description="the first that differs")

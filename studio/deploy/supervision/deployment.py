@@ -37,12 +37,13 @@ class Request(Record):
 class Parity(Record):
     """Whether the engine makes the prompt of training.
 
-    verdict: "same" (token for token), "other_tokens" (the same text, which the engine cuts otherwise), "same_length"
-    (all that it tells is how many tokens its prompts have), "differs" or "untold". asked: with so many conversations;
-    same: of which so many are the same. case, token: the first that differs, and its first such token.
+    verdict: "same" (token for token), "same_text" (it tells the text alone), "other_tokens" (the same text, which the
+    engine cuts otherwise), "same_length" (all that it tells is how many tokens its prompts have), "differs" or
+    "untold". asked: with so many conversations; same: of which so many are the same. case, token: the first that
+    differs, and its first such token.
     """
 
-    verdict: Literal["same", "other_tokens", "same_length", "differs", "untold"] = "untold"
+    verdict: Literal["same", "same_text", "other_tokens", "same_length", "differs", "untold"] = "untold"
     asked: int = 0
     same: int = 0
     case: Text = ""

@@ -139,6 +139,7 @@ class EngineFollower:
         self._see_members()
         if ports.listens([one for known in self._state.members if (one := known.process())], self._state.port) is False:
             return  # somebody else answers there, and the engine is about to say so
+        self._engine.arrange(self._hooks.order(self.deployment), lambda sentence: self._tell(doing=sentence))
         now = time.time()
         self._tell(state="ready", since=now, ready_s=now - self._state.began, doing=None, error=None, remedy={})
         self._announce()

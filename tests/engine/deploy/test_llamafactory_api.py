@@ -41,7 +41,7 @@ workspace = Workspace(Path(sys.argv[1]))
 device = DeviceLease()
 jobs = Jobs(workspace)
 inference = InferenceService(workspace, device)
-service = DeployService(workspace, device, inference, Toolkit(jobs), EngineEnvironments(jobs))
+service = DeployService(workspace, device, inference, Toolkit(jobs), EngineEnvironments(jobs), jobs)
 settings = DeploySettings(name="served", precision="float32")
 deployment = service.start("llamafactory", sys.argv[2], settings, sys.argv[3])
 while deployment.state().state == "starting":
@@ -54,7 +54,7 @@ def service_on(workspace: Workspace) -> DeployService:
     device = DeviceLease()
     jobs = Jobs(workspace)
     inference = InferenceService(workspace, device)
-    return DeployService(workspace, device, inference, Toolkit(jobs), EngineEnvironments(jobs))
+    return DeployService(workspace, device, inference, Toolkit(jobs), EngineEnvironments(jobs), jobs)
 
 
 @pytest.fixture

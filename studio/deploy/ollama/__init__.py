@@ -1,0 +1,1 @@
+"""Ollama: its native API, and the models in its store."""

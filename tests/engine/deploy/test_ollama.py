@@ -1,0 +1,93 @@
+"""Ollama under the studio's care, against a server that speaks its documented API; its models by the endpoints."""
+
+import json
+import os
+import shutil
+
+import ollama_program
+import pytest
+from conftest import SMALL, new_workspace, wait_for
+from endpoint_calls import by_name, over, refused
+
+from studio import app
+from studio.core.i18n import LANGUAGES, Words
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ollama")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{ollama_program.on_the_path(folder / 'bin')}{os.pathsep}{os.environ['PATH']}")
+        made = app.make(new_workspace(folder / "workspace"))
+        write_gguf(made.workspace.models / SMALL / "small.gguf")
+        yield made
+        made.deploy.interrupt()
+
+
+def write_gguf(file) -> None:
+    """Write a GGUF file that says what Ollama's template depends on; nothing reads its weights here."""
+    from gguf import GGUFWriter
+
+    writer = GGUFWriter(file, "llama")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_block_count(2)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+@pytest.fixture(scope="module")
+def call(studio):
+    return by_name(studio)
+
+
+@pytest.fixture(scope="module")
+def served(studio, call):
+    """An Ollama that is ready."""
+    call.deploy_start("ollama", f"{SMALL}/small.gguf", {"name": "little", "context": 512})
+    found = wait_for(lambda: (one := call.deploy_list()[0])["state"] != "starting" and one)
+    assert found["state"] == "ready", (found, call.deploy_log("little"))
+    return found
+
+
+def names(call) -> list[str]:
+    return [one["name"] for one in call.deploy_ollama_list("little")]
+
+
+def test_the_model_is_made_with_the_template_and_the_stops_of_training(studio, call, served):
+    assert names(call) == ["little:latest"]
+    shown = call.deploy_ollama_show("little", "little")
+    assert "<|im_start|>" in shown["template"] and "{{" in shown["template"]
+    assert "<|im_end|>" in shown["parameters"] and "num_ctx 512" in shown["parameters"]
+    assert served["column"].endswith("/little")
+    wait_for(lambda: [one.url for one in studio.chat.service.servers.list()] == [served["address"]], 10)
+    state = studio.deploy.deployments.find("little").state()
+    assert state.members[0].process().environ()["OLLAMA_NO_CLOUD"] == "1"
+
+
+def test_models_are_copied_fetched_and_deleted(studio, call, served):
+    assert call.deploy_ollama_copy("little", "little", "second")["template"]
+    assert over(call, call.deploy_ollama_pull("little", "qwen3:0.6b")["job"])["state"] == "finished"
+    assert set(names(call)) == {"little:latest", "second:latest", "qwen3:0.6b"}
+    for language in LANGUAGES:
+        drawn = str(studio.live._draws["deployment-models"](Words(language), "little"))
+        assert "qwen3:0.6b" in drawn and "second:latest" in drawn
+    assert {one["name"] for one in call.deploy_ollama_delete("little", "second")} == {"little:latest", "qwen3:0.6b"}
+    failed = over(call, call.deploy_ollama_pull("little", "gone")["job"])
+    assert failed["state"] == "failed" and "does not exist" in json.dumps(failed)
+    assert "not found" in refused(call.deploy_ollama_delete, "little", "second")
+
+
+def test_what_it_cannot_is_refused(call):
+    file = f"{SMALL}/small.gguf"
+    assert "key" in refused(call.deploy_start, "ollama", file, {"key": "sk-1"})
+    assert "key" in refused(call.deploy_start, "ollama", file, {"host": "0.0.0.0"})
+    assert "GGUF" in refused(call.deploy_start, "ollama", SMALL)
+
+
+def test_where_it_is_not_installed_its_line_is_shown(call, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert shutil.which("ollama") is None
+    why = next(one["why"] for one in call.deploy_engines() if one["name"] == "ollama")
+    assert "ollama.com/install.sh" in why
