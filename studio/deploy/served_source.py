@@ -1,13 +1,13 @@
 """What is served: a run, a checkpoint, a model on disk or a GGUF file, and whose prompt it was trained with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.core.storage.folders import size_of
 from studio.core.workspace import Workspace
-from studio.export import model_forms
+from studio.export import model_forms, record
 from studio.inference import target_names
 from studio.inference.local.model_target import ModelTarget, weight_files
 from studio.models.library import library
@@ -51,13 +51,13 @@ def find(workspace: Workspace, name: str, prompt_of: str = "", bits: int = 0) ->
     if name.startswith(target_names.SERVED):
         raise Problem("deploy.served_already", name=target_names.title(name))
     if not name.lower().endswith(GGUF):
-        return Source(name, target_names.resolve(workspace, [name], bits or None)[0])
+        return Source(name, _as_exported(target_names.resolve(workspace, [name], bits or None)[0]))
     listed = gguf_files(workspace)
     file = listed.get(name) or (files.expanded(name) if Path(name).is_absolute() else None)
     if file is None or not files.is_file(file):
         raise Problem("gguf.no_file", file=name)
-    owner = prompt_of or _model_beside(workspace, file)
-    return Source(name, target_names.resolve(workspace, [owner])[0] if owner else None, file)
+    owner = prompt_of or _made_of(workspace, file)
+    return Source(name, _as_exported(target_names.resolve(workspace, [owner])[0]) if owner else None, file)
 
 
 def gguf_files(workspace: Workspace) -> dict[str, Path]:
@@ -72,15 +72,28 @@ def gguf_files(workspace: Workspace) -> dict[str, Path]:
     return found
 
 
-def _model_beside(workspace: Workspace, file: Path) -> str:
-    """Return the name of the model that a GGUF file was made of, as its record says, else of the one in whose folder it
-    lies; "" where there is none.
+def _made_of(workspace: Workspace, file: Path) -> str:
+    """Return the name of the model that a GGUF file was made of, or in whose folder it lies; "" where there is none."""
+    folders = {folder.resolve() for folder in (file.parent, file.parent.parent)}
+    usable = library.usable(workspace)
+    for folder in folders:
+        forms = model_forms.of_folder(folder)
+        if forms and any(model.name == forms.source for model in usable):
+            return str(forms.source)
+    return next((model.name for model in usable if model.path.resolve() in folders), "")
+
+
+def _as_exported(target: ModelTarget) -> ModelTarget:
+    """Return a target with the prompt that its export remembers, where it is the export of a run. Raises Problem where
+    that record cannot be read.
     """
-    forms = model_forms.of_folder(file.parent)
-    if forms and any(model.name == forms.source for model in library.usable(workspace)):
-        return str(forms.source)
-    for folder in (file.parent, file.parent.parent):
-        for model in library.usable(workspace):
-            if model.path.resolve() == folder.resolve():
-                return model.name
-    return ""
+    made = record.of_model(target.model) if not target_names.is_run(target.name) else None
+    if made is None:
+        return target
+    settings = made.settings
+    return replace(
+        target,
+        template=str(made.template),
+        default_system=settings.get("default_system", target.default_system),
+        thinking=settings.get("enable_thinking", target.thinking),
+    )

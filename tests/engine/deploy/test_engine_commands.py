@@ -1,6 +1,7 @@
 """The commands and files of engines that are not on this machine: vLLM and LMDeploy; and what their logs say."""
 
 import json
+import shutil
 
 import pytest
 from conftest import SMALL, is_sentence, new_workspace
@@ -14,8 +15,25 @@ from studio.deploy.engines.vllm import Vllm
 
 
 @pytest.fixture(scope="module")
-def call(tmp_path_factory):
-    return by_name(app.make(new_workspace(tmp_path_factory.mktemp("commands") / "workspace")))
+def workspace(tmp_path_factory):
+    return new_workspace(tmp_path_factory.mktemp("commands") / "workspace")
+
+
+@pytest.fixture(scope="module")
+def call(workspace):
+    return by_name(app.make(workspace))
+
+
+def test_an_export_is_served_with_the_prompt_that_it_was_trained_with(call, workspace):
+    exported = workspace.models / "exported"
+    shutil.copytree(workspace.models / SMALL, exported, symlinks=True)
+    settings = {"default_system": "Be kind."}
+    made = {"name": "exported", "base": SMALL, "targets": ["a/b/c"], "template": "alpaca", "settings": settings}
+    (exported / "export.json").write_text(json.dumps(made | {"created": 1_760_000_000}))
+    (text,) = call.deploy_preview("llamafactory", "exported")["files"].values()
+    assert json.loads(text)["template"] == "alpaca" and json.loads(text)["default_system"] == "Be kind."
+    (text,) = call.deploy_preview("llamafactory", SMALL)["files"].values()
+    assert json.loads(text)["template"] == "chatml"
 
 
 def test_vllm_gets_the_template_of_training_and_no_key_on_its_command_line(call):
