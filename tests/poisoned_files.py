@@ -457,6 +457,10 @@ DEPLOYMENTS = {
         "saves/.jobs/engine_environment-20261125-120000-abcdef.json",
         job("engine_environment", {"name": "vllm"}, title="deploy.environment_job", state="failed"),
     ),
+    "job of a model for Ollama": (
+        "saves/.jobs/ollama_pull-20261125-120000-abcdef.json",
+        job("ollama_pull", {"name": DEPLOYED, "model": "qwen3:0.6b"}, title="deploy.pull_job", state="failed"),
+    ),
     "log of an engine": (f"saves/.deployments/{DEPLOYED}/engine.log", b"Loading weights\nready\n"),
 }
 MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {

@@ -17,12 +17,14 @@ from studio.core.workspace import Workspace
 from studio.deploy.deploy_service import DeployService
 from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines.engine_environments import EngineEnvironments
+from studio.export.templates.cases import CASES
 from studio.inference.inference_service import InferenceService
 from studio.inference.llama_cpp.toolkit import Toolkit
+from studio.inference.local import base_loading
 from studio.inference.sampling import Sampling
+from studio.inference.target_names import resolve
 
 KEY = "sk-of-this-test"
-QUESTION = [{"role": "user", "content": "What is a fox?"}]
 GREEDY = Sampling(temperature=0.0, top_p=1.0, max_tokens=12, seed=1)
 # A studio that starts an engine and dies the moment it is ready.
 STARTER_SCRIPT = """
@@ -42,7 +44,7 @@ device = DeviceLease()
 jobs = Jobs(workspace)
 inference = InferenceService(workspace, device)
 service = DeployService(workspace, device, inference, Toolkit(jobs), EngineEnvironments(jobs), jobs)
-settings = DeploySettings(name="served", precision="float32")
+settings = DeploySettings(name="served", precision=sys.argv[4])
 deployment = service.start("llamafactory", sys.argv[2], settings, sys.argv[3])
 while deployment.state().state == "starting":
     time.sleep(0.1)
@@ -73,7 +75,9 @@ def refused(service: DeployService, key: str, *arguments, **settings) -> None:
 
 def test_it_survives_its_studio_and_answers_as_the_chat_does(tmp_path):
     workspace = new_workspace(tmp_path / "workspace")
-    command = [sys.executable, "-c", STARTER_SCRIPT, str(workspace.root), SMALL, KEY]
+    # Chat computes in what the processor does best; the engine is told to do the same.
+    precision = str(base_loading._number_type(resolve(workspace, [SMALL])[0].base)).removeprefix("torch.")
+    command = [sys.executable, "-c", STARTER_SCRIPT, str(workspace.root), SMALL, KEY, precision]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     assert subprocess.run(command, cwd=ROOT, env=environment, timeout=120, check=False).returncode == 0
     service = service_on(workspace)
@@ -85,8 +89,9 @@ def test_it_survives_its_studio_and_answers_as_the_chat_does(tmp_path):
         served = service.column("served", request, state)
         assert service.inference.model_lists.columns() == [served]
         assert [one.who for one in service._device.holders()] == ["deploy:served"]
-        answers = answers_of(service, [served, SMALL])
-        assert answers[0].fault is None and answers[0].text == answers[1].text != ""
+        for messages, system in conversations():
+            answers = answers_of(service, [served, SMALL], messages, system)
+            assert answers[0].fault is None and answers[0].text == answers[1].text != "", messages
         leader = psutil.Process(state.members[0].pid)
         assert KEY not in " ".join(leader.cmdline())
         kept = [path for path in workspace.saves.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
@@ -110,9 +115,23 @@ def is_gone(process: psutil.Process) -> bool:
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
-def answers_of(service: DeployService, names: list[str]):
-    *_, answers = service.inference.ask(dict.fromkeys(names, QUESTION), "", GREEDY, threading.Event())
+def answers_of(service: DeployService, names: list[str], messages: list[dict], system: str):
+    *_, answers = service.inference.ask(dict.fromkeys(names, messages), system, GREEDY, threading.Event())
     return answers
+
+
+def conversations() -> list[tuple[list[dict], str]]:
+    """Return those of the parity conversations that are texts of two who take turns, each with its system prompt."""
+    found = []
+    for case in CASES:
+        messages, system = list(case.messages), ""
+        if messages[0]["role"] == "system":
+            system = messages.pop(0)["content"]
+        texts = all(isinstance(one["content"], str) and one["role"] in ("user", "assistant") for one in messages)
+        if texts and not case.tools and not case.answered and case.thinking is None and "thoughts" not in case.needs:
+            found.append((messages, system))
+    assert len(found) >= 10
+    return found
 
 
 def test_what_cannot_be_served_is_refused_before_anything_is_loaded(service, workspace, tmp_path):

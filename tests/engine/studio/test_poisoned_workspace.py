@@ -156,7 +156,8 @@ def test_every_record_is_read_from_the_workspace(root, monkeypatch):
 
 # No files of a workspace: what a child process says while it works, and the consents, which lie in the person's own
 # folder. Read only when an adapter is loaded, or before there is a page: who owns the workspace (see test_ownership).
-# Of deployments: the rank of an adapter is read when an engine starts, options come by an endpoint.
+# Of deployments: the rank of an adapter is read when an engine starts, options come by an endpoint, the
+# rest are answers of Ollama.
 # Of benchmarks: examples are read when questions are asked, subjects come with the studio, replies from servers.
 NOT_DRAWN = {
     "MeasuredStep",
@@ -165,6 +166,10 @@ NOT_DRAWN = {
     "AdapterConfig",
     "AdapterRank",
     "DeployOptions",
+    "ShownModel",
+    "Step",
+    "_Debug",
+    "_Listed",
     "Owner",
     "Examples",
     "Subject",
