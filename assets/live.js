@@ -3,6 +3,7 @@
   "use strict";
   const root = () => (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "");
   const marks = new WeakMap();
+  const HIDDEN_BEATS = 10;
   let asking = false, again = false;
 
   async function call(name, ...said) {
@@ -23,8 +24,9 @@
   // Live regions -----------------------------------------------------------------------------------------------------------
   async function refresh() {
     if (asking) again = true;
-    if (asking || document.hidden) return;
-    const regions = [...document.querySelectorAll("[data-live]")].filter((e) => e.offsetParent !== null || e.closest(".sidebar"));
+    if (asking || (document.hidden && !window.studio.isWorking)) return;
+    const inSight = (e) => (document.hidden ? ["now", "activity"].includes(e.dataset.live) : e.offsetParent !== null || e.closest(".sidebar"));
+    const regions = [...document.querySelectorAll("[data-live]")].filter(inSight);
     if (!regions.length) return;
     asking = true;
     try {
@@ -77,12 +79,13 @@
   const keepOpen = (name, node, change) => name === "open" ? node.localName !== "details" : name !== "value" || change !== "remove" || !!node.defaultValue;
 
   // `drawn(element, arg)` is called after a region was drawn. Until `calmUntil` (ms) only every second tick asks: looking at a run
-  // takes time from it where both share a processor.
-  window.studio = { root, call, refresh, morph, drawn: () => {}, calmUntil: 0 };
+  // takes time from it where both share a processor. A page that nobody looks at asks for nothing, but while `isWorking` for how far
+  // the work is, which its title tells, each HIDDEN_BEATS seconds.
+  window.studio = { root, call, refresh, morph, drawn: () => {}, calmUntil: 0, isWorking: false };
 
   document.addEventListener("DOMContentLoaded", () => {
     let beat = 0;
-    setInterval(() => { beat += 1; if (beat % 2 || Date.now() > window.studio.calmUntil) refresh(); }, 1000);
+    setInterval(() => { beat += 1; if (document.hidden ? beat % HIDDEN_BEATS === 0 : beat % 2 || Date.now() > window.studio.calmUntil) refresh(); }, 1000);
     document.addEventListener("visibilitychange", refresh);
   });
 })();

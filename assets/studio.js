@@ -289,7 +289,15 @@
     new MutationObserver(() => { if (!due) { due = true; setTimeout(look, 50); } }).observe(document.body, { childList: true, subtree: true });
   });
 
+  // The browser's title tells how far the work is, also while another window is looked at.
+  function tellTitle() {
+    const now = document.querySelector(".live-now [data-title], .live-activity [data-title]")?.dataset.title ?? "";
+    window.studio.isWorking = now !== "";
+    document.title = now ? `${now} · ${tellTitle.base ??= document.title}` : tellTitle.base ?? document.title;
+  }
+
   function drawn(element, arg) {
+    if (["now", "activity"].includes(element.dataset.live)) tellTitle();
     if (element.dataset.first && !arg) chooseFirst(element, element.dataset.first);
     markPicked();
   }

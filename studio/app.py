@@ -58,7 +58,7 @@ from studio.train.execution.training_service import TrainingService
 from studio.train.page import regions as train_regions
 from studio.train.page import tab as train_tab
 from studio.trash.page import context as trash_page
-from studio.web import frame, page, policy
+from studio.web import activity, frame, page, policy
 from studio.web.event_faults import install_fault_sentences
 from studio.web.guard import Guard, Rules
 from studio.web.html import render
@@ -137,6 +137,7 @@ def make(workspace: Workspace) -> Studio:
         DeployService(workspace, accelerator, service, toolkit, EngineEnvironments(jobs), jobs),
     )
     studio.live.add("strip", (strip_page.TEMPLATE, lambda *_: strip_page.strip(monitor.latest(), monitor.history())))
+    studio.live.add("activity", (activity.TEMPLATE, lambda words, _: activity.activity(words, jobs)))
     studio.live.add("holders", (frame.HOLDERS, lambda *_: _holders(studio)))
     studio.live.add("trash", (trash_page.TEMPLATE, lambda words, _: trash_page.trash(workspace)))
     models_tab.add_regions(studio.live, studio.models)
@@ -162,7 +163,11 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
     """Return the whole page in one language, with a way out where there is a login."""
     with gr.Blocks(title=words("app.title"), theme=page.theme(), fill_width=True, analytics_enabled=False) as blocks:
         with gr.Sidebar(width=272, elem_id="side"):
-            gr.HTML(render(frame.SIDE, words, frame.SideContext(("strip", "now", "holders", "trash"), ADDRESSES)))
+            gr.HTML(
+                render(
+                    frame.SIDE, words, frame.SideContext(("strip", "now", "activity", "holders", "trash"), ADDRESSES)
+                )
+            )
         gr.HTML(render(frame.SWITCHES, words, frame.SwitchesContext(has_login)), elem_id="switches")
         if problem := read_only.why() or withheld.why():
             gr.HTML(render(frame.LOOKING, words, frame.LookingContext(problem)), elem_id="looking")

@@ -550,6 +550,7 @@ CHATS, RUNS = (CHAT, CHAT + "1"), (RUN, SECOND, FOREIGN)
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     **workspace_files.REGIONS,
     "strip": ("",),
+    "activity": ("",),
     "holders": ("",),
     "models-views": ("",),
     "catalogue": ("", "qwen"),
