@@ -97,6 +97,7 @@ RULES: dict[Rule, dict[str, str]] = {
     starts_processes: {
         "core/processes/child.py": "it is the one",
         "core/installing.py": "runs on a Python on which nothing is installed, by the standard library alone",
+        "core/installing_by_uv.py": "as installing.py, on the same bare Python",
         "doctor.py": "asks a program of the system for a line, and waits for it",
     },
     renames: {
