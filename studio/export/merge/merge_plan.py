@@ -15,8 +15,9 @@ from studio.core.storage.records import Record, Text
 from studio.core.workspace import Workspace, safe_name
 from studio.inference import target_names
 from studio.inference.local.model_target import weight_files
+from studio.models.chat_template_match import template_match
 from studio.models.library import library, model_config
-from studio.models.weights import tensor_headers
+from studio.models.weights import completeness, tensor_headers
 from studio.train import runs
 from studio.train.runs.lineage import with_below
 
@@ -69,8 +70,8 @@ def plan(
         name: of the model that comes out; "" makes one.
 
     Raises:
-        Problem: nothing is chosen, one of them is gone or of another base, the base is quantised and its 16-bit weights
-            are not here, the name is no name or taken.
+        Problem: nothing is chosen, one of them is gone or of another base, the base is not here, broken or quantised,
+            nobody knows the template, the name is none or taken.
     """
     unique = list(dict.fromkeys(targets))
     if not unique:
@@ -82,6 +83,7 @@ def plan(
     if len(found) > 1 and any(target.adapter is None for target in found):
         raise Problem("merge.whole_model", name=next(one.name for one in found if one.adapter is None))
     last = found[-1]
+    _require_parts(last.name, last.model, last.template)
     adapters: list[Path] = []
     for target in found:
         adapters += (
@@ -106,6 +108,16 @@ def plan(
     )
     require_free(workspace, made.name)
     return made
+
+
+def _require_parts(name: str, model: Path, template: str) -> None:
+    if not model.is_dir() or not weight_files(model):
+        raise Problem("merge.no_base", name=name, model=model.name)
+    if fault := completeness.fault_of(library.scan(model, library.title(model))):
+        raise fault if isinstance(fault, Problem) else Problem("merge.no_base", name=name, model=model.name)
+    # A page must not wait for LLaMA-Factory's import; where it is not there yet, the merge itself tells it.
+    if template_match.loaded() and template not in template_match.shipped():
+        raise Problem("chat.no_template", template=template)
 
 
 def require_free(workspace: Workspace, name: str) -> Path:

@@ -150,6 +150,22 @@ def test_what_cannot_be_merged_is_one_sentence(desk, monkeypatch, case):
     assert len(desk.jobs.all()) == before
 
 
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [({"model_name_or_path": "/nowhere/gone"}, "merge.no_base"), ({"template": "nonsense"}, "chat.no_template")],
+)
+def test_what_a_run_was_made_of_must_be_there(desk, changed, told):
+    written = desk.other.recipe_file.read_text()
+    desk.other.recipe_file.write_text(yaml.safe_dump(yaml.safe_load(written) | changed))
+    try:
+        with pytest.raises(Problem) as fault:
+            desk.service.merge([desk.other.name])
+    finally:
+        desk.other.recipe_file.write_text(written)
+    assert fault.value.key == told
+    assert all(is_sentence(Words(language).tell(fault.value)) for language in LANGUAGES)
+
+
 def test_a_quantised_base_is_told(desk):
     folder = desk.workspace.models / "quantised"
     shutil.copytree(STARTER, folder)
