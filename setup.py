@@ -30,8 +30,7 @@ DATA = (
 def shipped() -> list[str]:
     """Return the paths of what goes into `studio/packaged`, from here."""
     assets = sorted(path.as_posix() for path in Path("assets").rglob("*") if path.is_file())
-    locks = [f"requirements-{name}.lock" for name in ("ppo", "uv", "open-webui")]
-    return [*assets, *(f"data/{name}" for name in DATA), *locks]
+    return [*assets, *(f"data/{name}" for name in DATA), "requirements-ppo.lock", "requirements-uv.lock"]
 
 
 class Build(build_py):

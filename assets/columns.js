@@ -143,6 +143,7 @@
       follow();
       showSide();
       document.querySelector("#chat-say textarea").setAttribute("aria-label", place.dataset.question);  // gradio names the box after its class
+      document.querySelector("#chat-say .upload-button")?.setAttribute("aria-label", place.dataset.attach);
       write();
       const draft = localStorage.getItem("draft-chat");
       if (draft) window.studio.handOver("chat-say", draft);

@@ -18,7 +18,6 @@ STYLES = (
     "evaluate.css",
     "export.css",
     "deploy.css",
-    "deploy_tools.css",
     "columns.css",
     "chat.css",
 )

@@ -20,7 +20,7 @@ from studio.demo import withheld
 
 # A new endpoint with such a name is no part of a demo. "notes of a run" and the like are the person's own words.
 HARMFUL = re.compile(
-    r"delete|remove|empty|download$|fetch|trust|import|add_folder|link|push|forget|environment|webhook|install|bring_in"
+    r"delete|remove|empty|download$|fetch|trust|import|add_folder|link|push|forget|environment|webhook|install|prepare|bring_in"
 )
 HARMLESS = {"train_queue_remove"}  # a run of this demo that has not begun
 
