@@ -30,7 +30,8 @@ DATA = (
 def shipped() -> list[str]:
     """Return the paths of what goes into `studio/packaged`, from here."""
     assets = sorted(path.as_posix() for path in Path("assets").rglob("*") if path.is_file())
-    return [*assets, *(f"data/{name}" for name in DATA), "requirements-ppo.lock", "requirements-uv.lock"]
+    locks = [f"requirements-{name}.lock" for name in ("ppo", "uv", "open-webui")]
+    return [*assets, *(f"data/{name}" for name in DATA), *locks]
 
 
 class Build(build_py):

@@ -40,6 +40,8 @@
     document.body.dataset.making = hand.making ??= "merge";
     document.body.dataset.exported = hand.exported ??= "record";
     document.body.dataset.deploy = hand.deployment ? "one" : "new";
+    document.body.dataset.serving = hand.serving ??= "engines";
+    document.body.dataset.loadTest = hand["load-test"] ? "one" : "new";
     document.body.dataset.report = hand.report ??= "summary";
     document.body.dataset.talk = hand.talk ??= "talk";
     for (const element of document.querySelectorAll("[data-follows]")) {
@@ -173,6 +175,12 @@
     }
   });
 
+  // The named fields of a form as one object; of a field that may be chosen several times (data-many), the list of what is.
+  function asObject(form, said) {
+    const many = (name) => form.querySelector(`[data-many][name="${CSS.escape(name)}"]`);
+    return Object.fromEntries([...new Set(said.keys())].map((name) => [name, many(name) ? said.getAll(name) : said.get(name)]));
+  }
+
   // Drawn forms: the named fields go to the endpoint in their order; a fault is told in the form, and what was typed stays.
   document.addEventListener("submit", async (event) => {
     const form = event.target.closest("form[data-submit]");
@@ -182,7 +190,7 @@
     const said = new FormData(form, event.submitter);
     send.disabled = true;
     try {
-      const result = await call(written(form, "submit"), ...(written(form, "as") === "object" ? [Object.fromEntries(said)] : values(said)));
+      const result = await call(written(form, "submit"), ...(written(form, "as") === "object" ? [asObject(form, said)] : values(said)));
       told.hidden = true;
       HTMLFormElement.prototype.reset.call(form);
       document.activeElement?.blur();

@@ -17,6 +17,9 @@ from studio.datasets.page.analysis_endpoints import endpoints as of_analysis
 from studio.datasets.page.endpoints import endpoints as of_datasets
 from studio.demo import withheld
 from studio.deploy.page.endpoints import endpoints as of_deployments
+from studio.deploy.page.tools.client_endpoints import endpoints as of_clients
+from studio.deploy.page.tools.load_test_endpoints import endpoints as of_load_tests
+from studio.deploy.page.tools.recorder_endpoints import endpoints as of_recorders
 from studio.evaluate.page.endpoints import endpoints as of_evaluations
 from studio.export.page.endpoints import endpoints as of_exports
 from studio.models.page.endpoints import endpoints as of_models
@@ -43,10 +46,19 @@ LOOKING = frozenset(
         "datasets_tokens",
         "deploy_engines",
         "deploy_list",
+        "deploy_load_test_export",
+        "deploy_load_test_result",
+        "deploy_load_tests",
         "deploy_log",
         "deploy_ollama_list",
         "deploy_ollama_show",
+        "deploy_open_webui_status",
         "deploy_preview",
+        "deploy_ragflow",
+        "deploy_recorder_list",
+        "deploy_recorder_request",
+        "deploy_recorder_requests",
+        "deploy_snippets",
         "deploy_targets",
         "evaluate_compare",
         "evaluate_export",
@@ -124,6 +136,9 @@ def all_endpoints(studio, words: Words) -> list[Callable]:
         *of_evaluations(studio.evaluate, words),
         *of_exports(studio.export, words),
         *of_deployments(studio.deploy, words),
+        *of_load_tests(studio.tools, words),
+        *of_recorders(studio.tools, words),
+        *of_clients(studio.tools, words),
         *_of_chat(studio.chat, words),
         *of_smoke_tests(studio.smoke_tests, words),
     ]

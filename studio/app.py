@@ -32,6 +32,8 @@ from studio.demo import withheld
 from studio.deploy.deploy_service import DeployService
 from studio.deploy.engines.engine_environments import EngineEnvironments
 from studio.deploy.page import tab as deploy_tab
+from studio.deploy.page.tools import tab_tools
+from studio.deploy.page.tools.tools_context import ToolsContext
 from studio.evaluate.benchmarks.fetching import BenchmarkDownloads
 from studio.evaluate.page import tab as evaluate_tab
 from studio.evaluate.page.context import EvaluateContext
@@ -70,7 +72,7 @@ ADDRESSES = {
     "datasets": datasets_tab.ADDRESS,
     "train": train_tab.ADDRESS,
     "evaluate": evaluate_tab.ADDRESS,
-    "deploy": deploy_tab.ADDRESS,
+    "deploy": deploy_tab.ADDRESS | tab_tools.ADDRESS,
     "chat": chat_tab.ADDRESS,
 }
 
@@ -92,6 +94,7 @@ class Studio:
     analysis: DatasetAnalysis
     smoke_tests: SmokeTests
     deploy: DeployService
+    tools: ToolsContext
 
 
 def make(workspace: Workspace) -> Studio:
@@ -135,6 +138,7 @@ def make(workspace: Workspace) -> Studio:
         DatasetAnalysis(collection),
         SmokeTests(workspace, accelerator),
         DeployService(workspace, accelerator, service, toolkit, EngineEnvironments(jobs), jobs),
+        ToolsContext.of(jobs, collection, service),
     )
     studio.live.add("strip", (strip_page.TEMPLATE, lambda *_: strip_page.strip(monitor.latest(), monitor.history())))
     studio.live.add("activity", (activity.TEMPLATE, lambda words, _: activity.activity(words, jobs)))
@@ -146,6 +150,8 @@ def make(workspace: Workspace) -> Studio:
     evaluate_tab.add_regions(studio.live, studio.evaluate)
     export_tab.add_regions(studio.live, studio.export)
     deploy_tab.add_regions(studio.live, studio.deploy)
+    tab_tools.add_regions(studio.live, studio.tools)
+    studio.tools.take_up()
     chat_regions.add_regions(studio.live, studio.chat)
     chat_regions.add_smoke_test(studio.live, studio.smoke_tests)
     return studio
@@ -183,7 +189,10 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
             with gr.Tab(words("app.export"), id="export", elem_id="room-export"):
                 export_tab.build(studio.export, words)
             with gr.Tab(words("app.deploy"), id="deploy", elem_id="room-deploy"):
-                deploy_tab.build(studio.deploy, words)
+                gr.HTML(render(tab_tools.PARTS, words))
+                with gr.Column(elem_classes="plain-column serving serving-engines"):
+                    deploy_tab.build(studio.deploy, words)
+                tab_tools.build(words)
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):
                 chat_tab.build(studio.chat, words)
         api.serve(studio, words)

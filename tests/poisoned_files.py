@@ -463,6 +463,60 @@ DEPLOYMENTS = {
     ),
     "log of an engine": (f"saves/.deployments/{DEPLOYED}/engine.log", b"Loading weights\nready\n"),
 }
+TESTED, RECORDED = "20261125-120000-0a0b0c", "20261125-120000-000-0a0b0c"
+STEPS = [{"step": at, "target": "served:local/m", "concurrency": 1 + at, "began": NOW} for at in range(2)]
+SENT = [
+    {"step": at, "number": 0, "ended": NOW, "ttft_s": 0.1, "latency_s": 1.0, "gaps_s": [0.1], "prompt_tokens": 3,
+     "tokens": 2, "counted": "usage", "fault": None if at else {"key": "served.cut", "facts": {"place": "p"}}}
+    for at in range(2)
+]  # fmt: skip
+ENDED = [{"step": at, "seconds": 1.0, "sent": 1, "engine_tokens": 2, "memory": 1000} for at in range(2)]
+SENT_BODY = {
+    "model": "m",
+    "messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": None, "tool_calls": [{}]}],
+    "tools": [{"function": {"name": "t"}}],
+    "temperature": 0,
+}
+RECORDING = {"id": RECORDED, "server": "local", "time": NOW, "method": "POST", "path": "/v1/chat/completions"}
+TOOLS_OF_DEPLOY = {
+    "request of a load test": (
+        f"saves/.load_tests/{TESTED}/request.json",
+        as_json(
+            {"id": TESTED, "title": "T", "created": NOW, "targets": ["served:local/m"], "settings": {"title": "T"}}
+        ),
+    ),
+    "steps of a load test": (f"saves/.load_tests/{TESTED}/begun.jsonl", lines(*STEPS)),
+    "requests of a load test": (f"saves/.load_tests/{TESTED}/requests.jsonl", lines(*SENT)),
+    "ends of steps": (f"saves/.load_tests/{TESTED}/ended.jsonl", lines(*ENDED)),
+    "job of a load test": (
+        "saves/.jobs/load_test-20261125-120000-abcdef.json",
+        job("load_test", {"load_test": TESTED, "title": "T"}, title="load_test.job", state="failed"),
+    ),
+    "recorders": (
+        "saves/.recorder/recorders.json",
+        as_json({"recorders": {"local": {"port": 8760, "is_on": False, "trained": "tiny"}}}),
+    ),
+    "recorded request": (
+        f"saves/.recorder/requests/{RECORDED}.json",
+        as_json(
+            RECORDING
+            | {"client": "c", "kind": "title", "body": SENT_BODY, "size": 9, "status": 200, "ttft_s": 0.1, "seconds": 1}
+            | {"answer": "A", "finished": "stop", "prompt_tokens": 3, "tokens": 4, "fault": "F"}
+        ),
+    ),
+    "running Open WebUI": (
+        "saves/.open-webui/running.json",
+        as_json(
+            {
+                "process": {"pid": 4_000_000, "started": 1.0},
+                "mark": "a",
+                "port": 8080,
+                "target": "served:local/m",
+                "began": NOW,
+            }
+        ),  # fmt: skip
+    ),
+}
 MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
     "own metric": ("metrics/mine.py", b"def score(prediction, reference, row):\n    return 1\n"),
     "events": (f"saves/{RUN}/events.jsonl", events(*FAILED)),
@@ -541,6 +595,7 @@ MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
     **EVALUATIONS,
     **EXPORTS,
     **DEPLOYMENTS,
+    **TOOLS_OF_DEPLOY,
     "keys of servers": ("saves/.chats/keys.json", as_json({"http://127.0.0.1:9/v1": {"key": "k"}})),
 }
 
@@ -591,6 +646,15 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
         ("tiny", "named", f"job:{MERGING}"),
     ),
     "export-parity": ("", PARITY),
+    "load-test-form": ("",),
+    "load-tests": ("",),
+    "load-test": ("", TESTED),
+    "recorders": ("",),
+    "recorded-list": ("",),
+    "recorded": ("", RECORDED),
+    "open-webui": ("",),
+    "program-targets": ("",),
+    "programs": ("", "served:local/m"),
     "deployments": ("",),
     "deploy-engines": ("",),
     "deployment": ("", DEPLOYED),

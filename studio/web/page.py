@@ -18,6 +18,7 @@ STYLES = (
     "evaluate.css",
     "export.css",
     "deploy.css",
+    "deploy_tools.css",
     "columns.css",
     "chat.css",
 )

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from studio.core.i18n import Problem
 from studio.core.processes.child import Child
@@ -38,7 +38,7 @@ class StoredRecorders(Record):
     recorders: dict[str, StoredRecorder] = {}
 
 
-class ProxyLine(Record):
+class ProxyLine(BaseModel):
     """A line that a proxy prints. reason: why it cannot begin, a reason of `core.reasons`."""
 
     ready: bool = False

@@ -17,12 +17,12 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 import httpx
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.processes.child import end_with_input
-from studio.core.storage.records import Record, parse_or, typed
+from studio.core.storage.records import parse_or, typed
 from studio.deploy.prompt_recorder.recorded_answer import AnswerFacts, answer_facts
 from studio.deploy.prompt_recorder.recorded_requests import (
     LONGEST_BODY,
@@ -45,7 +45,7 @@ _HOP_BY_HOP = frozenset(
 _LOCAL = frozenset(("localhost", "127.0.0.1", "::1"))
 
 
-class ProxyOrder(Record):
+class ProxyOrder(BaseModel):
     """What a proxy is to do. upstream: the engine, without /v1. server: as Chat names it. folder: of the recordings."""
 
     upstream: str

@@ -35,6 +35,7 @@ def test_every_example_is_one_that_the_endpoint_takes(functions):
 
 # What is not the studio's to name: everything else that an endpoint takes or gives says what is in it.
 FREE = {
+    "RecordedRequestResult.body": "what any client sent, as it was sent",
     **dict.fromkeys(
         (f"train_{one}: recipe" for one in ("preview", "start", "sweep", "nodes", "batch", "recipe_save")),
         "a recipe: LLaMA-Factory's own arguments, whatever these are",
