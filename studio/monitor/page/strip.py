@@ -83,6 +83,9 @@ def _gpu(snapshot: Snapshot, number: int, history: tuple[Point, ...]) -> GpuCont
 def _short_name(name: str | None) -> str | None:
     for maker in ("NVIDIA ", "GeForce ", "Tesla "):
         name = name and name.removeprefix(maker)
+    if name and " MIG " in name:  # the slice is what tells two lines apart, and the end of a long name is cut off
+        card, _, slice_ = name.partition(" MIG ")
+        return f"{card.split()[0]} MIG {slice_}"
     return name
 
 

@@ -198,3 +198,8 @@ def test_the_api_gives_every_gpu_and_process_with_units():
         "utilisation_percent": [82.0] * 3,
         "memory_percent": [43.0] * 3,
     }
+
+
+def test_a_slice_is_called_by_what_tells_it_apart():
+    assert strip_page._short_name("NVIDIA H100 80GB HBM3 MIG 3g.40gb") == "H100 MIG 3g.40gb"
+    assert strip_page._short_name("NVIDIA H100 80GB HBM3") == "H100 80GB HBM3"
