@@ -4,12 +4,9 @@ import copy
 
 import psutil
 import pytest
+import torch
 
-from studio.core import llamafactory
 from studio.inference.local import packed_linear
-
-llamafactory.load()
-import torch  # noqa: E402
 
 
 @pytest.fixture
