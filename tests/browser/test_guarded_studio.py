@@ -320,6 +320,13 @@ def test_a_plain_client_takes_every_result(server):
         "evaluate_metrics": [],
         "evaluate_own_metrics": [],
         "evaluate_tasks": [],
+        "export_list": [],
+        "deploy_engines": [],
+        "deploy_targets": [],
+        "deploy_list": [],
+        "deploy_load_tests": [],
+        "deploy_recorder_list": [],
+        "deploy_open_webui_status": [],
         "live": [[{"name": "strip"}, {"name": "runs"}]],
     }
     reached = 0
@@ -336,7 +343,8 @@ def test_a_plain_client_takes_every_result(server):
     no_arguments = {
         one.removeprefix("/") for one, facts in client._info["named_endpoints"].items() if not facts["parameters"]
     }
-    assert no_arguments - {"chat_unload", "train_webhook_test"} <= set(calls)
+    deeds = {"chat_unload", "train_webhook_test", "deploy_recorder_clear"}
+    assert no_arguments - deeds - {"deploy_open_webui_install", "deploy_open_webui_stop"} <= set(calls)
     row = client.predict(name, api_name="/datasets_preview")["rows"][0]
     client.predict(name, 1, row | {"output": "new"}, row, api_name="/datasets_edit_row")
     assert json.loads((server.workspace / "data" / f"{name}.json").read_text())[0] == {

@@ -88,6 +88,8 @@ class Comparison:
             return words("templates.differs", token=self.difference.token + 1, effect=effect, **facts)
         if self.same:
             return words("templates.same", **facts)
+        if not self.cannot:
+            return words("templates.untold", **facts)  # a stored comparison that somebody changed
         named = [words(f"templates.cannot_{name}") for name in self.cannot]
         reasons = reduce(lambda first, next_: words("templates.reasons", first=first, next=next_), named)
         return words("templates.cannot", reasons=reasons, **facts)

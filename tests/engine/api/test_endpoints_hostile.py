@@ -13,6 +13,7 @@ import pytest
 from conftest import is_sentence
 
 from studio import api, app
+from studio.core import locations
 from studio.core.i18n import LANGUAGES, Words
 from studio.core.workspace import Workspace
 from studio.web.endpoint import checked_endpoint
@@ -65,8 +66,13 @@ SLOW = 20.0
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory):
-    workspace = Workspace(tmp_path_factory.mktemp("hostile") / "workspace")
-    return app.make(workspace)
+    """A studio that installs nothing: what is asked to make an environment finds no registry, and its own folder."""
+    folder, engines = tmp_path_factory.mktemp("hostile"), tmp_path_factory.mktemp("engines")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("PIP_NO_INDEX", "UV_OFFLINE", "UV_NO_INDEX"):
+            patch.setenv(name, "1")
+        patch.setattr(locations, "environments", lambda: engines)
+        yield app.make(Workspace(folder / "workspace"))
 
 
 def outside(folder: Path) -> dict:

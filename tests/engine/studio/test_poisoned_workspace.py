@@ -158,6 +158,7 @@ def test_every_record_is_read_from_the_workspace(root, monkeypatch):
 # folder. Read only when an adapter is loaded, or before there is a page: who owns the workspace (see test_ownership).
 # Of deployments: the rank of an adapter is read when an engine starts, options come by an endpoint, the
 # rest are answers of Ollama.
+# Open WebUI's process is looked for only where Open WebUI is installed.
 # Of benchmarks: examples are read when questions are asked, subjects come with the studio, replies from servers.
 NOT_DRAWN = {
     "MeasuredStep",
@@ -174,6 +175,7 @@ NOT_DRAWN = {
     "Examples",
     "Subject",
     "ChatReply",
+    "OpenWebuiRecord",
 }
 
 

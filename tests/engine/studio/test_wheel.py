@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT, wait_for
 
 # What the wheel is made of; a clone holds gigabytes beside it.
-LOCKS = ("requirements-ppo.lock", "requirements-uv.lock")
+LOCKS = ("requirements-ppo.lock", "requirements-uv.lock", "requirements-open-webui.lock")
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", *LOCKS, "assets", "data", "studio")
 
 

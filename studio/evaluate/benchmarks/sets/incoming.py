@@ -21,6 +21,9 @@ _BLOCK = 2**20
 _BESIDE = ("licen", "readme")  # what is kept beside the questions, by the begin of its name
 
 
+OTHERS = 10  # files of other kinds that may lie beside each file of questions
+
+
 def folder_of(workspace: Workspace) -> Path:
     """Return the folder of all benchmarks of a workspace."""
     return workspace.data / "benchmarks"
@@ -75,8 +78,12 @@ def _copy(path: Path, made: Path) -> None:
 
 def _copy_folder(path: Path, made: Path) -> None:
     total = count = 0
-    for file, status in folders.below(path):
+    for looked, file in enumerate(layouts.files_in_sight(path)):
+        _require_few(looked // OTHERS, path.name)  # a home or a whole disk is no benchmark
         if not _counts(file.name) and file.suffix.lower() != ".zip":
+            continue
+        status = folders.status_of(file, follow=False)
+        if not status or not stat.S_ISREG(status.st_mode):
             continue
         total, count = total + status.st_size, count + 1
         _require_size(total, path.name)

@@ -114,20 +114,23 @@ def _of(paths: tuple[Path, ...], subject: str) -> Iterator[Question]:
         before += number + 1
 
 
+def files_in_sight(folder: Path) -> Iterator[Path]:
+    """Yield what lies under a folder, those at the top first; nothing hidden, and no deeper than a benchmark goes."""
+    for place, below, names in os.walk(folder):
+        below[:] = sorted(name for name in below if not name.startswith((".", "__")))
+        if len(Path(place).relative_to(folder).parts) >= DEEPEST:
+            below.clear()
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
+
+
 def _files(folder: Path) -> list[Path]:
     """Return the files of questions under a folder, those at the top first. Raises Problem where there are none, or far
     too many.
     """
     found = []
-    for place, below, names in os.walk(folder):
-        below[:] = sorted(name for name in below if not name.startswith((".", "__")))
-        if len(Path(place).relative_to(folder).parts) >= DEEPEST:
-            below.clear()
-        found += [
-            Path(place, name)
-            for name in sorted(names)
-            if not name.startswith(".") and Path(name).suffix.lower() in ENDINGS
-        ]
+    for file in files_in_sight(folder):
+        if file.suffix.lower() in ENDINGS:
+            found.append(file)
         if len(found) > MOST_FILES:
             raise Problem("benchmarks.too_many_files", folder=folder.name, most=f"{MOST_FILES:,}")
     if all(file.name in _BESIDE for file in found):
