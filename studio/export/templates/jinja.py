@@ -37,18 +37,19 @@ _IMAGE = """\
 """
 _WITHOUT_THOUGHT = """\
 {%- macro without_thought(text) -%}
-    {%- set state = namespace(kept='', open='', at=0) -%}
+    {%- set state = namespace(kept='', body='', inside=false) -%}
     {%- for part in text.split(OPENING) -%}
         {%- if loop.first -%}
             {%- set state.kept = part -%}
-        {%- elif CLOSING in part -%}
-            {%- set state.kept = state.kept ~ part.split(CLOSING)[1:] | join(CLOSING) -%}
-            {%- set state.open = '' -%}
         {%- else -%}
-            {%- set state.open = state.open ~ OPENING ~ part -%}
+            {%- set state.body = state.body ~ OPENING ~ part if state.inside else part -%}
+            {%- set state.inside = CLOSING not in state.body -%}
+            {%- if not state.inside -%}
+                {%- set state.kept = state.kept ~ state.body.split(CLOSING)[1:] | join(CLOSING) -%}
+            {%- endif -%}
         {%- endif -%}
     {%- endfor -%}
-    {{- (state.kept ~ state.open).lstrip('\\n') -}}
+    {{- (state.kept ~ (OPENING ~ state.body if state.inside else '')).lstrip('\\n') -}}
 {%- endmacro -%}"""
 _SYSTEM = """\
 {%- set system = '' -%}
