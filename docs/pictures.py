@@ -5,6 +5,7 @@ Each is a tab of the demo's own workspace, in both languages, so that a picture 
 
 import io
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def main() -> int:
     """Start a demo in each language, take a picture of each tab, and end it."""
     FOLDER.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch()
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for language, locale in LANGUAGES.items():
             command = [sys.executable, "-m", "studio", "--demo", "--language", language]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:

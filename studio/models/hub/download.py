@@ -5,6 +5,7 @@ are the progress. What arrives gathers in `models/.incoming/<source>--<owner>--<
 when it is whole and checked.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -131,7 +132,7 @@ class Downloads:
         self.workspace, self.jobs = workspace, jobs
         self._patience = {"tries": tries, "first_wait_s": first_wait_s}
         self._discarded: set[str] = set()
-        self._lock = threading.Lock()
+        self._lock, self._places = threading.Lock(), threading.Lock()
         jobs.offer(KIND, self._work, AT_A_TIME, RequestFacts)
 
     def start(self, request: Request, token: str | None = None) -> Job:
@@ -202,7 +203,8 @@ class Downloads:
             other.active and request_of(other).key == request.key for other in self.jobs.all(KIND) if other is not job
         ):
             shutil.rmtree(self._folder(request), ignore_errors=True)
-            remove_if_empty(self._folder(request).parent)
+            with self._places:  # another download may be about to make its folder in there
+                remove_if_empty(self._folder(request).parent)
         self._discarded.discard(job.id)
 
     def _work(self, job: Job, token: str | None = None) -> dict:
@@ -211,7 +213,8 @@ class Downloads:
         folder = self._folder(request)
         job.report(None, "downloads.listing", hub=TITLES[request.source])
         try:
-            (folder / "files").mkdir(parents=True, exist_ok=True)
+            with self._places:
+                (folder / "files").mkdir(parents=True, exist_ok=True)
             done = fetch({**asdict(request), "folder": str(folder), "token": token, **self._patience}, job)
             return {"name": request.name, "folder": str(self._put_in_place(request, folder)), **done}
         except OSError as error:
@@ -341,5 +344,6 @@ def bytes_in(folder: Path) -> int:
 
 
 def remove_if_empty(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
+    """Remove a folder with nothing in it; one with something in it, or that is gone, is left."""
+    with contextlib.suppress(OSError):
         folder.rmdir()
