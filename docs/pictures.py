@@ -20,17 +20,17 @@ LANGUAGES = {"en": "en-US", "zh": "zh-CN"}
 
 
 def main() -> int:
-    """Start a demo in each language, take a picture of each tab, and end it."""
+    """Start a demo, take a picture of each tab in each language, and end it."""
     FOLDER.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for language, locale in LANGUAGES.items():
-            command = [sys.executable, "-m", "studio", "--demo", "--language", language]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
-                try:
-                    take(browser, address(demo), language, locale)
-                finally:
-                    demo.terminate()
+        with subprocess.Popen([sys.executable, "-m", "studio", "--demo"], stdout=subprocess.PIPE, text=True) as demo:
+            try:
+                url = address(demo)
+                for language, locale in LANGUAGES.items():
+                    take(browser, url, language, locale)
+            finally:
+                demo.terminate()
     return 0
 
 
