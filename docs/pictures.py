@@ -47,10 +47,16 @@ def take(browser, url: str, language: str, locale: str) -> None:
     """Take a picture of each tab, as a small WebP."""
     page = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, locale=locale).new_page()
     page.goto(url)
+    page.locator(".live-runs .item").first.wait_for()
+    page.wait_for_timeout(3000)
     for tab in TABS:
         page.locator(f"#room-{tab}-button").click()
         page.locator(f"#room-{tab}").wait_for()
         page.wait_for_timeout(2500)  # lists and charts are drawn after the tab
+        page.evaluate("scrollTo(0, 0)")
+        if tab == "chat":
+            page.locator("[data-pick^='chat:']").first.click()
+            page.wait_for_timeout(1500)
         picture = Image.open(io.BytesIO(page.screenshot()))
         small = picture.resize((SHOWN, SHOWN * HEIGHT // WIDTH), Image.Resampling.LANCZOS)
         small.save(FOLDER / f"{tab}-{language}.webp", quality=70, method=6)

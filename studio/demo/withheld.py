@@ -72,4 +72,4 @@ def styles() -> str:
     if not _state["on"]:
         return ""
     hidden = ", ".join(f'[data-call="{name}"]' for name in sorted(ENDPOINTS))
-    return f"body {{ zoom: 1.15 }} {hidden} {{ display: none !important }}"
+    return f":root {{ --zoom: 1.15 !important }} body {{ zoom: var(--zoom) }} {hidden} {{ display: none !important }}"
