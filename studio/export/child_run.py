@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -57,6 +57,20 @@ def run(
     environment["TMPDIR"] = str(scratch)  # what a killed one leaves goes with the rest
     if libraries:
         environment["PYTHONPATH"] = os.pathsep.join(map(str, libraries))
+    code, last = follow(job, command, log, environment, look)
+    if code:
+        raise _fault(module, code, last)
+    return json.loads(last)
+
+
+def follow(
+    job: Job, command: Sequence[str], log: Path, environment: Mapping[str, str], look: Callable[[], None]
+) -> tuple[int, str]:
+    """Run a command until it ends, and return its code and the last line that it printed; all goes into the job's log.
+
+    Raises:
+        Stopped: the person stopped the job.
+    """
     with Child(command, output=Output(log=log), environment=environment) as child:
         while child.code is None:
             job.check()
@@ -64,10 +78,7 @@ def run(
             time.sleep(LOOK_S)
     text = files.end_of(log, LOG_END).decode("utf-8", "replace").strip()
     job.log(text)
-    last = text.splitlines()[-1] if text else ""
-    if child.code:
-        raise _fault(module, child.code, last)
-    return json.loads(last)
+    return child.code, text.splitlines()[-1] if text else ""
 
 
 def main(work: Callable[[Path], dict]) -> None:

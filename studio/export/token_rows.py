@@ -20,20 +20,21 @@ class TokenRow:
     trained: list[int]
 
 
+@dataclass(frozen=True)
+class Amount:
+    """How much of a set is taken: tokens in all, or tokens that training counts; cutoff: of a row at the most."""
+
+    cutoff: int
+    tokens: int = EVERYTHING
+    counted: int = EVERYTHING
+
+
 def rows(
-    collection: Collection,
-    model: Path,
-    template: str,
-    dataset: str,
-    targets: list[str],
-    tokens: int,
-    cutoff: int,
-    counted: int = EVERYTHING,
+    collection: Collection, model: Path, template: str, dataset: str, targets: list[str], amount: Amount
 ) -> list[TokenRow]:
     """Return rows, drawn by a seed, that together have so many tokens, or of them so many that training counts.
 
     Args:
-        cutoff: tokens of a row at the most.
         dataset: a name of Datasets, or "held-out:<run>".
         targets: the runs that the model is made of.
 
@@ -42,7 +43,7 @@ def rows(
     """
     source = row_sources.find(collection, dataset, targets)
     numbers = source.chosen(LOOKED_AT, "drawn", 0)
-    encoder = RowEncoder(model, source.entry, source.folder, "sft", {"template": template, "cutoff_len": cutoff})
+    encoder = RowEncoder(model, source.entry, source.folder, "sft", {"template": template, "cutoff_len": amount.cutoff})
     found: list[TokenRow] = []
     fault: Problem | None = None
     for _, value in source.values(numbers):
@@ -54,7 +55,10 @@ def rows(
             fault = fault or problem
             continue
         found.append(_row(encoded))
-        if sum(len(row.ids) for row in found) >= tokens or sum(len(row.trained) for row in found) >= counted:
+        if (
+            sum(len(row.ids) for row in found) >= amount.tokens
+            or sum(len(row.trained) for row in found) >= amount.counted
+        ):
             break
     if not found:
         raise fault or Problem("evaluate.empty_set", dataset=dataset)

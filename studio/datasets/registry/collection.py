@@ -120,6 +120,17 @@ class Collection:
         """Return the name by which `find` finds a dataset."""
         return dataset.name if dataset.home == self.folder else str(dataset.home / dataset.name)
 
+    def instruction_sets(self) -> list[str]:
+        """Return the names of the sets of questions and answers that can be read."""
+        names = []
+        for folder in self.folders():
+            try:
+                found = self.datasets(folder)
+            except Problem:
+                continue  # Datasets says what is wrong with the folder
+            names += [self.name_of(one) for one in found if one.stage == "sft" and not one.problem]
+        return names
+
     def rows(self, name: str) -> Rows:
         """Return the rows of a dataset that lies on this disk. Raises Problem where it does not, or its file cannot be
         read.

@@ -108,6 +108,15 @@ class Engine(Protocol):
         """Do what is left to do before others may use it, once it answers. Raises Problem."""
 
 
+def missing_environment(python: Callable[[str], Path], name: str) -> Problem | None:
+    """Return that the environment of an engine was not made yet, None where it is there."""
+    try:
+        python(name)
+    except Problem as problem:
+        return problem
+    return None
+
+
 def fault_in(log: str, signs: tuple[Sign, ...]) -> Told | None:
     """Return what a log says of a failure, by the first of the signs that is in it."""
     for sign in signs:

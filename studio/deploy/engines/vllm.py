@@ -7,7 +7,7 @@ from pathlib import Path
 from studio.core.i18n import Problem
 from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines import trained_template
-from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign
+from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign, missing_environment
 from studio.deploy.engines.log_faults import LAST_WORDS, PORT_TAKEN, TORCH
 from studio.deploy.served_source import Source
 
@@ -76,11 +76,7 @@ class Vllm:
 
     def missing(self) -> Problem | None:
         """Return that its environment was not made yet."""
-        try:
-            self._python(self.name)
-        except Problem as problem:
-            return problem
-        return None
+        return missing_environment(self._python, self.name)
 
     def refuses(self, source: Source, settings: DeploySettings) -> Problem | None:
         """Return why it cannot serve this: a GGUF file, or a run that is more than one adapter on its base."""

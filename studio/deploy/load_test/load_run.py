@@ -93,6 +93,7 @@ async def _measure(test: LoadTest, settings: LoadSettings, step: _Step, question
         began = time.perf_counter()
 
         async def ask() -> None:
+            """Ask one question after the other, until there is none left or the time is over."""
             nonlocal answered, failed
             for number in numbers:
                 # So that a step never asks what an earlier one has asked, which the engine may still know.

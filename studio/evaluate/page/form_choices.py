@@ -1,7 +1,6 @@
 """What the form of a new evaluation offers: models, datasets, scores, and what is missing for a start."""
 
 from studio.core.i18n import Problem, Words
-from studio.datasets.registry.collection import Collection
 from studio.evaluate.benchmarks import tasks
 from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.page.schemas import BenchmarkOptions, PredictOptions
@@ -40,7 +39,7 @@ def data(context: EvaluateContext, words: Words, chosen: list[str] | None = None
         for run in runs.all_runs(context.service.workspace)[:RUNS_LISTED]
         if run.recipe_if_any().get("val_size")
     ]
-    found += [(name, name) for name in _instructions(context.collection)]
+    found += [(name, name) for name in context.collection.instruction_sets()]
     return [*found, *[(name, name) for name in chosen or [] if name not in [value for _, value in found]]]
 
 
@@ -60,17 +59,6 @@ def first_choice(context: EvaluateContext) -> tuple[list[str], list[str]]:
         held_out = [HELD_OUT + run.name] if run.recipe_if_any().get("val_size") else []
         return targets, held_out
     return [STARTER_MODEL], []
-
-
-def _instructions(collection: Collection) -> list[str]:
-    names = []
-    for folder in collection.folders():
-        try:
-            found = collection.datasets(folder)
-        except Problem:
-            continue  # Datasets says what is wrong with the folder
-        names += [collection.name_of(one) for one in found if one.stage == "sft" and not one.problem]
-    return names
 
 
 def benchmarks(context: EvaluateContext, words: Words, chosen: list[str] | None = None) -> list[Choice]:

@@ -54,9 +54,7 @@ def _rows(workspace: Workspace, collection: Collection, plan: CostPlan, model: P
         source_model.template_of(workspace, plan.source),
         str(plan.rows_from),
         [str(one) for one in plan.source.targets],
-        token_rows.EVERYTHING,
-        CUTOFF,
-        counted=POSITIONS,
+        token_rows.Amount(CUTOFF, counted=POSITIONS),
     )
     left, rows = POSITIONS, []
     for row in found:
@@ -77,6 +75,7 @@ class _Comparison:
         self._done, self._steps = 0, 1
 
     def all(self, workspace: Workspace, model: Path) -> dict:
+        """Measure the model and every form of it, and return what is stored. Raises Problem, Stopped."""
         there = model_forms.of_source(workspace, str(self._plan.source.name))
         chosen = [(folder, forms, comparable(forms)) for folder, forms in there]
         self._steps = 1 + sum(len(forms) for _, _, forms in chosen)

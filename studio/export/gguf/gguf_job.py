@@ -142,8 +142,7 @@ class _Work:
             source_model.template_of(self.workspace, source),
             str(self.plan.calibration),
             [str(one) for one in source.targets],
-            CALIBRATION_TOKENS,
-            CALIBRATION_CUTOFF,
+            token_rows.Amount(CALIBRATION_CUTOFF, CALIBRATION_TOKENS),
         )
         spec = Importance(
             converter=self.toolkit.converter(),

@@ -1,14 +1,13 @@
 """Which GGUF files are to be made of which model; looked at before anything is loaded."""
 
-import shutil
 from pathlib import Path
 
-from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage.records import Record, Text
 from studio.core.workspace import Workspace, safe_name
 from studio.export import model_forms, source_model
 from studio.export.gguf.types import LORA, TYPES
+from studio.export.merge import merge_plan
 from studio.export.merge.merge_plan import SPARE_BYTES
 from studio.export.source_model import Source
 from studio.inference import target_names
@@ -98,13 +97,7 @@ def require_place(workspace: Workspace, made: GgufPlan) -> Path:
 
 def require_room(workspace: Workspace, made: GgufPlan) -> None:
     """Raise Problem where the disk has no room for what comes out and what is needed on the way."""
-    needed = size(workspace, made)
-    try:
-        free = shutil.disk_usage(workspace.models).free
-    except OSError as error:
-        raise Problem("workspace.unwritable", path=workspace.models, reason=reasons.of(error)) from error
-    if needed > free:
-        raise Problem("merge.no_room", needed=needed / 2**30, free=free / 2**30, path=workspace.models)
+    merge_plan.require_bytes(workspace, size(workspace, made))
 
 
 def size(workspace: Workspace, made: GgufPlan) -> int:

@@ -4,17 +4,16 @@ import contextlib
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.job import Job
-from studio.core.processes.child import Child, Output
-from studio.core.storage import files, folders
+from studio.core.storage import folders
 from studio.core.storage.atomic import move, scratch, write_json
 from studio.core.workspace import Workspace
+from studio.export import child_run
 from studio.export.merge import merge_plan as plans
 from studio.export.merge.merge_plan import Plan
 from studio.export.model_card import write_cards
@@ -23,8 +22,6 @@ from studio.models.library import library
 from studio.models.weights import completeness
 
 HOLDER = "export"
-LOOK_S = 0.2
-LOG_END = 64 * 2**10
 
 
 def merge(job: Job, workspace: Workspace, device: DeviceLease, plan: Plan) -> dict:
@@ -63,16 +60,9 @@ def _run(job: Job, module: str, made: Path, folder: Path, look: Callable[[], Non
     """Run one of the two processes, and return its last line. Raises Problem where it fails."""
     command = [sys.executable, "-m", f"studio.export.merge.{module}", str(made / "plan.json"), str(folder)]
     log = made / f"{module}.log"
-    with Child([*command, str(os.getpid())], output=Output(log=log), environment=_environment()) as child:
-        while child.code is None:
-            job.check()
-            look()
-            time.sleep(LOOK_S)
-    text = files.end_of(log, LOG_END).decode("utf-8", "replace").strip()
-    job.log(text)
-    last = text.splitlines()[-1] if text else ""
-    if child.code:
-        raise _fault(module, child.code, last)
+    code, last = child_run.follow(job, [*command, str(os.getpid())], log, _environment(), look)
+    if code:
+        raise _fault(module, code, last)
     return last
 
 

@@ -128,22 +128,30 @@ def require_free(workspace: Workspace, name: str) -> Path:
     return folder
 
 
+def free_room(workspace: Workspace) -> int:
+    """Return the bytes that are free where models lie. Raises Problem where that cannot be looked at."""
+    try:
+        return shutil.disk_usage(workspace.models).free
+    except OSError as error:
+        raise Problem("workspace.unwritable", path=workspace.models, reason=reasons.of(error)) from error
+
+
+def require_bytes(workspace: Workspace, needed: int) -> None:
+    """Raise Problem where so many bytes are not free where models lie."""
+    if needed > (free := free_room(workspace)):
+        raise Problem("merge.no_room", needed=needed / 2**30, free=free / 2**30, path=workspace.models)
+
+
 def size(workspace: Workspace, made: Plan) -> Size:
     """Return what a merge needs on the disk. Raises Problem where the folder of models cannot be looked at."""
     stored = sum(folders.size_of(file) for file in weight_files(made.model))
     widened = _BYTES[made.precision] / _stored_bytes(made.model) if made.precision else 1.0
-    try:
-        free = shutil.disk_usage(workspace.models).free
-    except OSError as error:
-        raise Problem("workspace.unwritable", path=workspace.models, reason=reasons.of(error)) from error
-    return Size(int(stored * widened) + SPARE_BYTES, free)
+    return Size(int(stored * widened) + SPARE_BYTES, free_room(workspace))
 
 
 def require_room(workspace: Workspace, made: Plan) -> None:
     """Raise Problem where the disk has no room for what comes out."""
-    room = size(workspace, made)
-    if room.needed > room.free:
-        raise Problem("merge.no_room", needed=room.needed / 2**30, free=room.free / 2**30, path=workspace.models)
+    require_bytes(workspace, size(workspace, made).needed)
 
 
 def _stored_bytes(model: Path) -> int:

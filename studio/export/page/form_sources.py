@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from studio.core.i18n import Problem, Words
-from studio.datasets.registry.collection import Collection
 from studio.evaluate.predict.row_sources import HELD_OUT
 from studio.export import model_forms
 from studio.export.gguf.gguf_plan import GgufPlan
@@ -57,7 +56,7 @@ def methods(words: Words) -> list[Choice]:
 
 def calibrations(context: ExportContext, words: Words) -> list[Choice]:
     """Return the datasets whose rows can be looked at; the first choice is the one of the run."""
-    return [(words("export.data_of_run"), ""), *((name, name) for name in _instructions(context.forms.collection))]
+    return [(words("export.data_of_run"), ""), *((name, name) for name in context.forms.collection.instruction_sets())]
 
 
 def rows(context: ExportContext, words: Words) -> list[Choice]:
@@ -67,7 +66,7 @@ def rows(context: ExportContext, words: Words) -> list[Choice]:
         for run in runs.all_runs(context.workspace)[:RUNS_LISTED]
         if run.recipe_if_any().get("val_size")
     ]
-    named = [(name, name) for name in _instructions(context.forms.collection)]
+    named = [(name, name) for name in context.forms.collection.instruction_sets()]
     return [(words("export.rows_usual"), ""), *found, *named]
 
 
@@ -75,14 +74,3 @@ def with_forms(context: ExportContext) -> list[Choice]:
     """Return the models that have other forms, by name."""
     found = {str(forms.source) for _, forms in model_forms.folders(context.workspace) if not isinstance(forms, Problem)}
     return [(name, name) for name in sorted(found)]
-
-
-def _instructions(collection: Collection) -> list[str]:
-    names = []
-    for folder in collection.folders():
-        try:
-            found = collection.datasets(folder)
-        except Problem:
-            continue  # Datasets says what is wrong with the folder
-        names += [collection.name_of(one) for one in found if one.stage == "sft" and not one.problem]
-    return names

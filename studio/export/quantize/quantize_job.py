@@ -100,7 +100,6 @@ def _rows(workspace: Workspace, collection: Collection, plan: QuantizePlan, mode
         source_model.template_of(workspace, plan.source),
         str(plan.calibration),
         [str(one) for one in plan.source.targets],
-        CALIBRATION_TOKENS,
-        CALIBRATION_CUTOFF,
+        token_rows.Amount(CALIBRATION_CUTOFF, CALIBRATION_TOKENS),
     )
     return [row.ids for row in job_rows]

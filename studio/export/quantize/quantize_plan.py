@@ -1,9 +1,7 @@
 """Which model is to be quantised how; looked at before anything is loaded."""
 
-import shutil
 from pathlib import Path
 
-from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage.records import Record, Text
 from studio.core.workspace import Workspace
@@ -56,13 +54,7 @@ def require_free(workspace: Workspace, made: QuantizePlan) -> Path:
 
 def require_room(workspace: Workspace, made: QuantizePlan) -> None:
     """Raise Problem where the disk has no room for what comes out."""
-    needed = size(workspace, made)
-    try:
-        free = shutil.disk_usage(workspace.models).free
-    except OSError as error:
-        raise Problem("workspace.unwritable", path=workspace.models, reason=reasons.of(error)) from error
-    if needed > free:
-        raise Problem("merge.no_room", needed=needed / 2**30, free=free / 2**30, path=workspace.models)
+    merge_plan.require_bytes(workspace, size(workspace, made))
 
 
 def size(workspace: Workspace, made: QuantizePlan) -> int:
