@@ -29,6 +29,8 @@ def test_a_run_is_merged_and_its_template_compared(browser, studio):
     expect(look).to_contain_text("4 or 8 bit", timeout=30_000)
     expect(look).to_contain_text("are free")
     name = page.locator("#export-name input, #export-name textarea")
+    expect(name).to_have_value(f"{SMALL}-tuned-1")
+    page.wait_for_timeout(1000)  # the page fills the form when it opens, too
     name.fill(SMALL)
     name.blur()
     expect(look.locator(".problem")).to_contain_text(SMALL)
