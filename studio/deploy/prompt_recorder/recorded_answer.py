@@ -12,13 +12,15 @@ ENDLESS = 10**9
 
 @dataclass(frozen=True)
 class AnswerFacts:
-    """What an answer says; counts are None where it does not tell them. fault: the words of an error."""
+    """What an answer says; counts are None where it does not tell them. fault: the words of an error. is_whole: it
+    says of itself that it is at its end."""
 
     text: str = ""
     finished: str = ""
     prompt_tokens: int | None = None
     tokens: int | None = None
     fault: str = ""
+    is_whole: bool = False
 
 
 def answer_facts(body: bytes, status: int) -> AnswerFacts:
@@ -33,6 +35,7 @@ def answer_facts(body: bytes, status: int) -> AnswerFacts:
         fault = reader.words() if status >= 400 else ""
     if status >= 400:
         return AnswerFacts(fault=(fault or reader.words() or f"HTTP {status}")[:300])
+    is_whole = reader.done or stream.is_done or bool(stream.reason)
     stream.end("stop")
     answer = stream.answer()
     return AnswerFacts(
@@ -41,4 +44,5 @@ def answer_facts(body: bytes, status: int) -> AnswerFacts:
         prompt_tokens=answer.prompt_count,
         tokens=answer.tokens if stream.is_counted else None,
         fault=fault[:300],
+        is_whole=is_whole,
     )

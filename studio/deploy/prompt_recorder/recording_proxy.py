@@ -70,6 +70,7 @@ class _Passing:
     is_encoded: bool = False
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
+    is_left: bool = False
     fault: str = ""
 
     def take(self, part: bytes) -> None:
@@ -138,7 +139,7 @@ class RecordingProxy:
         await asyncio.wait({passing_on, leaving}, return_when=asyncio.FIRST_COMPLETED)
         leaving.cancel()
         if not passing_on.done():  # the engine is to learn that nobody listens
-            passing.fault = passing.fault or "the client left"
+            passing.is_left = True
             passing_on.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await passing_on
@@ -171,6 +172,8 @@ class RecordingProxy:
         answered = b"".join(passing.parts) if not passing.is_encoded else b""
         facts = answer_facts(answered, passing.status) if passing.status else AnswerFacts()
         values = kept(body)
+        # Clients go as soon as they have read the last word, which may be before the engine has ended the connection.
+        left = "the client left" if passing.is_left and not facts.is_whole else ""
         is_long = values is not None and len(json.dumps(values)) > LONGEST_BODY
         request = RecordedRequest(
             id=new_id(passing.time),
@@ -189,7 +192,7 @@ class RecordingProxy:
             finished=facts.finished,
             prompt_tokens=facts.prompt_tokens,
             tokens=facts.tokens,
-            fault=passing.fault or facts.fault,
+            fault=passing.fault or facts.fault or left,
         )
         try:
             self._requests.add(request)

@@ -136,6 +136,20 @@ def test_the_engine_learns_that_the_client_left(recorders, odd):
     assert recorded(recorders, 1)[0].fault == "the client left"
 
 
+@pytest.mark.parametrize(("model", "fault"), [("never-closes", ""), ("falls-silent", "the client left")])
+def test_who_leaves_after_the_last_word_has_left_nothing(recorders, odd, model, fault):
+    """A client closes the connection once it has read the end; the engine may not have ended it by then."""
+    status = started(recorders, f"http://{odd.place}/v1")
+    body, read = {"model": model, "messages": QUESTION, "stream": True}, b""
+    with httpx.stream("POST", status.url + "/chat/completions", json=body) as answer:
+        for part in answer.iter_raw():
+            read += part
+            if b'"stop"' in read or (fault and odd_server.PIECES[-1].encode() in read):
+                break
+    request = recorded(recorders, 1)[0]
+    assert (request.fault, request.finished) == (fault, "" if fault else "stop")
+
+
 def test_many_at_once_each_get_their_own_answer(recorders, odd):
     status, wrong = started(recorders, f"http://{odd.place}/v1"), []
 
