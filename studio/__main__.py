@@ -81,7 +81,8 @@ def run(options: argparse.Namespace) -> int:
         return 1
     with collector.paused():
         application = app.application(studio, guarding, options.language)
-    threading.Timer(3, app.warm_up, [workspace]).start()
+    if os.environ.get("FINETUNE_STUDIO_WARM_UP") != "0":  # a studio of a test mostly ends before it needs them
+        threading.Timer(3, app.warm_up, [workspace]).start()
     print(f"The studio is at {here}  (stop it with Ctrl-C)", flush=True)
     config = uvicorn.Config(
         application,

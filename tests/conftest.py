@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # core too.
     os.environ["OMP_NUM_THREADS"] = "1"
 
+# Of forty studios few need torch; these load it when they do.
+os.environ["FINETUNE_STUDIO_WARM_UP"] = "0"
+
 from benchmarks import engines
 from benchmarks.browser import chromium
 from studio.core import llamafactory
@@ -36,6 +40,14 @@ from studio.train.execution.training_service import TrainingService
 
 # The long tests and the widest sweeps are for the night.
 SLOW = bool(os.environ.get("STUDIO_SLOW_TESTS"))
+slow = pytest.mark.skipif(not SLOW, reason="slow; STUDIO_SLOW_TESTS=1 runs it")
+
+
+def rest_slow(first, *others) -> list:
+    """Return values for `parametrize` of which the first is always tried, and the others with the long tests."""
+    return [first, *(pytest.param(*(one if isinstance(one, tuple) else (one,)), marks=slow) for one in others)]
+
+
 # How fast examples are made depends on what else the machine does.
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100 if SLOW else 25
@@ -163,8 +175,10 @@ def workspace(tmp_path) -> Workspace:
 
 
 @pytest.fixture
-def trainer(workspace) -> TrainingService:
-    return TrainingService(workspace, DeviceLease())
+def trainer(workspace) -> Iterator[TrainingService]:
+    running = TrainingService(workspace, DeviceLease())
+    yield running
+    running.end(0, lambda *_: None)
 
 
 def free_port() -> int:
@@ -177,7 +191,14 @@ def free_port() -> int:
 class Server:
     """A studio in a process of its own, as a person starts it."""
 
-    def __init__(self, workspace: Path, *flags: str, ready: bool = True, program: tuple[str, ...] = ("-m", "studio")):
+    def __init__(
+        self,
+        workspace: Path,
+        *flags: str,
+        ready: bool = True,
+        program: tuple[str, ...] = ("-m", "studio"),
+        warm_up: bool = False,
+    ):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.workspace = workspace
@@ -189,6 +210,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env=os.environ | {"FINETUNE_STUDIO_WARM_UP": str(int(warm_up))},
             )
         if ready:
             self.wait()
@@ -222,7 +244,7 @@ class Server:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """One studio for the tests that do not harm it."""
-    running = Server(new_workspace(tmp_path_factory.mktemp("studio") / "workspace").root)
+    running = Server(new_workspace(tmp_path_factory.mktemp("studio") / "workspace").root, warm_up=True)
     yield running
     running.stop()
 
@@ -232,6 +254,22 @@ def browser():
     """A headless Chromium."""
     with chromium() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def closed_pages(request):
+    """Close what a test leaves open in the browser: a page goes on asking its studio, and takes a share of a core from
+    all tests that follow.
+    """
+    if "browser" not in request.fixturenames:
+        yield
+        return
+    running = request.getfixturevalue("browser")
+    others = list(running.contexts)
+    yield
+    for context in running.contexts:
+        if context not in others:
+            context.close()
 
 
 def examples(all_of_them: int) -> settings:

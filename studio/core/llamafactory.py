@@ -49,7 +49,9 @@ def load() -> None:
                 code_guard.install()
             # what a broken installation raises: import errors, missing system libraries, clashes of versions
             except Exception as error:
-                logging.getLogger(__name__).exception("the libraries cannot be loaded")
+                # Where the process is ending, imports fail half way, and nothing is wrong with the installation.
+                if threading.main_thread().is_alive():
+                    logging.getLogger(__name__).exception("the libraries cannot be loaded")
                 _fault = Problem("app.libraries_broken", reason=reasons.of(error))
             else:
                 _loaded = True

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import Server, new_workspace
+from conftest import Server, new_workspace, rest_slow
 from playwright.sync_api import expect
 
 NAMES = [f"Two-Layer-Llama/lora/made-{number}" for number in (1, 2)]
@@ -22,7 +22,7 @@ def studio(tmp_path_factory):
     server.stop()
 
 
-@pytest.fixture(params=[1440, 390])
+@pytest.fixture(params=rest_slow(390, 1440))
 def page(browser, studio, request):
     page = browser.new_context(viewport={"width": request.param, "height": 800}, locale="en-US").new_page()
     yield page

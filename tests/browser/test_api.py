@@ -9,7 +9,7 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import SHORT, STARTER, Server, is_sentence, new_workspace, wait_for
+from conftest import SHORT, STARTER, Server, is_sentence, new_workspace, rest_slow, wait_for
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
@@ -124,7 +124,7 @@ class Proxy(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.parametrize(("takes_away", "keeps_host"), [("/tools/studio", True), ("", False)])
+@pytest.mark.parametrize(("takes_away", "keeps_host"), rest_slow(("/tools/studio", True), ("", False)))
 def test_behind_a_proxy_under_a_sub_path(browser, tmp_path, takes_away, keeps_host):
     from playwright.sync_api import expect
 

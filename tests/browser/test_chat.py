@@ -2,7 +2,7 @@
 
 import odd_server
 import pytest
-from conftest import STARTER, wait_for
+from conftest import STARTER, rest_slow, wait_for
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from playwright.sync_api import expect
@@ -54,7 +54,7 @@ def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
     page.context.close()
 
 
-@pytest.mark.parametrize("size", [(1280, 800), (1440, 900)])
+@pytest.mark.parametrize("size", rest_slow((1280, 800), (1440, 900)))
 def test_the_box_for_questions_is_docked_has_the_cursor_and_takes_any_text(browser, server, odd, size):
     client = Client(server.url, verbose=False)
     long_talk = client.predict([f"{odd}/good"], None, "", api_name="/chat_new")["conversation"]
@@ -138,7 +138,7 @@ def test_a_call_of_a_tool_is_shown_and_its_results_go_back(browser, server, odd)
     page.context.close()
 
 
-@pytest.mark.parametrize(("first", "last"), [(".written p", ".written p"), (".written pre", ".written p")])
+@pytest.mark.parametrize(("first", "last"), rest_slow((".written pre", ".written p"), (".written p", ".written p")))
 def test_a_selection_and_the_focus_stay_while_an_answer_grows(browser, server, odd, first, last):
     client = Client(server.url, verbose=False)
     made = client.predict([f"{odd}/grows"], {"max_tokens": 2000}, "", api_name="/chat_new")["conversation"]

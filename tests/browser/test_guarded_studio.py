@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import gradio as gr
 import httpx
 import pytest
-from conftest import ROOT, STARTER, Server, is_sentence, new_workspace, wait_for
+from conftest import ROOT, STARTER, Server, is_sentence, new_workspace, rest_slow, wait_for
 from gradio_client import Client
 from gradio_client.exceptions import AppError, AuthenticationError
 
@@ -216,7 +216,7 @@ def test_a_script_logs_in_as_with_gradio_and_the_password_stands_nowhere(locked)
         assert "secret-word" not in open(f"/proc/{locked.process.pid}/cmdline").read()
 
 
-@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+@pytest.mark.parametrize("locale", rest_slow("zh-CN", "en-US"))
 def test_a_person_logs_in_and_out(locked, browser, locale):
     context = browser.new_context(locale=locale)
     page, elsewhere = context.new_page(), []

@@ -6,7 +6,7 @@ import time
 
 import pytest
 import yaml
-from conftest import SHORT, SMALL, Server, new_workspace, wait_for
+from conftest import SHORT, SMALL, Server, new_workspace, rest_slow, wait_for
 from playwright.sync_api import expect
 
 from studio.core.workspace import Workspace
@@ -252,13 +252,13 @@ def test_after_a_refusal_nobody_starts_what_the_form_held_before(page):
 
 @pytest.mark.parametrize(
     ("member", "recipe"),
-    [
-        ("dataset", {"model_name_or_path": "SmolLM2-135M-Instruct"}),
+    rest_slow(
         ("dataset", {"model_name_or_path": "SmolLM2-135M-Instruct", "dataset": "gone_set"}),
+        ("dataset", {"model_name_or_path": "SmolLM2-135M-Instruct"}),
         ("model_name_or_path", {"model_name_or_path": "/gone/model", "dataset": "identity_en"}),
         ("template", {"template": "gone"}),
         ("adapter_name_or_path", {"adapter_name_or_path": "/gone/adapter"}),
-    ],
+    ),
 )
 def test_a_run_used_again_keeps_its_own_words_and_start_shut(page, cockpit, member, recipe):
     whole = {"model_name_or_path": "SmolLM2-135M-Instruct", "dataset": "identity_en"}

@@ -51,7 +51,7 @@ class Dispatcher:
         self._silent: set[str] = set()
         self._aborts: dict[QueuedRun, float] = {}  # when each abort was first seen, by a clock that nobody sets
         self._lock = threading.RLock()
-        self._ending = False
+        self._ending = self._ended = False
         if not read_only.why():  # the queue is its owner's
             threading.Thread(target=self._work, name="dispatch", daemon=True).start()
 
@@ -131,6 +131,8 @@ class Dispatcher:
             if not saved:
                 run.say("state", state="interrupted", saved=False)
             found.append((run, saved))
+        self._ended = True  # the queue belongs to whoever opens this workspace next
+        self._changed.set()
         return found
 
     def end_others(self) -> None:
@@ -163,7 +165,7 @@ class Dispatcher:
 
     def _work(self) -> None:
         last_fault = ""
-        while True:
+        while not self._ended:
             try:
                 busy, last_fault = self._turn(), ""
             except (

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import STARTER
+from conftest import STARTER, rest_slow
 
 from studio.core import trust
 from studio.core.i18n import Problem
@@ -134,7 +134,7 @@ def test_one_batch_says_what_transformers_and_peft_say_one_at_a_time(exact, ever
         assert answer.tokens == len([token for token in ids if token not in (0, 2)])
 
 
-@pytest.mark.parametrize("sampling", [GREEDY, Sampling(temperature=0.8, top_p=0.9, max_tokens=16, seed=5)])
+@pytest.mark.parametrize("sampling", rest_slow(Sampling(temperature=0.8, top_p=0.9, max_tokens=16, seed=5), GREEDY))
 def test_an_answer_does_not_depend_on_the_other_columns(exact, everybody, sampling):
     together = _ask(exact, everybody, sampling)
     for target, answer in zip(everybody, together, strict=True):
@@ -306,7 +306,7 @@ def test_a_checkpoint_of_full_tuning_is_a_base_of_its_own_and_answers_at_the_sam
     assert seen[-1][0].text == seen[-1][1].text
 
 
-@pytest.mark.parametrize("bits, share", [(4, 0.6), (8, 0.75)])
+@pytest.mark.parametrize("bits, share", rest_slow((4, 0.6), (8, 0.75)))
 def test_fewer_bits_take_less_and_speak(bits, share):
     small, chat = (
         ModelTarget("small", MODEL, None, "chatml", bits=bits),

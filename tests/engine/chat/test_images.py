@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from conftest import STARTER
+from conftest import STARTER, rest_slow
 
 from studio.core.i18n import Problem
 from studio.inference.local.local_engine import LocalEngine
@@ -182,7 +182,7 @@ def test_each_image_stands_before_the_text_of_its_own_message(models, images):
     )
 
 
-@pytest.mark.parametrize("kind", ["qwen2_vl", "llava"])
+@pytest.mark.parametrize("kind", rest_slow("qwen2_vl", "llava"))
 def test_a_model_that_sees_answers_as_transformers_does(models, images, kind, tmp_path):
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForImageTextToText

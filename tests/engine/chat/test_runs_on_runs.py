@@ -5,7 +5,7 @@ import threading
 
 import pytest
 import yaml
-from conftest import NAMED, ROOT, SLOW, SMALL, ended
+from conftest import NAMED, ROOT, SLOW, SMALL, ended, slow
 
 from studio.core.device_lease import DeviceLease
 from studio.inference.inference_service import InferenceService
@@ -94,6 +94,7 @@ def test_a_name_that_a_run_learned_is_said_by_the_runs_above_it(workspace):
     service.unload()
 
 
+@slow
 def test_a_run_whose_vocabulary_grew_answers_and_is_gone_on_with(workspace, trainer):
     # A run of a grown vocabulary keeps all of its embeddings: those of a small model are small.
     recipe = json.loads((CASES / "grown-vocabulary" / "recipe.json").read_text())

@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, STARTER
+from conftest import ROOT, STARTER, slow
 from hub import Hub
 
 from studio.core.i18n import Problem, Words
@@ -496,6 +496,7 @@ def test_the_first_rows_of_a_hub_are_recognised_and_its_refusal_is_told(monkeypa
     assert told.value.key == "datasets.hub_refuses" and "no route to host" in str(told.value)
 
 
+@slow
 def test_modelscopes_own_client_reads_its_data_and_leaves_hugging_faces_library_alone(tmp_path, monkeypatch):
     from huggingface_hub import HfApi
 

@@ -5,7 +5,7 @@ import time
 
 import odd_server
 import pytest
-from conftest import STARTER, is_sentence, new_workspace, wait_for
+from conftest import STARTER, is_sentence, new_workspace, rest_slow, wait_for
 from random_runs import random_run
 
 from studio.core import trust
@@ -85,7 +85,7 @@ def of_llamafactory(desk: Desk, folder, adapter: str | None) -> list[dict]:
     return [json.loads(line) for line in lines]
 
 
-@pytest.mark.parametrize("tuned", [False, True])
+@pytest.mark.parametrize("tuned", rest_slow(True, False))
 def test_texts_prompts_and_labels_are_those_of_llamafactory(desk, evaluated, tmp_path, tuned, monkeypatch):
     """In float32. In the checkpoint's bfloat16, in which LLaMA-Factory predicts on a processor whatever it is told, the
     best two tokens are often equal to the last bit, and the size of the batch decides.

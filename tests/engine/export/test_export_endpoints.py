@@ -1,7 +1,7 @@
 """The endpoints of exports, called by their names on a studio with real models."""
 
 import pytest
-from conftest import SMALL, STARTER
+from conftest import SMALL, STARTER, slow
 from endpoint_calls import by_name, closing_studio, over, refused
 from export_files import exported
 from random_runs import random_run
@@ -24,6 +24,7 @@ def run(studio):
     return random_run(studio.workspace, "tuned", model=SMALL, dtype="bfloat16", default_system="You are Xiaoju.")
 
 
+@slow
 def test_a_merge_by_its_endpoints(call, studio, run):
     look = call.export_plan("", run.name, {"name": "mine"})
     assert (look["name"], look["base"], look["template"], look["adapters"]) == ("mine", SMALL, "smollm2", 1)

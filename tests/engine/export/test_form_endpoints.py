@@ -1,7 +1,7 @@
 """The endpoints of GGUF files, quantised weights and costs, called by their names on a studio with real models."""
 
 import pytest
-from conftest import SMALL
+from conftest import SMALL, slow
 from endpoint_calls import by_name, closing_studio, over, refused
 from export_files import exported, formed
 
@@ -20,6 +20,7 @@ def call(studio):
     return by_name(studio)
 
 
+@slow
 def test_weights_are_quantised_and_compared_by_endpoints(call):
     status = over(call, call.export_quantize(SMALL, None, {"method": "bnb-8bit", "name": "eight"})["job"], 120)
     assert status["state"] == "finished", status["error"]

@@ -7,7 +7,7 @@ from collections import namedtuple
 
 import pytest
 import yaml
-from conftest import STARTER, is_sentence, new_workspace, wait_for
+from conftest import STARTER, is_sentence, new_workspace, rest_slow, slow, wait_for
 from random_runs import random_run
 
 from studio.core.device_lease import DeviceLease
@@ -73,6 +73,7 @@ def test_a_merge_is_the_same_model_with_the_prompt_of_training(desk, merged):
     assert [one.name for one, _ in record.exported(desk.workspace)] == [merged]
 
 
+@slow
 def test_in_float32_every_first_choice_is_the_same(desk):
     job = desk.ended(desk.service.merge([desk.run.name, desk.other.name], "both", precision="float32"))
     assert job.state == "finished", job.error
@@ -81,7 +82,7 @@ def test_in_float32_every_first_choice_is_the_same(desk):
     shutil.rmtree(desk.workspace.models / "both")
 
 
-@pytest.mark.parametrize("case", ["weights", "template", "stops", "tokens"])
+@pytest.mark.parametrize("case", rest_slow("weights", "template", "stops", "tokens"))
 def test_a_model_that_is_another_is_found_out(desk, merged, tmp_path, case):
     folder = tmp_path / "model"
     shutil.copytree(desk.workspace.models / merged, folder)
@@ -110,7 +111,7 @@ def test_a_model_that_is_another_is_found_out(desk, merged, tmp_path, case):
     assert f"merge.{expected[case]}" in keys
 
 
-@pytest.mark.parametrize("looks", [0, 1, 3, 8, 20, 40])
+@pytest.mark.parametrize("looks", rest_slow(3, 0, 1, 8, 20, 40))
 def test_stopped_at_any_moment_nothing_is_left(desk, merged, looks):
     before = desk.listed()
     job = desk.service.merge([desk.run.name], "stopped")

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import SLOW, SMALL, STARTER, is_sentence, new_workspace
+from conftest import SLOW, SMALL, STARTER, is_sentence, new_workspace, slow
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
@@ -51,6 +51,7 @@ def test_what_cannot_be_made_is_said(desk):
         assert fault.value.key == key and all(is_sentence(Words(one).tell(fault.value)) for one in LANGUAGES)
 
 
+@slow
 def test_bitsandbytes_is_loaded_and_asked(desk):
     folder = desk.made("bnb-4bit")
     assert folder.name == f"{SMALL}-bnb-4bit"

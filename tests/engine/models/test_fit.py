@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import STARTER
+from conftest import STARTER, slow
 
 from benchmarks.fit import REACH, Case, estimated, measured
 from studio.core.i18n import Problem, Words
@@ -239,6 +239,7 @@ CASES = [
 ]
 
 
+@slow
 def test_estimates_lie_within_a_tenth_of_measured_peaks():
     for case, peak in zip(CASES, measured(CASES), strict=True):
         assert estimated(case) == pytest.approx(peak, rel=REACH), case.name()

@@ -5,7 +5,7 @@ import time
 
 import psutil
 import pytest
-from conftest import STARTER
+from conftest import STARTER, rest_slow
 
 from benchmarks.library import make_model
 from studio.chat.evaluation.smoke_test import SmokeTests
@@ -74,7 +74,7 @@ def with_template(folder, source):
     return folder
 
 
-@pytest.mark.parametrize("kind", TEMPLATES)
+@pytest.mark.parametrize("kind", rest_slow(*TEMPLATES))
 def test_a_hostile_chat_template_costs_the_page_a_moment_and_is_told(context, kind):
     for number in range(2):
         make_model(context.workspace.models / f"good-{number}", hidden=256)

@@ -1,7 +1,7 @@
 """The largest batch that fits, found by real steps."""
 
 import pytest
-from conftest import wait_for
+from conftest import slow, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
@@ -11,6 +11,7 @@ from studio.train.execution import batch_search
 SMALL = {"cutoff_len": 16}
 
 
+@slow
 def test_it_doubles_until_told_to_stop(workspace):
     accelerator, jobs = DeviceLease(), Jobs(workspace)
     job = jobs.start(

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from conftest import STARTER, new_workspace, wait_for
+from conftest import STARTER, new_workspace, slow, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.core.jobs import Jobs
@@ -64,6 +64,12 @@ def made(tmp_path_factory):
     return workspace
 
 
+@pytest.fixture(scope="module")
+def trainer(made):
+    """The one that has the queue of that workspace: of two, one would tidy up what the other is writing."""
+    return TrainingService(made, DeviceLease())
+
+
 def test_it_can_be_asked_and_built_upon(made):
     name = f"{STARTER.name}/lora/whole"
     (one,) = target_names.resolve(made, [name])
@@ -74,6 +80,7 @@ def test_it_can_be_asked_and_built_upon(made):
     assert found["model_name_or_path"] == str(made.models / STARTER.name)
 
 
+@slow
 def test_the_largest_batch_is_looked_for_on_top_of_it_whatever_else_its_recipe_measures(made):
     jobs = Jobs(made)
     wish = {
@@ -99,8 +106,7 @@ def test_the_largest_batch_is_looked_for_on_top_of_it_whatever_else_its_recipe_m
     assert job.result["batch"] == 1
 
 
-def test_its_recipe_starts_a_new_run(made):
-    trainer = TrainingService(made, DeviceLease())
+def test_its_recipe_starts_a_new_run(made, trainer):
     wish = manage_runs.again(runs.find(made, f"{STARTER.name}/lora/whole"), {"max_steps": 1})
     assert trainer.preview(wish).problems == []
     again = trainer.start(wish, {})
@@ -109,8 +115,7 @@ def test_its_recipe_starts_a_new_run(made):
     assert (again.recipe()["lora_rank"], again.recipe()["lora_alpha"], again.recipe()["learning_rate"]) == (4, 8, 5e-5)
 
 
-def test_it_goes_on_from_its_checkpoint(made):
-    trainer = TrainingService(made, DeviceLease())
+def test_it_goes_on_from_its_checkpoint(made, trainer):
     run = runs.find(made, f"{STARTER.name}/lora/cut")
     assert run.is_foreign and runs.status(run).state == "interrupted"
     before = runs.status(run).series["loss"]

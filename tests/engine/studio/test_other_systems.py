@@ -6,7 +6,7 @@ import json
 import urllib.request
 
 import pytest
-from conftest import Server, new_workspace
+from conftest import Server, new_workspace, rest_slow
 
 
 def ask(server: Server, endpoint: str, *arguments: object):
@@ -19,7 +19,7 @@ def ask(server: Server, endpoint: str, *arguments: object):
         return json.loads(answer.read())["data"][0]
 
 
-@pytest.mark.parametrize("system", ["win32", "darwin"])
+@pytest.mark.parametrize("system", rest_slow("win32", "darwin"))
 def test_it_is_imported_and_started_without_what_only_linux_has(tmp_path, system):
     workspace = new_workspace(tmp_path / "workspace")
     server = Server(workspace.root, program=("tests/other_system.py", system))

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import LONG, NAMED, ROOT, SHORT, SLOW, Server, caught, free_port, new_workspace, wait_for
+from conftest import LONG, NAMED, ROOT, SHORT, SLOW, Server, caught, free_port, new_workspace, slow, wait_for
 
 from studio import api
 from studio.core.i18n import Problem
@@ -74,6 +74,7 @@ def test_a_second_studio_says_who_has_the_workspace_and_a_kill_frees_it(opened):
     assert not (workspace.saves / ".owner.json").exists()
 
 
+@slow
 def test_on_a_terminal_it_offers_to_open_the_one_that_has_it(opened, tmp_path):
     workspace, server = opened
     (tmp_path / "browser").write_text('#!/bin/sh\necho "$1" > "$0.opened"\n')
@@ -144,6 +145,7 @@ def test_every_name_that_looks_is_an_endpoint(server):
     assert api.LOOKING <= named, api.LOOKING - named
 
 
+@slow
 @pytest.mark.parametrize("number", ENDINGS if SLOW else ENDINGS[:1])
 def test_a_studio_that_is_ended_saves_what_it_trains_and_says_so(tmp_path, number):
     """One signal is really sent, and all three are seen to be caught; STUDIO_SLOW_TESTS=1 sends each."""
@@ -172,6 +174,7 @@ def test_a_studio_that_is_ended_saves_what_it_trains_and_says_so(tmp_path, numbe
         again.stop()
 
 
+@slow
 def test_a_second_signal_ends_at_once(tmp_path):
     workspace = new_workspace(tmp_path / "workspace")
     server = Server(workspace.root, "--stop-seconds", "300")

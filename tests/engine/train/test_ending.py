@@ -6,7 +6,7 @@ import time
 
 import psutil
 import pytest
-from conftest import LONG, NAMED, SLOW, caught, ended, wait_for
+from conftest import LONG, NAMED, caught, ended, rest_slow, slow, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
@@ -55,9 +55,9 @@ def test_the_wait_is_bounded_and_told(trainer, monkeypatch):
     wait_for(lambda: not trainer._dispatcher._executors["in-process"].at_work(run))
 
 
-@pytest.mark.parametrize("number", ENDINGS if SLOW else ENDINGS[:1])
+@pytest.mark.parametrize("number", rest_slow(*ENDINGS))
 def test_a_worker_saves_first(trainer, number):
-    """One signal is really sent, and all three are seen to be caught; STUDIO_SLOW_TESTS=1 sends each."""
+    """One signal is really sent, and all three are seen to be caught; the long tests send each."""
     run = stepping(trainer, "worker")
     process = psutil.Process(run.info().pid)
     assert {one for one in ENDINGS if caught(process.pid) >> (one - 1) & 1} == set(ENDINGS)
@@ -86,6 +86,7 @@ def test_a_worker_that_is_loading_ends_at_once(trainer):
     assert (status.state, status.error) == ("interrupted", None)
 
 
+@slow
 @pytest.mark.parametrize("whom", ["agent", "all"])
 def test_the_processes_of_torchrun_save_first(trainer, whom):
     run = stepping(trainer, "torchrun", processes=2)
@@ -102,6 +103,7 @@ def test_the_processes_of_torchrun_save_first(trainer, whom):
     assert runs.status(run).state == "interrupted"
 
 
+@slow
 def test_when_one_of_a_group_dies_the_others_do_not_train_on(trainer):
     run = stepping(trainer, "torchrun", processes=2)
     agent = psutil.Process(run.info().pid)

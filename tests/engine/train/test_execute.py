@@ -9,7 +9,7 @@ import sys
 import pytest
 import small_disk
 import yaml
-from conftest import NAMED, ROOT, SHORT, STARTER, ended, is_sentence, wait_for
+from conftest import NAMED, ROOT, SHORT, STARTER, ended, is_sentence, slow, wait_for
 
 from studio.core.i18n import Problem
 from studio.train import runs
@@ -52,6 +52,7 @@ def test_the_recipe_alone_gives_the_same_losses_by_the_command_line(trainer, tmp
     assert losses(run) == pytest.approx(theirs, abs=1e-6)
 
 
+@slow
 def test_probe_questions_are_answered_and_change_no_loss(trainer):
     speaks = SHORT | {"model_name_or_path": STARTER.name}
     plain = trainer.start(speaks, NAMED)

@@ -2,7 +2,7 @@
 
 import pytest
 import small_disk
-from conftest import NAMED, SHORT, SMALL, STARTER, is_sentence, new_workspace, wait_for
+from conftest import NAMED, SHORT, SMALL, STARTER, is_sentence, new_workspace, rest_slow, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
@@ -21,7 +21,7 @@ def cramped(tmp_path):
         yield workspace.prepare()
 
 
-@pytest.mark.parametrize("executor", ["in-process", "worker"])
+@pytest.mark.parametrize("executor", rest_slow("in-process", "worker"))
 def test_a_disk_that_is_full_at_a_checkpoint(cramped, executor):
     trainer = TrainingService(cramped, DeviceLease())
     run = trainer.start(LARGE, NAMED, executor)

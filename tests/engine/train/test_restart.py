@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from conftest import NAMED, SHORT, SLOW, ended, wait_for
+from conftest import NAMED, SHORT, ended, rest_slow, wait_for
 
 from studio.core.i18n import Problem
 from studio.core.storage.trash import Trash
@@ -115,10 +115,10 @@ def test_a_refused_queue_brings_back_what_was_put_into_the_trash(trainer, worksp
     assert files_of(run) == before
 
 
-@pytest.mark.parametrize("executor", ["in-process", *(["worker"] if SLOW else []), "torchrun"])
+@pytest.mark.parametrize("executor", rest_slow("in-process", "worker", "torchrun"))
 def test_a_run_that_is_resumed_the_moment_it_ended_goes_on(trainer, executor):
     """One process below torchrun: it is torchrun itself that is still there when the last step is told.
-    STUDIO_SLOW_TESTS=1 resumes a worker too, which ends as the one below torchrun does.
+    A worker ends as the one below torchrun does.
     """
     run = trainer.start(SHORT, NAMED | {"processes": 1}, executor)
     assert ended(run).state == "finished"
