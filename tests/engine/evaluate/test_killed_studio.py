@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from conftest import SMALL, Server, new_workspace, wait_for
 
-ROWS = 48
+ROWS = 24
 
 
 def _call(studio: Server, endpoint: str, *values: object) -> dict:
