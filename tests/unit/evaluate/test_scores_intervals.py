@@ -13,7 +13,7 @@ from studio.evaluate.scores import intervals, sacre
 
 VALUES = st.lists(st.floats(-1e6, 1e6) | st.none(), max_size=40)
 
-CASES = 100
+CASES = 100 if SLOW else 50
 MANY = 2500 if SLOW else 400  # rows of the largest set that is drawn
 
 
