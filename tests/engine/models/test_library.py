@@ -284,13 +284,13 @@ def test_three_hundred_models_are_listed_at_once(empty):
     for number in range(300):
         make_model(empty.models / f"made-{number:03}", layers=8, shards=1 + number % 3, hidden=512)
     library.forget()
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(library.models(empty)) == 300
-    first = time.perf_counter() - began
-    began = time.perf_counter()
+    first = time.process_time() - began
+    began = time.process_time()
     library.models(empty)
     assert (
-        time.perf_counter() - began < 0.25 and first < 1.5
+        time.process_time() - began < 0.25 and first < 1.5
     )  # 0.5 s is the reach on a quiet machine; `python -m benchmarks library` measures it
     (empty.models / "made-007" / "tokenizer.json").unlink()
     assert [model.name for model in library.models(empty) if model.faults] == ["made-007"]

