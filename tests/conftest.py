@@ -251,7 +251,10 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
-    """A headless Chromium."""
+    """A headless Chromium. What is expected of a page may take its time where the machine is busy."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=30_000)
     with chromium() as running:
         yield running
 
