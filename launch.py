@@ -38,8 +38,7 @@ class Voice:
     """Speaks to the person in the language of `--language`, or of the machine."""
 
     def __init__(self, language=None):
-        spoken = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
-        self.language = language or ("zh" if spoken.startswith("zh") else "en")
+        self.language = language or studio_flags.language_of_machine()
         path = ROOT / "studio" / "core" / "words" / self.language / "launch.json"
         self.words = json.loads(path.read_text(encoding="utf-8"))
 

@@ -34,7 +34,7 @@
       slider.oninput = () => { this.weight = Number(slider.value); share.textContent = this.weight.toFixed(2); this.draw(); };
       label.append(this.words.smooth, slider, share);
       bar.append(actions(this.figure, (key) => this.words[key], () => ({
-        plot: this.plot, title: this.words.loss, names: [this.words[this.axis], ...this.series.flatMap(({ run }) => [`${nameOf(run)} ${this.words.raw}`, `${nameOf(run)} ${this.words.smoothed}`])] })));
+        plot: this.plot, title: this.words.loss, names: [this.words[this.axis], ...this.series.flatMap((one) => [`${nameOf(one)} ${this.words.raw}`, `${nameOf(one)} ${this.words.smoothed}`])] })));
       return bar;
     }
 
@@ -45,7 +45,7 @@
       const runs = names.split("|").filter(Boolean);
       const answers = await Promise.all(runs.map((run) => window.studio.call("train_metrics", run, 0).catch(() => null)));
       if (names !== this.names) return;
-      this.series = runs.map((run, index) => ({ run, points: answers[index]?.series.loss ?? [], state: answers[index]?.state, epochs: answers[index]?.epochs_per_step }));
+      this.series = runs.map((run, index) => ({ run, points: answers[index]?.series.loss ?? [], state: answers[index]?.state, label: answers[index]?.label, epochs: answers[index]?.epochs_per_step }));
       this.draw();
     }
 
@@ -104,25 +104,25 @@
     tell() {
       if (!this.plot) return;
       const { cursor, data } = this.plot, index = cursor.idx, place = data[0][index];
-      const told = index == null ? [] : this.values(index, 2).map((value, at) => [COLOURS[at % COLOURS.length], nameOf(this.series[at].run), value]);
+      const told = index == null ? [] : this.values(index, 2).map((value, at) => [COLOURS[at % COLOURS.length], nameOf(this.series[at]), value]);
       const text = this.axis === "time" ? elapsed(place ?? 0) : this.axis === "epoch" ? place?.toFixed(2) : place;
       this.box.show(this.plot, `${this.words[this.axis]} ${text}, ${this.words.smoothed}`, told.filter((_, at) => !this.off.has(this.series[at].run)));
     }
 
     write() {
       const last = this.values(null, 1);
-      this.legend.replaceChildren(...this.series.map(({ run }, index) => {
-        const entry = switchable(make("button", "compare-entry"), () => { this.off[this.off.has(run) ? "delete" : "add"](run); this.draw(); });
-        entry.setAttribute("aria-pressed", !this.off.has(run));
+      this.legend.replaceChildren(...this.series.map((one, index) => {
+        const entry = switchable(make("button", "compare-entry"), () => { this.off[this.off.has(one.run) ? "delete" : "add"](one.run); this.draw(); });
+        entry.setAttribute("aria-pressed", !this.off.has(one.run));
         const dot = make("i", "dot");
         dot.style.background = COLOURS[index % COLOURS.length];
-        entry.append(dot, ` ${nameOf(run)} `, make("b", "num", short(last[index])));
+        entry.append(dot, ` ${nameOf(one)} `, make("b", "num", short(last[index])));
         return entry;
       }));
     }
   }
 
-  const nameOf = (run) => run.split("/").pop();
+  const nameOf = ({ run, label }) => label ?? run.split("/").pop();
 
   let ticks = 0;
   setInterval(() => {

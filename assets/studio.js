@@ -1,7 +1,7 @@
 // What a person does on the page: what is in hand (the run chosen), actions of drawn buttons and forms, language, light and dark, shortcuts.
 (() => {
   "use strict";
-  const { root, call, refresh } = window.studio;
+  const { root, call, refresh, toast } = window.studio;
 
   // What is in hand ----------------------------------------------------------------------------------------------------------
   const hand = { run: null }, linked = new Set();  // linked: kinds that an address named, which stay as it says
@@ -164,10 +164,12 @@
     if (item.dataset.switch === "language") switchLanguage();
     if (item.dataset.switch === "theme") switchTheme();
     if (item.dataset.switch === "leave") fetch(`${root()}/logout`, { method: "POST" }).finally(() => location.reload());
-    const answer = item.dataset.prompt && prompt(item.dataset.prompt, item.dataset.now);
-    if (name && answer !== null && (!item.dataset.ask || confirm(item.dataset.ask))) {
+    const { prompt: wanted, ask: sure, now = "" } = item.dataset, word = item.textContent.trim();
+    const answer = wanted || sure ? await window.studio.ask({
+      question: wanted || sure, now: wanted ? now : undefined, label: word.length < 3 ? item.title : word, isDanger: item.matches(".danger, .quiet") }) : "";
+    if (name && answer !== null) {
       item.disabled = true;
-      const said = answer === undefined ? [] : ["number" in item.dataset && answer.trim() && +answer === +answer ? +answer : answer];
+      const said = wanted ? ["number" in item.dataset && answer.trim() && +answer === +answer ? +answer : answer] : [];
       try { finish(item, await call(name, ...JSON.parse(item.dataset.args || "[]"), ...said)); }
       catch (error) { toast(error.message, "bad"); }
       item.disabled = false;
@@ -244,14 +246,6 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
-  function toast(text, kind) {
-    if (!text) return;
-    const note = Object.assign(document.createElement("div"), { className: `toast toast-${kind}`, textContent: text });
-    note.setAttribute("role", kind === "bad" ? "alert" : "status");
-    document.body.append(note);
-    setTimeout(() => note.remove(), kind === "bad" ? 9000 : 2500);
-  }
-
   // Language, light and dark, shortcuts --------------------------------------------------------------------------------------
   // The page's own language: gradio writes that of the browser into the document.
   const language = () => document.querySelector("[data-switch=language]").dataset.now;
@@ -282,7 +276,7 @@
       const tab = document.querySelectorAll("#rooms > .tab-wrapper button[role=tab]")[Number(event.key) - 1];
       if (tab) { event.preventDefault(); goTo(tab.id.replace("-button", "")); }
     }
-    if (event.key === "Escape") document.querySelector("#chat-stop:not([disabled])")?.click();
+    if (event.key === "Escape" && !document.querySelector("dialog[open]")) document.querySelector("#chat-stop:not([disabled])")?.click();
   });
 
   document.addEventListener("DOMContentLoaded", () => {
@@ -291,6 +285,7 @@
       due = false;
       follow();
       takeMade();
+      window.studio.takeTheirs();
       if (!ready && document.querySelector("[data-live]") && document.querySelector("[data-switch=language]")) { ready = true; document.documentElement.lang = language(); window.studio.begin(); rememberTheme(); setTimeout(makeRoom, 400); refresh(); }
     };
     // Not at every change: while answers or charts grow there are many in a second.
@@ -310,5 +305,5 @@
     markPicked();
   }
 
-  Object.assign(window.studio, { drawn, pick, take, taken, set, goTo, handOver: hand_over, toast, hand });
+  Object.assign(window.studio, { drawn, pick, take, taken, set, goTo, handOver: hand_over, hand });
 })();

@@ -22,6 +22,7 @@ from studio.deploy.page.tools.load_test_endpoints import endpoints as of_load_te
 from studio.deploy.page.tools.recorder_endpoints import endpoints as of_recorders
 from studio.evaluate.page.endpoints import endpoints as of_evaluations
 from studio.export.page.endpoints import endpoints as of_exports
+from studio.first_visit.page.endpoints import endpoints as of_first_visit
 from studio.models.page.endpoints import endpoints as of_models
 from studio.monitor.page.endpoints import endpoints as of_machine
 from studio.train.page.endpoints import endpoints as of_training
@@ -77,6 +78,7 @@ LOOKING = frozenset(
         "export_template",
         "job_status",
         "live",
+        "machine_report",
         "models_catalogue",
         "models_code",
         "models_downloads",
@@ -142,7 +144,13 @@ def all_endpoints(studio, words: Words) -> list[Callable]:
         *_of_chat(studio.chat, words),
         *of_smoke_tests(studio.smoke_tests, words),
     ]
-    return [*of_the_window(studio.live, studio.jobs, words), *of_machine(studio.monitor), *of_rooms]
+    of_this_machine = of_machine(studio.monitor, studio.machine_check, words)
+    return [
+        *of_the_window(studio.live, studio.jobs, words),
+        *of_this_machine,
+        *of_first_visit(studio.first_visit),
+        *of_rooms,
+    ]
 
 
 def _of_chat(chat, words: Words) -> list[Callable]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import gradio as gr
 from fastapi import FastAPI
 
-from studio import api
+from studio import api, flags
 from studio.chat import model_usage
 from studio.chat.evaluation.smoke_test import SmokeTests
 from studio.chat.history.conversations import Conversations
@@ -45,6 +45,8 @@ from studio.export.page import tab as export_tab
 from studio.export.page.context import ExportContext
 from studio.export.push.push_service import PushService
 from studio.export.template_forms.template_service import TemplateService
+from studio.first_visit.page import context as visit_page
+from studio.first_visit.visit import FirstVisit
 from studio.inference.inference_service import InferenceService
 from studio.inference.llama_cpp.toolkit import Toolkit
 from studio.inference.local.base_loading import one_load_at_a_time
@@ -55,16 +57,19 @@ from studio.models.models_context import ModelsContext
 from studio.models.page import tab as models_tab
 from studio.models.weights import completeness
 from studio.monitor.history import Monitor
+from studio.monitor.machine_check import MachineCheck
+from studio.monitor.page import machine as machine_page
 from studio.monitor.page import strip as strip_page
 from studio.train.execution.training_service import TrainingService
 from studio.train.page import regions as train_regions
 from studio.train.page import tab as train_tab
 from studio.trash.page import context as trash_page
 from studio.web import activity, frame, page, policy
+from studio.web.by_language import ByLanguage
 from studio.web.event_faults import install_fault_sentences
 from studio.web.guard import Guard, Rules
 from studio.web.html import render
-from studio.web.live import Live
+from studio.web.live import Live, region
 
 # What the address of each tab names; a new tab adds a line here.
 ADDRESSES = {
@@ -95,6 +100,8 @@ class Studio:
     smoke_tests: SmokeTests
     deploy: DeployService
     tools: ToolsContext
+    machine_check: MachineCheck
+    first_visit: FirstVisit
 
 
 def make(workspace: Workspace) -> Studio:
@@ -119,11 +126,12 @@ def make(workspace: Workspace) -> Studio:
     chat = ChatContext(
         service, turns, Votes(turns.conversations.folder), PromptLists(workspace, jobs, service.ask), collection
     )
+    trainer = TrainingService(workspace, accelerator, jobs)
     studio = Studio(
         workspace,
         accelerator,
         monitor,
-        TrainingService(workspace, accelerator, jobs),
+        trainer,
         EvaluateContext(evaluations, Reports(evaluations.evaluations), service, BenchmarkDownloads(workspace, jobs)),
         ExportContext(
             ExportService(workspace, accelerator, jobs),
@@ -139,11 +147,23 @@ def make(workspace: Workspace) -> Studio:
         SmokeTests(workspace, accelerator),
         DeployService(workspace, accelerator, service, toolkit, EngineEnvironments(jobs), jobs),
         ToolsContext.of(jobs, collection, service),
+        MachineCheck(workspace.root),
+        FirstVisit(workspace, trainer),
     )
-    studio.live.add("strip", (strip_page.TEMPLATE, lambda *_: strip_page.strip(monitor.latest(), monitor.history())))
-    studio.live.add("activity", (activity.TEMPLATE, lambda words, _: activity.activity(words, jobs)))
+    _add_regions(studio)
+    studio.tools.take_up()
+    return studio
+
+
+def _add_regions(studio: Studio) -> None:
+    studio.live.add(
+        "strip", (strip_page.TEMPLATE, lambda *_: strip_page.strip(studio.monitor.latest(), studio.monitor.history()))
+    )
+    studio.live.add("activity", (activity.TEMPLATE, lambda words, _: activity.activity(words, studio.jobs)))
     studio.live.add("holders", (frame.HOLDERS, lambda *_: _holders(studio)))
-    studio.live.add("trash", (trash_page.TEMPLATE, lambda words, _: trash_page.trash(workspace)))
+    studio.live.add("machine", (machine_page.TEMPLATE, lambda *_: machine_page.machine(studio.machine_check)))
+    studio.live.add("first-visit", (visit_page.TEMPLATE, lambda *_: _first_visit(studio)))
+    studio.live.add("trash", (trash_page.TEMPLATE, lambda words, _: trash_page.trash(studio.workspace)))
     models_tab.add_regions(studio.live, studio.models)
     datasets_tab.add_regions(studio.live, studio.analysis)
     train_regions.add_regions(studio.live, studio.trainer)
@@ -151,10 +171,13 @@ def make(workspace: Workspace) -> Studio:
     export_tab.add_regions(studio.live, studio.export)
     deploy_tab.add_regions(studio.live, studio.deploy)
     tab_tools.add_regions(studio.live, studio.tools)
-    studio.tools.take_up()
     chat_regions.add_regions(studio.live, studio.chat)
     chat_regions.add_smoke_test(studio.live, studio.smoke_tests)
-    return studio
+
+
+def _first_visit(studio: Studio) -> visit_page.FirstVisitContext | None:
+    is_owners = not (read_only.why() or withheld.why())
+    return visit_page.first_visit(studio.first_visit, studio.models) if is_owners else None
 
 
 def _holders(studio: Studio) -> frame.HoldersContext:
@@ -183,6 +206,7 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
             with gr.Tab(words("app.datasets"), id="datasets", elem_id="room-datasets"):
                 datasets_tab.build(studio.analysis.collection, words)
             with gr.Tab(words("app.train"), id="train", elem_id="room-train"):
+                gr.HTML(region("first-visit"))
                 train_tab.build(studio.trainer, words)
             with gr.Tab(words("app.evaluate"), id="evaluate", elem_id="room-evaluate"):
                 evaluate_tab.build(studio.evaluate, words)
@@ -200,50 +224,18 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
     return blocks
 
 
-class ByLanguage:
-    """An ASGI application that hands each request to the page in its person's language: by cookie, else as the browser
-    prefers.
-    """
-
-    def __init__(self, apps: dict[str, FastAPI], default: str | None):
-        self.apps, self.default = apps, default
-
-    async def __call__(self, scope, receive, send):
-        if scope["type"] == "lifespan":
-            await self.outer(scope, receive, send)
-        else:
-            await self.apps[self.language(dict(scope.get("headers", [])))](scope, receive, send)
-
-    @property
-    def outer(self) -> FastAPI:
-        """An application that does nothing but start and end the others."""
-
-        @contextlib.asynccontextmanager
-        async def lifespan(_: FastAPI):
-            async with contextlib.AsyncExitStack() as stack:
-                for app in self.apps.values():
-                    await stack.enter_async_context(app.router.lifespan_context(app))
-                yield
-
-        return FastAPI(lifespan=lifespan)
-
-    def language(self, headers: dict[bytes, bytes]) -> str:
-        """Return the language for a request with these headers."""
-        cookie = headers.get(b"cookie", b"").decode("latin-1")
-        for language in self.apps:
-            if f"studio_language={language}" in cookie:
-                return language
-        if self.default:
-            return self.default
-        return "zh" if headers.get(b"accept-language", b"").lower().startswith(b"zh") else "en"
-
-
 def application(studio: Studio, rules: Rules, language: str | None) -> Guard:
-    """Return the whole studio as an ASGI application, in every language, behind the guard with its rules."""
+    """Return the whole studio as an ASGI application, in every language, behind the guard with its rules.
+
+    `language` is that of whoever has chosen none; None leaves it to the browser.
+    """
     page.claim(withheld.styles())
     has_login = rules.auth is not None
-    apps = {name: _served(window(studio, Words(name), has_login), rules.root_path) for name in LANGUAGES}
-    by_language = ByLanguage(apps, language)
+
+    def build(name: str) -> FastAPI:
+        return _served(window(studio, Words(name), has_login), rules.root_path)
+
+    by_language = ByLanguage(build, language, language or flags.language_of_machine())
     words = {name: Words(name) for name in LANGUAGES}
     return Guard(
         policy.Policed(by_language),

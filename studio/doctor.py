@@ -1,11 +1,12 @@
 """`python3 launch.py doctor`: looks the machine over and says of each thing whether it is good, missing, and how to
-mend it.
+mend it. The page *About this machine* is the same, asked for as JSON.
 
 Runs with the Python of `.venv` where there is one, and with the standard library alone otherwise.
 """
 
 import importlib.metadata
 import importlib.util
+import json
 import logging
 import os
 import re
@@ -98,7 +99,7 @@ def check_torch() -> Finding:
     try:
         import torch
     except ImportError as error:
-        return Finding("torch", MISSING, "no_torch", {"reason": error})
+        return Finding("torch", MISSING, "no_torch", {"reason": reasons.of(error)})
     facts = {"version": torch.__version__, "cuda": torch.version.cuda, "threads": torch.get_num_threads()}
     if torch.cuda.is_available():
         facts["gpus"] = ", ".join(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
@@ -121,7 +122,7 @@ def check_bf16() -> Finding:
         ones = torch.ones(64, 64, dtype=torch.bfloat16, device=device)
         right = (ones @ ones)[0, 0].item() == 64
     except (ImportError, RuntimeError) as error:
-        return Finding("bf16", MISSING, "failed", {"reason": error})
+        return Finding("bf16", MISSING, "failed", {"reason": reasons.of(error)})
     return Finding("bf16", GOOD if right else MISSING, "bf16", {"device": device})
 
 
@@ -137,7 +138,7 @@ def check_bitsandbytes() -> Finding:
         if not torch.allclose(back.float(), matrix, atol=0.2):
             return Finding("bitsandbytes", MISSING, "failed", {"reason": "4-bit numbers come back wrong"})
     except (ImportError, RuntimeError, OSError, AttributeError) as error:
-        return Finding("bitsandbytes", MISSING, "failed", {"reason": error})
+        return Finding("bitsandbytes", MISSING, "failed", {"reason": reasons.of(error)})
     return Finding(
         "bitsandbytes", GOOD, "bitsandbytes", {"version": importlib.metadata.version("bitsandbytes"), "device": device}
     )
@@ -196,7 +197,8 @@ def check_hub(hub: str) -> Finding:
     except urllib.error.HTTPError as error:
         return Finding(hub, GOOD, "hub", {"code": error.code})
     except OSError as error:
-        return Finding(hub, OPTIONAL, "no_hub", {"reason": getattr(error, "reason", error)})
+        cause = getattr(error, "reason", error)
+        return Finding(hub, OPTIONAL, "no_hub", {"reason": reasons.of(cause) if isinstance(cause, OSError) else cause})
     return Finding(hub, GOOD, "hub", {"code": 200})
 
 
@@ -227,11 +229,15 @@ def check_chromium() -> Finding:
     return Finding("chromium", OPTIONAL, "no_chromium")
 
 
-def examine(host: str, port: int, workspace: Path) -> list[Finding]:
-    """Look at everything, the slow things side by side, and return the findings in the order in which they are told."""
+def examine(workspace: Path, address: tuple[str, int] | None, hubs: tuple[str, ...] = HUBS) -> list[Finding]:
+    """Look at everything, the slow things side by side, and return the findings in the order in which they are told.
+
+    `address` is where a studio is to listen; None where one is open already, and the port is not to be looked at. Of
+    the `hubs` each is asked for an answer.
+    """
     quick: list[Callable[[], Finding]] = [check_docker, check_ollama, check_chromium, check_driver, check_cuda]
     with ThreadPoolExecutor() as pool:
-        hubs = [pool.submit(check_hub, hub) for hub in HUBS]
+        answers = [pool.submit(check_hub, hub) for hub in hubs]
         docker, ollama, chromium, driver, cuda = (pool.submit(check) for check in quick)
         here = [
             check_torch(),
@@ -239,20 +245,24 @@ def examine(host: str, port: int, workspace: Path) -> list[Finding]:
             check_bitsandbytes(),
             check_disk(workspace),
             check_memory(),
-            check_port(host, port),
+            *([check_port(*address)] if address else []),
         ]
-        after = [future.result() for future in (*hubs, docker, ollama, chromium)]
+        after = [future.result() for future in (*answers, docker, ollama, chromium)]
         return [check_python(), driver.result(), cuda.result(), *here, *after]
 
 
 def main(arguments: list[str]) -> int:
-    """Print the findings for HOST PORT WORKSPACE LANGUAGE. Returns 1 where something is missing that the studio cannot
-    do without.
+    """Print the findings for HOST PORT WORKSPACE LANGUAGE, or for --json WORKSPACE each as a line of JSON,
+    those of the hubs only with --hubs. Returns 1 where something is missing that the studio cannot do without.
     """
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of kernels that the studio does not use
+    if arguments[0] == "--json":
+        for finding in examine(Path(arguments[1]), None, HUBS if "--hubs" in arguments else ()):
+            print(json.dumps(vars(finding), default=str))
+        return 0
     host, port, workspace, language = arguments
     words = Words(language if language in LANGUAGES else "en")
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of kernels that the studio does not use
-    findings = examine(host, int(port), Path(workspace))
+    findings = examine(Path(workspace), (host, int(port)))
     for finding in findings:
         print(finding.line(words))
     missing = sum(finding.state == MISSING for finding in findings)

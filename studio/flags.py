@@ -7,6 +7,12 @@ import os
 from pathlib import Path
 
 
+def language_of_machine():
+    """Return the language that the environment of this process asks for, "zh" or "en"."""
+    spoken = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    return "zh" if spoken.startswith("zh") else "en"
+
+
 def add(parser, workspace):
     """Add the studio's flags to a parser of argparse.
 

@@ -148,7 +148,7 @@ def settings_folders(tmp_path_factory):
 def settings_of_shared_studios(tmp_path_factory):
     """Keep studios that several tests share from what the person at this machine has consented to."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FINETUNE_STUDIO_CONFIG", str(tmp_path_factory.mktemp("settings-of-all")))
+        patch.setenv("FINETUNE_STUDIO_CONFIG", str(been_here(tmp_path_factory.mktemp("settings-of-all"))))
         yield
 
 
@@ -156,7 +156,13 @@ def settings_of_shared_studios(tmp_path_factory):
 def own_settings(settings_folders, monkeypatch):
     """Give each test a folder of its own for what a person keeps outside of all workspaces: consents, webhooks."""
     (folder := next(settings_folders)).mkdir()
-    monkeypatch.setenv("FINETUNE_STUDIO_CONFIG", str(folder))
+    monkeypatch.setenv("FINETUNE_STUDIO_CONFIG", str(been_here(folder)))
+
+
+def been_here(settings: Path) -> Path:
+    """Write into a person's settings that their first visit is over, and return the folder."""
+    (settings / "first_visit.json").write_text('{"is_over": true}')
+    return settings
 
 
 def new_workspace(folder: Path) -> Workspace:

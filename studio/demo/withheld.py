@@ -32,6 +32,7 @@ ENDPOINTS = frozenset(
         "export_gguf",  # its tools, and those of quantising, are fetched when they are first needed
         "export_push",
         "export_quantize",
+        "machine_check",  # asks the hubs
         "models_add_folder",
         "models_delete",
         "models_download",

@@ -12,9 +12,7 @@ from markupsafe import escape
 
 from studio.core.i18n import Words
 
-
-class EventFault(gr.Error):
-    """A fault that is one sentence of the studio's own, as text."""
+MARK = "studio"  # by which the page knows these sentences from gradio's own (assets/toasts.js)
 
 
 def install_fault_sentences(blocks: gr.Blocks, words: Words) -> None:
@@ -30,7 +28,7 @@ def install_fault_sentences(blocks: gr.Blocks, words: Words) -> None:
         except Exception as fault:
             if event.api_name is not False:
                 raise
-            raise gr.Error(str(escape(sentence(fault, words))), print_exception=False) from None
+            raise gr.Error(str(escape(sentence(fault, words))), title=MARK, print_exception=False) from None
 
     wrapped.__signature__ = inspect.signature(process)
     blocks.process_api = wrapped
@@ -38,8 +36,6 @@ def install_fault_sentences(blocks: gr.Blocks, words: Words) -> None:
 
 def sentence(fault: Exception, words: Words) -> str:
     """Return what a person is told of a fault in an event; the terminal has all of it where it is one of ours."""
-    if isinstance(fault, EventFault):
-        return fault.message
     if isinstance(fault, gr.Error):  # of a field: what came from the page is nothing that it takes
         return words("app.event_refused")
     logging.getLogger(__name__).error("an event of the page", exc_info=fault)

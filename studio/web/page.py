@@ -30,6 +30,8 @@ SCRIPTS = (
     "charts.js",
     "compare.js",
     "live.js",
+    "toasts.js",
+    "ask.js",
     "studio.js",
     "address.js",
     "form.js",

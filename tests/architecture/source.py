@@ -20,7 +20,7 @@ ORDER = (
     ("deploy",),
     ("chat",),
     ("trash",),
-    ("demo",),  # and app, api, doctor, opening, shutdown: composition
+    ("demo", "first_visit"),  # and app, api, doctor, opening, shutdown: composition
 )
 
 

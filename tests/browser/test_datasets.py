@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from asking import always_agree
 from conftest import Server, is_sentence, new_workspace, wait_for
 
 PAIRS = [{"query": f"问题 {number}？", "response": f"回答 {number}。"} for number in range(30)]
@@ -45,7 +46,7 @@ def page(browser, studio):
     page = context.new_page()
     page.faults = []
     page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.on("dialog", lambda dialog: dialog.accept())
+    always_agree(page)
     page.goto(studio.url)
     page.locator("#room-datasets-button").wait_for()
     page.locator("#room-datasets-button").click()

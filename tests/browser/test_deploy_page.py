@@ -2,6 +2,7 @@
 
 import re
 
+from asking import always_agree
 from conftest import SMALL
 from playwright.sync_api import expect
 
@@ -9,7 +10,7 @@ from playwright.sync_api import expect
 def test_an_engine_is_started_followed_stopped_and_deleted(server, browser):
     page = browser.new_page()
     try:
-        page.on("dialog", lambda dialog: dialog.accept())
+        always_agree(page)
         page.goto(f"{server.url}/#/deploy")
         page.locator("#room-deploy-button").click()
         page.locator("#deploy-target input").click()

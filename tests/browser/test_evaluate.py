@@ -4,7 +4,8 @@ import json
 
 import evaluation_files as written
 import pytest
-from conftest import Server, new_workspace, wait_for
+from asking import always_agree
+from conftest import Server, been_here, new_workspace, wait_for
 from playwright.sync_api import expect
 
 
@@ -22,7 +23,7 @@ def answered(workspace):
 def studio(workspace, answered, tmp_path_factory):
     written.asked(workspace)
     with pytest.MonkeyPatch.context() as patch:  # what is allowed here is allowed for nobody
-        patch.setenv("FINETUNE_STUDIO_CONFIG", str(tmp_path_factory.mktemp("config")))
+        patch.setenv("FINETUNE_STUDIO_CONFIG", str(been_here(tmp_path_factory.mktemp("config"))))
         running = Server(workspace.root)
     yield running
     running.stop()
@@ -34,7 +35,7 @@ def page(browser, studio):
     page = context.new_page()
     page.faults = []
     page.on("pageerror", lambda error: page.faults.append(str(error)))
-    page.on("dialog", lambda dialog: dialog.accept())
+    always_agree(page)
     page.goto(studio.url)
     page.locator("#room-evaluate-button").wait_for(timeout=60_000)
     page.locator("#room-evaluate-button").click()

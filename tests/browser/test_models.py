@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from asking import agree, refuse
 from conftest import STARTER, is_sentence, wait_for
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -100,13 +101,12 @@ def test_rename_and_delete_by_the_page(page, server):
     page.locator('#rename input[name="new"]').fill("second-name")
     page.locator("#rename button").click()
     expect(page.locator(".live-model h2")).to_have_text("second-name", timeout=15_000)
-    asked = []
-    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.dismiss()))
     page.get_by_role("button", name="Delete").click()
-    assert "to the trash" in asked[0] and ("kB on the disk" in asked[0] or "MB on the disk" in asked[0])
+    asked = refuse(page)
+    assert "to the trash" in asked and ("kB on the disk" in asked or "MB on the disk" in asked)
     assert (server.workspace / "models" / "second-name").exists()
-    page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete").click()
+    agree(page)
     wait_for(lambda: not (server.workspace / "models" / "second-name").exists(), seconds=15)
     expect(page.locator('[data-pick="model:second-name"]')).to_have_count(0, timeout=15_000)
 
@@ -173,8 +173,8 @@ def test_a_folder_of_ones_own_is_added_by_the_page(page, tmp_path):
     form.locator("input").fill(str(tmp_path / "elsewhere"))
     form.locator("button").click()
     choose(page, "far-away")
-    page.once("dialog", lambda dialog: dialog.accept())
     page.locator(".places button").first.click()
+    agree(page)
     expect(page.locator('[data-pick="model:far-away"]')).to_have_count(0, timeout=15_000)
 
 

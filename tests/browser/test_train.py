@@ -6,6 +6,7 @@ import time
 
 import pytest
 import yaml
+from asking import agree
 from conftest import SHORT, SMALL, Server, new_workspace, rest_slow, wait_for
 from playwright.sync_api import expect
 
@@ -396,8 +397,8 @@ def test_a_sweep_is_shown_and_fills_the_queue_whose_order_can_be_changed(page, c
         waiting.first.get_by_label("Remove from the queue").click()
         expect(waiting).to_have_count(left, timeout=10_000)
     choose(page, "lora_rank-8-seed-1")
-    page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Abort").click()
+    agree(page)
     expect(page.locator(".live-run .progress")).to_contain_text("stopped", timeout=60_000)
 
 
@@ -423,8 +424,8 @@ def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, coc
     head = page.locator(".live-run")
     expect(head.locator(".progress")).to_contain_text("finished", timeout=90_000)
     name = head.locator("h2").inner_text()
-    page.once("dialog", lambda dialog: dialog.accept("0.04"))
     page.get_by_role("button", name="More epochs").click()
+    agree(page, "0.04")
     expect(head.locator(".progress")).to_contain_text("finished · step 2 of 2", timeout=90_000)
     page.get_by_role("button", name="Checkpoints").click()
     page.locator(".live-checkpoints tr").filter(has_text="checkpoint-1").get_by_role(
@@ -447,7 +448,7 @@ def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, coc
 
 def test_a_run_is_deleted_after_a_question(page, cockpit):
     choose(page, "gentle")
-    page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Delete").click()
+    agree(page)
     expect(page.locator('[data-pick$="/gentle-1"]')).to_have_count(0, timeout=10_000)
     assert not (cockpit.workspace / "saves" / "SmolLM2-135M-Instruct" / "lora" / "gentle-1").exists()

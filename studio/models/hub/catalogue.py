@@ -163,7 +163,7 @@ def search(query: str = "", chat: bool | None = None, multimodal: bool | None = 
 
     `chat` and `multimodal` keep only models that are (True) or are not (False). Raises Problem as `entries` does.
     """
-    words = query.lower().split()
+    words = [_word(one) for one in query.lower().split()]
     found = [
         entry
         for entry in entries()
@@ -173,6 +173,13 @@ def search(query: str = "", chat: bool | None = None, multimodal: bool | None = 
     ]
     found.sort(key=lambda entry: not all(word in entry.name.lower() for word in words))
     return found[:limit]
+
+
+def _word(word: str) -> str:
+    """Return a word to search for; of a model's address on a hub that was pasted, owner/name."""
+    _, found, place = word.partition("://")
+    parts = [one for one in place.partition("?")[0].split("/")[1:] if one and one != "models"]
+    return "/".join(parts[:2]) if found and len(parts) > 1 else word
 
 
 def _text(entry: Entry) -> str:

@@ -6,7 +6,7 @@ import gradio as gr
 
 from studio.core.i18n import Words
 from studio.models.models_context import ModelsContext
-from studio.models.page import views
+from studio.models.page import machine_sizes, views
 from studio.models.page.disk import inside, memory_fit, model_head, model_list
 from studio.models.page.hub import catalogue_rows, downloads, suggested
 from studio.web.html import render
@@ -29,6 +29,7 @@ def add_regions(live: Live, context: ModelsContext) -> None:
     live.add("catalogue", (catalogue_rows.TEMPLATE, lambda _, query: catalogue_rows.catalogue(context, query)))
     live.add("entry", (catalogue_rows.ENTRY_TEMPLATE, lambda _, name: catalogue_rows.entry(context, name)))
     live.add("suggested", (suggested.TEMPLATE, lambda *_: suggested.suggested(context)))
+    live.add("machine-sizes", (machine_sizes.TEMPLATE, lambda *_: machine_sizes.machine_sizes(context)))
     live.add("coming", (downloads.TEMPLATE, lambda words, _: downloads.downloads(words, context)))
 
 
@@ -37,11 +38,17 @@ def build(words: Words) -> None:
     with gr.Row(elem_classes="split"):
         with gr.Column(elem_classes="split-list", min_width=0, scale=0):
             gr.HTML(region("models-views"))
-            gr.HTML(render(SEARCH, words), elem_classes="when-disk when-catalogue")
-            gr.HTML(region("models", follows="find", first="model"), elem_classes="when-disk")
-            gr.HTML(region("catalogue", follows="find", first="entry"), elem_classes="when-catalogue")
+            for list_of, hand, first, view in (
+                ("models", "find", "model", "disk"),
+                ("catalogue", "find-entry", "entry", "catalogue"),
+            ):
+                shown = f"when-{view}"
+                gr.HTML(render(SEARCH, words, hand=hand), elem_classes=shown)
+                gr.HTML(region(list_of, follows=hand, first=first), elem_classes=shown)
             gr.HTML(region("coming"), elem_classes="when-get")
         with gr.Column(elem_classes="split-main", min_width=0):
             gr.HTML("".join(region(name, follows=follows) for name, follows in PARTS), elem_classes="when-disk")
             gr.HTML(region("entry", follows="entry"), elem_classes="when-catalogue")
             gr.HTML(render(FORMS, words), elem_classes="when-get")
+            # "machine" is the doctor's, of the monitor; a region is known by its name alone.
+            gr.HTML(region("machine") + region("machine-sizes"), elem_classes="when-machine")

@@ -1,4 +1,4 @@
-"""The switch between what is on disk, the catalogue, and getting a model."""
+"""The switch between what is on disk, the catalogue, getting a model, and this machine."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class ViewsContext:
     """`active` counts the downloads and imports that are on their way."""
 
     active: int
-    views: tuple[str, ...] = ("disk", "catalogue", "get")
+    views: tuple[str, ...] = ("disk", "catalogue", "get", "machine")
 
 
 def views(context: ModelsContext) -> ViewsContext:

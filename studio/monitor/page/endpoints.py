@@ -2,19 +2,48 @@
 
 from collections.abc import Callable
 
+from studio.core.i18n import Words
+from studio.core.sentences import Sentence
 from studio.monitor.history import Monitor, Point
+from studio.monitor.machine_check import MachineCheck
 from studio.monitor.page import schemas
 from studio.monitor.readings import Gpu, GpuProcess, Snapshot
 
 
-def endpoints(machine: Monitor) -> list[Callable]:
-    """Return the endpoints of the monitor."""
+def endpoints(machine: Monitor, check: MachineCheck, words: Words) -> list[Callable]:
+    """Return the endpoints of the monitor; what the doctor found is told in `words`."""
 
     def monitor() -> schemas.MonitorResult:
         """Return {gpus, processes, cpu, memory, disk, history}."""
         return monitor_result(machine.latest(), machine.history())
 
-    return [monitor]
+    def machine_report() -> schemas.MachineResult:
+        """Return {looked, findings: [{what, state, text}]}: what the doctor found on this machine. The first call
+        begins to look; `looked` is null until that is done.
+        """
+        return _report(check, words)
+
+    def machine_check() -> schemas.MachineResult:
+        """Begin to look this machine over again, the answer of both hubs too, and return what `machine_report` does."""
+        check.look()
+        return _report(check, words)
+
+    return [monitor, machine_report, machine_check]
+
+
+def _report(check: MachineCheck, words: Words) -> schemas.MachineResult:
+    report = check.report()
+    return schemas.MachineResult(
+        looked=report.looked,
+        findings=[
+            schemas.FindingResult(
+                what=one.what,
+                state=one.state,
+                text=Sentence(key=f"launch.doctor_{one.key}", facts=one.facts).tell(words),
+            )
+            for one in report.findings
+        ],
+    )
 
 
 def monitor_result(snapshot: Snapshot, history: tuple[Point, ...]) -> schemas.MonitorResult:

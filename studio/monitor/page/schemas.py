@@ -72,3 +72,14 @@ class MonitorResult(Result):
     memory: MemoryResult
     disk: DiskResult = Field(description="the disk of the workspace")
     history: HistoryResult
+
+
+class FindingResult(Result):
+    what: str = Field(description="what was looked at")
+    state: str = Field(description='"good", "optional" (the studio does without) or "missing"')
+    text: str = Field(description="what was found, and how to mend it")
+
+
+class MachineResult(Result):
+    looked: float | None = Field(description="when the look ended, in seconds since 1970")
+    findings: list[FindingResult]

@@ -127,10 +127,11 @@ def _of_run_state(workspace: Workspace, words: Words) -> list[Callable]:
         )
 
     def train_metrics(run: str, since: int = 0) -> schemas.MetricsResult:
-        """Return {series: {name: [[step, value, seconds]]}, next, state, reset}: all that came after `since`, the last
-        `next`.
+        """Return {series: {name: [[step, value, seconds]]}, next, state, label}: all that came after `since`, the
+        last `next`.
         """
-        return schemas.MetricsResult(**vars(runs.metrics(runs.find(workspace, run), since)))
+        found = runs.find(workspace, run)
+        return schemas.MetricsResult(**vars(runs.metrics(found, since)), label=found.label)
 
     return [train_runs, train_status, train_metrics]
 
@@ -183,6 +184,12 @@ def _of_keeping(trainer: TrainingService) -> list[Callable]:
         manage_runs.note(workspace, run, note)
         return schemas.RunResult(run=run)
 
+    def train_rename(run: str, label: str = "") -> schemas.LabelResult:
+        """Call a run by another name on the page and return {label}; "" gives it its first name back. Its folder, and
+        `run` in every other call, stay.
+        """
+        return schemas.LabelResult(label=manage_runs.rename(workspace, run, label))
+
     def train_star(run: str) -> schemas.StarResult:
         """Give a run a star, or take it away, and return {star}."""
         return schemas.StarResult(star=manage_runs.star(workspace, run))
@@ -199,7 +206,7 @@ def _of_keeping(trainer: TrainingService) -> list[Callable]:
         """
         return JobResult(job=trainer.find_batch(recipe).id)
 
-    return [train_batch, train_note, train_star, train_delete]
+    return [train_batch, train_note, train_rename, train_star, train_delete]
 
 
 def _of_recipes(trainer: TrainingService, words: Words) -> list[Callable]:

@@ -96,6 +96,7 @@ class MetricsResult(Result):
     state: str
     epochs_per_step: float | None = Field(description="null where the run does not say it")
     reset: bool = Field(description="whether the history has changed, and is to be asked for from 0 again")
+    label: str = Field(description="what the run is called on the page")
 
 
 class QueuedRun(Result):
@@ -112,6 +113,10 @@ class NodesResult(Result):
 
     run: str
     commands: list[str] = Field(description="one to paste on each machine")
+
+
+class LabelResult(Result):
+    label: str = Field(description="what the run is called on the page now")
 
 
 class StarResult(Result):

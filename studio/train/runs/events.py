@@ -122,18 +122,21 @@ def thinned(points: list[tuple], limit: int = POINTS_KEPT) -> list[tuple]:
     """
     if len(points) <= limit:
         return points
-    values = np.array([point[1] for point in points], dtype=float)
-    size = math.ceil(len(points) / (limit // 2))
-    starts, finite = np.arange(0, len(points), size), np.isfinite(values)
+    return [points[index] for index in kept(np.array([point[1] for point in points], dtype=float), limit)]
+
+
+def kept(values: np.ndarray, limit: int = POINTS_KEPT) -> np.ndarray:
+    """Return the places of those values that `thinned` keeps of more than `limit`."""
+    size = math.ceil(len(values) / (limit // 2))
+    starts, finite = np.arange(0, len(values), size), np.isfinite(values)
 
     def buckets(of: np.ndarray, filler: float) -> np.ndarray:
-        return np.append(of, np.full(len(starts) * size - len(points), filler)).reshape(-1, size)
+        return np.append(of, np.full(len(starts) * size - len(values), filler)).reshape(-1, size)
 
     low = buckets(np.where(finite, values, np.inf), np.inf).argmin(axis=1) + starts
     high = buckets(np.where(finite, values, -np.inf), -np.inf).argmax(axis=1) + starts
     not_finite = buckets(~finite, 0).argmax(axis=1) + starts
-    indices = np.unique(np.concatenate([[0, len(points) - 1], low, high, not_finite[~finite[not_finite]]]))
-    return [points[index] for index in indices]
+    return np.unique(np.concatenate([[0, len(values) - 1], low, high, not_finite[~finite[not_finite]]]))
 
 
 def measured(value: object) -> object:

@@ -6,6 +6,7 @@ from studio.core.workspace import Workspace
 from studio.train import runs
 from studio.train.recipe.importing import llamafactory_defaults, purpose
 
+LONGEST_LABEL = 80  # characters
 # Where a run stood, not what it was: left out when its recipe is used again.
 PLACES = {"output_dir", "dataset_dir", "resume_from_checkpoint", "overwrite_output_dir"}
 
@@ -14,6 +15,19 @@ def note(workspace: Workspace, name: str, text: str) -> None:
     """Keep a note with a run. Raises Problem where there is no such run or the disk refuses."""
     run = runs.find(workspace, name)
     run.note(note=text.strip())
+
+
+def rename(workspace: Workspace, name: str, label: str) -> str:
+    """Call a run by another name on the page, and return what it is called now; "" gives it its first name back.
+
+    Its folder and its name in addresses, recipes and evaluations stay: what was made of it finds it still. Raises
+    Problem for a name that is too long, and as `note` does.
+    """
+    run, label = runs.find(workspace, name), " ".join(label.split())
+    if len(label) > LONGEST_LABEL:
+        raise Problem("train.label_long", most=LONGEST_LABEL)
+    run.note(label=label)
+    return run.label
 
 
 def star(workspace: Workspace, name: str) -> bool:

@@ -50,8 +50,7 @@ def written(run: Run) -> Status:
         if offset > folders.size_of(run.events_file):
             known, offset = Status(), 0
         lines, offset = jsonl.read(run.events_file, offset)
-        for event in events.of_lines(lines):
-            known.take(event)
+        known.take_lines(lines)
         known.hear(run.events_file, offset)
         _statuses[run.events_file] = (known, offset)
         return replace(known)  # who asked keeps what was so then

@@ -35,6 +35,11 @@ class Run:
     order: str = field(default="", compare=False)
 
     @property
+    def label(self) -> str:
+        """What the run is called on the page: as a person named it later, else the last part of its name."""
+        return self.info().label or self.name.split("/")[-1]
+
+    @property
     def recipe_file(self) -> Path:
         """The file of the recipe: the studio's, or that which LlamaBoard writes; the studio's where there is none."""
         ours, theirs = self.folder / "recipe.yaml", self.folder / "training_args.yaml"

@@ -4,8 +4,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from studio.core.storage import files
-from studio.train.runs import events
+from studio.train.runs import event_columns, events
 
 # Thinning costs time in proportion to the points, so it is done rarely and thoroughly.
 THIN_AT = 8 * events.POINTS_KEPT
@@ -104,6 +106,33 @@ class Status:
         loss = event["values"].get("loss")
         if isinstance(loss, (int, float)):
             self.loss = loss
+
+    def take_lines(self, lines: list[bytes | None]) -> None:
+        """Add the events of lines as `jsonl.read` gives them."""
+        for stretch in event_columns.stretches(lines):
+            if isinstance(stretch, event_columns.Columns):
+                self._take_columns(stretch)
+            else:
+                for event in events.of_lines(stretch):
+                    self.take(event)
+
+    def _take_columns(self, columns: event_columns.Columns) -> None:
+        """Add many logged steps: what `_take_metrics` does with each, one after the other."""
+        self.last_time, self.step = columns.time[-1].item(), columns.step[-1].item()
+        self.epoch = columns.epoch or self.epoch
+        seconds = np.round(columns.time - (self.started or columns.time), 3)
+        for name, (places, values) in columns.series.items():
+            if not len(places):
+                continue
+            if name == "loss":
+                self.loss = values[-1].item()
+            points = self.series.setdefault(name, [])
+            if len(places) > THIN_AT // 2:
+                few = events.kept(values.astype(float))
+                places, values = places[few], values[few]
+            points += zip(columns.step[places].tolist(), values.tolist(), seconds[places].tolist(), strict=True)
+            if len(points) > THIN_AT:
+                points[:] = events.thinned(points)
 
     def _forget_after(self, step: int) -> None:
         # A resumed run trains again what came after its checkpoint; the newer points take the place of the older ones.

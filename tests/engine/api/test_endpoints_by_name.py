@@ -6,11 +6,11 @@ import re
 import threading
 
 import pytest
-from conftest import ROOT, SHORT, STARTER, wait_for
+from conftest import ROOT, SHORT, SLOW, STARTER, wait_for
 from endpoint_calls import by_name, closing_studio, files_below, over, refused
 from hub import Hub, tiny_model
 
-from studio.core import installing, locations
+from studio.core import installing, locations, trust
 from studio.core.i18n import Words
 from studio.core.workspace import write_json
 from studio.train import runs
@@ -219,6 +219,29 @@ def test_a_sweep_waits_in_the_queue_whose_order_can_be_changed(studio, call):
     assert call.train_queue_remove(first) == [] == call.train_queue()
 
 
+def test_the_first_visit_starts_one_run_and_ends_for_good(studio, call):
+    (trust.folder() / "first_visit.json").unlink()
+    run = call.first_visit_start()["run"]
+    assert waiting(call) == [run] and call.first_visit_start() == {"is_over": False, "run": run}
+    assert runs.find(studio.workspace, run).recipe()["dataset"] == "identity_en"
+    assert call.first_visit_end() == {"is_over": True, "run": None}
+    assert json.loads((trust.folder() / "first_visit.json").read_text())["is_over"] is True
+    assert studio.first_visit.record() is None
+    assert call.train_queue_remove(run) == []
+
+
+def test_the_doctor_says_what_this_machine_is(call):
+    assert call.machine_report()["looked"] is None
+    report = wait_for(lambda: (found := call.machine_report())["looked"] and found, seconds=120)
+    found = {one["what"]: one for one in report["findings"]}
+    assert found["torch"]["state"] == "good" and "threads" in found["torch"]["text"]
+    assert "huggingface.co" not in found, "a hub is asked only where a person says so"
+    assert call.machine_check()["looked"] is None
+    if SLOW:
+        asked = wait_for(lambda: (found := call.machine_report())["looked"] and found, seconds=120)
+        assert {"huggingface.co", "modelscope.cn"} <= {one["what"] for one in asked["findings"]}
+
+
 def test_a_run_starts_again_and_what_it_had_learned_is_in_the_trash(call, trained):
     call.trash_empty()
     assert call.train_status(trained.name)["resumable"] == 1
@@ -236,6 +259,15 @@ def test_a_note_is_kept_with_a_run(studio, call, trained):
     assert runs.find(studio.workspace, trained.name).info().note == "比上次好"
     assert call.train_note(trained.name) == {"run": trained.name} and trained.info().note == ""
     assert "gone" in refused(call.train_note, "gone/lora/x", "a")
+
+
+def test_a_run_is_called_by_another_name_and_found_by_its_first(studio, call, trained):
+    first = trained.name.split("/")[-1]
+    assert call.train_rename(trained.name, "  best   so far ") == {"label": "best so far"}
+    assert call.train_metrics(trained.name)["label"] == "best so far"
+    assert "80" in refused(call.train_rename, trained.name, "n" * 81)
+    assert call.train_rename(trained.name) == {"label": first}
+    assert "gone" in refused(call.train_rename, "gone/lora/x", "a")
 
 
 def test_a_run_for_several_machines_is_a_command_for_each(studio, call):

@@ -77,6 +77,11 @@ def test_search_by_words_in_any_order_the_name_first():
         all(not entry.chat for entry in catalogue.search("qwen", chat=False))
         and catalogue.search("no such model") == []
     )
+    for address in (
+        "https://huggingface.co/Qwen/Qwen2.5-0.5B-Instruct",
+        "https://www.modelscope.cn/models/Qwen/Qwen2.5-0.5B-Instruct/summary?tab=files",
+    ):
+        assert catalogue.search(address)[0].name == "Qwen2.5-0.5B-Instruct", "a pasted address finds its model"
     assert all(entry.multimodal for entry in catalogue.search(multimodal=True)) and len(catalogue.search()) == 100
 
 

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Job, sentence_text
 from studio.models.gguf import gguf_import
+from studio.models.hub import catalogue
 from studio.models.hub.download import KIND
 from studio.models.models_context import ModelsContext
 
 TEMPLATE = "models/page/hub/downloads.html"
 SHOWN, FAULTS_SHOWN = 30, 20
+# Faults after which the other hub may help.
+HUB_IS_LOST = ("downloads.gave_up", "downloads.refused", "downloads.no_hub", "downloads.no_model")
 # Faults after which another token may help.
 ASKS_TOKEN = ("downloads.gated", "downloads.no_access", "downloads.bad_token", "downloads.no_model")
 
@@ -18,7 +21,8 @@ ASKS_TOKEN = ("downloads.gated", "downloads.no_access", "downloads.bad_token", "
 class DownloadRow:
     """A download, or the import of a GGUF file (`is_import`).
 
-    `origin` says from where; `message` is what it does or why it failed, "" where it says nothing; `progress` is 0 to
+    `origin` says from where; `other_hub` is (hub, owner/name) where the other hub has the model too and this one did
+    not bring it; `message` is what it does or why it failed, "" where it says nothing; `progress` is 0 to
     1, None where it is not known.
     """
 
@@ -32,6 +36,7 @@ class DownloadRow:
     progress: float | None
     can_resume: bool
     asks_token: bool
+    other_hub: tuple[str, str] | None
 
     @property
     def tone(self) -> str:
@@ -72,4 +77,17 @@ def _row(words: Words, context: ModelsContext, job: Job) -> DownloadRow:
         job.progress,
         context.jobs.can_resume(job.id),
         (job.error or {}).get("key") in ASKS_TOKEN,
+        None if is_import or job.active else _other_hub(job),
     )
+
+
+def _other_hub(job: Job) -> tuple[str, str] | None:
+    """Return where the other hub has the model of a download that its own hub did not bring, None where it is not known
+    to.
+    """
+    if (job.error or {}).get("key") not in HUB_IS_LOST:
+        return None
+    source, repo = str(job.facts.get("source")), str(job.facts.get("repo"))
+    other = "huggingface" if source == "modelscope" else "modelscope"
+    addresses = (one.address(other) for one in catalogue.entries() if one.address(source) == repo)
+    return next(((other, address) for address in addresses if address), None)

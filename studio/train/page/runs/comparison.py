@@ -5,11 +5,13 @@ from dataclasses import dataclass, replace
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
 from studio.train import runs
+from studio.train.page.runs.parallel_plot import ParallelPlot, parallel_plot
 
 TEMPLATE = "train/page/runs/comparison.html"
+COLOURS = 8  # as many as assets/compare.js and the styles have
 # Folders differ in every run and say nothing of it.
 PASSED_OVER = {"output_dir", "dataset_dir"}
-MOST = 8
+MOST = 24
 
 
 # The figures of a run of which the least is the best, and by which the table is sorted.
@@ -19,7 +21,7 @@ FIGURES = ("loss", "best_loss", "best_eval_loss", "took")
 @dataclass(frozen=True)
 class Row:
     """The results of one run; `took` in seconds, None where it has not ended. `settings` are its values of those that
-    differ, `best` the figures in which no other run has less.
+    differ, `best` the figures in which no other run has less; `colour` is the number of the colour that its lines have.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Row:
     total_steps: int
     took: float | None
     settings: tuple[object, ...]
+    colour: int
     best: tuple[str, ...] = ()
 
 
@@ -39,8 +42,8 @@ class Row:
 class Comparison:
     """A row for each run, in the order of `sort` (a figure, "name" or a setting), as they were chosen where it is "".
 
-    `settings` are those that differ. `faults` tell of the names that stand for no run. `is_asked` is false while fewer
-    than two runs are named.
+    `settings` are those that differ; `plot` shows how they lead to `plot_figure`. `faults` tell of the names that stand
+    for no run. `is_asked` is false while fewer than two runs are named.
     """
 
     is_asked: bool
@@ -48,6 +51,8 @@ class Comparison:
     settings: tuple[str, ...] = ()
     sort: str = ""
     faults: tuple[Problem, ...] = ()
+    plot: ParallelPlot | None = None
+    plot_figure: str = ""
 
 
 def comparison(workspace: Workspace, arg: str) -> Comparison:
@@ -63,19 +68,23 @@ def comparison(workspace: Workspace, arg: str) -> Comparison:
             found.append(runs.find(workspace, name))
         except Problem as fault:
             faults.append(fault)
-    short = [run.name.split("/")[-1] for run in found]
+    short = [run.label for run in found]
     titles = [one if short.count(one) == 1 else run.name for one, run in zip(short, found, strict=True)]
     settings = differences([run.recipe_if_any() for run in found])
     rows = [
-        _row(run, title, tuple(values[at] for values in settings.values()))
+        _row(run, title, tuple(values[at] for values in settings.values()), at % COLOURS)
         for at, (run, title) in enumerate(zip(found, titles, strict=True))
     ]
+    rows = _with_best(rows)
+    figure = "best_eval_loss" if any(row.best_eval_loss is not None for row in rows) else "best_loss"
     return Comparison(
         is_asked=True,
-        rows=tuple(_sorted(_with_best(rows), sort, list(settings))),
+        rows=tuple(_sorted(rows, sort, list(settings))),
         settings=tuple(settings),
         sort=sort,
         faults=tuple(faults),
+        plot=parallel_plot(rows, settings, figure),
+        plot_figure=figure,
     )
 
 
@@ -125,7 +134,7 @@ def best_loss(status: runs.Status, name: str = "loss") -> float | None:
     return min((point[1] for point in status.series.get(name, []) if isinstance(point[1], (int, float))), default=None)
 
 
-def _row(run: runs.Run, title: str, settings: tuple[object, ...]) -> Row:
+def _row(run: runs.Run, title: str, settings: tuple[object, ...], colour: int) -> Row:
     status = runs.status(run)
     return Row(
         name=run.name,
@@ -138,4 +147,5 @@ def _row(run: runs.Run, title: str, settings: tuple[object, ...]) -> Row:
         total_steps=status.total_steps,
         took=status.ended - status.started if status.ended and status.started else None,
         settings=settings,
+        colour=colour,
     )

@@ -44,6 +44,7 @@ class RunHead:
     model: str
     method: str
     short: str
+    label: str
     moment: float | None
     actions: tuple[str, ...]
     epochs_had: str
@@ -68,6 +69,7 @@ def run_head(workspace: Workspace, name: str) -> RunHead | None:
         model=model,
         method=method,
         short=short,
+        label=run.label,
         moment=status.started or run.info().created,
         actions=_actions(run, status),
         epochs_had=f"{status.epoch:.3g}",

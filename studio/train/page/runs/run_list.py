@@ -23,7 +23,7 @@ class RunRow:
     name: str
     model: str
     method: str
-    short: str
+    label: str
     state: str
     has_star: bool
     shows_steps: bool
@@ -83,19 +83,18 @@ def fitting(found: list[runs.Run], query: str) -> list[runs.Run]:
 
 def _searched(run: runs.Run) -> str:
     info, dataset = run.info(), run.recipe_if_any().get("dataset", "")
-    return (
-        f"{run.name} {runs.status(run).state} {dataset} {info.note} {info.title} {'star' if info.star else ''}".lower()
-    )
+    said = (run.name, runs.status(run).state, dataset, info.note, info.title, info.label, "star" if info.star else "")
+    return " ".join(map(str, said)).lower()
 
 
 def _row(run: runs.Run) -> RunRow:
     status = runs.status(run)
-    model, method, short = run.name.split("/")
+    model, method, _ = run.name.split("/")
     return RunRow(
         name=run.name,
         model=model,
         method=method,
-        short=short,
+        label=run.label,
         state=status.state,
         has_star=run.info().star,
         shows_steps=status.state in runs.ACTIVE and bool(status.total_steps),

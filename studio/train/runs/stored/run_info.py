@@ -26,6 +26,7 @@ class RunInfo(Record):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     title: str = ""
+    label: str = ""  # what a person called the run later; its folder and its addresses keep the first name
     note: str = ""
     star: bool = False
     created: Moment | None = None
