@@ -161,7 +161,9 @@ def _add_regions(studio: Studio) -> None:
     )
     studio.live.add("activity", (activity.TEMPLATE, lambda words, _: activity.activity(words, studio.jobs)))
     studio.live.add("holders", (frame.HOLDERS, lambda *_: _holders(studio)))
-    studio.live.add("machine", (machine_page.TEMPLATE, lambda *_: machine_page.machine(studio.machine_check)))
+    studio.live.add(
+        "machine", (machine_page.TEMPLATE, lambda _, view: machine_page.machine(studio.machine_check, view))
+    )
     studio.live.add("first-visit", (visit_page.TEMPLATE, lambda *_: _first_visit(studio)))
     studio.live.add("trash", (trash_page.TEMPLATE, lambda words, _: trash_page.trash(studio.workspace)))
     models_tab.add_regions(studio.live, studio.models)

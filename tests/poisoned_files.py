@@ -88,6 +88,7 @@ RECIPE = {
 }
 INFO = {
     "title": "t",
+    "label": "l",
     "note": "n",
     "star": True,
     "created": NOW,
@@ -607,6 +608,9 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "strip": ("",),
     "activity": ("",),
     "holders": ("",),
+    "machine": ("",),
+    "machine-sizes": ("",),
+    "first-visit": ("",),
     "models-views": ("",),
     "catalogue": ("", "qwen"),
     "coming": ("",),

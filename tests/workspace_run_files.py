@@ -57,6 +57,7 @@ EVENTS = [
 INFO = {
     "title": "First",
     "note": "a note",
+    "label": "a name",
     "star": True,
     "created": NOW,
     "executor": "worker",

@@ -51,4 +51,4 @@ def build(words: Words) -> None:
             gr.HTML(region("entry", follows="entry"), elem_classes="when-catalogue")
             gr.HTML(render(FORMS, words), elem_classes="when-get")
             # "machine" is the doctor's, of the monitor; a region is known by its name alone.
-            gr.HTML(region("machine") + region("machine-sizes"), elem_classes="when-machine")
+            gr.HTML(region("machine", follows="models") + region("machine-sizes"), elem_classes="when-machine")

@@ -6,6 +6,7 @@ from studio.core.sentences import Sentence
 from studio.monitor.machine_check import MachineCheck, MachineReport
 
 TEMPLATE = "monitor/page/machine.html"
+VIEW = "machine"  # of the Models tab, in which it stands
 NAMES = ("Python", "driver", "CUDA", "torch", "bf16", "bitsandbytes", "disk", "memory", "docker", "ollama", "chromium")
 
 
@@ -30,8 +31,12 @@ class MachineContext:
     report: MachineReport
 
 
-def machine(check: MachineCheck) -> MachineContext:
-    """Return what is shown of the doctor's last look."""
+def machine(check: MachineCheck, view: str) -> MachineContext | None:
+    """Return what is shown of the doctor's last look, which begins with the first that is shown; None in another
+    view than VIEW.
+    """
+    if view != VIEW:
+        return None
     report = check.report()
     order = {"missing": 0, "good": 1, "optional": 2}
     rows = [
