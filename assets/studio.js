@@ -107,10 +107,10 @@
   const split = (text) => { const at = text.indexOf(":"); return [text.slice(0, at), text.slice(at + 1)]; };
 
   // Values that the page's script hands to gradio: a text box whose input event carries them to Python. A tab that was
-  // never open has no boxes until gradio has drawn it.
-  function hand_over(id, value, tries = 200) {
+  // never open has no boxes until gradio has drawn it, and a form that Python fills takes nothing before (web/opening.py).
+  function hand_over(id, value, tries = 1200) {
     const box = document.querySelector(`#${id} textarea`) ?? document.querySelector(`#${id} input`);
-    if (box) set(box, value);
+    if (box && !box.closest(".fills:not(:has([data-filled]))")) set(box, value);
     else if (tries) setTimeout(() => hand_over(id, value, tries - 1), 50);
   }
 

@@ -356,7 +356,14 @@ FORMS = {
             "parity": _PARITY,
             "cost": _COST,
             "created": NOW,
-        }
+        },
+        {
+            "type": "bnb-4bit",
+            "size": 1000,
+            "answer": "Hi.",
+            "fault": {"key": "forms.failed", "facts": {"step": "cost", "reason": "it is cut off"}},
+            "created": NOW,
+        },
     ],
     "reference": _COST,
     "reference_size": 4000,

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from studio.core.i18n import Problem
+from studio.core.sentences import Sentence
 from studio.core.storage import files, records
 from studio.core.storage.atomic import write_json
 from studio.core.storage.records import Moment, Record, Text
@@ -56,6 +57,7 @@ class Form(Record):
     type: as `gguf.types` or `quantize.methods` name it. file: in the folder, "" where it is the whole folder. size: in
     bytes. answer: what it said to "Who are you?" after it was made. importance: an importance matrix was used, of the
     data that `calibration` names. fallbacks: tensors that could not be stored in this type, because of their width.
+    fault: why the newest comparison has no figures of it.
     """
 
     type: Text
@@ -67,6 +69,7 @@ class Form(Record):
     fallbacks: int = 0
     parity: Parity | None = None
     cost: Cost | None = None
+    fault: Sentence | None = None
     created: Moment
 
 

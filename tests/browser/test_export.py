@@ -10,6 +10,7 @@ from random_runs import random_run
 def studio(tmp_path_factory):
     workspace = new_workspace(tmp_path_factory.mktemp("export") / "workspace")
     random_run(workspace, "tuned", model=SMALL, dtype="bfloat16", quantization_bit=4)
+    random_run(workspace, "newest", model=SMALL, dtype="bfloat16")
     running = Server(workspace.root)
     yield running
     running.stop()
@@ -29,8 +30,7 @@ def test_a_run_is_merged_and_its_template_compared(browser, studio):
     expect(look).to_contain_text("4 or 8 bit", timeout=30_000)
     expect(look).to_contain_text("are free")
     name = page.locator("#export-name input, #export-name textarea")
-    expect(name).to_have_value(f"{SMALL}-tuned-1")
-    page.wait_for_timeout(1000)  # the page fills the form when it opens, too
+    expect(name).to_have_attribute("placeholder", f"{SMALL}-tuned-1")
     name.fill(SMALL)
     name.blur()
     expect(look.locator(".problem")).to_contain_text(SMALL)
@@ -46,4 +46,39 @@ def test_a_run_is_merged_and_its_template_compared(browser, studio):
     page.locator("[data-call='export_parity_start']").click()
     expect(page.locator(".live-export-same")).to_contain_text("as in training in all", timeout=180_000)
     assert faults == []
+    context.close()
+
+
+GIVEN = {  # a button of the run's page that hands the run to a form, and the field that takes it
+    "merge": (".live-run-exports button", "#export-sources"),
+    "evaluate": (".live-run-evaluations [data-give^='evaluate-given:']", "#evaluate-models"),
+}
+
+
+@pytest.mark.parametrize("form", GIVEN)
+def test_what_fills_a_form_late_takes_no_place(browser, studio, form):
+    button, field = GIVEN[form]
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
+    page, held = context.new_page(), []
+    page.route("**/gradio_api/run/predict*", held.append)  # gradio's own events; the page's calls go elsewhere
+    page.goto(studio.url)
+    page.locator("#room-train-button").wait_for(timeout=60_000)
+    page.locator(".live-runs .item", has_text="tuned").first.click()
+    page.locator("[data-pick='part:checkpoints']").click()
+    page.locator(button).first.click()
+    page.locator(field).wait_for(state="attached")
+    expect(page.locator(field)).not_to_be_visible()
+    page.unroute("**/gradio_api/run/predict*")
+    for route in held:
+        route.continue_()
+    expect(page.locator(field)).to_be_visible(timeout=30_000)
+    expect(page.locator(field)).to_contain_text("tuned")
+    expect(page.locator(field)).not_to_contain_text("newest")
+    if form == "merge":
+        name = page.locator("#export-name input, #export-name textarea")
+        name.fill("mine")
+        page.locator(f"{field} input").click()
+        page.locator("ul.options li", has_text="newest").first.click()
+        expect(page.locator("#export-look")).to_contain_text("2 × adapter", timeout=30_000)
+        expect(name).to_have_value("mine")
     context.close()

@@ -9,6 +9,7 @@ from studio.evaluate.page.report import row_view, side_view, summary_view
 from studio.evaluate.page.tab_form import Form
 from studio.web.html import render, ui
 from studio.web.live import Live, region
+from studio.web.opening import FILLS
 
 PARTS = "evaluate/page/report/parts.html"
 # What is in hand, as an address names it, with what it need not say (assets/address.js).
@@ -39,7 +40,7 @@ def build(context: EvaluateContext, words: Words) -> None:
             search = macros.search("evaluation-find", words("evaluating.search"))
             gr.HTML(search + macros.region("evaluations", follows="evaluation-find", first="evaluation"))
         with gr.Column(elem_classes="split-main", min_width=0):
-            with gr.Column(elem_classes="when-evaluate-new"):
+            with gr.Column(elem_classes=["when-evaluate-new", FILLS]):
                 Form(context, words)
             with gr.Column(elem_classes="when-evaluation"):
                 gr.HTML(region("evaluation", follows="evaluation"))

@@ -10,6 +10,7 @@ from studio.inference.target_names import MOST, with_base
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web.html import ui
 from studio.web.live import region, taken
+from studio.web.opening import fill_on_open
 
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 CHECKPOINTS = "checkpoints:"  # begins what the page gives where all checkpoints of a run are wanted
@@ -206,7 +207,7 @@ class Form:
         page = gr.context.Context.root_block
         self.targets.focus(self._on_models, self.targets, self.targets, **QUIET)
         self.datasets.focus(self._on_data, self.datasets, self.datasets, **QUIET)
-        page.load(self._on_open, None, [self.targets, self.datasets], **QUIET)
+        fill_on_open(self._on_open, [self.targets, self.datasets])
         gr.on([self.tasks.focus, page.load], self._on_tasks, self.tasks, self.tasks, **QUIET)
         gr.on([self.run.focus, page.load], self._on_runs, None, self.run, **QUIET)
         self.fields["judge"].focus(self._on_judge, None, self.fields["judge"], **QUIET)

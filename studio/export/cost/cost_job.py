@@ -1,13 +1,16 @@
 """All forms of a model compared with its 16 bits: each in a process of its own, the figures kept in their records."""
 
+import math
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from studio.core import trust
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.job import Job
+from studio.core.sentences import Sentence
 from studio.core.storage import files, folders
 from studio.core.storage.atomic import scratch
 from studio.core.workspace import Workspace
@@ -32,7 +35,7 @@ def measure(
     """Compare the forms, write the figures into their records, and return {source, forms, rows_from}.
 
     Raises:
-        Problem: the rows cannot be read, or a form cannot be loaded.
+        Problem: the rows cannot be read, or the 16-bit model cannot be loaded. A form that cannot is told in its row.
         Stopped: the person stopped the job.
     """
     model = plan.source.folder(workspace)
@@ -72,30 +75,22 @@ class _Comparison:
 
     def __init__(self, job: Job, toolkit: Toolkit, plan: CostPlan, rows: list[Row], made: Path):
         self._job, self._toolkit, self._plan, self._rows, self._made = job, toolkit, plan, rows, made
-        self._done, self._steps = 0, 1
+        self._done, self._steps, self._ready = 0, 1, {}
 
     def all(self, workspace: Workspace, model: Path) -> dict:
         """Measure the model and every form of it, and return what is stored. Raises Problem, Stopped."""
         there = model_forms.of_source(workspace, str(self._plan.source.name))
         chosen = [(folder, forms, comparable(forms)) for folder, forms in there]
         self._steps = 1 + sum(len(forms) for _, _, forms in chosen)
-        if any(form.file for _, _, forms in chosen for form in forms):
-            self._toolkit.ensure(self._job.report, self._job.check)
-        if any(form.type.startswith("gptq") for _, _, forms in chosen for form in forms):
-            gptq_libraries.ensure(self._job.report, self._job.check)
         spec = self._spec("transformers", model, writes=True, dtype="float32")
         spec.trust_remote_code = trust.allows(model)
         reference = self._cost(spec, str(self._plan.source.name))
         size = sum(folders.size_of(file) for file in weight_files(model))
         table = [{"type": "16-bit", "size": size, "cost": reference.model_dump(mode="json")}]
         for folder, forms, compared in chosen:
-            done = {form.type: self._of_form(folder, form) for form in compared}
-            written = [form.model_copy(update={"cost": done.get(form.type)}) for form in forms.forms]
-            _write(folder, forms, written, reference, size)
-            table += [
-                {"type": form.type, "size": form.size, "cost": done[form.type].model_dump(mode="json")}
-                for form in compared
-            ]
+            done = {form.type: self._measured(folder, form) for form in compared}
+            _write(folder, forms, [done.get(form.type, form) for form in forms.forms], reference, size)
+            table += [one.model_dump(mode="json", include={"type", "size", "cost", "fault"}) for one in done.values()]
         return {
             "name": there[0][0].name,
             "source": self._plan.source.name,
@@ -103,11 +98,34 @@ class _Comparison:
             "forms": table,
         }
 
+    def _measured(self, folder: Path, form: Form) -> Form:
+        """Return a form with what it costs, or with why that cannot be told: the others are compared all the same."""
+        try:
+            return form.model_copy(update={"cost": self._of_form(folder, form), "fault": None})
+        except Problem as problem:
+            self._done += 1
+            fault = Sentence(key=problem.key, facts={key: str(value) for key, value in problem.facts.items()})
+            return form.model_copy(update={"cost": None, "fault": fault})
+
     def _of_form(self, folder: Path, form: Form) -> Cost:
         if form.file:
+            self._require("gguf", self._toolkit.ensure)
             return self._cost(self._spec("gguf", folder / str(form.file)), str(form.type))
         kind = "gptq" if str(form.type).startswith("gptq") else "transformers"
+        if kind == "gptq":
+            self._require(kind, gptq_libraries.ensure)
         return self._cost(self._spec(kind, folder), str(form.type))
+
+    def _require(self, kind: str, ensure: Callable) -> None:
+        """Fetch what loads a kind of form, once. Raises Problem where it cannot be had, each time the same."""
+        if kind not in self._ready:
+            try:
+                ensure(self._job.report, self._job.check)
+                self._ready[kind] = None
+            except Problem as problem:
+                self._ready[kind] = problem
+        if problem := self._ready[kind]:
+            raise problem
 
     def _spec(self, kind: str, path: Path, writes: bool = False, dtype: str = "bfloat16") -> Costing:
         return Costing(
@@ -129,6 +147,8 @@ class _Comparison:
 
         path = [gptq_libraries.folder()] if spec.kind == "gptq" else []
         found = child_run.run(self._job, "studio.export.cost.cost_child", spec, self._made, look, path)
+        if not all(math.isfinite(found[key]) for key in ("perplexity", "kl")):
+            raise Problem("cost.no_numbers", form=name)
         self._done += 1
         return Cost(
             **found, threads=THREADS, rows=len(self._rows), rows_from=self._plan.rows_from, measured=time.time()

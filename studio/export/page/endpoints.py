@@ -37,7 +37,7 @@ from studio.models.library import library
 
 def endpoints(context: ExportContext, words: Words) -> list[Callable]:
     """Return the endpoints of exports."""
-    return [*_merging(context), *_looking(context, words), *_parity(context, words), *form_endpoints(context)]
+    return [*_merging(context), *_looking(context, words), *_parity(context, words), *form_endpoints(context, words)]
 
 
 def _merging(context: ExportContext) -> list[Callable]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Words
 from studio.export import model_forms
 from studio.export.model_forms import Cost
 from studio.export.page.context import ExportContext
@@ -30,7 +30,7 @@ def chosen_sources(context: ExportContext, model: str, adapter: Adapter) -> list
     return adapters
 
 
-def form_endpoints(context: ExportContext) -> list[Callable]:
+def form_endpoints(context: ExportContext, words: Words) -> list[Callable]:
     """Return the endpoints of forms."""
 
     def export_gguf(
@@ -69,7 +69,14 @@ def form_endpoints(context: ExportContext) -> list[Callable]:
         """Return all forms of a model with what they cost; its 16 bits come first where they were measured."""
         found = model_forms.of_source(context.workspace, library.find(context.workspace, model).name)
         forms = [
-            FormResult(type=form.type, folder=folder.name, file=form.file, size_bytes=form.size, cost=_cost(form.cost))
+            FormResult(
+                type=form.type,
+                folder=folder.name,
+                file=form.file,
+                size_bytes=form.size,
+                cost=_cost(form.cost),
+                problem=form.fault.tell(words) if form.fault else None,
+            )
             for folder, one in found
             for form in one.forms
         ]

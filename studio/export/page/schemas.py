@@ -63,6 +63,7 @@ class FormResult(Result):
     file: str
     size_bytes: int
     cost: CostResult | None
+    problem: str | None = Field(None, description="why the newest comparison has no figures of it")
 
 
 class JobResult(Result):

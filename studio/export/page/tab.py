@@ -15,6 +15,7 @@ from studio.export.page.tab_quantize import QuantizeForm
 from studio.export.page.tab_template import TemplateForm
 from studio.web.html import render, ui
 from studio.web.live import Live, region
+from studio.web.opening import FILLS
 
 PARTS = "export/page/parts.html"
 # What can be made, by its word and style sheet ("making-merge"): each form builds itself.
@@ -63,7 +64,7 @@ def build(context: ExportContext, words: Words) -> None:
             with gr.Column(elem_classes="when-export-new"):
                 gr.HTML(render(PARTS, words, Making()))
                 for part, form in MAKING.items():
-                    with gr.Column(elem_classes=f"plain-column making making-{part}"):
+                    with gr.Column(elem_classes=["plain-column", "making", f"making-{part}", FILLS]):
                         form(context, words)
             with gr.Column(elem_classes="when-export"):
                 gr.HTML(region("export", follows="export"))

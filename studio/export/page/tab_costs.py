@@ -7,6 +7,7 @@ from studio.export.page import form_sources
 from studio.export.page.context import JOB, ExportContext
 from studio.web.html import ui
 from studio.web.live import taken
+from studio.web.opening import fill_on_open
 
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 
@@ -43,7 +44,7 @@ class CostsForm:
     def _connect(self) -> None:
         fields = [self.source, self.rows]
         self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
-        gr.context.Context.root_block.load(self._on_open, None, [self.source, self.rows], **QUIET)
+        fill_on_open(self._on_open, [self.source, self.rows])
         self.source.focus(self._on_models, None, self.source, **QUIET)
         self.rows.focus(self._on_rows, None, self.rows, **QUIET)
 

@@ -9,6 +9,7 @@ from studio.export.page.context import JOB, ExportContext
 from studio.inference.llama_cpp.toolkit import MEGABYTES
 from studio.web.html import render, ui
 from studio.web.live import taken
+from studio.web.opening import fill_on_open
 
 LOOK = "export/page/gguf_look.html"
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
@@ -60,8 +61,7 @@ class GgufForm:
     def _connect(self) -> None:
         fields = [self.targets, self.types, self.importance, self.calibration, self.name]
         self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
-        page = gr.context.Context.root_block
-        page.load(self._on_open, None, [self.targets, self.calibration, self.look], **QUIET)
+        fill_on_open(self._on_open, [self.targets, self.calibration, self.look])
         self.targets.focus(self._on_focus, self.targets, self.targets, **QUIET)
         self.calibration.focus(self._on_data, None, self.calibration, **QUIET)
         changes = [one.input for one in (self.targets, self.types, self.importance, self.calibration)]

@@ -8,6 +8,7 @@ from studio.export.page import merge_choices
 from studio.export.page.context import JOB, ExportContext
 from studio.web.html import render, ui
 from studio.web.live import taken
+from studio.web.opening import fill_on_open
 
 LOOK = "export/page/merge_look.html"
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
@@ -57,8 +58,7 @@ class MergeForm:
     def _connect(self) -> None:
         fields = [self.targets, self.name, self.precision, self.shard, self.device]
         self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
-        page = gr.context.Context.root_block
-        page.load(self._on_open, None, [self.targets, self.name, self.look], **QUIET)
+        fill_on_open(self._on_open, [self.targets, self.name, self.look])
         self.targets.focus(self._on_focus, self.targets, self.targets, **QUIET)
         gr.on([self.targets.input], self._on_targets, fields, [self.name, self.look], **QUIET)
         gr.on([self.name.blur, self.precision.input], self._on_look, fields, self.look, **QUIET)
@@ -72,35 +72,37 @@ class MergeForm:
         return "", taken("export", JOB + job.id)
 
     def _on_open(self):
-        chosen = merge_choices.first_source(self.context)
-        return self._filled(chosen)
+        return self._filled(merge_choices.first_source(self.context))
 
     def _on_focus(self, chosen):
         return gr.update(choices=merge_choices.sources(self.context, chosen))
 
-    def _on_targets(self, targets, _name, precision, shard, device):
-        return self._named(targets or [], precision, shard, device)
+    def _on_targets(self, targets, name, precision, shard, device):
+        free, look = self._looked(targets or [], "", precision, shard, device)
+        if name:
+            look = self._looked(targets or [], name, precision, shard, device)[1]
+        return gr.update(placeholder=free), look
 
     def _on_look(self, targets, name, precision, shard, device):
         return self._looked(targets or [], name or "", precision, shard, device)[1]
 
     def _on_given(self, given: str):
-        """Take a run, a checkpoint or a model from elsewhere on the page."""
+        """Take a run, a checkpoint or a model from elsewhere on the page; the name that was typed was of another."""
         try:
             chosen = [merge_choices.require_known(self.context, given)]
         except Problem as problem:
             return gr.skip(), gr.skip(), gr.skip(), self._told(problem)
-        return *self._filled(chosen), ""
+        targets, name, look = self._filled(chosen)
+        return targets, name | {"value": ""}, look, ""
 
     def _filled(self, chosen: list[str]):
+        """Choose, and show the name that is made where none is typed: in the field's ground, not as its value."""
         choices = merge_choices.sources(self.context, chosen)
-        return gr.update(choices=choices, value=chosen), *self._named(chosen, "", 5, "cpu")
-
-    def _named(self, targets: list[str], precision, shard, device):
-        """Return a name that is free, and what the merge will be."""
-        return self._looked(targets, "", precision, shard, device)
+        free, look = self._looked(chosen, "", "", 5, "cpu")
+        return gr.update(choices=choices, value=chosen), gr.update(placeholder=free), look
 
     def _looked(self, targets: list[str], name: str, precision, shard, device) -> tuple[str, str]:
+        """Return the name of what comes out, and what the merge will be."""
         if not targets:
             return "", ""
         try:

@@ -9,6 +9,7 @@ from studio.inference import target_names
 from studio.models.chat_template_match import template_match
 from studio.web.html import ui
 from studio.web.live import region, taken
+from studio.web.opening import fill_on_open
 
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 
@@ -43,10 +44,9 @@ class TemplateForm:
         self._connect()
 
     def _connect(self) -> None:
-        page = gr.context.Context.root_block
         fields = [self.model, self.template, self.forms]
         self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
-        page.load(self._on_open, None, [self.model, self.forms, self.missing], **QUIET)
+        fill_on_open(self._on_open, [self.model, self.forms, self.missing])
         self.model.focus(self._on_models, self.model, self.model, **QUIET)
         self.model.input(self._on_model, self.model, [self.forms, self.missing], **QUIET)
         self.template.focus(self._on_templates, self.template, self.template, **QUIET)

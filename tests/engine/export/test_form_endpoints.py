@@ -1,7 +1,10 @@
 """The endpoints of GGUF files, quantised weights and costs, called by their names on a studio with real models."""
 
+import html
+import shutil
+
 import pytest
-from conftest import SMALL, slow
+from conftest import SMALL, is_sentence, slow
 from endpoint_calls import by_name, closing_studio, over, refused
 from export_files import exported, formed
 
@@ -21,15 +24,21 @@ def call(studio):
 
 
 @slow
-def test_weights_are_quantised_and_compared_by_endpoints(call):
+def test_weights_are_quantised_and_compared_by_endpoints(studio, call):
     status = over(call, call.export_quantize(SMALL, None, {"method": "bnb-8bit", "name": "eight"})["job"], 120)
     assert status["state"] == "finished", status["error"]
     assert status["result"]["name"] == "eight" and status["result"]["verified"]["answer"] is not None
     (form,) = call.export_forms(SMALL)
     assert (form["type"], form["folder"], form["file"], form["cost"]) == ("bnb-8bit", "eight", "", None)
+    damaged = shutil.copytree(studio.workspace.models / "eight", studio.workspace.models / "damaged")
+    (damaged / "model.safetensors").write_bytes(b"cut off")
     status = over(call, call.export_cost(SMALL, None, {"dataset": "identity_en"})["job"], 120)
     assert status["state"] == "finished", status["error"]
-    whole, eight = call.export_forms(SMALL)
+    whole, *forms = call.export_forms(SMALL)
+    eight, broken = sorted(forms, key=lambda form: form["folder"] == "damaged")
+    # What cannot be loaded is told in its row, and the others are compared all the same.
+    assert broken["cost"] is None and is_sentence(broken["problem"]) and eight["problem"] is None
+    assert broken["problem"] in html.unescape(studio.live._draws["export-costs"](Words("en"), "damaged"))
     assert whole["type"] == "16-bit" and whole["cost"]["top1"] == 1.0 and whole["size_bytes"] > eight["size_bytes"]
     assert eight["cost"]["kl"] > whole["cost"]["kl"] and eight["cost"]["rows_from"] == "identity_en"
 

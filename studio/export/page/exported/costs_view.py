@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from studio.core.formatting import finite, size
 from studio.core.i18n import Problem
+from studio.core.sentences import Sentence
 from studio.export import model_forms, record
 from studio.export.model_forms import Cost, Form
 from studio.export.page.context import ExportContext, model_in_hand
@@ -19,6 +20,7 @@ ANSWER = 160  # characters of an answer that are shown
 class FormRow:
     """A form in the table. folder: the model of its folder. cost: None where it was not measured. whole: it is the
     16-bit model itself. same, compared: prompts that llama.cpp makes as training does, None where none were compared.
+    fault: why the newest comparison has no figures of it.
     """
 
     type: str
@@ -34,6 +36,7 @@ class FormRow:
     seams: int = 0
     compared: int = 0
     differs: str = ""
+    fault: Sentence | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ def _row(folder: str, form: Form) -> FormRow:
         seams=len(parity.seams) if parity else 0,
         compared=parity.compared if parity else 0,
         differs=", ".join(map(str, parity.differs)) if parity else "",
+        fault=form.fault,
     )
 
 
