@@ -90,14 +90,20 @@ def _through_a_column(engine: engines.Engine, question: str, sampling: Sampling)
 
 
 def _bare(engine: engines.Engine, question: str, sampling: Sampling) -> tuple[float, float]:
-    """Return the same of a bare HTTP request, whose lines are only looked at for whether they hold text."""
+    return bare(engine.port, question, sampling)
+
+
+def bare(port: int, question: str, sampling: Sampling) -> tuple[float, float]:
+    """Return the seconds until the first token and the tokens a second of a bare HTTP request, whose lines are only
+    looked at for whether they hold text.
+    """
     body = {
         "messages": [{"role": "user", "content": question}],
         "stream": True,
         "temperature": 0,
         "max_tokens": sampling.max_tokens,
     }
-    line = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=engines.PATIENCE_S)
+    line = http.client.HTTPConnection("127.0.0.1", port, timeout=engines.PATIENCE_S)
     asked = time.perf_counter()
     line.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
     came = [time.perf_counter() for event in line.getresponse() if b'"content":"' in event]

@@ -67,7 +67,8 @@ def gguf_files(workspace: Workspace) -> dict[str, Path]:
         for file in sorted(workspace.models.glob(pattern)):
             name = file.relative_to(workspace.models).as_posix()
             is_later_part = "-of-" in file.stem and "-00001-of-" not in file.stem
-            if not is_later_part and files.is_file(file):
+            is_unfinished = any(part.startswith(".") for part in name.split("/"))  # what is being written lies there
+            if not is_later_part and not is_unfinished and files.is_file(file):
                 found[name] = file
     return found
 

@@ -6,6 +6,7 @@ A child is `python -m studio.export... SPEC PARENT`: SPEC is a JSON file, and it
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from studio.core.storage.atomic import write_json
 
 LOOK_S = 0.1
 LOG_END = 64 * 2**10
+FULL = 2**20  # bytes: a disk that has no more is full
 
 
 class Spec(BaseModel):
@@ -59,7 +61,7 @@ def run(
         environment["PYTHONPATH"] = os.pathsep.join(map(str, libraries))
     code, last = follow(job, command, log, environment, look)
     if code:
-        raise _fault(module, code, last)
+        raise _fault(module, code, last, is_full=shutil.disk_usage(scratch).free < FULL)
     return json.loads(last)
 
 
@@ -93,12 +95,12 @@ def main(work: Callable[[Path], dict]) -> None:
     print("\n" + json.dumps(result), flush=True)
 
 
-def _fault(module: str, code: int, last: str) -> Problem:
+def _fault(module: str, code: int, last: str, is_full: bool) -> Problem:
     value = records.parse_or(None, last)
     reason = str(value["fault"]) if isinstance(value, dict) and "fault" in value else last[:300] or str(code)
     if code == -9:
         return Problem("forms.killed")
-    if "No space left" in reason:
+    if is_full or "No space left" in reason:  # llama.cpp says of a full disk that its stream failed
         return Problem("forms.disk_full")
     for sign, key in _SIGNS.items():
         if sign in reason:

@@ -233,7 +233,10 @@ class _Work:
 
 
 def _place(plan: GgufPlan, target: Path, made: Path, found: list[Form]) -> dict:
-    """Put the files in their place, beside those that were made before, and return the job's result."""
+    """Put the files in their place, beside those that were made before, and return the job's result.
+
+    What is listed is whole at each moment: a type that is made again is off the list before its file is replaced.
+    """
     there = model_forms.of_folder(target) if target.is_dir() else None
     new = {form.type for form in found}
     kept = [form for form in there.forms if form.type not in new] if there else []
@@ -245,6 +248,8 @@ def _place(plan: GgufPlan, target: Path, made: Path, found: list[Form]) -> dict:
         reference_size=there.reference_size if there else 0,
     )
     model_forms.write(made, written)
+    if there and len(kept) < len(there.forms):
+        model_forms.write(target, there.model_copy(update={"forms": kept}))
     if there is None:
         move(made, target)
     else:

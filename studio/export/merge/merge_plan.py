@@ -13,8 +13,9 @@ from studio.core.i18n import Problem
 from studio.core.storage import folders
 from studio.core.storage.records import Record, Text
 from studio.core.workspace import Workspace, safe_name
+from studio.export.merge import adapter_fit
 from studio.inference import target_names
-from studio.inference.local.model_target import weight_files
+from studio.inference.local.model_target import ModelTarget, weight_files
 from studio.models.chat_template_match import template_match
 from studio.models.library import library, model_config
 from studio.models.weights import completeness, tensor_headers
@@ -70,8 +71,8 @@ def plan(
         name: of the model that comes out; "" makes one.
 
     Raises:
-        Problem: nothing is chosen, one of them is gone or of another base, the base is not here, broken or quantised,
-            nobody knows the template, the name is none or taken.
+        Problem: nothing is chosen, one of them is gone or of another base, the base is not here, broken, quantised or
+            not that of the training any more, nobody knows the template, the name is none or taken.
     """
     unique = list(dict.fromkeys(targets))
     if not unique:
@@ -84,11 +85,7 @@ def plan(
         raise Problem("merge.whole_model", name=next(one.name for one in found if one.adapter is None))
     last = found[-1]
     _require_parts(last.name, last.model, last.template)
-    adapters: list[Path] = []
-    for target in found:
-        adapters += (
-            [folder for folder in with_below(target.adapter) if folder not in adapters] if target.adapter else []
-        )
+    adapters = _fitting_adapters(workspace, found)
     if tensor_headers.quantization(model_config.read(last.model)[0]) is not None:
         raise Problem("merge.quantized_base", model=last.model.name)
     recipe = runs.find(workspace, last.name.partition("@")[0]).recipe() if target_names.is_run(last.name) else {}
@@ -108,6 +105,22 @@ def plan(
     )
     require_free(workspace, made.name)
     return made
+
+
+def _fitting_adapters(workspace: Workspace, targets: list[ModelTarget]) -> list[Path]:
+    """Return the folders of the adapters of targets, those below each before it. Raises Problem where one was not made
+    for its base.
+    """
+    found: list[Path] = []
+    for target in targets:
+        if not target.adapter:
+            continue
+        adapter_fit.require_same_base(runs.find(workspace, target.name.partition("@")[0]), target.model)
+        for folder in with_below(target.adapter):
+            if folder not in found:
+                adapter_fit.require_fit(folder, target.name, target.model)
+                found.append(folder)
+    return found
 
 
 def _require_parts(name: str, model: Path, template: str) -> None:

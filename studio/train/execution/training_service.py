@@ -15,6 +15,7 @@ from studio.core.jobs import Job, Jobs
 from studio.core.storage import files
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json, write_whole
+from studio.models.weights import weights_stamp
 from studio.train import runs
 from studio.train.execution import adoption, batch_search, devices, multi_node, recipe_preview
 from studio.train.execution.dispatch import Dispatcher
@@ -145,6 +146,7 @@ class TrainingService:
                 "parent": parent.name if parent else None,
                 "sweep": options.get("sweep"),
                 "versions": versions(LIBRARIES),
+                "base_stamp": weights_stamp.of(Path(str(run.setting("model_name_or_path")))),
             },
         )
         return run

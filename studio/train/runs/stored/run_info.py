@@ -21,6 +21,8 @@ LOCK, LOCK_S = ".run.lock", 10.0
 class RunInfo(Record):
     """What is known of a run beside its recipe: who trains it, where, and what a person noted. What a later release
     added is kept.
+
+    base_stamp: of the weights on which it was started (see `weights_stamp`).
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -43,6 +45,7 @@ class RunInfo(Record):
     host: str | None = None
     order: str | None = None
     python: str | None = None
+    base_stamp: str = ""
 
 
 _infos: FileCache[tuple[RunInfo, Problem | None]] = FileCache()

@@ -1,0 +1,126 @@
+"""An export that is killed leaves the old one or the new: at each rename of a file, and at 20 moments of a merge."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from conftest import ROOT, SLOW, SMALL, new_workspace, wait_for
+from export_files import formed
+from random_runs import random_run
+
+from studio.core.i18n import Problem
+from studio.core.storage import atomic
+from studio.deploy import served_source
+from studio.export import model_forms, record
+from studio.models.library import library
+
+MOMENTS = 20
+# Ends itself at the rename of that number, as the system would: nothing is tidied.
+KILLED_AT = """
+import json, os, signal, sys
+from pathlib import Path
+from studio.export.gguf.gguf_job import _place
+from studio.export.gguf.gguf_plan import GgufPlan
+from studio.export.model_forms import Form
+target, made, number = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+plan = GgufPlan(name=target.name, source={"name": sys.argv[4]}, types=["f16", "q4_k_m"])
+made.mkdir(parents=True)
+found = []
+for type in plan.types:
+    (made / f"{type}.gguf").write_bytes(b"GGUF new " + type.encode())
+    size = (made / f"{type}.gguf").stat().st_size
+    found.append(Form(type=type, file=f"{type}.gguf", size=size, answer="new", created=1.0))
+renames = iter(range(10_000))
+def look(event, args):
+    if event == "os.rename" and next(renames) == number:
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(look)
+_place(plan, target, made, found)
+"""
+MERGED = """
+import sys
+from pathlib import Path
+from studio.core.device_lease import DeviceLease
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
+from studio.export.export_service import ExportService
+workspace = Workspace(Path(sys.argv[1])).prepare()
+jobs = Jobs(workspace)
+service = ExportService(workspace, DeviceLease(), jobs)
+print("begins", flush=True)
+job = jobs.wait(service.merge([sys.argv[2]], sys.argv[3]).id, 300)
+print(job.state, job.error, flush=True)
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return new_workspace(tmp_path / "workspace")
+
+
+def forms_of(folder) -> dict[str, bytes]:
+    """Return the forms that are listed, each with what stands in its file; a half one is found out."""
+    found = model_forms.of_folder(folder)
+    assert all((folder / form.file).stat().st_size == form.size for form in found.forms)
+    return {str(form.type): (folder / form.file).read_bytes() for form in found.forms}
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["new folder", "a type once more"])
+def test_a_kill_at_each_rename_leaves_what_is_listed_whole(workspace, tmp_path, again):
+    new = {type: b"GGUF new " + type.encode() for type in ("f16", "q4_k_m")}
+    for number in range(20):
+        name = f"made-{number}"
+        target, made = workspace.models / name, workspace.root / ".writing" / f"made-{number}" / "files"
+        if again:
+            formed(workspace, name, SMALL, {"q8_0": 4, "q4_k_m": 4})
+            before = forms_of(target)
+        command = [sys.executable, "-c", KILLED_AT, str(target), str(made), str(number), SMALL]
+        code = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60).returncode
+        assert code in (0, -signal.SIGKILL)
+        if again:
+            now = forms_of(target)
+            assert now["q8_0"] == before["q8_0"]
+            assert all(now[type] in (before.get(type), new[type]) for type in now)
+        else:
+            assert not target.exists() or forms_of(target) == new
+        assert not any(".writing" in listed for listed in served_source.gguf_files(workspace))
+        if code == 0:
+            break
+    assert code == 0 and number >= 2 and forms_of(target).items() >= new.items()
+
+
+def listed(workspace, name: str) -> record.ExportRecord | None:
+    """Return the record of an exported model, None where it is not listed; a half one is found out."""
+    found = record.exported(workspace)
+    for model, made in found:
+        assert not isinstance(made, Problem) and made.verified and not model.faults, model
+    return next((made for model, made in found if model.name == name), None)
+
+
+@pytest.mark.skipif(not SLOW, reason="kills 20 merges, five minutes; STUDIO_SLOW_TESTS=1 runs it")
+def test_a_merge_that_is_killed_at_any_moment_is_there_or_not(workspace):
+    run = random_run(workspace, "tuned", model=SMALL, dtype="bfloat16")
+    began = time.monotonic()
+    command = [sys.executable, "-c", MERGED, str(workspace.root), run.name]
+    assert "finished" in subprocess.run([*command, "whole"], cwd=ROOT, capture_output=True, text=True).stdout
+    took, chance, outcomes = time.monotonic() - began, random.Random(5), []
+    for number in range(MOMENTS):
+        name = f"killed-{number}"
+        process = subprocess.Popen([*command, name], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "begins\n"
+        time.sleep(chance.uniform(0, took))
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        process.wait()
+        psutil.wait_procs(children, 20)
+        assert not any(child.is_running() for child in children)
+        outcomes.append(listed(workspace, name) is not None)
+        assert library.find(workspace, "whole").name == "whole" and listed(workspace, "whole")
+        atomic.clear_places(workspace.root, [workspace.models, workspace.saves])
+        wait_for(lambda: not any((workspace.root / ".writing").iterdir()))
+        assert {path.name for path in workspace.models.iterdir() if path.name.startswith(".")} == set()
+    assert not all(outcomes), outcomes

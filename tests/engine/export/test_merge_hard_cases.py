@@ -1,0 +1,156 @@
+"""Merges that go wrong in silence elsewhere: another base, added tokens, a head of its own, a full disk."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import small_disk
+import yaml
+from conftest import SMALL, is_sentence, new_workspace
+from random_runs import random_run
+from safetensors.torch import load_file, save_file
+
+from studio.core.device_lease import DeviceLease
+from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.core.jobs import Jobs
+from studio.core.sentences import Sentence
+from studio.export.export_service import ExportService
+from studio.export.merge import merge_child
+from studio.export.merge import merge_plan as plans
+from studio.export.merge.verify_child import verify
+from studio.models.weights import weights_stamp
+
+WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    return new_workspace(tmp_path_factory.mktemp("hard") / "workspace")
+
+
+@pytest.fixture(scope="module")
+def run(workspace):
+    return random_run(workspace, "tuned", model=SMALL, dtype="bfloat16")
+
+
+def refused(workspace, target: str) -> str:
+    """Return the key of the fault of a merge, which both languages tell."""
+    with pytest.raises(Problem) as fault:
+        plans.plan(workspace, [target])
+    assert all(is_sentence(Words(one).tell(fault.value)) for one in LANGUAGES)
+    return fault.value.key
+
+
+def rewritten(run, change) -> None:
+    """Change the tensors of an adapter, {name: tensor}."""
+    file = run.folder / "adapter_model.safetensors"
+    save_file({name: weight.contiguous() for name, weight in change(load_file(file)).items()}, file)
+
+
+def copied(workspace, name: str, change=dict, **config) -> Path:
+    """Return a copy of the small model with other weights and another config."""
+    folder = shutil.copytree(workspace.models / SMALL, workspace.models / name, dirs_exist_ok=True)
+    save_file(change(load_file(folder / WEIGHTS)), folder / WEIGHTS, {"format": "pt"})
+    described = json.loads((folder / "config.json").read_text()) | config
+    (folder / "config.json").write_text(json.dumps(described))
+    return folder
+
+
+def test_a_base_that_changed_since_the_run_is_refused(workspace):
+    base = copied(workspace, "changing")
+    run = random_run(workspace, "on-changing", model=base.name, dtype="bfloat16")
+    stamp = weights_stamp.of(base)
+    run.note(base_stamp=stamp)
+    plans.plan(workspace, [run.name])
+    weights = load_file(base / WEIGHTS)
+    (base / WEIGHTS).unlink()
+    names = sorted(weights)
+    halves = {"one.safetensors": names[:9], "two.safetensors": names[9:]}
+    for file, part in halves.items():
+        save_file({name: weights[name] for name in part}, base / file, {"format": "pt"})
+    index = {name: file for file, part in halves.items() for name in part}
+    (base / f"{WEIGHTS}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    assert weights_stamp.of(base) == stamp  # the same numbers in other files
+    plans.plan(workspace, [run.name])
+    part = load_file(base / "two.safetensors")
+    save_file({name: weight * 1.01 for name, weight in part.items()}, base / "two.safetensors", {"format": "pt"})
+    assert weights_stamp.of(base) != stamp
+    assert refused(workspace, run.name) == "merge.base_changed"
+
+
+@pytest.mark.parametrize(
+    ("told", "change"),
+    [
+        ("merge.adapter_other_width", lambda found: {name: weight[:, :-1] for name, weight in found.items()}),
+        ("merge.adapter_other_layers", lambda found: {one.replace(".1.", ".7."): found[one] for one in found}),
+        ("merge.adapter_fewer_layers", lambda found: {one: found[one] for one in found if ".1." not in one}),
+    ],
+)
+def test_an_adapter_of_another_base_is_refused_before_anything_is_loaded(workspace, told, change):
+    run = random_run(workspace, told.rpartition("_")[2], model=SMALL, dtype="bfloat16")
+    plans.plan(workspace, [run.name])
+    rewritten(run, change)
+    assert refused(workspace, run.name) == told
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_head_is_merged_tied_or_of_its_own(workspace, tmp_path, tied):
+    base = copied(
+        workspace,
+        f"tied-{tied}",
+        lambda weights: weights if tied else weights | {"lm_head.weight": weights["model.embed_tokens.weight"] * 0.5},
+        tie_word_embeddings=tied,
+    )
+    run = random_run(workspace, f"on-tied-{tied}", model=base.name, dtype="bfloat16")
+    plan = plans.plan(workspace, [run.name], "unused")
+    merge_child.merge(plan, tmp_path / "made")
+    assert not verify(plan, tmp_path / "made").problems
+    assert ("lm_head.weight" in load_file(tmp_path / "made" / WEIGHTS)) is not tied
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_added_tokens_come_along_with_their_embeddings(workspace, tmp_path, tied):
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    base = copied(
+        workspace,
+        f"grows-{tied}",
+        lambda weights: weights if tied else weights | {"lm_head.weight": weights["model.embed_tokens.weight"] * 0.5},
+        tie_word_embeddings=tied,
+    )
+    run = random_run(workspace, f"grown-{tied}", model=base.name, dtype="bfloat16")
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    rows = -(-(len(AutoTokenizer.from_pretrained(base)) + 1) // 64) * 64  # as LLaMA-Factory does
+    model.resize_token_embeddings(rows)
+    tuned = get_peft_model(
+        model, LoraConfig(r=4, target_modules=["q_proj"], modules_to_save=["embed_tokens", "lm_head"])
+    )
+    for name, parameter in tuned.named_parameters():
+        if "modules_to_save" in name:
+            parameter.data.add_(torch.randn_like(parameter) * 0.01)
+    tuned.save_pretrained(run.folder)
+    recipe = yaml.safe_load(run.recipe_file.read_text()) | {"add_tokens": "<room>", "resize_vocab": True}
+    run.recipe_file.write_text(yaml.safe_dump(recipe))
+    plan = plans.plan(workspace, [run.name], "unused", precision="float32")
+    merge_child.merge(plan, tmp_path / "made")
+    verdict = verify(plan, tmp_path / "made")
+    assert not verdict.problems and verdict.top1 == 1.0
+    assert len(AutoTokenizer.from_pretrained(tmp_path / "made").tokenize("<room>")) == 1
+    assert load_file(tmp_path / "made" / WEIGHTS)["model.embed_tokens.weight"].shape[0] == rows
+
+
+def test_a_disk_that_becomes_full_leaves_nothing_and_is_one_sentence(tmp_path):
+    workspace = new_workspace(tmp_path / "workspace")
+    run = random_run(workspace, "cramped", model=SMALL, dtype="bfloat16")
+    jobs = Jobs(workspace)
+    service = ExportService(workspace, DeviceLease(), jobs)
+    before = {path.name for path in workspace.models.iterdir()}
+    with small_disk.mounted(workspace.root / ".writing", "2m"):
+        job = jobs.wait(service.merge([run.name], "cramped").id, 120)
+        assert job.state == "failed" and job.error["key"] == "merge.disk_full"
+        assert all(is_sentence(Sentence(**job.error).tell(Words(one))) for one in LANGUAGES)
+        assert not any((workspace.root / ".writing").iterdir())
+    assert {path.name for path in workspace.models.iterdir()} == before
