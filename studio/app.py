@@ -186,7 +186,8 @@ def _holders(studio: Studio) -> frame.HoldersContext:
     rows = []
     for holder in studio.accelerator.holders():
         kind, _, name = holder.who.partition(":")
-        rows.append(frame.HolderRow(kind, name, studio.deploy.memory_of(name) if name else None))
+        memory, state = (studio.deploy.memory_of(name), studio.deploy.state_of(name)) if name else (None, "")
+        rows.append(frame.HolderRow(kind, name, memory, state))
     return frame.HoldersContext(rows)
 
 

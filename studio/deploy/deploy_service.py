@@ -19,7 +19,7 @@ from studio.core.workspace import Workspace, safe_name
 from studio.deploy import prompt_check, served_source
 from studio.deploy.deploy_settings import DeploySettings, require_key
 from studio.deploy.engines import engine_catalogue
-from studio.deploy.engines.engine import Engine, Order
+from studio.deploy.engines.engine import Engine, Order, SwitchesAdapters
 from studio.deploy.engines.engine_environments import EngineEnvironments
 from studio.deploy.engines.vllm import Vllm
 from studio.deploy.ollama.ollama_client import OllamaClient
@@ -157,6 +157,40 @@ class DeployService:
         settings = records.typed(changed, DeploySettings, name)
         return self.start(request.engine, request.target, settings, key)
 
+    def switch_adapter(self, name: str, adapter: str, on: bool) -> list[str]:
+        """Switch a LoRA adapter of a running engine on or off, also for its next start; return those that are on.
+
+        Raises:
+            Problem: it is not ready, has no such adapter, or does not switch any while it runs.
+        """
+        with self._lock:
+            deployment = self.deployments.find(name)
+            request, engine = deployment.request(), self.engine(deployment.request().engine)
+            if deployment.state().state != "ready":
+                raise Problem("deploy.not_ready", name=name)
+            if adapter not in request.settings.adapters:
+                raise Problem(
+                    "deploy.no_such_adapter", name=name, adapter=adapter, known=", ".join(request.settings.adapters)
+                )
+            if not isinstance(engine, SwitchesAdapters):
+                raise Problem("deploy.switches_none", engine=engine.title)
+            order = self._order(deployment)
+            before = engine.active(request.settings)
+            wanted = [one for one in order.adapters if (on if one == adapter else one in before)]
+            engine.switch(order, wanted)
+            settings = request.settings.model_copy(update={"adapters_on": wanted})
+            deployment.write_request(request.model_copy(update={"settings": settings}))
+            self._is_ready(deployment, deployment.state())  # vLLM's have names of their own
+            return wanted
+
+    def adapters_of(self, request: Request) -> dict[str, bool]:
+        """Return the adapters of a deployment, and whether each is on. Raises Problem for an unknown engine."""
+        engine, settings = self.engine(request.engine), request.settings
+        if not isinstance(engine, SwitchesAdapters):
+            return {}
+        on = engine.active(settings)
+        return {name: name in on for name in settings.adapters}
+
     def preview(self, engine: str, target: str, settings: DeploySettings, key: str = "") -> Preview:
         """Return what would be started; nothing is, and no file is written. Raises Problem where the engine or what it
         serves is not known, or a chat template cannot be made.
@@ -235,6 +269,14 @@ class DeployService:
             return self.memory_bytes(self.deployments.find(name))
         except Problem:
             return None
+
+    def state_of(self, name: str) -> str:
+        """Return the state of an engine by its name, "busy" where it is ready and at work, "" where it is not known."""
+        try:
+            state = self.deployments.find(name).state()
+        except Problem:
+            return ""
+        return "busy" if state.state == "ready" and state.load else state.state
 
     def memory_bytes(self, deployment: Deployment) -> int | None:
         """Return the bytes in memory of an engine's processes, None where it has none. Raises Problem where its state

@@ -35,6 +35,10 @@ class DeploySettings(Record):
     nodes: int = Field(1, ge=1, le=1024, description="machines; with more than one, a command for each is shown")
     gpu_layers: int = Field(-1, ge=-1, le=10_000, description="layers on the GPU, for llama.cpp; -1 for all that fit")
     adapters: dict[str, str] = Field({}, description="LoRA adapters to serve beside it: name to run or checkpoint")
+    adapters_on: list[str] | None = Field(
+        None,
+        description="those that are on at the start; null for llama.cpp's first, which adds them up, and vLLM's all",
+    )
     prompt_of: str = Field("", description="the run or model whose prompt a GGUF file was trained with")
     eager: bool = Field(False, description="vLLM: start sooner and answer more slowly")
     restarts: int = Field(2, ge=0, le=20, description="how often it is started again when it died, in ten minutes")

@@ -38,12 +38,13 @@ class HoldersContext:
 @dataclass(frozen=True)
 class HolderRow:
     """One who keeps it. key: of the words `app.holder_...`. name: of what, where there may be several; memory: bytes,
-    where they are known.
+    where they are known. state: of an engine.
     """
 
     key: str
     name: str = ""
     memory: int | None = None
+    state: str = ""
 
 
 @dataclass(frozen=True)

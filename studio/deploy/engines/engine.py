@@ -1,10 +1,10 @@
 """What every engine tells of itself, and what the supervisor needs to start and follow one."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from studio.core.i18n import Problem
 from studio.core.sentences import Sentence
@@ -42,7 +42,8 @@ class Launch:
     """How an engine is started.
 
     environment: what is added to the studio's own. secrets: likewise, and never shown. files, copies: texts, and files
-    of which copies are made, by the paths at which they are put before it starts.
+    of which copies are made, by the paths at which they are put before it starts. work: what else is made before it
+    starts and takes time; it is told how to report, and what says whether it is to stop, and raises Problem.
     """
 
     command: tuple[str, ...]
@@ -50,6 +51,7 @@ class Launch:
     secrets: dict[str, str] = field(default_factory=dict)
     files: dict[Path, str] = field(default_factory=dict)
     copies: dict[Path, Path] = field(default_factory=dict)
+    work: Callable[["Report", Callable[[], bool]], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,17 @@ class Told:
 
 
 Report = Callable[[Sentence], None]  # is told what an engine is doing
+
+
+@runtime_checkable
+class SwitchesAdapters(Protocol):
+    """An engine whose LoRA adapters are switched on and off while it runs."""
+
+    def active(self, settings: DeploySettings) -> list[str]:
+        """Return the adapters that are applied, or served, after the start."""
+
+    def switch(self, order: Order, on: Collection[str]) -> None:
+        """Have these adapters on, and no others. Raises Problem where the engine does not do so."""
 
 
 class Engine(Protocol):

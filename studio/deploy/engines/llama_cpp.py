@@ -1,14 +1,16 @@
 """llama.cpp's server: GGUF files, on every machine, with the chat template of training handed over."""
 
 import os
+from collections.abc import Collection
+from functools import partial
 
 from studio.core.i18n import Problem
 from studio.deploy.deploy_settings import DeploySettings
-from studio.deploy.engines import trained_template
+from studio.deploy.engines import llama_cpp_adapters, trained_template
 from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign
 from studio.deploy.engines.log_faults import DISK_FULL, PORT_TAKEN
 from studio.deploy.served_source import Source
-from studio.inference.llama_cpp.toolkit import Toolkit
+from studio.inference.llama_cpp.toolkit import MEGABYTES, Toolkit
 
 # Each kind of graphics has its own way to say which cards are seen.
 _DEVICES = ("CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES")
@@ -19,7 +21,7 @@ class LlamaCpp:
 
     name = "llama.cpp"
     title = "llama.cpp"
-    fields = frozenset({"context", "parallel", "gpu_layers", "devices", "prompt_of"})
+    fields = frozenset({"context", "parallel", "gpu_layers", "devices", "prompt_of", "adapters"})
     alive = "/health"
     has_keys = True
     tells_broken = False  # 503 means that it loads
@@ -34,6 +36,10 @@ class LlamaCpp:
         Sign(
             r"the supplied chat template is not supported|Parser Error|Failed to parse (?:chat )?template",
             "deploy.fault_jinja",
+        ),
+        Sign(
+            r"LoRA tensor '(?P<name>[^']*)' (?:does not exist in base model|has incorrect shape)",
+            "deploy.fault_adapter",
         ),
         Sign(r"out of memory|ErrorOutOfDeviceMemory|failed to allocate|unable to allocate", "deploy.fault_memory"),
         Sign(r"invalid argument: (?P<name>\S+)", "deploy.fault_flag"),
@@ -58,11 +64,25 @@ class LlamaCpp:
         return None
 
     def refuses(self, source: Source, settings: DeploySettings) -> Problem | None:
-        """Return why it cannot serve this: anything but a GGUF file."""
-        return None if source.gguf else Problem("deploy.only_gguf", engine=self.title)
+        """Return why it cannot serve this: anything but a GGUF file; adapters where nothing here writes GGUF files."""
+        if not source.gguf:
+            return Problem("deploy.only_gguf", engine=self.title)
+        if settings.adapters and not self._toolkit.is_ready():
+            return Problem("llama_cpp.missing", megabytes=MEGABYTES)
+        return None
 
     def arrange(self, order: Order, report: Report) -> None:
-        """Do nothing: it serves what it was started with."""
+        """Apply the adapters that are on: it starts with none applied."""
+        if order.adapters:
+            self.switch(order, self.active(order.settings))
+
+    def active(self, settings: DeploySettings) -> list[str]:
+        """Return the adapters that are applied after the start."""
+        return llama_cpp_adapters.active(settings)
+
+    def switch(self, order: Order, on: Collection[str]) -> None:
+        """Apply these adapters, and no others. Raises Problem where the server does not do so."""
+        llama_cpp_adapters.switch(order, on)
 
     def launch(self, order: Order) -> Launch:
         """Return how it is started. Raises Problem where the program or the chat template cannot be had."""
@@ -74,6 +94,9 @@ class LlamaCpp:
             path = order.folder / trained_template.JINJA
             files[path] = trained_template.jinja_text(order.source)
             command += ["--chat-template-file", str(path)]
+        for name in order.adapters:
+            command += ["--lora", str(llama_cpp_adapters.file_of(order, name))]
+        command += ["--lora-init-without-apply"] if order.adapters else []
         if order.key:
             command += ["--api-key-file", str(order.folder / "key")]
         if settings.context:
@@ -89,4 +112,5 @@ class LlamaCpp:
             environment["LLAMA_ARG_CORS_ORIGINS"] = "localhost"
         if settings.devices:
             environment |= dict.fromkeys(_DEVICES, ",".join(map(str, settings.devices)))
-        return Launch(tuple(command), environment, {}, files)
+        work = partial(llama_cpp_adapters.write, order, self._toolkit) if order.adapters else None
+        return Launch(tuple(command), environment, {}, files, work=work)

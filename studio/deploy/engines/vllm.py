@@ -1,12 +1,13 @@
 """vLLM: many requests at once, in an environment of its own, with the chat template of training handed over."""
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from studio.core.i18n import Problem
 from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines import trained_template
+from studio.deploy.engines.adapter_requests import post
 from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign, missing_environment
 from studio.deploy.engines.log_faults import LAST_WORDS, PORT_TAKEN, TORCH
 from studio.deploy.served_source import Source
@@ -89,6 +90,20 @@ class Vllm:
     def arrange(self, order: Order, report: Report) -> None:
         """Do nothing: it serves what it was started with."""
 
+    def active(self, settings: DeploySettings) -> list[str]:
+        """Return the adapters that are served after the start: all, where nobody said which."""
+        chosen = settings.adapters_on
+        return [name for name in settings.adapters if chosen is None or name in chosen]
+
+    def switch(self, order: Order, on: Collection[str]) -> None:
+        """Serve these adapters, and no others. Raises Problem where the server does not do so."""
+        for name, folder in order.adapters.items():
+            asked = {"lora_name": name, "lora_path": str(folder)}
+            if name in on and name not in self.active(order.settings):
+                post(order, "/v1/load_lora_adapter", asked)
+            elif name not in on and name in self.active(order.settings):
+                post(order, "/v1/unload_lora_adapter", {"lora_name": name})
+
     def launch(self, order: Order) -> Launch:
         """Return how it is started. Raises Problem where its environment or the chat template cannot be had."""
         path = order.folder / trained_template.JINJA
@@ -113,10 +128,14 @@ class Vllm:
         # A run's own name stands for its adapter, and the base is served beside it.
         base = f"{order.name}-base" if target.adapter else order.name
         command += ["--served-model-name", base, "--chat-template", template]
-        adapters = {**({order.name: target.adapter} if target.adapter else {}), **order.adapters}
-        if adapters:
-            command += ["--enable-lora", "--max-lora-rank", str(trained_template.largest_rank(adapters.values()))]
-            command += ["--lora-modules", *(f"{name}={folder}" for name, folder in adapters.items())]
+        served = {name: order.adapters[name] for name in self.active(order.settings)}
+        adapters = {**({order.name: target.adapter} if target.adapter else {}), **served}
+        if target.adapter or order.adapters:
+            known = [*adapters.values(), *order.adapters.values()]
+            command += ["--enable-lora", "--max-lora-rank", str(trained_template.largest_rank(known))]
+            command += (
+                ["--lora-modules", *(f"{name}={folder}" for name, folder in adapters.items())] if adapters else []
+            )
         if target.own_code:
             command += ["--trust-remote-code"]
         if settings.context:

@@ -9,6 +9,7 @@ from studio.core.sentences import Sentence
 from studio.deploy.deploy_service import DeployService
 from studio.deploy.page.deployment_list import DOTS
 from studio.deploy.supervision.deployment import ACTIVE, Parity, address, is_open
+from studio.deploy.supervision.engine_load import EngineLoad
 from studio.inference import target_names
 
 TEMPLATE = "deploy/page/deployment_head.html"
@@ -18,7 +19,8 @@ TEMPLATE = "deploy/page/deployment_head.html"
 class DeploymentHead:
     """A deployment in hand. problem: why its record cannot be read; it can only be deleted then.
 
-    remedy: the settings with which it would go, and their names in words. column: as Chat asks for it.
+    remedy: the settings with which it would go, and their names in words. column: as Chat asks for it. load: what it is
+    at, None while it waits. adapters: by their names, whether each is on; none where they cannot be switched.
     """
 
     name: str
@@ -42,6 +44,8 @@ class DeploymentHead:
     memory: int | None = None
     parity: Parity | None = None
     test: str = ""
+    load: EngineLoad | None = None
+    adapters: tuple[tuple[str, bool], ...] = ()
 
 
 def deployment_head(service: DeployService, name: str) -> DeploymentHead | None:
@@ -79,6 +83,8 @@ def deployment_head(service: DeployService, name: str) -> DeploymentHead | None:
         memory=service.memory_bytes(deployment),
         parity=state.parity if is_ready else None,
         test=_curl(url, name, has_key),
+        load=state.load if is_ready else None,
+        adapters=tuple(service.adapters_of(request).items()) if is_ready else (),
     )
 
 

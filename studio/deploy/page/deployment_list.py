@@ -23,6 +23,7 @@ class DeploymentRow:
     target: str = ""
     port: int = 0
     doing: Sentence | None = None
+    is_busy: bool = False
     problem: Problem | None = None
 
 
@@ -51,4 +52,5 @@ def _row(deployment: Deployment) -> DeploymentRow:
         target=target_names.short(request.target),
         port=state.port,
         doing=state.doing if state.state == "starting" else None,
+        is_busy=state.state == "ready" and state.load is not None,
     )

@@ -7,6 +7,7 @@ from studio.deploy import served_source
 from studio.deploy.deploy_service import DeployService
 from studio.deploy.page.ollama_endpoints import ollama_endpoints
 from studio.deploy.page.schemas import (
+    AdaptersResult,
     DeletedDeploymentResult,
     DeploymentNameResult,
     DeploymentResult,
@@ -14,6 +15,7 @@ from studio.deploy.page.schemas import (
     DeployPreviewResult,
     EngineResult,
     EngineStateResult,
+    LoadResult,
     LogTextResult,
     ParityResult,
     PreparationResult,
@@ -88,15 +90,20 @@ def _changing(service: DeployService) -> list[Callable]:
         """End an engine with all its processes, in the background."""
         return EngineStateResult(state=service.stop(name).state)
 
+    def deploy_adapter(name: str, adapter: str, on: bool) -> AdaptersResult:
+        """Switch a LoRA adapter of a running engine on or off (llama.cpp, vLLM), also for its next start."""
+        return AdaptersResult(on=service.switch_adapter(name, adapter, on))
+
     def deploy_delete(name: str) -> DeletedDeploymentResult:
         """End an engine and move its deployment into the trash; its key is forgotten."""
         return DeletedDeploymentResult(item=service.delete(name))
 
-    return [deploy_prepare, deploy_start, deploy_again, deploy_stop, deploy_delete]
+    return [deploy_prepare, deploy_start, deploy_again, deploy_stop, deploy_adapter, deploy_delete]
 
 
 def _listed(service: DeployService, deployment: Deployment, words: Words) -> DeploymentResult:
-    nothing = dict.fromkeys(("column", "doing", "error", "parity", "since", "ready_s", "memory_bytes"))
+    nothing = dict.fromkeys(("column", "doing", "error", "parity", "since", "ready_s", "memory_bytes", "busy"))
+    nothing |= {"adapters": {}}
     try:
         request, state = deployment.request(), deployment.state()
         asked_as = service.column(deployment.name, request, state) if state.state == "ready" else None
@@ -116,6 +123,8 @@ def _listed(service: DeployService, deployment: Deployment, words: Words) -> Dep
         error=state.error.tell(words) if state.error else None,
         parity=ParityResult(**parity.model_dump(include=set(ParityResult.model_fields))) if parity else None,
         since=state.since,
+        busy=LoadResult(**state.load.model_dump()) if state.load and state.state == "ready" else None,
+        adapters=service.adapters_of(request),
         ready_s=state.ready_s,
         memory_bytes=service.memory_bytes(deployment),
     )

@@ -97,6 +97,19 @@ class ParityResult(Result):
     token: int | None = Field(description="its first such token, from 0")
 
 
+class LoadResult(Result):
+    """What a busy engine is at; null where it does not count."""
+
+    running: int | None = Field(description="requests that it answers")
+    waiting: int | None = Field(description="requests that wait")
+
+
+class AdaptersResult(Result):
+    """The LoRA adapters that are on."""
+
+    on: list[str]
+
+
 class DeploymentResult(Result):
     """A deployment as lists show it."""
 
@@ -111,5 +124,7 @@ class DeploymentResult(Result):
     error: str | None
     parity: ParityResult | None = Field(description="null while it was not looked at")
     since: float | None = Field(description="when the state began, in seconds since 1970")
+    busy: LoadResult | None = Field(description="what it is at, null while it waits for requests")
+    adapters: dict[str, bool] = Field(description="LoRA adapters that can be switched, and whether each is on")
     ready_s: float | None = Field(description="seconds from its start until it was ready")
     memory_bytes: int | None = Field(description="that its processes have in memory")

@@ -18,6 +18,7 @@ from studio.core.storage.records import Moment, Record, Text
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, is_safe, safe_name, write_json, write_whole
 from studio.deploy.deploy_settings import DeploySettings, is_local
+from studio.deploy.supervision.engine_load import EngineLoad
 
 State = Literal["starting", "ready", "stopping", "stopped", "failed"]
 ACTIVE = ("starting", "ready", "stopping")
@@ -56,7 +57,8 @@ class EngineState(Record):
 
     since: when the state began. began: when the start was asked for. ready_s: seconds until it was ready. members: its
     processes, the leader first. mark: what they all have in their environment. log_start: the byte of the log at
-    which this start begins. died: when it died and was started again, newest last.
+    which this start begins. died: when it died and was started again, newest last. load: what it is at, None while it
+    waits for requests.
     """
 
     state: State = "starting"
@@ -72,6 +74,7 @@ class EngineState(Record):
     error: Sentence | None = None
     remedy: dict[str, object] = {}
     parity: Parity | None = None
+    load: EngineLoad | None = None
 
 
 @dataclass(frozen=True)

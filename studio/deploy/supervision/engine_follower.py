@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.processes import process_group
@@ -21,9 +23,11 @@ from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines.engine import Engine, Launch, Order, Told, fault_in, phase_in
 from studio.deploy.supervision import ports
 from studio.deploy.supervision.deployment import Deployment, EngineState, Parity
+from studio.deploy.supervision.engine_load import LoadWatch
 from studio.train.execution.executors.subprocesses import NOT_INHERITED
 
 PROBE_S, WATCH_S, LOOK_S = 0.1, 0.5, 5.0  # while it starts; when it is ready; at its members and its health
+LOAD_S = 1.0  # between two looks at what it is at
 RESTART_WINDOW_S = 600.0
 BROKEN_LOOKS = 2  # in a row, after which an engine that says it is broken is ended
 LATE_LOG_S = 0.3  # for the last lines of a process that is gone
@@ -96,6 +100,10 @@ class EngineFollower:
         if self._stop.is_set():
             return
         _put(launch)
+        if launch.work:
+            launch.work(lambda sentence: self._tell(doing=sentence), self._stop.is_set)
+            if self._stop.is_set():
+                return
         mark = secrets.token_hex(12)
         try:
             self._child = Child(
@@ -112,7 +120,7 @@ class EngineFollower:
         """Look after the engine until it is gone; return whether that is the end, and not a reason to start it
         again.
         """
-        looked, broken = 0.0, 0
+        looked, broken, weighed, load = 0.0, 0, 0.0, LoadWatch()
         while not self._stop.wait(PROBE_S if self._state.state == "starting" else WATCH_S):
             if not self._lives():
                 return self._died(None)
@@ -120,7 +128,13 @@ class EngineFollower:
             if self._state.state == "starting":
                 self._look_for_ready(now - looked > WATCH_S)
                 looked = now if now - looked > WATCH_S else looked
-            elif now - looked > LOOK_S:
+                continue
+            if now - weighed > LOAD_S:
+                weighed = now
+                self._tell(
+                    load=load.look(self._processes(), self._settings.host, self._state.port, self.deployment.key())
+                )
+            if now - looked > LOOK_S:
                 looked = now
                 self._see_members()
                 broken = broken + 1 if self._engine.tells_broken and self._status() == 503 else 0
@@ -137,7 +151,7 @@ class EngineFollower:
         if self._status() != 200:
             return
         self._see_members()
-        if ports.listens([one for known in self._state.members if (one := known.process())], self._state.port) is False:
+        if ports.listens(self._processes(), self._state.port) is False:
             return  # somebody else answers there, and the engine is about to say so
         self._engine.arrange(self._hooks.order(self.deployment), lambda sentence: self._tell(doing=sentence))
         now = time.time()
@@ -161,6 +175,9 @@ class EngineFollower:
 
     def _status(self) -> int | None:
         return ports.status(self._settings.host, self._state.port, self._engine.alive, self.deployment.key())
+
+    def _processes(self) -> list[psutil.Process]:
+        return [one for known in self._state.members if (one := known.process())]
 
     def _lives(self) -> bool:
         if self._child:
@@ -215,6 +232,8 @@ class EngineFollower:
             if self._stop.is_set() and changes.get("state") in ("starting", "ready"):
                 changes.pop("state")
             changed = self._state.model_copy(update=changes)
+            if changed.state != "ready":
+                changed = changed.model_copy(update={"load": None})
             if changed != self._state:
                 self._state = changed
                 self.deployment.write_state(changed)

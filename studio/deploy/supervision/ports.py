@@ -56,10 +56,24 @@ def near(host: str) -> str:
 
 def status(host: str, port: int, path: str, key: str = "") -> int | None:
     """Return the status with which a server answers a GET, None where nothing answers in time."""
+    answered = _get(host, port, path, key, 0)
+    return answered[0] if answered else None
+
+
+def text(host: str, port: int, path: str, key: str, most: int) -> str | None:
+    """Return the beginning of what a server answers to a GET, `most` bytes of it; None where nothing answers in time,
+    or not with 200.
+    """
+    answered = _get(host, port, path, key, most)
+    return answered[1].decode("utf-8", "replace") if answered and answered[0] == 200 else None
+
+
+def _get(host: str, port: int, path: str, key: str, most: int) -> tuple[int, bytes] | None:
     connection = http.client.HTTPConnection(near(host), port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
-        return connection.getresponse().status
+        answer = connection.getresponse()
+        return answer.status, answer.read(most) if most else b""
     except (OSError, http.client.HTTPException):
         return None
     finally:
