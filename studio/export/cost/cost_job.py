@@ -15,10 +15,10 @@ from studio.core.storage import files, folders
 from studio.core.storage.atomic import scratch
 from studio.core.workspace import Workspace
 from studio.datasets.registry.collection import Collection
-from studio.export import child_run, model_forms, source_model, token_rows
+from studio.export import child_run, form_card, model_forms, source_model, token_rows
 from studio.export.cost.cost_child import Costing, Row
 from studio.export.cost.cost_plan import CostPlan, comparable
-from studio.export.model_forms import Cost, Form, Forms
+from studio.export.model_forms import Cost, Form
 from studio.export.quantize import gptq_libraries
 from studio.inference.llama_cpp.toolkit import Toolkit
 from studio.inference.local.model_target import weight_files
@@ -87,9 +87,13 @@ class _Comparison:
         reference = self._cost(spec, str(self._plan.source.name))
         size = sum(folders.size_of(file) for file in weight_files(model))
         table = [{"type": "16-bit", "size": size, "cost": reference.model_dump(mode="json")}]
+        origin = form_card.origin(workspace, str(self._plan.source.name))
         for folder, forms, compared in chosen:
             done = {form.type: self._measured(folder, form) for form in compared}
-            _write(folder, forms, [done.get(form.type, form) for form in forms.forms], reference, size)
+            after = {"reference": reference, "reference_size": size}
+            after = forms.model_copy(update=after | {"forms": [done.get(form.type, form) for form in forms.forms]})
+            model_forms.write(folder, after)
+            form_card.write_form_cards(folder, folder.name, after, origin, before=forms)
             table += [one.model_dump(mode="json", include={"type", "size", "cost", "fault"}) for one in done.values()]
         return {
             "name": there[0][0].name,
@@ -153,9 +157,3 @@ class _Comparison:
         return Cost(
             **found, threads=THREADS, rows=len(self._rows), rows_from=self._plan.rows_from, measured=time.time()
         )
-
-
-def _write(folder: Path, before: Forms, forms: list[Form], reference: Cost, size: int) -> None:
-    """Write the figures of a folder. Raises Problem where the disk refuses."""
-    update = {"forms": forms, "reference": reference, "reference_size": size}
-    model_forms.write(folder, before.model_copy(update=update))

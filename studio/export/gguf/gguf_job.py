@@ -13,7 +13,7 @@ from studio.core.storage import files, folders, records
 from studio.core.storage.atomic import move, scratch, write_json
 from studio.core.workspace import Workspace
 from studio.datasets.registry.collection import Collection
-from studio.export import child_run, model_forms, source_model, token_rows
+from studio.export import child_run, form_card, model_forms, source_model, token_rows
 from studio.export.gguf import gguf_plan as plans
 from studio.export.gguf import gguf_prompts
 from studio.export.gguf.answer_child import Question
@@ -54,7 +54,7 @@ def make(
     try:
         with scratch(target) as made:
             work = _Work(job, workspace, collection, toolkit, plan, made)
-            return _place(plan, target, work.folder, work.all())
+            return _place(workspace, plan, target, work.folder, work.all())
     finally:
         device.release(HOLDER)
 
@@ -232,7 +232,7 @@ class _Work:
         return form.model_copy(update={"answer": said["text"], "parity": None if form.type == LORA else parity})
 
 
-def _place(plan: GgufPlan, target: Path, made: Path, found: list[Form]) -> dict:
+def _place(workspace: Workspace, plan: GgufPlan, target: Path, made: Path, found: list[Form]) -> dict:
     """Put the files in their place, beside those that were made before, and return the job's result.
 
     What is listed is whole at each moment: a type that is made again is off the list before its file is replaced.
@@ -248,6 +248,9 @@ def _place(plan: GgufPlan, target: Path, made: Path, found: list[Form]) -> dict:
         reference_size=there.reference_size if there else 0,
     )
     model_forms.write(made, written)
+    origin = form_card.origin(workspace, str(plan.source.name))
+    if there is None:
+        form_card.write_form_cards(made, target.name, written, origin)
     if there and len(kept) < len(there.forms):
         model_forms.write(target, there.model_copy(update={"forms": kept}))
     if there is None:
@@ -256,6 +259,7 @@ def _place(plan: GgufPlan, target: Path, made: Path, found: list[Form]) -> dict:
         for form in found:
             move(made / str(form.file), target / str(form.file))
         move(made / model_forms.FILE, target / model_forms.FILE)
+        form_card.write_form_cards(target, target.name, written, origin, before=there)
     return {
         "name": plan.name,
         "folder": str(target),

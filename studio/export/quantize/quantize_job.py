@@ -11,7 +11,7 @@ from studio.core.storage import folders
 from studio.core.storage.atomic import move, scratch
 from studio.core.workspace import Workspace
 from studio.datasets.registry.collection import Collection
-from studio.export import child_run, model_forms, source_model, token_rows
+from studio.export import child_run, form_card, model_forms, source_model, token_rows
 from studio.export.gguf import gguf_prompts
 from studio.export.merge import merge_job
 from studio.export.model_forms import Form, Forms
@@ -50,6 +50,8 @@ def quantize(job: Job, workspace: Workspace, device: DeviceLease, collection: Co
             form = _made(job, workspace, collection, plan, model, made)
             forms = Forms(source=plan.source.name, template=plan.source.template, forms=[form])
             model_forms.write(made / str(plan.name), forms)
+            origin = form_card.origin(workspace, str(plan.source.name))
+            form_card.write_form_cards(made / str(plan.name), str(plan.name), forms, origin)
             job.check()
             plans.require_free(workspace, plan)
             move(made / str(plan.name), target)

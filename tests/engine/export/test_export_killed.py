@@ -23,6 +23,7 @@ MOMENTS = 20
 KILLED_AT = """
 import json, os, signal, sys
 from pathlib import Path
+from studio.core.workspace import Workspace
 from studio.export.gguf.gguf_job import _place
 from studio.export.gguf.gguf_plan import GgufPlan
 from studio.export.model_forms import Form
@@ -39,7 +40,7 @@ def look(event, args):
     if event == "os.rename" and next(renames) == number:
         os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(look)
-_place(plan, target, made, found)
+_place(Workspace(target.parent.parent), plan, target, made, found)
 """
 MERGED = """
 import sys

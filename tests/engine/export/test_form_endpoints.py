@@ -4,6 +4,7 @@ import html
 import shutil
 
 import pytest
+import yaml
 from conftest import SMALL, is_sentence, slow
 from endpoint_calls import by_name, closing_studio, over, refused
 from export_files import exported, formed
@@ -30,8 +31,12 @@ def test_weights_are_quantised_and_compared_by_endpoints(studio, call):
     assert status["result"]["name"] == "eight" and status["result"]["verified"]["answer"] is not None
     (form,) = call.export_forms(SMALL)
     assert (form["type"], form["folder"], form["file"], form["cost"]) == ("bnb-8bit", "eight", "", None)
+    card = studio.workspace.models / "eight" / "README.md"
+    head, _, text = card.read_text()[4:].partition("---")
+    assert yaml.safe_load(head)["base_model"] == SMALL and "bnb-8bit" in text and "KL" not in text
     damaged = shutil.copytree(studio.workspace.models / "eight", studio.workspace.models / "damaged")
     (damaged / "model.safetensors").write_bytes(b"cut off")
+    (damaged / "README.md").write_text("# A person wrote this.\n")
     status = over(call, call.export_cost(SMALL, None, {"dataset": "identity_en"})["job"], 120)
     assert status["state"] == "finished", status["error"]
     whole, *forms = call.export_forms(SMALL)
@@ -39,6 +44,8 @@ def test_weights_are_quantised_and_compared_by_endpoints(studio, call):
     # What cannot be loaded is told in its row, and the others are compared all the same.
     assert broken["cost"] is None and is_sentence(broken["problem"]) and eight["problem"] is None
     assert broken["problem"] in html.unescape(studio.live._draws["export-costs"](Words("en"), "damaged"))
+    assert f"{eight['cost']['perplexity']:.2f}" in card.read_text()
+    assert (damaged / "README.md").read_text() == "# A person wrote this.\n"
     assert whole["type"] == "16-bit" and whole["cost"]["top1"] == 1.0 and whole["size_bytes"] > eight["size_bytes"]
     assert eight["cost"]["kl"] > whole["cost"]["kl"] and eight["cost"]["rows_from"] == "identity_en"
 

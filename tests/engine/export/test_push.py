@@ -1,11 +1,13 @@
 """Models sent to both hubs by their own clients, to servers on this machine that speak their protocols."""
 
 import pytest
+import yaml
 from conftest import SMALL, is_sentence, wait_for
 from endpoint_calls import by_name, closing_studio, over, refused
-from export_files import exported
+from export_files import exported, formed
 from push_hubs import TOKEN, PushHub
 
+from studio.export import form_card, model_forms
 from studio.export.page.exported import push_view
 
 HUBS = ("huggingface", "modelscope")
@@ -44,6 +46,21 @@ def test_a_model_arrives_whole_and_private_and_the_token_stays_nowhere(call, stu
     for file in studio.workspace.root.rglob("*"):
         if file.is_file() and not file.is_symlink():
             assert TOKEN.encode() not in file.read_bytes(), file
+
+
+def test_gguf_files_arrive_with_their_card(call, studio):
+    formed(studio.workspace, "mine-GGUF", "mine", {"q8_0": 4, "q4_k_m": 4})
+    folder = studio.workspace.models / "mine-GGUF"
+    forms = model_forms.of_folder(folder)
+    form_card.write_form_cards(folder, folder.name, forms, form_card.origin(studio.workspace, "mine"))
+    with PushHub() as hub:
+        job = call.export_push("mine-GGUF", "huggingface", "me/gguf", {"token": TOKEN, "endpoint": hub.url})["job"]
+        status = over(call, job, 120)
+        assert status["state"] == "finished", status["error"]
+        sent = hub.repos["me/gguf"]
+    assert {"mine-Q8_0.gguf", "mine-Q4_K_M.gguf", "README.md", "README_zh.md"} <= set(sent)
+    head = yaml.safe_load(sent["README.md"].decode().split("---")[1])
+    assert (head["base_model"], head["library_name"], head["license"]) == ("mine", "gguf", "apache-2.0")
 
 
 @pytest.mark.parametrize("source", HUBS)

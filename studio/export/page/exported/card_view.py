@@ -39,7 +39,8 @@ def card_view(context: ExportContext, hand: str) -> CardView | None:
         model = library.find(context.workspace, name)
     except Problem:
         return None  # told by the head
-    return CardView(name, tuple(card_of(model, language) for language in FILES))
+    there = [language for language, file in FILES.items() if files.exists(model.path / file)]
+    return CardView(name, tuple(card_of(model, language) for language in there))
 
 
 def card_of(model: library.Model, language: str) -> Card:

@@ -14,6 +14,7 @@ from studio.models.library import library
 
 TEMPLATE = "export/page/listing/export_head.html"
 PARTS = ("record", "card", "forms", "push")
+PARTS_OF_FORMS = ("record", "card", "push")  # templates stand with the 16-bit model, or in the GGUF itself
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _of_forms(model: library.Model, forms: Forms) -> ExportHead:
         types=", ".join(str(form.type) for form in forms.forms),
         loads=all(str(form.type).startswith("bnb") for form in forms.forms),
         is_served=not any(form.file for form in forms.forms),
-        parts=(),
+        parts=PARTS_OF_FORMS,
     )
 
 
