@@ -135,7 +135,7 @@ def make(workspace: Workspace) -> Studio:
         EvaluateContext(evaluations, Reports(evaluations.evaluations), service, BenchmarkDownloads(workspace, jobs)),
         ExportContext(
             ExportService(workspace, accelerator, jobs),
-            TemplateService(workspace, jobs),
+            TemplateService(workspace, jobs, toolkit),
             FormService(workspace, accelerator, jobs, collection, toolkit),
             PushService(workspace, jobs),
         ),

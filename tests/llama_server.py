@@ -25,13 +25,24 @@ def main() -> None:
     import xllamacpp
 
     parser = argparse.ArgumentParser()
-    for flag in ("-m", "--host", "--port", "--alias", "--chat-template-file", "--api-key-file", "-c", "-np", "-t"):
+    for flag in (
+        "-m",
+        "--host",
+        "--port",
+        "--alias",
+        "--chat-template-file",
+        "--api-key-file",
+        "-c",
+        "-np",
+        "-t",
+        "--device",
+    ):
         parser.add_argument(flag)
     for flag in ("--no-webui", "--offline", "--metrics", "--jinja"):
         parser.add_argument(flag, action="store_true")
     flags = parser.parse_args()
     params = xllamacpp.CommonParams()
-    params.model.path, params.model_alias = flags.m, {flags.alias}
+    params.model.path, params.model_alias = flags.m, {flags.alias or "model"}
     params.hostnames, params.port = [flags.host], int(flags.port)
     params.n_ctx, params.n_parallel = int(flags.c or 2048), int(flags.np or 1)
     params.cpuparams.n_threads = int(flags.t)

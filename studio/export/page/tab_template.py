@@ -5,6 +5,7 @@ import gradio as gr
 from studio.core import llamafactory
 from studio.core.i18n import Problem, Words
 from studio.export.page.context import ExportContext
+from studio.export.template_forms.parity_record import FORMS
 from studio.inference import target_names
 from studio.models.chat_template_match import template_match
 from studio.web.html import ui
@@ -79,9 +80,10 @@ class TemplateForm:
             known = self.context.templates.forms(model)
         except Problem as problem:
             return gr.update(choices=[], value=[]), str(ui(self.words.language).problem(problem))
-        choices = [(self.words(f"templates.form_{form}"), form) for form in known]
-        missing = "" if "ollama" in known else str(ui(self.words.language).hint(self.words("templates.no_go")))
-        return gr.update(choices=choices, value=known), missing
+        fetched = self.context.templates.on_demand()
+        choices = [(self.words(f"templates.form_{form}"), form) for form in FORMS if form in (*known, *fetched)]
+        hints = [self.words(f"templates.fetches_{form}") for form in fetched]
+        return gr.update(choices=choices, value=known), "".join(str(ui(self.words.language).hint(one)) for one in hints)
 
     def _on_templates(self, chosen):
         llamafactory.load()

@@ -8,7 +8,8 @@ from studio.core.storage.records import Record, Text
 from studio.export.templates.cases import CASES
 from studio.export.templates.parity import EFFECTS, Comparison, Difference
 
-FORMS = ("jinja", "ollama", "lmdeploy", "own")  # "own" is the chat template that the model came with
+# "llama_cpp" is our Jinja in llama.cpp's engine, "own" the chat template that the model came with.
+FORMS = ("jinja", "llama_cpp", "ollama", "lmdeploy", "own")
 _NEEDS = ("training", *sorted({need for case in CASES for need in case.needs}))
 FormName = Literal[FORMS]
 CaseName = Literal[tuple(case.name for case in CASES)]

@@ -60,6 +60,13 @@ def describe(arguments: dict, stamp: str, place: str) -> dict:
     plain = {"stops": eos, "adds_bos": False}  # an engine that reads the tokenizer's Jinja stops at its end token
     return {
         "jinja": {"text": jinja.text, "cannot": jinja.cannot, "stops": stops, "adds_bos": False},
+        # Its server goes on with an answer at the end, and has no eyes for an image.
+        "llama_cpp": {
+            "text": "",
+            "cannot": sorted({*jinja.cannot, "answered", "images"}),
+            "stops": stops,
+            "adds_bos": False,
+        },
         "ollama": {
             "text": ollama.text,
             "cannot": ollama.cannot,
@@ -85,7 +92,7 @@ def compare(arguments: dict, stamp: str, forms: dict, rendered: dict, cases: lis
     Args:
         arguments, stamp: as `describe` has them.
         forms: what `describe` told of each that is compared.
-        rendered: of "own" and "ollama" their texts by case, as `RenderedForm` has them.
+        rendered: of "own", "llama_cpp" and "ollama" their texts by case, as `RenderedForm` has them.
         cases: names of cases.
 
     Returns:

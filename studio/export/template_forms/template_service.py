@@ -1,7 +1,6 @@
 """The chat template of a model, or of a run, in the forms of the engines, and each compared with training."""
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +10,21 @@ from studio.core.i18n import Problem
 from studio.core.job import Job
 from studio.core.jobs import Jobs
 from studio.core.processes import limited
-from studio.core.storage import files
 from studio.core.workspace import Workspace
 from studio.export import record
+from studio.export.template_forms import engine_texts
+from studio.export.template_forms.engine_texts import Steps
 from studio.export.template_forms.parity_record import FORMS, ParityRecord, ParityRequest
-from studio.export.templates import go_renderer
+from studio.export.templates import go_program
 from studio.export.templates.cases import CASES
-from studio.export.templates.go_renderer import GoRenderer, OllamaForm
-from studio.export.templates.parity import Refused
 from studio.inference import target_names
+from studio.inference.llama_cpp import packages
+from studio.inference.llama_cpp.toolkit import Toolkit
 from studio.models.chat_template_match.template_match import shipped
 from studio.models.library import tokenizer_files
 
 KIND = "export_parity"
+MISSING = {"ollama": "templates.no_go", "own": "templates.no_own", "llama_cpp": "templates.no_llama_cpp"}
 CHUNK = 6  # cases between two looks whether it was stopped
 HERE = "."
 _CHILD = "studio.export.template_forms.template_child"
@@ -55,8 +56,8 @@ class Subject:
 class TemplateService:
     """Forms of templates, and comparisons in the background."""
 
-    def __init__(self, workspace: Workspace, jobs: Jobs):
-        self.workspace, self.jobs = workspace, jobs
+    def __init__(self, workspace: Workspace, jobs: Jobs, toolkit: Toolkit):
+        self.workspace, self.jobs, self.toolkit = workspace, jobs, toolkit
         jobs.offer(KIND, self._work, facts=ParityRequest)
 
     def subject(self, model: str, template: str = "") -> Subject:
@@ -88,18 +89,22 @@ class TemplateService:
         return self._described(self.subject(model, template))[form]["text"]
 
     def forms(self, model: str) -> list[str]:
-        """Return the forms that can be compared here: Ollama's needs Go, a model's own a chat template. Raises
-        Problem.
+        """Return the forms that can be compared here at once: Ollama's needs Go, llama.cpp's its server, a model's own
+        a chat template. Raises Problem.
         """
         (target,) = target_names.resolve(self.workspace, [model])
-        missing = set() if self.go() else {"ollama"}
+        missing = set() if go_program.is_ready() else {"ollama"}
+        if not self.toolkit.has_server():
+            missing.add("llama_cpp")
         if tokenizer_files.chat_template(target.model) is None:
             missing.add("own")
         return [form for form in FORMS if form not in missing]
 
-    def go(self) -> str | None:
-        """Return the `go` command by which Ollama's templates are rendered, None where there is none."""
-        return shutil.which("go")
+    def on_demand(self) -> list[str]:
+        """Return the forms whose engine is not here yet, and is fetched where one of them is chosen."""
+        is_server_to_be_had = not self.toolkit.has_server() and packages.server() is not None
+        is_go_to_be_had = not go_program.is_ready() and go_program.can_be_had()
+        return [*(["llama_cpp"] if is_server_to_be_had else []), *(["ollama"] if is_go_to_be_had else [])]
 
     def start(self, model: str, template: str = "", forms: list[str] | None = None) -> Job:
         """Compare forms of a template with training, in a job. Raises Problem as `require` does."""
@@ -116,18 +121,24 @@ class TemplateService:
         for form in forms or []:
             if form not in FORMS:
                 raise Problem("export.no_form", form=form, known=", ".join(FORMS))
-            if form not in known:
-                raise Problem("templates.no_go" if form == "ollama" else "templates.no_own", model=model)
+            if form not in (*known, *self.on_demand()):
+                raise Problem(MISSING[form], model=model)
         return ParityRequest(model=model, template=subject.template, forms=list(dict.fromkeys(forms or known)))
 
-    def compare(self, request: ParityRequest, look: Callable[[int], None] = lambda done: None) -> ParityRecord:
-        """Return the comparison of a template's forms with training.
+    def compare(
+        self,
+        request: ParityRequest,
+        look: Callable[[int], None] = lambda done: None,
+        report: Callable[..., None] = lambda *_, **__: None,
+    ) -> ParityRecord:
+        """Return the comparison of a template's forms with training; an engine that is missing is fetched.
 
         Args:
-            look: called with the number of conversations that were compared.
+            look: called with the number of conversations that were compared; may raise to stop.
+            report: as `Job.report`, of what is fetched.
 
         Raises:
-            Problem: model or template is gone, or the tokenizer reached a limit.
+            Problem: model or template is gone, the tokenizer reached a limit, or an engine cannot be had.
         """
         subject = self.subject(str(request.model), request.template)
         told = self._described(subject)
@@ -137,7 +148,7 @@ class TemplateService:
         forms = {name: told[name] for name in request.forms}
         found: dict[str, list] = {"cases": [], "stops": []}
         look(0)
-        rendered = self._rendered(subject, told, request.forms)
+        rendered = self._rendered(subject, told, request.forms, Steps(report, lambda: look(0)))
         for at in range(0, len(CASES), CHUNK):
             names = [case.name for case in CASES[at : at + CHUNK]]
             arguments = (subject.arguments, subject.stamp, forms, rendered, names)
@@ -157,8 +168,8 @@ class TemplateService:
             stamp=(json.dumps(subject.arguments, sort_keys=True), subject.stamp),
         )
 
-    def _rendered(self, subject: Subject, told: dict, forms: list[str]) -> dict:
-        """Return what engines outside of the child make of the cases: the model's own Jinja, and Go."""
+    def _rendered(self, subject: Subject, told: dict, forms: list[str], steps: Steps) -> dict:
+        """Return what engines outside of the child make of the cases: the model's own Jinja, llama.cpp and Go."""
         made = {}
         if "own" in forms:
             own = tokenizer_files.chat_template(subject.folder)
@@ -169,26 +180,11 @@ class TemplateService:
                 "studio.export.templates.renderers:render_strangers", own.source, told["tokens"], limits=limits
             )
         if "ollama" in forms:
-            made["ollama"] = self._by_go(told["ollama"])
-        return made
-
-    def _by_go(self, told: dict) -> dict[str, dict[str, str]]:
-        go = self.go()
-        if go is None:
-            raise Problem("templates.no_go")
-        folder = self.workspace.saves / ".engines" / "go"
-        program = folder / "ollama-template"
-        if not files.is_file(program):
-            program = go_renderer.build(Path(go), folder)
-        made = {}
-        with GoRenderer(program) as renderer:
-            cannot, stops = frozenset(told["cannot"]), frozenset(told["stops"])
-            form = OllamaForm(renderer, told["template"], cannot, stops, told["adds_bos"])
-            for case in CASES:
-                try:
-                    made[case.name] = {} if case.needs & cannot else {"text": form.render(case)}
-                except Refused as error:
-                    made[case.name] = {"refused": str(error)}
+            made["ollama"] = engine_texts.by_go(told["ollama"], steps)
+        if "llama_cpp" in forms:
+            made["llama_cpp"] = engine_texts.by_llama_cpp(
+                self.workspace, self.toolkit, told["llama_cpp"] | {"source": told["jinja"]["text"]}, steps
+            )
         return made
 
     def _work(self, job: Job) -> dict:
@@ -197,4 +193,4 @@ class TemplateService:
             job.report(done / len(CASES), "templates.comparing", done=done, all=len(CASES))
 
         job.report(None, "templates.loading")
-        return self.compare(ParityRequest.model_validate(job.facts), look).model_dump()
+        return self.compare(ParityRequest.model_validate(job.facts), look, job.report).model_dump()

@@ -18,11 +18,14 @@ LOOK_S, START_S, LOG_END = 0.1, 600.0, 4096
 
 
 @contextlib.contextmanager
-def running(program: Program, gguf: Path, log: Path, check: Callable[[], None]) -> Iterator[str]:
+def running(
+    program: Program, gguf: Path, log: Path, check: Callable[[], None], template: Path | None = None
+) -> Iterator[str]:
     """Give the address of a server with a model, on the CPU, once it answers; it is ended with the block.
 
     Args:
         check: is called while it starts, and may raise to stop.
+        template: in Jinja, in place of the model's own.
 
     Raises:
         Problem: it ends by itself, or does not become ready.
@@ -32,6 +35,7 @@ def running(program: Program, gguf: Path, log: Path, check: Callable[[], None]) 
         port = free.getsockname()[1]
     command = [*program.command, "-m", str(gguf), "--host", "127.0.0.1", "--port", str(port), "--jinja", "--offline"]
     command += ["--no-webui", "--device", "none", "-c", "2048", "-t", str(max(1, (os.cpu_count() or 2) - 1))]
+    command += ["--chat-template-file", str(template)] if template else []
     with Child(command, output=Output(log=log), environment=os.environ | program.environment) as child:
         url, end = f"http://127.0.0.1:{port}", time.monotonic() + START_S
         while not _answers(url):

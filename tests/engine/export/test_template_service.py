@@ -1,7 +1,9 @@
 """Templates with real tokenizers, in the child process: their forms, and the comparison with training."""
 
 import json
+import os
 
+import llama_server
 import pytest
 from conftest import SMALL, STARTER, is_sentence
 from endpoint_calls import by_name, closing_studio, over, refused
@@ -82,6 +84,17 @@ def test_an_exported_model_is_compared_with_the_template_of_its_record(call, stu
     assert parity_view.parity_of_model(studio.export, "shipped").columns == ()
     write_files(folder, {"jinja": text.replace("Xiaoju", "Nobody")})
     assert call.export_parity("shipped", "", ["own"])["same"] is False
+
+
+def test_llama_cpps_own_engine_renders_our_jinja(call, studio, tmp_path, monkeypatch):
+    assert "llama_cpp" in studio.export.templates.on_demand() and "llama_cpp" not in studio.export.templates.forms(
+        SMALL
+    )
+    monkeypatch.setenv("PATH", f"{llama_server.on_the_path(tmp_path / 'bin')}{os.pathsep}{os.environ['PATH']}")
+    assert "llama_cpp" in studio.export.templates.forms(SMALL)
+    found = call.export_parity(SMALL, "qwen3", ["llama_cpp"])
+    assert found["same"] is True, [one for one in found["cases"] if one["difference"]]
+    assert sum(one["same"] is True for one in found["cases"]) > 15
 
 
 def test_what_cannot_be_compared_is_one_sentence(call, run):

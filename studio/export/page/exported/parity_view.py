@@ -1,13 +1,13 @@
 """Forms of a template beside training: a matrix of conversations and forms, and each first difference in its place."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from studio.core.jobs import Job
 from studio.core.storage import records
 from studio.export.page.context import ExportContext, model_in_hand
 from studio.export.page.listing.export_head import JobState, job_state
-from studio.export.template_forms.parity_record import ParityRecord
+from studio.export.template_forms.parity_record import FORMS, ParityRecord
 from studio.export.template_forms.template_service import KIND
 from studio.export.templates.cases import CASES
 from studio.export.templates.form_files import FILES
@@ -67,7 +67,9 @@ class Text:
 
 @dataclass(frozen=True)
 class ParityView:
-    """A comparison: on its way (job), or done. offered: the model for which one can be begun here."""
+    """A comparison: on its way (job), or done. offered: the model for which one can be begun here. all_forms: what can
+    be compared once more engines were fetched, none where all are here.
+    """
 
     offered: str = ""
     job: JobState | None = None
@@ -76,7 +78,8 @@ class ParityView:
     columns: tuple[Column, ...] = ()
     rows: tuple[Row, ...] = ()
     shown: tuple[Shown, ...] = ()
-    texts: tuple[Text, ...] = field(default=())
+    texts: tuple[Text, ...] = ()
+    all_forms: tuple[str, ...] = ()
 
 
 def parity_of_job(context: ExportContext, id: str) -> ParityView | None:
@@ -93,7 +96,11 @@ def parity_of_model(context: ExportContext, hand: str) -> ParityView | None:
     if not name:
         return None
     job = next((one for one in context.jobs.all(KIND) if one.facts.get("model") == name), None)
-    return ParityView(name) if job is None else _view(context, job, name, with_texts=False)
+    found = ParityView(name) if job is None else _view(context, job, name, with_texts=False)
+    if not (fetched := context.templates.on_demand()):
+        return found
+    known = context.templates.forms(name)
+    return replace(found, all_forms=tuple(form for form in FORMS if form in (*known, *fetched)))
 
 
 def _view(context: ExportContext, job: Job, offered: str, with_texts: bool) -> ParityView:
