@@ -1,6 +1,4 @@
-"""The renderer of Ollama's templates, built on demand in `engines/go`: by the machine's own Go, or by that of PyPI, which
-is not kept.
-"""
+"""The renderer of Ollama's templates, built on demand in `engines/go`: by the machine's Go, or by PyPI's for once."""
 
 import hashlib
 import shutil

@@ -79,6 +79,16 @@ def failed(call, name: str) -> str:
     return found["error"]
 
 
+@contextlib.contextmanager
+def asked_at_length(url: str):
+    """Keep an engine at an answer, for as long as the `with` lasts."""
+    body = {"messages": QUESTION, "stream": True, "max_tokens": 4000, "ignore_eos": True}
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), headers), timeout=60) as answer:
+        answer.readline()
+        yield
+
+
 def status_of(url: str, key: str = "") -> int:
     asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {key}"} if key else {})
     try:
@@ -111,6 +121,12 @@ def test_it_serves_with_the_prompt_of_training_and_its_key_and_is_a_column_of_th
             lambda: list(studio.chat.service.ask({found["column"]: QUESTION}, "", GREEDY, threading.Event()))
         ).result()
     assert answer.fault is None and answer.text.strip()
+    assert found["busy"] is None
+    with asked_at_length(f"{found['address']}/chat/completions"):
+        busy = wait_for(lambda: listed(call, "fox")["busy"], 20)
+        drawn = studio.live._draws["deployment"](Words("en"), "fox") + studio.live._draws["holders"](Words("en"), "")
+        assert drawn.count("Busy") == 2 and busy == {"running": 1, "waiting": 0}
+    wait_for(lambda: listed(call, "fox")["busy"] is None, 20)
     deployment = studio.deploy.deployments.find("fox")
     leader = psutil.Process(deployment.state().members[0].pid)
     assert KEY not in " ".join(leader.cmdline()) + call.deploy_log("fox")["text"]
