@@ -103,6 +103,7 @@ INFO = {
     "pid_started": 1.0,
     "host": "h",
     "python": "/usr/bin/python3",
+    "base_stamp": "0123456789abcdef",
 }
 BOARD = [
     {
@@ -436,6 +437,7 @@ DEPLOYMENTS = {
                     "port": 8100,
                     "devices": [0],
                     "adapters": {"a": SECOND},
+                    "adapters_on": ["a"],
                     "precision": "float32",
                 },
                 "created": NOW,
@@ -458,6 +460,7 @@ DEPLOYMENTS = {
                 "error": {"key": "deploy.fault_said", "facts": {"reason": "r"}},
                 "remedy": {"port": 0},
                 "parity": {"verdict": "differs", "asked": 1, "case": "one_turn", "token": 3, "reason": None},
+                "load": {"running": 1, "waiting": 0},
             }
         ),
     ),
