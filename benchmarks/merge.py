@@ -58,11 +58,8 @@ def measure(runs: int, quick: bool) -> list[Row]:
             for used, side in sides if number % 2 else sides[::-1]:
                 used.append(side(plan, made / f"{side.__name__}-{number}"))
             verified.append(_used("verify_child", plan, made / f"_ours-{number}"))
-            print(
-                f"  ours {ours[-1].seconds:.1f} s, {ours[-1].memory / 2**20:.0f} MiB; "
-                f"theirs {theirs[-1].seconds:.1f} s, {theirs[-1].memory / 2**20:.0f} MiB; verified in {verified[-1].seconds:.1f} s",
-                flush=True,
-            )
+            told = [f"{one[-1].seconds:.1f} s, {one[-1].memory / 2**20:.0f} MiB" for one in (ours, theirs)]
+            print(f"  ours {told[0]}; theirs {told[1]}; verified in {verified[-1].seconds:.1f} s", flush=True)
     against = ", against `llamafactory-cli export`"
     seconds = [[one.seconds for one in side] for side in (ours, theirs)]
     mib = [[one.memory / 2**20 for one in side] for side in (ours, theirs)]

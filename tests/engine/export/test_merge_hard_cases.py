@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import small_disk
 import yaml
-from conftest import SMALL, is_sentence, new_workspace
+from conftest import SLOW, SMALL, is_sentence, new_workspace
 from random_runs import random_run
 from safetensors.torch import load_file, save_file
 
@@ -15,10 +15,13 @@ from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.sentences import Sentence
+from studio.datasets.registry.collection import Collection
 from studio.export.export_service import ExportService
+from studio.export.form_service import FormService
 from studio.export.merge import merge_child
 from studio.export.merge import merge_plan as plans
 from studio.export.merge.verify_child import verify
+from studio.inference.llama_cpp.toolkit import Toolkit
 from studio.models.weights import weights_stamp
 
 WEIGHTS = "model.safetensors"
@@ -142,15 +145,29 @@ def test_added_tokens_come_along_with_their_embeddings(workspace, tmp_path, tied
     assert load_file(tmp_path / "made" / WEIGHTS)["model.embed_tokens.weight"].shape[0] == rows
 
 
-def test_a_disk_that_becomes_full_leaves_nothing_and_is_one_sentence(tmp_path):
+slow = pytest.mark.skipif(not SLOW, reason="the disk of a merge becomes full in the same way")
+
+
+@pytest.mark.parametrize("form", ["merge", pytest.param("bnb-8bit", marks=slow), pytest.param("gguf", marks=slow)])
+def test_a_disk_that_becomes_full_leaves_nothing_and_is_one_sentence(tmp_path, form):
     workspace = new_workspace(tmp_path / "workspace")
     run = random_run(workspace, "cramped", model=SMALL, dtype="bfloat16")
-    jobs = Jobs(workspace)
-    service = ExportService(workspace, DeviceLease(), jobs)
+    jobs, device = Jobs(workspace), DeviceLease()
+    toolkit = Toolkit(jobs)
+    merges = ExportService(workspace, device, jobs)
+    forms = FormService(workspace, device, jobs, Collection(workspace, jobs), toolkit)
+    starts = {
+        "merge": lambda: merges.merge([run.name], "cramped"),
+        "bnb-8bit": lambda: forms.quantize([SMALL], "bnb-8bit", name="cramped"),
+        "gguf": lambda: forms.gguf([SMALL], ["q8_0"], name="cramped"),
+    }
+    if form == "gguf":
+        toolkit.ensure(lambda *_, **__: None, lambda: None)
     before = {path.name for path in workspace.models.iterdir()}
-    with small_disk.mounted(workspace.root / ".writing", "2m"):
-        job = jobs.wait(service.merge([run.name], "cramped").id, 120)
-        assert job.state == "failed" and job.error["key"] == "merge.disk_full"
+    (workspace.models / ".writing").mkdir()
+    with small_disk.mounted(workspace.models / ".writing", "2m"):
+        job = jobs.wait(starts[form]().id, 300)
+        assert job.state == "failed" and job.error["key"].endswith(".disk_full"), (job.error, jobs.log(job.id)[-20:])
         assert all(is_sentence(Sentence(**job.error).tell(Words(one))) for one in LANGUAGES)
-        assert not any((workspace.root / ".writing").iterdir())
-    assert {path.name for path in workspace.models.iterdir()} == before
+        assert not any((workspace.models / ".writing").iterdir())
+    assert {path.name for path in workspace.models.iterdir()} == before | {".writing"}
