@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import small_disk
 import yaml
-from conftest import SLOW, SMALL, is_sentence, new_workspace
+from conftest import SLOW, SMALL, is_sentence, new_workspace, wait_for
 from random_runs import random_run
 from safetensors.torch import load_file, save_file
 
@@ -152,22 +152,28 @@ slow = pytest.mark.skipif(not SLOW, reason="the disk of a merge becomes full in 
 def test_a_disk_that_becomes_full_leaves_nothing_and_is_one_sentence(tmp_path, form):
     workspace = new_workspace(tmp_path / "workspace")
     run = random_run(workspace, "cramped", model=SMALL, dtype="bfloat16")
-    jobs, device = Jobs(workspace), DeviceLease()
-    toolkit = Toolkit(jobs)
-    merges = ExportService(workspace, device, jobs)
-    forms = FormService(workspace, device, jobs, Collection(workspace, jobs), toolkit)
-    starts = {
-        "merge": lambda: merges.merge([run.name], "cramped"),
-        "bnb-8bit": lambda: forms.quantize([SMALL], "bnb-8bit", name="cramped"),
-        "gguf": lambda: forms.gguf([SMALL], ["q8_0"], name="cramped"),
-    }
-    if form == "gguf":
-        toolkit.ensure(lambda *_, **__: None, lambda: None)
-    before = {path.name for path in workspace.models.iterdir()}
-    (workspace.models / ".writing").mkdir()
-    with small_disk.mounted(workspace.models / ".writing", "2m"):
-        job = jobs.wait(starts[form]().id, 300)
+    kept = shutil.copytree(workspace.models / SMALL, tmp_path / "kept")
+    with small_disk.mounted(workspace.models, "2g"):
+        shutil.copytree(kept, workspace.models / SMALL)
+        workspace.prepare()
+        jobs, device = Jobs(workspace), DeviceLease()
+        toolkit = Toolkit(jobs)
+        merges = ExportService(workspace, device, jobs)
+        forms = FormService(workspace, device, jobs, Collection(workspace, jobs), toolkit)
+        starts = {
+            "merge": lambda: merges.merge([run.name], "cramped"),
+            "bnb-8bit": lambda: forms.quantize([SMALL], "bnb-8bit", name="cramped"),
+            "gguf": lambda: forms.gguf([SMALL], ["q8_0"], name="cramped"),
+        }
+        if form == "gguf":
+            toolkit.ensure(lambda *_, **__: None, lambda: None)
+        being_written = workspace.models / ".writing"
+        job = starts[form]()
+        wait_for(lambda: any(being_written.iterdir()), every=0.01)
+        used = shutil.disk_usage(workspace.models).used
+        small_disk.resize(workspace.models, f"{(used >> 10) + 2048}k")
+        job = jobs.wait(job.id, 300)
         assert job.state == "failed" and job.error["key"].endswith(".disk_full"), (job.error, jobs.log(job.id)[-20:])
         assert all(is_sentence(Sentence(**job.error).tell(Words(one))) for one in LANGUAGES)
-        assert not any((workspace.models / ".writing").iterdir())
-    assert {path.name for path in workspace.models.iterdir()} == before | {".writing"}
+        assert not any(being_written.iterdir())
+        assert {path.name for path in workspace.models.iterdir()} == {SMALL, ".writing"}
