@@ -43,7 +43,7 @@ def test_a_run_is_merged_and_its_template_compared(browser, studio):
     expect(page.locator("#card-zh")).to_contain_text("license")
     page.locator("[data-pick='exported:forms']").click()
     expect(page.locator("#form-ollama")).to_contain_text("PARAMETER stop")
-    page.locator("[data-call='export_parity_start']").click()
+    page.locator("[data-call='export_parity_start']").first.click()
     expect(page.locator(".live-export-same")).to_contain_text("as in training in all", timeout=180_000)
     assert faults == []
     context.close()
@@ -60,7 +60,7 @@ def test_what_fills_a_form_late_takes_no_place(browser, studio, form):
     button, field = GIVEN[form]
     context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
     page, held = context.new_page(), []
-    page.route("**/gradio_api/run/predict*", held.append)  # gradio's own events; the page's calls go elsewhere
+    page.route("**/gradio_api/run/predict*", lambda route: held.append(route))  # gradio's own
     page.goto(studio.url)
     page.locator("#room-train-button").wait_for(timeout=60_000)
     page.locator(".live-runs .item", has_text="tuned").first.click()

@@ -8,9 +8,9 @@ from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.settings import BenchmarkSettings, PredictSettings
 from studio.inference.target_names import MOST, with_base
 from studio.train.recipe.recipes import STARTER_MODEL
+from studio.web.fill_on_open import fill_on_open
 from studio.web.html import ui
 from studio.web.live import region, taken
-from studio.web.opening import fill_on_open
 
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 CHECKPOINTS = "checkpoints:"  # begins what the page gives where all checkpoints of a run are wanted

@@ -13,9 +13,9 @@ from studio.export.page.tab_gguf import GgufForm
 from studio.export.page.tab_merge import MergeForm
 from studio.export.page.tab_quantize import QuantizeForm
 from studio.export.page.tab_template import TemplateForm
+from studio.web.fill_on_open import FILLS
 from studio.web.html import render, ui
 from studio.web.live import Live, region
-from studio.web.opening import FILLS
 
 PARTS = "export/page/parts.html"
 # What can be made, by its word and style sheet ("making-merge"): each form builds itself.

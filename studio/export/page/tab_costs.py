@@ -5,9 +5,9 @@ import gradio as gr
 from studio.core.i18n import Problem, Words
 from studio.export.page import form_sources
 from studio.export.page.context import JOB, ExportContext
+from studio.web.fill_on_open import fill_on_open
 from studio.web.html import ui
 from studio.web.live import taken
-from studio.web.opening import fill_on_open
 
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 

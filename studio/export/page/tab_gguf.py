@@ -7,9 +7,9 @@ from studio.export.gguf import gguf_plan
 from studio.export.page import form_sources, merge_choices
 from studio.export.page.context import JOB, ExportContext
 from studio.inference.llama_cpp.toolkit import MEGABYTES
+from studio.web.fill_on_open import fill_on_open
 from studio.web.html import render, ui
 from studio.web.live import taken
-from studio.web.opening import fill_on_open
 
 LOOK = "export/page/gguf_look.html"
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}

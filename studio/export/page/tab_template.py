@@ -8,9 +8,9 @@ from studio.export.page.context import ExportContext
 from studio.export.template_forms.parity_record import FORMS
 from studio.inference import target_names
 from studio.models.chat_template_match import template_match
+from studio.web.fill_on_open import fill_on_open
 from studio.web.html import ui
 from studio.web.live import region, taken
-from studio.web.opening import fill_on_open
 
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 

@@ -85,7 +85,7 @@ def test_a_kill_at_each_rename_leaves_what_is_listed_whole(workspace, tmp_path, 
         if again:
             now = forms_of(target)
             assert now["q8_0"] == before["q8_0"]
-            assert all(now[type] in (before.get(type), new[type]) for type in now)
+            assert all(now[type] in (before.get(type), new.get(type)) for type in now)
         else:
             assert not target.exists() or forms_of(target) == new
         assert not any(".writing" in listed for listed in served_source.gguf_files(workspace))

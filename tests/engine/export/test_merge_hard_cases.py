@@ -25,6 +25,7 @@ from studio.inference.llama_cpp.toolkit import Toolkit
 from studio.models.weights import weights_stamp
 
 WEIGHTS = "model.safetensors"
+slow = pytest.mark.skipif(not SLOW, reason="one of a kind is enough each time; STUDIO_SLOW_TESTS=1 runs it")
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,7 @@ def test_an_adapter_of_another_base_is_refused_before_anything_is_loaded(workspa
     assert refused(workspace, run.name) == told
 
 
+@pytest.mark.skipif(not SLOW, reason="test_merge.py merges into a tied model, the next test into an untied one")
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_head_is_merged_tied_or_of_its_own(workspace, tmp_path, tied):
     base = copied(
@@ -112,7 +114,7 @@ def test_a_head_is_merged_tied_or_of_its_own(workspace, tmp_path, tied):
     assert ("lm_head.weight" in load_file(tmp_path / "made" / WEIGHTS)) is not tied
 
 
-@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("tied", [pytest.param(True, marks=slow), False])
 def test_added_tokens_come_along_with_their_embeddings(workspace, tmp_path, tied):
     import torch
     from peft import LoraConfig, get_peft_model
@@ -145,10 +147,8 @@ def test_added_tokens_come_along_with_their_embeddings(workspace, tmp_path, tied
     assert load_file(tmp_path / "made" / WEIGHTS)["model.embed_tokens.weight"].shape[0] == rows
 
 
-slow = pytest.mark.skipif(not SLOW, reason="the disk of a merge becomes full in the same way")
-
-
-@pytest.mark.parametrize("form", ["merge", pytest.param("bnb-8bit", marks=slow), pytest.param("gguf", marks=slow)])
+@pytest.mark.skipif(not SLOW, reason="takes up to a minute for each form; STUDIO_SLOW_TESTS=1 runs it")
+@pytest.mark.parametrize("form", ["merge", "bnb-8bit", "gguf"])
 def test_a_disk_that_becomes_full_leaves_nothing_and_is_one_sentence(tmp_path, form):
     workspace = new_workspace(tmp_path / "workspace")
     run = random_run(workspace, "cramped", model=SMALL, dtype="bfloat16")
