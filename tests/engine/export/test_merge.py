@@ -180,12 +180,10 @@ def test_a_quantised_base_is_told(desk):
     assert told.value.key == "merge.quantized_base"
 
 
-def test_an_adapter_of_another_base_fails_in_one_sentence(desk):
-    run = random_run(desk.workspace, "other-shape", dtype="bfloat16")
-    from safetensors.torch import load_file, save_file
-
-    file = run.folder / "adapter_model.safetensors"
-    save_file({name: weight[:, :-1].contiguous() for name, weight in load_file(file).items()}, file)
+def test_what_llamafactory_cannot_merge_is_one_sentence(desk):
+    run = random_run(desk.workspace, "other-rank", dtype="bfloat16")
+    described = run.folder / "adapter_config.json"
+    described.write_text(json.dumps(json.loads(described.read_text()) | {"r": 3}))
     before = desk.listed()
     job = desk.ended(desk.service.merge([run.name], "unfit"))
     assert job.state == "failed" and job.error["key"] == "merge.failed"
