@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from conftest import SLOW, STARTER, new_workspace, wait_for
+from conftest import STARTER, new_workspace, slow, wait_for
 from endpoint_calls import by_name, over
 from random_runs import random_run
 from test_llamafactory_api import conversations
@@ -11,7 +11,7 @@ from test_llamafactory_api import conversations
 from studio import app
 from studio.inference.sampling import Sampling
 
-pytestmark = pytest.mark.skipif(not SLOW, reason="fetches llama.cpp's programs; STUDIO_SLOW_TESTS=1 runs it")
+pytestmark = slow
 
 GREEDY = Sampling(temperature=0.0, top_p=1.0, max_tokens=24, seed=1)
 QUESTION = [{"role": "user", "content": "What is a fox?"}]

@@ -4,16 +4,14 @@ import threading
 
 import psutil
 import pytest
-from conftest import SLOW, STARTER, new_workspace, wait_for
+from conftest import STARTER, new_workspace, slow, wait_for
 from endpoint_calls import by_name, over
 from random_runs import random_run
 
 from studio import app
 from studio.inference.sampling import Sampling
 
-pytestmark = pytest.mark.skipif(
-    not SLOW, reason="an environment of 4 GB and minutes of loading; STUDIO_SLOW_TESTS=1 runs it"
-)
+pytestmark = slow
 GREEDY = Sampling(temperature=0.0, top_p=1.0, max_tokens=8, seed=1)
 QUESTION = [{"role": "user", "content": "What is a fox?"}]
 

@@ -8,7 +8,7 @@ import time
 
 import psutil
 import pytest
-from conftest import ROOT, SLOW, SMALL, new_workspace, wait_for
+from conftest import ROOT, SMALL, new_workspace, slow, wait_for
 from export_files import formed
 from random_runs import random_run
 
@@ -102,7 +102,7 @@ def listed(workspace, name: str) -> record.ExportRecord | None:
     return next((made for model, made in found if model.name == name), None)
 
 
-@pytest.mark.skipif(not SLOW, reason="kills 20 merges, five minutes; STUDIO_SLOW_TESTS=1 runs it")
+@slow
 def test_a_merge_that_is_killed_at_any_moment_is_there_or_not(workspace):
     run = random_run(workspace, "tuned", model=SMALL, dtype="bfloat16")
     began = time.monotonic()

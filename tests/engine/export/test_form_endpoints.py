@@ -10,7 +10,9 @@ from endpoint_calls import by_name, closing_studio, over, refused
 from export_files import exported, formed
 
 from studio.core.i18n import LANGUAGES, Words
+from studio.core.sentences import Sentence
 from studio.deploy import served_source
+from studio.export import model_forms
 from studio.export.page.exported.costs_view import costs_view
 
 
@@ -69,6 +71,13 @@ def test_forms_are_listed_and_drawn_in_one_table_and_one_chart(studio):
             assert all(one in drawn for one in ("16-bit", "q8_0", "mine-Q4_K_M.gguf", "<svg")), drawn
         assert "mine-GGUF" in studio.live._draws["exports"](words, "q4_k_m")
         assert "q8_0, q4_k_m" in studio.live._draws["export"](words, "mine-GGUF")
+    folder = studio.workspace.models / "mine-GGUF"
+    forms = model_forms.of_folder(folder)
+    fault = Sentence(key="forms.killed")
+    first, second = forms.forms
+    model_forms.write(folder, forms.model_copy(update={"forms": [first, second.model_copy(update={"fault": fault})]}))
+    for language in LANGUAGES:
+        assert fault.tell(Words(language)) in studio.live._draws["export-costs"](Words(language), "mine")
     source = served_source.find(studio.workspace, "mine-GGUF/mine-Q4_K_M.gguf")
     assert source.target.name == "mine"  # its prompt is that of the model it was made of
     chart = costs_view(studio.export, "mine").chart

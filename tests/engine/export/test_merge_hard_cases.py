@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import small_disk
 import yaml
-from conftest import SLOW, SMALL, is_sentence, new_workspace, wait_for
+from conftest import SMALL, is_sentence, new_workspace, slow, wait_for
 from random_runs import random_run
 from safetensors.torch import load_file, save_file
 
@@ -25,7 +25,6 @@ from studio.inference.llama_cpp.toolkit import Toolkit
 from studio.models.weights import weights_stamp
 
 WEIGHTS = "model.safetensors"
-slow = pytest.mark.skipif(not SLOW, reason="one of a kind is enough each time; STUDIO_SLOW_TESTS=1 runs it")
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +97,7 @@ def test_an_adapter_of_another_base_is_refused_before_anything_is_loaded(workspa
     assert refused(workspace, run.name) == told
 
 
-@pytest.mark.skipif(not SLOW, reason="test_merge.py merges into a tied model, the next test into an untied one")
+@slow  # test_merge.py merges into a tied model, the next test into an untied one
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_head_is_merged_tied_or_of_its_own(workspace, tmp_path, tied):
     base = copied(
@@ -147,7 +146,7 @@ def test_added_tokens_come_along_with_their_embeddings(workspace, tmp_path, tied
     assert load_file(tmp_path / "made" / WEIGHTS)["model.embed_tokens.weight"].shape[0] == rows
 
 
-@pytest.mark.skipif(not SLOW, reason="takes up to a minute for each form; STUDIO_SLOW_TESTS=1 runs it")
+@slow
 @pytest.mark.parametrize("form", ["merge", "bnb-8bit", "gguf"])
 def test_a_disk_that_becomes_full_leaves_nothing_and_is_one_sentence(tmp_path, form):
     workspace = new_workspace(tmp_path / "workspace")

@@ -168,6 +168,7 @@ NOT_DRAWN = {
     "InstallerSentence",
     "Consents",
     "AdapterConfig",
+    "AdapterLayers",
     "AdapterRank",
     "DeployOptions",
     "ShownModel",
