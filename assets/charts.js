@@ -35,7 +35,7 @@
   };
   const KEPT = new Set(FIGURES.flatMap((figure) => figure.lines.map((line) => line.series)));
   const FINAL = new Set(["finished", "stopped", "failed", "interrupted"]);
-  const ASK_MS = 400, SLOW_ASK_MS = 800, SLOW_STEP_S = 1.5, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
+  const ASK_MS = 400, LATE_MS = 60, SLOW_STEP_S = 0.8, SLOWEST_ASK_MS = 5000, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
   const STEPS = Array.from({ length: 30 }, (_, index) => [1, 2, 5][index % 3] * 10 ** Math.floor(index / 3));
   const EPOCHS = [...[0.01, 0.02, 0.05, 0.1, 0.2, 0.5], ...STEPS];
   const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
@@ -252,7 +252,7 @@
     }
 
     start(run) {
-      Object.assign(this, { run, store: new Map(), since: 0, state: null, epochs: null, zoom: null, dueAt: 0, failures: 0 });
+      Object.assign(this, { run, store: new Map(), since: 0, state: null, epochs: null, behind: Infinity, zoom: null, dueAt: 0, failures: 0 });
       this.request?.abort();
       this.request = null;
     }
@@ -362,16 +362,25 @@
       this.failures = answer ? 0 : this.failures + 1;
       if (answer) this.take(answer);
       const wait = this.failures ? Math.min(ASK_MS * 2 ** this.failures, BACK_OFF_MS) : FINAL.has(this.state) ? REST_MS : this.pace();
-      this.dueAt = asked + wait - ASK_MS / 4; // the clock ticks every ASK_MS, a little early or late
+      this.next(asked + wait);
       this.lost.classList.toggle("chart-off", this.failures < 2);
     }
 
-    /** How often to ask: every question takes time from a run that trains on the CPU, and one with slow steps has little to tell. */
+    /** Ask at a moment: the clock of all panels ticks each ASK_MS, which is late for one that knows when it wants to. */
+    next(at) {
+      this.dueAt = at;
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => { this.dueAt = 0; this.ask(); }, Math.max(0, at - Date.now()));
+    }
+
+    /** How long to wait until the next question: every one takes time from a run that trains on the CPU. A run with slow steps is
+        asked when its next step is due, by its own clock: `behind` is the least that this browser's clock was ever behind it. */
     pace() {
-      const [before, last] = this.points("loss").slice(-2);
-      if (!last || last[2] - before[2] < SLOW_STEP_S) return ASK_MS;
-      if (window.studio) window.studio.calmUntil = Date.now() + 3 * SLOW_ASK_MS;
-      return SLOW_ASK_MS;
+      const [before, last] = this.points("loss").slice(-2), step = last ? last[2] - before[2] : 0;
+      if (!(step >= SLOW_STEP_S)) return ASK_MS;
+      const now = Date.now(), due = this.behind + (last[2] + step) * 1000 + LATE_MS - now;
+      if (window.studio) window.studio.calmUntil = now + 1000 * step + 2000;
+      return Math.min(Math.max(due, ASK_MS), SLOWEST_ASK_MS);
     }
 
     take(answer) {
@@ -379,11 +388,14 @@
       const news = Object.entries(answer.series).filter(([name, points]) => KEPT.has(name) && points.length);
       const first = this.state === null, ended = FINAL.has(answer.state) !== FINAL.has(this.state);
       for (const [name, points] of news) this.store.set(name, append(this.points(name), points));
+      const latest = this.points("loss").at(-1)?.[2];
+      if (latest != null && !FINAL.has(answer.state)) this.behind = Math.min(this.behind, Date.now() - latest * 1000);
       Object.assign(this, { since: answer.next, state: answer.state, epochs: answer.epochs_per_step ?? this.epochs ?? null });
       if (news.length || first || ended) this.draw();
     }
 
     dispose() {
+      clearTimeout(this.timer);
       this.request?.abort();
       this.figures.forEach((figure) => figure.dispose());
       this.root.remove();

@@ -135,9 +135,10 @@
   document.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey && event.target.closest("#chat-say")) sent(); });
 
   document.addEventListener("DOMContentLoaded", () => {
-    const ready = setInterval(() => {
+    // The tab is drawn when it is opened first: that is seen, not asked for again and again.
+    const awaited = new MutationObserver(() => {
       if (!document.querySelector("#chat-say textarea")) return;
-      clearInterval(ready);
+      awaited.disconnect();
       const place = document.getElementById("chat-columns"), follow = () => { take(place, place.dataset.arg ?? ""); look(); };
       new MutationObserver(follow).observe(place, { attributeFilter: ["data-arg"] });
       follow();
@@ -147,7 +148,8 @@
       write();
       const draft = localStorage.getItem("draft-chat");
       if (draft) window.studio.handOver("chat-say", draft);
-    }, 50);
+    });
+    awaited.observe(document.body, { childList: true, subtree: true });
     document.addEventListener("visibilitychange", look);
   });
   // A question that was sent is drawn at once.

@@ -127,7 +127,7 @@
   let ticks = 0;
   setInterval(() => {
     ticks += 1;
-    if (document.hidden) return;
+    if (document.hidden || document.body.dataset.train !== "compare") return;
     for (const element of document.querySelectorAll(".compare-chart")) {
       if (element.offsetParent === null) continue;
       if (!charts.has(element)) charts.set(element, new Comparison(element));

@@ -8,12 +8,16 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 import psutil
-from nvitop import Device, libnvml
 
 from studio.core import reasons
 from studio.core.i18n import Problem
+
+# nvitop is imported where a card is looked for: not for the time in which the window is built.
+if TYPE_CHECKING:
+    from nvitop import Device
 
 
 @dataclass(frozen=True)
@@ -154,8 +158,10 @@ def _process() -> psutil.Process:
 
 
 @cache
-def _devices() -> tuple[list[Device], Problem | None]:
+def _devices() -> tuple[list["Device"], Problem | None]:
     """Find the GPUs, once: on a machine without a driver the search is not repeated with every reading."""
+    from nvitop import Device, libnvml
+
     # nvitop prints a banner of its own on stderr; the strip says the same in one line.
     libnvml.LOGGER.disabled = True
     try:
@@ -174,7 +180,7 @@ def _devices() -> tuple[list[Device], Problem | None]:
     return found, None if found else Problem("monitor.no_device")
 
 
-def _gpu(device: Device) -> Gpu:
+def _gpu(device: "Device") -> Gpu:
     with device.oneshot():
         index = device.index
         card, part = index if isinstance(index, tuple) else (index, None)
@@ -196,10 +202,12 @@ def _gpu(device: Device) -> Gpu:
         )
 
 
-def _is_lost(device: Device) -> bool:
+def _is_lost(device: "Device") -> bool:
     """Tell whether the card fell off the bus, before the studio looked first or since: nvitop then has no handle of it,
     or answers "N/A" to everything.
     """
+    from nvitop import libnvml
+
     if device.handle is None:
         return True
     try:
