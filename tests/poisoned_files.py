@@ -263,7 +263,12 @@ MEASURED = [
     for target in TARGETS
 ]
 SCORED = [
-    {"row": number, "target": target, "scores": {"f1": 0.5, "own:x": 0.5 * number, "loss": 1.5}}
+    {"row": number, "target": target, "scores": {"f1": 0.5, "own:x": 0.5 * number, "loss": 1.5, "bleu": 20.0}}
+    for number in range(2)
+    for target in TARGETS
+]
+SUMMED = [
+    {"row": number, "target": target, "sums": {"bleu": [2, 3, 1, 1, 0, 0, 2, 1, 0, 0], "chrf": [3, 3, 1] * 8}}
     for number in range(2)
     for target in TARGETS
 ]
@@ -284,6 +289,7 @@ EVALUATIONS = {
     "predictions": (f"{_EVALUATION}/predictions.jsonl", lines(*PREDICTED)),
     "losses of references": (f"{_EVALUATION}/losses.jsonl", lines(*MEASURED)),
     "scores of rows": (f"{_EVALUATION}/scores.jsonl", lines(*SCORED)),
+    "sums of scores": (f"{_EVALUATION}/sums.jsonl", lines(*SUMMED)),
     "judgements": (f"{_EVALUATION}/judgements.jsonl", lines(*JUDGED)),
     "events of an evaluation": (f"{_EVALUATION}/events.jsonl", lines(*HAPPENED)),
     "headline": (

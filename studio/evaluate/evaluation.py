@@ -6,6 +6,7 @@ rows.jsonl          the rows as they were when it began (EvaluatedRow)
 predictions.jsonl   every answer as it came (Prediction)
 losses.jsonl        the reference answers under each model (ReferenceLoss)
 scores.jsonl        what follows from these three (RowScores)
+sums.jsonl          what each answer adds to scores that are no mean of rows, as BLEU (RowSums)
 judgements.jsonl    what a judge said of two answers (Judged)
 events.jsonl        what happened: what was halved, what failed
 ```
@@ -105,6 +106,14 @@ class RowScores(Record):
     scores: dict[str, float | None]
 
 
+class RowSums(Record):
+    """What one answer adds to the scores that are no mean of its rows: statistics by the key of the score."""
+
+    row: Index
+    target: Text
+    sums: dict[str, list[Index]]
+
+
 class Judged(Record):
     """What the judge said of one row: the first target's answer against that of `target`.
 
@@ -133,6 +142,7 @@ FILES = {
     Prediction: "predictions.jsonl",
     ReferenceLoss: "losses.jsonl",
     RowScores: "scores.jsonl",
+    RowSums: "sums.jsonl",
     Judged: "judgements.jsonl",
     Event: "events.jsonl",
 }

@@ -123,7 +123,7 @@ RULES: dict[Rule, dict[str, str]] = {
         "models/library/tokenizer_files.py": "`limited` remembers by it what a child found",
         "models/weights/completeness.py": "`limited` remembers by it what a child found",
         "train/recipe/validation/packing.py": "`limited` remembers by it what a child found",
-        "evaluate/reports/line_index.py": "reads on where it stopped, unless another file stands there",
+        "evaluate/reports/columns/line_index.py": "reads on where it stopped, unless another file stands there",
         "evaluate/reports/report.py": "shows an older summary while a thread makes the new one",
     },
     remembers_by_path: {},

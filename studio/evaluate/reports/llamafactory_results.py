@@ -46,10 +46,10 @@ def write(table: RowTable) -> list[Path]:
     refuses.
     """
     table.grow_scores()
-    answers = table.answers.grown()
+    table.answers.grow()
     written = []
     for code, target in enumerate(table.targets):
-        if not table.size or not answers.answered(code).any():
+        if not table.size or not table.answers.answered(code).any():
             continue
         place = folder(table, target)
         _write_predictions(table, target, place)

@@ -17,13 +17,14 @@ from studio.core import formatting
 from studio.core.storage import records
 from studio.core.storage.records import Record
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Prediction, ReferenceLoss, RowScores
-from studio.evaluate.reports.answer_facts import AnswerFacts
-from studio.evaluate.reports.corpus import CorpusColumns
-from studio.evaluate.reports.line_index import LineIndex, Tail
+from studio.evaluate.reports.columns.answer_facts import AnswerFacts
+from studio.evaluate.reports.columns.corpus import CorpusColumns
+from studio.evaluate.reports.columns.growing import parsed
+from studio.evaluate.reports.columns.label_columns import LabelColumns
+from studio.evaluate.reports.columns.line_index import LineIndex, Tail
+from studio.evaluate.reports.columns.score_columns import RowFacts, ScoreColumns
 from studio.evaluate.reports.metric_facts import best_of, is_higher_better
 from studio.evaluate.reports.row_query import RowQuery, require_known
-from studio.evaluate.reports.score_columns import RowFacts, ScoreColumns, parsed
-from studio.evaluate.reports.verdicts.label_columns import LabelColumns
 
 Kind = TypeVar("Kind", bound=Record)
 LOSS = "loss"
@@ -65,7 +66,7 @@ class RowTable:
         self.answers = AnswerFacts(evaluation.file(Prediction), targets)
         self._scores = ScoreColumns(evaluation.file(RowScores), targets)
         self._loss = ScoreColumns(evaluation.file(ReferenceLoss), targets, LOSS)
-        self.corpus = CorpusColumns(self.rows, self.predictions, targets)
+        self.corpus = CorpusColumns(evaluation, self.rows, self.predictions, self.scores, targets)
         self.labels = LabelColumns(evaluation, self.rows, self.predictions, targets)
         self._lock = threading.RLock()
         self._orders: OrderedDict[tuple, numpy.ndarray] = OrderedDict()
@@ -250,7 +251,7 @@ def _candidates(index: LineIndex, needle: str):
             texts = block.decode("utf-8", "replace").lower().split("\n")
             lines = [line for line, text in zip(block.split(b"\n"), texts, strict=True) if written in text]
         for line in lines:
-            yield from (one for one in parsed(line, lambda: None) if isinstance(one, dict))
+            yield from (one for one in parsed(line) if isinstance(one, dict))
 
 
 def _says(record: dict, needle: str) -> bool:

@@ -8,9 +8,8 @@ import orjson
 
 from studio.core.i18n import Problem
 from studio.evaluate.reports import metric_facts
-from studio.evaluate.reports.line_index import Tail
+from studio.evaluate.reports.columns.growing import records_in
 from studio.evaluate.reports.row_table import RowTable, TableRow
-from studio.evaluate.reports.score_columns import PARSED_AT_ONCE, parsed
 from studio.evaluate.reports.summary import SIGNIFICANT, Difference
 from studio.evaluate.scores import intervals
 from studio.evaluate.scores.intervals import Interval
@@ -101,18 +100,17 @@ def _target(table: RowTable, name: str) -> str:
 def _keys(table: RowTable) -> Iterator[tuple[Key, int]]:
     """Yield what makes a row the same in another evaluation (its question, how often that came before), and the row."""
     seen: dict[Key, int] = {}
-    for block, _ in Tail(table.rows.path).blocks(PARSED_AT_ONCE):
-        for record in parsed(block, lambda: None):
-            row = record.get("row") if isinstance(record, dict) else None
-            if not isinstance(row, int) or not 0 <= row < table.size:
-                continue
-            asked = (
-                orjson.dumps(record.get("messages"), default=str),
-                str(record.get("system")),
-                str(record.get("choices")),
-            )
-            seen[asked] = seen.get(asked, -1) + 1
-            yield (*asked, seen[asked]), row
+    for record in records_in(table.rows.path):
+        row = record.get("row")
+        if not isinstance(row, int) or not 0 <= row < table.size:
+            continue
+        asked = (
+            orjson.dumps(record.get("messages"), default=str),
+            str(record.get("system")),
+            str(record.get("choices")),
+        )
+        seen[asked] = seen.get(asked, -1) + 1
+        yield (*asked, seen[asked]), row
 
 
 def _compared(metric: str, first: numpy.ndarray, second: numpy.ndarray, seed: int) -> ComparedScore | None:

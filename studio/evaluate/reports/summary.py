@@ -107,7 +107,7 @@ def summary(table: RowTable, seed: int = 42, wanted: Iterable[str] = ()) -> Summ
     there = facts.of("dataset", size) >= 0
     metrics = tuple(metric for metric, column in columns.items() if numpy.isfinite(column).any())
     headline = next((one for one in wanted if one in metrics), None) or _headline(columns, metrics)
-    table.corpus.grow(metrics)
+    table.corpus.count(metrics)
     scores = {target: _intervals(table, columns, metrics, code, seed) for code, target in enumerate(table.targets)}
     judged = judged_totals(table.evaluation, table.targets, seed)
     differences = _differences(table, columns, metrics, seed, judged)
@@ -135,7 +135,7 @@ def summary(table: RowTable, seed: int = 42, wanted: Iterable[str] = ()) -> Summ
 
 
 def _confusions(table: RowTable, metrics: tuple[str, ...]) -> dict[str, Confusion]:
-    table.labels.grow(metrics)
+    table.labels.count(metrics)
     found = {target: table.labels.confusion(target) for target in table.targets}
     return {target: one for target, one in found.items() if one is not None}
 
@@ -258,7 +258,8 @@ def _groups(table: RowTable, fact: str, column: numpy.ndarray, metric: str, seed
 
 def _counts(table: RowTable) -> dict[str, Counts]:
     """Return what is counted of the answers of each target."""
-    answers, trained = table.answers.grown(), table.facts.trained(table.size)
+    answers, trained = table.answers, table.facts.trained(table.size)
+    answers.grow()
     return {
         target: Counts(
             answered=int(answers.answered(code).sum()),

@@ -60,9 +60,11 @@ RowFunction = Callable[[AnsweredRow, ScoreSettings], Scores]
 class CorpusScore:
     """How the score of many rows is made where it is not the mean of theirs.
 
-    statistics: numbers of one row, which are summed. score: makes the score of sums along the last axis.
+    numbers: how many statistics a row has. statistics: those of one row, which are summed. score: makes the score of
+    sums along the last axis.
     """
 
+    numbers: int
     statistics: Callable[[AnsweredRow, ScoreSettings], Sequence[int]]
     score: Callable[[numpy.ndarray], numpy.ndarray]
 
@@ -240,8 +242,8 @@ METRICS = {
         Metric("lf_rouge1", "%", needs_reference=False, function=_rouge),
         Metric("lf_rouge2", "%", needs_reference=False, function=_rouge),
         Metric("lf_rougel", "%", needs_reference=False, function=_rouge),
-        Metric("bleu", "%", function=_bleu, corpus=CorpusScore(_bleu_statistics, sacre.bleu_of)),
-        Metric("chrf", "%", function=_chrf, corpus=CorpusScore(_chrf_statistics, sacre.chrf_of)),
+        Metric("bleu", "%", function=_bleu, corpus=CorpusScore(sacre.BLEU_NUMBERS, _bleu_statistics, sacre.bleu_of)),
+        Metric("chrf", "%", function=_chrf, corpus=CorpusScore(sacre.CHRF_NUMBERS, _chrf_statistics, sacre.chrf_of)),
         Metric("exact", "share", function=_exact),
         Metric("f1", "share", function=_f1),
         Metric("contains", "share", function=_contains),

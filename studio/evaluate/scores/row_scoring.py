@@ -7,10 +7,10 @@ from contextlib import ExitStack
 
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
-from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Prediction, RowScores, latest
+from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Prediction, RowScores, RowSums, latest
 from studio.evaluate.scores import matching, own_metric
 from studio.evaluate.scores.classification import labels_in
-from studio.evaluate.scores.metric import METRICS, OWN, AnsweredRow, ScoreSettings, metric_of, score_row
+from studio.evaluate.scores.metric import METRICS, OWN, AnsweredRow, ScoreSettings, metric_of, row_statistics, score_row
 from studio.evaluate.scores.own_metric import OwnMetric
 from studio.evaluate.scores.structured import calls_in, valid_json
 from studio.evaluate.settings import PredictSettings
@@ -110,11 +110,14 @@ class RowScoring:
                 stack.enter_context(own)
             while (answers := self._waiting.get()) is not None:
                 try:
-                    self._evaluation.add_all([self._scored(one) for one in answers])
+                    scored = [self._scored(one) for one in answers]
+                    # Before the scores: whoever finds an answer scored finds its sums too.
+                    self._evaluation.add_all([sums for _, sums in scored if sums.sums])
+                    self._evaluation.add_all([scores for scores, _ in scored])
                 except Problem as problem:  # the disk refuses; what is not scored now is scored when it goes on
                     self._fault = problem
 
-    def _scored(self, answer: Prediction) -> RowScores:
+    def _scored(self, answer: Prediction) -> tuple[RowScores, RowSums]:
         row = self._rows[answer.row]
         reference = answer.label if answer.label is not None else row.reference or ""
         answered = AnsweredRow(answer.text, reference, row.tools, tokens=answer.tokens or None)
@@ -132,4 +135,6 @@ class RowScoring:
             except Problem as fault:
                 noted(key, fault)
                 scores[key] = None
-        return RowScores(row=answer.row, target=answer.target, scores=scores)
+        of_row = {"row": answer.row, "target": answer.target}
+        sums = row_statistics([key for key, value in scores.items() if value is not None], answered, self._settings)
+        return RowScores(**of_row, scores=scores), RowSums(**of_row, sums=sums)

@@ -17,6 +17,7 @@ import numpy
 Language = Literal["en", "zh"]
 BLEU_ORDER = 4
 CHRF_ORDERS = 8  # 6 of characters and 2 of words
+BLEU_NUMBERS, CHRF_NUMBERS = 2 + 2 * BLEU_ORDER, 3 * CHRF_ORDERS  # statistics of a row
 CHRF_BETA = 2.0
 _HAN = re.compile(r"[㐀-鿿豈-﫿]")
 _LETTER = re.compile(r"[^\W\d_]")

@@ -6,11 +6,13 @@ from evaluation_files import BASE, TUNED
 
 from studio.core.i18n import Words
 from studio.core.workspace import Workspace
-from studio.evaluate.evaluation import EvaluatedRow, Judged, Prediction, RowScores
+from studio.evaluate.evaluation import EvaluatedRow, Judged, Prediction, RowScores, RowSums
 from studio.evaluate.page.report import charts
 from studio.evaluate.reports import metric_facts
+from studio.evaluate.reports.columns import corpus
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.summary import histogram, scatter, shown_p, summary
+from studio.evaluate.scores.metric import AnsweredRow, row_statistics
 
 
 @pytest.fixture
@@ -122,6 +124,36 @@ def test_bleu_is_that_of_the_corpus_and_not_the_mean_of_its_rows(workspace):
     assert found.differences[TUNED]["bleu"].value == pytest.approx(found.scores[TUNED]["bleu"].value - expected)
     evaluation.add(Prediction(row=0, target=BASE, text="the cat sat on a mat", label="the cat sat on a mat"))
     assert summary(table).scores[BASE]["bleu"].value > expected
+
+
+def test_sums_that_were_kept_open_a_report_without_a_text_being_read(workspace, monkeypatch):
+    kept, counted = written.predicted(workspace, 12), written.predicted(workspace, 12)
+    texts = ("the cat sat on the mat", "a dog", "我在这里")
+    for evaluation in (kept, counted):
+        for row in range(12):
+            for number, target in enumerate((BASE, TUNED)):
+                answered = AnsweredRow(texts[(row + number) % 3], "the cat sat on a mat")
+                evaluation.add(Prediction(row=row, target=target, text=answered.text, label=answered.reference))
+                if evaluation is kept and row:  # the sums of one row were lost: it is counted again
+                    sums = row_statistics(["bleu", "chrf"], answered)
+                    evaluation.add(RowSums(row=row, target=target, sums=sums))
+                evaluation.add(RowScores(row=row, target=target, scores={"bleu": 1.0, "chrf": 1.0}))
+    again = []
+
+    def count(keys, answered, settings=None):
+        again.append(answered.text)
+        return row_statistics(keys, answered, settings)
+
+    monkeypatch.setattr(corpus, "row_statistics", count)
+    expected = summary(table_of(counted))
+    assert len(again) == 24
+    again.clear()
+    found = summary(table_of(kept))
+    assert sorted(again) == sorted(texts[:2])
+    for target in (BASE, TUNED):
+        for metric in ("bleu", "chrf"):
+            assert found.scores[target][metric] == expected.scores[target][metric]
+    assert found.differences == expected.differences
 
 
 def test_distributions(workspace):

@@ -1,42 +1,30 @@
 """How the answers of an evaluation ended, how long they are and took, as arrays that grow with the file."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import numpy
 
 from studio.core.formatting import finite
-from studio.evaluate.reports.line_index import MOST_ROWS, Tail
-from studio.evaluate.reports.score_columns import PARSED_AT_ONCE, parsed
+from studio.evaluate.reports.columns.growing import GrowingFile, enlarged
+from studio.evaluate.reports.columns.line_index import MOST_ROWS
 
 ENDINGS = ("stop", "length", "failed")
 
 
-class AnswerFacts:
+class AnswerFacts(GrowingFile):
     """Of each answer its ending, tokens, seconds, and whether it was cut, as [row, target] arrays.
 
     Of several answers to a row the last counts.
     """
 
     def __init__(self, path: Path, targets: list[str]):
-        self._path, self._codes = path, {name: code for code, name in enumerate(targets)}
-        self._forget()
+        self._codes = {name: code for code, name in enumerate(targets)}
+        super().__init__(path)
 
     def _forget(self) -> None:
-        self._tail = Tail(self._path)
         self._endings = numpy.full((0, len(self._codes)), -1, numpy.int8)
         self._figures = numpy.zeros((0, len(self._codes), 3))
-
-    def grown(self) -> Self:
-        """Take up what has come to the file."""
-        if self._tail.is_replaced():
-            self._forget()
-        for block, _ in self._tail.blocks(PARSED_AT_ONCE):
-            found = [self._fields(record) for record in parsed(block, _passed_over)]
-            found = [one for one in found if one is not None]
-            if found:
-                self._put(found)
-        return self
 
     def answered(self, code: int) -> numpy.ndarray:
         """Return which rows a target has answered, whether or not it failed."""
@@ -75,18 +63,12 @@ class AnswerFacts:
         except (KeyError, TypeError, ValueError, AttributeError):
             return None  # the index of the file counts it
 
-    def _put(self, found: list[tuple]) -> None:
-        rows, codes, endings, *figures = (numpy.array(one) for one in zip(*found, strict=True))
-        missing = int(rows.max()) + 1 - len(self._endings)
-        if missing > 0:
-            more = max(missing, len(self._endings) // 2)
-            self._endings = numpy.concatenate(
-                (self._endings, numpy.full((more, len(self._codes)), -1, self._endings.dtype))
-            )
-            self._figures = numpy.concatenate((self._figures, numpy.zeros((more, len(self._codes), 3))))
+    def _take(self, found: Iterator[object]) -> None:
+        fields = [one for record in found if (one := self._fields(record)) is not None]
+        if not fields:
+            return
+        rows, codes, endings, *figures = (numpy.array(one) for one in zip(*fields, strict=True))
+        self._endings = enlarged(self._endings, int(rows.max()) + 1, -1)
+        self._figures = enlarged(self._figures, len(self._endings), 0)
         self._endings[rows, codes] = endings
         self._figures[rows, codes] = numpy.stack(figures, axis=1)
-
-
-def _passed_over() -> None:
-    return
