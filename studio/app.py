@@ -122,7 +122,7 @@ def make(workspace: Workspace) -> Studio:
     )
     collection, turns = Collection(workspace, jobs), TurnRunner(service, Conversations(workspace))
     toolkit = Toolkit(jobs)
-    evaluations = EvaluationService(accelerator, jobs, collection, service.servers)
+    evaluations = EvaluationService(accelerator, jobs, collection, service.servers, service.spare)
     chat = ChatContext(
         service, turns, Votes(turns.conversations.folder), PromptLists(workspace, jobs, service.ask), collection
     )

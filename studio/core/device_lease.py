@@ -33,6 +33,7 @@ class DeviceLease:
 
     def __init__(self) -> None:
         self._holders: dict[str, Holder] = {}
+        self._idle: dict[str, Callable[[], None]] = {}
         self._lock = threading.RLock()
 
     def holders(self) -> list[Holder]:
@@ -41,7 +42,8 @@ class DeviceLease:
             return list(self._holders.values())
 
     def acquire(self, who: str, bytes_needed: int, evict: Callable[[], None] | None = None) -> list[str]:
-        """Take the accelerator for `who`, putting others away until `bytes_needed` fit with room to spare.
+        """Take the accelerator for `who`, putting others away until `bytes_needed` fit with room to spare. What is only
+        kept (see `keep`) goes first.
 
         Returns:
             those who were put away, to be told to the person.
@@ -51,6 +53,8 @@ class DeviceLease:
         """
         with self._lock:
             gone = []
+            while self._idle:
+                self._idle.popitem()[1]()
             while not self._fits(bytes_needed) and (victim := self._next_victim(who)):
                 victim.evict()
                 self._holders.pop(victim.who, None)
@@ -62,6 +66,13 @@ class DeviceLease:
                 )
             self._holders[who] = Holder(who, bytes_needed, evict)
             return gone
+
+    def keep(self, who: str, evict: Callable[[], None]) -> None:
+        """Let `who` keep what nobody works with. It holds the accelerator against nobody: `evict` is called as soon as
+        somebody asks for it, and may be called when nothing is kept any more.
+        """
+        with self._lock:
+            self._idle[who] = evict
 
     def release(self, who: str) -> None:
         """Give it back. Doing so twice is no fault."""

@@ -19,6 +19,7 @@ from studio.evaluate.scores.pairwise_judge import check_prompt
 from studio.evaluate.scores.row_scoring import check_metrics
 from studio.evaluate.settings import BenchmarkSettings, PredictSettings
 from studio.inference import target_names
+from studio.inference.local.spare_models import SpareModels
 from studio.inference.remote.servers import ServerRegistry
 from studio.inference.target_names import SERVED
 from studio.train import runs
@@ -50,11 +51,18 @@ class Status:
 class EvaluationService:
     """All evaluations of a workspace, and the jobs that work on them, one after the other."""
 
-    def __init__(self, device: DeviceLease, jobs: Jobs, collection: Collection, servers: ServerRegistry):
+    def __init__(
+        self,
+        device: DeviceLease,
+        jobs: Jobs,
+        collection: Collection,
+        servers: ServerRegistry,
+        spare: SpareModels | None = None,
+    ):
         self.workspace = collection.workspace
         self.evaluations = Evaluations(self.workspace)
         self.collection = collection
-        self._device, self._jobs, self._servers = device, jobs, servers
+        self._device, self._jobs, self._servers, self._spare = device, jobs, servers, spare
         self._paces: dict[str, tuple[float, float]] = {}
         jobs.offer(KIND, self._work, facts=JobFacts)
 
@@ -200,7 +208,9 @@ class EvaluationService:
         evaluation = self.evaluations.find(JobFacts.model_validate(job.facts).evaluation)
         request = evaluation.request()
         settings = request.settings
-        models = ModelsInUse(self.workspace, self._device, self._servers, settings.bits, settings.precision)
+        models = ModelsInUse(
+            self.workspace, self._device, self._servers, settings.bits, settings.precision, self._spare
+        )
         evaluation.note("started")
         try:
             if request.kind == "predict":

@@ -41,6 +41,7 @@ class PredictSettings(Settings):
     """How answers to the rows of datasets are asked for and scored."""
 
     rows: Rows = Field(100, description="of each dataset, at the most; 0: all")
+    batch: int = Field(32, ge=1, le=512, description="rows at a time; fewer where the memory is not enough")
     preset: Literal["reproducible", "llamafactory"] = Field(
         "reproducible",
         description="the most likely token, or drawn as LLaMA-Factory does: temperature 0.95, top-p 0.7, top-k 50",

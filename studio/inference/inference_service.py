@@ -11,6 +11,7 @@ from studio.core.workspace import Workspace
 from studio.inference.answer import Answer, failed
 from studio.inference.local.local_engine import POLL_S, LocalEngine, run_in_threads
 from studio.inference.local.model_target import ModelTarget
+from studio.inference.local.spare_models import SpareModels
 from studio.inference.messages import Message
 from studio.inference.remote import chat_completion, servers
 from studio.inference.remote.model_list_cache import ModelListCache
@@ -32,7 +33,8 @@ class InferenceService:
     """
 
     def __init__(self, workspace: Workspace, device: DeviceLease):
-        self.workspace, self.device, self.engine = workspace, device, LocalEngine()
+        self.workspace, self.device, self.spare = workspace, device, SpareModels(device)
+        self.engine = LocalEngine(self.spare)
         self.servers = servers.ServerRegistry(workspace)
         self.model_lists = ModelListCache(self.servers)
         self.loading: Loading | None = None
@@ -49,6 +51,7 @@ class InferenceService:
             return targets
 
     def _load(self, targets: list[ModelTarget]) -> None:
+        self.engine.adopt(targets)
         needed = max(0, self.engine.bytes_needed(targets) - self.engine.memory_bytes())
         self.device.acquire("chat", needed, evict=self._make_room)
         try:

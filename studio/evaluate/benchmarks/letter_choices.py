@@ -92,7 +92,8 @@ class LetterChoices:
         at = 0
         while at < len(questions):
             left = questions[at:]
-            for batch in plan([one.ids for one in left], max(1, self._batch // len(self._targets))):
+            most = min(self._batch, self._model.most_rows(max(len(one.ids) for one in left)))
+            for batch in plan([one.ids for one in left], max(1, most // len(self._targets))):
                 some = left[batch.start : batch.stop]
                 try:
                     made = self._choose(some, batch)

@@ -148,7 +148,7 @@ class LocalAsking:
     def _in_batches(self, asked: list[list], work: Callable[[list], None]) -> None:
         at = 0
         while at < len(asked) and not self._stop.is_set():
-            batch = asked[at : at + self._batch]
+            batch = asked[at : at + min(self._batch, self._most_rows(asked[at]))]
             try:
                 work([one for row in batch for one in row])
             except Exception as error:  # of any library below: told, and where it can be, gone round
@@ -164,6 +164,11 @@ class LocalAsking:
                 else:
                     self._fail(batch[0], fault)
             at += len(batch)
+
+    def _most_rows(self, longest: list) -> int:
+        """Return how many rows as long as this one, which is put to each of its targets, there is room for."""
+        answer = self._session.sampling.max_tokens if isinstance(longest[0], Asked) else 0
+        return max(1, longest[0].loaded.model.most_rows(longest[0].length + answer) // len(longest))
 
     def _alone(self, row: list, work: Callable[[list], None]) -> None:
         """Try one row by itself, so that the fault of one costs no other its answer."""

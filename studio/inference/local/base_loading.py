@@ -103,14 +103,19 @@ def _may_stay(dtype, device: str, asked: str) -> bool:
 
 
 def _number_type(base: BaseWeights):
-    """Return the type to compute in, where none is asked for: bfloat16 where the device has it, else float16 on a GPU
-    and float32 on a CPU.
+    llamafactory.load()
+    import torch
+
+    return getattr(torch, base.precision or best_precision())
+
+
+def best_precision() -> str:
+    """Return the type that is computed in where none is asked for: "bfloat16" where the device has it, else "float16"
+    on a GPU and "float32" on a processor.
     """
     llamafactory.load()
     import torch
 
-    if base.precision:
-        return getattr(torch, base.precision)
     if torch.cuda.is_available():
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    return "bfloat16" if torch.ops.mkldnn._is_mkldnn_bf16_supported() else "float32"

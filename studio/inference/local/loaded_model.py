@@ -1,14 +1,16 @@
 """One base model in memory, with any number of LoRA adapters on it."""
 
 import contextlib
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from studio.core import llamafactory
+from studio.core.device_lease import free_bytes
 from studio.core.i18n import Problem
-from studio.inference.local import packed_linear
+from studio.inference.local import grouped_attention, key_value_cache, packed_linear
 from studio.inference.local.base_loading import _load_base, encoder_of
 from studio.inference.local.decoding import Decoding, decodes_plainly
 from studio.inference.local.lora_batch import LoraBatch
@@ -19,6 +21,7 @@ from studio.inference.local.prompt_encoding import Prompt, PromptEncoder
 BASE = "__base__"  # peft's name for rows without an adapter
 # Kinds of layers, as configurations name them, that keep keys and values and nothing else.
 _ATTENTION = {"full_attention", "sliding_attention", "chunked_attention"}
+MEMORY_SHARE = 0.5  # of the free memory, that the keys and values of a batch may take
 _PAD = 0  # any token will do: padding is masked on the left and never read on the right
 
 
@@ -48,6 +51,8 @@ class LoadedModel:
         with errors_as_problem("chat.load_failed", path=base.folder):
             self._model, self.sees = _load_base(base)
         self._decodes = decodes_plainly(self._model) and self.new_cache() is not None
+        if self._decodes:
+            grouped_attention.use(self._model)
 
     @property
     def context(self) -> int | None:
@@ -58,6 +63,23 @@ class LoadedModel:
     def vocabulary(self) -> int:
         """Return how many token ids the model knows."""
         return self._whole().get_input_embeddings().num_embeddings
+
+    def most_rows(self, tokens: int) -> int:
+        """Return for how many rows of so many tokens the memory of a processor has room; any number on a GPU, which
+        refuses what it has no room for, where a system without one ends the studio.
+        """
+        each = tokens * self._bytes_per_token()
+        if not each or self.device.type != "cpu":
+            return sys.maxsize
+        return max(1, int(MEMORY_SHARE * free_bytes() / each))
+
+    def _bytes_per_token(self) -> int:
+        """Return how many bytes the keys and values of a token take; 0 where the configuration does not say."""
+        config = self._whole().config.get_text_config(decoder=True)
+        heads = getattr(config, "num_attention_heads", 0)
+        width = getattr(config, "head_dim", None) or (getattr(config, "hidden_size", 0) // heads if heads else 0)
+        groups = getattr(config, "num_key_value_heads", None) or heads
+        return 2 * getattr(config, "num_hidden_layers", 0) * groups * width * self._whole().dtype.itemsize
 
     def encoder(self, target: ModelTarget) -> PromptEncoder:
         """Return the encoder of a target's prompts, made once. Raises Problem where its template is unknown."""
@@ -148,13 +170,10 @@ class LoadedModel:
         """Return an empty cache for the keys and values of all tokens (transformers' `DynamicCache`), which `forward`
         takes as `past_key_values`; None where a layer keeps something else, which cannot be cut back to a beginning.
         """
-        llamafactory.load()
-        from transformers import DynamicCache
-
         whole = self._whole()
         kinds = getattr(whole.config.get_text_config(decoder=True), "layer_types", None) or ()
         keeps_more = getattr(whole, "_is_stateful", False) or not set(kinds) <= _ATTENTION
-        return None if keeps_more else DynamicCache()
+        return None if keeps_more else key_value_cache.new_cache()
 
     @property
     def device(self):

@@ -14,6 +14,7 @@ from studio.inference.local.generation import Batch, GrowingAnswer, LoadedTarget
 from studio.inference.local.loaded_model import LoadedModel
 from studio.inference.local.model_faults import as_problem
 from studio.inference.local.model_target import BaseWeights, ModelTarget, weight_files
+from studio.inference.local.spare_models import SpareModels
 from studio.inference.messages import Message
 from studio.inference.sampling import STANDARD, Sampling
 
@@ -24,7 +25,9 @@ POLL_S = 0.08  # between two looks at answers that grow: looking takes processor
 class LocalEngine:
     """The targets in memory. Every method may be called from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, spare: SpareModels | None = None) -> None:
+        """Take where weights may lie that nobody works with (see `adopt`)."""
+        self._spare = spare
         self._models: dict[BaseWeights, LoadedModel] = {}
         self._targets: dict[ModelTarget, LoadedTarget] = {}
         self._lock = threading.RLock()
@@ -56,6 +59,25 @@ class LocalEngine:
         return int(
             sum(share * sum(size_of(file) for file in weight_files(folder)) for (_, folder), share in folders.items())
         )
+
+    def adopt(self, targets: list[ModelTarget]) -> None:
+        """Take over those weights of these targets that are kept by nobody. Raises Problem as `ModelTarget.base` does.
+
+        To be called before the device is asked for, which has them put away.
+        """
+        with self._lock:
+            for base in {target.base for target in targets} - set(self._models) if self._spare else ():
+                if (model := self._spare.take(base)) is not None:
+                    self._models[base] = model
+
+    def hand_over(self) -> None:
+        """Leave all weights to who wants the same next, where somebody keeps them; else as `unload`."""
+        if self._spare is None:
+            self.unload()
+            return
+        with self._lock:
+            models, self._models, self._targets = self._models, {}, {}
+            self._spare.put(models)
 
     def load(self, targets: list[ModelTarget], report: Report = lambda key, fraction: None) -> None:
         """Make these the loaded targets. What is in memory and still needed stays there; what is not goes first.

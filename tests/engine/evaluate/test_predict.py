@@ -1,11 +1,13 @@
 """Predictions on the real small model: LLaMA-Factory's own texts, prompts and losses; nothing lost or asked twice."""
 
 import json
+import threading
 import time
 
+import numpy as np
 import odd_server
 import pytest
-from conftest import STARTER, is_sentence, new_workspace, rest_slow, wait_for
+from conftest import SMALL, STARTER, is_sentence, new_workspace, rest_slow, wait_for
 from random_runs import random_run
 
 from studio.core import trust
@@ -16,11 +18,17 @@ from studio.datasets.registry.collection import Collection
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Event, Judged, Prediction, ReferenceLoss, RowScores
 from studio.evaluate.predict import judging
 from studio.evaluate.predict.row_sources import HELD_OUT, training_rows
+from studio.evaluate.reports.row_table import RowTable
+from studio.evaluate.reports.summary import summary
+from studio.evaluate.reports.verdicts.judged_totals import judged_totals
 from studio.evaluate.scores.row_scoring import LLAMAFACTORYS
 from studio.evaluate.service import EvaluationService
 from studio.evaluate.settings import JudgeSettings, PredictSettings
-from studio.inference.local import generation
+from studio.inference.inference_service import InferenceService
+from studio.inference.local import base_loading, generation, loaded_model
+from studio.inference.remote import openai_client
 from studio.inference.remote.servers import ServerRegistry
+from studio.inference.sampling import Sampling
 
 BASE = STARTER.name
 ROWS = 6
@@ -369,3 +377,66 @@ def test_a_judge_compares_in_both_orders(desk, monkeypatch, verdict, state):
         assert len(asked) == 2 * sum(one.orders == ["first", "second"] for one in judged)
     else:
         assert desk.service.status(evaluation.id).error["key"] == "evaluate.judge_nonsense"
+
+
+@pytest.mark.parametrize("is_served", [False, True])
+def test_what_a_real_small_model_says_as_judge_is_counted_and_never_guessed(desk, request, is_served):
+    """A model of two random layers, and a real one of llama.cpp: neither says [[A]] as a judge should."""
+    judge = SMALL
+    if is_served:
+        engine = request.getfixturevalue("llama_engine")
+        model = openai_client.client(engine.url).models.list().data[0].id
+        judge = f"served:{desk.service._servers.add(engine.url, name='judge').name}/{model}"
+    settings = PredictSettings(rows=4, max_tokens=6, loss=False, metrics=["f1"], judge=JudgeSettings(target=judge))
+    evaluation = desk.service.predict([BASE, SMALL], ["identity_en"], settings)
+    state = desk.ended(evaluation)
+    judged = evaluation.read(Judged)
+    for one in judged:
+        assert len(one.orders) == 2 and len(one.odd) == one.orders.count(None)
+        assert (one.verdict is None) == (None in one.orders) and all(one.odd)
+        if one.verdict:
+            assert one.verdict == (one.orders[0] if one.orders[0] == one.orders[1] else "tie")
+    table = RowTable(evaluation, [BASE, SMALL])
+    total = judged_totals(evaluation, table.targets)[SMALL]
+    assert total.first + total.second + total.ties + total.unread == len(judged) == 4
+    assert total.disagreements == sum(None not in one.orders and len(set(one.orders)) == 2 for one in judged)
+    # Nothing is lost by a judge that says nothing: the answers and their scores stand, and what it said is told.
+    assert len(evaluation.done(Prediction)) == 8 and np.isfinite(summary(table).scores[BASE]["f1"].value)
+    if total.unread == 4:
+        error = desk.service.status(evaluation.id).error
+        assert state == "failed" and error["key"] == "evaluate.judge_nonsense" and error["facts"]["rows"] == 4
+        assert " ".join(judged[0].odd[0].split())[:10] in error["facts"]["text"]
+    else:
+        assert is_served and state == "finished"
+
+
+def test_weights_of_an_evaluation_are_there_for_chat_and_the_next_one(desk, monkeypatch):
+    loads = []
+
+    def load(base):
+        loads.append(base)
+        return base_loading._load_base(base)
+
+    monkeypatch.setattr(loaded_model, "_load_base", load)
+    device, jobs = DeviceLease(), Jobs(desk.workspace)
+    chat, collection = InferenceService(desk.workspace, device), Collection(desk.workspace, jobs)
+    service = EvaluationService(device, jobs, collection, chat.servers, chat.spare)
+    settings = PredictSettings(rows=2, max_tokens=2, metrics=["f1"], precision=base_loading.best_precision())
+
+    def evaluate() -> None:
+        id = service.predict([SMALL], ["identity_en"], settings).id
+        wait_for(lambda: service.status(id).state == "finished", 60, 0.02)
+
+    evaluate()
+    evaluate()
+    question = {SMALL: [{"role": "user", "content": "Hello?"}]}
+    *_, answers = chat.ask(question, "", Sampling(max_tokens=2), threading.Event())
+    assert answers[0].fault is None and len(loads) == 1
+    assert [holder.who for holder in device.holders()] == ["chat"]
+    chat.unload()
+    evaluate()
+    assert len(loads) == 2
+    device.acquire("training", 1)  # whoever needs the memory has it at once
+    evaluate()
+    assert len(loads) == 3
+    device.acquire("training", 1)

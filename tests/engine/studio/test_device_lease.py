@@ -29,3 +29,12 @@ def test_giving_back_frees_it():
     accelerator.release("training")
     accelerator.release("training")
     assert accelerator.holders() == []
+
+
+def test_what_is_only_kept_goes_as_soon_as_somebody_asks_and_holds_nobody_up():
+    accelerator, gone = DeviceLease(), []
+    accelerator.keep("spare", lambda: gone.append("spare"))
+    assert accelerator.holders() == []
+    assert accelerator.acquire("training", 1) == [] and gone == ["spare"]
+    accelerator.acquire("chat", 1)
+    assert gone == ["spare"]
