@@ -90,7 +90,7 @@ ENTRY = {
     "elapsed_time": "0:00:01",
     "remaining_time": "0:00:01",
 }
-SETTINGS = {"temperature": 0.7, "top_p": 0.9, "max_tokens": 64, "seed": 0}
+SETTINGS = {"temperature": 0.7, "top_p": 0.9, "max_tokens": 64, "seed": 0, "top_k": 0}
 FIGURES = {
     "tokens": 3,
     "first_token_s": 0.1,

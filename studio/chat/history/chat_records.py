@@ -48,6 +48,7 @@ class Settings(OpenRecord):
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
     max_tokens: Annotated[int, Field(ge=1, le=2**31)] = 512
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
+    top_k: Annotated[int, Field(ge=0, le=2**31)] = 0
 
 
 class Call(OpenRecord):

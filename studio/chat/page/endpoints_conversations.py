@@ -14,7 +14,6 @@ from studio.chat.page.schemas import (
     DeletedResult,
     PromptResult,
     PromptTokenResult,
-    SamplingResult,
     StoppedResult,
     SummaryResult,
     TitleResult,
@@ -65,10 +64,7 @@ def _of_storing(turns: TurnRunner, words: Words) -> list[Callable]:
         """Return a conversation whole: {id, title, columns, system, tools, settings, bits, messages, parent, blind,
         revealed}.
         """
-        contents = asdict(conversations.open(conversation))
-        # `chat_new` takes these, and no other setting of the sampling
-        settings = {name: contents["settings"][name] for name in SamplingResult.model_fields}
-        return ConversationContents(**contents | {"settings": settings})
+        return ConversationContents(**asdict(conversations.open(conversation)))
 
     def chat_rename(conversation: str, title: str) -> TitleResult:
         """Give a conversation another title, and return {title}."""

@@ -15,10 +15,11 @@ class SamplingOptions(Options):
     top_p: float = Field(Sampling.top_p, description="share of the probability that is drawn from, above 0 and up to 1")
     max_tokens: int = Field(Sampling.max_tokens, description="of an answer")
     seed: int = Sampling.seed
+    top_k: int = Field(Sampling.top_k, description="the most likely tokens that are drawn from; 0: all")
 
     def sampling(self) -> Sampling:
         """Return the settings. Raises Problem where one is out of range."""
-        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
+        sampling = Sampling(self.temperature, self.top_p, self.max_tokens, self.seed, self.top_k)
         sampling.check()
         return sampling
 
@@ -148,6 +149,7 @@ class SamplingResult(Result):
     top_p: float
     max_tokens: int
     seed: int
+    top_k: int
 
 
 class ParentResult(Result):

@@ -20,8 +20,8 @@ from studio.web.live import region, taken
 LONGEST = 10_000_000
 BITS = (None, 8, 4)
 STANDARD = Sampling(max_tokens=256)
-# The settings of the sampling that have a field here, in their order; `Sampling` has more of them.
-NUMBERS = ("temperature", "top_p", "max_tokens", "seed")
+# The settings of the sampling, in the order of their fields.
+NUMBERS = ("temperature", "top_p", "top_k", "max_tokens", "seed")
 QUIET = {"api_name": False, "show_progress": "hidden", "queue": False}
 
 
@@ -35,6 +35,7 @@ class Settings:
     blind: Component
     temperature: Component
     top_p: Component
+    top_k: Component
     max_tokens: Component
     seed: Component
 
@@ -117,6 +118,7 @@ def _settings(words: Words) -> Settings:
         numbers = [
             _number(words("chat.temperature"), words("chat.temperature_info"), "temperature", step=0.1),
             _number(words("chat.top_p"), words("chat.top_p_info"), "top_p", step=0.05),
+            _number(words("chat.top_k"), words("chat.top_k_info"), "top_k", precision=0),
             _number(words("chat.max_tokens"), words("chat.max_tokens_info"), "max_tokens", precision=0),
             _number(words("chat.seed"), words("chat.seed_info"), "seed", precision=0),
         ]

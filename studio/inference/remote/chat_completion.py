@@ -63,6 +63,8 @@ def ask(
             "seed": sampling.seed,
             "stream_options": {"include_usage": True},
         }
+        if sampling.top_k:  # no part of the protocol, though engines for models of one's own know it
+            question["extra_body"] = {"top_k": sampling.top_k}
         if offered := openai_client.as_tools(tools):
             question["tools"] = offered
             names = [name for tool in offered if isinstance(name := tool["function"]["name"], str)]

@@ -30,7 +30,7 @@ from studio.inference.remote.servers import ServedTarget, ServerEntry, ServerReg
 from studio.inference.sampling import Sampling
 from studio.inference.target_names import resolve
 
-SAMPLING = Sampling(temperature=0.5, top_p=0.8, max_tokens=24, seed=7)
+SAMPLING = Sampling(temperature=0.5, top_p=0.8, max_tokens=24, seed=7, top_k=40)
 QUESTION = [{"role": "user", "content": "What is a fox?"}]
 TEXT = "".join(PIECES)
 EIGHT = "one two three four five six seven eight"
@@ -331,8 +331,8 @@ def test_an_answer_grows_and_is_counted_by_the_server(odd):
     )
     assert 0 < answer.first_token_s and answer.tokens_per_s > 0
     sent = odd.asked[-1]
-    assert {name: sent[name] for name in ("temperature", "top_p", "max_tokens", "seed", "stream")} == {
-        "temperature": 0.5, "top_p": 0.8, "max_tokens": 24, "seed": 7, "stream": True}  # fmt: skip
+    assert {name: sent[name] for name in ("temperature", "top_p", "top_k", "max_tokens", "seed", "stream")} == {
+        "temperature": 0.5, "top_p": 0.8, "top_k": 40, "max_tokens": 24, "seed": 7, "stream": True}  # fmt: skip
     answer = ask(odd, "slow", on_update=grown.append)
     texts = [one.text for one in grown if not one.finished]
     assert PIECES[0] in texts and all(TEXT.startswith(text) for text in texts)

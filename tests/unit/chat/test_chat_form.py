@@ -9,7 +9,7 @@ from studio.chat.page.schemas import SamplingOptions, SamplingResult
 from studio.core.i18n import Problem
 from studio.inference.sampling import Sampling
 
-GIVEN = ("You are a fox.", "", 0, False, 0.5, 0.8, 64, 3)
+GIVEN = ("You are a fox.", "", 0, False, 0.5, 0.8, 40, 64, 3)
 
 
 def test_what_stands_in_the_fields_is_what_a_conversation_gets():
