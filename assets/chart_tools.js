@@ -1,12 +1,13 @@
 // What every plot has, of one run or of several: a box with the values at the cursor, lines that are switched by their legend, and
-// its points as CSV, its picture as PNG and SVG, full screen. For uPlot; wants chart_points.js before it.
+// its points as CSV, its picture as PNG and SVG, full screen. For uPlot; wants chart_points.js before it. A series may say that it is
+// drawn as `dots`, or as `stairs` whose steps begin at their places.
 (() => {
   "use strict";
   const { short } = window.chartPoints;
   const SVG = "http://www.w3.org/2000/svg";
   const make = (tag, name, text = "") => Object.assign(document.createElement(tag), { className: name, textContent: text });
 
-  /** A box at the cursor of a plot in `host`: where it stands, and `lines` of [colour, name, value]. */
+  /** A box at the cursor of a plot in `host`: where it stands, and `lines` of [colour, name, value], a number or as it is written. */
   class ValueBox {
     constructor(host) {
       this.element = host.appendChild(make("div", "chart-box"));
@@ -19,12 +20,12 @@
       this.element.replaceChildren(make("b", "", head), ...lines.map(([colour, name, value]) => {
         const line = make("span", ""), dot = line.appendChild(make("i", "dot"));
         dot.style.background = colour;
-        line.append(name, make("b", "num", short(value)));
+        line.append(name, make("b", "num", typeof value === "string" ? value : short(value)));
         return line;
       }));
       this.element.hidden = false;
       const over = plot.over, beside = left > over.clientWidth / 2 ? left - this.element.offsetWidth - 12 : left + 12;
-      this.element.style.left = `${over.offsetLeft + Math.max(0, beside)}px`;
+      this.element.style.left = `${Math.max(0, Math.min(over.offsetLeft + beside, this.element.parentNode.clientWidth - this.element.offsetWidth))}px`;
       this.element.style.top = `${Math.max(0, Math.min(over.offsetTop + top, over.clientHeight - this.element.offsetHeight))}px`;
     }
   }
@@ -35,10 +36,10 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
-  /** The points of a plot, a row for each place on its axis; `names` are those of the axis and the lines. */
-  function csv(plot, names) {
+  /** The points of a plot, a row for each place on its axis; `names` are those of the columns. */
+  function csv([places, ...columns], names) {
     const quoted = (value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-    const rows = plot.data[0].map((place, at) => [place, ...plot.data.slice(1).map((column) => column[at] ?? "")].join(","));
+    const rows = places.map((place, at) => [place, ...columns.map((column) => column[at] ?? "")].join(","));
     return [names.map(quoted).join(","), ...rows, ""].join("\n");
   }
 
@@ -68,7 +69,8 @@
     add("rect", { width, height: height + head, fill: colours.ground });
     add("text", { x: 8, y: 18, fill: colours.ink, "font-family": "sans-serif", "font-size": 13, "font-weight": 600 }, title);
     const x0 = left / ratio, y0 = top / ratio + head, x1 = x0 + wide / ratio, y1 = y0 + high / ratio, small = { fill: colours.soft, "font-family": "sans-serif", "font-size": 11 };
-    const [across, up] = plot.axes;
+    const [across, up, right] = plot.axes;
+    (right?._splits ?? []).forEach((value, at) => add("text", { ...small, x: x1 + 6, y: plot.valToPos(value, right.scale) + y0 + 4 }, right._values?.[at] ?? value));
     (up._splits ?? []).forEach((value, at) => {
       const y = plot.valToPos(value, "y") + y0;
       if (y < y0 - 1 || y > y1 + 1) return;
@@ -80,20 +82,25 @@
       if (!line.show) return;
       const points = plot.data[0].flatMap((place, at) => {
         const value = plot.data[index + 1][at], x = plot.valToPos(place, "x") + x0;
-        return value == null || x < x0 - 1 || x > x1 + 1 ? [] : [`${x.toFixed(1)},${(plot.valToPos(value, "y") + y0).toFixed(1)}`];
+        return value == null || x < x0 - 1 || x > x1 + 1 ? [] : [[x.toFixed(1), (plot.valToPos(value, line.scale) + y0).toFixed(1)]];
       });
       const stroke = line._stroke ?? colours.ink;
-      add("polyline", { points: points.join(" "), fill: "none", stroke, "stroke-width": line.width, "stroke-opacity": line.alpha ?? 1 });
+      if (line.dots) points.forEach(([cx, cy]) => add("circle", { cx, cy, r: 2.5, fill: stroke, "fill-opacity": line.alpha ?? 1 }));
+      else {
+        const corners = line.stairs ? points.flatMap(([x, y], at) => (at ? [`${x},${points[at - 1][1]}`, `${x},${y}`] : [`${x},${y}`])) : points.map((one) => one.join(","));
+        add("polyline", { points: corners.join(" "), fill: "none", stroke, "stroke-width": line.width, "stroke-opacity": line.alpha ?? 1 });
+      }
       if (plot.series.length > 2) add("text", { ...small, fill: stroke, x: x1 - 4, y: y0 + 14 + 14 * index, "text-anchor": "end" }, names[index + 1]);
     });
     return new XMLSerializer().serializeToString(svg);
   }
 
-  /** The buttons of a plot. `of` returns {plot, title, names} as they are when one is pressed. */
+  /** The buttons of a plot. `of` returns {plot, title, names} as they are when one is pressed, and `columns` where the points that
+      are given away are others than those that are drawn. */
   function actions(figure, word, of) {
     const bar = make("span", "chart-actions"), css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
     const deeds = {
-      csv: ({ plot, title, names }) => save(`${title}.csv`, "text/csv", [csv(plot, names)]),
+      csv: ({ plot, title, names, columns }) => save(`${title}.csv`, "text/csv", [csv(columns ?? plot.data, names)]),
       png: ({ plot, title, colours }) => picture(plot, title, colours).toBlob((blob) => save(`${title}.png`, "image/png", [blob])),
       svg: ({ plot, title, colours, names }) => save(`${title}.svg`, "image/svg+xml", [drawing(plot, title, colours, names)]),
       full_screen: () => (document.fullscreenElement ? document.exitFullscreen() : figure.requestFullscreen()),
@@ -116,5 +123,7 @@
     return entry;
   }
 
-  window.chartTools = { ValueBox, actions, switchable };
+  const colour = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
+
+  window.chartTools = { ValueBox, actions, switchable, make, colour };
 })();

@@ -49,6 +49,7 @@
     marks.set(element, { mark: answer.mark, arg });
     if (element.dataset.live.endsWith("log") && pinned) element.scrollTop = element.scrollHeight;
     window.studio.drawn(element, arg);
+    window.plots.draw(element);
   }
 
   // Nodes stay where they can: focus, selection and scrolling survive a tick, and of the same thing open folds and what was typed.
@@ -57,7 +58,14 @@
     Idiomorph.morph(element, html, { morphStyle: "innerHTML", ignoreActiveValue: same, callbacks });
   }
 
-  const keep = (old, fresh) => old.nodeType === Node.TEXT_NODE ? keepSelected(old, fresh) : keepTyped(old, fresh);
+  const keep = (old, fresh) => old.nodeType === Node.TEXT_NODE ? keepSelected(old, fresh) : old.dataset?.plot ? keepPlot(old, fresh) : keepTyped(old, fresh);
+
+  // What a plot has drawn stands in none of the HTML that comes: it stays, and draws the new points (plots.js).
+  function keepPlot(old, fresh) {
+    if (!fresh.dataset?.plot) return true;
+    old.dataset.plot = fresh.dataset.plot;
+    return false;
+  }
 
   // A selection that begins or ends in a text is lost when the whole text is set, as idiomorph does: only what differs is put in.
   function keepSelected(old, fresh) {

@@ -29,6 +29,7 @@ SCRIPTS = (
     "chart_tools.js",
     "charts.js",
     "compare.js",
+    "plots.js",
     "live.js",
     "toasts.js",
     "ask.js",

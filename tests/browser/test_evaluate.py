@@ -5,8 +5,22 @@ import json
 import evaluation_files as written
 import pytest
 from asking import always_agree
-from conftest import Server, been_here, new_workspace, wait_for
+from conftest import SLOW, Server, been_here, new_workspace, wait_for
 from playwright.sync_api import expect
+
+OWN_TASK = """
+task: colours
+dataset_path: json
+dataset_kwargs:
+  data_files: {test: colours.jsonl}
+output_type: multiple_choice
+test_split: test
+doc_to_text: "What is the colour of {{thing}}?"
+doc_to_choice: "{{options}}"
+doc_to_target: "{{options.index(right)}}"
+metric_list:
+  - metric: acc
+"""
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +70,39 @@ def test_a_report_says_which_model_is_better(page):
     expect(page.locator("table.summary .change.better").first).to_be_visible()
     page.locator("#score-loss .link").click()
     expect(page.locator("figure").first).to_contain_text("loss of the reference")
+
+
+def saved(page, plot, kind: str) -> str:
+    plot.hover()
+    with page.expect_download() as download:
+        plot.locator(f".chart-{kind}").click()
+    return download.value.path().read_text("utf-8")
+
+
+def test_plots_have_a_value_box_a_legend_and_can_be_taken_away(page):
+    opened(page, "summary")
+    page.locator("#score-f1 .link").click()
+    plot, scatter = page.locator("#plot-distribution"), page.locator("#plot-scatter")
+    expect(page.locator("figure", has=plot)).to_contain_text("F1")
+    over = plot.locator(".u-over")
+    over.hover(position={"x": over.bounding_box()["width"] * 0.33, "y": 60})  # where the base has its scores
+    expect(plot.locator(".chart-box")).to_contain_text("30.0 – 35.0 %")
+    expect(plot.locator(".chart-box b.num").first).not_to_have_text("0")
+    lines = saved(page, plot, "csv").splitlines()
+    assert lines[0].endswith(",SmolLM2-135M-Instruct,first") and len(lines) == 21
+    assert sum(int(line.split(",")[1]) for line in lines[1:]) == 40
+    assert saved(page, scatter, "svg").count("<circle") == 40
+    assert len(saved(page, scatter, "csv").splitlines()) == 41
+    first = plot.locator("button.plot-entry").first
+    first.click()
+    expect(first).to_have_attribute("aria-pressed", "false")
+    assert saved(page, plot, "svg").count("<polyline") == 1
+    drawn = plot.locator("canvas").element_handle()
+    page.evaluate("window.studio.refresh()")
+    page.locator("#score-loss .link").click()
+    expect(page.locator("figure", has=plot)).to_contain_text("loss of the reference")
+    assert not drawn.evaluate("canvas => canvas.isConnected")  # other points: drawn anew
+    expect(plot.locator("canvas")).to_be_visible()
 
 
 def test_rows_are_sorted_opened_and_put_right(page, workspace):
@@ -134,3 +181,28 @@ def test_a_score_of_ones_own_is_read_allowed_and_chosen(page, workspace):
     assert "return 0.5" in own.inner_text()
     own.get_by_role("button", name="Allow its code").click()
     own.get_by_role("button", name="Forbid it again").wait_for()
+
+
+@pytest.mark.skipif(not SLOW, reason="lm-eval and the starter model, half a minute")
+def test_a_task_of_ones_own_for_lm_eval_is_asked_from_the_page(page, workspace):
+    folder = workspace.data / "benchmarks"
+    folder.mkdir(exist_ok=True)
+    things = {"the sky": "blue", "grass": "green", "snow": "white", "coal": "black"}
+    rows = [{"thing": thing, "right": right, "options": [*things.values()]} for thing, right in things.items()]
+    (folder / "colours.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (folder / "colours.yaml").write_text(OWN_TASK)
+    page.locator("[data-pick='evaluation:']").first.click()
+    page.locator("#evaluate-kind").get_by_text("benchmark").click()
+    page.locator("#evaluate-tasks input").click()
+    page.get_by_role("option", name="colours").click()
+    page.keyboard.press("Escape")
+    page.locator("#evaluate-title textarea, #evaluate-title input").fill("my colours")
+    page.locator("#evaluate-shots input").fill("0")
+    page.locator("#evaluate-start").click()
+    expect(page.locator(".run-head h2")).to_have_text("my colours")
+    expect(page.locator("[data-live='evaluation']")).to_contain_text("finished", timeout=180_000)
+    page.locator("[data-pick='report:rows']").click()
+    expect(page.locator(".evaluated")).to_have_count(4)
+    expect(page.locator(".evaluated .asked").first).to_contain_text("What is the colour of the sky?")
+    page.locator("[data-pick='report:summary']").click()
+    expect(page.locator("#score-choice")).to_contain_text("%")

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+from html import unescape
 
 import evaluation_files as written
 import pytest
@@ -178,4 +180,7 @@ def test_every_region_is_drawn(studio, answered, language):
     for (name, arg), one in zip(regions, drawn, strict=True):
         assert words("app.region_failed") not in one.html, (name, arg)
     html = studio.live.answer(words, [RegionOptions(name="evaluation-summary", arg=steps.id)])[0].html
-    assert "checkpoint-2" in html and html.count("<polyline") == 2  # the score and the loss of the references
+    plots = re.findall(r'id="plot-(\w+)" data-plot="([^"]*)"', html)
+    told = {name: json.loads(unescape(text)) for name, text in plots}
+    assert told.keys() == {"steps", "distribution", "scatter"} and "checkpoint-2" in html
+    assert len(told["steps"]["lines"]) == 2  # the score and the loss of the references

@@ -9,9 +9,10 @@ from studio.core.i18n import Problem
 from studio.core.jobs import ACTIVE
 from studio.core.sentences import Sentence
 from studio.evaluate.page.context import EvaluateContext
-from studio.evaluate.page.report import charts
-from studio.evaluate.page.report.charts import Distribution, GroupLine, Scatter, Span, Steps
+from studio.evaluate.page.report import charts, score_bars
+from studio.evaluate.page.report.charts import Plot, Scatter, Steps
 from studio.evaluate.page.report.rows_place import metric_of
+from studio.evaluate.page.report.score_bars import GroupLine, Span
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.summary import Summary, shown_p, verdict
@@ -73,7 +74,7 @@ class SummaryContext:
     metric: str = ""
     name: str | dict = ""
     has_two_bleus: bool = False
-    distribution: Distribution | None = None
+    distribution: Plot | None = None
     scatter: Scatter | None = None
     steps: Steps | None = None
     datasets: tuple[GroupLine, ...] = ()
@@ -113,9 +114,9 @@ def summary_context(context: EvaluateContext, arg: str) -> SummaryContext | None
         distribution=charts.distribution(table, chosen) if chosen != CHOICE else None,
         scatter=_scatter(table, made, chosen),
         steps=charts.steps(made, chosen, _losses(context, made)),
-        datasets=charts.groups(made, made.datasets),
-        subjects=charts.groups(made, made.subjects),
-        categories=charts.groups(made, made.categories),
+        datasets=score_bars.groups(made, made.datasets),
+        subjects=score_bars.groups(made, made.subjects),
+        categories=score_bars.groups(made, made.categories),
         grouped_by=metric_facts.name(made.headline),
         judged=tuple(verdict_tables.judged_sentence(made, target) for target in made.judged),
         confusions=tuple(_confusions(made)),
@@ -147,7 +148,7 @@ def _losses(context: EvaluateContext, made: Summary) -> list:
 
 def _line(made: Summary, metric: str, is_chosen: bool) -> ScoreLine:
     found = {target: made.scores[target][metric] for target in made.targets if metric in made.scores[target]}
-    spans = {one.number: one for one in charts.spans(made, metric, found)}
+    spans = {one.number: one for one in score_bars.spans(made, metric, found)}
     cells = tuple(_cell(made, metric, target, spans.get(number)) for number, target in enumerate(made.targets))
     return ScoreLine(metric, metric_facts.name(metric), metric_facts.about(metric), cells, is_chosen)
 
