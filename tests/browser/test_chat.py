@@ -54,7 +54,7 @@ def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
     page.context.close()
 
 
-@pytest.mark.parametrize("size", rest_slow((1280, 800), (1440, 900)))
+@pytest.mark.parametrize("size", rest_slow((1280, 800), ((1440, 900),)))
 def test_the_box_for_questions_is_docked_has_the_cursor_and_takes_any_text(browser, server, odd, size):
     client = Client(server.url, verbose=False)
     long_talk = client.predict([f"{odd}/good"], None, "", api_name="/chat_new")["conversation"]

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.deploy.engines.engine import Order
 from studio.deploy.supervision import ports
@@ -21,6 +22,6 @@ def post(order: Order, path: str, body: object) -> None:
             answer = connection.getresponse()
             text = answer.read().decode("utf-8", "replace")
         except (OSError, http.client.HTTPException) as error:
-            raise Problem("deploy.not_switched", reason=f"{type(error).__name__}: {error}"[:300]) from error
+            raise Problem("deploy.not_switched", reason=reasons.of(error)) from error
     if answer.status != 200:
-        raise Problem("deploy.not_switched", reason=f"{answer.status} {text}"[:300])
+        raise Problem("deploy.not_switched", reason=reasons.original(f"{answer.status} {text}"))

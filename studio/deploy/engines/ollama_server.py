@@ -2,6 +2,7 @@
 
 import shutil
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.sentences import Sentence
 from studio.deploy.deploy_settings import DeploySettings, is_local
@@ -96,4 +97,4 @@ def adds_bos(source: Source) -> bool:
             return bool(fields["tokenizer.ggml.add_bos_token"].contents())
         return "tokenizer.ggml.model" in fields and fields["tokenizer.ggml.model"].contents() == "llama"
     except gguf_parts.BROKEN as error:
-        raise Problem("gguf.broken", file=source.gguf.name, reason=str(error)) from error
+        raise Problem("gguf.broken", file=source.gguf.name, reason=reasons.of(error)) from error

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import records
 from studio.core.storage.records import Record
@@ -36,7 +37,7 @@ def jinja_text(source: Source) -> str:
     try:
         return jinja_template(prompt.template, special_tokens(prompt.tokenizer), prompt.processor).text
     except ValueError as error:
-        raise Problem("deploy.no_jinja", template=source.target.template, reason=str(error)) from error
+        raise Problem("deploy.no_jinja", template=source.target.template, reason=reasons.of(error)) from error
 
 
 class AdapterRank(Record):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.datasets.encoding.tokenization import load_tokenization
 from studio.export.model_forms import Parity
@@ -143,5 +144,5 @@ def _post(address: str, body: dict) -> dict | None:
     try:
         answer = httpx.post(address, json=body, timeout=TIMEOUT_S)
     except httpx.HTTPError as error:
-        raise Problem("gguf_files.server_silent", reason=f"{type(error).__name__}: {error}"[:200]) from error
+        raise Problem("gguf_files.server_silent", reason=reasons.of(error)) from error
     return answer.json() if answer.status_code == 200 else None

@@ -120,7 +120,7 @@ def unpack(archive: Path, folder: Path) -> Path:
         with tarfile.open(archive) as opened:
             opened.extractall(folder, filter="data")
     except (tarfile.TarError, EOFError) as error:
-        raise Problem("llama_cpp.broken", file=archive.name, reason=str(error)[:200]) from error
+        raise Problem("llama_cpp.broken", file=archive.name, reason=reasons.of(error)) from error
     return folder / "package"
 
 

@@ -145,7 +145,7 @@ class PromptEncoder:
                 "content": tool_call_parsing.written(content, calls, self.template.tool_call_words),
             }
         except (ValueError, AttributeError) as error:
-            raise Problem("prompt.bad_call", number=number, call=error) from error
+            raise Problem("prompt.bad_call", number=number, call=reasons.of(error)) from error
 
     def _encoded(self, turns: list[dict], images: list, system: str | None, tools: str | None) -> Prompt:
         """Encode as LLaMA-Factory's HuggingfaceEngine does (`_process_args`)."""
