@@ -46,8 +46,8 @@ def _plain_cases() -> list[Case]:
 
 def _by_ids(encoder, target: ServedTarget) -> Parity:
     asked = same = 0
-    first: tuple[str, int | None] | None = None
-    is_same_text = True
+    first_tokens: tuple[str, int | None] | None = None
+    first_text: tuple[str, int | None] | None = None
     cannot = {*jinja_template(encoder.template, training.special_tokens(encoder.tokenizer)).cannot, "images"}
     for case in CASES:
         if case.answered or case.thinking is not None or case.needs & cannot:
@@ -60,11 +60,13 @@ def _by_ids(encoder, target: ServedTarget) -> Parity:
         token = engine_prompt.compare(list(trained.ids), theirs.ids) if theirs else 0
         asked, same = asked + 1, same + (token is None)
         if token is not None:
-            first = first or (case.name, token)
-            is_same_text &= theirs is not None and theirs.text in (trained.text, _without_bos(trained.text, encoder))
+            first_tokens = first_tokens or (case.name, token)
+            if theirs is None or theirs.text not in (trained.text, _without_bos(trained.text, encoder)):
+                first_text = first_text or (case.name, token)
+    first = first_text or first_tokens  # another text weighs more than the same one that is cut otherwise
     if first is None:
         return Parity(verdict="same", asked=asked, same=same)
-    verdict = "other_tokens" if is_same_text else "differs"
+    verdict = "differs" if first_text else "other_tokens"
     return Parity(verdict=verdict, asked=asked, same=same, case=first[0], token=first[1])
 
 

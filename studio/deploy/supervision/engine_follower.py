@@ -79,7 +79,9 @@ class EngineFollower:
                 self._fail(self._fault() or _by_code(None))
                 return
             elif self._state.state == "ready":
-                self._announce()
+                if fault := self._offer():
+                    self._tell(error=fault)
+                self._compare()
             while not self._follow():
                 self._start()
         except Problem as problem:
@@ -155,15 +157,20 @@ class EngineFollower:
             return  # somebody else answers there, and the engine is about to say so
         self._engine.arrange(self._hooks.order(self.deployment), lambda sentence: self._tell(doing=sentence))
         now = time.time()
-        self._tell(state="ready", since=now, ready_s=now - self._state.began, doing=None, error=None, remedy={})
-        self._announce()
+        fault = self._offer()  # before it is told to be ready: whoever reads that asks at once
+        self._tell(state="ready", since=now, ready_s=now - self._state.began, doing=None, error=fault, remedy={})
+        self._compare()
 
-    def _announce(self) -> None:
-        """Let others use it, and compare its prompt."""
+    def _offer(self) -> Sentence | None:
+        """Let others use it; return why they cannot."""
         try:
             self._hooks.ready(self.deployment, self._state)
         except Problem as problem:
-            self._tell(error=Sentence(key=problem.key, facts=problem.facts))
+            return Sentence(key=problem.key, facts=problem.facts)
+        return None
+
+    def _compare(self) -> None:
+        """Compare its prompt with that of training, in a thread."""
         threading.Thread(target=self._judge, name="engine-parity", daemon=True).start()
 
     def _judge(self) -> None:

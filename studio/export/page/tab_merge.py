@@ -34,7 +34,9 @@ class MergeForm:
             elem_id="export-sources",
         )
         with gr.Row(elem_classes="fields"):
-            self.name = gr.Textbox(label=words("export.name"), info=words("export.name_info"), elem_id="export-name")
+            self.name = gr.Textbox(
+                label=words("export.name"), info=words("export.name_info"), max_lines=1, elem_id="export-name"
+            )
             self.precision = gr.Dropdown(
                 merge_choices.precisions(words),
                 value="",
