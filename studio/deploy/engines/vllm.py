@@ -11,9 +11,16 @@ from studio.deploy.engines.adapter_requests import post
 from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign, missing_environment
 from studio.deploy.engines.log_faults import LAST_WORDS, PORT_TAKEN, TORCH
 from studio.deploy.served_source import Source
+from studio.monitor import readings
 
 _TYPES = {"float32": "float32", "bfloat16": "bfloat16", "float16": "half"}
 HEAD_PORT = 6379  # of Ray, on the first of several machines
+CACHE_BYTES = 2 * 2**30  # of a processor's memory, for the context
+
+
+def _fitting_share(free: float, total: float) -> float:
+    """Return a share of the memory that leaves a tenth of what is free, in steps of a twentieth."""
+    return max(0.05, int(0.9 * free / max(total, 1e-9) * 20) / 20)
 
 
 class Vllm:
@@ -46,6 +53,11 @@ class Vllm:
             r"estimated maximum model length is (?P<context>\d+)",
             "deploy.fault_context",
             lambda match: {"context": int(match["context"])},
+        ),
+        Sign(
+            r"Available memory on node [^(]*\((?P<free>[\d.]+)/(?P<all>[\d.]+) GiB\) on startup is less than desired",
+            "deploy.fault_share_of_ram",
+            lambda match: {"memory_share": _fitting_share(float(match["free"]), float(match["all"]))},
         ),
         Sign(
             r"Free memory on device .* is less than desired|No available memory for the cache blocks",
@@ -146,6 +158,8 @@ class Vllm:
             command += ["--dtype", _TYPES[settings.precision]]
         if settings.memory_share != DeploySettings().memory_share:
             command += ["--gpu-memory-utilization", f"{settings.memory_share:g}"]
+        elif not readings.has_gpu():  # its own choice is nine tenths of the machine's memory
+            command += ["--kv-cache-memory-bytes", str(CACHE_BYTES)]
         for flag, count in (
             ("--tensor-parallel-size", settings.tensor_parallel),
             ("--pipeline-parallel-size", settings.pipeline_parallel),
