@@ -75,10 +75,11 @@ def _ask(studio: Studio, targets: list[str], rows: int) -> tuple[float, list[str
     """Return the seconds from the question to the last answer, and the texts of the first target."""
     asked = time.monotonic()
     evaluation = studio.call("evaluate_predict", targets, [DATASET], OPTIONS | {"rows": rows})["evaluation"]
-    while (found := studio.call("evaluate_result", evaluation, 0, rows, ""))["state"] not in ENDED:
+    while studio.call("evaluate_result", evaluation, 0, 1, "")["state"] not in ENDED:
         assert time.monotonic() - asked < PATIENCE_S
         time.sleep(0.1)
     seconds = time.monotonic() - asked
+    found = studio.call("evaluate_result", evaluation, 0, rows, "")
     assert found["state"] == "finished", found
     return seconds, [row["answers"][targets[0]]["text"] for row in found["rows"]]
 

@@ -257,6 +257,7 @@ class LocalAsking:
         self._session.done(len(batch))
 
     def _measure_batch(self, batch: list[Measuring]) -> None:
+        batch = sorted(batch, key=lambda one: one.loaded.adapter)  # as `Decoding` does
         adapters, ids, labels = (
             [one.loaded.adapter for one in batch],
             [one.ids for one in batch],

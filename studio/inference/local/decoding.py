@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from inspect import signature
 
 from studio.core import llamafactory
+from studio.inference.local import key_value_cache
 
 # What a pass costs beside its tokens, in tokens: it must not be worth a pass of its own to share a word.
 PASS_COST = 64
@@ -54,7 +55,8 @@ class Decoding:
     ):
         self._model, self._adapters_for, self._cache = model, adapters_for, cache
         self._names, self._prompts = names, prompts
-        self._places = list(range(len(prompts)))
+        # Rows of one adapter side by side: what adapters add is computed for no more rows than have one.
+        self._places = sorted(range(len(prompts)), key=names.__getitem__)
         self._mask = None  # [rows, what is kept]
 
     def run(self, budget: int, feed: Callable[[list[int], list[int]], list[int]], draw: Callable | None) -> None:
@@ -83,13 +85,26 @@ class Decoding:
 
         shared = self._read_beginning()
         device = self._model.get_input_embeddings().weight.device
-        rests = [ids[shared:] for ids in self._prompts]
+        rests = [self._prompts[place][shared:] for place in self._places]
         width = max(map(len, rests))
-        # On the left, so that the last column is the last token of every row; any token will do where it is masked.
-        padded = torch.tensor([[0] * (width - len(ids)) + ids for ids in rests], device=device)
         mask = [[1] * shared + [0] * (width - len(ids)) + [1] * len(ids) for ids in rests]
         self._mask = torch.tensor(mask, device=device)
-        return self._forward(padded)
+        parts = of_like_length([len(ids) for ids in rests])
+        if len(parts) == 1:
+            return self._forward(_padded(rests, width, device))
+        beginning, whole = self._cache, torch.empty(0)
+        self._cache = key_value_cache.new_cache()
+        for part in parts:
+            longest = max(len(rests[row]) for row in part)
+            kept = key_value_cache.of_rows(beginning, part)
+            kept_mask = torch.cat([self._mask[part, :shared], self._mask[part, shared + width - longest :]], dim=1)
+            ids = _padded([rests[row] for row in part], longest, device)
+            logits = self._pass(ids, kept_mask, [self._places[row] for row in part], kept)
+            if not len(whole):
+                whole = logits.new_empty((len(rests), logits.shape[1]))
+            whole[part] = logits
+            key_value_cache.put_rows(self._cache, kept, part, (len(rests), shared, width))
+        return whole
 
     def _read_beginning(self) -> int:
         """Take in what all prompts begin with, once for each adapter, and return how many tokens it has."""
@@ -108,7 +123,7 @@ class Decoding:
         ids = torch.tensor([first[:shared]] * len(adapters), device=device)
         with self._adapters_for(adapters) as chosen:
             self._model(input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1, **chosen)
-        self._select([adapters.index(name) for name in self._names])
+        self._select([adapters.index(self._names[place]) for place in self._places])
         return shared
 
     def _step(self, tokens):
@@ -120,13 +135,17 @@ class Decoding:
         return self._forward(tokens)
 
     def _forward(self, ids):
-        positions = (self._mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        with self._adapters_for([self._names[place] for place in self._places]) as chosen:
+        return self._pass(ids, self._mask, self._places, self._cache)
+
+    def _pass(self, ids, mask, places: list[int], cache):
+        """Take tokens in behind those of `cache`, and return the logits after the last, [rows, vocabulary]."""
+        positions = (mask.cumsum(1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        with self._adapters_for([self._names[place] for place in places]) as chosen:
             found = self._model(
                 input_ids=ids,
-                attention_mask=self._mask,
+                attention_mask=mask,
                 position_ids=positions,
-                past_key_values=self._cache,
+                past_key_values=cache,
                 use_cache=True,
                 logits_to_keep=1,
                 **chosen,
@@ -147,3 +166,28 @@ class Decoding:
         for layer in self._cache.layers:
             if layer.is_initialized:
                 layer.batch_select_indices(torch.tensor(rows, device=layer.keys.device))
+
+
+def _padded(rows: list[list[int]], width: int, device):
+    """Return ids padded on the left, so that the last column is the last token of every row; any token will do where it
+    is masked.
+    """
+    llamafactory.load()
+    import torch
+
+    return torch.tensor([[0] * (width - len(ids)) + ids for ids in rows], device=device)
+
+
+def of_like_length(lengths: list[int]) -> list[list[int]]:
+    """Return rows, by their number, in groups that each go through the model in one pass: a group is divided where the
+    padding that is saved is worth a pass.
+    """
+    order, parts = sorted(range(len(lengths)), key=lengths.__getitem__), []
+    while order:
+        longest = lengths[order[-1]]
+        saved = [(longest - lengths[row]) * (at + 1) for at, row in enumerate(order)]
+        at = max(range(len(order)), key=saved.__getitem__)
+        cut = at + 1 if saved[at] > PASS_COST else 0
+        parts.append(sorted(order[cut:]))
+        order = order[:cut]
+    return parts

@@ -56,3 +56,31 @@ def new_cache():
     made = DynamicCache()
     made.layer_class_to_replicate = _layer_class()
     return made
+
+
+def of_rows(cache, rows: list[int]):
+    """Return a new cache of these rows of one."""
+    made = new_cache()
+    for place, layer in enumerate(cache.layers):
+        if layer.is_initialized:
+            made.update(layer.keys[rows], layer.values[rows], place)
+    return made
+
+
+def put_rows(cache, part, rows: list[int], shape: tuple[int, int, int]) -> None:
+    """Put the keys and values of some rows into the cache of all.
+
+    Args:
+        part: their cache: what all rows begin with, and then their own tokens, padded on the left.
+        shape: of the whole: its rows, the tokens that all begin with, and those that stand behind, padding too.
+    """
+    count, shared, width = shape
+    for place, layer in enumerate(part.layers):
+        if place >= len(cache.layers):
+            heads, size = layer.keys.shape[1], layer.keys.shape[3]
+            empty = layer.keys.new_zeros((count, heads, shared + width, size))
+            cache.update(empty, layer.values.new_zeros((count, heads, shared + width, layer.values.shape[3])), place)
+        whole, own = cache.layers[place], layer.keys.shape[2] - shared
+        for all_of_them, some in ((whole.keys, layer.keys), (whole.values, layer.values)):
+            all_of_them[rows, :, :shared] = some[:, :, :shared]
+            all_of_them[rows, :, shared + width - own :] = some[:, :, shared:]

@@ -104,11 +104,18 @@ class LoraBatch:
             return
         self._rows = list(rows)
         for (device, dtype, *adapters), gate in self._gates.items():
+            names = {name for name, _, _ in adapters}
+            places = [place for place, row in enumerate(rows) if row in names]
+            if not places:
+                gate[0] = None
+                continue
+            # Rows before the first and behind the last that has an adapter are left alone.
+            some = slice(places[0], places[-1] + 1)
             rates = [
                 [scaling if row == name else 0.0 for name, rank, scaling in adapters for _ in range(rank)]
-                for row in rows
+                for row in rows[some]
             ]
-            gate[0] = torch.tensor(rates, dtype=dtype, device=device).unsqueeze(1) if any(map(any, rates)) else None
+            gate[0] = (some, torch.tensor(rates, dtype=dtype, device=device).unsqueeze(1))
 
     def remove_hooks(self) -> None:
         """Take off the hooks by which peft hands the names of the adapters to the layers."""
@@ -124,6 +131,11 @@ def _forward(base_layer, down, up, gate, x, *arguments, adapter_names=None, alor
     result = base_layer(x, *arguments, **named)
     if gate[0] is None:
         return result
-    shares = linear(x.to(down.dtype), down)
-    shares *= gate[0] if x.dim() == 3 else gate[0][:, 0]
-    return result + linear(shares, up).to(result.dtype)
+    rows, rates = gate[0]
+    shares = linear(x[rows].to(down.dtype), down)
+    shares *= rates if x.dim() == 3 else rates[:, 0]
+    if result.dtype == up.dtype and result.is_contiguous():
+        result[rows].flatten(0, -2).addmm_(shares.flatten(0, -2), up.t())
+    else:
+        result[rows] += linear(shares, up).to(result.dtype)
+    return result

@@ -90,3 +90,24 @@ def test_one_prompt_that_another_begins_with(target, prompts):
     ids = prompts[0].ids
     nested = [Prompt(ids), Prompt(ids + ids[-3:]), Prompt(ids), Prompt(ids[:-1])]
     assert _answers(target, nested) == [_answers(target, [prompt])[0] for prompt in nested]
+
+
+@pytest.mark.parametrize("shared", [0, 40])
+def test_prompts_of_unlike_length_are_not_padded_to_the_longest(target, monkeypatch, shared):
+    system = list(range(200, 200 + shared))
+    prompts = [Prompt(system + [1 + (7 * at + length) % 90 for at in range(length)]) for length in (90, 4, 80, 6, 5, 7)]
+    alone = [_answers(target, [prompt])[0] for prompt in prompts]
+    shapes = _passes(target, monkeypatch)
+    assert _answers(target, prompts) == alone
+    reads = [shape for shape in shapes if shape[1] > 1]
+    assert reads == [(1, shared)] * bool(shared) + [(2, 90), (4, 7)]
+
+
+def test_rows_are_read_in_groups_where_the_padding_saved_is_worth_a_pass():
+    assert decoding.of_like_length([5, 5, 6]) == [[0, 1, 2]]
+    assert decoding.of_like_length([100, 5, 100, 5]) == [[0, 2], [1, 3]]
+    for lengths in ([1], [300, 200, 100, 1] * 8, list(range(1, 129))):
+        parts = decoding.of_like_length(lengths)
+        assert sorted(row for part in parts for row in part) == list(range(len(lengths)))
+        padded = sum(len(part) * max(lengths[row] for row in part) + decoding.PASS_COST for part in parts)
+        assert padded <= len(lengths) * max(lengths) + decoding.PASS_COST
