@@ -12,7 +12,7 @@ from markupsafe import escape
 
 from studio.core.i18n import Words
 
-MARK = "studio"  # by which the page knows these sentences from gradio's own (assets/toasts.js)
+MARK = "\u2063"  # unseen; by it the page knows these sentences from gradio's own (assets/toasts.js)
 
 
 def install_fault_sentences(blocks: gr.Blocks, words: Words) -> None:
@@ -28,7 +28,7 @@ def install_fault_sentences(blocks: gr.Blocks, words: Words) -> None:
         except Exception as fault:
             if event.api_name is not False:
                 raise
-            raise gr.Error(str(escape(sentence(fault, words))), title=MARK, print_exception=False) from None
+            raise gr.Error(MARK + str(escape(sentence(fault, words))), print_exception=False) from None
 
     wrapped.__signature__ = inspect.signature(process)
     blocks.process_api = wrapped

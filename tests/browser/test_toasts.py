@@ -1,0 +1,38 @@
+"""What gradio would tell in a notice of its own is told in the page's, in the page's words."""
+
+import pytest
+from playwright.sync_api import expect
+
+from studio.core.i18n import Words
+
+EVENTS = "**/gradio_api/run/predict*"
+
+
+@pytest.fixture(params=["en", "zh"])
+def page(browser, server, request):
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.add_cookies([{"name": "studio_language", "value": request.param, "url": server.url}])
+    page = context.new_page()
+    page.words = Words(request.param)
+    page.goto(f"{server.url}/#/train?view=new")
+    page.locator('[data-pick="run:"]').first.click()
+    expect(page.locator("#train-start")).to_be_enabled(timeout=90_000)
+    yield page
+    context.close()
+
+
+def test_a_choice_that_is_gone_is_told_by_the_page(page):
+    page.route(EVENTS, lambda route: route.continue_(post_data=route.request.post_data.replace('"cosine"', '"gone"')))
+    page.locator("#train-num_train_epochs input").fill("2")
+    note = page.locator(".toast-bad")
+    expect(note.first).to_contain_text(page.words("app.event_refused"), timeout=20_000)
+    expect(page.locator(".toast-wrap")).to_be_hidden()
+    note.first.get_by_role("button", name=page.words("app.close")).click()
+    expect(note).to_have_count(0)
+
+
+def test_what_gradio_says_in_its_own_words_is_told_in_the_pages(page):
+    page.route(EVENTS, lambda route: route.fulfill(status=502, body="<html>Bad Gateway</html>"))  # as a proxy answers
+    page.locator("#train-num_train_epochs input").fill("2")
+    expect(page.locator(".toast-bad").first).to_contain_text(page.words("app.page_failed"), timeout=20_000)
+    expect(page.locator(".toast-wrap")).to_be_hidden()
