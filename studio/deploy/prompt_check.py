@@ -56,7 +56,12 @@ def _by_ids(encoder, target: ServedTarget) -> Parity:
             trained = _trained(encoder, case)
         except Inexpressible:
             continue
-        theirs = engine_prompt.of_messages(target, case.messages, TOOLS if case.tools else None)
+        try:
+            theirs = engine_prompt.of_messages(target, case.messages, TOOLS if case.tools else None)
+        except Problem as problem:
+            if problem.key != "served.refused":
+                raise
+            continue  # this engine takes no such conversation, from anybody
         token = engine_prompt.compare(list(trained.ids), theirs.ids) if theirs else 0
         asked, same = asked + 1, same + (token is None)
         if token is not None:

@@ -1,5 +1,6 @@
 """The prompt that a serving engine itself makes of a conversation, for comparison with the one of training."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -113,8 +114,22 @@ def _of_llama_cpp(post: Callable[[str, dict], dict], question: dict) -> EnginePr
 
 
 def _of_vllm(post: Callable[[str, dict], dict], question: dict) -> EnginePrompt:
-    ids = _ids(post("/tokenize", question))
+    ids = _ids(
+        post("/tokenize", question | {"messages": [_with_arguments_as_text(one) for one in question["messages"]]})
+    )
     return EnginePrompt(_text(post("/detokenize", {"model": question["model"], "tokens": ids})), ids)
+
+
+def _with_arguments_as_text(message: dict) -> dict:
+    """Return a message whose calls have their arguments as JSON, the one form that vLLM takes."""
+    if not message.get("tool_calls"):
+        return message
+    calls = []
+    for call in message["tool_calls"]:
+        arguments = call["function"]["arguments"]
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+        calls.append(call | {"function": call["function"] | {"arguments": text}})
+    return message | {"tool_calls": calls}
 
 
 def _text(answer: dict) -> str:
