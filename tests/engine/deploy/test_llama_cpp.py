@@ -207,6 +207,7 @@ def test_ten_starts_and_stops_leave_nothing(studio, call):
         call.deploy_stop("again")
         wait_for(lambda: listed(call, "again")["state"] == "stopped", 15)
         with contextlib.closing(socket.socket()) as port:
+            port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that were closed count for nothing
             port.bind(("127.0.0.1", int(found["address"].split(":")[2].split("/")[0])))
     wait_for(lambda: threading.active_count() <= threads + 1, 15)
     assert len(psutil.Process().open_files()) <= files
