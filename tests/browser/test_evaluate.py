@@ -199,7 +199,7 @@ def test_a_task_of_ones_own_for_lm_eval_is_asked_from_the_page(page, workspace):
     page.locator("#evaluate-title textarea, #evaluate-title input").fill("my colours")
     page.locator("#evaluate-shots input").fill("0")
     page.locator("#evaluate-start").click()
-    expect(page.locator(".run-head h2")).to_have_text("my colours")
+    expect(page.locator(".run-head:visible h2")).to_have_text("my colours")
     expect(page.locator("[data-live='evaluation']")).to_contain_text("finished", timeout=180_000)
     page.locator("[data-pick='report:rows']").click()
     expect(page.locator(".evaluated")).to_have_count(4)
