@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import SMALL, Server, new_workspace, wait_for
+from conftest import SMALL, Server, new_workspace, slow, wait_for
 from playwright.sync_api import expect
 
 
@@ -40,6 +40,7 @@ def typed(page, text: str) -> None:
     page.keyboard.type(text)
 
 
+@slow
 def test_a_first_fine_tune_by_keyboard(page):
     page.mouse.move(0, 0)
     tab_to(page, "#train-model_name_or_path input")
@@ -63,6 +64,7 @@ def test_a_first_fine_tune_by_keyboard(page):
     tab_to(page, ".live-run [data-give^='chat-wish:']")
     page.keyboard.press("Enter")
     expect(page.locator("#chat-say textarea")).to_be_focused(timeout=20_000)
+    expect(page.locator("#chat-1")).to_be_visible(timeout=30_000)  # both columns stand
     page.keyboard.type("Who are you?")
     page.keyboard.press("Enter")
     expect(page.locator("#chat-1 .written")).not_to_be_empty(timeout=60_000)
