@@ -5,7 +5,7 @@ import os
 
 import pytest
 from asking import agree
-from conftest import SLOW, STARTER, Server, new_workspace, wait_for
+from conftest import SLOW, STARTER, Server, new_workspace, rest_slow, wait_for
 from playwright.sync_api import expect
 
 from studio.core.i18n import Words
@@ -27,7 +27,7 @@ def page(browser):
     context.close()
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("language", rest_slow("zh", "en"))
 def test_it_says_what_the_machine_can_do_and_is_never_shown_again(fresh, page, language):
     studio, settings = fresh
     words = Words(language)

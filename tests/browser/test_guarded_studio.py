@@ -290,6 +290,7 @@ def test_a_plain_client_takes_every_result(server):
     recipe = "model_name_or_path: x\npath: y\nadapter: {path: z}\n"
     calls = {
         "monitor": [],
+        "machine_report": [],
         "models_list": [],
         "models_inspect": [STARTER.name],
         "models_catalogue": ["qwen"],
@@ -343,7 +344,8 @@ def test_a_plain_client_takes_every_result(server):
     no_arguments = {
         one.removeprefix("/") for one, facts in client._info["named_endpoints"].items() if not facts["parameters"]
     }
-    deeds = {"chat_unload", "train_webhook_test", "deploy_recorder_clear"}
+    deeds = {"chat_unload", "train_webhook_test", "deploy_recorder_clear", "machine_check"}
+    deeds |= {"first_visit_start", "first_visit_end"}
     assert no_arguments - deeds - {"deploy_open_webui_install", "deploy_open_webui_stop"} <= set(calls)
     row = client.predict(name, api_name="/datasets_preview")["rows"][0]
     client.predict(name, 1, row | {"output": "new"}, row, api_name="/datasets_edit_row")

@@ -5,6 +5,7 @@ import random
 from dataclasses import asdict
 
 import pytest
+from conftest import rest_slow
 
 from studio.train.runs import event_columns, events
 from studio.train.runs.run_status import THIN_AT, Status
@@ -81,7 +82,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("odd", range(len(ODD)))
-@pytest.mark.parametrize("at", [0, 2500, 4999])
+@pytest.mark.parametrize("at", rest_slow(2500, 0, 4999))
 def test_what_is_odd_is_read_line_by_line(odd, at):
     body = [metrics(step) for step in range(1, 5000)]
     body.insert(at, ODD[odd])
