@@ -10,6 +10,14 @@
     const box = document.body.appendChild(document.getElementById(id));
     box.addEventListener("click", (event) => { if (event.target === box) box.close("cancel"); });
     box.addEventListener("cancel", () => { box.returnValue = "cancel"; });
+    // A modal dialog keeps the focus off the page, and lets it go to the browser, from where Enter does nothing here.
+    box.addEventListener("keydown", (event) => {
+      if (event.key !== "Tab") return;
+      event.preventDefault();
+      const stops = [...box.querySelectorAll("input:not([hidden]), button, a[href]")];
+      const next = stops.indexOf(document.activeElement) + (event.shiftKey ? -1 : 1);
+      stops.at(next % stops.length)?.focus();
+    });
     ready.set(id, box);
     return box;
   }

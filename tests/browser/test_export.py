@@ -73,9 +73,9 @@ def test_what_fills_a_form_late_takes_no_place(browser, studio, form):
     expect(page.locator(field)).not_to_contain_text("newest")
     if form == "merge":
         name = page.locator("#export-name input, #export-name textarea")
-        name.fill("mine")
+        name.fill("my-own")
         page.locator(f"{field} input").click()
         page.locator("ul.options li", has_text="newest").first.click()
         expect(page.locator("#export-look")).to_contain_text("2 × adapter", timeout=30_000)
-        expect(name).to_have_value("mine")
+        expect(name).to_have_value("my-own")
     context.close()

@@ -26,6 +26,7 @@ def page(browser, studio):
 
 def tab_to(page, selector: str, most: int = 150) -> None:
     """Go on by Tab until what is wanted has the focus, which must be seen there; fail where it never comes."""
+    page.locator(selector).first.wait_for(timeout=30_000)
     for _ in range(most):
         page.keyboard.press("Tab")
         if page.evaluate("(wanted) => document.activeElement.matches(wanted)", selector):
@@ -75,6 +76,8 @@ def test_a_first_fine_tune_by_keyboard(page):
 def test_a_question_is_answered_by_keyboard_and_gives_the_focus_back(page):
     page.keyboard.press("Alt+1")
     expect(page).to_have_url(re.compile("#/models"))
+    tab_to(page, ".live-models [data-pick^='model:']")
+    page.keyboard.press("Enter")
     tab_to(page, ".live-model button[data-ask]")
     for leave in ("Escape", "Enter"):  # the button that leaves all as it is has the focus first
         page.keyboard.press("Enter")

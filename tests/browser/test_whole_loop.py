@@ -5,6 +5,7 @@ learns.
 import re
 
 import pytest
+from asking import agree
 from conftest import LONG, Server, new_workspace, wait_for
 from gradio_client import Client
 from playwright.sync_api import expect
@@ -142,8 +143,8 @@ def test_killed_in_the_middle_nothing_is_lost(browser, tmp_path):
         expect(page.locator(".live-run .run-head")).to_contain_text(run.split("/")[-1], timeout=30_000)
         page.get_by_role("button", name="Resume").click()
         wait_for(lambda: client.predict(run, api_name="/train_status")["step"] > len(before) + 1, seconds=180)
-        page.get_by_role("button", name="Abort").evaluate("window.confirm = () => true")
         page.get_by_role("button", name="Abort").click()
+        agree(page)
         wait_for(lambda: client.predict(run, api_name="/train_status")["state"] == "stopped", seconds=60)
         page.context.close()
     finally:
