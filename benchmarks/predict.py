@@ -1,13 +1,20 @@
-"""Greedy answers to 64 rows: a warm studio, base alone and base with tuned, against `llamafactory-cli train`."""
+"""Greedy answers to 64 rows: a warm studio, base alone and base with tuned, against `llamafactory-cli train`; and what
+a page takes that looks on.
+"""
 
 import json
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
+from benchmarks.browser import chromium, new_page
 from benchmarks.commands import ENDED, FACTORY, MODEL, PATIENCE_S, Command, Studio, new_workspace
 from benchmarks.report import Row, compared
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 RUNS = 3
 # Rows at a time of LLaMA-Factory: that of its own example (examples/extras/nlg_eval/llama3_lora_predict.yaml), and the
@@ -15,7 +22,7 @@ RUNS = 3
 EXAMPLES_BATCH, DEFAULT_BATCH = 1, 8
 ROWS = 64
 TOKENS = 64
-REACH, REACH_OF_BOTH = 0.4, 0.6
+REACH, REACH_OF_BOTH, REACH_OF_PAGE = 0.4, 0.6, 1.02
 DATASET = "sft_en_zh"
 OPTIONS = {"rows": ROWS, "max_tokens": TOKENS, "loss": False, "metrics": ["lf_bleu4", "lf_rougel"]}
 
@@ -30,11 +37,11 @@ def measure(runs: int, quick: bool) -> list[Row]:
         AssertionError: the texts are not the same.
     """
     rows = 8 if quick else ROWS
-    alone, both = [], []
+    alone, both, seen = [], [], []
     theirs: dict[int, list[float]] = {EXAMPLES_BATCH: [], DEFAULT_BATCH: []}
     with new_workspace() as workspace:
         _in_float32(workspace / "models" / MODEL)
-        with Studio(workspace) as studio:
+        with Studio(workspace) as studio, chromium() as browser:
             tuned = studio.ready().train({"max_steps": 1})
             _ask(studio, [MODEL], 1)
             for number in range(runs):
@@ -42,13 +49,23 @@ def measure(runs: int, quick: bool) -> list[Row]:
                 alone.append(seconds)
                 seconds, _ = _ask(studio, [MODEL, tuned], rows)
                 both.append(seconds)
+                with new_page(browser) as page:
+                    page.goto(f"{studio.url}/#/evaluate")
+                    page.locator("#room-evaluate").wait_for()
+                    seconds, _ = _ask(studio, [MODEL], rows, page)
+                    seen.append(seconds)
                 for batch, times in theirs.items():
                     seconds, expected = _llamafactory(workspace, workspace / f"cli-{number}-{batch}", rows, batch)
                     times.append(seconds)
                     assert texts == expected, [one for one in zip(texts, expected, strict=True) if one[0] != one[1]][:3]
                 shown = ", ".join(f"{times[-1]:.1f} s by {batch}" for batch, times in theirs.items())
                 print(f"  base {alone[-1]:.1f} s, base and tuned {both[-1]:.1f} s, LLaMA-Factory {shown}", flush=True)
-    return [row for batch, times in theirs.items() for row in _rows_against(batch, times, rows, alone, both)]
+    page_row = compared(
+        "predict", "the same with its page open, against with none: base alone", seen, alone, REACH_OF_PAGE
+    )
+    return [row for batch, times in theirs.items() for row in _rows_against(batch, times, rows, alone, both)] + [
+        page_row
+    ]
 
 
 def _rows_against(batch: int, theirs: list[float], rows: int, alone: list[float], both: list[float]) -> list[Row]:
@@ -71,10 +88,14 @@ def _in_float32(folder: Path) -> None:
     config.write_text(json.dumps(values))
 
 
-def _ask(studio: Studio, targets: list[str], rows: int) -> tuple[float, list[str]]:
-    """Return the seconds from the question to the last answer, and the texts of the first target."""
+def _ask(studio: Studio, targets: list[str], rows: int, page: "Page | None" = None) -> tuple[float, list[str]]:
+    """Return the seconds from the question to the last answer, at which `page` looks on, and the texts of the first
+    target.
+    """
     asked = time.monotonic()
     evaluation = studio.call("evaluate_predict", targets, [DATASET], OPTIONS | {"rows": rows})["evaluation"]
+    if page:
+        page.evaluate("hash => { location.hash = hash; }", f"#/evaluate?evaluation={evaluation}")
     while studio.call("evaluate_result", evaluation, 0, 1, "")["state"] not in ENDED:
         assert time.monotonic() - asked < PATIENCE_S
         time.sleep(0.1)
