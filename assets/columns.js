@@ -18,12 +18,14 @@
     }
   }
 
+  let arriving = null, arrived = () => {};
   // Another conversation is in hand: its columns and settings come at once, whatever is still asked of the last one.
   function take(place, id) {
     if (id === shown) return;
     shown = id;
     place.replaceChildren();
     window.studio.handOver("chat-now", id);
+    arrived();
   }
 
   async function draw(place, id) {
@@ -95,8 +97,18 @@
   document.addEventListener("input", (event) => {
     if (!event.target.closest("#chat-wish, #chat-add")) return;
     window.studio.pick("talk", "talk", false);
+    if (event.target.closest("#chat-wish")) arriving = new Promise((done) => { arrived = done; setTimeout(done, 20_000); }).then(() => { arriving = null; });
     for (const ms of [100, 800]) setTimeout(write, ms);
   });
+  // A question that is sent before that conversation is there belongs to it, not to the one before.
+  function await_conversation(event) {
+    if (!arriving) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    arriving.then(() => document.getElementById("chat-send").click());
+  }
+  document.addEventListener("click", (event) => { if (event.target.closest("#chat-send")) await_conversation(event); }, true);
+  document.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.shiftKey && event.target.closest("#chat-say")) await_conversation(event); }, true);
   document.addEventListener("click", (event) => {
     if (event.target.closest('#room-chat-button, [data-pick^="chat:"], [data-pick="talk:talk"], [data-go=room-chat], #chat-send')) setTimeout(write, 120);
   });
@@ -140,6 +152,8 @@
       if (!document.querySelector("#chat-say textarea")) return;
       awaited.disconnect();
       const place = document.getElementById("chat-columns"), follow = () => { take(place, place.dataset.arg ?? ""); look(); };
+      const problem = document.getElementById("chat-problem");
+      new MutationObserver(() => { if (problem.querySelector(".problem")) arrived(); }).observe(problem, { childList: true, subtree: true });
       new MutationObserver(follow).observe(place, { attributeFilter: ["data-arg"] });
       follow();
       showSide();

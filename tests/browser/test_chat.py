@@ -2,11 +2,14 @@
 
 import odd_server
 import pytest
-from conftest import STARTER, rest_slow, wait_for
+from conftest import SMALL, STARTER, rest_slow, wait_for
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from playwright.sync_api import expect
+from random_runs import random_run
 from test_whole_loop import open_page
+
+from studio.core.workspace import Workspace
 
 GONE = "served:127.0.0.1:9/none"
 
@@ -229,3 +232,26 @@ def test_a_list_of_prompts_becomes_a_table(server):
     client.predict(started["sheet"], api_name="/chat_sheet_delete")
     with pytest.raises(AppError, match="no prompt sheet"):
         client.predict(started["sheet"], api_name="/chat_sheet_result")
+
+
+def test_a_question_that_is_sent_at_once_goes_to_the_conversation_that_was_asked_for(browser, server):
+    """On a slow line: the columns of a run and its base stand only after the question was typed."""
+    workspace = Workspace(server.workspace)
+    run = random_run(workspace, "hasty", model=SMALL, dtype="bfloat16")
+    page = open_page(browser, server)
+    held, is_slow = [], [True]
+    page.get_by_role("tab", name="Chat").click()
+    page.locator("#chat-say textarea").wait_for()
+    page.route("**/gradio_api/run/predict*", lambda route: held.append(route) if is_slow else route.continue_())
+    page.evaluate("run => window.studio.handOver('chat-wish', run)", run.name)
+    page.locator("#chat-say textarea").press_sequentially("Who is hasty?")
+    page.keyboard.press("Enter")
+    wait_for(lambda: held or page.wait_for_timeout(50), 20)
+    is_slow.clear()
+    for route in held:
+        route.continue_()
+    expect(page.locator("#chat-0 .asked")).to_contain_text("Who is hasty?", timeout=20_000)
+    (found,) = Client(server.url, verbose=False).predict("Who is hasty?", api_name="/chat_conversations")
+    assert found["columns"] == [SMALL, run.name]
+    page.keyboard.press("Escape")
+    page.context.close()

@@ -5,7 +5,7 @@ import os
 
 import pytest
 from asking import agree
-from conftest import SLOW, STARTER, Server, new_workspace, rest_slow, wait_for
+from conftest import SLOW, STARTER, Server, new_workspace, rest_slow, slow, wait_for
 from playwright.sync_api import expect
 
 from studio.core.i18n import Words
@@ -51,6 +51,7 @@ def test_it_says_what_the_machine_can_do_and_is_never_shown_again(fresh, page, l
     expect(visit).to_have_count(0)
 
 
+@slow
 def test_the_first_run_is_begun_with_one_press(fresh, page):
     studio, _ = fresh
     page.goto(studio.url)

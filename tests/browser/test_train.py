@@ -7,7 +7,7 @@ import time
 import pytest
 import yaml
 from asking import agree
-from conftest import SHORT, SMALL, Server, new_workspace, rest_slow, wait_for
+from conftest import SHORT, SMALL, Server, new_workspace, rest_slow, slow, wait_for
 from playwright.sync_api import expect
 
 from studio.core.workspace import Workspace
@@ -214,6 +214,7 @@ def test_a_command_line_fills_the_form_and_a_wrong_one_is_told(page):
     expect(page.locator(".toast, .toast-body")).to_have_count(0)
 
 
+@slow
 def test_after_a_refusal_nobody_starts_what_the_form_held_before(page):
     page.locator('[data-pick="run:"]').first.click()
     page.get_by_role("button", name="Load, save and import recipes").click()

@@ -190,6 +190,7 @@ def test_a_second_signal_ends_at_once(tmp_path):
     assert runs.status(run).state == "interrupted"
 
 
+@slow
 def test_a_worker_goes_on_when_its_studio_is_ended(tmp_path):
     workspace = new_workspace(tmp_path / "workspace")
     server = Server(workspace.root)

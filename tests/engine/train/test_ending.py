@@ -103,7 +103,6 @@ def test_the_processes_of_torchrun_save_first(trainer, whom):
     assert runs.status(run).state == "interrupted"
 
 
-@slow
 def test_when_one_of_a_group_dies_the_others_do_not_train_on(trainer):
     run = stepping(trainer, "torchrun", processes=2)
     agent = psutil.Process(run.info().pid)

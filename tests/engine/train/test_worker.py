@@ -7,7 +7,7 @@ import urllib.request
 
 import psutil
 import pytest
-from conftest import LONG, NAMED, SHORT, SLOW, Server, ended, is_sentence, new_workspace, wait_for
+from conftest import LONG, NAMED, SHORT, SLOW, Server, ended, is_sentence, new_workspace, slow, wait_for
 
 from studio.train import runs
 from studio.train.runs import events
@@ -86,6 +86,7 @@ def test_a_python_that_cannot_train_is_told(trainer, tmp_path):
     assert "code 3" in sentence and "no module named anything" in sentence
 
 
+@slow
 def test_two_processes_train_together_stop_at_the_same_step_and_resume(trainer):
     run = trainer.start(LONG, NAMED | {"processes": 2}, "torchrun")
     wait_for(lambda: runs.status(run).step >= 2)
