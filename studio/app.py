@@ -77,6 +77,7 @@ ADDRESSES = {
     "datasets": datasets_tab.ADDRESS,
     "train": train_tab.ADDRESS,
     "evaluate": evaluate_tab.ADDRESS,
+    "export": export_tab.ADDRESS,
     "deploy": deploy_tab.ADDRESS | tab_tools.ADDRESS,
     "chat": chat_tab.ADDRESS,
 }

@@ -43,6 +43,7 @@ def test_a_link_leads_to_each_place_and_a_reload_stays(page, studio):
         "#/datasets?dataset=kto&section=entry": "kto",
         "#/models?model=Two-Layer-Llama": "Two-Layer-Llama",
         "#/chat?talk=servers": "Address",
+        "#/export?making=gguf": "GGUF",
         "#/train": "New run",
     }
     page.goto(studio.url)
@@ -54,6 +55,20 @@ def test_a_link_leads_to_each_place_and_a_reload_stays(page, studio):
     page.reload()
     is_at(page, "#/datasets?dataset=kto&section=entry")
     expect(page.locator("textarea[name=entry]")).to_be_visible()
+
+
+def test_every_tab_has_an_address(page, studio):
+    page.goto(studio.url)
+    page.locator("#room-train").wait_for()
+    tabs = page.locator("#rooms > .tab-wrapper button[role=tab]").evaluate_all(
+        "all => all.map(one => one.id.split('-')[1])"
+    )
+    assert {"train", "export"} <= set(tabs)
+    for tab in [*dict.fromkeys(tabs), "models"]:
+        page.evaluate("tab => { location.hash = `#/${tab}`; }", tab)
+        expect(page).to_have_url(re.compile(rf"#/{tab}(\?|$)"))
+        expect(page.locator(f"#room-{tab}-button")).to_have_attribute("aria-selected", "true")
+        expect(page.locator(f"#room-{tab}")).to_be_visible()
 
 
 def test_back_and_forward_go_from_step_to_step(page, studio):

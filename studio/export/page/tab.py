@@ -17,6 +17,7 @@ from studio.web.fill_on_open import FILLS
 from studio.web.html import render, ui
 from studio.web.live import Live, region
 
+ADDRESS = {"export": "", "making": "merge", "exported": "record"}
 PARTS = "export/page/parts.html"
 # What can be made, by its word and style sheet ("making-merge"): each form builds itself.
 MAKING = {"merge": MergeForm, "gguf": GgufForm, "quantize": QuantizeForm, "costs": CostsForm, "template": TemplateForm}
