@@ -80,6 +80,45 @@ def compared(
     return Row(benchmark, what, shown(ours, unit), shown(theirs, unit), ratio_shown(ours, theirs), wanted, reached)
 
 
+def streamed(
+    benchmark: str,
+    first_of: str,
+    pace_of: str,
+    first: tuple[Sequence[float], Sequence[float]],
+    pace: tuple[Sequence[float], Sequence[float]],
+    reaches: tuple[float, float],
+) -> list[Row]:
+    """Return the two rows of answers that come through something of ours, and without it, in turn.
+
+    Args:
+        first_of, pace_of: what the rows are called.
+        first: seconds to the first token, with and without. pace: tokens a second, with and without.
+        reaches: the most seconds that may be added (median of the pairs), and the least ratio of the paces.
+    """
+    added = statistics.median(ours - theirs for ours, theirs in zip(*first, strict=True))
+    added_of = f"{first_of}, which adds {added * 1000:.1f} ms (median of the pairs)"
+    return [
+        Row(
+            benchmark,
+            added_of,
+            shown(first[0]),
+            shown(first[1]),
+            ratio_shown(*first),
+            f"under {reaches[0] * 1000:.0f} ms added",
+            added < reaches[0],
+        ),
+        Row(
+            benchmark,
+            pace_of,
+            shown(pace[0], "tokens/s"),
+            shown(pace[1], "tokens/s"),
+            ratio_shown(*pace),
+            f"at least {reaches[1]:g}",
+            ratio(*pace) >= reaches[1],
+        ),
+    ]
+
+
 def percentile(values: Sequence[float], share: float) -> float:
     """Return the smallest value that a `share` (0 to 1) of `values` do not exceed (nearest-rank percentile)."""
     ranked = sorted(values)

@@ -1,5 +1,6 @@
 """Endpoints called by their names in this process, each as scripts get it, on a studio with real models."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,16 @@ def closing_studio(folder: Path) -> app.Studio:
     studio = app.make(new_workspace(folder / "workspace"))
     studio.trainer.end(0, lambda *_: None)
     studio.trainer.environments = Environments(studio.jobs, folder / "engines")
+    studio.deploy.toolkit._above = folder / "engines"  # nothing of the machine's own
     return studio
+
+
+def running_app(folder: Path) -> Iterator[app.Studio]:
+    """Give an application of a new workspace; at the end its engines and its chat are stopped."""
+    made = app.make(new_workspace(folder))
+    yield made
+    made.deploy.interrupt()
+    made.chat.service.unload()
 
 
 def by_name(studio: app.Studio) -> SimpleNamespace:

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from studio.core.installing_by_uv import LOCK as UV_LOCK
-from studio.core.installing_by_uv import UvRun, begun_in, find_uv
+from studio.core.installing_by_uv import Progress, UvRun, begun_in, find_uv
 
 # What a whole install takes: 6.4 GB in .venv, and on the way 2.9 GB of wheels.
 INSTALL_BYTES = 95 * 10**8
@@ -288,7 +288,7 @@ def install_by_uv(venv, lock, voice, keep_open):
     if uv is None:
         return False
     voice.say("uv_waiting")
-    run = UvRun(uv, venv, python, site_packages(venv), lock, number_of_packages(lock), voice.say)
+    run = UvRun(uv, python, lock, Progress(site_packages(venv), number_of_packages(lock), voice.say))
     if run.run(keep_open) == 0:
         return True
     voice.say("uv_failed")

@@ -5,6 +5,7 @@ It is never needed: whatever goes wrong with it, pip does the work and says what
 on a bare Python.
 """
 
+import collections
 import os
 import shutil
 import subprocess
@@ -73,15 +74,19 @@ def begun_in(venv):
     return venv / "uv.begun"
 
 
+# site: the folder in which packages are installed. total: their number. say: tells a sentence of launch.json, with its
+# facts.
+Progress = collections.namedtuple("Progress", "site total say")
+
+
 class UvRun:
     """Runs uv so that a person sees it move: uv's own bars on a terminal, a line for each large package in a pipe."""
 
-    def __init__(self, uv, venv, python, site, lock, total, say):
-        """site: the folder in which packages are installed. total: their number. say: tells a sentence of launch.json,
-        with its facts.
-        """
-        self.uv, self.python, self.site, self.lock, self.total, self.say = uv, python, site, lock, total, say
-        self.begun, self.reported_at, self.waited_for = begun_in(venv), time.time(), []
+    def __init__(self, uv, python, lock, progress):
+        """uv: the command, as a list. python: of the environment. progress: what of it is told, see `Progress`."""
+        self.uv, self.python, self.lock = uv, python, lock
+        self.site, self.total, self.say = progress
+        self.begun, self.reported_at, self.waited_for = begun_in(self.python.parents[1]), time.time(), []
 
     def run(self, keep_open):
         """Install the lock and return uv's exit code; `keep_open` is a file whose lock uv shares, or None."""

@@ -5,16 +5,14 @@ change.
 import hashlib
 import os
 import re
-import shutil
 import sys
 import threading
 import types
 from collections.abc import Callable
 from pathlib import Path
 
-from studio.core import locations, reasons
-from studio.core.i18n import Problem
-from studio.core.storage import atomic, files
+from studio.core import locations
+from studio.core.storage import files
 from studio.inference.llama_cpp import packages
 
 NAME = "gptq"
@@ -82,18 +80,8 @@ def _digest() -> str:
 
 
 def _make(target: Path, check: Callable[[], None]) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        atomic.clear_beside(target.parent)
-        free = shutil.disk_usage(target.parent).free
-        if free < SPARE_BYTES:
-            raise Problem("llama_cpp.no_room", needed=SPARE_BYTES / 2**20, free=free / 2**20, path=target.parent)
-        with atomic.scratch(target.parent) as scratch:
-            packages.pip_install(LOCK, scratch / NAME, scratch, "gptqmodel", check)
-            (scratch / NAME / STAMP).write_text(_digest(), encoding="utf-8")
-            check()
-            if target.exists():  # of another release
-                atomic.move(target, scratch / "old")
-            atomic.move(scratch / NAME, target)
-    except OSError as error:
-        raise Problem("workspace.unwritable", path=error.filename or target, reason=reasons.of(error)) from error
+    with packages.making(target, SPARE_BYTES) as scratch:
+        packages.pip_install(LOCK, scratch / NAME, scratch, "gptqmodel", check)
+        (scratch / NAME / STAMP).write_text(_digest(), encoding="utf-8")
+        check()
+        packages.put(scratch / NAME, target, scratch)

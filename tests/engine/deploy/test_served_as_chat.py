@@ -3,13 +3,12 @@
 import threading
 
 import pytest
-from conftest import STARTER, new_workspace, slow, wait_for
-from endpoint_calls import by_name, over
+from conftest import STARTER, slow, wait_for
+from endpoint_calls import by_name, over, running_app
 from random_runs import random_run
 from safetensors.torch import load_file, save_file
 from test_llamafactory_api import conversations
 
-from studio import app
 from studio.inference.local.base_loading import encoder_of
 from studio.inference.remote import engine_prompt
 from studio.inference.remote.servers import ServedTarget
@@ -25,10 +24,7 @@ NEAR = 0.1  # nats between two choices that 16 bits, added up in another order, 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory):
-    made = app.make(new_workspace(tmp_path_factory.mktemp("as-chat") / "workspace"))
-    yield made
-    made.deploy.interrupt()
-    made.chat.service.unload()
+    yield from running_app(tmp_path_factory.mktemp("as-chat") / "workspace")
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,12 @@ import threading
 
 import psutil
 import pytest
-from conftest import STARTER, new_workspace, slow, wait_for
-from endpoint_calls import by_name, over
+from conftest import STARTER, slow, wait_for
+from endpoint_calls import by_name, over, running_app
 from random_runs import random_run
 from test_llamafactory_api import is_gone
 from test_served_as_chat import louder
 
-from studio import app
 from studio.inference.sampling import Sampling
 
 pytestmark = slow
@@ -20,10 +19,7 @@ QUESTION = [{"role": "user", "content": "What is a fox?"}]
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory):
-    made = app.make(new_workspace(tmp_path_factory.mktemp("vllm") / "workspace"))
-    yield made
-    made.deploy.interrupt()
-    made.chat.service.unload()
+    yield from running_app(tmp_path_factory.mktemp("vllm") / "workspace")
 
 
 @pytest.fixture(scope="module")

@@ -97,15 +97,21 @@ def test_an_adapter_of_another_base_is_refused_before_anything_is_loaded(workspa
     assert refused(workspace, run.name) == told
 
 
+def with_head(workspace, name: str, tied: bool) -> Path:
+    """Return the small model with its head tied to the embeddings, or with a head of its own."""
+    own = {} if tied else {"lm_head.weight": 0.5}
+    return copied(
+        workspace,
+        name,
+        lambda weights: weights | {key: weights["model.embed_tokens.weight"] * share for key, share in own.items()},
+        tie_word_embeddings=tied,
+    )
+
+
 @slow  # test_merge.py merges into a tied model, the next test into an untied one
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_head_is_merged_tied_or_of_its_own(workspace, tmp_path, tied):
-    base = copied(
-        workspace,
-        f"tied-{tied}",
-        lambda weights: weights if tied else weights | {"lm_head.weight": weights["model.embed_tokens.weight"] * 0.5},
-        tie_word_embeddings=tied,
-    )
+    base = with_head(workspace, f"tied-{tied}", tied)
     run = random_run(workspace, f"on-tied-{tied}", model=base.name, dtype="bfloat16")
     plan = plans.plan(workspace, [run.name], "unused")
     merge_child.merge(plan, tmp_path / "made")
@@ -119,12 +125,7 @@ def test_added_tokens_come_along_with_their_embeddings(workspace, tmp_path, tied
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    base = copied(
-        workspace,
-        f"grows-{tied}",
-        lambda weights: weights if tied else weights | {"lm_head.weight": weights["model.embed_tokens.weight"] * 0.5},
-        tie_word_embeddings=tied,
-    )
+    base = with_head(workspace, f"grows-{tied}", tied)
     run = random_run(workspace, f"grown-{tied}", model=base.name, dtype="bfloat16")
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     rows = -(-(len(AutoTokenizer.from_pretrained(base)) + 1) // 64) * 64  # as LLaMA-Factory does

@@ -86,14 +86,14 @@ ODD = [
 def test_what_is_odd_is_read_line_by_line(odd, at):
     body = [metrics(step) for step in range(1, 5000)]
     body.insert(at, ODD[odd])
-    same(encoded(*HEAD, *body))
+    assert same(encoded(*HEAD, *body))
 
 
 @pytest.mark.parametrize("bad", [b"", b'{"time": 3.0, "event": "metrics", "st', b"\xff\xfe", b"[1]", None, b"{} {}"])
 def test_torn_and_foreign_lines_are_no_steps(bad):
     lines = encoded(*HEAD, *(metrics(step) for step in range(1, 5000)))
     lines.insert(3000, bad)
-    same(lines)
+    assert same(lines)
 
 
 def test_a_long_run_keeps_its_extremes_in_a_bounded_number_of_points():
