@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -248,11 +249,30 @@ class Server:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """One studio for the tests that do not harm it."""
+def shared_studio(tmp_path_factory):
+    """One studio with all its libraries, for all files of tests."""
     running = Server(new_workspace(tmp_path_factory.mktemp("studio") / "workspace").root, warm_up=True)
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def server(shared_studio):
+    """The shared studio, for tests that do not harm it, without what another file's tests left there: which of them ran
+    before is not the same each time.
+    """
+    of_studio = set(files(shared_studio.workspace))
+    yield shared_studio
+    for file in set(files(shared_studio.workspace)) - of_studio:
+        file.unlink(missing_ok=True)
+    for folder in sorted((path for path in shared_studio.workspace.rglob("*") if path.is_dir()), reverse=True):
+        with suppress(OSError):  # not empty
+            folder.rmdir()
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """Yield all files and links below a folder."""
+    return (path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
 
 
 @pytest.fixture(scope="session")

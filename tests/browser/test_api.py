@@ -9,14 +9,14 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from api_client import Client
 from conftest import SHORT, STARTER, Server, is_sentence, new_workspace, rest_slow, wait_for
-from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 
 @pytest.fixture(scope="module")
 def client(server):
-    return Client(server.url, verbose=False)
+    return Client(server.url)
 
 
 def test_a_run_by_the_api_from_start_to_answers(client):
@@ -88,7 +88,7 @@ def test_an_address_that_others_reach_asks_for_a_password(tmp_path):
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request)
         assert refused.value.code == 401
-        assert Client(server.url, auth=("me", "secret-word"), verbose=False).predict(api_name="/train_runs") == []
+        assert Client(server.url, auth=("me", "secret-word")).predict(api_name="/train_runs") == []
         assert "secret-word" not in server.log.read_text()
     finally:
         server.stop()
@@ -151,7 +151,7 @@ def test_behind_a_proxy_under_a_sub_path(browser, tmp_path, takes_away, keeps_ho
         expect(page.locator(".mon").first).to_contain_text("CPU", timeout=30_000)
         assert page.url == place and not missed
         assert next(one for one in context.cookies() if "session" in one["name"])["path"] == "/tools/studio"
-        script = Client(address, auth=("me", "secret-word"), verbose=False)
+        script = Client(address, auth=("me", "secret-word"))
         assert script.predict(api_name="/train_runs") == []
         page.locator("[data-switch=leave]").click()
         page.locator("#username").wait_for()

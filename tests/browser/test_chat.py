@@ -2,8 +2,8 @@
 
 import odd_server
 import pytest
+from api_client import Client
 from conftest import SMALL, STARTER, rest_slow, wait_for
-from gradio_client import Client
 from gradio_client.exceptions import AppError
 from playwright.sync_api import expect
 from random_runs import random_run
@@ -20,7 +20,7 @@ def odd(server):
     with.
     """
     for running in odd_server.running():
-        added = Client(server.url, verbose=False).predict({"url": running.place}, api_name="/chat_server_add")
+        added = Client(server.url).predict({"url": running.place}, api_name="/chat_server_add")
         yield f"served:{added['name']}"
 
 
@@ -30,7 +30,7 @@ def talk(page, made: str) -> None:
 
 
 def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
-    client = Client(server.url, verbose=False)
+    client = Client(server.url)
     made = client.predict([STARTER.name, GONE], {"temperature": 0, "max_tokens": 8}, "", api_name="/chat_new")[
         "conversation"
     ]
@@ -59,7 +59,7 @@ def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
 
 @pytest.mark.parametrize("size", rest_slow((1280, 800), ((1440, 900),)))
 def test_the_box_for_questions_is_docked_has_the_cursor_and_takes_any_text(browser, server, odd, size):
-    client = Client(server.url, verbose=False)
+    client = Client(server.url)
     long_talk = client.predict([f"{odd}/good"], None, "", api_name="/chat_new")["conversation"]
     for number in range(3):
         client.predict(long_talk, f"Question {number}\n" * 30, api_name="/chat_say")
@@ -102,7 +102,7 @@ def test_the_box_for_questions_is_docked_has_the_cursor_and_takes_any_text(brows
 
 
 def test_blind_columns_are_named_after_the_vote_and_votes_become_a_set(browser, server, odd):
-    client = Client(server.url, verbose=False)
+    client = Client(server.url)
     columns = [f"{odd}/good", f"{odd}/torn"]
     made = client.predict(columns, {"blind": True}, "", api_name="/chat_new")["conversation"]
     client.predict(made, "What is a fox?", [], api_name="/chat_say")
@@ -124,7 +124,7 @@ def test_blind_columns_are_named_after_the_vote_and_votes_become_a_set(browser, 
 
 
 def test_a_call_of_a_tool_is_shown_and_its_results_go_back(browser, server, odd):
-    client = Client(server.url, verbose=False)
+    client = Client(server.url)
     tools = '[{"name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}]'
     made = client.predict([f"{odd}/calls"], {"tools": tools}, "", api_name="/chat_new")["conversation"]
     page = open_page(browser, server)
@@ -143,7 +143,7 @@ def test_a_call_of_a_tool_is_shown_and_its_results_go_back(browser, server, odd)
 
 @pytest.mark.parametrize(("first", "last"), rest_slow((".written pre", ".written p"), (".written p", ".written p")))
 def test_a_selection_and_the_focus_stay_while_an_answer_grows(browser, server, odd, first, last):
-    client = Client(server.url, verbose=False)
+    client = Client(server.url)
     made = client.predict([f"{odd}/grows"], {"max_tokens": 2000}, "", api_name="/chat_new")["conversation"]
     page = open_page(browser, server)
     talk(page, made)
@@ -194,7 +194,7 @@ def test_a_refused_question_is_told_in_one_sentence_and_outlives_a_reload(browse
 
 
 def test_a_list_of_prompts_is_run_by_its_button(browser, server, odd):
-    client = Client(server.url, verbose=False)
+    client = Client(server.url)
     made = client.predict([f"{odd}/good"], {}, "", api_name="/chat_new")["conversation"]
     page = open_page(browser, server)
     talk(page, made)
@@ -213,7 +213,7 @@ def test_a_list_of_prompts_is_run_by_its_button(browser, server, odd):
 
 
 def test_a_list_of_prompts_becomes_a_table(server):
-    client = Client(server.url, verbose=False)
+    client = Client(server.url)
     options = {"temperature": 0, "max_tokens": 4}
     made = client.predict([STARTER.name], options, "", api_name="/chat_new")["conversation"]
     started = client.predict(made, "One?\nTwo?", "", 20, api_name="/chat_sheet")
@@ -251,7 +251,7 @@ def test_a_question_that_is_sent_at_once_goes_to_the_conversation_that_was_asked
     for route in held:
         route.continue_()
     expect(page.locator("#chat-0 .asked")).to_contain_text("Who is hasty?", timeout=20_000)
-    (found,) = Client(server.url, verbose=False).predict("Who is hasty?", api_name="/chat_conversations")
+    (found,) = Client(server.url).predict("Who is hasty?", api_name="/chat_conversations")
     assert found["columns"] == [SMALL, run.name]
     page.keyboard.press("Escape")
     page.context.close()

@@ -26,9 +26,9 @@ def data(studio) -> Path:
 
 @pytest.fixture(scope="module")
 def ask(studio):
-    from gradio_client import Client
+    from api_client import Client
 
-    client = Client(studio.url, verbose=False)
+    client = Client(studio.url)
     return lambda name, *args, **more: client.predict(*args, api_name=f"/{name}", **more)
 
 

@@ -14,7 +14,7 @@ def test_an_engine_is_started_followed_stopped_and_deleted(server, browser):
         page.goto(f"{server.url}/#/deploy")
         page.locator("#room-deploy-button").click()
         page.locator("#deploy-target input").click()
-        page.locator("ul.options li", has_text=SMALL).click()
+        page.get_by_role("option", name=SMALL, exact=True).click()
         expect(page.locator("#deploy-choices")).to_contain_text("GGUF", timeout=60_000)  # why llama.cpp cannot
         page.locator("#deploy-show").click()
         expect(page.locator("#deploy-command pre").first).to_contain_text("llamafactory.cli api", timeout=30_000)

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 import gradio as gr
 import httpx
 import pytest
+from api_client import Client
 from conftest import ROOT, STARTER, Server, is_sentence, new_workspace, rest_slow, wait_for
-from gradio_client import Client
 from gradio_client.exceptions import AppError, AuthenticationError
 
 from studio.core.i18n import Problem
@@ -207,10 +207,10 @@ def test_without_login_every_route_refuses(locked):
 
 def test_a_script_logs_in_as_with_gradio_and_the_password_stands_nowhere(locked):
     with pytest.raises(AuthenticationError):
-        Client(locked.url, verbose=False)
+        Client(locked.url)
     with pytest.raises(AuthenticationError):
-        Client(locked.url, auth=("me", "wrong"), verbose=False)
-    assert Client(locked.url, auth=("me", "secret-word"), verbose=False).predict(api_name="/train_runs") == []
+        Client(locked.url, auth=("me", "wrong"))
+    assert Client(locked.url, auth=("me", "secret-word")).predict(api_name="/train_runs") == []
     assert "secret-word" not in locked.log.read_text()
     if os.path.exists(f"/proc/{locked.process.pid}/cmdline"):
         assert "secret-word" not in open(f"/proc/{locked.process.pid}/cmdline").read()
@@ -276,7 +276,7 @@ def test_a_plain_client_takes_every_result(server):
     """No result has a key `path`, which gradio's client takes for a file: of every endpoint that only reads, with data
     that has it too.
     """
-    client = Client(server.url, verbose=False)
+    client = Client(server.url)
     name = f"paths_{uuid.uuid4().hex[:6]}"
     (server.workspace / "data" / f"{name}.json").write_text(
         json.dumps([{"instruction": "a", "output": "b", "path": "c.wav", "more": {"path": "d"}}] * 3)

@@ -4,9 +4,9 @@ import json
 import re
 
 import pytest
+from api_client import Client
 from asking import agree, refuse
 from conftest import STARTER, is_sentence, wait_for
-from gradio_client import Client
 from gradio_client.exceptions import AppError
 from hub import Hub, tiny_model
 from playwright.sync_api import expect
@@ -19,7 +19,7 @@ from studio.models.memory.model_shape import read_shape
 
 @pytest.fixture(scope="module")
 def client(server):
-    return Client(server.url, verbose=False)
+    return Client(server.url)
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ learns.
 import re
 
 import pytest
+from api_client import Client
 from asking import agree
 from conftest import LONG, Server, new_workspace, wait_for
-from gradio_client import Client
 from playwright.sync_api import expect
 
 # Half of the identity set, seen once: enough for the name to come.
@@ -36,7 +36,7 @@ def points(page) -> int:
 
 def test_train_watch_reload_compare(browser, server):
     page = open_page(browser, server)
-    client = Client(server.url, verbose=False, httpx_kwargs={"timeout": 60})  # the libraries load beside it
+    client = Client(server.url, httpx_kwargs={"timeout": 60})  # the libraries load beside it
     others = {run["run"] for run in client.predict(api_name="/train_runs")}
     page.locator('[data-pick="run:"]').first.click()
     for field, value in LEARN.items():
@@ -127,14 +127,14 @@ def test_killed_in_the_middle_nothing_is_lost(browser, tmp_path):
     workspace = new_workspace(tmp_path / "workspace").root
     server = Server(workspace)
     try:
-        run = Client(server.url, verbose=False).predict(
-            LONG | {"save_steps": 2, "save_total_limit": 2}, api_name="/train_start"
-        )["run"]
+        run = Client(server.url).predict(LONG | {"save_steps": 2, "save_total_limit": 2}, api_name="/train_start")[
+            "run"
+        ]
         folder = workspace / "saves" / run
         wait_for(lambda: list(folder.glob("checkpoint-*/trainer_state.json")), seconds=180)
         server.kill()
         server = Server(workspace)
-        client = Client(server.url, verbose=False)
+        client = Client(server.url)
         status = client.predict(run, api_name="/train_status")
         assert status["state"] == "interrupted"
         before = client.predict(run, 0, api_name="/train_metrics")["series"]["loss"]
