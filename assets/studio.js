@@ -107,7 +107,7 @@
   const split = (text) => { const at = text.indexOf(":"); return [text.slice(0, at), text.slice(at + 1)]; };
 
   // Values that the page's script hands to gradio: a text box whose input event carries them to Python. A tab that was
-  // never open has no boxes until gradio has drawn it, and a form that Python fills takes nothing before (web/fill_on_open.py).
+  // never open has no boxes until gradio has drawn it, and a form that Python fills takes nothing before (web/form_fields.py).
   function hand_over(id, value, tries = 1200) {
     const box = document.querySelector(`#${id} textarea`) ?? document.querySelector(`#${id} input`);
     if (box && !box.closest(".fills:not(:has([data-filled]))")) set(box, value);

@@ -35,6 +35,7 @@ SCRIPTS = (
     "ask.js",
     "studio.js",
     "address.js",
+    "choices.js",
     "form.js",
     "columns.js",
     "written.js",

@@ -421,10 +421,12 @@ def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, coc
         page, **SHORT | {"max_steps": 1, "save_steps": 1, "cutoff_len": 62, "plot_loss": False, "max_samples": 50}
     )
     page.locator("#train-probes textarea").fill("")
+    name = "longer"
+    page.locator("#train-run_name").get_by_role("textbox").fill(name)
     page.locator("#train-start").click()
     head = page.locator(".live-run")
+    expect(head.locator("h2")).to_have_text(name, timeout=60_000)
     expect(head.locator(".progress")).to_contain_text("finished", timeout=90_000)
-    name = head.locator("h2").inner_text()
     page.get_by_role("button", name="More epochs").click()
     agree(page, "0.04")
     expect(head.locator(".progress")).to_contain_text("finished · step 2 of 2", timeout=90_000)

@@ -14,6 +14,7 @@ from studio.inference.sampling import Sampling
 from studio.inference.target_names import MOST
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
+from studio.web.form_fields import keep_offered
 from studio.web.html import render, ui
 from studio.web.live import region, taken
 
@@ -79,7 +80,7 @@ def build(context: ChatContext, words: Words) -> None:
     now.input(events.show, [now, shown], [shown, *fields], **QUIET)
     served.input(events.add_served, [served, now, shown, *fields], [problem, made, shown, columns], **QUIET)
     run.input(events.compare_run, [run, *fields[1:]], [problem, made, shown, columns], **QUIET)
-    gr.on([columns.focus, gr.context.Context.root_block.load], events.choices, columns, columns, **QUIET)
+    keep_offered(columns, events.names, [columns], [gr.context.Context.root_block.load])
 
 
 def _who(events: "_Events", words: Words) -> Component:
@@ -158,10 +159,6 @@ class _Events:
         """Return the choices of who may answer, with those that are chosen already."""
         known = [*target_names.names(self._service.workspace), *self._service.model_lists.columns()]
         return [(target_names.title(name), name) for name in dict.fromkeys([*known, *(columns or [])])]
-
-    def choices(self, columns):
-        """Offer what has come to be there since the page was opened."""
-        return gr.update(choices=self.names(columns))
 
     def send(self, id, shown, message, columns, *values):
         """Ask in the conversation in hand, in a new one where there is none; what was typed stays in the box where it

@@ -11,6 +11,7 @@ from studio.deploy.page.schemas import DeployOptions
 from studio.inference import target_names
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
+from studio.web.form_fields import keep_offered
 from studio.web.html import render, ui
 from studio.web.live import region, taken
 
@@ -155,7 +156,7 @@ class Form:
             **more,
         )
 
-    def _targets(self, chosen: str = "") -> list[tuple[str, str]]:
+    def _targets(self, chosen: str | None = None) -> list[tuple[str, str]]:
         known = [*target_names.names(self.service.workspace), *served_source.gguf_files(self.service.workspace)]
         return [(one, one) for one in dict.fromkeys([*known, *([chosen] if chosen else [])])]
 
@@ -167,8 +168,7 @@ class Form:
         self.start.click(self._on_start, entered, [self.problem, self.made], api_name=False, concurrency_limit=None)
         self.show.click(self._on_show, entered, [self.problem, self.command], api_name=False, concurrency_limit=None)
         page = gr.context.Context.root_block
-        both = [self.target, gr.State([])]
-        gr.on([self.target.focus, page.load], self._on_targets, both, both, **QUIET)
+        keep_offered(self.target, self._targets, [self.target], [page.load])
         gr.on(
             [self.target.change, page.load],
             self._on_choice,
@@ -178,7 +178,7 @@ class Form:
         )
         shown = [self.fields[name] for name in self._depending()]
         gr.on([self.engine.change, page.load], self._on_engine, self.engine, [self.engine, *shown], **QUIET)
-        self.fields["adapters"].focus(lambda: gr.update(choices=self._runs()), None, self.fields["adapters"], **QUIET)
+        keep_offered(self.fields["adapters"], self._runs)
         self.given.input(self._on_given, self.given, self.target, **QUIET)
 
     def _depending(self) -> list[str]:
@@ -208,14 +208,6 @@ class Form:
         except Problem as problem:
             return str(ui(self.words.language).problem(problem)), ""
         return "", render(command_view.TEMPLATE, self.words, command_view.command_view(made))
-
-    def _on_targets(self, chosen, listed):
-        """Return what there is now to be served; nothing where that is listed already: new choices are filtered by what
-        is chosen.
-        """
-        choices = self._targets(chosen or "")
-        known = [tuple(one) for one in listed]
-        return (gr.skip(), gr.skip()) if choices == known else (gr.update(choices=choices), choices)
 
     def _on_choice(self, target, prompt_of):
         is_gguf = (target or "").lower().endswith(served_source.GGUF)

@@ -7,7 +7,7 @@ from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.page.listing import evaluation_head, evaluation_list, of_run, own_metric_list, task_list
 from studio.evaluate.page.report import row_view, side_view, summary_view
 from studio.evaluate.page.tab_form import Form
-from studio.web.fill_on_open import FILLS
+from studio.web.form_fields import FILLS
 from studio.web.html import render, ui
 from studio.web.live import Live, region
 

@@ -8,7 +8,7 @@ from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.settings import BenchmarkSettings, PredictSettings
 from studio.inference.target_names import MOST, with_base
 from studio.train.recipe.recipes import STARTER_MODEL
-from studio.web.fill_on_open import fill_on_open
+from studio.web.form_fields import fill_on_open, keep_offered
 from studio.web.html import ui
 from studio.web.live import region, taken
 
@@ -205,12 +205,12 @@ class Form:
             self._on_kind, self.kind, [self.targets, self.run, self.of_predict, self.of_benchmark], **QUIET
         )
         page = gr.context.Context.root_block
-        self.targets.focus(self._on_models, self.targets, self.targets, **QUIET)
-        self.datasets.focus(self._on_data, self.datasets, self.datasets, **QUIET)
         fill_on_open(self._on_open, [self.targets, self.datasets])
-        gr.on([self.tasks.focus, page.load], self._on_tasks, self.tasks, self.tasks, **QUIET)
-        gr.on([self.run.focus, page.load], self._on_runs, None, self.run, **QUIET)
-        self.fields["judge"].focus(self._on_judge, None, self.fields["judge"], **QUIET)
+        keep_offered(self.targets, self._models, [self.targets])
+        keep_offered(self.datasets, self._data, [self.datasets])
+        keep_offered(self.tasks, self._tasks, [self.tasks], [page.load])
+        keep_offered(self.run, self._runs, also=[page.load])
+        keep_offered(self.fields["judge"], self._judges)
         gr.on([self.of_metrics.expand, page.load], self._on_metrics, None, self.fields["metrics"], **QUIET)
         self.given.input(self._on_given, self.given, [self.kind, self.targets, self.run, self.problem], **QUIET)
 
@@ -241,24 +241,23 @@ class Form:
             gr.update(choices=form_choices.data(self.context, self.words, datasets), value=datasets),
         )
 
-    def _on_models(self, chosen):
-        return gr.update(choices=form_choices.models(self.context, chosen))
+    def _models(self, chosen):
+        return form_choices.models(self.context, chosen)
 
-    def _on_data(self, chosen):
-        return gr.update(choices=form_choices.data(self.context, self.words, chosen))
+    def _data(self, chosen):
+        return form_choices.data(self.context, self.words, chosen)
 
-    def _on_tasks(self, chosen):
-        return gr.update(choices=form_choices.benchmarks(self.context, self.words, chosen))
+    def _tasks(self, chosen):
+        return form_choices.benchmarks(self.context, self.words, chosen)
 
-    def _on_runs(self):
-        return gr.update(choices=form_choices.runs_with_checkpoints(self.context))
+    def _runs(self):
+        return form_choices.runs_with_checkpoints(self.context)
 
     def _on_metrics(self):
         return gr.update(choices=form_choices.metrics(self.context, self.words))
 
-    def _on_judge(self):
-        none = (self.words("evaluating.no_judge"), "")
-        return gr.update(choices=[none, *form_choices.models(self.context)])
+    def _judges(self):
+        return [(self.words("evaluating.no_judge"), ""), *form_choices.models(self.context)]
 
     def _on_given(self, given: str):
         """Take a run, or all of its checkpoints, from elsewhere on the page."""

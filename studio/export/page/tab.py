@@ -13,7 +13,7 @@ from studio.export.page.tab_gguf import GgufForm
 from studio.export.page.tab_merge import MergeForm
 from studio.export.page.tab_quantize import QuantizeForm
 from studio.export.page.tab_template import TemplateForm
-from studio.web.fill_on_open import FILLS
+from studio.web.form_fields import FILLS
 from studio.web.html import render, ui
 from studio.web.live import Live, region
 

@@ -5,7 +5,7 @@ import gradio as gr
 from studio.core.i18n import Problem, Words
 from studio.export.page import form_sources
 from studio.export.page.context import JOB, ExportContext
-from studio.web.fill_on_open import fill_on_open
+from studio.web.form_fields import fill_on_open, keep_offered
 from studio.web.html import ui
 from studio.web.live import taken
 
@@ -45,8 +45,8 @@ class CostsForm:
         fields = [self.source, self.rows]
         self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
         fill_on_open(self._on_open, [self.source, self.rows])
-        self.source.focus(self._on_models, None, self.source, **QUIET)
-        self.rows.focus(self._on_rows, None, self.rows, **QUIET)
+        keep_offered(self.source, self._sources)
+        keep_offered(self.rows, self._rows)
 
     def _on_start(self, source, rows):
         try:
@@ -56,12 +56,12 @@ class CostsForm:
         return "", taken("export", JOB + job.id)
 
     def _on_open(self):
-        choices = form_sources.with_forms(self.context)
+        choices = self._sources()
         first = choices[0][1] if choices else None
-        return gr.update(choices=choices, value=first), self._on_rows()
+        return gr.update(choices=choices, value=first), gr.update(choices=self._rows())
 
-    def _on_models(self):
-        return gr.update(choices=form_sources.with_forms(self.context))
+    def _sources(self):
+        return form_sources.with_forms(self.context)
 
-    def _on_rows(self):
-        return gr.update(choices=form_sources.rows(self.context, self.words))
+    def _rows(self):
+        return form_sources.rows(self.context, self.words)

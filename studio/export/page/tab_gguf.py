@@ -7,7 +7,7 @@ from studio.export.gguf import gguf_plan
 from studio.export.page import form_sources, merge_choices
 from studio.export.page.context import JOB, ExportContext
 from studio.inference.llama_cpp.toolkit import MEGABYTES
-from studio.web.fill_on_open import fill_on_open
+from studio.web.form_fields import fill_on_open, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import taken
 
@@ -62,8 +62,8 @@ class GgufForm:
         fields = [self.targets, self.types, self.importance, self.calibration, self.name]
         self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
         fill_on_open(self._on_open, [self.targets, self.calibration, self.look])
-        self.targets.focus(self._on_focus, self.targets, self.targets, **QUIET)
-        self.calibration.focus(self._on_data, None, self.calibration, **QUIET)
+        keep_offered(self.targets, self._sources, [self.targets])
+        keep_offered(self.calibration, self._calibrations)
         changes = [one.input for one in (self.targets, self.types, self.importance, self.calibration)]
         gr.on([*changes, self.name.blur], self._on_look, fields, self.look, **QUIET)
 
@@ -76,14 +76,14 @@ class GgufForm:
 
     def _on_open(self):
         chosen = merge_choices.first_source(self.context)
-        sources = gr.update(choices=merge_choices.sources(self.context, chosen), value=chosen)
-        return sources, self._on_data(), self._on_look(chosen, USUAL, False, "", "")
+        sources = gr.update(choices=self._sources(chosen), value=chosen)
+        return sources, gr.update(choices=self._calibrations()), self._on_look(chosen, USUAL, False, "", "")
 
-    def _on_focus(self, chosen):
-        return gr.update(choices=merge_choices.sources(self.context, chosen))
+    def _sources(self, chosen):
+        return merge_choices.sources(self.context, chosen)
 
-    def _on_data(self):
-        return gr.update(choices=form_sources.calibrations(self.context, self.words))
+    def _calibrations(self):
+        return form_sources.calibrations(self.context, self.words)
 
     def _on_look(self, targets, types, importance, calibration, name) -> str:
         if not targets or not types:

@@ -6,7 +6,7 @@ from studio.core.i18n import Problem, Words
 from studio.export.merge import merge_plan as plans
 from studio.export.page import merge_choices
 from studio.export.page.context import JOB, ExportContext
-from studio.web.fill_on_open import fill_on_open
+from studio.web.form_fields import fill_on_open, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import taken
 
@@ -61,7 +61,7 @@ class MergeForm:
         fields = [self.targets, self.name, self.precision, self.shard, self.device]
         self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
         fill_on_open(self._on_open, [self.targets, self.name, self.look])
-        self.targets.focus(self._on_focus, self.targets, self.targets, **QUIET)
+        keep_offered(self.targets, self._sources, [self.targets])
         gr.on([self.targets.input], self._on_targets, fields, [self.name, self.look], **QUIET)
         gr.on([self.name.blur, self.precision.input], self._on_look, fields, self.look, **QUIET)
         self.given.input(self._on_given, self.given, [self.targets, self.name, self.look, self.problem], **QUIET)
@@ -76,8 +76,8 @@ class MergeForm:
     def _on_open(self):
         return self._filled(merge_choices.first_source(self.context))
 
-    def _on_focus(self, chosen):
-        return gr.update(choices=merge_choices.sources(self.context, chosen))
+    def _sources(self, chosen):
+        return merge_choices.sources(self.context, chosen)
 
     def _on_targets(self, targets, name, precision, shard, device):
         free, look = self._looked(targets or [], "", precision, shard, device)

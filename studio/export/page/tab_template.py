@@ -8,7 +8,7 @@ from studio.export.page.context import ExportContext
 from studio.export.template_forms.parity_record import FORMS
 from studio.inference import target_names
 from studio.models.chat_template_match import template_match
-from studio.web.fill_on_open import fill_on_open
+from studio.web.form_fields import fill_on_open, keep_offered
 from studio.web.html import ui
 from studio.web.live import region, taken
 
@@ -48,9 +48,9 @@ class TemplateForm:
         fields = [self.model, self.template, self.forms]
         self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
         fill_on_open(self._on_open, [self.model, self.forms, self.missing])
-        self.model.focus(self._on_models, self.model, self.model, **QUIET)
+        keep_offered(self.model, self._models, [self.model])
         self.model.input(self._on_model, self.model, [self.forms, self.missing], **QUIET)
-        self.template.focus(self._on_templates, self.template, self.template, **QUIET)
+        keep_offered(self.template, self._templates)
         self.given.input(self._on_given, self.given, [self.model, self.template, self.forms, self.missing], **QUIET)
 
     def _on_start(self, model, template, forms):
@@ -69,9 +69,6 @@ class TemplateForm:
         first = next((name for name in names if target_names.is_run(name)), next(iter(names), None))
         return gr.update(choices=names, value=first), *self._on_model(first)
 
-    def _on_models(self, chosen):
-        return gr.update(choices=self._models(chosen))
-
     def _on_model(self, model):
         """Return the forms that can be compared of a model, and why others cannot."""
         if not model:
@@ -85,10 +82,9 @@ class TemplateForm:
         hints = [self.words(f"templates.fetches_{form}") for form in fetched]
         return gr.update(choices=choices, value=known), "".join(str(ui(self.words.language).hint(one)) for one in hints)
 
-    def _on_templates(self, chosen):
+    def _templates(self):
         llamafactory.load()
-        own = (self.words("export.own_choice"), "")
-        return gr.update(choices=[own, *sorted(template_match.shipped())], value=chosen or "")
+        return [(self.words("export.own_choice"), ""), *sorted(template_match.shipped())]
 
     def _on_given(self, given: str):
         """Take a model from elsewhere on the page."""

@@ -127,9 +127,9 @@ class Answers:
         offered = form.with_value(dataset_choices.offered(self.workspace, stage), names)
         return "", gr.update(choices=offered, value=names) if names != chosen else gr.skip()
 
-    def on_dataset_focus(self, stage: str, chosen: list[str]) -> dict[str, object]:
+    def datasets(self, stage: str, chosen: list[str]) -> list[tuple[str, str]]:
         """Return the datasets to choose from: one may have come since the page was opened."""
-        return gr.update(choices=form.with_value(dataset_choices.offered(self.workspace, stage), chosen))
+        return form.with_value(dataset_choices.offered(self.workspace, stage), chosen)
 
     def on_model(self, model: str) -> float:
         """Return the learning rate that the studio advises for a model."""

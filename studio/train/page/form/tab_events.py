@@ -6,6 +6,7 @@ from studio.train.page.form import form_recipe
 from studio.train.page.form.tab_answers import Answers
 from studio.train.page.form.tab_fields import Form
 from studio.train.runs import checkpoints
+from studio.web.form_fields import keep_offered
 
 # An answer that comes at once, without a place in gradio's queue or a mark over the box.
 AT_ONCE = {"api_name": False, "queue": False, "show_progress": "hidden"}
@@ -55,7 +56,7 @@ def _connect_choices(form: Form, answers: Answers) -> None:
     adapter = form.fields["adapter_name_or_path"]
     form.begin_anew.input(lambda: "", None, adapter, **AT_ONCE)
     stage.input(answers.on_stage, [stage, dataset], dataset, api_name=False, queue=False)
-    dataset.focus(answers.on_dataset_focus, [stage, dataset], dataset, **AT_ONCE)
+    keep_offered(dataset, answers.datasets, [stage, dataset])
     dataset.input(answers.on_dataset, [stage, dataset], [form.problem, dataset], **AT_ONCE)
     gr.context.Context.root_block.load(
         answers.on_open, None, [model, dataset, form.fields["template"], *form.of_runs], api_name=False, queue=False
