@@ -204,7 +204,7 @@ class DeployService:
         if chosen.refuses(source, settings):
             return Preview("", {}, problem, "")
         name = settings.name or free_name(target, ())
-        port = settings.port or ports.FIRST
+        port = settings.port or ports.ENGINES[0]
         folder = self.deployments.folder / name
         order = Order(name, source, settings, folder, port, key, self._adapters(settings))
         launch = chosen.launch(order)
@@ -334,7 +334,9 @@ class DeployService:
         for one in self.deployments.all():
             with contextlib.suppress(Problem):  # a record that cannot be read keeps no port
                 taken += [one.state().port] if one.name != name else []
-        return ports.free_port(settings.host, taken)
+        if port := ports.free_port(settings.host, taken=taken):
+            return port
+        raise Problem("deploy.no_port", first=ports.ENGINES[0], last=ports.ENGINES[-1])
 
     def _order(self, deployment: Deployment) -> Order:
         request = deployment.request()

@@ -7,7 +7,6 @@ Its data (conversations, settings) stay in `saves/.open-webui/data` and are neve
 import json
 import os
 import secrets
-import socket
 import threading
 import time
 from dataclasses import dataclass
@@ -28,11 +27,12 @@ from studio.core.storage import files, records
 from studio.core.storage.records import Moment, Record, Text
 from studio.core.workspace import Workspace, write_json, write_whole
 from studio.deploy.clients.open_webui_environment import OpenWebuiEnvironment
+from studio.deploy.supervision import ports
 from studio.inference.remote import openai_client
 from studio.inference.remote.servers import ServedTarget, ServerRegistry
 
 HOST = "127.0.0.1"
-FIRST_PORT, PORTS = 8080, 100
+PORTS = range(8080, 8180)
 PATIENCE_S = 10.0
 READY_S = 180.0  # after which a start counts as failed
 LOG_BYTES = 20_000
@@ -221,15 +221,11 @@ class OpenWebui:
         return files.read_text(path).strip()
 
     def _port(self, port: int | None) -> int:
-        for one in [port] if port else range(FIRST_PORT, FIRST_PORT + PORTS):
-            with socket.socket() as tried:
-                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    tried.bind((HOST, one))
-                except OSError:
-                    continue
-                return one
-        raise Problem("open_webui.port_taken", port=port or f"{FIRST_PORT}–{FIRST_PORT + PORTS - 1}")
+        if port and ports.fault(HOST, port) is None:
+            return port
+        if not port and (found := ports.free_port(HOST, PORTS)):
+            return found
+        raise Problem("open_webui.port_taken", port=port or f"{PORTS[0]}–{PORTS[-1]}")
 
 
 def _answers(url: str) -> bool:

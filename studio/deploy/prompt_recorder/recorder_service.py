@@ -1,7 +1,6 @@
 """The recorders: one for each server that is recorded, a process each, taken up again when the studio starts."""
 
 import json
-import socket
 import sys
 import threading
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ from studio.core.storage.records import Record, Text, parse_or
 from studio.core.workspace import Workspace, write_json
 from studio.deploy.prompt_recorder.recorded_requests import RecordedRequests
 from studio.deploy.prompt_recorder.recording_proxy import HOST
+from studio.deploy.supervision import ports
 from studio.inference.remote.servers import ServerRegistry
 
-FIRST_PORT, PORTS = 8760, 100
+PORTS = range(8760, 8860)
 READY_S = 30.0
 PATIENCE_S = 3.0
 
@@ -177,12 +177,9 @@ class PromptRecorders:
         return self._servers.target(f"served:{server}/-").url
 
     def _free_port(self, known: dict[str, StoredRecorder]) -> int:
-        taken = {one.port for one in known.values()}
-        for port in range(FIRST_PORT, FIRST_PORT + PORTS):
-            with socket.socket() as tried:
-                if port not in taken and tried.connect_ex((HOST, port)):
-                    return port
-        raise Problem("recorder.no_port", first=FIRST_PORT, last=FIRST_PORT + PORTS - 1)
+        if port := ports.free_port(HOST, PORTS, {one.port for one in known.values()}):
+            return port
+        raise Problem("recorder.no_port", first=PORTS[0], last=PORTS[-1])
 
     def _known(self) -> dict[str, StoredRecorder]:
         return records.load(self._file, StoredRecorders).recorders if files.exists(self._file) else {}

@@ -3,28 +3,54 @@
 import contextlib
 import http.client
 import socket
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 
 import psutil
+from filelock import FileLock, Timeout
 
 from studio.core import reasons
 from studio.core.i18n import Problem
 
-FIRST, LAST = 8100, 8999  # where a free one is looked for: what is chosen once is kept
+ENGINES = range(8100, 9000)  # where a free one is looked for: what is chosen once is kept
 TIMEOUT_S = 5.0
+_RESERVED: dict[int, FileLock] = {}
 
 
-def free_port(host: str, taken: Iterable[int] = ()) -> int:
-    """Return a port that nothing listens at, and that no other deployment has. Raises Problem where the address is none
-    of this machine, or none is free.
+def free_port(host: str, ports: range = ENGINES, taken: Iterable[int] = ()) -> int | None:
+    """Return a port that nothing listens at and that no other studio of this machine has chosen, None where all are
+    taken. What loads for minutes before it listens finds it as it was: it is kept until this process ends.
+
+    Args:
+        host: where it is to listen.
+        ports: those that are tried, in their order.
+        taken: those that are somebody's who does not listen now.
+
+    Raises:
+        Problem: the address is none of this machine.
     """
     if problem := fault(host, 0):
         raise problem
     others = set(taken)
-    for port in range(FIRST, LAST + 1):
-        if port not in others and fault(host, port) is None:
-            return port
-    raise Problem("deploy.no_port", first=FIRST, last=LAST)
+    return next(
+        (port for port in ports if port not in others and fault(host, port) is None and _is_reserved(port)), None
+    )
+
+
+def _is_reserved(port: int) -> bool:
+    """Keep other studios from a port, and tell whether none of them has it."""
+    if port in _RESERVED:
+        return True
+    lock = FileLock(Path(tempfile.gettempdir()) / f"finetune-studio-port-{port}.lock", timeout=0, mode=0o666)
+    try:
+        lock.acquire()
+    except (Timeout, PermissionError):
+        return False
+    except OSError:  # a machine that keeps no files has no other studio to ask
+        return True
+    _RESERVED[port] = lock
+    return True
 
 
 def fault(host: str, port: int) -> Problem | None:

@@ -34,7 +34,7 @@ def test_the_first_look_already_knows_the_cpu(tmp_path):
 def test_it_reads_on_while_somebody_looks_then_sleeps_and_wakes_again(tmp_path):
     monitor = Monitor(tmp_path, every_s=0.02, interest_s=0.4)
     first = monitor.latest()
-    until(lambda: len(monitor.history()) >= 4)
+    until(lambda: monitor.latest() and len(monitor.history()) >= 4)
     assert monitor.latest().at > first.at
     until(lambda: not monitor._follows.is_set())
     asleep = len(monitor.history())
@@ -42,7 +42,7 @@ def test_it_reads_on_while_somebody_looks_then_sleeps_and_wakes_again(tmp_path):
     assert len(monitor.history()) == asleep
     woken = monitor.latest()
     assert len(monitor.history()) > asleep and time.time() - woken.at < 5
-    until(lambda: len(monitor.history()) > asleep + 2)
+    until(lambda: monitor.latest() and len(monitor.history()) > asleep + 2)
 
 
 def test_many_who_look_share_one_thread(tmp_path):

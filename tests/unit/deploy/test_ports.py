@@ -1,0 +1,39 @@
+"""Ports that are chosen for engines: what one studio has chosen, another on this machine does not."""
+
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, free_port
+
+from studio.core.i18n import Problem
+from studio.deploy.supervision import ports
+
+HOST = "127.0.0.1"
+CHOOSES = f"""
+from studio.deploy.supervision import ports
+print(ports.free_port({HOST!r}, range(%d, %d)), flush=True)
+input()
+"""
+
+
+def test_what_another_studio_has_chosen_is_not_chosen_before_or_after_it_listens():
+    first = free_port()
+    tried = range(first, first + 20)
+    command = [sys.executable, "-c", CHOOSES % (tried.start, tried.stop)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        theirs = int(other.stdout.readline())
+        assert ports.fault(HOST, theirs) is None  # its engine does not listen yet
+        assert ports.free_port(HOST, range(theirs, theirs + 1)) is None
+        assert theirs != ports.free_port(HOST, tried) in tried
+        other.stdin.write("\n")
+    assert (
+        ports.free_port(HOST, range(theirs, theirs + 1)) == theirs == ports.free_port(HOST, range(theirs, theirs + 1))
+    )
+    assert ports.free_port(HOST, range(theirs, theirs + 1), taken=[theirs]) is None
+
+
+def test_an_address_of_another_machine_is_told():
+    with pytest.raises(Problem) as told:
+        ports.free_port("203.0.113.7")
+    assert told.value.key == "deploy.bad_host"
