@@ -374,14 +374,14 @@ class DeployService:
         return prompt_check.check(source, address(request, state), deployment.name, request.engine == "ollama")
 
     def _has_ended(self, deployment: Deployment) -> None:
-        with self._lock:
-            self._followers.pop(deployment.name, None)
-            self._device.release(HOLDER + deployment.name)
         with contextlib.suppress(Problem):  # it never was one, or its record is gone
             request, state = deployment.request(), deployment.state()
             name = self.server_name(request, state)
             if any(one.name == name and one.url == address(request, state) for one in self.inference.servers.list()):
                 self.inference.servers.remove(name)
+        with self._lock:  # last: who waits for the end finds nothing left
+            self._followers.pop(deployment.name, None)
+            self._device.release(HOLDER + deployment.name)
 
 
 def free_name(target: str, taken: set[str] | tuple[str, ...]) -> str:
