@@ -56,6 +56,7 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 ROOT = Path(__file__).parents[1]
+UNIT = ROOT / "tests" / "unit"
 STARTER = ROOT / "models" / "SmolLM2-135M-Instruct"
 # Two narrow layers with the starter's tokenizer: it trains and answers as the starter does, in a third of the time and
 # a tenth of the disk, and what it says means nothing.
@@ -93,7 +94,7 @@ def loaded_engine(request, tmp_path_factory):
     when they are done. They do not wait for the disk either: whether a file has reached it no test can see, and a third
     of their time would go by.
     """
-    if all((ROOT / "tests" / "unit") in item.path.parents for item in request.session.items):
+    if all(UNIT in item.path.parents for item in request.session.items):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "fsync", lambda file: None)
             yield
@@ -154,10 +155,15 @@ def settings_of_shared_studios(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def own_settings(settings_folders, monkeypatch):
-    """Give each test a folder of its own for what a person keeps outside of all workspaces: consents, webhooks."""
-    (folder := next(settings_folders)).mkdir()
-    monkeypatch.setenv("FINETUNE_STUDIO_CONFIG", str(been_here(folder)))
+def own_settings(request, settings_folders, monkeypatch):
+    """Give each test a folder of its own for what a person keeps outside of all workspaces: consents, webhooks. It is
+    there where a studio may be opened, which all of `tests/unit` does without.
+    """
+    folder = next(settings_folders)
+    if UNIT not in request.path.parents:
+        folder.mkdir()
+        been_here(folder)
+    monkeypatch.setenv("FINETUNE_STUDIO_CONFIG", str(folder))
 
 
 def been_here(settings: Path) -> Path:

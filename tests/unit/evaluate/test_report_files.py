@@ -7,6 +7,7 @@ import json
 import evaluation_files as written
 import numpy
 import pytest
+from conftest import rest_slow
 from evaluation_files import BASE, TUNED
 
 from studio.core.i18n import Problem, Words
@@ -64,7 +65,7 @@ def test_the_summary_as_markdown(evaluation, language):
     assert len({line.replace("\\|", "").count("|") for line in rows[:4]}) == 1
 
 
-@pytest.mark.parametrize("kind", ["scores", "distribution", "scatter"])
+@pytest.mark.parametrize("kind", rest_slow("scores", "distribution", "scatter"))
 @pytest.mark.parametrize("form", plots.FORMS)
 def test_plots(evaluation, kind, form):
     table = table_of(evaluation)

@@ -146,7 +146,7 @@ def test_one_that_never_returns_is_ended_and_told_and_others_are_scored(workspac
 
 def test_one_that_never_returns_at_all_is_not_asked_for_ever(workspace):
     path = allowed(workspace, "def score(prediction, reference, row):\n    while True: pass\n")
-    with OwnMetric(path, row_seconds=0.3) as metric:
+    with OwnMetric(path, row_seconds=0.1) as metric:
         assert faults(metric, own_metric.STRIKES) == ["evaluate.own_slow"] * own_metric.STRIKES
         began = time.monotonic()
         assert faults(metric, 50) == ["evaluate.own_stopped"] * 50

@@ -83,7 +83,7 @@ def test_the_streams_of_open_pages_end_at_once(served, caplog):
     answers = [asked(port, "/events").getresponse() for _ in range(3)]
     assert [answer.readline() for answer in answers] == [b"data: ALIVE\n"] * 3
     with caplog.at_level(logging.DEBUG):
-        assert end() < 1.5
+        assert end() < 5
     assert [answer.read() for answer in answers] == [b"\n"] * 3
     assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
 
@@ -93,7 +93,7 @@ def test_a_stream_may_say_a_last_word(served, caplog):
     answer = asked(port, "/events?last").getresponse()
     assert answer.readline() == b"data: ALIVE\n"
     with caplog.at_level(logging.DEBUG):
-        assert end() < 1.5
+        assert end() < 5
     assert answer.read() == b"\ndata: last\n" and not [one for one in caplog.records if one.levelno >= logging.WARNING]
 
 
