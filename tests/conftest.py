@@ -49,6 +49,11 @@ def rest_slow(first, *others) -> list:
     return [first, *(pytest.param(*(one if isinstance(one, tuple) else (one,)), marks=slow) for one in others)]
 
 
+def one_in(every: int, values) -> list:
+    """Return values for `parametrize` of which one in so many is always tried, and the others with the long tests."""
+    return [one if place % every == 0 else pytest.param(one, marks=slow) for place, one in enumerate(values)]
+
+
 # How fast examples are made depends on what else the machine does.
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100 if SLOW else 25

@@ -1,15 +1,21 @@
-"""Fields that the studio fills once the page is open, and choices that it keeps up to date.
+"""Fields that the studio fills once the page is open, choices that it keeps up to date, and drafts of forms.
 
 A form that is filled is out of sight until then, and takes nothing that is handed to it, so that an answer that comes
 late never takes the place of what a person chose or typed.
 """
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 
 import gradio as gr
+from gradio.events import Dependency
+
+from studio.web.html import ui
 
 FILLS = "fills"  # the class of the column around such a form: see studio.css and studio.js
 _FILLED = "<i data-filled></i>"
+_DRAFT = "draft-of-"
+_LARGEST = 2.0**53  # of a number in a browser
 _QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 
 
@@ -47,3 +53,78 @@ def keep_offered(
         return (gr.skip(), gr.skip()) if now == before else (gr.update(choices=now), now)
 
     gr.on([box.focus, *also], look_up, [offered, *given], [box, offered], **_QUIET)
+
+
+def keep_draft(
+    name: str,
+    fields: Mapping[str, gr.components.Component],
+    made: gr.HTML,
+    offered: Mapping[str, Callable[[], list]] | None = None,
+) -> Dependency:
+    """Keep what a person entered in a form in their browser (assets/drafts.js), and put it back when the page is opened
+    again, until the form has made something.
+
+    Args:
+        name: of the form, unique on the page.
+        fields: what is kept, by names of which each form has its own; no secret.
+        made: the HTML that is filled once the form has made something (`live.taken`).
+        offered: what there is to choose from now, of the fields whose choices change while the studio runs.
+
+    Returns:
+        the event after which the fields are as they were.
+    """
+    boxes = list(fields.values())
+    kept = gr.HTML(visible="hidden")
+    given = gr.Textbox(visible="hidden", elem_id=f"{_DRAFT}{name}")
+
+    def keep(*values):
+        return str(ui("en").draft(name, json.dumps(dict(zip(fields, values, strict=True)))))
+
+    def put_back(text):
+        entered = entered_fields(text)
+        found = offered or {}
+        return [
+            restored(box, entered[key], found[key]() if key in found else None) if key in entered else gr.skip()
+            for key, box in fields.items()
+        ]
+
+    gr.on([box.input for box in boxes], keep, boxes, kept, **_QUIET)
+    made.change(lambda text: str(ui("en").draft(name, "")) if text else gr.skip(), made, kept, **_QUIET)
+    return given.input(put_back, given, boxes, **_QUIET)
+
+
+def entered_fields(text: str) -> dict[str, object]:
+    """Return what a browser has kept of a form; nothing where that is not what was written there."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def restored(box: gr.components.Component, value: object, choices: list | None = None) -> dict[str, object]:
+    """Return the update that puts a kept value back into a field, or none where it does not fit it any more.
+
+    Args:
+        choices: what a list offers now, where that may have changed; None for what it was built with.
+    """
+    if isinstance(box, gr.Checkbox):
+        return gr.update(value=value) if isinstance(value, bool) else gr.skip()
+    if isinstance(box, gr.Number | gr.Slider):
+        return gr.update(value=value) if _is_number(value, box.minimum, box.maximum) else gr.skip()
+    if not isinstance(box, gr.Dropdown | gr.Radio | gr.CheckboxGroup):
+        return gr.update(value=value) if isinstance(value, str) else gr.skip()
+    known = [one if isinstance(one, tuple) else (one, one) for one in (box.choices if choices is None else choices)]
+    values = [one for _, one in known]
+    if isinstance(box, gr.CheckboxGroup) or getattr(box, "multiselect", False):
+        wanted = [one for one in value if one in values] if isinstance(value, list) else []
+        return gr.update(choices=known, value=wanted) if wanted else gr.skip()
+    fits = value in values or (getattr(box, "allow_custom_value", False) and isinstance(value, str))
+    return gr.update(choices=known, value=value) if fits else gr.skip()
+
+
+def _is_number(value: object, minimum: float | None, maximum: float | None) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    least, most = (-_LARGEST if minimum is None else minimum), (_LARGEST if maximum is None else maximum)
+    return least <= value <= most

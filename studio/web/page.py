@@ -36,6 +36,7 @@ SCRIPTS = (
     "studio.js",
     "address.js",
     "choices.js",
+    "drafts.js",
     "form.js",
     "columns.js",
     "written.js",

@@ -1,5 +1,7 @@
 """The Export tab in a real browser: a run becomes a model, and its template is compared with training."""
 
+import re
+
 import pytest
 from conftest import SMALL, Server, new_workspace
 from playwright.sync_api import expect
@@ -38,6 +40,8 @@ def test_a_run_is_merged_and_its_template_compared(browser, studio):
     page.locator("#export-start").click()
     page.locator(".live-export .progress").wait_for()
     page.locator(".live-export h2", has_text="mine").wait_for()
+    expect(page).to_have_url(re.compile("export=mine$"))  # no longer the job that made it
+    expect(page.locator("#exported-mine")).to_have_attribute("aria-current", "true")
     expect(page.locator(".live-export-record .headline")).to_contain_text("Verified", timeout=180_000)
     page.locator("[data-pick='exported:card']").click()
     expect(page.locator("#card-zh")).to_contain_text("license")

@@ -11,7 +11,7 @@ from studio.deploy.page.schemas import DeployOptions
 from studio.inference import target_names
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
-from studio.web.form_fields import keep_offered
+from studio.web.form_fields import keep_draft, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import region, taken
 
@@ -179,6 +179,10 @@ class Form:
         shown = [self.fields[name] for name in self._depending()]
         gr.on([self.engine.change, page.load], self._on_engine, self.engine, [self.engine, *shown], **QUIET)
         keep_offered(self.fields["adapters"], self._runs)
+        kept = {"target": self.target, "engine": self.engine} | self.fields
+        del kept["key"]  # a secret
+        offered = {"target": self._targets, "adapters": self._runs}
+        keep_draft("deployment", kept, self.made, offered)
         self.given.input(self._on_given, self.given, self.target, **QUIET)
 
     def _depending(self) -> list[str]:

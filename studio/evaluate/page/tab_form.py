@@ -8,7 +8,7 @@ from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.settings import BenchmarkSettings, PredictSettings
 from studio.inference.target_names import MOST, with_base
 from studio.train.recipe.recipes import STARTER_MODEL
-from studio.web.form_fields import fill_on_open, keep_offered
+from studio.web.form_fields import fill_on_open, keep_draft, keep_offered
 from studio.web.html import ui
 from studio.web.live import region, taken
 
@@ -212,6 +212,26 @@ class Form:
         keep_offered(self.run, self._runs, also=[page.load])
         keep_offered(self.fields["judge"], self._judges)
         gr.on([self.of_metrics.expand, page.load], self._on_metrics, None, self.fields["metrics"], **QUIET)
+        keep_draft(
+            "evaluation",
+            {
+                "kind": self.kind,
+                "targets": self.targets,
+                "run": self.run,
+                "datasets": self.datasets,
+                "tasks": self.tasks,
+            }
+            | self.fields,
+            self.made,
+            {
+                "targets": lambda: self._models([]),
+                "run": self._runs,
+                "datasets": lambda: self._data([]),
+                "tasks": lambda: self._tasks([]),
+                "judge": self._judges,
+                "metrics": lambda: form_choices.metrics(self.context, self.words),
+            },
+        )
         self.given.input(self._on_given, self.given, [self.kind, self.targets, self.run, self.problem], **QUIET)
 
     def _on_start(self, kind, targets, run, datasets, tasks, *values):

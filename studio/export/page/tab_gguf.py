@@ -7,7 +7,7 @@ from studio.export.gguf import gguf_plan
 from studio.export.page import form_sources, merge_choices
 from studio.export.page.context import JOB, ExportContext
 from studio.inference.llama_cpp.toolkit import MEGABYTES
-from studio.web.form_fields import fill_on_open, keep_offered
+from studio.web.form_fields import fill_on_open, keep_draft, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import taken
 
@@ -66,6 +66,9 @@ class GgufForm:
         keep_offered(self.calibration, self._calibrations)
         changes = [one.input for one in (self.targets, self.types, self.importance, self.calibration)]
         gr.on([*changes, self.name.blur], self._on_look, fields, self.look, **QUIET)
+        kept = {one.elem_id: one for one in fields}
+        offered = {self.targets.elem_id: lambda: self._sources([]), self.calibration.elem_id: self._calibrations}
+        keep_draft("gguf", kept, self.made, offered).then(self._on_look, fields, self.look, **QUIET)
 
     def _on_start(self, targets, types, importance, calibration, name):
         try:

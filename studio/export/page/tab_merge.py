@@ -6,7 +6,7 @@ from studio.core.i18n import Problem, Words
 from studio.export.merge import merge_plan as plans
 from studio.export.page import merge_choices
 from studio.export.page.context import JOB, ExportContext
-from studio.web.form_fields import fill_on_open, keep_offered
+from studio.web.form_fields import fill_on_open, keep_draft, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import taken
 
@@ -64,6 +64,9 @@ class MergeForm:
         keep_offered(self.targets, self._sources, [self.targets])
         gr.on([self.targets.input], self._on_targets, fields, [self.name, self.look], **QUIET)
         gr.on([self.name.blur, self.precision.input], self._on_look, fields, self.look, **QUIET)
+        kept = {one.elem_id: one for one in fields}
+        put_back = keep_draft("merge", kept, self.made, {self.targets.elem_id: lambda: self._sources([])})
+        put_back.then(self._on_targets, fields, [self.name, self.look], **QUIET)
         self.given.input(self._on_given, self.given, [self.targets, self.name, self.look, self.problem], **QUIET)
 
     def _on_start(self, targets, name, precision, shard, device):

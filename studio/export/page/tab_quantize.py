@@ -6,7 +6,7 @@ from studio.core.i18n import Problem, Words
 from studio.export.page import form_sources, merge_choices
 from studio.export.page.context import JOB, ExportContext
 from studio.export.quantize import gptq_libraries, methods, quantize_plan
-from studio.web.form_fields import fill_on_open, keep_offered
+from studio.web.form_fields import fill_on_open, keep_draft, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import taken
 
@@ -59,6 +59,9 @@ class QuantizeForm:
         keep_offered(self.calibration, self._calibrations)
         changes = [one.input for one in (self.targets, self.method, self.calibration)]
         gr.on([*changes, self.name.blur], self._on_look, fields, self.look, **QUIET)
+        kept = {one.elem_id: one for one in fields}
+        offered = {self.targets.elem_id: lambda: self._sources([]), self.calibration.elem_id: self._calibrations}
+        keep_draft("quantize", kept, self.made, offered).then(self._on_look, fields, self.look, **QUIET)
 
     def _on_start(self, targets, method, calibration, name):
         try:

@@ -264,7 +264,7 @@ def test_adapters_come_and_go_on_one_copy_of_the_base(loaded, everybody):
 
 
 @pytest.mark.parametrize("damage", [('"r": 4', '"r": 6'), ('_proj"', '_other"')])
-@pytest.mark.parametrize("beside", [0, 2])
+@pytest.mark.parametrize("beside", rest_slow(2, 0))
 def test_an_adapter_that_does_not_fit_is_refused_and_the_others_speak_on(
     loaded, everybody, folders, tmp_path, damage, beside
 ):

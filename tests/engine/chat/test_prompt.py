@@ -3,7 +3,7 @@
 from functools import cache
 
 import pytest
-from conftest import STARTER
+from conftest import STARTER, one_in
 
 from studio.core.i18n import Problem
 from studio.inference.local.prompt_encoding import PromptEncoder
@@ -48,7 +48,7 @@ def _engine_ids(template: str, messages: list[dict], system: str | None, **argum
     return made["inputs"][0].tolist(), made["generation_config"].eos_token_id
 
 
-@pytest.mark.parametrize("template", ["chatml", "alpaca", "default", "qwen3", "empty", "mistral"])
+@pytest.mark.parametrize("template", one_in(2, ["chatml", "alpaca", "default", "qwen3", "empty", "mistral"]))
 @pytest.mark.parametrize("case", CASES)
 def test_prompt_is_that_of_llamafactorys_engine(template, case):
     messages, system = CASES[case]

@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, SLOW
+from conftest import ROOT, SLOW, one_in
 from random_sets import OPENAI_TAGS, random_set, write_rows
 
 from studio.core.i18n import Words
@@ -337,7 +337,7 @@ def test_a_place_has_one_kind_and_what_begins_after_the_table_was_made_has_none(
 # Random sets
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", one_in(4, range(4)))
 def test_random_sets_are_shown_as_they_are_trained(tmp_path, trained, part):
     """The check says whether a run would die, the verdict which rows are trained, and the token view their tokens with
     labels.

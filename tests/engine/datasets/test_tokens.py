@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, rest_slow
 
 from studio.core.i18n import Problem
 from studio.datasets.encoding.encoded_row import TokenCount
@@ -215,7 +215,7 @@ def test_shipped_sets_are_seen_as_trained(processed, name, settings):
     assert_same(processed, DATA, name, settings)
 
 
-@pytest.mark.parametrize("name", ["tool_calls", "multi_turn"])
+@pytest.mark.parametrize("name", rest_slow("tool_calls", "multi_turn"))
 @pytest.mark.parametrize(
     "settings",
     [

@@ -379,7 +379,7 @@ def test_a_judge_compares_in_both_orders(desk, monkeypatch, verdict, state):
         assert desk.service.status(evaluation.id).error["key"] == "evaluate.judge_nonsense"
 
 
-@pytest.mark.parametrize("is_served", [False, True])
+@pytest.mark.parametrize("is_served", rest_slow(False, True))
 def test_what_a_real_small_model_says_as_judge_is_counted_and_never_guessed(desk, request, is_served):
     """A model of two random layers, and a real one of llama.cpp: neither says [[A]] as a judge should."""
     judge = SMALL

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import one_in
 from shipped_templates import NUMBERS, template_name
 
 from benchmarks import engines
@@ -141,7 +142,7 @@ def gguf(tmp_path_factory) -> Path:
     return engines.starter_gguf(tmp_path_factory.mktemp("gguf"))
 
 
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.parametrize("name", one_in(4, SOME))
 def test_llama_cpp_reads_the_jinja_as_transformers_does(name, gguf, tmp_path):
     template, tokenizer, tokens = made(name)
     jinja = jinja_template(template, tokens)

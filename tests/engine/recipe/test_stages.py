@@ -1,7 +1,7 @@
 """Every stage and method is really trained, two steps each, on shipped data."""
 
 import pytest
-from conftest import NAMED, SHORT, ended, new_workspace
+from conftest import NAMED, SHORT, ended, new_workspace, slow
 
 from studio.core.device_lease import DeviceLease
 from studio.train.execution.training_service import TrainingService
@@ -29,12 +29,19 @@ CASES = {
 }
 
 
+# One of each stage and of each way to tune.
+ALWAYS = {
+    *("pt", "rm", "simpo", "kto", "tools"),
+    *("sft-lora", "sft-oft", "sft-freeze", "sft-qlora4", "sft-packed", "sft-eval"),
+}
+
+
 @pytest.fixture(scope="module")
 def trainer(tmp_path_factory):
     return TrainingService(new_workspace(tmp_path_factory.mktemp("stages") / "workspace"), DeviceLease())
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [one if one in ALWAYS else pytest.param(one, marks=slow) for one in CASES])
 def test_it_trains(trainer, case):
     run = trainer.start(TINY | CASES[case], NAMED)
     status = ended(run)

@@ -2,7 +2,7 @@
 
 import pytest
 import small_disk
-from conftest import NAMED, SHORT, SMALL, STARTER, is_sentence, new_workspace, rest_slow, wait_for
+from conftest import NAMED, SHORT, SMALL, STARTER, is_sentence, new_workspace, rest_slow, slow, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
@@ -56,9 +56,9 @@ def test_what_the_checkpoints_take_is_told_before(cramped, monkeypatch):
     [
         {},
         {"finetuning_type": "full", "model_name_or_path": SMALL},
-        {"finetuning_type": "freeze", "model_name_or_path": SMALL},
+        pytest.param({"finetuning_type": "freeze", "model_name_or_path": SMALL}, marks=slow),
         {"save_only_model": True},
-        {"save_total_limit": 1, "max_steps": 4},
+        pytest.param({"save_total_limit": 1, "max_steps": 4}, marks=slow),
     ],
 )
 def test_the_estimate_is_what_a_run_writes(workspace, changes):

@@ -1,6 +1,6 @@
 """The head of an export: how far it is, or what can be done with the model that was made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from studio.core.formatting import finite
 from studio.core.i18n import Problem
@@ -35,7 +35,8 @@ class JobState:
 class ExportHead:
     """What is in hand: a job, or the model `name`. problem: why the model's record cannot be read. types: of forms of
     another model, `base`. loads: it can answer here. is_served: it can be
-    chosen in Deploy by this name.
+    chosen in Deploy by this name. made_by: the job that is in hand and has made it, so that the model is taken in its
+    place.
     """
 
     job: JobState | None = None
@@ -48,6 +49,7 @@ class ExportHead:
     loads: bool = True
     is_served: bool = True
     parts: tuple[str, ...] = PARTS
+    made_by: str = ""
 
 
 def export_head(context: ExportContext, hand: str) -> ExportHead | None:
@@ -57,7 +59,11 @@ def export_head(context: ExportContext, hand: str) -> ExportHead | None:
     name = model_in_hand(context, hand)
     if not name:
         return ExportHead(job_state(context, job_in_hand(context, hand)))
-    model = library.find(context.workspace, name)
+    return replace(_of_model(library.find(context.workspace, name)), made_by="" if name == hand else hand)
+
+
+def _of_model(model: library.Model) -> ExportHead:
+    """Return the head of an exported model. Raises Problem where it is none."""
     try:
         forms = model_forms.of_folder(model.path)
         found = None if forms else record.of_model(model.path)
