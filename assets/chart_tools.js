@@ -123,6 +123,43 @@
     return entry;
   }
 
+  // A plot that Python drew: its lines are styled by the page, and take their styles along.
+  const KEPT = ["fill", "stroke", "stroke-width", "opacity", "font-family", "font-size", "font-weight", "text-anchor", "paint-order"];
+
+  /** A drawn plot as a picture of its own, on its ground, with its title above. */
+  function ofDrawn(from, title) {
+    const head = 26, width = from.width.baseVal.value, height = from.height.baseVal.value + head, svg = from.cloneNode(true);
+    const copies = svg.querySelectorAll("*");
+    from.querySelectorAll("*").forEach((element, at) => {
+      const style = getComputedStyle(element);
+      for (const name of KEPT) copies[at].setAttribute(name, style.getPropertyValue(name));
+    });
+    const ground = document.createElementNS(SVG, "rect"), text = document.createElementNS(SVG, "text");
+    for (const [key, value] of Object.entries({ y: -head, width, height, fill: colour("--panel") || "#fff" })) ground.setAttribute(key, value);
+    for (const [key, value] of Object.entries({ x: 8, y: 18 - head, fill: colour("--ink") || "#000", "font-family": "sans-serif", "font-size": 13, "font-weight": 600 })) text.setAttribute(key, value);
+    text.textContent = title;
+    svg.prepend(ground, text);
+    for (const [key, value] of Object.entries({ xmlns: SVG, width, height, viewBox: `0 ${-head} ${width} ${height}` })) svg.setAttribute(key, value);
+    return { text: new XMLSerializer().serializeToString(svg), width, height };
+  }
+
+  async function savePicture(from, title, form) {
+    const { text, width, height } = ofDrawn(from, title);
+    if (form === "svg") return save(`${title}.svg`, "image/svg+xml", [text]);
+    const ratio = Math.max(2, devicePixelRatio), image = new Image(width, height);
+    image.src = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
+    await image.decode();
+    const canvas = Object.assign(document.createElement("canvas"), { width: width * ratio, height: height * ratio });
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+    URL.revokeObjectURL(image.src);
+    canvas.toBlob((blob) => save(`${title}.png`, "image/png", [blob]));
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-picture]"), drawn = button?.closest(".drawn")?.querySelector("svg");
+    if (drawn) savePicture(drawn, drawn.getAttribute("aria-label"), button.dataset.picture);
+  });
+
   const colour = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
 
   window.chartTools = { ValueBox, actions, switchable, make, colour };

@@ -1,5 +1,7 @@
 """What may be asked: the names of models and of runs with their checkpoints, and what each name stands for."""
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +45,21 @@ def title(name: str) -> str:
         return name
     server, _, model = name.removeprefix(SERVED).partition("/")
     return f"{model} · {server}"
+
+
+def choices(workspace: Workspace, wanted: Iterable[str]) -> list[tuple[str, str]]:
+    """Return how each name is shown where one is chosen, and the name, each once. A run that a person named later is
+    shown by that, with the name that its folder has.
+    """
+    return [(_shown(workspace, name), name) for name in dict.fromkeys(wanted)]
+
+
+def _shown(workspace: Workspace, name: str) -> str:
+    label = ""
+    if is_run(name):
+        with contextlib.suppress(Problem):  # it is gone, or a file and no run
+            label = runs.find(workspace, name.partition("@")[0]).info().label
+    return f"{label} ({title(name)})" if label else title(name)
 
 
 def short(name: str) -> str:

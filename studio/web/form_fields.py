@@ -16,7 +16,9 @@ FILLS = "fills"  # the class of the column around such a form: see studio.css an
 _FILLED = "<i data-filled></i>"
 _DRAFT = "draft-of-"
 _LARGEST = 2.0**53  # of a number in a browser
-_QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
+# How the fields of a form are asked: at once, without a place in gradio's queue or a mark over the box. What is entered
+# while an answer is under way is asked after it; gradio's own way is to drop it.
+QUIET = {"api_name": False, "queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
 
 
 def fill_on_open(fill: Callable, fields: Sequence[gr.components.Component]) -> None:
@@ -26,8 +28,8 @@ def fill_on_open(fill: Callable, fields: Sequence[gr.components.Component]) -> N
         fill: without arguments; returns the updates of the fields. Where it fails the form is shown as it was built.
     """
     mark = gr.HTML(visible="hidden")
-    opened = gr.context.Context.root_block.load(fill, None, list(fields), **_QUIET)
-    opened.then(lambda: _FILLED, None, mark, **_QUIET)
+    opened = gr.context.Context.root_block.load(fill, None, list(fields), **QUIET)
+    opened.then(lambda: _FILLED, None, mark, **QUIET)
 
 
 def keep_offered(
@@ -52,7 +54,7 @@ def keep_offered(
         now = choices(*values)
         return (gr.skip(), gr.skip()) if now == before else (gr.update(choices=now), now)
 
-    gr.on([box.focus, *also], look_up, [offered, *given], [box, offered], **_QUIET)
+    gr.on([box.focus, *also], look_up, [offered, *given], [box, offered], **QUIET)
 
 
 def keep_draft(
@@ -88,9 +90,9 @@ def keep_draft(
             for key, box in fields.items()
         ]
 
-    gr.on([box.input for box in boxes], keep, boxes, kept, **_QUIET)
-    made.change(lambda text: str(ui("en").draft(name, "")) if text else gr.skip(), made, kept, **_QUIET)
-    return given.input(put_back, given, boxes, **_QUIET)
+    gr.on([box.input for box in boxes], keep, boxes, kept, **QUIET)
+    made.change(lambda text: str(ui("en").draft(name, "")) if text else gr.skip(), made, kept, **QUIET)
+    return given.input(put_back, given, boxes, **QUIET)
 
 
 def entered_fields(text: str) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """What is entered in a form outlives a reload and a change of language, and goes once the form has made something."""
 
 import pytest
-from conftest import SMALL
+from conftest import SMALL, rest_slow
 from playwright.sync_api import expect
 
 
@@ -38,6 +38,7 @@ def test_an_evaluation(page, server):
     page.locator("#evaluate-kind label").nth(2).click()
     typed(page, "#evaluate-title", "猫 <b>&\"'")
     typed(page, "#evaluate-shots", "3")
+    page.wait_for_function("""(localStorage.getItem('draft-of-evaluation') ?? '').includes('"shots": 3')""")
     for change in (page.reload, page.locator("[data-switch=language]").click):
         change()
         expect(page.locator("#evaluate-tasks")).to_be_visible(timeout=60_000)
@@ -48,7 +49,7 @@ def test_an_evaluation(page, server):
     page.keyboard.press("Escape")
     typed(page, "#evaluate-rows", "1")
     page.locator("#evaluate-loss").get_by_role("checkbox").set_checked(False)
-    page.wait_for_function("localStorage.getItem('draft-of-evaluation').includes('identity_en')")
+    page.wait_for_function("""localStorage.getItem('draft-of-evaluation').includes('"loss": false')""")
     page.locator("#evaluate-start").click()
     page.wait_for_function("localStorage.getItem('draft-of-evaluation') === null", timeout=60_000)
 
@@ -59,7 +60,7 @@ def test_a_deployment_without_its_key(page):
     page.locator("#deploy-engine label").nth(1).click()
     typed(page, "#deploy-key", "sk-of-nobody-else")
     typed(page, "#deploy-name", "kept")
-    page.wait_for_function("localStorage.getItem('draft-of-deployment').includes('kept')")
+    page.wait_for_function("(localStorage.getItem('draft-of-deployment') ?? '').includes('kept')")
     assert "sk-of" not in page.evaluate("JSON.stringify(localStorage)")
     page.reload()
     has(page, "#deploy-target", SMALL)
@@ -69,7 +70,7 @@ def test_a_deployment_without_its_key(page):
 
 
 @pytest.mark.parametrize(
-    ("part", "field"), [("merge", "#export-name"), ("gguf", "#gguf-name"), ("quantize", "#quantize-name")]
+    ("part", "field"), rest_slow(("merge", "#export-name"), ("gguf", "#gguf-name"), ("quantize", "#quantize-name"))
 )
 def test_an_export(page, part, field):
     opened(page, "export")
@@ -77,4 +78,4 @@ def test_an_export(page, part, field):
     typed(page, field, "my-own")
     page.wait_for_function("name => (localStorage.getItem(name) ?? '').includes('my-own')", arg=f"draft-of-{part}")
     page.reload()
-    has(page, field, "my-own")
+    expect(page.locator(f"{field} input, {field} textarea").first).to_have_value("my-own", timeout=30_000)

@@ -3,6 +3,8 @@
 import json
 import re
 import time
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -110,6 +112,16 @@ def test_runs_are_compared_by_curve_and_by_what_differs(page):
     page.locator('[data-pick="compare-sort:best_loss"]').click()
     expect(page.locator("table.compare tbody th").first).to_have_text("steep-1", timeout=15_000)
     expect(page.locator("table.compare tbody tr").first.locator(".best")).not_to_have_count(0)
+    taken = {}
+    for form in ("svg", "png"):
+        page.locator(".drawn h3").hover()
+        with page.expect_download() as download:
+            page.locator(f".drawn [data-picture={form}]").click()
+        taken[form] = Path(download.value.path()).read_bytes()
+    drawn = ElementTree.fromstring(taken["svg"])
+    lines = drawn.findall("{http://www.w3.org/2000/svg}polyline")
+    assert len(lines) == 2 and all(line.get("stroke").startswith("rgb") for line in lines)
+    assert taken["png"].startswith(b"\x89PNG") and len(taken["png"]) > 3000
 
 
 def test_the_history_is_searched(page):

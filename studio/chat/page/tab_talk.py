@@ -14,7 +14,7 @@ from studio.inference.sampling import Sampling
 from studio.inference.target_names import MOST
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
-from studio.web.form_fields import keep_offered
+from studio.web.form_fields import QUIET, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import region, taken
 
@@ -23,7 +23,6 @@ BITS = (None, 8, 4)
 STANDARD = Sampling(max_tokens=256)
 # The settings of the sampling, in the order of their fields.
 NUMBERS = ("temperature", "top_p", "top_k", "max_tokens", "seed")
-QUIET = {"api_name": False, "show_progress": "hidden", "queue": False}
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ class _Events:
     def names(self, columns: list[str]) -> list[tuple[str, str]]:
         """Return the choices of who may answer, with those that are chosen already."""
         known = [*target_names.names(self._service.workspace), *self._service.model_lists.columns()]
-        return [(target_names.title(name), name) for name in dict.fromkeys([*known, *(columns or [])])]
+        return target_names.choices(self._service.workspace, [*known, *(columns or [])])
 
     def send(self, id, shown, message, columns, *values):
         """Ask in the conversation in hand, in a new one where there is none; what was typed stays in the box where it

@@ -11,11 +11,10 @@ from studio.deploy.page.schemas import DeployOptions
 from studio.inference import target_names
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
-from studio.web.form_fields import keep_draft, keep_offered
+from studio.web.form_fields import QUIET, keep_draft, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import region, taken
 
-QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104
 DEFAULT = DeploySettings()
 FIRST = "llamafactory"
@@ -158,7 +157,7 @@ class Form:
 
     def _targets(self, chosen: str | None = None) -> list[tuple[str, str]]:
         known = [*target_names.names(self.service.workspace), *served_source.gguf_files(self.service.workspace)]
-        return [(one, one) for one in dict.fromkeys([*known, *([chosen] if chosen else [])])]
+        return target_names.choices(self.service.workspace, [*known, *([chosen] if chosen else [])])
 
     def _runs(self) -> list[str]:
         return [one for one in target_names.names(self.service.workspace) if target_names.is_run(one)]

@@ -23,7 +23,7 @@ Choice = tuple[str, str]
 def models(context: EvaluateContext, chosen: list[str] | None = None) -> list[Choice]:
     """Return who can be evaluated, as Chat names them, with those that are chosen already."""
     known = [*target_names.names(context.service.workspace), *context.inference.model_lists.columns()]
-    return [(target_names.title(name), name) for name in dict.fromkeys([*known, *(chosen or [])])]
+    return target_names.choices(context.service.workspace, [*known, *(chosen or [])])
 
 
 def runs_with_checkpoints(context: EvaluateContext) -> list[str]:

@@ -8,11 +8,10 @@ from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.settings import BenchmarkSettings, PredictSettings
 from studio.inference.target_names import MOST, with_base
 from studio.train.recipe.recipes import STARTER_MODEL
-from studio.web.form_fields import fill_on_open, keep_draft, keep_offered
+from studio.web.form_fields import QUIET, fill_on_open, keep_draft, keep_offered
 from studio.web.html import ui
 from studio.web.live import region, taken
 
-QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 CHECKPOINTS = "checkpoints:"  # begins what the page gives where all checkpoints of a run are wanted
 PREDICT, BENCHMARK = PredictSettings(), BenchmarkSettings()
 

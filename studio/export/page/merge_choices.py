@@ -31,7 +31,7 @@ def sources(context: ExportContext, chosen: list[str] | None = None) -> list[Cho
     """Return what can be merged: runs, newest first, each followed by its checkpoints, then whole models."""
     names = target_names.names(context.workspace)
     known = [*filter(target_names.is_run, names), *(name for name in names if not target_names.is_run(name))]
-    return [(name, name) for name in dict.fromkeys([*known, *(chosen or [])])]
+    return target_names.choices(context.workspace, [*known, *(chosen or [])])
 
 
 def first_source(context: ExportContext) -> list[str]:

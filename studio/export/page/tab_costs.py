@@ -9,8 +9,6 @@ from studio.web.form_fields import fill_on_open, keep_offered
 from studio.web.html import ui
 from studio.web.live import taken
 
-QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
-
 
 class CostsForm:
     """The form, in one language, with what its fields do."""

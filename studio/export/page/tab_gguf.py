@@ -7,12 +7,11 @@ from studio.export.gguf import gguf_plan
 from studio.export.page import form_sources, merge_choices
 from studio.export.page.context import JOB, ExportContext
 from studio.inference.llama_cpp.toolkit import MEGABYTES
-from studio.web.form_fields import fill_on_open, keep_draft, keep_offered
+from studio.web.form_fields import QUIET, fill_on_open, keep_draft, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import taken
 
 LOOK = "export/page/gguf_look.html"
-QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 USUAL = ["f16", "q8_0", "q4_k_m"]
 
 

@@ -6,12 +6,11 @@ from studio.core.i18n import Problem, Words
 from studio.export.merge import merge_plan as plans
 from studio.export.page import merge_choices
 from studio.export.page.context import JOB, ExportContext
-from studio.web.form_fields import fill_on_open, keep_draft, keep_offered
+from studio.web.form_fields import QUIET, fill_on_open, keep_draft, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import taken
 
 LOOK = "export/page/merge_look.html"
-QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 
 
 class MergeForm:

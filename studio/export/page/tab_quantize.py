@@ -6,12 +6,11 @@ from studio.core.i18n import Problem, Words
 from studio.export.page import form_sources, merge_choices
 from studio.export.page.context import JOB, ExportContext
 from studio.export.quantize import gptq_libraries, methods, quantize_plan
-from studio.web.form_fields import fill_on_open, keep_draft, keep_offered
+from studio.web.form_fields import QUIET, fill_on_open, keep_draft, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import taken
 
 LOOK = "export/page/gguf_look.html"
-QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 USUAL = "bnb-4bit"
 
 

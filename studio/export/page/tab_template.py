@@ -8,11 +8,9 @@ from studio.export.page.context import ExportContext
 from studio.export.template_forms.parity_record import FORMS
 from studio.inference import target_names
 from studio.models.chat_template_match import template_match
-from studio.web.form_fields import fill_on_open, keep_offered
+from studio.web.form_fields import QUIET, fill_on_open, keep_offered
 from studio.web.html import ui
 from studio.web.live import region, taken
-
-QUIET = {"api_name": False, "queue": False, "show_progress": "hidden"}
 
 
 class TemplateForm:
@@ -65,9 +63,10 @@ class TemplateForm:
         return "", taken("parity", job.id)
 
     def _on_open(self):
-        names = self._models()
+        found = self._models()
+        names = [name for _, name in found]
         first = next((name for name in names if target_names.is_run(name)), next(iter(names), None))
-        return gr.update(choices=names, value=first), *self._on_model(first)
+        return gr.update(choices=found, value=first), *self._on_model(first)
 
     def _on_model(self, model):
         """Return the forms that can be compared of a model, and why others cannot."""
@@ -90,5 +89,6 @@ class TemplateForm:
         """Take a model from elsewhere on the page."""
         return gr.update(choices=self._models(given), value=given), "", *self._on_model(given)
 
-    def _models(self, chosen: str | None = None) -> list[str]:
-        return list(dict.fromkeys([*target_names.names(self.context.workspace), *([chosen] if chosen else [])]))
+    def _models(self, chosen: str | None = None) -> list[tuple[str, str]]:
+        workspace = self.context.workspace
+        return target_names.choices(workspace, [*target_names.names(workspace), *([chosen] if chosen else [])])

@@ -13,6 +13,7 @@ from hub import Hub, tiny_model
 from studio.core import installing, locations, trust
 from studio.core.i18n import Words
 from studio.core.workspace import write_json
+from studio.inference import target_names
 from studio.train import runs
 
 RECIPE = SHORT | {"model_name_or_path": STARTER.name, "stage": "sft", "dataset": "sft_en_zh"}
@@ -265,6 +266,10 @@ def test_a_run_is_called_by_another_name_and_found_by_its_first(studio, call, tr
     first = trained.name.split("/")[-1]
     assert call.train_rename(trained.name, "  best   so far ") == {"label": "best so far"}
     assert call.train_metrics(trained.name)["label"] == "best so far"
+    names = [trained.name, f"{trained.name}@checkpoint-1", "a-model", "folder/file.gguf", trained.name]
+    offered = target_names.choices(studio.workspace, names)
+    assert [value for _, value in offered] == names[:4]
+    assert [shown for shown, _ in offered] == [f"best so far ({one})" for one in names[:2]] + names[2:4]
     assert "80" in refused(call.train_rename, trained.name, "n" * 81)
     assert call.train_rename(trained.name) == {"label": first}
     assert "gone" in refused(call.train_rename, "gone/lora/x", "a")

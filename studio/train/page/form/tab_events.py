@@ -6,10 +6,7 @@ from studio.train.page.form import form_recipe
 from studio.train.page.form.tab_answers import Answers
 from studio.train.page.form.tab_fields import Form
 from studio.train.runs import checkpoints
-from studio.web.form_fields import keep_offered
-
-# An answer that comes at once, without a place in gradio's queue or a mark over the box.
-AT_ONCE = {"api_name": False, "queue": False, "show_progress": "hidden"}
+from studio.web.form_fields import QUIET, keep_offered
 
 
 def connect(form: Form, answers: Answers) -> None:
@@ -39,7 +36,7 @@ def _connect_starts(form: Form, answers: Answers) -> None:
         [form.problem, form.started],
         api_name=False,
     )
-    form.grid.input(answers.on_grid, form.grid, form.sweep_preview, **AT_ONCE)
+    form.grid.input(answers.on_grid, form.grid, form.sweep_preview, **QUIET)
     form.make_commands.click(
         answers.on_nodes,
         [form.node_count, form.node_address, *who, *form.overrides],
@@ -51,15 +48,15 @@ def _connect_starts(form: Form, answers: Answers) -> None:
 def _connect_choices(form: Form, answers: Answers) -> None:
     model, stage, dataset = (form.fields[key] for key in ("model_name_or_path", "stage", "dataset"))
     # Of a choice in the form only: an import says its own rate.
-    model.input(answers.on_model, model, form.fields["learning_rate"], api_name=False, queue=False)
-    gr.on([model.change, stage.change, form.opened.input], answers.on_runs, model, form.of_runs, **AT_ONCE)
+    model.input(answers.on_model, model, form.fields["learning_rate"], **QUIET)
+    gr.on([model.change, stage.change, form.opened.input], answers.on_runs, model, form.of_runs, **QUIET)
     adapter = form.fields["adapter_name_or_path"]
-    form.begin_anew.input(lambda: "", None, adapter, **AT_ONCE)
-    stage.input(answers.on_stage, [stage, dataset], dataset, api_name=False, queue=False)
+    form.begin_anew.input(lambda: "", None, adapter, **QUIET)
+    stage.input(answers.on_stage, [stage, dataset], dataset, **QUIET)
     keep_offered(dataset, answers.datasets, [stage, dataset])
-    dataset.input(answers.on_dataset, [stage, dataset], [form.problem, dataset], **AT_ONCE)
+    dataset.input(answers.on_dataset, [stage, dataset], [form.problem, dataset], **QUIET)
     gr.context.Context.root_block.load(
-        answers.on_open, None, [model, dataset, form.fields["template"], *form.of_runs], api_name=False, queue=False
+        answers.on_open, None, [model, dataset, form.fields["template"], *form.of_runs], **QUIET
     )
 
 
@@ -67,21 +64,16 @@ def _connect_rows(form: Form) -> None:
     """Show what a choice asks for, and no more."""
     stage, dataset, held_out = (form.fields[key] for key in ("stage", "dataset", "val_size"))
     for key in checkpoints.MEASURED:
-        form.fields[key].input(_held_out, [form.fields[key], held_out], held_out, api_name=False, queue=False)
-    stage.change(lambda chosen: gr.update(visible=chosen == "ppo"), stage, form.ppo_row, api_name=False, queue=False)
+        form.fields[key].input(_held_out, [form.fields[key], held_out], held_out, **QUIET)
+    stage.change(lambda chosen: gr.update(visible=chosen == "ppo"), stage, form.ppo_row, **QUIET)
     form.method.change(
-        lambda chosen: gr.update(visible=chosen in form_recipe.WITH_LORA_SETTINGS),
-        form.method,
-        form.lora_row,
-        api_name=False,
-        queue=False,
+        lambda chosen: gr.update(visible=chosen in form_recipe.WITH_LORA_SETTINGS), form.method, form.lora_row, **QUIET
     )
     dataset.change(
         lambda chosen: gr.update(visible=form_recipe.asks_identity(form.workspace, chosen)),
         dataset,
         form.identity_row,
-        api_name=False,
-        queue=False,
+        **QUIET,
     )
 
 
@@ -108,8 +100,8 @@ def _connect_recipes(form: Form, answers: Answers) -> None:
         answers.on_import, form.pasted, [form.import_report, form.devices, *form.overrides], api_name=False
     )
     brought.then(answers.on_search, searched, form.settings, api_name=False, show_progress="hidden")
-    form.given.input(answers.on_given, form.given, [form.problem, *form.overrides], api_name=False)
-    form.saved_recipe.input(answers.on_load, form.saved_recipe, [form.problem, *form.overrides], api_name=False)
+    form.given.input(answers.on_given, form.given, [form.problem, *form.overrides], **QUIET)
+    form.saved_recipe.input(answers.on_load, form.saved_recipe, [form.problem, *form.overrides], **QUIET)
     form.save_recipe.click(
         answers.on_save, [form.recipe_name, *form.overrides], [form.problem, form.saved_recipe], api_name=False
     )
@@ -121,14 +113,14 @@ def _connect_refusal(form: Form) -> None:
         lambda text, refusal: ("", "") if refusal and not text.strip() else (gr.skip(), gr.skip()),
         [form.pasted, form.refusal],
         [form.refusal, form.import_report],
-        **AT_ONCE,
+        **QUIET,
     )
     gr.on(
         [box.input for box in (form.method, *form.boxes)],
         lambda refusal: ("", "") if refusal else (gr.skip(), gr.skip()),
         form.refusal,
         [form.refusal, form.problem],
-        **AT_ONCE,
+        **QUIET,
     )
 
 
@@ -137,5 +129,5 @@ def _connect_preview(form: Form, answers: Answers) -> None:
     boxes = [box.change for box in (form.run_name, form.method, *form.boxes)]
     changes = [gr.context.Context.root_block.load, form.preview.expand, *boxes, form.refusal.change]
     given = [form.run_name, *form.overrides]
-    gr.on(changes, answers.on_preview, given, judged, trigger_mode="always_last", **AT_ONCE)
-    form.judge_again.tick(answers.on_preview, given, judged, **AT_ONCE)
+    gr.on(changes, answers.on_preview, given, judged, **QUIET)
+    form.judge_again.tick(answers.on_preview, given, judged, **QUIET)
