@@ -86,14 +86,17 @@ def merged(call, run) -> str:
     return call.export_list()[0]["name"]
 
 
-@pytest.fixture(params=["llama.cpp", "llamafactory"])
+@pytest.fixture(params=["llama.cpp", "llamafactory", "vllm"])
 def served(request, studio, call, run, merged):
-    """Give a deployment of the tuned model."""
+    """Give a deployment of the tuned model; vLLM is asked where its environment was made (test_vllm_cpu.py)."""
+    if not next(one for one in call.deploy_engines() if one["name"] == request.param)["ready"]:
+        pytest.skip(f"{request.param} is not installed")
     (file,) = [one["target"] for one in call.deploy_targets() if one["target"].startswith("tuned-GGUF/")]
     number_type = str(base_loading._number_type(resolve(studio.workspace, [merged])[0].base)).removeprefix("torch.")
     target, options = {
         "llama.cpp": (file, {"prompt_of": run.name}),
         "llamafactory": (merged, {"precision": number_type}),
+        "vllm": (merged, {"precision": number_type, "context": 1024, "eager": True}),
     }[request.param]
     name = f"as-chat-{request.param.replace('.', '-')}"
     call.deploy_start(request.param, target, options | {"name": name})
