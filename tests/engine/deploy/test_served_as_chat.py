@@ -25,8 +25,8 @@ pytestmark = slow
 GREEDY = Sampling(temperature=0.0, top_p=1.0, max_tokens=24, seed=1)
 QUESTION = [{"role": "user", "content": "What is a fox?"}]
 # llama.cpp answers with an error where what a model says beside tools is no call in its form; LLaMA-Factory's API takes
-# no two results of tools in a row.
-REFUSALS = ("does not match the expected", "Only supports u/a/u/a/u")
+# no two results of tools in a row; vLLM takes no tools where it was started without a parser for a model's calls.
+REFUSALS = ("does not match the expected", "Only supports u/a/u/a/u", "tool choice requires")
 NEAR = 0.1  # nats between two choices that 16 bits, added up in another order, may put the other way round
 
 
@@ -126,7 +126,7 @@ def test_what_is_served_says_what_chat_says(studio, run, merged, served):
         ends.append(f"{one.case.name}: {gap:.4f} nats apart: {theirs!r} {here!r}")
         assert gap < NEAR, ends[-1]
     print(f"{served['engine']}: {same} of {len(asked)} the same, character for character", *ends, sep="\n  ")
-    assert same >= 12
+    assert same >= 11
 
 
 def _prompt_of_engine(served: dict, case, template, tokenizer) -> list[int]:
