@@ -17,10 +17,10 @@ from benchmarks.commands import MODEL, ROOT, Studio, new_workspace
 from benchmarks.report import Row, compared, ratio, ratio_shown, shown
 
 RUNS = 7
-REACH_TIME = 1.25
-REACH_TIME_OF_FOUR = 1.8
+REACH_TIME = 1.15
+REACH_TIME_OF_FOUR = 1.4
 REACH_MEMORY = 1.1
-REACH_PACE = 0.9
+REACH_PACE = 0.95
 QUESTION = "Write a long story about a lighthouse keeper who finds a letter on the beach."
 TOKENS = 48
 
