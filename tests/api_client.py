@@ -1,8 +1,8 @@
 """gradio_client, mended where it loses an answer.
 
 It notes a question only after the server has taken it, and an answer that is there sooner is thrown away: the caller
-waits for ever. And a question that is asked while the stream of the one before is being closed is never read. Both came
-once in some ten thousand questions, and stopped the tests for ten minutes.
+waits for ever. And a question that is asked while the stream of the one before is being closed is never read. It is
+seldom, and once stopped the tests for ten minutes.
 """
 
 from concurrent.futures import wait
