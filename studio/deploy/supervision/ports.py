@@ -42,8 +42,8 @@ def _is_reserved(port: int) -> bool:
     """Keep other studios from a port, and tell whether none of them has it."""
     if port in _RESERVED:
         return True
-    lock = FileLock(Path(tempfile.gettempdir()) / f"finetune-studio-port-{port}.lock", timeout=0, mode=0o666)
     try:
+        lock = FileLock(Path(tempfile.gettempdir()) / f"finetune-studio-port-{port}.lock", timeout=0, mode=0o666)
         lock.acquire()
     except (Timeout, PermissionError):
         return False

@@ -37,3 +37,13 @@ def test_an_address_of_another_machine_is_told():
     with pytest.raises(Problem) as told:
         ports.free_port("203.0.113.7")
     assert told.value.key == "deploy.bad_host"
+
+
+def test_a_machine_without_a_place_for_files_has_ports_all_the_same(monkeypatch):
+    def none() -> str:
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setattr(ports.tempfile, "gettempdir", none)
+    monkeypatch.setattr(ports, "_RESERVED", {})
+    first = free_port()
+    assert ports.free_port(HOST, range(first, first + 20)) is not None
