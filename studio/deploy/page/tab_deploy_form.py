@@ -109,7 +109,7 @@ class Form:
                 elem_id="deploy-bits",
             )
         self.fields["prompt_of"] = gr.Dropdown(
-            [(words("deploying.prompt_own"), ""), *((one, one) for one in target_names.names(self.service.workspace))],
+            self._prompts(),
             value="",
             label=words("deploying.prompt_of"),
             info=words("deploying.prompt_of_info"),
@@ -159,6 +159,14 @@ class Form:
         known = [*target_names.names(self.service.workspace), *served_source.gguf_files(self.service.workspace)]
         return target_names.choices(self.service.workspace, [*known, *([chosen] if chosen else [])])
 
+    def _prompts(self) -> list[tuple[str, str]]:
+        """Return whose prompt a file can be served with."""
+        workspace = self.service.workspace
+        return [
+            (self.words("deploying.prompt_own"), ""),
+            *target_names.choices(workspace, target_names.names(workspace)),
+        ]
+
     def _runs(self) -> list[str]:
         return [one for one in target_names.names(self.service.workspace) if target_names.is_run(one)]
 
@@ -178,9 +186,10 @@ class Form:
         shown = [self.fields[name] for name in self._depending()]
         gr.on([self.engine.change, page.load], self._on_engine, self.engine, [self.engine, *shown], **QUIET)
         keep_offered(self.fields["adapters"], self._runs)
+        keep_offered(self.fields["prompt_of"], self._prompts)
         kept = {"target": self.target, "engine": self.engine} | self.fields
         del kept["key"]  # a secret
-        offered = {"target": self._targets, "adapters": self._runs}
+        offered = {"target": self._targets, "adapters": self._runs, "prompt_of": self._prompts}
         keep_draft("deployment", kept, self.made, offered)
         self.given.input(self._on_given, self.given, self.target, **QUIET)
 

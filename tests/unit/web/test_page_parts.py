@@ -2,6 +2,7 @@
 
 import gradio as gr
 import pytest
+from conftest import STARTER, new_workspace
 
 from studio import app
 from studio.core.i18n import LANGUAGES, Words
@@ -22,3 +23,16 @@ def test_nothing_that_is_entered_is_dropped_while_an_answer_is_under_way(tmp_pat
     entering = [event for event in window.fns.values() if {"input", "change"} & {name for _, name in event.targets}]
     assert len(entering) > 20
     assert [event.fn.__qualname__ for event in entering if event.trigger_mode != "always_last"] == []
+
+
+def test_every_list_of_models_is_looked_up_when_a_person_goes_to_it(tmp_path):
+    """A page is built once, and models and runs come later."""
+    window = app.window(app.make(new_workspace(tmp_path)), Words("en"))
+    looked_up = {id for event in window.fns.values() for id, name in event.targets if name == "focus"}
+    lists = [one for one in window.blocks.values() if isinstance(one, gr.Dropdown) and offers(one, STARTER.name)]
+    assert len(lists) >= 5
+    assert [one.elem_id for one in lists if one._id not in looked_up] == []
+
+
+def offers(box: gr.Dropdown, name: str) -> bool:
+    return any(name in str(value) for _, value in box.choices)

@@ -131,6 +131,10 @@ class Answers:
         """Return the datasets to choose from: one may have come since the page was opened."""
         return form.with_value(dataset_choices.offered(self.workspace, stage), chosen)
 
+    def models(self, chosen: str) -> list:
+        """Return the models to choose from: one may have come since the page was opened."""
+        return form.with_value(form_recipe.models(self.workspace), chosen)
+
     def on_model(self, model: str) -> float:
         """Return the learning rate that the studio advises for a model."""
         return recipes.learning_rate(form_recipe.parameters(self.workspace, model))

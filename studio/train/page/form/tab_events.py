@@ -53,6 +53,7 @@ def _connect_choices(form: Form, answers: Answers) -> None:
     adapter = form.fields["adapter_name_or_path"]
     form.begin_anew.input(lambda: "", None, adapter, **QUIET)
     stage.input(answers.on_stage, [stage, dataset], dataset, **QUIET)
+    keep_offered(model, answers.models, [model])
     keep_offered(dataset, answers.datasets, [stage, dataset])
     dataset.input(answers.on_dataset, [stage, dataset], [form.problem, dataset], **QUIET)
     gr.context.Context.root_block.load(
