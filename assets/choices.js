@@ -1,26 +1,22 @@
 // An open list of choices stays whole. gradio shows only what fits the chosen one once new choices come in, which is when a
-// person has just opened the list and the server has told what there is.
+// person has just opened the list and the server has told what there is. Python marks that it did (web/form_fields.py).
 (() => {
   "use strict";
-  let list = null, typed = false;
-  const changes = new MutationObserver((records) => {
-    if (!typed && records.some((one) => one.target.matches("ul.options"))) widen();
-  });
+  const seen = new WeakMap();
+  let typed = false;
 
-  function widen() {
-    changes.disconnect();
-    list.dispatchEvent(new FocusEvent("focus"));
-    requestAnimationFrame(() => { if (document.activeElement === list) watch(); });
+  function keepWhole() {
+    let came = false;
+    for (const mark of document.querySelectorAll("[data-offered]")) {
+      const place = mark.parentNode;
+      came ||= seen.get(place) !== mark.dataset.offered;
+      seen.set(place, mark.dataset.offered);
+    }
+    const list = document.activeElement;
+    if (came && !typed && list?.matches("input[role=listbox]")) list.dispatchEvent(new FocusEvent("focus"));
   }
 
-  const watch = () => changes.observe(list.closest(".block"), { childList: true, subtree: true });
-
-  document.addEventListener("focusin", (event) => {
-    if (!event.target.matches?.("input[role=listbox]")) return;
-    [list, typed] = [event.target, false];
-    changes.disconnect();
-    watch();
-  });
-  document.addEventListener("input", (event) => { if (event.target === list) typed = true; });
-  document.addEventListener("focusout", (event) => { if (event.target === list) changes.disconnect(); });
+  document.addEventListener("focusin", () => { typed = false; });
+  document.addEventListener("input", (event) => { typed ||= event.target === document.activeElement; });
+  Object.assign(window.studio, { keepWhole });
 })();

@@ -287,6 +287,7 @@
       takeMade();
       window.studio.takeTheirs();
       window.studio.keepDrafts();
+      window.studio.keepWhole();
       if (!ready && document.querySelector("[data-live]") && document.querySelector("[data-switch=language]")) { ready = true; document.documentElement.lang = language(); window.studio.begin(); rememberTheme(); setTimeout(makeRoom, 400); refresh(); }
     };
     // Not at every change: while answers or charts grow there are many in a second.

@@ -5,6 +5,7 @@ late never takes the place of what a person chose or typed.
 """
 
 import json
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 
 import gradio as gr
@@ -40,7 +41,8 @@ def keep_offered(
 ) -> None:
     """Offer in a box what there is at the moment in which a person goes to it.
 
-    Where nothing is new the box is left alone: new choices are drawn anew, under the hand of who is choosing.
+    Where nothing is new the box is left alone: new choices are drawn anew, under the hand of who is choosing, and shown
+    whole again by the page (assets/choices.js).
 
     Args:
         box: a dropdown.
@@ -48,13 +50,15 @@ def keep_offered(
         given: what the choices depend on.
         also: other events at which the choices are looked up, as `page.load`.
     """
-    offered = gr.State(None)
+    offered, mark = gr.State(None), gr.HTML(visible="hidden")
 
     def look_up(before, *values):
         now = choices(*values)
-        return (gr.skip(), gr.skip()) if now == before else (gr.update(choices=now), now)
+        if now == before:
+            return gr.skip(), gr.skip(), gr.skip()
+        return gr.update(choices=now), now, str(ui("en").offered(secrets.token_hex(4)))
 
-    gr.on([box.focus, *also], look_up, [offered, *given], [box, offered], **QUIET)
+    gr.on([box.focus, *also], look_up, [offered, *given], [box, offered, mark], **QUIET)
 
 
 def keep_draft(

@@ -37,3 +37,14 @@ def test_an_open_list_stays_whole_when_the_studio_tells_what_there_is(browser, s
         expect(options.filter(has_text=SMALL)).to_have_count(0)
     finally:
         shutil.rmtree(new)
+
+
+def test_a_list_of_one_grows_when_it_is_opened(browser, server):
+    """There is nothing else in sight that changes: the chosen one is the one that fits."""
+    page = browser.new_page()
+    page.goto(f"{server.url}/#/export?making=template")
+    box = page.locator("#parity-template input")
+    box.click(timeout=60_000)
+    expect(page.get_by_role("option", name="qwen3", exact=True)).to_be_visible(timeout=60_000)
+    box.press_sequentially("llama2")
+    expect(page.get_by_role("option", name="qwen3", exact=True)).to_have_count(0)
