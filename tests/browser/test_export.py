@@ -40,9 +40,9 @@ def test_a_run_is_merged_and_its_template_compared(browser, studio):
     page.locator("#export-start").click()
     page.locator(".live-export .progress").wait_for()
     page.locator(".live-export h2", has_text="mine").wait_for()
+    expect(page.locator(".live-export-record .headline")).to_contain_text("Verified", timeout=180_000)
     expect(page).to_have_url(re.compile("export=mine$"))  # no longer the job that made it
     expect(page.locator("#exported-mine")).to_have_attribute("aria-current", "true")
-    expect(page.locator(".live-export-record .headline")).to_contain_text("Verified", timeout=180_000)
     page.locator("[data-pick='exported:card']").click()
     expect(page.locator("#card-zh")).to_contain_text("license")
     page.locator("[data-pick='exported:forms']").click()
