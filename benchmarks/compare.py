@@ -151,6 +151,7 @@ def _pace(workspace: Path, name: str, runs: str) -> dict[str, list[float]]:
     import torch
     from transformers import AutoModelForCausalLM
 
+    from studio.core.processes import thread_team
     from studio.inference.local.base_loading import encoder_of
     from studio.inference.target_names import resolve
 
@@ -162,7 +163,7 @@ def _pace(workspace: Path, name: str, runs: str) -> dict[str, list[float]]:
     model = AutoModelForCausalLM.from_pretrained(target.model, dtype=next(model._model.parameters()).dtype).eval()
 
     def plainly() -> None:
-        with torch.inference_mode():
+        with thread_team.given_back(), torch.inference_mode():  # neither side beside the idle threads of the other
             told = model.generate(
                 prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=TOKENS, pad_token_id=0
             )

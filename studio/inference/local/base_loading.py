@@ -5,7 +5,7 @@ from functools import cache, wraps
 
 from studio.core import llamafactory
 from studio.core.i18n import Problem
-from studio.inference.local import packed_linear
+from studio.inference.local import linear_products
 from studio.inference.local.model_faults import errors_as_problem
 from studio.inference.local.model_target import BaseWeights, ModelTarget
 from studio.inference.local.prompt_encoding import PromptEncoder
@@ -64,7 +64,7 @@ def _load_base(base: BaseWeights) -> tuple:
         # that slice.
         head.register_forward_pre_hook(lambda _, inputs: (inputs[0].clone(memory_format=torch.contiguous_format),))
     if not getattr(model, "quantization_method", None):  # who asks for few bits asks for little memory
-        packed_linear.pack(model)
+        linear_products.choose(model)
     # Only what the person sets may shape an answer, and each row ends at its own template's stop tokens.
     model.generation_config = GenerationConfig()
     return model, getattr(loaded["processor"], "image_processor", None) is not None

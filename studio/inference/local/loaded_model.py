@@ -10,7 +10,8 @@ from pathlib import Path
 from studio.core import llamafactory
 from studio.core.device_lease import free_bytes
 from studio.core.i18n import Problem
-from studio.inference.local import grouped_attention, key_value_cache, packed_linear
+from studio.core.processes import thread_team
+from studio.inference.local import grouped_attention, key_value_cache, linear_products
 from studio.inference.local.base_loading import _load_base, encoder_of
 from studio.inference.local.decoding import Decoding, decodes_plainly
 from studio.inference.local.lora_batch import LoraBatch
@@ -48,7 +49,7 @@ class LoadedModel:
         self._encoders: dict[tuple, PromptEncoder] = {}
         self._count = 0
         self._lora_batch = None
-        with errors_as_problem("chat.load_failed", path=base.folder):
+        with errors_as_problem("chat.load_failed", path=base.folder), thread_team.given_back():
             self._model, self.sees = _load_base(base)
         self._decodes = decodes_plainly(self._model) and self.new_cache() is not None
         if self._decodes:
@@ -108,7 +109,7 @@ class LoadedModel:
             Problem: an adapter does not fit this base, cannot be read, or the memory is not enough.
         """
         by_key = {_key(adapter): adapter for adapter in adapters}
-        with self._lock:
+        with self._lock, thread_team.given_back():
             new = [key for key in by_key if key not in self._adapters]
             for key in new:
                 with errors_as_problem("chat.adapter_unfit", path=by_key[key], model=self.base.folder.name):
@@ -133,11 +134,12 @@ class LoadedModel:
             if watcher.stopped():
                 return
         try:
-            if self._decodes and not any(prompt.inputs for prompt in prompts):
-                self._decode(rows, prompts, budget, watcher, draw)
-            else:
-                with self._adapters_for(rows) as chosen:
-                    self._generate(prompts, budget, watcher, draw, chosen)
+            with thread_team.given_back():
+                if self._decodes and not any(prompt.inputs for prompt in prompts):
+                    self._decode(rows, prompts, budget, watcher, draw)
+                else:
+                    with self._adapters_for(rows) as chosen:
+                        self._generate(prompts, budget, watcher, draw, chosen)
         finally:
             self._lock.release()
 
@@ -156,7 +158,7 @@ class LoadedModel:
         llamafactory.load()
         import torch
 
-        with self._lock, torch.inference_mode(), self._adapters_for(rows) as chosen:
+        with self._lock, thread_team.given_back(), torch.inference_mode(), self._adapters_for(rows) as chosen:
             yield partial(self._whole(), **chosen)
 
     @property
@@ -267,7 +269,7 @@ class LoadedModel:
             for held_one in tensors_held
             for t in tensors(held_one)
         }
-        return sum(sizes.values()) + packed_linear.packed_bytes(self._model)
+        return sum(sizes.values()) + linear_products.packed_bytes(self._model)
 
     def _whole(self):
         if self._model is None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.core.i18n import Problem
+from studio.core.processes import thread_team
 from studio.train.loop.run_training import run_training
 from studio.train.runs import Run
 from studio.train.runs.stop_request import StopRequest
@@ -56,7 +57,8 @@ class InProcess:
             run, resume = self._queued.get()
             self._stop_request = StopRequest(run.folder)
             try:
-                run_training(run, resume, self._stop_request)
+                with thread_team.given_back():
+                    run_training(run, resume, self._stop_request)
             except Exception as error:
                 # The disk may refuse even the last word of a run; the next run must still get its turn.
                 print(f"{run.name}: {type(error).__name__}: {error}", file=sys.stderr)
