@@ -35,7 +35,7 @@
   };
   const KEPT = new Set(FIGURES.flatMap((figure) => figure.lines.map((line) => line.series)));
   const FINAL = new Set(["finished", "stopped", "failed", "interrupted"]);
-  const ASK_MS = 400, LATE_MS = 60, SLOW_STEP_S = 0.8, SLOWEST_ASK_MS = 800, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
+  const ASK_MS = 400, LATE_MS = 60, LATE_SHARE = 0.08, SLOW_STEP_S = 0.8, SLOWEST_ASK_MS = 2500, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
   const STEPS = Array.from({ length: 30 }, (_, index) => [1, 2, 5][index % 3] * 10 ** Math.floor(index / 3));
   const EPOCHS = [...[0.01, 0.02, 0.05, 0.1, 0.2, 0.5], ...STEPS];
   const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
@@ -374,12 +374,13 @@
     }
 
     /** How long to wait until the next question: every one takes time from a run that trains on the CPU. A run with slow steps is
-        asked when its next step is due, by its own clock (`behind` is the least that this browser's clock was ever behind it), and
-        once in SLOWEST_ASK_MS, since the next step may be a shorter one. */
+        asked when its next step is due, by its own clock (`behind` is the least that this browser's clock was ever behind it), a
+        little later, for no two steps are the same and asking in vain costs as much, and once in SLOWEST_ASK_MS, since the next step
+        may be a shorter one. */
     pace() {
       const [before, last] = this.points("loss").slice(-2), step = last ? last[2] - before[2] : 0;
       if (!(step >= SLOW_STEP_S)) return ASK_MS;
-      const now = Date.now(), due = this.behind + (last[2] + step) * 1000 + LATE_MS - now;
+      const now = Date.now(), late = Math.max(LATE_MS, LATE_SHARE * step * 1000), due = this.behind + (last[2] + step) * 1000 + late - now;
       if (window.studio) window.studio.calmUntil = now + 1000 * step + 2000;
       return Math.min(Math.max(due, ASK_MS), SLOWEST_ASK_MS);
     }
@@ -393,6 +394,8 @@
       if (latest != null && !FINAL.has(answer.state)) this.behind = Math.min(this.behind, Date.now() - latest * 1000);
       Object.assign(this, { since: answer.next, state: answer.state, epochs: answer.epochs_per_step ?? this.epochs ?? null });
       if (news.length || first || ended) this.draw();
+      if (ended) window.studio?.refresh();
+      else if (news.length) window.studio?.beat(); // what else has changed is drawn in the same frame
     }
 
     dispose() {

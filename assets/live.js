@@ -3,8 +3,8 @@
   "use strict";
   const root = () => (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "");
   const marks = new WeakMap();
-  const HIDDEN_BEATS = 10;
-  let asking = false, again = false;
+  const BEAT_MS = 900, CALM_MS = 4000, CALM_BEAT_MS = 2000, HIDDEN_MS = 9500;
+  let asking = false, again = false, askedAt = 0;
 
   async function call(name, ...said) {
     // A plain request must name every argument; those left out are filled up with the defaults that gradio tells the page.
@@ -29,6 +29,7 @@
     const regions = [...document.querySelectorAll("[data-live]")].filter(inSight);
     if (!regions.length) return;
     asking = true;
+    askedAt = Date.now();
     try {
       const asked = regions.map((e) => ({ name: e.dataset.live, arg: e.dataset.arg, mark: marks.get(e)?.arg === e.dataset.arg ? marks.get(e).mark : "" }));
       const answers = await call("live", asked);
@@ -86,14 +87,19 @@
   // idiomorph empties a field that is drawn without a value, whatever was typed into it.
   const keepOpen = (name, node, change) => name === "open" ? node.localName !== "details" : name !== "value" || change !== "remove" || !!node.defaultValue;
 
-  // `drawn(element, arg)` is called after a region was drawn. Until `calmUntil` (ms) only every second tick asks: looking at a run
-  // takes time from it where both share a processor. A page that nobody looks at asks for nothing, but while `isWorking` for how far
-  // the work is, which its title tells, each HIDDEN_BEATS seconds.
-  window.studio = { root, call, refresh, morph, drawn: () => {}, calmUntil: 0, isWorking: false };
+  /** Ask, where the last question is so long ago (ms). */
+  const refreshAfter = (ms) => { if (Date.now() - askedAt >= ms) refresh(); };
+  const isCalm = () => Date.now() < window.studio.calmUntil;
+
+  // `drawn(element, arg)` is called after a region was drawn. Until `calmUntil` (ms) the page asks with the steps of the run that it
+  // shows, which `beat` tells: looking at a run takes time from it where both share a processor, and two drawings cost twice as much
+  // as one. A page that nobody looks at asks for nothing, but while `isWorking` for how far the work is, which its title tells.
+  window.studio = {
+    root, call, refresh, morph, drawn: () => {}, calmUntil: 0, isWorking: false, beat: () => { if (isCalm()) refreshAfter(CALM_BEAT_MS); },
+  };
 
   document.addEventListener("DOMContentLoaded", () => {
-    let beat = 0;
-    setInterval(() => { beat += 1; if (document.hidden ? beat % HIDDEN_BEATS === 0 : beat % 2 || Date.now() > window.studio.calmUntil) refresh(); }, 1000);
+    setInterval(() => refreshAfter(document.hidden ? HIDDEN_MS : isCalm() ? CALM_MS : BEAT_MS), 1000);
     document.addEventListener("visibilitychange", refresh);
   });
 })();

@@ -6,11 +6,13 @@ late never takes the place of what a person chose or typed.
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import gradio as gr
 from gradio.events import Dependency
 
+from studio.core.i18n import Problem
 from studio.web.html import ui
 
 FILLS = "fills"  # the class of the column around such a form: see studio.css and studio.js
@@ -97,6 +99,25 @@ def keep_draft(
     gr.on([box.input for box in boxes], keep, boxes, kept, **QUIET)
     made.change(lambda text: str(ui("en").draft(name, "")) if text else gr.skip(), made, kept, **QUIET)
     return given.input(put_back, given, boxes, **QUIET)
+
+
+@contextmanager
+def told_by_label(fields: Mapping[str, gr.components.Component]) -> Iterator[None]:
+    """Let what is wrong with an entry be told by the label that the person reads, not by the name that scripts use.
+
+    Args:
+        fields: those of a form, by the names of the options.
+
+    Raises:
+        Problem: what the block raises, in those words.
+    """
+    try:
+        yield
+    except Problem as problem:
+        field = fields.get(str(problem.facts.get("field")))
+        if problem.key != "app.field_wrong" or field is None:
+            raise
+        raise Problem("app.entry_wrong", field=field.label, reason=problem.facts["reason"]) from None
 
 
 def entered_fields(text: str) -> dict[str, object]:

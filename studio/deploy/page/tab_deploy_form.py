@@ -11,7 +11,7 @@ from studio.deploy.page.schemas import DeployOptions
 from studio.inference import target_names
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
-from studio.web.form_fields import QUIET, keep_draft, keep_offered
+from studio.web.form_fields import QUIET, keep_draft, keep_offered, told_by_label
 from studio.web.html import render, ui
 from studio.web.live import region, taken
 
@@ -203,7 +203,8 @@ class Form:
         entered = {name: value for name, value in entered.items() if value is not None}
         entered["devices"] = [one for one in str(entered.get("devices", "")).replace(",", " ").split() if one]
         entered["adapters"] = {target_names.short(one).replace("@", "-"): one for one in entered.get("adapters", [])}
-        return schema.taken(DeployOptions, entered, "options")
+        with told_by_label(self.fields):
+            return schema.taken(DeployOptions, entered, "options")
 
     def _on_start(self, target, engine, *values):
         try:

@@ -8,7 +8,7 @@ from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.settings import BenchmarkSettings, PredictSettings
 from studio.inference.target_names import MOST, with_base
 from studio.train.recipe.recipes import STARTER_MODEL
-from studio.web.form_fields import QUIET, fill_on_open, keep_draft, keep_offered
+from studio.web.form_fields import QUIET, fill_on_open, keep_draft, keep_offered, told_by_label
 from studio.web.html import ui
 from studio.web.live import region, taken
 
@@ -237,12 +237,13 @@ class Form:
         fields = dict(zip(self.fields, values, strict=True))
         service = self.context.service
         try:
-            if kind == "benchmark":
-                made = service.benchmark(targets or [], tasks or [], form_choices.benchmark_options(fields))
-            elif kind == "checkpoints":
-                made = service.checkpoints(run or "", datasets or [], form_choices.predict_options(fields))
-            else:
-                made = service.predict(targets or [], datasets or [], form_choices.predict_options(fields))
+            with told_by_label(self.fields):
+                if kind == "benchmark":
+                    made = service.benchmark(targets or [], tasks or [], form_choices.benchmark_options(fields))
+                elif kind == "checkpoints":
+                    made = service.checkpoints(run or "", datasets or [], form_choices.predict_options(fields))
+                else:
+                    made = service.predict(targets or [], datasets or [], form_choices.predict_options(fields))
         except Problem as problem:
             return str(ui(self.words.language).problem(problem)), ""
         return "", taken("evaluation", made.id)

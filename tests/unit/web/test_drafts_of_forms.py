@@ -3,7 +3,10 @@
 import gradio as gr
 import pytest
 
-from studio.web.form_fields import entered_fields, restored
+from studio.core.i18n import Problem, Words
+from studio.evaluate.settings import PredictSettings
+from studio.web import schema
+from studio.web.form_fields import entered_fields, restored, told_by_label
 
 SKIPPED = gr.skip()
 HOSTILE = [None, True, 3, -1.5, float("nan"), float("inf"), "", "<img>", [], ["a", 1, None], {}, {"a": 1}, 10**400]
@@ -41,3 +44,19 @@ def test_a_choice_that_is_gone_is_not_put_back():
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000, "1", '"a"'])
 def test_what_is_no_draft_is_none(text):
     assert entered_fields(text) == {}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_what_is_wrong_is_told_by_the_label_of_its_field(language):
+    words = Words(language)
+    fields = {"rows": gr.Number(1, label="The rows of each"), "judge": gr.Textbox(label="The judge")}
+    for name, options in (("rows", {"rows": -1}), ("rows", {"rows": 2.5}), ("rows", {"rows": "many"})):
+        with pytest.raises(Problem) as told, told_by_label(fields):
+            schema.taken(PredictSettings, options, "options")
+        said = words.tell(told.value)
+        assert fields[name].label in said and "options" not in said and name not in said.replace(fields[name].label, "")
+    for options in ({"batch": 0}, {"no_such": 1}):  # of no field of this form
+        with pytest.raises(Problem, match="options"), told_by_label(fields):
+            schema.taken(PredictSettings, options, "options")
+    with pytest.raises(ValueError), told_by_label(fields):
+        raise ValueError
