@@ -1,8 +1,10 @@
 """Training time of one recipe: in the studio, its page open at the live curves or closed, against `llamafactory-cli
-train`; and the losses.
+train`; the losses; and the steps of one run while a page looks on and while none does.
 """
 
 import json
+import statistics
+import time
 from pathlib import Path
 
 from benchmarks.browser import chromium, train_page
@@ -10,6 +12,8 @@ from benchmarks.commands import Studio, Training, new_workspace
 from benchmarks.report import Row, compared
 
 RUNS = 3
+BLOCKS = 4  # of each run, with a page and without one
+BLOCK_S, SETTLED_S = 14.0, 3.5  # what a page takes until it stands is measured by `start`
 REACH_TIME = 1.02
 REACH_LOSS = 1e-6
 
@@ -36,6 +40,7 @@ def measure(runs: int, quick: bool) -> list[Row]:
                 flush=True,
             )
         steps = len(_losses(studio, run))
+        seen, alone = _in_turn(studio, browser, 1 if quick else BLOCKS * runs)
     against = "against `llamafactory-cli train`"
     return [
         compared("overhead", f"first to last of {steps} steps with a page open, {against}", *stepping, REACH_TIME),
@@ -47,6 +52,9 @@ def measure(runs: int, quick: bool) -> list[Row]:
             None,
         ),
         compared("overhead", f"`train_runtime` with a page open, {against}", *whole, REACH_TIME),
+        compared(
+            "overhead", "a step with a page open against one without, in turn in the same run", seen, alone, REACH_TIME
+        ),
         Row(
             "overhead",
             f"greatest difference of a loss at any of {steps} steps",
@@ -66,6 +74,34 @@ def _in_studio(studio: Studio, browser, recipe: dict) -> tuple[str, float]:
         page.evaluate("run => window.studio.pick('run', run)", run)
         studio.end(run)
     return run, _between(studio, run)
+
+
+def _in_turn(studio: Studio, browser, blocks: int) -> tuple[list[float], list[float]]:
+    """Return the seconds of a step in the blocks of one run at which a page looks on, and in those between them: a
+    machine that is slower for a minute is so for both.
+    """
+    run, spans = studio.start({"max_steps": 100_000}), ([], [])
+    while len(_logged(studio, run)) < 3:
+        time.sleep(0.5)
+    for _ in range(blocks):
+        with train_page(browser, studio.url) as page:
+            page.evaluate("run => window.studio.pick('run', run)", run)
+            page.wait_for_timeout(1000 * SETTLED_S)
+            began = time.time()
+            page.wait_for_timeout(1000 * BLOCK_S)
+            spans[0].append((began, time.time()))
+        time.sleep(SETTLED_S / 2)
+        began = time.time()
+        time.sleep(BLOCK_S)
+        spans[1].append((began, time.time()))
+    times = [event["time"] for event in _logged(studio, run)]
+    studio.call("train_stop", run, False)
+    studio.end(run)
+    steps = list(zip(times, times[1:], strict=False))
+    return tuple(
+        [statistics.mean(end - start for start, end in steps if began <= start and end <= over) for began, over in kind]
+        for kind in spans
+    )
 
 
 def _between(studio: Studio, run: str) -> float:
