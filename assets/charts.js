@@ -35,7 +35,7 @@
   };
   const KEPT = new Set(FIGURES.flatMap((figure) => figure.lines.map((line) => line.series)));
   const FINAL = new Set(["finished", "stopped", "failed", "interrupted"]);
-  const ASK_MS = 400, LATE_MS = 60, LATE_SHARE = 0.08, SLOW_STEP_S = 0.8, SLOWEST_ASK_MS = 2500, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
+  const ASK_MS = 400, SLOW_STEP_S = 0.8, WAIT_S = 2.5, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
   const STEPS = Array.from({ length: 30 }, (_, index) => [1, 2, 5][index % 3] * 10 ** Math.floor(index / 3));
   const EPOCHS = [...[0.01, 0.02, 0.05, 0.1, 0.2, 0.5], ...STEPS];
   const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
@@ -252,7 +252,7 @@
     }
 
     start(run) {
-      Object.assign(this, { run, store: new Map(), since: 0, state: null, epochs: null, behind: Infinity, zoom: null, dueAt: 0, failures: 0 });
+      Object.assign(this, { run, store: new Map(), since: 0, state: null, epochs: null, zoom: null, dueAt: 0, failures: 0 });
       this.request?.abort();
       this.request = null;
     }
@@ -356,12 +356,12 @@
     async ask() {
       if (!this.run || this.request || Date.now() < this.dueAt || document.hidden || this.element.offsetParent === null) return;
       const request = this.request = new AbortController(), asked = Date.now();
-      const answer = await fetchMetrics(this.run, this.since, request);
+      const answer = await fetchMetrics(this.run, this.since, this.slowStep() ? WAIT_S : 0, request);
       if (this.request !== request) return; // the run was switched: nobody waits for this answer
       this.request = null;
       this.failures = answer ? 0 : this.failures + 1;
       if (answer) this.take(answer);
-      const wait = this.failures ? Math.min(ASK_MS * 2 ** this.failures, BACK_OFF_MS) : FINAL.has(this.state) ? REST_MS : this.pace();
+      const wait = this.failures ? Math.min(ASK_MS * 2 ** this.failures, BACK_OFF_MS) : FINAL.has(this.state) ? REST_MS : ASK_MS;
       this.next(asked + wait);
       this.lost.classList.toggle("chart-off", this.failures < 2);
     }
@@ -373,16 +373,11 @@
       this.timer = setTimeout(() => { this.dueAt = 0; this.ask(); }, Math.max(0, at - Date.now()));
     }
 
-    /** How long to wait until the next question: every one takes time from a run that trains on the CPU. A run with slow steps is
-        asked when its next step is due, by its own clock (`behind` is the least that this browser's clock was ever behind it), a
-        little later, for no two steps are the same and asking in vain costs as much, and once in SLOWEST_ASK_MS, since the next step
-        may be a shorter one. */
-    pace() {
+    /** The seconds of the last step of a run at work whose steps are slow, else 0. Every question takes time from a run that trains
+        on the CPU: of such a one the studio is asked to answer once there is something new. */
+    slowStep() {
       const [before, last] = this.points("loss").slice(-2), step = last ? last[2] - before[2] : 0;
-      if (!(step >= SLOW_STEP_S)) return ASK_MS;
-      const now = Date.now(), late = Math.max(LATE_MS, LATE_SHARE * step * 1000), due = this.behind + (last[2] + step) * 1000 + late - now;
-      if (window.studio) window.studio.calmUntil = now + 1000 * step + 2000;
-      return Math.min(Math.max(due, ASK_MS), SLOWEST_ASK_MS);
+      return step >= SLOW_STEP_S && !FINAL.has(this.state) ? step : 0;
     }
 
     take(answer) {
@@ -390,12 +385,13 @@
       const news = Object.entries(answer.series).filter(([name, points]) => KEPT.has(name) && points.length);
       const first = this.state === null, ended = FINAL.has(answer.state) !== FINAL.has(this.state);
       for (const [name, points] of news) this.store.set(name, append(this.points(name), points));
-      const latest = this.points("loss").at(-1)?.[2];
-      if (latest != null && !FINAL.has(answer.state)) this.behind = Math.min(this.behind, Date.now() - latest * 1000);
       Object.assign(this, { since: answer.next, state: answer.state, epochs: answer.epochs_per_step ?? this.epochs ?? null });
       if (news.length || first || ended) this.draw();
-      if (ended) window.studio?.refresh();
-      else if (news.length) window.studio?.beat(); // what else has changed is drawn in the same frame
+      if (!window.studio) return;
+      const step = this.slowStep();
+      if (step) window.studio.calmUntil = Date.now() + 1000 * step + 2000;
+      if (ended) window.studio.refresh();
+      else if (news.length) window.studio.beat(); // what else has changed is drawn in the same frame
     }
 
     dispose() {
@@ -409,11 +405,12 @@
   // ---- the page ----
 
   /** The answer, or null where there was none in time: the studio is down, or the connection is. */
-  async function fetchMetrics(run, since, request) {
+  async function fetchMetrics(run, since, waits, request) {
     const root = (window.gradio_config?.root ?? "").replace(/\/+$/, ""), timer = setTimeout(() => request.abort(), TIMEOUT_MS);
     try {
-      const answer = await fetch(`${root}/gradio_api/run/train_metrics`, {
-        method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ data: [run, since], session_hash: "page" }),  // as in studio.js
+      const answer = await fetch(`${root}/gradio_api/run/${waits ? "train_next_metrics" : "train_metrics"}`, {
+        method: "POST", headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ data: waits ? [run, since, waits] : [run, since], session_hash: "page" }),  // as in live.js
         signal: request.signal,
       });
       return answer.ok ? (await answer.json()).data[0] : null;

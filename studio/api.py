@@ -86,6 +86,7 @@ LOOKING = frozenset(
         "models_list",
         "monitor",
         "train_metrics",
+        "train_next_metrics",
         "train_notices",
         "train_preview",
         "train_queue",

@@ -5,6 +5,7 @@ import json
 import math
 import re
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -58,8 +59,11 @@ class Studio:
 
     def metrics(self, body: dict) -> bytes:
         self.asked.append(body["data"])
-        name, since = body["data"]
-        return json.dumps({"data": [vars(runs.metrics(runs.Run(name, self.folder / name), since))]}).encode()
+        name, *since = body["data"]
+        return json.dumps({"data": [vars(runs.metrics(runs.Run(name, self.folder / name), *since))]}).encode()
+
+    def endpoints(self) -> list[str]:
+        return [f"{self.prefix}/gradio_api/run/{name}" for name in ("train_metrics", "train_next_metrics")]
 
     def _handler(studio):
         class Handler(BaseHTTPRequestHandler):
@@ -74,7 +78,7 @@ class Studio:
 
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                if studio.down or self.path != f"{studio.prefix}/gradio_api/run/train_metrics":
+                if studio.down or self.path not in studio.endpoints():
                     return self.send_error(500)
                 self.answer(studio.metrics(body), "application/json")
 
@@ -178,7 +182,7 @@ def test_growing_run_sends_only_new_points(studio, page, run):
     assert page.locator(".chart-place .chart-value").inner_text() == "62"
     page.wait_for_function("drawn.some((detail) => detail.step === 62)")
     assert page.evaluate("drawn.at(-1).run") == run.name
-    assert [since for _, since in studio.asked].count(0) == 1
+    assert [since for _, since, *_ in studio.asked].count(0) == 1
 
 
 def test_asks_at_a_steady_pace_and_rests_when_the_run_is_over(studio, page, run):
@@ -195,6 +199,28 @@ def test_asks_at_a_steady_pace_and_rests_when_the_run_is_over(studio, page, run)
     before = len(studio.asked)
     page.wait_for_timeout(1500)
     assert len(studio.asked) - before <= 1
+
+
+def test_slow_steps_cost_a_question_each_and_are_seen_at_once(studio, page, run):
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+    log(run, 61)
+    wait_step(page, 61)
+    page.wait_for_timeout(1000)
+    log(run, 62)
+    wait_step(page, 62)  # from here on it is known how slow they are
+    page.wait_for_timeout(500)
+    before, delays = len(studio.asked), []
+    for step in range(63, 67):
+        page.wait_for_timeout(1100)
+        logged = time.monotonic()
+        log(run, step)
+        wait_step(page, step)
+        delays.append(time.monotonic() - logged)
+    assert len(studio.asked) - before <= 6 and studio.asked[-1][2:] == [2.5]
+    assert max(delays) < 1
+    run.say("state", state="finished")
+    page.wait_for_function("[...studioCharts.panels][0].state === 'finished'")
 
 
 def test_asks_nothing_while_out_of_sight_or_removed(studio, page, run):
@@ -409,7 +435,7 @@ def test_a_replaced_element_keeps_points_and_zoom(studio, page, run):
     log(run, 61)
     wait_step(page, 61)
     assert plot(page, "panel.zoom") == zoom
-    assert [since for _, since in studio.asked].count(0) == 1
+    assert [since for _, since, *_ in studio.asked].count(0) == 1
 
 
 def test_a_lost_connection_is_shown_and_found_again(studio, page, run):

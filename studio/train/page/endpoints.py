@@ -130,10 +130,19 @@ def _of_run_state(workspace: Workspace, words: Words) -> list[Callable]:
         """Return {series: {name: [[step, value, seconds]]}, next, state, label}: all that came after `since`, the
         last `next`.
         """
-        found = runs.find(workspace, run)
-        return schemas.MetricsResult(**vars(runs.metrics(found, since)), label=found.label)
+        return _metrics(run, since)
 
-    return [train_runs, train_status, train_metrics]
+    def train_next_metrics(run: str, since: int, wait_s: float = 2.5) -> schemas.MetricsResult:
+        """Return what `train_metrics` does, once there is something after `since`, or after `wait_s` seconds (5 at the
+        most): one question a step, however long it takes.
+        """
+        return _metrics(run, since, wait_s)
+
+    def _metrics(run: str, since: int, wait_s: float = 0.0) -> schemas.MetricsResult:
+        found = runs.find(workspace, run)
+        return schemas.MetricsResult(**vars(runs.metrics(found, since, wait_s)), label=found.label)
+
+    return [train_runs, train_status, train_metrics, train_next_metrics]
 
 
 def _of_many(trainer: TrainingService) -> list[Callable]:

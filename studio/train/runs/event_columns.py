@@ -13,7 +13,7 @@ import numpy as np
 from studio.train.runs import events
 
 MANY = 4096  # lines; fewer are read sooner one by one
-STRETCH = 16384
+STRETCH = 32768
 MARK = b'"event": "metrics"'
 _NAMES = {"time", "event", "step", "epoch", "total_steps", "values"}
 

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from studio.train.runs.stop_request import ABORT, StopRequest
 from studio.train.runs.stored.run_info import RunInfo
 
 SILENCE_S = 900.0  # a run on another machine that writes nothing for so long counts as gone
+LONGEST_WAIT_S, LOOK_S = 5.0, 0.1  # of a question for more points, and between two looks whether there are any
 
 _statuses: dict[Path, tuple[Status, int]] = {}
 _reading = threading.Lock()
@@ -148,10 +150,15 @@ class Metrics:
     epochs_per_step: float | None = None
 
 
-def metrics(run: Run, since: int = 0) -> Metrics:
+def metrics(run: Run, since: int = 0, wait_s: float = 0.0) -> Metrics:
     """Return the points of every series after byte `since` of the events; from 0, the whole history in a bounded number
     of points.
+
+    Args:
+        wait_s: how long to wait for something to be there, in seconds; LONGEST_WAIT_S at the most.
     """
+    if since and not run.is_foreign:
+        _wait_for_more(run, since, wait_s)
     now = status(run)
     if since == 0:
         with _reading:
@@ -170,6 +177,12 @@ def metrics(run: Run, since: int = 0) -> Metrics:
                     [event["step"], value, round(event["time"] - (now.started or event["time"]), 3)]
                 )
     return Metrics(series, following, now.state, epochs_per_step=_epochs_per_step(now))
+
+
+def _wait_for_more(run: Run, since: int, wait_s: float) -> None:
+    until = time.monotonic() + min(wait_s, LONGEST_WAIT_S)
+    while folders.size_of(run.events_file) == since and time.monotonic() < until:
+        time.sleep(LOOK_S)
 
 
 def _epochs_per_step(status: Status) -> float | None:

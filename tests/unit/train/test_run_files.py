@@ -4,6 +4,7 @@ the rest is used.
 
 import json
 import os
+import threading
 import time
 
 import pytest
@@ -91,6 +92,27 @@ def test_an_event_that_cannot_be_is_counted_and_the_others_stand(workspace, line
         == [point[1] for point in runs.metrics(run, after).series["loss"]]
         == [1.5, 0.5]
     )
+
+
+def test_a_question_for_more_points_waits_for_them(workspace):
+    run = run_of(workspace, *EVENTS[:5])
+    since = runs.metrics(run).next
+    asked = time.monotonic()
+    assert runs.metrics(run, since, 0.3).series == {}
+    assert 0.3 <= time.monotonic() - asked < 3
+    later = threading.Timer(0.3, lambda: run.say("metrics", step=9, values={"loss": 0.25}))
+    later.start()
+    asked = time.monotonic()
+    assert [point[1] for point in runs.metrics(run, since, 30).series["loss"]] == [0.25]
+    assert time.monotonic() - asked < 3
+    later.join()
+    for wait_s in (0.0, -1.0):  # what is new is told at once, and so is that nothing is
+        assert (
+            runs.metrics(run, since, wait_s).series and not runs.metrics(run, run.events_file.stat().st_size, 0).series
+        )
+    asked = time.monotonic()
+    assert runs.metrics(run, 0, 30).series and runs.metrics(run, since + 10**6, 30).reset
+    assert time.monotonic() - asked < 3
 
 
 def test_a_torn_line_and_a_kind_of_a_later_release_are_no_fault(workspace):
