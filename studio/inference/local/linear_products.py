@@ -7,7 +7,7 @@ product. Measured on an AMD EPYC with avx512_bf16, one thread, [rows, 576] by [5
 
                         1 row                         4 rows                        16 rows
                         plain   packed   turned       plain   packed   turned       plain   packed   turned
-    float32             210     103      154          312     120      169          510     213      563
+    float32             210     103      144          312     120      169          510     213      563
     the same, AVX2      214     196      154          326     317      171          516     502      584
     bfloat16            136     75       263          128     74       261          181     118      285
 """
@@ -139,6 +139,14 @@ def _pack(weight):
     return torch.ops.mkldnn._reorder_linear_weight(weight)
 
 
+def _packed(weights: list) -> list | None:
+    """Return weights packed, None on a processor that has no kernels for their type."""
+    try:
+        return [_pack(weight) for weight in weights]
+    except (RuntimeError, AttributeError):
+        return None
+
+
 def _fastest(layers: list, may_pack: bool) -> tuple[Callable, ...]:
     """Return the fastest way for each of `_ROWS`, measured with layers of the shape that has the most weights."""
     llamafactory.load()
@@ -151,12 +159,12 @@ def _fastest(layers: list, may_pack: bool) -> tuple[Callable, ...]:
     weights = [layer.weight.detach() for layer in layers if layer.weight.shape == shape]
     weights = weights[: 1 + _MEASURED_BYTES // (weights[0].numel() * weights[0].element_size())]
     with torch.inference_mode():
-        packed = [_pack(weight) for weight in weights] if may_pack else weights
-        ways = (_plain, _turned, *([_by_packed] if may_pack else []))
+        packed = _packed(weights) if may_pack else None
+        ways = (_plain, _turned, *([_by_packed] if packed else []))
         chosen = []
         for rows in _ROWS:
             x = torch.zeros((rows, shape[1]), dtype=weights[0].dtype)
-            seconds = {way: _seconds(way, x, weights, packed) for way in ways}
+            seconds = {way: _seconds(way, x, weights, packed or weights) for way in ways}
             best = min(seconds, key=seconds.__getitem__)
             chosen.append(best if seconds[best] < _GAIN * seconds[_plain] else _plain)
     return tuple(chosen)

@@ -95,6 +95,19 @@ def test_the_fastest_way_is_chosen_for_each_number_of_rows(monkeypatch):
     assert linear_products._fastest([torch.nn.Linear(48, 64)], may_pack=True) == tuple(fastest.values())
 
 
+def test_a_type_that_the_processor_cannot_pack_is_multiplied_all_the_same(monkeypatch):
+    def refused(weight):
+        raise RuntimeError("mkldnn_reorder_linear_weight: bf16 path needs the cpu support avx512bw")
+
+    monkeypatch.setattr(linear_products, "_pack", refused)
+    ways = linear_products._fastest([torch.nn.Linear(48, 64).bfloat16()], may_pack=True)
+    assert linear_products._by_packed not in ways
+    model, x = _model(torch.bfloat16), torch.ones(2, 48, dtype=torch.bfloat16)
+    expected = model(x)
+    linear_products.choose(model)
+    torch.testing.assert_close(model(x), expected, rtol=2e-2, atol=2e-2)
+
+
 def test_the_measurement_is_of_the_shape_with_the_most_weights_and_takes_a_moment():
     asked = []
 
