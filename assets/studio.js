@@ -231,10 +231,16 @@
     }
   });
 
-  // What is to happen after a call: a word, and something to take in hand ("model:{name}", filled from the result).
+  // What is to happen after a call: a word, something to put out of hand with what was typed for it (`ends`), and something to take
+  // in hand ("model:{name}", filled from the result).
   function finish(element, result) {
     if (element.hasAttribute("data-file")) download(result);
     toast(result?.[written(element, "said")] ?? written(element, "done"), "good");
+    const over = written(element, "ends");
+    if (over) {
+      take(over, null);
+      for (const box of document.querySelectorAll(`input[data-place^="${over}:"]`)) box.value = "";
+    }
     const then = written(element, "then"), wanted = [...(then ?? "").matchAll(/\{(\w+)\}/g)].map(([, key]) => key);
     if (then && wanted.every((key) => result?.[key] !== undefined)) pick(...split(then.replace(/\{(\w+)\}/g, (_, key) => result[key])));
   }

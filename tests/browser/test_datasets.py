@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from asking import always_agree
 from conftest import Server, is_sentence, new_workspace, wait_for
+from playwright.sync_api import expect
 
 PAIRS = [{"query": f"问题 {number}？", "response": f"回答 {number}。"} for number in range(30)]
 
@@ -361,7 +362,25 @@ def test_a_dropped_file_is_recognised_shown_and_registered_with_one_click(page, 
     page.locator(".live-dataset h2", has_text="dropped").wait_for()
     assert rows_of(ask, "dropped") == [{"instruction": "你好吗？", "input": "", "output": "很好，\n谢谢。"}]
     assert path.read_bytes().decode("gbk").startswith("问题")
+    page.get_by_role("button", name="Add data").click()  # opens with nothing of the file of before
+    expect(page.locator("#dataset-drop input[type=file]")).to_be_attached()
+    expect(page.locator(".live-source .turn")).to_have_count(0)
+    expect(page.locator(".live-source .hint")).to_be_visible()
     ask("datasets_remove", "dropped", True)
+
+
+def test_what_was_brought_in_by_its_path_is_out_of_hand(page, ask, studio):
+    put(studio.workspace, "by_path.jsonl", [{"instruction": "Why?", "output": "So."}])
+    page.get_by_role("button", name="Add data").click()
+    path = page.locator("input[data-place='source:path']")
+    path.fill(str(studio.workspace / "by_path.jsonl"))
+    path.press("Enter")
+    page.get_by_role("button", name="Convert and register").click()
+    page.locator(".live-dataset h2", has_text="by_path").wait_for()
+    page.get_by_role("button", name="Add data").click()
+    expect(path).to_have_value("")
+    expect(page.locator(".live-source .turn")).to_have_count(0)
+    ask("datasets_remove", "by_path", True)
 
 
 def test_columns_are_chosen_with_the_result_in_sight(page, ask, studio):

@@ -80,7 +80,8 @@ def _add(collection: Collection, words: Words) -> None:
     gr.HTML(region("source", follows="source"))
     handed = gr.HTML(visible="hidden")
 
-    def on_drop(file: str) -> str:
-        return taken("source", urlencode({"path": str(collection.drop(Path(file)))}))
+    def on_drop(file: str) -> tuple[str, None]:
+        """Take a file in hand, and leave the place to drop the next one on."""
+        return taken("source", urlencode({"path": str(collection.drop(Path(file)))})), None
 
-    dropped.upload(on_drop, dropped, handed, api_name=False, queue=False, show_progress="hidden")
+    dropped.upload(on_drop, dropped, [handed, dropped], api_name=False, queue=False, show_progress="hidden")

@@ -16,7 +16,9 @@ from studio.datasets.schema.observed_schema import Shape, text_of
 from studio.datasets.schema.rules import Fault, Rules
 
 # Told of a row that can be trained on all the same.
-HINTS = ("near_duplicate", "beyond_cutoff", "answer_unused")
+HINTS = ("duplicate", "near_duplicate", "beyond_cutoff", "answer_unused")
+# Of those, what a clean copy leaves out: the row is there once already.
+REPEATED = ("duplicate",)
 # Of these LLaMA-Factory's own code has the last word: a row that it trains has none of them.
 STRUCTURE = (
     "wrong_type",
@@ -94,8 +96,13 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Tell whether every row is as it should be: nothing was found, or only hints."""
+        """Tell whether every row can be trained on: nothing was found, or only hints."""
         return all(kind in HINTS for kind in self.bad)
+
+    @property
+    def can_be_cleaned(self) -> bool:
+        """Tell whether a clean copy would leave out, or put right, any row."""
+        return not self.ok or any(kind in REPEATED for kind in self.bad)
 
     def withdraw(self, kind: str, rows: set[int]) -> None:
         """Take back what was found of a kind in these rows."""
@@ -233,11 +240,12 @@ def keep_good(
         rows: the same rows that were checked.
         report: what `check` said of them.
         entry: the dataset's entry.
-        drop: kinds of findings whose rows are left out; None leaves out all that have more than a hint.
+        drop: kinds of findings whose rows are left out; None leaves out what repeats another row, and all that have
+            more than a hint.
         mend: put right what can be put right without a person (MENDED) and keep such a row.
     """
     shape = Shape.of(entry)
-    dropped = set(report.bad) - {*HINTS, *COPIED} if drop is None else set(drop)
+    dropped = set(report.bad) - ({*HINTS, *COPIED} - set(REPEATED)) if drop is None else set(drop)
     for row in rows:
         kinds = {kind for kind in dropped if row.number in report.bad.get(kind, ())}
         if row.value is None or (kinds and not (mend and kinds <= set(MENDED))):

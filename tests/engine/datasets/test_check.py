@@ -320,6 +320,7 @@ def test_repeats_are_found_exact_and_near():
     ]
     report = check(numbered(values), ALPACA, DATA)
     assert report.bad == {"duplicate": {3}, "near_duplicate": {4, 5}}
+    assert report.ok and report.can_be_cleaned  # they can be trained on, and one may leave them out
     assert {finding.facts["earlier"] for finding in report.findings} == {1}
     assert [row["output"] for row in keep_good(numbered(values), report, ALPACA)] == [
         values[index]["output"] for index in (0, 1, 3, 4, 5)

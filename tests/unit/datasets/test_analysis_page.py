@@ -75,7 +75,8 @@ def test_the_histogram_fills_its_drawing_and_marks_what_is_lost():
     short, long = drawn.bars
     assert (short.x, short.low, short.high, short.is_lost) == (0, 0, 9, False)
     assert (long.x, long.low, long.high, long.is_lost) == (440, 10, 19, True)
-    assert short.height == 172 and short.y + short.height == long.y + long.height == drawn.height
+    assert short.height == 164 == drawn.height - drawn.above and drawn.most == 60
+    assert short.y + short.height == long.y + long.height == drawn.height
     assert round(long.height / short.height, 6) == round(40 / 60, 6) and drawn.cutoff_x == 440
     assert [tick.tokens for tick in drawn.ticks] == [0, 5, 10, 15, 20]
     assert length_histogram.histogram(lengths(cutoff=64)).cutoff_x is None

@@ -48,6 +48,7 @@ class ReportContext:
 
     verdict: str
     is_ok: bool
+    can_be_cleaned: bool
     rows: int
     bad: int
     checked: float
@@ -89,11 +90,12 @@ def _report(words: Words, analysis: DatasetAnalysis, name: str, stored: StoredRe
     return ReportContext(
         verdict="check_fine" if not report.counts else "check_hints" if report.ok else "check_bad",
         is_ok=report.ok,
+        can_be_cleaned=report.can_be_cleaned,
         rows=report.rows,
         bad=len(bad),
         checked=stored.checked,
         new_name=f"{analysis.collection.find(name).name}_good",
-        derivation=None if report.ok else at_work(words, analysis.newest_job("derive", name)),
+        derivation=None if not report.can_be_cleaned else at_work(words, analysis.newest_job("derive", name)),
         filters=_filters(report, kind),
         findings=_rows(words, name, shown[:FINDINGS_SHOWN]),
         more=max(0, len(shown) - FINDINGS_SHOWN),

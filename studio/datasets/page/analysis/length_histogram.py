@@ -12,7 +12,7 @@ from studio.datasets.quality.lengths import CUTOFFS, Lengths
 TEMPLATE = "datasets/page/analysis/length_histogram.html"
 BATCH = 8
 WIDTH, HEIGHT = 880, 180  # of the histogram, in units of its viewBox
-_ABOVE = 8  # free above the highest bar
+_ABOVE = 16  # free above the highest bar, for how many rows it counts
 _GAP = 1  # between bars
 _TICKS = ((0, "start"), (0.25, "middle"), (0.5, "middle"), (0.75, "middle"), (1, "end"))
 
@@ -42,14 +42,16 @@ class Tick:
 
 @dataclass(frozen=True)
 class Histogram:
-    """The drawing. `cutoff_x` is None where the cutoff lies beyond it."""
+    """The drawing. `most` are the rows of the tallest bar; `cutoff_x` is None where the cutoff lies beyond it."""
 
     bars: list[Bar]
     ticks: list[Tick]
+    most: int
     cutoff: int
     cutoff_x: float | None
     width: int = WIDTH
     height: int = HEIGHT
+    above: int = _ABOVE
 
 
 @dataclass(frozen=True)
@@ -151,4 +153,4 @@ def histogram(lengths: Lengths) -> Histogram:
         )
     at = WIDTH * lengths.cutoff / end
     ticks = [Tick(WIDTH * share, anchor, end * share) for share, anchor in _TICKS]
-    return Histogram(bars, ticks, lengths.cutoff, at if at <= WIDTH else None)
+    return Histogram(bars, ticks, highest, lengths.cutoff, at if at <= WIDTH else None)
