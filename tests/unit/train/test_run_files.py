@@ -19,7 +19,7 @@ from studio.train import notifications, runs
 from studio.train.execution import dispatch, queue
 from studio.train.page.runs import now_running, run_head, run_list
 from studio.train.recipe import saved_recipes
-from studio.train.runs import events, llamaboard_runs
+from studio.train.runs import events, llamaboard_runs, progress
 from studio.train.runs.stored import listing
 from studio.train.runs.stored.run_info import RunInfo
 
@@ -94,25 +94,26 @@ def test_an_event_that_cannot_be_is_counted_and_the_others_stand(workspace, line
     )
 
 
-def test_a_question_for_more_points_waits_for_them(workspace):
+def test_a_question_for_more_points_waits_for_them(workspace, monkeypatch):
+    monkeypatch.setattr(progress, "LONGEST_WAIT_S", 60.0)
     run = run_of(workspace, *EVENTS[:5])
     since = runs.metrics(run).next
     asked = time.monotonic()
     assert runs.metrics(run, since, 0.3).series == {}
-    assert 0.3 <= time.monotonic() - asked < 3
+    assert 0.3 <= time.monotonic() - asked < 20
     later = threading.Timer(0.3, lambda: run.say("metrics", step=9, values={"loss": 0.25}))
     later.start()
     asked = time.monotonic()
-    assert [point[1] for point in runs.metrics(run, since, 30).series["loss"]] == [0.25]
-    assert time.monotonic() - asked < 3
+    assert [point[1] for point in runs.metrics(run, since, 60).series["loss"]] == [0.25]
+    assert time.monotonic() - asked < 20
     later.join()
     for wait_s in (0.0, -1.0):  # what is new is told at once, and so is that nothing is
         assert (
             runs.metrics(run, since, wait_s).series and not runs.metrics(run, run.events_file.stat().st_size, 0).series
         )
     asked = time.monotonic()
-    assert runs.metrics(run, 0, 30).series and runs.metrics(run, since + 10**6, 30).reset
-    assert time.monotonic() - asked < 3
+    assert runs.metrics(run, 0, 60).series and runs.metrics(run, since + 10**6, 60).reset
+    assert time.monotonic() - asked < 20
 
 
 def test_a_torn_line_and_a_kind_of_a_later_release_are_no_fault(workspace):
