@@ -369,6 +369,21 @@ def test_a_dropped_file_is_recognised_shown_and_registered_with_one_click(page, 
     ask("datasets_remove", "dropped", True)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [("a.pdf", "%PDF-1.4", "a.pdf is not a data file"), ("a.jsonl", "{not json", "a.jsonl is not valid JSON at")],
+)
+def test_a_dropped_file_that_is_of_no_use_is_told_by_its_name(page, tmp_path, name, content, said):
+    path = tmp_path / name
+    path.write_text(content)
+    page.get_by_role("button", name="Add data").click()
+    page.locator("#dataset-drop input[type=file]").set_input_files(str(path))
+    problem = page.locator(".live-source .problem")
+    expect(problem).to_contain_text(said)
+    assert "/" not in problem.inner_text().split(" is ")[0]
+    expect(page.locator("#dataset-drop input[type=file]")).to_be_attached()
+
+
 def test_what_was_brought_in_by_its_path_is_out_of_hand(page, ask, studio):
     put(studio.workspace, "by_path.jsonl", [{"instruction": "Why?", "output": "So."}])
     page.get_by_role("button", name="Add data").click()

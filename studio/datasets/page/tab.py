@@ -8,8 +8,6 @@ import gradio as gr
 
 from studio.core.i18n import Words
 from studio.datasets.analysis import DatasetAnalysis
-from studio.datasets.files import reading
-from studio.datasets.files.incoming import packed
 from studio.datasets.page.add_data import new_data
 from studio.datasets.page.analysis import check_report, length_histogram, new_sets, row_tokens
 from studio.datasets.page.browse import dataset_head, dataset_list, entry_editor, row_list
@@ -70,12 +68,8 @@ def build(collection: Collection, words: Words) -> None:
 def _add(collection: Collection, words: Words) -> None:
     gr.HTML(render(new_data.HEAD, words))
     with gr.Row(elem_classes="bring"):
-        dropped = gr.File(
-            label=words("datasets.drop"),
-            file_types=[*reading.ENDINGS, *packed.ENDINGS],
-            elem_id="dataset-drop",
-            height=112,
-        )
+        # Of any type: gradio refuses others without a word of why, where the region below says what can be read.
+        dropped = gr.File(label=words("datasets.drop"), elem_id="dataset-drop", height=112)
         gr.HTML(render(new_data.FORMS, words))
     gr.HTML(region("source", follows="source"))
     handed = gr.HTML(visible="hidden")

@@ -3,6 +3,8 @@
 import re
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -192,6 +194,23 @@ class Collection:
         """
         self._dropped.add(file)
         return file
+
+    @contextmanager
+    def told_by_name(self) -> Iterator[None]:
+        """Let a fault of a dropped file name it as the person does: the folder that it came into says nothing to them."""
+        try:
+            yield
+        except Problem as problem:
+            facts = {name: self._without_folder(value) for name, value in problem.facts.items()}
+            raise Problem(problem.key, **facts) from None
+
+    def _without_folder(self, fact: object) -> object:
+        if not isinstance(fact, str | Path):
+            return fact
+        text = str(fact)
+        for folder in {file.parent for file in self._dropped}:
+            text = text.replace(f"{folder}/", "")
+        return text if text != str(fact) else fact
 
     def source(self, path: str) -> Path:
         """Return the file or folder that a person named: inside the workspace or a folder they added, or one that they

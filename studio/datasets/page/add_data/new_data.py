@@ -76,7 +76,8 @@ def new_data(words: Words, collection: Collection, arg: str) -> NewDataContext:
         address = hub_data.address(choices["path"], choices.get("hub", "huggingface"))
         if address and not files.exists(collection.folder / choices["path"]):
             return NewDataContext(conversions, _on_hub(words, collection, choices, address))
-        return NewDataContext(conversions, _in_file(words, collection, choices))
+        with collection.told_by_name():
+            return NewDataContext(conversions, _in_file(words, collection, choices))
     except Problem as problem:
         folder = choices["path"].rstrip("/").rpartition("/")[0] if problem.key == "datasets.path_outside" else ""
         return NewDataContext(conversions, None, problem, folder)

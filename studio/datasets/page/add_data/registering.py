@@ -42,10 +42,11 @@ def register(
         is_known = any((columns or {}).values()) or tags
         mapping = forms.with_choices(forms.Mapping(form), columns, tags, chosen) if is_known else None
         return RegisteredOnHubResult(name=collection.register_hub(address, name, mapping, chosen), form=form)
-    source = collection.source(path)
-    mapping = forms.with_choices(forms.recognise(collection.first_rows(source)), columns, tags, chosen)
-    progress = _progress(collection, source, job) if job else None
-    name, written = collection.bring_in(source, name, mapping, chosen, progress)
+    with collection.told_by_name():
+        source = collection.source(path)
+        mapping = forms.with_choices(forms.recognise(collection.first_rows(source)), columns, tags, chosen)
+        progress = _progress(collection, source, job) if job else None
+        name, written = collection.bring_in(source, name, mapping, chosen, progress)
     return RegisteredResult(
         name=name,
         form=mapping.form,
