@@ -197,7 +197,7 @@ class Collection:
 
     @contextmanager
     def told_by_name(self) -> Iterator[None]:
-        """Let a fault of a dropped file name it as the person does: the folder that it came into says nothing to them."""
+        """Let a fault of a dropped file name it as the person does: where it came to lie says nothing to them."""
         try:
             yield
         except Problem as problem:
