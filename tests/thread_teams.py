@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
@@ -17,6 +18,7 @@ from studio.inference.local.generation import Batch, GrowingAnswer
 from studio.inference.local.local_engine import LocalEngine
 from studio.inference.local.model_target import ModelTarget
 from studio.inference.sampling import Sampling
+from studio.train.execution.executors import in_process
 
 
 def _threads() -> set[str]:
@@ -38,6 +40,25 @@ def _after_a_fault() -> None:
     with contextlib.suppress(ValueError), thread_team.given_back():
         _product()
         raise ValueError
+
+
+def _training():
+    """Return what has the thread that trains in this process do a run, here of one product."""
+    over = threading.Event()
+    executor = in_process.InProcess(over.set)
+    run = SimpleNamespace(name="run", folder=Path(os.devnull), own=lambda: None)
+
+    def train(*_) -> None:
+        torch.set_num_threads(2)
+        _product()
+
+    def work() -> None:
+        in_process.run_training = train
+        over.clear()
+        executor.start(run, None)
+        assert over.wait(60)
+
+    return work
 
 
 def leaves_threads(work) -> bool:
@@ -90,6 +111,7 @@ def main(model: str) -> None:
         "load": lambda: engine.load([target]),
         "ask": ask,
         "measure": measure,
+        "train": _training(),
     }
     print(json.dumps({name: leaves_threads(work) for name, work in works.items()}))
 
