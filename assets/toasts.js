@@ -1,5 +1,6 @@
 // What is told in passing, at the lower right: one below the other, good news for some seconds, a fault until it is closed or long
-// over. gradio's own notices become one of these; what it says in its own words is told in the page's.
+// over; the same sentence once, however many events ended in it. gradio's own notices become one of these; what it says in its own
+// words is told in the page's.
 (() => {
   "use strict";
   const GOOD_MS = 6000, BAD_MS = 30000, MARK = "\u2063";
@@ -13,6 +14,7 @@
 
   function toast(text, kind) {
     if (!text) return;
+    for (const same of document.querySelectorAll(`.toast-${kind}`)) if (same.firstChild.textContent === text) same.remove();
     const note = make("div", `toast toast-${kind}`), close = make("button", "toast-off", "×");
     Object.assign(close, { type: "button", title: told().toastClose, ariaLabel: told().toastClose });
     note.setAttribute("role", kind === "bad" ? "alert" : "status");

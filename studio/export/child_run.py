@@ -86,8 +86,10 @@ def follow(
 def main(work: Callable[[Path], dict]) -> None:
     """Be such a child: do the work on the spec, and print its result, or a fault, as the last line."""
     end_with_parent(int(sys.argv[2]))
+    spec = Path(sys.argv[1]).resolve()
+    os.chdir(spec.parent)  # gptqmodel writes its logs to where it runs
     try:
-        result = work(Path(sys.argv[1]))
+        result = work(spec)
     except Exception as error:  # of any library: told by the process that started this one
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"
         print("\n" + json.dumps({"fault": reason}), flush=True)

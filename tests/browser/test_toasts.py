@@ -22,17 +22,33 @@ def page(browser, server, request):
 
 
 def test_a_choice_that_is_gone_is_told_by_the_page(page):
-    page.route(EVENTS, lambda route: route.continue_(post_data=route.request.post_data.replace('"cosine"', '"gone"')))
+    spoiled = []
+
+    def spoil_one(route):  # one entry is several events
+        data = route.request.post_data
+        if not spoiled and '"cosine"' in data:
+            spoiled.append(data)
+            data = data.replace('"cosine"', '"gone"')
+        route.continue_(post_data=data)
+
+    page.route(EVENTS, spoil_one)
     page.locator("#train-num_train_epochs input").fill("2")
     note = page.locator(".toast-bad")
-    expect(note.first).to_contain_text(page.words("app.event_refused"), timeout=20_000)
+    expect(note).to_contain_text(page.words("app.event_refused"), timeout=60_000)
     expect(page.locator(".toast-wrap")).to_be_hidden()
-    note.first.get_by_role("button", name=page.words("app.close")).click()
+    note.get_by_role("button", name=page.words("app.close")).click()
     expect(note).to_have_count(0)
+
+
+def test_one_sentence_is_told_once_and_others_beside_it(page):
+    for text, kind in (("Gone.", "bad"), ("Full.", "bad"), ("Gone.", "bad"), ("Gone.", "good"), ("Gone.", "good")):
+        page.evaluate("([text, kind]) => window.studio.toast(text, kind)", [text, kind])
+    expect(page.locator(".toast-bad span")).to_have_text(["Full.", "Gone."])
+    expect(page.locator(".toast-good span")).to_have_text(["Gone."])
 
 
 def test_what_gradio_says_in_its_own_words_is_told_in_the_pages(page):
     page.route(EVENTS, lambda route: route.fulfill(status=502, body="<html>Bad Gateway</html>"))  # as a proxy answers
     page.locator("#train-num_train_epochs input").fill("2")
-    expect(page.locator(".toast-bad").first).to_contain_text(page.words("app.page_failed"), timeout=20_000)
+    expect(page.locator(".toast-bad").first).to_contain_text(page.words("app.page_failed"), timeout=60_000)
     expect(page.locator(".toast-wrap")).to_be_hidden()

@@ -1,11 +1,14 @@
 """The real small model quantised: loaded anew, asked, and nothing private in it."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import SLOW, SMALL, STARTER, is_sentence, new_workspace, slow
+from conftest import ROOT, SLOW, SMALL, STARTER, is_sentence, new_workspace, slow
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
@@ -110,3 +113,11 @@ def test_gptq_runs_with_libraries_of_its_own(desk):
     assert config["quant_method"] == "gptq" and config["group_size"] == 64 and "dataset" not in config
     assert "/" not in json.dumps(config.get("meta", {})).replace("https://github.com/modelcloud/gptqmodel", "")
     assert model_forms.of_folder(folder).forms[0].calibration == "identity_en"
+
+
+def test_what_a_step_writes_where_it_runs_lies_in_its_own_folder(tmp_path):
+    said = "import os; from studio.export import child_run; child_run.main(lambda spec: {'folder': os.getcwd()})"
+    (tmp_path / "spec.json").write_text("{}")
+    command = [sys.executable, "-c", said, str(tmp_path / "spec.json"), str(os.getpid())]
+    last = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    assert json.loads(last) == {"folder": str(tmp_path)}
