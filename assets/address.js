@@ -28,13 +28,8 @@
     const now = address(tab);
     if (now !== location.hash) history[isStep && location.hash ? "pushState" : "replaceState"](null, "", now);
     document.getElementById(`room-${tab}-button`).scrollIntoView({ block: "nearest", inline: "nearest" });
-    arrived();
-    isStep = false;
-  }
-
-  function arrived() {
     wanted = "";
-    document.documentElement.classList.remove("arriving");
+    isStep = false;
   }
 
   // Take in hand what the address says; what it does not say is as it is at first.
@@ -57,10 +52,12 @@
     new MutationObserver(() => moved(false)).observe(document.querySelector("#rooms > .tab-wrapper"), { subtree: true, attributeFilter: ["aria-selected"] });
     read();
     window.addEventListener("popstate", read);
-    setTimeout(arrived, 2000);
+    setTimeout(() => { wanted = ""; }, 2000);
   }
 
   document.addEventListener("click", (event) => { if (event.isTrusted && event.target.closest("#rooms > .tab-wrapper button[role=tab]")) moved(true); });
-  if (location.hash.startsWith("#/") && parsed()[0] !== "train") document.documentElement.classList.add("arriving");
+  // gradio is to draw the tab of the address, not first the one that it would open by itself, and all that stands in it.
+  const drawn = window.gradio_config?.components ?? [], rooms = drawn.find((one) => one.props.elem_id === "rooms");
+  if (drawn.some((one) => one.type === "tabitem" && one.props.id === parsed()[0])) rooms.props.selected = parsed()[0];
   Object.assign(window.studio, { moved, begin });
 })();

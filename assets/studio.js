@@ -50,12 +50,24 @@
     }
   }
 
+  const shown = {};  // of each kind, what was last brought into sight in its list
+
   function markPicked() {
     markTicked();
     for (const item of document.querySelectorAll("[data-pick]")) {
-      const [kind, value] = split(item.dataset.pick);
-      item.setAttribute("aria-current", String(hand[kind] === value && !(kind === "run" && hand.view)));
+      const [kind, value] = split(item.dataset.pick), isPicked = hand[kind] === value && !(kind === "run" && hand.view);
+      item.setAttribute("aria-current", String(isPicked));
+      if (isPicked && shown[kind] !== value) bringIntoSight(item, kind, value);
     }
+  }
+
+  // Only its list scrolls, never the page: on a narrow screen the list stands above what the person reads.
+  function bringIntoSight(item, kind, value) {
+    const list = item.closest(".split-list [data-live]");
+    if (!list?.offsetParent) return;
+    shown[kind] = value;
+    const at = item.getBoundingClientRect(), frame = list.getBoundingClientRect();
+    list.scrollTop += Math.max(0, at.bottom - frame.bottom) + Math.min(0, at.top - frame.top);
   }
 
   // Runs ticked for a comparison: their names are in hand as `compare`, joined by bars.

@@ -1,19 +1,23 @@
 """Training time of one recipe: in the studio, its page open at the live curves or closed, against `llamafactory-cli
-train`; the losses; and the steps of one run while a page looks on and while none does.
+train`; the losses; and the same steps of both, a page open, while each stands still when the other is at work.
 """
 
+import contextlib
 import json
-import statistics
+import threading
 import time
 from pathlib import Path
 
+import psutil
+
 from benchmarks.browser import chromium, train_page
 from benchmarks.commands import Studio, Training, new_workspace
+from benchmarks.in_turn import Side, same_steps, standing
 from benchmarks.report import Row, compared
 
 RUNS = 3
-BLOCKS = 4  # of each run, with a page and without one
-BLOCK_S, SETTLED_S = 14.0, 3.5  # what a page takes until it stands is measured by `start`
+TURNS, TURN_S = 10, 9.0
+SETTLED = 4  # steps, before the turns
 REACH_TIME = 1.02
 REACH_LOSS = 1e-6
 
@@ -21,7 +25,7 @@ REACH_LOSS = 1e-6
 def measure(runs: int, quick: bool) -> list[Row]:
     """Train the default recipe here and there in turn; return the rows of both times and of the losses."""
     recipe = {"max_steps": 6} if quick else {}
-    stepping, whole, unseen, differences = ([], []), ([], []), [], []
+    stepping, whole, turns, unseen, differences = ([], []), ([], []), ([], []), [], []
     with new_workspace() as workspace, chromium() as browser, Studio(workspace) as studio:
         studio.ready().train({"max_steps": 1})
         for number in range(runs):
@@ -33,28 +37,28 @@ def measure(runs: int, quick: bool) -> list[Row]:
             whole[0].append(_runtime(studio.folder(run)))
             whole[1].append(_runtime(folder))
             differences.append(_difference(_losses(studio, run), _cli_losses(folder)))
+            turns_steps, seconds = _in_turn(studio, browser, workspace / f"cli-turns-{number}", 2 if quick else TURNS)
+            for side, taken in zip(turns, seconds, strict=True):
+                side.append(taken / turns_steps)
             print(
                 f"  first to last step: studio {seconds:.2f} s, with no page open {unseen[-1]:.2f} s, llamafactory-cli"
                 f" {cli_seconds:.2f} s; train_runtime: {whole[0][-1]:.2f} s, {whole[1][-1]:.2f} s; greatest difference"
-                f" of a loss: {differences[-1]:.2g}",
+                f" of a loss: {differences[-1]:.2g}; {turns_steps} steps in turn: studio {seconds[0]:.2f} s,"
+                f" llamafactory-cli {seconds[1]:.2f} s",
                 flush=True,
             )
         steps = len(_losses(studio, run))
-        seen, alone = _in_turn(studio, browser, 1 if quick else BLOCKS * runs)
     against = "against `llamafactory-cli train`"
     return [
-        compared("overhead", f"first to last of {steps} steps with a page open, {against}", *stepping, REACH_TIME),
         compared(
             "overhead",
-            f"the same with no page open: here the browser takes its time from the same cores, {against}",
-            unseen,
-            stepping[1],
-            None,
+            f"each of {turns_steps} steps with a page open, {against}: each side stands still while the other works",
+            *turns,
+            REACH_TIME,
         ),
-        compared("overhead", f"`train_runtime` with a page open, {against}", *whole, REACH_TIME),
-        compared(
-            "overhead", "a step with a page open against one without, in turn in the same run", seen, alone, REACH_TIME
-        ),
+        compared("overhead", f"first to last of {steps} steps with a page open, {against}", *stepping, None),
+        compared("overhead", f"the same with no page open, {against}", unseen, stepping[1], None),
+        compared("overhead", f"`train_runtime` with a page open, {against}", *whole, None),
         Row(
             "overhead",
             f"greatest difference of a loss at any of {steps} steps",
@@ -76,32 +80,37 @@ def _in_studio(studio: Studio, browser, recipe: dict) -> tuple[str, float]:
     return run, _between(studio, run)
 
 
-def _in_turn(studio: Studio, browser, blocks: int) -> tuple[list[float], list[float]]:
-    """Return the seconds of a step in the blocks of one run at which a page looks on, and in those between them: a
-    machine that is slower for a minute is so for both.
+def _in_turn(studio: Studio, browser, folder: Path, turns: int) -> tuple[int, list[float]]:
+    """Return how many steps the studio, a page open, and `llamafactory-cli train` both took in their turns, and the
+    seconds at work that each took for them.
     """
-    run, spans = studio.start({"max_steps": 100_000}), ([], [])
-    while len(_logged(studio, run)) < 3:
-        time.sleep(0.5)
-    for _ in range(blocks):
-        with train_page(browser, studio.url) as page:
-            page.evaluate("run => window.studio.pick('run', run)", run)
-            page.wait_for_timeout(1000 * SETTLED_S)
-            began = time.time()
-            page.wait_for_timeout(1000 * BLOCK_S)
-            spans[0].append((began, time.time()))
-        time.sleep(SETTLED_S / 2)
-        began = time.time()
-        time.sleep(BLOCK_S)
-        spans[1].append((began, time.time()))
-    times = [event["time"] for event in _logged(studio, run)]
-    studio.call("train_stop", run, False)
-    studio.end(run)
-    steps = list(zip(times, times[1:], strict=False))
-    return tuple(
-        [statistics.mean(end - start for start, end in steps if began <= start and end <= over) for began, over in kind]
-        for kind in spans
-    )
+    run = studio.start({"max_steps": 100_000})
+    with train_page(browser, studio.url) as page, Training(studio.folder(run), folder) as training:
+        page.evaluate("run => window.studio.pick('run', run)", run)
+        theirs: list[float] = []
+        threading.Thread(target=_note, args=(training, theirs), daemon=True).start()
+        while min(len(theirs), len(_logged(studio, run))) < SETTLED:
+            training.check()
+            time.sleep(0.5)
+        other = psutil.Process(training.process.pid)
+        sides = Side([one for one in psutil.Process().children() if one != other]), Side([other])
+        with standing(*sides):
+            first = max(len(theirs), len(_logged(studio, run)))
+            for _ in range(turns):
+                for side in sides:
+                    side.turn(TURN_S)
+            ours = [event["time"] for event in _logged(studio, run)]
+            result = same_steps((sides[0], ours), (sides[1], theirs[:]), first)
+        studio.call("train_stop", run, False)
+        studio.end(run)
+    return result
+
+
+def _note(training: Training, times: list[float]) -> None:
+    """Note when each step is logged, until the training is ended by force."""
+    with contextlib.suppress(RuntimeError):
+        for at in training.steps():
+            times.append(at)
 
 
 def _between(studio: Studio, run: str) -> float:

@@ -39,6 +39,9 @@ from studio.core.workspace import Workspace
 from studio.train import runs
 from studio.train.execution.training_service import TrainingService
 
+# A shell passes on to what it starts in the background that Ctrl-C is ignored: the studios of the tests end by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # The long tests and the widest sweeps are for the night.
 SLOW = bool(os.environ.get("STUDIO_SLOW_TESTS"))
 slow = pytest.mark.skipif(not SLOW, reason="slow; STUDIO_SLOW_TESTS=1 runs it")

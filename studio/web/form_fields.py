@@ -1,4 +1,4 @@
-"""Fields that the studio fills once the page is open, choices that it keeps up to date, and drafts of forms.
+"""Fields that the studio fills when their tab is first opened, choices that it keeps up to date, and drafts of forms.
 
 A form that is filled is out of sight until then, and takes nothing that is handed to it, so that an answer that comes
 late never takes the place of what a person chose or typed.
@@ -18,20 +18,29 @@ from studio.web.html import ui
 FILLS = "fills"  # the class of the column around such a form: see studio.css and studio.js
 _FILLED = "<i data-filled></i>"
 _DRAFT = "draft-of-"
+_SEEN = "first-seen"
 _LARGEST = 2.0**53  # of a number in a browser
 # How the fields of a form are asked: at once, without a place in gradio's queue or a mark over the box. What is entered
 # while an answer is under way is asked after it; gradio's own way is to drop it.
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
 
 
+def first_seen() -> Callable[..., Dependency]:
+    """Return the event that what is being built here is drawn, which happens once: when its tab is opened first.
+
+    Not the opening of the page: whoever reads one tab would wait until six others are filled (assets/drafts.js).
+    """
+    return gr.Textbox(visible="hidden", elem_classes=_SEEN).input
+
+
 def fill_on_open(fill: Callable, fields: Sequence[gr.components.Component]) -> None:
-    """Fill fields when the page opens. Called where the form is built, inside its column of class `FILLS`.
+    """Fill fields when their tab is opened first. Called where the form is built, inside its column of class `FILLS`.
 
     Args:
         fill: without arguments; returns the updates of the fields. Where it fails the form is shown as it was built.
     """
     mark = gr.HTML(visible="hidden")
-    opened = gr.context.Context.root_block.load(fill, None, list(fields), **QUIET)
+    opened = first_seen()(fill, None, list(fields), **QUIET)
     opened.then(lambda: _FILLED, None, mark, **QUIET)
 
 
@@ -50,7 +59,7 @@ def keep_offered(
         box: a dropdown.
         choices: takes the values of `given`; returns the choices as `gr.Dropdown` takes them.
         given: what the choices depend on.
-        also: other events at which the choices are looked up, as `page.load`.
+        also: other events at which the choices are looked up, as `first_seen()`.
     """
     offered, mark = gr.State(None), gr.HTML(visible="hidden")
 

@@ -384,6 +384,26 @@ def test_a_dropped_file_that_is_of_no_use_is_told_by_its_name(page, tmp_path, na
     expect(page.locator("#dataset-drop input[type=file]")).to_be_attached()
 
 
+def test_a_new_set_is_brought_into_sight_in_a_long_list(page, ask, studio, data):
+    index, before = data / "dataset_info.json", (data / "dataset_info.json").read_text()
+    put(data, "many.json", [{"instruction": "Why?", "output": "So."}])
+    index.write_text(json.dumps({f"set_{number:02}": {"file_name": "many.json"} for number in range(40)}))
+    put(studio.workspace, "zz_last.jsonl", [{"instruction": "Why?", "output": "So."}])
+    page.get_by_role("button", name="Add data").click()
+    path = page.locator("input[data-place='source:path']")
+    path.fill(str(studio.workspace / "zz_last.jsonl"))
+    path.press("Enter")
+    page.get_by_role("button", name="Convert and register").click()
+    new, place = page.locator('.live-datasets .item[aria-current="true"]', has_text="zz_last"), "list => list.scrollTop"
+    expect(new).to_be_in_viewport()
+    assert page.locator(".live-datasets").evaluate(place) > 0 and page.evaluate("window.scrollY") == 0
+    page.locator(".live-datasets").evaluate("list => { list.scrollTop = 0; }")
+    page.wait_for_timeout(1500)  # a redraw leaves the list where the person scrolled it
+    assert page.locator(".live-datasets").evaluate(place) == 0
+    ask("datasets_remove", "zz_last", True)
+    index.write_text(before)
+
+
 def test_what_was_brought_in_by_its_path_is_out_of_hand(page, ask, studio):
     put(studio.workspace, "by_path.jsonl", [{"instruction": "Why?", "output": "So."}])
     page.get_by_role("button", name="Add data").click()

@@ -14,7 +14,7 @@ from studio.inference.sampling import Sampling
 from studio.inference.target_names import MOST
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
-from studio.web.form_fields import QUIET, keep_offered
+from studio.web.form_fields import QUIET, first_seen, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import region, taken
 
@@ -79,7 +79,7 @@ def build(context: ChatContext, words: Words) -> None:
     now.input(events.show, [now, shown], [shown, *fields], **QUIET)
     served.input(events.add_served, [served, now, shown, *fields], [problem, made, shown, columns], **QUIET)
     run.input(events.compare_run, [run, *fields[1:]], [problem, made, shown, columns], **QUIET)
-    keep_offered(columns, events.names, [columns], [gr.context.Context.root_block.load])
+    keep_offered(columns, events.names, [columns], [first_seen()])
 
 
 def _who(events: "_Events", words: Words) -> Component:

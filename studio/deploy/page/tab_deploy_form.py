@@ -11,7 +11,7 @@ from studio.deploy.page.schemas import DeployOptions
 from studio.inference import target_names
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
-from studio.web.form_fields import QUIET, keep_draft, keep_offered, told_by_label
+from studio.web.form_fields import QUIET, first_seen, keep_draft, keep_offered, told_by_label
 from studio.web.html import render, ui
 from studio.web.live import region, taken
 
@@ -174,17 +174,17 @@ class Form:
         entered = [self.target, self.engine, *self.fields.values()]
         self.start.click(self._on_start, entered, [self.problem, self.made], api_name=False, concurrency_limit=None)
         self.show.click(self._on_show, entered, [self.problem, self.command], api_name=False, concurrency_limit=None)
-        page = gr.context.Context.root_block
-        keep_offered(self.target, self._targets, [self.target], [page.load])
+        seen = first_seen()
+        keep_offered(self.target, self._targets, [self.target], [seen])
         gr.on(
-            [self.target.change, page.load],
+            [self.target.change, seen],
             self._on_choice,
             [self.target, self.fields["prompt_of"]],
             [self.choices, self.fields["prompt_of"]],
             **QUIET,
         )
         shown = [self.fields[name] for name in self._depending()]
-        gr.on([self.engine.change, page.load], self._on_engine, self.engine, [self.engine, *shown], **QUIET)
+        gr.on([self.engine.change, seen], self._on_engine, self.engine, [self.engine, *shown], **QUIET)
         keep_offered(self.fields["adapters"], self._runs)
         keep_offered(self.fields["prompt_of"], self._prompts)
         kept = {"target": self.target, "engine": self.engine} | self.fields

@@ -8,7 +8,7 @@ from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.settings import BenchmarkSettings, PredictSettings
 from studio.inference.target_names import MOST, with_base
 from studio.train.recipe.recipes import STARTER_MODEL
-from studio.web.form_fields import QUIET, fill_on_open, keep_draft, keep_offered, told_by_label
+from studio.web.form_fields import QUIET, fill_on_open, first_seen, keep_draft, keep_offered, told_by_label
 from studio.web.html import ui
 from studio.web.live import region, taken
 
@@ -203,14 +203,14 @@ class Form:
         self.kind.change(
             self._on_kind, self.kind, [self.targets, self.run, self.of_predict, self.of_benchmark], **QUIET
         )
-        page = gr.context.Context.root_block
+        seen = first_seen()
         fill_on_open(self._on_open, [self.targets, self.datasets])
         keep_offered(self.targets, self._models, [self.targets])
         keep_offered(self.datasets, self._data, [self.datasets])
-        keep_offered(self.tasks, self._tasks, [self.tasks], [page.load])
-        keep_offered(self.run, self._runs, also=[page.load])
+        keep_offered(self.tasks, self._tasks, [self.tasks], [seen])
+        keep_offered(self.run, self._runs, also=[seen])
         keep_offered(self.fields["judge"], self._judges)
-        gr.on([self.of_metrics.expand, page.load], self._on_metrics, None, self.fields["metrics"], **QUIET)
+        gr.on([self.of_metrics.expand, seen], self._on_metrics, None, self.fields["metrics"], **QUIET)
         keep_draft(
             "evaluation",
             {

@@ -56,9 +56,7 @@ def _connect_choices(form: Form, answers: Answers) -> None:
     keep_offered(model, answers.models, [model])
     keep_offered(dataset, answers.datasets, [stage, dataset])
     dataset.input(answers.on_dataset, [stage, dataset], [form.problem, dataset], **QUIET)
-    gr.context.Context.root_block.load(
-        answers.on_open, None, [model, dataset, form.fields["template"], *form.of_runs], **QUIET
-    )
+    form.seen(answers.on_open, None, [model, dataset, form.fields["template"], *form.of_runs], **QUIET)
 
 
 def _connect_rows(form: Form) -> None:
@@ -128,7 +126,7 @@ def _connect_refusal(form: Form) -> None:
 def _connect_preview(form: Form, answers: Answers) -> None:
     judged = [form.command, form.yaml, form.advice, form.start, form.judge_again, form.cost, form.run_name, form.draft]
     boxes = [box.change for box in (form.run_name, form.method, *form.boxes)]
-    changes = [gr.context.Context.root_block.load, form.preview.expand, *boxes, form.refusal.change]
+    changes = [form.seen, form.preview.expand, *boxes, form.refusal.change]
     given = [form.run_name, *form.overrides]
     gr.on(changes, answers.on_preview, given, judged, **QUIET)
     form.judge_again.tick(answers.on_preview, given, judged, **QUIET)

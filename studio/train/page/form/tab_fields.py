@@ -10,6 +10,7 @@ from studio.train.loop import samples
 from studio.train.page.form import form_recipe
 from studio.train.recipe import dataset_choices, recipes, saved_recipes
 from studio.train.runs import adapters
+from studio.web.form_fields import first_seen
 from studio.web.html import render
 from studio.web.live import region
 
@@ -284,6 +285,7 @@ class Form:
         self.begin_anew = gr.Textbox(visible="hidden", elem_id="train-begin-anew")
         # The form was opened: there may be runs to begin with that were not there before.
         self.opened = gr.Textbox(visible="hidden", elem_id="train-opened")
+        self.seen = first_seen()
         # The recipe in the form, which the page keeps until it is started (assets/form.js).
         self.draft = gr.Textbox(visible="hidden", elem_id="train-draft")
         # Why the recipe that was brought last is not in the form, "" if it is: the form still holds an earlier one, and
