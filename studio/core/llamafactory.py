@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from studio.core import code_guard, reasons
 from studio.core.i18n import Problem
-from studio.core.processes import collector
+from studio.core.processes import bfloat16_products, collector
 
 _loading = threading.Lock()
 _here = threading.local()
@@ -47,6 +47,7 @@ def load() -> None:
                     import llamafactory.train.tuner  # noqa: F401
 
                 code_guard.install()
+                bfloat16_products.install()
             # what a broken installation raises: import errors, missing system libraries, clashes of versions
             except Exception as error:
                 # Where the process is ending, imports fail half way, and nothing is wrong with the installation.

@@ -49,7 +49,11 @@ def test_the_recipe_alone_gives_the_same_losses_by_the_command_line(trainer, tmp
     assert done.returncode == 0, done.stderr[-2000:]
     history = json.loads((tmp_path / "cli" / "trainer_state.json").read_text())["log_history"]
     theirs = {entry["step"]: entry["loss"] for entry in history if "loss" in entry}
-    assert losses(run) == pytest.approx(theirs, abs=1e-6)
+    import torch
+
+    # Without products of bfloat16 the studio takes those of float32, which add in another order.
+    exactly = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    assert losses(run) == pytest.approx(theirs, abs=1e-6 if exactly else 2e-3)
 
 
 @slow
