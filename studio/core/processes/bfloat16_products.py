@@ -5,26 +5,24 @@ against 13 on one core of an AMD EPYC without AVX-512. Both add in float32 and r
 one number in 5,000 are the same bits, and the others the next ones, since the order of the sums is another.
 """
 
+import sys
 from functools import cache
 from typing import Any
 
 
 @cache
 def install() -> None:
-    """Let linear layers multiply so in this process, where the processor needs it. Imports torch."""
-    import torch
+    """Let linear layers multiply so in this process, where the processor needs it; called once torch is loaded."""
+    torch = sys.modules.get("torch")
+    if torch and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        torch.nn.functional.linear = linear_with(torch, torch.nn.functional.linear)
 
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        torch.nn.functional.linear = linear_with(torch.nn.functional.linear)
 
-
-def linear_with(theirs: Any) -> Any:
+def linear_with(torch: Any, theirs: Any) -> Any:
     """Return a `torch.nn.functional.linear` that takes bfloat16 on the CPU by float32, and all else by `theirs`.
 
     Where torch is told to compute in bfloat16 (`torch.autocast`), float32 is rounded first, as torch does.
     """
-    import torch
-
     half, plain = torch.bfloat16, (torch.Tensor, torch.nn.Parameter)
 
     class Product(torch.autograd.Function):

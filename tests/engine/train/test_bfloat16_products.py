@@ -24,7 +24,7 @@ def test_the_numbers_are_those_of_torch(kind, is_told, has_bias):
     inputs = [torch.randn(2, 5, 64), torch.randn(32, 64), torch.randn(32) if has_bias else None]
     inputs = [None if one is None else one.to(kind) for one in inputs]
     theirs = kept(functional.linear, inputs, is_told)
-    ours = kept(bfloat16_products.linear_with(functional.linear), inputs, is_told)
+    ours = kept(bfloat16_products.linear_with(torch, functional.linear), inputs, is_told)
     for one, other in zip(ours, theirs, strict=True):
         assert one.dtype == other.dtype and one.shape == other.shape
         torch.testing.assert_close(one, other, rtol=2**-7, atol=2**-5)  # the next number of bfloat16, no more
@@ -39,7 +39,7 @@ def test_what_is_not_bfloat16_is_torchs_own():
         calls.append(given[0].dtype)
         return functional.linear(*given)
 
-    linear = bfloat16_products.linear_with(noted)
+    linear = bfloat16_products.linear_with(torch, noted)
     assert torch.equal(linear(rows, weight), functional.linear(rows, weight)) and calls == [torch.float32]
     with pytest.raises(RuntimeError):  # two kinds of numbers are torch's to refuse
         linear(rows.bfloat16(), weight)
