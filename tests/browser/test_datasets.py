@@ -387,7 +387,8 @@ def test_a_dropped_file_that_is_of_no_use_is_told_by_its_name(page, tmp_path, na
 def test_a_new_set_is_brought_into_sight_in_a_long_list(page, ask, studio, data):
     index, before = data / "dataset_info.json", (data / "dataset_info.json").read_text()
     put(data, "many.json", [{"instruction": "Why?", "output": "So."}])
-    index.write_text(json.dumps({f"set_{number:02}": {"file_name": "many.json"} for number in range(40)}))
+    many = {f"set_{number:02}": {"file_name": "many.json"} for number in range(40)}
+    index.write_text(json.dumps(json.loads(before) | many))
     put(studio.workspace, "zz_last.jsonl", [{"instruction": "Why?", "output": "So."}])
     page.get_by_role("button", name="Add data").click()
     path = page.locator("input[data-place='source:path']")

@@ -125,7 +125,7 @@ def test_a_fault_is_one_sentence_and_the_traceback_is_in_the_log_only(jobs):
 
 
 KILLED = """
-    import sys, time
+    import sys, threading, time
     from pathlib import Path
     from studio.core.jobs import Jobs
     from studio.core.workspace import Workspace
@@ -133,12 +133,15 @@ KILLED = """
     def work(job):
         job.report(0.5, "jobs.active", job="x")
         job.record()
+        both.wait()
         print(job.id, flush=True)
         time.sleep(60)
 
+    both = threading.Event()
     jobs = Jobs(Workspace(Path(sys.argv[1])))
     jobs.start("copy", "jobs.active", {"row": 7}, work)
     waiting = jobs.start("copy", "jobs.active", {"row": 8}, work)
+    both.set()
     time.sleep(60)
 """
 
