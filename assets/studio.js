@@ -7,11 +7,12 @@
   const hand = { run: null }, linked = new Set();  // linked: kinds that an address named, which stay as it says
   for (const key of Object.keys(localStorage)) if (key.startsWith("studio-") && key !== "studio-theme") hand[key.slice(7)] = localStorage.getItem(key);
 
-  const BELOW = { dataset: ["data"], evaluation: ["answers", "metric", "beside"], run: ["view"] };  // what another one takes out of hand
+  // What another one takes out of hand; a form that is open (FORMS), only where the person went to the other one.
+  const BELOW = { dataset: ["data"], evaluation: ["answers", "metric", "beside"], run: ["view"] }, FORMS = ["data", "view"];
 
   function pick(kind, value, byPerson = true) {
     take(kind, value);
-    for (const one of BELOW[kind] ?? []) take(one, null);
+    for (const one of BELOW[kind] ?? []) if (byPerson || !FORMS.includes(one)) take(one, null);
     window.studio.moved(byPerson);
     taken();
   }

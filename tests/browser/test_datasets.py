@@ -384,34 +384,56 @@ def test_a_dropped_file_that_is_of_no_use_is_told_by_its_name(page, tmp_path, na
     expect(page.locator("#dataset-drop input[type=file]")).to_be_attached()
 
 
-def test_a_new_set_is_brought_into_sight_in_a_long_list(page, ask, studio, data):
-    index, before = data / "dataset_info.json", (data / "dataset_info.json").read_text()
+@pytest.fixture
+def index(data):
+    """Give the index of all sets, which is afterwards as it was."""
+    file, before = data / "dataset_info.json", (data / "dataset_info.json").read_text()
+    yield file
+    file.write_text(before)
+
+
+def bring_by_path(page, file: Path):
+    """Bring a file in by its path, and return the field that it was entered in."""
+    page.get_by_role("button", name="Add data").click()
+    field = page.locator("input[data-place='source:path']")
+    field.fill(str(file))
+    field.press("Enter")
+    page.get_by_role("button", name="Convert and register").click()
+    return field
+
+
+def test_a_form_stays_open_when_what_was_in_hand_is_gone(page, data, index):
+    before = index.read_text()
+    put(data, "gone.json", [{"instruction": "Why?", "output": "So."}])
+    index.write_text(json.dumps(json.loads(before) | {"gone": {"file_name": "gone.json"}}))
+    page.locator('[data-pick="dataset:gone"]').click()
+    page.get_by_role("button", name="Add data").click()
+    field = page.locator("input[data-place='source:path']")
+    field.fill("half a pa")
+    index.write_text(before)
+    expect(page.locator('[data-pick="dataset:gone"]')).to_have_count(0)
+    page.wait_for_timeout(500)
+    expect(field).to_be_visible()
+    expect(field).to_have_value("half a pa")
+
+
+def test_a_new_set_is_brought_into_sight_in_a_long_list(page, studio, data, index):
     put(data, "many.json", [{"instruction": "Why?", "output": "So."}])
     many = {f"set_{number:02}": {"file_name": "many.json"} for number in range(40)}
-    index.write_text(json.dumps(json.loads(before) | many))
+    index.write_text(json.dumps(json.loads(index.read_text()) | many))
     put(studio.workspace, "zz_last.jsonl", [{"instruction": "Why?", "output": "So."}])
-    page.get_by_role("button", name="Add data").click()
-    path = page.locator("input[data-place='source:path']")
-    path.fill(str(studio.workspace / "zz_last.jsonl"))
-    path.press("Enter")
-    page.get_by_role("button", name="Convert and register").click()
+    bring_by_path(page, studio.workspace / "zz_last.jsonl")
     new, place = page.locator('.live-datasets .item[aria-current="true"]', has_text="zz_last"), "list => list.scrollTop"
     expect(new).to_be_in_viewport()
     assert page.locator(".live-datasets").evaluate(place) > 0 and page.evaluate("window.scrollY") == 0
     page.locator(".live-datasets").evaluate("list => { list.scrollTop = 0; }")
     page.wait_for_timeout(1500)  # a redraw leaves the list where the person scrolled it
     assert page.locator(".live-datasets").evaluate(place) == 0
-    ask("datasets_remove", "zz_last", True)
-    index.write_text(before)
 
 
 def test_what_was_brought_in_by_its_path_is_out_of_hand(page, ask, studio):
     put(studio.workspace, "by_path.jsonl", [{"instruction": "Why?", "output": "So."}])
-    page.get_by_role("button", name="Add data").click()
-    path = page.locator("input[data-place='source:path']")
-    path.fill(str(studio.workspace / "by_path.jsonl"))
-    path.press("Enter")
-    page.get_by_role("button", name="Convert and register").click()
+    path = bring_by_path(page, studio.workspace / "by_path.jsonl")
     page.locator(".live-dataset h2", has_text="by_path").wait_for()
     page.get_by_role("button", name="Add data").click()
     expect(path).to_have_value("")

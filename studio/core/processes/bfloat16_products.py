@@ -36,6 +36,7 @@ def linear_with(torch: Any, theirs: Any) -> Any:
 
         @staticmethod
         def backward(ctx, slope):
+            """Return the slopes of rows, weights and bias, None where none is asked for."""
             rows, weight = ctx.saved_tensors
             of_rows = of_weight = of_bias = None
             with torch.autocast("cpu", enabled=False):
@@ -53,6 +54,7 @@ def linear_with(torch: Any, theirs: Any) -> Any:
         return one.to(half) if one is not None and one.dtype in (torch.float32, torch.float16) else one
 
     def linear(rows, weight, bias=None):
+        """Return `rows` [..., in] by `weight` [out, in] with `bias` [out] added: [..., out]."""
         given = [one for one in (rows, weight, bias) if one is not None]
         if not all(type(one) in plain and one.device.type == "cpu" for one in given) or weight.dim() != 2:
             return theirs(rows, weight, bias)
