@@ -1,9 +1,18 @@
 // What is entered in a form outlives a reload and a change of language until the form has made something. Python says what is
 // entered, and takes it back (web/form_fields.py); Train's form has a draft of its own (form.js). Python is told too when a form is
-// drawn first, which is when its tab is opened.
+// in sight first, which is when its tab, and its part of the tab, is opened.
 (() => {
   "use strict";
   const ID = "draft-of-", given = new Set(), seen = new Map();
+  const boxes = (column) => [...column.querySelectorAll(".first-seen :is(textarea, input)")].filter((box) => !box.value && box.closest(".column") === column);
+  // A column that is not displayed has no size.
+  const sizes = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      if (!target.offsetWidth) continue;
+      sizes.unobserve(target);
+      for (const box of boxes(target)) window.studio.set(box, "1");
+    }
+  });
 
   function keepDrafts() {
     for (const { dataset } of document.querySelectorAll("[data-draft]")) {
@@ -12,7 +21,7 @@
       if (dataset.entered) localStorage.setItem(ID + dataset.draft, dataset.entered);
       else localStorage.removeItem(ID + dataset.draft);
     }
-    for (const box of document.querySelectorAll(".first-seen :is(textarea, input)")) if (!box.value) window.studio.set(box, "1");
+    for (const box of document.querySelectorAll(".first-seen :is(textarea, input)")) if (!box.value) sizes.observe(box.closest(".column"));
     // A form takes nothing before it is filled.
     for (const box of document.querySelectorAll(`[id^="${ID}"] :is(textarea, input)`)) {
       const { id } = box.closest(`[id^="${ID}"]`);

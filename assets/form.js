@@ -63,7 +63,8 @@
       const text = localStorage.getItem(`draft-${box.id}`);
       if (text !== null) window.studio.handOver(box.id, text);
     }
-    if (draft && draft !== document.querySelector("#train-draft textarea, #train-draft input")?.value) window.studio.handOver("train-given", draft);
+    // What was handed over meanwhile, or typed, is newer.
+    if (!touched && draft && draft !== document.querySelector("#train-draft textarea, #train-draft input")?.value) window.studio.handOver("train-given", draft);
   }
 
   document.addEventListener("click", (event) => {

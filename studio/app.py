@@ -204,7 +204,7 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
         gr.HTML(render(frame.SWITCHES, words, frame.SwitchesContext(has_login)), elem_id="switches")
         if problem := read_only.why() or withheld.why():
             gr.HTML(render(frame.LOOKING, words, frame.LookingContext(problem)), elem_id="looking")
-        with gr.Tabs(elem_id="rooms", selected="train"):
+        with gr.Tabs(elem_id="rooms", selected="train") as rooms:
             with gr.Tab(words("app.models"), id="models", elem_id="room-models"):
                 models_tab.build(words)
             with gr.Tab(words("app.datasets"), id="datasets", elem_id="room-datasets"):
@@ -223,6 +223,7 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
                 tab_tools.build(words)
             with gr.Tab(words("app.chat"), id="chat", elem_id="room-chat"):
                 chat_tab.build(studio.chat, words)
+        page.draw_when_opened(rooms)
         api.serve(studio, words)
     install_fault_sentences(blocks, words)
     return blocks

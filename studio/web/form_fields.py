@@ -1,4 +1,4 @@
-"""Fields that the studio fills when their tab is first opened, choices that it keeps up to date, and drafts of forms.
+"""Fields that the studio fills when they are first in sight, choices that it keeps up to date, and drafts of forms.
 
 A form that is filled is out of sight until then, and takes nothing that is handed to it, so that an answer that comes
 late never takes the place of what a person chose or typed.
@@ -26,15 +26,15 @@ QUIET = {"api_name": False, "queue": False, "show_progress": "hidden", "trigger_
 
 
 def first_seen() -> Callable[..., Dependency]:
-    """Return the event that what is being built here is drawn, which happens once: when its tab is opened first.
+    """Return the event that the column that is being built is in sight, which happens once (assets/drafts.js).
 
-    Not the opening of the page: whoever reads one tab would wait until six others are filled (assets/drafts.js).
+    Not the opening of the page: whoever reads one tab would wait until six others are filled.
     """
     return gr.Textbox(visible="hidden", elem_classes=_SEEN).input
 
 
 def fill_on_open(fill: Callable, fields: Sequence[gr.components.Component]) -> None:
-    """Fill fields when their tab is opened first. Called where the form is built, inside its column of class `FILLS`.
+    """Fill fields when they are in sight first. Called where the form is built, inside its column of class `FILLS`.
 
     Args:
         fill: without arguments; returns the updates of the fields. Where it fails the form is shown as it was built.

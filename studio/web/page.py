@@ -1,6 +1,7 @@
 """The page around gradio: what goes into its head, and nothing that leaves this machine."""
 
 import re
+from collections.abc import Iterator
 
 import gradio as gr
 from markupsafe import Markup
@@ -155,3 +156,22 @@ def theme() -> gr.themes.Base:
         input_border_width="1px",
         block_title_text_weight="500",
     )
+
+
+def draw_when_opened(rooms: gr.Tabs) -> None:
+    """Let what stands in a tab be drawn when that tab is opened first, and not when the page is.
+
+    gradio draws, in every tab, the components of which the open one has some of the same class. So those of each tab
+    are of a class of their own to its page; a class that a package brings is looked up by this name, and the studio has
+    none.
+    """
+    for tab in rooms.children:
+        for block in _within(tab):
+            if isinstance(block, gr.components.Component):
+                block.component_class_id += f"-{tab.id}"
+
+
+def _within(block: gr.blocks.BlockContext) -> Iterator[gr.blocks.Block]:
+    for child in getattr(block, "children", ()):
+        yield child
+        yield from _within(child)

@@ -297,7 +297,9 @@ def test_new_weights_under_an_old_name_are_noticed(chat, everybody, folders, tmp
 def test_a_checkpoint_of_full_tuning_is_a_base_of_its_own_and_answers_at_the_same_time(chat, everybody, tmp_path):
     whole = ModelTarget("full", shutil.copytree(MODEL, tmp_path / "checkpoint-20"), None, "chatml")
     chat.load([everybody[0], whole])
-    assert chat.memory_bytes() > 1.9 * chat._targets[whole].model.memory_bytes()
+    # Not a multiple of one: how each multiplies the fastest is measured, and packed weights take memory too.
+    models = [chat._targets[target].model for target in (everybody[0], whole)]
+    assert models[0] is not models[1] and chat.memory_bytes() == sum(model.memory_bytes() for model in models)
     seen = list(chat.compare([everybody[0], whole], [QUESTION] * 2, None, GREEDY))
     assert any(
         answers[0].tokens and answers[1].tokens and not answers[0].finished and not answers[1].finished

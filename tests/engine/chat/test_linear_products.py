@@ -30,6 +30,8 @@ def _model(kind=torch.float32) -> torch.nn.Sequential:
 @pytest.mark.parametrize("kind, near", [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
 @pytest.mark.parametrize("shape", [(48,), (1, 48), (3, 1, 48), (2, 7, 48), (0, 48)])
 def test_layers_say_what_plain_ones_say(by, way, kind, near, shape):
+    if way is linear_products._by_packed and linear_products._packed([torch.zeros(8, 8, dtype=kind)]) is None:
+        pytest.skip(f"this processor has no packed products of {kind}")
     by(way)
     model, x = _model(kind), torch.randn(shape).to(kind)
     with torch.inference_mode():

@@ -143,13 +143,13 @@ class Answers:
         """Return the runs that the boxes of OF_RUNS list for a model."""
         return [gr.update(choices=found) for found in self._of_runs_on(model)]
 
-    def on_open(self) -> tuple:
+    def on_open(self, model: str) -> tuple:
         """Return what there is to choose from now: models, datasets, templates, runs."""
         return (
             gr.update(choices=form_recipe.models(self.workspace)),
             gr.update(choices=dataset_choices.offered(self.workspace, "sft")),
             gr.update(choices=self._templates()),
-            *self.on_runs(recipes.STARTER_MODEL),
+            *self.on_runs(model),
         )
 
     def _of_runs_on(self, model: str) -> tuple[list, list]:

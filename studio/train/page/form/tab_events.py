@@ -56,7 +56,7 @@ def _connect_choices(form: Form, answers: Answers) -> None:
     keep_offered(model, answers.models, [model])
     keep_offered(dataset, answers.datasets, [stage, dataset])
     dataset.input(answers.on_dataset, [stage, dataset], [form.problem, dataset], **QUIET)
-    form.seen(answers.on_open, None, [model, dataset, form.fields["template"], *form.of_runs], **QUIET)
+    form.seen(answers.on_open, model, [model, dataset, form.fields["template"], *form.of_runs], **QUIET)
 
 
 def _connect_rows(form: Form) -> None:
