@@ -32,5 +32,12 @@
     }
   }
 
+  // gradio takes the first value of these for a change, and for an entry of the person, when a tab that is opened makes them.
+  const made = new Map((window.gradio_config?.components ?? []).filter((one) => ["number", "slider", "code"].includes(one.type)).map((one) => [one.id, one.props.elem_id || `component-${one.id}`]));
+  document.addEventListener("gradio", (event) => {
+    const { id, event: name } = event.detail ?? {};
+    if (["input", "change"].includes(name) && made.has(id) && !document.getElementById(made.get(id))) event.stopImmediatePropagation();
+  }, true);
+
   Object.assign(window.studio, { keepDrafts });
 })();

@@ -78,6 +78,9 @@ SHORT = {
     "save_steps": 1,
 }
 
+# For what a page does at once on a quiet machine: a studio that loads its libraries while two others work answers
+# after a minute. Only what takes longer by itself is waited for with a time of its own.
+PATIENCE_MS = 120_000
 # One that goes on until it is ended.
 LONG = SHORT | {"max_steps": 100_000, "save_steps": 100_000}
 NAMED = {"name": "Xiaoju", "author": "the studio"}
@@ -291,11 +294,19 @@ def files(folder: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def browser():
-    """A headless Chromium. What is expected of a page may take its time where the machine is busy."""
+    """A headless Chromium. What is expected of a page, or done on it, may take its time where the machine is busy."""
     from playwright.sync_api import expect
 
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=PATIENCE_MS)
     with chromium() as running:
+        new_context = running.new_context
+
+        def patient_context(**options):
+            context = new_context(**options)
+            context.set_default_timeout(PATIENCE_MS)
+            return context
+
+        running.new_context = patient_context
         yield running
 
 

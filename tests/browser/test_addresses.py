@@ -30,9 +30,9 @@ def page(browser, studio, request):
 
 
 def is_at(page, address: str) -> None:
-    expect(page).to_have_url(re.compile(re.escape(address) + "$"), timeout=30_000)
+    expect(page).to_have_url(re.compile(re.escape(address) + "$"))
     tab = address.split("#/")[1].split("?")[0]
-    expect(page.locator(f"#room-{tab}-button")).to_have_attribute("aria-selected", "true", timeout=30_000)
+    expect(page.locator(f"#room-{tab}-button")).to_have_attribute("aria-selected", "true")
     expect(page.locator(f"#room-{tab}-button")).to_be_in_viewport()
     expect(page.locator(f"#room-{tab}")).to_be_visible()
 
@@ -96,7 +96,22 @@ def test_back_and_forward_go_from_step_to_step(page, studio):
 def test_a_link_to_what_is_not_there_says_so(page, studio):
     place = "#/train?run=Two-Layer-Llama/lora/gone-9"
     page.goto(f"{studio.url}/{place}")
-    expect(page.locator(".live-run .problem")).to_contain_text("gone-9", timeout=30_000)
+    expect(page.locator(".live-run .problem")).to_contain_text("gone-9")
     is_at(page, place)
     page.locator(f'[data-pick="run:{NAMES[0]}"]').click()
     is_at(page, f"#/train?run={NAMES[0]}")
+
+
+@pytest.mark.parametrize("room", ["models", "datasets", "train", "evaluate", "export", "deploy", "chat"])
+def test_a_tab_is_drawn_and_asked_for_when_it_is_opened(browser, server, room):
+    """All tabs at once would keep every connection of a browser, and what is looked at would wait for the others."""
+    page, asked = browser.new_context(locale="en-US").new_page(), []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/run/predict") else None)
+    page.goto(f"{server.url}/#/{room}")
+    expect(page.locator(f"#room-{room} [data-live]").first).to_be_attached()
+    page.wait_for_timeout(1500)
+    assert page.locator(f"#rooms .tabitem:not(#room-{room}) :is(input, textarea, [data-live])").count() == 0
+    assert len(asked) <= 5
+    other = "deploy" if room == "chat" else "chat"
+    page.locator(f"#room-{other}-button").click()
+    expect(page.locator(f"#room-{other} :is(input, textarea)").locator("visible=true").first).to_be_visible()

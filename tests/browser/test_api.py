@@ -147,8 +147,8 @@ def test_behind_a_proxy_under_a_sub_path(browser, tmp_path, takes_away, keeps_ho
         page.fill("#username", "me")
         page.fill("#password", "secret-word")
         page.press("#password", "Enter")
-        expect(page.get_by_role("tab", name="Datasets")).to_have_attribute("aria-selected", "true", timeout=30_000)
-        expect(page.locator(".mon").first).to_contain_text("CPU", timeout=30_000)
+        expect(page.get_by_role("tab", name="Datasets")).to_have_attribute("aria-selected", "true")
+        expect(page.locator(".mon").first).to_contain_text("CPU")
         assert page.url == place and not missed
         assert next(one for one in context.cookies() if "session" in one["name"])["path"] == "/tools/studio"
         script = Client(address, auth=("me", "secret-word"))

@@ -38,20 +38,20 @@ def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
     talk(page, made)
     page.locator("#chat-say textarea").fill("What is a fox?")
     page.locator("#chat-send").click()
-    expect(page.locator("#chat-0 .reply .speed")).to_contain_text("cut at max tokens", timeout=120_000)
+    expect(page.locator("#chat-0 .reply .speed")).to_contain_text("cut at max tokens")
     expect(page.locator("#chat-1 .reply .problem")).to_contain_text("endpoint")
     answer = page.locator("#chat-0 .reply .written").inner_text()
     page.locator("#chat-say textarea").fill("not sent yet")
     page.reload()
     page.get_by_role("tab", name="Chat").click()
-    expect(page.locator("#chat-0 .reply .written")).to_have_text(answer, timeout=30_000)
-    expect(page.locator("#chat-say textarea")).to_have_value("not sent yet", timeout=15_000)
+    expect(page.locator("#chat-0 .reply .written")).to_have_text(answer)
+    expect(page.locator("#chat-say textarea")).to_have_value("not sent yet")
     page.locator('[data-pick="talk:prompts"]').click()
-    expect(page.locator(".toks").first).to_contain_text("What is a fox?", timeout=30_000)
+    expect(page.locator(".toks").first).to_contain_text("What is a fox?")
     page.locator('[data-pick="talk:talk"]').click()
     page.locator("#chat-0 .asked").hover()
     page.locator("#chat-0 .asked").get_by_text("Branch here").click()
-    expect(page.locator(".live-talk-head")).to_contain_text("Branch after question 1", timeout=15_000)
+    expect(page.locator(".live-talk-head")).to_contain_text("Branch after question 1")
     assert len(client.predict("fox", api_name="/chat_conversations")) >= 2
     assert page.errors == [] and page.outside == []
     page.context.close()
@@ -68,9 +68,9 @@ def test_the_box_for_questions_is_docked_has_the_cursor_and_takes_any_text(brows
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.get_by_role("tab", name="Chat").click()
     box = page.get_by_role("textbox", name="Question", exact=True)
-    expect(box).to_be_focused(timeout=15_000)
+    expect(box).to_be_focused()
     page.locator(f'[data-pick="chat:{long_talk}"]').click()
-    expect(page.locator("#chat-0 .asked")).to_have_count(3, timeout=15_000)
+    expect(page.locator("#chat-0 .asked")).to_have_count(3)
     expect(box).to_be_focused()
     text = "a word " * 2000
     page.evaluate(
@@ -96,7 +96,7 @@ def test_the_box_for_questions_is_docked_has_the_cursor_and_takes_any_text(brows
     page.locator('[data-pick="talk:servers"]').click()
     page.locator("#chat-say textarea").evaluate("(box) => box.blur()")
     page.evaluate("(name) => window.studio.handOver('chat-wish', name)", STARTER.name)
-    expect(box).to_be_focused(timeout=15_000)
+    expect(box).to_be_focused()
     assert page.errors == []
     page.context.close()
 
@@ -108,15 +108,15 @@ def test_blind_columns_are_named_after_the_vote_and_votes_become_a_set(browser, 
     client.predict(made, "What is a fox?", [], api_name="/chat_say")
     page = open_page(browser, server)
     talk(page, made)
-    expect(page.locator("#chat-0 header")).to_have_text("A" + "name shown after the vote", timeout=30_000)
-    page.locator(".votes").get_by_role("button", name="B", exact=True).click(timeout=30_000)
+    expect(page.locator("#chat-0 header")).to_have_text("A" + "name shown after the vote")
+    page.locator(".votes").get_by_role("button", name="B", exact=True).click()
     shuffled = client.predict(made, api_name="/chat_open")["columns"]
     for place, name in enumerate(shuffled):
-        expect(page.locator(f"#chat-{place} header .name")).to_contain_text(name.split("/")[-1], timeout=15_000)
+        expect(page.locator(f"#chat-{place} header .name")).to_contain_text(name.split("/")[-1])
     page.locator('[data-pick="talk:board"]').click()
-    expect(page.locator(".live-board")).to_contain_text(shuffled[1].split("/")[-1], timeout=15_000)
+    expect(page.locator(".live-board")).to_contain_text(shuffled[1].split("/")[-1])
     page.get_by_role("button", name="Make a DPO set").click()
-    expect(page.locator(".toast", has_text="pairs: 1, left out: 0")).to_be_visible(timeout=15_000)
+    expect(page.locator(".toast", has_text="pairs: 1, left out: 0")).to_be_visible()
     (pair,) = client.predict("votes", api_name="/datasets_preview")["rows"]
     assert pair
     assert page.errors == [] and page.outside == []
@@ -131,12 +131,12 @@ def test_a_call_of_a_tool_is_shown_and_its_results_go_back(browser, server, odd)
     talk(page, made)
     page.locator("#chat-say textarea").fill("What is the weather?")
     page.locator("#chat-send").click()
-    expect(page.locator("#chat-0 .call h5")).to_have_text(["weather", "time"], timeout=30_000)
+    expect(page.locator("#chat-0 .call h5")).to_have_text(["weather", "time"])
     expect(page.locator("#chat-0 .call pre").first).to_contain_text("北京")
     page.locator("#chat-0 .results textarea").nth(0).fill("sunny")
     page.locator("#chat-0 .results textarea").nth(1).fill("noon")
     page.get_by_role("button", name="Send results").click()
-    expect(page.locator("#chat-0 .observed pre")).to_have_text(["sunny", "noon"], timeout=30_000)
+    expect(page.locator("#chat-0 .observed pre")).to_have_text(["sunny", "noon"])
     assert page.errors == []
     page.context.close()
 
@@ -150,7 +150,7 @@ def test_a_selection_and_the_focus_stay_while_an_answer_grows(browser, server, o
     page.locator("#chat-say textarea").fill("What do foxes do?")
     page.locator("#chat-send").click()
     answer = page.locator("#chat-0 .reply .written")
-    expect(answer).to_contain_text("run on and on and on and", timeout=30_000)
+    expect(answer).to_contain_text("run on and on and on and")
     copy = answer.locator("[data-copy-code]")
     copy.focus()
     chosen = page.evaluate(
@@ -166,14 +166,12 @@ def test_a_selection_and_the_focus_stay_while_an_answer_grows(browser, server, o
     for _ in range(3):
         before = answer.inner_text()
         page.wait_for_function(
-            "(before) => document.querySelector('#chat-0 .written').innerText.length > before.length + 6",
-            arg=before,
-            timeout=30_000,
+            "(before) => document.querySelector('#chat-0 .written').innerText.length > before.length + 6", arg=before
         )
         assert page.evaluate("getSelection().toString()") == chosen
         assert copy.evaluate("(button) => button === document.activeElement")
     page.locator("#chat-stop").click()
-    expect(page.locator("#chat-0 .reply .speed")).to_be_visible(timeout=30_000)
+    expect(page.locator("#chat-0 .reply .speed")).to_be_visible()
     assert page.evaluate("getSelection().toString()") == chosen, "the end of the answer takes nothing either"
     assert page.errors == []
     page.context.close()
@@ -185,11 +183,11 @@ def test_a_refused_question_is_told_in_one_sentence_and_outlives_a_reload(browse
     page.locator("#chat-temperature input").fill("-3")
     page.locator("#chat-say textarea").fill("kept?")
     page.locator("#chat-send").click()
-    expect(page.locator("#chat-problem .problem")).to_contain_text("temperature must be 0 or more", timeout=15_000)
+    expect(page.locator("#chat-problem .problem")).to_contain_text("temperature must be 0 or more")
     page.wait_for_timeout(2000)  # as long as a question that was sent is remembered
     page.reload()
     page.get_by_role("tab", name="Chat").click()
-    expect(page.locator("#chat-say textarea")).to_have_value("kept?", timeout=15_000)
+    expect(page.locator("#chat-say textarea")).to_have_value("kept?")
     page.context.close()
 
 
@@ -202,12 +200,12 @@ def test_a_list_of_prompts_is_run_by_its_button(browser, server, odd):
     form = page.locator(".sheet-form")
     form.locator("textarea").fill("One?\nTwo?")
     form.get_by_role("button", name="Run").click()
-    expect(page.locator("table.sheet td .asked")).to_have_text(["One?", "Two?"], timeout=30_000)
-    expect(page.locator("table.sheet .written")).to_have_count(2, timeout=30_000)
+    expect(page.locator("table.sheet td .asked")).to_have_text(["One?", "Two?"])
+    expect(page.locator("table.sheet .written")).to_have_count(2)
     assert page.errors == []
     form.locator("[name=dataset]").fill("nowhere")
     form.get_by_role("button", name="Run").click()
-    expect(form.locator(".problem")).to_contain_text("nowhere", timeout=15_000)
+    expect(form.locator(".problem")).to_contain_text("nowhere")
     assert form.locator("[name=dataset]").input_value() == "nowhere" and page.outside == []
     page.context.close()
 
@@ -250,7 +248,7 @@ def test_a_question_that_is_sent_at_once_goes_to_the_conversation_that_was_asked
     is_slow.clear()
     for route in held:
         route.continue_()
-    expect(page.locator("#chat-0 .asked")).to_contain_text("Who is hasty?", timeout=20_000)
+    expect(page.locator("#chat-0 .asked")).to_contain_text("Who is hasty?")
     (found,) = Client(server.url).predict("Who is hasty?", api_name="/chat_conversations")
     assert found["columns"] == [SMALL, run.name]
     page.keyboard.press("Escape")

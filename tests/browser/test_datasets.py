@@ -178,7 +178,7 @@ def test_one_click_trains_on_a_set_of_an_added_folder(page, ask, tmp_path):
     page.locator(".item", has_text="elsewhere").click()
     page.locator(".live-dataset h2", has_text="elsewhere").wait_for()
     page.locator(".live-dataset").get_by_role("button", name="Train", exact=True).click()
-    page.locator("#train-dataset .token", has_text="elsewhere").wait_for(timeout=60_000)
+    page.locator("#train-dataset .token", has_text="elsewhere").wait_for()
     assert page.locator("#train-dataset .token").count() == 1 and "elsewhere" in [
         one["name"] for one in ask("datasets_list")
     ]
@@ -465,7 +465,7 @@ def test_tabs_of_a_closer_look_answer(page):
     page.get_by_role("button", name="Check all rows").click()
     page.locator(".live-dataset-check .line b", has_text="52").wait_for()
     page.locator('[data-pick="section:tokens"]').click()
-    page.locator(".tokens b", has_text="Mint").first.wait_for(timeout=60_000)
+    page.locator(".tokens b", has_text="Mint").first.wait_for()
     assert page.locator(".tokens b").first.get_attribute("title").isdecimal()
     page.locator('[data-pick="section:entry"]').click()
     page.locator("textarea[name=entry]").wait_for()

@@ -12,7 +12,7 @@ def typed(page, field: str, text: str) -> None:
 
 
 def has(page, field: str, text: str) -> None:
-    expect(page.locator(f"{field} input, {field} textarea").first).to_have_value(text, timeout=30_000)
+    expect(page.locator(f"{field} input, {field} textarea").first).to_have_value(text)
 
 
 def chosen(page, field: str, option: str) -> None:
@@ -30,7 +30,7 @@ def page(browser, server):
 
 
 def opened(page, room: str) -> None:
-    page.locator(f"#room-{room}-button").click(timeout=60_000)
+    page.locator(f"#room-{room}-button").click()
 
 
 def test_an_evaluation(page, server):
@@ -39,9 +39,15 @@ def test_an_evaluation(page, server):
     typed(page, "#evaluate-title", "猫 <b>&\"'")
     typed(page, "#evaluate-shots", "3")
     page.wait_for_function("""(localStorage.getItem('draft-of-evaluation') ?? '').includes('"shots": 3')""")
-    for change in (page.reload, page.locator("[data-switch=language]").click):
+
+    def by_another_tab():
+        page.goto(f"{server.url}/#/datasets")
+        page.reload()
+        opened(page, "evaluate")
+
+    for change in (page.reload, page.locator("[data-switch=language]").click, by_another_tab):
         change()
-        expect(page.locator("#evaluate-tasks")).to_be_visible(timeout=60_000)
+        expect(page.locator("#evaluate-tasks")).to_be_visible()
         has(page, "#evaluate-title", "猫 <b>&\"'")
         has(page, "#evaluate-shots", "3")
     page.locator("#evaluate-kind label").first.click()
@@ -51,7 +57,7 @@ def test_an_evaluation(page, server):
     page.locator("#evaluate-loss").get_by_role("checkbox").set_checked(False)
     page.wait_for_function("""localStorage.getItem('draft-of-evaluation').includes('"loss": false')""")
     page.locator("#evaluate-start").click()
-    page.wait_for_function("localStorage.getItem('draft-of-evaluation') === null", timeout=60_000)
+    page.wait_for_function("localStorage.getItem('draft-of-evaluation') === null")
 
 
 def test_a_deployment_without_its_key(page):
@@ -78,4 +84,35 @@ def test_an_export(page, part, field):
     typed(page, field, "my-own")
     page.wait_for_function("name => (localStorage.getItem(name) ?? '').includes('my-own')", arg=f"draft-of-{part}")
     page.reload()
-    expect(page.locator(f"{field} input, {field} textarea").first).to_have_value("my-own", timeout=30_000)
+    expect(page.locator(f"{field} input, {field} textarea").first).to_have_value("my-own")
+
+
+def test_what_is_handed_over_is_newer_than_a_draft(page):
+    """The form is drawn, and its draft put back, at the moment in which it is handed a recipe."""
+    opened(page, "train")
+    page.locator('[data-pick="run:"]').first.click()
+    typed(page, "#train-num_train_epochs", "7")
+    page.wait_for_function("""(localStorage.getItem('draft-train') ?? '').includes('"num_train_epochs": 7')""")
+    opened(page, "datasets")
+    page.reload()
+    page.locator('[data-pick="dataset:identity_zh"]').first.click()
+    page.locator(".live-dataset [data-go=room-train]").click()
+    expect(page.locator("#train-dataset")).to_contain_text("identity_zh")
+    expect(page.locator("#train-cost [data-turn]")).to_be_attached()
+    page.wait_for_timeout(1500)  # the draft would come now
+    expect(page.locator("#train-dataset")).to_contain_text("identity_zh")
+    expect(page.locator("#train-num_train_epochs input")).not_to_have_value("7")
+
+
+def test_a_tab_that_is_opened_has_nothing_entered_in_it(page, server):
+    """gradio tells the first values of numbers as entries when it draws them."""
+    page.goto(f"{server.url}/#/models")
+    page.reload()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/run/predict") else None)
+    for room in ("train", "evaluate", "deploy", "chat"):
+        opened(page, room)
+        expect(page.locator(f"#room-{room} input").locator("visible=true").first).to_be_visible()
+        page.wait_for_timeout(1000)
+    assert [key for key in page.evaluate("Object.keys(localStorage)") if key.startswith("draft")] == []
+    assert len(asked) <= 15

@@ -51,7 +51,7 @@ def page(browser, studio):
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     always_agree(page)
     page.goto(studio.url)
-    page.locator("#room-evaluate-button").wait_for(timeout=60_000)
+    page.locator("#room-evaluate-button").wait_for()
     page.locator("#room-evaluate-button").click()
     page.locator(".live-evaluations .item").nth(1).wait_for()
     yield page
@@ -159,7 +159,7 @@ def test_a_narrow_page_scrolls_nowhere_sideways(browser, studio):
     context = browser.new_context(viewport={"width": 390, "height": 844}, locale="zh-CN")
     page = context.new_page()
     page.goto(studio.url)
-    page.locator("#room-evaluate-button").wait_for(timeout=60_000)
+    page.locator("#room-evaluate-button").wait_for()
     page.locator("#room-evaluate-button").click()
     page.locator(".live-evaluations .item", has_text="who are you").click()
     expect(page.locator(".headline").first).to_be_visible()

@@ -34,20 +34,20 @@ def test_it_says_what_the_machine_can_do_and_is_never_shown_again(fresh, page, l
     page.context.add_cookies([{"name": "studio_language", "value": language, "url": studio.url}])
     page.goto(studio.url)
     visit = page.locator(".visit")
-    expect(visit).to_contain_text(STARTER.name, timeout=60_000)
+    expect(visit).to_contain_text(STARTER.name)
     expect(visit).to_contain_text("Qwen2.5-")
     assert str(os.cpu_count()) in visit.locator("li").first.inner_text()
     expect(visit.get_by_role("button", name=words("train.compare"))).to_be_disabled()
     visit.get_by_role("button", name=words("monitor.about_title")).click()
     expect(page).to_have_url(f"{studio.url}/#/models?models=machine")
-    expect(page.locator("#finding-torch")).to_contain_text(words("launch.doctor_good"), timeout=90_000)
+    expect(page.locator("#finding-torch")).to_contain_text(words("launch.doctor_good"))
     assert not page.locator("[id='finding-huggingface.co']").count(), "a hub was asked, and nobody had said so"
     page.go_back()
     visit.get_by_role("button", name=words("first_visit.dismiss")).click()
     expect(visit).to_have_count(0)
     assert json.loads((settings / "first_visit.json").read_text())["is_over"]
     page.reload()
-    expect(page.locator("#train-start")).to_be_visible(timeout=60_000)
+    expect(page.locator("#train-start")).to_be_visible()
     expect(visit).to_have_count(0)
 
 
@@ -55,16 +55,16 @@ def test_it_says_what_the_machine_can_do_and_is_never_shown_again(fresh, page, l
 def test_the_first_run_is_begun_with_one_press(fresh, page):
     studio, _ = fresh
     page.goto(studio.url)
-    page.get_by_role("button", name="Start the first run").click(timeout=60_000)
-    expect(page.locator(".live-run h2")).to_contain_text("identity", timeout=60_000)
+    page.get_by_role("button", name="Start the first run").click()
+    expect(page.locator(".live-run h2")).to_contain_text("identity")
     expect(page.get_by_role("button", name="Start the first run")).to_have_count(0)
     if SLOW:
         ask = page.locator(".visit").get_by_role("button", name="Compare with the base")
         expect(ask).to_be_enabled(timeout=400_000)
         ask.click()
-        expect(page.locator("#chat-say textarea")).to_be_focused(timeout=20_000)
+        expect(page.locator("#chat-say textarea")).to_be_focused()
         return expect(page.locator(".visit")).to_have_count(0)
-    page.get_by_role("button", name="Abort").click(timeout=60_000)
+    page.get_by_role("button", name="Abort").click()
     agree(page)
     run = studio.workspace / "saves"
     return wait_for(lambda: '"state": "stopped"' in next(run.glob("*/*/*/events.jsonl")).read_text(), seconds=60)

@@ -235,8 +235,8 @@ def test_a_person_logs_in_and_out(locked, browser, locale):
     page.locator("[role=alert]").wait_for()
     page.fill("#password", "secret-word")
     page.click(".enter")
-    page.locator("#rooms").wait_for(timeout=30_000)
-    page.locator(".mon").first.wait_for(timeout=30_000)
+    page.locator("#rooms").wait_for()
+    page.locator(".mon").first.wait_for()
     cookie = next(one for one in context.cookies() if one["name"].startswith("studio_session"))
     assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
     page.reload()
@@ -254,14 +254,14 @@ def test_a_link_from_another_site_finds_the_session(locked, browser):
     page.fill("#username", "me")
     page.fill("#password", "secret-word")
     page.click(".enter")
-    page.locator("#rooms").wait_for(timeout=30_000)
+    page.locator("#rooms").wait_for()
     page.route(
         "http://elsewhere.example/",
         lambda route: route.fulfill(body=f'<a href="{locked.url}/">studio</a>', content_type="text/html"),
     )
     page.goto("http://elsewhere.example/")
     page.click("a")
-    page.locator("#rooms").wait_for(timeout=30_000)
+    page.locator("#rooms").wait_for()
     assert page.url.startswith(locked.url) and page.locator("#username").count() == 0
     context.close()
 

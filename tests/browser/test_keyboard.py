@@ -26,7 +26,7 @@ def page(browser, studio):
 
 def tab_to(page, selector: str, most: int = 150) -> None:
     """Go on by Tab until what is wanted has the focus, which must be seen there; fail where it never comes."""
-    page.locator(selector).first.wait_for(timeout=30_000)
+    page.locator(selector).first.wait_for()
     for _ in range(most):
         page.keyboard.press("Tab")
         if page.evaluate("(wanted) => document.activeElement.matches(wanted)", selector):
@@ -56,21 +56,21 @@ def test_a_first_fine_tune_by_keyboard(page):
     expect(page.locator("#train-dataset .token")).to_have_text([re.compile("multi_turn")])
     tab_to(page, "#train-num_train_epochs input")
     typed(page, "0.5")
-    expect(page.locator("#train-start")).to_be_enabled(timeout=30_000)
+    expect(page.locator("#train-start")).to_be_enabled()
     page.keyboard.press("Control+Enter")
     head = page.locator(".live-run")
-    expect(head.locator("h2")).to_contain_text("multi-turn", timeout=60_000)
+    expect(head.locator("h2")).to_contain_text("multi-turn")
     wait_for(lambda: int(page.locator(".charts[data-arg]").first.get_attribute("data-points") or 0) > 2, seconds=90)
-    expect(head.locator(".progress")).to_contain_text("finished", timeout=120_000)
+    expect(head.locator(".progress")).to_contain_text("finished")
     tab_to(page, ".live-run [data-give^='chat-wish:']")
     page.keyboard.press("Enter")
-    expect(page.locator("#chat-say textarea")).to_be_focused(timeout=20_000)
-    expect(page.locator("#chat-1")).to_be_visible(timeout=30_000)  # both columns stand
+    expect(page.locator("#chat-say textarea")).to_be_focused()
+    expect(page.locator("#chat-1")).to_be_visible()  # both columns stand
     page.keyboard.type("Who are you?")
     page.keyboard.press("Enter")
-    expect(page.locator("#chat-1 .written")).not_to_be_empty(timeout=60_000)
+    expect(page.locator("#chat-1 .written")).not_to_be_empty()
     page.keyboard.press("Escape")  # a model of two layers goes on without end
-    expect(page.locator("#chat-1 .reply .speed")).to_be_visible(timeout=30_000)
+    expect(page.locator("#chat-1 .reply .speed")).to_be_visible()
 
 
 def test_a_question_is_answered_by_keyboard_and_gives_the_focus_back(page):

@@ -32,7 +32,7 @@ def trained(studio):
 def page(browser, studio):
     page = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US").new_page()
     page.goto(studio.url)
-    expect(page.locator(".live-runs [data-pick]").first).to_be_visible(timeout=30_000)
+    expect(page.locator(".live-runs [data-pick]").first).to_be_visible()
     yield page
     page.context.close()
 
@@ -40,7 +40,7 @@ def page(browser, studio):
 @pytest.fixture
 def run(page, trained):
     """The name of the run that trains, which the page looks at."""
-    page.locator(f'.live-runs [data-pick="run:{trained}"]').click(timeout=30_000)
+    page.locator(f'.live-runs [data-pick="run:{trained}"]').click()
     expect(page.locator(".live-run .progress.running")).to_be_visible(timeout=240_000)
     return trained
 
@@ -53,7 +53,6 @@ def ticks(page, region: str, count: int = 3):
         page.wait_for_function(
             "([region, before]) => document.querySelector(`[data-live=${region}]`).innerText !== before",
             arg=[region, before],
-            timeout=60_000,
         )
 
 
@@ -97,11 +96,11 @@ def test_an_open_fold_stays_open(page, studio):
     gone.mkdir(parents=True, exist_ok=True)
     (gone / "events.jsonl").write_text('{"time": 1, "event": "state", "state": "finished"}\n')
     page.evaluate("studio.call('train_delete', 'SmolLM2-135M-Instruct/lora/gone-1')")
-    page.locator("#trash summary").click(timeout=30_000)
+    page.locator("#trash summary").click()
     gone.mkdir()
     (gone / "events.jsonl").write_text('{"time": 1, "event": "state", "state": "finished"}\n')
     page.evaluate("studio.call('train_delete', 'SmolLM2-135M-Instruct/lora/gone-1')")
-    expect(page.locator("#trash li")).to_have_count(2, timeout=15_000)
+    expect(page.locator("#trash li")).to_have_count(2)
     assert page.locator("#trash").evaluate("(fold) => fold.open")
 
 
@@ -112,8 +111,8 @@ def test_what_was_typed_stays_where_the_focus_has_left_the_field(page):
     address.fill("https://example.com/not-sent-yet")
     page.locator("#train-devices input, #train-cutoff_len input").first.focus()
     page.evaluate("studio.call('train_webhook', 'http://127.0.0.1:9/other')")
-    expect(page.locator(".live-notices")).to_contain_text("Notices go to 127.0.0.1.", timeout=15_000)
+    expect(page.locator(".live-notices")).to_contain_text("Notices go to 127.0.0.1.")
     expect(address).to_have_value("https://example.com/not-sent-yet")
     page.evaluate("studio.call('train_webhook', '')")
-    expect(page.locator(".live-notices")).not_to_contain_text("Notices go to", timeout=15_000)
+    expect(page.locator(".live-notices")).not_to_contain_text("Notices go to")
     expect(address).to_have_value("https://example.com/not-sent-yet")

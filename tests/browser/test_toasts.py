@@ -34,7 +34,7 @@ def test_a_choice_that_is_gone_is_told_by_the_page(page):
     page.route(EVENTS, spoil_one)
     page.locator("#train-num_train_epochs input").fill("2")
     note = page.locator(".toast-bad")
-    expect(note).to_contain_text(page.words("app.event_refused"), timeout=60_000)
+    expect(note).to_contain_text(page.words("app.event_refused"))
     expect(page.locator(".toast-wrap")).to_be_hidden()
     note.get_by_role("button", name=page.words("app.close")).click()
     expect(note).to_have_count(0)
@@ -50,5 +50,5 @@ def test_one_sentence_is_told_once_and_others_beside_it(page):
 def test_what_gradio_says_in_its_own_words_is_told_in_the_pages(page):
     page.route(EVENTS, lambda route: route.fulfill(status=502, body="<html>Bad Gateway</html>"))  # as a proxy answers
     page.locator("#train-num_train_epochs input").fill("2")
-    expect(page.locator(".toast-bad").first).to_contain_text(page.words("app.page_failed"), timeout=60_000)
+    expect(page.locator(".toast-bad").first).to_contain_text(page.words("app.page_failed"))
     expect(page.locator(".toast-wrap")).to_be_hidden()

@@ -26,7 +26,7 @@ def open_page(browser, server, **context):
     page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: page.errors.append(str(error)))
     page.goto(server.url)
-    expect(page.get_by_role("tab", name="Train")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("tab", name="Train")).to_be_visible()
     return page
 
 
@@ -47,11 +47,11 @@ def test_train_watch_reload_compare(browser, server):
         seconds=180,
     )
     name = run.split("/")[-1]
-    expect(page.locator(".live-run h2")).to_have_text(name, timeout=60_000)
+    expect(page.locator(".live-run h2")).to_have_text(name)
     wait_for(lambda: points(page) >= 3, seconds=200)
     before = points(page)
     page.reload()
-    expect(page.locator(".live-run h2")).to_have_text(name, timeout=30_000)
+    expect(page.locator(".live-run h2")).to_have_text(name)
     wait_for(lambda: points(page) >= before, seconds=30)
     other = open_page(browser, server)
     wait_for(lambda: points(other) >= before, seconds=30)
@@ -66,8 +66,8 @@ def test_train_watch_reload_compare(browser, server):
     page.locator("#chat-max-tokens input").fill("40")
     page.locator("#chat-say textarea").fill("What is your name?")
     page.locator("#chat-send").click()
-    expect(page.locator("#chat-1")).to_contain_text("Xiaoju", timeout=120_000)
-    expect(page.locator(".speed").nth(1)).to_contain_text(re.compile("done|cut"), timeout=60_000)
+    expect(page.locator("#chat-1")).to_contain_text("Xiaoju")
+    expect(page.locator(".speed").nth(1)).to_contain_text(re.compile("done|cut"))
     assert "Xiaoju" not in page.locator("#chat-0").inner_text()
     expect(page.locator(".speed").first).to_contain_text("tokens/s")
     assert page.outside == [] and page.errors == []
@@ -83,10 +83,10 @@ def test_a_refused_start_is_one_sentence_and_keeps_what_was_typed(browser, serve
     expect(page.locator("#train-start")).to_be_disabled(timeout=120_000)  # the libraries may still be loading
     page.locator("#train-cutoff_len input").fill("64")
     page.locator("#train-cutoff_len input").blur()
-    expect(page.locator("#train-start")).to_be_enabled(timeout=30_000)
+    expect(page.locator("#train-start")).to_be_enabled()
     page.get_by_label("The model's name").fill("")
     page.locator("#train-start").click()
-    expect(page.locator("#train-problem .problem")).to_contain_text("The identity has no name", timeout=30_000)
+    expect(page.locator("#train-problem .problem")).to_contain_text("The identity has no name")
     expect(page.locator("#train-learning_rate input")).to_have_value("0.5")
     page.context.close()
 
@@ -95,11 +95,11 @@ def test_the_page_speaks_chinese_and_switches(browser, server):
     context = browser.new_context(locale="zh-CN", viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.goto(server.url)
-    expect(page.get_by_role("tab", name="训练")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("tab", name="训练")).to_be_visible()
     page.locator('[data-switch="language"]').click()
-    expect(page.get_by_role("tab", name="Train")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("tab", name="Train")).to_be_visible()
     page.reload()
-    expect(page.get_by_role("tab", name="Train")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("tab", name="Train")).to_be_visible()
     context.close()
 
 
@@ -107,7 +107,7 @@ def test_the_page_speaks_chinese_and_switches(browser, server):
 def test_nothing_sticks_out_at_any_width(browser, server, width):
     page = browser.new_context(viewport={"width": width, "height": 800}, locale="en-US").new_page()
     page.goto(server.url)
-    expect(page.get_by_role("tab", name="Train")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("tab", name="Train")).to_be_visible()
     page.wait_for_timeout(1500)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
     page.locator('[data-pick="run:"]').first.click()
@@ -119,7 +119,7 @@ def test_light_and_dark_are_remembered(browser, server):
     page = open_page(browser, server, color_scheme="light")
     page.locator('[data-switch="theme"]').click()
     page.reload()
-    expect(page.locator("body")).to_have_class(re.compile("dark"), timeout=30_000)
+    expect(page.locator("body")).to_have_class(re.compile("dark"))
     page.context.close()
 
 
@@ -140,7 +140,7 @@ def test_killed_in_the_middle_nothing_is_lost(browser, tmp_path):
         before = client.predict(run, 0, api_name="/train_metrics")["series"]["loss"]
         assert [point[0] for point in before] == list(range(1, len(before) + 1)) and len(before) >= 2
         page = open_page(browser, server)
-        expect(page.locator(".live-run .run-head")).to_contain_text(run.split("/")[-1], timeout=30_000)
+        expect(page.locator(".live-run .run-head")).to_contain_text(run.split("/")[-1])
         page.get_by_role("button", name="Resume").click()
         wait_for(lambda: client.predict(run, api_name="/train_status")["step"] > len(before) + 1, seconds=180)
         page.get_by_role("button", name="Abort").click()
