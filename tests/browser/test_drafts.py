@@ -87,13 +87,13 @@ def test_an_export(page, part, field):
     expect(page.locator(f"{field} input, {field} textarea").first).to_have_value("my-own")
 
 
-def test_what_is_handed_over_is_newer_than_a_draft(page):
+def test_what_is_handed_over_is_newer_than_a_draft(page, server):
     """The form is drawn, and its draft put back, at the moment in which it is handed a recipe."""
     opened(page, "train")
     page.locator('[data-pick="run:"]').first.click()
     typed(page, "#train-num_train_epochs", "7")
     page.wait_for_function("""(localStorage.getItem('draft-train') ?? '').includes('"num_train_epochs": 7')""")
-    opened(page, "datasets")
+    page.goto(f"{server.url}/#/datasets")
     page.reload()
     page.locator('[data-pick="dataset:identity_zh"]').first.click()
     page.locator(".live-dataset [data-go=room-train]").click()
