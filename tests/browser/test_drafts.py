@@ -96,6 +96,7 @@ def test_what_is_handed_over_is_newer_than_a_draft(page, server):
     page.goto(f"{server.url}/#/datasets")
     page.reload()
     page.locator('[data-pick="dataset:identity_zh"]').first.click()
+    expect(page.locator(".live-dataset h2").first).to_have_text("identity_zh")
     page.locator(".live-dataset [data-go=room-train]").click()
     expect(page.locator("#train-dataset")).to_contain_text("identity_zh")
     expect(page.locator("#train-cost [data-turn]")).to_be_attached()

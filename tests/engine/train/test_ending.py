@@ -6,7 +6,7 @@ import time
 
 import psutil
 import pytest
-from conftest import LONG, NAMED, caught, ended, rest_slow, slow, wait_for
+from conftest import LONG, NAMED, STARTER, caught, ended, rest_slow, slow, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.train import runs
@@ -38,12 +38,14 @@ def test_a_run_in_this_process_is_interrupted_with_a_checkpoint_and_goes_on(trai
 
 
 def test_a_run_that_is_loading_is_not_waited_for(trainer):
-    run = trainer.start(LONG, NAMED)
+    # The starter takes seconds to load: the small model is through before anyone has looked.
+    run = trainer.start(LONG | {"model_name_or_path": STARTER.name}, NAMED)
     wait_for(lambda: runs.status(run).state == "preparing", every=0.01)
     began = time.monotonic()
     trainer.end(60, lambda *_: None)
     assert time.monotonic() - began < 30  # a busy machine takes some seconds for it
     assert ended(run).state == "interrupted"
+    wait_for(lambda: not trainer._dispatcher._executors["in-process"].at_work(run))
 
 
 def test_the_wait_is_bounded_and_told(trainer, monkeypatch):
