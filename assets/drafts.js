@@ -15,9 +15,11 @@
   });
 
   function keepDrafts() {
-    for (const { dataset } of document.querySelectorAll("[data-draft]")) {
+    for (const mark of document.querySelectorAll("[data-draft]")) {
+      const { dataset } = mark;
       if (seen.get(dataset.draft) === dataset.entered) continue;
       seen.set(dataset.draft, dataset.entered);
+      mark.closest(".column").classList.remove("returning");
       if (dataset.entered) localStorage.setItem(ID + dataset.draft, dataset.entered);
       else localStorage.removeItem(ID + dataset.draft);
     }
@@ -28,8 +30,17 @@
       if (given.has(id) || box.closest(".fills:not(:has([data-filled]))")) continue;
       given.add(id);
       const entered = localStorage.getItem(id);
-      if (entered) window.studio.set(box, entered);
+      if (entered) giveBack(box, entered);
     }
+  }
+
+  // Nobody chooses anything in a form before its draft is back in it: that would be written over. An answer that does not come
+  // does not keep the form away.
+  function giveBack(box, entered) {
+    const column = box.closest(".column");
+    column.classList.add("returning");
+    setTimeout(() => column.classList.remove("returning"), 10_000);
+    window.studio.set(box, entered);
   }
 
   // gradio takes the first value of these for a change, and for an entry of the person, when a tab that is opened makes them.

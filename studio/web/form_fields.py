@@ -100,14 +100,15 @@ def keep_draft(
     def put_back(text):
         entered = entered_fields(text)
         found = offered or {}
-        return [
+        updates = [
             restored(box, entered[key], found[key]() if key in found else None) if key in entered else gr.skip()
             for key, box in fields.items()
         ]
+        return [str(ui("en").draft(name, text)), *updates]  # by which the page sees that they are back
 
     gr.on([box.input for box in boxes], keep, boxes, kept, **QUIET)
     made.change(lambda text: str(ui("en").draft(name, "")) if text else gr.skip(), made, kept, **QUIET)
-    return given.input(put_back, given, boxes, **QUIET)
+    return given.input(put_back, given, [kept, *boxes], **QUIET)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What is entered in a form outlives a reload and a change of language, and goes once the form has made something."""
 
 import pytest
-from conftest import SMALL, rest_slow
+from conftest import SMALL, rest_slow, wait_for
 from playwright.sync_api import expect
 
 
@@ -117,3 +117,27 @@ def test_a_tab_that_is_opened_has_nothing_entered_in_it(page, server):
         page.wait_for_timeout(1000)
     assert [key for key in page.evaluate("Object.keys(localStorage)") if key.startswith("draft")] == []
     assert len(asked) <= 15
+
+
+def test_what_is_chosen_as_a_draft_comes_back_stays(page, server):
+    """The answer that brings the draft is held back: the form cannot be used before it, and what follows it stands."""
+    opened(page, "deploy")
+    typed(page, "#deploy-name", "kept")
+    page.wait_for_function("(localStorage.getItem('draft-of-deployment') ?? '').includes('kept')")
+    held = []
+
+    def hold(route):
+        if "kept" in (route.request.post_data or "") and not held:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/run/predict", hold)
+    page.reload()
+    wait_for(lambda: page.wait_for_timeout(100) or held, seconds=60)
+    expect(page.locator("#deploy-name input, #deploy-name textarea").first).to_be_hidden()
+    held[0].continue_()
+    has(page, "#deploy-name", "kept")
+    typed(page, "#deploy-name", "newer")
+    page.wait_for_timeout(500)
+    has(page, "#deploy-name", "newer")
