@@ -299,7 +299,7 @@
   });
 
   document.addEventListener("DOMContentLoaded", () => {
-    let ready = false, due = false;
+    let ready = false, due = false, regions = 0;
     const look = () => {
       due = false;
       follow();
@@ -307,6 +307,10 @@
       window.studio.takeTheirs();
       window.studio.keepDrafts();
       window.studio.keepWhole();
+      // A tab is drawn when it is opened: its regions come at once, not at the next second.
+      const drawnNow = document.querySelectorAll("[data-live]").length;
+      if (ready && drawnNow > regions) refresh();
+      regions = drawnNow;
       if (!ready && document.querySelector("[data-live]") && document.querySelector("[data-switch=language]")) { ready = true; document.documentElement.lang = language(); window.studio.begin(); rememberTheme(); setTimeout(makeRoom, 400); refresh(); }
     };
     // Not at every change: while answers or charts grow there are many in a second.
