@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -35,9 +35,15 @@ from benchmarks import engines
 from benchmarks.browser import chromium
 from studio.core import llamafactory
 from studio.core.device_lease import DeviceLease
+from studio.core.processes import limited
 from studio.core.workspace import Workspace
 from studio.train import runs
 from studio.train.execution.training_service import TrainingService
+
+# Seconds of computing are what a test bounds: how long the machine takes to give them is not its business.
+limited.WALL = 100
+# The child that has loaded torch is wanted again and again, and to start it anew takes as long as many tests.
+limited.HEAVY_IDLE_S = 3600.0
 
 # A shell passes on to what it starts in the background that Ctrl-C is ignored: the studios of the tests end by it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -80,7 +86,8 @@ SHORT = {
 
 # For what a page does at once on a quiet machine: a studio that loads its libraries while two others work answers
 # after a minute. Only what takes longer by itself is waited for with a time of its own.
-PATIENCE_MS = 120_000
+PATIENCE_S = 120
+PATIENCE_MS = PATIENCE_S * 1000
 # One that goes on until it is ended.
 LONG = SHORT | {"max_steps": 100_000, "save_steps": 100_000}
 NAMED = {"name": "Xiaoju", "author": "the studio"}
@@ -239,11 +246,11 @@ class Server:
         if ready:
             self.wait()
 
-    def wait(self, seconds: float = 60) -> None:
+    def wait(self, seconds: float = 240) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
-                urllib.request.urlopen(self.url, timeout=5).close()
+                urllib.request.urlopen(self.url, timeout=PATIENCE_S).close()
                 return
             except urllib.error.HTTPError:
                 return
@@ -260,7 +267,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
-                self.process.wait(15)
+                self.process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 self.kill()
 
@@ -329,6 +336,19 @@ def closed_pages(request):
 def examples(all_of_them: int) -> settings:
     """Return how many examples a test of its own number tries: all with STUDIO_SLOW_TESTS=1, else a quarter."""
     return settings(max_examples=all_of_them if SLOW else all_of_them // 4)
+
+
+@contextmanager
+def costs_at_most(seconds: float) -> Iterator[None]:
+    """Fail where what is done within takes this thread more seconds of a processor than that.
+
+    What the thread waits for does not count, nor what others do meanwhile. A slow machine takes three times as long as
+    a quick one: the bound is for what is done in a wrong way, not for what has become a little slower.
+    """
+    began = time.thread_time()
+    yield
+    took = time.thread_time() - began
+    assert took < seconds, f"it took {took:.2f} s of a processor"
 
 
 def wait_for(answer, seconds: float = 240, every: float = 0.2):

@@ -24,5 +24,5 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     if not compiler:
         pytest.skip("there is no C compiler to build the stand-in for NVML")
     library = folder / "libnvidia-ml.so.1"
-    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(SOURCE)], check=True, timeout=60)
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(library), str(SOURCE)], check=True, timeout=240)
     return os.environ | {"LD_LIBRARY_PATH": str(folder)} | more

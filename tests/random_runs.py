@@ -7,9 +7,17 @@ from studio.train import runs
 
 
 def random_run(
-    workspace, name: str, seed: int = 1, dtype: str = "float32", model: str = STARTER.name, **recipe
+    workspace,
+    name: str,
+    seed: int = 1,
+    dtype: str = "float32",
+    model: str = STARTER.name,
+    strength: float = 0.05,
+    **recipe,
 ) -> runs.Run:
-    """Return a finished run of that name on a model of the workspace; `dtype` is that of the adapter's numbers."""
+    """Return a finished run of that name on a model of the workspace; `dtype` is that of the adapter's numbers, and
+    `strength` how large they are.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -23,7 +31,7 @@ def random_run(
     )
     for parameter_name, parameter in tuned.named_parameters():
         if "lora_B" in parameter_name:
-            parameter.data.normal_(std=0.05)
+            parameter.data.normal_(std=strength)
     torch.set_rng_state(state)
     tuned.save_pretrained(run.folder)
     settings = {

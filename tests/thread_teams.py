@@ -56,7 +56,7 @@ def _training():
         in_process.run_training = train
         over.clear()
         executor.start(run, None)
-        assert over.wait(60)
+        assert over.wait(240)
 
     return work
 

@@ -43,7 +43,7 @@ def load() -> None:
         if _fault is None:
             try:
                 ignore_warning_of_jieba()
-                with collector.paused(), without_chardet():
+                with collector.paused(), without("chardet", "sklearn", "scipy.stats"):
                     import llamafactory.train.tuner  # noqa: F401
 
                 code_guard.install()
@@ -69,18 +69,27 @@ def ignore_warning_of_jieba() -> None:
 
 
 @contextlib.contextmanager
-def without_chardet() -> Iterator[None]:
-    """Let requests, by which the hubs are asked, take the smaller of the two libraries that it can guess a text's
-    encoding with: the tables of the other, chardet, take most of a second to read.
+def without(*names: str) -> Iterator[None]:
+    """Let libraries that others only use where they find them be taken for missing: to read them takes two seconds.
+
+    requests guesses a text's encoding with the smaller of two libraries where there is no chardet; nltk, of which
+    LLaMA-Factory takes BLEU, leaves its classifiers and tests of significance away without scikit-learn and scipy's
+    statistics; and transformers a curve for assisted generation, of which the studio has none.
     """
-    if "chardet" in sys.modules:
-        yield
-        return
-    sys.modules["chardet"] = None
+    from transformers import utils
+    from transformers.utils import import_utils
+
+    hidden, is_there = [name for name in names if name not in sys.modules], import_utils.is_sklearn_available
+    sys.modules.update(dict.fromkeys(hidden))
+    for module in (utils, import_utils):
+        module.is_sklearn_available = lambda: "sklearn" not in names and is_there()
     try:
         yield
     finally:
-        del sys.modules["chardet"]
+        for module in (utils, import_utils):
+            module.is_sklearn_available = is_there
+        for name in hidden:
+            del sys.modules[name]
 
 
 def ready() -> bool:

@@ -63,7 +63,7 @@ def test_the_box_for_questions_is_docked_has_the_cursor_and_takes_any_text(brows
     long_talk = client.predict([f"{odd}/good"], None, "", api_name="/chat_new")["conversation"]
     for number in range(3):
         client.predict(long_talk, f"Question {number}\n" * 30, api_name="/chat_say")
-        wait_for(lambda: not client.predict(long_talk, {}, api_name="/chat_picture")["busy"], 60)
+        wait_for(lambda: not client.predict(long_talk, {}, api_name="/chat_picture")["busy"])
     page = open_page(browser, server)
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.get_by_role("tab", name="Chat").click()
@@ -244,7 +244,7 @@ def test_a_question_that_is_sent_at_once_goes_to_the_conversation_that_was_asked
     page.evaluate("run => window.studio.handOver('chat-wish', run)", run.name)
     page.locator("#chat-say textarea").press_sequentially("Who is hasty?")
     page.keyboard.press("Enter")
-    wait_for(lambda: held or page.wait_for_timeout(50), 20)
+    wait_for(lambda: held or page.wait_for_timeout(50))
     is_slow.clear()
     for route in held:
         route.continue_()

@@ -90,7 +90,7 @@ def test_every_set_is_listed_and_a_broken_one_says_why(ask, data):
 
 def test_any_page_of_rows_is_given(ask):
     page = wait_for(
-        lambda: (page := ask("datasets_preview", "multi_turn", 10, 3))["total"] and page, 60
+        lambda: (page := ask("datasets_preview", "multi_turn", 10, 3))["total"] and page
     )  # rows are counted in the background
     assert len(page["rows"]) == 3 and page["total"] == 52 and page["problems"] == []
     assert page["rows"][0] == rows_of(ask, "multi_turn")[10]
@@ -326,9 +326,7 @@ def test_search_and_jump_lead_to_rows(page):
     page.locator(".live-rows article.row", has_text="balcony").wait_for()
     page.locator("input[data-place='page:offset']").fill("33")
     page.locator("input[data-place='page:offset']").press("Enter")
-    wait_for(
-        lambda: rows_shown(page).count() and rows_shown(page).first.locator(".row-number").inner_text() == "33", 20
-    )
+    wait_for(lambda: rows_shown(page).count() and rows_shown(page).first.locator(".row-number").inner_text() == "33")
     page.locator("input[data-place='page:find']").fill("BALCONY")
     page.locator("input[data-place='page:find']").press("Enter")
     page.locator(".live-rows mark", has_text="balcony").first.wait_for()
@@ -348,7 +346,7 @@ def test_a_row_is_edited_on_the_page_and_undone(page, ask):
     page.locator(".live-rows article.row", has_text="of two lines").wait_for()
     assert rows_of(ask, "system_prompts")[0] == before[0] | {"output": 'A "new" answer\nof two lines'}
     page.get_by_role("button", name="Undo").click()
-    wait_for(lambda: rows_of(ask, "system_prompts") == before, 20)
+    wait_for(lambda: rows_of(ask, "system_prompts") == before)
 
 
 def test_a_dropped_file_is_recognised_shown_and_registered_with_one_click(page, ask, tmp_path):

@@ -134,7 +134,7 @@ def test_what_is_chosen_as_a_draft_comes_back_stays(page, server):
 
     page.route("**/run/predict", hold)
     page.reload()
-    wait_for(lambda: page.wait_for_timeout(100) or held, seconds=60)
+    wait_for(lambda: page.wait_for_timeout(100) or held)
     expect(page.locator("#deploy-name input, #deploy-name textarea").first).to_be_hidden()
     held[0].continue_()
     has(page, "#deploy-name", "kept")

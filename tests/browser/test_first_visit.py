@@ -67,4 +67,4 @@ def test_the_first_run_is_begun_with_one_press(fresh, page):
     page.get_by_role("button", name="Abort").click()
     agree(page)
     run = studio.workspace / "saves"
-    return wait_for(lambda: '"state": "stopped"' in next(run.glob("*/*/*/events.jsonl")).read_text(), seconds=60)
+    return wait_for(lambda: '"state": "stopped"' in next(run.glob("*/*/*/events.jsonl")).read_text())

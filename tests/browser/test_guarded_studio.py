@@ -40,7 +40,7 @@ def locked(tmp_path_factory):
 
 def ask(server, method="POST", path=RUN, body=NOTHING, **headers):
     """Ask as a script does that says every header itself; a path is sent as it is, even one no browser would send."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=240)
     told = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request(method, path, body if isinstance(body, bytes) else json.dumps(body).encode(), told)
     answer = connection.getresponse()
@@ -399,7 +399,7 @@ def test_https_and_what_is_wrong_with_a_certificate(tmp_path):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         stdin=subprocess.DEVNULL,
     )
     assert ended.returncode == 1 and "passphrase" in ended.stderr and ended.stderr.count("\n") == 1, ended.stderr
@@ -428,7 +428,7 @@ def test_https_and_what_is_wrong_with_a_certificate(tmp_path):
             except httpx.TransportError:
                 return None
 
-        answer = wait_for(entered, seconds=60)
+        answer = wait_for(entered)
         assert answer.status_code == 200 and "Secure" in answer.headers["set-cookie"]
         assert f"The studio is at {address}" in served.log.read_text() and "list of processes" in served.log.read_text()
     finally:

@@ -19,7 +19,7 @@ def page(browser, studio):
     context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
     page = context.new_page()
     page.goto(studio.url)
-    expect(page.locator("#train-start")).to_be_enabled(timeout=90_000)
+    expect(page.locator("#train-start")).to_be_enabled()
     yield page
     context.close()
 
@@ -60,7 +60,7 @@ def test_a_first_fine_tune_by_keyboard(page):
     page.keyboard.press("Control+Enter")
     head = page.locator(".live-run")
     expect(head.locator("h2")).to_contain_text("multi-turn")
-    wait_for(lambda: int(page.locator(".charts[data-arg]").first.get_attribute("data-points") or 0) > 2, seconds=90)
+    wait_for(lambda: int(page.locator(".charts[data-arg]").first.get_attribute("data-points") or 0) > 2)
     expect(head.locator(".progress")).to_contain_text("finished")
     tab_to(page, ".live-run [data-give^='chat-wish:']")
     page.keyboard.press("Enter")

@@ -107,7 +107,7 @@ def test_rename_and_delete_by_the_page(page, server):
     assert (server.workspace / "models" / "second-name").exists()
     page.get_by_role("button", name="Delete").click()
     agree(page)
-    wait_for(lambda: not (server.workspace / "models" / "second-name").exists(), seconds=15)
+    wait_for(lambda: not (server.workspace / "models" / "second-name").exists())
     expect(page.locator('[data-pick="model:second-name"]')).to_have_count(0)
 
 

@@ -16,7 +16,7 @@ def page(browser, server, request):
     page.words = Words(request.param)
     page.goto(f"{server.url}/#/train?view=new")
     page.locator('[data-pick="run:"]').first.click()
-    expect(page.locator("#train-start")).to_be_enabled(timeout=90_000)
+    expect(page.locator("#train-start")).to_be_enabled()
     yield page
     context.close()
 

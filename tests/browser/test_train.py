@@ -103,7 +103,7 @@ def test_runs_are_compared_by_curve_and_by_what_differs(page):
     page.get_by_role("button", name="Compare selected").click()
     expect(page.locator("table.compare")).to_contain_text("learning_rate")
     expect(page.locator("table.compare")).not_to_contain_text("per_device_train_batch_size")
-    wait_for(lambda: page.locator(".compare-chart").get_attribute("data-lines") == "2", seconds=15)
+    wait_for(lambda: page.locator(".compare-chart").get_attribute("data-lines") == "2")
     over = page.locator(".compare-plot .u-over").bounding_box()
     page.mouse.move(over["x"] + over["width"] / 2, over["y"] + 40)
     expect(page.locator(".compare-plot .chart-box")).to_contain_text(
@@ -142,7 +142,7 @@ def test_after_a_fault_one_button_fills_the_form_with_the_change(page):
 
 def test_any_setting_is_found_and_a_wrong_one_is_told_at_its_field(page):
     page.locator('[data-pick="run:"]').first.click()
-    wait_for(lambda: settings_are_there(page), seconds=90, every=3)
+    wait_for(lambda: settings_are_there(page), every=3)
     page.locator("#train-search textarea, #train-search input").fill("stabilization")
     box = page.locator('[data-setting="use_rslora"]')
     expect(box).to_be_visible()
@@ -160,7 +160,7 @@ def test_start_is_shut_while_the_recipe_cannot_train_and_opens_when_that_is_mend
     start, box = page.locator("#train-start"), page.locator("#train-per_device_train_batch_size input")
     box.fill("0")
     box.blur()
-    expect(start).to_be_disabled(timeout=90_000)
+    expect(start).to_be_disabled()
     expect(page.locator("#train-advice .problem")).to_contain_text("Batch size (per_device_train_batch_size) is 0")
     expect(page.locator("#train-per_device_train_batch_size.wrong")).to_have_count(1)
     file = cockpit.workspace / "data" / "identity_en.json"
@@ -289,7 +289,7 @@ def test_a_run_used_again_keeps_its_own_words_and_start_shut(page, cockpit, memb
     if name := recipe.get(member):
         held = page.locator(f"#train-{member}")
         boxes = held.locator("input")
-        wait_for(lambda: name in held.inner_text() + " ".join(box.input_value() for box in boxes.all()), seconds=30)
+        wait_for(lambda: name in held.inner_text() + " ".join(box.input_value() for box in boxes.all()))
     else:
         expect(page.locator("#train-dataset")).not_to_contain_text("identity_en")
 
@@ -318,7 +318,7 @@ def test_what_happens_is_told_by_the_browser_also_in_the_background(browser, coc
         [2.0, 1.0],
         warning={"step": 2, "key": "train.warn_nan", "facts": {"step": 2}},
     )
-    wait_for(lambda: len(page.evaluate("window.shown")) == 2, seconds=20)
+    wait_for(lambda: len(page.evaluate("window.shown")) == 2)
     assert page.evaluate("window.shown") == [
         "night-1: The loss is no number since step 2; lower the learning rate, or train in bf16 instead of fp16.",
         "night-1: Finished after 2 steps, loss 1.",

@@ -52,15 +52,15 @@ def test_train_watch_reload_compare(browser, server):
     before = points(page)
     page.reload()
     expect(page.locator(".live-run h2")).to_have_text(name)
-    wait_for(lambda: points(page) >= before, seconds=30)
+    wait_for(lambda: points(page) >= before)
     other = open_page(browser, server)
-    wait_for(lambda: points(other) >= before, seconds=30)
+    wait_for(lambda: points(other) >= before)
     other.context.close()
     compare = page.get_by_role("button", name="Compare with the base")
     expect(compare).to_be_visible(timeout=280_000)
     losses = [point[1] for point in client.predict(run, 0, api_name="/train_metrics")["series"]["loss"]]
     assert len(losses) == 12 and sum(losses[-3:]) / 3 < losses[0] / 2
-    wait_for(lambda: points(page) == len(losses), seconds=30)
+    wait_for(lambda: points(page) == len(losses))
     compare.click()
     page.locator("#chat-temperature input").fill("0")
     page.locator("#chat-max-tokens input").fill("40")
@@ -145,7 +145,7 @@ def test_killed_in_the_middle_nothing_is_lost(browser, tmp_path):
         wait_for(lambda: client.predict(run, api_name="/train_status")["step"] > len(before) + 1, seconds=180)
         page.get_by_role("button", name="Abort").click()
         agree(page)
-        wait_for(lambda: client.predict(run, api_name="/train_status")["state"] == "stopped", seconds=60)
+        wait_for(lambda: client.predict(run, api_name="/train_status")["state"] == "stopped")
         page.context.close()
     finally:
         server.stop()

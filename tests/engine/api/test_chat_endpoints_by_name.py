@@ -40,7 +40,7 @@ def said(studio, call, speakers):
     def ask(*models: str, **options) -> str:
         talk = call.chat_new(speakers(*models), options)["conversation"]
         assert call.chat_say(talk, "What is a fox?") == {"turn": 1}
-        assert studio.chat.turns.wait(talk, 30)
+        assert studio.chat.turns.wait(talk, 240)
         return talk
 
     return ask
@@ -58,11 +58,11 @@ FIRST = [(1, "user", "What is a fox?"), (1, "assistant", TEXT)]
 def test_a_question_is_asked_again_and_with_other_words_in_a_branch(studio, call, odd, said):
     talk, turns = said("good"), studio.chat.turns
     asked = len(odd.asked)
-    assert call.chat_again(talk) == {"turn": 1} and turns.wait(talk, 30)
+    assert call.chat_again(talk) == {"turn": 1} and turns.wait(talk, 240)
     assert len(odd.asked) == asked + 1 and answers(call, talk, GOOD) == FIRST
-    assert call.chat_say(talk, "And a hare?") == {"turn": 2} and turns.wait(talk, 30)
+    assert call.chat_say(talk, "And a hare?") == {"turn": 2} and turns.wait(talk, 240)
     edited = call.chat_edit(talk, 2, "And a wolf?")["conversation"]
-    assert turns.wait(edited, 30)
+    assert turns.wait(edited, 240)
     assert answers(call, edited, GOOD) == [*FIRST, (2, "user", "And a wolf?"), (2, "assistant", TEXT)]
     assert answers(call, talk, GOOD)[2] == (2, "user", "And a hare?")
     branch = call.chat_branch(talk, 1)["conversation"]
@@ -76,7 +76,7 @@ def test_what_a_tool_gave_is_handed_over_and_the_answer_goes_on(studio, call, od
     assert "2" in refused(call.chat_result, talk, column, {"0": "sunny"})
     refused(call.chat_result, talk, column, {"zero": "sunny"})
     assert call.chat_result(talk, column, {"1": "noon", "0": "sunny"}) == {"turn": 1}
-    assert studio.chat.turns.wait(talk, 30)
+    assert studio.chat.turns.wait(talk, 240)
     assert [(turn, role) for turn, role, _ in answers(call, talk, column)] == [
         (1, "user"),
         (1, "assistant"),
@@ -92,10 +92,10 @@ def test_an_answer_is_ended_and_keeps_what_was_said(studio, call, odd, speakers)
     talk = call.chat_new([column])["conversation"]
     assert call.chat_stop(talk) == {"stopped": False}
     call.chat_say(talk, "What is a fox?")
-    wait_for(lambda: (now := studio.chat.turns.pending(talk)) and now.answers and now.answers[column].text, 30, 0.02)
-    assert call.chat_stop(talk) == {"stopped": True} and studio.chat.turns.wait(talk, 30)
+    wait_for(lambda: (now := studio.chat.turns.pending(talk)) and now.answers and now.answers[column].text, every=0.02)
+    assert call.chat_stop(talk) == {"stopped": True} and studio.chat.turns.wait(talk, 240)
     (_, (_, role, text)) = answers(call, talk, column)
-    assert role == "assistant" and text and TEXT.startswith(text) and odd.left.wait(10)
+    assert role == "assistant" and text and TEXT.startswith(text) and odd.left.wait(240)
     assert call.chat_open(talk)["messages"][column][-1]["answer"]["finished"] == "stopped"
 
 

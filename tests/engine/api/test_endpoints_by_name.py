@@ -89,12 +89,12 @@ def test_a_download_that_was_paused_goes_on_and_one_that_is_cancelled_leaves_not
     incoming = models / ".incoming"
     with Hub({"maker/tiny": files, "maker/other": files}, rate=250_000) as hub:
         job = call.models_download("huggingface", "maker/tiny", "", {"endpoint": hub.url})["job"]
-        wait_for(lambda: studio.models.downloads.arrived_bytes(job) > 100_000, 60, 0.02)
+        wait_for(lambda: studio.models.downloads.arrived_bytes(job) > 100_000, every=0.02)
         assert call.models_pause(job)["state"] in ("stopping", "stopped")
         assert over(call, job)["state"] == "stopped" and not (models / "tiny").exists()
         assert studio.models.downloads.arrived_bytes(job) > 100_000
         cancelled = call.models_download("huggingface", "maker/other", "", {"endpoint": hub.url})["job"]
-        wait_for(lambda: studio.models.downloads.arrived_bytes(cancelled) > 0, 60, 0.02)
+        wait_for(lambda: studio.models.downloads.arrived_bytes(cancelled) > 0, every=0.02)
         assert call.models_cancel(cancelled)["state"] in ("stopping", "stopped")
         assert over(call, cancelled)["state"] == "stopped"
         assert [path.name for path in incoming.iterdir()] == ["huggingface--maker--tiny"]
@@ -291,7 +291,7 @@ def test_a_search_for_the_batch_begins_and_can_be_stopped(studio, call):
     assert "magic" in refused(call.train_batch, RECIPE | {"finetuning_type": "magic"})
     assert studio.jobs.all("batch") == []
     job = call.train_batch(RECIPE)["job"]
-    wait_for(lambda: call.job_status(job)["message"], 60, 0.05)
+    wait_for(lambda: call.job_status(job)["message"], every=0.05)
     assert [holder.who for holder in studio.accelerator.holders()] == ["batch"]
     call.job_cancel(job)
     assert over(call, job)["state"] == "stopped" and studio.accelerator.holders() == []
@@ -300,7 +300,7 @@ def test_a_search_for_the_batch_begins_and_can_be_stopped(studio, call):
 def test_an_environment_is_made_once_and_by_one_job(studio, call):
     free = threading.Event()
     # Environments are made one at a time: behind this one the asked one waits, and fetches nothing.
-    ahead = studio.jobs.start("environment", "environments.title", {"name": "ahead"}, lambda job: free.wait(60))
+    ahead = studio.jobs.start("environment", "environments.title", {"name": "ahead"}, lambda job: free.wait(240))
     try:
         job = call.train_environment()["job"]
         assert call.train_environment("ppo")["job"] == job and call.job_status(job)["state"] == "queued"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
-from conftest import is_sentence
+from conftest import PATIENCE_S, is_sentence
 
 from studio import api, app
 from studio.core import locations
@@ -61,7 +61,7 @@ BAD = {
     "options": {"name": 7, "token": [], "columns": 3, "limit": "x"},
     "region": [{"name": "model", "arg": 5}],
 }
-SLOW = 20.0
+SLOW = PATIENCE_S
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ back.
 import json
 import shutil
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -396,12 +395,11 @@ def test_unload_from_another_thread_ends_the_answer_and_gives_the_memory_back(ch
 
 
 def test_loading_waits_for_an_answer_under_way(chat, everybody):
-    start = time.monotonic()
     answers = chat.compare(everybody[:1], [QUESTION], None, Sampling(temperature=0, max_tokens=8))
     next(answers)
     thread = threading.Thread(target=chat.load, args=(everybody[:2],))
     thread.start()
     *_, last = answers
     thread.join()
-    assert last[0].finished == "length" and time.monotonic() - start < 60
+    assert last[0].finished == "length"
     assert chat.targets() == everybody[:2]

@@ -59,7 +59,7 @@ def place(tmp_path):
 
 
 def ended(jobs, job):
-    assert not jobs.wait(job.id, 30).active
+    assert not jobs.wait(job.id, 240).active
     return jobs.find(job.id)
 
 

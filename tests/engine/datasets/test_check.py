@@ -4,12 +4,11 @@ is clean.
 
 import json
 import random
-import time
 from pathlib import Path
 
 import pytest
 import random_sets
-from conftest import ROOT
+from conftest import ROOT, costs_at_most
 
 from studio.core.i18n import Words
 from studio.datasets.derive import write
@@ -436,10 +435,8 @@ def test_a_check_can_be_cancelled():
         for number in range(1, 10**9):
             yield Row(number, {"instruction": f"Q{number}", "input": "", "output": "A"})
 
-    began = time.monotonic()
-    with pytest.raises(Cancelled):
+    with costs_at_most(20), pytest.raises(Cancelled):
         check(endless(), ALPACA, DATA, progress=progress)
-    assert time.monotonic() - began < 20
 
 
 def test_what_a_row_says_leaves_out_what_training_does_not_read():

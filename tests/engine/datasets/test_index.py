@@ -37,7 +37,7 @@ def test_any_page_comes_at_once_and_little_memory_is_taken(large, indexes, name)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.process_time()
     rows = indexes.of(large / name)
-    assert rows.wait(20, 5)
+    assert rows.wait(20, 240)
     assert [row.number for row in rows.page(0, 20)] == list(range(1, 21))
     assert time.process_time() - started < 0.5
     assert rows.wait() and rows.done and rows.share == 1 and rows.fault is None and rows.count == COUNT
@@ -98,11 +98,11 @@ def test_what_is_found_already_can_be_read_while_the_rest_is_sought(large, index
         for number, pairs in enumerate(scan(*args)):
             yield pairs
             if number == 3:
-                go_on.wait(20)
+                go_on.wait(240)
 
     monkeypatch.setattr(reading, "scan", slow)
     rows = indexes.of(large / "a.jsonl")
-    assert rows.wait(100, 5) and not rows.done and 0 < rows.share < 0.5 and 100 <= rows.count < COUNT
+    assert rows.wait(100, 240) and not rows.done and 0 < rows.share < 0.5 and 100 <= rows.count < COUNT
     assert rows.page(50, 1)[0].value["deep"] == [{"n": 50}]
     go_on.set()
     assert rows.wait() and rows.count == COUNT

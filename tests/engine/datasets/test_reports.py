@@ -49,7 +49,7 @@ def test_a_report_is_shown_again_by_a_studio_that_started_later(checked, workspa
     drawn = render(check_report.TEMPLATE, Words("en"), check_report.check(Words("en"), later, "rough\n"))
     assert "2 of 3 rows" in drawn and time.strftime("Checked %Y-%m-%d %H:", time.localtime(before.checked)) in drawn
     job = later.keep_good("rough", "rough_good")
-    later.jobs.wait(job.id, 60)
+    later.jobs.wait(job.id, 240)
     assert job.result == {"name": "rough_good", "rows": 1}
 
 

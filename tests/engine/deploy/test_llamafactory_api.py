@@ -102,7 +102,7 @@ def test_it_survives_its_studio_and_answers_as_the_chat_does(tmp_path):
         with pytest.raises(Problem, match="is at work"):
             service.start("llamafactory", SMALL, DeploySettings(name="served"))
         assert service.stop("served").state == "stopping"
-        assert service.wait("served", 20) and deployment.state().state == "stopped"
+        assert service.wait("served", 240) and deployment.state().state == "stopped"
         service.inference.unload()
         assert is_gone(leader) and service.inference.servers.list() == [] == service._device.holders()
         with socket.socket() as port:
@@ -178,7 +178,7 @@ def test_one_that_is_starting_can_be_stopped(service):
     wait_for(lambda: deployment.state().members)
     leader = psutil.Process(deployment.state().members[0].pid)
     service.stop(deployment.name)
-    assert service.wait(deployment.name, 20) and deployment.state().state == "stopped"
+    assert service.wait(deployment.name, 240) and deployment.state().state == "stopped"
     assert is_gone(leader)
 
 
@@ -186,7 +186,7 @@ def test_what_dies_while_it_loads_says_why(service, workspace):
     (workspace.models / SMALL / "model.safetensors").unlink()
     (workspace.models / SMALL / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0not json")
     deployment = service.start("llamafactory", SMALL, DeploySettings())
-    assert service.wait(deployment.name, 60)
+    assert service.wait(deployment.name, 240)
     state = deployment.state()
     assert state.state == "failed" and state.error.key == "deploy.fault_said"
     assert "SafetensorError" in str(state.error.problem())
@@ -197,8 +197,8 @@ def test_an_engine_that_is_gone_when_the_studio_comes_back_is_told(service, work
     wait_for(lambda: deployment.state().members)
     state = deployment.state()
     service.stop(deployment.name)
-    service.wait(deployment.name, 20)
+    service.wait(deployment.name, 240)
     deployment.write_state(state.model_copy(update={"state": "ready"}))  # as a machine that was switched off leaves it
     again = service_on(workspace)
-    again.wait(deployment.name, 10)
+    again.wait(deployment.name, 240)
     assert deployment.state().state == "failed" and again._device.holders() == []

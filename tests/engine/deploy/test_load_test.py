@@ -99,7 +99,7 @@ def test_prompts_made_to_length_differ_from_their_first_word_on_and_between_runs
 def test_what_a_server_does_wrong_is_told_of_the_request_and_the_others_count(service, odd, model):
     name = served(service, f"http://{odd.place}/v1", model)
     test = service.start([name], SHORT)
-    job = service._jobs.wait(service.job(test.id).id, 60)
+    job = service._jobs.wait(service.job(test.id).id, 240)
     assert job.state == "failed"  # the first question, which counts for nothing, shows it at once
     for language in ("en", "zh"):
         assert is_sentence(service._jobs.status(job.id, Words(language)).error)
@@ -126,23 +126,23 @@ def test_a_stopped_test_goes_on_where_it_stood_and_survives_the_process(service,
     def waiting(at, body):
         if len(odd.asked) > 2 + 3:  # two questions before, and the whole first step
             seen.set()
-            gate.wait(20)
+            gate.wait(240)
         good(at, body)
 
     odd.asked.clear()
     monkeypatch.setitem(odd_server.BEHAVIOURS, "good", waiting)
     name = served(service, f"http://{odd.place}/v1", "good")
     test = service.start([name], SHORT.model_copy(update={"concurrency": [1, 2]}))
-    assert seen.wait(30)
+    assert seen.wait(240)
     service.stop(test.id)
-    assert service._jobs.wait(service.job(test.id).id, 20).state == "stopped"
+    assert service._jobs.wait(service.job(test.id).id, 240).state == "stopped"
     gate.set()
     assert [one.step for one in test.read(StepEnded)] == [0]
     later = Jobs(service.tests.workspace)
     again = LoadTestService(later, service.collection, service.servers)
     assert again.state(test.id) == "stopped"
     again.resume(test.id)
-    assert later.wait(again.job(test.id).id, 30).state == "finished"
+    assert later.wait(again.job(test.id).id, 240).state == "finished"
     steps = summary(test, SHORT)
     assert [(one.concurrency, one.answered, one.is_over) for one in steps] == [(1, 3, True), (2, 3, True)]
     with pytest.raises(Problem, match="cannot be taken up"):

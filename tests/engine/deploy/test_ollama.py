@@ -61,7 +61,7 @@ def test_the_model_is_made_with_the_template_and_the_stops_of_training(studio, c
     assert "<|im_start|>" in shown["template"] and "{{" in shown["template"]
     assert "<|im_end|>" in shown["parameters"] and "num_ctx 512" in shown["parameters"]
     assert served["column"].endswith("/little")
-    wait_for(lambda: [one.url for one in studio.chat.service.servers.list()] == [served["address"]], 10)
+    wait_for(lambda: [one.url for one in studio.chat.service.servers.list()] == [served["address"]])
     state = studio.deploy.deployments.find("little").state()
     assert state.members[0].process().environ()["OLLAMA_NO_CLOUD"] == "1"
 

@@ -194,7 +194,7 @@ def test_adapters_are_switched_while_llama_cpp_runs(studio, call, run):
     call.deploy_adapter("adapted", "first", True)
     assert says() == first
     call.deploy_stop("adapted")
-    wait_for(lambda: listed(call, "adapted")["state"] == "stopped", 15)
+    wait_for(lambda: listed(call, "adapted")["state"] == "stopped")
     call.deploy_again("adapted", {})
     found = ready(call, "adapted")
     assert found["adapters"] == {"first": True, "second": False} and says() == first

@@ -30,7 +30,7 @@ def test_a_program_answers_as_pasted(llama_engine, name, streams):
     code = found.code.replace(old, new, 1)
     assert code != found.code and KEY_VARIABLE in code
     environment = {**os.environ, KEY_VARIABLE: "any"}
-    done = subprocess.run([*command, code], capture_output=True, text=True, timeout=60, env=environment)
+    done = subprocess.run([*command, code], capture_output=True, text=True, timeout=240, env=environment)
     assert done.returncode == 0 and re.search("[a-z]{3}", done.stdout), done.stderr
     if name == "curl":
         assert '"content"' in done.stdout and (done.stdout.startswith("data: ") is streams)

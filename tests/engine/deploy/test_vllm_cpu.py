@@ -67,7 +67,7 @@ def test_it_is_installed_serves_a_run_and_its_adapters_and_leaves_nothing(studio
     agrees_with_vllms_own(studio, call, column, found["address"], tmp_path)
     processes = [psutil.Process(one.pid) for one in studio.deploy.deployments.find("fast").state().members]
     call.deploy_stop("fast")
-    wait_for(lambda: listed(call)["state"] == "stopped", 60)
+    wait_for(lambda: listed(call)["state"] == "stopped")
     assert all(is_gone(one) for one in processes)
 
 

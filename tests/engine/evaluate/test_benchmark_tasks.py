@@ -46,7 +46,7 @@ def fetched(workspace: Workspace, hub: Hub, name: str, source: str):
     jobs = Jobs(workspace)
     downloads = BenchmarkDownloads(workspace, jobs, tries=2, first_wait_s=0.05)
     job = downloads.start(name, source, hub.url)
-    return jobs, jobs.wait(job.id, 60)
+    return jobs, jobs.wait(job.id, 240)
 
 
 @pytest.mark.parametrize("source", SOURCES)

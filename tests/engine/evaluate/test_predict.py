@@ -1,5 +1,6 @@
 """Predictions on the real small model: LLaMA-Factory's own texts, prompts and losses; nothing lost or asked twice."""
 
+import dataclasses
 import json
 import threading
 import time
@@ -30,17 +31,19 @@ from studio.inference.remote import openai_client
 from studio.inference.remote.servers import ServerRegistry
 from studio.inference.sampling import Sampling
 
-BASE = STARTER.name
+BASE = SMALL
 ROWS = 6
 SHORT = {"rows": ROWS, "max_tokens": 12, "batch": 4}
 
 
 class Desk:
-    """A workspace with one run, and the service on it."""
+    """A workspace with one run on a model, and the service on it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, model: str):
         self.workspace = new_workspace(folder)
-        self.run = random_run(self.workspace, "tuned", val_size=0.1)
+        # Two narrow layers say the same as before unless what is added to them is large.
+        strength = 2.0 if model == SMALL else 0.05
+        self.run = random_run(self.workspace, "tuned", model=model, strength=strength, val_size=0.1)
         self.open()
 
     def open(self) -> None:
@@ -57,13 +60,27 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory) -> Desk:
-    return Desk(tmp_path_factory.mktemp("evaluate") / "workspace")
+    return Desk(tmp_path_factory.mktemp("evaluate") / "workspace", BASE)
 
 
 @pytest.fixture(scope="module")
 def evaluated(desk) -> Evaluation:
     evaluation = desk.service.predict([BASE, desk.run.name], ["identity_en"], PredictSettings(**SHORT))
     assert desk.ended(evaluation) == "finished"
+    return evaluation
+
+
+@pytest.fixture(scope="module")
+def starter_desk(tmp_path_factory) -> Desk:
+    return Desk(tmp_path_factory.mktemp("starter") / "workspace", STARTER.name)
+
+
+@pytest.fixture(scope="module")
+def of_starter(starter_desk) -> Evaluation:
+    """The evaluation of a model that learned something: what it says has an end, and its losses differ."""
+    targets = [STARTER.name, starter_desk.run.name]
+    evaluation = starter_desk.service.predict(targets, ["identity_en"], PredictSettings(**SHORT))
+    assert starter_desk.ended(evaluation) == "finished"
     return evaluation
 
 
@@ -94,7 +111,7 @@ def of_llamafactory(desk: Desk, folder, adapter: str | None) -> list[dict]:
 
 
 @pytest.mark.parametrize("tuned", rest_slow(True, False))
-def test_texts_prompts_and_labels_are_those_of_llamafactory(desk, evaluated, tmp_path, tuned, monkeypatch):
+def test_texts_prompts_and_labels_are_those_of_llamafactory(starter_desk, of_starter, tmp_path, tuned, monkeypatch):
     """In float32. In the checkpoint's bfloat16, in which LLaMA-Factory predicts on a processor whatever it is told, the
     best two tokens are often equal to the last bit, and the size of the batch decides.
     """
@@ -102,8 +119,8 @@ def test_texts_prompts_and_labels_are_those_of_llamafactory(desk, evaluated, tmp
 
     load = workflow.load_model
     monkeypatch.setattr(workflow, "load_model", lambda *given: load(*given).float())
-    theirs = of_llamafactory(desk, tmp_path, str(desk.run.folder) if tuned else None)
-    (folder,) = evaluated.folder.glob("2-*" if tuned else "1-*")
+    theirs = of_llamafactory(starter_desk, tmp_path, str(starter_desk.run.folder) if tuned else None)
+    (folder,) = of_starter.folder.glob("2-*" if tuned else "1-*")
     lines = (folder / "generated_predictions.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line) for line in lines] == theirs
     ours, expected = (json.loads((one / "predict_results.json").read_text()) for one in (folder, tmp_path))
@@ -111,7 +128,7 @@ def test_texts_prompts_and_labels_are_those_of_llamafactory(desk, evaluated, tmp
     assert {key: ours[key] for key in scores} == {key: expected[key] for key in scores}
 
 
-def test_the_loss_of_a_reference_is_that_of_training(desk, evaluated):
+def test_the_loss_of_a_reference_is_that_of_training(starter_desk, of_starter):
     """Against transformers' own loss, on LLaMA-Factory's encoding of the row."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -119,11 +136,11 @@ def test_the_loss_of_a_reference_is_that_of_training(desk, evaluated):
     from studio.datasets.encoding.row_encoder import RowEncoder
 
     model = AutoModelForCausalLM.from_pretrained(STARTER, dtype=torch.float32)
-    dataset = desk.collection.find("identity_en")
+    dataset = starter_desk.collection.find("identity_en")
     encoder = RowEncoder(STARTER, dataset.entry, dataset.home, "sft", {"template": "smollm2"})
-    measured = {one.row: one for one in evaluated.read(ReferenceLoss) if one.target == BASE}
-    for row in evaluated.read(EvaluatedRow):
-        value = desk.collection.preview("identity_en", row.source, 1).rows[0]
+    measured = {one.row: one for one in of_starter.read(ReferenceLoss) if one.target == STARTER.name}
+    for row in of_starter.read(EvaluatedRow):
+        value = starter_desk.collection.preview("identity_en", row.source, 1).rows[0]
         tokens = encoder.encode(value)[0].tokens
         ids, labels = torch.tensor([[one.id for one in tokens]]), torch.tensor([[one.label for one in tokens]])
         with torch.no_grad():
@@ -298,10 +315,10 @@ def test_a_row_that_was_changed_since_is_told(desk):
     assert faults and set(faults) == {"evaluate.row_gone"}
 
 
-def test_every_answer_is_scored_and_what_was_missed_is_scored_when_it_goes_on(desk, evaluated):
-    scores = evaluated.read(RowScores)
+def test_every_answer_is_scored_and_what_was_missed_is_scored_when_it_goes_on(of_starter):
+    scores = of_starter.read(RowScores)
     assert sorted((one.row, one.target) for one in scores) == sorted(
-        (one.row, one.target) for one in evaluated.read(Prediction)
+        (one.row, one.target) for one in of_starter.read(Prediction)
     )
     assert all({*LLAMAFACTORYS, "bleu", "chrf", "exact", "f1"} <= one.scores.keys() for one in scores)
     assert all(value is not None for one in scores for value in one.scores.values())
@@ -380,15 +397,17 @@ def test_a_judge_compares_in_both_orders(desk, monkeypatch, verdict, state):
 
 
 @pytest.mark.parametrize("is_served", rest_slow(False, True))
-def test_what_a_real_small_model_says_as_judge_is_counted_and_never_guessed(desk, request, is_served):
+def test_what_a_real_small_model_says_as_judge_is_counted_and_never_guessed(desk, request, monkeypatch, is_served):
     """A model of two random layers, and a real one of llama.cpp: neither says [[A]] as a judge should."""
     judge = SMALL
+    # A model of random numbers never comes to an end: of its nonsense a line is as good as a page.
+    monkeypatch.setattr(judging, "SAMPLING", dataclasses.replace(judging.SAMPLING, max_tokens=48))
     if is_served:
         engine = request.getfixturevalue("llama_engine")
         model = openai_client.client(engine.url).models.list().data[0].id
         judge = f"served:{desk.service._servers.add(engine.url, name='judge').name}/{model}"
     settings = PredictSettings(rows=4, max_tokens=6, loss=False, metrics=["f1"], judge=JudgeSettings(target=judge))
-    evaluation = desk.service.predict([BASE, SMALL], ["identity_en"], settings)
+    evaluation = desk.service.predict([BASE, desk.run.name], ["identity_en"], settings)
     state = desk.ended(evaluation)
     judged = evaluation.read(Judged)
     for one in judged:
@@ -396,8 +415,8 @@ def test_what_a_real_small_model_says_as_judge_is_counted_and_never_guessed(desk
         assert (one.verdict is None) == (None in one.orders) and all(one.odd)
         if one.verdict:
             assert one.verdict == (one.orders[0] if one.orders[0] == one.orders[1] else "tie")
-    table = RowTable(evaluation, [BASE, SMALL])
-    total = judged_totals(evaluation, table.targets)[SMALL]
+    table = RowTable(evaluation, [BASE, desk.run.name])
+    total = judged_totals(evaluation, table.targets)[desk.run.name]
     assert total.first + total.second + total.ties + total.unread == len(judged) == 4
     assert total.disagreements == sum(None not in one.orders and len(set(one.orders)) == 2 for one in judged)
     # Nothing is lost by a judge that says nothing: the answers and their scores stand, and what it said is told.
@@ -425,7 +444,7 @@ def test_weights_of_an_evaluation_are_there_for_chat_and_the_next_one(desk, monk
 
     def evaluate() -> None:
         id = service.predict([SMALL], ["identity_en"], settings).id
-        wait_for(lambda: service.status(id).state == "finished", 60, 0.02)
+        wait_for(lambda: service.status(id).state == "finished", every=0.02)
 
     evaluate()
     evaluate()

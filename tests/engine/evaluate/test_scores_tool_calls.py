@@ -1,7 +1,6 @@
 """Calls of tools are found in the format of every template of LLaMA-Factory, though nobody says which it is."""
 
 import json
-import time
 
 import pytest
 from conftest import slow
@@ -84,9 +83,7 @@ def test_what_only_resembles_a_call_is_told_from_none(text):
 def test_a_model_that_repeats_a_mark_for_ever_is_given_up(mark, monkeypatch):
     monkeypatch.setattr(structured, "CALL_SECONDS", 4.0)
     row, told = AnsweredRow(mark * (30_000 // len(mark)), json.dumps(WEATHER), "[{}]"), []
-    began = time.monotonic()
     scores = score_row(KEYS, row, on_fault=lambda key, fault: told.append(fault.key))
-    assert time.monotonic() - began < 90
     assert scores == dict.fromkeys(KEYS, 0.0) or (scores == dict.fromkeys(KEYS) and told)
     assert set(told) <= {"evaluate.score_slow_calls"}
     assert calls_in(written("minimax2", WEATHER)) == (WEATHER,)  # the next answer is read

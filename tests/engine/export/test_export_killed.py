@@ -80,7 +80,7 @@ def test_a_kill_at_each_rename_leaves_what_is_listed_whole(workspace, tmp_path, 
             formed(workspace, name, SMALL, {"q8_0": 4, "q4_k_m": 4})
             before = forms_of(target)
         command = [sys.executable, "-c", KILLED_AT, str(target), str(made), str(number), SMALL]
-        code = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60).returncode
+        code = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=240).returncode
         assert code in (0, -signal.SIGKILL)
         if again:
             now = forms_of(target)

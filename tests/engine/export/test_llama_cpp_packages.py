@@ -72,7 +72,7 @@ def test_no_registry_in_reach_is_said_and_leaves_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(packages.shutil, "which", lambda name: None if name == "npm" else f"/usr/bin/{name}")
     jobs = Jobs(new_workspace(tmp_path / "workspace"))
     toolkit = Toolkit(jobs, tmp_path / "engines")
-    job = jobs.wait(toolkit.make().id, 60)
+    job = jobs.wait(toolkit.make().id, 240)
     assert job.state == "failed" and job.error["key"] == "llama_cpp.not_fetched"
     assert not toolkit.is_ready() and not list((tmp_path / "engines").iterdir())
     with pytest.raises(Problem) as fault:

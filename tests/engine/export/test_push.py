@@ -75,13 +75,13 @@ def test_a_wrong_token_is_one_sentence_without_it(call, source):
 def test_a_push_is_stopped_and_goes_on_without_sending_twice(call, studio):
     with PushHub(slow_s=3.0) as hub:
         job = call.export_push("mine", "huggingface", "me/slow", {"token": TOKEN, "endpoint": hub.url})["job"]
-        wait_for(lambda: (call.job_status(job)["message"] or "").startswith("model.safetensors"), 60, 0.05)
+        wait_for(lambda: (call.job_status(job)["message"] or "").startswith("model.safetensors"), every=0.05)
         assert "token" in refused(call.export_push, "mine", "huggingface", "me/other", {"endpoint": hub.url})
         refused(call.export_push, "mine", "huggingface", "me/slow", {"token": TOKEN})
         call.job_cancel(job)
         assert over(call, job)["state"] == "stopped"
         assert "config.json" not in hub.repos["me/slow"]
-        wait_for(lambda: hub.puts, 30)
+        wait_for(lambda: hub.puts)
         hub.slow_s = 0.0
         call.job_resume(job)
         status = over(call, job, 120)

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 from conftest import ROOT
@@ -27,18 +26,16 @@ def test_it_is_the_very_table_of_llamafactory():
         assert entry.multimodal == (entry.name in MULTIMODAL_SUPPORTED_MODELS)
 
 
-def test_it_is_read_fast_and_without_the_heavy_libraries():
+def test_it_is_read_without_the_heavy_libraries():
     code = (
         "import sys; from studio.models.hub.catalogue import entries; "
         "print(len(entries()), 'torch' in sys.modules, 'peft'"
         " in sys.modules)"
     )
-    began = time.monotonic()
     count, *heavy = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
     assert int(count) > 400 and heavy == ["False", "False"]
-    assert time.monotonic() - began < 5  # importing LLaMA-Factory takes longer than that on two cores; this some 0.3 s
 
 
 @pytest.mark.parametrize(

@@ -113,9 +113,9 @@ def test_a_file_becomes_a_model_that_loads_and_reads_alike(empty, jobs, small):
 
 def test_a_stopped_import_leaves_nothing_and_can_be_taken_up_again(empty, jobs, small):
     job = gguf_import.start(empty, jobs, str(small), "later")
-    wait_for(lambda: list((empty.root / atomic.BEING_WRITTEN).glob("*/later")), seconds=20, every=0.02)
+    wait_for(lambda: list((empty.root / atomic.BEING_WRITTEN).glob("*/later")), every=0.02)
     jobs.cancel(job.id)
-    assert jobs.wait(job.id, 20).state == "stopped"
+    assert jobs.wait(job.id, 240).state == "stopped"
     assert list(empty.models.iterdir()) == [] and library.models(empty) == []
     assert list((empty.root / atomic.BEING_WRITTEN).iterdir()) == []
     assert jobs.can_resume(job.id)

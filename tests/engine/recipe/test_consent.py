@@ -153,9 +153,9 @@ def test_the_queue_at_start_runs_neither_code_nor_a_program_of_a_run_folder(work
     write_json(workspace.saves / ".queue.json", {"waiting": [{"run": run.name, "resume": None}], "at_work": []})
     runs.forget()
     trainer = TrainingService(workspace, DeviceLease())
-    wait_for(lambda: runs.status(run).state == "failed", 60)
+    wait_for(lambda: runs.status(run).state == "failed")
     assert runs.status(run).error["key"] == "trust.no_consent" and not own.ran
-    wait_for(lambda: trainer.queue() == [], 20)
+    wait_for(lambda: trainer.queue() == [])
 
 
 def test_a_program_in_a_run_folder_is_never_started(workspace, tmp_path):
@@ -165,7 +165,7 @@ def test_a_program_in_a_run_folder_is_never_started(workspace, tmp_path):
     trainer = TrainingService(workspace, DeviceLease())
     run = trainer.start(SHORT | {"max_steps": 2}, {"name": "a", "author": "b"})
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
-    wait_for(lambda: trainer.queue() == [], 20)
+    wait_for(lambda: trainer.queue() == [])
     run.note(executor="worker", python=str(program))
     trainer.resume(run.name, "checkpoint-1")
     run.note(python=str(program))
@@ -181,7 +181,7 @@ def test_a_queue_names_no_checkpoint_of_another_place(workspace, checkpoint):
     write_json(workspace.saves / ".queue.json", {"waiting": [{"run": run.name, "resume": checkpoint}], "at_work": []})
     runs.forget()
     TrainingService(workspace, DeviceLease())
-    wait_for(lambda: runs.status(run).state in ("failed", "interrupted"), 60)  # interrupted: the order was no order
+    wait_for(lambda: runs.status(run).state in ("failed", "interrupted"))  # interrupted: the order was no order
     error = runs.status(run).error
     assert error is None or error["key"] == "executors.no_such_checkpoint"
     assert "running" not in run.events_file.read_text()

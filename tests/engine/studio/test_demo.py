@@ -84,5 +84,5 @@ def test_a_demo_has_work_in_it_and_leaves_nothing(tmp_path):
     assert len(list(made.saves.glob("*/lora/*/recipe.yaml"))) == 2
     assert list((made.saves / ".evaluations").iterdir()) and len(list(made.models.iterdir())) == 2
     process.send_signal(signal.SIGINT)
-    process.wait(30)
+    process.wait(240)
     assert not list(tmp_path.glob(f"{demo.PREFIX}*"))

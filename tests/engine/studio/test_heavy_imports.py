@@ -100,10 +100,10 @@ def run(folder: Path, tuner: str, code: str) -> str:
     (folder / "llamafactory" / "train").mkdir(parents=True)
     (folder / "llamafactory" / "__init__.py").touch()
     (folder / "llamafactory" / "train" / "__init__.py").touch()
-    (folder / "llamafactory" / "train" / "tuner.py").write_text(tuner)
+    (folder / "llamafactory" / "train" / "tuner.py").write_text(textwrap.dedent(tuner))
     path = f"import sys; sys.path[:0] = [{str(folder)!r}, {str(ROOT)!r}]\n"
     done = subprocess.run(
-        [sys.executable, "-c", path + textwrap.dedent(code)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", path + textwrap.dedent(code)], capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -184,4 +184,32 @@ def test_what_the_libraries_are_made_of_is_left_out_of_every_later_collection(tm
     """,
     )
     assert said.split() == ["charset_normalizer", "False"]
+
+
+def test_libraries_that_others_can_do_without_are_not_read_and_are_there_afterwards(tmp_path):
+    said = run(
+        tmp_path,
+        """
+        import transformers.utils
+        from transformers.utils.import_utils import is_sklearn_available
+        found = [is_sklearn_available(), transformers.utils.is_sklearn_available()]
+        for name in ("sklearn", "scipy.stats"):
+            try:
+                found.append(bool(__import__(name)))
+            except ImportError:
+                found.append(None)
+        """,
+        """
+        import sys
+        from studio.core import llamafactory
+        llamafactory.load()
+        import llamafactory.train.tuner as tuner
+        import transformers.utils, sklearn, scipy.stats
+        print(tuner.found, transformers.utils.is_sklearn_available(), sklearn.__name__, scipy.stats.__name__)
+    """,
+    )
+    assert said.strip() == "[False, False, None, None] True sklearn scipy.stats"
+
+
+def test_this_process_left_the_libraries_out_of_every_later_collection():
     assert gc.get_freeze_count() > 100_000, "the libraries of this very process"

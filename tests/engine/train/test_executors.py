@@ -76,12 +76,12 @@ def test_a_sweep_fills_the_queue_and_the_queue_can_be_changed(trainer):
 def test_the_accelerator_is_held_while_something_trains_and_no_longer(trainer):
     held = trainer._dispatcher.accelerator
     run = trainer.start(TINY, NAMED)
-    wait_for(lambda: [holder.who for holder in held.holders()] == ["training"], 20)
+    wait_for(lambda: [holder.who for holder in held.holders()] == ["training"])
     with pytest.raises(Problem) as told:
         trainer.kill(run.name)
     assert "cannot be ended by force" in str(told.value)
     ended(run)
-    wait_for(lambda: held.holders() == [], 10)
+    wait_for(lambda: held.holders() == [])
 
 
 def test_memory_comes_back_after_every_run(trainer):

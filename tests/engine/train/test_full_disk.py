@@ -29,7 +29,7 @@ def test_a_disk_that_is_full_at_a_checkpoint(cramped, executor):
     status = runs.status(run)
     assert status.state == "failed" and status.error["key"] == "train.disk_full", status.error
     assert is_sentence(status.error["sentence"])
-    wait_for(lambda: trainer.queue() == [], 30)
+    wait_for(lambda: trainer.queue() == [])
     assert run.checkpoints() == ["checkpoint-1"] and not (run.folder / "checkpoint-2").exists()
     run.note(executor="in-process")  # what goes on is the same, and does not load all libraries once more
     small_disk.resize(cramped.saves, PLENTY)
@@ -37,7 +37,7 @@ def test_a_disk_that_is_full_at_a_checkpoint(cramped, executor):
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
     status = runs.status(run)
     assert (status.state, status.step, status.error) == ("finished", 3, None)
-    wait_for(lambda: trainer.queue() == [], 30)
+    wait_for(lambda: trainer.queue() == [])
 
 
 def test_what_the_checkpoints_take_is_told_before(cramped, monkeypatch):

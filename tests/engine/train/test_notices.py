@@ -45,7 +45,7 @@ def run(workspace):
 def sent():
     for thread in threading.enumerate():
         if thread.name == notifications.THREAD:
-            thread.join(15)
+            thread.join(240)
 
 
 def test_the_webhook_is_kept_and_takes_notices_in_its_language(workspace, run, channel, monkeypatch):

@@ -74,7 +74,7 @@ def test_a_run_whose_folder_is_gone_does_not_hold_up_the_queue(workspace):
     queue.add(QueuedRun("m/lora/removed"))
     broken = runs.make(workspace, "m", "lora", "r")
     Dispatcher(workspace, DeviceLease()).add(broken)
-    wait_for(lambda: not queue.waiting() and not queue.at_work(), seconds=20)
+    wait_for(lambda: not queue.waiting() and not queue.at_work())
     status = runs.status(broken)
     assert status.state == "failed" and "cannot be read" in status.error["sentence"]
 

@@ -35,7 +35,7 @@ def test_two_processes_of_a_ray_cluster_train_together(workspace):
     assert status.state == "finished", status.error
     assert status.facts["processes"] == 2 and status.step == 3
     assert run.checkpoints()[-1] == "checkpoint-3"
-    wait_for(lambda: trainer.queue() == [], 60)
+    wait_for(lambda: trainer.queue() == [])
     assert not runs.alive(run.info()) and not (run.folder / "ray").exists()
 
 

@@ -125,5 +125,5 @@ def test_a_run_that_is_resumed_the_moment_it_ended_goes_on(trainer, executor):
     trainer.resume(run.name, "checkpoint-1")  # its process has said that it finished, and is still there
     status = ended(run)
     assert (status.state, status.step, status.error) == ("finished", 3, None)
-    wait_for(lambda: trainer.queue() == [], 30)
+    wait_for(lambda: trainer.queue() == [])
     assert runs.status(run).state == "finished"

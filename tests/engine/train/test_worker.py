@@ -19,7 +19,7 @@ def ask(server: Server, endpoint: str, *arguments):
         json.dumps({"data": arguments}).encode(),
         {"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=240) as answer:
         return json.loads(answer.read())["data"][0]
 
 
@@ -31,16 +31,16 @@ def test_a_worker_and_the_queue_outlive_a_studio_that_is_killed(tmp_path):
     wait_for(lambda: runs.status(first).step >= 1)
     server.kill()
     seen = runs.status(first).step
-    wait_for(lambda: runs.status(first).step > seen, seconds=30)
+    wait_for(lambda: runs.status(first).step > seen)
     assert (runs.status(first).state, runs.status(second).state) == ("running", "queued")
     server = Server(workspace.root)
     try:
-        wait_for(lambda: "Training" in holders(server), seconds=30)
+        wait_for(lambda: "Training" in holders(server))
         assert [one["run"] for one in ask(server, "train_queue")] == [first.name, second.name]
         assert ask(server, "train_stop", first.name, True) == {"state": "stopping"}
         status = ended(first)
         assert status.state == "stopped" and first.checkpoints() == [f"checkpoint-{status.step}"]
-        wait_for(lambda: runs.status(second).state in ("preparing", "running"), seconds=60)
+        wait_for(lambda: runs.status(second).state in ("preparing", "running"))
         ask(server, "train_kill", second.name)
         assert ended(second).state == "stopped"
         wait_for(lambda: ask(server, "train_queue") == [])
@@ -66,8 +66,8 @@ def test_an_abort_while_it_loads_ends_it_at_once(trainer):
     run = trainer.start(SHORT, NAMED, "worker")
     wait_for(lambda: runs.status(run).state == "preparing")
     trainer.stop(run.name, save=False)
-    assert ended(run, 10).state == "stopped"
-    wait_for(lambda: trainer.queue() == [], 5)
+    assert ended(run).state == "stopped"
+    wait_for(lambda: trainer.queue() == [])
     assert not runs.alive(run.info())
     states = [event["state"] for event in events.read(run.events_file)[0] if event["event"] == "state"]
     assert states == ["queued", "preparing", "stopping", "stopped"]
@@ -75,13 +75,13 @@ def test_an_abort_while_it_loads_ends_it_at_once(trainer):
 
 def test_a_python_that_cannot_train_is_told(trainer, tmp_path):
     missing = trainer.start(SHORT, NAMED, "worker", python=tmp_path / "no-python")
-    assert ended(missing, 20).state == "failed"
+    assert ended(missing).state == "failed"
     assert "cannot be started" in runs.status(missing).error["sentence"]
     script = tmp_path / "python"
     script.write_text("#!/bin/sh\necho 'no module named anything' >&2\nexit 3\n")
     script.chmod(0o755)
     broken = trainer.start(SHORT, NAMED, "worker", python=script)
-    assert ended(broken, 20).state == "failed"
+    assert ended(broken).state == "failed"
     sentence = runs.status(broken).error["sentence"]
     assert "code 3" in sentence and "no module named anything" in sentence
 
@@ -98,17 +98,17 @@ def test_two_processes_train_together_stop_at_the_same_step_and_resume(trainer):
     assert {"rng_state_0.pth", "rng_state_1.pth"} <= {path.name for path in checkpoint.iterdir()}
     steps = [event["step"] for event in events.read(run.events_file)[0] if "loss" in event.get("values", {})]
     assert len(steps) == len(set(steps)), "only one of the processes writes"
-    wait_for(lambda: trainer.queue() == [], 30)
+    wait_for(lambda: trainer.queue() == [])
     trainer.resume(run.name)
     wait_for(lambda: runs.status(run).step > status.step or runs.status(run).error)
     assert runs.status(run).state == "running", runs.status(run).error
     launcher = psutil.Process(run.info().pid)
     processes = launcher.children(recursive=True)
     launcher.kill()
-    assert len(processes) >= 2 and psutil.wait_procs(processes, timeout=20)[1] == [], (
+    assert len(processes) >= 2 and psutil.wait_procs(processes, timeout=240)[1] == [], (
         "none trains on with nobody to stop it"
     )
-    assert ended(run, 30).state == "interrupted"
+    assert ended(run).state == "interrupted"
 
 
 @pytest.mark.skipif(not SLOW, reason="four processes; STUDIO_SLOW_TESTS=1 runs it")

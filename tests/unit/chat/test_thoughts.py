@@ -1,10 +1,9 @@
 """A model's reasoning: what is shown as a thought is exactly what is never sent back, however it is marked."""
 
-import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, costs_at_most
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -97,9 +96,8 @@ def test_a_hostile_text_of_marks_is_read_at_once():
         "x <think>" * 40_000 + "\n</think>",
         "```\n" * 40_000 + "</think>x",
     ):
-        began = time.perf_counter()
-        split_reasoning(text)
-        assert time.perf_counter() - began < 2
+        with costs_at_most(2):
+            split_reasoning(text)
 
 
 LONE = "The person counts. I go on.\n</think>\n\nnine ten"

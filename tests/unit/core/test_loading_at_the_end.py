@@ -24,7 +24,7 @@ thread.start()
 @pytest.mark.parametrize(("wait", "last", "is_told"), [("None", "", False), ("0", "thread.join()", True)])
 def test_an_import_that_the_end_cuts_off_is_no_broken_installation(wait, last, is_told):
     ended = subprocess.run(
-        [sys.executable, "-c", LOAD.format(wait=wait, last=last)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", LOAD.format(wait=wait, last=last)], capture_output=True, text=True, timeout=240
     )
     assert (ended.returncode, ended.stdout.strip()) == (0, "app.libraries_broken")
     assert ("Traceback" in ended.stderr) == is_told, ended.stderr

@@ -1,8 +1,7 @@
 """No result of an endpoint has a key that a client takes for a file, and what was shown comes back as it was."""
 
-import time
-
 import pytest
+from conftest import costs_at_most
 from hypothesis import given as tried
 from hypothesis import strategies as any_
 
@@ -40,10 +39,9 @@ def test_deep_and_large_data_is_no_trouble():
     for _ in range(10_000):
         value.append({"path": []})
         value = value[0]["path"]
-    before = time.perf_counter()
-    assert shown(deep)[0].keys() == {"/path"}
-    assert len(shown({"series": [[step, 0.5, 1.0] for step in range(50_000)]})["series"]) == 50_000
-    assert time.perf_counter() - before < 3
+    with costs_at_most(3):
+        assert shown(deep)[0].keys() == {"/path"}
+        assert len(shown({"series": [[step, 0.5, 1.0] for step in range(50_000)]})["series"]) == 50_000
 
 
 @pytest.mark.parametrize("value", [None, 1, "path", [], {}, ["path"], {"a": "path"}])

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+from conftest import costs_at_most
 from drawn import drawn
 from workspace_run_files import ENTRY, EVENTS, FACTS, event
 
@@ -95,25 +96,21 @@ def test_an_event_that_cannot_be_is_counted_and_the_others_stand(workspace, line
 
 
 def test_a_question_for_more_points_waits_for_them(workspace, monkeypatch):
-    monkeypatch.setattr(progress, "LONGEST_WAIT_S", 60.0)
+    monkeypatch.setattr(progress, "LONGEST_WAIT_S", 600.0)
     run = run_of(workspace, *EVENTS[:5])
     since = runs.metrics(run).next
     asked = time.monotonic()
     assert runs.metrics(run, since, 0.3).series == {}
-    assert 0.3 <= time.monotonic() - asked < 20
+    assert time.monotonic() - asked >= 0.3
     later = threading.Timer(0.3, lambda: run.say("metrics", step=9, values={"loss": 0.25}))
     later.start()
-    asked = time.monotonic()
-    assert [point[1] for point in runs.metrics(run, since, 60).series["loss"]] == [0.25]
-    assert time.monotonic() - asked < 20
+    assert [point[1] for point in runs.metrics(run, since, 600).series["loss"]] == [0.25]
     later.join()
     for wait_s in (0.0, -1.0):  # what is new is told at once, and so is that nothing is
         assert (
             runs.metrics(run, since, wait_s).series and not runs.metrics(run, run.events_file.stat().st_size, 0).series
         )
-    asked = time.monotonic()
-    assert runs.metrics(run, 0, 60).series and runs.metrics(run, since + 10**6, 60).reset
-    assert time.monotonic() - asked < 20
+    assert runs.metrics(run, 0, 600).series and runs.metrics(run, since + 10**6, 600).reset
 
 
 def test_a_torn_line_and_a_kind_of_a_later_release_are_no_fault(workspace):
@@ -227,14 +224,14 @@ RECIPES = [
 
 @pytest.mark.parametrize("text", RECIPES)
 def test_a_recipe_that_cannot_be_read_is_told_at_once_on_its_run(workspace, text):
-    run, began = run_of(workspace, *EVENTS, recipe_yaml=text), time.perf_counter()
-    with pytest.raises(Problem) as told:
-        run.recipe()
-    assert "recipe.yaml" in str(told.value) and "\n" not in str(told.value)
-    assert "recipe.yaml" in drawn(run_head, run_head.run_head(workspace, run.name))
-    assert "recipe.yaml" in drawn(run_list, run_list.run_list(workspace, "r-1"))
-    assert runs.summary(run).problem.key == "train.recipe_unreadable" and runs.summary(run).dataset is None
-    assert time.perf_counter() - began < 2
+    run = run_of(workspace, *EVENTS, recipe_yaml=text)
+    with costs_at_most(20):
+        with pytest.raises(Problem) as told:
+            run.recipe()
+        assert "recipe.yaml" in str(told.value) and "\n" not in str(told.value)
+        assert "recipe.yaml" in drawn(run_head, run_head.run_head(workspace, run.name))
+        assert "recipe.yaml" in drawn(run_list, run_list.run_list(workspace, "r-1"))
+        assert runs.summary(run).problem.key == "train.recipe_unreadable" and runs.summary(run).dataset is None
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def served():
     def end() -> float:
         began = time.monotonic()
         ending.may_end = True
-        thread.join(30)
+        thread.join(240)
         assert not thread.is_alive()
         return time.monotonic() - began
 
@@ -66,14 +66,14 @@ def served():
         with socket.socket() as one:
             return one.connect_ex(("127.0.0.1", port)) == 0
 
-    wait_for(listens, 20, every=0.05)
+    wait_for(listens, every=0.05)
     yield port, end
     end()
 
 
 def asked(port: int, path: str) -> http.client.HTTPConnection:
     """Ask for a path and leave the answer open."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=240)
     connection.request("GET", path)
     return connection
 
