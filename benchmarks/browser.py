@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-# What playwright turns off, which one list of ours replaces, and the list below the address bar: a Chromium with a window
-# draws it twice for each new context, a quarter of what a page of the studio costs, and nobody ever sees it.
+# What playwright turns off, which one list of ours replaces, and the list below the address bar: for each new context
+# Chromium draws it twice, a quarter of what a page of the studio costs, and nobody ever sees it.
 TURNED_OFF = [
     "AimEnabled",
     "AvoidCorsURLLoaderRestartOnRedirect",
