@@ -3,23 +3,20 @@
 import re
 
 import pytest
-from conftest import Server, new_workspace, rest_slow
+from conftest import rest_slow
 from playwright.sync_api import expect
 
 NAMES = [f"Two-Layer-Llama/lora/made-{number}" for number in (1, 2)]
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory):
-    """A studio with two runs that are over."""
-    root = new_workspace(tmp_path_factory.mktemp("addresses") / "workspace").root
+def studio(server):
+    """The shared studio, with two runs that are over."""
     for name in NAMES:
-        folder = root / "saves" / name
+        folder = server.workspace / "saves" / name
         folder.mkdir(parents=True)
         (folder / "events.jsonl").write_text('{"time": 1, "event": "state", "state": "finished"}\n')
-    server = Server(root)
-    yield server
-    server.stop()
+    return server
 
 
 @pytest.fixture(params=rest_slow(390, 1440))

@@ -3,19 +3,20 @@
 import re
 
 import pytest
-from conftest import SMALL, Server, new_workspace
+from conftest import SMALL
 from playwright.sync_api import expect
 from random_runs import random_run
 
+from studio.core.workspace import Workspace
+
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory):
-    workspace = new_workspace(tmp_path_factory.mktemp("export") / "workspace")
+def studio(server):
+    """The shared studio, with two runs."""
+    workspace = Workspace(server.workspace)
     random_run(workspace, "tuned", model=SMALL, dtype="bfloat16", quantization_bit=4)
     random_run(workspace, "newest", model=SMALL, dtype="bfloat16")
-    running = Server(workspace.root)
-    yield running
-    running.stop()
+    return server
 
 
 def test_a_run_is_merged_and_its_template_compared(browser, studio):

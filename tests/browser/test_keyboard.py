@@ -3,22 +3,15 @@
 import re
 
 import pytest
-from conftest import SMALL, Server, new_workspace, slow, wait_for
+from conftest import SMALL, slow, wait_for
 from playwright.sync_api import expect
 
 
-@pytest.fixture(scope="module")
-def studio(tmp_path_factory):
-    running = Server(new_workspace(tmp_path_factory.mktemp("keyboard") / "workspace").root)
-    yield running
-    running.stop()
-
-
 @pytest.fixture
-def page(browser, studio):
+def page(browser, server):
     context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
     page = context.new_page()
-    page.goto(studio.url)
+    page.goto(server.url)
     expect(page.locator("#train-start")).to_be_enabled()
     yield page
     context.close()

@@ -1,37 +1,28 @@
 """What a person is doing on the page outlives its ticks: focus, a selection, an open fold, what was typed."""
 
-import json
-import urllib.request
-
 import pytest
-from conftest import LONG, NAMED, STARTER, Server, new_workspace
+from api_client import Client
+from conftest import LONG, NAMED, wait_for
 from playwright.sync_api import expect
 
-SHOWN = LONG | {"model_name_or_path": STARTER.name, "dataset": "identity_en", "logging_steps": 1}
+# A step or two in a second, as a real model has them: of more the page would draw nothing but them.
+SHOWN = LONG | {"gradient_accumulation_steps": 8, "dataset": "identity_en", "logging_steps": 1}
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory):
-    server = Server(new_workspace(tmp_path_factory.mktemp("live") / "workspace").root)
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def trained(studio):
+def trained(server):
     """The name of a run that trains for as long as the tests last."""
-    arguments = json.dumps({"data": [SHOWN, "in-process", NAMED]}).encode()
-    request = urllib.request.Request(
-        f"{studio.url}/gradio_api/run/train_start", arguments, {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=240) as answer:
-        return json.load(answer)["data"][0]["run"]
+    client = Client(server.url, httpx_kwargs={"timeout": 240})
+    run = client.predict(SHOWN, "in-process", NAMED, api_name="/train_start")["run"]
+    yield run
+    client.predict(run, False, api_name="/train_stop")
+    wait_for(lambda: client.predict(run, api_name="/train_status")["state"] == "stopped")
 
 
 @pytest.fixture
-def page(browser, studio):
+def page(browser, server):
     page = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US").new_page()
-    page.goto(studio.url)
+    page.goto(server.url)
     expect(page.locator(".live-runs [data-pick]").first).to_be_visible()
     yield page
     page.context.close()
@@ -91,8 +82,8 @@ def test_a_selection_in_the_log_stays_and_the_log_stays_at_its_end(page, run):
     assert log.evaluate("(log) => log.scrollTop") == 0, "who reads further up is left there"
 
 
-def test_an_open_fold_stays_open(page, studio):
-    gone = studio.workspace / "saves" / "SmolLM2-135M-Instruct" / "lora" / "gone-1"
+def test_an_open_fold_stays_open(page, server):
+    gone = server.workspace / "saves" / "SmolLM2-135M-Instruct" / "lora" / "gone-1"
     gone.mkdir(parents=True, exist_ok=True)
     (gone / "events.jsonl").write_text('{"time": 1, "event": "state", "state": "finished"}\n')
     page.evaluate("studio.call('train_delete', 'SmolLM2-135M-Instruct/lora/gone-1')")

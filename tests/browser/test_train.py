@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 from asking import agree
-from conftest import SHORT, SMALL, Server, new_workspace, rest_slow, slow, wait_for
+from conftest import SHORT, SMALL, rest_slow, slow, wait_for
 from playwright.sync_api import expect
 
 from studio.core.workspace import Workspace
@@ -50,8 +50,9 @@ def made_up(workspace, name, rate, losses, state="finished", **events):
 
 
 @pytest.fixture(scope="module")
-def cockpit(tmp_path_factory):
-    workspace = new_workspace(tmp_path_factory.mktemp("cockpit") / "workspace")
+def cockpit(server):
+    """The shared studio, with three runs that are over."""
+    workspace = Workspace(server.workspace)
     made_up(
         workspace,
         "steep",
@@ -69,9 +70,7 @@ def cockpit(tmp_path_factory):
         state="failed",
         error={"key": "train.out_of_memory", "facts": {}, "sentence": "x"},
     )
-    running = Server(workspace.root)
-    yield running
-    running.stop()
+    return server
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import benchmark_sets
 import pytest
-from conftest import STARTER, new_workspace
+from conftest import SMALL, STARTER, new_workspace
 
 from benchmarks import engines
 from studio.core.device_lease import DeviceLease
@@ -54,7 +54,7 @@ def started(workspace, targets: list[str], parts=("rooms",), **settings) -> tupl
 
 
 def test_every_question_of_two_sets_is_answered_once_and_scored(workspace, models):
-    evaluation, job = started(workspace, [STARTER.name], ("rooms", "zimmer"))
+    evaluation, job = started(workspace, [SMALL], ("rooms", "zimmer"))
     benchmark_run.run(evaluation, models, job)
     rows, found = evaluation.read(EvaluatedRow), evaluation.read(Prediction)
     assert [(row.task, row.subject) for row in rows[:2]] == [("rooms", "room_2")] * 2 and len(rows) == 10
@@ -64,15 +64,15 @@ def test_every_question_of_two_sets_is_answered_once_and_scored(workspace, model
     scores = {one.row: one.scores["choice"] for one in evaluation.read(RowScores)}
     assert scores == {one.row: float(one.choice == right[one.row]) for one in found}
     assert job.message["facts"] == {"done": 10, "total": 10} and job.progress == 1.0
-    log = (evaluation.folder / f"1-{STARTER.name}" / "rooms_results.log").read_text()
+    log = (evaluation.folder / f"1-{SMALL}" / "rooms_results.log").read_text()
     share = 100 * sum(scores[row.row] for row in rows if row.task == "rooms") / 6
     assert f"        Average: {share:.2f}" in log
-    letters = json.loads((evaluation.folder / f"1-{STARTER.name}" / "zimmer_results.json").read_text())
+    letters = json.loads((evaluation.folder / f"1-{SMALL}" / "zimmer_results.json").read_text())
     assert letters["room_1"] == {"0": found[-2].choice, "1": found[-1].choice} or set(letters) == {"room_0", "room_1"}
 
 
 def test_what_was_stopped_goes_on_and_nothing_is_asked_twice(workspace, models, monkeypatch):
-    evaluation, job = started(workspace, [STARTER.name], batch=1)
+    evaluation, job = started(workspace, [SMALL], batch=1)
     real, asked = LetterChoices._choose, []
 
     def counted(self, questions, batch):
@@ -100,7 +100,7 @@ def test_a_set_that_is_not_there_is_told_before_anything_is_loaded(workspace, mo
         ("../etc", "benchmarks.missing"),
         ("none", "benchmarks.missing"),
     ):
-        evaluation, job = started(workspace, [STARTER.name], (name,))
+        evaluation, job = started(workspace, [SMALL], (name,))
         with pytest.raises(Problem) as caught:
             benchmark_run.run(evaluation, models, job)
         assert caught.value.key == key and not evaluation.file(EvaluatedRow).exists()
@@ -109,7 +109,7 @@ def test_a_set_that_is_not_there_is_told_before_anything_is_loaded(workspace, mo
 def test_fewer_examples_than_asked_for_are_told_once(workspace, models):
     (workspace.root / "own.csv").write_text("question,A,B,answer\nOne?,x,y,A\n")
     bring_in(workspace, workspace.root / "own.csv", "bare")
-    evaluation, job = started(workspace, [STARTER.name], ("bare",), shots=5)
+    evaluation, job = started(workspace, [SMALL], ("bare",), shots=5)
     benchmark_run.run(evaluation, models, job)
     benchmark_run.run(evaluation, models, job)
     told = [event for event in evaluation.read(Event) if event.event == "shots"]

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import STARTER, new_workspace
+from conftest import SMALL, new_workspace
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
@@ -66,7 +66,7 @@ def models(workspace):
     models.close()
 
 
-def started(workspace, parts, targets=(STARTER.name,), **settings):
+def started(workspace, parts, targets=(SMALL,), **settings):
     settings = BenchmarkSettings(**{"shots": 1, "batch": 2} | settings)
     evaluation = Evaluations(workspace).create("benchmark", list(targets), parts, settings)
     job = Job("evaluate-test", "evaluate", "evaluate.job", {})
@@ -90,7 +90,7 @@ def test_an_own_task_is_asked_and_scored_as_lm_eval_does(workspace, models):
         "green",
     )
     task = harness_tasks.open_tasks(workspace, "lm-eval:colours", 1)
-    (loaded,) = models.local([STARTER.name])
+    (loaded,) = models.local([SMALL])
     model = language_model(loaded, 2, threading.Event())
     results = evaluate(model, task, bootstrap_iters=0, apply_chat_template=True, fewshot_as_multiturn=True)
     theirs = {one["doc_id"]: one["acc"] for one in results["samples"]["lm-eval:colours"]}
@@ -169,7 +169,7 @@ def test_own_tasks_are_listed_with_what_is_wrong_in_them(workspace):
 def test_a_served_model_is_not_asked_and_an_unknown_task_is_told(workspace, models):
     for part, target, key in (
         ("lm-eval:colours", "served:x/m", "benchmarks.harness_served"),
-        ("lm-eval:no_such_task", STARTER.name, "benchmarks.no_task"),
+        ("lm-eval:no_such_task", SMALL, "benchmarks.no_task"),
     ):
         evaluation, job = started(workspace, [part], [target])
         with pytest.raises(Problem) as caught:

@@ -7,13 +7,14 @@ import subprocess
 import sys
 
 import pytest
+from conftest import STARTER, slow
 
 from studio.core.i18n import Problem, Words
 from studio.core.storage import atomic
 from studio.models import starter
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """The starter model made from its package, as on a fresh machine, and the stages that were reported."""
     models, told = tmp_path_factory.mktemp("starter") / "models", []
@@ -25,6 +26,7 @@ def made(tmp_path_factory):
     return folder, told
 
 
+@slow  # a fresh clone makes it before its first test; whether it came whole, all others tell
 def test_it_is_made_whole_and_leaves_nothing_beside(made):
     folder, told = made
     assert starter.is_complete(folder) and (folder / "LICENSE").exists()
@@ -40,15 +42,14 @@ def test_it_is_made_whole_and_leaves_nothing_beside(made):
     assert all(Words(language).has(key) for language in ("en", "zh") for key in keys)
 
 
-def test_a_second_call_finds_it_and_does_nothing(made):
-    folder, _ = made
-    assert starter.fetch_starter(folder.parent, lambda *_: pytest.fail("there was nothing to do")) == folder
+def test_a_second_call_finds_it_and_does_nothing():
+    assert starter.fetch_starter(STARTER.parent, lambda *_: pytest.fail("there was nothing to do")) == STARTER
 
 
-def test_its_tokenizer_is_the_published_one(made):
+def test_its_tokenizer_is_the_published_one():
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(made[0])
+    tokenizer = AutoTokenizer.from_pretrained(STARTER)
     # llama.cpp knows the tokenizer of SmolLM by this text and the hash of its tokens (convert_hf_to_gguf.py,
     # get_vocab_base_pre).
     text = (
@@ -72,10 +73,10 @@ def test_its_tokenizer_is_the_published_one(made):
     )
 
 
-def test_it_answers_a_plain_question(made):
+def test_it_answers_a_plain_question():
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer, model = AutoTokenizer.from_pretrained(made[0]), AutoModelForCausalLM.from_pretrained(made[0])
+    tokenizer, model = AutoTokenizer.from_pretrained(STARTER), AutoModelForCausalLM.from_pretrained(STARTER)
     question = [{"role": "user", "content": "What is the capital of France?"}]
     prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     answer = model.generate(**prompt, max_new_tokens=20, do_sample=False)[0, prompt["input_ids"].shape[1] :]
@@ -83,23 +84,23 @@ def test_it_answers_a_plain_question(made):
     assert answer[-1] == model.generation_config.eos_token_id == 2
 
 
-def test_missing_bytes_and_missing_files_are_noticed(made, tmp_path):
-    folder = shutil.copytree(made[0], tmp_path / "copy")
+def test_missing_bytes_and_missing_files_are_noticed(tmp_path):
+    folder = shutil.copytree(STARTER, tmp_path / "copy")
     assert starter.is_complete(folder)
     with (folder / "model.safetensors").open("r+b") as file:
         file.truncate(starter.PARAMETERS)
     assert not starter.is_complete(folder)
     with pytest.raises(Problem, match="does not pass its check"):
         starter.check(folder)
-    shutil.copy(made[0] / "model.safetensors", folder)
+    shutil.copy(STARTER / "model.safetensors", folder)
     assert starter.is_complete(folder)
     (folder / "tokenizer.json").unlink()
     assert not starter.is_complete(folder)
     assert not starter.is_complete(tmp_path / "nowhere")
 
 
-def test_weights_in_disorder_do_not_pass_the_check(made, tmp_path):
-    folder = shutil.copytree(made[0], tmp_path / "copy")
+def test_weights_in_disorder_do_not_pass_the_check(tmp_path):
+    folder = shutil.copytree(STARTER, tmp_path / "copy")
     with (folder / "model.safetensors").open("r+b") as file:
         file.seek(100_000_000)
         block = file.read(50_000_000)

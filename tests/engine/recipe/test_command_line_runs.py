@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from conftest import STARTER, new_workspace, slow, wait_for
+from conftest import SMALL, new_workspace, slow, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.core.jobs import Jobs
@@ -43,7 +43,7 @@ def made(tmp_path_factory):
     checkpoint.
     """
     workspace = new_workspace(tmp_path_factory.mktemp("cli") / "workspace")
-    (workspace.root / "recipe.yaml").write_text(RECIPE.format(model=STARTER.name, run="whole"))
+    (workspace.root / "recipe.yaml").write_text(RECIPE.format(model=SMALL, run="whole"))
     log = workspace.root / "cli.log"
     with open(log, "w") as printed:
         subprocess.run(
@@ -54,7 +54,7 @@ def made(tmp_path_factory):
             stderr=printed,
             timeout=300,
         )
-    whole, cut = (workspace.saves / STARTER.name / "lora" / name for name in ("whole", "cut"))
+    whole, cut = (workspace.saves / SMALL / "lora" / name for name in ("whole", "cut"))
     cut.mkdir()
     shutil.copytree(whole / "checkpoint-2", cut / "checkpoint-2")
     lines = (whole / "trainer_log.jsonl").read_text().splitlines()
@@ -71,20 +71,20 @@ def trainer(made):
 
 
 def test_it_can_be_asked_and_built_upon(made):
-    name = f"{STARTER.name}/lora/whole"
+    name = f"{SMALL}/lora/whole"
     (one,) = target_names.resolve(made, [name])
-    assert one.adapter == made.saves / name and one.model == made.models / STARTER.name and one.template
-    assert target_names.with_base(made, name) == [STARTER.name, name]
-    assert f"{name}@checkpoint-2" in adapters.on(made, STARTER.name)
+    assert one.adapter == made.saves / name and one.model == made.models / SMALL and one.template
+    assert target_names.with_base(made, name) == [SMALL, name]
+    assert f"{name}@checkpoint-2" in adapters.on(made, SMALL)
     found = adapters.resolved(made, {"adapter_name_or_path": name})
-    assert found["model_name_or_path"] == str(made.models / STARTER.name)
+    assert found["model_name_or_path"] == str(made.models / SMALL)
 
 
 @slow
 def test_the_largest_batch_is_looked_for_on_top_of_it_whatever_else_its_recipe_measures(made):
     jobs = Jobs(made)
     wish = {
-        "adapter_name_or_path": f"{STARTER.name}/lora/whole@checkpoint-2",
+        "adapter_name_or_path": f"{SMALL}/lora/whole@checkpoint-2",
         "dataset": "identity_en,sft_en_zh",
         "mix_strategy": "interleave_under",
         "interleave_probs": "0.5,0.5",
@@ -107,7 +107,7 @@ def test_the_largest_batch_is_looked_for_on_top_of_it_whatever_else_its_recipe_m
 
 
 def test_its_recipe_starts_a_new_run(made, trainer):
-    wish = manage_runs.again(runs.find(made, f"{STARTER.name}/lora/whole"), {"max_steps": 1})
+    wish = manage_runs.again(runs.find(made, f"{SMALL}/lora/whole"), {"max_steps": 1})
     assert trainer.preview(wish).problems == []
     again = trainer.start(wish, {})
     wait_for(lambda: runs.status(again).state not in runs.ACTIVE, seconds=120)
@@ -116,7 +116,7 @@ def test_its_recipe_starts_a_new_run(made, trainer):
 
 
 def test_it_goes_on_from_its_checkpoint(made, trainer):
-    run = runs.find(made, f"{STARTER.name}/lora/cut")
+    run = runs.find(made, f"{SMALL}/lora/cut")
     assert run.is_foreign and runs.status(run).state == "interrupted"
     before = runs.status(run).series["loss"]
     run = trainer.resume(run.name, dataset="identity_en")
