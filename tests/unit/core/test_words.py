@@ -1,6 +1,5 @@
 """Every word on the page comes from the word files, and both languages have them all."""
 
-import ast
 import json
 import re
 import string
@@ -11,7 +10,6 @@ from conftest import ROOT
 from studio.core.i18n import FOLDER, LANGUAGES, Problem, Words, sentences
 
 STUDIO = ROOT / "studio"
-SHOWN = {"label", "info", "placeholder", "title"}
 
 
 def facts(sentence: str) -> set[str]:
@@ -76,109 +74,10 @@ def test_every_sentence_of_a_recipe_calls_settings_as_the_form_does(language):
     assert wrong == {}
 
 
-def calls(tree: ast.AST):
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-
-
-@pytest.mark.parametrize("path", sorted(STUDIO.rglob("*.py")), ids=lambda path: str(path.relative_to(STUDIO)))
-def test_every_key_in_the_code_exists_and_no_label_is_written_there(path):
-    tree, english = ast.parse(path.read_text(encoding="utf-8")), sentences("en")
-    for call in calls(tree):
-        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-        first = call.args[0] if call.args else None
-        if name in ("words", "Problem") and isinstance(first, ast.Constant):
-            assert first.value in english, f"{path.name}:{call.lineno}: {first.value}"
-        if path.name in ("tab.py", "app.py"):
-            for keyword in call.keywords:
-                written = isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, str)
-                assert not (keyword.arg in SHOWN and written), f"{path.name}:{call.lineno}: {keyword.value.value}"
-            if name in ("Tab", "Button", "Accordion", "Markdown"):
-                assert not isinstance(first, ast.Constant), f"{path.name}:{call.lineno}: {first.value}"
-
-
 def test_chinese_has_one_name_for_the_studio():
     for key, text in sentences("zh").items():
         names = re.findall(r"(?<![\w./-])[Ss]tudio(?![\w./=-])|本工具|本程序|本软件", text)
         assert not names or key == "train.identity_author_default", (key, text)  # the author of the English example
-
-
-# A key that no code writes out is put together from a beginning, a part and perhaps an end: `f"settings.{name}_info"`.
-# These are put together otherwise: the settings by LLaMA-Factory's own names (a test of the settings holds them against
-# them), a fault of an environment by the part of the words that has it, a method by its name and its bits.
-NAMED_ELSEWHERE = ("arguments.", "environments.pip_failed", "environments.check_failed", "models.method_q")
-
-
-def pieces(node: ast.expr) -> list[str | None]:
-    """Return the texts of an f-string or a sum of strings in their order, None for what is known when it runs."""
-    if isinstance(node, ast.JoinedStr):
-        return [one.value if isinstance(one, ast.Constant) else None for one in node.values]
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        return pieces(node.left) + pieces(node.right)
-    return [node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None]
-
-
-class Said:
-    """What the code says: whole texts, names of fields, and the beginnings and ends of texts that it puts together."""
-
-    def __init__(self, python: list[str], pages: list[str]):
-        self.texts: set[str] = set()
-        self.joined: set[tuple[str, str]] = set()
-        for code in python:
-            for node in ast.walk(ast.parse(code)):
-                self._see(node)
-        for page in pages:  # templates and scripts: `t("guard.title")`, `t("train.stage_" ~ stage)`
-            self.texts.update(re.findall(r"""["']([\w./-]+)["']""", page))
-            self.joined.update((start, "") for start in re.findall(r"""["']([\w./-]+)["']\s*[~+]""", page))
-
-    def _see(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str | int):
-            self.texts.add(str(node.value).replace("-", "_"))
-        elif isinstance(node, ast.keyword) and node.arg:
-            self.texts.add(node.arg)
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            self.texts.add(node.target.id)
-        elif isinstance(node, ast.JoinedStr | ast.BinOp):
-            found = pieces(node)
-            if None in found and found[0]:
-                self.joined.add((found[0], found[-1] or ""))
-
-    def has(self, text: str, joins: int = 3) -> bool:
-        """Tell whether the code says a text, whole or put together of parts that it says."""
-        return text in self.texts or (
-            joins > 0
-            and any(
-                text.startswith(start)
-                and text.endswith(end)
-                and len(text) > len(start + end)
-                and self.has(text[len(start) : len(text) - len(end)], joins - 1)
-                for start, end in self.joined
-            )
-        )
-
-
-def unused(python: list[str], pages: list[str]) -> list[str]:
-    """Return the keys of the sentences that neither the code nor a template or script of the page says."""
-    said = Said(python, pages)
-    return [key for key in sentences("en") if not key.startswith(NAMED_ELSEWHERE) and not said.has(key)]
-
-
-def test_every_sentence_is_used():
-    python = [path.read_text(encoding="utf-8") for path in [*STUDIO.rglob("*.py"), STUDIO.parent / "launch.py"]]
-    pages = [path.read_text(encoding="utf-8") for end in ("html", "js") for path in STUDIO.rglob(f"*.{end}")]
-    assert unused(python, pages) == []
-
-
-def test_a_sentence_that_nobody_says_is_found():
-    """The search finds what is unused: a word of its name elsewhere in the code does not count, a comment neither."""
-    assert unused([], []) and "train.start" in unused(["start = 1  # train.start\ndef start(): pass"], [])
-    assert "train.start" not in unused(["words('train.start')"], [])
-    assert "train.start" not in unused([], ["{{ t('train.start') }}"])
-    built = "words(f'settings.{state}_info')"
-    assert "settings.template_info" in unused([built], []) and "settings.template" in unused(
-        [built + "\n'template'"], []
-    )
-    assert "settings.template_info" not in unused([built, "'template'"], [])
-    assert "train.state_queued" not in unused(["words('train.' + state)", "f'state_{of}'", "of = 'queued'"], [])
 
 
 def test_word_files_are_flat():

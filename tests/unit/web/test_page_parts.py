@@ -6,28 +6,35 @@ from conftest import STARTER, new_workspace
 
 from studio import app
 from studio.core.i18n import LANGUAGES, Words
-from studio.core.workspace import Workspace
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory) -> dict[str, gr.Blocks]:
+    """The page in each language, of a workspace with a model."""
+    workspace = new_workspace(tmp_path_factory.mktemp("page") / "workspace")
+    return {language: app.window(app.make(workspace), Words(language)) for language in LANGUAGES}
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_markup_of_the_page_is_shown_as_text(tmp_path, language):
-    window = app.window(app.make(Workspace(tmp_path)), Words(language))
+def test_no_markup_of_the_page_is_shown_as_text(windows, language):
+    window = windows[language]
     parts = [str(block.value) for block in window.blocks.values() if isinstance(block, gr.HTML) and block.value]
     assert [part for part in parts if "&lt;" in part] == []
     assert sum('data-live="' in part for part in parts) > 20
 
 
-def test_nothing_that_is_entered_is_dropped_while_an_answer_is_under_way(tmp_path):
+def test_nothing_that_is_entered_is_dropped_while_an_answer_is_under_way(windows):
     """gradio drops an event of a field whose last one is still being answered, where it is not told to ask again."""
-    window = app.window(app.make(Workspace(tmp_path)), Words("en"))
-    entering = [event for event in window.fns.values() if {"input", "change"} & {name for _, name in event.targets}]
+    entering = [
+        event for event in windows["en"].fns.values() if {"input", "change"} & {name for _, name in event.targets}
+    ]
     assert len(entering) > 20
     assert [event.fn.__qualname__ for event in entering if event.trigger_mode != "always_last"] == []
 
 
-def test_every_list_of_models_is_looked_up_when_a_person_goes_to_it(tmp_path):
+def test_every_list_of_models_is_looked_up_when_a_person_goes_to_it(windows):
     """A page is built once, and models and runs come later."""
-    window = app.window(app.make(new_workspace(tmp_path)), Words("en"))
+    window = windows["en"]
     looked_up = {id for event in window.fns.values() for id, name in event.targets if name == "focus"}
     lists = [one for one in window.blocks.values() if isinstance(one, gr.Dropdown) and offers(one, STARTER.name)]
     assert len(lists) >= 5
