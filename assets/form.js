@@ -4,7 +4,9 @@
   "use strict";
   const form = () => document.querySelector(".when-new"), DRAFT = "draft-train";
   const numbers = { ArrowUp: [2, 1], ArrowDown: [0.5, -1] };
-  let touched = false, turn = "";
+  const entered = new Map();  // field: what was typed into it, undefined where something was chosen, which the judge has
+  const OF_METHOD = ["finetuning_type", "quantization_bit"];
+  let touched = false, handed = false, turn = "";
 
   // What is wrong ----------------------------------------------------------------------------------------------------------
   function markWrong() {
@@ -35,9 +37,21 @@
   // Drafts -----------------------------------------------------------------------------------------------------------------
   const written = (element) => element.closest?.(".when-new .draft")?.id;
 
+  function enter(element) {
+    const field = element.closest("[data-setting]")?.dataset.setting ?? element.closest('[id^="train-"]')?.id.slice("train-".length);
+    if (!field) return;
+    const { type, value, checked } = element;
+    if (type === "checkbox") entered.set(field, checked);
+    else if (["number", "range"].includes(type)) entered.set(field, Number(value));
+    else if (["text", "textarea"].includes(type) && !element.matches("[role=listbox]")) entered.set(field, value);
+    else for (const one of field === "method" ? OF_METHOD : [field]) entered.set(one, undefined);
+  }
+
   document.addEventListener("input", (event) => {
     if (!event.target.closest?.(".when-new")) return;
-    touched ||= event.isTrusted || Boolean(event.target.closest("#train-given, #train-begin-anew"));
+    if (event.isTrusted) enter(event.target);
+    handed ||= Boolean(event.target.closest("#train-given, #train-begin-anew"));
+    touched ||= event.isTrusted || handed;
     document.body.classList.add("unjudged");
     if (event.isTrusted && written(event.target)) localStorage.setItem(`draft-${written(event.target)}`, event.target.value);
   });
@@ -58,28 +72,44 @@
   }
 
   function restore() {
-    const draft = localStorage.getItem(DRAFT);
+    const draft = localStorage.getItem(DRAFT), now = document.querySelector("#train-draft textarea, #train-draft input")?.value;
     for (const box of form().querySelectorAll(".draft")) {
       const text = localStorage.getItem(`draft-${box.id}`);
       if (text !== null) window.studio.handOver(box.id, text);
     }
-    // What was handed over meanwhile, or typed, is newer.
-    if (!touched && draft && draft !== document.querySelector("#train-draft textarea, #train-draft input")?.value) window.studio.handOver("train-given", draft);
+    if (!handed && draft && draft !== now) window.studio.handOver("train-given", entered.size ? withEntered(draft, now) : draft);
+  }
+
+  // What was handed over meanwhile is newer than the draft as a whole; what was typed or chosen is newer field by field.
+  function withEntered(draft, now) {
+    try {
+      const recipe = JSON.parse(draft), judged = JSON.parse(now || "{}");
+      for (const [field, value] of entered) recipe[field] = value ?? judged[field];  // JSON leaves out what is undefined
+      return JSON.stringify(recipe);
+    } catch {
+      return draft;  // the studio says what is wrong with it
+    }
   }
 
   document.addEventListener("click", (event) => {
     if (event.target.closest('[data-pick="run:"]')) window.studio.handOver("train-opened", String(event.timeStamp));
     const item = event.target.closest("[data-forget], .when-new label, .when-new [role=option], .when-new button");
     if (item && "forget" in item.dataset) { forget(); location.reload(); }
-    else if (item && event.isTrusted) touched = true;
+    else if (item && event.isTrusted) { touched = true; if (item.matches("label, [role=option]")) enter(item); }
   });
 
   document.addEventListener("DOMContentLoaded", () => {
-    let ready = false;
+    let ready = false, first = null;
     new MutationObserver(() => {
       markWrong();
-      if (ready) judged();
-      else if (document.querySelector("#train-given textarea, #train-given input") && document.querySelector("#train-cost [data-turn]")) { ready = true; restore(); }
+      if (ready) { judged(); return; }
+      const cost = document.querySelector("#train-cost [data-turn]");
+      if (!cost || !document.querySelector("#train-given textarea, #train-given input")) return;
+      // What was chosen meanwhile is in the answer after that which was under way.
+      first ??= cost.dataset.turn;
+      if (!handed && [...entered.values()].includes(undefined) && cost.dataset.turn === first) return;
+      ready = true;
+      restore();
     }).observe(document.body, { childList: true, subtree: true });
   });
   Object.assign(window.studio, { forget });

@@ -105,6 +105,32 @@ def test_what_is_handed_over_is_newer_than_a_draft(page, server):
     expect(page.locator("#train-num_train_epochs input")).not_to_have_value("7")
 
 
+def test_what_is_typed_and_chosen_before_the_draft_is_back_is_taken_into_it(page, server):
+    """A studio that has just been started judges its first recipe after many seconds."""
+    opened(page, "train")
+    page.locator('[data-pick="run:"]').first.click()
+    typed(page, "#train-cutoff_len", "77")
+    typed(page, "#train-num_train_epochs", "7")
+    page.wait_for_function("""['"num_train_epochs": 7', '"cutoff_len": 77']
+        .every((entry) => (localStorage.getItem('draft-train') ?? '').includes(entry))""")
+    held, is_slow = [], [True]
+    page.route("**/gradio_api/run/predict*", lambda route: held.append(route) if is_slow else route.continue_())
+    page.reload()
+    typed(page, "#train-learning_rate", "0.0007")
+    typed(page, "#train-num_train_epochs", "5")
+    page.locator("#train-method label").last.click()  # freeze
+    wait_for(lambda: page.wait_for_timeout(100) or held)
+    is_slow.clear()
+    for route in held:
+        route.continue_()
+    has(page, "#train-cutoff_len", "77")
+    has(page, "#train-learning_rate", "0.0007")
+    has(page, "#train-num_train_epochs", "5")
+    expect(page.locator("#train-method label").last.locator("input")).to_be_checked()
+    page.wait_for_function("""['"learning_rate": 0.0007', '"num_train_epochs": 5', '"finetuning_type": "freeze"']
+        .every((entry) => localStorage.getItem('draft-train').includes(entry))""")
+
+
 def test_a_tab_that_is_opened_has_nothing_entered_in_it(page, server):
     """gradio tells the first values of numbers as entries when it draws them."""
     page.goto(f"{server.url}/#/models")
