@@ -97,7 +97,7 @@ def test_a_hostile_text_of_marks_is_read_at_once():
         "```\n" * 40_000 + "</think>x",
     ):
         with costs_at_most(2):
-            split_reasoning(text)
+            assert split_reasoning(text) is not None
 
 
 LONE = "The person counts. I go on.\n</think>\n\nnine ten"

@@ -89,7 +89,7 @@ def test_long_texts_cost_little():
     drawn = random.Random(1)
     one, other = ([drawn.choice("abcdefgh") * 3 for _ in range(20_000)] for _ in range(2))
     with costs_at_most(5):  # rouge_chinese would need 400 million entries of a dict
-        overlap.longest_common_subsequence(one, other)
+        assert 0 < overlap.longest_common_subsequence(one, other)
 
 
 def test_a_key_that_is_no_score_is_refused_by_name():
