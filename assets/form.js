@@ -4,7 +4,7 @@
   "use strict";
   const form = () => document.querySelector(".when-new"), DRAFT = "draft-train";
   const numbers = { ArrowUp: [2, 1], ArrowDown: [0.5, -1] };
-  const entered = new Map();  // field: what was typed into it, undefined where something was chosen, which the judge has
+  const entered = new Map();  // before the draft is back: field, what was typed into it; undefined where the judge has what was chosen
   const OF_METHOD = ["finetuning_type", "quantization_bit"];
   let touched = false, handed = false, turn = "";
 
@@ -42,7 +42,7 @@
     if (!field) return;
     const { type, value, checked } = element;
     if (type === "checkbox") entered.set(field, checked);
-    else if (["number", "range"].includes(type)) entered.set(field, Number(value));
+    else if (["number", "range"].includes(type) && value) entered.set(field, Number(value));
     else if (["text", "textarea"].includes(type) && !element.matches("[role=listbox]")) entered.set(field, value);
     else for (const one of field === "method" ? OF_METHOD : [field]) entered.set(one, undefined);
   }
@@ -84,7 +84,9 @@
   function withEntered(draft, now) {
     try {
       const recipe = JSON.parse(draft), judged = JSON.parse(now || "{}");
-      for (const [field, value] of entered) recipe[field] = value ?? judged[field];  // JSON leaves out what is undefined
+      for (const [field, value] of entered) {
+        if (field in recipe || field in judged) recipe[field] = value ?? judged[field];  // the search is no setting; JSON leaves out what is undefined
+      }
       return JSON.stringify(recipe);
     } catch {
       return draft;  // the studio says what is wrong with it
@@ -95,22 +97,24 @@
     if (event.target.closest('[data-pick="run:"]')) window.studio.handOver("train-opened", String(event.timeStamp));
     const item = event.target.closest("[data-forget], .when-new label, .when-new [role=option], .when-new button");
     if (item && "forget" in item.dataset) { forget(); location.reload(); }
-    else if (item && event.isTrusted) { touched = true; if (item.matches("label, [role=option]")) enter(item); }
+    else if (item && event.isTrusted) { touched = true; if (item.matches("[role=option]")) enter(item); }
   });
 
   document.addEventListener("DOMContentLoaded", () => {
     let ready = false, first = null;
-    new MutationObserver(() => {
+    const look = () => {
       markWrong();
-      if (ready) { judged(); return; }
-      const cost = document.querySelector("#train-cost [data-turn]");
-      if (!cost || !document.querySelector("#train-given textarea, #train-given input")) return;
-      // What was chosen meanwhile is in the answer after that which was under way.
-      first ??= cost.dataset.turn;
-      if (!handed && [...entered.values()].includes(undefined) && cost.dataset.turn === first) return;
-      ready = true;
-      restore();
-    }).observe(document.body, { childList: true, subtree: true });
+      const turn = document.querySelector("#train-cost [data-turn]")?.dataset.turn;
+      if (ready) judged();
+      else if (turn !== undefined && document.querySelector("#train-given textarea, #train-given input")) {
+        // What was chosen meanwhile is in the next answer; of a list that was only opened there is none.
+        if (first === null) { first = turn; setTimeout(() => { first = undefined; look(); }, 3000); }
+        if (turn === first && !handed && [...entered.values()].includes(undefined)) return;
+        ready = true;
+        restore();
+      }
+    };
+    new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
   });
   Object.assign(window.studio, { forget });
 })();

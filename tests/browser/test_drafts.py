@@ -119,6 +119,9 @@ def test_what_is_typed_and_chosen_before_the_draft_is_back_is_taken_into_it(page
     typed(page, "#train-learning_rate", "0.0007")
     typed(page, "#train-num_train_epochs", "5")
     page.locator("#train-method label").last.click()  # freeze
+    page.locator("#train-cutoff_len input").click()  # and nothing is typed into it
+    page.get_by_role("button", name="All settings").click()
+    typed(page, "#train-search", "warmup")  # no setting
     wait_for(lambda: page.wait_for_timeout(100) or held)
     is_slow.clear()
     for route in held:

@@ -139,6 +139,18 @@ def test_after_a_fault_one_button_fills_the_form_with_the_change(page):
     expect(page.locator("#train-learning_rate input")).to_have_value("0.0001")
 
 
+def test_the_boxes_of_a_row_stand_on_one_line(page):
+    """Under labels and explanations of one to three lines, numbers and lists alike."""
+    page.locator('[data-pick="run:"]').first.click()
+    expect(page.locator("#train-learning_rate input")).to_be_visible()
+    middles, tops = page.evaluate("""['input', 'label, .container > span, [data-testid=block-info]'].map((part) =>
+        ['learning_rate', 'lr_scheduler_type', 'warmup_steps', 'template'].map((field) =>
+            document.querySelector(`#train-${field}`).querySelector(part).getBoundingClientRect())
+        .map(({ top, bottom }) => part === 'input' ? (top + bottom) / 2 : top))""")
+    assert max(middles) - min(middles) < 4, middles
+    assert max(tops) - min(tops) > 8, "labels of unlike height: else this shows nothing"
+
+
 def test_any_setting_is_found_and_a_wrong_one_is_told_at_its_field(page):
     page.locator('[data-pick="run:"]').first.click()
     wait_for(lambda: settings_are_there(page), every=3)
