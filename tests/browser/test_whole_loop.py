@@ -142,6 +142,8 @@ def test_killed_in_the_middle_nothing_is_lost(browser, tmp_path):
         page = open_page(browser, server)
         expect(page.locator(".live-run .run-head")).to_contain_text(run.split("/")[-1])
         page.get_by_role("button", name="Resume").click()
+        # A press that was lost, and a run that does not go on, are two faults.
+        wait_for(lambda: client.predict(run, api_name="/train_status")["state"] != "interrupted")
         wait_for(lambda: client.predict(run, api_name="/train_status")["step"] > len(before) + 1)
         page.get_by_role("button", name="Abort").click()
         agree(page)
