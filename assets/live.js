@@ -4,7 +4,8 @@
   const root = () => (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "");
   const marks = new WeakMap();
   const BEAT_MS = 900, CALM_MS = 4000, CALM_BEAT_MS = 2000, HIDDEN_MS = 9500;
-  let asking = false, again = false, askedAt = 0;
+  const PRESS_MS = 3000;  // a press that is not told to be over (the pointer left the window) holds nothing up for longer
+  let asking = false, again = false, askedAt = 0, pressed = Promise.resolve();
 
   async function call(name, ...said) {
     // A plain request must name every argument; those left out are filled up with the defaults that gradio tells the page.
@@ -33,6 +34,7 @@
     try {
       const asked = regions.map((e) => ({ name: e.dataset.live, arg: e.dataset.arg, mark: marks.get(e)?.arg === e.dataset.arg ? marks.get(e).mark : "" }));
       const answers = await call("live", asked);
+      await pressed;
       answers.forEach((answer, i) => answer && put(regions[i], asked[i].arg, answer));
       document.body.classList.remove("unconnected");
     } catch (error) {
@@ -42,6 +44,16 @@
       if (again) { again = false; refresh(); }
     }
   }
+
+  // What is under a pressed pointer stays there until it is let go: a button that is drawn anew meanwhile would lose the press,
+  // or give it to the one that takes its place. The browser tells the click after the release, in the same task.
+  document.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    pressed = new Promise((resolve) => {
+      for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(resolve), { once: true, capture: true });
+      setTimeout(resolve, PRESS_MS);
+    });
+  }, true);
 
   function put(element, arg, answer) {
     if (element.dataset.arg !== arg) return;

@@ -1,9 +1,15 @@
 """What a person is doing on the page outlives its ticks: focus, a selection, an open fold, what was typed."""
 
+import json
+import time
+
 import pytest
 from api_client import Client
 from conftest import LONG, NAMED, wait_for
 from playwright.sync_api import expect
+
+from studio.core.workspace import Workspace
+from studio.train import runs
 
 # A step or two in a second, as a real model has them: of more the page would draw nothing but them.
 SHOWN = LONG | {"gradient_accumulation_steps": 8, "dataset": "identity_en", "logging_steps": 1}
@@ -45,6 +51,29 @@ def ticks(page, region: str, count: int = 3):
             "([region, before]) => document.querySelector(`[data-live=${region}]`).innerText !== before",
             arg=[region, before],
         )
+
+
+def test_a_press_is_for_what_stood_under_the_pointer_as_it_began(page, run, server):
+    """A list that is drawn anew between press and release, with one more above, takes no press for another one's."""
+
+    def make(name):
+        made = runs.make(Workspace(server.workspace), "SmolLM2-135M-Instruct", "lora", name)
+        made.info_file.write_text(json.dumps({"created": time.time()}))
+        made.recipe_file.write_text(json.dumps({"model_name_or_path": "SmolLM2-135M-Instruct"}))
+        made.say("state", state="finished")
+
+    make("pressed")
+    row = page.locator('.live-runs [data-pick$="/pressed-1"]')
+    at = row.bounding_box()
+    page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+    page.mouse.down()
+    with page.expect_response(lambda answer: "/live" in answer.url and "put-above" in answer.text()):
+        make("put-above")
+    page.wait_for_timeout(300)
+    page.mouse.up()
+    expect(page.locator(".live-run h2")).to_have_text("pressed-1")
+    expect(page.locator('.live-runs [data-pick$="/put-above-1"]')).to_be_visible()
+    assert row.bounding_box()["y"] > at["y"]
 
 
 def test_the_focus_on_a_button_stays_while_a_run_trains(page, run):

@@ -87,6 +87,12 @@ def choose(page, name):
     expect(page.locator(".live-run h2")).to_have_text(f"{name}-1")
 
 
+def held_by(page, member) -> str:
+    """What stands in a field of the form."""
+    field = page.locator(f"#train-{member}")
+    return field.inner_text() + " ".join(box.input_value() for box in field.locator("input").all())
+
+
 def test_a_run_shows_its_warning_and_what_the_model_answered(page):
     choose(page, "steep")
     expect(page.locator(".warning")).to_contain_text("Is it done?")
@@ -298,11 +304,33 @@ def test_a_run_used_again_keeps_its_own_words_and_start_shut(page, cockpit, memb
     expect(start).to_be_disabled()
     expect(page.locator("#train-learning_rate input")).to_have_value("0.00005")  # LLaMA-Factory's, as it was trained
     if name := recipe.get(member):
-        held = page.locator(f"#train-{member}")
-        boxes = held.locator("input")
-        wait_for(lambda: name in held.inner_text() + " ".join(box.input_value() for box in boxes.all()))
+        wait_for(lambda: name in held_by(page, member))
     else:
         expect(page.locator("#train-dataset")).not_to_contain_text("identity_en")
+
+
+def test_no_late_answer_undoes_a_recipe_that_was_handed_over(page, cockpit):
+    """The form is opened and filled by one press: what it asked for as it was opened may come last."""
+    gone = {"model_name_or_path": "/gone/model", "dataset": "gone_set", "template": "gone_template"}
+    run = made_up(Workspace(cockpit.workspace), "late", 3e-4, [1.0])
+    run.recipe_file.write_text(yaml.safe_dump(gone | {"do_train": True, "finetuning_type": "lora"}))
+    page.locator(f'[data-pick$="/{run.folder.name}"]').first.click()
+    held, is_over = [], []
+
+    def answer(route):
+        is_now = "gone_set" in (route.request.post_data or "") or is_over
+        route.continue_() if is_now else held.append(route)
+
+    page.route("**/gradio_api/run/predict*", answer)
+    page.get_by_role("button", name="Use as a new run").click()
+    page.wait_for_timeout(3000)  # a recipe that is taken at once is in the form now
+    is_over.append(True)
+    for route in held:
+        route.continue_()
+    wait_for(lambda: page.wait_for_timeout(100) or page.locator("#train-cost [data-turn]").count())
+    wait_for(lambda: all(value in held_by(page, member) for member, value in gone.items()))
+    page.wait_for_timeout(1000)
+    assert all(value in held_by(page, member) for member, value in gone.items())
 
 
 def test_what_happens_is_told_by_the_browser_also_in_the_background(browser, cockpit):

@@ -8,6 +8,7 @@ from studio.train.page.form.tab_answers import Answers
 from studio.train.page.form.tab_events import connect
 from studio.train.page.form.tab_fields import Form
 from studio.train.page.runs import cockpit
+from studio.web.form_fields import FILLS
 from studio.web.html import render
 from studio.web.live import region
 
@@ -21,7 +22,7 @@ def build(training: TrainingService, words: Words) -> None:
         with gr.Column(elem_classes="split-list", min_width=0, scale=0):
             gr.HTML(render(cockpit.LIST_TEMPLATE, words))
         with gr.Column(elem_classes="split-main", min_width=0):
-            with gr.Column(elem_classes="when-new"):
+            with gr.Column(elem_classes=["when-new", FILLS]):
                 form = Form(training, words)
                 connect(form, Answers(training, words, form.keys))
             with gr.Column(elem_classes="when-run"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from studio.core import llamafactory
 from studio.core.i18n import Problem, Words
 from studio.train import runs
 from studio.train.execution import recipe_preview
@@ -143,13 +144,17 @@ class Answers:
         """Return the runs that the boxes of OF_RUNS list for a model."""
         return [gr.update(choices=found) for found in self._of_runs_on(model)]
 
-    def on_open(self, model: str) -> tuple:
-        """Return what there is to choose from now: models, datasets, templates, runs."""
+    def templates(self, chosen: str) -> list:
+        """Return the templates to choose from; waits until LLaMA-Factory is loaded, which knows them."""
+        llamafactory.load()
+        return form.with_value(self._templates(), chosen)
+
+    def on_open(self) -> tuple:
+        """Return what there is to choose from when the form is opened: models, datasets, runs."""
         return (
             gr.update(choices=form_recipe.models(self.workspace)),
             gr.update(choices=dataset_choices.offered(self.workspace, "sft")),
-            gr.update(choices=self._templates()),
-            *self.on_runs(model),
+            *self.on_runs(recipes.STARTER_MODEL),
         )
 
     def _of_runs_on(self, model: str) -> tuple[list, list]:

@@ -6,7 +6,7 @@ from studio.train.page.form import form_recipe
 from studio.train.page.form.tab_answers import Answers
 from studio.train.page.form.tab_fields import Form
 from studio.train.runs import checkpoints
-from studio.web.form_fields import QUIET, keep_offered
+from studio.web.form_fields import QUIET, fill_on_open, keep_offered
 
 
 def connect(form: Form, answers: Answers) -> None:
@@ -46,7 +46,9 @@ def _connect_starts(form: Form, answers: Answers) -> None:
 
 
 def _connect_choices(form: Form, answers: Answers) -> None:
-    model, stage, dataset = (form.fields[key] for key in ("model_name_or_path", "stage", "dataset"))
+    model, stage, dataset, template = (
+        form.fields[key] for key in ("model_name_or_path", "stage", "dataset", "template")
+    )
     # Of a choice in the form only: an import says its own rate.
     model.input(answers.on_model, model, form.fields["learning_rate"], **QUIET)
     gr.on([model.change, stage.change, form.opened.input], answers.on_runs, model, form.of_runs, **QUIET)
@@ -56,7 +58,8 @@ def _connect_choices(form: Form, answers: Answers) -> None:
     keep_offered(model, answers.models, [model])
     keep_offered(dataset, answers.datasets, [stage, dataset])
     dataset.input(answers.on_dataset, [stage, dataset], [form.problem, dataset], **QUIET)
-    form.seen(answers.on_open, model, [model, dataset, form.fields["template"], *form.of_runs], **QUIET)
+    keep_offered(template, answers.templates, [template])
+    fill_on_open(answers.on_open, [model, dataset, *form.of_runs])
 
 
 def _connect_rows(form: Form) -> None:
