@@ -6,7 +6,8 @@
   const numbers = { ArrowUp: [2, 1], ArrowDown: [0.5, -1] };
   const entered = new Map();  // before the draft is back: field, what was typed into it; undefined where the judge has what was chosen
   const OF_METHOD = ["finetuning_type", "quantization_bit"];
-  let touched = false, handed = false, turn = "";
+  const RETURN_MS = 30_000;  // a draft that does not come back as it was keeps no other away for longer
+  let touched = false, handed = false, turn = "", returning = null;
 
   // What is wrong ----------------------------------------------------------------------------------------------------------
   function markWrong() {
@@ -63,7 +64,17 @@
     turn = now;
     document.body.classList.remove("unjudged");
     const draft = document.querySelector("#train-draft textarea, #train-draft input")?.value;
-    if (touched && draft?.length > 2) localStorage.setItem(DRAFT, draft);
+    if (!touched || !(draft?.length > 2) || !isBack(JSON.parse(draft))) return;
+    localStorage.setItem(DRAFT, draft);
+  }
+
+  // What was judged before the draft was back is of the form as it begins: it must not take the draft's place.
+  function isBack(judged) {
+    const isOther = ["stage", ...OF_METHOD].some((field) => entered.has(field));  // such a recipe has not the same fields
+    const isSame = ([field, value]) => entered.has(field) || (isOther && !(field in judged)) || JSON.stringify(judged[field]) === JSON.stringify(value);
+    if (returning && !Object.entries(returning).every(isSame)) return false;
+    returning = null;
+    return true;
   }
 
   function forget() {
@@ -77,7 +88,11 @@
       const text = localStorage.getItem(`draft-${box.id}`);
       if (text !== null) window.studio.handOver(box.id, text);
     }
-    if (!handed && draft && draft !== now) window.studio.handOver("train-given", entered.size ? withEntered(draft, now) : draft);
+    if (handed || !draft || draft === now) return;
+    const text = entered.size ? withEntered(draft, now) : draft;
+    try { returning = JSON.parse(text); } catch { /* the studio says what is wrong with it */ }
+    setTimeout(() => { if (returning) { returning = null; turn = ""; judged(); } }, RETURN_MS);
+    window.studio.handOver("train-given", text);
   }
 
   // What was handed over meanwhile is newer than the draft as a whole; what was typed or chosen is newer field by field.

@@ -35,7 +35,10 @@
       const asked = regions.map((e) => ({ name: e.dataset.live, arg: e.dataset.arg, mark: marks.get(e)?.arg === e.dataset.arg ? marks.get(e).mark : "" }));
       const answers = await call("live", asked);
       await pressed;
-      answers.forEach((answer, i) => answer && put(regions[i], asked[i].arg, answer));
+      answers.forEach((answer, i) => {
+        if (answer) put(regions[i], asked[i].arg, answer);
+        if (regions[i].dataset.arg === asked[i].arg) regions[i].ariaBusy = null;
+      });
       document.body.classList.remove("unconnected");
     } catch (error) {
       document.body.classList.add("unconnected");

@@ -47,7 +47,9 @@
     document.body.dataset.talk = hand.talk ??= "talk";
     for (const element of document.querySelectorAll("[data-follows]")) {
       const value = element.dataset.follows.split(" ").map((kind) => hand[kind] ?? "").join("\n");
-      if (element.dataset.arg !== value) element.dataset.arg = value;
+      if (element.dataset.arg === value) continue;
+      element.dataset.arg = value;
+      if ("live" in element.dataset) element.ariaBusy = "true";  // until what it shows is of that (live.js)
     }
   }
 

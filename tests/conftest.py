@@ -63,6 +63,17 @@ def one_in(every: int, values) -> list:
     return [one if place % every == 0 else pytest.param(one, marks=slow) for place, one in enumerate(values)]
 
 
+# STUDIO_SLOW_LINE=1: a third of the answers take up to 2.4 s on their way, so that they come in another order than they
+# were asked for. What a page loses then, a person at a forwarded port loses too.
+SLOW_LINE = """(() => {
+    const plain = window.fetch, late = () => Math.random() < 1 / 3 ? 400 + 2000 * Math.random() : 150 * Math.random();
+    window.fetch = async (...asked) => {
+        const answer = await plain(...asked), place = String(asked[0]?.url ?? asked[0]);
+        if (place.includes("gradio_api")) await new Promise((go) => setTimeout(go, late()));
+        return answer;
+    };
+})()"""
+
 # How fast examples are made depends on what else the machine does.
 settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100 if SLOW else 25
@@ -311,6 +322,8 @@ def browser():
         def patient_context(**options):
             context = new_context(**options)
             context.set_default_timeout(PATIENCE_MS)
+            if os.environ.get("STUDIO_SLOW_LINE"):
+                context.add_init_script(SLOW_LINE)
             return context
 
         running.new_context = patient_context

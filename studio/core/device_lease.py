@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import psutil
 
 from studio.core.i18n import Problem
+from studio.core.processes.imported import imported
 
 ROOM_TO_SPARE = 1.25
 
@@ -92,7 +93,7 @@ def free_bytes() -> int:
     The driver is asked before CUDA, whose answer begins a context: half a GiB (measured on an H100) that a studio whose
     runs are processes of their own held for nothing.
     """
-    torch = sys.modules.get("torch")
+    torch = imported("torch")
     if not torch or not torch.cuda.is_available():
         return psutil.virtual_memory().available
     free = _free_by_driver(torch)
@@ -125,7 +126,7 @@ def free_memory() -> Freed:
     """Collect what nobody holds any more, and give its memory back to the system and the GPU."""
     memory, gpu = psutil.Process().memory_info().rss, _gpu_bytes()
     gc.collect()
-    torch = sys.modules.get("torch")
+    torch = imported("torch")
     if torch and torch.cuda.is_available():
         torch.cuda.empty_cache()
     if sys.platform == "linux":
@@ -136,5 +137,5 @@ def free_memory() -> Freed:
 
 
 def _gpu_bytes() -> int:
-    torch = sys.modules.get("torch")
+    torch = imported("torch")
     return torch.cuda.memory_reserved() if torch and torch.cuda.is_initialized() else 0

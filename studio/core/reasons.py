@@ -8,9 +8,9 @@ room `reasons`; of all others the library's own text is quoted as what it is.
 import errno
 import json
 import re
-import sys
 
 from studio.core.i18n import Problem, Reason
+from studio.core.processes.imported import imported
 
 LONGEST = 300  # characters of a library's own words
 OS_KINDS = {
@@ -224,5 +224,5 @@ def _at(line: int, column: int, reason: Reason) -> Reason:
 
 def _is_of(error: BaseException, package: str, name: str) -> bool:
     """Tell whether an error is of a class of a package, without importing that: launch.py tells reasons too."""
-    module = sys.modules.get(package)
+    module = imported(package)
     return module is not None and isinstance(error, getattr(module, name))

@@ -57,6 +57,37 @@ def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
     page.context.close()
 
 
+def test_a_question_sent_while_the_settings_are_on_their_way_writes_no_others(browser, server, odd):
+    """On a slow line the fields show the settings of the conversation before, which are not this one's."""
+    client = Client(server.url)
+    made = client.predict([f"{odd}/good"], {"temperature": 0, "max_tokens": 8}, "", api_name="/chat_new")
+    page = open_page(browser, server)
+    page.get_by_role("tab", name="Chat").click()
+    expect(page.locator("#chat-max-tokens input")).to_have_value("256")
+    held = []
+
+    def answer(route):
+        if made["conversation"] in (route.request.post_data or "") and not held:
+            held.append((route, route.fetch()))  # the studio has answered, the page does not know
+        else:
+            route.continue_()
+
+    page.route("**/gradio_api/run/predict*", answer)
+    page.locator(f'[data-pick="chat:{made["conversation"]}"]').click()
+    wait_for(lambda: page.wait_for_timeout(50) or held)
+    page.locator("#chat-say textarea").fill("What is a fox?")
+    page.locator("#chat-send").click()
+    expect(page.locator("#chat-0 .asked")).to_contain_text("fox")
+    route, response = held[0]
+    route.fulfill(response=response)
+    expect(page.locator("#chat-max-tokens input")).to_have_value("8")
+    wait_for(lambda: not client.predict(made["conversation"], {}, api_name="/chat_picture")["busy"])
+    assert '"max_tokens": 8' in next(
+        file.read_text() for file in server.workspace.rglob(f"*{made['conversation']}*.json*") if file.is_file()
+    )
+    page.context.close()
+
+
 @pytest.mark.parametrize("size", rest_slow((1280, 800), ((1440, 900),)))
 def test_the_box_for_questions_is_docked_has_the_cursor_and_takes_any_text(browser, server, odd, size):
     client = Client(server.url)

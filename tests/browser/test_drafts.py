@@ -139,6 +139,31 @@ def test_what_is_typed_and_chosen_before_the_draft_is_back_is_taken_into_it(page
         .every((entry) => localStorage.getItem('draft-train').includes(entry))""")
 
 
+def test_a_judgement_of_the_form_as_it_begins_takes_no_drafts_place(page, server):
+    """On a slow line the first judgement comes while the draft is under way: a reload had lost it then."""
+    opened(page, "train")
+    page.locator('[data-pick="run:"]').first.click()
+    typed(page, "#train-cutoff_len", "77")
+    page.wait_for_function("""(localStorage.getItem('draft-train') ?? '').includes('"cutoff_len": 77')""")
+    held, is_slow = [], [True]
+
+    def answer(route):
+        is_given = '"cutoff_len' in (route.request.post_data or "")
+        held.append(route) if is_slow and is_given else route.continue_()
+
+    page.route("**/gradio_api/run/predict*", answer)
+    page.reload()
+    wait_for(lambda: page.wait_for_timeout(50) or held)
+    page.locator("#train-lora_rank input").press("ArrowUp")  # judged, without the draft
+    page.wait_for_function("document.querySelector('#train-draft :is(textarea, input)').value.includes('lora_rank')")
+    expect(page.locator("body.unjudged")).to_have_count(0)
+    assert '"cutoff_len": 77' in page.evaluate("localStorage.getItem('draft-train')")
+    is_slow.clear()
+    for route in held:
+        route.continue_()
+    has(page, "#train-cutoff_len", "77")
+
+
 def test_a_tab_that_is_opened_has_nothing_entered_in_it(page, server):
     """gradio tells the first values of numbers as entries when it draws them."""
     page.goto(f"{server.url}/#/models")

@@ -53,27 +53,49 @@ def ticks(page, region: str, count: int = 3):
         )
 
 
+def finished(server, name: str) -> None:
+    """Make a run that is over."""
+    made = runs.make(Workspace(server.workspace), "SmolLM2-135M-Instruct", "lora", name)
+    made.info_file.write_text(json.dumps({"created": time.time()}))
+    made.recipe_file.write_text(json.dumps({"model_name_or_path": "SmolLM2-135M-Instruct"}))
+    made.say("state", state="finished")
+
+
 def test_a_press_is_for_what_stood_under_the_pointer_as_it_began(page, run, server):
     """A list that is drawn anew between press and release, with one more above, takes no press for another one's."""
-
-    def make(name):
-        made = runs.make(Workspace(server.workspace), "SmolLM2-135M-Instruct", "lora", name)
-        made.info_file.write_text(json.dumps({"created": time.time()}))
-        made.recipe_file.write_text(json.dumps({"model_name_or_path": "SmolLM2-135M-Instruct"}))
-        made.say("state", state="finished")
-
-    make("pressed")
+    finished(server, "pressed")
     row = page.locator('.live-runs [data-pick$="/pressed-1"]')
     at = row.bounding_box()
     page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
     page.mouse.down()
     with page.expect_response(lambda answer: "/live" in answer.url and "put-above" in answer.text()):
-        make("put-above")
+        finished(server, "put-above")
     page.wait_for_timeout(300)
     page.mouse.up()
     expect(page.locator(".live-run h2")).to_have_text("pressed-1")
     expect(page.locator('.live-runs [data-pick$="/put-above-1"]')).to_be_visible()
     assert row.bounding_box()["y"] > at["y"]
+
+
+def test_a_part_that_still_shows_another_run_takes_no_press(page, run, server):
+    """On a slow line the head of the run before stands there for a while: its buttons would be pressed for this one."""
+    finished(server, "another")
+    head = page.locator("[data-live=run]")
+    expect(page.get_by_role("button", name="Abort")).to_be_visible()
+    expect(page.locator('.live-runs [data-pick$="/another-1"]')).to_be_visible()
+    held, is_held = [], [True]
+    page.route("**/gradio_api/run/live", lambda route: held.append(route) if is_held else route.continue_())
+    page.locator('.live-runs [data-pick$="/another-1"]').click()
+    expect(head).to_have_attribute("aria-busy", "true")
+    at = page.get_by_role("button", name="Abort").bounding_box()
+    page.mouse.click(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+    assert page.locator("dialog[open]").count() == 0
+    wait_for(lambda: page.wait_for_timeout(50) or held)
+    is_held.clear()
+    for route in held:
+        route.continue_()
+    expect(page.locator(".live-run h2")).to_have_text("another-1")
+    expect(head).not_to_have_attribute("aria-busy", "true")
 
 
 def test_the_focus_on_a_button_stays_while_a_run_trains(page, run):

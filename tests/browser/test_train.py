@@ -297,7 +297,7 @@ def test_a_run_used_again_keeps_its_own_words_and_start_shut(page, cockpit, memb
     run = made_up(workspace, f"again-{member}", 3e-4, [1.0])
     said = recipe if member in ("dataset", "model_name_or_path") else whole | recipe
     run.recipe_file.write_text(yaml.safe_dump(said | {"do_train": True, "finetuning_type": "lora"}))
-    page.locator(f'[data-pick$="/{run.folder.name}"]').first.click()
+    choose(page, f"again-{member}")
     page.get_by_role("button", name="Use as a new run").click()
     start, advice = page.locator("#train-start"), page.locator("#train-advice .problem")
     expect(advice).to_have_attribute("data-field", member)
@@ -314,7 +314,7 @@ def test_no_late_answer_undoes_a_recipe_that_was_handed_over(page, cockpit):
     gone = {"model_name_or_path": "/gone/model", "dataset": "gone_set", "template": "gone_template"}
     run = made_up(Workspace(cockpit.workspace), "late", 3e-4, [1.0])
     run.recipe_file.write_text(yaml.safe_dump(gone | {"do_train": True, "finetuning_type": "lora"}))
-    page.locator(f'[data-pick$="/{run.folder.name}"]').first.click()
+    choose(page, "late")
     held, is_over = [], []
 
     def answer(route):

@@ -65,7 +65,9 @@ def build(context: ChatContext, words: Words) -> None:
     run = gr.Textbox(visible="hidden", elem_id="chat-wish")
     served = gr.Textbox(visible="hidden", elem_id="chat-add")
     made = gr.HTML(visible="hidden")
-    shown = gr.State("")  # the conversation whose columns and settings stand in the fields
+    # The conversation whose columns and settings stand in the fields. The browser keeps it, as it keeps those: they
+    # come with one answer, and what is sent before that comes is of the conversation before.
+    shown = gr.Textbox(visible="hidden", elem_id="chat-shown")
 
     gr.on(
         [send.click, message.submit],

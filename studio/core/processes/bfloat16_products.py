@@ -5,15 +5,16 @@ against 13 on one core of an AMD EPYC without AVX-512. Both add in float32 and r
 one number in 5,000 are the same bits, and the others the next ones, since the order of the sums is another.
 """
 
-import sys
 from functools import cache
 from typing import Any
+
+from studio.core.processes.imported import imported
 
 
 @cache
 def install() -> None:
     """Let linear layers multiply so in this process, where the processor needs it; called once torch is loaded."""
-    torch = sys.modules.get("torch")
+    torch = imported("torch")
     if torch and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         torch.nn.functional.linear = linear_with(torch, torch.nn.functional.linear)
 

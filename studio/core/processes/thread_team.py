@@ -7,11 +7,12 @@ Measured with two cores and a model of 135 M parameters: 37 tokens/s beside the 
 """
 
 import ctypes
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+
+from studio.core.processes.imported import imported
 
 _SOFT = 1  # `omp_pause_soft` (OpenMP 5.0, section 3.2.44): what was set stays, what is held goes
 
@@ -22,7 +23,7 @@ def given_back() -> Iterator[None]:
     try:
         yield
     finally:
-        if torch := sys.modules.get("torch"):
+        if torch := imported("torch"):
             _pause(torch.__file__)()
 
 

@@ -22,7 +22,7 @@ from studio.train import notifications, runs
 from studio.train.execution import devices
 from studio.train.execution.executors.executor import Executor, executors
 from studio.train.execution.queue import Queue, QueuedRun, collide, new_queued_run
-from studio.train.faults import tells_disk_full
+from studio.train.faults import explain, tells_disk_full
 from studio.train.recipe import code_consent, memory_need
 from studio.train.runs.stop_request import ABORT, StopRequest
 
@@ -280,10 +280,17 @@ class Dispatcher:
             if gone:
                 run.say("evict", who=gone)
             self._executor(run).start(run, queued.resume)
-        except Problem as problem:
+        except Exception as error:
+            if isinstance(error, OSError) and queued not in self._begun:
+                raise  # it still waits, and gets its turn once there is room again
+            # What nobody foresaw is told in its own words: of a run that never began the queue sees only that it is
+            # not at work.
+            problem = explain(error)
             run.say("error", key=problem.key, facts=problem.facts, sentence=str(problem))
             run.say("state", state="failed")
             self.queue.end(queued)
+            self._begun.discard(queued)
+            self._logs.pop(queued, None)
 
     def _bytes_here(self, run: runs.Run) -> int:
         """Return the bytes that a run is likely to take on the device of this process."""

@@ -1,13 +1,13 @@
 """Training one run in the process that calls: the same for every executor."""
 
 import copy
-import sys
 import traceback
 from functools import cache
 from pathlib import Path
 
 from studio.core import code_guard, llamafactory
 from studio.core.device_lease import free_memory
+from studio.core.processes.imported import imported
 from studio.train.faults import explain, search
 from studio.train.loop import output
 from studio.train.loop.callback import training_callback
@@ -93,7 +93,7 @@ def _read_numbered_cpus() -> None:
 
 def _close_figures() -> None:
     # LLaMA-Factory draws the loss on a figure that it never closes; pyplot keeps every open one, 4 MB a run.
-    if pyplot := sys.modules.get("matplotlib.pyplot"):
+    if pyplot := imported("matplotlib.pyplot"):
         pyplot.close("all")
 
 
@@ -103,7 +103,7 @@ def _forget_optimizers() -> None:
     transformers tells it of the embeddings of every run with an 8-bit optimizer, and it keeps them as long as the
     process lives: 86 to 172 MB of the card for each run, measured with a model of half a billion parameters.
     """
-    if optimizers := sys.modules.get("bitsandbytes.optim"):
+    if optimizers := imported("bitsandbytes.optim"):
         optimizers.GlobalOptimManager.get_instance().initialize()
 
 

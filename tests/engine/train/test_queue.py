@@ -4,7 +4,7 @@ import json
 import shlex
 
 import pytest
-from conftest import wait_for
+from conftest import SMALL, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
@@ -77,6 +77,23 @@ def test_a_run_whose_folder_is_gone_does_not_hold_up_the_queue(workspace):
     wait_for(lambda: not queue.waiting() and not queue.at_work())
     status = runs.status(broken)
     assert status.state == "failed" and "cannot be read" in status.error["sentence"]
+
+
+def test_what_nobody_foresaw_at_a_start_is_told_in_its_own_words(workspace, monkeypatch):
+    """Once the run is no longer among those that wait, the queue sees only that nothing works on it."""
+    recipe = {"model_name_or_path": SMALL, "dataset": "identity_en", "finetuning_type": "lora"}
+    odd = runs.make(workspace, "m", "lora", "r")
+    odd.recipe_file.write_text(json.dumps(recipe))
+    dispatcher = Dispatcher(workspace, DeviceLease())
+
+    def fails(*_):
+        raise AttributeError("partially initialized module 'torch' has no attribute 'cuda'")
+
+    monkeypatch.setattr(dispatcher.accelerator, "acquire", fails)
+    dispatcher.add(odd)
+    wait_for(lambda: runs.status(odd).state == "failed")
+    wait_for(lambda: not Queue(workspace.saves).at_work())
+    assert "partially initialized" in runs.status(odd).error["sentence"]
 
 
 def test_a_run_waits_for_memory_that_another_uses_and_will_give_back(workspace):

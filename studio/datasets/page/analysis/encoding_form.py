@@ -1,10 +1,10 @@
 """The fields in which a person chooses how a dataset is encoded: model, template, cutoff, and what is trained."""
 
-import sys
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode
 
 from studio.core.i18n import Problem
+from studio.core.processes.imported import imported
 from studio.datasets.analysis import DatasetAnalysis, EncodingSettings, library_ready
 from studio.datasets.page.analysis_schemas import EncodingOptions, TrainedOptions
 from studio.models.library import library
@@ -96,5 +96,5 @@ def _form(
 
 def known_templates() -> list[str]:
     """Return the names of LLaMA-Factory's templates, none before it is loaded."""
-    module = sys.modules.get("llamafactory.data.template")
+    module = imported("llamafactory.data.template")
     return sorted(getattr(module, "TEMPLATES", {}))
