@@ -4,7 +4,7 @@
   const root = () => (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "");
   const marks = new WeakMap();
   const BEAT_MS = 900, CALM_MS = 4000, CALM_BEAT_MS = 2000, HIDDEN_MS = 9500;
-  const PRESS_MS = 3000;  // a press that is not told to be over (the pointer left the window) holds nothing up for longer
+  const PRESS_MS = 10_000;  // a press that is not told to be over (the pointer left the window) holds nothing up for longer
   let asking = false, again = false, askedAt = 0, pressed = Promise.resolve();
 
   async function call(name, ...said) {
