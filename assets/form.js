@@ -88,7 +88,7 @@
       const text = localStorage.getItem(`draft-${box.id}`);
       if (text !== null) window.studio.handOver(box.id, text);
     }
-    if (handed || !draft || draft === now) return;
+    if (handed || window.studio.onTheWay.has("train-given") || !draft || draft === now) return;
     const text = entered.size ? withEntered(draft, now) : draft;
     try { returning = JSON.parse(text); } catch { /* the studio says what is wrong with it */ }
     setTimeout(() => { if (returning) { returning = null; turn = ""; judged(); } }, RETURN_MS);

@@ -123,10 +123,14 @@
 
   // Values that the page's script hands to gradio: a text box whose input event carries them to Python. A tab that was
   // never open has no boxes until gradio has drawn it, and a form that Python fills takes nothing before (web/form_fields.py).
+  const onTheWay = new Set();  // the boxes that something waits for
   function hand_over(id, value, tries = 1200) {
     const box = document.querySelector(`#${id} textarea`) ?? document.querySelector(`#${id} input`);
-    if (box && !box.closest(".fills:not(:has([data-filled]))")) set(box, value);
-    else if (tries) setTimeout(() => hand_over(id, value, tries - 1), 50);
+    onTheWay.delete(id);
+    if (box && !box.closest(".fills:not(:has([data-filled]))")) return set(box, value);
+    if (!tries) return;
+    onTheWay.add(id);
+    setTimeout(() => hand_over(id, value, tries - 1), 50);
   }
 
   function set(box, value) {
@@ -332,5 +336,5 @@
     markPicked();
   }
 
-  Object.assign(window.studio, { drawn, pick, take, taken, set, goTo, handOver: hand_over, hand });
+  Object.assign(window.studio, { drawn, pick, take, taken, set, goTo, handOver: hand_over, onTheWay, hand });
 })();

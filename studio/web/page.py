@@ -31,6 +31,7 @@ SCRIPTS = (
     "charts.js",
     "compare.js",
     "plots.js",
+    "answers.js",
     "live.js",
     "toasts.js",
     "ask.js",

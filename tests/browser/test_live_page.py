@@ -77,6 +77,31 @@ def test_a_press_is_for_what_stood_under_the_pointer_as_it_began(page, run, serv
     assert row.bounding_box()["y"] > at["y"]
 
 
+def test_answers_of_one_event_are_taken_in_the_order_in_which_they_were_asked_for(page):
+    held = {}
+
+    def answer(route):
+        number = route.request.url[-1]
+        held[number] = route
+        if number != "1":
+            route.fulfill(body="{}")
+
+    page.route("**/gradio_api/run/predict?number=*", answer)
+    page.evaluate("""() => {
+        window.came = [];
+        for (const [number, event] of [[1, 7], [2, 7], [3, 8]]) {
+            const said = { method: 'POST', body: JSON.stringify({ fn_index: event, data: [] }) };
+            fetch(`${location.origin}/gradio_api/run/predict?number=${number}`, said).then(() => came.push(number));
+        }
+    }""")
+    wait_for(lambda: page.wait_for_timeout(50) or len(held) == 3 and page.evaluate("came.length"))
+    page.wait_for_timeout(300)
+    assert page.evaluate("came") == [3]
+    held["1"].fulfill(body="{}")
+    page.wait_for_function("came.length === 3")
+    assert page.evaluate("came") == [3, 1, 2]
+
+
 def test_a_part_that_still_shows_another_run_takes_no_press(page, run, server):
     """On a slow line the head of the run before stands there for a while: its buttons would be pressed for this one."""
     finished(server, "another")
