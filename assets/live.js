@@ -5,7 +5,7 @@
   const marks = new WeakMap();
   const BEAT_MS = 900, CALM_MS = 4000, CALM_BEAT_MS = 2000, HIDDEN_MS = 9500;
   const PRESS_MS = 10_000;  // a press that is not told to be over (the pointer left the window) holds nothing up for longer
-  let asking = false, again = false, askedAt = 0, pressed = Promise.resolve();
+  let asking = false, again = false, askedAt = 0, pressed = Promise.resolve(), release = () => {};
 
   async function call(name, ...said) {
     // A plain request must name every argument; those left out are filled up with the defaults that gradio tells the page.
@@ -52,11 +52,9 @@
   // or give it to the one that takes its place. The browser tells the click after the release, in the same task.
   document.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
-    pressed = new Promise((resolve) => {
-      for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(resolve), { once: true, capture: true });
-      setTimeout(resolve, PRESS_MS);
-    });
+    pressed = new Promise((resolve) => { release = resolve; setTimeout(resolve, PRESS_MS); });
   }, true);
+  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(release), true);
 
   function put(element, arg, answer) {
     if (element.dataset.arg !== arg) return;

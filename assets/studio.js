@@ -169,10 +169,13 @@
   // A tab that is opened shows what is new at once, not at the next second.
   document.addEventListener("click", (event) => { if (event.target.closest("[role=tab]")) setTimeout(refresh, 60); });
 
+  // A part that still shows what was in hand before: the keyboard reaches its buttons too, which the pointer does not (studio.css).
+  const isOutdated = (element) => element.closest('[data-live][aria-busy="true"]') !== null;
+
   // Drawn buttons --------------------------------------------------------------------------------------------------------------
   document.addEventListener("click", async (event) => {
     const item = event.target.closest("[data-pick], [data-call], [data-go], [data-give], [data-copy], [data-switch]");
-    if (!item) return;
+    if (!item || isOutdated(item)) return;
     const { pick: picked, also, call: name, go, copy } = item.dataset;
     if (also) pick(...split(also));
     if (picked) pick(...split(picked));
@@ -207,6 +210,7 @@
     const form = event.target.closest("form[data-submit]");
     if (!form) return;
     event.preventDefault();
+    if (isOutdated(form)) return;
     const told = form.querySelector("[role=alert]"), send = event.submitter ?? form.querySelector("[type=submit]");
     const said = new FormData(form, event.submitter);
     send.disabled = true;

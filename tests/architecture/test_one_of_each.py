@@ -92,6 +92,13 @@ def seeks_ends(module: ast.Module) -> Iterator[str]:
                 yield "seek"
 
 
+def looks_for_modules(module: ast.Module) -> Iterator[str]:
+    """Yield where a file takes a library that may be half imported; `imported` takes it once it is whole."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call) and dotted(node.func) == "sys.modules.get":
+            yield "sys.modules.get"
+
+
 # For each rule the files that may, and why.
 RULES: dict[Rule, dict[str, str]] = {
     starts_processes: {
@@ -127,6 +134,7 @@ RULES: dict[Rule, dict[str, str]] = {
         "evaluate/reports/report.py": "shows an older summary while a thread makes the new one",
     },
     remembers_by_path: {},
+    looks_for_modules: {"core/processes/imported.py": "it is the one"},
     seeks_ends: {
         "core/storage/files.py": "it is the one",
         "core/storage/jsonl.py": "appends, and takes back what was not written whole",
@@ -160,6 +168,7 @@ def test_there_is_one_of_each(rule):
         (compares_stamps, "stamp = files.stamp(path)[:2]", "time = files.stamp(path)[1] / 1e9"),
         (remembers_by_path, "@lru_cache(8)\ndef f(path: Path): ...", "@lru_cache(8)\ndef f(text: str): ..."),
         (remembers_by_path, "@functools.cache\ndef f(m: Path | None): ...", "def f(path: Path): ..."),
+        (looks_for_modules, "sys.modules.get('torch')", "imported('torch')"),
         (seeks_ends, "file.seek(0, 2)", "file.seek(0)"),
         (seeks_ends, "file.seek(-9, os.SEEK_END)", "file.seek(start)"),
     ],

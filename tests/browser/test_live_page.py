@@ -114,6 +114,9 @@ def test_a_part_that_still_shows_another_run_takes_no_press(page, run, server):
     expect(head).to_have_attribute("aria-busy", "true")
     at = page.get_by_role("button", name="Abort").bounding_box()
     page.mouse.click(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+    page.get_by_role("button", name="Abort").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(300)
     assert page.locator("dialog[open]").count() == 0
     wait_for(lambda: page.wait_for_timeout(50) or held)
     is_held.clear()
