@@ -49,7 +49,7 @@ def find(workspace: Workspace, name: str, prompt_of: str = "", bits: int = 0) ->
     if not name.strip():
         raise Problem("deploy.nothing_chosen")
     if name.startswith(target_names.SERVED):
-        raise Problem("deploy.served_already", name=target_names.title(name))
+        raise Problem("deploy.served_already", name=target_names.served_title(name))
     if not name.lower().endswith(GGUF):
         return Source(name, _as_exported(target_names.resolve(workspace, [name], bits or None)[0]))
     listed = gguf_files(workspace)

@@ -32,6 +32,7 @@ from studio.core.plain import plain
 from studio.core.storage import jsonl, records
 from studio.core.storage.atomic import write_json
 from studio.core.storage.records import Moment, Record, Text
+from studio.core.workspace import Workspace
 from studio.evaluate.settings import Request
 
 Index = Annotated[int, Field(ge=0, lt=2**53)]
@@ -153,6 +154,7 @@ Kind = TypeVar("Kind", bound=Record)
 class Evaluation:
     """An evaluation by its folder. Any thread may call any method."""
 
+    workspace: Workspace
     folder: Path
     _appending: threading.Lock = field(default_factory=threading.Lock, compare=False, repr=False)
 

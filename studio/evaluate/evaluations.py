@@ -27,7 +27,8 @@ class Evaluations:
         settings: PredictSettings | BenchmarkSettings,
     ) -> Evaluation:
         """Make the folder of a new evaluation, with its request. Raises Problem where the disk refuses."""
-        evaluation = Evaluation(self.folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}")
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+        evaluation = Evaluation(self.workspace, self.folder / name)
         try:
             evaluation.folder.mkdir(parents=True)
         except OSError as error:
@@ -50,14 +51,14 @@ class Evaluations:
         names = sorted(
             (path.name for path in folders.matching(self.folder, "*") if folders.is_folder(path)), reverse=True
         )
-        return [Evaluation(self.folder / name) for name in names]
+        return [Evaluation(self.workspace, self.folder / name) for name in names]
 
     def find(self, id: str) -> Evaluation:
         """Return the evaluation of that id. Raises Problem where there is none."""
         folder = self.workspace.inside(self.folder, safe_name(id))
         if not files.is_file(folder / "request.json"):
             raise Problem("evaluate.missing", id=id)
-        return Evaluation(folder)
+        return Evaluation(self.workspace, folder)
 
     def rename(self, id: str, title: str | None = None, note: str | None = None) -> None:
         """Give an evaluation another title or note; None leaves it. Raises Problem where there is none."""

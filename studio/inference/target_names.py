@@ -39,32 +39,46 @@ def is_run(name: str) -> bool:
     return "/" in name and not name.startswith(SERVED)
 
 
-def title(name: str) -> str:
-    """Return how a name is shown: of a served model first the model, then the server."""
+def title(workspace: Workspace, name: str) -> str:
+    """Return how a name is shown whole: of a served model first the model, then the server; of a run that a person
+    named later that name, with the one that its folder has.
+    """
+    given = _given(workspace, name)
+    return f"{given} ({name})" if given else served_title(name)
+
+
+def label(workspace: Workspace, name: str) -> str:
+    """Return how a name is shown where there is little room, as at the head of a column: of a run what it is called
+    now, with the checkpoint; else the last part of the title.
+    """
+    given = _given(workspace, name)
+    return "@".join([given, *name.split("@")[1:]]) if given else short(name)
+
+
+def short(name: str) -> str:
+    """Return the last part of a name, whatever the run is called now: for files and engines, which keep it."""
+    return served_title(name).split("/")[-1]
+
+
+def served_title(name: str) -> str:
+    """Return how a served model is shown: first the model, then its server; another name as it is."""
     if not name.startswith(SERVED):
         return name
     server, _, model = name.removeprefix(SERVED).partition("/")
     return f"{model} · {server}"
 
 
-def choices(workspace: Workspace, wanted: Iterable[str]) -> list[tuple[str, str]]:
-    """Return how each name is shown where one is chosen, and the name, each once. A run that a person named later is
-    shown by that, with the name that its folder has.
-    """
-    return [(_shown(workspace, name), name) for name in dict.fromkeys(wanted)]
-
-
-def _shown(workspace: Workspace, name: str) -> str:
-    label = ""
+def _given(workspace: Workspace, name: str) -> str:
+    """Return what a person called a run later, "" where nobody did."""
     if is_run(name):
         with contextlib.suppress(Problem):  # it is gone, or a file and no run
-            label = runs.find(workspace, name.partition("@")[0]).info().label
-    return f"{label} ({title(name)})" if label else title(name)
+            return runs.find(workspace, name.partition("@")[0]).info().label
+    return ""
 
 
-def short(name: str) -> str:
-    """Return the last part of a title: of a run its own name, with the checkpoint."""
-    return title(name).split("/")[-1]
+def choices(workspace: Workspace, wanted: Iterable[str]) -> list[tuple[str, str]]:
+    """Return how each name is shown where one is chosen, and the name, each once."""
+    return [(title(workspace, name), name) for name in dict.fromkeys(wanted)]
 
 
 def with_base(workspace: Workspace, name: str) -> list[str]:

@@ -56,7 +56,7 @@ class PromptLists:
     """
 
     def __init__(self, workspace: Workspace, jobs: Jobs, ask: Ask):
-        self._workspace, self._jobs, self._ask = workspace, jobs, ask
+        self.workspace, self._jobs, self._ask = workspace, jobs, ask
         self.folder = workspace.saves / ".chats" / "sheets"
         self._files: FileCache[PromptList | Problem] = FileCache()
         self._answered: FileCache[tuple[dict[int, dict[str, dict]], int]] = FileCache(1)
@@ -142,7 +142,7 @@ class PromptLists:
         if job and job.active:
             raise Problem("sheet.busy")
         files = [self.folder / f"{safe_name(id)}.json", self._file(id)]
-        Trash(self._workspace).put(
+        Trash(self.workspace).put(
             [path for path in files if os.path.lexists(path)], "prompts", self.open(id).title or id
         )
 

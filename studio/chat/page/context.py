@@ -29,13 +29,15 @@ class ChatContext:
 
 def add_regions(live: Live, context: ChatContext) -> None:
     """Add the live regions of this tab."""
-    turns, votes, lists = context.turns, context.votes, context.prompt_lists
+    turns, votes, lists, workspace = context.turns, context.votes, context.prompt_lists, context.service.workspace
     live.add("memory", (memory_in_use.TEMPLATE, lambda _, id: memory_in_use.memory(turns, id)))
     live.add("talks", (conversation_list.TEMPLATE, lambda _, arg: conversation_list.conversation_list(turns, arg)))
     live.add("talk-head", (header.TEMPLATE, lambda _, id: header.header(turns.conversations, id)))
     live.add("vote", (vote_form.TEMPLATE, lambda _, id: vote_form.vote_form(turns, votes, id)))
     live.add("prompts", (prompt_tokens.TEMPLATE, lambda _, id: prompt_tokens.prompt_tokens(turns, id)))
-    live.add("board", (leaderboard_table.TEMPLATE, lambda _words, _arg: leaderboard_table.leaderboard(votes)))
+    live.add(
+        "board", (leaderboard_table.TEMPLATE, lambda _words, _arg: leaderboard_table.leaderboard(workspace, votes))
+    )
     live.add("sheet-form", (overview.FORM, lambda _, id: overview.form(turns, context.collection, id)))
     live.add("sheets", (overview.TEMPLATE, lambda _words, _arg: overview.overview(lists)))
     live.add("sheet", (answers_table.TEMPLATE, lambda words, place: answers_table.answers_table(words, lists, place)))

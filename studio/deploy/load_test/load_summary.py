@@ -99,7 +99,7 @@ def step_summary(
     faults = Counter(one.fault.model_dump_json() for one in sent if one.fault)
     return StepSummary(
         target=str(begun.target),
-        name=target_names.title(str(begun.target)),
+        name=target_names.served_title(str(begun.target)),
         concurrency=begun.concurrency,
         is_over=ended is not None,
         seconds=seconds,

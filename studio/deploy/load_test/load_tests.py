@@ -26,7 +26,7 @@ class LoadTests:
             test.folder.mkdir(parents=True)
         except OSError as error:
             raise Problem("workspace.unwritable", path=test.folder, reason=reasons.of(error)) from error
-        title = settings.title.strip() or ", ".join(map(target_names.title, targets))[:120]
+        title = settings.title.strip() or ", ".join(map(target_names.served_title, targets))[:120]
         test.write_request(
             LoadRequest(id=test.id, title=title, created=time.time(), targets=targets, settings=settings)
         )

@@ -65,7 +65,7 @@ def deployment_head(service: DeployService, name: str) -> DeploymentHead | None:
     return DeploymentHead(
         name=name,
         engine=engine.title,
-        target=target_names.title(request.target),
+        target=target_names.title(service.workspace, request.target),
         state=state.state,
         dot=DOTS.get(state.state, state.state),
         address=url,

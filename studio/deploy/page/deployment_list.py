@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from studio.core.i18n import Problem
 from studio.core.sentences import Sentence
+from studio.core.workspace import Workspace
 from studio.deploy.deploy_service import DeployService
 from studio.deploy.supervision.deployment import Deployment
 from studio.inference import target_names
@@ -36,10 +37,10 @@ class DeploymentList:
 
 def deployment_list(service: DeployService) -> DeploymentList:
     """Return the deployments. Raises Problem where their folder cannot be looked at."""
-    return DeploymentList(tuple(map(_row, service.deployments.all())))
+    return DeploymentList(tuple(_row(service.workspace, one) for one in service.deployments.all()))
 
 
-def _row(deployment: Deployment) -> DeploymentRow:
+def _row(workspace: Workspace, deployment: Deployment) -> DeploymentRow:
     try:
         request, state = deployment.request(), deployment.state()
     except Problem as problem:
@@ -49,7 +50,7 @@ def _row(deployment: Deployment) -> DeploymentRow:
         state=state.state,
         dot=DOTS.get(state.state, state.state),
         engine=request.engine,
-        target=target_names.short(request.target),
+        target=target_names.label(workspace, request.target),
         port=state.port,
         doing=state.doing if state.state == "starting" else None,
         is_busy=state.state == "ready" and state.load is not None,

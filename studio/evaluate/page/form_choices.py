@@ -35,7 +35,7 @@ def runs_with_checkpoints(context: EvaluateContext) -> list[str]:
 def data(context: EvaluateContext, words: Words, chosen: list[str] | None = None) -> list[Choice]:
     """Return the data that models can be asked: the held-out parts of runs first, then the sets with instructions."""
     found = [
-        (words("evaluating.held_out", run=run.name), HELD_OUT + run.name)
+        (words("evaluating.held_out", run=target_names.title(context.service.workspace, run.name)), HELD_OUT + run.name)
         for run in runs.all_runs(context.service.workspace)[:RUNS_LISTED]
         if run.recipe_if_any().get("val_size")
     ]

@@ -8,7 +8,6 @@ from studio.core.i18n import Problem, Words
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.summary import Summary, histogram, scatter
-from studio.inference import target_names
 
 KINDS = ("scores", "distribution", "scatter", "subjects")
 FORMS = ("png", "svg")
@@ -71,17 +70,17 @@ def _fonts() -> list[str]:
     return ["DejaVu Sans", *[one for one in CHINESE if one in known][:1]]
 
 
-def _short(made: Summary) -> list[str]:
-    short = [target_names.short(one) for one in made.targets]
-    return [one if short.count(one) == 1 else name for one, name in zip(short, made.targets, strict=True)]
+def _labels(table: RowTable, made: Summary) -> list[str]:
+    labels = [table.label(one) for one in made.targets]
+    return [one if labels.count(one) == 1 else name for one, name in zip(labels, made.targets, strict=True)]
 
 
-def _scores(axes, metric: str, name: str, _table, made: Summary, _words) -> None:
+def _scores(axes, metric: str, name: str, table: RowTable, made: Summary, _words) -> None:
     for code, target in enumerate(made.targets):
         one = made.scores[target].get(metric)
         if one is not None:
             _bar(axes, code, one, COLOURS[code % len(COLOURS)])
-    axes.set_xticks(range(len(made.targets)), _short(made))
+    axes.set_xticks(range(len(made.targets)), _labels(table, made))
     axes.set_ylabel(name)
 
 
@@ -94,8 +93,8 @@ def _bar(axes, at: float, one, colour: str) -> None:
 
 def _distribution(axes, metric: str, name: str, table: RowTable, made: Summary, words: Words) -> None:
     edges, counts = histogram(table, metric)
-    for code, (target, short) in enumerate(zip(made.targets, _short(made), strict=True)):
-        axes.stairs(counts[target], edges, fill=True, alpha=0.35, color=COLOURS[code % len(COLOURS)], label=short)
+    for code, (target, label) in enumerate(zip(made.targets, _labels(table, made), strict=True)):
+        axes.stairs(counts[target], edges, fill=True, alpha=0.35, color=COLOURS[code % len(COLOURS)], label=label)
     axes.set_xlabel(name)
     axes.set_ylabel(words("results.rows"))
     axes.legend(frameon=False)
@@ -103,15 +102,15 @@ def _distribution(axes, metric: str, name: str, table: RowTable, made: Summary, 
 
 def _scatter(axes, metric: str, name: str, table: RowTable, made: Summary, _words) -> None:
     points = scatter(table, metric, made.targets[-1])
-    short = _short(made)
+    labels = _labels(table, made)
     axes.scatter([one[0] for one in points], [one[1] for one in points], s=9, alpha=0.5, color=COLOURS[0], linewidths=0)
     ends = [min((min(one[:2]) for one in points), default=0), max((max(one[:2]) for one in points), default=1)]
     axes.plot(ends, ends, color="#999999", linewidth=0.8)
-    axes.set_xlabel(f"{name} · {short[0]}")
-    axes.set_ylabel(f"{name} · {short[-1]}")
+    axes.set_xlabel(f"{name} · {labels[0]}")
+    axes.set_ylabel(f"{name} · {labels[-1]}")
 
 
-def _subjects(axes, metric: str, name: str, _table, made: Summary, _words) -> None:
+def _subjects(axes, metric: str, name: str, table: RowTable, made: Summary, _words) -> None:
     for at, group in enumerate(reversed(made.subjects)):
         for code, target in enumerate(made.targets):
             one = group.scores.get(target)
@@ -124,6 +123,6 @@ def _subjects(axes, metric: str, name: str, _table, made: Summary, _words) -> No
             )
     axes.set_yticks(range(len(made.subjects)), [one.name for one in reversed(made.subjects)], fontsize=7)
     axes.set_xlabel(name)
-    for code, short in enumerate(_short(made)):
-        axes.plot([], [], "o", color=COLOURS[code % len(COLOURS)], label=short)
+    for code, label in enumerate(_labels(table, made)):
+        axes.plot([], [], "o", color=COLOURS[code % len(COLOURS)], label=label)
     axes.legend(frameon=False, fontsize=8)

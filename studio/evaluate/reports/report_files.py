@@ -20,6 +20,7 @@ from studio.evaluate.reports.verdicts.verdict_tables import (
 )
 from studio.evaluate.scores.classification import Confusion
 from studio.evaluate.settings import Request
+from studio.inference.target_names import short
 
 FORMS = ("csv", "json", "md")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # begins a cell that a table program would compute
@@ -119,10 +120,10 @@ def as_markdown(request: Request, made: Summary, words: Words) -> str:
     if made.confusions:
         lines += ["", f"## {words('results.labels')}"]
         for target, one in made.confusions.items():
-            lines += ["", confusion_sentence(target, one).tell(words), "", *_labels(one, words)]
+            lines += ["", confusion_sentence(short(target), one).tell(words), "", *_labels(one, words)]
     if made.judged:
         lines += ["", f"## {words('results.metric_judge')}", ""]
-        lines += [f"{judged_sentence(made, target).tell(words)}\n" for target in made.judged]
+        lines += [f"{judged_sentence(made, target, short).tell(words)}\n" for target in made.judged]
     return "\n".join(lines) + "\n"
 
 

@@ -25,6 +25,7 @@ from studio.evaluate.reports.columns.line_index import LineIndex, Tail
 from studio.evaluate.reports.columns.score_columns import RowFacts, ScoreColumns
 from studio.evaluate.reports.metric_facts import best_of, is_higher_better
 from studio.evaluate.reports.row_query import RowQuery, require_known
+from studio.inference import target_names
 
 Kind = TypeVar("Kind", bound=Record)
 LOSS = "loss"
@@ -71,6 +72,10 @@ class RowTable:
         self._lock = threading.RLock()
         self._orders: OrderedDict[tuple, numpy.ndarray] = OrderedDict()
         self._version = 0
+
+    def label(self, target: str) -> str:
+        """Return what a target is called now, in few words."""
+        return target_names.label(self.evaluation.workspace, target)
 
     @property
     def count(self) -> int:

@@ -10,6 +10,7 @@ from studio.export.gguf.types import LORA, TYPES
 from studio.export.page.context import ExportContext
 from studio.export.quantize.methods import METHODS
 from studio.export.quantize.quantize_plan import QuantizePlan
+from studio.inference import target_names
 from studio.train import runs
 
 Choice = tuple[str, str]
@@ -62,7 +63,7 @@ def calibrations(context: ExportContext, words: Words) -> list[Choice]:
 def rows(context: ExportContext, words: Words) -> list[Choice]:
     """Return the data on which forms can be compared: the usual ones, held-out parts of runs, and datasets."""
     found = [
-        (words("evaluating.held_out", run=run.name), HELD_OUT + run.name)
+        (words("evaluating.held_out", run=target_names.title(context.workspace, run.name)), HELD_OUT + run.name)
         for run in runs.all_runs(context.workspace)[:RUNS_LISTED]
         if run.recipe_if_any().get("val_size")
     ]

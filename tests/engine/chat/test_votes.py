@@ -134,11 +134,13 @@ def test_the_standings_count_each_comparison(tmp_path):
 
 def test_the_board_shows_each_speaker_with_its_interval(tmp_path):
     words = Words("zh")
-    assert "还没有投票" in render(LEADERBOARD, words, leaderboard(Votes(tmp_path)))
+    assert "还没有投票" in render(LEADERBOARD, words, leaderboard(Workspace(tmp_path), Votes(tmp_path)))
     html = render(
         LEADERBOARD,
         words,
-        leaderboard(cast(Votes(tmp_path), vote("A"), vote("<b>", 2, ["A", "<b>", "C"]), vote(BAD, 3))),
+        leaderboard(
+            Workspace(tmp_path), cast(Votes(tmp_path), vote("A"), vote("<b>", 2, ["A", "<b>", "C"]), vote(BAD, 3))
+        ),
     )
     assert (
         html.count('class="interval"') == 4

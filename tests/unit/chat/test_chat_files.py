@@ -160,7 +160,7 @@ def test_a_vote_that_cannot_be_is_counted_and_the_others_count(tmp_path, line):
     kept.file.write_text("\n".join(lines) + "\n")
     assert [vote.turn for vote in kept.all()] == [1, 2] and kept.unreadable() == 1
     for language in ("en", "zh"):
-        context = leaderboard(kept)
+        context = leaderboard(Workspace(tmp_path), kept)
         assert (
             context.unreadable == 1
             and context.votes == 2

@@ -20,7 +20,7 @@ LABELS = ["yes", "<img src=x onerror=alert(1)>"]
 
 
 @pytest.fixture
-def made(tmp_path) -> Summary:
+def table(tmp_path) -> RowTable:
     evaluation = written.predicted(Workspace(tmp_path).prepare(), 0, labels=LABELS)
     for number in range(4):
         row = EvaluatedRow(row=number, dataset="d", source=number, messages=[], reference=LABELS[number % 2])
@@ -30,19 +30,24 @@ def made(tmp_path) -> Summary:
             evaluation.add(RowScores(row=number, target=target, scores={"label": float(text == row.reference)}))
         evaluation.add(Judged(row=number, target=TUNED, verdict="second", orders=["second", "second"]))
         evaluation.add(RowScores(row=number, target=TUNED, scores={"judge": 1.0}))
-    return summary(RowTable(evaluation, evaluation.request().targets))
+    return RowTable(evaluation, evaluation.request().targets)
+
+
+@pytest.fixture
+def made(table) -> Summary:
+    return summary(table)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_matrix_and_verdicts_are_drawn(made, language):
+def test_matrix_and_verdicts_are_drawn(table, made, language):
     words = Words(language)
     context = SummaryContext(
         id="x",
         is_made=True,
         models=tuple((one, one) for one in made.targets),
         lines=tuple(summary_view._line(made, one, False) for one in made.metrics),
-        judged=tuple(verdict_tables.judged_sentence(made, target) for target in made.judged),
-        confusions=tuple(summary_view._confusions(made)),
+        judged=tuple(verdict_tables.judged_sentence(made, target, str) for target in made.judged),
+        confusions=tuple(summary_view._confusions(table, made)),
     )
     drawn = str(render(summary_view.TEMPLATE, words, context))
     assert drawn.count('<table class="summary confusion">') == 2 and "<img" not in drawn and "&lt;img" in drawn

@@ -43,7 +43,7 @@ def conversation_list(turns: TurnRunner, arg: str) -> ConversationListContext:
         ConversationRow(
             one.id,
             one.title,
-            " · ".join(map(target_names.short, one.columns)),
+            " · ".join(target_names.label(turns.service.workspace, name) for name in one.columns),
             one.changed,
             one.is_branch,
             turns.pending(one.id) is not None,

@@ -90,7 +90,7 @@ def answers_table(words: Words, prompt_lists: PromptLists, place: str) -> Answer
     return AnswersTableContext(
         id=id,
         title=prompt_list.title,
-        columns=[(name, target_names.short(name)) for name in prompt_list.columns],
+        columns=[(name, target_names.label(prompt_lists.workspace, name)) for name in prompt_list.columns],
         rows=rows,
         offset=offset,
         last=min(offset + ROWS, len(prompt_list.prompts)),

@@ -60,6 +60,6 @@ def form(turns: TurnRunner, collection: Collection, id: str) -> FormContext:
     if not id:
         return FormContext("")
     conversation = turns.conversations.open(id)
-    columns = " · ".join(label(conversation, name) for name in conversation.columns)
+    columns = " · ".join(label(turns.service.workspace, conversation, name) for name in conversation.columns)
     datasets = (collection.name_of(one) for one in collection.datasets(collection.folder) if one.problem is None)
     return FormContext(id, columns, tuple(datasets))

@@ -11,6 +11,7 @@ from studio.chat.page.talk import message_view
 from studio.chat.render import markdown
 from studio.chat.turn_runner import PendingTurn, TurnRunner, as_message
 from studio.core.i18n import Words
+from studio.core.workspace import Workspace
 from studio.inference import target_names
 from studio.inference.messages import Message
 from studio.web.html import render, ui
@@ -66,7 +67,7 @@ class Columns:
         if is_busy and not (shown and shown[-1]["role"] == "assistant"):
             waiting = ui(words.language).hint(words("chat.end_waiting"), "waiting")
             pieces.append(_piece(f"{conversation.id}/{name}/wait", waiting, known))
-        head = render(HEAD, words, column_head(conversation, name))
+        head = render(HEAD, words, column_head(self.turns.service.workspace, conversation, name))
         return ColumnResult(name=name, head=str(head).strip(), said=pieces)
 
     def _growing_of(
@@ -100,19 +101,19 @@ def _with_what_comes(conversation: Conversation, name: str, pending: PendingTurn
     return [*before, as_message(answer, pending.turn)]
 
 
-def label(conversation: Conversation, name: str) -> str:
-    """Return what a column is called now: its letter while names are hidden, else the last part of its title."""
+def label(workspace: Workspace, conversation: Conversation, name: str) -> str:
+    """Return what a column is called now: its letter while names are hidden, else the model's label."""
     if conversation.hidden:
         return LETTERS[conversation.columns.index(name)]
-    return target_names.short(name)
+    return target_names.label(workspace, name)
 
 
-def column_head(conversation: Conversation, name: str) -> ColumnHeadContext:
+def column_head(workspace: Workspace, conversation: Conversation, name: str) -> ColumnHeadContext:
     """Return the head of a column; nothing in it tells a name that is hidden."""
     letter = LETTERS[conversation.columns.index(name)]
     if conversation.hidden:
         return ColumnHeadContext(letter, "", "", True)
-    return ColumnHeadContext(letter, name, label(conversation, name), False)
+    return ColumnHeadContext(letter, name, label(workspace, conversation, name), False)
 
 
 def _piece(key: str, html: Markup, known: dict[str, str]) -> PieceResult:

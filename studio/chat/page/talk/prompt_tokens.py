@@ -13,6 +13,7 @@ from studio.chat.page.talk.columns import LETTERS
 from studio.chat.render.token_chips import token_chips
 from studio.chat.turn_runner import TurnRunner
 from studio.core.i18n import Problem
+from studio.core.workspace import Workspace
 from studio.inference import target_names
 
 TEMPLATE = "chat/page/talk/prompt_tokens.html"
@@ -58,7 +59,9 @@ def prompt_tokens(turns: TurnRunner, id: str) -> PromptTokensContext:
         return PromptTokensContext([], is_hidden=True)
     prompts = _prompts(turns, id, conversation.changed, time.monotonic() // ASK_EVERY_S)
     first = next(iter(prompts), "")
-    return PromptTokensContext([_column(conversation, name, prompts, first) for name in prompts])
+    return PromptTokensContext(
+        [_column(turns.service.workspace, conversation, name, prompts, first) for name in prompts]
+    )
 
 
 @lru_cache(maxsize=16)
@@ -67,8 +70,10 @@ def _prompts(turns: TurnRunner, id: str, changed: float, turn: float) -> dict[st
     return prompt_parity.prompts(turns.service, turns.conversations, id)
 
 
-def _column(conversation: Conversation, name: str, prompts: dict[str, ColumnPrompt], first: str) -> PromptContext:
-    letter, label, one = LETTERS[conversation.columns.index(name)], target_names.short(name), prompts[name]
+def _column(
+    workspace: Workspace, conversation: Conversation, name: str, prompts: dict[str, ColumnPrompt], first: str
+) -> PromptContext:
+    letter, label, one = LETTERS[conversation.columns.index(name)], target_names.label(workspace, name), prompts[name]
     if one.fault:
         return PromptContext(letter, label, one.fault)
     comparison = prompt_parity.compare(prompts[first], one) if name != first else None

@@ -47,7 +47,7 @@ def vote_form(turns: TurnRunner, votes: Votes, id: str) -> VoteFormContext | Non
             name,
             name == chosen,
             LETTERS[conversation.columns.index(name)],
-            "" if conversation.hidden else label(conversation, name),
+            "" if conversation.hidden else label(turns.service.workspace, conversation, name),
         )
         for name in answered
     ]

@@ -83,7 +83,7 @@ class ProgramCache:
 
 def choices(context: ToolsContext) -> ClientChoice:
     """Return the served models."""
-    return ClientChoice(tuple(Choice(one, target_names.title(one)) for one in context.targets()))
+    return ClientChoice(tuple(Choice(one, target_names.served_title(one)) for one in context.targets()))
 
 
 def open_webui_view(context: ToolsContext) -> OpenWebuiView:
@@ -96,7 +96,7 @@ def open_webui_view(context: ToolsContext) -> OpenWebuiView:
         progress=job.progress if job else None,
         message=records.typed(job.message, Sentence, "job") if job and job.message else None,
         error=records.typed(job.error, Sentence, "job") if job and job.error and status.state == "missing" else None,
-        title=target_names.title(status.target) if status.target else "",
+        title=target_names.served_title(status.target) if status.target else "",
         can_go_on=bool(job and status.state == "missing"),
         log=context.open_webui.log() if status.state in ("starting", "failed") else "",
     )
@@ -115,5 +115,5 @@ def programs(context: ToolsContext, cache: ProgramCache, target: str) -> Program
     made = snippets.snippets(served, has_key, bool(found and found[0]))
     key = snippets.KEY_VARIABLE if has_key else ""
     return Programs(
-        target, target_names.title(target), key, tuple(made), found[1] if found else None, found is not None
+        target, target_names.served_title(target), key, tuple(made), found[1] if found else None, found is not None
     )

@@ -102,7 +102,7 @@ class LoadTestView:
 
 def load_test_form(context: ToolsContext) -> LoadTestForm:
     """Return the form of a new load test."""
-    targets = tuple(Choice(one, target_names.title(one)) for one in context.targets())
+    targets = tuple(Choice(one, target_names.served_title(one)) for one in context.targets())
     return LoadTestForm(targets, tuple(_datasets(context.load_tests.collection)), LoadSettings())
 
 

@@ -8,6 +8,7 @@ from studio.core.i18n import Problem
 from studio.core.jobs import ACTIVE
 from studio.core.sentences import Sentence
 from studio.core.storage import records
+from studio.core.workspace import Workspace
 from studio.evaluate.evaluation import Event
 from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.reports.plots import KINDS
@@ -70,15 +71,15 @@ def evaluation_head(context: EvaluateContext, id: str) -> EvaluationHead | None:
         kind=request.kind,
         note=request.note,
         created=request.created,
-        targets=tuple(target_names.title(one) for one in request.targets),
+        targets=tuple(target_names.title(evaluation.workspace, one) for one in request.targets),
         parts=", ".join(request.parts),
         state=status.state,
         progress=finite(status.progress),
         left=status.left_s if is_active else None,
         message=_sentence(status.message) if is_active else None,
         error=_sentence(status.error),
-        sentences=made.sentences if made else (),
-        warnings=tuple(_warnings(made)) if made else (),
+        sentences=tuple(_titled(evaluation.workspace, made, one) for one in made.sentences) if made else (),
+        warnings=tuple(_warnings(evaluation.workspace, made)) if made else (),
         notes=tuple(_notes(evaluation.read(Event))),
         is_made=made is not None,
         can_stop=is_active and status.state != "stopping",
@@ -98,11 +99,20 @@ def _sentence(told: object) -> Sentence | None:
         return Sentence(key=problem.key, facts=problem.facts)
 
 
-def _warnings(made: Summary):
+def _titled(workspace: Workspace, made: Summary, sentence: Sentence) -> Sentence:
+    """Return a sentence of the summary that calls models as the page does."""
+    facts = {
+        key: target_names.title(workspace, value) if value in made.targets else value
+        for key, value in sentence.facts.items()
+    }
+    return Sentence(key=sentence.key, facts=facts)
+
+
+def _warnings(workspace: Workspace, made: Summary):
     """Yield what must be known before a score is believed, each kind once for all models."""
     for name in ("trained", "cut", "at_limit", "failed"):
-        found = [(target_names.short(target), getattr(counts, name)) for target, counts in made.counts.items()]
-        who = ", ".join(f"{short} {count}" for short, count in found if count)
+        found = [(target_names.label(workspace, one), getattr(counts, name)) for one, counts in made.counts.items()]
+        who = ", ".join(f"{label} {count}" for label, count in found if count)
         if who:
             yield Sentence(key=f"evaluating.warn_{name}", facts={"who": who, "rows": made.rows})
     if made.unusable:

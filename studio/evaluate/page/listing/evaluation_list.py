@@ -80,7 +80,7 @@ def evaluation_row(context: EvaluateContext, evaluation: Evaluation, request: Re
         title=request.title,
         state=status.state,
         progress=finite(status.progress) if status.state in ACTIVE else None,
-        models=" / ".join(target_names.short(one) for one in request.targets[:4]),
+        models=" / ".join(target_names.label(evaluation.workspace, one) for one in request.targets[:4]),
         parts=", ".join(request.parts),
         note=request.note,
         created=request.created,
@@ -102,6 +102,5 @@ def _score(headline) -> str:
 def _searched(evaluation: Evaluation, request: Request | Problem) -> str:
     if isinstance(request, Problem):
         return evaluation.id.lower()
-    return " ".join(
-        [evaluation.id, request.title, request.note, request.kind, *request.targets, *request.parts]
-    ).lower()
+    targets = (target_names.title(evaluation.workspace, one) for one in request.targets)
+    return " ".join([evaluation.id, request.title, request.note, request.kind, *targets, *request.parts]).lower()

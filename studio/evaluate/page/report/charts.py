@@ -10,7 +10,6 @@ from studio.core.i18n import Reason, Words
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.summary import Summary, histogram, scatter
-from studio.inference import target_names
 
 POINTS = 1000  # of a scatter, at most
 PLACES = 5  # digits that are sent
@@ -117,7 +116,7 @@ def distribution(table: RowTable, metric: str) -> Plot:
     """Return the histogram of a score, an outline for each target."""
     edges, counts = histogram(table, metric)
     lines = [
-        Line(target_names.short(target), number, "stairs", tuple(counts[target]))
+        Line(table.label(target), number, "stairs", tuple(counts[target]))
         for number, target in enumerate(table.targets[:MODELS])
     ]
     named = metric_facts.name(metric)
@@ -135,7 +134,7 @@ def scattered(table: RowTable, metric: str, target: str) -> Scatter | None:
         metric_facts.facts(metric).higher_is_better
     ]
     across, up = (_sizes(metric, values) for values in list(zip(*found, strict=True))[:2])
-    first, second = target_names.short(table.targets[0]), target_names.short(target)
+    first, second = table.label(table.targets[0]), table.label(target)
     lines = (Line(first, 0, "faint", across), Line(second, table.targets.index(target), "dots", up))
     title = Reason("evaluating.scatter", first=first, second=second)
     rows = tuple(row + 1 for _, _, row in found)

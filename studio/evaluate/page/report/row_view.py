@@ -11,7 +11,6 @@ from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.report_files import question
 from studio.evaluate.reports.row_table import RowTable, TableRow
 from studio.evaluate.reports.word_diff import Piece, pieces
-from studio.inference import target_names
 
 TEMPLATE = "evaluate/page/report/row_view.html"
 PER_PAGE = 20
@@ -172,7 +171,7 @@ def _bar(table: RowTable, place: RowsPlace) -> Bar:
         metrics=tuple((metric, metric_facts.name(metric)) for metric in table.metrics),
         datasets=tuple(one for one in facts.names["dataset"] if one)[:200],
         subjects=tuple(sorted(one for one in facts.names["subject"] if one))[:200],
-        targets=tuple((one, target_names.short(one)) for one in table.targets),
+        targets=tuple((one, table.label(one)) for one in table.targets),
         is_filtered=place.base != "offset=0",
     )
 
@@ -197,7 +196,7 @@ def row_view(table: RowTable, one: TableRow, place: RowsPlace, shown: int = SHOW
         reference=_clipped(reference, shown),
         choices=tuple(row.choices) if row else (),
         right=row.answer if row else "",
-        trained=tuple(target_names.short(name) for name in row.trained) if row else (),
+        trained=tuple(table.label(name) for name in row.trained) if row else (),
         answers=tuple(answers),
         open_at=place.to(open=one.number),
     )
@@ -211,7 +210,7 @@ def _answer(table: RowTable, number: int, one: TableRow, other: str, shown: int)
     is_choice = bool(one.row and one.row.choices)
     return AnswerView(
         target=target,
-        short=target_names.short(target),
+        short=table.label(target),
         number=number,
         pieces=pieces(text, other[: max(shown, len(text))]) if other else (Piece(text, False),) if text else (),
         is_clipped=len(answer.text) > shown,
@@ -243,7 +242,7 @@ def _opened(table: RowTable, one: TableRow, place: RowsPlace) -> RowView:
     row = whole.row
     if row is None:
         return view
-    losses = [_loss(target, loss) for target, loss in whole.losses.items()]
+    losses = [_loss(table.label(target), loss) for target, loss in whole.losses.items()]
     messages = tuple((str(message.get("role") or ""), str(message.get("content") or "")) for message in row.messages)
     more = {
         "is_open": True,
@@ -257,12 +256,12 @@ def _opened(table: RowTable, one: TableRow, place: RowsPlace) -> RowView:
     return RowView(**{**vars(view), **more})
 
 
-def _loss(target: str, loss: ReferenceLoss) -> LossView:
+def _loss(label: str, loss: ReferenceLoss) -> LossView:
     tokens = [
         TokenView(text, nats, sum(nats >= edge for edge in SURPRISES))
         for text, nats in list(zip(loss.pieces, loss.losses, strict=False))[:TOKENS_SHOWN]
     ]
-    return LossView(target_names.short(target), loss.loss, tuple(tokens))
+    return LossView(label, loss.loss, tuple(tokens))
 
 
 def _clipped(text: str, most: int) -> str:

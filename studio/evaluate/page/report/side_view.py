@@ -13,7 +13,6 @@ from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.side_by_side import SideBySide, side_by_side
 from studio.evaluate.reports.summary import shown_p, verdict
-from studio.inference import target_names
 
 TEMPLATE = "evaluate/page/report/side_view.html"
 PAIRS = 10
@@ -80,7 +79,7 @@ def side_context(context: EvaluateContext, arg: str) -> SideContext | None:
 
 
 def _names(table: RowTable) -> tuple[tuple[str, str], ...]:
-    return tuple((one, target_names.short(one)) for one in table.targets)
+    return tuple((one, table.label(one)) for one in table.targets)
 
 
 def _others(context: EvaluateContext, id: str) -> tuple[tuple[str, str], ...]:

@@ -17,7 +17,6 @@ from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.summary import Summary, shown_p, verdict
 from studio.evaluate.reports.verdicts import verdict_tables
-from studio.inference import target_names
 from studio.train import runs
 
 TEMPLATE = "evaluate/page/report/summary_view.html"
@@ -99,7 +98,7 @@ def summary_context(context: EvaluateContext, arg: str) -> SummaryContext | None
         return SummaryContext(id, False)
     chosen = metric if metric in made.metrics else made.headline or ""
     table = context.reports.table(id)
-    models = tuple((target_names.short(one), one) for one in made.targets)
+    models = tuple((table.label(one), one) for one in made.targets)
     lines = tuple(_line(made, one, one == chosen) for one in made.metrics)
     if not chosen:
         return SummaryContext(id, True, models, lines)
@@ -118,17 +117,17 @@ def summary_context(context: EvaluateContext, arg: str) -> SummaryContext | None
         subjects=score_bars.groups(made, made.subjects),
         categories=score_bars.groups(made, made.categories),
         grouped_by=metric_facts.name(made.headline),
-        judged=tuple(verdict_tables.judged_sentence(made, target) for target in made.judged),
-        confusions=tuple(_confusions(made)),
+        judged=tuple(verdict_tables.judged_sentence(made, target, table.label) for target in made.judged),
+        confusions=tuple(_confusions(table, made)),
     )
 
 
-def _confusions(made: Summary) -> Iterator[ConfusionTable]:
+def _confusions(table: RowTable, made: Summary) -> Iterator[ConfusionTable]:
     for target, one in made.confusions.items():
         labels, lines = one.labels[:LABELS], verdict_tables.label_lines(one)[:LABELS]
         shown = tuple((label, (*counts[: len(labels)], counts[-1]), tuple(rates)) for label, counts, rates in lines)
-        told = verdict_tables.confusion_sentence(target, one)
-        yield ConfusionTable(target_names.short(target), told, labels, verdict_tables.RATES, shown)
+        told = verdict_tables.confusion_sentence(table.label(target), one)
+        yield ConfusionTable(table.label(target), told, labels, verdict_tables.RATES, shown)
 
 
 def _scatter(table: RowTable, made: Summary, metric: str) -> Scatter | None:

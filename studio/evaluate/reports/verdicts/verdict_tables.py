@@ -1,11 +1,12 @@
 """The confusion of labels and the verdicts of a judge as values and as sentences, for files, endpoints and pages."""
 
+from collections.abc import Callable
+
 from studio.core.sentences import Sentence
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.summary import Summary
 from studio.evaluate.scores.classification import Confusion
 from studio.evaluate.scores.pairwise_judge import JudgedTotal
-from studio.inference import target_names
 
 RATES = ("precision", "recall", "f1")
 
@@ -29,18 +30,18 @@ def judged_values(one: JudgedTotal) -> dict:
     return found | {"rate": vars(one.rate) if one.rate else None, "p": one.comparison.p if one.comparison else None}
 
 
-def confusion_sentence(target: str, one: Confusion) -> Sentence:
-    """Return how often a target names the right label, to be told."""
-    facts = {"target": target_names.short(target), "rows": f"{one.rows:,}", "none": f"{one.none:,}"}
+def confusion_sentence(label: str, one: Confusion) -> Sentence:
+    """Return how often a target, called `label`, names the right one, to be told."""
+    facts = {"target": label, "rows": f"{one.rows:,}", "none": f"{one.none:,}"}
     facts |= {name: percent(value) for name, value in (("accuracy", one.accuracy), ("macro", one.macro.f1))}
     return Sentence(key="results.labels_right", facts=facts | {"micro": percent(one.micro.f1)})
 
 
-def judged_sentence(made: Summary, target: str) -> Sentence:
-    """Return what the judge said of a target against the first, to be told."""
+def judged_sentence(made: Summary, target: str, label: Callable[[str], str]) -> Sentence:
+    """Return what the judge said of a target against the first, to be told; `label` says what a target is called."""
     one = made.judged[target]
     counts = {name: getattr(one, name) for name in ("second", "first", "ties", "disagreements", "unread")}
-    facts = {"target": target_names.short(target), "other": target_names.short(made.targets[0])}
+    facts = {"target": label(target), "other": label(made.targets[0])}
     return Sentence(key="evaluating.judged", facts=facts | counts)
 
 

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from studio.core.i18n import Problem
 from studio.core.sentences import Sentence
+from studio.core.workspace import Workspace
 from studio.export import record
 from studio.export.page.context import ExportContext, model_in_hand
 from studio.export.record import ExportRecord, Verified
+from studio.inference import target_names
 from studio.models.library import library
 
 TEMPLATE = "export/page/exported/record_view.html"
@@ -14,7 +16,9 @@ TEMPLATE = "export/page/exported/record_view.html"
 
 @dataclass(frozen=True)
 class Source:
-    """A run or a model that was merged; is_run: it has a page of its own in Train."""
+    """A run or a model that was merged, as it is shown; run: the run, which has a page of its own in Train, "" for a
+    model.
+    """
 
     name: str
     run: str
@@ -50,15 +54,15 @@ def record_view(context: ExportContext, hand: str) -> RecordView | None:
         found = record.of_model(model.path)
     except Problem:
         return None  # told by the head
-    return None if found is None else _view(model, found)
+    return None if found is None else _view(context.workspace, model, found)
 
 
-def _view(model: library.Model, found: ExportRecord) -> RecordView:
+def _view(workspace: Workspace, model: library.Model, found: ExportRecord) -> RecordView:
     return RecordView(
         name=model.name,
         folder=str(model.path),
         base=str(found.base),
-        sources=tuple(Source(str(one), str(one).partition("@")[0] if "/" in str(one) else "") for one in found.targets),
+        sources=tuple(_source(workspace, str(one)) for one in found.targets),
         data=tuple(map(str, found.data)),
         template=str(found.template),
         licence=str(found.licence),
@@ -68,6 +72,10 @@ def _view(model: library.Model, found: ExportRecord) -> RecordView:
         versions=tuple(found.versions.items()),
         verified=tuple(_figures(found.verified)) if found.verified else (),
     )
+
+
+def _source(workspace: Workspace, target: str) -> Source:
+    return Source(target_names.title(workspace, target), target.partition("@")[0] if "/" in target else "")
 
 
 def _figures(found: Verified):

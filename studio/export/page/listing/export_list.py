@@ -6,6 +6,7 @@ from studio.core.formatting import finite
 from studio.core.i18n import Problem
 from studio.core.jobs import Job
 from studio.core.sentences import Sentence
+from studio.core.workspace import Workspace
 from studio.export import model_forms, record
 from studio.export.export_service import KINDS
 from studio.export.model_forms import Forms
@@ -55,7 +56,7 @@ def export_list(context: ExportContext, query: str = "") -> ExportList:
     stands.
     """
     words = query.lower().split()
-    rows = [export_row(model, found) for model, found in record.exported(context.workspace)]
+    rows = [export_row(context.workspace, model, found) for model, found in record.exported(context.workspace)]
     rows += [forms_row(model, found) for model, found in model_forms.folders(context.workspace)]
     rows.sort(key=lambda row: -(row.created or 0.0))
     fitting = [row for row in rows if all(word in f"{row.name} {row.sources}".lower() for word in words)]
@@ -73,11 +74,11 @@ def job_row(job: Job) -> JobRow:
     return JobRow(JOB + job.id, Sentence(key=job.title, facts=job.facts), job.state, finite(job.progress))
 
 
-def export_row(model: Model, found: ExportRecord | Problem) -> ExportRow:
+def export_row(workspace: Workspace, model: Model, found: ExportRecord | Problem) -> ExportRow:
     """Return an exported model as lists show it."""
     if isinstance(found, Problem):
         return ExportRow(model.name, model.size_bytes, problem=found)
-    sources = " + ".join(target_names.short(str(one)) for one in found.targets)
+    sources = " + ".join(target_names.label(workspace, str(one)) for one in found.targets)
     return ExportRow(model.name, model.size_bytes, found.created, sources)
 
 

@@ -26,7 +26,7 @@ def exports_of_run(context: ExportContext, name: str) -> ExportsOfRun | None:
         return None
     run = runs.find(context.workspace, name)
     rows = [
-        export_row(model, found)
+        export_row(context.workspace, model, found)
         for model, found in record.exported(context.workspace)
         if not isinstance(found, Problem) and any(str(one).partition("@")[0] == run.name for one in found.targets)
     ]
