@@ -23,6 +23,9 @@ _LARGEST = 2.0**53  # of a number in a browser
 # How the fields of a form are asked: at once, without a place in gradio's queue or a mark over the box. What is entered
 # while an answer is under way is asked after it; gradio's own way is to drop it.
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
+_UNLESS_ENTERED = (
+    "(answer, now) => { const [value, then] = JSON.parse(answer); return value != null && then === now ? value : now }"
+)
 
 
 def first_seen() -> Callable[..., Dependency]:
@@ -109,6 +112,23 @@ def keep_draft(
     gr.on([box.input for box in boxes], keep, boxes, kept, **QUIET)
     made.change(lambda text: str(ui("en").draft(name, "")) if text else gr.skip(), made, kept, **QUIET)
     return given.input(put_back, given, [kept, *boxes], **QUIET)
+
+
+def suggest(
+    chosen: Callable[..., Dependency],
+    value: Callable[..., object],
+    given: Sequence[gr.components.Component],
+    box: gr.Number,
+) -> None:
+    """Put a value into a box at an event, unless a person enters one there before the answer has come.
+
+    Args:
+        chosen: the event.
+        value: takes the values of `given`; returns what the box is to hold, None to leave it as it is.
+    """
+    answer = gr.Textbox(visible="hidden")
+    asked = chosen(lambda then, *values: json.dumps([value(*values), then]), [box, *given], answer, **QUIET)
+    asked.then(None, [answer, box], box, js=_UNLESS_ENTERED, **QUIET)
 
 
 @contextmanager

@@ -333,6 +333,32 @@ def test_no_late_answer_undoes_a_recipe_that_was_handed_over(page, cockpit):
     assert all(value in held_by(page, member) for member, value in gone.items())
 
 
+def test_what_is_typed_while_a_value_is_being_suggested_stays(page, cockpit):
+    page.locator('[data-pick="run:"]').first.click()
+    wait_for(lambda: page.wait_for_timeout(100) or page.locator("#train-cost [data-turn]").count())
+    share, best = page.locator("#train-val_size input"), page.locator("#train-load_best_model_at_end input")
+    held, is_held = [], False
+    page.route("**/gradio_api/run/predict*", lambda route: held.append(route) if is_held else route.continue_())
+    expect(share).to_have_value("0")
+    best.check()
+    expect(share).to_have_value("0.1")  # what is suggested where nobody types
+    best.uncheck()
+    share.fill("0")
+    share.blur()
+    page.wait_for_timeout(2000)
+    is_held = True
+    best.check()
+    wait_for(lambda: page.wait_for_timeout(100) or held)
+    share.fill("0.3")
+    share.blur()
+    is_held = False
+    for route in held:
+        route.continue_()
+    page.wait_for_timeout(2000)
+    expect(share).to_have_value("0.3")
+    assert json.loads(page.locator("#train-draft").locator("textarea, input").input_value())["val_size"] == 0.3
+
+
 def test_what_happens_is_told_by_the_browser_also_in_the_background(browser, cockpit):
     page = browser.new_context(
         viewport={"width": 1440, "height": 900}, locale="en-US", permissions=["notifications"]
