@@ -11,6 +11,7 @@ traceback.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -105,6 +106,18 @@ def answers(host, port):
         return False
 
 
+def is_served(host, port, seconds):
+    """Tell whether a page comes from `port` of `host` within so many seconds: a studio listens before it has one."""
+    try:
+        where = "127.0.0.1" if host in EVERYWHERE else host
+        with contextlib.closing(socket.create_connection((where, port), timeout=max(0.1, seconds))) as connection:
+            connection.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+            connection.recv(1)  # whatever it says, over https that this was none
+        return True
+    except OSError:
+        return False
+
+
 def is_alive(process):
     """Tell whether a process of this number is there."""
     try:
@@ -122,7 +135,7 @@ def show(host, port, voice, scheme="http", studio=None):
     left out.
     """
     end = time.time() + 120
-    while not answers(host, port):
+    while not is_served(host, port, end - time.time()):
         if time.time() > end or studio and not is_alive(studio):
             return
         time.sleep(0.1)

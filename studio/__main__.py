@@ -20,6 +20,8 @@ from studio.core.processes import collector
 from studio.train.execution.executors import termination
 from studio.train.loop import output
 
+BACKLOG = 2048  # connections that wait until the page is there; as many as uvicorn lets wait
+
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     """Return the flags of the command line."""
@@ -64,8 +66,8 @@ def run(options: argparse.Namespace) -> int:
         tls = certificate(options.ssl_certfile, options.ssl_keyfile)
         auth = credentials(options, bool(tls))
         guarding = rules(options.host, options.allowed_host, auth, options.root_path, options.framed_by)
-        port = choose_port(options.host, options.port)
-        here = address(options.host, port, options.root_path, bool(tls))
+        listening = listen(options.host, options.port)
+        here = address(options.host, listening.getsockname()[1], options.root_path, bool(tls))
         if options.demo:
             withheld.begin()
             workspace = Workspace(fresh_copy.make(workspace.models, words))
@@ -84,16 +86,8 @@ def run(options: argparse.Namespace) -> int:
     if os.environ.get("FINETUNE_STUDIO_WARM_UP") != "0":  # a studio of a test mostly ends before it needs them
         threading.Timer(3, app.warm_up, [workspace]).start()
     print(f"The studio is at {here}  (stop it with Ctrl-C)", flush=True)
-    config = uvicorn.Config(
-        application,
-        host=options.host,
-        port=port,
-        log_level="warning",
-        timeout_graceful_shutdown=2,
-        server_header=False,
-        **tls,
-    )
-    serve(config, Shutdown(studio, termination.grace(), words))
+    config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=2, server_header=False, **tls)
+    serve(config, listening, Shutdown(studio, termination.grace(), words))
     if mine:
         mine.release()
     return 0
@@ -138,18 +132,17 @@ def _is_alive(uploads: Path) -> bool:
     return number.isdecimal() and psutil.pid_exists(int(number))
 
 
-def choose_port(host: str, requested: int | None) -> int:
-    """Return `requested`, or the first free port from 7860 on. Raises Problem where it is taken, or all are."""
+def listen(host: str, requested: int | None) -> socket.socket:
+    """Listen at `requested`, or at the first free port from 7860 on. Raises Problem where it is taken, or all are.
+
+    From now on nobody else gets the port, and whoever connects waits for the page and is not turned away.
+    """
     from studio.core.i18n import Problem
 
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in [requested] if requested else range(7860, 7960):
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as test:
-            test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                test.bind((host, port))
-            except OSError:
-                continue
-            return port
+        with contextlib.suppress(OSError):
+            return socket.create_server((host, port), family=family, backlog=BACKLOG)
     raise Problem("app.port_taken", port=requested or "7860-7959", host=host)
 
 

@@ -5,6 +5,7 @@ once.
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -90,8 +91,8 @@ class Shutdown:
             self._studio.deploy.interrupt()
 
 
-def serve(config, shutdown: Shutdown) -> None:
-    """Serve by a uvicorn configuration until `shutdown` says that it may end."""
+def serve(config, listening: socket.socket, shutdown: Shutdown) -> None:
+    """Serve by a uvicorn configuration, at a socket that listens, until `shutdown` says that it may end."""
     import uvicorn
 
     requests = config.app = OpenRequests(config.app)
@@ -113,4 +114,4 @@ def serve(config, shutdown: Shutdown) -> None:
             requests.end()
             await super().shutdown(sockets)
 
-    Server(config).run()
+    Server(config).run([listening])

@@ -128,7 +128,7 @@ def suggest(
     """
     answer = gr.Textbox(visible="hidden")
     asked = chosen(lambda then, *values: json.dumps([value(*values), then]), [box, *given], answer, **QUIET)
-    asked.then(None, [answer, box], box, js=_UNLESS_ENTERED, **QUIET)
+    asked.success(None, [answer, box], box, js=_UNLESS_ENTERED, **QUIET)
 
 
 @contextmanager

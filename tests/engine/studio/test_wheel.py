@@ -5,7 +5,6 @@ clone.
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -13,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, wait_for
+from conftest import ROOT, free_port
 
 # What the wheel is made of; a clone holds gigabytes beside it.
 LOCKS = ("requirements-ppo.lock", "requirements-uv.lock", "requirements-open-webui.lock")
@@ -77,13 +76,13 @@ def test_all_that_is_read_at_run_time_is_in_the_wheel_and_nothing_else(wheel):
 
 
 def test_an_installed_studio_starts_with_a_workspace_in_the_home_of_its_person(elsewhere, site):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with (elsewhere / "log").open("w+") as log:
         command = [site / "bin" / "finetune-studio", "--port", str(port), "--language", "en"]
-        studio = subprocess.Popen(command, stdout=log, stderr=log)
+        studio = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
-            wait_for(lambda: studio.poll() is not None or "studio is at" in (elsewhere / "log").read_text())
+            # Whoever follows the address as soon as it is told finds the page.
+            assert f"127.0.0.1:{port}" in studio.stdout.readline(), (elsewhere / "log").read_text()
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=240) as answer:
                 page = answer.read().decode()
             asked = subprocess.run(
