@@ -6,7 +6,7 @@ from html import unescape
 
 import evaluation_files as written
 import pytest
-from conftest import SHORT, STARTER
+from conftest import PATIENCE_S, SHORT, STARTER
 from endpoint_calls import closing_studio
 from export_files import exported
 
@@ -62,7 +62,10 @@ def regions(studio, renamed) -> list[tuple[str, str]]:
     listed = PromptList("listed", list(targets), [{"prompt": "q", "system": ""}])
     write_json(studio.chat.prompt_lists.folder / "listed.json", asdict(listed))
     predicted = written.predicted(workspace, 4, targets).id
+    steps = written.predicted(workspace, 4, (STARTER.name, *(f"{renamed}@checkpoint-{one}" for one in (1, 2)))).id
     asked = written.asked(workspace, 4, targets).id
+    for one in (predicted, steps, asked):
+        assert studio.evaluate.reports.summary(one, False, patience=PATIENCE_S)
     exported(workspace, "merged", STARTER.name, [targets[1]])
     deployment = studio.deploy.deployments.create("served")
     deployment.write_request(Request(engine="llama.cpp", target=targets[1], created=1.0))
@@ -71,6 +74,7 @@ def regions(studio, renamed) -> list[tuple[str, str]]:
         *(("evaluations", ""), ("evaluation", predicted), ("evaluation-summary", predicted)),
         *(("evaluation-rows", f"{predicted}\nopen=1"), ("evaluation-beside", f"{predicted}\nother={asked}")),
         ("evaluation-summary", asked),
+        ("evaluation-summary", steps),
         *(("talks", "\n"), ("board", ""), ("sheet-form", chat.id)),
         *(("sheet", "listed"), ("exports", ""), ("export-record", "merged")),
         *(("deployments", ""), ("deployment", "served")),
@@ -85,7 +89,7 @@ def test_it_is_called_by_that_wherever_it_is_shown(studio, renamed, regions, lan
         assert words("app.region_failed") not in one.html, name
         text = unescape(re.sub(r"<[^>]*>", "\n", one.html))
         assert GIVEN in text, (name, arg)
-        beside = text.replace(f"({renamed}@checkpoint-1)", "")
+        beside = re.sub(rf"\({renamed}@checkpoint-\d\)", "", text)
         assert FOLDER not in beside, (name, beside[max(0, beside.index(FOLDER) - 60) :][:140])
 
 

@@ -64,7 +64,9 @@ class ConfusionTable:
 
 @dataclass(frozen=True)
 class SummaryContext:
-    """The summary of an evaluation. is_made: false while it is being made. models: (short name, name)."""
+    """The summary of an evaluation. is_made: false while it is being made. models: (label, name). best: the label of
+    the best checkpoint.
+    """
 
     id: str
     is_made: bool
@@ -76,6 +78,7 @@ class SummaryContext:
     distribution: Plot | None = None
     scatter: Scatter | None = None
     steps: Steps | None = None
+    best: str = ""
     datasets: tuple[GroupLine, ...] = ()
     subjects: tuple[GroupLine, ...] = ()
     categories: tuple[GroupLine, ...] = ()
@@ -100,6 +103,7 @@ def summary_context(context: EvaluateContext, arg: str) -> SummaryContext | None
     table = context.reports.table(id)
     models = tuple((table.label(one), one) for one in made.targets)
     lines = tuple(_line(made, one, one == chosen) for one in made.metrics)
+    steps = charts.steps(made, chosen, _losses(context, made)) if chosen else None
     if not chosen:
         return SummaryContext(id, True, models, lines)
     return SummaryContext(
@@ -112,7 +116,8 @@ def summary_context(context: EvaluateContext, arg: str) -> SummaryContext | None
         has_two_bleus={"lf_bleu4", "bleu"} <= set(made.metrics),
         distribution=charts.distribution(table, chosen) if chosen != CHOICE else None,
         scatter=_scatter(table, made, chosen),
-        steps=charts.steps(made, chosen, _losses(context, made)),
+        steps=steps,
+        best=table.label(steps.best) if steps else "",
         datasets=score_bars.groups(made, made.datasets),
         subjects=score_bars.groups(made, made.subjects),
         categories=score_bars.groups(made, made.categories),
