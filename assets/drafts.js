@@ -3,7 +3,8 @@
 // in sight first, which is when its tab, and its part of the tab, is opened.
 (() => {
   "use strict";
-  const ID = "draft-of-", given = new Set(), seen = new Map();
+  const ID = "draft-of-", FILLED_MS = 30_000;  // an answer that does not come does not keep a form away for longer
+  const given = new Set(), seen = new Map();
   const boxes = (column) => [...column.querySelectorAll(".first-seen :is(textarea, input)")].filter((box) => !box.value && box.closest(".column") === column);
   // A column that is not displayed has no size.
   const sizes = new ResizeObserver((entries) => {
@@ -11,6 +12,7 @@
       if (!target.offsetWidth) continue;
       sizes.unobserve(target);
       for (const box of boxes(target)) window.studio.set(box, "1");
+      setTimeout(() => target.classList.remove("fills"), FILLED_MS);
     }
   });
 

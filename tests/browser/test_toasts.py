@@ -52,3 +52,17 @@ def test_what_gradio_says_in_its_own_words_is_told_in_the_pages(page):
     page.locator("#train-num_train_epochs input").fill("2")
     expect(page.locator(".toast-bad").first).to_contain_text(page.words("app.page_failed"))
     expect(page.locator(".toast-wrap")).to_be_hidden()
+
+
+def test_a_form_that_cannot_be_filled_is_shown_all_the_same(browser, server):
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.clock.install()
+    page.route(EVENTS, lambda route: route.fulfill(status=502, body="<html>Bad Gateway</html>"))
+    page.goto(f"{server.url}/#/train?view=new")
+    page.locator('[data-pick="run:"]').first.click()
+    expect(page.locator(".toast-bad").first).to_be_visible()
+    epochs = page.locator("#train-num_train_epochs input")
+    expect(epochs).to_be_hidden()
+    page.clock.fast_forward(31_000)
+    epochs.fill("2")
+    page.context.close()
