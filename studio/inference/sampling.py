@@ -1,5 +1,6 @@
 """How tokens are chosen."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ from studio.core.i18n import Problem
 _LIKELY = (
     256  # the first part of a distribution in which top-p nearly always ends; where it does not, all of it is sorted
 )
+MOST_TOKENS = 2**31
+LARGEST_SEED = 10**18
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Sampling:
 
     def check(self) -> None:
         """Raise Problem where a setting is out of range."""
-        if not (self.temperature >= 0 and 0 < self.top_p <= 1 and self.max_tokens >= 1 and self.top_k >= 0):
+        is_drawn = 0 <= self.temperature < math.inf and 0 < self.top_p <= 1 and abs(self.seed) < LARGEST_SEED
+        if not (is_drawn and 1 <= self.max_tokens <= MOST_TOKENS and 0 <= self.top_k <= MOST_TOKENS):
             raise Problem("chat.bad_sampling")
 
     def logits_processor(self) -> Callable | None:

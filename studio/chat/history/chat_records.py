@@ -13,6 +13,7 @@ from studio.core.plain import shown
 from studio.core.sentences import Sentence
 from studio.core.storage.records import Moment, Record
 from studio.core.workspace import is_safe
+from studio.inference.sampling import MOST_TOKENS
 
 MOST_COLUMNS = 4
 MOST_PROMPTS = 10_000
@@ -46,9 +47,9 @@ class Settings(OpenRecord):
 
     temperature: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.7
     top_p: Annotated[float, Field(gt=0, le=1)] = 0.9
-    max_tokens: Annotated[int, Field(ge=1, le=2**31)] = 512
+    max_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] = 512
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] = 0
-    top_k: Annotated[int, Field(ge=0, le=2**31)] = 0
+    top_k: Annotated[int, Field(ge=0, le=MOST_TOKENS)] = 0
 
 
 class Call(OpenRecord):

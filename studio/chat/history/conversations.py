@@ -175,7 +175,9 @@ class Conversations:
         if not conversation.title:
             first = conversation.question(1)
             conversation.title = " ".join(first["content"].split())[:TITLE_LENGTH] if first else ""
-        write_json(self._path(conversation.id), asdict(conversation))
+        path, record = self._path(conversation.id), asdict(conversation)
+        records.typed(record, StoredConversation, path.name)  # what could not be read again is not written
+        write_json(path, record)
 
 
 def model_messages(messages: list[Message], folder: Path) -> list[Message]:

@@ -89,9 +89,11 @@ class PromptLists:
         id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
         title = prompts[0]["prompt"].strip().split("\n")[0][:60]
         prompt_list = PromptList(id, list(columns), list(prompts), system, tools, asdict(sampling), title, bits=bits)
-        write_json(self.folder / f"{id}.json", asdict(prompt_list))
+        path = self.folder / f"{id}.json"
+        records.typed(asdict(prompt_list), StoredPromptList, path.name)  # what could not be read again is not written
+        write_json(path, asdict(prompt_list))
         job = self._jobs.start(KIND, "sheet.job", {"sheet": id, "title": title, "count": len(prompts)})
-        write_json(self.folder / f"{id}.json", asdict(prompt_list) | {"job": job.id})
+        write_json(path, asdict(prompt_list) | {"job": job.id})
         return job
 
     def resume(self, id: str) -> Job:

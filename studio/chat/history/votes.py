@@ -8,6 +8,7 @@ from pathlib import Path
 from studio.chat.history import append_only
 from studio.chat.history.chat_records import StoredVote
 from studio.core.i18n import Problem
+from studio.core.storage import records
 from studio.core.storage.file_cache import FileCache
 from studio.inference.messages import Message
 
@@ -58,6 +59,7 @@ class Votes:
             raise Problem("votes.bad_choice", choice=vote.choice, columns=", ".join(vote.columns))
         if missing := [name for name in vote.columns if name not in vote.answers or not vote.before.get(name)]:
             raise Problem("votes.no_answer", column=missing[0])
+        records.typed(asdict(vote), StoredVote, self.file.name)  # what could not be read again is not written
         with self._lock:
             append_only.append(self.file, asdict(vote))
         return vote
