@@ -23,6 +23,14 @@ _LARGEST = 2.0**53  # of a number in a browser
 # How the fields of a form are asked: at once, without a place in gradio's queue or a mark over the box. What is entered
 # while an answer is under way is asked after it; gradio's own way is to drop it.
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
+# What stands in the box by now stays a choice: gradio takes out what is none, and it may have come with a later answer.
+_OFFER = """(answer, now) => {
+  const asItIs = { __type__: "update" };
+  if (!answer) return [asItIs, asItIs];
+  const { choices, mark } = JSON.parse(answer), known = new Set(choices.map(([, value]) => value));
+  const kept = [now ?? []].flat().filter((value) => value !== "" && !known.has(value)).map((value) => [value, value]);
+  return [{ ...asItIs, choices: [...choices, ...kept] }, mark];
+}"""
 _UNLESS_ENTERED = (
     "(answer, now) => { const [value, then] = JSON.parse(answer); return value != null && then === now ? value : now }"
 )
@@ -64,15 +72,22 @@ def keep_offered(
         given: what the choices depend on.
         also: other events at which the choices are looked up, as `first_seen()`.
     """
-    offered, mark = gr.State(None), gr.HTML(visible="hidden")
+    offered, mark, answer = gr.State(None), gr.HTML(visible="hidden"), gr.Textbox(visible="hidden")
 
     def look_up(before, *values):
         now = choices(*values)
         if now == before:
-            return gr.skip(), gr.skip(), gr.skip()
-        return gr.update(choices=now), now, str(ui("en").offered(secrets.token_hex(4)))
+            return "", gr.skip()
+        told = {"choices": [_pair(one) for one in now], "mark": str(ui("en").offered(secrets.token_hex(4)))}
+        return json.dumps(told), now
 
-    gr.on([box.focus, *also], look_up, [offered, *given], [box, offered, mark], **QUIET)
+    asked = gr.on([box.focus, *also], look_up, [offered, *given], [answer, offered], **QUIET)
+    asked.success(None, [answer, box], [box, mark], js=_OFFER, **QUIET)
+
+
+def _pair(choice: object) -> tuple:
+    """Return how a choice is shown, and its value: a list may hold values alone."""
+    return choice if isinstance(choice, tuple) else (choice, choice)
 
 
 def keep_draft(
@@ -171,7 +186,7 @@ def restored(box: gr.components.Component, value: object, choices: list | None =
         return gr.update(value=value) if _is_number(value, box.minimum, box.maximum) else gr.skip()
     if not isinstance(box, gr.Dropdown | gr.Radio | gr.CheckboxGroup):
         return gr.update(value=value) if isinstance(value, str) else gr.skip()
-    known = [one if isinstance(one, tuple) else (one, one) for one in (box.choices if choices is None else choices)]
+    known = [_pair(one) for one in (box.choices if choices is None else choices)]
     values = [one for _, one in known]
     if isinstance(box, gr.CheckboxGroup) or getattr(box, "multiselect", False):
         wanted = [one for one in value if one in values] if isinstance(value, list) else []

@@ -284,3 +284,25 @@ def test_a_question_that_is_sent_at_once_goes_to_the_conversation_that_was_asked
     assert found["columns"] == [SMALL, run.name]
     page.keyboard.press("Escape")
     page.context.close()
+
+
+def test_a_column_that_is_not_offered_any_more_stays_whichever_answer_comes_last(browser, server):
+    """The list of who can answer, asked for as the tab was opened, comes after the columns of the conversation."""
+    made = Client(server.url).predict([STARTER.name, GONE], {}, "", api_name="/chat_new")["conversation"]
+    page = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US").new_page()
+    held = []
+
+    def hold(route):
+        asks_for_the_list = '"data":[null,["' in (route.request.post_data or "")
+        held.append(route) if asks_for_the_list and not held else route.continue_()
+
+    page.route("**/gradio_api/run/predict*", hold)
+    page.goto(f"{server.url}/#/chat?chat={made}")
+    who = page.locator("#chat-who .token")
+    expect(who).to_have_count(2)
+    wait_for(lambda: held or page.wait_for_timeout(50))
+    held[0].continue_()
+    page.wait_for_timeout(3000)
+    expect(who).to_have_count(2)
+    expect(who.last).to_contain_text("none")
+    page.context.close()
