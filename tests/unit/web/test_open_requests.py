@@ -9,7 +9,6 @@ import time
 
 import pytest
 import uvicorn
-from conftest import wait_for
 
 from studio import shutdown
 
@@ -47,12 +46,10 @@ async def application(scope, receive, send):
 @pytest.fixture
 def served():
     """The port of a server of it, and a function that lets it end and returns how long that took."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    ending = Ending()
-    config = uvicorn.Config(application, port=port, log_config=None, timeout_graceful_shutdown=2, lifespan="off")
-    thread = threading.Thread(target=shutdown.serve, args=(config, ending))
+    listening = socket.create_server(("127.0.0.1", 0))
+    ending, port = Ending(), listening.getsockname()[1]
+    config = uvicorn.Config(application, log_config=None, timeout_graceful_shutdown=2, lifespan="off")
+    thread = threading.Thread(target=shutdown.serve, args=(config, listening, ending))
     thread.start()
 
     def end() -> float:
@@ -62,11 +59,6 @@ def served():
         assert not thread.is_alive()
         return time.monotonic() - began
 
-    def listens() -> bool:
-        with socket.socket() as one:
-            return one.connect_ex(("127.0.0.1", port)) == 0
-
-    wait_for(listens, every=0.05)
     yield port, end
     end()
 
