@@ -1,20 +1,56 @@
-// Answers of one event are taken in the order in which they were asked for. gradio means to ask one question at a time ("always_last")
-// and asks two where a third is raised as the first is answered: the older answer could come last, and stand. A form was judged as it
-// had been.
+// What comes late undoes nothing. Answers of one event are taken in the order in which they were asked for: gradio means to ask one
+// question at a time ("always_last") and asks two where a third is raised as the first is answered; the older answer could come last,
+// and stand. What stands in a box by now stays a choice of it: gradio takes out, or calls "undefined", what new choices lack. A single
+// number is a suggestion: it takes the place of none that was typed meanwhile.
 (() => {
   "use strict";
-  const plain = window.fetch, last = new Map();
+  const plain = window.fetch, last = new Map(), AS_IT_IS = { __type__: "update" };
+  const held = new Map();  // component: its value, as the last question or answer had it
+  const { dependencies = [], components = [] } = window.gradio_config ?? {};
+  const events = new Map(dependencies.map((one) => [one.id, one])), boxes = new Map(components.map((one) => [one.id, one]));
 
-  function eventOf(place, options) {
+  function questionOf(place, options) {
     if (!String(place).includes("/run/predict") || typeof options?.body !== "string") return undefined;
-    try { return JSON.parse(options.body).fn_index; } catch { return undefined; }
+    try { return JSON.parse(options.body); } catch { return undefined; }
+  }
+
+  // The number for which an event asks, as it stands on the page; undefined where it asks for something else.
+  function typed({ outputs }) {
+    const box = outputs.length === 1 && boxes.get(outputs[0]);
+    return box?.type === "number" ? document.getElementById(box.props.elem_id)?.querySelector("input")?.value : undefined;
+  }
+
+  function taken(event, data, before) {
+    if (before !== undefined && before !== typed(event)) return [AS_IT_IS];
+    return data.map((one, at) => {
+      const id = event.outputs[at], isUpdate = one?.__type__ === "update";
+      if (!isUpdate || "value" in one) held.set(id, isUpdate ? one.value : one);
+      if (!isUpdate || !Array.isArray(one.choices)) return one;
+      const known = new Set(one.choices.map(([, value]) => value));
+      const kept = [held.get(id) ?? []].flat().filter((value) => value !== "" && !known.has(value));
+      return { ...one, choices: [...one.choices, ...kept.map((value) => [value, value])] };
+    });
+  }
+
+  async function answer(asked, event, before) {
+    const response = await asked, text = await response.text();
+    const { status, headers } = response;
+    let body = text;
+    try {
+      const said = JSON.parse(text);
+      if (Array.isArray(said.data)) body = JSON.stringify({ ...said, data: taken(event, said.data, before) });
+    } catch { /* a proxy's page, of which gradio tells */ }
+    return new Response(body, { status, headers });
   }
 
   window.fetch = (place, options) => {
-    const asked = plain(place, options), event = eventOf(place, options);
-    if (event === undefined) return asked;
-    const before = last.get(event), inTurn = Promise.allSettled([before]).then(() => asked);
-    last.set(event, inTurn);
+    const asked = plain(place, options), question = questionOf(place, options);
+    if (question === undefined) return asked;
+    const event = events.get(question.fn_index), { fn_index } = question;
+    if (event) event.inputs.forEach((id, at) => held.set(id, question.data?.[at]));
+    const before = event && typed(event), earlier = last.get(fn_index);
+    const inTurn = Promise.allSettled([earlier]).then(() => event ? answer(asked, event, before) : asked);
+    last.set(fn_index, inTurn);
     return inTurn;
   };
 })();

@@ -23,17 +23,6 @@ _LARGEST = 2.0**53  # of a number in a browser
 # How the fields of a form are asked: at once, without a place in gradio's queue or a mark over the box. What is entered
 # while an answer is under way is asked after it; gradio's own way is to drop it.
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
-# What stands in the box by now stays a choice: gradio takes out what is none, and it may have come with a later answer.
-_OFFER = """(answer, now) => {
-  const asItIs = { __type__: "update" };
-  if (!answer) return [asItIs, asItIs];
-  const { choices, mark } = JSON.parse(answer), known = new Set(choices.map(([, value]) => value));
-  const kept = [now ?? []].flat().filter((value) => value !== "" && !known.has(value)).map((value) => [value, value]);
-  return [{ ...asItIs, choices: [...choices, ...kept] }, mark];
-}"""
-_UNLESS_ENTERED = (
-    "(answer, now) => { const [value, then] = JSON.parse(answer); return value != null && then === now ? value : now }"
-)
 
 
 def first_seen() -> Callable[..., Dependency]:
@@ -72,22 +61,15 @@ def keep_offered(
         given: what the choices depend on.
         also: other events at which the choices are looked up, as `first_seen()`.
     """
-    offered, mark, answer = gr.State(None), gr.HTML(visible="hidden"), gr.Textbox(visible="hidden")
+    offered, mark = gr.State(None), gr.HTML(visible="hidden")
 
     def look_up(before, *values):
         now = choices(*values)
         if now == before:
-            return "", gr.skip()
-        told = {"choices": [_pair(one) for one in now], "mark": str(ui("en").offered(secrets.token_hex(4)))}
-        return json.dumps(told), now
+            return gr.skip(), gr.skip(), gr.skip()
+        return gr.update(choices=now), now, str(ui("en").offered(secrets.token_hex(4)))
 
-    asked = gr.on([box.focus, *also], look_up, [offered, *given], [answer, offered], **QUIET)
-    asked.success(None, [answer, box], [box, mark], js=_OFFER, **QUIET)
-
-
-def _pair(choice: object) -> tuple:
-    """Return how a choice is shown, and its value: a list may hold values alone."""
-    return choice if isinstance(choice, tuple) else (choice, choice)
+    gr.on([box.focus, *also], look_up, [offered, *given], [box, offered, mark], **QUIET)
 
 
 def keep_draft(
@@ -127,23 +109,6 @@ def keep_draft(
     gr.on([box.input for box in boxes], keep, boxes, kept, **QUIET)
     made.change(lambda text: str(ui("en").draft(name, "")) if text else gr.skip(), made, kept, **QUIET)
     return given.input(put_back, given, [kept, *boxes], **QUIET)
-
-
-def suggest(
-    chosen: Callable[..., Dependency],
-    value: Callable[..., object],
-    given: Sequence[gr.components.Component],
-    box: gr.Number,
-) -> None:
-    """Put a value into a box at an event, unless a person enters one there before the answer has come.
-
-    Args:
-        chosen: the event.
-        value: takes the values of `given`; returns what the box is to hold, None to leave it as it is.
-    """
-    answer = gr.Textbox(visible="hidden")
-    asked = chosen(lambda then, *values: json.dumps([value(*values), then]), [box, *given], answer, **QUIET)
-    asked.success(None, [answer, box], box, js=_UNLESS_ENTERED, **QUIET)
 
 
 @contextmanager
@@ -186,7 +151,7 @@ def restored(box: gr.components.Component, value: object, choices: list | None =
         return gr.update(value=value) if _is_number(value, box.minimum, box.maximum) else gr.skip()
     if not isinstance(box, gr.Dropdown | gr.Radio | gr.CheckboxGroup):
         return gr.update(value=value) if isinstance(value, str) else gr.skip()
-    known = [_pair(one) for one in (box.choices if choices is None else choices)]
+    known = [one if isinstance(one, tuple) else (one, one) for one in (box.choices if choices is None else choices)]
     values = [one for _, one in known]
     if isinstance(box, gr.CheckboxGroup) or getattr(box, "multiselect", False):
         wanted = [one for one in value if one in values] if isinstance(value, list) else []

@@ -6,7 +6,7 @@ from studio.train.page.form import form_recipe
 from studio.train.page.form.tab_answers import Answers
 from studio.train.page.form.tab_fields import Form
 from studio.train.runs import checkpoints
-from studio.web.form_fields import QUIET, fill_on_open, keep_offered, suggest
+from studio.web.form_fields import QUIET, fill_on_open, keep_offered
 
 
 def connect(form: Form, answers: Answers) -> None:
@@ -50,7 +50,7 @@ def _connect_choices(form: Form, answers: Answers) -> None:
         form.fields[key] for key in ("model_name_or_path", "stage", "dataset", "template")
     )
     # Of a choice in the form only: an import says its own rate.
-    suggest(model.input, answers.on_model, [model], form.fields["learning_rate"])
+    model.input(answers.on_model, model, form.fields["learning_rate"], **QUIET)
     gr.on([model.change, stage.change, form.opened.input], answers.on_runs, model, form.of_runs, **QUIET)
     adapter = form.fields["adapter_name_or_path"]
     form.begin_anew.input(lambda: "", None, adapter, **QUIET)
@@ -66,7 +66,7 @@ def _connect_rows(form: Form) -> None:
     """Show what a choice asks for, and no more."""
     stage, dataset, held_out = (form.fields[key] for key in ("stage", "dataset", "val_size"))
     for key in checkpoints.MEASURED:
-        suggest(form.fields[key].input, _held_out, [form.fields[key], held_out], held_out)
+        form.fields[key].input(_held_out, [form.fields[key], held_out], held_out, **QUIET)
     stage.change(lambda chosen: gr.update(visible=chosen == "ppo"), stage, form.ppo_row, **QUIET)
     form.method.change(
         lambda chosen: gr.update(visible=chosen in form_recipe.WITH_LORA_SETTINGS), form.method, form.lora_row, **QUIET
@@ -79,9 +79,9 @@ def _connect_rows(form: Form) -> None:
     )
 
 
-def _held_out(is_wanted: object, share: float | None) -> float | None:
-    """Return the share of rows to hold out: the best checkpoint and an early stop go by those; None for what it is."""
-    return 0.1 if is_wanted and not share else None
+def _held_out(is_wanted: object, share: float | None) -> object:
+    """Return the share of rows to hold out: the best checkpoint and an early stop go by those."""
+    return 0.1 if is_wanted and not share else gr.skip()
 
 
 def _connect_settings(form: Form, answers: Answers) -> None:
