@@ -27,7 +27,7 @@ def do(folder: Path, language: str, say: Callable[[str], object]) -> None:
     words = Words(language)
 
     def tell(tenths: int) -> None:
-        say(words("demo.share", percent=10 * tenths))
+        say(f"  {words('demo.share', percent=10 * tenths)}")
 
     studio = app.make(Workspace(folder))
     call = {one.__name__: one for one in api.all_endpoints(studio, words)}
