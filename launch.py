@@ -110,7 +110,7 @@ def is_served(host, port, seconds):
     """Tell whether a page comes from `port` of `host` within so many seconds: a studio listens before it has one."""
     try:
         where = "127.0.0.1" if host in EVERYWHERE else host
-        with contextlib.closing(socket.create_connection((where, port), timeout=max(0.1, seconds))) as connection:
+        with contextlib.closing(socket.create_connection((where, port), timeout=seconds)) as connection:
             connection.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
             connection.recv(1)  # whatever it says, over https that this was none
         return True
@@ -128,15 +128,15 @@ def is_alive(process):
 
 
 def show(host, port, voice, scheme="http", studio=None):
-    """Wait until the studio answers (two minutes at most) and open it in a browser where there is a display; over ssh
-    say how to reach it.
+    """Wait until the studio answers, for as long as the process `studio` lives (where that is not known, two minutes),
+    and open it in a browser where there is a display; over ssh say how to reach it.
 
-    The studio prints its address itself. The browser is on this machine, so a sub-path, which only a proxy shows, is
-    left out.
+    A first demo works for minutes before it answers. The studio prints its address itself. The browser is on this
+    machine, so a sub-path, which only a proxy shows, is left out.
     """
     end = time.time() + 120
-    while not is_served(host, port, end - time.time()):
-        if time.time() > end or studio and not is_alive(studio):
+    while not is_served(host, port, 30):
+        if not is_alive(studio) if studio else time.time() > end:
             return
         time.sleep(0.1)
     away = bool(os.environ.get("SSH_CONNECTION"))

@@ -17,7 +17,7 @@
   // The number for which an event asks, as it stands on the page; undefined where it asks for something else.
   function typed({ outputs }) {
     const box = outputs.length === 1 && boxes.get(outputs[0]);
-    return box?.type === "number" ? document.getElementById(box.props.elem_id)?.querySelector("input")?.value : undefined;
+    return box?.type === "number" ? document.getElementById(box.props.elem_id || `component-${box.id}`)?.querySelector("input")?.value : undefined;
   }
 
   function taken(event, data, before) {

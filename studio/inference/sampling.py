@@ -28,8 +28,14 @@ class Sampling:
 
     def check(self) -> None:
         """Raise Problem where a setting is out of range."""
-        is_drawn = 0 <= self.temperature < math.inf and 0 < self.top_p <= 1 and abs(self.seed) < LARGEST_SEED
-        if not (is_drawn and 1 <= self.max_tokens <= MOST_TOKENS and 0 <= self.top_k <= MOST_TOKENS):
+        within = (
+            0 <= self.temperature < math.inf,
+            0 < self.top_p <= 1,
+            1 <= self.max_tokens <= MOST_TOKENS,
+            0 <= self.top_k <= MOST_TOKENS,
+            abs(self.seed) < LARGEST_SEED,
+        )
+        if not all(within):
             raise Problem("chat.bad_sampling")
 
     def logits_processor(self) -> Callable | None:

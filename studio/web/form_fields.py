@@ -21,7 +21,8 @@ _DRAFT = "draft-of-"
 _SEEN = "first-seen"
 _LARGEST = 2.0**53  # of a number in a browser
 # How the fields of a form are asked: at once, without a place in gradio's queue or a mark over the box. What is entered
-# while an answer is under way is asked after it; gradio's own way is to drop it.
+# while an answer is under way is asked after it; gradio's own way is to drop it. An answer for a number alone is a
+# suggestion: it takes the place of none that is typed before it comes (assets/answers.js).
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
 
 

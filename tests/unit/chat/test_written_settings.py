@@ -39,7 +39,7 @@ def workspace(tmp_path) -> Workspace:
 
 @pytest.mark.parametrize("name, value", ODD)
 def test_an_odd_number_is_refused_wherever_it_comes_from(workspace, name, value):
-    with pytest.raises(Problem, match="max tokens from 1 to") as told:
+    with pytest.raises(Problem, match="Max tokens from 1 to") as told:
         replace(STANDARD, **{name: value}).check()
     assert told.value.key == "chat.bad_sampling"
     with pytest.raises(Problem):

@@ -78,7 +78,7 @@ def evaluation_head(context: EvaluateContext, id: str) -> EvaluationHead | None:
         left=status.left_s if is_active else None,
         message=_sentence(status.message) if is_active else None,
         error=_sentence(status.error),
-        sentences=tuple(_titled(evaluation.workspace, made, one) for one in made.sentences) if made else (),
+        sentences=tuple(_labelled(evaluation.workspace, made, one) for one in made.sentences) if made else (),
         warnings=tuple(_warnings(evaluation.workspace, made)) if made else (),
         notes=tuple(_notes(evaluation.read(Event))),
         is_made=made is not None,
@@ -99,10 +99,10 @@ def _sentence(told: object) -> Sentence | None:
         return Sentence(key=problem.key, facts=problem.facts)
 
 
-def _titled(workspace: Workspace, made: Summary, sentence: Sentence) -> Sentence:
+def _labelled(workspace: Workspace, made: Summary, sentence: Sentence) -> Sentence:
     """Return a sentence of the summary that calls models as the page does."""
     facts = {
-        key: target_names.title(workspace, value) if value in made.targets else value
+        key: target_names.label(workspace, value) if value in made.targets else value
         for key, value in sentence.facts.items()
     }
     return Sentence(key=sentence.key, facts=facts)
