@@ -214,7 +214,7 @@ def test_a_refused_question_is_told_in_one_sentence_and_outlives_a_reload(browse
     page.locator("#chat-temperature input").fill("-3")
     page.locator("#chat-say textarea").fill("kept?")
     page.locator("#chat-send").click()
-    expect(page.locator("#chat-problem .problem")).to_contain_text("temperature must be 0 or more")
+    expect(page.locator("#chat-problem .problem")).to_contain_text("Temperature must be 0 or more")
     page.wait_for_timeout(2000)  # as long as a question that was sent is remembered
     page.reload()
     page.get_by_role("tab", name="Chat").click()
