@@ -35,7 +35,8 @@
   };
   const KEPT = new Set(FIGURES.flatMap((figure) => figure.lines.map((line) => line.series)));
   const FINAL = new Set(["finished", "stopped", "failed", "interrupted"]);
-  const ASK_MS = 400, SLOW_STEP_S = 0.8, WAIT_S = 2.5, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
+  const ASK_MS = 400, WAIT_S = 5, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
+  const PACE = 0.05, LONGEST_PACE_MS = 5000;  // of a run that shares its processor with the page
   const STEPS = Array.from({ length: 30 }, (_, index) => [1, 2, 5][index % 3] * 10 ** Math.floor(index / 3));
   const EPOCHS = [...[0.01, 0.02, 0.05, 0.1, 0.2, 0.5], ...STEPS];
   const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
@@ -56,6 +57,9 @@
   }
 
   const make = (tag, name, text = "") => Object.assign(document.createElement(tag), { className: name, textContent: text });
+
+  // The browser lays a page out again even where what is written is what stands there.
+  const write = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 
   // ---- one figure: a head with live values, and a plot ----
 
@@ -115,9 +119,9 @@
 
     draw() {
       const shown = this.hasData() || this.spec === FIGURES[0];
-      this.element.hidden = !shown;
+      if (this.element.hidden === shown) this.element.hidden = !shown;
       const kind = `${settings.log && this.spec.log} ${this.panel.axisName()} ${settings.off}`;
-      if (!shown || !this.host.clientWidth) return;
+      if (!shown || !this.width) return;
       if (this.kind === kind) this.plot.setData(this.columns());
       else {
         this.plot?.destroy(); // the kind of a scale is set at birth
@@ -129,12 +133,13 @@
         if (entry.type === "button") entry.setAttribute("aria-pressed", this.isOn(this.spec.lines[index].look));
       });
       const broken = this.panel.points(this.spec.lines[0].series).filter((point) => point[1] === null).length;
-      this.broken.textContent = broken ? `${broken} × NaN` : "";
+      write(this.broken, broken ? `${broken} × NaN` : "");
       this.read();
     }
 
     fit() {
       const { clientWidth: width, clientHeight: height } = this.host;
+      Object.assign(this, { width, height });
       if (width && this.plot) this.plot.setSize({ width, height });
       this.draw(); // the theme may have changed while the figure was out of sight
     }
@@ -146,7 +151,7 @@
       columns.forEach((column, line) => {
         let at = idx == null ? index : idxs[line + 1] ?? index; // uPlot puts its dot on the nearest point of each line
         while (at > 0 && column[at] === undefined) at--;
-        this.entries[line].reading.nodeValue = short(column[at]);
+        write(this.entries[line].reading, short(column[at]));
       });
       if (this.spec === FIGURES[0] || idx != null) this.panel.tellPlace(along[index]);
       this.showBox(index, idx == null);
@@ -163,7 +168,7 @@
     options() {
       const log = Boolean(this.spec.log && settings.log), panel = this.panel;
       return {
-        width: this.host.clientWidth, height: this.host.clientHeight, padding: [8, 16, 0, 0], legend: { show: false },
+        width: this.width, height: this.height, padding: [8, 16, 0, 0], legend: { show: false },
         scales: {
           x: { time: false, range: () => panel.range() },
           y: { distr: log ? 3 : 1, range: (_, min, max) => valueRange(min, max, log, this.spec.zero) },
@@ -252,7 +257,7 @@
     }
 
     start(run) {
-      Object.assign(this, { run, store: new Map(), since: 0, state: null, epochs: null, zoom: null, dueAt: 0, failures: 0 });
+      Object.assign(this, { run, store: new Map(), since: 0, state: null, epochs: null, device: null, zoom: null, dueAt: 0, failures: 0 });
       this.request?.abort();
       this.request = null;
     }
@@ -331,7 +336,7 @@
       return this.timed() ? elapsed(x) : this.axisName() === "epoch" ? x.toFixed(2) : x.toLocaleString("en").replaceAll(",", "\u2009");
     }
 
-    tellPlace(x) { this.place.lastChild.firstChild.nodeValue = this.placeText(x); }
+    tellPlace(x) { write(this.place.lastChild.firstChild, this.placeText(x)); }
 
     draw() {
       const loss = this.points("loss"), axis = this.axisName(), weight = this.weight();
@@ -341,10 +346,10 @@
       for (const [button, on] of Object.entries(pressed)) this[button].setAttribute("aria-pressed", on);
       this.axis.hidden = !this.hasTimes();
       this.reset.classList.toggle("chart-off", !this.zoom);
-      this.place.firstChild.textContent = this.word(axis);
+      write(this.place.firstChild, this.word(axis));
       this.slider.value = weight;
-      this.share.firstChild.nodeValue = weight.toFixed(2);
-      this.notice.textContent = this.figures[0].hasData() ? "" : this.word(FINAL.has(this.state) ? "empty" : "waiting");
+      write(this.share.firstChild, weight.toFixed(2));
+      write(this.notice, this.figures[0].hasData() ? "" : this.word(FINAL.has(this.state) ? "empty" : "waiting"));
       for (const figure of this.figures) figure.draw();
       const { run, element } = this, step = loss[loss.length - 1]?.[0] ?? null;
       Object.assign(element.dataset, { points: loss.length, lastStep: step ?? "" });
@@ -356,12 +361,12 @@
     async ask() {
       if (!this.run || this.request || Date.now() < this.dueAt || document.hidden || this.element.offsetParent === null) return;
       const request = this.request = new AbortController(), asked = Date.now();
-      const answer = await fetchMetrics(this.run, this.since, this.slowStep() ? WAIT_S : 0, request);
+      const answer = await fetchMetrics(this.run, this.since, this.since && !this.isOver() ? WAIT_S : 0, request);
       if (this.request !== request) return; // the run was switched: nobody waits for this answer
       this.request = null;
       this.failures = answer ? 0 : this.failures + 1;
       if (answer) this.take(answer);
-      const wait = this.failures ? Math.min(ASK_MS * 2 ** this.failures, BACK_OFF_MS) : FINAL.has(this.state) ? REST_MS : ASK_MS;
+      const wait = this.failures ? Math.min(ASK_MS * 2 ** this.failures, BACK_OFF_MS) : this.isOver() ? REST_MS : this.pace();
       this.next(asked + wait);
       this.lost.classList.toggle("chart-off", this.failures < 2);
     }
@@ -373,23 +378,24 @@
       this.timer = setTimeout(() => { this.dueAt = 0; this.ask(); }, Math.max(0, at - Date.now()));
     }
 
-    /** The seconds of the last step of a run at work whose steps are slow, else 0. Every question takes time from a run that trains
-        on the CPU: of such a one the studio is asked to answer once there is something new. */
-    slowStep() {
-      const [before, last] = this.points("loss").slice(-2), step = last ? last[2] - before[2] : 0;
-      return step >= SLOW_STEP_S && !FINAL.has(this.state) ? step : 0;
+    isOver() { return FINAL.has(this.state); }
+
+    /** How long the run is left alone after a question (ms). Each, with the drawing after it, takes time from a run that trains on
+        this processor: of such a one nothing is shown later than by a twentieth of what it has taken so far, or by five seconds. */
+    pace() {
+      const seconds = this.device === "cpu" ? this.points("loss").at(-1)?.[2] ?? 0 : 0;
+      return Math.min(Math.max(1000 * PACE * seconds, ASK_MS), LONGEST_PACE_MS);
     }
 
     take(answer) {
       if (answer.reset) return void Object.assign(this, { store: new Map(), since: 0 }); // the next question is for the whole history
       const news = Object.entries(answer.series).filter(([name, points]) => KEPT.has(name) && points.length);
-      const first = this.state === null, ended = FINAL.has(answer.state) !== FINAL.has(this.state);
+      const first = this.state === null, ended = FINAL.has(answer.state) !== this.isOver();
       for (const [name, points] of news) this.store.set(name, append(this.points(name), points));
-      Object.assign(this, { since: answer.next, state: answer.state, epochs: answer.epochs_per_step ?? this.epochs ?? null });
+      Object.assign(this, { since: answer.next, state: answer.state, epochs: answer.epochs_per_step ?? this.epochs, device: answer.device ?? this.device });
       if (news.length || first || ended) this.draw();
       if (!window.studio) return;
-      const step = this.slowStep();
-      if (step) window.studio.calmUntil = Date.now() + 1000 * step + 2000;
+      if (this.device === "cpu") window.studio.calmUntil = this.isOver() ? 0 : Date.now() + this.pace() + 1000 * WAIT_S + 2000;
       if (ended) window.studio.refresh();
       else if (news.length) window.studio.beat(); // what else has changed is drawn in the same frame
     }
@@ -422,12 +428,15 @@
   }
 
   const panels = new Set();
-  const swatch = make("i", "chart-probe");
+  const swatch = make("i", "chart-probe"), colors = new Map();  // those of the theme, which is looked up once
 
   /** A CSS variable of the theme as the canvas can use it, now. */
   function color(name) {
-    swatch.style.color = `var(${name})`;
-    return getComputedStyle(swatch).color;
+    if (!colors.has(name)) {
+      swatch.style.color = `var(${name})`;
+      colors.set(name, getComputedStyle(swatch).color);
+    }
+    return colors.get(name);
   }
 
   /** Give each `.charts[data-arg]` element its panel: a panel whose element is gone moves into a new one, or is disposed of. */
@@ -449,7 +458,10 @@
   }
 
   const tick = () => panels.forEach((panel) => panel.ask());
-  const redraw = () => panels.forEach((panel) => panel.draw());
+  const redraw = () => {
+    colors.clear();
+    panels.forEach((panel) => panel.draw());
+  };
 
   function begin() {
     document.body.append(swatch);

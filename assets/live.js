@@ -3,7 +3,7 @@
   "use strict";
   const root = () => (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "");
   const marks = new WeakMap();
-  const BEAT_MS = 900, CALM_MS = 4000, CALM_BEAT_MS = 2000, HIDDEN_MS = 9500;
+  const BEAT_MS = 900, CALM_MS = 8000, CALM_BEAT_MS = 2000, HIDDEN_MS = 9500;
   const PRESS_MS = 10_000;  // a press that is not told to be over (the pointer left the window) holds nothing up for longer
   let asking = false, again = false, askedAt = 0, pressed = Promise.resolve(), release = () => {};
 
@@ -39,14 +39,17 @@
         if (answer) put(regions[i], asked[i].arg, answer);
         if (regions[i].dataset.arg === asked[i].arg) regions[i].ariaBusy = null;
       });
-      document.body.classList.remove("unconnected");
+      setConnected(true);
     } catch (error) {
-      document.body.classList.add("unconnected");
+      setConnected(false);
     } finally {
       asking = false;
       if (again) { again = false; refresh(); }
     }
   }
+
+  // A class that is set again counts as changed, and the plots follow the classes of the page: they are drawn anew.
+  const setConnected = (is) => document.body.classList.contains("unconnected") === is && document.body.classList.toggle("unconnected");
 
   // What is under a pressed pointer stays there until it is let go: a button that is drawn anew meanwhile would lose the press,
   // or give it to the one that takes its place. The browser tells the click after the release, in the same task.
@@ -58,10 +61,11 @@
 
   function put(element, arg, answer) {
     if (element.dataset.arg !== arg) return;
-    const same = marks.get(element)?.arg === arg, pinned = element.scrollHeight - element.scrollTop - element.clientHeight < 8;
+    const same = marks.get(element)?.arg === arg, isLog = element.dataset.live.endsWith("log");
+    const pinned = isLog && element.scrollHeight - element.scrollTop - element.clientHeight < 8;
     morph(element, answer.html, same);
     marks.set(element, { mark: answer.mark, arg });
-    if (element.dataset.live.endsWith("log") && pinned) element.scrollTop = element.scrollHeight;
+    if (pinned) element.scrollTop = element.scrollHeight;
     window.studio.drawn(element, arg);
     window.plots.draw(element);
   }
@@ -104,7 +108,7 @@
   const refreshAfter = (ms) => { if (Date.now() - askedAt >= ms) refresh(); };
   const isCalm = () => Date.now() < window.studio.calmUntil;
 
-  // `drawn(element, arg)` is called after a region was drawn. Until `calmUntil` (ms) the page asks with the steps of the run that it
+  // `drawn(element, arg)` is called after a region was drawn. Until `calmUntil` (ms) the page asks with the plots of the run that it
   // shows, which `beat` tells: looking at a run takes time from it where both share a processor, and two drawings cost twice as much
   // as one. A page that nobody looks at asks for nothing, but while `isWorking` for how far the work is, which its title tells.
   window.studio = {

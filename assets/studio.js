@@ -331,7 +331,8 @@
   function tellTitle() {
     const now = document.querySelector(".live-now [data-title], .live-activity [data-title]")?.dataset.title ?? "";
     window.studio.isWorking = now !== "";
-    document.title = now ? `${now} · ${tellTitle.base ??= document.title}` : tellTitle.base ?? document.title;
+    const title = now ? `${now} · ${tellTitle.base ??= document.title}` : tellTitle.base ?? document.title;
+    if (document.title !== title) document.title = title;
   }
 
   function drawn(element, arg) {

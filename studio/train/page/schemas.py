@@ -95,6 +95,7 @@ class MetricsResult(Result):
     next: int = Field(description="what to give as `since` the next time")
     state: str
     epochs_per_step: float | None = Field(description="null where the run does not say it")
+    device: str | None = Field(description="on which it trains, as torch calls it; null where the run does not say it")
     reset: bool = Field(description="whether the history has changed, and is to be asked for from 0 again")
     label: str = Field(description="what the run is called on the page")
 

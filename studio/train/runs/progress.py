@@ -140,7 +140,8 @@ def alive(info: RunInfo) -> bool:
 class Metrics:
     """Points of a run's series. series: by name, each point [step, value, seconds since the start]. next: the byte of
     the events to ask from the next time. reset: the history changed under the reader (a resumed run trains steps
-    again), who then starts over from 0. epochs_per_step: None where the run does not say it.
+    again), who then starts over from 0. epochs_per_step, device (as torch calls it): None where the run does not say
+    them.
     """
 
     series: dict[str, list[list[float]]]
@@ -148,6 +149,7 @@ class Metrics:
     state: str
     reset: bool = False
     epochs_per_step: float | None = None
+    device: str | None = None
 
 
 def metrics(run: Run, since: int = 0, wait_s: float = 0.0) -> Metrics:
@@ -163,7 +165,7 @@ def metrics(run: Run, since: int = 0, wait_s: float = 0.0) -> Metrics:
     if since == 0:
         with _reading:
             series = {name: [list(point) for point in events.thinned(points)] for name, points in now.series.items()}
-        return Metrics(series, now.size, now.state, epochs_per_step=_epochs_per_step(now))
+        return Metrics(series, now.size, now.state, **_told(now))
     if run.is_foreign:
         return Metrics({}, now.size, now.state, reset=since != now.size)
     fresh, following = events.read(run.events_file, since)
@@ -176,7 +178,7 @@ def metrics(run: Run, since: int = 0, wait_s: float = 0.0) -> Metrics:
                 series.setdefault(name, []).append(
                     [event["step"], value, round(event["time"] - (now.started or event["time"]), 3)]
                 )
-    return Metrics(series, following, now.state, epochs_per_step=_epochs_per_step(now))
+    return Metrics(series, following, now.state, **_told(now))
 
 
 def _wait_for_more(run: Run, since: int, wait_s: float) -> None:
@@ -185,5 +187,7 @@ def _wait_for_more(run: Run, since: int, wait_s: float) -> None:
         time.sleep(LOOK_S)
 
 
-def _epochs_per_step(status: Status) -> float | None:
-    return status.epoch / status.step if status.epoch and status.step else None
+def _told(status: Status) -> dict[str, object]:
+    """Return what a run says of itself that the plots need."""
+    epochs = status.epoch / status.step if status.epoch and status.step else None
+    return {"epochs_per_step": epochs, "device": status.facts.get("device") or None}
