@@ -1,5 +1,9 @@
 """Training time of one recipe: in the studio, its page open at the live curves or closed, against `llamafactory-cli
-train`; the losses; and the same steps of both, a page open, while each stands still when the other is at work.
+train`; the losses; the same steps of both, a page open, while each stands still when the other is at work; and what the
+page alone takes from a run, whose browser stands still every second turn.
+
+Of one program the steps of two processes differ by up to a tenth on some machines, wherever their memory happens to
+lie: what the page costs is told by the steps of one process.
 """
 
 import contextlib
@@ -17,6 +21,8 @@ from benchmarks.report import Row, compared
 
 RUNS = 3
 TURNS, TURN_S = 10, 9.0
+PAGE_TURNS, PAGE_TURN_S = 20, 15.0
+LONG_S = 100.0  # by then the page asks as seldom as it ever does
 SETTLED = 4  # steps, before the turns
 # Many short steps, on any processor: both sides compute in float32, for which nobody has a way of their own.
 IN_TURN = {
@@ -34,7 +40,7 @@ REACH_LOSS = 1e-6
 def measure(runs: int, quick: bool) -> list[Row]:
     """Train the default recipe here and there in turn; return the rows of both times and of the losses."""
     recipe = {"max_steps": 6} if quick else {}
-    stepping, whole, turns, unseen, differences = ([], []), ([], []), ([], []), [], []
+    stepping, whole, turns, watched, unseen, differences = ([], []), ([], []), ([], []), ([], []), [], []
     with new_workspace() as workspace, chromium() as browser, Studio(workspace) as studio:
         studio.ready().train({"max_steps": 1})
         for number in range(runs):
@@ -49,6 +55,8 @@ def measure(runs: int, quick: bool) -> list[Row]:
             turns_steps, seconds = _in_turn(studio, browser, workspace / f"cli-turns-{number}", 2 if quick else TURNS)
             for side, taken in zip(turns, seconds, strict=True):
                 side.append(taken / turns_steps)
+            for side, taken in zip(watched, _page_in_turn(studio, browser, 1 if quick else PAGE_TURNS), strict=True):
+                side.extend(taken)
             print(
                 f"  first to last step: studio {seconds:.2f} s, with no page open {unseen[-1]:.2f} s, llamafactory-cli"
                 f" {cli_seconds:.2f} s; train_runtime: {whole[0][-1]:.2f} s, {whole[1][-1]:.2f} s; greatest difference"
@@ -63,6 +71,13 @@ def measure(runs: int, quick: bool) -> list[Row]:
             "overhead",
             f"each of {turns_steps} short steps, a page open, {against}: each stands still while the other works",
             *turns,
+            REACH_TIME,
+        ),
+        compared(
+            "overhead",
+            f"each short step with a page open, against none in the same run: in {len(watched[0])} turns of"
+            f" {PAGE_TURN_S:g} s the browser stands still every second time",
+            *watched,
             REACH_TIME,
         ),
         compared("overhead", f"first to last of {steps} steps with a page open, {against}", *stepping, None),
@@ -115,6 +130,36 @@ def _in_turn(studio: Studio, browser, folder: Path, turns: int) -> tuple[int, li
     return result
 
 
+def _page_in_turn(studio: Studio, browser, turns: int) -> tuple[list[float], list[float]]:
+    """Return the seconds of a step in each turn with a page open, and in each turn while its browser stands still."""
+    run = studio.start(IN_TURN)
+    spans: tuple[list[tuple[float, float]], list[tuple[float, float]]] = ([], [])
+    own = psutil.Process(studio.process.pid)
+    with train_page(browser, studio.url) as page:
+        page.evaluate("run => window.studio.pick('run', run)", run)
+        while _between(studio, run) < LONG_S:
+            time.sleep(1)
+        watching = Side([one for one in psutil.Process().children() if one != own])
+        with standing(watching):
+            for _ in range(turns):
+                for turn, seen in zip(spans, (True, False), strict=True):
+                    (watching.work if seen else watching.stand)()
+                    began = time.time()
+                    time.sleep(PAGE_TURN_S)
+                    turn.append((began, time.time()))
+    times = [event["time"] for event in _logged(studio, run)]
+    studio.call("train_stop", run, False)
+    studio.end(run)
+    with_page, without = ([_step_within(times, *span) for span in turn] for turn in spans)
+    return with_page, without
+
+
+def _step_within(times: list[float], began: float, ended: float) -> float:
+    """Return the seconds of a step, of those that began and ended in a span of time."""
+    inside = [at for at in times if began <= at <= ended]
+    return (inside[-1] - inside[0]) / (len(inside) - 1)
+
+
 def _note(training: Training, times: list[float]) -> None:
     """Note when each step is logged, until the training is ended by force."""
     with contextlib.suppress(RuntimeError):
@@ -125,7 +170,7 @@ def _note(training: Training, times: list[float]) -> None:
 def _between(studio: Studio, run: str) -> float:
     """Return the seconds from the first to the last logged step of a run."""
     times = [event["time"] for event in _logged(studio, run)]
-    return times[-1] - times[0]
+    return times[-1] - times[0] if times else 0.0
 
 
 def _in_cli(recipe_of: Path, folder: Path) -> tuple[Path, float]:

@@ -11,14 +11,22 @@ from studio.evaluate.settings import BenchmarkSettings, PredictSettings
 BASE, TUNED = "SmolLM2-135M-Instruct", "SmolLM2-135M-Instruct/lora/first"
 
 
-def predicted(workspace: Workspace, count: int = 6, targets: tuple[str, ...] = (BASE, TUNED), **settings) -> Evaluation:
-    """Return an evaluation of `count` rows: the second target is better at every row but the last."""
-    evaluation = Evaluations(workspace).create("predict", list(targets), ["identity"], PredictSettings(**settings))
+def predicted(
+    workspace: Workspace,
+    count: int = 6,
+    targets: tuple[str, ...] = (BASE, TUNED),
+    parts: tuple[str, ...] = ("identity",),
+    **settings,
+) -> Evaluation:
+    """Return an evaluation of `count` rows, of which every second one is of the last of the `parts`: the second target
+    is better at every row but the last.
+    """
+    evaluation = Evaluations(workspace).create("predict", list(targets), list(parts), PredictSettings(**settings))
     for number in range(count):
         evaluation.add(
             EvaluatedRow(
                 row=number,
-                dataset="identity" if number % 2 else "alpaca",
+                dataset=parts[-1] if number % 2 else "alpaca",
                 source=number + 10,
                 messages=[{"role": "user", "content": f"Question {number}: 你是谁？"}],
                 reference=f"I am Xiaoju number {number}.",

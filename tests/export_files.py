@@ -47,17 +47,25 @@ def exported(workspace: Workspace, name: str, base: str, targets: list[str], **f
     return made
 
 
-def formed(workspace: Workspace, name: str, source: str, types: dict[str, int], measured: bool = True) -> Forms:
+def formed(
+    workspace: Workspace,
+    name: str,
+    source: str,
+    types: dict[str, int],
+    measured: bool = True,
+    rows_from: str = "identity_en",
+) -> Forms:
     """Return the record of a folder of GGUF files that was just put into a workspace, with figures nobody measured.
 
     Args:
         types: the bytes of each type.
+        rows_from: the data of the figures.
     """
     folder, forms = workspace.models / name, []
     folder.mkdir()
     whole = Cost(
         **{"perplexity": 22.5, "kl": 0.0, "top1": 1.0, "tokens_per_s": 17.0, "threads": 1},
-        **{"positions": 512, "rows": 24, "rows_from": "identity_en", "measured": time.time()},
+        **{"positions": 512, "rows": 24, "rows_from": rows_from, "measured": time.time()},
     )
     for at, (type_, size) in enumerate(types.items()):
         file = folder / f"{source}-{type_.upper()}.gguf"

@@ -34,6 +34,7 @@ from studio.core.storage.atomic import write_json
 from studio.core.storage.records import Moment, Record, Text
 from studio.core.workspace import Workspace
 from studio.evaluate.settings import Request
+from studio.inference import target_names
 
 Index = Annotated[int, Field(ge=0, lt=2**53)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -161,6 +162,10 @@ class Evaluation:
     @property
     def id(self) -> str:
         return self.folder.name
+
+    def label(self, target: str) -> str:
+        """Return what a target, or a run, is called now, in few words."""
+        return target_names.label(self.workspace, target)
 
     def file(self, kind: type[Record]) -> Path:
         """Return the file that holds the records of a kind."""

@@ -9,6 +9,7 @@ from studio.core.i18n import Problem
 from studio.core.storage import files, folders
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, safe_name
+from studio.evaluate import part_names
 from studio.evaluate.evaluation import Evaluation
 from studio.evaluate.settings import BenchmarkSettings, PredictSettings, Request
 
@@ -36,7 +37,7 @@ class Evaluations:
         request = Request(
             id=evaluation.id,
             kind=kind,
-            title=settings.title.strip() or ", ".join(dict.fromkeys(parts))[:120],
+            title=settings.title.strip() or part_names.default_title(parts),
             note=settings.note,
             created=time.time(),
             targets=targets,
@@ -64,11 +65,12 @@ class Evaluations:
         """Give an evaluation another title or note; None leaves it. Raises Problem where there is none."""
         evaluation = self.find(id)
         request = evaluation.request()
-        changed = {"title": (title or "").strip()[:120] or request.title} if title is not None else {}
+        changed = {"title": (title or "").strip()[: part_names.LONGEST] or request.title} if title is not None else {}
         changed |= {"note": note[:10_000]} if note is not None else {}
         evaluation.write_request(request.model_copy(update=changed))
 
     def delete(self, id: str) -> str:
         """Move an evaluation into the trash, and return the item's id there. Raises Problem."""
         evaluation = self.find(id)
-        return Trash(self.workspace).put(evaluation.folder, "evaluation", evaluation.request().title)
+        title = part_names.title(evaluation.request(), evaluation.label)
+        return Trash(self.workspace).put(evaluation.folder, "evaluation", str(title))

@@ -8,6 +8,7 @@ from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs
 from studio.core.storage.records import Record
 from studio.datasets.registry.collection import Collection
+from studio.evaluate import part_names
 from studio.evaluate.benchmarks import benchmark_run, tasks
 from studio.evaluate.evaluation import Evaluation, Event
 from studio.evaluate.evaluations import Evaluations
@@ -32,7 +33,7 @@ class JobFacts(Record):
     """What the job of an evaluation works on."""
 
     evaluation: str
-    title: str = ""
+    title: str | dict[str, object] = ""
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class EvaluationService:
         return evaluation
 
     def _start(self, evaluation: Evaluation) -> Job:
-        title = evaluation.request().title
+        title = part_names.title(evaluation.request(), evaluation.label)
         return self._jobs.start(KIND, "evaluate.job", {"evaluation": evaluation.id, "title": title})
 
     def _job(self, id: str) -> Job | None:

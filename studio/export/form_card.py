@@ -12,10 +12,12 @@ from studio.core.i18n import Problem, Words
 from studio.core.storage import files
 from studio.core.storage.atomic import write_whole
 from studio.core.workspace import Workspace
+from studio.evaluate import part_names
 from studio.export import record
 from studio.export.gguf.types import LORA
 from studio.export.model_card import FILES
 from studio.export.model_forms import Form, Forms
+from studio.inference.target_names import short
 from studio.models.library import library
 
 
@@ -59,7 +61,11 @@ def form_card(name: str, forms: Forms, of: Origin, language: str) -> str:
         lines += ["", words("cards.template_inside" if is_gguf else "cards.template", template=forms.template)]
     lines += ["", *_table(forms, words)]
     if measured := next((form.cost for form in forms.forms if form.cost), None):
-        facts = {"positions": measured.positions, "rows": measured.rows, "data": measured.rows_from}
+        facts = {
+            "positions": measured.positions,
+            "rows": measured.rows,
+            "data": part_names.shown([str(measured.rows_from)], short),
+        }
         lines += ["", words("cards.costs", **facts)]
     parity = next((form.parity for form in forms.forms if form.parity), None)
     if parity:

@@ -6,6 +6,7 @@ import json
 
 from studio.core import formatting
 from studio.core.i18n import Words
+from studio.evaluate import part_names
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.llamafactory_results import rows
 from studio.evaluate.reports.row_table import RowTable, TableRow
@@ -102,9 +103,9 @@ def row_values(one: TableRow) -> dict:
 def as_markdown(request: Request, made: Summary, words: Words) -> str:
     """Return the summary as Markdown: the sentences, a table of scores, and one of each dataset or subject."""
     lines = [
-        f"# {_cell(request.title)}",
+        f"# {_cell(_told(part_names.title(request, short), words))}",
         "",
-        f"{formatting.moment(request.created)} · {_cell(', '.join(request.parts))}",
+        f"{formatting.moment(request.created)} · {_cell(_told(part_names.shown(request.parts, short), words))}",
         "",
     ]
     lines += [f"{one.tell(words)}\n" for one in made.sentences]
@@ -116,7 +117,7 @@ def as_markdown(request: Request, made: Summary, words: Words) -> str:
         )
     for title, groups in (("datasets", made.datasets), ("subjects", made.subjects), ("categories", made.categories)):
         if groups:
-            lines += ["", f"## {words(f'results.{title}')}", "", *_groups(made, groups)]
+            lines += ["", f"## {words(f'results.{title}')}", "", *_groups(made, groups, words)]
     if made.confusions:
         lines += ["", f"## {words('results.labels')}"]
         for target, one in made.confusions.items():
@@ -138,14 +139,15 @@ def _score(made: Summary, target: str, metric: str) -> str:
     return f"{shown}, {metric_facts.shown(difference.value, metric, signed=True)}, p {shown_p(difference.p)}"
 
 
-def _groups(made: Summary, groups: tuple[Group, ...]) -> list[str]:
+def _groups(made: Summary, groups: tuple[Group, ...], words: Words) -> list[str]:
     lines = ["| | " + " | ".join(map(_cell, made.targets)) + " |", "|---" * (len(made.targets) + 1) + "|"]
     for one in groups:
         cells = [
             metric_facts.shown(one.scores[target].value, made.headline) if target in one.scores else formatting.NONE
             for target in made.targets
         ]
-        lines.append(f"| {_cell(one.name)} ({one.rows}) | " + " | ".join(cells) + " |")
+        name = _told(part_names.shown([one.name], short), words)
+        lines.append(f"| {_cell(name)} ({one.rows}) | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -156,6 +158,10 @@ def _labels(one: Confusion, words: Words) -> list[str]:
     for label, counts, rates in label_lines(one):
         lines.append(f"| {_cell(label)} | " + " | ".join([*(f"{count:,}" for count in counts), *rates]) + " |")
     return lines
+
+
+def _told(name: part_names.Name, words: Words) -> str:
+    return words("evaluating.plain", text=name)
 
 
 def _cell(text: object) -> str:

@@ -16,7 +16,9 @@ from pydantic import ValidationError
 from studio.core import formatting
 from studio.core.storage import records
 from studio.core.storage.records import Record
+from studio.evaluate import part_names
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Prediction, ReferenceLoss, RowScores
+from studio.evaluate.part_names import Name
 from studio.evaluate.reports.columns.answer_facts import AnswerFacts
 from studio.evaluate.reports.columns.corpus import CorpusColumns
 from studio.evaluate.reports.columns.growing import parsed
@@ -25,7 +27,6 @@ from studio.evaluate.reports.columns.line_index import LineIndex, Tail
 from studio.evaluate.reports.columns.score_columns import RowFacts, ScoreColumns
 from studio.evaluate.reports.metric_facts import best_of, is_higher_better
 from studio.evaluate.reports.row_query import RowQuery, require_known
-from studio.inference import target_names
 
 Kind = TypeVar("Kind", bound=Record)
 LOSS = "loss"
@@ -75,7 +76,11 @@ class RowTable:
 
     def label(self, target: str) -> str:
         """Return what a target is called now, in few words."""
-        return target_names.label(self.evaluation.workspace, target)
+        return self.evaluation.label(target)
+
+    def part(self, name: str) -> Name:
+        """Return what a dataset, a task or a held-out part is called."""
+        return part_names.shown([name], self.label)
 
     @property
     def count(self) -> int:

@@ -15,6 +15,7 @@ from studio.core.storage import files, folders
 from studio.core.storage.atomic import scratch
 from studio.core.workspace import Workspace
 from studio.datasets.registry.collection import Collection
+from studio.evaluate import part_names
 from studio.export import child_run, form_card, model_forms, source_model, token_rows
 from studio.export.cost.cost_child import Costing, Row
 from studio.export.cost.cost_plan import CostPlan, comparable
@@ -39,7 +40,7 @@ def measure(
         Stopped: the person stopped the job.
     """
     model = plan.source.folder(workspace)
-    job.report(0.0, "cost.rows", dataset=plan.rows_from)
+    job.report(0.0, "cost.rows", dataset=part_names.in_workspace(workspace, str(plan.rows_from)))
     rows = _rows(workspace, collection, plan, model)
     device.acquire(HOLDER, 2 * source_model.bytes_in_16_bit(workspace, plan.source))
     try:
@@ -66,7 +67,7 @@ def _rows(workspace: Workspace, collection: Collection, plan: CostPlan, model: P
         if kept:
             rows.append(Row(ids=row.ids[: kept[-1] + 1], trained=kept))
     if not rows:
-        raise Problem("cost.nothing_trained", dataset=plan.rows_from)
+        raise Problem("cost.nothing_trained", dataset=part_names.in_workspace(workspace, str(plan.rows_from)))
     return rows
 
 

@@ -8,7 +8,7 @@ import evaluation_files as written
 import pytest
 from conftest import PATIENCE_S, SHORT, STARTER
 from endpoint_calls import closing_studio
-from export_files import exported
+from export_files import exported, formed
 
 from studio.chat.history.prompt_lists import PromptList
 from studio.chat.history.votes import Vote
@@ -16,6 +16,8 @@ from studio.chat.page.talk.columns import Columns
 from studio.core.i18n import Words
 from studio.core.workspace import write_json
 from studio.deploy.supervision.deployment import EngineState, Request
+from studio.evaluate import part_names
+from studio.evaluate.reports import report_files
 from studio.inference import target_names
 from studio.train import runs
 from studio.train.runs import manage_runs
@@ -64,19 +66,24 @@ def regions(studio, renamed) -> list[tuple[str, str]]:
     predicted = written.predicted(workspace, 4, targets).id
     steps = written.predicted(workspace, 4, (STARTER.name, *(f"{renamed}@checkpoint-{one}" for one in (1, 2)))).id
     asked = written.asked(workspace, 4, targets).id
-    for one in (predicted, steps, asked):
+    held_out = ("alpaca", f"held-out:{renamed}")
+    of_held_out = written.predicted(workspace, 4, targets, held_out).id
+    for one in (predicted, steps, asked, of_held_out):
         assert studio.evaluate.reports.summary(one, False, patience=PATIENCE_S)
     exported(workspace, "merged", STARTER.name, [targets[1]])
+    formed(workspace, "merged-gguf", "merged", {"q8_0": 9}, rows_from=f"held-out:{renamed}")
     deployment = studio.deploy.deployments.create("served")
     deployment.write_request(Request(engine="llama.cpp", target=targets[1], created=1.0))
     deployment.write_state(EngineState(state="stopped"))
     return [
         *(("evaluations", ""), ("evaluation", predicted), ("evaluation-summary", predicted)),
         *(("evaluation-rows", f"{predicted}\nopen=1"), ("evaluation-beside", f"{predicted}\nother={asked}")),
+        *(("evaluation", of_held_out), ("evaluation-summary", of_held_out), ("run-evaluations", renamed)),
+        *(("evaluation-rows", f"{of_held_out}\n"), ("evaluation-rows", f"{of_held_out}\nopen=1")),
         ("evaluation-summary", asked),
         ("evaluation-summary", steps),
         *(("talks", "\n"), ("board", ""), ("sheet-form", chat.id)),
-        *(("sheet", "listed"), ("exports", ""), ("export-record", "merged")),
+        *(("sheet", "listed"), ("exports", ""), ("export-record", "merged"), ("export-costs", "merged-gguf")),
         *(("deployments", ""), ("deployment", "served")),
     ]
 
@@ -90,7 +97,26 @@ def test_it_is_called_by_that_wherever_it_is_shown(studio, renamed, regions, lan
         text = unescape(re.sub(r"<[^>]*>", "\n", one.html))
         assert GIVEN in text, (name, arg)
         beside = re.sub(rf"\({renamed}@checkpoint-\d\)", "", text)
-        assert FOLDER not in beside, (name, beside[max(0, beside.index(FOLDER) - 60) :][:140])
+        assert FOLDER not in beside, (name, beside[max(0, beside.find(FOLDER) - 60) :][:140])
+        assert "held-out:" not in text, (name, arg)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_its_held_out_part_is_called_by_that(studio, renamed, regions, language):
+    words = Words(language)
+    called = words("evaluating.held_out", run=GIVEN)
+    drawn = studio.live.answer(words, [RegionOptions(name="evaluations")])
+    assert called in unescape(drawn[0].html)
+    found = next(
+        one for one in studio.evaluate.service.evaluations.all() if one.request().title.startswith("alpaca, held-out")
+    )
+    job = words("evaluate.job", title=part_names.title(found.request(), found.label))
+    assert called in job and "held-out:" not in job
+    studio.evaluate.service.evaluations.rename(found.id, "held-out:mine")
+    assert part_names.title(found.request(), found.label) == "held-out:mine", "a person's own words stay as they are"
+    studio.evaluate.service.evaluations.rename(found.id, part_names.default_title(found.request().parts))
+    text = report_files.as_markdown(found.request(), studio.evaluate.reports.summary(found.id, False), words)
+    assert words("evaluating.held_out", run=FOLDER) in text, "files keep the name of the folder"
 
 
 def test_the_head_of_a_column_is_called_by_that(studio, renamed, regions):

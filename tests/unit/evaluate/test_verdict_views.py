@@ -6,6 +6,7 @@ from evaluation_files import BASE, TUNED
 
 from studio.core.i18n import LANGUAGES, Words
 from studio.core.workspace import Workspace
+from studio.evaluate import part_names
 from studio.evaluate.evaluation import EvaluatedRow, Judged, Prediction, RowScores
 from studio.evaluate.page import row_results
 from studio.evaluate.page.listing.evaluation_list import EvaluationList, EvaluationRow
@@ -14,6 +15,7 @@ from studio.evaluate.page.report.summary_view import SummaryContext
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.summary import Summary, summary
 from studio.evaluate.reports.verdicts import verdict_tables
+from studio.inference import target_names
 from studio.web.html import render
 
 LABELS = ["yes", "<img src=x onerror=alert(1)>"]
@@ -67,11 +69,13 @@ def test_the_endpoint_gives_matrix_and_verdicts(made):
 
 
 def test_a_held_out_part_is_named_in_words():
-    row = EvaluationRow(
-        "x", title="held-out:llama/lora/one, identity", parts="held-out:<b>", state="finished", created=1.0
-    )
-    for language in LANGUAGES:
-        words = Words(language)
-        drawn = str(render("evaluate/page/listing/evaluation_list.html", words, EvaluationList((row,), False)))
-        assert words("evaluating.held_out", run="llama/lora/one") + ", identity" in drawn
-        assert "held-out:" not in drawn
+    parts = ["held-out:llama/lora/<b>", "identity", "held-out:llama/lora/<b>"]
+    row = EvaluationRow("x", title=part_names.shown(parts, target_names.short), state="finished", created=1.0)
+    for language, told in (("en", "held out by &lt;b&gt;, identity"), ("zh", "&lt;b&gt; 的留出部分、identity")):
+        rows = EvaluationList((row,), False)
+        assert f"<b>{told}</b>" in render("evaluate/page/listing/evaluation_list.html", Words(language), rows)
+
+
+def test_thousands_of_held_out_parts_are_named():
+    name = part_names.shown([f"held-out:a/lora/{number}" for number in range(20_000)], target_names.short)
+    assert Words("zh")("evaluating.plain", text=name).startswith("0 的留出部分、1 的留出部分、")

@@ -9,8 +9,10 @@ from studio.core.jobs import ACTIVE
 from studio.core.sentences import Sentence
 from studio.core.storage import records
 from studio.core.workspace import Workspace
+from studio.evaluate import part_names
 from studio.evaluate.evaluation import Event
 from studio.evaluate.page.context import EvaluateContext
+from studio.evaluate.part_names import Name
 from studio.evaluate.reports.plots import KINDS
 from studio.evaluate.reports.report_files import FORMS
 from studio.evaluate.reports.summary import Summary
@@ -30,13 +32,13 @@ class EvaluationHead:
     """
 
     id: str
-    title: str
+    title: Name
     problem: Problem | None = None
     kind: str = "predict"
     note: str = ""
     created: float | None = None
     targets: tuple[str, ...] = ()
-    parts: str = ""
+    parts: Name = ""
     state: str = ""
     progress: float | None = None
     left: float | None = None
@@ -67,12 +69,12 @@ def evaluation_head(context: EvaluateContext, id: str) -> EvaluationHead | None:
     made = context.reports.summary(id, is_active, patience=0.3)
     return EvaluationHead(
         id=id,
-        title=request.title,
+        title=part_names.title(request, evaluation.label),
         kind=request.kind,
         note=request.note,
         created=request.created,
         targets=tuple(target_names.title(evaluation.workspace, one) for one in request.targets),
-        parts=", ".join(request.parts),
+        parts=part_names.shown(request.parts, evaluation.label),
         state=status.state,
         progress=finite(status.progress),
         left=status.left_s if is_active else None,

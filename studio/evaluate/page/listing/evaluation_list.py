@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from studio.core.formatting import finite
 from studio.core.i18n import Problem
 from studio.core.jobs import ACTIVE
+from studio.evaluate import part_names
 from studio.evaluate.evaluation import Evaluation
 from studio.evaluate.page.context import EvaluateContext
+from studio.evaluate.part_names import Name
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.settings import Request
 from studio.inference import target_names
@@ -20,11 +22,11 @@ class EvaluationRow:
     """An evaluation in the list. problem: why its request cannot be read; then nothing else of it is known."""
 
     id: str
-    title: str = ""
+    title: Name = ""
     state: str = ""
     progress: float | None = None
     models: str = ""
-    parts: str = ""
+    parts: Name = ""
     note: str = ""
     created: float | None = None
     score: str = ""
@@ -74,14 +76,14 @@ def evaluation_row(context: EvaluateContext, evaluation: Evaluation, request: Re
         status = context.service.status(evaluation.id)
         headline = context.reports.headline(evaluation.id, status.state in ACTIVE)
     except Problem as problem:
-        return EvaluationRow(evaluation.id, title=request.title, problem=problem)
+        return EvaluationRow(evaluation.id, title=part_names.title(request, evaluation.label), problem=problem)
     return EvaluationRow(
         id=evaluation.id,
-        title=request.title,
+        title=part_names.title(request, evaluation.label),
         state=status.state,
         progress=finite(status.progress) if status.state in ACTIVE else None,
-        models=" / ".join(target_names.label(evaluation.workspace, one) for one in request.targets[:4]),
-        parts=", ".join(request.parts),
+        models=" / ".join(evaluation.label(one) for one in request.targets[:4]),
+        parts=part_names.shown(request.parts, evaluation.label),
         note=request.note,
         created=request.created,
         score=_score(headline),
@@ -103,4 +105,6 @@ def _searched(evaluation: Evaluation, request: Request | Problem) -> str:
     if isinstance(request, Problem):
         return evaluation.id.lower()
     targets = (target_names.title(evaluation.workspace, one) for one in request.targets)
-    return " ".join([evaluation.id, request.title, request.note, request.kind, *targets, *request.parts]).lower()
+    parts = (str(part_names.shown([one], evaluation.label)) for one in request.parts)
+    told = [evaluation.id, request.title, request.note, request.kind, *targets, *request.parts, *parts]
+    return " ".join(told).lower()

@@ -7,6 +7,7 @@ from studio.core.sentences import Sentence
 from studio.evaluate.evaluation import Prediction, ReferenceLoss
 from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.page.report.rows_place import RowsPlace
+from studio.evaluate.part_names import Name
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.report_files import question
 from studio.evaluate.reports.row_table import RowTable, TableRow
@@ -63,7 +64,7 @@ class RowView:
 
     number: int
     is_usable: bool
-    dataset: str
+    dataset: Name
     source: int
     subject: str
     question: str
@@ -97,7 +98,7 @@ class Bar:
     low: float | None
     high: float | None
     metrics: tuple[tuple[str, str | dict], ...]
-    datasets: tuple[str, ...]
+    datasets: tuple[tuple[str, Name], ...]
     subjects: tuple[str, ...]
     targets: tuple[tuple[str, str], ...]
     is_filtered: bool
@@ -169,7 +170,7 @@ def _bar(table: RowTable, place: RowsPlace) -> Bar:
         low=query.low,
         high=query.high,
         metrics=tuple((metric, metric_facts.name(metric)) for metric in table.metrics),
-        datasets=tuple(one for one in facts.names["dataset"] if one)[:200],
+        datasets=tuple((one, table.part(one)) for one in facts.names["dataset"] if one)[:200],
         subjects=tuple(sorted(one for one in facts.names["subject"] if one))[:200],
         targets=tuple((one, table.label(one)) for one in table.targets),
         is_filtered=place.base != "offset=0",
@@ -189,7 +190,7 @@ def row_view(table: RowTable, one: TableRow, place: RowsPlace, shown: int = SHOW
     return RowView(
         number=one.number,
         is_usable=row is not None,
-        dataset=row.dataset if row else "",
+        dataset=table.part(row.dataset) if row else "",
         source=row.source if row else 0,
         subject=row.subject if row else "",
         question=_clipped(question(one), shown),

@@ -1,8 +1,10 @@
 """Scores as bars with their intervals, [0, 100] percent of a scale that all of them share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from studio.core.formatting import finite
+from studio.evaluate.part_names import Name
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.summary import Group, Summary
 
@@ -26,7 +28,7 @@ class Span:
 class GroupLine:
     """A dataset, subject or category: its spans, and what the last target won or lost."""
 
-    name: str
+    name: Name
     rows: int
     spans: tuple[Span, ...]
     change: str
@@ -66,13 +68,17 @@ def _span(number: int, one, metric: str, low: float, high: float) -> Span:
     return Span(number, at(one.value), left, right - left, *told)
 
 
-def groups(made: Summary, found: tuple[Group, ...]) -> tuple[GroupLine, ...]:
-    """Return datasets, subjects or categories as lines; of several targets the change is that of the last."""
+def groups(made: Summary, found: tuple[Group, ...], called: Callable[[str], Name] = str) -> tuple[GroupLine, ...]:
+    """Return datasets, subjects or categories, by what they are called, as lines; of several targets the change is that
+    of the last.
+    """
     last = made.targets[-1] if len(made.targets) > 1 else None
     lines = []
     for group in found[:GROUPS]:
         difference = group.differences.get(last)
         verdict = "" if difference is None else {True: "better", False: "worse", None: "noise"}[difference.is_better]
         change = metric_facts.shown(difference.value, made.headline, signed=True) if difference else ""
-        lines.append(GroupLine(group.name, group.rows, spans(made, made.headline, group.scores), change, verdict))
+        lines.append(
+            GroupLine(called(group.name), group.rows, spans(made, made.headline, group.scores), change, verdict)
+        )
     return tuple(lines)

@@ -5,10 +5,12 @@ from urllib.parse import parse_qs, urlencode
 
 from studio.core.i18n import Problem
 from studio.core.storage.file_cache import FileCache
+from studio.evaluate import part_names
 from studio.evaluate.evaluation import EvaluatedRow, ReferenceLoss, RowScores
 from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.page.report.row_view import RowView, row_view
 from studio.evaluate.page.report.rows_place import RowsPlace
+from studio.evaluate.part_names import Name
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.side_by_side import SideBySide, side_by_side
@@ -41,7 +43,7 @@ class SideContext:
     id: str
     base: str
     other: str
-    others: tuple[tuple[str, str], ...]
+    others: tuple[tuple[str, Name], ...]
     target: str = ""
     other_target: str = ""
     targets: tuple[tuple[str, str], ...] = ()
@@ -82,13 +84,13 @@ def _names(table: RowTable) -> tuple[tuple[str, str], ...]:
     return tuple((one, table.label(one)) for one in table.targets)
 
 
-def _others(context: EvaluateContext, id: str) -> tuple[tuple[str, str], ...]:
+def _others(context: EvaluateContext, id: str) -> tuple[tuple[str, Name], ...]:
     found = []
     for evaluation in context.service.evaluations.all():
         if evaluation.id == id or len(found) >= OFFERED:
             continue
         try:
-            found.append((evaluation.id, context.reports.request(evaluation).title))
+            found.append((evaluation.id, part_names.title(context.reports.request(evaluation), evaluation.label)))
         except Problem:
             continue  # the list of all says what is wrong with it
     return tuple(found)

@@ -118,7 +118,7 @@ def summary_context(context: EvaluateContext, arg: str) -> SummaryContext | None
         scatter=_scatter(table, made, chosen),
         steps=steps,
         best=table.label(steps.best) if steps else "",
-        datasets=score_bars.groups(made, made.datasets),
+        datasets=score_bars.groups(made, made.datasets, table.part),
         subjects=score_bars.groups(made, made.subjects),
         categories=score_bars.groups(made, made.categories),
         grouped_by=metric_facts.name(made.headline),

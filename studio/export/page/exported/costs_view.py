@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from studio.core.formatting import finite, size
 from studio.core.i18n import Problem
 from studio.core.sentences import Sentence
+from studio.evaluate import part_names
+from studio.evaluate.part_names import Name
 from studio.export import model_forms, record
 from studio.export.model_forms import Cost, Form
 from studio.export.page.context import ExportContext, model_in_hand
@@ -72,7 +74,7 @@ class CostsView:
     source: str
     forms: tuple[FormRow, ...]
     chart: Chart | None = None
-    rows_from: str = ""
+    rows_from: Name = ""
     rows: int = 0
     positions: int = 0
     threads: int = 0
@@ -105,7 +107,12 @@ def costs_view(context: ExportContext, hand: str) -> CostsView | None:
     newest = max(measured, key=lambda one: one.reference.measured)
     whole = FormRow("16-bit", source, "", newest.reference_size, newest.reference, whole=True)
     about = newest.reference
-    facts = (str(about.rows_from), about.rows, about.positions, about.threads)
+    facts = (
+        part_names.in_workspace(context.workspace, str(about.rows_from)),
+        about.rows,
+        about.positions,
+        about.threads,
+    )
     return CostsView(source, (whole, *rows), _chart([whole, *rows]), *facts)
 
 
