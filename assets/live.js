@@ -106,11 +106,12 @@
 
   /** Ask, where the last question is so long ago (ms). */
   const refreshAfter = (ms) => { if (Date.now() - askedAt >= ms) refresh(); };
-  const isCalm = () => Date.now() < window.studio.calmUntil;
+  const isCalm = () => Date.now() < window.studio.calmUntil && [...document.querySelectorAll(".charts")].some((one) => one.offsetParent);
 
-  // `drawn(element, arg)` is called after a region was drawn. Until `calmUntil` (ms) the page asks with the plots of the run that it
-  // shows, which `beat` tells: looking at a run takes time from it where both share a processor, and two drawings cost twice as much
-  // as one. A page that nobody looks at asks for nothing, but while `isWorking` for how far the work is, which its title tells.
+  // `drawn(element, arg)` is called after a region was drawn. Until `calmUntil` (ms), and while its plots are in sight, the page asks
+  // with the plots of the run that it shows, which `beat` tells: looking at a run takes time from it where both share a processor,
+  // and two drawings cost twice as much as one. A page that nobody looks at asks for nothing, but while `isWorking` for how far the
+  // work is, which its title tells.
   window.studio = {
     root, call, refresh, morph, drawn: () => {}, calmUntil: 0, isWorking: false, beat: () => { if (isCalm()) refreshAfter(CALM_BEAT_MS); },
   };
