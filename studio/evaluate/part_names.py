@@ -22,8 +22,12 @@ def default_title(parts: Iterable[str]) -> str:
 
 
 def title(request: Request, label: Label) -> Name:
-    """Return what an evaluation is called: its title, or where a person gave none what its data are called."""
-    return shown(request.parts, label) if request.title == default_title(request.parts) else request.title
+    """Return what an evaluation is called: its title; where a person gave none and held-out parts are among its data,
+    what these are called.
+    """
+    has_own = request.title != default_title(request.parts)
+    is_plain = has_own or not any(part.startswith(HELD_OUT) for part in request.parts)
+    return request.title if is_plain else shown(request.parts, label)
 
 
 def shown(parts: Iterable[str], label: Label) -> Name:

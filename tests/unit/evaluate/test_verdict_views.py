@@ -79,3 +79,16 @@ def test_a_held_out_part_is_named_in_words():
 def test_thousands_of_held_out_parts_are_named():
     name = part_names.shown([f"held-out:a/lora/{number}" for number in range(20_000)], target_names.short)
     assert Words("zh")("evaluating.plain", text=name).startswith("0 的留出部分、1 的留出部分、")
+
+
+def test_a_title_of_many_parts_is_cut_and_a_given_one_stays(tmp_path):
+    workspace = Workspace(tmp_path).prepare()
+    many = tuple(f"subject {number}" for number in range(60))
+    for parts, title, told in (
+        (many, "", ", ".join(many)[: part_names.LONGEST]),
+        (("held-out:a/lora/b",), "held-out:mine", "held-out:mine"),
+        (("held-out:a/lora/b",), "", "b 的留出部分"),
+    ):
+        evaluation = written.predicted(workspace, 0, parts=parts, title=title)
+        name = part_names.title(evaluation.request(), evaluation.label)
+        assert Words("zh")("evaluating.plain", text=name) == told
