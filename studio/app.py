@@ -67,6 +67,7 @@ from studio.trash.page import context as trash_page
 from studio.web import activity, frame, page, policy
 from studio.web.by_language import ByLanguage
 from studio.web.event_faults import install_fault_sentences
+from studio.web.form_fields import install_offered_choices
 from studio.web.guard import Guard, Rules
 from studio.web.html import render
 from studio.web.live import Live, region
@@ -226,6 +227,7 @@ def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:
         page.draw_when_opened(rooms)
         api.serve(studio, words)
     install_fault_sentences(blocks, words)
+    install_offered_choices(blocks)
     return blocks
 
 

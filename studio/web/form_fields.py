@@ -4,6 +4,7 @@ A form that is filled is out of sight until then, and takes nothing that is hand
 late never takes the place of what a person chose or typed.
 """
 
+import copy
 import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 
 import gradio as gr
 from gradio.events import Dependency
+from gradio.state_holder import SessionState
 
 from studio.core.i18n import Problem
 from studio.web.html import ui
@@ -19,6 +21,7 @@ FILLS = "fills"  # the class of the column around such a form: see studio.css an
 _FILLED = "<i data-filled></i>"
 _DRAFT = "draft-of-"
 _SEEN = "first-seen"
+_IS_OFFERED = "is_offered"  # marks a box whose choices change while the studio runs
 _LARGEST = 2.0**53  # of a number in a browser
 # How the fields of a form are asked: at once, without a place in gradio's queue or a mark over the box. What is entered
 # while an answer is under way is asked after it; gradio's own way is to drop it. An answer for a number alone is a
@@ -63,6 +66,7 @@ def keep_offered(
         also: other events at which the choices are looked up, as `first_seen()`.
     """
     offered, mark = gr.State(None), gr.HTML(visible="hidden")
+    setattr(box, _IS_OFFERED, True)
 
     def look_up(before, *values):
         now = choices(*values)
@@ -71,6 +75,33 @@ def keep_offered(
         return gr.update(choices=now), now, str(ui("en").offered(secrets.token_hex(4)))
 
     gr.on([box.focus, *also], look_up, [offered, *given], [box, offered, mark], **QUIET)
+
+
+def install_offered_choices(blocks: gr.Blocks) -> None:
+    """Let what stands on the page in a box of `keep_offered` be one of its choices.
+
+    The list that gradio keeps for a page can lack it: the answer that came last was asked for before, or what was
+    offered is gone. gradio would refuse all that is entered in the form until the page is loaded anew; whoever takes
+    the value says what is wrong with it.
+    """
+    preprocess = blocks.preprocess_data
+
+    async def widened(block_fn, inputs, state, *args, **kwargs):
+        state = state or SessionState(blocks)
+        for box, said in zip(block_fn.inputs, inputs, strict=False):  # gradio tells where there are too few
+            if getattr(box, _IS_OFFERED, False) and (missing := _missing(state[box._id].choices, said)):
+                wider = copy.copy(state[box._id])
+                wider.choices = [*wider.choices, *missing]
+                state[box._id] = wider
+        return await preprocess(block_fn, inputs, state, *args, **kwargs)
+
+    blocks.preprocess_data = widened
+
+
+def _missing(choices: list[tuple[str, object]], said: object) -> list[tuple[str, str]]:
+    known = {value for _, value in choices}
+    names = said if isinstance(said, list) else [said]
+    return [(one, one) for one in names if isinstance(one, str) and one not in known]
 
 
 def keep_draft(

@@ -3,9 +3,11 @@
 import gradio as gr
 import pytest
 from apart import run_apart
+from gradio.state_holder import SessionState
 
 from studio.core.i18n import LANGUAGES, Words
 from studio.web.event_faults import MARK, install_fault_sentences
+from studio.web.form_fields import install_offered_choices, keep_offered
 
 HOSTILE = "\"'><img src=x onerror=window.pwned=1>"
 
@@ -43,3 +45,25 @@ def test_an_endpoint_tells_in_its_own_way():
         gr.api(lambda: fails(), api_name="x")
         install_fault_sentences(blocks, Words("en"))
         run_apart(blocks.process_api(0, []))
+
+
+@pytest.mark.parametrize(("is_many", "said"), [(True, ["a", "gone"]), (False, "gone"), (False, "a"), (True, [])])
+def test_what_stands_in_a_box_whose_choices_change_is_taken(is_many, said):
+    """An answer that was asked for before it came into the box had given the page choices without it."""
+    with gr.Blocks() as blocks:
+        box, fixed, out = gr.Dropdown(["a", "gone"], multiselect=is_many), gr.Dropdown(["x"]), gr.Textbox()
+        keep_offered(box, lambda: ["a"])
+        gr.Button().click(lambda value, _: repr(value), [box, fixed], out, api_name=False)
+    install_fault_sentences(blocks, Words("en"))
+    install_offered_choices(blocks)
+    state, event = SessionState(blocks), next(one for one in blocks.fns.values() if one.outputs == [out])
+    looked_up = next(one for one in blocks.fns.values() if box in one.outputs)
+    run_apart(blocks.process_api(looked_up, [None], state=state))
+    assert [value for _, value in state[box._id].choices] == ["a"]
+    answer = run_apart(blocks.process_api(event, [said, "x"], state=state))
+    assert answer["data"] == [repr(said)]
+    with pytest.raises(gr.Error):
+        run_apart(blocks.process_api(event, [said, "y"], state=state))
+    with pytest.raises(gr.Error):
+        run_apart(blocks.process_api(event, [[1, {"a": 2}], "x"], state=state))
+    assert [value for _, value in box.choices] == ["a", "gone"], "other pages keep their own"
