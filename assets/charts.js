@@ -119,7 +119,7 @@
 
     draw() {
       const shown = this.hasData() || this.spec === FIGURES[0];
-      if (this.element.hidden === shown) this.element.hidden = !shown;
+      this.element.hidden = !shown;
       const kind = `${settings.log && this.spec.log} ${this.panel.axisName()} ${settings.off}`;
       if (!shown || !this.width) return;
       if (this.kind === kind) this.plot.setData(this.columns());

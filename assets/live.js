@@ -39,17 +39,15 @@
         if (answer) put(regions[i], asked[i].arg, answer);
         if (regions[i].dataset.arg === asked[i].arg) regions[i].ariaBusy = null;
       });
-      setConnected(true);
+      // Where nothing changes `toggle` changes nothing; `add` and `remove` count as changes of the page, whose plots are drawn anew.
+      document.body.classList.toggle("unconnected", false);
     } catch (error) {
-      setConnected(false);
+      document.body.classList.toggle("unconnected", true);
     } finally {
       asking = false;
       if (again) { again = false; refresh(); }
     }
   }
-
-  // A class that is set again counts as changed, and the plots follow the classes of the page: they are drawn anew.
-  const setConnected = (is) => document.body.classList.contains("unconnected") === is && document.body.classList.toggle("unconnected");
 
   // What is under a pressed pointer stays there until it is let go: a button that is drawn anew meanwhile would lose the press,
   // or give it to the one that takes its place. The browser tells the click after the release, in the same task.

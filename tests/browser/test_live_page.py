@@ -161,6 +161,23 @@ def test_a_selection_in_the_log_stays_and_the_log_stays_at_its_end(page, run):
     assert log.evaluate("(log) => log.scrollTop") == 0, "who reads further up is left there"
 
 
+def test_an_answer_of_the_studio_draws_no_plots_anew(page, server):
+    """A class that is taken away though it is not there counts as changed, and the plots follow the page's classes."""
+    finished(server, "drawn")
+    page.locator('.live-runs [data-pick="run:SmolLM2-135M-Instruct/lora/drawn-1"]').click()
+    expect(page.locator('.charts[data-arg$="drawn-1"] .chart-notice')).not_to_be_empty()
+    page.wait_for_timeout(1000)
+    page.evaluate("(window.drawings = 0, addEventListener('studio:drawn', () => { drawings += 1; }))")
+    for _ in range(3):
+        with page.expect_response(lambda answer: answer.url.endswith("/run/live")):
+            pass
+    page.wait_for_timeout(500)
+    assert page.evaluate("drawings") == 0
+    page.locator('[data-switch="theme"]').click()
+    page.wait_for_function("drawings > 0")
+    page.locator('[data-switch="theme"]').click()
+
+
 def test_an_open_fold_stays_open(page, server):
     gone = server.workspace / "saves" / "SmolLM2-135M-Instruct" / "lora" / "gone-1"
     gone.mkdir(parents=True, exist_ok=True)

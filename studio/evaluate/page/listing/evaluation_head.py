@@ -8,9 +8,8 @@ from studio.core.i18n import Problem
 from studio.core.jobs import ACTIVE
 from studio.core.sentences import Sentence
 from studio.core.storage import records
-from studio.core.workspace import Workspace
 from studio.evaluate import part_names
-from studio.evaluate.evaluation import Event
+from studio.evaluate.evaluation import Evaluation, Event
 from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.part_names import Name
 from studio.evaluate.reports.plots import KINDS
@@ -80,8 +79,8 @@ def evaluation_head(context: EvaluateContext, id: str) -> EvaluationHead | None:
         left=status.left_s if is_active else None,
         message=_sentence(status.message) if is_active else None,
         error=_sentence(status.error),
-        sentences=tuple(_labelled(evaluation.workspace, made, one) for one in made.sentences) if made else (),
-        warnings=tuple(_warnings(evaluation.workspace, made)) if made else (),
+        sentences=tuple(_labelled(evaluation, made, one) for one in made.sentences) if made else (),
+        warnings=tuple(_warnings(evaluation, made)) if made else (),
         notes=tuple(_notes(evaluation.read(Event))),
         is_made=made is not None,
         can_stop=is_active and status.state != "stopping",
@@ -101,19 +100,16 @@ def _sentence(told: object) -> Sentence | None:
         return Sentence(key=problem.key, facts=problem.facts)
 
 
-def _labelled(workspace: Workspace, made: Summary, sentence: Sentence) -> Sentence:
+def _labelled(evaluation: Evaluation, made: Summary, sentence: Sentence) -> Sentence:
     """Return a sentence of the summary that calls models as the page does."""
-    facts = {
-        key: target_names.label(workspace, value) if value in made.targets else value
-        for key, value in sentence.facts.items()
-    }
+    facts = {key: evaluation.label(value) if value in made.targets else value for key, value in sentence.facts.items()}
     return Sentence(key=sentence.key, facts=facts)
 
 
-def _warnings(workspace: Workspace, made: Summary):
+def _warnings(evaluation: Evaluation, made: Summary):
     """Yield what must be known before a score is believed, each kind once for all models."""
     for name in ("trained", "cut", "at_limit", "failed"):
-        found = [(target_names.label(workspace, one), getattr(counts, name)) for one, counts in made.counts.items()]
+        found = [(evaluation.label(one), getattr(counts, name)) for one, counts in made.counts.items()]
         who = ", ".join(f"{label} {count}" for label, count in found if count)
         if who:
             yield Sentence(key=f"evaluating.warn_{name}", facts={"who": who, "rows": made.rows})
