@@ -6,12 +6,18 @@
   "use strict";
   const plain = window.fetch, last = new Map(), AS_IT_IS = { __type__: "update" };
   const held = new Map();  // component: its value, as the last question or answer had it
+  const names = new Map();  // component: what its choices are called, those too that are none any more, by value
   const { dependencies = [], components = [] } = window.gradio_config ?? {};
   const events = new Map(dependencies.map((one) => [one.id, one])), boxes = new Map(components.map((one) => [one.id, one]));
 
   function questionOf(place, options) {
     if (!String(place).includes("/run/predict") || typeof options?.body !== "string") return undefined;
     try { return JSON.parse(options.body); } catch { return undefined; }
+  }
+
+  function namesIn(id) {
+    if (!names.has(id)) names.set(id, new Map((boxes.get(id)?.props.choices ?? []).map(([name, value]) => [value, name])));
+    return names.get(id);
   }
 
   // The number for which an event asks, as it stands on the page; undefined where it asks for something else.
@@ -26,9 +32,10 @@
       const id = event.outputs[at], isUpdate = one?.__type__ === "update";
       if (!isUpdate || "value" in one) held.set(id, isUpdate ? one.value : one);
       if (!isUpdate || !Array.isArray(one.choices)) return one;
-      const known = new Set(one.choices.map(([, value]) => value));
+      const known = new Set(one.choices.map(([, value]) => value)), called = namesIn(id);
+      for (const [name, value] of one.choices) called.set(value, name);
       const kept = [held.get(id) ?? []].flat().filter((value) => value !== "" && !known.has(value));
-      return { ...one, choices: [...one.choices, ...kept.map((value) => [value, value])] };
+      return { ...one, choices: [...one.choices, ...kept.map((value) => [called.get(value) ?? value, value])] };
     });
   }
 

@@ -45,7 +45,7 @@ def refused(function, *args, **kwargs) -> str:
     return str(fault.value.message)
 
 
-def over(call, job: str, seconds: float = 60) -> dict:
+def over(call, job: str, seconds: float = 240) -> dict:
     """Return the status of a job once it is over."""
     at_work = ("queued", "preparing", "running", "stopping")
     return wait_for(lambda: (status := call.job_status(job))["state"] not in at_work and status, seconds, 0.05)

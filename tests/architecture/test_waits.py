@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from conftest import PATIENCE_S, ROOT
 
 TESTS = ROOT / "tests"
-CLOCKS = {"monotonic", "perf_counter"}
+CLOCKS = {"monotonic", "perf_counter", "time"}
+STRANGERS = {"Limits", "render", "call"}  # what the studio allows a stranger's work
 
 
 def files() -> Iterator:
@@ -33,9 +34,23 @@ def is_short(seconds: float | None) -> bool:
     return seconds is not None and 1 < seconds < PATIENCE_S
 
 
+def waits_by_default(function: ast.FunctionDef) -> Iterator[float | None]:
+    """Yield the numbers that stand for a time where a call of the function says none."""
+    given, named = function.args, ("timeout", "seconds")
+    placed = [*given.posonlyargs, *given.args]
+    defaults = [*zip(placed[len(placed) - len(given.defaults) :], given.defaults, strict=True)]
+    for one, default in [*defaults, *zip(given.kwonlyargs, given.kw_defaults, strict=True)]:
+        if one.arg in named and default is not None and function.name not in STRANGERS:
+            yield number_of(default)
+
+
 def short_waits(tree: ast.AST) -> Iterator[int]:
-    """Yield the lines of calls that wait for less than the patience of the tests."""
+    """Yield the lines of calls that wait for less than the patience of the tests, and of functions that do so where
+    nothing else is said.
+    """
     for call in ast.walk(tree):
+        if isinstance(call, ast.FunctionDef) and any(is_short(one) for one in waits_by_default(call)):
+            yield call.lineno
         if not isinstance(call, ast.Call):
             continue
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
@@ -48,7 +63,7 @@ def short_waits(tree: ast.AST) -> Iterator[int]:
             named += placed[1:2]
         elif name in ("wait", "join"):
             named += placed[-1:]
-        elif name in ("Limits", "render", "call"):  # what the studio allows a stranger's work
+        elif name in STRANGERS:
             continue
         if any(is_short(one) for one in named):
             yield call.lineno

@@ -1,5 +1,7 @@
 """The endpoints of exports, called by their names on a studio with real models."""
 
+import threading
+
 import pytest
 from conftest import SMALL, STARTER, slow
 from endpoint_calls import by_name, closing_studio, over, refused
@@ -29,7 +31,7 @@ def test_a_merge_by_its_endpoints(call, studio, run):
     look = call.export_plan("", run.name, {"name": "mine"})
     assert (look["name"], look["base"], look["template"], look["adapters"]) == ("mine", SMALL, "smollm2", 1)
     assert 0 < look["needed_bytes"] < look["free_bytes"] and look["from_quantized"] is False
-    status = over(call, call.export_merge(SMALL, [run.name], {"name": "mine"})["job"], 120)
+    status = over(call, call.export_merge(SMALL, [run.name], {"name": "mine"})["job"])
     assert status["state"] == "finished", status["error"]
     result = status["result"]
     assert result["name"] == "mine" and result["verified"]["top1"] >= 0.9
@@ -57,9 +59,13 @@ def test_what_is_asked_wrongly_is_one_sentence(call, studio, run):
 
 
 def test_a_merge_that_failed_can_be_taken_off_the_list(call, studio, run):
+    ahead = threading.Event()
+    studio.jobs.start("export", "merge.job", {}, lambda _: ahead.wait(240))
     job = call.export_merge("", run.name, {"name": "taken"})["job"]
-    (studio.workspace.models / "taken").mkdir(exist_ok=True)
-    assert over(call, job)["state"] == "failed"
+    (studio.workspace.models / "taken").mkdir()
+    ahead.set()
+    status = over(call, job)
+    assert status["state"] == "failed" and "taken" in status["error"]
     assert job in [one["job"] for one in call.export_list()]
     assert call.export_forget(job) == {"job": job}
     assert job not in [one["job"] for one in call.export_list()]

@@ -28,7 +28,7 @@ def call(studio):
 
 @slow
 def test_weights_are_quantised_and_compared_by_endpoints(studio, call):
-    status = over(call, call.export_quantize(SMALL, None, {"method": "bnb-8bit", "name": "eight"})["job"], 120)
+    status = over(call, call.export_quantize(SMALL, None, {"method": "bnb-8bit", "name": "eight"})["job"])
     assert status["state"] == "finished", status["error"]
     assert status["result"]["name"] == "eight" and status["result"]["verified"]["answer"] is not None
     (form,) = call.export_forms(SMALL)
@@ -39,7 +39,7 @@ def test_weights_are_quantised_and_compared_by_endpoints(studio, call):
     damaged = shutil.copytree(studio.workspace.models / "eight", studio.workspace.models / "damaged")
     (damaged / "model.safetensors").write_bytes(b"cut off")
     (damaged / "README.md").write_text("# A person wrote this.\n")
-    status = over(call, call.export_cost(SMALL, None, {"dataset": "identity_en"})["job"], 120)
+    status = over(call, call.export_cost(SMALL, None, {"dataset": "identity_en"})["job"])
     assert status["state"] == "finished", status["error"]
     whole, *forms = call.export_forms(SMALL)
     eight, broken = sorted(forms, key=lambda form: form["folder"] == "damaged")

@@ -31,14 +31,14 @@ def test_a_model_arrives_whole_and_private_and_the_token_stays_nowhere(call, stu
     with PushHub() as hub:
         options = {"token": TOKEN, "endpoint": hub.url}
         job = call.export_push("mine", source, "me/mine", options)["job"]
-        status = over(call, job, 120)
+        status = over(call, job)
         assert status["state"] == "finished", status["error"]
         assert hub.private == {"me/mine": True}
         sent = hub.repos["me/mine"]
         assert {"model.safetensors", "config.json", "README.md", "chat_template.jinja", "Modelfile"} <= set(sent)
         assert all((folder / name).read_bytes() == content for name, content in sent.items())
         puts = len(hub.puts)
-        again = over(call, call.export_push("mine", source, "me/mine", options)["job"], 120)
+        again = over(call, call.export_push("mine", source, "me/mine", options)["job"])
         assert again["state"] == "finished" and len(hub.puts) == puts, "what is there already is not sent again"
     assert status["result"]["url"].endswith("me/mine") and status["result"]["bytes"] > 0
     (first, *_) = push_view.push_view(studio.export, "mine").pushes
@@ -55,7 +55,7 @@ def test_gguf_files_arrive_with_their_card(call, studio):
     form_card.write_form_cards(folder, folder.name, forms, form_card.origin(studio.workspace, "mine"))
     with PushHub() as hub:
         job = call.export_push("mine-GGUF", "huggingface", "me/gguf", {"token": TOKEN, "endpoint": hub.url})["job"]
-        status = over(call, job, 120)
+        status = over(call, job)
         assert status["state"] == "finished", status["error"]
         sent = hub.repos["me/gguf"]
     assert {"mine-Q8_0.gguf", "mine-Q4_K_M.gguf", "README.md", "README_zh.md"} <= set(sent)
@@ -67,7 +67,7 @@ def test_gguf_files_arrive_with_their_card(call, studio):
 def test_a_wrong_token_is_one_sentence_without_it(call, source):
     with PushHub() as hub:
         job = call.export_push("mine", source, "me/mine", {"token": "hf_wrong", "endpoint": hub.url})["job"]
-        status = over(call, job, 120)
+        status = over(call, job)
     assert status["state"] == "failed" and is_sentence(status["error"]) and "hf_wrong" not in status["error"]
     assert "token" in status["error"] and hub.repos == {}
 
@@ -84,7 +84,7 @@ def test_a_push_is_stopped_and_goes_on_without_sending_twice(call, studio):
         wait_for(lambda: hub.puts)
         hub.slow_s = 0.0
         call.job_resume(job)
-        status = over(call, job, 120)
+        status = over(call, job)
         assert status["state"] == "finished", status["error"]
         assert len(hub.puts) == len(set(hub.puts)) and "config.json" in hub.repos["me/slow"]
 

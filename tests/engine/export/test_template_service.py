@@ -37,7 +37,7 @@ def run(studio):
 def compared(call):
     """The starter model with the template that LLaMA-Factory gives it, in the background."""
     job = call.export_parity_start(STARTER.name, "", FORMS)["job"]
-    status = over(call, job, 240)
+    status = over(call, job)
     assert status["state"] == "finished", status["error"]
     return job
 

@@ -112,9 +112,8 @@ def test_an_install_that_was_killed_is_picked_up_again(place):
     )
     first = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdout=subprocess.DEVNULL)
     package = installing.site_packages(place / ".venv") / "lodger"
-    end = time.time() + 60
     while not package.exists() or len(list(package.glob("*.py"))) < 20:
-        assert first.poll() is None and time.time() < end, "the install ended before it could be killed"
+        assert first.poll() is None, "the install ended before it could be killed"
         time.sleep(0.01)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()

@@ -5,11 +5,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import replace
 
 import psutil
 import pytest
+from conftest import wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
@@ -24,15 +24,6 @@ from studio.train.runs.stop_request import ABORT, StopRequest
 @pytest.fixture
 def workspace(tmp_path) -> Workspace:
     return Workspace(tmp_path / "workspace").prepare()
-
-
-def wait_for(answer, seconds: float = 30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := answer():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"nothing came in {seconds} s")
 
 
 class Played:

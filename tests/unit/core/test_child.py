@@ -14,7 +14,7 @@ def python(program: str, **options) -> Child:
     return Child([sys.executable, "-u", "-c", program], **options)
 
 
-def is_gone(pid: int, seconds: float = 5) -> bool:
+def is_gone(pid: int, seconds: float = 240) -> bool:
     """Tell whether a process ends within some seconds; one that only waits to be buried has ended."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
