@@ -380,10 +380,13 @@
 
     isOver() { return FINAL.has(this.state); }
 
+    /** Whether it trains on this processor, as far as is known: those of other programs, which do not say it, may. */
+    isOnProcessor() { return this.device === "cpu" || !this.device && this.points("loss").length > 0; }
+
     /** How long the run is left alone after a question (ms). Each, with the drawing after it, takes time from a run that trains on
         this processor: of such a one nothing is shown later than by a twentieth of what it has taken so far, or by five seconds. */
     pace() {
-      const seconds = this.device === "cpu" ? this.points("loss").at(-1)?.[2] ?? 0 : 0;
+      const seconds = this.isOnProcessor() ? this.points("loss").at(-1)?.[2] ?? 0 : 0;
       return Math.min(Math.max(1000 * PACE * seconds, ASK_MS), LONGEST_PACE_MS);
     }
 
@@ -395,7 +398,7 @@
       Object.assign(this, { since: answer.next, state: answer.state, epochs: answer.epochs_per_step ?? this.epochs, device: answer.device ?? this.device });
       if (news.length || first || ended) this.draw();
       if (!window.studio) return;
-      if (this.device === "cpu") window.studio.calmUntil = this.isOver() ? 0 : Date.now() + this.pace() + 1000 * WAIT_S + 2000;
+      if (this.isOnProcessor()) window.studio.calmUntil = this.isOver() ? 0 : Date.now() + this.pace() + 1000 * WAIT_S + 2000;
       if (ended) window.studio.refresh();
       else if (news.length) window.studio.beat(); // what else has changed is drawn in the same frame
     }

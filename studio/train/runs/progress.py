@@ -159,8 +159,8 @@ def metrics(run: Run, since: int = 0, wait_s: float = 0.0) -> Metrics:
     Args:
         wait_s: how long to wait for something to be there, in seconds; LONGEST_WAIT_S at the most.
     """
-    if since and not run.is_foreign:
-        _wait_for_more(run, since, wait_s)
+    if since:
+        _wait_for_more(llamaboard_runs.source(run.folder) if run.is_foreign else run.events_file, since, wait_s)
     now = status(run)
     if since == 0:
         with _reading:
@@ -181,9 +181,9 @@ def metrics(run: Run, since: int = 0, wait_s: float = 0.0) -> Metrics:
     return Metrics(series, following, now.state, **_told(now))
 
 
-def _wait_for_more(run: Run, since: int, wait_s: float) -> None:
+def _wait_for_more(file: Path, since: int, wait_s: float) -> None:
     until = time.monotonic() + min(wait_s, LONGEST_WAIT_S)
-    while folders.size_of(run.events_file) == since and time.monotonic() < until:
+    while folders.size_of(file) == since and time.monotonic() < until:
         time.sleep(LOOK_S)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -59,6 +60,25 @@ def make(workspace: Workspace, name: str, files=None, checkpoints=(2, 4), weight
 
 def found(workspace: Workspace, name: str) -> runs.Run:
     return runs.find(workspace, f"any/lora/{name}")
+
+
+def test_a_question_for_more_points_waits_until_there_is_a_step(workspace):
+    folder = make(workspace, "watched", ["trainer_log.jsonl"], (), weights=False)
+    log = folder / "trainer_log.jsonl"
+    first, *more = log.read_text().splitlines(keepends=True)
+    log.write_text(first)
+    run = found(workspace, "watched")
+    since, asked = runs.metrics(run).next, time.monotonic()
+    assert not runs.metrics(run, since, 0.3).reset and time.monotonic() - asked >= 0.3
+
+    def goes_on():
+        with log.open("a") as file:
+            file.write(more[0])
+
+    later = threading.Timer(0.3, goes_on)
+    later.start()
+    assert runs.metrics(run, since, 600).reset and len(runs.metrics(run).series["loss"]) == 2
+    later.join()
 
 
 def test_the_recipe_is_put_together_from_what_the_libraries_wrote(workspace):
