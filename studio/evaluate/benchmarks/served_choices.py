@@ -96,7 +96,7 @@ class ServedChoices:
     def __init__(self, target: ServedTarget, seed: int, stop: threading.Event):
         self._target, self._stop = target, stop
         self._sampling = Sampling(0.0, 1.0, LONGEST_ANSWER, seed)
-        self._tells = True
+        self._tells: bool | None = None  # whether the server tells probabilities; None until that is known
 
     def ask(self, messages: list[Message], choices: Sequence[str]) -> ServedChoice | None:
         """Return what the model chooses; None where it was stopped.
@@ -104,8 +104,15 @@ class ServedChoices:
         Raises:
             Problem: the server cannot be reached, or refuses the question.
         """
-        if self._tells and (choice := self._by_probabilities(messages, len(choices))):
-            return choice
+        refused = None
+        if self._tells is not False:
+            try:
+                if choice := self._by_probabilities(messages, len(choices)):
+                    return choice
+            except _Refused as refusal:
+                refused = refusal.problem
+                if self._tells:  # of others it told them: what was refused is this question alone
+                    raise refused from refusal
         if self._stop.is_set():
             return None
         answer = self._answered(messages, choices)
@@ -113,6 +120,10 @@ class ServedChoices:
             return None
         if answer.fault:
             raise answer.fault
+        if refused:
+            if self._tells:  # of others it told them meanwhile
+                raise refused
+            self._tells = False  # the same question is answered without them
         ended = "length" if answer.finished == "length" else "stop"
         return ServedChoice(letter_in(answer.text, choices), "text", None, answer.text, answer.tokens, ended)
 
@@ -127,7 +138,12 @@ class ServedChoices:
         return chat_completion.ask(self._target, messages, "", self._sampling, enough, "", look)
 
     def _by_probabilities(self, messages: list[Message], count: int) -> ServedChoice | None:
-        """Return the likeliest letter, None where the server does not tell how likely the letters are."""
+        """Return the likeliest letter, None where the server does not tell how likely the letters are.
+
+        Raises:
+            Problem: the server cannot be reached.
+            _Refused: it refuses the question, or its probabilities; which of them is not told.
+        """
         import openai
 
         client = openai_client.client(self._target.url).with_options(timeout=SILENCE_S)
@@ -143,21 +159,31 @@ class ServedChoices:
                 )
             reply = records.typed(records.parse(raw.text), ChatReply, self._target.name)
         except openai.APIStatusError as error:
+            problem = openai_client.problem(error, self._target.url, self._target.model)
             if error.status_code not in (400, 404, 405, 422, 500, 501):
-                raise openai_client.problem(error, self._target.url, self._target.model) from error
-            reply = None
+                raise problem from error
+            raise _Refused(problem) from error
         except openai.APIError as error:
             raise openai_client.problem(error, self._target.url, self._target.model) from error
         except (ValueError, Problem):  # another form than OpenAI's
             reply = None
+        # What one question brings decides for no other, once the server has told probabilities.
+        self._tells = bool(self._tells or (reply and _is_truthful(reply)))
         shares = letter_shares(reply, count) if reply else None
         if shares is None:
-            self._tells = bool(reply and _is_truthful(reply))
             return None
         letter = max(sorted(shares), key=shares.get)
         total = sum(shares.values())
         told = [shares[one] / total for one in LETTERS[:count]] if len(shares) == count else None
         return ServedChoice(letter, "probabilities", told, tokens=1)
+
+
+class _Refused(Exception):
+    """A server refused a question that asked for probabilities."""
+
+    def __init__(self, problem: Problem):
+        super().__init__(str(problem))
+        self.problem = problem
 
 
 class _Either(threading.Event):

@@ -15,6 +15,7 @@ from studio.core.i18n import Problem
 from studio.core.jobs import Job, Stopped
 from studio.evaluate.benchmarks import benchmark_run
 from studio.evaluate.benchmarks.letter_choices import LetterChoices
+from studio.evaluate.benchmarks.served_choices import ServedChoices
 from studio.evaluate.benchmarks.sets.incoming import bring_in
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Event, Prediction, RowScores
 from studio.evaluate.evaluations import Evaluations
@@ -22,7 +23,7 @@ from studio.evaluate.models_in_use import ModelsInUse
 from studio.evaluate.settings import BenchmarkSettings
 from studio.inference import target_names
 from studio.inference.local.base_loading import encoder_of
-from studio.inference.remote.servers import ServerRegistry
+from studio.inference.remote.servers import ServedTarget, ServerRegistry
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +204,39 @@ def test_chance_is_never_taken_for_an_answer(workspace, servers, models, kind):
     assert {(one.choice, one.asked, one.shares, one.text) for one in found} == {("B", "text", None, "B")}
     events = [event.key for event in evaluation.read(Event)]
     assert events.count("benchmarks.asked_as_text") == 1
+
+
+OF_ONE_QUESTION = {
+    "too long": lambda body: (400, {"error": {"message": "exceeds the available context size"}}),
+    "a passing fault": lambda body: (500, {"error": {"message": "try again"}}) if "logprobs" in body else said_b(body),
+    "no probabilities": lambda body: (200, said("B")),
+    "another form": lambda body: (200, {"choices": 3} if "logprobs" in body else said("B")),
+}
+
+
+def said_b(body: dict) -> tuple[int, dict]:
+    """Return "B" as an answer, with the probabilities where they are asked for."""
+    return 200, said("B", told("B", {"B": 0.6, "A": 0.3}) if "logprobs" in body else None)
+
+
+@pytest.mark.parametrize(
+    "kind, questions",
+    [(kind, ("one", "odd", "two", "three")) for kind in OF_ONE_QUESTION] + [("too long", ("odd", "one", "two"))],
+)
+def test_what_one_question_brings_changes_how_no_other_is_asked(kind, questions):
+    odd = OF_ONE_QUESTION[kind]
+    with Server(lambda body: odd(body) if "odd" in body["messages"][-1]["content"] else said_b(body)) as server:
+        choices = ServedChoices(ServedTarget("served:s/m", server.url, "m"), 42, threading.Event())
+
+        def asked(question: str) -> str:
+            try:
+                return choices.ask([{"role": "user", "content": question}], ["x", "y"]).asked
+            except Problem as problem:
+                return problem.key
+
+        found = {question: asked(question) for question in questions}
+    of_odd = {"too long": "served.refused", "a passing fault": "served.server_error"}.get(kind, "text")
+    assert found == dict.fromkeys(questions, "probabilities") | {"odd": of_odd}
 
 
 def test_a_server_that_is_gone_is_told_and_asked_again_later(workspace, servers, models):
