@@ -9,6 +9,7 @@ import pytest
 
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
+from studio.evaluate.benchmarks import tasks
 from studio.evaluate.benchmarks.sets import incoming, layouts
 from studio.evaluate.benchmarks.sets.incoming import bring_in
 from studio.evaluate.benchmarks.sets.question_files import questions
@@ -149,7 +150,7 @@ WRONG = {
     ),
     "no question": ("question,A,B,answer\n  ,x,y,A\n", "benchmarks.empty", {"row": 1, "field": "question"}),
     "no column of questions": ("Frage,A,B,answer\n1?,x,y,A\n", "benchmarks.no_column", {"column": "question"}),
-    "no choices": ("question,answer\n1?,A\n", "benchmarks.no_column", {"column": "choices"}),
+    "no choices": ("question,answer\n1?,A\n", "benchmarks.no_column", {"row": 1, "column": "choices"}),
     "one choice": ("question,A,answer\n1?,x,A\n", "benchmarks.choices", {"row": 1, "found": 1}),
     "no list": ("question,choices,answer\n1?,x and y,A\n", "benchmarks.no_list", {"row": 1, "field": "choices"}),
     "an empty choice in a list": (
@@ -172,6 +173,41 @@ def test_what_is_wrong_is_told_by_file_row_and_field(tmp_path, kind):
         list(questions(own(tmp_path, text)))
     assert caught.value.key == key and caught.value.facts["file"] == "set.csv", str(caught.value)
     assert caught.value.facts | facts == caught.value.facts
+
+
+ANSWERED, UNTOLD = "question,A,B,answer\nOne?,x,y,A\n", "question,A,B\nOne?,x,y\n"
+WHOLE, LACKS = ({"question": "One?", "A": "x", "B": "y", "answer": "A"}, {"question": "Two?", "A": "x", "B": "y"})
+
+
+def lines(*rows: dict) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+UNANSWERED = {  # the files, and where the answer is missing
+    "a row of JSONL": ({"set.jsonl": lines(WHOLE, LACKS)}, "set.jsonl", 2),
+    "the first row of JSONL": ({"set.jsonl": lines(LACKS, WHOLE)}, "set.jsonl", 1),
+    "the first row, where there is a part to validate with": (
+        {"test.jsonl": lines(LACKS, WHOLE), "val.jsonl": lines(WHOLE)},
+        "test.jsonl",
+        1,
+    ),
+    "a row of a JSON array": ({"set.json": json.dumps([WHOLE, LACKS])}, "set.json", 2),
+    "an example among the rows": ({"set.jsonl": lines(WHOLE, LACKS | {"split": "dev"})}, "set.jsonl", 2),
+    "an example in a file of its own": ({"set.jsonl": lines(WHOLE), "dev.jsonl": lines(LACKS)}, "dev.jsonl", 1),
+    "the file of a subject": ({"test/a.csv": ANSWERED, "test/b.csv": UNTOLD}, "b.csv", 1),
+    "the examples of a subject": ({"test/a.csv": ANSWERED, "dev/a_dev.csv": UNTOLD}, "a_dev.csv", 1),
+}
+
+
+@pytest.mark.parametrize("kind", UNANSWERED)
+def test_a_question_without_an_answer_is_told_by_file_and_row(workspace, kind):
+    made, file, row = UNANSWERED[kind]
+    for name, text in made.items():
+        path = workspace.data / "benchmarks" / "set" / name
+        own(path.parent, text, path.name)
+    problem = tasks.tasks(workspace)[0].problem
+    assert problem and problem.key == "benchmarks.empty"
+    assert problem.facts == {"file": file, "row": row, "field": "answer"}
 
 
 @pytest.mark.parametrize("make", [benchmark_sets.mmlu, benchmark_sets.ceval, benchmark_sets.cmmlu])

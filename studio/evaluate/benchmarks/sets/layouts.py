@@ -20,7 +20,7 @@ from studio.core.i18n import Problem
 from studio.core.storage import records
 from studio.evaluate.benchmarks.sets import known
 from studio.evaluate.benchmarks.sets.known import Subject
-from studio.evaluate.benchmarks.sets.question_files import ENDINGS, Question, has_answers, questions
+from studio.evaluate.benchmarks.sets.question_files import ANSWER, ENDINGS, Question, has_answers, questions
 
 MAPPING = "mapping.json"
 DEEPEST, MOST_FILES = 4, 5_000
@@ -72,8 +72,6 @@ class Benchmark:
         for part in self.parts:
             examples = [question for question in _of(part.scored, part.subject) if question.is_shot]
             for question in (*_of(part.shots, part.subject), *examples):
-                if not question.answer:
-                    raise Problem("benchmarks.no_answers", file=part.shots[0].name)
                 found.setdefault(question.subject, []).append(question)
         return found
 
@@ -105,11 +103,16 @@ def look(folder: Path) -> Benchmark:
 
 
 def _of(paths: tuple[Path, ...], subject: str) -> Iterator[Question]:
+    """Yield the questions of files that are scored, or are examples. Raises Problem as `questions` does, and where one
+    has no answer.
+    """
     before = 0
     for path in paths:
         number = -1
         for question in questions(path):
             number = question.number
+            if not question.answer:
+                raise Problem("benchmarks.empty", file=path.name, row=number + 1, field=ANSWER[0])
             yield replace(question, number=before + number, subject=question.subject or subject)
         before += number + 1
 

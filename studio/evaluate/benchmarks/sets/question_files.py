@@ -73,7 +73,7 @@ def questions(file: Path) -> Iterator[Question]:
     numbers: NumberReading | None = None
     for number, row in _rows(file):
         place = {"file": file.name, "row": number + 1}
-        columns = _columns(tuple(row), file.name)
+        columns = _columns(row, place)
         choices = _choices(row, columns, place)
         answer = row.get(columns.answer) if columns.answer else None
         letter = letter_of(answer, choices) if columns.answer else ""
@@ -93,10 +93,14 @@ def questions(file: Path) -> Iterator[Question]:
 
 
 def has_answers(file: Path) -> bool:
-    """Tell whether the first question of a file has an answer. Raises Problem as `questions` does."""
-    _, row = next(_rows(file), (0, None))
-    answer = row and _columns(tuple(row), file.name).answer
-    return bool(answer) and bool(str("" if row[answer] is None else row[answer]).strip())
+    """Tell whether a question of a file has an answer, so that those that have none are faults. Raises Problem as
+    `questions` does.
+    """
+    for number, row in _rows(file):
+        answer = row.get(_columns(row, {"file": file.name, "row": number + 1}).answer)
+        if answer is not None and str(answer).strip():
+            return True
+    return False
 
 
 _number_readings: FileCache[NumberReading] = FileCache(64)
@@ -107,7 +111,7 @@ def _number_reading(file: Path) -> NumberReading:
     found = []
     for number, row in _rows(file):
         place = {"file": file.name, "row": number + 1}
-        columns = _columns(tuple(row), file.name)
+        columns = _columns(row, place)
         choices = _choices(row, columns, place)
         if letter_of(row.get(columns.answer), choices) is None:
             found.append((number, row[columns.answer], choices))
@@ -173,13 +177,23 @@ def _of_mmlu(fields: list[str], file: str) -> tuple[str, ...]:
     """Return the columns of a table without a header, as MMLU's are: question, choices, answer."""
     letters = LETTERS[: max(0, len(fields) - 2)]
     if not FEWEST <= len(letters) or fields[-1].strip() not in letters:
-        raise Problem("benchmarks.no_column", file=file, column="question", columns=", ".join(fields)[:200])
+        raise Problem("benchmarks.no_column", file=file, row=1, column="question", columns=", ".join(fields)[:200])
     return ("question", *letters, "answer")
 
 
+def _columns(row: dict[str, object], place: dict) -> _Columns:
+    """Return which of the columns of a row is what. Raises Problem where there is none of the question or of the
+    choices.
+    """
+    columns = _columns_named(tuple(row))
+    for wanted, found in (("question", columns.question), ("choices", columns.choices)):
+        if not found:
+            raise Problem("benchmarks.no_column", **place, column=wanted, columns=", ".join(row)[:200])
+    return columns
+
+
 @lru_cache(maxsize=256)
-def _columns(names: tuple[str, ...], file: str) -> _Columns:
-    """Return which of the columns is what. Raises Problem where there is none of the question or of the choices."""
+def _columns_named(names: tuple[str, ...]) -> _Columns:
     by_name = {_plain(name): name for name in reversed(names)}
 
     def known(wanted: tuple[str, ...]) -> str:
@@ -187,12 +201,8 @@ def _columns(names: tuple[str, ...], file: str) -> _Columns:
 
     lettered = {found[1].upper(): name for name in reversed(names) if (found := _LETTER_COLUMN.fullmatch(_plain(name)))}
     letters = [letter for place, letter in enumerate(LETTERS) if set(LETTERS[: place + 1]) <= lettered.keys()]
-    listed = not letters
     choices = tuple(lettered[letter] for letter in letters) or tuple(filter(None, [known(CHOICES)]))
-    for wanted, found in (("question", known(QUESTION)), ("choices", choices)):
-        if not found:
-            raise Problem("benchmarks.no_column", file=file, column=wanted, columns=", ".join(names)[:200])
-    return _Columns(known(QUESTION), choices, known(ANSWER), known(SUBJECT), known(SPLIT), listed)
+    return _Columns(known(QUESTION), choices, known(ANSWER), known(SUBJECT), known(SPLIT), listed=not letters)
 
 
 def _plain(name: str) -> str:
