@@ -43,15 +43,16 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class EvaluatedRow(Record):
     """One row: its question, and the answer that is expected.
 
-    row: its number in the evaluation, from 0. source: its number in the dataset `dataset`, from 0. messages: up to and
-    with the question. reference: None where the data has none. cut: whether the cutoff shortened prompt or reference.
-    trained: the targets whose run was trained on this row. Of a benchmark: task, subject, category, the choices and the
-    letter of the right one.
+    row: its number in the evaluation, from 0. source: its number in the dataset `dataset`, from 0. digest: of what
+    stood there (see `questions.Conversion`), "" in evaluations of earlier releases and of benchmarks. messages: up to
+    and with the question. reference: None where the data has none. trained: the targets whose run was trained on this
+    row. Of a benchmark: task, subject, category, the choices and the letter of the right one.
     """
 
     row: Index
     dataset: Text
     source: Index
+    digest: Text = ""
     messages: list[dict[str, object]] = []
     system: Text = ""
     tools: Text = ""

@@ -11,7 +11,7 @@ from studio.core.i18n import Problem
 from studio.core.plain import plain
 from studio.datasets.encoding.encoded_row import IGNORED
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Prediction, ReferenceLoss
-from studio.evaluate.predict.questions import TargetEncoders
+from studio.evaluate.predict.questions import Conversion, TargetEncoders
 from studio.evaluate.predict.reference_loss import Measured, token_losses
 from studio.evaluate.predict.row_sources import RowSource
 from studio.inference.local.generation import Batch, GrowingAnswer, LoadedTarget
@@ -92,6 +92,7 @@ class LocalAsking:
     ):
         self._session, self._evaluation, self._stop = session, session.evaluation, session.stop
         self._targets, self._encoders, self._sources = targets, encoders, sources
+        self._conversions: dict[str, Conversion] = {}
         self._batch = session.batch
 
     def run(self, rows: list[EvaluatedRow], answers: bool, losses: bool) -> None:
@@ -126,13 +127,26 @@ class LocalAsking:
         return sorted(filter(None, asked), key=lambda row: row[0].length, reverse=True)
 
     def _values(self, rows: list[EvaluatedRow]) -> dict[int, dict | Problem]:
-        """Return the rows as they stand in their files, by their number in the evaluation."""
+        """Return the rows as they stand in their files, by their number in the evaluation; one that is not there any
+        more, or another one now, as its fault.
+        """
         values: dict[int, dict | Problem] = {}
         for name, source in self._sources.items():
             mine = sorted((row for row in rows if row.dataset == name), key=lambda row: row.source)
             read = dict(source.values([row.source for row in mine])) if mine else {}
-            values |= {row.row: read[row.source] for row in mine}
+            values |= {row.row: self._same(row, read[row.source]) for row in mine}
         return values
+
+    def _same(self, row: EvaluatedRow, value: dict | Problem) -> dict | Problem:
+        if isinstance(value, Problem):
+            return value
+        if row.dataset not in self._conversions:
+            self._conversions[row.dataset] = Conversion(self._sources[row.dataset])
+        try:
+            self._conversions[row.dataset].require_same(row, value)
+        except Problem as problem:
+            return problem
+        return value
 
     def _groups(self) -> list[list[LoadedTarget]]:
         """Return the targets that can share a batch, and those that cannot each by itself."""

@@ -1,9 +1,10 @@
 """The rows of an evaluation as they are written down, and as each model is asked them."""
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from studio.core import reasons
 from studio.core.i18n import Problem
@@ -87,10 +88,7 @@ class Conversion:
             Problem: LLaMA-Factory's converter fails on it, or it holds what cannot be asked here.
         """
         facts = {"dataset": self._source.name, "row": place + 1}
-        try:
-            aligned = self._converter.align(value)
-        except ROW_FAULTS as error:
-            raise Problem("evaluate.row_fails", reason=reasons.of(error), **facts) from error
+        aligned = self._aligned(value, facts)
         for kind in ("_videos", "_audios"):
             if aligned.get(kind):
                 raise Problem("evaluate.no_media", kind=kind[1:], **facts)
@@ -101,6 +99,7 @@ class Conversion:
             row=number,
             dataset=self._source.name,
             source=place,
+            digest=_digest(aligned),
             messages=messages_of(aligned["_prompt"]),
             system=aligned["_system"] or "",
             tools=aligned["_tools"] or "",
@@ -108,6 +107,30 @@ class Conversion:
             reference=(response[0]["content"] if len(response) == 1 else "") or None,
             trained=trained,
         )
+
+    def require_same(self, row: EvaluatedRow, value: dict) -> None:
+        """Raise Problem where the row of the file is not that which was written down, or cannot be converted any more.
+
+        One that was written down without a digest passes.
+        """
+        facts = {"dataset": row.dataset, "row": row.source + 1}
+        if row.digest and _digest(self._aligned(value, facts)) != row.digest:
+            raise Problem("evaluate.row_changed", **facts)
+
+    def _aligned(self, value: dict, facts: dict) -> dict:
+        try:
+            return self._converter.align(value)
+        except ROW_FAULTS as error:
+            raise Problem("evaluate.row_fails", reason=reasons.of(error), **facts) from error
+
+
+def _digest(aligned: dict) -> str:
+    """Return the digest of a converted row: its turns, system prompt and tools, and what its images are called; where
+    these lie may change.
+    """
+    images = [PurePath(str(image)).name for image in aligned["_images"] or []]
+    told = [aligned["_prompt"], aligned["_response"], aligned["_system"], aligned["_tools"], images]
+    return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()[:32]
 
 
 def _first_rows(source: RowSource) -> list[dict]:

@@ -14,10 +14,11 @@ from random_runs import random_run
 from studio.core import trust
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
-from studio.core.jobs import Jobs
+from studio.core.jobs import Job, Jobs
 from studio.datasets.registry.collection import Collection
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Event, Judged, Prediction, ReferenceLoss, RowScores
 from studio.evaluate.predict import judging
+from studio.evaluate.predict.row_selection import rows_of
 from studio.evaluate.predict.row_sources import HELD_OUT, training_rows
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.summary import summary
@@ -313,6 +314,36 @@ def test_a_row_that_was_changed_since_is_told(desk):
     assert desk.ended(evaluation) == "finished"
     faults = [one.fault["key"] for one in evaluation.read(Prediction) if one.finished == "failed"]
     assert faults and set(faults) == {"evaluate.row_gone"}
+
+
+NUMBERED = [{"instruction": f"Question {number}?", "input": "", "output": f"Answer {number}."} for number in range(4)]
+CHANGED = {  # the rows of the file when it goes on, and what is told of each row that is another one
+    "a row deleted": (NUMBERED[1:], {0: "row_changed", 1: "row_changed", 2: "row_changed", 3: "row_gone"}),
+    "a row put before": ([NUMBERED[3], *NUMBERED], dict.fromkeys(range(4), "row_changed")),
+    "an answer edited": ([*NUMBERED[:2], NUMBERED[2] | {"output": "No."}, NUMBERED[3]], {2: "row_changed"}),
+    "what no model sees": ([row | {"note": "good"} for row in NUMBERED], {}),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGED)
+def test_a_row_that_is_another_one_when_an_evaluation_goes_on_is_told_and_not_asked(desk, kind):
+    rows, faults = CHANGED[kind]
+    name = write_set(desk, "edited", NUMBERED)
+    evaluation = desk.service.evaluations.create("predict", [BASE], [name], PredictSettings(**SHORT | {"rows": 0}))
+    job = Job("evaluate-test", "evaluate", "evaluate.job", {})
+    job._folder = evaluation.folder
+    rows_of(evaluation, desk.collection, job)  # and killed then
+    write_set(desk, name, rows)
+    desk.open()
+    desk.service.resume(evaluation.id)
+    assert desk.ended(evaluation) == "finished"
+    found = evaluation.read(Prediction)
+    assert {one.row: one.fault["key"] for one in found if one.finished == "failed"} == {
+        row: f"evaluate.{fault}" for row, fault in faults.items()
+    }
+    asked = set(range(4)) - set(faults)
+    assert {one.row for one in evaluation.read(ReferenceLoss)} == asked
+    assert all(f"Question {one.row}?" in one.prompt for one in found if one.row in asked)
 
 
 def test_every_answer_is_scored_and_what_was_missed_is_scored_when_it_goes_on(of_starter):
