@@ -104,6 +104,7 @@ INFO = {
     "host": "h",
     "python": "/usr/bin/python3",
     "base_stamp": "0123456789abcdef",
+    "data_stamps": {"identity_en": "0123456789abcdef"},
 }
 BOARD = [
     {

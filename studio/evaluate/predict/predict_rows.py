@@ -94,7 +94,7 @@ class _Work:
     ) -> None:
         workspace = self.collection.workspace
         encoders = {one.target.name: encoders_of(workspace, one, targets, settings.cutoff) for one in loaded}
-        datasets = sources(self.collection, self.evaluation.request())
+        datasets = sources(self.collection, self.evaluation.request(), are_chosen=True)
         LocalAsking(session, loaded, encoders, datasets).run(self.rows, settings.answers, settings.loss)
 
     def _ask_servers(self, session: Session, names: list[str], trained: LoadedTarget | None) -> None:

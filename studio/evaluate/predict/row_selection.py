@@ -19,12 +19,14 @@ NOTED = 20  # rows that were left out are told one by one up to so many
 PAGE = 1000
 
 
-def sources(collection: Collection, request: Request) -> dict[str, RowSource]:
+def sources(collection: Collection, request: Request, are_chosen: bool = False) -> dict[str, RowSource]:
     """Return the datasets of an evaluation by their names, indexed: after a new start of the studio none is.
 
-    Raises Problem where one cannot be used.
+    `are_chosen`: its rows were chosen before. Raises Problem where one cannot be used.
     """
-    found = {name: row_sources.find(collection, name, request.targets) for name in dict.fromkeys(request.parts)}
+    found = {
+        name: row_sources.find(collection, name, request.targets, are_chosen) for name in dict.fromkeys(request.parts)
+    }
     for source in found.values():
         source.count()
     return found

@@ -8,7 +8,7 @@
 A set that says `{{name}}` is read as the runs that are evaluated trained it: from the filled copy in their folder.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studio.core import llamafactory
@@ -22,6 +22,8 @@ from studio.datasets.registry.dataset_info import Dataset
 from studio.datasets.schema.observed_schema import Shape
 from studio.inference.target_names import is_run
 from studio.train import runs
+from studio.train.recipe import data_stamps
+from studio.train.recipe.validation.mixture import LEAST_SHARE
 from studio.train.runs.lineage import names_in
 
 HELD_OUT = "held-out:"
@@ -89,17 +91,19 @@ class RowSource:
         return (row and row.problem) or Problem("evaluate.row_gone", dataset=self.name, row=number + 1)
 
 
-def find(collection: Collection, name: str, targets: list[str]) -> RowSource:
+def find(collection: Collection, name: str, targets: list[str], are_chosen: bool = False) -> RowSource:
     """Return the rows that a name stands for.
 
     Args:
         targets: those that are evaluated; the first run among them that trained a filled copy of the set decides.
+        are_chosen: the rows that are asked were chosen before; which of them may be need not be told then.
 
     Raises:
-        Problem: there is no such set, its rows do not lie on this disk, or it is of another stage.
+        Problem: there is no such set, its rows do not lie on this disk, it is of another stage, or it cannot be told
+            which rows a run held out.
     """
     if name.startswith(HELD_OUT):
-        return _held_out(collection, name)
+        return _held_out(collection, name, are_chosen)
     dataset = collection.find(name)
     folder = dataset.home
     for run in _runs(collection, targets):
@@ -129,12 +133,15 @@ def training_rows(collection: Collection, run: runs.Run) -> list[tuple[RowSource
     drawn by `num_samples`, which of them are held out cannot be told: all count as trained.
 
     Raises:
-        Problem: the recipe cannot be read, or a dataset is gone.
+        Problem: the recipe cannot be read, or a dataset is gone, or was changed since, where only a part was trained.
     """
     recipe, sources = run.recipe(), sources_of(collection, run)
-    most = recipe.get("max_samples")
-    counts = [min(one.count(), int(most)) if most else one.count() for one in sources]
-    held = set(_split(recipe, sum(counts))) if _can_tell(recipe, sources) else set()
+    most, whole = recipe.get("max_samples"), [one.count() for one in sources]
+    counts = [min(count, int(most)) if most else count for count in whole]
+    size = float(recipe.get("val_size") or 0) if _can_tell(recipe, sources) else 0.0
+    if size > LEAST_SHARE or counts != whole:
+        _require_same(collection, run)
+    held = set(_split(run, size, sum(counts)))
     divided, start = [], 0
     for source, count in zip(sources, counts, strict=True):
         numbers = range(count)
@@ -145,8 +152,10 @@ def training_rows(collection: Collection, run: runs.Run) -> list[tuple[RowSource
     return divided
 
 
-def _held_out(collection: Collection, name: str) -> RowSource:
+def _held_out(collection: Collection, name: str, are_chosen: bool) -> RowSource:
     run = runs.find(collection.workspace, name.removeprefix(HELD_OUT))
+    if are_chosen and len(sources := sources_of(collection, run)) == 1:
+        return replace(sources[0], name=name)
     parts = [(source, held) for source, _, held in training_rows(collection, run) if held]
     if not parts:
         raise Problem("evaluate.nothing_held_out", run=run.name)
@@ -156,18 +165,29 @@ def _held_out(collection: Collection, name: str) -> RowSource:
     return RowSource(name, source.entry, source.folder, source.rows, held)
 
 
-def _split(recipe: dict, count: int) -> list[int]:
-    """Return the numbers of the rows that `val_size` holds out of `count`."""
-    size = float(recipe.get("val_size") or 0)
-    if size <= 1e-6 or not count:
+def _require_same(collection: Collection, run: runs.Run) -> None:
+    """Raise Problem where a dataset of a run is not what it was when the run was started. A run of which no stamps were
+    kept passes.
+    """
+    now = data_stamps.of(collection.workspace, run.recipe())
+    if changed := [name for name, stamp in run.info().data_stamps.items() if now.get(name) != stamp]:
+        raise Problem("evaluate.split_untold", run=run.name, datasets=", ".join(changed))
+
+
+def _split(run: runs.Run, size: float, count: int) -> list[int]:
+    """Return the numbers of the rows that a `val_size` holds out of `count`. Raises Problem where it leaves none."""
+    if size <= LEAST_SHARE or not count:
         return []
     llamafactory.load()
     from datasets import Dataset
 
-    seed = int(recipe.get("seed", 42))
-    parts = Dataset.from_dict({"row": list(range(count))}).train_test_split(
-        test_size=int(size) if size > 1 else size, seed=seed
-    )
+    seed = int(run.recipe().get("seed", 42))
+    rows = Dataset.from_dict({"row": list(range(count))})
+    try:
+        parts = rows.train_test_split(test_size=int(size) if size > 1 else size, seed=seed)
+    except ValueError as error:  # fewer rows than the run was trained with
+        datasets = ", ".join(names_in(run.recipe().get("dataset")))
+        raise Problem("evaluate.split_untold", run=run.name, datasets=datasets) from error
     return parts["test"]["row"]
 
 

@@ -21,7 +21,7 @@ from studio.train.execution import adoption, batch_search, devices, multi_node, 
 from studio.train.execution.dispatch import Dispatcher
 from studio.train.execution.environments import Environments, versions
 from studio.train.execution.recipe_preview import RecipePreview
-from studio.train.recipe import recipes, sweep
+from studio.train.recipe import data_stamps, recipes, sweep
 from studio.train.runs import adapters
 
 LIBRARIES = ("llamafactory", "transformers", "peft", "torch", "trl")
@@ -147,6 +147,7 @@ class TrainingService:
                 "sweep": options.get("sweep"),
                 "versions": versions(LIBRARIES),
                 "base_stamp": weights_stamp.of(Path(str(run.setting("model_name_or_path")))),
+                "data_stamps": data_stamps.of(self.workspace, run.recipe()),
             },
         )
         return run

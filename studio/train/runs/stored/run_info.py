@@ -22,7 +22,8 @@ class RunInfo(Record):
     """What is known of a run beside its recipe: who trains it, where, and what a person noted. What a later release
     added is kept.
 
-    base_stamp: of the weights on which it was started (see `weights_stamp`).
+    base_stamp: of the weights on which it was started (see `weights_stamp`). data_stamps: of its datasets then, by
+    their names (see `data_stamps`).
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -46,6 +47,7 @@ class RunInfo(Record):
     order: str | None = None
     python: str | None = None
     base_stamp: str = ""
+    data_stamps: dict[str, str] = {}
 
 
 _infos: FileCache[tuple[RunInfo, Problem | None]] = FileCache()
