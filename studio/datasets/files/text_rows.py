@@ -8,7 +8,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +26,7 @@ from studio.core.workspace import write_json
 from studio.datasets.files import reading, row_places
 from studio.datasets.files.reading import Form, Row
 from studio.datasets.files.row_places import RowPlaces
-from studio.datasets.files.row_search import RowMatches, contains, needles_of, occurrences
+from studio.datasets.files.row_search import RowMatches, contains, places_of
 
 STORE_FROM_BYTES = 8 * 2**20  # bytes; a smaller file is scanned again faster than its index is found on disk
 _FLUSH_ROWS = 50_000
@@ -123,12 +123,12 @@ class TextRows:
         long.
         """
         result, end = RowMatches(), time.monotonic() + seconds
-        needles = needles_of(text)
+        places = places_of(text)
         with self._opened() as file:
             while offset < self.count:
                 pairs = self.places(offset, 20_000)
                 pairs = pairs[: max(1, int(np.searchsorted(pairs[:, 1], pairs[0, 0] + _SEARCH_BYTES)))]
-                for row in self._matching(file, pairs, needles, text.casefold(), offset + 1):
+                for row in self._matching(file, pairs, places, text.casefold(), offset + 1):
                     result.rows.append(row)
                     if len(result.rows) >= limit:
                         return self._paused(result, row)
@@ -142,15 +142,16 @@ class TextRows:
         result.next = offset if offset < self.count else None
         return result
 
-    def _matching(self, file, pairs: np.ndarray, needles: set[bytes], text: str, number: int) -> Iterator[int]:
+    def _matching(
+        self, file, pairs: np.ndarray, places: Callable[[bytes], Iterator[int]], text: str, number: int
+    ) -> Iterator[int]:
         first, last = int(pairs[0, 0]), int(pairs[-1, 1])
         if last - first > reading.LONGEST_ROW:
             return
         file.seek(first)
         block = file.read(last - first)
-        small = block.lower()
-        places = np.array([at for needle in needles for at in occurrences(needle, small)], np.int64) + first
-        for at in np.unique(np.searchsorted(pairs[:, 1], places, side="right")).tolist():
+        found = np.array(list(places(block.lower())), np.int64) + first
+        for at in np.unique(np.searchsorted(pairs[:, 1], found, side="right")).tolist():
             start, end = pairs[at] - first
             row = reading.parse(self.path, self.form, number + at, block[start:end])
             # The bytes of a row hold its field names and escapes too: only what its values say counts.

@@ -162,6 +162,30 @@ def test_every_kind_of_file_has_pages_and_can_be_searched(tmp_path, indexes, end
     assert found.rows == [3, 6] and found.next == 6 and rows.find("小桔", found.next).rows == [9, 12, 15]
 
 
+@pytest.mark.parametrize(
+    ("name", "line", "typed"),
+    [
+        ("a.jsonl", '{"instruction": "Привет, Übergröße ÉCOLE"}', ["привет", "ПРИВЕТ", "übergröße", "École"]),
+        (
+            "a.jsonl",
+            r'{"instruction": "\u041f\u0440\u0438\u0432\u0435\u0442 \u6a21\u578b \ud83d\ude00"}',
+            ["привет", "模型", "😀"],
+        ),
+        ("a.jsonl", r'{"instruction": "\u003cthink\u003e a \u0026 b\u0027s"}', ["<think>", "a & B's"]),
+        ("a.jsonl", r'{"instruction": "http:\/\/x.org C:\\dir say \"hi\""}', ["http://x.org", "c:\\dir", 'say "hi"']),
+        ("a.csv", '"Say ""hi"" to <b>Zoë</b>",1', ['say "hi"', "<B>zoë</b>"]),
+        ("a.txt", 'ПРИВЕТ 模型 <think> "hi" http://x.org', ["привет", "模型", "<think>", '"HI"', "http://X.org"]),
+    ],
+)
+def test_a_text_is_found_however_it_is_written(tmp_path, indexes, name, line, typed):
+    head = "instruction,n\n" if name.endswith(".csv") else ""
+    other = {"a.jsonl": '{"instruction": "nothing"}', "a.csv": "nothing,0", "a.txt": "nothing"}[name]
+    (tmp_path / name).write_text(f"{head}{other}\n{line}\n{other}\n", encoding="utf-8")
+    rows = indexes.of(tmp_path / name)
+    rows.wait(None, 240)
+    assert [(one, rows.find(one).rows) for one in typed] == [(one, [2]) for one in typed]
+
+
 def test_search_goes_through_all_of_a_large_file(large, indexes):
     rows = indexes.of(large / "a.json")
     rows.wait()
