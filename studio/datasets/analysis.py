@@ -5,11 +5,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 from studio.core import llamafactory
 from studio.core.i18n import Problem
 from studio.core.jobs import Job
-from studio.core.storage import atomic
+from studio.core.storage import atomic, files
 from studio.core.storage.file_cache import FileCache
 from studio.datasets import derive
 from studio.datasets.derive import Leak
@@ -241,11 +242,15 @@ class DatasetAnalysis:
                 seed,
             )
             counts = {}
-            for each, indexes in zip(new, dealt, strict=True):
-                numbers = {readable[index] for index in indexes}
-                counts[each] = self._write(
-                    dataset, each, (row.value for row in reading.rows(dataset.file) if row.number in numbers)
-                )
+            try:
+                for each, indexes in zip(new, dealt, strict=True):
+                    numbers = {readable[index] for index in indexes}
+                    counts[each] = self._write(
+                        dataset, each, (row.value for row in reading.rows(dataset.file) if row.number in numbers)
+                    )
+            except BaseException:  # one part alone is no split, and would be in the way of the next try
+                self._take_back(counts)
+                raise
             return {"names": new, "rows": counts}
 
         return self._start_derivation(name, new, work)
@@ -284,9 +289,10 @@ class DatasetAnalysis:
             indexed = [self.collection.indexes.of(each.file) for each in sets]
             for rows in indexed:
                 rows.wait(seconds=3600)
-            draws = derive.mix([rows.count for rows in indexed], list(weights.values()), total, seed)
-            drawn = (indexed[which].page(row, 1)[0] for which, row in draws)
-            rows = (row.value for row in self._counted(drawn, job, new, len(draws)) if row.value is not None)
+            readable = [[row.number for row in reading.rows(each.file) if row.value is not None] for each in sets]
+            draws = derive.mix(list(map(len, readable)), list(weights.values()), total, seed)
+            drawn = (indexed[which].page(readable[which][at] - 1, 1)[0] for which, at in draws)
+            rows = (row.value for row in self._counted(drawn, job, new, len(draws)))
             return {"name": new, "rows": self._write(sets[0], new, rows)}
 
         return self._start_derivation(next(iter(weights)), [new], work)
@@ -307,12 +313,13 @@ class DatasetAnalysis:
     def _start_derivation(self, name: str, new: list[str], work: Callable[[Job], dict]) -> Job:
         for each in new:
             self.collection.require_free(each)
+            if files.exists(file := self._file_of(each)):
+                raise Problem("datasets.file_exists", file=file)
         return self.jobs.start("derive", "datasets.making", {"name": name, "new": ", ".join(new)}, work)
 
     def _write(self, like: Dataset, new: str, rows: Iterable[dict]) -> int:
         """Write rows as a new set with the form of another, and register it; return how many."""
-        folder = self.collection.folder
-        target = self.collection.workspace.inside(folder, f"{new}.jsonl")
+        folder, target = self.collection.folder, self._file_of(new)
         count = derive.write(target, rows)
         entry = {key: value for key, value in like.entry.items() if key in ("formatting", "ranking", "columns", "tags")}
         try:
@@ -320,7 +327,17 @@ class DatasetAnalysis:
         except Problem:
             target.unlink()
             raise
+        self.collection.intakes.forget(target)  # what an earlier file of this name left out
         return count
+
+    def _file_of(self, new: str) -> Path:
+        return self.collection.workspace.inside(self.collection.folder, f"{new}.jsonl")
+
+    def _take_back(self, names: Iterable[str]) -> None:
+        """Undo what was written and registered as these sets."""
+        for name in names:
+            entries.take_back(self.collection.folder, name)
+            self._file_of(name).unlink(missing_ok=True)
 
     def _with_entry(self, name: str) -> Dataset:
         dataset = self.collection.find(name)

@@ -25,6 +25,7 @@ class Indexes:
         self._files: FileCache[TextRows | ColumnRows] = FileCache()
         self._folders: FileCache[FolderRows] = FileCache()
         self._lock = threading.Lock()  # of one file there must not be two threads that index it
+        self._unread: list[TextRows] = []  # whose places are not looked for yet
 
     def of(self, path: Path) -> Rows:
         """Return the rows of a file or of a folder of files; indexing begins where it must.
@@ -33,10 +34,19 @@ class Indexes:
             Problem: it is not there, is no data file, or cannot be read at all.
         """
         with self._lock:
-            parts = reading.files_of(path)
-            if is_folder(path):
-                return self._folders.get(path, parts, lambda: FolderRows([self._file(each) for each in parts]))
-            return self._file(path)
+            try:
+                parts = reading.files_of(path)
+                if is_folder(path):
+                    return self._folders.get(path, parts, lambda: FolderRows([self._file(each) for each in parts]))
+                return self._file(path)
+            finally:
+                self._read()
+
+    def _read(self) -> None:
+        """Begin to look for the places of what is new, one file after the other: a folder may have thousands."""
+        if unread := [rows for rows in self._unread if not rows.done]:
+            threading.Thread(target=lambda: [rows.build() for rows in unread], name="index", daemon=True).start()
+        self._unread = []
 
     def _file(self, path: Path) -> TextRows | ColumnRows:
         return self._files.get(path, [path], lambda: self._indexed(path))
@@ -44,6 +54,9 @@ class Indexes:
     def _indexed(self, path: Path) -> TextRows | ColumnRows:
         form = reading.form_of(path)
         try:
-            return (ColumnRows if form.kind in reading.COLUMNAR else TextRows)(path, form, self.folder)
+            rows = (ColumnRows if form.kind in reading.COLUMNAR else TextRows)(path, form, self.folder)
         except OSError as error:
             raise reading.unreadable(path, error) from error
+        if isinstance(rows, TextRows):
+            self._unread.append(rows)
+        return rows

@@ -1,8 +1,11 @@
 """What a search for a text in the rows of a data file finds, and by which bytes it finds it."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+
+_SPELLED_OTHERWISE = re.compile(r"""[\x00-\x1f"\\/<>&'=+\x7f]""")
 
 
 @dataclass
@@ -16,20 +19,31 @@ class RowMatches:
     share: float = 1.0
 
 
-def needles_of(text: str) -> set[bytes]:
-    """Return the bytes by which `text` may stand in a file whose ASCII letters were made small: written out, or with
-    JSON's escapes.
+def places_of(text: str) -> Callable[[bytes], Iterator[int]]:
+    """Return what yields each place, in bytes, at which `text` may stand in a block of a file whose ASCII letters were
+    made small: in any case, written out or with the escapes of JSON and CSV. What is found is only worth a look.
     """
-    either = (text, text.lower(), text.upper())
-    return {
-        form.encode().lower()
-        for each in either
-        for form in (each, json.dumps(each)[1:-1], json.dumps(each, ensure_ascii=False)[1:-1])
-    }
+    if any(_SPELLED_OTHERWISE.match(each) or not each.isascii() and each.lower() != each.upper() for each in text):
+        pattern = re.compile(b"".join(map(_spellings, text)))
+        return lambda block: (match.start() for match in pattern.finditer(block))
+    # Several times as fast, and all that most searches need.
+    needles = {form.encode("utf-8", "surrogatepass").lower() for form in (text, json.dumps(text)[1:-1])}
+    return lambda block: (at for needle in needles for at in _occurrences(needle, block))
 
 
-def occurrences(needle: bytes, block: bytes) -> Iterator[int]:
-    """Yield every place, in bytes, at which `needle` stands in `block`."""
+def _spellings(letter: str) -> bytes:
+    """Return the expression for every way in which a character may be written."""
+    cases = {letter, letter.lower(), letter.upper(), letter.title(), letter.casefold()}
+    forms = {form for each in cases for form in (each, json.dumps(each)[1:-1])}
+    if _SPELLED_OTHERWISE.match(letter):
+        forms |= {f"\\u{ord(letter):04x}", f"\\{letter}"}  # as Go and PHP write JSON
+    if letter == '"':
+        forms.add('""')  # of CSV
+    ways = sorted({re.escape(form.encode("utf-8", "surrogatepass").lower()) for form in forms})
+    return ways[0] if len(ways) == 1 else b"(?:" + b"|".join(ways) + b")"
+
+
+def _occurrences(needle: bytes, block: bytes) -> Iterator[int]:
     at = block.find(needle)
     while at >= 0:
         yield at

@@ -3,12 +3,12 @@
 While the places are being found, the rows that are found already can be read and searched.
 """
 
+import contextlib
 import hashlib
 import os
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -23,12 +23,12 @@ from studio.core.storage import files, records
 from studio.core.storage.atomic import move, scratch
 from studio.core.storage.records import Record
 from studio.core.workspace import write_json
-from studio.datasets.files import reading
+from studio.datasets.files import reading, row_places
 from studio.datasets.files.reading import Form, Row
-from studio.datasets.files.row_search import RowMatches, contains, needles_of, occurrences
+from studio.datasets.files.row_places import RowPlaces
+from studio.datasets.files.row_search import RowMatches, contains, places_of
 
 STORE_FROM_BYTES = 8 * 2**20  # bytes; a smaller file is scanned again faster than its index is found on disk
-_PLACE_BYTES = 16  # begin and end of a row, int64 each
 _FLUSH_ROWS = 50_000
 _FLUSH_BYTES = 16 * 2**20
 _SEARCH_BYTES = 2**20
@@ -57,9 +57,11 @@ class TextRows:
         self._folder = folder
         self._name = index_name(path)
         self._moved = threading.Condition()
-        self._pairs = self._stored() or tempfile.TemporaryFile(prefix="rows-")
-        if not self.done:
-            threading.Thread(target=self._build, name="index", daemon=True).start()
+        self._places = self._stored() or RowPlaces()
+
+    @property
+    def _stored_places(self) -> Path:
+        return self._folder / f"{self._name}.rows"
 
     @property
     def share(self) -> float:
@@ -102,9 +104,11 @@ class TextRows:
 
     def places(self, offset: int, limit: int) -> np.ndarray:
         """Return begin and end of up to `limit` rows from row `offset` (from 0) on, as far as they are indexed."""
-        limit = max(0, min(limit, self.count - offset))
-        raw = os.pread(self._pairs.fileno(), limit * _PLACE_BYTES, offset * _PLACE_BYTES)
-        return np.frombuffer(raw, np.int64).reshape(-1, 2)
+        try:
+            return self._places.read(offset, min(limit, self.count - offset))
+        except OSError:  # what is kept on disk may be deleted at any time
+            self._places = self._found_again()
+            return self._places.read(offset, limit)
 
     def locate(self, number: int) -> tuple["TextRows", int]:
         """Return the file that holds row `number` (from 1), and its number there. Raises Problem where there is no such
@@ -119,12 +123,12 @@ class TextRows:
         long.
         """
         result, end = RowMatches(), time.monotonic() + seconds
-        needles = needles_of(text)
+        places = places_of(text)
         with self._opened() as file:
             while offset < self.count:
                 pairs = self.places(offset, 20_000)
                 pairs = pairs[: max(1, int(np.searchsorted(pairs[:, 1], pairs[0, 0] + _SEARCH_BYTES)))]
-                for row in self._matching(file, pairs, needles, text.casefold(), offset + 1):
+                for row in self._matching(file, pairs, places, text.casefold(), offset + 1):
                     result.rows.append(row)
                     if len(result.rows) >= limit:
                         return self._paused(result, row)
@@ -138,15 +142,16 @@ class TextRows:
         result.next = offset if offset < self.count else None
         return result
 
-    def _matching(self, file, pairs: np.ndarray, needles: set[bytes], text: str, number: int) -> Iterator[int]:
+    def _matching(
+        self, file, pairs: np.ndarray, places: Callable[[bytes], Iterator[int]], text: str, number: int
+    ) -> Iterator[int]:
         first, last = int(pairs[0, 0]), int(pairs[-1, 1])
         if last - first > reading.LONGEST_ROW:
             return
         file.seek(first)
         block = file.read(last - first)
-        small = block.lower()
-        places = np.array([at for needle in needles for at in occurrences(needle, small)], np.int64) + first
-        for at in np.unique(np.searchsorted(pairs[:, 1], places, side="right")).tolist():
+        found = np.array(list(places(block.lower())), np.int64) + first
+        for at in np.unique(np.searchsorted(pairs[:, 1], found, side="right")).tolist():
             start, end = pairs[at] - first
             row = reading.parse(self.path, self.form, number + at, block[start:end])
             # The bytes of a row hold its field names and escapes too: only what its values say counts.
@@ -159,39 +164,47 @@ class TextRows:
             record = records.load(self._folder / f"{self._name}.json", IndexRecord)
             if (record.size, record.modified, record.form) != (self.size, self.modified, str(self.form)):
                 return None
-            pairs = files.open_file(self._folder / f"{self._name}.rows")
+            places = RowPlaces(self._stored_places)
+            if places.count != record.count or not places.are_in_order(self.size):
+                return None
         except (OSError, Problem):
-            return None
-        if os.fstat(pairs.fileno()).st_size != record.count * _PLACE_BYTES or not _in_order(
-            pairs, record.count, self.size
-        ):
-            pairs.close()
             return None
         self.count, self.done = record.count, True
         self.fault = record.fault and record.fault.problem()
-        return pairs
+        return places
 
-    def _build(self) -> None:
+    def build(self) -> None:
+        """Find the places of all rows, where they are not known yet; what goes wrong is the file's fault."""
+        if self.done:
+            return
         try:
             reading.require_utf8(self.path, self.form)
             with files.open_file(self.path) as file:
                 self._collect(file)
-            if self.size >= STORE_FROM_BYTES:
+            if self.size >= STORE_FROM_BYTES or self.count > row_places.IN_MEMORY:
                 self._store()
         except Problem as problem:
             self.fault = problem
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self.fault = reading.unreadable(self.path, error)
-        with self._moved:
-            self.done = True
-            self._moved.notify_all()
+        finally:
+            with self._moved:
+                self.done = True
+                self._moved.notify_all()
+
+    def _found_again(self) -> RowPlaces:
+        found = RowPlaces()
+        with self._opened() as file, contextlib.suppress(Problem):  # its fault is known
+            for pairs in reading.scan(file, self.path, self.form):
+                found.append(pairs)
+        return found
 
     def _collect(self, file) -> None:
         waiting: list[np.ndarray] = []
         rows = 0
         try:
             for pairs in reading.scan(file, self.path, self.form):
-                waiting.append(pairs.astype(np.int64, copy=False))
+                waiting.append(pairs)
                 rows += len(pairs)
                 if rows >= _FLUSH_ROWS or file.tell() - self._scanned >= _FLUSH_BYTES or self.count == 0:
                     self._scanned = file.tell()
@@ -203,7 +216,7 @@ class TextRows:
 
     def _append(self, waiting: list[np.ndarray], rows: int) -> None:
         if rows:
-            os.pwrite(self._pairs.fileno(), np.concatenate(waiting).tobytes(), self.count * _PLACE_BYTES)
+            self._places.append(np.concatenate(waiting))
         with self._moved:
             self.count += rows
             self._moved.notify_all()
@@ -214,10 +227,8 @@ class TextRows:
         self._folder.mkdir(parents=True, exist_ok=True)
         with scratch(self._folder) as folder:
             whole = folder / "rows"
-            with whole.open("wb") as file:
-                for offset in range(0, self.count, _FLUSH_ROWS):
-                    file.write(self.places(offset, _FLUSH_ROWS).tobytes())
-            move(whole, self._folder / f"{self._name}.rows")
+            self._places.write_to(whole)
+            move(whole, self._stored_places)
         fault = {"key": self.fault.key, "facts": plain(self.fault.facts)} if self.fault else None
         write_json(
             self._folder / f"{self._name}.json",
@@ -230,21 +241,9 @@ class TextRows:
                 "fault": fault,
             },
         )
+        self._places.keep(self._stored_places)
 
 
 def index_name(path: Path) -> str:
     """Return the name under which what is known of a data file is kept."""
     return hashlib.sha256(os.fsencode(files.real(path))).hexdigest()[:24]
-
-
-def _in_order(pairs, count: int, size: int) -> bool:
-    """Tell whether the begins and ends of all rows lie in a file of `size` bytes, one after the other."""
-    before = 0
-    for offset in range(0, count, 2**20):
-        places = np.frombuffer(
-            os.pread(pairs.fileno(), min(2**20, count - offset) * _PLACE_BYTES, offset * _PLACE_BYTES), np.int64
-        )
-        if len(places) and (places[0] < before or places[-1] > size or (np.diff(places) < 0).any()):
-            return False
-        before = int(places[-1]) if len(places) else before
-    return True

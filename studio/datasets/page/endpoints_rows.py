@@ -27,7 +27,7 @@ def _reading(collection: Collection, words: Words) -> list[Callable]:
         """Return the numbers of rows that say `text`, from row `offset` (from 0) on."""
         rows = collection.rows(name)
         rows.wait()
-        found = rows.find(text, offset, limit, seconds=20)
+        found = rows.find(text, max(0, offset), limit, seconds=20)
         return SearchResult(rows=found.rows, next=found.next, share=found.share)
 
     return [datasets_preview, datasets_search]

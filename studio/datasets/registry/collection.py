@@ -1,14 +1,17 @@
 """What the Datasets tab works with: every dataset of every data folder, its rows, and how new ones come in."""
 
+import math
 import re
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.jobs import Jobs
 from studio.core.storage import files
@@ -38,6 +41,7 @@ READ_AS_IT_IS = 5000
 MAX_BYTES_READ = 64 * 2**20
 # How long one look at the page may search.
 SEARCH_S = 0.7
+REFUSED_S = 15.0  # for so long a hub's refusal is believed
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Collection:
         self._searching = threading.Lock()
         self._dropped: set[Path] = set()
         self._observed: FileCache[list[dict]] = FileCache(1)
-        self._hub_rows: dict[tuple, list[dict] | Problem | None] = {}
+        # What a hub answered, and until when that is believed (s of the monotonic clock).
+        self._hub_rows: dict[tuple, tuple[list[dict] | Problem | None, float]] = {}
 
     @property
     def folder(self) -> Path:
@@ -306,21 +311,25 @@ class Collection:
         be had.
         """
         key = (address, *((name, options.get(name)) for name in ("subset", "split", "folder")))
-        if key not in self._hub_rows:
-            self._hub_rows[key] = None
+        found, until = self._hub_rows.get(key, (None, 0.0))
+        if time.monotonic() >= until:
+            # A refusal stands until the next answer is here: the network, a token or the hub may be mended meanwhile.
+            self._hub_rows[key] = (found, math.inf)
             threading.Thread(
                 target=self._fetch, args=(key, address, dict(options)), name="hub-rows", daemon=True
             ).start()
-        found = self._hub_rows[key]
         if isinstance(found, Problem):
             raise found
         return found
 
     def _fetch(self, key: tuple, address: hub_data.Address, options: dict) -> None:
         try:
-            self._hub_rows[key] = hub_data.first_rows(address, options)
-        except Problem as problem:
-            self._hub_rows[key] = problem
+            found, until = hub_data.first_rows(address, options), math.inf
+        except Exception as error:  # whatever a library raised: nobody may be left to wait for rows that never come
+            refused = Problem("datasets.hub_refuses", repo=address.repo, reason=reasons.of(error))
+            found = error if isinstance(error, Problem) else refused
+            until = time.monotonic() + REFUSED_S
+        self._hub_rows[key] = (found, until)
 
     def register_hub(
         self, address: hub_data.Address, name: str, mapping: Mapping | None, options: dict | None = None

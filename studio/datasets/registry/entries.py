@@ -78,6 +78,16 @@ def rename(data_folder: Path, old: str, new: str) -> None:
         write_json(_target(data_folder), {new if name == old else name: entry for name, entry in info.items()})
 
 
+def take_back(data_folder: Path, name: str) -> None:
+    """Take out an entry that was added a moment ago. Raises Problem where the disk refuses."""
+    with _writing:
+        _write_without(data_folder, changeable(data_folder), name)
+
+
+def _write_without(data_folder: Path, info: dict, name: str) -> None:
+    write_json(_target(data_folder), {each: entry for each, entry in info.items() if each != name})
+
+
 def remove(data_folder: Path, name: str, trash: Trash, with_file: bool = False) -> str:
     """Move an entry into the trash, and its file or folder of files too where `with_file` says so and no other entry
     names it.
@@ -95,7 +105,7 @@ def remove(data_folder: Path, name: str, trash: Trash, with_file: bool = False) 
         facts = {"name": name, "entry": info[name], "home": str(data_folder)}
         id = trash.put([path] if path else [], "dataset", name, facts)
         try:
-            write_json(_target(data_folder), {each: entry for each, entry in info.items() if each != name})
+            _write_without(data_folder, info, name)
         except Problem:
             trash.restore(id)
             raise

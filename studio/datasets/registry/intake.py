@@ -51,7 +51,7 @@ class Intakes:
         """Keep what was told when `file` came in from `source`. Raises Problem where the disk refuses."""
         record, sentences = self._file(file), written.notes.sentences()
         if not (written.left_out or written.not_taken or sentences):
-            record.unlink(missing_ok=True)
+            self.forget(file)
             return
         fields = {
             "source": source.name,
@@ -62,6 +62,10 @@ class Intakes:
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(record, json.dumps(fields, ensure_ascii=False, default=str), beyond="backslashreplace")
+
+    def forget(self, file: Path) -> None:
+        """Forget what was told of a file that had this name."""
+        self._file(file).unlink(missing_ok=True)
 
     def of(self, dataset: Dataset) -> Intake:
         """Return what was told when a dataset came in; an empty one where nothing was."""

@@ -4,14 +4,18 @@ import json
 
 import gradio as gr
 import pytest
-from conftest import STARTER
+from conftest import STARTER, wait_for
 
-from studio.core.i18n import Words
+from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
+from studio.core.storage.trash import Trash
+from studio.datasets import derive
 from studio.datasets.analysis import DatasetAnalysis
 from studio.datasets.page.analysis_endpoints import endpoints
-from studio.datasets.registry import entries
+from studio.datasets.registry import collection as registry
+from studio.datasets.registry import entries, hub_data
 from studio.datasets.registry.collection import Collection
+from studio.datasets.schema import forms
 from studio.web.endpoint import checked_endpoint
 
 ROWS = [
@@ -86,3 +90,69 @@ def test_what_the_form_of_the_page_holds_is_taken(ask):
         for name in ("datasets_start_check", "datasets_start_lengths"):
             job = ask.analysis.jobs.wait(ask(name, "sums", options)["job"], 120)
             assert job.error is None and job.result["rows"] == 20
+
+
+def test_a_split_is_made_whole_or_not_at_all(ask, workspace, monkeypatch):
+    in_the_way = workspace.data / "sums_test.jsonl"
+    in_the_way.write_text("a person's own\n")
+    before = sorted(workspace.data.iterdir())
+    with pytest.raises(gr.Error, match="sums_test.jsonl"):
+        ask("datasets_split", "sums", "8:2")
+    assert sorted(workspace.data.iterdir()) == before and in_the_way.read_text() == "a person's own\n"
+    in_the_way.unlink()
+
+    def full(path, rows):
+        if path == in_the_way:
+            raise Problem("workspace.unwritable", path=path, reason="the disk is full")
+        return write(path, rows)
+
+    write = derive.write
+    monkeypatch.setattr(derive, "write", full)
+    with pytest.raises(gr.Error, match="the disk is full"):
+        ask("datasets_split", "sums", "8:2")
+    assert not (workspace.data / "sums_train.jsonl").exists()
+    monkeypatch.undo()
+    assert ask("datasets_split", "sums", "8:2")["rows"] == {"sums_train": 16, "sums_test": 4}
+
+
+def test_a_mixture_has_as_many_rows_as_were_asked_for(ask, workspace):
+    lines = [json.dumps(row) if number % 2 else "{torn" for number, row in enumerate(ROWS)]
+    (workspace.data / "sums.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    assert ask("datasets_mix", "sums=1", 30, "thirty") == {"name": "thirty", "rows": 30}
+    assert len((workspace.data / "thirty.jsonl").read_text().splitlines()) == 30
+
+
+def test_what_an_earlier_file_left_out_is_not_told_of_a_new_one(ask, workspace):
+    collection = ask.analysis.collection
+    typed = workspace.root / "typed.jsonl"
+    typed.write_text("\n".join([json.dumps(ROWS[0]), "{torn", json.dumps(ROWS[1])]))
+    collection.bring_in(typed, "drawn", forms.recognise(ROWS[:2]), {"copy": True})
+    assert collection.intakes.of(collection.find("drawn")).left_out == 1
+    entries.remove(workspace.data, "drawn", Trash(workspace), with_file=True)
+    assert ask("datasets_sample", "sums", 5, "drawn") == {"name": "drawn", "rows": 5}
+    assert collection.intakes.of(collection.find("drawn")).left_out == 0
+
+
+def test_a_hub_is_asked_again_after_it_refused(ask, monkeypatch):
+    collection, where = ask.analysis.collection, hub_data.address("maker/pairs")
+    answers = [ConnectionError("no route to host"), Problem("datasets.hub_refuses", repo="x", reason="no token"), ROWS]
+
+    def first_rows(*_):
+        if isinstance(answer := answers.pop(0), Exception):
+            raise answer
+        return answer
+
+    def seen():
+        try:
+            return collection.hub_rows(where, {})
+        except Problem as problem:
+            return str(problem)
+
+    monkeypatch.setattr(hub_data, "first_rows", first_rows)
+    assert "no route to host" in wait_for(seen)
+    for _ in range(3):
+        assert "no route to host" in seen() and len(answers) == 2  # at once it is not asked again
+    monkeypatch.setattr(registry, "REFUSED_S", 0.0)
+    collection._hub_rows = {key: (found, 0.0) for key, (found, _) in collection._hub_rows.items()}
+    assert wait_for(lambda: "no token" in (found := seen()) and found)
+    assert wait_for(lambda: (found := seen()) == ROWS and found) and seen() == ROWS and answers == []

@@ -2,9 +2,12 @@
 
 import json
 import resource
+import subprocess
+import sys
 import time
 
 import pytest
+from conftest import ROOT
 from test_reading import ROWS, put
 
 from studio.core.i18n import Problem
@@ -12,6 +15,22 @@ from studio.datasets.files import reading, text_rows
 from studio.datasets.files.row_index import Indexes
 
 COUNT = 30_000
+# Counts, reads and searches a folder with as few open files as a quarter of its parts.
+FEW_FILES = """
+import resource, sys, threading
+from pathlib import Path
+import numpy, pydantic_core
+from studio.datasets.files.row_index import Indexes
+from studio.datasets.files import columnar
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+for _ in range(2):  # anew, and by what is kept on disk
+    rows = Indexes(Path(sys.argv[1])).of(Path(sys.argv[2]))
+    threads = threading.active_count()
+    rows.wait(None, 240)
+    assert rows.fault is None, rows.fault
+    last = rows.page(rows.count - 1, 1)[0].value
+    print(rows.count, last["text"], rows.find("part 7 row 19999").rows, threads <= 2)
+"""
 
 
 @pytest.fixture
@@ -48,6 +67,27 @@ def test_any_page_comes_at_once_and_little_memory_is_taken(large, indexes, name)
         assert [row.value["deep"][0]["n"] for row in page] == [offset, offset + 1, offset + 2]
     assert rows.page(COUNT, 5) == [] and len(rows.page(COUNT - 2, 5)) == 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # kilobytes
+
+
+def test_a_folder_of_many_files_holds_few_of_them_open(tmp_path):
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    for part in range(400):
+        count = 20_000 if 5 <= part < 25 else 3
+        (folder / f"{part:04}.txt").write_text("".join(f"part {part} row {row}\n" for row in range(count)))
+    command = [sys.executable, "-c", FEW_FILES, str(tmp_path / "index"), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=ROOT)
+    count = 20 * 20_000 + 380 * 3
+    assert done.stdout.splitlines() == [f"{count} part 399 row 2 [{15 + 3 * 20_000}] True"] * 2, done.stderr
+
+
+def test_what_is_kept_on_disk_may_be_deleted_meanwhile(large, tmp_path):
+    rows = Indexes(tmp_path / "index").of(large / "a.jsonl")
+    rows.wait(None, 240)
+    page = rows.page(12_345, 3)
+    for file in (tmp_path / "index").iterdir():
+        file.unlink()
+    assert rows.page(12_345, 3) == page and rows.find("Row 29999:").rows == [COUNT]
 
 
 def test_the_index_is_kept_on_disk_and_a_changed_file_is_indexed_anew(large, tmp_path, monkeypatch):
@@ -120,6 +160,30 @@ def test_every_kind_of_file_has_pages_and_can_be_searched(tmp_path, indexes, end
     assert rows.find("instruction").rows == [], "the name of a field is not what a row says"
     found = rows.find("小桔", limit=2)
     assert found.rows == [3, 6] and found.next == 6 and rows.find("小桔", found.next).rows == [9, 12, 15]
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "typed"),
+    [
+        ("a.jsonl", '{"instruction": "Привет, Übergröße ÉCOLE"}', ["привет", "ПРИВЕТ", "übergröße", "École"]),
+        (
+            "a.jsonl",
+            r'{"instruction": "\u041f\u0440\u0438\u0432\u0435\u0442 \u6a21\u578b \ud83d\ude00"}',
+            ["привет", "模型", "😀"],
+        ),
+        ("a.jsonl", r'{"instruction": "\u003cthink\u003e a \u0026 b\u0027s"}', ["<think>", "a & B's"]),
+        ("a.jsonl", r'{"instruction": "http:\/\/x.org C:\\dir say \"hi\""}', ["http://x.org", "c:\\dir", 'say "hi"']),
+        ("a.csv", '"Say ""hi"" to <b>Zoë</b>",1', ['say "hi"', "<B>zoë</b>"]),
+        ("a.txt", 'ПРИВЕТ 模型 <think> "hi" http://x.org', ["привет", "模型", "<think>", '"HI"', "http://X.org"]),
+    ],
+)
+def test_a_text_is_found_however_it_is_written(tmp_path, indexes, name, line, typed):
+    head = "instruction,n\n" if name.endswith(".csv") else ""
+    other = {"a.jsonl": '{"instruction": "nothing"}', "a.csv": "nothing,0", "a.txt": "nothing"}[name]
+    (tmp_path / name).write_text(f"{head}{other}\n{line}\n{other}\n", encoding="utf-8")
+    rows = indexes.of(tmp_path / name)
+    rows.wait(None, 240)
+    assert [(one, rows.find(one).rows) for one in typed] == [(one, [2]) for one in typed]
 
 
 def test_search_goes_through_all_of_a_large_file(large, indexes):
