@@ -18,6 +18,7 @@ from studio.core.storage.records import Moment, Record, Text
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, is_safe, safe_name, write_json, write_whole
 from studio.deploy.deploy_settings import DeploySettings, is_local
+from studio.deploy.supervision import ports
 from studio.deploy.supervision.engine_load import EngineLoad
 
 State = Literal["starting", "ready", "stopping", "stopped", "failed"]
@@ -138,9 +139,7 @@ class Deployment:
 
 def address(request: Request, state: EngineState) -> str:
     """Return where its API is, as this machine reaches it, with /v1."""
-    host = request.settings.host
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{host}:{state.port}/v1"
+    return f"http://{ports.place(ports.near(request.settings.host), state.port)}/v1"
 
 
 def is_open(request: Request) -> bool:
