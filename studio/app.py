@@ -188,7 +188,8 @@ def _holders(studio: Studio) -> frame.HoldersContext:
     rows = []
     for holder in studio.accelerator.holders():
         kind, _, name = holder.who.partition(":")
-        memory, state = (studio.deploy.memory_of(name), studio.deploy.state_of(name)) if name else (None, "")
+        is_engine = kind == "deploy"
+        memory, state = (studio.deploy.memory_of(name), studio.deploy.state_of(name)) if is_engine else (None, "")
         rows.append(frame.HolderRow(kind, name, memory, state))
     return frame.HoldersContext(rows)
 

@@ -28,7 +28,6 @@ from studio.export.model_forms import Form, Forms, Parity
 from studio.inference.llama_cpp import server
 from studio.inference.llama_cpp.toolkit import Toolkit
 
-HOLDER = "export"
 CALIBRATION_TOKENS, CALIBRATION_CUTOFF = 4096, 256
 THREADS = max(1, os.cpu_count() or 1)
 
@@ -50,13 +49,13 @@ def make(
     toolkit.ensure(job.report, job.check)
     if plan.source.merge and plan.of_model:
         merge_job.merge(job, workspace, device, plan.source.merge)
-    device.acquire(HOLDER, 2 * source_model.bytes_in_16_bit(workspace, plan.source))
+    device.acquire(f"{child_run.HOLDER}{plan.name}", 2 * source_model.bytes_in_16_bit(workspace, plan.source))
     try:
         with scratch(target) as made:
             work = _Work(job, workspace, collection, toolkit, plan, made)
             return _place(workspace, plan, target, work.folder, work.all())
     finally:
-        device.release(HOLDER)
+        device.release(f"{child_run.HOLDER}{plan.name}")
 
 
 @dataclass

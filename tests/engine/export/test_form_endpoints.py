@@ -80,5 +80,8 @@ def test_forms_are_listed_and_drawn_in_one_table_and_one_chart(studio):
         assert fault.tell(Words(language)) in studio.live._draws["export-costs"](Words(language), "mine")
     source = served_source.find(studio.workspace, "mine-GGUF/mine-Q4_K_M.gguf")
     assert source.target.name == "mine"  # its prompt is that of the model it was made of
+    studio.accelerator.acquire("export:mine-GGUF", 0)
+    assert "mine-GGUF" in studio.live._draws["holders"](Words("en"), "")
+    studio.accelerator.release("export:mine-GGUF")
     chart = costs_view(studio.export, "mine").chart
     assert len(chart.points) == 3 and chart.points[0].name == "16-bit"
