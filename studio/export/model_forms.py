@@ -122,6 +122,21 @@ def of_source(workspace: Workspace, source: str) -> list[tuple[Path, Forms]]:
     ]
 
 
+def of_one_comparison(found: list[tuple[Path, Forms]]) -> tuple[Forms | None, list[tuple[Path, Form]]]:
+    """Return the record with the figures of the 16-bit model in the newest comparison, None where there was none, and
+    all forms with their folders; figures of an earlier comparison are left out: they are of other rows or another time.
+    """
+    measured = [forms for _, forms in found if forms.reference]
+    newest = max(measured, key=lambda forms: forms.reference.measured, default=None)
+    other = {"cost": None, "fault": None}
+    listed = [
+        (folder, form if newest is None or forms.reference == newest.reference else form.model_copy(update=other))
+        for folder, forms in found
+        for form in forms.forms
+    ]
+    return newest, listed
+
+
 def write(folder: Path, forms: Forms) -> None:
     """Write the record of a folder. Raises Problem where the disk refuses."""
     write_json(folder / FILE, forms.model_dump(mode="json"))
