@@ -121,6 +121,7 @@ def make(workspace: Workspace) -> Studio:
         monitor,
         model_usage.guard(workspace, service),
         model_usage.runs_on(workspace),
+        model_usage.users_of(workspace),
     )
     collection, turns = Collection(workspace, jobs), TurnRunner(service, Conversations(workspace))
     toolkit = Toolkit(jobs)

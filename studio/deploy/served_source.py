@@ -80,8 +80,9 @@ def _made_of(workspace: Workspace, file: Path) -> str:
     usable = library.usable(workspace)
     for folder in folders:
         forms = model_forms.of_folder(folder)
-        if forms and any(model.name == forms.source for model in usable):
-            return str(forms.source)
+        owner = library.current_name(workspace, str(forms.source)) if forms else ""
+        if any(model.name == owner for model in usable):
+            return owner
     return next((model.name for model in usable if model.path.resolve() in folders), "")
 
 

@@ -112,13 +112,14 @@ def made_at(forms: Forms | Problem) -> float:
 
 
 def of_source(workspace: Workspace, source: str) -> list[tuple[Path, Forms]]:
-    """Return the folders of all forms of a model, newest first. A record that cannot be read is passed over: the list
-    of exports tells it.
+    """Return the folders of all forms of a model, newest first, also of those that know it by an older name. A record
+    that cannot be read is passed over: the list of exports tells it.
     """
+    wanted = library.current_name(workspace, source)
     return [
         (model.path, forms)
         for model, forms in folders(workspace)
-        if isinstance(forms, Forms) and forms.source == source
+        if isinstance(forms, Forms) and library.current_name(workspace, str(forms.source)) == wanted
     ]
 
 

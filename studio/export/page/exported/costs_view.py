@@ -92,7 +92,7 @@ def costs_view(context: ExportContext, hand: str) -> CostsView | None:
             return None
     except Problem:
         return None  # told by the head
-    source = str(forms.source) if forms else model.name
+    source = library.current_name(context.workspace, str(forms.source) if forms else model.name)
     newest, found = model_forms.of_one_comparison(model_forms.of_source(context.workspace, source))
     if not found:
         return None
