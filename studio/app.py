@@ -121,6 +121,7 @@ def make(workspace: Workspace) -> Studio:
         monitor,
         model_usage.guard(workspace, service),
         model_usage.runs_on(workspace),
+        model_usage.users_of(workspace),
     )
     collection, turns = Collection(workspace, jobs), TurnRunner(service, Conversations(workspace))
     toolkit = Toolkit(jobs)
@@ -188,7 +189,8 @@ def _holders(studio: Studio) -> frame.HoldersContext:
     rows = []
     for holder in studio.accelerator.holders():
         kind, _, name = holder.who.partition(":")
-        memory, state = (studio.deploy.memory_of(name), studio.deploy.state_of(name)) if name else (None, "")
+        is_engine = kind == "deploy"
+        memory, state = (studio.deploy.memory_of(name), studio.deploy.state_of(name)) if is_engine else (None, "")
         rows.append(frame.HolderRow(kind, name, memory, state))
     return frame.HoldersContext(rows)
 

@@ -5,6 +5,7 @@
 import hashlib
 import json
 import os
+import socket
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -129,4 +130,6 @@ if __name__ == "__main__":
     assert sys.argv[1:] == ["serve"]
     STORE.mkdir(parents=True, exist_ok=True)
     host, port = os.environ["OLLAMA_HOST"].rsplit(":", 1)
-    ThreadingHTTPServer((host, int(port)), Ollama).serve_forever()
+    if host.startswith("["):
+        ThreadingHTTPServer.address_family = socket.AF_INET6
+    ThreadingHTTPServer((host.strip("[]"), int(port)), Ollama).serve_forever()

@@ -1,10 +1,11 @@
-"""Who uses a model: runs at work and the chat now, and the runs that were tuned on it."""
+"""Who uses a model: runs at work and the chat now, the runs that were tuned on it, and other forms of it."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
+from studio.export import model_forms
 from studio.inference.inference_service import InferenceService
 from studio.models.library.library import Model
 from studio.train import runs
@@ -26,6 +27,11 @@ def guard(workspace: Workspace, service: InferenceService) -> Callable[[Model], 
 def runs_on(workspace: Workspace) -> Callable[[Model], int]:
     """Return a count of the runs that name a model as their base."""
     return lambda model: len(_runs_of(workspace, model))
+
+
+def users_of(workspace: Workspace) -> Callable[[Model], int]:
+    """Return a count of the runs that name a model as their base, and of the folders with other forms of it."""
+    return lambda model: len(_runs_of(workspace, model)) + len(model_forms.of_source(workspace, model.name))
 
 
 def _runs_of(workspace: Workspace, model: Model) -> list[runs.Run]:

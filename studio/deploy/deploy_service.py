@@ -212,9 +212,9 @@ class DeployService:
         variables += [f"{one}={HIDDEN}" for one, value in launch.secrets.items() if value]
         command = " ".join([*variables, shlex.join(launch.command)])
         texts = {str(path): text for path, text in launch.files.items()}
-        host = ports.near(settings.host)
+        address = f"http://{ports.place(ports.near(settings.host), port)}/v1"
         cluster = chosen.cluster(settings) if isinstance(chosen, Vllm) else ()
-        return Preview(command, texts, problem, f"http://{host}:{port}/v1", cluster)
+        return Preview(command, texts, problem, address, cluster)
 
     def stop(self, name: str) -> EngineState:
         """End an engine, in order where it can, and return its state at once. Raises Problem where there is none."""

@@ -10,6 +10,7 @@ from studio.core.workspace import Workspace
 from studio.export import model_forms, record
 from studio.inference import target_names
 from studio.inference.local.model_target import ModelTarget, weight_files
+from studio.models.gguf import gguf_parts
 from studio.models.library import library
 
 GGUF = ".gguf"
@@ -20,7 +21,7 @@ class Source:
     """What is served.
 
     name: as Chat names it, or the GGUF file as it is listed. target: its weights and prompt; of a GGUF file only the
-    prompt counts, and it is None where nobody says whose prompt it has. gguf: the file.
+    prompt counts, and it is None where nobody says whose prompt it has. gguf: the file, of a split one its first part.
     """
 
     name: str
@@ -31,7 +32,7 @@ class Source:
     def bytes(self) -> int:
         """How large its weights are on disk."""
         if self.gguf:
-            return size_of(self.gguf)
+            return sum(map(size_of, gguf_parts.named_parts(self.gguf)))
         found = [*weight_files(self.target.model), *(weight_files(self.target.adapter) if self.target.adapter else ())]
         return sum(map(size_of, found))
 
@@ -66,9 +67,9 @@ def gguf_files(workspace: Workspace) -> dict[str, Path]:
     for pattern in ("*.gguf", "*/*.gguf", "*/*/*.gguf"):
         for file in sorted(workspace.models.glob(pattern)):
             name = file.relative_to(workspace.models).as_posix()
-            is_later_part = "-of-" in file.stem and "-00001-of-" not in file.stem
+            part = gguf_parts.numbered(file)
             is_unfinished = any(part.startswith(".") for part in name.split("/"))  # what is being written lies there
-            if not is_later_part and not is_unfinished and files.is_file(file):
+            if not (part and part.number > 1) and not is_unfinished and files.is_file(file):
                 found[name] = file
     return found
 
@@ -79,8 +80,9 @@ def _made_of(workspace: Workspace, file: Path) -> str:
     usable = library.usable(workspace)
     for folder in folders:
         forms = model_forms.of_folder(folder)
-        if forms and any(model.name == forms.source for model in usable):
-            return str(forms.source)
+        owner = library.current_name(workspace, str(forms.source)) if forms else ""
+        if any(model.name == owner for model in usable):
+            return owner
     return next((model.name for model in usable if model.path.resolve() in folders), "")
 
 

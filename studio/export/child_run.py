@@ -20,6 +20,7 @@ from studio.core.processes.child import Child, Output, end_with_parent
 from studio.core.storage import files, records
 from studio.core.storage.atomic import write_json
 
+HOLDER = "export:"  # begins the name of an export among the holders of the device: several run at once
 LOOK_S = 0.1
 LOG_END = 64 * 2**10
 FULL = 2**20  # bytes: a disk that has no more is full

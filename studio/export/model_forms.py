@@ -112,14 +112,30 @@ def made_at(forms: Forms | Problem) -> float:
 
 
 def of_source(workspace: Workspace, source: str) -> list[tuple[Path, Forms]]:
-    """Return the folders of all forms of a model, newest first. A record that cannot be read is passed over: the list
-    of exports tells it.
+    """Return the folders of all forms of a model, newest first, also of those that know it by an older name. A record
+    that cannot be read is passed over: the list of exports tells it.
     """
+    wanted = library.current_name(workspace, source)
     return [
         (model.path, forms)
         for model, forms in folders(workspace)
-        if isinstance(forms, Forms) and forms.source == source
+        if isinstance(forms, Forms) and library.current_name(workspace, str(forms.source)) == wanted
     ]
+
+
+def of_one_comparison(found: list[tuple[Path, Forms]]) -> tuple[Forms | None, list[tuple[Path, Form]]]:
+    """Return the record with the figures of the 16-bit model in the newest comparison, None where there was none, and
+    all forms with their folders; figures of an earlier comparison are left out: they are of other rows or another time.
+    """
+    measured = [forms for _, forms in found if forms.reference]
+    newest = max(measured, key=lambda forms: forms.reference.measured, default=None)
+    other = {"cost": None, "fault": None}
+    listed = [
+        (folder, form if newest is None or forms.reference == newest.reference else form.model_copy(update=other))
+        for folder, forms in found
+        for form in forms.forms
+    ]
+    return newest, listed
 
 
 def write(folder: Path, forms: Forms) -> None:

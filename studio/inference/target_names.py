@@ -39,6 +39,17 @@ def is_run(name: str) -> bool:
     return "/" in name and not name.startswith(SERVED)
 
 
+def runs_left(workspace: Workspace, names: Iterable[str]) -> list[runs.Run]:
+    """Return the runs among names that are still there: the record of a model may name one that was deleted since, or
+    that another machine trained.
+    """
+    found = []
+    for name in filter(is_run, names):
+        with contextlib.suppress(Problem):
+            found.append(runs.find(workspace, name.partition("@")[0]))
+    return found
+
+
 def title(workspace: Workspace, name: str) -> str:
     """Return how a name is shown whole: of a served model first the model, then the server; of a run that a person
     named later that name, with the one that its folder has.

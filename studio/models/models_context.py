@@ -14,7 +14,7 @@ from studio.monitor.history import Monitor
 @dataclass(frozen=True)
 class ModelsContext:
     """`guard` raises Problem for a model that a run or the chat uses now; `runs_on` counts the runs that were tuned on
-    a model.
+    a model, `users_of` all that know it by its folder or its name.
     """
 
     workspace: Workspace
@@ -23,6 +23,7 @@ class ModelsContext:
     monitor: Monitor
     guard: Guard
     runs_on: Callable[[Model], int]
+    users_of: Callable[[Model], int]
 
     def memory(self) -> tuple[str, int]:
         """Return the device that models run on, "cuda" or "cpu", and its whole memory in bytes: of the largest GPU, or

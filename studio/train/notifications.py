@@ -8,6 +8,7 @@ a workspace that came from somebody else would send what happens here to them.
 import hashlib
 import json
 import os
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -42,11 +43,10 @@ def set_webhook(saves: Path, address: str, language: str = "en") -> str:
     address.
     """
     address = address.strip()
-    parts = urlsplit(address)
-    if address and (parts.scheme not in ("http", "https") or not parts.hostname):
+    if address and not _is_web_address(address):
         raise Problem("notices.bad_address")
     write_json(file(saves), {"webhook": address, "language": language}, mode=0o600)
-    return parts.hostname or ""
+    return urlsplit(address).hostname or ""
 
 
 def file(saves: Path) -> Path:
@@ -117,10 +117,18 @@ class NotificationSettings(Record):
     @classmethod
     def is_address(cls, address: str) -> str:
         """Refuse what is no web address."""
-        parts = urlsplit(address)
-        if address and (parts.scheme not in ("http", "https") or not parts.hostname):
+        if address and not _is_web_address(address):
             raise ValueError("it is no web address")
         return address
+
+
+def _is_web_address(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        is_sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # brackets that do not close, a port that is no number
+        return False
+    return is_sound and not re.search(r"\s", address)
 
 
 def _settings_or_none(saves: Path) -> NotificationSettings:

@@ -156,6 +156,6 @@ def _get(url: str, keyed: str) -> object:
     near = openai_client.is_near(urlsplit(url).hostname or "")
     try:
         answer = httpx.get(url, headers=headers, timeout=WAIT_S, trust_env=not near)
-    except (httpx.HTTPError, httpx.InvalidURL):
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError):
         return None
     return parse_or(None, answer.content[: 2**22]) if answer.status_code == 200 else None

@@ -49,7 +49,7 @@ def is_ollama(url: str) -> bool:
     near = openai_client.is_near(urlsplit(url).hostname or "")
     try:
         answer = httpx.get(_root(url) + "/api/version", timeout=WAIT_S, trust_env=not near)
-    except (httpx.HTTPError, httpx.InvalidURL):
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError):
         return False
     told = parse_or({}, answer.content)
     return answer.status_code == 200 and isinstance(told, dict) and isinstance(told.get("version"), str)

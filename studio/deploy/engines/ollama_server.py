@@ -55,7 +55,7 @@ class Ollama:
             raise Problem("deploy.no_ollama", command=INSTALL)
         settings = order.settings
         environment = {
-            "OLLAMA_HOST": f"{settings.host}:{order.port}",
+            "OLLAMA_HOST": ports.place(settings.host, order.port),
             "OLLAMA_MODELS": str(order.folder.parent / STORE),
             # Without it a GGUF whose own Jinja can do more than the TEMPLATE wins in silence.
             "OLLAMA_GO_TEMPLATE": "1",
@@ -85,7 +85,7 @@ class Ollama:
             template, parameters = made.template, {"stop": list(made.stops)} if made.stops else {}
         if order.settings.context:
             parameters["num_ctx"] = order.settings.context
-        client = OllamaClient(f"http://{ports.near(order.settings.host)}:{order.port}")
+        client = OllamaClient(f"http://{ports.place(ports.near(order.settings.host), order.port)}")
         client.create(order.name, order.source.gguf, template, parameters, lambda step: None)
 
 

@@ -20,6 +20,7 @@ from studio.deploy.supervision import ports
 from studio.inference.remote.servers import ServerRegistry
 
 PORTS = range(8760, 8860)
+LAST_PORT = 65535
 READY_S = 30.0
 PATIENCE_S = 3.0
 
@@ -27,7 +28,7 @@ PATIENCE_S = 3.0
 class StoredRecorder(Record):
     """A recorder: its port, whether it is to run, and the run or model whose prompts are compared ("" for none)."""
 
-    port: Annotated[int, Field(ge=1, le=65535)]
+    port: Annotated[int, Field(ge=1, le=LAST_PORT)]
     is_on: bool = False
     trained: Text = ""
 
@@ -79,9 +80,11 @@ class PromptRecorders:
             trained: see StoredRecorder; as it was if left out.
 
         Raises:
-            Problem: there is no such server, or the port cannot be had.
+            Problem: there is no such server, or the port is none or cannot be had.
         """
         upstream = self._upstream(server)
+        if port and not 1 <= port <= LAST_PORT:
+            raise Problem("recorder.bad_port", port=port, most=LAST_PORT)
         with self._lock:
             known = self._known()
             before = known.get(server)

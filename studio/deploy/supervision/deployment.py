@@ -18,12 +18,14 @@ from studio.core.storage.records import Moment, Record, Text
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, is_safe, safe_name, write_json, write_whole
 from studio.deploy.deploy_settings import DeploySettings, is_local
+from studio.deploy.supervision import ports
 from studio.deploy.supervision.engine_load import EngineLoad
 
 State = Literal["starting", "ready", "stopping", "stopped", "failed"]
 ACTIVE = ("starting", "ready", "stopping")
 LOG_BYTES = 200_000  # of a log that are looked through or sent
 HIDDEN = "•••"
+_ONLY_HERE: dict[Path, "EngineState"] = {}  # states that the disk refused, by the folders of their deployments
 
 
 class Request(Record):
@@ -97,7 +99,7 @@ class Deployment:
 
     def state(self) -> EngineState:
         """Return how far it is. Raises Problem where that cannot be read."""
-        return records.load(self.folder / "state.json", EngineState)
+        return _ONLY_HERE.get(self.folder) or records.load(self.folder / "state.json", EngineState)
 
     def write_request(self, request: Request) -> None:
         """Keep what was asked. Raises Problem where the disk refuses."""
@@ -106,6 +108,17 @@ class Deployment:
     def write_state(self, state: EngineState) -> None:
         """Keep how far it is. Raises Problem where the disk refuses."""
         _write(self.folder / "state.json", state)
+        _ONLY_HERE.pop(self.folder, None)
+
+    def keep_state(self, state: EngineState) -> bool:
+        """Keep how far it is, in this process alone where the disk refuses; return whether it is on the disk."""
+        try:
+            self.write_state(state)
+        except Problem:
+            # An engine does not depend on its record, and who stops one does so on a full disk too.
+            _ONLY_HERE[self.folder] = state
+            return False
+        return True
 
     def key(self) -> str:
         """Return the key that the engine asks for, "" for none. Raises Problem where its file cannot be read."""
@@ -138,9 +151,7 @@ class Deployment:
 
 def address(request: Request, state: EngineState) -> str:
     """Return where its API is, as this machine reaches it, with /v1."""
-    host = request.settings.host
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{host}:{state.port}/v1"
+    return f"http://{ports.place(ports.near(request.settings.host), state.port)}/v1"
 
 
 def is_open(request: Request) -> bool:
@@ -177,6 +188,7 @@ class Deployments:
         refuses.
         """
         folder = self.workspace.inside(self.folder, safe_name(name))
+        _ONLY_HERE.pop(folder, None)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for entry in list(folder.iterdir()):
@@ -192,7 +204,9 @@ class Deployments:
         """Move a deployment into the trash, without its key, and return the item's id there. Raises Problem."""
         deployment = self.find(name)
         deployment.write_key("")
-        return Trash(self.workspace).put(deployment.folder, "deployment", name)
+        item = Trash(self.workspace).put(deployment.folder, "deployment", name)
+        _ONLY_HERE.pop(deployment.folder, None)
+        return item
 
 
 def new_state(port: int) -> EngineState:

@@ -53,6 +53,7 @@ class EngineFollower:
     def __init__(self, deployment: Deployment, engine: Engine, settings: DeploySettings, hooks: Hooks):
         self.deployment, self._engine, self._settings, self._hooks = deployment, engine, settings, hooks
         self._state, self._child = deployment.state(), None
+        self._is_on_disk = True
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"engine-{deployment.name}", daemon=True)
 
@@ -126,6 +127,7 @@ class EngineFollower:
         while not self._stop.wait(PROBE_S if self._state.state == "starting" else WATCH_S):
             if not self._lives():
                 return self._died(None)
+            self._tell()
             now = time.monotonic()
             if self._state.state == "starting":
                 self._look_for_ready(now - looked > WATCH_S)
@@ -235,15 +237,16 @@ class EngineFollower:
             child.end()
 
     def _tell(self, **changes: object) -> None:
+        """Keep how far it is with these changes; what the disk refused is written as soon as it takes it."""
         with self._lock:
             if self._stop.is_set() and changes.get("state") in ("starting", "ready"):
                 changes.pop("state")
             changed = self._state.model_copy(update=changes)
             if changed.state != "ready":
                 changed = changed.model_copy(update={"load": None})
-            if changed != self._state:
+            if changed != self._state or not self._is_on_disk:
                 self._state = changed
-                self.deployment.write_state(changed)
+                self._is_on_disk = self.deployment.keep_state(changed)
 
 
 def _put(launch: Launch) -> None:

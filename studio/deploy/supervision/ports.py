@@ -1,6 +1,7 @@
 """Ports: a free one, one that is taken before minutes of loading, and what answers there."""
 
 import contextlib
+import errno
 import http.client
 import socket
 import tempfile
@@ -66,10 +67,10 @@ def fault(host: str, port: int) -> Problem | None:
                 tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tried.bind(place)
             tried.listen(1)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # a name with an empty or too long part is not even looked up
         return Problem("deploy.bad_host", host=host)
     except OSError as error:
-        if not port:
+        if not port or error.errno == errno.EADDRNOTAVAIL:
             return Problem("deploy.bad_host", host=host)
         return Problem("deploy.port_taken", port=port, host=host, reason=reasons.of(error))
     return None
@@ -78,6 +79,11 @@ def fault(host: str, port: int) -> Problem | None:
 def near(host: str) -> str:
     """Return the address at which this machine itself reaches what listens at `host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+
+
+def place(host: str, port: int) -> str:
+    """Return an address and a port as they stand in a URL: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def status(host: str, port: int, path: str, key: str = "") -> int | None:

@@ -20,7 +20,7 @@ from studio.datasets.registry import dataset_info
 from studio.datasets.registry.collection import Collection
 from studio.datasets.registry.dataset_info import Dataset
 from studio.datasets.schema.observed_schema import Shape
-from studio.inference.target_names import is_run
+from studio.inference.target_names import runs_left
 from studio.train import runs
 from studio.train.recipe import data_stamps
 from studio.train.recipe.validation.mixture import LEAST_SHARE
@@ -95,7 +95,8 @@ def find(collection: Collection, name: str, targets: list[str], are_chosen: bool
     """Return the rows that a name stands for.
 
     Args:
-        targets: those that are evaluated; the first run among them that trained a filled copy of the set decides.
+        targets: those that are evaluated, or that a model is made of; the first run among them that is still there and
+            trained a filled copy of the set decides.
         are_chosen: the rows that are asked were chosen before; which of them may be need not be told then.
 
     Raises:
@@ -106,7 +107,7 @@ def find(collection: Collection, name: str, targets: list[str], are_chosen: bool
         return _held_out(collection, name, are_chosen)
     dataset = collection.find(name)
     folder = dataset.home
-    for run in _runs(collection, targets):
+    for run in runs_left(collection.workspace, targets):
         data = Path(str(run.recipe().get("dataset_dir") or ""))
         if name in names_in(run.recipe().get("dataset")) and data.is_relative_to(run.folder):
             dataset, folder = dataset_info.dataset(data, name), collection.folder
@@ -204,7 +205,3 @@ def _source(collection: Collection, name: str, dataset: Dataset, folder: Path, a
     if dataset.stage != "sft" and not any_stage:
         raise Problem("evaluate.other_stage", dataset=name, stage=dataset.stage)
     return RowSource(name, dataset.entry, folder, collection.indexes.of(dataset.file))
-
-
-def _runs(collection: Collection, targets: list[str]) -> list[runs.Run]:
-    return [runs.find(collection.workspace, name.partition("@")[0]) for name in targets if is_run(name)]

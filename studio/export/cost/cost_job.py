@@ -24,7 +24,6 @@ from studio.export.quantize import gptq_libraries
 from studio.inference.llama_cpp.toolkit import Toolkit
 from studio.inference.local.model_target import weight_files
 
-HOLDER = "export"
 POSITIONS = 512  # tokens that are compared: 100 MB of logarithms for a vocabulary of 50,000
 CUTOFF = 512  # tokens of a row
 THREADS = max(1, (os.cpu_count() or 2) - 1)  # with all cores busy llama.cpp crawls
@@ -42,13 +41,13 @@ def measure(
     model = plan.source.folder(workspace)
     job.report(0.0, "cost.rows", dataset=part_names.in_workspace(workspace, str(plan.rows_from)))
     rows = _rows(workspace, collection, plan, model)
-    device.acquire(HOLDER, 2 * source_model.bytes_in_16_bit(workspace, plan.source))
+    device.acquire(f"{child_run.HOLDER}{plan.name}", 2 * source_model.bytes_in_16_bit(workspace, plan.source))
     try:
         with scratch(workspace.models) as made:
             work = _Comparison(job, toolkit, plan, rows, made)
             return work.all(workspace, model)
     finally:
-        device.release(HOLDER)
+        device.release(f"{child_run.HOLDER}{plan.name}")
 
 
 def _rows(workspace: Workspace, collection: Collection, plan: CostPlan, model: Path) -> list[Row]:
@@ -81,21 +80,19 @@ class _Comparison:
     def all(self, workspace: Workspace, model: Path) -> dict:
         """Measure the model and every form of it, and return what is stored. Raises Problem, Stopped."""
         there = model_forms.of_source(workspace, str(self._plan.source.name))
-        chosen = [(folder, forms, comparable(forms)) for folder, forms in there]
-        self._steps = 1 + sum(len(forms) for _, _, forms in chosen)
+        compared = [(folder, form) for folder, forms in there for form in comparable(forms)]
+        self._steps = 1 + len(compared)
         spec = self._spec("transformers", model, writes=True, dtype="float32")
         spec.trust_remote_code = trust.allows(model)
         reference = self._cost(spec, str(self._plan.source.name))
         size = sum(folders.size_of(file) for file in weight_files(model))
-        table = [{"type": "16-bit", "size": size, "cost": reference.model_dump(mode="json")}]
+        measured = [(folder, self._measured(folder, form)) for folder, form in compared]
         origin = form_card.origin(workspace, str(self._plan.source.name))
-        for folder, forms, compared in chosen:
-            done = {form.type: self._measured(folder, form) for form in compared}
-            after = {"reference": reference, "reference_size": size}
-            after = forms.model_copy(update=after | {"forms": [done.get(form.type, form) for form in forms.forms]})
-            model_forms.write(folder, after)
-            form_card.write_form_cards(folder, folder.name, after, origin, before=forms)
-            table += [one.model_dump(mode="json", include={"type", "size", "cost", "fault"}) for one in done.values()]
+        # Written when all are measured: figures of two sets of rows in one table cannot be compared.
+        for folder, _ in there:
+            _keep(folder, [form for place, form in measured if place == folder], reference, size, origin)
+        table = [{"type": "16-bit", "size": size, "cost": reference.model_dump(mode="json")}]
+        table += [form.model_dump(mode="json", include={"type", "size", "cost", "fault"}) for _, form in measured]
         return {
             "name": there[0][0].name,
             "source": self._plan.source.name,
@@ -158,3 +155,22 @@ class _Comparison:
         return Cost(
             **found, threads=THREADS, rows=len(self._rows), rows_from=self._plan.rows_from, measured=time.time()
         )
+
+
+def _keep(folder: Path, measured: list[Form], reference: Cost, size: int, origin: form_card.Origin) -> None:
+    """Write figures into the record of a folder as it is now: minutes have passed, in which forms were made or deleted.
+
+    Args:
+        measured: its forms with their figures. reference, size: of the 16-bit model.
+
+    Raises:
+        Problem: the record cannot be read any more, or the disk refuses.
+    """
+    figures = {(form.type, form.created): {"cost": form.cost, "fault": form.fault} for form in measured}
+    before = model_forms.of_folder(folder)
+    if before is None or not any((form.type, form.created) in figures for form in before.forms):
+        return
+    forms = [form.model_copy(update=figures.get((form.type, form.created), {})) for form in before.forms]
+    after = before.model_copy(update={"forms": forms, "reference": reference, "reference_size": size})
+    model_forms.write(folder, after)
+    form_card.write_form_cards(folder, folder.name, after, origin, before=before)

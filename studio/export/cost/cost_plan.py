@@ -8,7 +8,6 @@ from studio.export import model_forms, source_model
 from studio.export.gguf.types import LORA
 from studio.export.source_model import Source
 from studio.inference import target_names
-from studio.train import runs
 
 
 class CostPlan(Record):
@@ -24,7 +23,8 @@ def plan(workspace: Workspace, targets: list[str], dataset: str = "") -> CostPla
 
     Args:
         targets: one model, or the runs that it was merged of.
-        dataset: on whose rows; "" takes what the run held out, else the first dataset on which it was trained.
+        dataset: on whose rows; "" takes what the run held out, if it is still there, else the first dataset on which
+            it was trained.
 
     Raises:
         Problem: no form of it is there, it is not merged yet, or no dataset is named and the model names none.
@@ -44,9 +44,7 @@ def comparable(forms: model_forms.Forms) -> list[model_forms.Form]:
 
 
 def _usual(workspace: Workspace, source: Source) -> str:
-    last = str(source.targets[-1]) if source.targets else ""
-    if target_names.is_run(last):
-        run = last.partition("@")[0]
-        if float(runs.find(workspace, run).recipe().get("val_size") or 0) > 0:
-            return f"{HELD_OUT}{run}"
+    for run in target_names.runs_left(workspace, map(str, source.targets[-1:])):
+        if float(run.recipe().get("val_size") or 0) > 0:
+            return f"{HELD_OUT}{run.name}"
     return str(source.data[0]) if source.data else ""

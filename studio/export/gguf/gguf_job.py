@@ -28,7 +28,6 @@ from studio.export.model_forms import Form, Forms, Parity
 from studio.inference.llama_cpp import server
 from studio.inference.llama_cpp.toolkit import Toolkit
 
-HOLDER = "export"
 CALIBRATION_TOKENS, CALIBRATION_CUTOFF = 4096, 256
 THREADS = max(1, os.cpu_count() or 1)
 
@@ -50,18 +49,22 @@ def make(
     toolkit.ensure(job.report, job.check)
     if plan.source.merge and plan.of_model:
         merge_job.merge(job, workspace, device, plan.source.merge)
-    device.acquire(HOLDER, 2 * source_model.bytes_in_16_bit(workspace, plan.source))
+    device.acquire(f"{child_run.HOLDER}{plan.name}", 2 * source_model.bytes_in_16_bit(workspace, plan.source))
     try:
         with scratch(target) as made:
             work = _Work(job, workspace, collection, toolkit, plan, made)
             return _place(workspace, plan, target, work.folder, work.all())
     finally:
-        device.release(HOLDER)
+        device.release(f"{child_run.HOLDER}{plan.name}")
 
 
 @dataclass
 class _Work:
-    """The making of the files of a plan, in a folder of its own."""
+    """The making of the files of a plan, in a folder of its own.
+
+    model: the folder of the 16-bit model. converted: the one that the converter reads, the same but for what its
+    tokenizer says of BOS.
+    """
 
     job: Job
     workspace: Workspace
@@ -78,19 +81,20 @@ class _Work:
         merge = self.plan.source.merge
         # Of an adapter alone the base is not changed, so nothing was merged.
         self.model = merge.model if merge and not self.plan.of_model else self.plan.source.folder(self.workspace)
+        self.converted = self.model
         self.steps = len(self.plan.types) * 2 + 2
 
     def all(self) -> list[Form]:
         """Return the forms that were made, each as llama.cpp answered with it."""
         self._report("gguf_files.prompts")
         asked = gguf_prompts.prompts(self.model, str(self.plan.source.template))
-        model = self._shadow(asked)
-        base = self._base(model)
+        self.converted = self._shadow(asked)
+        base = self._base()
         matrix = self._importance(base) if self.plan.measures else None
         for type_ in self.plan.of_model:
             self._one(type_, base, matrix)
         if LORA in self.plan.types:
-            self._lora(model, base)
+            self._lora()
         parity = self._parity(asked)
         return [self._asked(form, asked, parity, base) for form in self.found]
 
@@ -121,15 +125,16 @@ class _Work:
         write_json(folder / "tokenizer_config.json", config | {"add_bos_token": begins})
         return folder
 
-    def _base(self, model: Path) -> Path:
+    def _base(self) -> Path:
         """Return the model as GGUF in 16 bit: the file of a chosen type, else one that goes afterwards."""
         chosen = next((one for one in self.plan.of_model if TYPES[one].plain), None)
         if chosen is None:
-            return self._converted(model, "f16", self.scratch / "base.gguf")
-        return self._converted(model, chosen, self.folder / plans.file_name(self.plan, chosen))
+            return self._convert("f16", self.scratch / "base.gguf")
+        return self._convert(chosen, self.folder / plans.file_name(self.plan, chosen))
 
-    def _converted(self, model: Path, type_: str, target: Path, adapter: Path | None = None) -> Path:
-        spec = Conversion(converter=self.toolkit.converter(), model=model, adapter=adapter, type=type_, target=target)
+    def _convert(self, type_: str, target: Path, adapter: Path | None = None) -> Path:
+        converter = self.toolkit.converter()
+        spec = Conversion(converter=converter, model=self.converted, adapter=adapter, type=type_, target=target)
         self._run("convert_child", spec, "gguf_files.converting", type=type_)
         return target
 
@@ -162,7 +167,7 @@ class _Work:
         kind, target = TYPES[type_], self.folder / plans.file_name(self.plan, type_)
         fallbacks, used = 0, None
         if kind.plain and target != base:
-            self._converted(self.model, type_, target)
+            self._convert(type_, target)
         elif not kind.plain:
             used = matrix if kind.needs_importance or self.plan.importance else None
             progress = self.scratch / f"{type_}.progress"
@@ -179,9 +184,9 @@ class _Work:
             fallbacks = result["fallbacks"]
         self._note(type_, target, bool(used), fallbacks)
 
-    def _lora(self, model: Path, base: Path) -> None:
+    def _lora(self) -> None:
         target = self.folder / plans.file_name(self.plan, LORA)
-        self._converted(model, "f16", target, self.plan.adapter)
+        self._convert("f16", target, self.plan.adapter)
         self._note(LORA, target, False, 0)
 
     def _note(self, type_: str, target: Path, importance: bool, fallbacks: int) -> None:

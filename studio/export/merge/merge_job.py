@@ -21,8 +21,6 @@ from studio.export.record import ExportRecord, Verified
 from studio.models.library import library
 from studio.models.weights import completeness
 
-HOLDER = "export"
-
 
 def merge(job: Job, workspace: Workspace, device: DeviceLease, plan: Plan) -> dict:
     """Merge, verify, and put the model in its place; returns {name, folder, verified}.
@@ -36,7 +34,7 @@ def merge(job: Job, workspace: Workspace, device: DeviceLease, plan: Plan) -> di
     target = plans.require_free(workspace, plan.name)
     plans.require_room(workspace, plan)
     needed = plans.size(workspace, plan).needed
-    device.acquire(HOLDER, 2 * needed)
+    device.acquire(f"{child_run.HOLDER}{plan.name}", 2 * needed)
     try:
         with scratch(target) as made:
             folder = made / plan.name
@@ -52,7 +50,7 @@ def merge(job: Job, workspace: Workspace, device: DeviceLease, plan: Plan) -> di
             plans.require_free(workspace, plan.name)
             move(folder, target)
     finally:
-        device.release(HOLDER)
+        device.release(f"{child_run.HOLDER}{plan.name}")
     return {"name": plan.name, "folder": str(target), "verified": verified.model_dump()}
 
 

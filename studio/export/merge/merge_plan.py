@@ -23,6 +23,7 @@ from studio.train import runs
 from studio.train.runs.lineage import with_below
 
 SPARE_BYTES = 512 * 2**20  # beside the weights: tokenizer, records, and room for whatever else writes
+LARGEST_SHARD_GB = 1000
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 Precision = Literal["", "float32", "bfloat16", "float16"]
 
@@ -42,7 +43,7 @@ class Plan(Record):
     template: Text
     settings: dict[str, object] = {}
     precision: Precision = ""
-    shard_gb: int = Field(5, ge=1, le=1000)
+    shard_gb: int = Field(5, ge=1, le=LARGEST_SHARD_GB)
     device: Literal["cpu", "auto"] = "cpu"
     from_quantized: bool = False
 

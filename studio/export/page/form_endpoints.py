@@ -67,7 +67,8 @@ def form_endpoints(context: ExportContext, words: Words) -> list[Callable]:
 
     def export_forms(model: str) -> list[FormResult]:
         """Return all forms of a model with what they cost; its 16 bits come first where they were measured."""
-        found = model_forms.of_source(context.workspace, library.find(context.workspace, model).name)
+        source = library.find(context.workspace, model).name
+        newest, found = model_forms.of_one_comparison(model_forms.of_source(context.workspace, source))
         forms = [
             FormResult(
                 type=form.type,
@@ -77,14 +78,12 @@ def form_endpoints(context: ExportContext, words: Words) -> list[Callable]:
                 cost=_cost(form.cost),
                 problem=form.fault.tell(words) if form.fault else None,
             )
-            for folder, one in found
-            for form in one.forms
+            for folder, form in found
         ]
-        whole = next((one for _, one in found if one.reference), None)
-        if whole is None:
+        if newest is None:
             return forms
-        facts = {"folder": model, "file": "", "size_bytes": whole.reference_size}
-        return [FormResult(type="16-bit", cost=_cost(whole.reference), **facts), *forms]
+        facts = {"folder": model, "file": "", "size_bytes": newest.reference_size}
+        return [FormResult(type="16-bit", cost=_cost(newest.reference), **facts), *forms]
 
     return [export_gguf, export_quantize, export_cost, export_forms]
 

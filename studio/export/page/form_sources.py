@@ -11,6 +11,7 @@ from studio.export.page.context import ExportContext
 from studio.export.quantize.methods import METHODS
 from studio.export.quantize.quantize_plan import QuantizePlan
 from studio.inference import target_names
+from studio.models.library import library
 from studio.train import runs
 
 Choice = tuple[str, str]
@@ -73,5 +74,6 @@ def rows(context: ExportContext, words: Words) -> list[Choice]:
 
 def with_forms(context: ExportContext) -> list[Choice]:
     """Return the models that have other forms, by name."""
-    found = {str(forms.source) for _, forms in model_forms.folders(context.workspace) if not isinstance(forms, Problem)}
+    every = [forms for _, forms in model_forms.folders(context.workspace) if not isinstance(forms, Problem)]
+    found = {library.current_name(context.workspace, str(forms.source)) for forms in every}
     return [(name, name) for name in sorted(found)]

@@ -60,9 +60,10 @@ def precisions(words: Words) -> list[Choice]:
 
 
 def whole(value: object) -> int:
-    """Return the number of a field as a whole one. Raises Problem where it is none of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 1 or value != int(value):
-        raise Problem("export.bad_shard")
+    """Return the size of a file in GB as a whole number. Raises Problem where a merge takes no such size."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 1 <= value <= plans.LARGEST_SHARD_GB or value != int(value):
+        raise Problem("export.bad_shard", most=plans.LARGEST_SHARD_GB)
     return int(value)
 
 

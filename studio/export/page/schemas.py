@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from studio.export.merge.merge_plan import Precision
+from studio.export.merge.merge_plan import LARGEST_SHARD_GB, Precision
 from studio.web.schema import Options, Result
 
 
@@ -13,7 +13,7 @@ class MergeOptions(Options):
 
     name: str = Field("", description="of the model that comes out; one is made where it is empty")
     precision: Precision = Field("", description="of the stored weights, that of the base where it is empty")
-    shard_gb: int = Field(5, ge=1, le=1000, description="of a file of weights, at the most")
+    shard_gb: int = Field(5, ge=1, le=LARGEST_SHARD_GB, description="of a file of weights, at the most")
     device: Literal["cpu", "auto"] = Field("cpu", description='where it is merged: "auto" takes a GPU')
 
 

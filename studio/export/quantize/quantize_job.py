@@ -22,7 +22,6 @@ from studio.export.quantize.quantize_plan import QuantizePlan
 from studio.export.quantize.weights_child import Quantizing
 from studio.inference.local.model_target import weight_files
 
-HOLDER = "export"
 CALIBRATION_TOKENS, CALIBRATION_CUTOFF = 8192, 512
 THREADS = max(1, os.cpu_count() or 1)
 
@@ -44,7 +43,7 @@ def quantize(job: Job, workspace: Workspace, device: DeviceLease, collection: Co
     if plan.source.merge:
         merge_job.merge(job, workspace, device, plan.source.merge)
     model = plan.source.folder(workspace)
-    device.acquire(HOLDER, 2 * source_model.bytes_in_16_bit(workspace, plan.source))
+    device.acquire(f"{child_run.HOLDER}{plan.name}", 2 * source_model.bytes_in_16_bit(workspace, plan.source))
     try:
         with scratch(target) as made:
             form = _made(job, workspace, collection, plan, model, made)
@@ -56,7 +55,7 @@ def quantize(job: Job, workspace: Workspace, device: DeviceLease, collection: Co
             plans.require_free(workspace, plan)
             move(made / str(plan.name), target)
     finally:
-        device.release(HOLDER)
+        device.release(f"{child_run.HOLDER}{plan.name}")
     return {"name": plan.name, "folder": str(target), "verified": form.model_dump(mode="json")}
 
 

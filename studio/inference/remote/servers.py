@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import Field, TypeAdapter, ValidationError
 
 from studio.core import reasons
@@ -201,7 +202,8 @@ def _candidates(address: str) -> list[str]:
         sound = (
             parts.scheme in ("http", "https") and parts.hostname and parts.username is None and (parts.port or 1) > 0
         )
-    except ValueError as error:
+        httpx.URL(f"{parts.scheme}://{parts.netloc}")  # refuses names that no client takes
+    except (ValueError, httpx.InvalidURL) as error:
         raise Problem("served.bad_address") from error
     if not sound or re.search(r"\s|^\w+:/(?!/)", address):
         raise Problem("served.bad_address")

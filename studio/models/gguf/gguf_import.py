@@ -6,7 +6,6 @@ stopped at any moment and its memory comes back whole. What a quantised file has
 
 import json
 import os
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -23,7 +22,6 @@ from studio.models.gguf import gguf_parts
 from studio.models.library import library
 
 KIND = "import_gguf"
-_PART = re.compile(r"-\d{5}-of-\d{5}$")
 _ROOM = 1.1  # the folder is a little more than its weights
 _POLL_S = 0.3
 
@@ -46,7 +44,8 @@ def start(workspace: Workspace, jobs: Jobs, file: str, name: str = "") -> Job:
     source = files.expanded(file)
     if not source.is_absolute() or not files.is_file(source):
         raise Problem("gguf.no_file", file=file)
-    target = workspace.inside(workspace.models, name.strip() or _PART.sub("", source.stem))
+    part = gguf_parts.numbered(source)
+    target = workspace.inside(workspace.models, name.strip() or (part.whole if part else source.stem))
     if target.exists():
         raise Problem("models.name_taken", name=target.name)
     needed = _ROOM * 2 * parameters(source)

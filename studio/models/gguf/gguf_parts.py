@@ -10,7 +10,16 @@ from studio.core.storage import files, folders
 
 BROKEN = (ValueError, KeyError, IndexError, OSError, TypeError, OverflowError, MemoryError, AttributeError)
 MOST_BESIDE = 500  # files in a folder that are looked at for other parts
-_NUMBERED = re.compile(r"(.*)-\d{5}-of-(\d{5})\.gguf")
+_NUMBERED = re.compile(r"(.*)-(\d{5})-of-(\d{5})")
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """What the usual name of a part tells: the name of the `whole`, `number` from 1, `count` of all parts."""
+
+    whole: str
+    number: int
+    count: int
 
 
 @dataclass(frozen=True)
@@ -23,6 +32,23 @@ class Part:
     count: int
     tensors: int | None
     here: int
+
+
+def numbered(file: Path) -> Numbered | None:
+    """Return what the name of a file tells of its place among parts, None where it is not the usual one of a part."""
+    match = _NUMBERED.fullmatch(file.stem)
+    return Numbered(match[1], int(match[2]), int(match[3])) if match else None
+
+
+def named_parts(file: Path) -> list[Path]:
+    """Return the files in the folder of one that are called as the parts of the same whole, in their order; only `file`
+    where it is not called as one.
+    """
+    own = numbered(file)
+    if own is None:
+        return [file]
+    found = [(numbered(one), one) for one in folders.matching(file.parent, f"*{file.suffix}")]
+    return [one for its, one in found if its and (its.whole, its.count) == (own.whole, own.count)]
 
 
 def open_reader(file: Path):
@@ -97,11 +123,8 @@ def _beside(file: Path) -> list[Part]:
     some.
     """
     others = [one for one in sorted(folders.matching(file.parent, "*.gguf"))[:MOST_BESIDE] if one != file]
-    if match := _NUMBERED.fullmatch(file.name):
-        same = [one for one in others if (its := _NUMBERED.fullmatch(one.name)) and its.groups() == match.groups()]
-        others = same or others
     found = []
-    for one in others:
+    for one in [one for one in named_parts(file) if one != file] or others:
         try:
             found.append(part_of(one))
         except Problem:

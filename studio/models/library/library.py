@@ -157,6 +157,20 @@ def find(workspace: Workspace, name: str) -> Model:
         raise Problem("models.missing", name=name, folder=workspace.models) from None
 
 
+def current_name(workspace: Workspace, name: str) -> str:
+    """Return what the model called `name` is called in the list: it may have been renamed since. The name itself where
+    there is no such model.
+    """
+    listed = models(workspace)
+    if any(model.name == name for model in listed):
+        return name
+    try:
+        folder = files.real(find(workspace, name).path)
+    except Problem:
+        return name
+    return next((model.name for model in listed if files.real(model.path) == folder), name)
+
+
 def title(folder: Path) -> str:
     """Return what a person calls the model in `folder`; in a hub's cache that is not always the folder's name."""
     return hub_caches.title(folder)

@@ -13,7 +13,7 @@ from studio.models.library.library import Model
 Guard = Callable[[Model], None]  # raises Problem where the model is in use now
 
 
-def rename(workspace: Workspace, name: str, new: str, guard: Guard, runs: int = 0) -> Model:
+def rename(workspace: Workspace, name: str, new: str, guard: Guard, users: int = 0) -> Model:
     """Give the model a new name and return it.
 
     Args:
@@ -21,7 +21,8 @@ def rename(workspace: Workspace, name: str, new: str, guard: Guard, runs: int = 
         name: the model.
         new: its new name, one plain part of a path.
         guard: refuses for a model that is in use.
-        runs: how many runs know the model by its folder. The old name then stays as a link, so that they find it still.
+        users: how many know the model by its folder or its name. The old name then stays as a link, so that they find
+            it still.
 
     Raises:
         Problem: no such model in the list, no plain name, a name that is taken, a model in use or in a hub's cache, or
@@ -35,7 +36,7 @@ def rename(workspace: Workspace, name: str, new: str, guard: Guard, runs: int = 
         raise Problem("models.name_taken", name=new)
     try:
         model.path.rename(target)
-        if runs:
+        if users:
             model.path.symlink_to(target.name, target_is_directory=True)
     except OSError as error:
         raise Problem("workspace.unwritable", path=target, reason=reasons.of(error)) from error

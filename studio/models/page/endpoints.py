@@ -51,7 +51,7 @@ def _changing(context: ModelsContext) -> list[Callable]:
 
     def models_rename(name: str, new: str) -> schemas.RenameResult:
         """Give a model a new name and return {name, folder}."""
-        model = manage.rename(workspace, name, new, context.guard, context.runs_on(library.find(workspace, name)))
+        model = manage.rename(workspace, name, new, context.guard, context.users_of(library.find(workspace, name)))
         return schemas.RenameResult(name=model.name, folder=str(model.path))
 
     def models_delete(name: str) -> schemas.DeleteResult:

@@ -104,6 +104,8 @@ def test_what_is_no_endpoint_is_told_and_not_kept(endpoints, odd):
             ("http://me:secret@x/v1", "bad_address"),
             ("localhost:99999", "bad_address"),
             ("two words", "bad_address"),
+            ("\u2024.example", "bad_address"),
+            ("192.168..10", "no_api"),
         ):
             with pytest.raises(Problem) as refused:
                 endpoints.add(address)

@@ -11,6 +11,7 @@ from endpoint_calls import by_name, over, refused
 
 from studio import app
 from studio.core.i18n import LANGUAGES, Words
+from studio.deploy.supervision import ports
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,19 @@ def test_the_model_is_made_with_the_template_and_the_stops_of_training(studio, c
     wait_for(lambda: [one.url for one in studio.chat.service.servers.list()] == [served["address"]])
     state = studio.deploy.deployments.find("little").state()
     assert state.members[0].process().environ()["OLLAMA_NO_CLOUD"] == "1"
+
+
+@pytest.mark.skipif(ports.fault("::1", 0) is not None, reason="this machine has no IPv6")
+def test_it_is_served_at_an_address_of_ipv6(call, served):
+    preview = call.deploy_preview("ollama", f"{SMALL}/small.gguf", {"host": "::1", "port": 8123})
+    assert preview["address"] == "http://[::1]:8123/v1" and "OLLAMA_HOST='[::1]:8123'" in preview["command"]
+    call.deploy_start("ollama", f"{SMALL}/small.gguf", {"name": "six", "host": "::1"})
+    found = wait_for(lambda: (one := call.deploy_list()[0])["state"] != "starting" and one)
+    assert (found["name"], found["state"]) == ("six", "ready"), (found, call.deploy_log("six"))
+    assert found["address"].startswith("http://[::1]:")
+    assert [one["name"] for one in call.deploy_ollama_list("six")] == ["little:latest", "six:latest"]
+    call.deploy_ollama_delete("six", "six")
+    call.deploy_stop("six")
 
 
 def test_models_are_copied_fetched_and_deleted(studio, call, served):

@@ -11,7 +11,7 @@ import openai
 import pytest
 from conftest import is_sentence, new_workspace, wait_for
 
-from studio.core.i18n import Problem, Words
+from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.deploy.prompt_recorder import recorded_requests
 from studio.deploy.prompt_recorder.recorded_prompt import recorded_prompt
 from studio.deploy.prompt_recorder.recorded_requests import RecordedRequest, kept, new_id
@@ -242,3 +242,11 @@ def test_a_template_cannot_say_all_that_a_client_can():
     request = RecordedRequest(id="a", server="s", time=1.0, method="POST", path="/v1/completions", body={"prompt": "x"})
     made = recorded_prompt(None, target, request, "")
     assert made.parity == "untold" and made.engine.fault.key == "recorder.no_messages"
+
+
+@pytest.mark.parametrize("port", [-5, 65536, 70000, 2**70])
+def test_a_number_that_is_no_port_is_told_before_anything_is_started(odd, recorders, port):
+    with pytest.raises(Problem) as told:
+        started(recorders, f"http://{odd.place}/v1", port=port)
+    assert told.value.key == "recorder.bad_port" and recorders.list() == []
+    assert all(is_sentence(Words(one).tell(told.value)) for one in LANGUAGES)

@@ -1,13 +1,17 @@
 """The endpoints of exports, called by their names on a studio with real models."""
 
 import threading
+from pathlib import Path
 
 import pytest
-from conftest import SMALL, STARTER, slow
+from conftest import SMALL, STARTER, is_sentence, slow
 from endpoint_calls import by_name, closing_studio, over, refused
 from export_files import exported
 from random_runs import random_run
 
+from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.export.merge.merge_plan import Plan
+from studio.export.page import merge_choices
 from studio.models.library import library
 
 
@@ -44,6 +48,19 @@ def test_a_merge_by_its_endpoints(call, studio, run):
         found = call.export_template("mine", "", form)
         assert found == {"name": name, "text": (folder / name).read_text("utf-8")}
     assert "You are Xiaoju." in call.export_template("mine", "", "ollama")["text"]
+
+
+@pytest.mark.parametrize("size", [None, True, "5", 0, 0.5, 2.5, -1, 1001, 5000, float("inf"), float("nan")])
+def test_a_file_size_that_no_merge_takes_is_one_sentence(size):
+    with pytest.raises(Problem) as told:
+        merge_choices.whole(size)
+    assert all(is_sentence(Words(one).tell(told.value)) and "1000" in Words(one).tell(told.value) for one in LANGUAGES)
+
+
+def test_a_file_size_of_the_form_is_one_of_a_merge():
+    for size in (1, 5.0, 1000):
+        plan = Plan(name="a", targets=["a"], model=Path("a"), template="", shard_gb=merge_choices.whole(size))
+        assert plan.shard_gb == size
 
 
 def test_what_is_asked_wrongly_is_one_sentence(call, studio, run):

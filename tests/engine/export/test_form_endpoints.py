@@ -13,6 +13,9 @@ from studio.core.i18n import LANGUAGES, Words
 from studio.core.sentences import Sentence
 from studio.deploy import served_source
 from studio.export import model_forms
+from studio.export.cost import cost_plan
+from studio.export.gguf import gguf_plan
+from studio.export.page import form_sources
 from studio.export.page.exported.costs_view import costs_view
 
 
@@ -80,5 +83,29 @@ def test_forms_are_listed_and_drawn_in_one_table_and_one_chart(studio):
         assert fault.tell(Words(language)) in studio.live._draws["export-costs"](Words(language), "mine")
     source = served_source.find(studio.workspace, "mine-GGUF/mine-Q4_K_M.gguf")
     assert source.target.name == "mine"  # its prompt is that of the model it was made of
+    studio.accelerator.acquire("export:mine-GGUF", 0)
+    assert "mine-GGUF" in studio.live._draws["holders"](Words("en"), "")
+    studio.accelerator.release("export:mine-GGUF")
     chart = costs_view(studio.export, "mine").chart
     assert len(chart.points) == 3 and chart.points[0].name == "16-bit"
+
+
+def test_forms_belong_to_a_model_whatever_it_is_called_now(studio, call):
+    exported(studio.workspace, "older", SMALL, ["x/lora/y"])
+    formed(studio.workspace, "older-GGUF", "older", {"q8_0": 4})
+    file = "older-GGUF/older-Q8_0.gguf"
+    for name in ("newer", "newest"):
+        call.models_rename("older" if name == "newer" else "newer", name)
+        for hand in (name, "older-GGUF"):
+            found = costs_view(studio.export, hand)
+            assert (found.source, [row.type for row in found.forms]) == (name, ["16-bit", "q8_0"])
+        assert [one["type"] for one in call.export_forms(name)] == ["16-bit", "q8_0"]
+        assert cost_plan.plan(studio.workspace, [name]).source.name == name
+        assert name in [one for _, one in form_sources.with_forms(studio.export)]
+        assert served_source.find(studio.workspace, file).target.name == name
+        # What is made now can go beside what was made under the older name.
+        assert gguf_plan.plan(studio.workspace, [name], ["f16"], name="older-GGUF").name == "older-GGUF"
+    assert "older" not in [one for _, one in form_sources.with_forms(studio.export)]
+    refused(call.export_gguf, SMALL, None, {"types": ["f16"], "name": "older-GGUF"})
+    call.models_rename("newest", "older")
+    assert costs_view(studio.export, "older-GGUF").source == "older"

@@ -16,7 +16,17 @@ from studio.export import model_forms
 from studio.export.form_service import FormService
 from studio.export.gguf import gguf_plan, gguf_prompts
 from studio.export.gguf.types import TYPES
+from studio.inference.llama_cpp import toolkit as llama_cpp
 from studio.inference.llama_cpp.toolkit import Toolkit
+
+# In the converter's place: notes what the tokenizer that it was given says of BOS, and converts nothing.
+NOTES_BOS = """
+import json, sys
+from pathlib import Path
+with open(Path(__file__).with_name("bos"), "a") as notes:
+    notes.write(f"{json.loads((Path(sys.argv[1]) / 'tokenizer_config.json').read_text())['add_bos_token']}\\n")
+Path(sys.argv[sys.argv.index("--outfile") + 1]).write_bytes(b"GGUF")
+"""
 
 needs_tools = pytest.mark.skipif(not SLOW, reason="fetches llama.cpp's programs; STUDIO_SLOW_TESTS=1 runs it")
 
@@ -24,10 +34,10 @@ needs_tools = pytest.mark.skipif(not SLOW, reason="fetches llama.cpp's programs;
 class Desk:
     """A workspace with the service on it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, tools=None):
         self.workspace = new_workspace(folder)
         self.jobs = Jobs(self.workspace)
-        self.toolkit = Toolkit(self.jobs)
+        self.toolkit = Toolkit(self.jobs, tools)
         self.collection = Collection(self.workspace, self.jobs)
         self.service = FormService(self.workspace, DeviceLease(), self.jobs, self.collection, self.toolkit)
 
@@ -83,6 +93,20 @@ def test_prompts_are_those_of_training(desk):
     assert found.kind == "training" and found.begin_with_bos is True and len(found.prompts) > 10
     own = gguf_prompts.prompts(model, "")
     assert own.kind == "transformers" and own.question and own.stops
+
+
+def test_every_conversion_reads_what_training_says_of_bos(tmp_path):
+    tools = tmp_path / "tools" / llama_cpp.NAME
+    (tools / "converter").mkdir(parents=True)
+    (tools / llama_cpp.STAMP).write_text(llama_cpp.digest())
+    (tools / "converter" / "convert_hf_to_gguf.py").write_text(NOTES_BOS)
+    desk = Desk(tmp_path / "workspace", tools.parent)
+    model = copied(desk, "no-bos")
+    config = json.loads((model / "tokenizer_config.json").read_text())
+    (model / "tokenizer_config.json").write_text(json.dumps(config | {"add_bos_token": False}))
+    assert gguf_prompts.prompts(model, "").begin_with_bos is True
+    desk.ended(desk.service.gguf(["no-bos"], ["f16", "bf16"]))  # nothing can answer: no file is made
+    assert (tools / "converter" / "bos").read_text().split() == ["True", "True"]
 
 
 @needs_tools

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +10,16 @@ from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT, SLOW, SMALL, STARTER, is_sentence, new_workspace, slow
+from export_files import exported, formed
+from random_runs import random_run
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
 from studio.datasets.registry.collection import Collection
-from studio.export import model_forms
+from studio.evaluate.predict.row_sources import HELD_OUT
+from studio.export import model_forms, source_model, token_rows
+from studio.export.cost import cost_plan
 from studio.export.cost.cost_job import POSITIONS
 from studio.export.form_service import FormService
 from studio.export.quantize import quantize_plan
@@ -28,8 +33,8 @@ class Desk:
     def __init__(self, folder):
         self.workspace = new_workspace(folder)
         self.jobs = Jobs(self.workspace)
-        collection = Collection(self.workspace, self.jobs)
-        self.service = FormService(self.workspace, DeviceLease(), self.jobs, collection, Toolkit(self.jobs))
+        self.collection = Collection(self.workspace, self.jobs)
+        self.service = FormService(self.workspace, DeviceLease(), self.jobs, self.collection, Toolkit(self.jobs))
 
     def made(self, method: str, **options) -> Path:
         """Return the folder of the small model, quantised."""
@@ -84,6 +89,24 @@ def test_a_form_costs_what_the_difference_of_its_choices_says(desk):
     eight = kept["bnb-8bit"].cost
     assert 0 < eight.kl < 0.1 and eight.top1 > 0.5 and eight.tokens_per_s > 0
     assert abs(eight.perplexity / whole["cost"]["perplexity"] - 1) < 0.1
+
+
+def test_an_exported_model_outlives_its_run(desk):
+    """What calibrates it and what it is compared on are found by its record, also of another machine."""
+    run = random_run(desk.workspace, "held", model=SMALL, val_size=0.2)
+    exported(desk.workspace, "outlives", SMALL, [run.name])
+    formed(desk.workspace, "outlives-GGUF", "outlives", {"q8_0": 2**20})
+    held_out = HELD_OUT + run.name
+    assert cost_plan.plan(desk.workspace, ["outlives"]).rows_from == held_out
+    shutil.rmtree(run.folder)
+    assert cost_plan.plan(desk.workspace, ["outlives"]).rows_from == "identity_en"
+    source = source_model.of(desk.workspace, ["outlives"])
+    arguments = (desk.workspace.models / SMALL, "smollm2")
+    targets, amount = [str(one) for one in source.targets], token_rows.Amount(256, 512)
+    assert targets == [run.name] and token_rows.rows(desk.collection, *arguments, "identity_en", targets, amount)
+    with pytest.raises(Problem) as fault:  # what only the run has is gone with it
+        token_rows.rows(desk.collection, *arguments, held_out, targets, amount)
+    assert fault.value.key == "train.no_run"
 
 
 def test_a_group_fits_all_rows_or_is_refused():

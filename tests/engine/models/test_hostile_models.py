@@ -59,7 +59,9 @@ def empty(tmp_path) -> Workspace:
 @pytest.fixture
 def context(empty) -> ModelsContext:
     jobs = Jobs(empty)
-    return ModelsContext(empty, jobs, Downloads(empty, jobs), Monitor(empty.root), lambda model: None, lambda model: 0)
+    return ModelsContext(
+        empty, jobs, Downloads(empty, jobs), Monitor(empty.root), lambda _: None, lambda _: 0, lambda _: 0
+    )
 
 
 def with_config(folder, **more):

@@ -209,11 +209,11 @@ def test_permission_to_run_code_is_for_this_code_alone(empty):
     assert not trust.allows(folder)
 
 
-def test_rename_keeps_the_old_name_only_for_runs_that_know_it(empty):
+def test_rename_keeps_the_old_name_only_for_who_knows_it(empty):
     make_model(empty.models / "old", hidden=256)
     assert manage.rename(empty, "old", "new", free).name == "new"
     assert [model.name for model in library.models(empty)] == ["new"] and not (empty.models / "old").exists()
-    manage.rename(empty, "new", "newer", free, runs=2)
+    manage.rename(empty, "new", "newer", free, users=2)
     assert [model.name for model in library.models(empty)] == ["newer"]
     assert library.find(empty, str(empty.models / "new")).params
     for taken in ("newer", "new"):
@@ -231,7 +231,7 @@ def test_delete_frees_all_of_it_and_leaves_links_targets_alone(workspace):
     manage.delete(workspace, STARTER.name, free)
     assert (STARTER / "model.safetensors").stat().st_size > 200_000_000
     folder = make_model(workspace.models / "mine", hidden=256)
-    manage.rename(workspace, "mine", "renamed", free, runs=1)
+    manage.rename(workspace, "mine", "renamed", free, users=1)
     size = library.find(workspace, "renamed").size_bytes
     assert manage.delete(workspace, "renamed", free) == size
     assert [path.name for path in workspace.models.iterdir()] == [SMALL] and not folder.exists()

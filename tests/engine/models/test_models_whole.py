@@ -251,7 +251,9 @@ def test_no_use_of_a_model_with_a_known_fault_is_offered(folder, tmp_path, damag
     words, lease = Words("en"), DeviceLease()
     (fault,) = completeness.find(workspace, "tiny").faults[:1]
     jobs = Jobs(workspace)
-    context = ModelsContext(workspace, jobs, Downloads(workspace, jobs), Monitor(tmp_path), lambda _: None, lambda _: 0)
+    context = ModelsContext(
+        workspace, jobs, Downloads(workspace, jobs), Monitor(tmp_path), lambda _: None, lambda _: 0, lambda _: 0
+    )
     head = drawn(model_head, model_head.model_head(context, "tiny"))
     assert str(escape(words.tell(fault))) in head and "room-train" not in head and "room-chat" not in head
     assert smoke_test(SmokeTests(workspace, lease), "tiny") is None

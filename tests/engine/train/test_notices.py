@@ -68,7 +68,8 @@ def test_the_webhook_is_kept_and_takes_notices_in_its_language(workspace, run, c
     assert notifications.file(workspace.saves).stat().st_mode & 0o077 == 0
     notifications.set_webhook(workspace.saves, "")
     assert notifications.webhook(workspace.saves) == ""
-    for wrong in ("hooks.example.com/a", "file:///etc/passwd", "https://"):
+    odd = ("http://[::1/", "http://x:y:z/", "http://a:99999/", "http://two words/")
+    for wrong in ("hooks.example.com/a", "file:///etc/passwd", "https://", *odd):
         with pytest.raises(Problem, match="no web address"):
             notifications.set_webhook(workspace.saves, wrong)
 

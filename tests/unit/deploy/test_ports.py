@@ -33,10 +33,11 @@ def test_what_another_studio_has_chosen_is_not_chosen_before_or_after_it_listens
     assert ports.free_port(HOST, range(theirs, theirs + 1), taken=[theirs]) is None
 
 
-def test_an_address_of_another_machine_is_told():
+@pytest.mark.parametrize("host", ["203.0.113.7", "192.168..10", ".", "a" * 64, f"a.{'b' * 64}.c", "1:2", "-", "_"])
+def test_what_is_no_address_of_this_machine_is_told(host):
     with pytest.raises(Problem) as told:
-        ports.free_port("203.0.113.7")
-    assert told.value.key == "deploy.bad_host"
+        ports.free_port(host)
+    assert told.value.key == "deploy.bad_host" and ports.fault(host, free_port()).key == "deploy.bad_host"
 
 
 def test_a_machine_without_a_place_for_files_has_ports_all_the_same(monkeypatch):

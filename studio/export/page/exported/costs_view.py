@@ -92,19 +92,13 @@ def costs_view(context: ExportContext, hand: str) -> CostsView | None:
             return None
     except Problem:
         return None  # told by the head
-    source = str(forms.source) if forms else model.name
-    found = [
-        (folder.name, one, form)
-        for folder, one in model_forms.of_source(context.workspace, source)
-        for form in one.forms
-    ]
+    source = library.current_name(context.workspace, str(forms.source) if forms else model.name)
+    newest, found = model_forms.of_one_comparison(model_forms.of_source(context.workspace, source))
     if not found:
         return None
-    rows = sorted((_row(folder, form) for folder, _, form in found), key=lambda row: -row.size)
-    measured = [one for _, one, _ in found if one.reference]
-    if not measured:
+    rows = sorted((_row(folder.name, form) for folder, form in found), key=lambda row: -row.size)
+    if newest is None:
         return CostsView(source, tuple(rows))
-    newest = max(measured, key=lambda one: one.reference.measured)
     whole = FormRow("16-bit", source, "", newest.reference_size, newest.reference, whole=True)
     about = newest.reference
     facts = (
