@@ -24,6 +24,7 @@ from studio.inference.messages import Message
 from studio.inference.reasoning import without_reasoning
 from studio.inference.sampling import Sampling
 
+LETTERS = "ABCD"  # of the columns, in the order they are shown
 TITLE_LENGTH = 60
 OPEN_MOST = 32
 
@@ -64,6 +65,17 @@ class Conversation:
         """Tell whether the names of the columns must not be shown now."""
         return self.blind and not self.revealed
 
+    @property
+    def listed_columns(self) -> list[str]:
+        """Return the columns as they may be listed by name: while names are hidden, their order would tell whose each
+        column is.
+        """
+        return sorted(self.columns) if self.hidden else self.columns
+
+    def called(self, column: str) -> str:
+        """Return what a sentence calls a column: its name, or its letter while names are hidden."""
+        return LETTERS[self.columns.index(column)] if self.hidden and column in self.columns else column
+
     def of(self, column: str) -> list[Message]:
         """Return the messages of a column, none where it was not asked yet."""
         return self.messages.get(column, [])
@@ -88,7 +100,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Summary:
-    """A line in the list of conversations."""
+    """A line in the list of conversations; `columns` as they may be listed by name."""
 
     id: str
     title: str
@@ -231,7 +243,12 @@ def _summary(path: Path) -> Summary | Problem:
     contents = (message["content"] for messages in conversation.messages.values() for message in messages)
     text = "\n".join([conversation.title, *conversation.columns, *contents]).lower()
     return Summary(
-        conversation.id, conversation.title, conversation.changed, conversation.columns, bool(conversation.parent), text
+        conversation.id,
+        conversation.title,
+        conversation.changed,
+        conversation.listed_columns,
+        bool(conversation.parent),
+        text,
     )
 
 
