@@ -72,7 +72,7 @@ class TurnRunner:
                 while messages and messages[-1]["role"] == "assistant":
                     messages.pop()
                 if not messages or messages[-1]["turn"] != pending.turn:
-                    raise Problem("chat.nothing_to_repeat", speaker=name)
+                    raise Problem("chat.nothing_to_repeat", speaker=conversation.called(name))
         return self._start(id, pending)
 
     def edit(self, id: str, turn: int, text: str) -> Conversation:
@@ -92,7 +92,7 @@ class TurnRunner:
             messages = conversation.of(column)
             calls = messages[-1].get("calls", []) if messages else []
             if not calls or len(results) != len(calls):
-                raise Problem("chat.no_call", speaker=column, count=len(calls))
+                raise Problem("chat.no_call", speaker=conversation.called(column), count=len(calls))
             pending.turn, pending.columns = messages[-1]["turn"], [column]
             messages += [{"role": "tool", "content": result, "turn": pending.turn} for result in results]
         return self._start(id, pending)

@@ -13,9 +13,10 @@ class Answer:
     target: the name that was asked. text: as the model wrote it, reasoning in <think></think>. tokens: how many,
     the stop token not counted. first_token_s: seconds from the question to the first token, None before it.
     tokens_per_s: from the first token on. finished: "" while it grows, then "stop" (it was done), "length"
-    (max_tokens or the model's context reached), "stopped" (by the person) or "failed" (`fault` says why).
-    prompt_tokens: ids that went in, empty where a server does not tell them; prompt_count: how many, None where
-    that is not told either. calls: the tools that a finished answer calls; then `text` is what stands before them.
+    (max_tokens or the model's context reached), "stopped" (by the person, or as its model had to make room) or
+    "failed" (`fault` says why). prompt_tokens: ids that went in, empty where a server does not tell them;
+    prompt_count: how many, None where that is not told either. calls: the tools that a finished answer calls; then
+    `text` is what stands before them.
     """
 
     target: str

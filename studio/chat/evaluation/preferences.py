@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from studio.chat.history.conversations import what_was_said
 from studio.chat.history.votes import BAD, TIE, Vote
 from studio.core import reasons
 from studio.core.i18n import Problem
@@ -50,7 +51,7 @@ class PreferenceSet:
 def make(votes: Iterable[Vote], collection: Collection, name: str = "") -> PreferenceSet:
     """Write the preferences of votes to a new dataset, register it, and return what was made.
 
-    Each answer that lost to the chosen one and differs from it gives a row: the chosen column's conversation up to the
+    Each answer that lost to the chosen one and differs from it gives a row: what the chosen column was sent up to the
     question, the chosen answer and the rejected one, system prompt and tools. LLaMA-Factory reads it in its sharegpt
     ranking form. Earlier answers are without their reasoning, as no model gets it back; that of the two answers stands
     in <think></think>, however it was marked.
@@ -83,7 +84,7 @@ def _rows(vote: Vote, left: Counter[str]) -> Iterator[dict]:
     if vote.choice in (TIE, BAD) and vote.choice not in vote.columns:
         left[vote.choice] += 1
         return
-    before, chosen = vote.before[vote.choice], _answer(vote.answers[vote.choice])
+    before, chosen = what_was_said(vote.before[vote.choice]), _answer(vote.answers[vote.choice])
     if any(message.get("images") for message in before):
         left["pictures"] += 1
         return

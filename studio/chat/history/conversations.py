@@ -24,6 +24,7 @@ from studio.inference.messages import Message
 from studio.inference.reasoning import without_reasoning
 from studio.inference.sampling import Sampling
 
+LETTERS = "ABCD"  # of the columns, in the order they are shown
 TITLE_LENGTH = 60
 OPEN_MOST = 32
 
@@ -64,6 +65,17 @@ class Conversation:
         """Tell whether the names of the columns must not be shown now."""
         return self.blind and not self.revealed
 
+    @property
+    def listed_columns(self) -> list[str]:
+        """Return the columns as they may be listed by name: while names are hidden, their order would tell whose each
+        column is.
+        """
+        return sorted(self.columns) if self.hidden else self.columns
+
+    def called(self, column: str) -> str:
+        """Return what a sentence calls a column: its name, or its letter while names are hidden."""
+        return LETTERS[self.columns.index(column)] if self.hidden and column in self.columns else column
+
     def of(self, column: str) -> list[Message]:
         """Return the messages of a column, none where it was not asked yet."""
         return self.messages.get(column, [])
@@ -88,7 +100,7 @@ class Conversation:
 
 @dataclass(frozen=True)
 class Summary:
-    """A line in the list of conversations."""
+    """A line in the list of conversations; `columns` as they may be listed by name."""
 
     id: str
     title: str
@@ -180,33 +192,41 @@ class Conversations:
         write_json(path, record)
 
 
+def what_was_said(messages: list[Message]) -> list[Message]:
+    """Return the messages of a column that count: for the model that is asked on, and in what is trained on.
+
+    An empty answer, also one of a thought alone, is none. A question that got no answer is left out whole, with its
+    calls of tools and their results; the last one is not, for it is being asked.
+    """
+    said: list[Message] = []
+    begin = 0  # where the last question stands
+    for message in messages:
+        if message["role"] == "assistant" and not _says_something(message):
+            continue
+        if message["role"] == "user":
+            if said and (said[-1]["role"] != "assistant" or said[-1].get("calls")):
+                del said[begin:]
+            begin = len(said)
+        said.append(message)
+    return said
+
+
+def _says_something(answer: Message) -> bool:
+    return bool(answer.get("calls") or without_reasoning(answer["content"] or "").strip())
+
+
 def model_messages(messages: list[Message], folder: Path) -> list[Message]:
-    """Return the messages of a column as a model takes them: images as paths, failed and empty answers left out, also
-    those of a thought alone.
+    """Return what was said in a column as a model takes it: images as paths.
 
     Raises:
         Problem: an image is a link that leads out of the conversations' files.
     """
-    turns: list[Message] = []
-    for message in messages:
-        if (
-            message["role"] == "assistant"
-            and not message.get("calls")
-            and not without_reasoning(message["content"] or "").strip()
-        ):
-            continue
-        if message["role"] == "user" and turns and turns[-1]["role"] == "user":
-            turns.pop()  # a question without an answer is not part of what was said
-        sent = {key: message[key] for key in ("role", "content", "calls") if message.get(key) is not None}
-        turns.append(
-            sent
-            | (
-                {"images": [str(image_file(folder, image)) for image in message["images"]]}
-                if message.get("images")
-                else {}
-            )
-        )
-    return turns
+    sent = []
+    for message in what_was_said(messages):
+        images = [str(image_file(folder, image)) for image in message.get("images") or []]
+        kept = {key: message[key] for key in ("role", "content", "calls") if message.get(key) is not None}
+        sent.append(kept | ({"images": images} if images else {}))
+    return sent
 
 
 def sampling_of(settings: Settings) -> dict:
@@ -223,7 +243,12 @@ def _summary(path: Path) -> Summary | Problem:
     contents = (message["content"] for messages in conversation.messages.values() for message in messages)
     text = "\n".join([conversation.title, *conversation.columns, *contents]).lower()
     return Summary(
-        conversation.id, conversation.title, conversation.changed, conversation.columns, bool(conversation.parent), text
+        conversation.id,
+        conversation.title,
+        conversation.changed,
+        conversation.listed_columns,
+        bool(conversation.parent),
+        text,
     )
 
 

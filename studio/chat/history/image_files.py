@@ -21,21 +21,32 @@ def store(folder: Path, image: Path) -> str:
     Raises:
         Problem: it is no image that can be read, or the disk refuses.
     """
-    from PIL import Image, UnidentifiedImageError
-
+    kind = _format(image)
     try:
-        with Image.open(image) as opened:
-            opened.verify()
-            kind = (opened.format or "png").lower()
         name = f"files/{hashlib.sha256(image.read_bytes()).hexdigest()[:24]}.{kind}"
         (folder / "files").mkdir(parents=True, exist_ok=True)
         if not (folder / name).exists():
             shutil.copyfile(image, folder / name)
-    except (UnidentifiedImageError, SyntaxError, FileNotFoundError, ValueError) as error:
-        raise Problem("chat.no_image", file=image.name) from error
     except OSError as error:
         raise Problem("workspace.unwritable", path=folder, reason=reasons.of(error)) from error
     return name
+
+
+def _format(image: Path) -> str:
+    """Return the format of an image, as "png", after it was read whole: a model reads it so. Raises Problem."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(image) as opened:
+            opened.load()
+            return (opened.format or "png").lower()
+    except UnidentifiedImageError as error:
+        raise Problem("chat.no_image", file=image.name) from error
+    except Image.DecompressionBombError as error:
+        most = 2 * Image.MAX_IMAGE_PIXELS // 1_000_000  # Pillow warns of more than the half of it
+        raise Problem("chat.image_too_large", file=image.name, most=most) from error
+    except Exception as error:  # Pillow's readers refuse a damaged file in many ways
+        raise Problem("chat.bad_image", file=image.name, reason=reasons.of(error)) from error
 
 
 _small: FileCache[str] = FileCache(64)

@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -172,8 +171,7 @@ class PromptLists:
         for row in (row for row in range(count) if row not in done):
             job.check()
             job.report(len(done) / count, "sheet.progress", done=len(done), count=count)
-            answers = self._ask_row(prompt_list, prompt_list.prompts[row], job.cancelled)
-            job.check()  # an answer that was cut off is asked again
+            answers = self._ask_row(job, prompt_list, prompt_list.prompts[row])
             append_only.append(
                 self._file(prompt_list.id), {"row": row, "answers": {one.target: _as_record(one) for one in answers}}
             )
@@ -185,18 +183,24 @@ class PromptLists:
                 )
         return {"sheet": prompt_list.id, "prompts": count}
 
-    def _ask_row(self, prompt_list: PromptList, prompt: dict, stop: threading.Event) -> list[Answer]:
+    def _ask_row(self, job: Job, prompt_list: PromptList, prompt: dict) -> list[Answer]:
+        """Return the whole answers to a prompt; while one is cut off because its model had to make room, all are asked
+        for again. Raises Stopped where the job is stopped.
+        """
         questions = {name: [{"role": "user", "content": prompt["prompt"]}] for name in prompt_list.columns}
-        answers = self._ask(
-            questions,
-            prompt.get("system") or prompt_list.system,
-            Sampling(**prompt_list.settings),
-            stop,
-            prompt_list.tools,
-            prompt_list.bits,
-        )
-        last = deque(answers, maxlen=1)
-        return last[0] if last else []
+        while True:
+            answers = self._ask(
+                questions,
+                prompt.get("system") or prompt_list.system,
+                Sampling(**prompt_list.settings),
+                job.cancelled,
+                prompt_list.tools,
+                prompt_list.bits,
+            )
+            last = deque(answers, maxlen=1)
+            job.check()  # what was cut off by that is asked when the list is taken up again
+            if not last or all(one.finished != "stopped" for one in last[0]):
+                return last[0] if last else []
 
 
 def _read_answers(path: Path) -> tuple[dict[int, dict[str, dict]], int]:
@@ -220,7 +224,9 @@ def _read(path: Path) -> PromptList | Problem:
 
 
 def _is_answered(answers: dict[str, dict]) -> bool:
-    return any(one.get("finished") != "failed" for one in answers.values())
+    """Tell whether a row is done: no answer was cut off, as an earlier release kept it, and somebody answered."""
+    ends = {one.get("finished") for one in answers.values()}
+    return "stopped" not in ends and bool(ends - {"failed"})
 
 
 def _as_record(answer: Answer) -> dict:

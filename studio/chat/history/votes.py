@@ -56,7 +56,7 @@ class Votes:
         if len(set(vote.columns)) < 2:
             raise Problem("votes.too_few")
         if vote.choice not in (*vote.columns, TIE, BAD):
-            raise Problem("votes.bad_choice", choice=vote.choice, columns=", ".join(vote.columns))
+            raise Problem("votes.bad_choice", choice=vote.choice, columns=", ".join(sorted(vote.columns)))
         if missing := [name for name in vote.columns if name not in vote.answers or not vote.before.get(name)]:
             raise Problem("votes.no_answer", column=missing[0])
         records.typed(asdict(vote), StoredVote, self.file.name)  # what could not be read again is not written

@@ -45,12 +45,13 @@ def _of_storing(turns: TurnRunner, words: Words) -> list[Callable]:
         if like:
             old = conversations.open(like)
             inherited = {key: getattr(old, key) for key in ("system", "tools", "settings", "bits", "blind")}
-            columns, fields = columns or old.columns, inherited | fields
+            columns, fields = columns or old.listed_columns, inherited | fields
         return ConversationResult(conversation=conversations.new(checked_columns(columns or []), **fields).id)
 
     def chat_conversations(query: str = "") -> list[SummaryResult]:
         """Return [{id, title, changed, columns}], the last changed first, of those that hold every word of the query.
 
+        While names are hidden until a vote, columns are in the order of their names.
         Without a query, a file that cannot be read is one of them, with the id null and the reason as its title.
         """
         rows = [
@@ -127,10 +128,15 @@ def _of_reading(turns: TurnRunner, columns: Columns, words: Words) -> list[Calla
         return columns.snapshot(words, conversation, known or {})
 
     def chat_export(conversation: str, form: str = "markdown") -> FileResult:
-        """Return {name, text} of a conversation as a file, as "markdown" or "json"."""
-        fields = asdict(turns.conversations.open(conversation))
+        """Return {name, text} of a conversation as a file, as "markdown" or "json"; not while names are hidden until a
+        vote.
+        """
+        opened = turns.conversations.open(conversation)
         if form not in ("markdown", "json"):
             raise Problem("chat.no_form", form=form)
+        if opened.hidden:
+            raise Problem("chat.still_hidden")
+        fields = asdict(opened)
         text = transcript.as_json(fields) if form == "json" else transcript.as_markdown(fields, words)
         return FileResult(name=f"{conversation}.{'json' if form == 'json' else 'md'}", text=text)
 
@@ -141,7 +147,7 @@ def _of_reading(turns: TurnRunner, columns: Columns, words: Words) -> list[Calla
         A column that was never asked is left out. While names are hidden until a vote, prompts are not told.
         """
         if turns.conversations.open(conversation).hidden:
-            raise Problem("chat.hidden")
+            raise Problem("chat.still_hidden")
         prompts = prompt_parity.prompts(turns.service, turns.conversations, conversation)
         first = next(iter(prompts.values()), None)
         return [_prompt(name, one, first, words) for name, one in prompts.items()]

@@ -103,7 +103,7 @@ def of_prompt_lists(
         if dataset.strip():
             questions += prompt_sources.of_dataset(collection, dataset.strip(), int(first or FIRST))
         job = prompt_lists.start(
-            opened.columns, questions, Sampling(**opened.settings), opened.system, opened.tools, bits=opened.bits
+            opened.listed_columns, questions, Sampling(**opened.settings), opened.system, opened.tools, bits=opened.bits
         )
         return PromptListStartedResult(sheet=job.facts["sheet"], job=job.id)
 

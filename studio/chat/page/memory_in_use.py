@@ -32,7 +32,7 @@ def memory(turns: TurnRunner, id: str) -> MemoryContext:
     columns, bits = [STARTER_MODEL], None
     if id:
         conversation = turns.conversations.open(id)
-        columns, bits = conversation.columns, conversation.bits
+        columns, bits = conversation.listed_columns, conversation.bits  # the first that is gone is named
     service = turns.service
     if service.loading:
         return MemoryContext(loading=service.loading)

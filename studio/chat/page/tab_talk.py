@@ -195,8 +195,7 @@ class _Events:
             conversation = self._turns.conversations.open(id)
         except Problem:  # deleted, here or in another window: begin anew with what stands in the fields
             return as_it_is
-        # the order of hidden columns would tell who is who
-        columns = sorted(conversation.columns) if conversation.hidden else conversation.columns
+        columns = conversation.listed_columns
         return [
             id,
             gr.update(choices=self.names(columns), value=columns),

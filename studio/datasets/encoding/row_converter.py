@@ -2,12 +2,25 @@
 
 from collections.abc import Iterable
 
+from PIL.Image import DecompressionBombError
+
 from studio.core import llamafactory
 from studio.datasets.encoding.loaded_row import filled, structure_of, widened
 from studio.datasets.schema.observed_schema import Shape
 
-# What LLaMA-Factory's converters, templates and processors raise on a row that is not as they expect.
-ROW_FAULTS = (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError, NotImplementedError, OSError)
+# What LLaMA-Factory's converters, templates and processors raise on a row that is not as they expect, and Pillow on an
+# image of too many pixels.
+ROW_FAULTS = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+    OSError,
+    DecompressionBombError,
+)
 
 
 class RowConverter:

@@ -252,3 +252,25 @@ def test_what_is_no_image_is_told(models, images, tmp_path):
     with pytest.raises(Problem) as caught:
         encoder.encode([{"role": "user", "content": "<image> and <image>?", "images": images[:1]}])
     assert caught.value.key == "prompt.refused"
+
+
+def test_a_row_whose_image_cannot_be_read_is_one_sentence(models, images, tmp_path):
+    from PIL import Image
+
+    from studio.datasets.encoding.row_encoder import RowEncoder
+
+    Image.new("1", (14_000, 13_000)).save(tmp_path / "large.png")
+    (tmp_path / "torn.png").write_bytes(Path(images[0]).read_bytes()[:60])
+    (tmp_path / "good.png").write_bytes(Path(images[0]).read_bytes())
+    columns = {"prompt": "instruction", "response": "output", "images": "images"}
+    encoder = RowEncoder(
+        models["qwen2_vl"], {"file_name": "a.json", "columns": columns}, tmp_path, "sft", {"template": "qwen2_vl"}
+    )
+    row = {"instruction": "<image>What is it?", "output": "A fox."}
+    assert encoder.encode(row | {"images": ["good.png"]})
+    for name in ("large.png", "torn.png"):
+        with pytest.raises(Problem) as caught:
+            encoder.encode(row | {"images": [name]})
+        assert caught.value.key == "tokens.row_fails", name
+    counts = encoder.counts([row | {"images": [name]} for name in ("large.png", "torn.png", "good.png")])
+    assert [count.whole > 0 for count in counts] == [False, False, True]

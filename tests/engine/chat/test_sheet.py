@@ -10,6 +10,7 @@ import threading
 import pytest
 from conftest import ROOT, new_workspace, wait_for
 
+from studio.chat.history import append_only
 from studio.chat.history.prompt_lists import GIVE_UP_AFTER, PromptLists
 from studio.chat.history.prompt_sources import of_dataset, typed
 from studio.chat.page.prompt_lists import answers_table, overview
@@ -132,6 +133,23 @@ def test_stopped_and_taken_up_where_it_stood(place):
         "3",
     ]
     assert [one["a"]["finished"] for one in prompt_lists.answers(id).values()] == ["stop"] * 4
+
+
+def test_a_row_with_an_answer_that_was_cut_off_is_asked_again(place):
+    jobs, ask = Jobs(place), Asked(free=1)
+    prompt_lists = PromptLists(place, jobs, ask)
+    job = prompt_lists.start(["a", "b"], PROMPTS[:2])
+    id = job.facts["sheet"]
+    wait_for(lambda: len(ask.questions) == 2, every=0.01)
+    jobs.cancel(job.id)
+    ended(jobs, job)
+    whole = prompt_lists.answers(id)[0]
+    cut = {"row": 1, "answers": whole | {"a": whole["a"] | {"text": "**QU", "finished": "stopped"}}}
+    append_only.append(prompt_lists.folder / f"{id}.jsonl", cut)
+    ask.go.set()
+    prompt_lists.resume(id)
+    assert ended(jobs, job).state == "finished" and len(ask.questions) == 3
+    assert [one["finished"] for one in prompt_lists.answers(id)[1].values()] == ["stop"] * 2
 
 
 KILLED = """
@@ -283,4 +301,29 @@ def test_a_real_model_answers_a_sheet(tmp_path):
         all(answers[row]["SmolLM2-135M-Instruct"]["tokens"] == 4 for row in (0, 1))
         and answers[1]["no-such-model"]["fault"]
     )
+    service.unload()
+
+
+def test_an_answer_that_ended_because_its_model_had_to_go_is_asked_for_again(tmp_path):
+    from studio.core.device_lease import DeviceLease
+    from studio.inference.inference_service import InferenceService
+
+    place = new_workspace(tmp_path / "real")
+    jobs, service, ends = Jobs(place), InferenceService(place, DeviceLease()), []
+
+    def ask(*question):
+        """Ask the service, and let somebody else take all memory once the first answer has begun."""
+        for answers in service.ask(*question):
+            if answers[0].text and not ends:
+                service.device.acquire("train", 2**60)
+                service.device.release("train")
+            yield answers
+        ends.append(answers[0].finished)
+
+    prompt_lists = PromptLists(place, jobs, ask)
+    prompts = typed("What is a fox?")
+    job = prompt_lists.start(["SmolLM2-135M-Instruct"], prompts, Sampling(temperature=0, max_tokens=32))
+    assert ended(jobs, job).state == "finished", job.error
+    (answer,) = prompt_lists.answers(job.facts["sheet"])[0].values()
+    assert ends == ["stopped", "length"] and answer["finished"] == "length" and answer["tokens"] == 32
     service.unload()

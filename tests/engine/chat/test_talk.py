@@ -9,7 +9,7 @@ from conftest import STARTER, new_workspace, wait_for
 from safetensors.torch import save_file
 
 from studio.chat import turn_runner as talk_module
-from studio.chat.history.conversations import Conversations, model_messages
+from studio.chat.history.conversations import Conversations
 from studio.chat.page.talk.columns import Columns
 from studio.chat.turn_runner import TurnRunner
 from studio.core.device_lease import DeviceLease
@@ -174,10 +174,16 @@ def test_only_new_pieces_are_drawn(turns):
     assert [piece.html for piece in again.said] == [None, None]
 
 
-def test_unanswered_questions_are_not_part_of_what_was_said(tmp_path):
-    asked = [
-        {"role": "user", "content": "one", "turn": 1},
-        {"role": "assistant", "content": "", "turn": 1},
-        {"role": "user", "content": "two", "turn": 2},
-    ]
-    assert model_messages(asked, tmp_path) == [{"role": "user", "content": "two"}]
+def test_a_column_answers_on_where_the_results_of_its_tools_got_no_answer(turns):
+    id = turns.conversations.new([BASE], settings=SHORT).id
+    call = {"name": "weather", "arguments": {"city": "Rome"}}
+    with turns.conversations.change(id) as changed:
+        changed.messages[BASE] = [
+            {"role": "user", "content": "Is it cold?", "turn": 1},
+            {"role": "assistant", "content": "", "turn": 1, "calls": [call]},
+            {"role": "tool", "content": "warm", "turn": 1},
+            {"role": "assistant", "content": "", "turn": 1, "answer": {"finished": "stopped"}},
+        ]
+    turns.send(id, "What is a fox?")
+    last = answered(turns, id)[BASE][-1]
+    assert "fault" not in last["answer"] and last["answer"]["finished"] == "length"

@@ -2,6 +2,7 @@
 used.
 """
 
+import io
 import json
 import os
 
@@ -128,6 +129,48 @@ def test_an_image_that_is_a_link_leading_out_is_refused_and_no_image_stops_the_p
     assert image_files.small(image) == "" and model_messages(kept.open(CHAT).of("tiny")[:1], kept.folder)[0][
         "images"
     ] == [str(image)]
+
+
+def _picture(kind: str) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.effect_noise((120, 90), 50).convert("RGB").save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "jpeg", "gif", "bmp"])
+def test_a_picture_that_is_cut_off_is_refused_by_what_is_wrong_with_it(workspace, tmp_path, kind):
+    whole = _picture(kind)
+    for length in (len(whole) // 2, len(whole) * 9 // 10):
+        (tmp_path / f"cut.{kind}").write_bytes(whole[:length])
+        with pytest.raises(Problem) as told:
+            image_files.store(workspace.saves / ".chats", tmp_path / f"cut.{kind}")
+        assert told.value.key == "chat.bad_image" and f"cut.{kind}" in str(told.value)
+    (tmp_path / f"whole.{kind}").write_bytes(whole)
+    name = image_files.store(workspace.saves / ".chats", tmp_path / f"whole.{kind}")
+    assert (workspace.saves / ".chats" / name).read_bytes() == whole
+
+
+def test_a_picture_with_too_many_pixels_and_what_is_none_are_refused_by_what_is_wrong(workspace, tmp_path):
+    from PIL import Image
+
+    Image.new("1", (14_000, 13_000)).save(tmp_path / "large.png")
+    (tmp_path / "text.png").write_text("no picture")
+    for name, key in (("large", "image_too_large"), ("text", "no_image"), ("gone", "bad_image")):
+        with pytest.raises(Problem) as told:
+            image_files.store(workspace.saves / ".chats", tmp_path / f"{name}.png")
+        assert told.value.key == f"chat.{key}" and f"{name}.png" in str(told.value)
+    assert list((workspace.saves / ".chats" / "files").iterdir()) == []
+
+
+def test_a_folder_of_pictures_that_cannot_be_written_is_told_as_that(workspace, tmp_path):
+    (tmp_path / "good.png").write_bytes(_picture("png"))
+    (workspace.saves / ".chats" / "files").rmdir()
+    (workspace.saves / ".chats" / "files").write_text("in the way")
+    with pytest.raises(Problem) as told:
+        image_files.store(workspace.saves / ".chats", tmp_path / "good.png")
+    assert told.value.key == "workspace.unwritable"
 
 
 VOTES = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from studio.chat.history.conversations import Conversation
+from studio.chat.history.conversations import LETTERS, Conversation
 from studio.chat.page.schemas import ColumnResult, ColumnsResult, PieceResult
 from studio.chat.page.talk import message_view
 from studio.chat.render import markdown
@@ -16,7 +16,6 @@ from studio.inference import target_names
 from studio.inference.messages import Message
 from studio.web.html import render, ui
 
-LETTERS = "ABCD"
 HEAD = "chat/page/talk/column_head.html"
 
 
@@ -103,9 +102,7 @@ def _with_what_comes(conversation: Conversation, name: str, pending: PendingTurn
 
 def label(workspace: Workspace, conversation: Conversation, name: str) -> str:
     """Return what a column is called now: its letter while names are hidden, else the model's label."""
-    if conversation.hidden:
-        return LETTERS[conversation.columns.index(name)]
-    return target_names.label(workspace, name)
+    return conversation.called(name) if conversation.hidden else target_names.label(workspace, name)
 
 
 def column_head(workspace: Workspace, conversation: Conversation, name: str) -> ColumnHeadContext:

@@ -1,5 +1,7 @@
 """The columns and settings of a conversation, from what a script or the fields of the page say."""
 
+import random
+
 from studio.chat.history.conversations import Conversation
 from studio.chat.turn_runner import TurnRunner
 from studio.core.i18n import Problem
@@ -26,8 +28,9 @@ def write(turns: TurnRunner, id: str, names: list[str], fields: dict) -> str:
     columns, old = checked_columns(names), _open(turns, id)
     if old is None:
         return turns.conversations.new(columns, **fields).id
-    if old.blind and sorted(old.columns) == sorted(columns):
-        columns = old.columns  # shuffled
+    if old.blind:  # those that are there stay where they were shuffled to: the order in the field would tell
+        added = [name for name in columns if name not in old.columns]
+        columns = [name for name in old.columns if name in columns] + random.sample(added, len(added))
     if old.columns == columns and all(getattr(old, key) == value for key, value in fields.items()):
         return id
     with turns.conversations.change(id) as changed:

@@ -56,7 +56,8 @@ class FiguresContext:
 
 @dataclass(frozen=True)
 class AnswerContext:
-    """An answer. body: its text as HTML. fault: a sentence, "" for none. figures: None while names are hidden.
+    """An answer. body: its text as HTML. fault: a sentence, "" for none; while names are hidden one that names no
+    model, and figures is None then.
     wants_results: its calls wait for what the tools give. is_growing: more of it comes. may_regenerate: it is the last
     message and nobody answers.
     """
@@ -119,12 +120,19 @@ def answer(
         text,
         growing.html(text) if is_open else _written(words.language, text),
         calls,
-        jobs.sentence_text(figures.get("fault"), words) or "",
+        _fault(words, conversation, figures),
         None if conversation.hidden else figures_of(figures, growing is not None),
         bool(calls) and is_last,
         growing is not None,
         is_last,
     )
+
+
+def _fault(words: Words, conversation: Conversation, figures: dict) -> str:
+    """Return why an answer failed, "" where it did not; what failed often tells which model it was."""
+    if figures.get("fault") and conversation.hidden:
+        return words("chat.fault_hidden")
+    return jobs.sentence_text(figures.get("fault"), words) or ""
 
 
 def figures_of(figures: dict, is_growing: bool) -> FiguresContext:

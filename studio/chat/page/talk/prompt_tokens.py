@@ -8,8 +8,7 @@ from markupsafe import Markup
 
 from studio.chat.evaluation import prompt_parity
 from studio.chat.evaluation.prompt_parity import ColumnPrompt
-from studio.chat.history.conversations import Conversation
-from studio.chat.page.talk.columns import LETTERS
+from studio.chat.history.conversations import LETTERS, Conversation
 from studio.chat.render.token_chips import token_chips
 from studio.chat.turn_runner import TurnRunner
 from studio.core.i18n import Problem

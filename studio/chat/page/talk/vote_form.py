@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from studio.chat.history.conversations import Conversation
+from studio.chat.history.conversations import LETTERS, Conversation
 from studio.chat.history.votes import BAD, TIE, Votes
-from studio.chat.page.talk.columns import LETTERS, label
+from studio.chat.page.talk.columns import label
 from studio.chat.turn_runner import TurnRunner
 
 TEMPLATE = "chat/page/talk/vote_form.html"
