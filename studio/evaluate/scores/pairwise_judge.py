@@ -18,8 +18,8 @@ from typing import Literal
 
 from studio.core.i18n import Problem, Words
 from studio.evaluate.scores.intervals import Comparison, Interval, interval, paired
-from studio.evaluate.scores.matching import answer_of
 from studio.inference.messages import Message
+from studio.inference.reasoning import without_reasoning
 
 Verdict = Literal["first", "second", "tie"]
 Ask = Callable[[list[Message]], str]
@@ -123,7 +123,7 @@ def read_verdict(text: str) -> Verdict | None:
 
     An answer that is nothing but the letter is taken too. Anything else, and two different verdicts, is None.
     """
-    answer = answer_of(text)
+    answer = without_reasoning(text)
     bare = _BARE.fullmatch(answer)
     found = {mark.upper() for mark in _MARK.findall(answer)} or ({bare[1].upper()} if bare else set())
     verdicts = {{"A": "first", "B": "second"}.get(mark, "tie") for mark in found}
