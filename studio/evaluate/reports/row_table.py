@@ -19,7 +19,7 @@ from studio.evaluate import part_names
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Prediction, ReferenceLoss, RowScores
 from studio.evaluate.part_names import Name
 from studio.evaluate.reports.columns.answer_facts import AnswerFacts
-from studio.evaluate.reports.columns.corpus import CorpusColumns
+from studio.evaluate.reports.columns.corpus import CORPUS, CorpusColumns
 from studio.evaluate.reports.columns.growing import parsed
 from studio.evaluate.reports.columns.label_columns import LabelColumns
 from studio.evaluate.reports.columns.line_index import LineIndex, Tail
@@ -125,6 +125,17 @@ class RowTable:
         """Return [row, target] of a score, NaN where there is none."""
         with self._lock:
             return (self._loss if metric == LOSS else self._scores).column(metric, self.size)
+
+    def statistics(self) -> dict[str, numpy.ndarray]:
+        """Return by metric [row, target, number] of the scores that there are, NaN where a row has none: what the score
+        of many rows is made of, which is the mean of their own scores, or is made of the sums of a corpus (`CORPUS`).
+        """
+        with self._lock:
+            size, columns = self.size, {metric: self.column(metric) for metric in self.metrics}
+        metrics = [metric for metric, column in columns.items() if numpy.isfinite(column).any()]
+        found = {metric: columns[metric][..., None] for metric in metrics if metric not in CORPUS}
+        found |= self.corpus.of(metrics, size)
+        return {metric: found[metric] for metric in metrics if metric in found}
 
     def page(self, query: RowQuery, offset: int = 0, limit: int = 20) -> TablePage:
         """Return rows from `offset` on, in the order that is asked for. Raises Problem (see `require_known`)."""
