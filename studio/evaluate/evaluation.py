@@ -121,7 +121,7 @@ class Judged(Record):
     """What the judge said of one row: the first target's answer against that of `target`.
 
     verdict: "first", "second", "tie", or None where the judge gave none. orders: its verdicts with either answer first.
-    odd: the beginnings of its answers that are no verdict.
+    odd: the beginnings of its answers that are no verdict. fault: why it could not be asked.
     """
 
     row: Index
@@ -129,6 +129,7 @@ class Judged(Record):
     verdict: Literal["first", "second", "tie"] | None
     orders: list[Literal["first", "second", "tie"] | None] = []
     odd: list[Text] = []
+    fault: dict[str, object] | None = None
 
 
 class Event(Record):
@@ -213,9 +214,11 @@ class Evaluation:
         return sum(record is None for record in self._records(kind))
 
     def done(self, kind: type[Prediction] | type[ReferenceLoss] | type[Judged]) -> set[tuple[int, str]]:
-        """Return (row, target) of what has been answered, or measured. A failed answer is asked for again."""
+        """Return (row, target) of what has been answered, measured or judged. What failed is asked for again."""
         return {
-            (record.row, record.target) for record in self.read(kind) if getattr(record, "finished", "") != "failed"
+            (record.row, record.target)
+            for record in self.read(kind)
+            if getattr(record, "finished", "") != "failed" and not getattr(record, "fault", None)
         }
 
     def _records(self, kind: type[Kind]) -> Iterator[Kind | None]:

@@ -13,7 +13,7 @@ from studio.evaluate.benchmarks import benchmark_run, tasks
 from studio.evaluate.evaluation import Evaluation, Event
 from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.models_in_use import ModelsInUse
-from studio.evaluate.predict import predict_rows, row_sources
+from studio.evaluate.predict import judging, predict_rows, row_sources
 from studio.evaluate.reports import llamafactory_results
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.scores.pairwise_judge import check_prompt
@@ -216,8 +216,10 @@ class EvaluationService:
         try:
             if request.kind == "predict":
                 predict_rows.run(evaluation, models, self.collection, job)
-                if request.predict and request.predict.answers:
+                if settings.answers:
                     llamafactory_results.write(RowTable(evaluation, request.targets))
+                    if settings.judge:  # last: what it cannot do costs nothing else
+                        judging.judge_rows(evaluation, models, settings.judge, job)
             else:
                 benchmark_run.run(evaluation, models, job)
         finally:

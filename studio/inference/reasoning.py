@@ -55,7 +55,7 @@ def split_reasoning(text: str) -> tuple[str, str]:
 
 
 def without_reasoning(text: str) -> str:
-    """Return what a model said, without its reasoning: what is sent back to it."""
+    """Return what a model said, without its reasoning: what is sent back to it, and what is scored."""
     thought, visible = split_reasoning(text)
     return visible.strip() if thought or visible != text else text
 

@@ -69,7 +69,7 @@ class HarnessPart:
             while batch := list(islice(asked, self._settings.batch)):
                 if stop.is_set():
                     return
-                found = self._answered(task, model, batch)
+                found = self._answered(task, model, batch, loaded.target.name)
                 if stop.is_set():
                     return
                 yield found
@@ -112,7 +112,7 @@ class HarnessPart:
         made = task.construct_requests(doc=document, ctx=context, metadata=(row.subject, row.source, 1), **template)
         return made if isinstance(made, list) else [made]
 
-    def _answered(self, task, model, batch: list[tuple[EvaluatedRow, list]]) -> list[Scored]:
+    def _answered(self, task, model, batch: list[tuple[EvaluatedRow, list]], speaker: str) -> list[Scored]:
         try:
             by_kind: dict[str, list] = {}
             for _, made in batch:
@@ -123,16 +123,18 @@ class HarnessPart:
                     request.resps = [answer]
             task._instances = [request for _, made in batch for request in made]
             task.apply_filters()
-            return [self._scored(task, row, made) for row, made in batch]
+            return [self._scored(task, row, made, speaker) for row, made in batch]
         except Exception as error:  # of the model, a filter or a metric
             fault = as_problem(error, "chat.failed", kind=type(error).__name__)
             return [Scored(row, None, "", None, fault) for row, _ in batch]
 
-    def _scored(self, task, row: EvaluatedRow, made: list) -> Scored:
+    def _scored(self, task, row: EvaluatedRow, made: list, speaker: str) -> Scored:
+        answers = [one.resps[0] for one in made]
+        if any(isinstance(one, tuple) and np.isnan(one[0]) for one in answers):  # the first would be the likeliest
+            return Scored(row, None, "", None, Problem("benchmarks.no_numbers", speaker=speaker))
         key = next(iter(made[0].filtered_resps))
         metrics = task.process_results(task.eval_docs[row.source], [one.filtered_resps[key] for one in made])
         numbers = [float(one) for one in metrics.values() if isinstance(one, int | float | np.number)]
-        answers = [one.resps[0] for one in made]
         letter, text = None, answers[0] if isinstance(answers[0], str) else ""
         if row.choices and all(isinstance(one, tuple) for one in answers[: len(row.choices)]):
             letter = LETTERS[int(np.argmax([one[0] for one in answers[: len(row.choices)]]))]

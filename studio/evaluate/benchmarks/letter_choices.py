@@ -122,8 +122,10 @@ class LetterChoices:
     def _failed(self, question: _Question, fault: Problem) -> list[Failure]:
         return [Failure(question.asked, one.target.name, fault) for one in self._targets]
 
-    def _choose(self, questions: list[_Question], batch: Batch) -> list[Choice]:
-        """Return what each target chooses. Raises whatever the model raises."""
+    def _choose(self, questions: list[_Question], batch: Batch) -> list[Choice | Failure]:
+        """Return what each target chooses; a target that computes no numbers fails alone. Raises whatever the model
+        raises.
+        """
         started = time.perf_counter()
         shared = batch.shared if self._shares else 0
         if shared and not self._shares_checked:
@@ -132,13 +134,17 @@ class LetterChoices:
         ids = [one.ids for one in questions]
         logits = self._logits(ids, shared)
         seconds = (time.perf_counter() - started) / len(logits)
-        choices = []
+        made: list[Choice | Failure] = []
         for place, target in enumerate(self._targets):
+            name = target.target.name
             for row, one in zip(logits[place * len(ids) :], questions, strict=False):
-                shares = _softmax(row[: len(one.asked.row.choices)])
-                letter = LETTERS[int(np.argmax(shares))]
-                choices.append(Choice(one.asked, target.target.name, letter, shares.tolist(), seconds))
-        return choices
+                mine = row[: len(one.asked.row.choices)]
+                if not np.isfinite(mine).all():
+                    made.append(Failure(one.asked, name, Problem("benchmarks.no_numbers", speaker=name)))
+                    continue
+                shares = _softmax(mine)
+                made.append(Choice(one.asked, name, LETTERS[int(np.argmax(shares))], shares.tolist(), seconds))
+        return made
 
     def _check_sharing(self, ids: Ids, shared: int) -> None:
         """See once whether a kept beginning changes nothing for this model; else it is not used."""

@@ -171,6 +171,7 @@ class JudgedResult(Result):
     ties: int
     disagreements: int = Field(description="rows where the other order of the answers changed the verdict")
     unread: int = Field(description="rows of which the judge gave no verdict")
+    failed: int = Field(description="of these, rows of which it could not be asked")
     rate: ScoreResult | None = Field(description="the share that the model gets, a tie counting half")
     p: float | None
 

@@ -11,7 +11,6 @@ from studio.datasets.registry.collection import Collection
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Event, Prediction, ReferenceLoss
 from studio.evaluate.models_in_use import ModelsInUse, in_memory
 from studio.evaluate.predict.asking import LocalAsking, Session
-from studio.evaluate.predict.judging import judge_rows
 from studio.evaluate.predict.questions import encoders_of
 from studio.evaluate.predict.row_selection import rows_of, sources
 from studio.evaluate.predict.served_asking import ask_served, parity
@@ -57,8 +56,6 @@ def run(evaluation: Evaluation, models: ModelsInUse, collection: Collection, job
     else:
         work.ask(lambda answers: None)
     job.check()
-    if settings.judge and settings.answers:
-        judge_rows(evaluation, models, settings.judge, request.targets, rows, job)
 
 
 @dataclass

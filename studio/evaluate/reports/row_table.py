@@ -13,14 +13,13 @@ from typing import TypeVar
 import numpy
 from pydantic import ValidationError
 
-from studio.core import formatting
 from studio.core.storage import records
 from studio.core.storage.records import Record
 from studio.evaluate import part_names
 from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Prediction, ReferenceLoss, RowScores
 from studio.evaluate.part_names import Name
 from studio.evaluate.reports.columns.answer_facts import AnswerFacts
-from studio.evaluate.reports.columns.corpus import CorpusColumns
+from studio.evaluate.reports.columns.corpus import CORPUS, CorpusColumns
 from studio.evaluate.reports.columns.growing import parsed
 from studio.evaluate.reports.columns.label_columns import LabelColumns
 from studio.evaluate.reports.columns.line_index import LineIndex, Tail
@@ -36,7 +35,9 @@ WRONG_BELOW = 0.5  # of the best that a score can be
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row with what belongs to it, by target. A record is None where its line cannot be used."""
+    """A row with what belongs to it, by target. A record is None where its line cannot be used. scores: by metric, as
+    the summary has them.
+    """
 
     number: int
     row: EvaluatedRow | None
@@ -104,10 +105,7 @@ class RowTable:
         """Take up what they say too, and return a number that changes when something has come."""
         with self._lock:
             self.grow()
-            changed = [self._scores.grow()]
-            if LOSS not in self._scores.metrics:  # else nothing of the long lines of losses is needed
-                changed.append(self._loss.grow())
-            if any(changed):
+            if any([self._scores.grow(), self._loss.grow()]):
                 self._version += 1
             return self._version
 
@@ -126,8 +124,18 @@ class RowTable:
     def column(self, metric: str) -> numpy.ndarray:
         """Return [row, target] of a score, NaN where there is none."""
         with self._lock:
-            first = self._scores if metric in self._scores.metrics else self._loss
-            return first.column(metric, self.size)
+            return (self._loss if metric == LOSS else self._scores).column(metric, self.size)
+
+    def statistics(self) -> dict[str, numpy.ndarray]:
+        """Return by metric [row, target, number] of the scores that there are, NaN where a row has none: what the score
+        of many rows is made of, which is the mean of their own scores, or is made of the sums of a corpus (`CORPUS`).
+        """
+        with self._lock:
+            size, columns = self.size, {metric: self.column(metric) for metric in self.metrics}
+        metrics = [metric for metric, column in columns.items() if numpy.isfinite(column).any()]
+        found = {metric: columns[metric][..., None] for metric in metrics if metric not in CORPUS}
+        found |= self.corpus.of(metrics, size)
+        return {metric: found[metric] for metric in metrics if metric in found}
 
     def page(self, query: RowQuery, offset: int = 0, limit: int = 20) -> TablePage:
         """Return rows from `offset` on, in the order that is asked for. Raises Problem (see `require_known`)."""
@@ -139,19 +147,16 @@ class RowTable:
     def row(self, number: int) -> TableRow:
         """Return one row with the losses of its reference; its record is None where there is none."""
         with self._lock:
-            self.grow()
+            self.grow_scores()
             self.losses.grow()
             return self._read([number], with_losses=True)[0]
 
     def order(self, query: RowQuery) -> numpy.ndarray:
         """Return the numbers of the rows that fit a question, in its order. Raises Problem (see `require_known`)."""
         with self._lock:
-            is_plain = query == RowQuery()
-            version = self.grow() if is_plain else self.grow_scores()
-            key = (version, query)
+            key = (self.grow_scores(), query)
             if key not in self._orders:
-                if not is_plain:
-                    require_known(query, self.targets, self.metrics)
+                require_known(query, self.targets, self.metrics)
                 self._orders[key] = self._ordered(query)
                 while len(self._orders) > ORDERS_KEPT:
                     self._orders.popitem(last=False)
@@ -218,27 +223,26 @@ class RowTable:
     def _read(self, numbers: list[int], with_losses: bool = False) -> tuple[TableRow, ...]:
         rows = [_record(line, EvaluatedRow) for line in self.rows.lines([(one, 0) for one in numbers])]
         answers = self._by_target(self.predictions, numbers, Prediction)
-        scores = self._by_target(self.scores, numbers, RowScores)
         losses = self._by_target(self.losses, numbers, ReferenceLoss) if with_losses else [{}] * len(numbers)
         return tuple(
-            TableRow(
-                number,
-                rows[at],
-                answers[at],
-                {target: _finite(one.scores) for target, one in scores[at].items()},
-                losses[at],
-            )
+            TableRow(number, rows[at], answers[at], self._scores_of(number), losses[at])
             for at, number in enumerate(numbers)
         )
+
+    def _scores_of(self, number: int) -> dict[str, dict[str, float]]:
+        """Return {target: {metric: score}} of a row from the columns, into which a score may come from any line of any
+        file.
+        """
+        found = {
+            target: self._scores.of(number, code) | self._loss.of(number, code)
+            for code, target in enumerate(self.targets)
+        }
+        return {target: scores for target, scores in found.items() if scores}
 
     def _by_target(self, index: LineIndex, numbers: list[int], kind: type[Kind]) -> list[dict[str, Kind]]:
         lines = iter(index.lines([(one, code) for one in numbers for code in range(len(self.targets))]))
         made = [{target: _record(next(lines), kind) for target in self.targets} for _ in numbers]
         return [{target: one for target, one in of_row.items() if one is not None} for of_row in made]
-
-
-def _finite(scores: dict[str, float | None]) -> dict[str, float]:
-    return {metric: value for metric, value in scores.items() if formatting.finite(value) is not None}
 
 
 def _record(line: bytes | None, kind: type[Kind]) -> Kind | None:

@@ -10,11 +10,11 @@ from studio.core.i18n import Problem
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.columns.growing import records_in
 from studio.evaluate.reports.row_table import RowTable, TableRow
-from studio.evaluate.reports.summary import SIGNIFICANT, Difference
-from studio.evaluate.scores import intervals
+from studio.evaluate.reports.summary import Difference, compared, difference, interval
 from studio.evaluate.scores.intervals import Interval
 
 Key = tuple
+ASKED = ("system", "tools", "images", "choices")  # what belongs to the question of a row beside its messages
 
 
 @dataclass(frozen=True)
@@ -59,27 +59,28 @@ def side_by_side(
     targets = [_target(first, first_target), _target(second, second_target)]
     first.grow_scores()
     second.grow_scores()
-    ours, theirs = dict(_keys(first)), dict(_keys(second))
-    rows = [(number, theirs[key]) for key, number in ours.items() if key in theirs]
+    our_rows, their_rows = dict(_keys(first)), dict(_keys(second))
+    rows = [(number, their_rows[key]) for key, number in our_rows.items() if key in their_rows]
     if not rows:
         raise Problem("results.nothing_in_common")
     one, other = numpy.array(rows).T
     codes = first.targets.index(targets[0]), second.targets.index(targets[1])
+    ours, theirs = first.statistics(), second.statistics()
     values = {
-        metric: (first.column(metric)[one, codes[0]], second.column(metric)[other, codes[1]])
-        for metric in first.metrics
-        if metric in second.metrics
+        metric: (ours[metric][one, codes[0]], theirs[metric][other, codes[1]]) for metric in ours if metric in theirs
     }
     scores = tuple(found for metric, both in values.items() if (found := _compared(metric, *both, seed)) is not None)
     metric = metric_facts.headline(one.metric for one in scores)
-    order = _worst_first(metric, *values[metric]) if metric else range(len(rows))
+    order = range(len(rows))
+    if metric:
+        order = _worst_first(metric, first.column(metric)[one, codes[0]], second.column(metric)[other, codes[1]])
     return SideBySide(
         first.evaluation.id,
         second.evaluation.id,
         *targets,
         common=len(rows),
-        only_first=len(ours) - len(rows),
-        only_second=len(theirs) - len(rows),
+        only_first=len(our_rows) - len(rows),
+        only_second=len(their_rows) - len(rows),
         scores=scores,
         metric=metric,
         pairs=tuple(rows[at] for at in order),
@@ -104,28 +105,18 @@ def _keys(table: RowTable) -> Iterator[tuple[Key, int]]:
         row = record.get("row")
         if not isinstance(row, int) or not 0 <= row < table.size:
             continue
-        asked = (
-            orjson.dumps(record.get("messages"), default=str),
-            str(record.get("system")),
-            str(record.get("choices")),
-        )
+        asked = (orjson.dumps(record.get("messages"), default=str), *(str(record.get(one) or "") for one in ASKED))
         seen[asked] = seen.get(asked, -1) + 1
         yield (*asked, seen[asked]), row
 
 
 def _compared(metric: str, first: numpy.ndarray, second: numpy.ndarray, seed: int) -> ComparedScore | None:
-    both = numpy.isfinite(first) & numpy.isfinite(second)
-    if not both.any():
+    found = compared(first, second, metric, seed)
+    if found is None:
         return None
-    first, second = first[both], second[both]
-    facts = metric_facts.facts(metric)
-    found = intervals.paired(first, second, seed)
-    is_noise = found.p >= SIGNIFICANT or facts.higher_is_better is None
-    is_better = None if is_noise else (found.difference > 0) == facts.higher_is_better
-    difference = Difference(found.difference, found.low, found.high, found.p, found.count, found.too_few, is_better)
-    return ComparedScore(
-        metric, intervals.interval(first, facts.best, seed), intervals.interval(second, facts.best, seed), difference
-    )
+    both = numpy.isfinite(first[:, 0]) & numpy.isfinite(second[:, 0])
+    each = (interval(one[both], metric, seed) for one in (first, second))
+    return ComparedScore(metric, *each, difference(found, found.p, metric))
 
 
 def _worst_first(metric: str, first: numpy.ndarray, second: numpy.ndarray) -> list[int]:

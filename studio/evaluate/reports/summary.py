@@ -9,11 +9,12 @@ import numpy
 
 from studio.core.sentences import Sentence
 from studio.evaluate.reports import metric_facts
+from studio.evaluate.reports.columns.corpus import CORPUS
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.verdicts.judged_totals import judged_totals
 from studio.evaluate.scores import intervals
 from studio.evaluate.scores.classification import Confusion
-from studio.evaluate.scores.intervals import Interval
+from studio.evaluate.scores.intervals import Comparison, Interval
 from studio.evaluate.scores.pairwise_judge import JudgedTotal
 
 MOST_GROUPS = 120  # datasets, subjects or categories that are told one by one
@@ -102,15 +103,13 @@ def summary(table: RowTable, seed: int = 42, wanted: Iterable[str] = ()) -> Summ
         wanted: metrics that the person asked for, the first of which that there is becomes the headline.
     """
     table.grow_scores()
-    facts, size = table.grow_facts(), table.size
-    columns = {metric: table.column(metric) for metric in table.metrics}
+    facts, size, columns = table.grow_facts(), table.size, table.statistics()
     there = facts.of("dataset", size) >= 0
-    metrics = tuple(metric for metric, column in columns.items() if numpy.isfinite(column).any())
-    headline = next((one for one in wanted if one in metrics), None) or _headline(columns, metrics)
-    table.corpus.count(metrics)
-    scores = {target: _intervals(table, columns, metrics, code, seed) for code, target in enumerate(table.targets)}
+    metrics = tuple(columns)
+    headline = next((one for one in wanted if one in metrics), None) or _headline(columns)
+    scores = {target: _intervals(columns, code, seed) for code, target in enumerate(table.targets)}
     judged = judged_totals(table.evaluation, table.targets, seed)
-    differences = _differences(table, columns, metrics, seed, judged)
+    differences = _differences(table.targets, columns, seed, judged)
     groups = {}
     for fact in ("dataset", "subject", "category"):
         groups[fact] = _groups(table, fact, columns[headline], headline, seed) if headline else ()
@@ -166,63 +165,69 @@ def scatter(table: RowTable, metric: str, target: str, most: int = 1500) -> list
     return [(float(both[row, 0]), float(both[row, 1]), int(row)) for row in rows]
 
 
-def _headline(columns: dict[str, numpy.ndarray], metrics: Iterable[str]) -> str | None:
+def _headline(columns: dict[str, numpy.ndarray]) -> str | None:
     """Return the score that is told first: one that most of the scored rows have."""
-    found = {one: int(numpy.isfinite(columns[one]).sum()) for one in metrics}
+    found = {metric: int(_has_score(column).sum()) for metric, column in columns.items()}
     most = max(found.values(), default=0)
     return metric_facts.headline(one for one, count in found.items() if 2 * count >= most)
 
 
-def _intervals(
-    table: RowTable, columns: dict[str, numpy.ndarray], metrics: Iterable[str], code: int, seed: int
-) -> dict[str, Interval]:
-    found = {
-        metric: table.corpus.interval(metric, code, seed) or _interval(columns[metric][:, code], metric, seed)
-        for metric in metrics
-    }
+def _intervals(columns: dict[str, numpy.ndarray], code: int, seed: int) -> dict[str, Interval]:
+    found = {metric: interval(column[:, code], metric, seed) for metric, column in columns.items()}
     return {metric: one for metric, one in found.items() if one is not None}
 
 
-def _interval(values: numpy.ndarray, metric: str, seed: int) -> Interval | None:
-    return intervals.interval(values[numpy.isfinite(values)], metric_facts.facts(metric).best, seed)
+def interval(rows: numpy.ndarray, metric: str, seed: int) -> Interval | None:
+    """Return the score of rows, [row, number] of `RowTable.statistics`, and its interval; None where no row has one."""
+    known = rows[_has_score(rows)]
+    if not len(known):
+        return None
+    if metric in CORPUS:
+        return intervals.corpus_interval(known, CORPUS[metric].score, seed)
+    return intervals.interval(known[:, 0], metric_facts.facts(metric).best, seed)
+
+
+def compared(first: numpy.ndarray, second: numpy.ndarray, metric: str, seed: int) -> Comparison | None:
+    """Return how the score of a second model's rows differs from that of the first's, each [row, number] of
+    `RowTable.statistics`; None where no row has both.
+    """
+    both = _has_score(first) & _has_score(second)
+    if not both.any():
+        return None
+    if metric in CORPUS:
+        return intervals.corpus_paired(first[both], second[both], CORPUS[metric].score, seed)
+    return intervals.paired(first[both, 0], second[both, 0], seed)
+
+
+def _has_score(rows: numpy.ndarray) -> numpy.ndarray:
+    return numpy.isfinite(rows[..., 0])
 
 
 def _differences(
-    table: RowTable,
-    columns: dict[str, numpy.ndarray],
-    metrics: Iterable[str],
-    seed: int,
-    judged: Mapping[str, JudgedTotal],
+    targets: list[str], columns: dict[str, numpy.ndarray], seed: int, judged: Mapping[str, JudgedTotal]
 ) -> dict[str, dict[str, Difference]]:
-    found: dict[str, dict[str, Difference]] = {target: {} for target in table.targets}
-    for metric in metrics:
-        column = columns[metric]
-        compared = {
-            target: table.corpus.compared(metric, code, seed) or _compared(column[:, 0], column[:, code], seed)
-            for code, target in enumerate(table.targets)
-            if code
+    found: dict[str, dict[str, Difference]] = {target: {} for target in targets}
+    for metric, column in columns.items():
+        made = {
+            target: compared(column[:, 0], column[:, code], metric, seed) for code, target in enumerate(targets) if code
         }
         if metric == JUDGE:  # which has no score of the first, but what the second does not get
-            scored = {one for code, one in enumerate(table.targets) if numpy.isfinite(column[:, code]).any()}
-            compared = {target: one.comparison for target, one in judged.items() if target in scored}
-        for target, one in _corrected(compared, metric).items():
+            scored = {one for code, one in enumerate(targets) if _has_score(column[:, code]).any()}
+            made = {target: one.comparison for target, one in judged.items() if target in scored}
+        for target, one in _corrected(made, metric).items():
             found[target][metric] = one
     return found
 
 
-def _compared(first: numpy.ndarray, second: numpy.ndarray, seed: int) -> intervals.Comparison | None:
-    both = numpy.isfinite(first) & numpy.isfinite(second)
-    return intervals.paired(first[both], second[both], seed) if both.any() else None
-
-
-def _corrected(compared: dict[str, intervals.Comparison | None], metric: str) -> dict[str, Difference]:
+def _corrected(made: dict[str, Comparison | None], metric: str) -> dict[str, Difference]:
     """Return comparisons that are looked at together as differences."""
-    known = {name: one for name, one in compared.items() if one is not None}
+    known = {name: one for name, one in made.items() if one is not None}
     corrected = intervals.holm([one.p for one in known.values()])
-    return {name: _difference(one, p, metric) for (name, one), p in zip(known.items(), corrected, strict=True)}
+    return {name: difference(one, p, metric) for (name, one), p in zip(known.items(), corrected, strict=True)}
 
 
-def _difference(one: intervals.Comparison, p: float, metric: str) -> Difference:
+def difference(one: Comparison, p: float, metric: str) -> Difference:
+    """Return a comparison, and its p as it is to be told, as the difference of a score."""
     way = metric_facts.facts(metric).higher_is_better
     is_noise = p >= SIGNIFICANT or way is None or not one.difference
     is_better = None if is_noise else (one.difference > 0) == way
@@ -235,16 +240,16 @@ def _groups(table: RowTable, fact: str, column: numpy.ndarray, metric: str, seed
     names = {number: name for name, number in facts.names[fact].items() if name}
     numbers = facts.of(fact, table.size)
     parts = [(names[number], numbers == number) for number in sorted(names, key=names.get)][:MOST_GROUPS]
-    compared = {
-        (name, target): _compared(column[chosen, 0], column[chosen, code], seed)
+    made = {
+        (name, target): compared(column[chosen, 0], column[chosen, code], metric, seed)
         for name, chosen in parts
         for code, target in enumerate(table.targets)
         if code
     }
-    differences = _corrected(compared, metric)
+    differences = _corrected(made, metric)
     found = []
     for name, chosen in parts:
-        scores = {target: _interval(column[chosen, code], metric, seed) for code, target in enumerate(table.targets)}
+        scores = {target: interval(column[chosen, code], metric, seed) for code, target in enumerate(table.targets)}
         found.append(
             Group(
                 name,

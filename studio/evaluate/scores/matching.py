@@ -1,7 +1,7 @@
 """Whether an answer is the reference, holds it, or ends in its number.
 
-Behind a thought (`<think> .. </think>`) the answer begins; the thought of the reference is no part of it either. What
-else is set aside:
+A thought, however a model marks it, is no part of an answer, nor of the reference: one that was cut within its thought
+says nothing. What else is set aside:
 
 - `exact`, `contains`, `regex`: white space at the ends, and how much there is between words; how Unicode composes a
   character. Case and punctuation count.
@@ -19,8 +19,8 @@ import regex
 
 from studio.core import reasons
 from studio.core.i18n import Problem
+from studio.inference.reasoning import without_reasoning
 
-THOUGHT_END = "</think>"
 PATTERN_SECONDS = 1.0  # of a person's pattern, for one answer
 MOST_DIGITS = 1000
 _ARTICLES = {"a", "an", "the"}
@@ -38,11 +38,6 @@ _NUMBER = regex.compile(
 _BOXED = regex.compile(r"\\boxed\s*\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*+\})*+\})*+)\}")
 _DIGITS = {"零": 0, "〇": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
 _POWERS = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
-
-
-def answer_of(text: str) -> str:
-    """Return what stands behind the thought of an answer; the whole where there is none."""
-    return text.rpartition(THOUGHT_END)[2]
 
 
 def exact(text: str, reference: str) -> float:
@@ -71,7 +66,7 @@ def f1(text: str, reference: str) -> float:
 
 def tokens(text: str) -> list[str]:
     """Return the words of a text as `f1` counts them."""
-    found = _TOKEN.findall(unicodedata.normalize("NFKC", answer_of(text)).casefold())
+    found = _TOKEN.findall(unicodedata.normalize("NFKC", without_reasoning(text)).casefold())
     return [token for token in found if token not in _ARTICLES]
 
 
@@ -89,7 +84,7 @@ def number(text: str, reference: str) -> float | None:
 
 def last_number(text: str) -> Fraction | None:
     """Return the number in which a text ends, None where it has none."""
-    plain = _in_ascii(unicodedata.normalize("NFKC", answer_of(text)))
+    plain = _in_ascii(unicodedata.normalize("NFKC", without_reasoning(text)))
     for boxed in reversed(_BOXED.findall(plain)):
         if (value := _last_number_in(boxed)) is not None:
             return value
@@ -143,7 +138,7 @@ def _search(compiled: regex.Pattern, text: str) -> regex.Match | None:
 
 
 def _spaced(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", answer_of(text)).split())
+    return " ".join(unicodedata.normalize("NFC", without_reasoning(text)).split())
 
 
 def _in_ascii(text: str) -> str:

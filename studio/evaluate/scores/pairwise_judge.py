@@ -18,8 +18,8 @@ from typing import Literal
 
 from studio.core.i18n import Problem, Words
 from studio.evaluate.scores.intervals import Comparison, Interval, interval, paired
-from studio.evaluate.scores.matching import answer_of
 from studio.inference.messages import Message
+from studio.inference.reasoning import without_reasoning
 
 Verdict = Literal["first", "second", "tie"]
 Ask = Callable[[list[Message]], str]
@@ -36,12 +36,14 @@ class Judgement:
     """What a judge said of two answers.
 
     verdict: None where one of its two answers is no verdict. orders: its verdicts with the first answer first, and with
-    the second first, both told of the same answers. odd: the beginnings of its answers that are no verdict.
+    the second first, both told of the same answers. odd: the beginnings of its answers that are no verdict. failed:
+    whether it could not be asked.
     """
 
     verdict: Verdict | None
     orders: tuple[Verdict | None, Verdict | None]
     odd: tuple[str, ...] = ()
+    failed: bool = False
 
     @property
     def disagrees(self) -> bool:
@@ -58,8 +60,9 @@ class Judgement:
 class JudgedTotal:
     """All judgements of two models.
 
-    first, second, ties: verdicts; disagreements are among the ties. unread: rows in which the judge gave no verdict.
-    rate: the share that the second gets, a tie counting half. comparison: the test whether that is more than half.
+    first, second, ties: verdicts; disagreements are among the ties. unread: rows in which the judge gave no verdict;
+    failed: of these, rows of which it could not be asked. rate: the share that the second gets, a tie counting half.
+    comparison: the test whether that is more than half.
     """
 
     first: int
@@ -67,6 +70,7 @@ class JudgedTotal:
     ties: int
     disagreements: int
     unread: int
+    failed: int
     rate: Interval | None
     comparison: Comparison | None
 
@@ -123,7 +127,7 @@ def read_verdict(text: str) -> Verdict | None:
 
     An answer that is nothing but the letter is taken too. Anything else, and two different verdicts, is None.
     """
-    answer = answer_of(text)
+    answer = without_reasoning(text)
     bare = _BARE.fullmatch(answer)
     found = {mark.upper() for mark in _MARK.findall(answer)} or ({bare[1].upper()} if bare else set())
     verdicts = {{"A": "first", "B": "second"}.get(mark, "tie") for mark in found}
@@ -141,6 +145,7 @@ def total(judgements: Iterable[Judgement], seed: int = 42) -> JudgedTotal:
         counts["tie"],
         sum(one.disagrees for one in all_of_them),
         scores.count(None),
+        sum(one.failed for one in all_of_them),
         interval(scores, most=1, seed=seed),
         paired([None if score is None else 1 - score for score in scores], scores, seed),
     )

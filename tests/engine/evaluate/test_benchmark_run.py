@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import benchmark_sets
 import pytest
 from conftest import SMALL, STARTER, new_workspace
+from random_runs import random_run
 
 from benchmarks import engines
 from studio.core.device_lease import DeviceLease
@@ -105,6 +106,21 @@ def test_a_set_that_is_not_there_is_told_before_anything_is_loaded(workspace, mo
         with pytest.raises(Problem) as caught:
             benchmark_run.run(evaluation, models, job)
         assert caught.value.key == key and not evaluation.file(EvaluatedRow).exists()
+
+
+def test_a_model_that_computes_no_numbers_fails_alone(workspace, models):
+    """A run that has diverged, in one batch with its base."""
+    diverged = random_run(workspace, "diverged", model=SMALL, strength=math.inf).name
+    evaluation, job = started(workspace, [SMALL, diverged])
+    benchmark_run.run(evaluation, models, job)
+    by_target = {name: [one for one in evaluation.read(Prediction) if one.target == name] for name in (SMALL, diverged)}
+    rows = sorted(one.row for one in evaluation.read(EvaluatedRow))
+    assert [sorted(one.row for one in found) for found in by_target.values()] == [rows, rows]
+    assert all(one.fault is None and one.choice for one in by_target[SMALL])
+    for one in by_target[diverged]:
+        assert one.finished == "failed" and one.choice is None and one.fault["key"] == "benchmarks.no_numbers"
+        assert one.fault["facts"] == {"speaker": diverged}
+    assert evaluation.done(Prediction) == {(row, SMALL) for row in rows}
 
 
 def test_fewer_examples_than_asked_for_are_told_once(workspace, models):

@@ -1,9 +1,11 @@
 """Tasks of lm-eval described in the workspace: asked in process, scored by it, gone on with; what they cannot do."""
 
 import json
+import math
 
 import pytest
 from conftest import SMALL, new_workspace
+from random_runs import random_run
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
@@ -109,6 +111,21 @@ def test_answers_in_words_are_asked_and_scored(workspace, models):
         row: float(text.strip().lower() == COLOURS[row][1]) or float(text.lower() == COLOURS[row][1])
         for row, text in found.items()
     }
+
+
+def test_a_model_that_computes_no_numbers_chooses_nothing(workspace, models):
+    """Of numbers that are none the first is the largest: a run that has diverged would choose A each time."""
+    diverged = random_run(workspace, "diverged", model=SMALL, strength=math.inf).name
+    evaluation, job = started(workspace, ["lm-eval:colours"], (SMALL, diverged))
+    benchmark_run.run(evaluation, models, job)
+    found = evaluation.read(Prediction)
+    assert all(one.fault is None and one.choice for one in found if one.target == SMALL)
+    for one in (one for one in found if one.target == diverged):
+        assert one.finished == "failed" and one.fault == {
+            "key": "benchmarks.no_numbers",
+            "facts": {"speaker": diverged},
+        }
+    assert evaluation.done(Prediction) == {(row, SMALL) for row in range(5)} and len(found) == 10
 
 
 def test_a_task_that_was_stopped_goes_on(workspace, models, monkeypatch):

@@ -20,6 +20,7 @@ from studio.evaluate.evaluation import EvaluatedRow, Evaluation, Event, Judged, 
 from studio.evaluate.predict import judging
 from studio.evaluate.predict.row_selection import rows_of
 from studio.evaluate.predict.row_sources import HELD_OUT, training_rows
+from studio.evaluate.predict.served_asking import GIVES_UP_AFTER
 from studio.evaluate.reports.row_table import RowTable
 from studio.evaluate.reports.summary import summary
 from studio.evaluate.reports.verdicts.judged_totals import judged_totals
@@ -425,6 +426,69 @@ def test_a_judge_compares_in_both_orders(desk, monkeypatch, verdict, state):
         assert len(asked) == 2 * sum(one.orders == ["first", "second"] for one in judged)
     else:
         assert desk.service.status(evaluation.id).error["key"] == "evaluate.judge_nonsense"
+
+
+def refusing(text: str):
+    """Return a judge of a server that is not asked of a pair that holds `text`, as one is whose context is too small;
+    of all others it says that the first is better.
+    """
+
+    def behave(handler, body) -> None:
+        if text in body["messages"][-1]["content"]:
+            return handler.answer(400, {"error": {"message": "This model's maximum context length is 512 tokens."}})
+        handler.begin()
+        handler.delta(content="[[A]]")
+        handler.delta("stop")
+        handler.end()
+
+    return behave
+
+
+def test_a_pair_that_the_judge_cannot_be_asked_costs_no_other_its_verdict(desk, odd, monkeypatch):
+    monkeypatch.setitem(odd_server.BEHAVIOURS, "good", refusing("Who made you?"))
+    judge = f"served:{desk.service._servers.add(odd.place, name='small-judge').name}/good"
+    settings = PredictSettings(**SHORT, loss=False, metrics=["f1"], judge=JudgeSettings(target=judge))
+    evaluation = desk.service.predict([BASE, desk.run.name], ["identity_en"], settings)
+    assert desk.ended(evaluation) == "finished", desk.service.status(evaluation.id)
+    judged = evaluation.read(Judged)
+    assert sorted(one.row for one in judged) == list(range(ROWS))
+    (failed,) = [one for one in judged if one.fault]
+    assert failed.verdict is None and all(one.verdict == "tie" for one in judged if one is not failed)
+    (event,) = [one for one in evaluation.read(Event) if one.event == "failed"]
+    assert (event.facts["reason"], event.facts["row"]) == (failed.fault, failed.row + 1)
+    for language in LANGUAGES:
+        assert is_sentence(Words(language)(event.key, **event.facts))
+    total = judged_totals(evaluation, [BASE, desk.run.name])[desk.run.name]
+    assert (total.ties, total.unread, total.failed) == (ROWS - 1, 1, 1)
+
+
+def test_a_judge_that_is_gone_costs_its_verdicts_alone_and_is_asked_again(desk, odd, monkeypatch):
+    monkeypatch.setitem(odd_server.BEHAVIOURS, "good", odd_server.BEHAVIOURS["bare-status"])
+    judge = f"served:{desk.service._servers.add(odd.place, name='gone-judge').name}/good"
+    settings = PredictSettings(**SHORT | {"rows": 12}, loss=False, metrics=["f1"], judge=JudgeSettings(target=judge))
+    evaluation = desk.service.predict([BASE, desk.run.name], ["identity_en"], settings)
+    assert desk.ended(evaluation) == "failed"
+    assert len(evaluation.read(Judged)) == GIVES_UP_AFTER and not evaluation.done(Judged)
+    assert len(list(evaluation.folder.glob("*/generated_predictions.jsonl"))) == 2
+    monkeypatch.setitem(odd_server.BEHAVIOURS, "good", refusing("\0"))
+    desk.service.resume(evaluation.id)
+    assert desk.ended(evaluation) == "finished"
+    assert evaluation.done(Judged) == {(row, desk.run.name) for row in range(12)}
+    assert judged_totals(evaluation, [BASE, desk.run.name])[desk.run.name].unread == 0
+
+
+def test_a_pair_that_is_too_long_for_a_judge_of_this_machine_costs_no_other(desk, monkeypatch):
+    monkeypatch.setattr(judging, "SAMPLING", dataclasses.replace(judging.SAMPLING, max_tokens=8))
+    questions = ["Hi", "word " * 9000, "Who?"]
+    rows = [{"instruction": one, "input": "", "output": "Ho"} for one in questions]
+    settings = PredictSettings(
+        rows=3, max_tokens=4, cutoff=256, loss=False, metrics=["f1"], judge=JudgeSettings(target=BASE)
+    )
+    evaluation = desk.service.predict([BASE, desk.run.name], [write_set(desk, "one-long", rows)], settings)
+    desk.ended(evaluation)
+    judged = {one.row: one for one in evaluation.read(Judged)}
+    assert sorted(judged) == [0, 1, 2] and [row for row, one in judged.items() if one.fault] == [1]
+    assert judged[1].fault["key"] == "chat.too_long"
 
 
 @pytest.mark.parametrize("is_served", rest_slow(False, True))

@@ -159,7 +159,8 @@ def test_every_record_is_read_from_the_workspace(root, monkeypatch):
 # Of deployments: the rank of an adapter is read when an engine starts, options come by an endpoint, the
 # rest are answers of Ollama.
 # Open WebUI's process is looked for only where Open WebUI is installed.
-# What an answer adds to sums is read as columns of numbers; its file is in the workspace all the same.
+# The scores of an answer and what it adds to sums are read as columns of numbers; their files are in the workspace all
+# the same.
 # Of benchmarks: examples are read when questions are asked, subjects come with the studio, replies from servers.
 # What the doctor finds comes from the studio's own process; the first visit is kept with the person's settings.
 NOT_DRAWN = {
@@ -181,6 +182,7 @@ NOT_DRAWN = {
     "Subject",
     "ChatReply",
     "OpenWebuiRecord",
+    "RowScores",
     "RowSums",
 }
 

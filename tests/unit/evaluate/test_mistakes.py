@@ -143,6 +143,25 @@ def test_a_question_that_comes_twice_is_matched_twice(workspace):
     assert side_by_side(table_of(first), table_of(second)).pairs == ((0, 0), (1, 1), (2, 2))
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [{"images": [f"/data/{number}.png"]} for number in range(3)],
+        [{"tools": f'[{{"name": "tool{number}"}}]'} for number in range(3)],
+        [{"system": f"Be {number}."} for number in range(3)],
+        [{"choices": ["a", str(number)]} for number in range(3)],
+    ],
+)
+def test_a_row_is_the_same_where_all_is_that_belongs_to_its_question(workspace, fields):
+    first, second = written.predicted(workspace, 0), written.predicted(workspace, 0)
+    messages = [{"role": "user", "content": "<image>What is this?"}]
+    for evaluation, order in ((first, (0, 1, 2)), (second, (2, 0, 1))):
+        for number, place in enumerate(order):
+            row = EvaluatedRow(row=number, dataset="d", source=place, messages=messages, **fields[place])
+            evaluation.add(row)
+    assert side_by_side(table_of(first), table_of(second)).pairs == ((0, 1), (1, 2), (2, 0))
+
+
 def test_evaluations_that_share_nothing_are_told(workspace):
     with pytest.raises(Problem):
         side_by_side(table_of(written.predicted(workspace, 3)), table_of(written.asked(workspace, 3)))

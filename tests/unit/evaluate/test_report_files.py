@@ -49,6 +49,18 @@ def test_rows_as_csv(evaluation):
     assert lines[8][f"answer · {BASE}"] == ""
 
 
+@pytest.mark.parametrize("metric", ["f1", "lf_rougel", "loss", "judge"])
+def test_rows_that_are_taken_away_have_every_score_of_the_summary(evaluation, metric):
+    evaluation.add_all([RowScores(row=row, target=TUNED, scores={"judge": 1.0}) for row in range(8)])
+    lines = list(csv.DictReader(io.StringIO(taken(evaluation, "csv").removeprefix("\ufeff"))))
+    rows = json.loads(taken(evaluation, "json"))["rows"]
+    for target in (BASE, TUNED):
+        found = summary(table_of(evaluation)).scores[target].get(metric)
+        values = [float(line[f"{metric} · {target}"]) for line in lines if line[f"{metric} · {target}"]]
+        assert values == [row["scores"][target][metric] for row in rows if metric in row["scores"][target]]
+        assert (numpy.mean(values) == pytest.approx(found.value)) if found else not values
+
+
 def test_all_as_json(evaluation):
     whole = json.loads(taken(evaluation, "json"))
     assert whole["request"]["title"] == "a | title" and len(whole["rows"]) == 8

@@ -39,6 +39,20 @@ def test_a_page_holds_rows_with_their_answers_and_scores(table):
     assert first.losses == {} and table.row(2).losses[BASE].pieces == ["I", " am", " X"]
 
 
+def test_a_row_has_the_scores_that_the_summary_is_made_of(table, evaluation):
+    """A judge adds a line of its own to the scores of an answer; the loss stands in another file."""
+    evaluation.add_all([RowScores(row=row, target=TUNED, scores={"judge": 1.0}) for row in range(5)])
+    evaluation.add(RowScores(row=5, target=TUNED, scores={"judge": None}))
+    for rows in (table.page(RowQuery(), 0, 6).rows, [table.row(number) for number in range(6)]):
+        for one in rows:
+            assert set(one.scores[BASE]) == {"f1", "lf_rougel", "loss"}
+            assert set(one.scores[TUNED]) == {"f1", "lf_rougel", "loss"} | ({"judge"} if one.number < 5 else set())
+            for code, target in enumerate((BASE, TUNED)):
+                for metric, value in one.scores[target].items():
+                    assert value == table.column(metric)[one.number, code]
+    assert table.row(9).scores == {}
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from studio.core.i18n import Problem
 from studio.evaluate.scores import matching, shape
 from studio.evaluate.scores.metric import METRICS, AnsweredRow, ScoreSettings, score_row
+from studio.inference.reasoning import THOUGHT_TAGS
 
 LENGTH = 16 if SLOW else 1  # of long texts
 EASY = [key for key, metric in METRICS.items() if metric.function]
@@ -52,6 +53,26 @@ def test_exact_looks_past_white_space_and_thought_alone():
     assert matching.exact("<think>\nhm\n</think>\n\n42", "42\n") == 1.0
     assert matching.exact("caf\u00e9", "cafe\u0301") == 1.0
     assert matching.exact("A b", "a b") == matching.exact("a b.", "a b") == 0.0
+
+
+OF_WHAT_IS_SAID = ("exact", "f1", "contains", "regex", "number", "label", "json", "tool_call", "tool_name")
+CALL = '{"name": "yes", "arguments": {"number": 12}}'
+
+
+@pytest.mark.parametrize(("opening", "closing"), THOUGHT_TAGS)
+@pytest.mark.parametrize("reference", ["12", "yes", CALL])
+def test_a_thought_is_no_answer_however_it_is_marked(reference, opening, closing):
+    """Cut within its thought, an answer says nothing; one whose template opened the thought has only its end."""
+    settings = ScoreSettings(labels=("yes", "no"), pattern=r"(\d+|yes)")
+
+    def scores(text: str) -> dict:
+        return score_row(OF_WHAT_IS_SAID, AnsweredRow(text, reference, tools="[]"), settings)
+
+    assert scores(f"{opening}\nIt may be {reference}") == scores(f"{opening}{reference}") == scores("")
+    for said in (reference, "Neither.", ""):
+        assert scores(f"{opening}\nIt is {reference}\n{closing}\n\n{said}") == scores(said)
+        assert scores(f"It is {reference}\n{closing}\n\n{said}") == scores(said)
+    assert scores(f"{opening}\nno, 7\n{closing}\n\n{reference}")["exact"] == 1.0
 
 
 def test_f1_is_of_words_and_of_chinese_characters():

@@ -1,6 +1,7 @@
 """What an evaluation comes to: scores with intervals, differences, the sentence, what is counted."""
 
 import evaluation_files as written
+import numpy
 import pytest
 from evaluation_files import BASE, TUNED
 
@@ -11,8 +12,9 @@ from studio.evaluate.page.report import charts
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.columns import corpus
 from studio.evaluate.reports.row_table import RowTable
+from studio.evaluate.reports.side_by_side import side_by_side
 from studio.evaluate.reports.summary import histogram, scatter, shown_p, summary
-from studio.evaluate.scores.metric import AnsweredRow, row_statistics
+from studio.evaluate.scores.metric import AnsweredRow, row_statistics, score_row
 
 
 @pytest.fixture
@@ -124,6 +126,35 @@ def test_bleu_is_that_of_the_corpus_and_not_the_mean_of_its_rows(workspace):
     assert found.differences[TUNED]["bleu"].value == pytest.approx(found.scores[TUNED]["bleu"].value - expected)
     evaluation.add(Prediction(row=0, target=BASE, text="the cat sat on a mat", label="the cat sat on a mat"))
     assert summary(table).scores[BASE]["bleu"].value > expected
+
+
+@pytest.mark.parametrize("metric", ["bleu", "chrf"])
+def test_a_score_of_a_corpus_is_one_in_groups_and_side_by_side_too(workspace, metric):
+    """Rows of very different lengths, so that the mean of their scores is far from the score of the corpus."""
+    evaluation = written.predicted(workspace, 12)
+    reference, sums = "the cat sat on a mat and looked at the dog", {}
+    for row in range(12):
+        for target, text in ((BASE, ["a dog", reference, "no"][row % 3]), (TUNED, reference[: 4 * row + 3])):
+            answered = AnsweredRow(text, reference if row % 4 else "no")
+            evaluation.add(Prediction(row=row, target=target, text=answered.text, label=answered.reference))
+            evaluation.add(RowScores(row=row, target=target, scores=score_row([metric], answered)))
+            sums[row, target] = row_statistics([metric], answered)[metric]
+
+    def expected(target: str, rows) -> float:
+        return float(corpus.CORPUS[metric].score(numpy.sum([sums[row, target] for row in rows], axis=0)))
+
+    table = table_of(evaluation)
+    found = summary(table, wanted=[metric])
+    for group, rows in zip(found.datasets, (range(0, 12, 2), range(1, 12, 2)), strict=True):
+        base, tuned = expected(BASE, rows), expected(TUNED, rows)
+        assert (group.scores[BASE].value, group.scores[TUNED].value) == pytest.approx((base, tuned))
+        assert group.differences[TUNED].value == pytest.approx(tuned - base)
+        assert abs(numpy.mean(table.column(metric)[list(rows), 0]) - base) > 1
+    (beside,) = [one for one in side_by_side(table, table_of(evaluation), BASE, TUNED).scores if one.metric == metric]
+    assert beside.first == found.scores[BASE][metric] and beside.second == found.scores[TUNED][metric]
+    whole = found.differences[TUNED][metric]
+    assert (beside.difference.value, beside.difference.p) == (whole.value, whole.p)
+    assert found.scores[BASE][metric].value == pytest.approx(expected(BASE, range(12)))
 
 
 def test_sums_that_were_kept_open_a_report_without_a_text_being_read(workspace, monkeypatch):

@@ -9,6 +9,7 @@ from studio.core.workspace import Workspace
 from studio.evaluate import part_names
 from studio.evaluate.evaluation import EvaluatedRow, Judged, Prediction, RowScores
 from studio.evaluate.page import row_results
+from studio.evaluate.page.listing import evaluation_head
 from studio.evaluate.page.listing.evaluation_list import EvaluationList, EvaluationRow
 from studio.evaluate.page.report import summary_view
 from studio.evaluate.page.report.summary_view import SummaryContext
@@ -66,6 +67,17 @@ def test_the_endpoint_gives_matrix_and_verdicts(made):
     assert list(judged) == [TUNED]
     assert (judged[TUNED].first, judged[TUNED].second, judged[TUNED].unread) == (0, 4, 0)
     assert judged[TUNED].rate.value == 1.0 and judged[TUNED].rate.count == 4
+
+
+def test_rows_of_which_a_judge_could_not_be_asked_are_counted_and_told(table):
+    evaluation, fault = table.evaluation, {"key": "chat.too_long", "facts": {}}
+    evaluation.add_all([Judged(row=row, target=TUNED, verdict=None, fault=fault) for row in (1, 2)])
+    made = summary(table)
+    judged = row_results.judged(made)[TUNED]
+    assert (judged.second, judged.unread, judged.failed) == (2, 2, 2)
+    (warning,) = evaluation_head._warnings(evaluation, made)
+    who = f"{evaluation.label(TUNED)} 2"
+    assert warning.key == "evaluating.warn_unjudged" and all(who in warning.tell(Words(one)) for one in LANGUAGES)
 
 
 def test_a_held_out_part_is_named_in_words():

@@ -113,6 +113,8 @@ def _warnings(evaluation: Evaluation, made: Summary):
         who = ", ".join(f"{label} {count}" for label, count in found if count)
         if who:
             yield Sentence(key=f"evaluating.warn_{name}", facts={"who": who, "rows": made.rows})
+    if who := ", ".join(f"{evaluation.label(one)} {of.failed}" for one, of in made.judged.items() if of.failed):
+        yield Sentence(key="evaluating.warn_unjudged", facts={"who": who})
     if made.unusable:
         yield Sentence(key="evaluating.warn_unusable", facts={"count": formatting.whole(made.unusable)})
 

@@ -3,7 +3,8 @@
 `sums.jsonl` says it of every answer. Of one that was scored before there was such a file it is counted again.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
 
 import numpy
 
@@ -12,8 +13,6 @@ from studio.evaluate.evaluation import Evaluation, RowSums
 from studio.evaluate.reports.columns.answer_texts import answer_texts
 from studio.evaluate.reports.columns.growing import GrowingFile, enlarged, parsed
 from studio.evaluate.reports.columns.line_index import LineIndex
-from studio.evaluate.scores import intervals
-from studio.evaluate.scores.intervals import Comparison, Interval
 from studio.evaluate.scores.metric import METRICS, AnsweredRow, row_statistics
 
 AT_ONCE = 500  # answers whose texts are read at a time
@@ -23,7 +22,7 @@ CORPUS = {key: metric.corpus for key, metric in METRICS.items() if metric.corpus
 class CorpusColumns(GrowingFile):
     """The statistics of the corpus scores of an evaluation, [row, target, number]; NaN where there are none.
 
-    Its owner calls one method at a time, and has `rows`, `answers` and `scores`, indices of those files, grow first.
+    Its owner has `rows`, `answers` and `scores`, indices of those files, grow first.
     """
 
     def __init__(
@@ -31,6 +30,7 @@ class CorpusColumns(GrowingFile):
     ):
         self._rows, self._answers, self._scores = rows, answers, scores
         self._codes = {name: code for code, name in enumerate(targets)}
+        self._lock = threading.Lock()  # of its own: to count the texts of many answers again takes long
         super().__init__(evaluation.file(RowSums))
 
     def _forget(self) -> None:
@@ -39,8 +39,19 @@ class CorpusColumns(GrowingFile):
         # the byte at which the answer begins that was counted last, -1 where none was
         self._counted = numpy.full((0, len(self._codes)), -1, numpy.int64)
 
-    def count(self, metrics: tuple[str, ...]) -> None:
-        """Take up the answers that have been scored, for those of `metrics` that are scores of a corpus."""
+    def of(self, metrics: Iterable[str], rows: int) -> dict[str, numpy.ndarray]:
+        """Take up the answers that have been scored, and return [row, target, number] for so many rows of those of
+        `metrics` that are scores of a corpus; one that no row has is left out. Any thread may call it.
+        """
+        with self._lock:
+            self._count(metrics)
+            found = {}
+            for metric, column in self._columns.items():
+                found[metric] = numpy.full((rows, *column.shape[1:]), numpy.nan)
+                found[metric][: len(column)] = column[:rows]
+            return found
+
+    def _count(self, metrics: Iterable[str]) -> None:
         wanted = tuple(one for one in metrics if one in CORPUS)
         if self._tail.is_replaced() or wanted != self._wanted:
             self._start()
@@ -54,24 +65,6 @@ class CorpusColumns(GrowingFile):
         places = [(int(row), int(code)) for row, code in numpy.argwhere(missing)]
         for start in range(0, len(places), AT_ONCE):
             self._count_again(places[start : start + AT_ONCE])
-
-    def interval(self, metric: str, code: int, seed: int) -> Interval | None:
-        """Return the score of a target over all its rows; None where it has none, or the mean of rows is meant."""
-        column = self._columns.get(metric)
-        if column is None:
-            return None
-        rows = column[:, code][numpy.isfinite(column[:, code, 0])]
-        return intervals.corpus_interval(rows, CORPUS[metric].score, seed) if len(rows) else None
-
-    def compared(self, metric: str, code: int, seed: int) -> Comparison | None:
-        """Return how the score of a target differs from that of the first, over the rows that both have."""
-        column = self._columns.get(metric)
-        if column is None:
-            return None
-        both = numpy.isfinite(column[:, 0, 0]) & numpy.isfinite(column[:, code, 0])
-        if not both.any():
-            return None
-        return intervals.corpus_paired(column[both, 0], column[both, code], CORPUS[metric].score, seed)
 
     def _take(self, found: Iterator[object]) -> None:
         for record in found:

@@ -40,6 +40,13 @@ class ScoreColumns(GrowingFile):
             whole[:count] = known[:count]
         return whole
 
+    def of(self, row: int, code: int) -> dict[str, float]:
+        """Return the scores of a row and the number of a target by the keys of the metrics, those left out that it does
+        not have.
+        """
+        found = {name: column[row, code] for name, column in self._columns.items() if row < len(column)}
+        return {name: float(value) for name, value in found.items() if not numpy.isnan(value)}
+
     def _take(self, found: Iterator[object]) -> None:
         groups: dict[tuple, tuple[list, list, list]] = {}
         for record in found:

@@ -15,5 +15,5 @@ def judged_totals(evaluation: Evaluation, targets: list[str], seed: int = 42) ->
     found: dict[str, dict[int, Judgement]] = defaultdict(dict)
     for one in evaluation.read(Judged):
         orders = (*one.orders, None, None)[:2]
-        found[one.target][one.row] = Judgement(one.verdict, orders, tuple(one.odd))
+        found[one.target][one.row] = Judgement(one.verdict, orders, tuple(one.odd), one.fault is not None)
     return {target: total(found[target].values(), seed) for target in targets if target in found}

@@ -26,7 +26,7 @@ def confusion_values(one: Confusion) -> dict:
 
 def judged_values(one: JudgedTotal) -> dict:
     """Return the verdicts of a judge as JSON. `rate` is the share that the target gets, a tie counting half."""
-    found = {name: getattr(one, name) for name in ("first", "second", "ties", "disagreements", "unread")}
+    found = {name: getattr(one, name) for name in ("first", "second", "ties", "disagreements", "unread", "failed")}
     return found | {"rate": vars(one.rate) if one.rate else None, "p": one.comparison.p if one.comparison else None}
 
 
