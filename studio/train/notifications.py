@@ -11,6 +11,7 @@ import os
 import threading
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -42,11 +43,10 @@ def set_webhook(saves: Path, address: str, language: str = "en") -> str:
     address.
     """
     address = address.strip()
-    parts = urlsplit(address)
-    if address and (parts.scheme not in ("http", "https") or not parts.hostname):
+    if address and not _host(address):
         raise Problem("notices.bad_address")
     write_json(file(saves), {"webhook": address, "language": language}, mode=0o600)
-    return parts.hostname or ""
+    return _host(address)
 
 
 def file(saves: Path) -> Path:
@@ -56,7 +56,18 @@ def file(saves: Path) -> Path:
 
 def host(saves: Path) -> str:
     """Return the host of the webhook, which may be shown, "" where none is set."""
-    return urlsplit(webhook(saves)).hostname or ""
+    return _host(webhook(saves))
+
+
+def _host(address: str) -> str:
+    """Return the host of a web address, "" for what is none; a space in it or a port that cannot be makes it none."""
+    try:
+        parts = urlsplit(address)
+        is_web = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:
+        return ""
+    is_plain = address.isprintable() and not any(map(str.isspace, address))
+    return (parts.hostname or "") if is_web and is_plain else ""
 
 
 def fault(saves: Path) -> Problem | None:
@@ -70,21 +81,23 @@ def fault(saves: Path) -> Problem | None:
         )
     except Problem as wrong:
         return wrong
-    return Problem("notices.not_used", host=urlsplit(former.webhook).hostname or "?") if former.webhook else None
+    return Problem("notices.not_used", host=_host(former.webhook)) if former.webhook else None
 
 
 def send(address: str, text: str) -> None:
     """Send a text to a webhook as {"text": ...}, as Slack, Feishu relays and many others take it. Raises Problem where
-    it is not taken.
+    it is not taken, or the address is none.
     """
+    if not _host(address):
+        raise Problem("notices.bad_address")
     body = json.dumps({"text": text}).encode()
     try:
         request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
         urllib.request.urlopen(request, timeout=TIMEOUT_S).close()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         cause = getattr(error, "reason", None)  # what urllib wraps; an answer of the server has a text there
         reason = reasons.of(cause if isinstance(cause, Exception) else error)
-        raise Problem("notices.not_taken", host=urlsplit(address).hostname or "?", reason=reason) from error
+        raise Problem("notices.not_taken", host=_host(address), reason=reason) from error
 
 
 def tell(run: runs.Run, key: str, facts: dict[str, object]) -> None:
@@ -117,8 +130,7 @@ class NotificationSettings(Record):
     @classmethod
     def is_address(cls, address: str) -> str:
         """Refuse what is no web address."""
-        parts = urlsplit(address)
-        if address and (parts.scheme not in ("http", "https") or not parts.hostname):
+        if address and not _host(address):
             raise ValueError("it is no web address")
         return address
 

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import threading
 import time
 
@@ -68,9 +69,39 @@ def test_the_webhook_is_kept_and_takes_notices_in_its_language(workspace, run, c
     assert notifications.file(workspace.saves).stat().st_mode & 0o077 == 0
     notifications.set_webhook(workspace.saves, "")
     assert notifications.webhook(workspace.saves) == ""
-    for wrong in ("hooks.example.com/a", "file:///etc/passwd", "https://"):
-        with pytest.raises(Problem, match="no web address"):
-            notifications.set_webhook(workspace.saves, wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    (
+        *("hooks.example.com/a", "file:///etc/passwd", "https://", "http://[abc", "http://a b/c", "http://here/a b"),
+        *("http://here:port/x", "http://here:99999/x", "http://here:0/x", "http://here/\x07"),
+    ),
+)
+def test_what_is_no_web_address_is_told_as_that_wherever_it_comes_from(workspace, run, wrong, monkeypatch, capsys):
+    with pytest.raises(Problem, match="no web address"):
+        notifications.set_webhook(workspace.saves, wrong)
+    monkeypatch.setenv("STUDIO_WEBHOOK", wrong)
+    assert notifications.host(workspace.saves) == ""
+    with pytest.raises(Problem, match="no web address"):
+        notifications.send(wrong, "x")
+    notifications.tell(run, "train.warn_nan", {"step": 3})
+    sent()
+    assert "no web address" in capsys.readouterr().out
+
+
+def test_an_answer_that_is_no_http_is_told(workspace):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            connection.recv(65536)
+            connection.sendall(b"no such thing as HTTP\r\n\r\n")
+            connection.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(Problem, match="did not take the notice"):
+            notifications.send(f"http://127.0.0.1:{server.getsockname()[1]}/secret", "x")
 
 
 def test_a_webhook_that_came_with_a_workspace_is_told_and_not_used(workspace, run, channel, monkeypatch):
