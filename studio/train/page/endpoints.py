@@ -263,7 +263,8 @@ def _of_notices(trainer: TrainingService, words: Words) -> list[Callable]:
         now = time.time()
         found = notifications.since(workspace, since) if since else []
         notices = [
-            schemas.Notice(id=one["id"], run=one["run"], text=words(one["key"], **one["facts"])) for one in found
+            schemas.Notice(id=one["id"], run=one["run"], text=Sentence(key=one["key"], facts=one["facts"]).tell(words))
+            for one in found
         ]
         return schemas.NoticesResult(now=now, notices=notices)
 
