@@ -1,5 +1,6 @@
 """What is at work, for the sidebar: the run that trains, and those that wait."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from studio.core.i18n import Problem
@@ -16,7 +17,7 @@ WAITING_LISTED = 12
 @dataclass(frozen=True)
 class NowRunning:
     """The run at work by its name, "" where none is; the runs that wait, the next to start first, as far as they are
-    listed, and how many more wait; `faults` of the queue's files.
+    listed, and how many more wait; `faults` of the queue's files and of runs that cannot begin now.
     """
 
     run: str
@@ -27,8 +28,8 @@ class NowRunning:
     faults: tuple[Problem, ...]
 
 
-def now_running(workspace: Workspace) -> NowRunning:
-    """Return what is at work and what waits."""
+def now_running(workspace: Workspace, held_up: Sequence[Problem] = ()) -> NowRunning:
+    """Return what is at work and what waits; `held_up` tells of runs in the queue that cannot go on now."""
     queue = Queue(workspace.saves)
     waiting = [order.run for order in queue.waiting()]
     active = [run for run in runs.all_runs(workspace)[:LISTED] if runs.status(run).state in runs.ACTIVE]
@@ -40,5 +41,5 @@ def now_running(workspace: Workspace) -> NowRunning:
         can_stop=bool(status and status.state in ("running", "queued")),
         waiting=tuple(waiting[:WAITING_LISTED]),
         waiting_more=max(0, len(waiting) - WAITING_LISTED),
-        faults=tuple(queue.faults()),
+        faults=(*queue.faults(), *held_up),
     )
