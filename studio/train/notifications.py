@@ -25,6 +25,7 @@ from studio.core.storage import files, records
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace, write_json
 from studio.train import runs
+from studio.train.recipe import recipes
 
 FORMER_FILE = ".notices.json"  # in saves/, where earlier releases kept the address
 ANNOUNCED = ("finished", "failed", "interrupted")  # whoever stopped a run knows
@@ -168,7 +169,7 @@ def _of_run(run: runs.Run, moment: float) -> list[dict[str, object]]:
     if (seconds := silence(status)) is not None:
         happened.append((status.last_time + patience(status), "notices.silent", {"minutes": round(seconds / 60)}))
     if status.state in ANNOUNCED:
-        happened.append((status.ended or 0, *ended(status)))
+        happened.append((status.ended or 0, *ended(run, status)))
     return [
         {"id": f"{run.name}:{when}:{key}", "run": run.name, "key": key, "facts": facts}
         for when, key, facts in happened
@@ -176,12 +177,15 @@ def _of_run(run: runs.Run, moment: float) -> list[dict[str, object]]:
     ]
 
 
-def ended(status: runs.Status) -> tuple[str, dict]:
-    """Return the sentence on the end of a run as (key, facts): the fault's own, or that it finished or was cut off."""
+def ended(run: runs.Run, status: runs.Status) -> tuple[str, dict]:
+    """Return the sentence on the end of a run as (key, facts): the fault's own, or that it finished or was cut off, and
+    whether it can go on.
+    """
     if status.state == "failed" and status.error:
         problem = Sentence(key=status.error["key"], facts=status.error.get("facts", {})).problem()
         return problem.key, problem.facts
-    return f"notices.{status.state}", {
+    is_lost = status.state == "interrupted" and recipes.resumable_step(run) is None
+    return "notices.interrupted_lost" if is_lost else f"notices.{status.state}", {
         "step": status.step,
         "total": status.total_steps,
         "loss": "–" if status.loss is None else f"{status.loss:.4g}",

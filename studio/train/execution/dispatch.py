@@ -251,7 +251,7 @@ class Dispatcher:
         self._logs.pop(queued, None)
         self._aborts.pop(queued, None)
         if (status := runs.status(run)).state in notifications.ANNOUNCED:
-            notifications.tell(run, *notifications.ended(status))
+            notifications.tell(run, *notifications.ended(run, status))
 
     def _found(self, queued: QueuedRun) -> runs.Run:
         return replace(runs.find(self.workspace, queued.run), order=queued.id)

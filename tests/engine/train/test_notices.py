@@ -159,4 +159,4 @@ def test_silence_is_told_when_it_is_longer_than_the_steps_explain(run):
 def test_a_fault_is_told_in_its_own_words(run):
     run.say("error", key="train.out_of_memory", facts={}, sentence="x")
     run.say("state", state="failed")
-    assert notifications.ended(runs.status(run)) == ("train.out_of_memory", {})
+    assert notifications.ended(run, runs.status(run)) == ("train.out_of_memory", {})

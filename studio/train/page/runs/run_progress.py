@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from studio.train import runs
 from studio.train.recipe import recipes
 
+CUT_OFF = ("interrupted", "stopped", "failed")
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -37,16 +39,5 @@ def progress(run: runs.Run, status: runs.Status) -> Progress:
         left=status.eta(),
         preparing_for=max(0.0, time.time() - status.started) if is_preparing and status.started else None,
         took=max(0.0, status.ended - status.started) if status.ended and status.started else None,
-        resumable_step=_resumable_step(run, status),
+        resumable_step=recipes.resumable_step(run) if status.state in CUT_OFF else None,
     )
-
-
-def _resumable_step(run: runs.Run, status: runs.Status) -> int | None:
-    was_cut_off = status.state in ("interrupted", "stopped", "failed")
-    return run.resumable_step() if was_cut_off and is_resumable(run) else None
-
-
-def is_resumable(run: runs.Run) -> bool:
-    """Tell whether the stage and method of a run can go on from a checkpoint."""
-    settings = run.recipe_if_any()
-    return bool(settings) and not recipes.starts_over(settings)
