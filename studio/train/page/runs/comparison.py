@@ -146,7 +146,7 @@ def _row(run: runs.Run, title: str, settings: tuple[object, ...], colour: int) -
         best_eval_loss=best_loss(status, "eval_loss"),
         step=status.step,
         total_steps=status.total_steps,
-        took=status.ended - status.started if status.ended and status.started else None,
+        took=status.took(),
         settings=settings,
         colour=colour,
     )

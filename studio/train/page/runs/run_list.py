@@ -75,9 +75,7 @@ def fitting(found: list[runs.Run], query: str) -> list[runs.Run]:
     if order == "loss":
         return sorted(chosen, key=lambda run: (runs.status(run).loss is None, runs.status(run).loss or 0))
     if order == "time":
-        return sorted(
-            chosen, key=lambda run: (runs.status(run).ended or 0) - (runs.status(run).started or 0), reverse=True
-        )
+        return sorted(chosen, key=lambda run: runs.status(run).took() or 0, reverse=True)
     return chosen
 
 

@@ -30,14 +30,14 @@ class Progress:
 def progress(run: runs.Run, status: runs.Status) -> Progress:
     """Return how far a run is."""
     share = min(1.0, status.step / status.total_steps) if status.total_steps else 0.0
-    is_preparing = status.state == "preparing"
+    is_preparing, began = status.state == "preparing", status.began()
     return Progress(
         state=status.state,
         share=None if is_preparing else share,
         step=status.step,
         total_steps=status.total_steps,
         left=status.eta(),
-        preparing_for=max(0.0, time.time() - status.started) if is_preparing and status.started else None,
-        took=max(0.0, status.ended - status.started) if status.ended and status.started else None,
+        preparing_for=max(0.0, time.time() - began) if is_preparing and began else None,
+        took=status.took(),
         resumable_step=recipes.resumable_step(run) if status.state in CUT_OFF else None,
     )
