@@ -110,8 +110,13 @@ def tell(run: runs.Run, key: str, facts: dict[str, object]) -> None:
     if address := webhook(saves):
         words = Words(_settings_or_none(saves).language)
         threading.Thread(
-            target=_try, args=(address, f"{run.name}: {words(key, **facts)}"), name=THREAD, daemon=True
+            target=_try, args=(address, f"{_title(run)}: {words(key, **facts)}"), name=THREAD, daemon=True
         ).start()
+
+
+def _title(run: runs.Run) -> str:
+    """Return the whole name of a run, after what a person called it later."""
+    return f"{run.label} ({run.name})" if run.info().label else run.name
 
 
 def _try(address: str, text: str) -> None:
@@ -152,8 +157,8 @@ def _is_former(saves: Path) -> bool:
 
 
 def since(workspace: Workspace, moment: float) -> list[dict[str, object]]:
-    """Return {id, run, key, facts} of what happened to runs after a moment (seconds since 1970): warnings, silence, and
-    their ends.
+    """Return {id, run, label, key, facts} of what happened to runs after a moment (seconds since 1970):
+    warnings, silence, and their ends.
     """
     found = []
     for run in runs.all_runs(workspace):
@@ -171,7 +176,7 @@ def _of_run(run: runs.Run, moment: float) -> list[dict[str, object]]:
     if status.state in ANNOUNCED:
         happened.append((status.ended or 0, *ended(run, status)))
     return [
-        {"id": f"{run.name}:{when}:{key}", "run": run.name, "key": key, "facts": facts}
+        {"id": f"{run.name}:{when}:{key}", "run": run.name, "label": run.label, "key": key, "facts": facts}
         for when, key, facts in happened
         if when > moment
     ]

@@ -177,6 +177,7 @@ class Notice(Result):
 
     id: str
     run: str
+    label: str = Field(description="what the run is called on the page")
     text: str
 
 

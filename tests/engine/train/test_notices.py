@@ -67,6 +67,10 @@ def test_the_webhook_is_kept_and_takes_notices_in_its_language(workspace, run, c
         and "第 3 步" in channel.taken[0]["text"]
     )
     assert notifications.file(workspace.saves).stat().st_mode & 0o077 == 0
+    run.note(label="My best one")
+    notifications.tell(run, "train.warn_nan", {"step": 3})
+    sent()
+    assert channel.taken[1]["text"].startswith(f"My best one ({run.name}): ")
     notifications.set_webhook(workspace.saves, "")
     assert notifications.webhook(workspace.saves) == ""
 

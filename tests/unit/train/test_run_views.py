@@ -1,14 +1,19 @@
 """What the views of a run are made of, without HTML."""
 
 import json
+from html import unescape
 
 import pytest
 from drawn import drawn
 
 from studio.core.i18n import Problem, Words
 from studio.train import notifications, runs
+from studio.train.execution.queue import Queue, QueuedRun
+from studio.train.execution.recipe_preview import RecipePreview
+from studio.train.page.form import run_cost
 from studio.train.page.runs import checkpoint_list, comparison, now_running, probe_answers, run_head, run_list, run_log
 from studio.train.recipe import time_need
+from studio.train.runs import manage_runs
 
 
 def made(workspace, name="one", **recipe):
@@ -226,6 +231,31 @@ def test_a_notice_says_only_of_a_run_that_can_go_on_that_it_can(workspace, recip
     assert notifications.ended(run, runs.status(run))[0] == key
     (notice,) = (one for one in notifications.since(workspace, 1.0) if one["key"].startswith("notices."))
     assert notice["key"] == key and Words("zh")(key, **notice["facts"])
+
+
+def test_a_renamed_run_is_called_by_its_new_name_while_it_works_waits_and_is_built_on(workspace):
+    at_work, waiting, plain = made(workspace, "a"), made(workspace, "b"), made(workspace, "c")
+    at_work.own()
+    at_work.say("state", state="running")
+    manage_runs.rename(workspace, at_work.name, "My <best>")
+    manage_runs.rename(workspace, waiting.name, "Another")
+    for run in (waiting, plain):
+        run.say("state", state="stopped")
+        Queue(workspace.saves).add(QueuedRun(run.name))
+    sidebar = unescape(drawn(now_running, now_running.now_running(workspace)))
+    assert 'data-title="75% My <best>"' in sidebar
+    assert ">My <best></button>" in sidebar and ">Another</button>" in sidebar
+    assert ">a-1<" not in sidebar and ">b-1<" not in sidebar and ">c-1</button>" in sidebar
+    (at_work.folder / "adapter_config.json").write_text("{}")
+    (at_work.folder / "adapter_model.safetensors").write_bytes(b"x")
+    recipe = {"adapter_name_or_path": at_work.name, "finetuning_type": "lora"}
+    cost = run_cost.run_cost(workspace, recipe, RecipePreview("", []), [])
+    assert cost.begins_with == at_work.name and cost.begins_label == "My <best>"
+    assert "continues My <best>" in unescape(drawn(run_cost, cost)) and at_work.name in drawn(run_cost, cost)
+    at_work.say("warning", step=3, key="train.warn_nan", facts={"step": 3})
+    assert {one["label"] for one in notifications.since(workspace, 1.0)} == {"My <best>"}
+    listed = [run.label for run in run_list.fitting([at_work, plain, waiting], "sort:name")]
+    assert listed == ["Another", "My <best>", "c-1"]
 
 
 def test_answers_stand_by_their_question_the_newest_first(workspace):
