@@ -58,8 +58,8 @@ class Dispatcher:
 
     @property
     def known(self) -> list[str]:
-        """Return the names of the executors."""
-        return list(self._executors)
+        """Return the names of the executors that a run can be started with."""
+        return [name for name in self._executors if name != "nodes"]
 
     def add(self, run: runs.Run, resume: str | None = None) -> None:
         """Put a run at the end of the queue; it starts at once where its devices are free.
@@ -81,19 +81,23 @@ class Dispatcher:
         self._changed.set()
 
     def stop(self, run: runs.Run, save: bool) -> None:
-        """Take a run out of the queue, or ask it to stop with a checkpoint or without one. Raises Problem where the
-        disk refuses.
+        """Take a run out of the queue, or ask it to stop with a checkpoint or without one.
+
+        Raises:
+            Problem: the disk refuses, or nobody here trains what the run's info names as its executor.
         """
         with self._lock:
             if waiting := next((queued for queued in self.queue.waiting() if queued.run == run.name), None):
                 self.queue.remove(run.name)
                 replace(run, order=waiting.id).say("state", state="stopped", saved=False)
                 return
-            known = runs.status(run)
+            executor, known = self._executor(run), runs.status(run)
+            if run.is_by_hand and known.state == "queued":
+                run.say("state", state="stopped", saved=False)  # its commands run nowhere yet
+                return
             loading = known.state == "preparing"
             StopRequest(run.folder).ask(save)
             replace(run, order=known.order).say("state", state="stopping")
-        executor = self._executor(run)
         if loading and not save and executor.by_force:
             executor.kill(run)  # nobody looks at the request while model and data are loaded, and nothing is lost
         self._changed.set()

@@ -111,7 +111,7 @@ def summary(run: Run) -> RunSummary:
 def _goes_on(run: Run, known: Status) -> bool:
     info = run.info()
     if known.state == "queued" and (
-        queue.holds(run.folder.parents[2], run.name) or info.executor == "nodes" and info.pid is None
+        queue.holds(run.folder.parents[2], run.name) or run.is_by_hand and info.pid is None
     ):
         return True
     if known.order and (info.order or known.order) != known.order:

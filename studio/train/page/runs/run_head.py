@@ -94,7 +94,7 @@ def recipe_again(run: runs.Run, changes: dict[str, object]) -> dict[str, object]
 
 def _actions(run: runs.Run, status: runs.Status) -> tuple[str, ...]:
     if status.state == "queued":
-        return ("queue_first", "queue_remove")
+        return ("queue_remove",) if run.is_by_hand else ("queue_first", "queue_remove")
     if status.state in ("preparing", "running"):
         return ("stop", "abort")
     if status.state == "stopping":
