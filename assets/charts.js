@@ -101,7 +101,7 @@
 
     exported() {
       const names = this.spec.lines.map(({ series, look }) => `${this.panel.word(this.spec.name)}${this.spec.lines.length > 1 ? ` ${this.panel.word(lineWord(series, look))}` : ""}`);
-      return { plot: this.plot, title: `${this.panel.run?.split("/").pop() ?? ""} ${this.panel.word(this.spec.name)}`, names: [this.panel.word(this.panel.axisName()), ...names] };
+      return { plot: this.plot, title: `${this.panel.label} ${this.panel.word(this.spec.name)}`, names: [this.panel.word(this.panel.axisName()), ...names] };
     }
 
     hasData() {
@@ -257,7 +257,7 @@
     }
 
     start(run) {
-      Object.assign(this, { run, store: new Map(), since: 0, state: null, epochs: null, device: null, zoom: null, dueAt: 0, failures: 0 });
+      Object.assign(this, { run, label: run?.split("/").pop() ?? "", store: new Map(), since: 0, state: null, epochs: null, device: null, zoom: null, dueAt: 0, failures: 0 });
       this.request?.abort();
       this.request = null;
     }
@@ -395,7 +395,7 @@
       const news = Object.entries(answer.series).filter(([name, points]) => KEPT.has(name) && points.length);
       const first = this.state === null, ended = FINAL.has(answer.state) !== this.isOver();
       for (const [name, points] of news) this.store.set(name, append(this.points(name), points));
-      Object.assign(this, { since: answer.next, state: answer.state, epochs: answer.epochs_per_step ?? this.epochs, device: answer.device ?? this.device });
+      Object.assign(this, { since: answer.next, state: answer.state, label: answer.label ?? this.label, epochs: answer.epochs_per_step ?? this.epochs, device: answer.device ?? this.device });
       if (news.length || first || ended) this.draw();
       if (!window.studio) return;
       if (this.isOnProcessor()) window.studio.calmUntil = this.isOver() ? 0 : Date.now() + this.pace() + 1000 * WAIT_S + 2000;

@@ -31,14 +31,14 @@
     try {
       const answer = await window.studio.call("train_notices", since);
       since = answer.now;
-      for (const { id, run, text } of answer.notices) show(id, run, text);
+      for (const notice of answer.notices) show(notice);
     } catch { /* the page says itself that it is not connected; what happens meanwhile is told afterwards */ }
     asking = false;
   }
 
   // One tag for one event: two open pages show it once.
-  function show(id, run, text) {
-    const notice = new Notification(run.split("/").pop(), { body: text, tag: id });
+  function show({ id, run, label, text }) {
+    const notice = new Notification(label, { body: text, tag: id });
     notice.onclick = () => {
       window.focus();
       window.studio.goTo("room-train");

@@ -13,6 +13,7 @@ import time
 from studio.core.i18n import Words
 from studio.train import runs
 from studio.train.execution.executors.termination import SIGNALS
+from studio.train.recipe import recipes
 from studio.web.open_requests import OpenRequests
 
 REPORT_EVERY_S = 5.0
@@ -59,7 +60,7 @@ class Shutdown:
             jobs = threading.Thread(target=self._studio.jobs.interrupt, args=(JOBS_S,), daemon=True)
             jobs.start()
             for run, saved in trainer.end(self._seconds, self._report):
-                step = run.resumable_step()
+                step = recipes.resumable_step(run)
                 key = "app.ended_saved" if saved and step else "app.ended_late" if step else "app.ended_lost"
                 self._print(words(key, run=run.name, step=step, seconds=f"{self._seconds:g}"))
             if others := trainer.others_at_work():

@@ -8,10 +8,10 @@ a workspace that came from somebody else would send what happens here to them.
 import hashlib
 import json
 import os
-import re
 import threading
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from studio.core.storage import files, records
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace, write_json
 from studio.train import runs
+from studio.train.recipe import recipes
 
 FORMER_FILE = ".notices.json"  # in saves/, where earlier releases kept the address
 ANNOUNCED = ("finished", "failed", "interrupted")  # whoever stopped a run knows
@@ -43,10 +44,10 @@ def set_webhook(saves: Path, address: str, language: str = "en") -> str:
     address.
     """
     address = address.strip()
-    if address and not _is_web_address(address):
+    if address and not _host(address):
         raise Problem("notices.bad_address")
     write_json(file(saves), {"webhook": address, "language": language}, mode=0o600)
-    return urlsplit(address).hostname or ""
+    return _host(address)
 
 
 def file(saves: Path) -> Path:
@@ -56,7 +57,18 @@ def file(saves: Path) -> Path:
 
 def host(saves: Path) -> str:
     """Return the host of the webhook, which may be shown, "" where none is set."""
-    return urlsplit(webhook(saves)).hostname or ""
+    return _host(webhook(saves))
+
+
+def _host(address: str) -> str:
+    """Return the host of a web address, "" for what is none; a space in it or a port that cannot be makes it none."""
+    try:
+        parts = urlsplit(address)
+        is_web = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:
+        return ""
+    is_plain = address.isprintable() and not any(map(str.isspace, address))
+    return (parts.hostname or "") if is_web and is_plain else ""
 
 
 def fault(saves: Path) -> Problem | None:
@@ -70,21 +82,23 @@ def fault(saves: Path) -> Problem | None:
         )
     except Problem as wrong:
         return wrong
-    return Problem("notices.not_used", host=urlsplit(former.webhook).hostname or "?") if former.webhook else None
+    return Problem("notices.not_used", host=_host(former.webhook)) if former.webhook else None
 
 
 def send(address: str, text: str) -> None:
     """Send a text to a webhook as {"text": ...}, as Slack, Feishu relays and many others take it. Raises Problem where
-    it is not taken.
+    it is not taken, or the address is none.
     """
+    if not _host(address):
+        raise Problem("notices.bad_address")
     body = json.dumps({"text": text}).encode()
     try:
         request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
         urllib.request.urlopen(request, timeout=TIMEOUT_S).close()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         cause = getattr(error, "reason", None)  # what urllib wraps; an answer of the server has a text there
         reason = reasons.of(cause if isinstance(cause, Exception) else error)
-        raise Problem("notices.not_taken", host=urlsplit(address).hostname or "?", reason=reason) from error
+        raise Problem("notices.not_taken", host=_host(address), reason=reason) from error
 
 
 def tell(run: runs.Run, key: str, facts: dict[str, object]) -> None:
@@ -96,8 +110,13 @@ def tell(run: runs.Run, key: str, facts: dict[str, object]) -> None:
     if address := webhook(saves):
         words = Words(_settings_or_none(saves).language)
         threading.Thread(
-            target=_try, args=(address, f"{run.name}: {words(key, **facts)}"), name=THREAD, daemon=True
+            target=_try, args=(address, f"{_title(run)}: {words(key, **facts)}"), name=THREAD, daemon=True
         ).start()
+
+
+def _title(run: runs.Run) -> str:
+    """Return the whole name of a run, after what a person called it later."""
+    return f"{run.label} ({run.name})" if run.info().label else run.name
 
 
 def _try(address: str, text: str) -> None:
@@ -117,18 +136,9 @@ class NotificationSettings(Record):
     @classmethod
     def is_address(cls, address: str) -> str:
         """Refuse what is no web address."""
-        if address and not _is_web_address(address):
+        if address and not _host(address):
             raise ValueError("it is no web address")
         return address
-
-
-def _is_web_address(address: str) -> bool:
-    try:
-        parts = urlsplit(address)
-        is_sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:  # brackets that do not close, a port that is no number
-        return False
-    return is_sound and not re.search(r"\s", address)
 
 
 def _settings_or_none(saves: Path) -> NotificationSettings:
@@ -147,8 +157,8 @@ def _is_former(saves: Path) -> bool:
 
 
 def since(workspace: Workspace, moment: float) -> list[dict[str, object]]:
-    """Return {id, run, key, facts} of what happened to runs after a moment (seconds since 1970): warnings, silence, and
-    their ends.
+    """Return {id, run, label, key, facts} of what happened to runs after a moment (seconds since 1970):
+    warnings, silence, and their ends.
     """
     found = []
     for run in runs.all_runs(workspace):
@@ -164,20 +174,23 @@ def _of_run(run: runs.Run, moment: float) -> list[dict[str, object]]:
     if (seconds := silence(status)) is not None:
         happened.append((status.last_time + patience(status), "notices.silent", {"minutes": round(seconds / 60)}))
     if status.state in ANNOUNCED:
-        happened.append((status.ended or 0, *ended(status)))
+        happened.append((status.ended or 0, *ended(run, status)))
     return [
-        {"id": f"{run.name}:{when}:{key}", "run": run.name, "key": key, "facts": facts}
+        {"id": f"{run.name}:{when}:{key}", "run": run.name, "label": run.label, "key": key, "facts": facts}
         for when, key, facts in happened
         if when > moment
     ]
 
 
-def ended(status: runs.Status) -> tuple[str, dict]:
-    """Return the sentence on the end of a run as (key, facts): the fault's own, or that it finished or was cut off."""
+def ended(run: runs.Run, status: runs.Status) -> tuple[str, dict]:
+    """Return the sentence on the end of a run as (key, facts): the fault's own, or that it finished or was cut off, and
+    whether it can go on.
+    """
     if status.state == "failed" and status.error:
         problem = Sentence(key=status.error["key"], facts=status.error.get("facts", {})).problem()
         return problem.key, problem.facts
-    return f"notices.{status.state}", {
+    is_lost = status.state == "interrupted" and recipes.resumable_step(run) is None
+    return "notices.interrupted_lost" if is_lost else f"notices.{status.state}", {
         "step": status.step,
         "total": status.total_steps,
         "loss": "–" if status.loss is None else f"{status.loss:.4g}",

@@ -60,7 +60,8 @@ class Studio:
     def metrics(self, body: dict) -> bytes:
         self.asked.append(body["data"])
         name, *since = body["data"]
-        return json.dumps({"data": [vars(runs.metrics(runs.Run(name, self.folder / name), *since))]}).encode()
+        run = runs.Run(name, self.folder / name)
+        return json.dumps({"data": [vars(runs.metrics(run, *since)) | {"label": run.label}]}).encode()
 
     def endpoints(self) -> list[str]:
         return [f"{self.prefix}/gradio_api/run/{name}" for name in ("train_metrics", "train_next_metrics")]
@@ -325,6 +326,7 @@ def test_hover_tells_the_values_of_one_step(studio, page, run):
 
 
 def test_a_plot_has_a_value_box_switches_and_goes_out_as_points_and_pictures(studio, page, run):
+    run.note(label="Called so later")
     run.say("metrics", step=61, epoch=1.5, values={"loss": 1.0})
     page.goto(studio.url(run.name))
     wait_step(page, 61)
@@ -347,7 +349,7 @@ def test_a_plot_has_a_value_box_switches_and_goes_out_as_points_and_pictures(stu
         figure.hover()
         with page.expect_download() as download:
             figure.locator(f".chart-{kind}").click()
-        assert download.value.suggested_filename == f"{run.name.split('/')[-1]} Loss.{kind}"
+        assert download.value.suggested_filename == f"Called so later Loss.{kind}"
         found[kind] = Path(download.value.path()).read_bytes()
     lines = found["csv"].decode().splitlines()
     assert lines[0] == "Epoch,Loss raw,Loss smoothed,Loss eval" and len(lines) == 62

@@ -16,10 +16,10 @@ from studio.core.workspace import Workspace
 from studio.train import runs
 
 
-def made_up(workspace, name, rate, losses, state="finished", **events):
+def made_up(workspace, name, rate, losses, state="finished", label="", **events):
     """Make a run as the recorder leaves it."""
     run = runs.make(workspace, "SmolLM2-135M-Instruct", "lora", name)
-    run.info_file.write_text(json.dumps({"created": time.time()}))
+    run.info_file.write_text(json.dumps({"created": time.time(), "label": label}))
     recipe = {
         "model_name_or_path": "SmolLM2-135M-Instruct",
         "dataset": "identity_en",
@@ -386,12 +386,13 @@ def test_what_happens_is_told_by_the_browser_also_in_the_background(browser, coc
         "night",
         1e-3,
         [2.0, 1.0],
+        label="Of the night",
         warning={"step": 2, "key": "train.warn_nan", "facts": {"step": 2}},
     )
     wait_for(lambda: len(page.evaluate("window.shown")) == 2)
     assert page.evaluate("window.shown") == [
-        "night-1: The loss is no number since step 2; lower the learning rate, or train in bf16 instead of fp16.",
-        "night-1: Finished after 2 steps, loss 1.",
+        "Of the night: The loss is no number since step 2; lower the learning rate, or train in bf16 instead of fp16.",
+        "Of the night: Finished after 2 steps, loss 1.",
     ]
     page.context.close()
 

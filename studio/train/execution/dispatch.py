@@ -9,13 +9,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from studio.core import reasons
 from studio.core.device_lease import ROOM_TO_SPARE, DeviceLease, free_bytes
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Reason
 from studio.core.storage import files, folders, read_only
 from studio.core.workspace import Workspace
 from studio.train import notifications, runs
@@ -49,6 +49,7 @@ class Dispatcher:
         self._begun: set[QueuedRun] = set()
         self._logs: dict[QueuedRun, int] = {}  # how long each run's log was when it began
         self._silent: set[str] = set()
+        self._hindered: dict[QueuedRun, Exception] = {}
         self._aborts: dict[QueuedRun, float] = {}  # when each abort was first seen, by a clock that nobody sets
         self._lock = threading.RLock()
         self._ending = self._ended = False
@@ -57,8 +58,8 @@ class Dispatcher:
 
     @property
     def known(self) -> list[str]:
-        """Return the names of the executors."""
-        return list(self._executors)
+        """Return the names of the executors that a run can be started with."""
+        return [name for name in self._executors if name != "nodes"]
 
     def add(self, run: runs.Run, resume: str | None = None) -> None:
         """Put a run at the end of the queue; it starts at once where its devices are free.
@@ -80,19 +81,23 @@ class Dispatcher:
         self._changed.set()
 
     def stop(self, run: runs.Run, save: bool) -> None:
-        """Take a run out of the queue, or ask it to stop with a checkpoint or without one. Raises Problem where the
-        disk refuses.
+        """Take a run out of the queue, or ask it to stop with a checkpoint or without one.
+
+        Raises:
+            Problem: the disk refuses, or nobody here trains what the run's info names as its executor.
         """
         with self._lock:
             if waiting := next((queued for queued in self.queue.waiting() if queued.run == run.name), None):
                 self.queue.remove(run.name)
                 replace(run, order=waiting.id).say("state", state="stopped", saved=False)
                 return
-            known = runs.status(run)
+            executor, known = self._executor(run), runs.status(run)
+            if run.is_by_hand and known.state == "queued":
+                run.say("state", state="stopped", saved=False)  # its commands run nowhere yet
+                return
             loading = known.state == "preparing"
             StopRequest(run.folder).ask(save)
             replace(run, order=known.order).say("state", state="stopping")
-        executor = self._executor(run)
         if loading and not save and executor.by_force:
             executor.kill(run)  # nobody looks at the request while model and data are loaded, and nothing is lost
         self._changed.set()
@@ -164,17 +169,13 @@ class Dispatcher:
         return self._executors[name]
 
     def _work(self) -> None:
-        last_fault = ""
+        last = None
         while not self._ended:
             try:
-                busy, last_fault = self._turn(), ""
-            except (
-                Exception
-            ) as error:  # a full disk, most likely; what waits must get its turn once there is room again
-                busy, fault = True, f"{type(error).__name__}: {error}"
-                if fault != last_fault:
-                    print("queue:", fault, file=sys.stderr)
-                last_fault = fault
+                busy, last = self._turn(), None
+            except Exception as error:  # what waits must get its turn once it is over
+                self._note(error, last)
+                busy, last = True, error
             self._changed.wait(WORKING_S if busy else IDLE_S)
             self._changed.clear()
 
@@ -182,11 +183,39 @@ class Dispatcher:
         """Look after what is at work and start what can start; tell whether anything is left to look after."""
         if self.queue.waiting() or self.queue.at_work():
             for queued in self.queue.at_work():
-                self._look_after(queued)
+                with self._noted(queued):
+                    self._look_after(queued)
             self._start_next()
         if not self.queue.at_work():
             self.accelerator.release(HOLDER)
         return bool(self.queue.waiting() or self.queue.at_work())
+
+    @contextlib.contextmanager
+    def _noted(self, queued: QueuedRun) -> Iterator[None]:
+        """Keep what hinders the work on one run from the others, and note it for as long as it does (see `held_up`)."""
+        try:
+            yield
+        except Exception as error:  # a full disk, most likely
+            self._note(error, self._hindered.get(queued))
+            self._hindered[queued] = error
+        else:
+            self._hindered.pop(queued, None)
+
+    def _note(self, error: Exception, last: Exception | None) -> None:
+        """Print a fault of the queue, unless it is the same as the last."""
+        if repr(error) != repr(last):
+            print(f"queue: {type(error).__name__}: {error}", file=sys.stderr)
+
+    def held_up(self) -> list[Problem]:
+        """Return of each run in the queue whose start, or end, the disk refuses now, why."""
+        listed = {*self.queue.waiting(), *self.queue.at_work()}
+        found = []
+        for queued, error in list(self._hindered.items()):
+            if queued in listed:
+                problem = error if isinstance(error, Problem) else explain(error)
+                run = runs.Run(queued.run, self.workspace.saves / queued.run)
+                found.append(Problem("queue.held_up", run=run.label, reason=Reason(problem.key, **problem.facts)))
+        return found
 
     def _look_after(self, queued: QueuedRun) -> None:
         try:
@@ -226,7 +255,7 @@ class Dispatcher:
         self._logs.pop(queued, None)
         self._aborts.pop(queued, None)
         if (status := runs.status(run)).state in notifications.ANNOUNCED:
-            notifications.tell(run, *notifications.ended(status))
+            notifications.tell(run, *notifications.ended(run, status))
 
     def _found(self, queued: QueuedRun) -> runs.Run:
         return replace(runs.find(self.workspace, queued.run), order=queued.id)
@@ -257,32 +286,40 @@ class Dispatcher:
             own_devices = devices.of(queued.run, self.workspace)
             # What waits before it keeps its place: a run may only overtake those that want other devices.
             if not any(collide(own_devices, others) for others in busy):
-                self._start(queued)
+                with self._noted(queued):
+                    self._start(queued)
             busy.append(own_devices)
 
     def _start(self, queued: QueuedRun) -> None:
+        """Begin a run whose devices are free, or write down why it cannot be trained. Raises Problem where the queue
+        cannot be written, and OSError where the run's folder cannot.
+        """
         try:
             run = self._found(queued)
         except Problem:
             self.queue.end(queued)
             return
+        fault, needed = None, 0
         try:
             _require_sound(run, queued.resume)
+            StopRequest(run.folder).withdraw()  # nobody asks one that waits: it is taken out of the queue instead
             needed = self._bytes_here(run)
-            if self._must_wait(needed):
-                return
-            with self._lock:
-                self.queue.begin(queued)
-                self._begun.add(queued)
-                self._logs[queued] = folders.size_of(run.log_file)
-                StopRequest(run.folder).withdraw()
+        except Exception as error:
+            fault = error  # told once it no longer waits, so that it is told once
+        if self._must_wait(needed):
+            return
+        with self._lock:
+            self.queue.begin(queued)  # where the disk refuses this, it waits: nothing was begun
+            self._begun.add(queued)
+        try:
+            if fault:
+                raise fault
+            self._logs[queued] = folders.size_of(run.log_file)
             gone = self.accelerator.acquire(HOLDER, needed)
             if gone:
                 run.say("evict", who=gone)
             self._executor(run).start(run, queued.resume)
         except Exception as error:
-            if isinstance(error, OSError) and queued not in self._begun:
-                raise  # it still waits, and gets its turn once there is room again
             # What nobody foresaw is told in its own words: of a run that never began the queue sees only that it is
             # not at work.
             problem = explain(error)

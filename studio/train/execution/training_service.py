@@ -291,6 +291,10 @@ class TrainingService:
             entries.append(QueueEntry(queued.run, position, info.executor, info.devices))
         return entries
 
+    def held_up(self) -> list[Problem]:
+        """Return of each run in the queue whose start, or end, the disk refuses now, why."""
+        return self._dispatcher.held_up()
+
     def move(self, name: str, position: int) -> None:
         """Put a waiting run at a position, 0 being the next to start. Raises Problem where it does not wait."""
         self._dispatcher.queue.move(name, position)

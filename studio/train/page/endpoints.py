@@ -257,13 +257,19 @@ def _of_notices(trainer: TrainingService, words: Words) -> list[Callable]:
     workspace = trainer.workspace
 
     def train_notices(since: float = 0) -> schemas.NoticesResult:
-        """Return {now, notices: [{id, run, text}]}: what happened to runs after a moment (seconds since 1970; 0:
+        """Return {now, notices: [{id, run, label, text}]}: what happened to runs after a moment (seconds since 1970; 0:
         nothing yet), as a person is told.
         """
         now = time.time()
         found = notifications.since(workspace, since) if since else []
         notices = [
-            schemas.Notice(id=one["id"], run=one["run"], text=words(one["key"], **one["facts"])) for one in found
+            schemas.Notice(
+                id=one["id"],
+                run=one["run"],
+                label=one["label"],
+                text=Sentence(key=one["key"], facts=one["facts"]).tell(words),
+            )
+            for one in found
         ]
         return schemas.NoticesResult(now=now, notices=notices)
 

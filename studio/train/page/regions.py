@@ -28,7 +28,7 @@ def add_regions(live: Live, trainer: TrainingService) -> None:
         ),
         "log": (run_log, lambda name: run_log.run_log(workspace, name)),
         "notices": (notice_settings, lambda _: notice_settings.notice_settings(workspace)),
-        "now": (now_running, lambda _: now_running.now_running(workspace)),
+        "now": (now_running, lambda _: now_running.now_running(workspace, trainer.held_up())),
         "recipe": (recipe_text, lambda name: recipe_text.recipe_text(workspace, name, trainer.python_of)),
         "run": (run_head, lambda name: run_head.run_head(workspace, name)),
         "runs": (run_list, lambda query: run_list.run_list(workspace, query)),

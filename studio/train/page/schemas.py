@@ -90,7 +90,7 @@ class MetricsResult(Result):
     """The points of a run's series."""
 
     series: dict[str, list[list[int | float | None]]] = Field(
-        description="of each name its points, [step, value, seconds since the start]"
+        description="of each name its points, [step, value, seconds of work until then]"
     )
     next: int = Field(description="what to give as `since` the next time")
     state: str
@@ -177,6 +177,7 @@ class Notice(Result):
 
     id: str
     run: str
+    label: str = Field(description="what the run is called on the page")
     text: str
 
 

@@ -297,6 +297,17 @@ def starts_over(recipe: dict[str, object]) -> bool:
     )
 
 
+def is_resumable(run: runs.Run) -> bool:
+    """Tell whether the stage and method of a run can go on from a checkpoint."""
+    settings = run.recipe_if_any()
+    return bool(settings) and not starts_over(settings)
+
+
+def resumable_step(run: runs.Run) -> int | None:
+    """Return the step at which a run can go on, None where it has no checkpoint or cannot go on from one."""
+    return run.resumable_step() if is_resumable(run) else None
+
+
 def write_recipe(run: runs.Run, recipe: dict[str, object]) -> None:
     """Write `recipe.yaml`. Raises Problem where the disk refuses."""
     write_whole(run.recipe_file, to_yaml(recipe))

@@ -20,13 +20,13 @@ _NAMES = {"time", "event", "step", "epoch", "total_steps", "values"}
 
 @dataclass(frozen=True)
 class Columns:
-    """Logged steps one after the other. `epoch` is the last that was told, None where none was; a series has the places
-    of its steps among `step`, and its values there.
+    """Logged steps one after the other. `epoch` is the last that was told, with its step, (0, None) where none
+    was; a series has the places of its steps among `step`, and its values there.
     """
 
     time: np.ndarray
     step: np.ndarray
-    epoch: float | None
+    epoch: tuple[int, float | None]
     series: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -81,7 +81,7 @@ def _columns(lines: list[bytes]) -> Columns | None:
     found = {name: _told(one) for name, one in series.items()}
     if not all(np.isfinite(column).all() for _, column in found.values()):
         return None
-    return Columns(time, step, _last(fields.get("epoch")), found)
+    return Columns(time, step, _last(step, fields.get("epoch")), found)
 
 
 def _is_numbers(column, pa) -> bool:
@@ -108,9 +108,10 @@ def _told(column) -> tuple[np.ndarray, np.ndarray]:
     return places, _array(column.drop_null())
 
 
-def _last(column) -> float | None:
+def _last(step: np.ndarray, column) -> tuple[int, float | None]:
+    """Return the last epoch that is none of 0, with its step; (0, None) where there is none."""
     if column is None:
-        return None
-    told = _told(column)[1]
-    told = told[told != 0] if len(told) else told
-    return told[-1].item() if len(told) else None
+        return 0, None
+    places, told = _told(column)
+    at = np.flatnonzero(told != 0) if len(told) else places
+    return (step[places[at[-1]]].item(), told[at[-1]].item()) if len(at) else (0, None)

@@ -143,12 +143,15 @@ def measured(value: object) -> object:
     """Return a value of a series as it is shown: a finite number, or "nan", "inf" or "-inf". Raises ValueError for any
     other.
     """
-    if type(value) in (float, int):
-        return value
-    if not isinstance(value, str | bool) or len(str(value)) > 50:
+    if not isinstance(value, str | bool | int | float) or isinstance(value, str) and len(value) > 50:
         raise ValueError(value)
-    number = float(value)
-    return number if math.isfinite(number) else str(number)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond any that Python turns into a float
+        number = math.inf if value > 0 else -math.inf
+    if not math.isfinite(number):
+        return str(number)
+    return value if type(value) in (float, int) else number
 
 
 def _plain(value: object) -> object:

@@ -4,13 +4,13 @@ no events.
 Where that log is missing, as in a folder that holds only checkpoints, the trainer's state stands for it.
 """
 
-import math
 import re
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationError
 
+from studio.core import formatting
 from studio.core.i18n import Problem
 from studio.core.storage import files, jsonl, records
 from studio.core.storage.records import Record
@@ -97,7 +97,7 @@ def _of_state(path: Path) -> list[dict[str, object]]:
     found += [{"time": ended, "event": "step", "step": state.global_step, "total_steps": state.max_steps}]
     for entry in state.log_history:
         values = {
-            name: value if math.isfinite(value) else str(value)
+            name: own.measured(value)
             for name, value in entry.items()
             if name not in ("epoch", "step") and isinstance(value, (int, float))
         }
@@ -108,7 +108,7 @@ def _of_state(path: Path) -> list[dict[str, object]]:
                     "time": ended,
                     "event": "metrics",
                     "step": step,
-                    "epoch": epoch if isinstance(epoch, (int, float)) and math.isfinite(epoch) else None,
+                    "epoch": formatting.finite(epoch),
                     "total_steps": state.max_steps,
                     "values": values,
                 }

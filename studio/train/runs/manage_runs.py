@@ -85,5 +85,7 @@ def remedy(fault: str, recipe: dict[str, object]) -> dict[str, object]:
 
 
 def _whole(recipe: dict[str, object], name: str, standard: int) -> int:
-    value = recipe.get(name)
-    return standard if value is None else int(float(value))
+    try:
+        return int(float(recipe[name]))
+    except (KeyError, TypeError, ValueError, OverflowError):  # not said, or no number
+        return standard

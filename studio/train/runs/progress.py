@@ -38,9 +38,7 @@ def status(run: Run) -> Status:
     known = written(run)
     if known.state not in ACTIVE or run.is_foreign or _goes_on(run, known):
         return known
-    return replace(
-        known, state="stopped" if StopRequest(run.folder).asked() == ABORT else "interrupted", ended=known.last_time
-    )
+    return known.over("stopped" if StopRequest(run.folder).asked() == ABORT else "interrupted")
 
 
 def written(run: Run) -> Status:
@@ -73,7 +71,7 @@ def _foreign_status(run: Run) -> Status:
         state = llamaboard_runs.state(run.folder, known.step, known.total_steps, known.quiet() + known.age)
         if not known.started and state == "running":
             state = "preparing"
-        return replace(known, state=state, ended=None if state in ACTIVE else known.last_time or None)
+        return replace(known, state=state) if state in ACTIVE else known.over(state)
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ def summary(run: Run) -> RunSummary:
 def _goes_on(run: Run, known: Status) -> bool:
     info = run.info()
     if known.state == "queued" and (
-        queue.holds(run.folder.parents[2], run.name) or info.executor == "nodes" and info.pid is None
+        queue.holds(run.folder.parents[2], run.name) or run.is_by_hand and info.pid is None
     ):
         return True
     if known.order and (info.order or known.order) != known.order:
@@ -138,7 +136,7 @@ def alive(info: RunInfo) -> bool:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Points of a run's series. series: by name, each point [step, value, seconds since the start]. next: the byte of
+    """Points of a run's series. series: by name, each point [step, value, seconds of work]. next: the byte of
     the events to ask from the next time. reset: the history changed under the reader (a resumed run trains steps
     again), who then starts over from 0. epochs_per_step, device (as torch calls it): None where the run does not say
     them.
@@ -169,15 +167,14 @@ def metrics(run: Run, since: int = 0, wait_s: float = 0.0) -> Metrics:
     if run.is_foreign:
         return Metrics({}, now.size, now.state, reset=since != now.size)
     fresh, following = events.read(run.events_file, since)
-    if since > now.size or any(event["event"] == "facts" for event in fresh):
+    # With each start the seconds count anew from where the run had come, see `Status.zero`.
+    if since > now.size or any(event["event"] == "facts" or event.get("state") == "preparing" for event in fresh):
         return Metrics({}, 0, now.state, reset=True)
     series: dict[str, list[list]] = {}
     for event in fresh:
         if event["event"] == "metrics":
             for name, value in event["values"].items():
-                series.setdefault(name, []).append(
-                    [event["step"], value, round(event["time"] - (now.started or event["time"]), 3)]
-                )
+                series.setdefault(name, []).append([event["step"], value, now.seconds(event["time"])])
     return Metrics(series, following, now.state, **_told(now))
 
 
@@ -189,5 +186,4 @@ def _wait_for_more(file: Path, since: int, wait_s: float) -> None:
 
 def _told(status: Status) -> dict[str, object]:
     """Return what a run says of itself that the plots need."""
-    epochs = status.epoch / status.step if status.epoch and status.step else None
-    return {"epochs_per_step": epochs, "device": status.facts.get("device") or None}
+    return {"epochs_per_step": status.epochs_per_step, "device": status.facts.get("device") or None}

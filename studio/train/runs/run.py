@@ -40,6 +40,11 @@ class Run:
         return self.info().label or self.name.split("/")[-1]
 
     @property
+    def is_by_hand(self) -> bool:
+        """Whether commands on several machines train this run, and not the queue."""
+        return self.info().executor == "nodes"
+
+    @property
     def recipe_file(self) -> Path:
         """The file of the recipe: the studio's, or that which LlamaBoard writes; the studio's where there is none."""
         ours, theirs = self.folder / "recipe.yaml", self.folder / "training_args.yaml"

@@ -1,7 +1,7 @@
 """What the events of a run add up to: its state, its progress, its curves."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +16,22 @@ ACTIVE = ("queued", "preparing", "running", "stopping")
 
 @dataclass
 class Status:
-    """What the events of a run add up to. Times in seconds since 1970."""
+    """What the events of a run add up to. Times in seconds since 1970.
+
+    A run that was resumed worked in several stretches: `worked` are the seconds of those that ended, and `zero` is the
+    moment from which the seconds of the newest one count, so that they go on where the one before it ended.
+    """
 
     state: str = "queued"
     step: int = 0
     total_steps: int = 0
     epoch: float = 0.0
+    epochs_per_step: float | None = None
     loss: float | None = None
     started: float | None = None
     ended: float | None = None
+    worked: float = 0.0
+    zero: float | None = None
     error: dict[str, object] | None = None
     facts: dict[str, object] = field(default_factory=dict)
     warnings: list[dict[str, object]] = field(default_factory=list)
@@ -41,18 +48,21 @@ class Status:
 
     def take(self, event: dict[str, object]) -> None:
         """Add one event, as `events.read` gives it."""
-        self.last_time = event.get("time", self.last_time)
+        before, self.last_time = self.last_time, event.get("time", self.last_time)
         kind = event["event"]
         if kind in ("state", "error") and not self._is_of_the_last_order(event):
             return
         if kind == "state":
-            self._take_state(event)
+            self._take_state(event, before)
         elif kind == "facts":
             self.facts = {key: value for key, value in event.items() if key not in ("event", "time")}
             self.total_steps = event.get("total_steps", 0)
             self.step = event.get("step", 0)
             self.steps_began = (event["time"], self.step)
             self._forget_after(self.step)
+            if not self.step and self.zero is not None:  # it begins anew, and what it did before is gone
+                self.started = self.zero = self.zero + self.worked
+                self.worked = 0.0
         elif kind == "step":
             self.step = event["step"]
         elif kind == "metrics":
@@ -81,19 +91,52 @@ class Status:
                 self.order = order
         return not order or not self.order or order == self.order
 
-    def _take_state(self, event: dict[str, object]) -> None:
+    def _take_state(self, event: dict[str, object], before: float) -> None:
+        """Take a state; `before` is the time of the event before it, the last sign of a process that just died."""
         if event["state"] == "stopping" and self.state not in ACTIVE:
             return  # asked just as the run came to its end by itself
         self.state = event["state"]
+        if self.state not in ACTIVE:
+            self._end_stretch(event["time"])
+        elif self.state in ("queued", "preparing") and self.zero is not None and not self.ended:
+            self._end_stretch(before)
         if self.state == "preparing":
             self.started, self.ended, self.error = self.started or event["time"], None, None
-        elif self.state not in ACTIVE:
-            self.ended = event["time"]
+            self.zero = event["time"] - self.worked
+
+    def _end_stretch(self, moment: float) -> None:
+        if not self.ended and self.zero is not None:
+            self.worked = max(self.worked, moment - self.zero)  # the clock may have been set back
+        self.ended = moment
+
+    def over(self, state: str) -> "Status":
+        """Return the status of a run whose process ended with its last event, without a word."""
+        known = replace(self, state=state)
+        known._end_stretch(self.last_time)
+        return known
+
+    def began(self) -> float | None:
+        """Return when a run at work was started or resumed the last time, None where it was not yet."""
+        return None if self.zero is None else self.zero + self.worked
+
+    def took(self) -> float | None:
+        """Return the seconds that a run that has ended was at work in all, the pauses between left out."""
+        return self.worked if self.ended and self.started else None
+
+    def seconds(self, moment: float) -> float:
+        """Return how many seconds a run had worked at a moment of its newest stretch."""
+        return 0.0 if self.zero is None else round(max(0.0, moment - self.zero), 3)
+
+    def _take_epoch(self, step: int, epoch: float | None) -> None:
+        if epoch:
+            self.epoch = epoch
+            self.epochs_per_step = epoch / step if step else self.epochs_per_step
 
     def _take_metrics(self, event: dict[str, object]) -> None:
-        self.step, self.epoch = event["step"], event.get("epoch") or self.epoch
+        self.step = event["step"]
+        self._take_epoch(self.step, event.get("epoch"))
         step, series = event["step"], self.series
-        seconds = round(event["time"] - (self.started or event["time"]), 3)
+        seconds = self.seconds(event["time"])
         for name, value in event["values"].items():
             points = series.get(name)
             if points is None:
@@ -119,8 +162,9 @@ class Status:
     def _take_columns(self, columns: event_columns.Columns) -> None:
         """Add many logged steps: what `_take_metrics` does with each, one after the other."""
         self.last_time, self.step = columns.time[-1].item(), columns.step[-1].item()
-        self.epoch = columns.epoch or self.epoch
-        seconds = np.round(columns.time - (self.started or columns.time), 3)
+        self._take_epoch(*columns.epoch)
+        zero = columns.time if self.zero is None else self.zero
+        seconds = np.round(np.maximum(columns.time - zero, 0.0), 3)
         for name, (places, values) in columns.series.items():
             if not len(places):
                 continue
@@ -140,6 +184,9 @@ class Status:
             points[:] = [point for point in points if point[0] <= step]
         self.warnings = [warning for warning in self.warnings if warning["step"] <= step]
         self.probes = [answer for answer in self.probes if answer["step"] <= step]
+        values = (value for _, value, _ in reversed(self.series.get("loss", [])))
+        self.loss = next((value for value in values if isinstance(value, (int, float))), None)
+        self.epoch = min(self.epoch, step * (self.epochs_per_step or 0.0))
 
     def quiet(self) -> float:
         """Return for how many seconds this process has seen nothing new. A calendar that is set anew, or a machine that

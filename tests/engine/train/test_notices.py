@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import threading
 import time
 
@@ -66,12 +67,45 @@ def test_the_webhook_is_kept_and_takes_notices_in_its_language(workspace, run, c
         and "第 3 步" in channel.taken[0]["text"]
     )
     assert notifications.file(workspace.saves).stat().st_mode & 0o077 == 0
+    run.note(label="My best one")
+    notifications.tell(run, "train.warn_nan", {"step": 3})
+    sent()
+    assert channel.taken[1]["text"].startswith(f"My best one ({run.name}): ")
     notifications.set_webhook(workspace.saves, "")
     assert notifications.webhook(workspace.saves) == ""
-    odd = ("http://[::1/", "http://x:y:z/", "http://a:99999/", "http://two words/")
-    for wrong in ("hooks.example.com/a", "file:///etc/passwd", "https://", *odd):
-        with pytest.raises(Problem, match="no web address"):
-            notifications.set_webhook(workspace.saves, wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    (
+        *("hooks.example.com/a", "file:///etc/passwd", "https://", "http://[abc", "http://a b/c", "http://here/a b"),
+        *("http://here:port/x", "http://here:99999/x", "http://here:0/x", "http://here/\x07", "http://[::1/"),
+    ),
+)
+def test_what_is_no_web_address_is_told_as_that_wherever_it_comes_from(workspace, run, wrong, monkeypatch, capsys):
+    with pytest.raises(Problem, match="no web address"):
+        notifications.set_webhook(workspace.saves, wrong)
+    monkeypatch.setenv("STUDIO_WEBHOOK", wrong)
+    assert notifications.host(workspace.saves) == ""
+    with pytest.raises(Problem, match="no web address"):
+        notifications.send(wrong, "x")
+    notifications.tell(run, "train.warn_nan", {"step": 3})
+    sent()
+    assert "no web address" in capsys.readouterr().out
+
+
+def test_an_answer_that_is_no_http_is_told(workspace):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer():
+            connection, _ = server.accept()
+            connection.recv(65536)
+            connection.sendall(b"no such thing as HTTP\r\n\r\n")
+            connection.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(Problem, match="did not take the notice"):
+            notifications.send(f"http://127.0.0.1:{server.getsockname()[1]}/secret", "x")
 
 
 def test_a_webhook_that_came_with_a_workspace_is_told_and_not_used(workspace, run, channel, monkeypatch):
@@ -129,4 +163,4 @@ def test_silence_is_told_when_it_is_longer_than_the_steps_explain(run):
 def test_a_fault_is_told_in_its_own_words(run):
     run.say("error", key="train.out_of_memory", facts={}, sentence="x")
     run.say("state", state="failed")
-    assert notifications.ended(runs.status(run)) == ("train.out_of_memory", {})
+    assert notifications.ended(run, runs.status(run)) == ("train.out_of_memory", {})

@@ -1,10 +1,13 @@
 """The queue on disk, sweeps that fill it, devices, and commands for several machines: all that needs no training."""
 
 import json
+import os
 import shlex
+import subprocess
+import sys
 
 import pytest
-from conftest import SMALL, wait_for
+from conftest import ROOT, SMALL, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
@@ -12,7 +15,9 @@ from studio.train import runs
 from studio.train.execution import devices, multi_node
 from studio.train.execution.devices import Spread
 from studio.train.execution.dispatch import Dispatcher
+from studio.train.execution.executors.subprocesses import worker
 from studio.train.execution.queue import Queue, QueuedRun, collide, holds
+from studio.train.page.runs import run_head
 from studio.train.recipe import sweep
 from studio.train.runs.stop_request import ABORT, SAVE, StopRequest
 
@@ -150,6 +155,57 @@ def test_devices_are_chosen_by_executor(monkeypatch):
             devices.spread(wrong, executor, cuda=True)
     with pytest.raises(Problem):
         devices.spread({"processes": 0}, "torchrun", cuda=False)
+
+
+@pytest.fixture
+def by_hand(workspace) -> runs.Run:
+    """A run for several machines whose commands nobody has pasted yet."""
+    run = runs.make(workspace, "m", "lora", "r")
+    run.info_file.write_text(json.dumps({"executor": "nodes", "nodes": 2, "processes": 2}))
+    run.say("state", state="queued")
+    return run
+
+
+@pytest.mark.parametrize("save", [True, False])
+def test_a_run_whose_commands_were_not_pasted_is_taken_back_and_nothing_stops_it_later(workspace, by_hand, save):
+    assert run_head.run_head(workspace, by_hand.name).actions == ("queue_remove",)
+    dispatcher = Dispatcher(workspace, DeviceLease())
+    dispatcher.stop(by_hand, save)
+    assert runs.status(by_hand).state == "stopped" and StopRequest(by_hand.folder).asked() is None
+    assert "nodes" not in dispatcher.known, "nobody but a person starts it"
+
+
+def test_a_run_on_several_machines_is_asked_to_stop_and_cannot_be_ended_by_force(workspace, by_hand):
+    dispatcher = Dispatcher(workspace, DeviceLease())
+    by_hand.own()
+    by_hand.say("state", state="preparing")
+    with pytest.raises(Problem, match="several machines"):
+        dispatcher.kill(by_hand)
+    assert StopRequest(by_hand.folder).asked() is None and runs.status(by_hand).state == "preparing"
+    dispatcher.stop(by_hand, save=False)
+    assert StopRequest(by_hand.folder).asked() == ABORT and runs.status(by_hand).state == "stopping"
+
+
+def test_nothing_is_asked_of_a_run_that_nobody_here_trains(workspace):
+    run = runs.make(workspace, "m", "lora", "r")
+    run.info_file.write_text(json.dumps({"executor": "of a later release"}))
+    run.own()
+    run.say("state", state="running")
+    with pytest.raises(Problem, match="There is no executor"):
+        Dispatcher(workspace, DeviceLease()).stop(run, save=True)
+    assert StopRequest(run.folder).asked() is None and runs.status(run).state == "running"
+
+
+@pytest.mark.parametrize(("executor", "state"), [("nodes", "failed"), ("worker", "stopped")])
+def test_a_stop_of_the_last_time_does_not_end_commands_that_are_pasted_again(workspace, by_hand, executor, state):
+    by_hand.note(executor=executor)
+    StopRequest(by_hand.folder).ask(save=False)
+    command = [sys.executable, *worker(by_hand, None)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=ROOT, env=environment, timeout=600, capture_output=True)
+    status = runs.status(by_hand)
+    assert status.state == state, "there is no recipe, which is found out only by one that begins"
+    assert (StopRequest(by_hand.folder).asked() is None) == (executor == "nodes")
 
 
 def test_each_machine_gets_its_command(tmp_path):

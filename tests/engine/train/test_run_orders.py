@@ -1,23 +1,29 @@
 """An order of the queue has an identity of its own: what ends one says nothing about the next order of the same run."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import threading
 from dataclasses import replace
+from html import unescape
 
 import psutil
 import pytest
+import small_disk
 from conftest import wait_for
+from drawn import drawn
 
 from studio.core.device_lease import DeviceLease
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Words
 from studio.core.workspace import Workspace, write_json
 from studio.train import runs
 from studio.train.execution import dispatch
 from studio.train.execution.dispatch import Dispatcher
 from studio.train.execution.queue import Queue, QueuedRun, new_queued_run
+from studio.train.page.runs import now_running
+from studio.train.runs import events
 from studio.train.runs.stop_request import ABORT, StopRequest
 
 
@@ -59,10 +65,51 @@ def played(monkeypatch) -> Played:
     return executor
 
 
-def made(workspace: Workspace) -> runs.Run:
+def made(workspace: Workspace, *devices: int) -> runs.Run:
     run = runs.make(workspace, "m", "lora", "r")
-    write_json(run.info_file, {"executor": "in-process", "devices": []})
+    write_json(run.info_file, {"executor": "in-process", "devices": devices})
     return run
+
+
+def put_in_the_queue(run: runs.Run) -> None:
+    """Let a run wait for the next studio that opens its workspace."""
+    queued = new_queued_run(run.name)
+    Queue(run.folder.parents[2]).add(queued)
+    replace(run, order=queued.id).say("state", state="queued")
+
+
+def test_a_run_whose_turn_comes_on_a_full_disk_waits_and_the_page_says_why(workspace, played):
+    with small_disk.mounted(workspace.saves, "1m"):
+        run = made(workspace)
+        put_in_the_queue(run)
+        filler = workspace.saves / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+            while file.write(b"x" * 4096):
+                pass
+        said = run.events_file.read_bytes()
+        dispatcher = Dispatcher(workspace, DeviceLease())
+        held = wait_for(dispatcher.held_up)
+        for _ in range(3):
+            dispatcher._turn()
+        assert run.events_file.read_bytes() == said and runs.status(run).state == "queued" and not played.started
+        for language in ("en", "zh"):
+            page = drawn(now_running, now_running.now_running(workspace, held), language)
+            assert Words(language).tell(held[0]) in unescape(page) and ".queue.json" in page
+        filler.unlink()
+        wait_for(lambda: played.started and not dispatcher.held_up())
+
+
+def test_a_run_whose_model_cannot_be_looked_at_fails_once_and_the_others_start(workspace, played):
+    odd, other = made(workspace, 0), made(workspace, 1)
+    write_json(odd.recipe_file, {"model_name_or_path": "x" * 300})  # longer than a name may be: no "not there" either
+    put_in_the_queue(odd)
+    put_in_the_queue(other)
+    dispatcher = Dispatcher(workspace, DeviceLease())
+    wait_for(lambda: played.started and runs.status(odd).state == "failed")
+    dispatcher._turn()
+    assert [one.run for one in dispatcher.queue.at_work()] == [other.name] and dispatcher.queue.waiting() == []
+    told = [event["event"] for event in events.read(odd.events_file)[0]]
+    assert told == ["state", "error", "state"] and runs.status(odd).error["sentence"]
 
 
 @pytest.mark.parametrize(("code", "last"), [(None, "stopped"), (0, "finished"), (None, None), (-9, None), (1, None)])

@@ -59,6 +59,16 @@ def test_plain_steps_are_columns_and_read_alike():
     assert status.state == "finished" and status.loss == 3 / 5999 and len(status.series["eval_loss"]) == 1
 
 
+@pytest.mark.parametrize("last", [[{"time": 50.0, "event": "state", "state": "stopped"}], []])
+@pytest.mark.parametrize("step", [0, 20, 40])
+def test_the_steps_of_a_run_that_was_resumed_are_read_alike(last, step):
+    first = [*HEAD, *(metrics(step) for step in range(1, 40)), *last]
+    again = [one | {"time": one["time"] + 9000} | ({"step": step} if "step" in one else {}) for one in HEAD]
+    body = [metrics(step) | {"time": 9000.0 + step} for step in range(step + 1, 6000)]
+    body[-1]["epoch"] = None
+    assert same(encoded(*first, *again, *body)).epochs_per_step == pytest.approx(1 / 9000)
+
+
 ODD = [
     metrics(5, values={"loss": "nan"}),
     metrics(5, values={"loss": None}),

@@ -12,13 +12,15 @@ from conftest import costs_at_most
 from drawn import drawn
 from workspace_run_files import ENTRY, EVENTS, FACTS, event
 
+from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
 from studio.core.sentences import Sentence
 from studio.core.storage import yaml_file
 from studio.core.workspace import Workspace
 from studio.train import notifications, runs
-from studio.train.execution import dispatch, queue
-from studio.train.page.runs import now_running, run_head, run_list
+from studio.train.execution import dispatch, queue, training_service
+from studio.train.page import endpoints
+from studio.train.page.runs import comparison, now_running, run_head, run_list
 from studio.train.recipe import saved_recipes
 from studio.train.runs import events, llamaboard_runs, progress
 from studio.train.runs.stored import listing
@@ -306,6 +308,43 @@ def test_a_line_of_llamafactorys_log_that_cannot_be_is_counted(workspace, line):
     )
 
 
+HUGE = 10**400  # JSON has it, Python reads it, and no float is as large
+
+
+def test_a_whole_number_beyond_all_floats_spoils_no_list_and_no_comparison(workspace):
+    state = workspace.saves / "m" / "lora" / "theirs" / llamaboard_runs.STATE
+    state.parent.mkdir(parents=True)
+    entry = {"step": 1, "epoch": HUGE, "loss": HUGE, "grad_norm": -HUGE, "flag": True}
+    state.write_text(json.dumps({"global_step": 1, "max_steps": 1, "log_history": [entry]}))
+    log = workspace.saves / "m" / "lora" / "logged" / llamaboard_runs.LOG
+    log.parent.mkdir()
+    log.write_text(json.dumps(ENTRY | {"loss": HUGE}))
+    recipe = f"lora_rank: {HUGE}\nper_device_train_batch_size: {HUGE}\ncutoff_len: x\n"
+    ours = run_of(workspace, *EVENTS, recipe_yaml=recipe)
+    series = runs.status(runs.find(workspace, "m/lora/theirs")).series
+    assert [series[name][0][1] for name in ("loss", "grad_norm", "flag")] == ["inf", "-inf", 1.0]
+    assert runs.status(runs.find(workspace, "m/lora/logged")).series["loss"][0][1] == "inf"
+    names = ["m/lora/theirs", "m/lora/logged", ours.name]
+    html = drawn(run_list, run_list.run_list(workspace)) + "".join(
+        drawn(run_head, run_head.run_head(workspace, name)) for name in names
+    )
+    assert all(f'data-pick="run:{name}"' in html for name in names)
+    for sort in ("loss", "lora_rank"):
+        rows = comparison.comparison(workspace, "|".join(names) + f"\n{sort}").rows
+        assert {row.name for row in rows} == set(names)
+
+
+def test_a_warning_of_another_release_is_told_among_the_notices(workspace):
+    run = run_of(workspace, *EVENTS[:5], event("warning", step=1, key="train.of_2031", facts={"self": 1}))
+    run.own()
+    run.say("warning", step=2, key="train.warn_nan", facts={"step": 2})
+    trainer = training_service.TrainingService(workspace, DeviceLease())
+    for language in ("en", "zh"):
+        train_notices, *_ = endpoints._of_notices(trainer, Words(language))
+        told = [one.text for one in train_notices(1.0).notices]
+        assert len(told) == 2 and Words(language)("records.old_sentence", name="train.of_2031") in told
+
+
 def test_a_clock_that_is_set_tells_no_silence_and_ends_no_run(workspace, monkeypatch):
     run = run_of(
         workspace,
@@ -401,6 +440,8 @@ def test_an_order_that_cannot_be_is_left_out_and_told(workspace, text, kept):
         "{",
         '{"webhook": 5}',
         '{"webhook": "file:///etc/passwd"}',
+        '{"webhook": "http://[abc"}',
+        '{"webhook": "http://here:port/x"}',
         '{"language": "xx"}',
         '{"webhook": ["http://x"]}',
     ],

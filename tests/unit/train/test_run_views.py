@@ -1,13 +1,19 @@
 """What the views of a run are made of, without HTML."""
 
 import json
+from html import unescape
 
 import pytest
+from drawn import drawn
 
-from studio.core.i18n import Problem
-from studio.train import runs
-from studio.train.page.runs import comparison, now_running, probe_answers, run_head, run_list, run_log
+from studio.core.i18n import Problem, Words
+from studio.train import notifications, runs
+from studio.train.execution.queue import Queue, QueuedRun
+from studio.train.execution.recipe_preview import RecipePreview
+from studio.train.page.form import run_cost
+from studio.train.page.runs import checkpoint_list, comparison, now_running, probe_answers, run_head, run_list, run_log
 from studio.train.recipe import time_need
+from studio.train.runs import manage_runs
 
 
 def made(workspace, name="one", **recipe):
@@ -59,10 +65,7 @@ def test_the_buttons_of_a_run_follow_its_state(workspace):
         run.say("state", state=state)
         states[state] = run_head.run_head(workspace, run.name).actions
     assert states == {"finished": (), "failed": (), "stopped": ()}, "nothing to go on from without a checkpoint"
-    folder = run.folder / "checkpoint-2"
-    folder.mkdir()
-    (folder / "trainer_state.json").write_text("{}")
-    (folder / "adapter_model.safetensors").write_bytes(b"x")
+    whole_checkpoint(run, 2)
     assert run_head.run_head(workspace, run.name).actions == ("resume", "more_epochs", "compare")
     run.say("state", state="finished")
     assert run_head.run_head(workspace, run.name).actions == ("more_epochs", "compare")
@@ -154,6 +157,105 @@ def test_compared_runs_are_sorted_by_any_column_and_the_best_is_marked(workspace
     assert order("learning_rate") == ["unsaid", "better", "worse"]
     marked = {row.title: row.best for row in comparison.comparison(workspace, asked).rows}
     assert marked["better-1"] == ("loss", "best_loss") and not marked["worse-1"] and not marked["unsaid-1"]
+
+
+def whole_checkpoint(run, step):
+    folder = run.folder / f"checkpoint-{step}"
+    folder.mkdir()
+    (folder / "trainer_state.json").write_text("{}")
+    (folder / "adapter_model.safetensors").write_bytes(b"x")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "going", "over"),
+    [
+        ({}, ("first_checkpoint", 4), "saved_none"),  # LLaMA-Factory saves every 500 steps, and at the last
+        ({"save_steps": 0.6}, ("first_checkpoint", 3), "saved_none"),
+        ({"save_steps": 0.3}, ("no_checkpoints", None), "saved_none"),  # it is past that step already
+        ({"save_steps": 3}, ("first_checkpoint", 3), "saved_none"),
+        ({"save_steps": -1}, ("no_checkpoints", None), "saved_none"),
+        ({"save_strategy": "epoch"}, ("no_checkpoints", None), "saved_none"),
+        ({"stage": "ppo"}, ("no_checkpoints", None), "saved_none"),
+        ({"save_strategy": "'no'"}, ("saves_none", None), "saved_none"),
+        ({"save_strategy": "no"}, ("saves_none", None), "saved_none"),
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_run_without_a_checkpoint_says_when_one_comes_and_only_where_one_does(
+    workspace, recipe, going, over, language
+):
+    run, words = made(workspace, **recipe), Words(language)
+    run.own()
+
+    def told():
+        return drawn(checkpoint_list, checkpoint_list.checkpoint_list(workspace, run.name), language)
+
+    key, step = going
+    assert words(f"train.{key}", step=step) in told()
+    run.say("state", state="finished")
+    assert words(f"train.{over}") in told()
+    whole_checkpoint(run, 2)
+    assert words(f"train.{over}") not in told()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_questions_that_have_no_answer_yet_were_not_left_unasked(workspace, language):
+    words = Words(language)
+
+    def told(run):
+        return drawn(probe_answers, probe_answers.probe_answers(workspace, run.name), language)
+
+    run = made(workspace)
+    run.own()
+    assert words("train.no_probes") in told(run)
+    run.note(probes=["Who?"])
+    assert words("train.probes_wait") in told(run)
+    run.say("state", state="stopped")
+    assert words("train.probes_unanswered") in told(run)
+    run.say("probe", step=1, question="Who?", answer="me")
+    assert "Who?" in told(run) and "hint" not in told(run)
+    sharded = made(workspace, deepspeed="x.json")
+    sharded.note(probes=["Who?"])
+    assert words("train.no_probes") in told(sharded)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "goes_on"), [({}, True), ({"stage": "ppo"}, False), ({"stage": "rm", "finetuning_type": "full"}, False)]
+)
+def test_a_notice_says_only_of_a_run_that_can_go_on_that_it_can(workspace, recipe, goes_on):
+    run = made(workspace, **recipe)
+    run.say("state", state="interrupted")
+    assert notifications.ended(run, runs.status(run))[0] == "notices.interrupted_lost"
+    whole_checkpoint(run, 2)
+    key = "notices.interrupted" if goes_on else "notices.interrupted_lost"
+    assert notifications.ended(run, runs.status(run))[0] == key
+    (notice,) = (one for one in notifications.since(workspace, 1.0) if one["key"].startswith("notices."))
+    assert notice["key"] == key and Words("zh")(key, **notice["facts"])
+
+
+def test_a_renamed_run_is_called_by_its_new_name_while_it_works_waits_and_is_built_on(workspace):
+    at_work, waiting, plain = made(workspace, "a"), made(workspace, "b"), made(workspace, "c")
+    at_work.own()
+    at_work.say("state", state="running")
+    manage_runs.rename(workspace, at_work.name, "My <best>")
+    manage_runs.rename(workspace, waiting.name, "Another")
+    for run in (waiting, plain):
+        run.say("state", state="stopped")
+        Queue(workspace.saves).add(QueuedRun(run.name))
+    sidebar = unescape(drawn(now_running, now_running.now_running(workspace)))
+    assert 'data-title="75% My <best>"' in sidebar
+    assert ">My <best></button>" in sidebar and ">Another</button>" in sidebar
+    assert ">a-1<" not in sidebar and ">b-1<" not in sidebar and ">c-1</button>" in sidebar
+    (at_work.folder / "adapter_config.json").write_text("{}")
+    (at_work.folder / "adapter_model.safetensors").write_bytes(b"x")
+    recipe = {"adapter_name_or_path": at_work.name, "finetuning_type": "lora"}
+    cost = run_cost.run_cost(workspace, recipe, RecipePreview("", []), [])
+    assert cost.begins_with == at_work.name and cost.begins_label == "My <best>"
+    assert "continues My <best>" in unescape(drawn(run_cost, cost)) and at_work.name in drawn(run_cost, cost)
+    at_work.say("warning", step=3, key="train.warn_nan", facts={"step": 3})
+    assert {one["label"] for one in notifications.since(workspace, 1.0)} == {"My <best>"}
+    listed = [run.label for run in run_list.fitting([at_work, plain, waiting], "sort:name")]
+    assert listed == ["Another", "My <best>", "c-1"]
 
 
 def test_answers_stand_by_their_question_the_newest_first(workspace):

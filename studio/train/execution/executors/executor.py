@@ -7,12 +7,14 @@ tell them apart.
 | worker | a process of its own: survives a restart of the studio | subprocesses.py, worker.py |
 | torchrun | a process for each device | subprocesses.py, worker.py |
 | ray | processes on several machines of a Ray cluster | subprocesses.py, ray_cluster.py |
+| nodes | commands that a person pastes on several machines | by_hand.py, multi_node.py |
 """
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from studio.train.execution.executors.by_hand import ByHand
 from studio.train.execution.executors.in_process import InProcess
 from studio.train.execution.executors.subprocesses import Launched, on_ray, with_torchrun, worker
 from studio.train.runs import Run
@@ -57,4 +59,5 @@ def executors(over: Callable[[], None], interpreter: Callable[[Run], Path]) -> d
         "worker": Launched(worker, interpreter),
         "torchrun": Launched(with_torchrun, interpreter),
         "ray": Launched(on_ray, interpreter),
+        "nodes": ByHand(),
     }

@@ -49,10 +49,12 @@ def main(argv: list[str] | None = None) -> int:
     launched = "TORCHELASTIC_RUN_ID" in os.environ
     if launched:
         _die_with_parent()
+    stop_request = StopRequest(run.folder)
     if not isinstance(run, Silent):
         run.own(os.getppid() if launched else None)
+        if run.is_by_hand:
+            stop_request.withdraw()  # what was asked before it began; of other runs the queue has withdrawn it
     _read_newer_configs()
-    stop_request = StopRequest(run.folder)
     save_first(run, stop_request)
     state = run_training(run, run.folder / flags.resume if flags.resume else None, stop_request)
     return 1 if state == "failed" else 0

@@ -19,8 +19,9 @@ TEMPLATE = "train/page/form/run_cost.html"
 class RunCost:
     """Steps in all, seconds, bytes of memory and disk, each None where it is not known, and what is free of them.
 
-    `fault` is why Start is shut. `begins_with` is the run whose adapter is trained on, "" for none, at `begins_step`,
-    None where its files do not say one. Each answer has a turn of its own, so that the page knows it for a new one.
+    `fault` is why Start is shut. `begins_with` is the run whose adapter is trained on, "" for none, called
+    `begins_label`, at `begins_step`, None where its files do not say one. Each answer has a turn of its own, so that
+    the page knows it for a new one.
     """
 
     fault: BaseException | None
@@ -31,6 +32,7 @@ class RunCost:
     disk: float | None
     disk_free: float
     begins_with: str
+    begins_label: str
     begins_step: int | None
     turn: str
 
@@ -39,7 +41,7 @@ def run_cost(
     workspace: Workspace, recipe: dict[str, object], preview: RecipePreview, problems: list[Problem]
 ) -> RunCost:
     """Return what a recipe costs by its preview, or the first of its problems."""
-    begins_with, begins_step = _beginning(workspace, recipe)
+    run, begins_step = _beginning(workspace, recipe)
     return RunCost(
         fault=problems[0] if problems else None,
         steps=preview.steps,
@@ -48,21 +50,22 @@ def run_cost(
         memory_free=free_bytes(),
         disk=preview.disk or None,
         disk_free=disk_need.free_bytes(workspace.saves),
-        begins_with=begins_with,
+        begins_with=run.name if run else "",
+        begins_label=run.label if run else "",
         begins_step=begins_step,
         turn=secrets.token_hex(4),
     )
 
 
-def _beginning(workspace: Workspace, recipe: dict[str, object]) -> tuple[str, int | None]:
-    """Return the name of the run whose adapter a recipe begins with, and the step at which it stood."""
+def _beginning(workspace: Workspace, recipe: dict[str, object]) -> tuple[runs.Run | None, int | None]:
+    """Return the run whose adapter a recipe begins with, and the step at which it stood."""
     try:
         run = adapters.first(workspace, recipe)
     except Problem:  # the preview tells it
-        return "", None
+        return None, None
     if run is None:
-        return "", None
+        return None, None
     names = recipe["adapter_name_or_path"]
     checkpoint = str(names[0] if isinstance(names, list) else names).split(",")[0].partition("@")[2]
     number = re.search(r"(\d+)$", checkpoint)
-    return run.name, int(number[1]) if number else runs.status(run).step or None
+    return run, int(number[1]) if number else runs.status(run).step or None

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from studio.core import formatting
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
 from studio.train import runs
@@ -116,8 +117,8 @@ def _place(value: object) -> tuple[int, float, str]:
     """Return where a value stands among others of any kind: numbers first, then texts, then what is not said."""
     if value is None:
         return 2, 0.0, ""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
-    return (0, float(value), "") if is_number else (1, 0.0, str(value))
+    number = formatting.finite(value)
+    return (1, 0.0, str(value)) if number is None else (0, number, "")
 
 
 def differences(recipes: list[dict[str, object]]) -> dict[str, list]:
@@ -145,7 +146,7 @@ def _row(run: runs.Run, title: str, settings: tuple[object, ...], colour: int) -
         best_eval_loss=best_loss(status, "eval_loss"),
         step=status.step,
         total_steps=status.total_steps,
-        took=status.ended - status.started if status.ended and status.started else None,
+        took=status.took(),
         settings=settings,
         colour=colour,
     )

@@ -123,4 +123,4 @@ def _scale(values: list) -> _Numbers | _Texts:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return formatting.finite(value) is not None

@@ -8,7 +8,8 @@ from studio.core.sentences import Sentence
 from studio.core.workspace import Workspace
 from studio.train import notifications, runs
 from studio.train.execution import adoption
-from studio.train.page.runs.run_progress import Progress, is_resumable, progress
+from studio.train.page.runs.run_progress import Progress, progress
+from studio.train.recipe import recipes
 from studio.train.runs import manage_runs
 
 TEMPLATE = "train/page/runs/run_head.html"
@@ -93,13 +94,13 @@ def recipe_again(run: runs.Run, changes: dict[str, object]) -> dict[str, object]
 
 def _actions(run: runs.Run, status: runs.Status) -> tuple[str, ...]:
     if status.state == "queued":
-        return ("queue_first", "queue_remove")
+        return ("queue_remove",) if run.is_by_hand else ("queue_first", "queue_remove")
     if status.state in ("preparing", "running"):
         return ("stop", "abort")
     if status.state == "stopping":
         return ()
     checkpoints = run.checkpoints()
-    can_resume = bool(checkpoints) and is_resumable(run)
+    can_resume = bool(checkpoints) and recipes.is_resumable(run)
     lacks_data = can_resume and run.is_foreign and bool(adoption.missing(run))
     actions = []
     if lacks_data:

@@ -71,13 +71,11 @@ def fitting(found: list[runs.Run], query: str) -> list[runs.Run]:
     words = [word for word in words if not word.startswith("sort:")]
     chosen = [run for run in found if all(word in _searched(run) for word in words)] if words else found
     if order == "name":
-        return sorted(chosen, key=lambda run: run.name)
+        return sorted(chosen, key=lambda run: (run.label, run.name))
     if order == "loss":
         return sorted(chosen, key=lambda run: (runs.status(run).loss is None, runs.status(run).loss or 0))
     if order == "time":
-        return sorted(
-            chosen, key=lambda run: (runs.status(run).ended or 0) - (runs.status(run).started or 0), reverse=True
-        )
+        return sorted(chosen, key=lambda run: runs.status(run).took() or 0, reverse=True)
     return chosen
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from studio.train import runs
 from studio.train.recipe import recipes
 
+CUT_OFF = ("interrupted", "stopped", "failed")
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -28,25 +30,14 @@ class Progress:
 def progress(run: runs.Run, status: runs.Status) -> Progress:
     """Return how far a run is."""
     share = min(1.0, status.step / status.total_steps) if status.total_steps else 0.0
-    is_preparing = status.state == "preparing"
+    is_preparing, began = status.state == "preparing", status.began()
     return Progress(
         state=status.state,
         share=None if is_preparing else share,
         step=status.step,
         total_steps=status.total_steps,
         left=status.eta(),
-        preparing_for=max(0.0, time.time() - status.started) if is_preparing and status.started else None,
-        took=max(0.0, status.ended - status.started) if status.ended and status.started else None,
-        resumable_step=_resumable_step(run, status),
+        preparing_for=max(0.0, time.time() - began) if is_preparing and began else None,
+        took=status.took(),
+        resumable_step=recipes.resumable_step(run) if status.state in CUT_OFF else None,
     )
-
-
-def _resumable_step(run: runs.Run, status: runs.Status) -> int | None:
-    was_cut_off = status.state in ("interrupted", "stopped", "failed")
-    return run.resumable_step() if was_cut_off and is_resumable(run) else None
-
-
-def is_resumable(run: runs.Run) -> bool:
-    """Tell whether the stage and method of a run can go on from a checkpoint."""
-    settings = run.recipe_if_any()
-    return bool(settings) and not recipes.starts_over(settings)
