@@ -206,6 +206,8 @@ class TrainingService:
         processes = options.get("processes", 1)
         if not isinstance(processes, int):
             raise Problem("executors.bad_processes", processes=processes)
+        if options.get("devices"):
+            raise Problem("executors.devices_of_nodes", field="devices")
         multi_node.commands(runs.Run("", self.workspace.saves), count, processes, address, port)
         run = self._prepare(overrides, {**options, "processes": count * processes}, "torchrun")
         run.note(executor="nodes", nodes=count, processes=count * processes, devices=[])

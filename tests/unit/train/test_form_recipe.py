@@ -2,7 +2,8 @@
 
 import pytest
 
-from studio.train.page.form import form_recipe
+from studio.core.i18n import Problem
+from studio.train.page.form import form_recipe, start_options
 
 BOXES = {
     "model_name_or_path": "tiny",
@@ -48,3 +49,26 @@ def test_a_reward_model_is_of_ppo_alone_and_no_data_is_none():
 
 def test_what_has_no_box_wins_over_what_has_one():
     assert form_recipe.recipe_of("full", BOXES, {"learning_rate": "2e-5"})["learning_rate"] == "2e-5"
+
+
+@pytest.mark.parametrize(
+    ("written", "numbers"),
+    [
+        ("", []),
+        ("0", [0]),
+        ("0 1", [0, 1]),
+        ("0,1", [0, 1]),
+        ("0，1", [0, 1]),
+        ("0、1；2; 3", [0, 1, 2, 3]),
+        (" １ ", [1]),
+    ],
+)
+def test_devices_are_numbers_with_anything_usual_between_them(written, numbers):
+    assert start_options.start_options("", "", "", written)["devices"] == numbers
+
+
+@pytest.mark.parametrize("written", ["0-3", "cuda:1", "all", "0 x", "-1", "1.5", "²"])
+def test_devices_that_are_no_numbers_are_refused_at_their_field(written):
+    with pytest.raises(Problem) as told:
+        start_options.start_options("", "", "", written)
+    assert told.value.facts == {"devices": written, "field": "devices"}
