@@ -124,6 +124,12 @@ def test_a_sweep_is_every_combination_with_a_name_that_says_what_differs():
     assert len({name for _, name in found}) == 4
 
 
+def test_a_grid_is_counted_before_it_is_built():
+    with pytest.raises(Problem) as told:
+        sweep.combinations({}, {f"setting_{number}": list(range(100)) for number in range(50)})
+    assert told.value.facts["runs"] == 100**50
+
+
 @pytest.mark.parametrize(
     "grid", [{}, {"seed": 3}, {"seed": []}, {"seed": list(range(11)), "lora_rank": list(range(10))}]
 )
