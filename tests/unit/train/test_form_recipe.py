@@ -47,8 +47,11 @@ def test_a_reward_model_is_of_ppo_alone_and_no_data_is_none():
     assert (recipe["reward_model"], recipe["dataset"]) == ("m/lora/judge", "")
 
 
-def test_what_has_no_box_wins_over_what_has_one():
-    assert form_recipe.recipe_of("full", BOXES, {"learning_rate": "2e-5"})["learning_rate"] == "2e-5"
+@pytest.mark.parametrize("setting", ["learning_rate", "reward_model", "finetuning_type"])
+def test_a_setting_that_has_a_box_is_set_there_alone(setting):
+    with pytest.raises(Problem) as told:
+        form_recipe.recipe_of("full", BOXES, {"use_rslora": "true", setting: "2e-5"})
+    assert (told.value.key, told.value.facts["field"]) == ("train.has_box", setting)
 
 
 @pytest.mark.parametrize(
