@@ -78,14 +78,14 @@ class TrainingService:
         )
 
     def find_batch(self, overrides: dict[str, object]) -> Job:
-        """Start looking for the largest batch that fits (see `batch.find`). Raises Problem where the recipe cannot be
-        trained.
+        """Start looking for the largest batch that fits (see `batch.find`); the facts of the job say what it is of.
+        Raises Problem where the recipe cannot be trained.
         """
-        batch_search.trainable_recipe(self.workspace, overrides)
+        stated = {name: value for name, value in overrides.items() if value not in (None, "")}
         return self.jobs.start(
             "batch",
             "batch.title",
-            {},
+            batch_search.subject(batch_search.trainable_recipe(self.workspace, overrides) | stated),
             work=lambda job: batch_search.find(self.workspace, self.accelerator, overrides, job).model_dump(),
         )
 

@@ -12,6 +12,7 @@ from studio.train import runs
 from studio.train.execution import recipe_preview
 from studio.train.execution.training_service import TrainingService
 from studio.train.page.form import (
+    batch_result,
     form_judgement,
     form_recipe,
     import_report,
@@ -224,7 +225,8 @@ class Answers:
 
     def on_preview(self, run_name: str, executor: str, *overrides: object) -> tuple:
         """Return the command, the recipe as YAML, what is told of it, whether Start is open (while it is shut, the
-        recipe is judged again and again), what the run costs, what it would be called, and the draft to be kept.
+        recipe is judged again and again), what the run costs, what it would be called, the draft to be kept,
+        and the search for a batch that was made with it.
         """
         recipe: dict[str, object] = {}
         try:
@@ -241,7 +243,8 @@ class Answers:
         next_name = gr.update(placeholder=preview.next_name)
         kept = {key: value for key, value in recipe.items() if value is not None}
         draft = json.dumps(kept | {saved_recipes.EXECUTOR: executor} if kept else {}, ensure_ascii=False)
-        return preview.command, preview.yaml, told, start, again, cost, next_name, draft
+        batch = batch_result.region_of(recipe) if recipe else gr.skip()
+        return preview.command, preview.yaml, told, start, again, cost, next_name, draft, batch
 
     def _of_name(self, run_name: str, preview: recipe_preview.RecipePreview) -> list[Problem]:
         """Return what is wrong with the name of the person's own, [] where the run gets one by itself."""

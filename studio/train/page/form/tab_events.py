@@ -127,7 +127,17 @@ def _connect_refusal(form: Form) -> None:
 
 
 def _connect_preview(form: Form, answers: Answers) -> None:
-    judged = [form.command, form.yaml, form.advice, form.start, form.judge_again, form.cost, form.run_name, form.draft]
+    judged = [
+        form.command,
+        form.yaml,
+        form.advice,
+        form.start,
+        form.judge_again,
+        form.cost,
+        form.run_name,
+        form.draft,
+        form.batch,
+    ]
     boxes = [box.change for box in (form.run_name, form.executor, form.method, *form.boxes)]
     changes = [form.seen, form.preview.expand, *boxes, form.refusal.change, form.judge_again.tick]
     given = [form.run_name, form.executor, *form.overrides]
