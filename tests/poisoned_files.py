@@ -74,6 +74,7 @@ FAILED = (
     {"time": NOW + 6, "event": "state", "state": "failed"},
 )
 FINISHED = ({"time": NOW + 6, "event": "state", "state": "finished"},)
+BATCH = {"cutoff_len": "64", "model_name_or_path": "tiny", "stage": "sft"}  # what a search for a batch is of
 RECIPE = {
     "model_name_or_path": "tiny",
     "stage": "sft",
@@ -580,7 +581,7 @@ MORE: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
         "saves/.jobs/batch-20261125-120000-abcdef.json",
         job(
             "batch",
-            {"run": RUN},
+            BATCH,
             title="batch.title",
             state="finished",
             error=None,
@@ -634,7 +635,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "suggested": ("",),
     "datasets": ("", "alpaca"),
     "notices": ("",),
-    "batch": ("",),
+    "batch": ("", json.dumps(BATCH, sort_keys=True)),
     "runs": ("", "tiny sort:loss", PAYLOAD),
     "now": ("",),
     "run": RUNS,

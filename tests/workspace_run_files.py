@@ -80,6 +80,7 @@ per_device_train_batch_size: 8
 metric_for_best_model: eval_loss
 enable_thinking: true
 """
+BATCH = {"cutoff_len": "64", "model_name_or_path": "tiny", "stage": "sft"}  # what a search for a batch is of
 ENTRY = {
     "current_steps": 1,
     "total_steps": 2,
@@ -204,7 +205,7 @@ RUN_FILES: dict[str, tuple[str, bytes | Callable[[Path], bytes]]] = {
                 "id": "batch-20261125-120000-abcdef",
                 "kind": "batch",
                 "title": "batch.title",
-                "facts": {},
+                "facts": BATCH,
                 "state": "finished",
                 "progress": 1.0,
                 "message": None,
@@ -236,6 +237,7 @@ NAMES = tuple(path.removeprefix("saves/") for path in (RUN, BOARD, OTHER)) + tup
     f"tiny/lora/{state}-1" for state in STATES
 )
 RUN_REGIONS: dict[str, tuple[str, ...]] = {
+    "batch": (json.dumps(BATCH, sort_keys=True),),
     "runs": ("", "tiny", "sort:loss", "star"),
     **dict.fromkeys(("run", "samples", "log", "checkpoints", "recipe"), NAMES),
     "compare": ("|".join(NAMES[:3]),),

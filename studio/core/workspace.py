@@ -13,6 +13,10 @@ from studio.core.storage.atomic import clear_places, make_places, write_json, wr
 __all__ = ["Workspace", "safe_name", "write_json", "write_whole"]
 
 _SAFE_PART = re.compile(r"[\w][\w.+@ -]{0,119}", re.UNICODE)
+_NOT_PLAIN = re.compile(r"[^\w.+@ -]+", re.UNICODE)
+LONGEST_BYTES = 255  # of a name on the usual disks, where a letter may be several
+# What `plain_part` makes: there is room for a number behind it.
+PLAIN_LETTERS, PLAIN_BYTES = 110, 240
 
 
 def safe_name(name: str, parts: int = 1) -> str:
@@ -29,7 +33,18 @@ def safe_name(name: str, parts: int = 1) -> str:
 def is_safe(name: str, parts: int = 1) -> bool:
     """Tell whether a name is made of exactly `parts` plain path parts; see `safe_name`."""
     pieces = name.split("/")
-    return len(pieces) == parts and all(_SAFE_PART.fullmatch(piece) for piece in pieces)
+    return len(pieces) == parts and all(
+        _SAFE_PART.fullmatch(piece) and len(piece.encode()) <= LONGEST_BYTES for piece in pieces
+    )
+
+
+def plain_part(text: str) -> str:
+    """Return a text as one plain path part (see `safe_name`) with room for a number behind it: what is not plain in it
+    becomes dashes, and it is cut to 110 letters and 240 bytes.
+    """
+    plain = _NOT_PLAIN.sub("-", text).lstrip(".+@ -")
+    cut = plain.encode()[:PLAIN_BYTES].decode(errors="ignore")[:PLAIN_LETTERS]
+    return cut.rstrip(".+@ -") or "unnamed"
 
 
 @dataclass(frozen=True)

@@ -211,3 +211,17 @@ def test_what_is_chosen_as_a_draft_comes_back_stays(page, server):
     typed(page, "#deploy-name", "newer")
     page.wait_for_timeout(500)
     has(page, "#deploy-name", "newer")
+
+
+def test_where_a_run_is_trained_stays_with_its_devices(page):
+    opened(page, "train")
+    page.locator('[data-pick="run:"]').first.click()
+    chosen(page, "#train-executor", "Worker process")
+    typed(page, "#train-devices", "1")
+    page.wait_for_function("""(localStorage.getItem('draft-train') ?? '').includes('"worker"')""")
+    page.reload()
+    has(page, "#train-devices", "1")
+    has(page, "#train-executor", "Worker process")
+    page.locator("[data-switch=language]").click()
+    has(page, "#train-devices", "1")
+    has(page, "#train-executor", "工作进程")

@@ -28,6 +28,7 @@ from studio.core.sentences import Sentence
 from studio.core.storage import files, records
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace, write_json
+from studio.models.library import library
 from studio.train.recipe import recipes
 from studio.train.runs import adapters
 
@@ -37,6 +38,8 @@ STEP_LIMIT_S = 90
 SPARE = 0.08
 WORD = "many "
 ELSEWHERE = ("ppo",)  # trained in an environment of its own
+# The settings that a search is of: with others of these another batch fits.
+SUBJECT = ("model_name_or_path", "stage", "finetuning_type", "quantization_bit", "cutoff_len")
 # What a recipe says of its own data, of measuring and of what becomes of the run: the one step has made-up rows and
 # measures nothing.
 APART = {
@@ -103,6 +106,12 @@ def trainable_recipe(workspace: Workspace, overrides: dict[str, object]) -> dict
     if recipe["stage"] in ELSEWHERE:
         raise Problem("batch.not_for_stage", field="stage", stage=recipe["stage"].upper())
     return recipe
+
+
+def subject(recipe: dict[str, object]) -> dict[str, str]:
+    """Return what a search with a recipe is of, as text: SUBJECT, the model by its title, "" for what is not said."""
+    found = {name: str(recipe.get(name) or "") for name in SUBJECT}
+    return found | {"model_name_or_path": library.title(Path(found["model_name_or_path"]))}
 
 
 def find(

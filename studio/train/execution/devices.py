@@ -48,13 +48,16 @@ def spread(options: dict[str, object], executor: str, cuda: bool) -> Spread:
         cuda: whether this machine trains on GPUs.
 
     Raises:
-        Problem: a device that is no whole number or not in this machine, or more than one for a single process.
+        Problem: a device that is no whole number or not in this machine, more than one for a single process, or another
+            than its own for this process; with the field `devices`.
     """
     numbers = options.get("devices") or []
     if not isinstance(numbers, list) or not all(isinstance(one, int) and one >= 0 for one in numbers):
-        raise Problem("executors.bad_devices", devices=numbers)
+        raise Problem("executors.bad_devices", devices=numbers, field="devices")
     several = executor in ("torchrun", "ray")
     if not cuda:
+        if numbers and executor != "ray":
+            raise Problem("executors.no_gpu", field="devices")
         processes = options.get("processes", CPU_PROCESSES) if several else 1
         if not isinstance(processes, int) or not 1 <= processes <= 64:
             raise Problem("executors.bad_processes", processes=processes)
@@ -64,11 +67,14 @@ def spread(options: dict[str, object], executor: str, cuda: bool) -> Spread:
     known = of_this_machine()
     missing = [one for one in numbers if one not in known]
     if missing:
-        raise Problem("executors.no_device", device=missing[0], known=", ".join(map(str, known)))
+        raise Problem("executors.no_device", device=missing[0], known=", ".join(map(str, known)), field="devices")
     if executor == "in-process":
-        return Spread(of_this_process(), 1)
+        own = of_this_process()
+        if numbers and numbers != (own[:1] or [0]):
+            raise Problem("executors.own_device", device=(own or [0])[0], field="devices")
+        return Spread(own, 1)
     if not several and len(numbers) > 1:
-        raise Problem("executors.one_device", executor=executor)
+        raise Problem("executors.one_device", executor=executor, field="devices")
     if several:
         numbers = numbers or known
         return Spread(numbers, len(numbers))

@@ -10,7 +10,6 @@ import yaml
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.workspace import Workspace
-from studio.models.library import library
 from studio.train.recipe import advice, disk_need, memory_need, recipes, time_need
 from studio.train.runs import adapters
 
@@ -61,8 +60,8 @@ def unjudged(overrides: dict[str, object], error: Exception) -> RecipePreview:
 
 def _judged(workspace: Workspace, overrides: dict[str, object], python_of: Callable) -> RecipePreview:
     recipe, problems = recipes.draft(workspace, adapters.resolved(workspace, overrides), recipes.this_machine())
-    title = library.title(Path(recipe["model_name_or_path"]))
-    folder = workspace.saves / title / str(recipe["finetuning_type"]) / "new-run"
+    place = recipes.place(recipe)
+    folder = workspace.saves.joinpath(*place) / "new-run"
     recipe["output_dir"] = str(folder)
     if problems:
         return RecipePreview(recipes.to_yaml(recipe), problems)
@@ -73,7 +72,7 @@ def _judged(workspace: Workspace, overrides: dict[str, object], python_of: Calla
         recipes.command(folder / "recipe.yaml", python_of(recipe)),
         memory_need.bytes_needed(recipe),
         disk_need.bytes_needed(recipe, steps),
-        (title, str(recipe["finetuning_type"])),
+        place,
         recipes.next_name(workspace, recipe),
         steps,
         time_need.seconds_needed(workspace, recipe, steps),

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -77,14 +78,14 @@ class TrainingService:
         )
 
     def find_batch(self, overrides: dict[str, object]) -> Job:
-        """Start looking for the largest batch that fits (see `batch.find`). Raises Problem where the recipe cannot be
-        trained.
+        """Start looking for the largest batch that fits (see `batch.find`); the facts of the job say what it is of.
+        Raises Problem where the recipe cannot be trained.
         """
-        batch_search.trainable_recipe(self.workspace, overrides)
+        stated = {name: value for name, value in overrides.items() if value not in (None, "")}
         return self.jobs.start(
             "batch",
             "batch.title",
-            {},
+            batch_search.subject(batch_search.trainable_recipe(self.workspace, overrides) | stated),
             work=lambda job: batch_search.find(self.workspace, self.accelerator, overrides, job).model_dump(),
         )
 
@@ -108,6 +109,14 @@ class TrainingService:
         Raises:
             Problem: what is wrong with them, and then nothing is left behind.
         """
+        run = self._made(overrides, options, executor, python)
+        self._dispatcher.add(run)
+        return run
+
+    def _made(
+        self, overrides: dict[str, object], options: dict[str, object], executor: str, python: Path | None = None
+    ) -> runs.Run:
+        """Return a run that is ready for the queue (see `start`)."""
         if executor not in self._dispatcher.known:
             raise Problem("train.no_executor", executor=executor, known=", ".join(self._dispatcher.known))
         if executor == "ray" and not python and not importlib.util.find_spec("ray"):
@@ -119,7 +128,6 @@ class TrainingService:
         if python:
             self._pythons[run.name] = python
             run.note(versions=versions(LIBRARIES, python))
-        self._dispatcher.add(run)
         return run
 
     def _prepare(self, overrides: dict[str, object], options: dict[str, object], executor: str) -> runs.Run:
@@ -159,21 +167,28 @@ class TrainingService:
         options: dict[str, object],
         executor: str = "in-process",
     ) -> list[runs.Run]:
-        """Start a run for every combination of the values in `grid` (see `sweep.combinations`), after all were found
-        good.
+        """Start a run for every combination of the values in `grid` (see `sweep.combinations`), after all were made.
 
         Raises:
-            Problem: the grid or one of its recipes is wrong; then none is started.
+            Problem: the grid or one of its recipes is wrong, or one name is given to all; then none is started, and
+                nothing is left behind.
         """
-        found = sweep.combinations(overrides, grid)
-        for recipe, _ in found:
-            if problems := self.preview(recipe).problems:
-                raise problems[0]
+        if str(options.get("run_name") or "").strip():
+            raise Problem("executors.one_name", name=options["run_name"], field="run_name")
         together, title = secrets.token_hex(4), options.get("title")
-        return [
-            self.start(recipe, {**options, "title": f"{title}-{name}" if title else name, "sweep": together}, executor)
-            for recipe, name in found
-        ]
+        made: list[runs.Run] = []
+        try:
+            for recipe, name in sweep.combinations(overrides, grid):
+                called = {"title": f"{title}-{name}" if title else name, "sweep": together}
+                made.append(self._made(recipe, options | called, executor))
+        except (Problem, OSError):
+            for run in made:
+                shutil.rmtree(run.folder)
+                self._pythons.pop(run.name, None)
+            raise
+        for run in made:
+            self._dispatcher.add(run)
+        return made
 
     def nodes(
         self,
@@ -192,6 +207,8 @@ class TrainingService:
         processes = options.get("processes", 1)
         if not isinstance(processes, int):
             raise Problem("executors.bad_processes", processes=processes)
+        if options.get("devices"):
+            raise Problem("executors.devices_of_nodes", field="devices")
         multi_node.commands(runs.Run("", self.workspace.saves), count, processes, address, port)
         run = self._prepare(overrides, {**options, "processes": count * processes}, "torchrun")
         run.note(executor="nodes", nodes=count, processes=count * processes, devices=[])

@@ -19,7 +19,7 @@ def add_regions(live: Live, trainer: TrainingService) -> None:
     """Add the live regions of this tab and the job in the sidebar."""
     workspace = trainer.workspace
     regions = {
-        "batch": (batch_result, lambda _: batch_result.batch_result(trainer.jobs)),
+        "batch": (batch_result, lambda subject: batch_result.batch_result(trainer.jobs, subject)),
         "checkpoints": (checkpoint_list, lambda name: checkpoint_list.checkpoint_list(workspace, name)),
         "compare": (comparison, lambda names: comparison.comparison(workspace, names)),
         "environment": (

@@ -10,7 +10,7 @@ import yaml
 
 from studio.core import llamafactory
 from studio.core.i18n import Problem
-from studio.core.workspace import Workspace, write_whole
+from studio.core.workspace import Workspace, plain_part, write_whole
 from studio.datasets.registry import identity
 from studio.models.chat_template_match import template_match
 from studio.models.library import library
@@ -241,9 +241,12 @@ def prepare(
     """
     recipe = complete(workspace, overrides, machine)
     library.require_loadable(Path(recipe["model_name_or_path"]))
-    place = library.title(Path(recipe["model_name_or_path"])), recipe["finetuning_type"]
     name = str(options.get("run_name") or "").strip()
-    run = runs.make_named(workspace, *place, name) if name else runs.make(workspace, *place, _title(recipe, options))
+    run = (
+        runs.make_named(workspace, *place(recipe), name)
+        if name
+        else runs.make(workspace, *place(recipe), _title(recipe, options))
+    )
     try:
         _fill_identity(workspace, run, recipe, options)
         recipe["output_dir"] = str(run.folder)
@@ -254,15 +257,21 @@ def prepare(
     return run
 
 
+def place(recipe: dict[str, object]) -> tuple[str, str]:
+    """Return the folders in `saves/` below which a complete recipe's run is put: those of its model and its method. A
+    model may be called what no folder of a run can be.
+    """
+    return plain_part(library.title(Path(recipe["model_name_or_path"]))), str(recipe["finetuning_type"])
+
+
 def _title(recipe: dict[str, object], options: dict[str, object]) -> str:
     """Return what a run is called before its number: its title, else the names of its data."""
-    return options.get("title") or re.sub(r"[^\w.+-]+", "-", str(recipe["dataset"])).strip("-").replace("_", "-")
+    return plain_part(options.get("title") or re.sub(r"[^\w.+-]+|_", "-", str(recipe["dataset"])))
 
 
 def next_name(workspace: Workspace, recipe: dict[str, object]) -> str:
     """Return the name that the next run of a complete recipe gets where the person gives none."""
-    model, title = library.title(Path(recipe["model_name_or_path"])), _title(recipe, {})
-    return runs.free_name(workspace, model, str(recipe["finetuning_type"]), title)
+    return runs.free_name(workspace, *place(recipe), _title(recipe, {}))
 
 
 def _fill_identity(workspace: Workspace, run: runs.Run, recipe: dict[str, object], options: dict[str, object]) -> None:

@@ -13,6 +13,8 @@ from studio.core.workspace import Workspace, is_safe, write_whole
 from studio.train.recipe import arguments
 from studio.train.recipe.importing import purpose, recipe_reading
 
+EXECUTOR = "executor"  # stands beside the settings in the draft of the form
+
 
 def folder(workspace: Workspace) -> Path:
     """Return where saved recipes are kept."""
@@ -49,19 +51,32 @@ def load(workspace: Workspace, name: str) -> dict[str, object]:
 
 
 def handed_over(text: str) -> dict[str, object]:
-    """Return the settings that another part of the page hands to the form, in JSON.
+    """Return the settings that another part of the page hands to the form, in JSON, without the executor beside them.
 
     Raises:
         Problem: they are no settings, LLaMA-Factory knows no such setting, or they train nothing.
     """
+    found = {key: value for key, value in _parsed(text).items() if key != EXECUTOR}
+    purpose.require_training(found)
+    return arguments.judged(found)
+
+
+def handed_executor(text: str) -> str:
+    """Return the executor in what is handed to the form, "" where none is; what is no JSON is told by `handed_over`."""
+    try:
+        return str(_parsed(text).get(EXECUTOR, ""))
+    except Problem:
+        return ""
+
+
+def _parsed(text: str) -> dict[str, object]:
     try:
         found = records.parse(text)
     except ValueError as error:
         raise Problem("recipe_import.no_settings") from error
     if not isinstance(found, dict):
         raise Problem("recipe_import.no_settings")
-    purpose.require_training(found)
-    return arguments.judged(found)
+    return found
 
 
 def to_shell(recipe: dict[str, object]) -> str:

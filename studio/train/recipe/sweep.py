@@ -1,6 +1,7 @@
 """A sweep: every combination of a few values of two or three settings, each as a recipe of its own."""
 
 import itertools
+import math
 import re
 
 from studio.core.i18n import Problem
@@ -37,9 +38,10 @@ def combinations(recipe: dict[str, object], grid: dict[str, list]) -> list[tuple
     for setting, values in grid.items():
         if not isinstance(values, list) or not values:
             raise Problem("executors.no_values", setting=setting)
+    count = math.prod(map(len, grid.values()))  # of a few long lists more than any memory holds
+    if count > MOST_RUNS:
+        raise Problem("executors.large_grid", runs=count, most=MOST_RUNS)
     found = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    if len(found) > MOST_RUNS:
-        raise Problem("executors.large_grid", runs=len(found), most=MOST_RUNS)
     return [({**recipe, **chosen}, _name(chosen)) for chosen in found]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from studio.core.i18n import Problem
 from studio.core.storage import files
-from studio.core.workspace import Workspace
+from studio.core.workspace import Workspace, plain_part
 from studio.models.library import library
 from studio.train import runs
 from studio.train.runs import lineage
@@ -109,16 +109,22 @@ def reward_models(workspace: Workspace, model: str) -> list[str]:
 def _made_on(workspace: Workspace, model: str, sign: str) -> list[runs.Run]:
     found: dict[runs.Run, float] = {}
     for run in runs.all_runs(workspace) if model else ():
-        if model in (run.name.split("/")[0], _base_title(run)):
+        if _is_on(run, model):
             places = [run.folder / sign, *(run.folder / name / sign for name in run.checkpoints())]
             if written := [files.stamp(path)[1] for path in places if files.is_file(path)]:
                 found[run] = written[0]
     return sorted(found, key=found.__getitem__, reverse=True)
 
 
-def _base_title(run: runs.Run) -> str:
-    """Return what the model is called that a run of another program was trained on: its folders may have any names."""
-    return library.title(Path(str(run.recipe_if_any().get("model_name_or_path") or ""))) if run.is_foreign else ""
+def _is_on(run: runs.Run, model: str) -> bool:
+    """Tell whether a run was trained on a model. The folders of another program may have any names, and two models may
+    share one of ours: then the recipe says it.
+    """
+    folder = run.name.split("/")[0]
+    if not run.is_foreign and folder not in (model, plain_part(model)):
+        return False
+    base = library.title(Path(str(run.recipe_if_any().get("model_name_or_path") or "")))
+    return model in (folder, base) if run.is_foreign else base in ("", model)
 
 
 def _is_reward(run: runs.Run) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders
-from studio.core.workspace import Workspace
+from studio.core.workspace import Workspace, is_safe
 from studio.train.runs import llamaboard_runs
 from studio.train.runs.run import Run
 from studio.train.runs.stored import listing
@@ -77,10 +77,9 @@ def require_free(workspace: Workspace, model: str, method: str, name: str) -> Ru
     """Return the run that would have a name. Raises Problem, with the field `run_name`, where it is not plain or is
     taken.
     """
-    try:
-        folder = workspace.inside(workspace.saves, f"{model}/{method}/{name}", parts=3)
-    except Problem as problem:
-        raise Problem("train.name_not_plain", name=name, field="run_name") from problem
+    if not is_safe(name):
+        raise Problem("train.name_not_plain", name=name, field="run_name")
+    folder = workspace.inside(workspace.saves, f"{model}/{method}/{name}", parts=3)
     if files.exists(folder):
         raise Problem("train.name_taken", name=name, field="run_name")
     return Run(f"{model}/{method}/{name}", folder)

@@ -1,5 +1,7 @@
 """Recipes: what stands where a person says nothing, and what LLaMA-Factory makes of it."""
 
+import json
+
 import pytest
 from conftest import is_sentence
 
@@ -7,9 +9,12 @@ from studio.core import trust
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
 from studio.models.library import model_folders
+from studio.train import runs
+from studio.train.execution import recipe_preview
 from studio.train.execution.training_service import TrainingService
 from studio.train.recipe import arguments, recipes
 from studio.train.recipe.importing import llamafactory_defaults, recipe_reading
+from studio.train.runs import adapters
 
 CPU = recipes.Machine("cpu", True)
 
@@ -160,3 +165,27 @@ def test_a_run_on_a_model_of_a_hub_s_cache_is_named_by_the_model(workspace, tmp_
     for name in ("mine-chat", str(snapshot)):
         run = recipes.prepare(workspace, {"model_name_or_path": name, "template": "chatml"}, {}, CPU)
         assert run.name.startswith("mine-chat/lora/") and run.recipe()["model_name_or_path"] == str(snapshot)
+
+
+MANY = [f"a_set_with_a_long_name_{number}" for number in range(7)]
+
+
+@pytest.mark.parametrize("model", [recipes.STARTER_MODEL, "SmolLM2 (copy)", "我的模型（新）"])
+@pytest.mark.parametrize("sets", [["identity_en"], ["_my_data"], MANY, ["数据" * 30, "更多" * 30]])
+def test_a_run_is_called_what_the_preview_says_whatever_its_model_and_its_data_are_called(workspace, model, sets):
+    known = json.loads((workspace.data / "dataset_info.json").read_text())
+    (workspace.data / "dataset_info.json").write_text(json.dumps(known | dict.fromkeys(sets, known["sft_en_zh"])))
+    if model != recipes.STARTER_MODEL:
+        (workspace.models / recipes.STARTER_MODEL).rename(workspace.models / model)
+    recipe = {"model_name_or_path": model, "dataset": ",".join(sets), "template": "chatml"}
+    shown = recipe_preview.preview(workspace, recipe, lambda _: None)
+    assert shown.problems == []
+    assert runs.require_free(workspace, *shown.place, "my run").name == "/".join((*shown.place, "my run"))
+    for _ in range(2):
+        run = recipes.prepare(workspace, recipe, {}, CPU)
+    assert run.name == "/".join((*shown.place, shown.next_name.removesuffix("1") + "2"))
+    run.say("state", state="finished")
+    (run.folder / "adapter_config.json").write_text("{}")
+    (run.folder / "adapter_model.safetensors").write_bytes(b"")
+    assert runs.find(workspace, run.name) == run and adapters.on(workspace, model) == [run.name]
+    assert adapters.on(workspace, shown.place[0]) == ([run.name] if model == shown.place[0] else [])

@@ -112,6 +112,23 @@ def test_recipes_are_kept_by_name(workspace):
         saved_recipes.load(workspace, "other")
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Answer in a fence:\n```yaml\nstage: dpo\n```\nand nothing else.",
+        "Answer in a fence:\n~~~\nstage: dpo\n~~~",
+        "Write it into a file:\ncat > train.yaml <<EOF\nstage: dpo\nEOF\n",
+        "Run llamafactory-cli train --stage dpo",
+        "dict(stage='dpo')",
+    ],
+)
+def test_what_a_setting_holds_is_not_searched_for_a_recipe(workspace, value):
+    recipe = {"stage": "sft", "default_system": value}
+    saved_recipes.save(workspace, "mine", recipe)
+    assert saved_recipes.load(workspace, "mine") == {"do_train": True} | recipe
+    assert recipe_reading.read(yaml.safe_dump(recipe, sort_keys=False)).recipe == recipe
+
+
 def test_recipes_are_kept_and_brought_back_by_endpoints(tmp_path):
     studio = app.make(Workspace(tmp_path))
     called = {one.__name__: checked_endpoint(one, Words("en")) for one in api.all_endpoints(studio, Words("en"))}

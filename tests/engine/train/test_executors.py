@@ -73,6 +73,18 @@ def test_a_sweep_fills_the_queue_and_the_queue_can_be_changed(trainer):
     assert "not at work" in str(told.value)
 
 
+def test_a_sweep_starts_all_of_its_runs_or_none(trainer):
+    grid = {"seed": [1, 1234567890]}
+    with pytest.raises(Problem) as told:
+        trainer.sweep(TINY, grid, NAMED | {"run_name": "mine"})
+    assert told.value.facts["field"] == "run_name" and list(trainer.workspace.saves.glob("*/*/*")) == []
+    with pytest.raises(Problem):
+        trainer.sweep(TINY, grid, NAMED | {"devices": "all"})
+    assert list(trainer.workspace.saves.glob("*/*/*")) == [] and trainer.queue() == []
+    swept = trainer.sweep(TINY, grid, NAMED | {"title": "t" * 105})
+    assert [ended(run).state for run in swept] == ["finished", "finished"]
+
+
 def test_the_accelerator_is_held_while_something_trains_and_no_longer(trainer):
     held = trainer._dispatcher.accelerator
     run = trainer.start(TINY, NAMED)

@@ -129,6 +129,12 @@ def test_a_sweep_is_every_combination_with_a_name_that_says_what_differs():
     assert len({name for _, name in found}) == 4
 
 
+def test_a_grid_is_counted_before_it_is_built():
+    with pytest.raises(Problem) as told:
+        sweep.combinations({}, {f"setting_{number}": list(range(100)) for number in range(50)})
+    assert told.value.facts["runs"] == 100**50
+
+
 @pytest.mark.parametrize(
     "grid", [{}, {"seed": 3}, {"seed": []}, {"seed": list(range(11)), "lora_rank": list(range(10))}]
 )
@@ -143,16 +149,24 @@ def test_devices_are_chosen_by_executor(monkeypatch):
     assert devices.spread({"devices": [1, 3]}, "torchrun", cuda=True) == Spread([1, 3], 2)
     assert devices.spread({}, "torchrun", cuda=True) == Spread([0, 1, 2, 3], 4)
     assert devices.spread({"devices": [2]}, "worker", cuda=True) == Spread([2], 1)
-    assert devices.spread({"devices": [2]}, "in-process", cuda=True) == Spread([0], 1)
+    assert devices.spread({"devices": [0]}, "in-process", cuda=True) == Spread([0], 1)
+    assert devices.spread({}, "in-process", cuda=True) == Spread([0], 1)
     assert devices.spread({}, "torchrun", cuda=False) == Spread([], 2)
     assert devices.spread({"processes": 4}, "worker", cuda=False) == Spread([], 1)
     for wrong, executor in [
         ({"devices": [7]}, "torchrun"),
         ({"devices": [0, 1]}, "worker"),
         ({"devices": "0,1"}, "torchrun"),
+        ({"devices": [2]}, "in-process"),
+        ({"devices": [0, 1]}, "in-process"),
     ]:
-        with pytest.raises(Problem):
+        with pytest.raises(Problem) as told:
             devices.spread(wrong, executor, cuda=True)
+        assert told.value.facts["field"] == "devices"
+    for executor in ("in-process", "worker", "torchrun"):
+        with pytest.raises(Problem):
+            devices.spread({"devices": [0]}, executor, cuda=False)
+    assert devices.spread({"devices": [0], "processes": 3}, "ray", cuda=False) == Spread([], 3)
     with pytest.raises(Problem):
         devices.spread({"processes": 0}, "torchrun", cuda=False)
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from studio.train.page.form import form_recipe
+from studio.core.i18n import Problem
+from studio.train.page.form import form_recipe, start_options
 
 BOXES = {
     "model_name_or_path": "tiny",
@@ -46,5 +47,31 @@ def test_a_reward_model_is_of_ppo_alone_and_no_data_is_none():
     assert (recipe["reward_model"], recipe["dataset"]) == ("m/lora/judge", "")
 
 
-def test_what_has_no_box_wins_over_what_has_one():
-    assert form_recipe.recipe_of("full", BOXES, {"learning_rate": "2e-5"})["learning_rate"] == "2e-5"
+@pytest.mark.parametrize("setting", ["learning_rate", "reward_model", "finetuning_type"])
+def test_a_setting_that_has_a_box_is_set_there_alone(setting):
+    with pytest.raises(Problem) as told:
+        form_recipe.recipe_of("full", BOXES, {"use_rslora": "true", setting: "2e-5"})
+    assert (told.value.key, told.value.facts["field"]) == ("train.has_box", setting)
+
+
+@pytest.mark.parametrize(
+    ("written", "numbers"),
+    [
+        ("", []),
+        ("0", [0]),
+        ("0 1", [0, 1]),
+        ("0,1", [0, 1]),
+        ("0，1", [0, 1]),
+        ("0、1；2; 3", [0, 1, 2, 3]),
+        (" １ ", [1]),
+    ],
+)
+def test_devices_are_numbers_with_anything_usual_between_them(written, numbers):
+    assert start_options.start_options("", "", "", written)["devices"] == numbers
+
+
+@pytest.mark.parametrize("written", ["0-3", "cuda:1", "all", "0 x", "-1", "1.5", "²"])
+def test_devices_that_are_no_numbers_are_refused_at_their_field(written):
+    with pytest.raises(Problem) as told:
+        start_options.start_options("", "", "", written)
+    assert told.value.facts == {"devices": written, "field": "devices"}

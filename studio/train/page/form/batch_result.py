@@ -1,11 +1,13 @@
 """How far the search for the largest batch is, or what it found."""
 
+import json
 from dataclasses import dataclass
 
 from studio.core.jobs import Jobs
 from studio.core.sentences import Sentence
 from studio.core.storage import records
 from studio.train.execution import batch_search
+from studio.web.live import region
 
 TEMPLATE = "train/page/form/batch_result.html"
 
@@ -23,11 +25,23 @@ class BatchResult:
     best: batch_search.TriedBatch | None
 
 
-def batch_result(jobs: Jobs) -> BatchResult | None:
-    """Return the newest search, None where there is none or it was stopped. Raises Problem where its record cannot be
-    read.
+def region_of(recipe: dict[str, object]) -> str:
+    """Return the region that tells of the search that was made with a recipe."""
+    return region("batch", as_text(batch_search.subject(recipe)))
+
+
+def as_text(subject: dict[str, object]) -> str:
+    """Return what a search is of as the argument of its region."""
+    return json.dumps(subject, ensure_ascii=False, sort_keys=True)
+
+
+def batch_result(jobs: Jobs, subject: str) -> BatchResult | None:
+    """Return the search that goes on, whatever it is of; else the newest that was of `subject` (see `as_text`), None
+    where there is none or it was stopped. Raises Problem where its record cannot be read.
     """
-    job = next(iter(jobs.all("batch")), None)
+    found = jobs.all("batch")
+    of_subject = [job for job in found if job.facts and as_text(job.facts) == subject]
+    job = next((job for job in found if job.active), None) or next(iter(of_subject), None)
     if job is None or not (job.active or job.error or job.state == "finished"):
         return None
     file = f"{job.id}.json"

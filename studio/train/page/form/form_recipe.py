@@ -39,7 +39,13 @@ def recipe_of(method: str, boxes: dict[str, object], further: dict[str, object])
         method: one of METHODS.
         boxes: {setting: what its box holds}; the datasets are a list.
         further: the settings that have no box.
+
+    Raises:
+        Problem: one of `further` has a box, which would change nothing from then on; with its field.
     """
+    for setting in further:
+        if setting in boxes or setting == "finetuning_type":
+            raise Problem("train.has_box", field=setting, setting=setting)
     recipe = {llamafactory_defaults.SIGN: True} | boxes | METHODS[method]
     recipe["dataset"] = ",".join(recipe["dataset"] or [])
     if recipe["stage"] != "ppo":

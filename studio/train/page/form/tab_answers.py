@@ -11,7 +11,16 @@ from studio.core.i18n import Problem, Words
 from studio.train import runs
 from studio.train.execution import recipe_preview
 from studio.train.execution.training_service import TrainingService
-from studio.train.page.form import form_judgement, form_recipe, import_report, run_cost, setting_list, sweep_preview
+from studio.train.page.form import (
+    batch_result,
+    form_judgement,
+    form_recipe,
+    import_report,
+    run_cost,
+    setting_list,
+    start_options,
+    sweep_preview,
+)
 from studio.train.page.form.tab_fields import OF_RUNS, SCHEDULERS
 from studio.train.recipe import dataset_choices, recipes, saved_recipes, sweep
 from studio.train.recipe.importing import form, llamafactory_defaults, missing_parts, recipe_reading
@@ -54,8 +63,12 @@ class Answers:
         return report, ",".join(map(str, numbers)) if numbers else gr.skip(), "", *filled
 
     def on_given(self, text: str) -> tuple:
-        """Return what is told of a recipe that a button of the page hands over, and the form filled with it."""
-        return self._brought(saved_recipes.handed_over, text)
+        """Return the executor that stands in a draft, what is told of a recipe that a button of the page hands over,
+        and the form filled with it.
+        """
+        executor = saved_recipes.handed_executor(text)
+        chosen = executor if executor in self.training.executors else gr.skip()
+        return chosen, *self._brought(saved_recipes.handed_over, text)
 
     def on_load(self, name: str) -> tuple:
         """Return what is told of a saved recipe, and the form filled with it; without a name, the form as it begins."""
@@ -168,32 +181,33 @@ class Answers:
     # Starts
 
     def on_start(
-        self, run_name: str, name: str, author: str, probes: str, executor: str, devices: str, *overrides: object
+        self, run_name: str, executor: str, name: str, author: str, probes: str, devices: str, *overrides: object
     ) -> tuple:
         """Start a run and return what is wrong, what takes the run and its curves in hand, and no name for the next."""
-        questions = [line.strip() for line in probes.splitlines() if line.strip()]
-        numbers = [int(part) for part in devices.replace(",", " ").split() if part.isdigit()]
-        options = {"run_name": run_name, "name": name, "author": author, "probes": questions}
-        options |= {"devices": numbers} if numbers else {}
         try:
-            run = self.training.start(self.recipe(*overrides), options, executor)
+            options = start_options.start_options(name, author, probes, devices)
+            run = self.training.start(self.recipe(*overrides), options | {"run_name": run_name}, executor)
         except Problem as fault:
             return self._fault(fault), "", gr.skip()
         return "", taken("run", run.name) + taken("part", "curves"), ""
 
-    def on_sweep(self, grid: str, name: str, author: str, executor: str, *overrides: object) -> tuple:
+    def on_sweep(
+        self, grid: str, executor: str, name: str, author: str, probes: str, devices: str, *overrides: object
+    ) -> tuple:
         """Start a run for each combination of a grid and return what is wrong, and what takes the first in hand."""
-        options = {"name": name, "author": author}
         try:
+            options = start_options.start_options(name, author, probes, devices)
             runs = self.training.sweep(self.recipe(*overrides), sweep.read(grid), options, executor)
         except Problem as fault:
             return self._fault(fault), ""
         return "", taken("run", runs[0].name)
 
-    def on_nodes(self, count: float | None, address: str, name: str, author: str, *overrides: object) -> tuple:
+    def on_nodes(
+        self, count: float | None, address: str, name: str, author: str, probes: str, devices: str, *overrides: object
+    ) -> tuple:
         """Make a run for several machines and return what is wrong, and the command for each, a line each."""
-        options = {"name": name, "author": author}
         try:
+            options = start_options.start_options(name, author, probes, devices)
             _, commands = self.training.nodes(self.recipe(*overrides), options, int(count or 0), address)
         except Problem as fault:
             return self._fault(fault), ""
@@ -209,9 +223,10 @@ class Answers:
 
     # What is told
 
-    def on_preview(self, run_name: str, *overrides: object) -> tuple:
+    def on_preview(self, run_name: str, executor: str, *overrides: object) -> tuple:
         """Return the command, the recipe as YAML, what is told of it, whether Start is open (while it is shut, the
-        recipe is judged again and again), what the run costs, what it would be called, and the draft to be kept.
+        recipe is judged again and again), what the run costs, what it would be called, the draft to be kept,
+        and the search for a batch that was made with it.
         """
         recipe: dict[str, object] = {}
         try:
@@ -226,8 +241,10 @@ class Answers:
         cost = render(run_cost.TEMPLATE, self.words, run_cost.run_cost(self.workspace, recipe, preview, problems))
         start, again = gr.update(interactive=not problems), gr.Timer(active=bool(problems))
         next_name = gr.update(placeholder=preview.next_name)
-        draft = json.dumps({key: value for key, value in recipe.items() if value is not None}, ensure_ascii=False)
-        return preview.command, preview.yaml, told, start, again, cost, next_name, draft
+        kept = {key: value for key, value in recipe.items() if value is not None}
+        draft = json.dumps(kept | {saved_recipes.EXECUTOR: executor} if kept else {}, ensure_ascii=False)
+        batch = batch_result.region_of(recipe) if recipe else gr.skip()
+        return preview.command, preview.yaml, told, start, again, cost, next_name, draft, batch
 
     def _of_name(self, run_name: str, preview: recipe_preview.RecipePreview) -> list[Problem]:
         """Return what is wrong with the name of the person's own, [] where the run gets one by itself."""

@@ -21,10 +21,10 @@ def connect(form: Form, answers: Answers) -> None:
 
 
 def _connect_starts(form: Form, answers: Answers) -> None:
-    who = [form.name, form.author]
+    beside = [form.name, form.author, form.probes, form.devices]
     form.start.click(
         answers.on_start,
-        [form.run_name, *who, form.probes, form.executor, form.devices, *form.overrides],
+        [form.run_name, form.executor, *beside, *form.overrides],
         [form.problem, form.started, form.run_name],
         api_name=False,
         concurrency_limit=None,
@@ -32,14 +32,14 @@ def _connect_starts(form: Form, answers: Answers) -> None:
     form.find_batch.click(answers.on_find_batch, form.overrides, form.problem, api_name=False)
     form.start_sweep.click(
         answers.on_sweep,
-        [form.grid, *who, form.executor, *form.overrides],
+        [form.grid, form.executor, *beside, *form.overrides],
         [form.problem, form.started],
         api_name=False,
     )
     form.grid.input(answers.on_grid, form.grid, form.sweep_preview, **QUIET)
     form.make_commands.click(
         answers.on_nodes,
-        [form.node_count, form.node_address, *who, *form.overrides],
+        [form.node_count, form.node_address, *beside, *form.overrides],
         [form.problem, form.node_commands],
         api_name=False,
     )
@@ -102,7 +102,7 @@ def _connect_recipes(form: Form, answers: Answers) -> None:
         answers.on_import, form.pasted, [form.import_report, form.devices, *form.overrides], api_name=False
     )
     brought.then(answers.on_search, searched, form.settings, api_name=False, show_progress="hidden")
-    form.given.input(answers.on_given, form.given, [form.problem, *form.overrides], **QUIET)
+    form.given.input(answers.on_given, form.given, [form.executor, form.problem, *form.overrides], **QUIET)
     form.saved_recipe.input(answers.on_load, form.saved_recipe, [form.problem, *form.overrides], **QUIET)
     form.save_recipe.click(
         answers.on_save, [form.recipe_name, *form.overrides], [form.problem, form.saved_recipe], api_name=False
@@ -127,8 +127,18 @@ def _connect_refusal(form: Form) -> None:
 
 
 def _connect_preview(form: Form, answers: Answers) -> None:
-    judged = [form.command, form.yaml, form.advice, form.start, form.judge_again, form.cost, form.run_name, form.draft]
-    boxes = [box.change for box in (form.run_name, form.method, *form.boxes)]
+    judged = [
+        form.command,
+        form.yaml,
+        form.advice,
+        form.start,
+        form.judge_again,
+        form.cost,
+        form.run_name,
+        form.draft,
+        form.batch,
+    ]
+    boxes = [box.change for box in (form.run_name, form.executor, form.method, *form.boxes)]
     changes = [form.seen, form.preview.expand, *boxes, form.refusal.change, form.judge_again.tick]
-    given = [form.run_name, *form.overrides]
+    given = [form.run_name, form.executor, *form.overrides]
     gr.on(changes, answers.on_preview, given, judged, **QUIET)

@@ -131,7 +131,7 @@ class Form:
             self.find_batch = gr.Button(
                 self.words("batch.find"), size="sm", scale=0, min_width=210, elem_id="train-find-batch"
             )
-            gr.HTML(region("batch"))
+            self.batch = gr.HTML(region("batch"))
 
     def _adapter(self) -> None:
         with gr.Row(elem_classes="fields") as self.lora_row:

@@ -13,6 +13,7 @@ _FENCE = re.compile(
     re.M | re.S,
 )
 _SETTING = re.compile(r"^[ \t]*[\w.]+[ \t]*:(?:[ \t]|$)", re.M)
+_NAME = re.compile(r"[\w.]+")
 _OPTION = re.compile(
     r"(?:^|\s)--?[A-Za-z][\w-]*|llamafactory-cli|\blmf\b|^[ \t]*(?:bash|sh|source|sbatch)["
     r" \t]|\.(?:sh|bat|cmd|ps1|slurm|sbatch)\b",
@@ -45,6 +46,23 @@ def _dedented(text: str) -> str:
         lines = [line for line in text.split("\n") if line.strip()]
     margin = min((len(line) - len(line.lstrip(" \u00a0")) for line in lines), default=0)
     return "\n".join(line[margin:] if line.strip() else "" for line in text.split("\n"))
+
+
+def settings(text: str) -> dict[str, object] | None:
+    """Return the settings that a text is in YAML as it stands, None where it is something else: what their values hold
+    is neither Markdown nor a command.
+
+    Raises:
+        Problem: a name stands in it twice.
+    """
+    try:
+        found = yaml_file.parse(text)
+    except ValueError:
+        return None  # the other readers say what is wrong with it
+    if not isinstance(found, dict) or not all(isinstance(name, str) and _NAME.fullmatch(name) for name in found):
+        return None
+    _require_once(text)
+    return found
 
 
 def mapping(text: str) -> dict[str, object] | None:

@@ -41,6 +41,8 @@ def read(text: str) -> Imported:
 
 def _parts(text: str, depth: int = 0) -> tuple[list[dict[str, object]], list[Launch], list[LeftOut], dict[str, str]]:
     """Return the mappings and the launches in a text, what is neither, and the files that its commands write."""
+    if not text.lstrip().startswith(("{", "[")) and (whole := documents.settings(text)):
+        return [whole], [], [], {}
     blocks, around = documents.blocks(text)
     mappings: list[dict[str, object]] = []
     launches: list[Launch] = []
