@@ -3,7 +3,6 @@ all.
 """
 
 import base64
-import csv
 import io
 import json
 import os
@@ -21,6 +20,7 @@ from studio.core.storage.atomic import move, scratch
 from studio.core.storage.records import Record
 from studio.core.workspace import write_json
 from studio.datasets.files import reading
+from studio.datasets.files.incoming.dialect import write_records
 from studio.datasets.files.row_index import Indexes
 from studio.datasets.files.text_rows import TextRows, index_name
 
@@ -81,12 +81,11 @@ class Editor:
         """Add `value` as a new row after row `after` (from 1; 0 puts it first). Raises Problem as `change` does."""
         with self._lock:
             rows, inner = self._rows(path, after) if after else (self._rows_at_start(path), 0)
-            array, neighbour = rows.form.kind == "array", max(inner - 1, 0)
             if not rows.count:
                 self._add_first(rows, value)
                 return
-            start, end = rows.places(neighbour, 1)[0].tolist()
-            new, gap = _written(rows, value, _style(rows, start, end)), _gap(rows, array)
+            start, end = rows.places(max(inner - 1, 0), 1)[0].tolist()
+            new, gap = _written(rows, value, _style(rows, start, end)), _gap(rows, end)
             if inner:
                 self._splice(rows, end, end, gap + new)
             else:
@@ -250,10 +249,8 @@ def _written(rows: TextRows, value: dict, like: bytes) -> bytes:
         if strange := (set(value) ^ set(rows.form.columns)):
             raise Problem("datasets.other_columns", file=rows.path, column=", ".join(sorted(strange)))
         line = io.StringIO()
-        csv.writer(line, delimiter=reading.DELIMITERS[kind], lineterminator="\n").writerow(
-            [value[column] for column in rows.form.columns]
-        )
-        return line.getvalue().encode()
+        write_records(line, [[value[column] for column in rows.form.columns]], reading.DELIMITERS[kind])
+        return line.getvalue().removesuffix("\r\n").encode() + b"\n"
     if kind == "array" and b"\n" in like:
         indent = like[: len(like) - len(like.lstrip())].decode()
         first = next((line for line in like.splitlines()[1:] if line.strip()), b"")
@@ -262,10 +259,14 @@ def _written(rows: TextRows, value: dict, like: bytes) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-def _gap(rows: TextRows, array: bool) -> bytes:
-    """Return what stands between two rows of the file."""
-    if not array:
-        return b"" if rows.form.kind in reading.DELIMITERS else b"\n"
+def _gap(rows: TextRows, end: int) -> bytes:
+    """Return what is to stand between a row that ends at `end` and a new one beside it."""
+    if rows.form.kind in reading.DELIMITERS:  # the line end is a part of a row, which the last of a file may lack
+        with rows.path.open("rb") as file:
+            file.seek(end - 1)
+            return b"" if file.read(1) in (b"\n", b"\r") else b"\n"
+    if rows.form.kind != "array":
+        return b"\n"
     if rows.count < 2:
         return b",\n"
     pairs = rows.places(0, 2).tolist()

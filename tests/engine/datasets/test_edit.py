@@ -65,6 +65,34 @@ def test_any_row_is_changed_added_deleted_and_put_back(editor, folder, ending, f
     assert [each.name for each in folder.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\r"])
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "txt", "json"])
+def test_a_row_after_the_last_is_a_row_whatever_the_file_ends_with(editor, folder, ending, end):
+    path = put(folder / f"a.{ending}") if ending != "txt" else folder / "a.txt"
+    if ending == "txt":
+        path.write_text("one\ntwo\nthree\n")
+    path.write_bytes(path.read_bytes().rstrip(b"\r\n") + end.encode())
+    first, rows, new = path.read_bytes(), read(path), {"text": "new"} if ending == "txt" else NEW
+    assert len(rows) == 3
+    editor.add(path, 3, new)
+    assert read(path) == [*rows, new]
+    editor.add(path, 4, new)
+    assert read(path) == [*rows, new, new]
+    editor.undo(path)
+    editor.undo(path)
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_a_table_keeps_every_line_end_that_stands_in_a_field(editor, folder, ending):
+    path = put(folder / f"a.{ending}")
+    for text in ("a\rb", "a\nb", "a\r\nb", "\r", "b\r"):
+        editor.change(path, 2, NEW | {"output": text})
+        assert read(path) == [ROWS[0], NEW | {"output": text}, ROWS[2]]
+        editor.change(path, 2, {"instruction": "other", "output": text})
+        assert read(path) == [ROWS[0], {"instruction": "other", "output": text}, ROWS[2]]
+
+
 def test_an_array_keeps_its_look(editor, folder):
     rows = [{"a": {"b": 1}}, {"a": {"b": 2}}, {"a": {"b": 3}}]
     path = put(folder / "a.json", rows, indent=2)
