@@ -88,6 +88,18 @@ def test_rows_are_shown_by_the_page_and_one_that_cannot_be_read_says_why(collect
     assert [row.number for row in found.rows] == [30] and found.search.share == 1 and not found.search.next
 
 
+@pytest.mark.parametrize(
+    ("count", "offset", "first", "last"),
+    [(10, 10, 1, 10), (10, 4999, 1, 10), (11, 4999, 11, 11), (11, 10, 11, 11), (25, 22, 23, 25), (1, 1, 1, 1)],
+)
+def test_a_page_after_the_last_is_the_last(collection, count, offset, first, last):
+    add(collection, "made", [{"instruction": f"Question {number}", "output": "x"} for number in range(count)])
+    collection.rows("made").wait()
+    page = row_list.row_list(collection, f"made\nname=made&offset={offset}").page
+    assert (page.first, page.last, len(page.rows), page.next) == (first, last, last - first + 1, "")
+    assert page.previous == (page.at.rows_from(first - 11) if first > 1 else "")
+
+
 def test_a_list_is_searched_by_what_it_says(collection):
     add(collection, "pairs", [{"instruction": "a", "chosen": "b", "rejected": "c"}], ranking=True)
     add(collection, "plain", [{"instruction": "a", "output": "b"}])

@@ -1,7 +1,7 @@
 """The rows of a dataset, a page of them at a time; one of them may be in its form."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from studio.core.i18n import Problem
@@ -83,6 +83,8 @@ def row_list(collection: Collection, arg: str) -> RowListContext | None:
     rows.wait(seconds=0.1) or rows.wait(PER_PAGE, 0.5)
     found = collection.search(rows, at.find, at.offset, PER_PAGE) if at.find else None
     last = min(at.offset + PER_PAGE, rows.count)
+    if rows.done and not at.find and at.offset >= rows.count:  # its rows were deleted, or there never were so many
+        at = replace(at, offset=max(0, rows.count - 1) // PER_PAGE * PER_PAGE)
     numbers = tuple(found.rows) if found else tuple(range(at.offset + 1, last + 1))
     # An entry that is not sound has no stage: its rows are drawn as those of an entry that says nothing.
     entry = json.dumps(dataset.entry if dataset.stage else {})
