@@ -75,7 +75,7 @@ class Editor:
             if was is not None and row.value != was:
                 raise Problem("datasets.row_changed", file=rows.path, row=number)
             start, end = rows.places(inner - 1, 1)[0].tolist()
-            self._splice(rows, start, end, _written(rows, value, _style(rows, start, end)))
+            self._splice(rows, start, end, _written(rows, number, value, _style(rows, start, end)))
 
     def add(self, path: Path, after: int, value: dict) -> None:
         """Add `value` as a new row after row `after` (from 1; 0 puts it first). Raises Problem as `change` does."""
@@ -85,7 +85,7 @@ class Editor:
                 self._add_first(rows, value)
                 return
             start, end = rows.places(max(inner - 1, 0), 1)[0].tolist()
-            new, gap = _written(rows, value, _style(rows, start, end)), _gap(rows, end)
+            new, gap = _written(rows, after + 1, value, _style(rows, start, end)), _gap(rows, end)
             if inner:
                 self._splice(rows, end, end, gap + new)
             else:
@@ -144,8 +144,8 @@ class Editor:
         part.wait()
         return part
 
-    def _add_first(self, rows: TextRows, value: dict) -> None:
-        new = _written(rows, value, b"")
+    def _add_first(self, rows: TextRows, number: int, value: dict) -> None:
+        new = _written(rows, number, value, b"")
         if rows.form.kind == "array":
             text = rows.path.read_bytes()
             self._splice(rows, text.index(b"[") + 1, text.rindex(b"]"), b"\n" + new + b"\n")
@@ -237,8 +237,10 @@ def _style(rows: TextRows, start: int, end: int) -> bytes:
         return before[before.rfind(b"\n") + 1 :] + file.read(min(end - start, 4096))
 
 
-def _written(rows: TextRows, value: dict, like: bytes) -> bytes:
-    """Return a row as the bytes of its file, in the manner of the row `like`."""
+def _written(rows: TextRows, number: int, value: dict, like: bytes) -> bytes:
+    """Return row `number` as the bytes of its file, in the manner of the row `like`. Raises Problem for one that could
+    not be read again.
+    """
     kind = rows.form.kind
     if kind == "text":
         text = value.get("text")
@@ -255,8 +257,14 @@ def _written(rows: TextRows, value: dict, like: bytes) -> bytes:
         indent = like[: len(like) - len(like.lstrip())].decode()
         first = next((line for line in like.splitlines()[1:] if line.strip()), b"")
         step = max(1, len(first) - len(first.lstrip()) - len(indent))
-        return json.dumps(value, ensure_ascii=False, indent=step).replace("\n", "\n" + indent).encode()
-    return json.dumps(value, ensure_ascii=False).encode()
+        text = json.dumps(value, ensure_ascii=False, indent=step).replace("\n", "\n" + indent)
+    else:
+        text = json.dumps(value, ensure_ascii=False)
+    try:
+        parsed(text, rows.path, number)
+    except UnicodeEncodeError as error:
+        raise Problem("datasets.half_character", file=rows.path, row=number) from error
+    return text.encode()
 
 
 def _gap(rows: TextRows, end: int) -> bytes:

@@ -120,7 +120,7 @@ def converted(
 
 
 def _require_whole_characters(value: dict, path: Path, number: int) -> None:
-    """Raise Problem for a row that holds half of a surrogate pair, which JSON can escape and no file of text can hold."""
+    """Raise Problem for a row that holds half of a surrogate pair, which JSON can escape and no UTF-8 has."""
     with contextlib.suppress(TypeError):  # quicker than the other writer, which takes all else that stands in rows
         orjson.dumps(value)
         return

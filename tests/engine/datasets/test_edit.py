@@ -190,3 +190,17 @@ def test_what_a_person_types_must_be_one_object(folder):
         ('{"a": NaN}', "datasets.not_a_number"),
     ):
         refused(key, row_edits.parsed, text, path, 3)
+@pytest.mark.parametrize(("ending", "form"), [("json", {}), ("json", {"indent": 2}), ("jsonl", {})])
+@pytest.mark.parametrize(
+    ("value", "key"), [(float("nan"), "not_a_number"), (float("-inf"), "not_a_number"), ("c \ud83d", "half_character")]
+)
+def test_what_could_not_be_read_again_is_not_written(editor, folder, ending, form, value, key):
+    path = put(folder / f"a.{ending}", **form)
+    before = path.read_bytes()
+    refused(f"datasets.{key}", editor.change, path, 2, NEW | {"more": [value]})
+    refused(f"datasets.{key}", editor.add, path, 3, NEW | {"more": {"a": value}})
+    assert path.read_bytes() == before
+    (folder / "empty.json").write_text("[]")
+    refused(f"datasets.{key}", editor.add, folder / "empty.json", 0, {"more": value})
+
+
