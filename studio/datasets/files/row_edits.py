@@ -3,6 +3,7 @@ all.
 """
 
 import base64
+import hashlib
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from studio.core.storage.records import Record
 from studio.core.workspace import write_json
 from studio.datasets.files import reading
 from studio.datasets.files.incoming.dialect import write_records
+from studio.datasets.files.reading import Row
 from studio.datasets.files.row_index import Indexes
 from studio.datasets.files.text_rows import TextRows, index_name
 
@@ -60,10 +62,10 @@ class Editor:
         self.indexes, self.folder = indexes, folder
         self._lock = threading.Lock()
 
-    def change(self, path: Path, number: int, value: dict, was: dict | None = None) -> None:
+    def change(self, path: Path, number: int, value: dict, was: dict | None = None, digest: str = "") -> None:
         """Put `value` in the place of row `number` (from 1).
 
-        `was` is the row as the person saw it.
+        `was` is the row as the person saw it, `digest` what `digest_of` says of it; one of them is enough.
 
         Raises:
             Problem: there is no such row, it is not `was` any more, the file is of a kind that is not edited here, or
@@ -71,9 +73,7 @@ class Editor:
         """
         with self._lock:
             rows, inner = self._rows(path, number)
-            (row,) = rows.page(inner - 1, 1)
-            if was is not None and row.value != was:
-                raise Problem("datasets.row_changed", file=rows.path, row=number)
+            _require_same(rows, inner, number, was, digest)
             start, end = rows.places(inner - 1, 1)[0].tolist()
             self._splice(rows, start, end, _written(rows, number, value, _style(rows, start, end)))
 
@@ -82,7 +82,7 @@ class Editor:
         with self._lock:
             rows, inner = self._rows(path, after) if after else (self._rows_at_start(path), 0)
             if not rows.count:
-                self._add_first(rows, value)
+                self._add_first(rows, after + 1, value)
                 return
             start, end = rows.places(max(inner - 1, 0), 1)[0].tolist()
             new, gap = _written(rows, after + 1, value, _style(rows, start, end)), _gap(rows, end)
@@ -91,10 +91,11 @@ class Editor:
             else:
                 self._splice(rows, start, start, new + gap)
 
-    def delete(self, path: Path, number: int) -> None:
+    def delete(self, path: Path, number: int, digest: str = "") -> None:
         """Delete row `number` (from 1). Raises Problem as `change` does, and for the only row: a dataset needs one."""
         with self._lock:
             rows, inner = self._rows(path, number)
+            _require_same(rows, inner, number, None, digest)
             if rows.count == 1:
                 raise Problem("datasets.last_row", file=rows.path)
             around = rows.places(max(inner - 2, 0), 3).tolist()
@@ -193,6 +194,18 @@ class Editor:
             return path
         changed = [(folders.modified(self._journal(file)), file) for file in folders.entries(path) if self._steps(file)]
         return max(changed)[1] if changed else path
+
+
+def digest_of(row: Row) -> str:
+    """Return what tells a row from others, and from what it is after a change, in a few characters."""
+    return hashlib.sha256(f"{row.size} {json.dumps(row.value, default=str)}".encode()).hexdigest()[:16]
+
+
+def _require_same(rows: TextRows, inner: int, number: int, was: dict | None, digest: str) -> None:
+    """Raise Problem where row `inner` of a file, `number` of its dataset, is not the one that the person saw."""
+    (row,) = rows.page(inner - 1, 1)
+    if (was is not None and row.value != was) or (digest and digest_of(row) != digest):
+        raise Problem("datasets.row_changed", file=rows.path, row=number)
 
 
 def _stamp(path: Path) -> list[int]:

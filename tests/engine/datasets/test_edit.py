@@ -127,6 +127,20 @@ def test_a_file_changed_by_others_is_not_undone_over_their_work(editor, folder):
     assert path.read_bytes() == theirs
 
 
+@pytest.mark.parametrize("ending", ["json", "jsonl", "csv", "tsv"])
+def test_no_row_is_changed_or_deleted_but_the_one_that_was_seen(editor, folder, ending):
+    path = put(folder / f"a.{ending}")
+    seen = row_edits.digest_of(list(reading.rows(path))[1])
+    editor.delete(path, 1)
+    left = path.read_bytes()
+    refused("datasets.row_changed", editor.delete, path, 2, seen)
+    refused("datasets.row_changed", editor.change, path, 2, NEW, None, seen)
+    assert path.read_bytes() == left
+    editor.change(path, 1, NEW, None, seen)
+    refused("datasets.row_changed", editor.delete, path, 1, seen)
+    assert read(path) == [NEW, ROWS[2]]
+
+
 def test_what_cannot_be_edited_is_told_and_left_alone(editor, folder):
     path = put(folder / "a.parquet")
     before = path.read_bytes()
@@ -181,15 +195,6 @@ def test_a_disk_that_refuses_leaves_the_file_as_it_was(editor, folder, monkeypat
     assert path.read_bytes() == before and [each.name for each in folder.iterdir()] == ["a.jsonl"]
 
 
-def test_what_a_person_types_must_be_one_object(folder):
-    path = folder / "a.jsonl"
-    assert row_edits.parsed('{"a": "b"}', path, 3) == {"a": "b"}
-    for text, key in (
-        ("{", "datasets.row_not_json"),
-        ("[1]", "datasets.row_not_object"),
-        ('{"a": NaN}', "datasets.not_a_number"),
-    ):
-        refused(key, row_edits.parsed, text, path, 3)
 @pytest.mark.parametrize(("ending", "form"), [("json", {}), ("json", {"indent": 2}), ("jsonl", {})])
 @pytest.mark.parametrize(
     ("value", "key"), [(float("nan"), "not_a_number"), (float("-inf"), "not_a_number"), ("c \ud83d", "half_character")]
@@ -204,3 +209,12 @@ def test_what_could_not_be_read_again_is_not_written(editor, folder, ending, for
     refused(f"datasets.{key}", editor.add, folder / "empty.json", 0, {"more": value})
 
 
+def test_what_a_person_types_must_be_one_object(folder):
+    path = folder / "a.jsonl"
+    assert row_edits.parsed('{"a": "b"}', path, 3) == {"a": "b"}
+    for text, key in (
+        ("{", "datasets.row_not_json"),
+        ("[1]", "datasets.row_not_object"),
+        ('{"a": NaN}', "datasets.not_a_number"),
+    ):
+        refused(key, row_edits.parsed, text, path, 3)

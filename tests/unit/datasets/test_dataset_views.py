@@ -153,6 +153,40 @@ def test_a_row_that_is_saved_unchanged_is_unchanged(collection, text, as_json):
     assert saved == row and json.loads(values["was"]) == row and (values["name"], values["row"]) == ("made", "1")
 
 
+def drawn_form(collection, name: str, number: int) -> dict[str, str]:
+    """Return the fields of the form of a row, as the page sends them."""
+    fields = Fields()
+    context = row_list.row_list(collection, f"{name}\nname={name}&edit={number}&as=json")
+    fields.feed(str(render(row_list.TEMPLATE, Words("en"), context)))
+    return fields.values
+
+
+@pytest.mark.parametrize("line", ['{"a": "three"}', "{not json"])
+def test_a_form_is_saved_over_no_other_row(collection, line):
+    add(collection, "made", [{"a": "one"}, {"a": "two"}])
+    file = collection.find("made").file
+    file.write_text(f'{{"a": "one"}}\n{{"a": "two"}}\n{line}\n{{"a": "four"}}\n')
+    asked = {one.__name__: checked_endpoint(one, Words("en")) for one in endpoints(collection, Words("en"))}
+    form = drawn_form(collection, "made", 3) | {"json": '{"a": "3"}'}
+    asked["datasets_delete_row"]("made", 1)
+    with pytest.raises(gr.Error) as refused:
+        asked["datasets_save_row"](form)
+    assert "was changed since" in str(refused.value.message)
+    assert file.read_text() == f'{{"a": "two"}}\n{line}\n{{"a": "four"}}\n'
+    asked["datasets_save_row"](form | {"row": "2"})
+    assert file.read_text() == '{"a": "two"}\n{"a": "3"}\n{"a": "four"}\n'
+
+
+def test_an_entry_is_saved_over_no_change_of_another(collection):
+    add(collection, "made", [{"instruction": "a", "output": "b"}])
+    asked = {one.__name__: checked_endpoint(one, Words("en")) for one in endpoints(collection, Words("en"))}
+    was = asked["datasets_entry"]("made")
+    asked["datasets_edit_entry"]("made", json.dumps(was | {"num_samples": 1}), json.dumps(was))
+    with pytest.raises(gr.Error) as refused:
+        asked["datasets_edit_entry"]("made", json.dumps(was | {"num_samples": 2}), json.dumps(was))
+    assert "made" in str(refused.value.message) and asked["datasets_entry"]("made")["num_samples"] == 1
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "fault"),
     [
