@@ -70,11 +70,12 @@
 
   // Nodes stay where they can: focus, selection and scrolling survive a tick, and of the same thing open folds and what was typed.
   function morph(element, html, same) {
-    const callbacks = same ? { beforeNodeMorphed: keep, beforeAttributeUpdated: keepOpen } : {};
+    const callbacks = same ? { beforeNodeMorphed: keep, beforeNodeRemoved: keepForm, beforeAttributeUpdated: keepOpen } : {};
     Idiomorph.morph(element, html, { morphStyle: "innerHTML", ignoreActiveValue: same, callbacks });
   }
 
-  const keep = (old, fresh) => old.nodeType === Node.TEXT_NODE ? keepSelected(old, fresh) : old.dataset?.plot ? keepPlot(old, fresh) : keepTyped(old, fresh);
+  const keep = (old, fresh) => old.nodeType === Node.TEXT_NODE ? keepSelected(old, fresh) : old.dataset?.plot ? keepPlot(old, fresh)
+    : old.localName === "form" ? keepForm(old, fresh) : keepTyped(old, fresh);
 
   // What a plot has drawn stands in none of the HTML that comes: it stays, and draws the new points (plots.js).
   function keepPlot(old, fresh) {
@@ -90,6 +91,18 @@
     while (start < most && before[start] === after[start]) start += 1;
     while (end < most - start && before.at(-1 - end) === after.at(-1 - end)) end += 1;
     if (before !== after) old.replaceData(start, before.length - start - end, after.slice(start, after.length - end));
+  }
+
+  // A form in use stays as it is when what it changes (`data-of`) is another thing now, or gone: what was typed belongs to the
+  // other. It says so, and to save it is refused.
+  function keepForm(old, fresh) {
+    if (old.localName !== "form" || old.getAttribute("data-of") === (fresh?.getAttribute("data-of") ?? null)) return true;
+    const fields = [...old.querySelectorAll("input, textarea")];
+    if (!fields.some((one) => one === document.activeElement || one.value !== one.defaultValue)) return true;
+    const told = old.querySelector("[role=alert]");
+    told.textContent = old.getAttribute("data-changed");
+    told.hidden = false;
+    return false;
   }
 
   // A field that the person changed keeps what they typed, unless the page now has another value for it.

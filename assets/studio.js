@@ -186,13 +186,14 @@
     if (item.dataset.switch === "language") switchLanguage();
     if (item.dataset.switch === "theme") switchTheme();
     if (item.dataset.switch === "leave") fetch(`${root()}/logout`, { method: "POST" }).finally(() => location.reload());
-    const { prompt: wanted, ask: sure, now = "" } = item.dataset, word = item.textContent.trim();
+    // What is asked about is what stands here now: the button may be another row's when the answer comes.
+    const { prompt: wanted, ask: sure, now = "", args = "[]" } = item.dataset, word = item.textContent.trim();
     const answer = wanted || sure ? await window.studio.ask({
       question: wanted || sure, now: wanted ? now : undefined, label: word.length < 3 ? item.title : word, isDanger: item.matches(".danger, .quiet") }) : "";
     if (name && answer !== null) {
       item.disabled = true;
       const said = wanted ? ["number" in item.dataset && answer.trim() && +answer === +answer ? +answer : answer] : [];
-      try { finish(item, await call(name, ...JSON.parse(item.dataset.args || "[]"), ...said)); }
+      try { finish(item, await call(name, ...JSON.parse(args || "[]"), ...said)); }
       catch (error) { toast(error.message, "bad"); }
       item.disabled = false;
       refresh();

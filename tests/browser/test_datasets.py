@@ -349,6 +349,64 @@ def test_a_row_is_edited_on_the_page_and_undone(page, ask):
     wait_for(lambda: rows_of(ask, "system_prompts") == before)
 
 
+@pytest.fixture
+def four(ask, data):
+    """Give a set of four rows, which is gone afterwards."""
+    put(data, "four.jsonl", [{"query": f"q{row}", "response": f"a{row}"} for row in "ABCD"])
+    name = ask("datasets_register", "four.jsonl", "four")["name"]
+    yield name
+    ask("datasets_remove", name, True)
+
+
+def show(page, name: str) -> None:
+    page.locator(f'[data-pick="dataset:{name}"]').click()
+    page.locator(".live-dataset h2", has_text=name).wait_for()
+    rows_shown(page).first.wait_for()
+
+
+@pytest.mark.parametrize("gone", [1, 4])
+def test_what_was_typed_for_a_row_is_kept_and_goes_into_no_other(page, ask, four, gone):
+    show(page, four)
+    number = 3 if gone == 1 else 4
+    rows_shown(page).nth(number - 1).hover()
+    rows_shown(page).nth(number - 1).get_by_role("button", name="Edit").click()
+    question, answer = (page.locator(f"textarea[name='at:{name}']") for name in ("query", "response"))
+    question.fill("typed question")
+    answer.fill("typed answer")
+    ask("datasets_delete_row", four, gone)
+    left = rows_of(ask, four)
+    expect(page.locator(".row-form .problem")).to_contain_text("changed elsewhere")
+    expect(question).to_have_value("typed question")
+    expect(answer).to_have_value("typed answer")
+    page.locator(".row-form button[type=submit]").click()
+    expect(page.locator(".row-form .problem")).to_contain_text("row 4" if gone == 4 else "Row 3")
+    assert rows_of(ask, four) == left
+    page.locator(".row-form").get_by_role("button", name="Cancel").click()
+    expect(page.locator(".row-form")).to_have_count(0)
+
+
+def test_a_form_in_which_nothing_was_typed_follows_its_row(page, ask, four):
+    show(page, four)
+    rows_shown(page).nth(1).hover()
+    rows_shown(page).nth(1).get_by_role("button", name="Edit").click()
+    field = page.locator("textarea[name='at:query']")
+    expect(field).to_have_value("qB")
+    ask("datasets_delete_row", four, 1)
+    expect(field).to_have_value("qC")
+
+
+def test_the_row_that_is_deleted_is_the_one_that_was_asked_about(page, ask, four):
+    show(page, four)
+    page.evaluate("() => { window.studio.ask = () => new Promise((answer) => { window.agree = () => answer(''); }); }")
+    rows_shown(page).nth(1).hover()
+    rows_shown(page).nth(1).get_by_role("button", name="Delete").click()
+    ask("datasets_delete_row", four, 1)
+    expect(rows_shown(page)).to_have_count(3)
+    page.evaluate("window.agree()")
+    expect(page.locator(".toast", has_text="Row 2 of")).to_be_visible()
+    assert [row["query"] for row in rows_of(ask, four)] == ["qB", "qC", "qD"]
+
+
 def test_a_dropped_file_is_recognised_shown_and_registered_with_one_click(page, ask, tmp_path):
     path = tmp_path / "dropped.csv"
     path.write_bytes('问题,回答\n你好吗？,"很好，\n谢谢。"\n'.encode("gbk"))

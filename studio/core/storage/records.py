@@ -67,9 +67,7 @@ def parse(text: bytes | str) -> object:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        value = _leniently(
-            text
-        )  # NaN, a whole number of over 64 bits, a name that is not UTF-8: Python's own reader knows them
+        value = _leniently(text)  # NaN, a name that is not UTF-8: Python's own reader knows them
     except UnicodeEncodeError as error:
         raise ValueError(Reason("reasons.characters")) from error
     brackets = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")

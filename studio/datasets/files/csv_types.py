@@ -2,15 +2,15 @@
 pieces of 10,000 rows.
 """
 
-import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from studio.datasets.files import reading
 from studio.datasets.files.column_rows import ColumnRows
+from studio.datasets.files.incoming.dialect import write_records
 from studio.datasets.files.reading import Row
 from studio.datasets.files.text_rows import TextRows
 
@@ -59,9 +59,7 @@ def _as_pandas(rows: list[dict]) -> list[dict]:
 
     text = io.StringIO()
     columns = list(rows[0])
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(row.values() for row in rows)
+    write_records(text, chain([columns], (row.values() for row in rows)))
     text.seek(0)
     frame = pandas.read_csv(text, skip_blank_lines=False)
     frame.columns = columns

@@ -3,7 +3,7 @@ all.
 """
 
 import base64
-import csv
+import hashlib
 import io
 import json
 import os
@@ -21,6 +21,8 @@ from studio.core.storage.atomic import move, scratch
 from studio.core.storage.records import Record
 from studio.core.workspace import write_json
 from studio.datasets.files import reading
+from studio.datasets.files.incoming.dialect import write_records
+from studio.datasets.files.reading import Row
 from studio.datasets.files.row_index import Indexes
 from studio.datasets.files.text_rows import TextRows, index_name
 
@@ -60,10 +62,10 @@ class Editor:
         self.indexes, self.folder = indexes, folder
         self._lock = threading.Lock()
 
-    def change(self, path: Path, number: int, value: dict, was: dict | None = None) -> None:
+    def change(self, path: Path, number: int, value: dict, was: dict | None = None, digest: str = "") -> None:
         """Put `value` in the place of row `number` (from 1).
 
-        `was` is the row as the person saw it.
+        `was` is the row as the person saw it, `digest` what `digest_of` says of it; one of them is enough.
 
         Raises:
             Problem: there is no such row, it is not `was` any more, the file is of a kind that is not edited here, or
@@ -71,31 +73,29 @@ class Editor:
         """
         with self._lock:
             rows, inner = self._rows(path, number)
-            (row,) = rows.page(inner - 1, 1)
-            if was is not None and row.value != was:
-                raise Problem("datasets.row_changed", file=rows.path, row=number)
+            _require_same(rows, inner, number, was, digest)
             start, end = rows.places(inner - 1, 1)[0].tolist()
-            self._splice(rows, start, end, _written(rows, value, _style(rows, start, end)))
+            self._splice(rows, start, end, _written(rows, number, value, _style(rows, start, end)))
 
     def add(self, path: Path, after: int, value: dict) -> None:
         """Add `value` as a new row after row `after` (from 1; 0 puts it first). Raises Problem as `change` does."""
         with self._lock:
             rows, inner = self._rows(path, after) if after else (self._rows_at_start(path), 0)
-            array, neighbour = rows.form.kind == "array", max(inner - 1, 0)
             if not rows.count:
-                self._add_first(rows, value)
+                self._add_first(rows, after + 1, value)
                 return
-            start, end = rows.places(neighbour, 1)[0].tolist()
-            new, gap = _written(rows, value, _style(rows, start, end)), _gap(rows, array)
+            start, end = rows.places(max(inner - 1, 0), 1)[0].tolist()
+            new, gap = _written(rows, after + 1, value, _style(rows, start, end)), _gap(rows, end)
             if inner:
                 self._splice(rows, end, end, gap + new)
             else:
                 self._splice(rows, start, start, new + gap)
 
-    def delete(self, path: Path, number: int) -> None:
+    def delete(self, path: Path, number: int, digest: str = "") -> None:
         """Delete row `number` (from 1). Raises Problem as `change` does, and for the only row: a dataset needs one."""
         with self._lock:
             rows, inner = self._rows(path, number)
+            _require_same(rows, inner, number, None, digest)
             if rows.count == 1:
                 raise Problem("datasets.last_row", file=rows.path)
             around = rows.places(max(inner - 2, 0), 3).tolist()
@@ -145,8 +145,8 @@ class Editor:
         part.wait()
         return part
 
-    def _add_first(self, rows: TextRows, value: dict) -> None:
-        new = _written(rows, value, b"")
+    def _add_first(self, rows: TextRows, number: int, value: dict) -> None:
+        new = _written(rows, number, value, b"")
         if rows.form.kind == "array":
             text = rows.path.read_bytes()
             self._splice(rows, text.index(b"[") + 1, text.rindex(b"]"), b"\n" + new + b"\n")
@@ -196,6 +196,18 @@ class Editor:
         return max(changed)[1] if changed else path
 
 
+def digest_of(row: Row) -> str:
+    """Return what tells a row from others, and from what it is after a change, in a few characters."""
+    return hashlib.sha256(f"{row.size} {json.dumps(row.value, default=str)}".encode()).hexdigest()[:16]
+
+
+def _require_same(rows: TextRows, inner: int, number: int, was: dict | None, digest: str) -> None:
+    """Raise Problem where row `inner` of a file, `number` of its dataset, is not the one that the person saw."""
+    (row,) = rows.page(inner - 1, 1)
+    if (was is not None and row.value != was) or (digest and digest_of(row) != digest):
+        raise Problem("datasets.row_changed", file=rows.path, row=number)
+
+
 def _stamp(path: Path) -> list[int]:
     """Return [size in bytes, time of the last change in ns] of a file; zeros where there is none."""
     return list(files.stamp(path)[:2])
@@ -238,8 +250,10 @@ def _style(rows: TextRows, start: int, end: int) -> bytes:
         return before[before.rfind(b"\n") + 1 :] + file.read(min(end - start, 4096))
 
 
-def _written(rows: TextRows, value: dict, like: bytes) -> bytes:
-    """Return a row as the bytes of its file, in the manner of the row `like`."""
+def _written(rows: TextRows, number: int, value: dict, like: bytes) -> bytes:
+    """Return row `number` as the bytes of its file, in the manner of the row `like`. Raises Problem for one that could
+    not be read again.
+    """
     kind = rows.form.kind
     if kind == "text":
         text = value.get("text")
@@ -250,22 +264,30 @@ def _written(rows: TextRows, value: dict, like: bytes) -> bytes:
         if strange := (set(value) ^ set(rows.form.columns)):
             raise Problem("datasets.other_columns", file=rows.path, column=", ".join(sorted(strange)))
         line = io.StringIO()
-        csv.writer(line, delimiter=reading.DELIMITERS[kind], lineterminator="\n").writerow(
-            [value[column] for column in rows.form.columns]
-        )
-        return line.getvalue().encode()
+        write_records(line, [[value[column] for column in rows.form.columns]], reading.DELIMITERS[kind])
+        return line.getvalue().removesuffix("\r\n").encode() + b"\n"
     if kind == "array" and b"\n" in like:
         indent = like[: len(like) - len(like.lstrip())].decode()
         first = next((line for line in like.splitlines()[1:] if line.strip()), b"")
         step = max(1, len(first) - len(first.lstrip()) - len(indent))
-        return json.dumps(value, ensure_ascii=False, indent=step).replace("\n", "\n" + indent).encode()
-    return json.dumps(value, ensure_ascii=False).encode()
+        text = json.dumps(value, ensure_ascii=False, indent=step).replace("\n", "\n" + indent)
+    else:
+        text = json.dumps(value, ensure_ascii=False)
+    try:
+        parsed(text, rows.path, number)
+    except UnicodeEncodeError as error:
+        raise Problem("datasets.half_character", file=rows.path, row=number) from error
+    return text.encode()
 
 
-def _gap(rows: TextRows, array: bool) -> bytes:
-    """Return what stands between two rows of the file."""
-    if not array:
-        return b"" if rows.form.kind in reading.DELIMITERS else b"\n"
+def _gap(rows: TextRows, end: int) -> bytes:
+    """Return what is to stand between a row that ends at `end` and a new one beside it."""
+    if rows.form.kind in reading.DELIMITERS:  # the line end is a part of a row, which the last of a file may lack
+        with rows.path.open("rb") as file:
+            file.seek(end - 1)
+            return b"" if file.read(1) in (b"\n", b"\r") else b"\n"
+    if rows.form.kind != "array":
+        return b"\n"
     if rows.count < 2:
         return b",\n"
     pairs = rows.places(0, 2).tolist()

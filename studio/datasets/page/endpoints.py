@@ -82,10 +82,10 @@ def _of_entries(collection: Collection) -> list[Callable]:
         """Return the entry of a dataset as it stands in dataset_info.json."""
         return collection.find(name).entry
 
-    def datasets_edit_entry(name: str, entry: str) -> NameResult:
-        """Replace the entry of a dataset by JSON text."""
+    def datasets_edit_entry(name: str, entry: str, was: str = "") -> NameResult:
+        """Replace the entry of a dataset by JSON text, if it is still `was`, JSON text too."""
         home, short = collection.home_of(name)
-        entries.replace(home, short, entries.parsed(entry, short))
+        entries.replace(home, short, entries.parsed(entry, short), endpoints_rows.parsed_was(was) if was else None)
         return NameResult(name=name)
 
     def datasets_rename(name: str, new: str) -> NameResult:

@@ -53,9 +53,9 @@ def _editing(collection: Collection) -> list[Callable]:
         editor.add(file, after, value)
         return RowResult(row=after + 1)
 
-    def datasets_delete_row(name: str, row: int) -> RowResult:
-        """Delete row `row` (from 1)."""
-        editor.delete(_file(collection, name), row)
+    def datasets_delete_row(name: str, row: int, digest: str = "") -> RowResult:
+        """Delete row `row` (from 1), if that is still the one with this `digest`, which the page gives."""
+        editor.delete(_file(collection, name), row, digest)
         return RowResult(row=row)
 
     def datasets_undo(name: str) -> UndoResult:
@@ -65,22 +65,24 @@ def _editing(collection: Collection) -> list[Callable]:
         return UndoResult(undo=editor.can_undo(file))
 
     def datasets_save_row(form: RowForm) -> RowResult:
-        """Save the page's form of a row: {name, row (0: a new one), was, json or at:<path>: text ...}."""
-        was = _parsed_row(form.was)
+        """Save the page's form of a row: {name, row (0: a new one), was, digest, json or at:<path>: text ...}."""
+        file = _file(collection, form.name)
+        was = parsed_was(form.was)
         if form.as_json is not None:
-            value = row_edits.parsed(form.as_json, _file(collection, form.name), form.row)
+            value = row_edits.parsed(form.as_json, file, form.row)
         else:
             leaves = {key[3:]: text for key, text in form.model_extra.items() if key.startswith("at:")}
             value = with_leaves(was, leaves)
         if form.row:
-            return datasets_edit_row(form.name, form.row, value, was)
+            editor.change(file, form.row, value, was, form.digest)
+            return RowResult(row=form.row)
         return datasets_add_row(form.name, value)
 
     return [datasets_edit_row, datasets_add_row, datasets_delete_row, datasets_undo, datasets_save_row]
 
 
-def _parsed_row(was: str) -> object:
-    """Return the row as it stood when a form was drawn. Raises Problem where that is no JSON."""
+def parsed_was(was: str) -> object:
+    """Return a row or an entry as it stood when its form was drawn. Raises Problem where that is no JSON."""
     try:
         return records.parse(was)
     except ValueError as error:

@@ -44,6 +44,7 @@ class RowForm(Options):
     name: str = Field(description="of the dataset")
     row: int = Field(ge=0, description="its number, from 1; 0 for a new one")
     was: str = Field(description="the row as it stood when the form was drawn, as JSON")
+    digest: str = Field("", description="of the row, as the page gives it; empty where another may stand there now")
     as_json: str | None = Field(None, alias="json", description="the row as it is to be, as JSON")
 
 

@@ -53,15 +53,17 @@ def link(data_folder: Path, where: Path) -> str:
     return dataset.name
 
 
-def replace(data_folder: Path, name: str, entry: dict) -> None:
+def replace(data_folder: Path, name: str, entry: dict, was: object = None) -> None:
     """Put `entry` in the place of the one called `name`. Raises Problem as `add` does, and where there is no such
-    entry.
+    entry, or it is not `was` any more.
     """
     dataset_info.require_sound(name, entry)
     dataset_info.require_inside(data_folder, name, entry)
     with _writing:
         info = changeable(data_folder)
         _require_known(data_folder, info, name)
+        if was is not None and info[name] != was:
+            raise Problem("datasets.entry_changed", name=name, file=data_folder / INFO)
         write_json(_target(data_folder), {**info, name: entry})
 
 

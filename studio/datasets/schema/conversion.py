@@ -2,12 +2,15 @@
 changed.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count, groupby
 from pathlib import Path
+
+import orjson
 
 from studio.core import reasons
 from studio.core.i18n import Problem
@@ -101,6 +104,7 @@ def converted(
             if row.problem:
                 raise row.problem
             read = reader.read(row.value)
+            _require_whole_characters(read.value, path, row.number)
         except UnusableRow as unusable:
             written.leave_out(unusable.problem(path, row.number, mapping.columns.get(unusable.column, unusable.column)))
             continue
@@ -113,6 +117,17 @@ def converted(
             if name in read.value:
                 written.media[name] = written.media.get(name, 0) + 1
         yield read.value
+
+
+def _require_whole_characters(value: dict, path: Path, number: int) -> None:
+    """Raise Problem for a row that holds half of a surrogate pair, which JSON can escape and no UTF-8 has."""
+    with contextlib.suppress(TypeError):  # quicker than the other writer, which takes all else that stands in rows
+        orjson.dumps(value)
+        return
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise Problem("datasets.half_character", file=path, row=number) from error
 
 
 def _watched(rows: Iterator[Row], mapping: Mapping, written: Written) -> Iterator[Row]:
@@ -142,6 +157,11 @@ def _pairs(rows: Iterator[Row], mapping: Mapping, written: Written, path: Path) 
             ):
                 written.leave_out(Problem("datasets.unusable_value", file=path, row=row.number, field=score))
             else:
+                try:
+                    _require_whole_characters(row.value, path, row.number)
+                except Problem as problem:
+                    written.leave_out(problem)
+                    continue
                 yield row
 
     for question, group in groupby(usable(), key=lambda row: row.value[prompt]):

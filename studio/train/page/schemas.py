@@ -14,7 +14,10 @@ class StartOptions(Options):
     run_name: str = Field("", description="the run's own name, refused where there is one of it")
     title: str = Field("", description="a name that gets a number, where it has none of its own; left out: its data's")
     note: str = Field("", description="kept with the run")
-    name: str | None = Field(None, description="of the assistant, where the data asks for one")
+    name: str | None = Field(
+        None,
+        description="of the assistant, where the data asks for one; empty, as the author: the rows stay as they are",
+    )
     author: str | None = Field(None, description="of the assistant, where the data asks for one")
     probes: list[str] | None = Field(None, description="questions, answered at each checkpoint")
     devices: list[int] | None = Field(None, description="numbers of the GPUs to train on")

@@ -275,7 +275,12 @@ def next_name(workspace: Workspace, recipe: dict[str, object]) -> str:
 
 
 def _fill_identity(workspace: Workspace, run: runs.Run, recipe: dict[str, object], options: dict[str, object]) -> None:
-    """Put filled copies of the sets that say `{{name}}` into the run, beside all other sets that the recipe names."""
+    """Put filled copies of the sets that say `{{name}}` into the run, beside all other sets that the recipe names. A
+    name and an author that are both empty leave the rows as they stand.
+    """
+    name, author = options.get("name", "Xiaoju"), options.get("author", "the studio")
+    if not f"{name}{author}".strip():
+        return
     home, named = (
         recipe["dataset_dir"],
         ",".join(sources.names([*sources.names(recipe.get("dataset")), *sources.names(recipe.get("eval_dataset"))])),
@@ -283,14 +288,7 @@ def _fill_identity(workspace: Workspace, run: runs.Run, recipe: dict[str, object
     if sources.on_hubs(home) or not identity.has_placeholders(Path(home), named, sources.trusted(workspace)):
         return
     folder = run.folder / "dataset"
-    identity.fill(
-        Path(home),
-        named,
-        options.get("name", "Xiaoju"),
-        options.get("author", "the studio"),
-        folder,
-        sources.trusted(workspace),
-    )
+    identity.fill(Path(home), named, name, author, folder, sources.trusted(workspace))
     recipe.setdefault("media_dir", home)  # pictures are still beside the data that they belong to
     recipe["dataset_dir"] = str(folder)
 

@@ -65,6 +65,34 @@ def test_any_row_is_changed_added_deleted_and_put_back(editor, folder, ending, f
     assert [each.name for each in folder.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\r"])
+@pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "txt", "json"])
+def test_a_row_after_the_last_is_a_row_whatever_the_file_ends_with(editor, folder, ending, end):
+    path = put(folder / f"a.{ending}") if ending != "txt" else folder / "a.txt"
+    if ending == "txt":
+        path.write_text("one\ntwo\nthree\n")
+    path.write_bytes(path.read_bytes().rstrip(b"\r\n") + end.encode())
+    first, rows, new = path.read_bytes(), read(path), {"text": "new"} if ending == "txt" else NEW
+    assert len(rows) == 3
+    editor.add(path, 3, new)
+    assert read(path) == [*rows, new]
+    editor.add(path, 4, new)
+    assert read(path) == [*rows, new, new]
+    editor.undo(path)
+    editor.undo(path)
+    assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_a_table_keeps_every_line_end_that_stands_in_a_field(editor, folder, ending):
+    path = put(folder / f"a.{ending}")
+    for text in ("a\rb", "a\nb", "a\r\nb", "\r", "b\r"):
+        editor.change(path, 2, NEW | {"output": text})
+        assert read(path) == [ROWS[0], NEW | {"output": text}, ROWS[2]]
+        editor.change(path, 2, {"instruction": "other", "output": text})
+        assert read(path) == [ROWS[0], {"instruction": "other", "output": text}, ROWS[2]]
+
+
 def test_an_array_keeps_its_look(editor, folder):
     rows = [{"a": {"b": 1}}, {"a": {"b": 2}}, {"a": {"b": 3}}]
     path = put(folder / "a.json", rows, indent=2)
@@ -97,6 +125,20 @@ def test_a_file_changed_by_others_is_not_undone_over_their_work(editor, folder):
     refused("datasets.changed_elsewhere", editor.undo, path)
     refused("datasets.row_changed", editor.change, path, 1, NEW, ROWS[0])
     assert path.read_bytes() == theirs
+
+
+@pytest.mark.parametrize("ending", ["json", "jsonl", "csv", "tsv"])
+def test_no_row_is_changed_or_deleted_but_the_one_that_was_seen(editor, folder, ending):
+    path = put(folder / f"a.{ending}")
+    seen = row_edits.digest_of(list(reading.rows(path))[1])
+    editor.delete(path, 1)
+    left = path.read_bytes()
+    refused("datasets.row_changed", editor.delete, path, 2, seen)
+    refused("datasets.row_changed", editor.change, path, 2, NEW, None, seen)
+    assert path.read_bytes() == left
+    editor.change(path, 1, NEW, None, seen)
+    refused("datasets.row_changed", editor.delete, path, 1, seen)
+    assert read(path) == [NEW, ROWS[2]]
 
 
 def test_what_cannot_be_edited_is_told_and_left_alone(editor, folder):
@@ -151,6 +193,20 @@ def test_a_disk_that_refuses_leaves_the_file_as_it_was(editor, folder, monkeypat
     monkeypatch.setattr(os, "fsync", full)
     refused("workspace.unwritable", editor.change, path, 1, NEW)
     assert path.read_bytes() == before and [each.name for each in folder.iterdir()] == ["a.jsonl"]
+
+
+@pytest.mark.parametrize(("ending", "form"), [("json", {}), ("json", {"indent": 2}), ("jsonl", {})])
+@pytest.mark.parametrize(
+    ("value", "key"), [(float("nan"), "not_a_number"), (float("-inf"), "not_a_number"), ("c \ud83d", "half_character")]
+)
+def test_what_could_not_be_read_again_is_not_written(editor, folder, ending, form, value, key):
+    path = put(folder / f"a.{ending}", **form)
+    before = path.read_bytes()
+    refused(f"datasets.{key}", editor.change, path, 2, NEW | {"more": [value]})
+    refused(f"datasets.{key}", editor.add, path, 3, NEW | {"more": {"a": value}})
+    assert path.read_bytes() == before
+    (folder / "empty.json").write_text("[]")
+    refused(f"datasets.{key}", editor.add, folder / "empty.json", 0, {"more": value})
 
 
 def test_what_a_person_types_must_be_one_object(folder):

@@ -10,6 +10,7 @@ from hub import Hub
 
 from studio.core.i18n import Problem, Words
 from studio.datasets.files import reading
+from studio.datasets.files.incoming import source as incoming
 from studio.datasets.page.add_data import new_data
 from studio.datasets.page.add_data.mapping_boxes import Box
 from studio.datasets.page.add_data.new_data import NewData
@@ -415,6 +416,53 @@ def test_rows_that_cannot_be_used_are_left_out_and_named(tmp_path):
         (4, path),
     ]
     assert lines(tmp_path / "out.jsonl")[1] == {"instruction": "3", "input": "", "output": "4.5"}
+
+
+HALF = "c \ud83d"
+ALPACA, HALF_ALPACA = ({"instruction": "a", "output": "b"}, {"instruction": HALF, "output": "b"})
+CALLED = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("ending", "text"),
+    [
+        ("json", json.dumps({"data": [ALPACA, HALF_ALPACA, ALPACA]})),
+        ("json", json.dumps([ALPACA, HALF_ALPACA, ALPACA])),
+        ("jsonl", "\n".join(map(json.dumps, (ALPACA, HALF_ALPACA, ALPACA)))),
+        ("jsonl", "\n".join(json.dumps(row | {"id": float("nan")}) for row in (ALPACA, HALF_ALPACA, ALPACA))),
+        ("jsonl", "\n".join(json.dumps(json.dumps(row)) for row in (ALPACA, HALF_ALPACA, ALPACA))),
+        (
+            "jsonl",
+            "\n".join(
+                json.dumps({"messages": CALLED, "tools": json.dumps([{"name": "f", "description": text}])})
+                for text in ("a", HALF, "a")
+            ),
+        ),
+        (
+            "tsv",
+            "messages\tid\n"
+            + "".join(
+                json.dumps([{"role": "user", "content": text}, CALLED[1]]).replace('"', '""').join(('"', '"\t1\n'))
+                for text in ("a", HALF, "a")
+            ),
+        ),
+        (
+            "json",
+            json.dumps(
+                {"data": [SCORED | {"response": text, "helpfulness": at} for at, text in enumerate(("a", HALF, "b"))]}
+            ),
+        ),
+    ],
+)
+def test_a_row_with_half_of_a_character_is_left_out_and_stops_no_other(tmp_path, ending, text):
+    path = tmp_path / f"in.{ending}"
+    path.write_text(text, encoding="utf-8")
+    mapping = forms.recognise([row.value for row in incoming.rows(path, tmp_path) if row.value])
+    if "helpfulness" in text:
+        mapping = forms.with_choices(mapping, None, None, {"form": "scored_pairs"})
+    written = conversion.convert(path, mapping, tmp_path / "out.jsonl")
+    assert [problem.facts["row"] for problem in written.problems] == [2] and written.left_out == 1
+    assert written.rows == len(lines(tmp_path / "out.jsonl")) == (1 if "helpfulness" in text else 2)
 
 
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "gbk"])

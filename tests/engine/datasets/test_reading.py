@@ -7,7 +7,7 @@ import pytest
 from conftest import is_sentence
 
 from studio.core.i18n import Problem, Words
-from studio.datasets.files import columnar, reading, scanning
+from studio.datasets.files import columnar, csv_types, reading, scanning
 
 ROWS = [
     {"instruction": "Say hello.", "output": "Hello."},
@@ -226,3 +226,10 @@ def test_what_is_no_data_file_is_told(tmp_path):
     assert_fault(tmp_path / "a.arrow", "datasets.unreadable")
     assert_fault(tmp_path / "a.pdf", "datasets.unknown_ending")
     assert_fault(tmp_path / "none.json", "datasets.no_file")
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_a_line_end_in_a_field_moves_no_row_of_what_is_loaded(tmp_path, end):
+    path = tmp_path / "a.csv"
+    path.write_bytes(f'q,a\n"a{end}b",one\nc,"{end}"\nd,"three{end}"\n'.encode())
+    assert len(read(path)) == 3 and [row.value for row in csv_types.loaded(path)] == read(path)

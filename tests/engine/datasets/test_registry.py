@@ -230,6 +230,9 @@ def test_every_field_of_llamafactorys_entries_is_taken_and_kept(tmp_path):
     entries.add(tmp_path, "b", {"ms_hub_url": "someone/something", "subset": "x"})
     entries.rename(tmp_path, "a", "first")
     entries.replace(tmp_path, "b", {"hf_hub_url": "someone/else", "num_samples": 10})
+    with pytest.raises(Problem) as told:
+        entries.replace(tmp_path, "b", {"hf_hub_url": "mine"}, was={"hf_hub_url": "someone/else"})
+    assert told.value.key == "datasets.entry_changed"
     assert list(info_of(tmp_path).items()) == [
         ("first", whole),
         ("b", {"hf_hub_url": "someone/else", "num_samples": 10}),

@@ -79,6 +79,15 @@ def test_the_identity_is_filled_beside_a_held_out_set_and_in_one(trainer, worksp
         recipes.require_startable(workspace, made.recipe())  # as for Resume and Train again
 
 
+def test_an_empty_name_and_author_leave_the_rows_as_they_stand(workspace):
+    run = recipes.prepare(workspace, {"dataset": "identity_en"}, {"name": "", "author": " "}, CPU)
+    assert run.recipe()["dataset_dir"] == str(workspace.data) and not (run.folder / "dataset").exists()
+    for given, key in (({"name": " ", "author": "us"}, "empty_name"), ({"name": "Mira", "author": ""}, "empty_author")):
+        with pytest.raises(Problem) as refused:
+            recipes.prepare(workspace, {"dataset": "identity_en"}, given, CPU)
+        assert refused.value.key == f"datasets.{key}"
+
+
 def test_the_folder_that_is_trained_is_the_studio_s_wherever_it_was_started(workspace, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = recipes.prepare(workspace, MODEL | case("dataset-dir/relative.yaml"), {"name": "Mira", "author": "us"}, CPU)

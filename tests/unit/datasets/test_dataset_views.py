@@ -88,6 +88,18 @@ def test_rows_are_shown_by_the_page_and_one_that_cannot_be_read_says_why(collect
     assert [row.number for row in found.rows] == [30] and found.search.share == 1 and not found.search.next
 
 
+@pytest.mark.parametrize(
+    ("count", "offset", "first", "last"),
+    [(10, 10, 1, 10), (10, 4999, 1, 10), (11, 4999, 11, 11), (11, 10, 11, 11), (25, 22, 23, 25), (1, 1, 1, 1)],
+)
+def test_a_page_after_the_last_is_the_last(collection, count, offset, first, last):
+    add(collection, "made", [{"instruction": f"Question {number}", "output": "x"} for number in range(count)])
+    collection.rows("made").wait()
+    page = row_list.row_list(collection, f"made\nname=made&offset={offset}").page
+    assert (page.first, page.last, len(page.rows), page.next) == (first, last, last - first + 1, "")
+    assert page.previous == (page.at.rows_from(first - 11) if first > 1 else "")
+
+
 def test_a_list_is_searched_by_what_it_says(collection):
     add(collection, "pairs", [{"instruction": "a", "chosen": "b", "rejected": "c"}], ranking=True)
     add(collection, "plain", [{"instruction": "a", "output": "b"}])
@@ -139,6 +151,40 @@ def test_a_row_that_is_saved_unchanged_is_unchanged(collection, text, as_json):
         texts = {name.removeprefix("at:"): value for name, value in values.items() if name.startswith("at:")}
         saved = row_form.with_leaves(json.loads(values["was"]), texts)
     assert saved == row and json.loads(values["was"]) == row and (values["name"], values["row"]) == ("made", "1")
+
+
+def drawn_form(collection, name: str, number: int) -> dict[str, str]:
+    """Return the fields of the form of a row, as the page sends them."""
+    fields = Fields()
+    context = row_list.row_list(collection, f"{name}\nname={name}&edit={number}&as=json")
+    fields.feed(str(render(row_list.TEMPLATE, Words("en"), context)))
+    return fields.values
+
+
+@pytest.mark.parametrize("line", ['{"a": "three"}', "{not json"])
+def test_a_form_is_saved_over_no_other_row(collection, line):
+    add(collection, "made", [{"a": "one"}, {"a": "two"}])
+    file = collection.find("made").file
+    file.write_text(f'{{"a": "one"}}\n{{"a": "two"}}\n{line}\n{{"a": "four"}}\n')
+    asked = {one.__name__: checked_endpoint(one, Words("en")) for one in endpoints(collection, Words("en"))}
+    form = drawn_form(collection, "made", 3) | {"json": '{"a": "3"}'}
+    asked["datasets_delete_row"]("made", 1)
+    with pytest.raises(gr.Error) as refused:
+        asked["datasets_save_row"](form)
+    assert "was changed since" in str(refused.value.message)
+    assert file.read_text() == f'{{"a": "two"}}\n{line}\n{{"a": "four"}}\n'
+    asked["datasets_save_row"](form | {"row": "2"})
+    assert file.read_text() == '{"a": "two"}\n{"a": "3"}\n{"a": "four"}\n'
+
+
+def test_an_entry_is_saved_over_no_change_of_another(collection):
+    add(collection, "made", [{"instruction": "a", "output": "b"}])
+    asked = {one.__name__: checked_endpoint(one, Words("en")) for one in endpoints(collection, Words("en"))}
+    was = asked["datasets_entry"]("made")
+    asked["datasets_edit_entry"]("made", json.dumps(was | {"num_samples": 1}), json.dumps(was))
+    with pytest.raises(gr.Error) as refused:
+        asked["datasets_edit_entry"]("made", json.dumps(was | {"num_samples": 2}), json.dumps(was))
+    assert "made" in str(refused.value.message) and asked["datasets_entry"]("made")["num_samples"] == 1
 
 
 @pytest.mark.parametrize(

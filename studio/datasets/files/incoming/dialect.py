@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TextIO
 
 from studio.core import reasons
 from studio.core.i18n import Problem
@@ -71,6 +72,13 @@ def lines_of(text: str) -> io.StringIO:
     and pandas have it.
     """
     return io.StringIO(text, newline="")
+
+
+def write_records(target: TextIO, records: Iterable[Iterable[object]], delimiter: str = ",") -> None:
+    """Write records such that every reader of tables finds them again; each ends in CRLF."""
+    # Python's writer quotes a field for the line ends that `lineterminator` has: with LF alone, a CR in a field would
+    # end the record.
+    csv.writer(target, delimiter=delimiter, lineterminator="\r\n").writerows(records)
 
 
 def is_blank(fields: list[str]) -> bool:

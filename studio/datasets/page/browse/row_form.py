@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 
 from studio.core.i18n import Problem
+from studio.datasets.files.reading import Row
+from studio.datasets.files.row_edits import digest_of
 from studio.datasets.page.browse.position import Position
 
 LONGEST_FIELD, LONGEST_JSON = 14, 28  # lines
@@ -22,7 +24,8 @@ class FormField:
 @dataclass(frozen=True)
 class RowForm:
     """`number` is that of the row, from 1, and 0 for a new one; `was` is the row as JSON, as it stood when the form was
-    drawn. `back` leads out of the form, `switch` to the same form as JSON or as fields, "" where there is only one.
+    drawn, `digest` its digest, "" for a new one. `back` leads out of the form, `switch` to the same
+    form as JSON or as fields, "" where there is only one.
     """
 
     name: str
@@ -31,23 +34,27 @@ class RowForm:
     was: str
     is_json: bool
     back: str
+    digest: str = ""
     switch: str = ""
     problem: Problem | None = None
 
 
-def row_form(at: Position, number: int, value: object) -> RowForm:
-    """Return the form for a row, as fields or as JSON, as `at` says."""
+def row_form(at: Position, value: object, row: Row | None = None) -> RowForm:
+    """Return the form for `row`, or for a new one, which holds `value`: as fields or as JSON, as `at` says."""
+    number, digest = (row.number, digest_of(row)) if row else (0, "")
     if at.as_json:
         fields = (_json_field(json.dumps(value, ensure_ascii=False, indent=2, default=str)),)
     else:
         fields = tuple(_field(path, leaf) for path, leaf in leaves(value))
     was = json.dumps(value, ensure_ascii=False, default=str)
-    return RowForm(at.name, number, fields, was, at.as_json, _back(at), at.to(as_json=not at.as_json))
+    return RowForm(at.name, number, fields, was, at.as_json, _back(at), digest, at.to(as_json=not at.as_json))
 
 
-def unreadable_row_form(at: Position, number: int, text: str, problem: Problem) -> RowForm:
+def unreadable_row_form(at: Position, row: Row, text: str) -> RowForm:
     """Return the form for a row that cannot be read: its text as it is written in the file."""
-    return RowForm(at.name, number, (_json_field(text),), "null", True, _back(at), problem=problem)
+    return RowForm(
+        at.name, row.number, (_json_field(text),), "null", True, _back(at), digest_of(row), problem=row.problem
+    )
 
 
 def emptied(value: object) -> object:

@@ -1,11 +1,12 @@
 """The rows of a dataset, a page of them at a time; one of them may be in its form."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from studio.core.i18n import Problem
 from studio.datasets.files.reading import Row
+from studio.datasets.files.row_edits import digest_of
 from studio.datasets.files.row_index import Rows
 from studio.datasets.files.row_search import RowMatches
 from studio.datasets.page.browse.position import NEW, Position
@@ -23,10 +24,11 @@ LARGE_BYTES = 4096  # a row from here on says its size
 @dataclass(frozen=True)
 class RowView:
     """A row: its content, or why it cannot be read, or the form in which it is changed. `raw` is the beginning of what
-    stands in the file; `size` is in bytes, None where it is nothing special.
+    stands in the file; `digest` is that of the row; `size` is in bytes, None where it is nothing special.
     """
 
     number: int
+    digest: str = ""
     size: int | None = None
     content: RowContent | None = None
     raw: str = ""
@@ -81,6 +83,8 @@ def row_list(collection: Collection, arg: str) -> RowListContext | None:
     at = Position.parse(name, address)
     rows = collection.indexes.of(dataset.file)
     rows.wait(seconds=0.1) or rows.wait(PER_PAGE, 0.5)
+    if rows.done and not at.find and at.offset >= rows.count:  # its rows were deleted, or there never were so many
+        at = replace(at, offset=max(0, rows.count - 1) // PER_PAGE * PER_PAGE)
     found = collection.search(rows, at.find, at.offset, PER_PAGE) if at.find else None
     last = min(at.offset + PER_PAGE, rows.count)
     numbers = tuple(found.rows) if found else tuple(range(at.offset + 1, last + 1))
@@ -126,24 +130,24 @@ def _search(at: Position, found: RowMatches | None) -> Search | None:
 
 def _row(row: Row, shape: Shape, at: Position) -> RowView:
     if at.edit == str(row.number):
-        return RowView(row.number, form=row_form(at, row.number, row.value))
+        return RowView(row.number, form=row_form(at, row.value, row))
     raw = json.dumps(row.value, ensure_ascii=False, indent=2, default=str)
     content = row_content(row.value, shape, f"row-{row.number}", at.find)
-    return RowView(row.number, _special(row.size), content, _clipped(raw))
+    return RowView(row.number, digest_of(row), _special(row.size), content, _clipped(raw))
 
 
 def _unreadable(rows: Rows, row: Row, at: Position) -> RowView:
     part, inner = rows.locate(row.number)
     text = part.raw(inner)
     if at.edit == str(row.number) and text:
-        return RowView(row.number, form=unreadable_row_form(at, row.number, text, row.problem))
-    return RowView(row.number, _special(row.size), raw=_clipped(text), problem=row.problem)
+        return RowView(row.number, form=unreadable_row_form(at, row, text))
+    return RowView(row.number, digest_of(row), _special(row.size), raw=_clipped(text), problem=row.problem)
 
 
 def _new_row(rows: Rows, at: Position) -> RowForm:
     like = rows.page(max(0, rows.count - 1), 1)
     empty = emptied(like[0].value) if like and like[0].value else {"instruction": "", "input": "", "output": ""}
-    return row_form(at, 0, empty)
+    return row_form(at, empty)
 
 
 def _special(size: int) -> int | None:
