@@ -91,12 +91,12 @@
       this.write();
     }
 
-    /** The values of the lines that are on at a place of the axis, the last ones where there is none. */
+    /** The values of the lines that are on at a place of the axis, the last ones where there is none; null where it was no number. */
     values(index, step) {
       return this.series.map((_, at) => {
         const column = this.plot.data[2 * at + step] ?? [];
         let place = index ?? column.length - 1;
-        while (place > 0 && column[place] == null) place--;
+        while (place > 0 && column[place] === undefined) place--;
         return column[place];
       });
     }
