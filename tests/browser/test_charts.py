@@ -349,7 +349,8 @@ def test_a_plot_has_a_value_box_switches_and_goes_out_as_points_and_pictures(stu
             figure.locator(f".chart-{kind}").click()
         assert download.value.suggested_filename == f"{run.name.split('/')[-1]} Loss.{kind}"
         found[kind] = Path(download.value.path()).read_bytes()
-    lines = found["csv"].decode().splitlines()
+    assert found["csv"].startswith(b"\xef\xbb\xbf")  # Excel takes it for UTF-8
+    lines = found["csv"].decode("utf-8-sig").splitlines()
     assert lines[0] == "Epoch,Loss raw,Loss smoothed,Loss eval" and len(lines) == 62
     assert found["png"].startswith(b"\x89PNG") and b"<polyline" in found["svg"] and b"NaN" not in found["svg"]
     figure.locator(".chart-full_screen").click()
