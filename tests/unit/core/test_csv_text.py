@@ -13,7 +13,9 @@ NONE = Spread(*[None] * len(Spread.__dataclass_fields__))
 
 
 def of_load_test(name: str) -> str:
-    step = StepSummary(name, name, 1, True, 1.0, 1, 0, 1, 1, 1.0, 1.0, NONE, NONE, NONE, NONE, None, True, None, None, ())
+    step = StepSummary(
+        name, name, 1, True, 1.0, 1, 0, 1, 1, 1.0, 1.0, NONE, NONE, NONE, NONE, None, True, None, None, ()
+    )
     return report_file(None, (step,), "csv")
 
 
