@@ -470,6 +470,20 @@ def test_a_lost_connection_is_shown_and_found_again(studio, page, run):
     expect(page.get_by_text(WORDS["not_connected"])).to_be_hidden()
 
 
+def test_what_the_studio_refuses_is_told_and_is_no_lost_connection(studio, page, run):
+    page.route("**/gradio_api/run/*", lambda route: route.fulfill(status=500, json={"error": "There is no such run."}))
+    with page.expect_response("**/train_metrics"):
+        page.goto(studio.url("gone"))
+    expect(page.get_by_text("There is no such run.")).to_be_visible()
+    for _ in range(2):
+        with page.expect_response("**/train_metrics"):
+            pass
+    expect(page.get_by_text(WORDS["not_connected"])).to_be_hidden()
+    page.unroute("**/gradio_api/run/*")
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
+
+
 def test_a_resumed_run_starts_over(studio, page, run):
     page.goto(studio.url(run.name))
     wait_step(page, 60)
