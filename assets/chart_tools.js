@@ -36,11 +36,13 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
-  /** The points of a plot, a row for each place on its axis; `names` are those of the columns. */
+  /** The points of a plot, a row for each place on its axis; `names` are those of the columns. As CSV is written in Python
+      (core/storage/csv_text.py): Excel reads it as UTF-8, and a table program computes no name. */
   function csv([places, ...columns], names) {
-    const quoted = (value) => (/[",\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+    const safe = (value) => (/^[=+\-@\t\r]/.test(value) ? `'${value}` : value);
+    const quoted = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
     const rows = places.map((place, at) => [place, ...columns.map((column) => column[at] ?? "")].join(","));
-    return [names.map(quoted).join(","), ...rows, ""].join("\n");
+    return `\ufeff${[names.map((name) => quoted(safe(name))).join(","), ...rows, ""].join("\n")}`;
   }
 
   /** The plot as it stands, on its ground, with its title above. */

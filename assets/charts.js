@@ -257,7 +257,8 @@
     }
 
     start(run) {
-      Object.assign(this, { run, label: run?.split("/").pop() ?? "", store: new Map(), since: 0, state: null, epochs: null, device: null, zoom: null, dueAt: 0, failures: 0 });
+      Object.assign(this, { run, label: run?.split("/").pop() ?? "", store: new Map(), since: 0, state: null, epochs: null, device: null,
+        zoom: null, dueAt: 0, failures: 0, refusal: null });
       this.request?.abort();
       this.request = null;
     }
@@ -349,7 +350,7 @@
       write(this.place.firstChild, this.word(axis));
       this.slider.value = weight;
       write(this.share.firstChild, weight.toFixed(2));
-      write(this.notice, this.figures[0].hasData() ? "" : this.word(FINAL.has(this.state) ? "empty" : "waiting"));
+      write(this.notice, this.figures[0].hasData() ? "" : this.refusal ?? this.word(FINAL.has(this.state) ? "empty" : "waiting"));
       for (const figure of this.figures) figure.draw();
       const { run, element } = this, step = loss[loss.length - 1]?.[0] ?? null;
       Object.assign(element.dataset, { points: loss.length, lastStep: step ?? "" });
@@ -366,7 +367,7 @@
       this.request = null;
       this.failures = answer ? 0 : this.failures + 1;
       if (answer) this.take(answer);
-      const wait = this.failures ? Math.min(ASK_MS * 2 ** this.failures, BACK_OFF_MS) : this.isOver() ? REST_MS : this.pace();
+      const wait = this.failures ? Math.min(ASK_MS * 2 ** this.failures, BACK_OFF_MS) : this.isOver() || this.refusal ? REST_MS : this.pace();
       this.next(asked + wait);
       this.lost.classList.toggle("chart-off", this.failures < 2);
     }
@@ -391,6 +392,8 @@
     }
 
     take(answer) {
+      this.refusal = answer.refusal ?? null;
+      if (this.refusal) return this.draw();
       if (answer.reset) return void Object.assign(this, { store: new Map(), since: 0 }); // the next question is for the whole history
       const news = Object.entries(answer.series).filter(([name, points]) => KEPT.has(name) && points.length);
       const first = this.state === null, ended = FINAL.has(answer.state) !== this.isOver();
@@ -413,7 +416,8 @@
 
   // ---- the page ----
 
-  /** The answer, or null where there was none in time: the studio is down, or the connection is. */
+  /** The answer, {refusal} with the studio's sentence where it refuses, or null where there was none in time: the studio is down, the
+      connection is, or a proxy answered in its place. */
   async function fetchMetrics(run, since, waits, request) {
     const root = (window.gradio_config?.root ?? "").replace(/\/+$/, ""), timer = setTimeout(() => request.abort(), TIMEOUT_MS);
     try {
@@ -422,7 +426,8 @@
         body: JSON.stringify({ data: waits ? [run, since, waits] : [run, since], session_hash: "page" }),  // as in live.js
         signal: request.signal,
       });
-      return answer.ok ? (await answer.json()).data[0] : null;
+      const body = await answer.json();
+      return answer.ok ? body.data[0] : body.error ? { refusal: body.error } : null;
     } catch {
       return null;
     } finally {

@@ -33,7 +33,7 @@
     const known = Object.fromEntries([...place.querySelectorAll("[data-key]")].map((e) => [e.dataset.key, e.dataset.mark]));
     let picture;
     try { picture = await window.studio.call("chat_picture", id, known); }
-    catch (error) { if (place.dataset.arg === id) gone(place, error); return say(false); }
+    catch (error) { if (place.dataset.arg === id) gone(error); return say(false); }
     if (place.dataset.arg === id) { put(place, picture); say(picture.busy); }
   }
 
@@ -41,9 +41,9 @@
     if (!place.querySelector(".hint")) place.replaceChildren(Object.assign(document.createElement("p"), { className: "hint", textContent: place.dataset.empty }));
   }
 
-  // A conversation that was deleted elsewhere, or a studio that does not answer now.
-  function gone(place, error) {
-    if (error instanceof TypeError) return;
+  // A conversation that was deleted elsewhere. Where the studio does not answer now, it stays, and the page says so (live.js).
+  function gone(error) {
+    if (error instanceof window.studio.Unreached) return;
     window.studio.pick("chat", "");
     window.studio.toast(error.message, "bad");
   }

@@ -8,6 +8,7 @@
   const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
   const make = (tag, name, text = "") => Object.assign(document.createElement(tag), { className: name, textContent: text });
   const charts = new WeakMap();
+  const REFUSED = { series: {}, state: null };  // deleted since: it is not asked for again
 
   class Comparison {
     constructor(element) {
@@ -43,13 +44,19 @@
     async load(names) {
       this.names = names;
       const runs = names.split("|").filter(Boolean);
-      const answers = await Promise.all(runs.map((run) => window.studio.call("train_metrics", run, 0).catch(() => null)));
+      const answers = await Promise.all(runs.map((run) => window.studio.call("train_metrics", run, 0).catch((error) => (error instanceof window.studio.Unreached ? null : REFUSED))));
       if (names !== this.names) return;
-      this.series = runs.map((run, index) => ({ run, points: answers[index]?.series.loss ?? [], state: answers[index]?.state, label: answers[index]?.label, epochs: answers[index]?.epochs_per_step }));
+      this.series = runs.map((run, index) => this.seriesOf(run, answers[index]));
       this.draw();
     }
 
-    live() { return this.series.some(({ state }) => ["queued", "preparing", "running", "stopping"].includes(state)); }
+    /** What is drawn of a run: what is known of it where the studio gave no answer. One that never had any is asked for again. */
+    seriesOf(run, answer) {
+      if (!answer) return this.series.find((one) => one.run === run) ?? { run, points: [], state: undefined };
+      return { run, points: answer.series.loss ?? [], state: answer.state, label: answer.label, epochs: answer.epochs_per_step };
+    }
+
+    live() { return this.series.some(({ state }) => [undefined, "queued", "preparing", "running", "stopping"].includes(state)); }
 
     has(axis) { return axis === "step" || axis === "log" || this.series.some(({ points, epochs }) => (axis === "epoch" ? epochs : points[0]?.[2] != null)); }
 
@@ -91,12 +98,12 @@
       this.write();
     }
 
-    /** The values of the lines that are on at a place of the axis, the last ones where there is none. */
+    /** The values of the lines that are on at a place of the axis, the last ones where there is none; null where it was no number. */
     values(index, step) {
       return this.series.map((_, at) => {
         const column = this.plot.data[2 * at + step] ?? [];
         let place = index ?? column.length - 1;
-        while (place > 0 && column[place] == null) place--;
+        while (place > 0 && column[place] === undefined) place--;
         return column[place];
       });
     }

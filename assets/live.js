@@ -7,19 +7,29 @@
   const PRESS_MS = 10_000;  // a press that is not told to be over (the pointer left the window) holds nothing up for longer
   let asking = false, again = false, askedAt = 0, pressed = Promise.resolve(), release = () => {};
 
+  /** The studio gave no answer: it is down, the connection is, or a proxy answered in its place. */
+  class Unreached extends Error {
+    constructor() { super(document.querySelector("[data-toast-foreign]").dataset.toastForeign); }
+  }
+
+  /** The result of an endpoint. Throws an Error with the studio's own sentence where it refuses, and Unreached. */
   async function call(name, ...said) {
     // A plain request must name every argument; those left out are filled up with the defaults that gradio tells the page.
     const known = window.gradio_api_info?.named_endpoints?.[`/${name}`]?.parameters ?? [];
     const data = [...said, ...known.slice(said.length).map((one) => one.parameter_default ?? null)];
-    const answer = await fetch(`${root()}/gradio_api/run/${name}`, {
+    const request = {
       method: "POST", headers: { "Content-Type": "application/json" },
       // Without a session gradio builds a new one for every call, which costs more than the call; none of these keeps anything in it.
       body: JSON.stringify({ data, session_hash: "page" }),
-    });
-    if (answer.status === 401) location.reload();  // the session has ended: the page that asks for the password comes
-    const body = await answer.json();
-    if (!answer.ok) throw new Error(body.error || answer.statusText);
-    return body.data[0];
+    };
+    let answer, body;
+    try {
+      answer = await fetch(`${root()}/gradio_api/run/${name}`, request);
+      if (answer.status === 401) location.reload();  // the session has ended: the page that asks for the password comes
+      body = await answer.json();
+    } catch { throw new Unreached(); }
+    if (answer.ok && body.data) return body.data[0];
+    throw body.error ? new Error(body.error) : new Unreached();
   }
 
   // Live regions -----------------------------------------------------------------------------------------------------------
@@ -124,7 +134,7 @@
   // and two drawings cost twice as much as one. A page that nobody looks at asks for nothing, but while `isWorking` for how far the
   // work is, which its title tells.
   window.studio = {
-    root, call, refresh, morph, drawn: () => {}, calmUntil: 0, isWorking: false, beat: () => { if (isCalm()) refreshAfter(CALM_BEAT_MS); },
+    root, call, Unreached, refresh, morph, drawn: () => {}, calmUntil: 0, isWorking: false, beat: () => { if (isCalm()) refreshAfter(CALM_BEAT_MS); },
   };
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -176,13 +176,13 @@
   document.addEventListener("click", async (event) => {
     const item = event.target.closest("[data-pick], [data-call], [data-go], [data-give], [data-copy], [data-switch]");
     if (!item || isOutdated(item)) return;
-    const { pick: picked, also, call: name, go, copy } = item.dataset;
+    const { pick: picked, also, call: name, go, copy: copied } = item.dataset;
     if (also) pick(...split(also));
     if (picked) pick(...split(picked));
     if (item.dataset.fill) fill(document.getElementById(item.dataset.form), JSON.parse(item.dataset.fill));
     if (go) goTo(go);
     if (item.dataset.give) hand_over(...split(item.dataset.give));
-    if (copy) navigator.clipboard?.writeText(copy).then(() => toast(item.dataset.done, "good"));
+    if (copied) copy(copied, item.dataset.done);
     if (item.dataset.switch === "language") switchLanguage();
     if (item.dataset.switch === "theme") switchTheme();
     if (item.dataset.switch === "leave") fetch(`${root()}/logout`, { method: "POST" }).finally(() => location.reload());
@@ -199,6 +199,24 @@
       refresh();
     }
   });
+
+  /** Copy a text and tell `done`. A page that came by plain http from another machine is lent no clipboard: it copies what is selected. */
+  async function copy(text, done) {
+    try { await navigator.clipboard.writeText(text); }
+    catch { if (!copySelected(text)) return toast(document.querySelector("[data-toast-uncopied]").dataset.toastUncopied, "bad"); }
+    toast(done, "good");
+  }
+
+  function copySelected(text) {
+    const box = Object.assign(document.createElement("textarea"), { value: text }), before = document.activeElement;
+    Object.assign(box.style, { position: "fixed", opacity: 0 });
+    (document.querySelector("dialog[open]") ?? document.body).append(box);  // nothing beside an open dialog can be selected
+    box.select();
+    const isCopied = document.execCommand("copy");
+    box.remove();
+    before?.focus({ preventScroll: true });
+    return isCopied;
+  }
 
   // The named fields of a form as one object; of a field that may be chosen several times (data-many), the list of what is.
   function asObject(form, said) {
@@ -342,5 +360,5 @@
     markPicked();
   }
 
-  Object.assign(window.studio, { drawn, pick, take, taken, set, goTo, handOver: hand_over, onTheWay, hand });
+  Object.assign(window.studio, { copy, drawn, pick, take, taken, set, goTo, handOver: hand_over, onTheWay, hand });
 })();

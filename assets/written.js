@@ -2,5 +2,5 @@
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy-code]");
   const code = button?.closest(".code")?.querySelector("pre")?.textContent;
-  if (code !== undefined) navigator.clipboard?.writeText(code).then(() => window.studio.toast(button.dataset.done, "good"));
+  if (code !== undefined) window.studio.copy(code, button.dataset.done);
 });

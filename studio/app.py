@@ -111,7 +111,7 @@ def make(workspace: Workspace) -> Studio:
     written.
     """
     workspace.prepare()
-    accelerator, monitor, jobs = DeviceLease(), Monitor(workspace.root), Jobs(workspace)
+    accelerator, monitor, jobs = DeviceLease(), Monitor(workspace.root), Jobs(workspace, withheld.jobs())
     service = InferenceService(workspace, accelerator)
     gguf_import.offer(workspace, jobs)
     models = ModelsContext(

@@ -3,6 +3,7 @@
 launch.py reads this on a bare Python: standard library only, and no syntax newer than Python 3.6.
 """
 
+import argparse
 import os
 from pathlib import Path
 
@@ -11,6 +12,13 @@ def language_of_machine():
     """Return the language that the environment of this process asks for, "zh" or "en"."""
     spoken = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
     return "zh" if spoken.startswith("zh") else "en"
+
+
+def port(text):
+    """Return the number of a port, 0 for the first free one. Raises ArgumentTypeError where there is no such port."""
+    if not (text.isdecimal() and int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 1 to 65535")
+    return int(text)
 
 
 def add(parser, workspace):
@@ -27,7 +35,7 @@ def add(parser, workspace):
     add = parser.add_argument
     return [
         add("--host", default="127.0.0.1", help="address to listen on; any but a local one demands a password"),
-        add("--port", type=int, help="port to listen on; the first free one from 7860 on when left out"),
+        add("--port", type=port, help="port to listen on; the first free one from 7860 on when left out"),
         add("--root-path", metavar="PATH", default="", help="sub-path under which a reverse proxy serves the studio"),
         add(
             "--auth",

@@ -33,9 +33,12 @@ Work = Callable[[Job], object]
 
 
 class Jobs:
-    """All jobs of a workspace. `faults` are those left by earlier processes that cannot be read, by file."""
+    """All jobs of a workspace. `faults` are those left by earlier processes that cannot be read, by file; `withheld`
+    are kinds of work that this process does not do, because it is a demo.
+    """
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: Workspace, withheld: frozenset[str] = frozenset()):
+        self._withheld = withheld
         self.faults: dict[Path, Problem] = {}
         self._folder = workspace.saves / ".jobs"
         self._offers: dict[str, tuple[Work, int]] = {}
@@ -64,8 +67,9 @@ class Jobs:
         """Queue a job and return it. `work(job)`, or what was offered for the kind, returns the job's result as JSON.
 
         A Problem that it raises becomes the job's error; any other exception too, with its traceback in the log only.
+        Raises Problem where this process only looks, or does no work of the kind.
         """
-        read_only.require_owner()
+        self.require(kind)
         job = Job(f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}", kind, title, plain(facts))
         job._folder = self._folder
         with self._changed:
@@ -74,6 +78,12 @@ class Jobs:
                 self._works[job.id] = work
             self._queue(job)
         return job
+
+    def require(self, kind: str) -> None:
+        """Raise Problem where this process only looks at its workspace, or is a demo that does no work of the kind."""
+        read_only.require_owner()
+        if kind in self._withheld:
+            raise Problem("demo.withheld")
 
     def all(self, kind: str | None = None) -> list[Job]:
         """Return the jobs, of one kind or of all, newest first."""
@@ -133,10 +143,11 @@ class Jobs:
         given.
 
         Raises:
-            Problem: it is at work or finished, or this process does not know how it was done.
+            Problem: it is at work or finished, or this process does no work of its kind, or does not know how it was
+                done.
         """
-        read_only.require_owner()
         found = self.find(job)
+        self.require(found.kind)
         with self._changed:
             if work and not found.active:
                 self._works[found.id] = work

@@ -210,7 +210,6 @@ def _change(change) -> None:
         stored = _stored_consents()
         consents = dict(stored.consents)
         change(consents)
-        file().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_json(file(), Consents(consents=consents).model_dump(), mode=0o600)
 
 

@@ -1,6 +1,6 @@
 """What a demo does not do: nothing in it deletes, downloads, leaves the machine, or runs another's code.
 
-The endpoints are refused; the page hides their buttons.
+The endpoints are refused, and the work itself, which a form of the page begins without one; the page hides the buttons.
 """
 
 from studio.core.i18n import Problem
@@ -29,7 +29,9 @@ ENDPOINTS = frozenset(
         "evaluate_metric_trust",
         "evaluate_task_delete",
         "export_forget",
+        "export_cost",
         "export_gguf",  # its tools, and those of quantising, are fetched when they are first needed
+        "export_parity_start",
         "export_push",
         "export_quantize",
         "machine_check",  # asks the hubs
@@ -49,6 +51,26 @@ ENDPOINTS = frozenset(
         "trash_empty",
     }
 )
+# Kinds of work (`Jobs.start`). Some only fetch the tools that they need, where those are missing.
+JOBS = frozenset(
+    {
+        "benchmark",
+        "convert",
+        "download",
+        "engine_environment",
+        "environment",
+        "export_cost",
+        "export_gguf",
+        "export_parity",
+        "export_push",
+        "export_quantize",
+        "import_gguf",
+        "llama_cpp",
+        "nodes",
+        "ollama_pull",
+        "open_webui",
+    }
+)
 _state = {"on": False}
 
 
@@ -66,6 +88,11 @@ def require(endpoint: str) -> None:
     """Raise Problem where this process is a demo, and the endpoint is not for one."""
     if _state["on"] and endpoint in ENDPOINTS:
         raise Problem("demo.withheld")
+
+
+def jobs() -> frozenset[str]:
+    """Return the kinds of work that this process does not do."""
+    return JOBS if _state["on"] else frozenset()
 
 
 def styles() -> str:

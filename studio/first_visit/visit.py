@@ -79,5 +79,4 @@ class FirstVisit:
             return VisitRecord()  # whoever damaged it sees the visit once more
 
     def _store(self, record: VisitRecord) -> None:
-        file().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_json(file(), record.model_dump(), mode=0o600)

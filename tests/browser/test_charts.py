@@ -351,7 +351,8 @@ def test_a_plot_has_a_value_box_switches_and_goes_out_as_points_and_pictures(stu
             figure.locator(f".chart-{kind}").click()
         assert download.value.suggested_filename == f"Called so later Loss.{kind}"
         found[kind] = Path(download.value.path()).read_bytes()
-    lines = found["csv"].decode().splitlines()
+    assert found["csv"].startswith(b"\xef\xbb\xbf")  # Excel takes it for UTF-8
+    lines = found["csv"].decode("utf-8-sig").splitlines()
     assert lines[0] == "Epoch,Loss raw,Loss smoothed,Loss eval" and len(lines) == 62
     assert found["png"].startswith(b"\x89PNG") and b"<polyline" in found["svg"] and b"NaN" not in found["svg"]
     figure.locator(".chart-full_screen").click()
@@ -469,6 +470,20 @@ def test_a_lost_connection_is_shown_and_found_again(studio, page, run):
     log(run, 61)
     wait_step(page, 61)
     expect(page.get_by_text(WORDS["not_connected"])).to_be_hidden()
+
+
+def test_what_the_studio_refuses_is_told_and_is_no_lost_connection(studio, page, run):
+    page.route("**/gradio_api/run/*", lambda route: route.fulfill(status=500, json={"error": "There is no such run."}))
+    with page.expect_response("**/train_metrics"):
+        page.goto(studio.url("gone"))
+    expect(page.get_by_text("There is no such run.")).to_be_visible()
+    for _ in range(2):
+        with page.expect_response("**/train_metrics"):
+            pass
+    expect(page.get_by_text(WORDS["not_connected"])).to_be_hidden()
+    page.unroute("**/gradio_api/run/*")
+    page.goto(studio.url(run.name))
+    wait_step(page, 60)
 
 
 def test_a_resumed_run_starts_over(studio, page, run):

@@ -1,6 +1,7 @@
 """What gradio would tell in a notice of its own is told in the page's, in the page's words."""
 
 import pytest
+from gradio_client import Client
 from playwright.sync_api import expect
 
 from studio.core.i18n import Words
@@ -66,3 +67,90 @@ def test_a_form_that_cannot_be_filled_is_shown_all_the_same(browser, server):
     page.clock.fast_forward(31_000)
     epochs.fill("2")
     page.context.close()
+
+
+BUTTONS = """
+<button id="one" data-copy="the text" data-done="Copied">C</button>
+<div class="code"><button id="two" data-copy-code data-done="Copied">C</button><pre>the text</pre></div>
+<button id="three" data-call="trash_list">T</button>
+<form data-submit="trash_list"><p role="alert" hidden></p><button id="four" type="submit">F</button></form>
+"""
+
+
+@pytest.fixture
+def buttons(page):
+    page.evaluate(
+        """(html) => {
+          const own = Object.assign(document.createElement("div"), { id: "own", innerHTML: html });
+          document.body.append(own);
+          Object.assign(own.style, { position: "fixed", inset: "0 auto auto 0", width: "400px", zIndex: 9999 });
+        }""",
+        BUTTONS,
+    )
+    yield page.locator("#own")
+
+
+NO_ANSWER = [lambda route: route.fulfill(status=502, body="<html>"), lambda route: route.abort()]
+
+
+@pytest.mark.parametrize("button", ["#one", "#two"])
+def test_a_page_that_is_lent_no_clipboard_copies_and_says_where_it_cannot(page, buttons, button):
+    page.evaluate("""() => {
+      Object.defineProperty(navigator, "clipboard", { value: undefined });  // as on a page by http from another machine
+      document.addEventListener("copy", () => { window.copied = document.activeElement.value; });
+    }""")
+    buttons.locator(button).click()
+    expect(page.locator(".toast-good")).to_contain_text("Copied")
+    assert page.evaluate("window.copied") == "the text"
+    page.evaluate("document.execCommand = () => false")
+    buttons.locator(button).click()
+    expect(page.locator(".toast-bad")).to_contain_text(page.words("app.not_copied"))
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda route: route.fulfill(status=502, body="<html>"), lambda route: route.abort()]
+)
+def test_where_the_studio_gives_no_answer_the_page_says_so_in_its_words(page, buttons, answer):
+    page.route("**/gradio_api/run/trash_list", answer)
+    buttons.locator("#three").click()
+    expect(page.locator(".toast-bad")).to_contain_text(page.words("app.page_failed"))
+    buttons.locator("#four").click()
+    expect(buttons.get_by_role("alert")).to_have_text(page.words("app.page_failed"))
+
+
+def test_a_conversation_stays_open_where_a_proxy_answers_and_goes_where_the_studio_refuses_it(page, server):
+    made = Client(server.url).predict(["nobody"], {}, "", api_name="/chat_new")["conversation"]
+    asked, answers = "**/gradio_api/run/chat_picture", [{"status": 502, "body": "<html>Bad Gateway</html>"}]
+    page.route(asked, lambda route: route.fulfill(**answers[-1]))
+    page.evaluate("(id) => { window.studio.pick('chat', id); window.studio.goTo('room-chat'); }", made)
+    for _ in range(3):
+        with page.expect_response(asked):
+            pass
+    expect(page.locator(".toast-bad")).to_have_count(0)
+    assert page.evaluate("localStorage.getItem('studio-chat')") == made
+    answers.append({"status": 500, "json": {"error": "Gone."}})
+    expect(page.locator(".toast-bad")).to_contain_text("Gone.")
+    assert page.evaluate("window.studio.hand.chat") != made
+
+
+def test_a_comparison_outlives_a_moment_without_the_studio_and_tells_what_is_no_number(page, buttons):
+    asked = "**/gradio_api/run/train_metrics"
+    series = {"loss": [[1, 2.0, 0.5], [2, "nan", 1.0]]}
+    answer = {"json": {"data": [{"series": series, "state": "running", "label": None, "epochs_per_step": None}]}}
+    broken = {"status": 502, "body": "<html>Bad Gateway</html>"}
+    now = [broken]
+    page.route(asked, lambda route: route.fulfill(**now[-1]))
+    page.evaluate("""() => {
+      const chart = Object.assign(document.createElement("div"), { className: "compare-chart" });
+      Object.assign(chart.dataset, { arg: "a|b", words: "{}" });
+      document.getElementById("own").append(chart);
+      window.studio.pick("view", "compare");
+    }""")
+    chart = buttons.locator(".compare-chart")
+    for lines, answered in (("0", broken), ("2", answer), ("2", broken), ("2", answer)):
+        now.append(answered)
+        for _ in range(4):
+            with page.expect_response(asked):
+                pass
+        expect(chart).to_have_attribute("data-lines", lines)
+    expect(chart.locator(".compare-entry b").first).to_have_text("NaN")

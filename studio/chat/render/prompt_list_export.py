@@ -1,12 +1,11 @@
 """A list of prompts with its answers as a file to keep: CSV for a table, JSON to work with."""
 
-import csv
-import io
 import json
 
 from studio.chat.history.prompt_lists import PromptLists
 from studio.core.i18n import Words
 from studio.core.jobs import sentence_text
+from studio.core.storage.csv_text import csv_text
 
 FIGURES = ("tokens", "first_token_s", "tokens_per_s", "finished")
 
@@ -29,19 +28,13 @@ def as_json(prompt_lists: PromptLists, id: str) -> str:
 
 def as_csv(words: Words, prompt_lists: PromptLists, id: str) -> str:
     """Return a list as CSV: a line for each prompt; for each column its answer and its figures. Raises Problem."""
-    prompt_list, answers, file = prompt_lists.open(id), prompt_lists.answers(id), io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(
-        [
-            "prompt",
-            "system",
-            *(
-                title
-                for name in prompt_list.columns
-                for title in (name, *(f"{name}: {figure}" for figure in (*FIGURES, "fault")))
-            ),
-        ]
-    )
+    prompt_list, answers = prompt_lists.open(id), prompt_lists.answers(id)
+    titles = [
+        title
+        for name in prompt_list.columns
+        for title in (name, *(f"{name}: {figure}" for figure in (*FIGURES, "fault")))
+    ]
+    rows: list[list[object]] = [["prompt", "system", *titles]]
     for number, prompt in enumerate(prompt_list.prompts):
         cells: list[object] = []
         for name in prompt_list.columns:
@@ -51,5 +44,5 @@ def as_csv(words: Words, prompt_lists: PromptLists, id: str) -> str:
                 *(one.get(figure) for figure in FIGURES),
                 sentence_text(one.get("fault"), words),
             ]
-        writer.writerow([prompt["prompt"], prompt.get("system") or prompt_list.system, *cells])
-    return file.getvalue()
+        rows.append([prompt["prompt"], prompt.get("system") or prompt_list.system, *cells])
+    return csv_text(rows)

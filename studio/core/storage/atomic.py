@@ -49,8 +49,9 @@ def write_whole(path: Path, text: str, mode: int = 0o666, beyond: str = "strict"
     """Replace `path` by `text` so that a reader sees the old file or the new one, never a half: written elsewhere, then
     renamed.
 
-    `mode` are the most permissions that the file gets, of which the process's umask takes some. `beyond` says what is
-    done with halves of characters, which names of files may hold that are not UTF-8: a name of Python's error handlers.
+    `mode` are the most permissions that the file gets, of which the process's umask takes some; a folder that is made
+    for a file of this person alone is theirs alone too. `beyond` says what is done with halves of characters, which
+    names of files may hold that are not UTF-8: a name of Python's error handlers.
 
     Raises:
         Problem: the folder cannot be written, the disk is full, or the text cannot be written as UTF-8; the old file is
@@ -58,7 +59,7 @@ def write_whole(path: Path, text: str, mode: int = 0o666, beyond: str = "strict"
     """
     try:
         content = text.encode("utf-8", beyond)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o777 if mode & 0o077 else 0o700)
         with scratch(path.parent) as folder:
             whole = folder / path.name
             with open(whole, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:

@@ -1,12 +1,11 @@
 """A load test as a file: CSV, JSON or Markdown."""
 
-import csv
-import io
 import json
 from dataclasses import asdict
 
 from studio.core.i18n import Problem
 from studio.core.plain import plain
+from studio.core.storage.csv_text import csv_text
 from studio.deploy.load_test.load_settings import LoadRequest
 from studio.deploy.load_test.load_summary import Spread, StepSummary
 
@@ -45,12 +44,8 @@ def line_of(step: StepSummary) -> dict[str, object]:
 
 
 def _csv(_: LoadRequest, steps: tuple[StepSummary, ...]) -> str:
-    file = io.StringIO()
     lines = [line_of(one) for one in steps]
-    writer = csv.DictWriter(file, fieldnames=list(lines[0]) if lines else ["server"])
-    writer.writeheader()
-    writer.writerows(lines)
-    return file.getvalue()
+    return csv_text([list(lines[0]) if lines else ["server"], *(line.values() for line in lines)])
 
 
 def _json(request: LoadRequest, steps: tuple[StepSummary, ...]) -> str:

@@ -1,11 +1,10 @@
 """An evaluation as a file to take away: its rows as CSV or JSON, its summary as Markdown."""
 
-import csv
-import io
 import json
 
 from studio.core import formatting
 from studio.core.i18n import Words
+from studio.core.storage.csv_text import csv_text
 from studio.evaluate import part_names
 from studio.evaluate.reports import metric_facts
 from studio.evaluate.reports.llamafactory_results import rows
@@ -24,7 +23,6 @@ from studio.evaluate.settings import Request
 from studio.inference.target_names import short
 
 FORMS = ("csv", "json", "md")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # begins a cell that a table program would compute
 
 
 def text(form: str, request: Request, table: RowTable, made: Summary, words: Words) -> str:
@@ -35,19 +33,13 @@ def text(form: str, request: Request, table: RowTable, made: Summary, words: Wor
 
 
 def as_csv(table: RowTable) -> str:
-    """Return all rows: a line each, with answer and scores of every target. It begins with a mark that makes Excel read
-    it as UTF-8.
-    """
+    """Return all rows: a line each, with answer and scores of every target."""
     table.grow_scores()
     metrics = table.metrics
-    file = io.StringIO()
-    out = csv.writer(file)
     scored = [f"{metric} · {target}" for target in table.targets for metric in metrics]
     answered = [f"answer · {target}" for target in table.targets]
-    out.writerow(["row", "dataset", "source", "question", "reference", *answered, *scored])
-    for one in rows(table):
-        out.writerow(_cells(one, table.targets, metrics))
-    return "\ufeff" + file.getvalue()
+    head = ["row", "dataset", "source", "question", "reference", *answered, *scored]
+    return csv_text([head, *(_cells(one, table.targets, metrics) for one in rows(table))])
 
 
 def _cells(one: TableRow, targets: list[str], metrics: tuple[str, ...]) -> list:
@@ -55,11 +47,7 @@ def _cells(one: TableRow, targets: list[str], metrics: tuple[str, ...]) -> list:
     texts = [row.dataset, row.source, question(one), row.reference or ""] if row else ["", "", "", ""]
     answers = [one.predictions[target].text if target in one.predictions else "" for target in targets]
     scores = [one.scores.get(target, {}).get(metric, "") for target in targets for metric in metrics]
-    return [one.number, *map(_safe, texts), *map(_safe, answers), *scores]
-
-
-def _safe(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    return [one.number, *texts, *answers, *scores]
 
 
 def question(one: TableRow) -> str:

@@ -204,6 +204,7 @@ class TrainingService:
         Raises:
             Problem: what is wrong with them, and then nothing is left behind.
         """
+        self.jobs.require("nodes")
         processes = options.get("processes", 1)
         if not isinstance(processes, int):
             raise Problem("executors.bad_processes", processes=processes)

@@ -2,7 +2,7 @@
 
 import copy
 import traceback
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 
 from studio.core import code_guard, llamafactory
@@ -70,6 +70,9 @@ def _train(run: Run, stop_request: StopRequest, resume: Path | None) -> bool:
     }
     for name in arguments.NEVER:
         recipe.pop(name, None)
+    # A loss that is no number would otherwise be told as the average of those before it, which is 0 at each step.
+    recipe.setdefault("logging_nan_inf_filter", False)
+    _sum_losses_from_zero()
     if resume:
         _read_numbered_cpus()
     _restore_templates()
@@ -89,6 +92,28 @@ def _read_numbered_cpus() -> None:
     serialization.register_package(
         15, lambda storage: None, lambda storage, location: storage if location.startswith("cpu:") else None
     )
+
+
+@cache
+def _sum_losses_from_zero() -> None:
+    """Let transformers begin the sum of the losses at 0 after each log, also where a loss was no number.
+
+    It takes the sum from itself, which leaves NaN: one batch without a token to learn from, or one step that fp16
+    skips, would make every later loss NaN.
+    """
+    llamafactory.load()
+    from transformers import Trainer
+
+    log = Trainer._maybe_log_save_evaluate
+
+    @wraps(log)
+    def summed_from_zero(trainer, tr_loss, *args, **kwargs):
+        before = trainer._globalstep_last_logged
+        log(trainer, tr_loss, *args, **kwargs)
+        if trainer._globalstep_last_logged != before:
+            tr_loss.zero_()
+
+    Trainer._maybe_log_save_evaluate = summed_from_zero
 
 
 def _close_figures() -> None:

@@ -251,6 +251,17 @@ def test_a_sheet_that_asks_nothing_is_refused(place, columns, prompts, key):
             prompt_lists.open(id)
 
 
+def test_a_table_program_reads_the_questions_and_computes_none(place):
+    jobs = Jobs(place)
+    prompt_lists = PromptLists(place, jobs, Asked())
+    job = prompt_lists.start(["runs/a"], [{"prompt": "=1+1", "system": ""}, {"prompt": "-你好", "system": ""}])
+    ended(jobs, job)
+    text = as_csv(Words("zh"), prompt_lists, job.facts["sheet"])
+    assert text.startswith("\ufeff")
+    lines = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")))
+    assert [line["prompt"] for line in lines] == ["'=1+1", "'-你好"]
+
+
 def test_the_table_and_the_files_say_all(place):
     jobs, words = Jobs(place), Words("en")
     prompt_lists = PromptLists(place, jobs, Asked())
@@ -269,7 +280,7 @@ def test_the_table_and_the_files_say_all(place):
     assert html.count("<details id=") == 1 and "20.0 tokens/s" in html and "The memory is not enough" in html
     assert drawn(words, prompt_lists, f"{id}@50").count("<tr") == len(prompts) - ROWS + 1
     assert f"sheet:{id}" in drawn_overview(prompt_lists)
-    rows = list(csv.DictReader(io.StringIO(as_csv(words, prompt_lists, id))))
+    rows = list(csv.DictReader(io.StringIO(as_csv(words, prompt_lists, id).removeprefix("\ufeff"))))
     assert (
         len(rows) == len(prompts)
         and rows[0]["prompt"] == prompts[0]["prompt"]

@@ -163,7 +163,7 @@ def test_servers_beside_each_other_and_limits_of_a_good_answer(service, odd):
     easy = SHORT.model_copy(update={"ttft_ms": 60_000})
     assert all(one.good == pytest.approx(one.requests_s) for one in summary(test, easy))
     request = test.request()
-    lines = list(csv.DictReader(io.StringIO(report_file(request, steps, "csv"))))
+    lines = list(csv.DictReader(io.StringIO(report_file(request, steps, "csv").removeprefix("\ufeff"))))
     assert [line["server"] for line in lines] == [one.name for one in steps]
     assert float(lines[0]["ttft_p99_ms"]) == pytest.approx(1000 * steps[0].ttft.p99)
     told = json.loads(report_file(request, steps, "json"))

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,20 @@ def test_what_is_withheld_is_refused_in_a_demo_alone(endpoints, monkeypatch):
         with pytest.raises(Problem) as told:
             api.for_owner(endpoints[name])()
         assert told.value.key == "demo.withheld" and name in withheld.styles()
+
+
+def test_what_is_withheld_is_not_begun_by_a_form_either(tmp_path, monkeypatch):
+    monkeypatch.setitem(withheld._state, "on", True)
+    studio = app.make(Workspace(tmp_path))
+    assert withheld.JOBS - {"nodes", "convert"} <= studio.jobs._offers.keys()
+    for begin in (
+        *(partial(studio.jobs.start, kind, "jobs.fault", {}) for kind in withheld.JOBS),
+        partial(studio.trainer.nodes, {}, {}, 2, ""),
+    ):
+        with pytest.raises(Problem) as told:
+            begin()
+        assert told.value.key == "demo.withheld"
+    assert studio.jobs.all() == []
 
 
 def test_a_copy_names_its_own_folder_and_what_a_killed_demo_left_goes(tmp_path, monkeypatch):

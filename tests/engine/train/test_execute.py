@@ -1,6 +1,7 @@
 """Runs that really train, in this process, on the starter model."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from conftest import NAMED, ROOT, SHORT, STARTER, ended, is_sentence, slow, wait
 
 from studio.core.i18n import Problem
 from studio.train import runs
+from studio.train.loop import run_training
 from studio.train.runs import events
 
 
@@ -54,6 +56,40 @@ def test_the_recipe_alone_gives_the_same_losses_by_the_command_line(trainer, tmp
     # Without products of bfloat16 the studio takes those of float32, which add in another order.
     exactly = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     assert losses(run) == pytest.approx(theirs, abs=1e-6 if exactly else 2e-3)
+
+
+def test_a_run_that_diverges_shows_it_and_is_warned_of(trainer):
+    run = trainer.start(SHORT | {"learning_rate": 1e30, "lr_scheduler_type": "constant", "max_steps": 6}, NAMED)
+    status = ended(run)
+    assert status.state == "finished", status.error
+    known = list(losses(run).values())
+    assert len(known) == 6 and math.isfinite(float(known[0])) and not math.isfinite(float(known[-1])), known
+    assert any(event.get("key") == "train.warn_nan" for event in events.read(run.events_file)[0])
+    assert "logging_nan_inf_filter" not in run.recipe()
+
+
+def test_a_single_loss_that_is_no_number_spoils_no_later_one(tmp_path):
+    import torch
+    from transformers import Trainer, TrainingArguments
+
+    run_training._sum_losses_from_zero()
+
+    class Line(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, x):
+            return {"loss": (self.weight * 0).sum() + x.sum()}  # the weight learns nothing, so it stays a number
+
+    rows = [{"x": torch.tensor([value])} for value in (1.0, math.nan, math.inf, 4.0, 5.0)]
+    settings = {"per_device_train_batch_size": 1, "max_steps": 5, "logging_steps": 1, "learning_rate": 0.0}
+    settings |= {"logging_nan_inf_filter": False, "save_strategy": "no", "report_to": [], "use_cpu": True}
+    settings |= {"train_sampling_strategy": "sequential", "max_grad_norm": 0.0, "disable_tqdm": True}
+    trainer = Trainer(Line(), TrainingArguments(str(tmp_path), **settings), train_dataset=rows)
+    trainer.train()
+    told = [one["loss"] for one in trainer.state.log_history if "loss" in one]
+    assert [one for one in told if math.isfinite(one)] == [1.0, 4.0, 5.0] and len(told) == 5
 
 
 @slow

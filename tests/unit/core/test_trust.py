@@ -10,6 +10,8 @@ import pytest
 
 from studio.core import trust
 from studio.core.i18n import Problem
+from studio.core.workspace import Workspace
+from studio.first_visit.visit import FirstVisit
 
 
 def coded(folder, auto_map=None, **files):
@@ -46,6 +48,19 @@ def test_without_consent_nothing_may_run_and_with_it_these_files_may(folder):
     trust.require(folder)
     trust.revoke(folder)
     assert not trust.allows(folder)
+
+
+def test_settings_that_cannot_be_written_are_told_whatever_is_kept_there(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv(trust.FOLDER_VARIABLE, str(tmp_path / "own" / "settings"))
+    allow(folder)
+    assert (tmp_path / "own" / "settings").stat().st_mode & 0o077 == 0
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv(trust.FOLDER_VARIABLE, str(tmp_path / "file" / "settings"))
+    visit = FirstVisit(Workspace(tmp_path), None)
+    for keep in (visit.end, lambda: trust.grant(folder, trust.code_of(folder).digest, folder.name)):
+        with pytest.raises(Problem) as told:
+            keep()
+        assert told.value.key == "workspace.unwritable" and "settings" in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,17 @@ def test_no_language_lacks_a_sentence_and_facts_are_the_same():
     assert {key for key in english if facts(english[key]) != facts(chinese[key])} == set()
 
 
+def test_a_sentence_sends_to_a_tab_that_there_is_and_calls_the_studio_by_its_name():
+    tabs = ("train", "models", "datasets", "evaluate", "export", "deploy", "chat")
+    there = {language: {Words(language)(f"app.{tab}") for tab in tabs} for language in LANGUAGES}
+    named = {"en": r"\b(no )?([A-Z]\w+) tab\b", "zh": r"(没有)?「([^」]+)」标签页"}
+    for language, pattern in named.items():
+        for key, text in sentences(language).items():
+            for denied, tab in re.findall(pattern, text):
+                assert not denied and tab in there[language], (language, key)
+    assert not [key for key, text in sentences("zh").items() if "工作台" in text]
+
+
 def test_no_sentence_shouts_and_chinese_is_chinese():
     for language in LANGUAGES:
         for key, text in sentences(language).items():
