@@ -286,6 +286,7 @@ class DatasetAnalysis:
                 raise Problem("datasets.not_one_form", one=sets[0].name, other=other.name)
 
         def work(job: Job) -> dict:
+            """Draw the rows, write them, and return {name, rows}."""
             indexed = [self.collection.indexes.of(each.file) for each in sets]
             for rows in indexed:
                 rows.wait(seconds=3600)

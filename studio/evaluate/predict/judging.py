@@ -108,6 +108,7 @@ def _ask(models: ModelsInUse, target: str, job: Job):
     (loaded,) = models.local([target])
 
     def ask(messages: list[Message]) -> str:
+        """Return what a local judge answers. Raises Problem where it fails."""
         growing = GrowingAnswer(loaded, loaded.encoder.prompt(messages), SAMPLING)
         try:
             Batch([growing], threading.Event(), [job.cancelled]).run(SAMPLING)
