@@ -19,7 +19,8 @@ class Status:
     """What the events of a run add up to. Times in seconds since 1970.
 
     A run that was resumed worked in several stretches: `worked` are the seconds of those that ended, and `zero` is the
-    moment from which the seconds of the newest one count, so that they go on where the one before it ended.
+    moment from which the seconds of the newest one count, so that they go on where the one before it ended. `loss` is
+    the last that was logged, None where that was no number.
     """
 
     state: str = "queued"
@@ -146,9 +147,8 @@ class Status:
             )  # a tuple: the garbage collector need not look into it again and again
             if len(points) > THIN_AT:
                 points[:] = events.thinned(points)
-        loss = event["values"].get("loss")
-        if isinstance(loss, (int, float)):
-            self.loss = loss
+        if "loss" in event["values"]:
+            self.loss = _number(event["values"]["loss"])
 
     def take_lines(self, lines: list[bytes | None]) -> None:
         """Add the events of lines as `jsonl.read` gives them."""
@@ -185,7 +185,7 @@ class Status:
         self.warnings = [warning for warning in self.warnings if warning["step"] <= step]
         self.probes = [answer for answer in self.probes if answer["step"] <= step]
         values = (value for _, value, _ in reversed(self.series.get("loss", [])))
-        self.loss = next((value for value in values if isinstance(value, (int, float))), None)
+        self.loss = _number(next(iter(values), None))
         self.epoch = min(self.epoch, step * (self.epochs_per_step or 0.0))
 
     def quiet(self) -> float:
@@ -218,3 +218,7 @@ class Status:
         if not self.steps_began or self.step <= self.steps_began[1] or self.last_time < self.steps_began[0]:
             return None  # the clock was set back meanwhile
         return (self.last_time - self.steps_began[0]) / (self.step - self.steps_began[1])
+
+
+def _number(value: object) -> float | None:
+    return value if isinstance(value, int | float) else None

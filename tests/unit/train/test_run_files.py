@@ -97,6 +97,17 @@ def test_an_event_that_cannot_be_is_counted_and_the_others_stand(workspace, line
     )
 
 
+@pytest.mark.parametrize("odd", ["nan", "inf"])
+def test_a_loss_that_is_no_number_does_not_leave_an_earlier_one_as_the_last(workspace, odd):
+    run = run_of(workspace, *EVENTS[:5])
+    assert runs.status(run).loss is not None
+    run.say("metrics", step=9, values={"loss": odd})
+    assert runs.status(run).loss is None
+    run.say("metrics", step=10, values={"loss": 0.25})
+    run.say("metrics", step=11, values={"eval_loss": 0.5})
+    assert runs.status(run).loss == 0.25
+
+
 def test_a_question_for_more_points_waits_for_them(workspace, monkeypatch):
     monkeypatch.setattr(progress, "LONGEST_WAIT_S", 600.0)
     run = run_of(workspace, *EVENTS[:5])
