@@ -20,7 +20,8 @@ FIRST = {"on_start": ["", "in-process"], "on_sweep": ["seed: 1, 2", "in-process"
 def answer(trainer, start, probes, devices):
     """Return what a start tells, with a run of one step in the form."""
     boxes = BOXES | {"model_name_or_path": SHORT["model_name_or_path"]}
-    further = SHORT | {"max_steps": 1, "plot_loss": False, "save_strategy": "no", "save_steps": 1}
+    further = {name: value for name, value in SHORT.items() if name not in boxes}
+    further |= {"max_steps": 1, "plot_loss": False, "save_strategy": "no", "save_steps": 1}
     overrides = ["", "lora", *boxes.values(), json.dumps(further)]
     answers = Answers(trainer, Words("en"), list(boxes))
     return getattr(answers, start)(*FIRST[start], "Xiaoju", "the studio", probes, devices, *overrides)
