@@ -52,7 +52,7 @@
     if (!event.target.closest?.(".when-new")) return;
     if (event.isTrusted) enter(event.target);
     handed ||= Boolean(event.target.closest("#train-given, #train-begin-anew"));
-    touched ||= event.isTrusted || handed;
+    if (event.isTrusted || handed) touch();
     document.body.classList.add("unjudged");
     if (event.isTrusted && written(event.target)) localStorage.setItem(`draft-${written(event.target)}`, event.target.value);
   });
@@ -63,9 +63,20 @@
     if (now === turn) return;
     turn = now;
     document.body.classList.remove("unjudged");
+    keep();
+  }
+
+  function keep() {
     const draft = document.querySelector("#train-draft textarea, #train-draft input")?.value;
     if (!touched || !(draft?.length > 2) || !isBack(JSON.parse(draft))) return;
     localStorage.setItem(DRAFT, draft);
+  }
+
+  // A choice may be judged before it is known that a person made it: what was judged last counts then too.
+  function touch() {
+    const isFirst = !touched;
+    touched = true;
+    if (isFirst && turn) keep();
   }
 
   // What was judged before the draft was back is of the form as it begins: it must not take the draft's place.
@@ -112,7 +123,7 @@
     if (event.target.closest('[data-pick="run:"]')) window.studio.handOver("train-opened", String(event.timeStamp));
     const item = event.target.closest("[data-forget], .when-new label, .when-new [role=option], .when-new button");
     if (item && "forget" in item.dataset) { forget(); location.reload(); }
-    else if (item && event.isTrusted) { touched = true; if (item.matches("[role=option]")) enter(item); }
+    else if (item && event.isTrusted) { touch(); if (item.matches("[role=option]")) enter(item); }
   });
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -218,6 +218,7 @@ def test_where_a_run_is_trained_stays_with_its_devices(page):
     page.locator('[data-pick="run:"]').first.click()
     chosen(page, "#train-executor", "Worker process")
     typed(page, "#train-devices", "1")
+    typed(page, "#train-seed", "7")
     page.wait_for_function("""(localStorage.getItem('draft-train') ?? '').includes('"worker"')""")
     page.reload()
     has(page, "#train-devices", "1")

@@ -104,7 +104,8 @@ def test_a_run_shows_its_warning_and_what_the_model_answered(page):
 
 def test_runs_are_compared_by_curve_and_by_what_differs(page):
     for name in ("steep", "gentle"):
-        page.locator(f'[data-tick="{STARTER.name}/lora/{name}-1"]').click(force=True)
+        box = page.locator(f'[data-tick="{STARTER.name}/lora/{name}-1"]')
+        wait_for(lambda box=box: box.is_checked() or box.click(force=True))  # the list may move under a press
     page.get_by_role("button", name="Compare selected").click()
     expect(page.locator("table.compare")).to_contain_text("learning_rate")
     expect(page.locator("table.compare")).not_to_contain_text("per_device_train_batch_size")
