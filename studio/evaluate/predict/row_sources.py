@@ -159,9 +159,9 @@ def _held_out(collection: Collection, name: str, are_chosen: bool) -> RowSource:
         return replace(sources[0], name=name)
     parts = [(source, held) for source, _, held in training_rows(collection, run) if held]
     if not parts:
-        raise Problem("evaluate.nothing_held_out", run=run.name)
+        raise Problem("evaluate.nothing_held_out", run=run.label)
     if len(parts) > 1:
-        raise Problem("evaluate.held_out_of_many", run=run.name, datasets=", ".join(one.name for one, _ in parts))
+        raise Problem("evaluate.held_out_of_many", run=run.label, datasets=", ".join(one.name for one, _ in parts))
     source, held = parts[0]
     return RowSource(name, source.entry, source.folder, source.rows, held)
 
@@ -172,7 +172,7 @@ def _require_same(collection: Collection, run: runs.Run) -> None:
     """
     now = data_stamps.of(collection.workspace, run.recipe())
     if changed := [name for name, stamp in run.info().data_stamps.items() if now.get(name) != stamp]:
-        raise Problem("evaluate.split_untold", run=run.name, datasets=", ".join(changed))
+        raise Problem("evaluate.split_untold", run=run.label, datasets=", ".join(changed))
 
 
 def _split(run: runs.Run, size: float, count: int) -> list[int]:
@@ -188,7 +188,7 @@ def _split(run: runs.Run, size: float, count: int) -> list[int]:
         parts = rows.train_test_split(test_size=int(size) if size > 1 else size, seed=seed)
     except ValueError as error:  # fewer rows than the run was trained with
         datasets = ", ".join(names_in(run.recipe().get("dataset")))
-        raise Problem("evaluate.split_untold", run=run.name, datasets=datasets) from error
+        raise Problem("evaluate.split_untold", run=run.label, datasets=datasets) from error
     return parts["test"]["row"]
 
 

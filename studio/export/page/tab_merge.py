@@ -62,7 +62,8 @@ class MergeForm:
         fill_on_open(self._on_open, [self.targets, self.name, self.look])
         keep_offered(self.targets, self._sources, [self.targets])
         gr.on([self.targets.input], self._on_targets, fields, [self.name, self.look], **QUIET)
-        gr.on([self.name.blur, self.precision.input], self._on_look, fields, self.look, **QUIET)
+        changes = [self.name.blur, self.precision.input, self.shard.blur, self.device.input]
+        gr.on(changes, self._on_look, fields, self.look, **QUIET)
         kept = {one.elem_id: one for one in fields}
         put_back = keep_draft("merge", kept, self.made, {self.targets.elem_id: lambda: self._sources([])})
         put_back.then(self._on_targets, fields, [self.name, self.look], **QUIET)
