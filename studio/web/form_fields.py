@@ -121,7 +121,12 @@ def keep_draft(
 
     Returns:
         the event after which the fields are as they were.
+
+    Raises:
+        ValueError: a field has no name.
     """
+    if nameless := [box.label for key, box in fields.items() if not key]:
+        raise ValueError(f"what is kept needs a name: {nameless}")  # JSON would call it "null", and never find it again
     boxes = list(fields.values())
     kept = gr.HTML(visible="hidden")
     given = gr.Textbox(visible="hidden", elem_id=f"{_DRAFT}{name}")

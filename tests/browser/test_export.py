@@ -84,3 +84,22 @@ def test_what_fills_a_form_late_takes_no_place(browser, studio, form):
         expect(page.locator("#export-look")).to_contain_text("2 × adapter")
         expect(name).to_have_value("my-own")
     context.close()
+
+
+def test_a_file_size_that_is_none_is_told_once_and_outlives_a_reload(browser, studio):
+    page = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US").new_page()
+    page.goto(f"{studio.url}/#/export")
+    size, told = page.locator("#export-shard input"), page.locator("#export-look .problem, #export-problem .problem")
+    expect(page.locator("#export-look")).to_contain_text("are free")
+    size.fill("5000")
+    size.blur()
+    expect(page.locator("#export-look .problem")).to_contain_text("from 1 to 1000")
+    page.locator("#export-start").click()
+    expect(page.locator("#export-problem .problem")).to_contain_text("from 1 to 1000")
+    expect(told).to_have_count(1)
+    page.reload()
+    expect(size).to_have_value("5000")
+    size.fill("4")
+    size.blur()
+    expect(page.locator("#export-look")).to_contain_text("are free")
+    page.context.close()

@@ -43,7 +43,9 @@ class MergeForm:
                 info=words("export.precision_info"),
                 elem_id="export-precision",
             )
-            self.shard = gr.Number(5, label=words("export.shard"), info=words("export.shard_info"), precision=0)
+            self.shard = gr.Number(
+                5, label=words("export.shard"), info=words("export.shard_info"), precision=0, elem_id="export-shard"
+            )
             self.device = gr.Dropdown(
                 [(words(f"export.device_{one}"), one) for one in ("cpu", "auto")],
                 value="cpu",
@@ -58,7 +60,8 @@ class MergeForm:
 
     def _connect(self) -> None:
         fields = [self.targets, self.name, self.precision, self.shard, self.device]
-        self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
+        told = [self.problem, self.made, self.look]
+        self.start.click(self._on_start, fields, told, api_name=False, concurrency_limit=None)
         fill_on_open(self._on_open, [self.targets, self.name, self.look])
         keep_offered(self.targets, self._sources, [self.targets])
         gr.on([self.targets.input], self._on_targets, fields, [self.name, self.look], **QUIET)
@@ -73,8 +76,8 @@ class MergeForm:
         try:
             job = self.context.service.merge(targets or [], name or "", precision, merge_choices.whole(shard), device)
         except Problem as problem:
-            return self._told(problem), ""
-        return "", taken("export", JOB + job.id)
+            return self._told(problem), "", ""  # what the look says of it too stands once
+        return "", taken("export", JOB + job.id), gr.skip()
 
     def _on_open(self):
         return self._filled(merge_choices.first_source(self.context))

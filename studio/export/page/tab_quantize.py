@@ -52,7 +52,8 @@ class QuantizeForm:
 
     def _connect(self) -> None:
         fields = [self.targets, self.method, self.calibration, self.name]
-        self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
+        told = [self.problem, self.made, self.look]
+        self.start.click(self._on_start, fields, told, api_name=False, concurrency_limit=None)
         fill_on_open(self._on_open, [self.targets, self.calibration, self.look])
         keep_offered(self.targets, self._sources, [self.targets])
         keep_offered(self.calibration, self._calibrations)
@@ -66,8 +67,8 @@ class QuantizeForm:
         try:
             job = self.context.forms.quantize(targets or [], method or "", calibration or "", name or "")
         except Problem as problem:
-            return self._told(problem), ""
-        return "", taken("export", JOB + job.id)
+            return self._told(problem), "", ""  # what the look says of it too stands once
+        return "", taken("export", JOB + job.id), gr.skip()
 
     def _on_open(self):
         chosen = merge_choices.first_source(self.context)
