@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from studio.core.i18n import Problem
 from studio.core.job import Job
+from studio.core.processes import memory_faults
 from studio.core.processes.child import Child, Output, end_with_parent
 from studio.core.storage import files, records
 from studio.core.storage.atomic import write_json
@@ -59,7 +60,8 @@ def run(
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     environment["TMPDIR"] = str(scratch)  # what a killed one leaves goes with the rest
     if libraries:
-        environment["PYTHONPATH"] = os.pathsep.join(map(str, libraries))
+        inherited = filter(None, [os.environ.get("PYTHONPATH")])
+        environment["PYTHONPATH"] = os.pathsep.join([*map(str, libraries), *inherited])
     code, last = follow(job, command, log, environment, look)
     if code:
         raise _fault(module, code, last, is_full=shutil.disk_usage(scratch).free < FULL)
@@ -105,6 +107,8 @@ def _fault(module: str, code: int, last: str, is_full: bool) -> Problem:
         return Problem("forms.killed")
     if is_full or "No space left" in reason:  # llama.cpp says of a full disk that its stream failed
         return Problem("forms.disk_full")
+    if memory_faults.says_so(reason):
+        return Problem("forms.no_memory")
     for sign, key in _SIGNS.items():
         if sign in reason:
             return Problem(key, reason=reason)

@@ -33,6 +33,8 @@ class TransformersModel:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         torch.set_num_threads(threads)
+        # It would make a plan for each token of an answer, which no other has the length of (see `attention`).
+        torch.backends.cuda.enable_cudnn_sdp(False)
         place = "cuda:0" if torch.cuda.is_available() else "cpu"
         self._model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=getattr(torch, dtype), device_map=place, trust_remote_code=trust_remote_code

@@ -8,6 +8,7 @@ of it.
 import json
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +19,7 @@ from conftest import STARTER, new_workspace
 
 from benchmarks.report import Row
 from benchmarks.shapes import SHAPES
-from studio.core.device_lease import DeviceLease
+from studio.core.device_lease import DeviceLease, free_memory
 from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace, write_json
 from studio.train.execution.training_service import TrainingService
@@ -50,6 +51,30 @@ def record() -> Callable[..., None]:
                 rows.write(json.dumps(asdict(row)) + "\n")
 
     return write
+
+
+def in_threads(count: int) -> None:
+    """Multiply in so many threads at once, and free what can be: cuBLAS keeps 32 MiB for each that ever did, which are
+    nobody's leak.
+    """
+    import torch
+
+    together = threading.Barrier(count)
+
+    def multiply() -> None:
+        one = torch.ones(64, 64, device="cuda", dtype=torch.bfloat16)
+        together.wait(60)
+        one @ one
+        together.wait(60)
+
+    threads = [threading.Thread(target=multiply) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    multiply_here = torch.ones(64, 64, device="cuda", dtype=torch.bfloat16)
+    multiply_here @ multiply_here
+    for thread in threads:
+        thread.join()
+    free_memory()
 
 
 @pytest.fixture(scope="session")

@@ -37,12 +37,14 @@ def by_command_line(recipe_file: Path, folder: Path) -> float:
 
 def test_a_run_is_as_fast_as_by_the_command_line(service, tmp_path, record):
     ours, theirs = [], []
-    for number in range(PAIRS):
+    for number in range(1 + PAIRS):
         run = service.start(RECIPE, {}, "worker")
         status = ended(run)
         assert status.state == "finished", (status.error, run.log_file.read_text()[-3000:])
-        ours.append(runtime(run.folder))
-        theirs.append(by_command_line(run.recipe_file, tmp_path / f"cli-{number}"))
+        other = by_command_line(run.recipe_file, tmp_path / f"cli-{number}")
+        if number:  # the first pair reads the libraries and the model from the disk, and ours comes first
+            ours.append(runtime(run.folder))
+            theirs.append(other)
     ratio = statistics.median(ours) / statistics.median(theirs)
     record(
         f"{RECIPE['max_steps']} steps of 8 x 1,024 tokens, LoRA, 0.5 B, in a worker, against `llamafactory-cli train`",

@@ -10,6 +10,7 @@ from pathlib import Path
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.job import Job
+from studio.core.processes import memory_faults
 from studio.core.storage import folders
 from studio.core.storage.atomic import move, scratch, write_json
 from studio.core.workspace import Workspace
@@ -78,6 +79,8 @@ def _fault(module: str, code: int, last: str) -> Problem:
         return Problem("merge.killed")
     if "No space left" in reason:
         return Problem("merge.disk_full")
+    if memory_faults.says_so(reason):
+        return Problem("forms.no_memory")
     return Problem("merge.failed" if module == "merge_child" else "merge.not_verified", reason=reason or str(code))
 
 

@@ -11,7 +11,7 @@ from studio.core import llamafactory
 from studio.core.device_lease import free_bytes
 from studio.core.i18n import Problem
 from studio.core.processes import thread_team
-from studio.inference.local import grouped_attention, key_value_cache, linear_products
+from studio.inference.local import attention, key_value_cache, linear_products
 from studio.inference.local.base_loading import _load_base, encoder_of
 from studio.inference.local.decoding import Decoding, decodes_plainly
 from studio.inference.local.lora_batch import LoraBatch
@@ -53,7 +53,7 @@ class LoadedModel:
             self._model, self.sees = _load_base(base)
         self._decodes = decodes_plainly(self._model) and self.new_cache() is not None
         if self._decodes:
-            grouped_attention.use(self._model)
+            attention.use(self._model)
 
     @property
     def context(self) -> int | None:

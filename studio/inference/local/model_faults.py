@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from studio.core import llamafactory, reasons
 from studio.core.device_lease import free_memory
 from studio.core.i18n import Problem
+from studio.core.processes.memory_faults import is_out_of_memory
 
 
 @contextlib.contextmanager
@@ -31,11 +32,8 @@ def as_problem(error: Exception, key: str, **facts: object) -> Problem:
     import logging
     import traceback
 
-    import torch
-
     logging.getLogger(__name__).error("chat", exc_info=error)
-    reason = " ".join(str(error).split())[:300] or type(error).__name__
-    out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in reason
+    out_of_memory = is_out_of_memory(error)
     cause, wants_code, known = error, False, None
     while cause:
         traceback.clear_frames(cause.__traceback__)

@@ -8,6 +8,8 @@ wider one.
 import re
 from dataclasses import dataclass
 
+from studio.core.processes import memory_faults
+
 
 @dataclass(frozen=True)
 class Sign:
@@ -24,20 +26,7 @@ def _sign(key: str, *patterns: str) -> Sign:
 PACKAGE = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 
 SIGNS = (
-    _sign(
-        "train.out_of_memory",
-        r"^OutOfMemoryError",
-        r"^MemoryError",
-        r"^ArrowMemoryError",
-        r"(CUDA|HIP|MPS|XPU|NPU|HPU|MLU)( backend)? out of memory",
-        r"CUDA error: out of memory",
-        r"DefaultCPUAllocator: (not enough memory|can't allocate)",
-        r"CUBLAS_STATUS_ALLOC_FAILED",
-        r"Cannot allocate memory",
-        r"std::bad_alloc",
-        r"unable to mmap",
-        r"not enough memory: you tried",
-    ),
+    _sign("train.out_of_memory", *memory_faults.PATTERNS),
     _sign(
         "faults.group",
         r"\bNCCL\b",

@@ -235,7 +235,8 @@ def test_the_doctor_says_what_this_machine_is(call):
     assert call.machine_report()["looked"] is None
     report = wait_for(lambda: (found := call.machine_report())["looked"] and found, seconds=120)
     found = {one["what"]: one for one in report["findings"]}
-    assert found["torch"]["state"] == "good" and "threads" in found["torch"]["text"]
+    computes_on = "NVIDIA" if call.monitor()["gpus"] else "threads"
+    assert found["torch"]["state"] == "good" and computes_on in found["torch"]["text"]
     assert "huggingface.co" not in found, "a hub is asked only where a person says so"
     assert call.machine_check()["looked"] is None
     if SLOW:

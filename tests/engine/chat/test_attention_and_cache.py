@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from studio.inference.local import grouped_attention, key_value_cache
+from studio.inference.local import attention, key_value_cache
 
 
 def tensors(*shape: int, count: int = 1):
@@ -16,7 +16,7 @@ def tensors(*shape: int, count: int = 1):
 
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("tokens, heads, groups", [(1, 9, 3), (1, 4, 4), (1, 8, 1), (5, 9, 3)])
-def test_grouped_attention_is_that_of_transformers(tokens, heads, groups, masked):
+def test_attention_is_that_of_transformers(tokens, heads, groups, masked):
     import torch
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
@@ -26,7 +26,7 @@ def test_grouped_attention_is_that_of_transformers(tokens, heads, groups, masked
         mask[0, :, :, :3] = False  # padding on the left
     module = SimpleNamespace(num_key_value_groups=heads // groups, is_causal=True)
     theirs, _ = sdpa_attention_forward(module, query, key, value, mask, scaling=0.2)
-    ours, _ = grouped_attention._attention(module, query, key, value, mask, scaling=0.2)
+    ours, _ = attention.grouped(module, query, key, value, mask, scaling=0.2)
     assert ours.shape == theirs.shape and torch.allclose(ours, theirs, atol=1e-6)
 
 

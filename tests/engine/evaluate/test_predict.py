@@ -131,7 +131,7 @@ def test_texts_prompts_and_labels_are_those_of_llamafactory(starter_desk, of_sta
 
 
 def test_the_loss_of_a_reference_is_that_of_training(starter_desk, of_starter):
-    """Against transformers' own loss, on LLaMA-Factory's encoding of the row."""
+    """Against transformers' own loss, on LLaMA-Factory's encoding of the row; on a GPU bfloat16 is computed in."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -148,7 +148,7 @@ def test_the_loss_of_a_reference_is_that_of_training(starter_desk, of_starter):
         with torch.no_grad():
             expected = model(input_ids=ids, labels=labels).loss.item()
         found = measured[row.row]
-        assert found.loss == pytest.approx(expected, abs=1e-5)
+        assert found.loss == pytest.approx(expected, abs=0.05 if torch.cuda.is_available() else 1e-5)
         assert found.tokens == len(found.losses) == len(found.pieces) == sum(one.trained for one in tokens)
         assert row.reference in "".join(found.pieces)
 
@@ -525,6 +525,8 @@ def test_what_a_real_small_model_says_as_judge_is_counted_and_never_guessed(desk
 
 
 def test_weights_of_an_evaluation_are_there_for_chat_and_the_next_one(desk, monkeypatch):
+    import torch
+
     loads = []
 
     def load(base):
@@ -535,7 +537,9 @@ def test_weights_of_an_evaluation_are_there_for_chat_and_the_next_one(desk, monk
     device, jobs = DeviceLease(), Jobs(desk.workspace)
     chat, collection = InferenceService(desk.workspace, device), Collection(desk.workspace, jobs)
     service = EvaluationService(device, jobs, collection, chat.servers, chat.spare)
-    settings = PredictSettings(rows=2, max_tokens=2, metrics=["f1"], precision=base_loading.best_precision())
+    # What Chat computes in: on a GPU an evaluation does too where nothing is asked for.
+    precision = "" if torch.cuda.is_available() else base_loading.best_precision()
+    settings = PredictSettings(rows=2, max_tokens=2, metrics=["f1"], precision=precision)
 
     def evaluate() -> None:
         id = service.predict([SMALL], ["identity_en"], settings).id

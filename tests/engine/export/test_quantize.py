@@ -18,7 +18,7 @@ from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
 from studio.datasets.registry.collection import Collection
 from studio.evaluate.predict.row_sources import HELD_OUT
-from studio.export import model_forms, source_model, token_rows
+from studio.export import child_run, model_forms, source_model, token_rows
 from studio.export.cost import cost_plan
 from studio.export.cost.cost_job import POSITIONS
 from studio.export.form_service import FormService
@@ -144,3 +144,47 @@ def test_what_a_step_writes_where_it_runs_lies_in_its_own_folder(tmp_path):
     command = [sys.executable, "-c", said, str(tmp_path / "spec.json"), str(os.getpid())]
     last = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
     assert json.loads(last) == {"folder": str(tmp_path)}
+
+
+CHILD = """
+import of_a_library
+from studio.export import child_run
+
+
+class OutOfMemoryError(RuntimeError):
+    pass
+
+
+def work(spec):
+    raise {error}
+
+
+if __name__ == "__main__":
+    child_run.main(work)
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "key"),
+    [
+        ('OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")', "forms.no_memory"),
+        (
+            'RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")',
+            "forms.no_memory",
+        ),
+        ('ValueError("odd")', "forms.failed"),
+    ],
+)
+def test_a_step_has_the_packages_of_the_studio_and_tells_a_lack_of_memory(tmp_path, monkeypatch, error, key):
+    """Those it was started with too (PYTHONPATH, as clusters set it); a library laid over them hides none."""
+    inherited, library, scratch = (tmp_path / name for name in ("inherited", "library", "scratch"))
+    for folder in (inherited, library, scratch):
+        folder.mkdir()
+    (inherited / "odd_child.py").write_text(CHILD.format(error=error))
+    (library / "of_a_library.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(inherited))
+    job = SimpleNamespace(check=lambda: None, log=lambda text: None)
+    with pytest.raises(Problem) as fault:
+        child_run.run(job, "odd_child", child_run.Spec(), scratch, libraries=[library])
+    assert fault.value.key == key, fault.value
+    assert all(is_sentence(Words(one).tell(fault.value)) for one in LANGUAGES)

@@ -219,6 +219,10 @@ TOLD = [
     (KeyError("labels"), "train.failed"),
     (SystemExit(3), "train.failed"),
     (RuntimeError(""), "train.failed"),
+    (
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+        "train.out_of_memory",
+    ),
 ]
 RECIPE = {"dataset": "my_set", "stage": "sft", "gradient_accumulation_steps": 0, "cutoff_len": 1024}
 
