@@ -14,9 +14,11 @@ def tensors(*shape: int, count: int = 1):
     return [torch.randn(shape, generator=generator) for _ in range(count)]
 
 
+@pytest.mark.parametrize("name", ["grouped", "fused"])
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("tokens, heads, groups", [(1, 9, 3), (1, 4, 4), (1, 8, 1), (5, 9, 3)])
-def test_attention_is_that_of_transformers(tokens, heads, groups, masked):
+def test_attention_is_that_of_transformers(tokens, heads, groups, masked, name):
+    """`fused` takes kernels of a card there (see tests/gpu), and here what torch chooses."""
     import torch
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
@@ -26,8 +28,24 @@ def test_attention_is_that_of_transformers(tokens, heads, groups, masked):
         mask[0, :, :, :3] = False  # padding on the left
     module = SimpleNamespace(num_key_value_groups=heads // groups, is_causal=True)
     theirs, _ = sdpa_attention_forward(module, query, key, value, mask, scaling=0.2)
-    ours, _ = attention.grouped(module, query, key, value, mask, scaling=0.2)
+    ours, _ = getattr(attention, name)(module, query, key, value, mask, scaling=0.2)
     assert ours.shape == theirs.shape and torch.allclose(ours, theirs, atol=1e-6)
+
+
+@pytest.mark.parametrize("length", [16, 17, 31])
+def test_a_mask_that_is_added_is_the_same_mask_in_aligned_rows(length):
+    import torch
+    from torch.nn.functional import scaled_dot_product_attention
+
+    (query,), (key, value) = tensors(2, 4, 3, 16), tensors(2, 4, length, 16, count=2)
+    mask = torch.rand(2, 1, 3, length, generator=torch.Generator().manual_seed(1)) < 0.7
+    mask[0, 0, 0] = False  # a row that looks at nothing is padding, and must not spoil the others
+    added = attention.added_mask(mask, torch.float32)
+    assert added.shape == mask.shape and added.stride(2) % attention.ALIGNED == 0
+    ours, theirs = (scaled_dot_product_attention(query, key, value, attn_mask=one) for one in (added, mask))
+    assert torch.isfinite(ours).all()
+    seen = mask.any(-1).expand(2, 4, 3)
+    assert torch.allclose(ours[seen], theirs[seen], atol=1e-6)
 
 
 def test_the_cache_with_room_holds_what_transformers_holds():
