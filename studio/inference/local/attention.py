@@ -118,6 +118,7 @@ def _in_place_of_tokens(query, key, attention_mask):
 
 def _by_flash(query, key, value, _, dropout: float, causal: bool, scaling: float | None):
     """Return the output without a mask, [batch, heads, tokens, width], None where the kernel does not take these."""
+    llamafactory.load()
     import torch
     from torch.backends.cuda import SDPAParams, can_use_flash_attention
 
@@ -130,6 +131,7 @@ def _by_flash(query, key, value, _, dropout: float, causal: bool, scaling: float
 
 def _by_memory_efficient(query, key, value, attention_mask, dropout: float, causal: bool, scaling: float | None):
     """Return the output under a mask, [batch, heads, tokens, width], None where the kernel does not take these."""
+    llamafactory.load()
     import torch
     from torch.backends.cuda import SDPAParams, can_use_efficient_attention
 
@@ -148,6 +150,7 @@ def added_mask(attention_mask, dtype):
     Left out is what gets the least number there is: with minus infinity a row that looks at nothing, which is padding,
     would have no weights at all.
     """
+    llamafactory.load()
     import torch
     from torch.nn.functional import pad
 
