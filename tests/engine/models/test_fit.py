@@ -162,7 +162,7 @@ def test_a_size_that_each_layer_has_of_its_own_counts_by_the_largest(folder):
     assert read_shape(folder(LLAMA_7B, moe_topk=[2] * 32, **experts)).active_experts == 2
 
 
-@pytest.mark.parametrize("config", two_typed_fields(), ids=str)
+@pytest.mark.parametrize("config", two_typed_fields(), ids=lambda config: "-".join(map(str, config)))
 def test_what_transformers_declares_with_two_types_is_no_fault(folder, config):
     made = folder(LLAMA_7B | {"sliding_window": 1024}, **config)
     assert model_config.read(made)[1] == ()
