@@ -2,7 +2,6 @@
 
 import shutil
 
-from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.sentences import Sentence
 from studio.deploy.deploy_settings import DeploySettings, is_local
@@ -91,10 +90,7 @@ class Ollama:
 
 def adds_bos(source: Source) -> bool:
     """Tell whether an engine puts BOS before what a GGUF's template writes. Raises Problem where the file is none."""
-    fields = gguf_parts.open_reader(source.gguf).fields
-    try:
-        if "tokenizer.ggml.add_bos_token" in fields:
-            return bool(fields["tokenizer.ggml.add_bos_token"].contents())
-        return "tokenizer.ggml.model" in fields and fields["tokenizer.ggml.model"].contents() == "llama"
-    except gguf_parts.BROKEN as error:
-        raise Problem("gguf.broken", file=source.gguf.name, reason=reasons.of(error)) from error
+    fields = gguf_parts.read_header(source.gguf).fields
+    if "tokenizer.ggml.add_bos_token" in fields:
+        return bool(fields["tokenizer.ggml.add_bos_token"])
+    return fields.get("tokenizer.ggml.model") == "llama"

@@ -39,8 +39,7 @@ def require_same_base(run: Run, model: Path) -> None:
     """Raise Problem where the weights of a run's base are not those that it was started on. A run of which no stamp was
     kept passes.
     """
-    kept = run.info().base_stamp
-    if kept and (now := weights_stamp.of(model)) and now != kept:
+    if weights_stamp.differs(model, run.info().base_stamp):
         raise Problem("merge.base_changed", run=run.name, model=library.title(model))
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from studio.core import reasons
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Reason
 from studio.core.jobs import Job, Jobs
 from studio.core.processes import collector
 from studio.core.processes.child import Child, end_with_input
@@ -73,16 +73,15 @@ def parameters(file: Path) -> int:
         Problem: it is no GGUF, not one of a language model, or a part of one whose other parts are not beside it.
     """
     found = gguf_parts.parts(file)
-    readers = [gguf_parts.open_reader(one) for one in found]
-    fields = readers[0].fields
-    try:
-        architecture = fields["general.architecture"].contents()
-        kind = fields["general.type"].contents() if "general.type" in fields else "model"
-    except gguf_parts.BROKEN as error:
-        raise Problem("gguf.broken", file=found[0].name, reason=reasons.of(error)) from error
+    headers = [gguf_parts.read_header(one) for one in found]
+    fields = headers[0].fields
+    if "general.architecture" not in fields:
+        missing = Reason("reasons.of_field", field="general.architecture", reason=Reason("reasons.field_missing"))
+        raise Problem("gguf.broken", file=found[0].name, reason=missing)
+    architecture, kind = fields["general.architecture"], fields.get("general.type", "model")
     if kind != "model" or f"{architecture}.block_count" not in fields:
         raise Problem("gguf.no_model", file=file.name, kind=architecture if kind == "model" else kind)
-    return sum(int(tensor.n_elements) for reader in readers for tensor in reader.tensors)
+    return sum(sum(header.tensors.values()) for header in headers)
 
 
 def _import(job: Job, source: Path, target: Path) -> dict:

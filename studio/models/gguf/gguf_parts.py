@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.core import reasons
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Reason
 from studio.core.storage import files, folders
+from studio.models.gguf import gguf_header
+from studio.models.gguf.gguf_header import Header
 
 BROKEN = (ValueError, KeyError, IndexError, OSError, TypeError, OverflowError, MemoryError, AttributeError)
+MOST_PARTS = 2**16 - 1  # the count is written in 16 bits
 MOST_BESIDE = 500  # files in a folder that are looked at for other parts
 _NUMBERED = re.compile(r"(.*)-(\d{5})-of-(\d{5})")
 
@@ -51,36 +54,39 @@ def named_parts(file: Path) -> list[Path]:
     return [one for its, one in found if its and (its.whole, its.count) == (own.whole, own.count)]
 
 
-def open_reader(file: Path):
-    """Return gguf's reader of a file. Raises Problem where it is no whole GGUF file."""
-    from gguf import GGUFReader
-
+def read_header(file: Path) -> Header:
+    """Return what the header of a file says. Raises Problem where it is no whole GGUF file."""
     if not files.is_file(file):  # a pipe would be waited for without end
         raise Problem("gguf.no_file", file=file)
     try:
-        return GGUFReader(file)
+        return gguf_header.read(file)
     except BROKEN as error:
         raise Problem("gguf.broken", file=file.name, reason=reasons.of(error)) from error
 
 
 def part_of(file: Path) -> Part:
     """Return what a GGUF file says of its place among parts. Raises Problem where it is no whole GGUF file."""
-    reader = open_reader(file)
+    header = read_header(file)
 
     def number(name: str, otherwise: int | None) -> int | None:
-        value = reader.fields[name].contents() if name in reader.fields else otherwise
-        return int(value) if value is not None else None
+        return int(header.fields[name]) if name in header.fields else otherwise
 
     try:
-        return Part(
+        part = Part(
             file,
             number("split.no", 0),
             number("split.count", 1),
             number("split.tensors.count", None),
-            len(reader.tensors),
+            len(header.tensors),
         )
     except BROKEN as error:
         raise Problem("gguf.broken", file=file.name, reason=reasons.of(error)) from error
+    if part.count > MOST_PARTS:
+        most = Reason("reasons.field_most", bound=MOST_PARTS)
+        raise Problem(
+            "gguf.broken", file=file.name, reason=Reason("reasons.of_field", field="split.count", reason=most)
+        )
+    return part
 
 
 def parts(file: Path) -> list[Path]:

@@ -40,12 +40,9 @@ SIZES = {
 }
 MOST_LAYERS = 65_536
 MOST = 2**40
-_NUMBERS = {
-    *(name for names in SIZES.values() for name in names),
-    *CONTEXT,
-    "moe_intermediate_size",
-    "sliding_window_pattern",
-}
+PATTERN = "sliding_window_pattern"
+_LETTERS = re.compile(r"[LG]{1,65536}")  # of EXAONE 4: a layer that looks at a window, one that looks at all
+_NUMBERS = {*(name for names in SIZES.values() for name in names), *CONTEXT, "moe_intermediate_size", PATTERN}
 _OBJECTS = {*INNER, "quantization_config", "compression_config"}
 _TEXTS = {"model_type"}
 _TYPE_NAMES = {"torch_dtype", "dtype"}
@@ -110,8 +107,10 @@ def _fits(field: str, value: object) -> bool:
         return isinstance(value, dict | list)
     if field not in _NUMBERS or value is False:
         return True
+    if field == PATTERN and isinstance(value, str):
+        return bool(_LETTERS.fullmatch(value))
     if isinstance(value, list):  # some models give each layer a size of its own
-        return field not in SIZES["layers"] and all(type(one) is int for one in value)
+        return field not in SIZES["layers"] and all(type(one) is int and 0 <= one <= MOST for one in value)
     number = _number(field, value)
     return number is not None and number <= (MOST_LAYERS if field in SIZES["layers"] else MOST)
 

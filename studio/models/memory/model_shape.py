@@ -176,8 +176,9 @@ def read_shape(folder: Path) -> ModelShape:
 
 
 def _number(text_config: dict, config: dict, keys: tuple[str, ...]) -> int:
-    found = (place[key] for place in (text_config, config) for key in keys if type(place.get(key)) is int)
-    return next(found, 0)
+    """Return a size by any of its names, the largest where each layer has its own, 0 where it is not said."""
+    found = (place[key] for place in (text_config, config) for key in keys if place.get(key))
+    return next((max(one) if isinstance(one, list) else one for one in found), 0)
 
 
 def _completed(text_config: dict, sizes: dict[str, int]) -> dict[str, int]:
@@ -280,6 +281,11 @@ def _sliding(text_config: dict, sizes: dict[str, int]) -> int:
         return 0
     if isinstance(kinds := text_config.get("layer_types"), list):
         return sum(kind == "sliding_attention" for kind in kinds)
-    if every := text_config.get("sliding_window_pattern"):
-        return sizes["layers"] - sizes["layers"] // every
+    pattern = text_config.get(model_config.PATTERN)
+    if isinstance(pattern, str):  # repeated over the layers; the last one looks at all, whatever its letter
+        return sum(pattern[layer % len(pattern)] == "L" for layer in range(sizes["layers"] - 1))
+    if isinstance(pattern, list):  # no model of transformers has one: taken for layers that all look at all
+        return 0
+    if pattern:
+        return sizes["layers"] - sizes["layers"] // pattern
     return sizes["layers"] // 2 if text_config.get("model_type") == "gemma2" else sizes["layers"]

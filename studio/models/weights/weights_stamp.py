@@ -1,4 +1,7 @@
-"""A stamp of a model's weights: the same for the same numbers, wherever they lie, and in however many files."""
+"""A stamp of a model's weights: the same for the same numbers, wherever they lie, and in however many files.
+
+Stamps that older releases kept have no MARK: of a tensor of fewer than BYTES bytes, bytes of its neighbour are in them.
+"""
 
 import hashlib
 from pathlib import Path
@@ -10,7 +13,9 @@ from studio.models.weights import tensor_headers
 
 TENSORS, BYTES = 512, 256  # looked at: so many tensors at the most, so many bytes in the middle of each
 BLOCKS = 64  # of a pickled file, which tells no tensors without being loaded
+MARK = "2:"
 _stamps: FileCache[str] = FileCache(256)
+_unmarked: FileCache[str] = FileCache(256)
 
 
 def of(folder: Path) -> str:
@@ -19,24 +24,40 @@ def of(folder: Path) -> str:
     Names, types and shapes of all tensors are in it, and bytes out of the middle of TENSORS of them: training changes
     nearly every number, and reading all would take minutes.
     """
-    paths = [folder / name for name in library.weight_names(folder)]
-    return _stamps.get(folder, paths, lambda: _of(paths)) if paths else ""
+    paths = _paths(folder)
+    return _stamps.get(folder, paths, lambda: _of(paths, marked=True)) if paths else ""
 
 
-def _of(paths: list[Path]) -> str:
+def differs(folder: Path, kept: str) -> bool:
+    """Tell whether the weights in a folder are others than those of a stamp that was kept; no where one of the two says
+    nothing.
+    """
+    paths = _paths(folder)
+    if not kept or not paths:
+        return False
+    old = not kept.startswith(MARK)
+    now = _unmarked.get(folder, paths, lambda: _of(paths, marked=False)) if old else of(folder)
+    return bool(now) and now != kept
+
+
+def _paths(folder: Path) -> list[Path]:
+    return [folder / name for name in library.weight_names(folder)]
+
+
+def _of(paths: list[Path], marked: bool) -> str:
     digest = hashlib.sha256()
     try:
         for path in sorted(paths):
             if path.suffix != ".safetensors":
                 digest.update(_of_blocks(path))
-        for line in _of_tensors([path for path in paths if path.suffix == ".safetensors"]):
+        for line in _of_tensors([path for path in paths if path.suffix == ".safetensors"], marked):
             digest.update(line)
     except (OSError, ValueError):  # whoever loads it tells what is wrong with it
         return ""
-    return digest.hexdigest()[:32]
+    return (MARK if marked else "") + digest.hexdigest()[:32]
 
 
-def _of_tensors(paths: list[Path]) -> list[bytes]:
+def _of_tensors(paths: list[Path], marked: bool) -> list[bytes]:
     found = []
     for path in paths:
         shard = tensor_headers.read_shard(path)
@@ -47,7 +68,8 @@ def _of_tensors(paths: list[Path]) -> list[bytes]:
     lines = [f"{name} {tensor['dtype']} {tensor['shape']}\n".encode() for name, _, tensor in found]
     for name, path, tensor in found[:: max(1, -(-len(found) // TENSORS))]:
         begin, end = tensor["data_offsets"]
-        lines.append(name.encode() + _bytes_at(path, _data_start(path) + max(begin, (begin + end - BYTES) // 2)))
+        count = min(BYTES, end - begin) if marked else BYTES
+        lines.append(name.encode() + _bytes_at(path, _data_start(path) + max(begin, (begin + end - BYTES) // 2), count))
     return lines
 
 
@@ -56,10 +78,10 @@ def _data_start(path: Path) -> int:
         return 8 + int.from_bytes(opened.read(8), "little")
 
 
-def _bytes_at(path: Path, at: int) -> bytes:
+def _bytes_at(path: Path, at: int, count: int = BYTES) -> bytes:
     with files.open_file(path) as opened:
         opened.seek(at)
-        return opened.read(BYTES)
+        return opened.read(count)
 
 
 def _of_blocks(path: Path) -> bytes:

@@ -82,6 +82,30 @@ def test_a_base_that_changed_since_the_run_is_refused(workspace):
     assert refused(workspace, run.name) == "merge.base_changed"
 
 
+def test_a_small_tensor_is_stamped_without_its_neighbour(tmp_path):
+    import torch
+
+    weights = {name: torch.full((length,), float(length)) for name, length in {"a": 3, "b": 40, "c": 100}.items()}
+    folders = [{"one": "abc"}, {"one": "ab", "two": "c"}, {"one": "ac", "two": "b"}]
+    stamps = set()
+    for number, parts in enumerate(folders):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for file, names in parts.items():
+            save_file({name: weights[name] for name in names}, folder / f"{file}.safetensors", {"format": "pt"})
+        index = {name: f"{file}.safetensors" for file, names in parts.items() for name in names}
+        (folder / f"{WEIGHTS}.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+        stamps.add(weights_stamp.of(folder))
+    assert len(stamps) == 1 and "" not in stamps
+    assert not weights_stamp.differs(tmp_path / "0", *stamps) and not weights_stamp.differs(tmp_path / "0", "")
+    before = "09356d8620ac75001cbc379de8f1cb42"  # as older releases kept it, with bytes of the neighbours
+    assert not weights_stamp.differs(tmp_path / "0", before)
+    save_file(weights | {"a": weights["a"] + 1}, tmp_path / "0" / "one.safetensors", {"format": "pt"})
+    assert weights_stamp.differs(tmp_path / "0", *stamps) and weights_stamp.differs(
+        tmp_path / "0", "09356d8620ac75001cbc379de8f1cb42"
+    )
+
+
 @pytest.mark.parametrize(
     ("told", "change"),
     [

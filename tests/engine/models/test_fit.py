@@ -1,6 +1,8 @@
 """The memory estimate: exact counts from the headers, sums that hang together, and peaks that were really measured."""
 
+import importlib.util
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from conftest import STARTER, slow
 
 from benchmarks.fit import REACH, Case, estimated, measured
 from studio.core.i18n import Problem, Words
+from studio.models.library import model_config
 from studio.models.memory import activations, fit
 from studio.models.memory.fit import Plan, estimate, plan_of, table
 from studio.models.memory.model_shape import read_shape
@@ -26,6 +29,20 @@ LLAMA_7B = {
     "max_position_embeddings": 4096,
 }
 GIB = 2**30
+
+
+def two_typed_fields() -> list[dict]:
+    """Return a value of each other type than a number with which transformers' configs declare a size, {field: value};
+    read from their sources, without importing them.
+    """
+    models = Path(importlib.util.find_spec("transformers").origin).parent / "models"
+    texts = "\n".join(file.read_text(encoding="utf-8") for file in sorted(models.glob("*/configuration_*.py")))
+    found = {}
+    for field, declared in re.findall(r"^    (\w+): ([^=\n]+) = ", texts, re.MULTILINE):
+        if field in model_config._NUMBERS and field not in model_config.SIZES["layers"]:
+            found |= {(field, "text"): {field: "LLLG"}} if re.search(r"\bstr\b", declared) else {}
+            found |= {(field, "list"): {field: [64] * 32}} if "list[int]" in declared else {}
+    return list(found.values())
 
 
 @pytest.fixture
@@ -121,6 +138,35 @@ def test_the_cache_grows_with_the_context_but_not_in_sliding_layers(folder):
         folder(LLAMA_7B, sliding_window=1024, layer_types=["sliding_attention"] * 24 + ["full_attention"] * 8)
     )
     assert estimate(sliding, Plan(method="inference", seq=4096)).kv_cache == 2 * 4096 * 2 * (24 * 1024 + 8 * 4096)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "sliding"),
+    [("LLLG", 24), ("LLLLLG", 26), ("LG" * 16, 16), ("L", 31), ("G", 0), (4, 24), (6, 27), ([1, 1, 0], 0), (None, 32)],
+)
+def test_the_sliding_layers_are_read_from_letters_or_from_a_number(folder, pattern, sliding):
+    assert read_shape(folder(LLAMA_7B, sliding_window=1024, sliding_window_pattern=pattern)).sliding_layers == sliding
+
+
+@pytest.mark.parametrize("pattern", ["", "four", "LLLg", "LG\n", "L" * 65_537, [2**41], [-1], {"L": 3}, 1.5])
+def test_a_pattern_of_sliding_layers_that_is_none_is_told(folder, pattern):
+    with pytest.raises(Problem) as told:
+        read_shape(folder(LLAMA_7B, sliding_window_pattern=pattern))
+    assert told.value.key == "models.wrong_field"
+
+
+def test_a_size_that_each_layer_has_of_its_own_counts_by_the_largest(folder):
+    layered = read_shape(folder(LLAMA_7B, intermediate_size=[8192] * 10 + [16384] * 22))  # as Gemma 3n has it
+    assert layered == read_shape(folder(LLAMA_7B, intermediate_size=16384))
+    experts = {"num_experts": 8, "model_type": "hunyuan_v1_moe"}
+    assert read_shape(folder(LLAMA_7B, moe_topk=[2] * 32, **experts)).active_experts == 2
+
+
+@pytest.mark.parametrize("config", two_typed_fields(), ids=lambda config: "-".join(map(str, config)))
+def test_what_transformers_declares_with_two_types_is_no_fault(folder, config):
+    made = folder(LLAMA_7B | {"sliding_window": 1024}, **config)
+    assert model_config.read(made)[1] == ()
+    assert read_shape(made).parameters > 0
 
 
 def test_the_loss_is_most_of_a_small_model_with_a_large_vocabulary(starter):

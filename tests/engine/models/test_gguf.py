@@ -2,16 +2,19 @@
 
 import json
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, is_sentence, wait_for
+from conftest import ROOT, costs_at_most, is_sentence, wait_for
 
-from studio.core.i18n import Problem
+from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.storage import atomic
 from studio.core.workspace import Workspace
-from studio.models.gguf import gguf_import, gguf_parts
+from studio.deploy.engines import ollama_server
+from studio.deploy.served_source import Source
+from studio.models.gguf import gguf_header, gguf_import, gguf_parts
 from studio.models.library import library
 
 HIDDEN, INNER, LAYERS = 64, 128, 2
@@ -147,6 +150,133 @@ def test_what_is_no_model_is_told_at_once(empty, jobs, small, tmp_path):
         keys.append(told.value.key)
     assert keys == ["gguf.no_file"] * 4 + ["gguf.broken"] * 3 + ["workspace.bad_name"] * 2 + ["models.name_taken"]
     assert [path.name for path in empty.models.iterdir()] == ["taken"] and jobs.all() == []
+
+
+def header(keys: int = 0, tensors: int = 0, body: bytes = b"") -> bytes:
+    return b"GGUF" + struct.pack("<IQQ", 3, tensors, keys) + body
+
+
+def key(name: str, kind: int, value: bytes) -> bytes:
+    return struct.pack("<Q", len(name)) + name.encode() + struct.pack("<I", kind) + value
+
+
+def array(inner: int, count: int, values: bytes = b"") -> bytes:
+    return key("a", 9, struct.pack("<IQ", inner, count) + values)
+
+
+def tensor(count: int = 1, kind: int = 0, name: bytes = b"t", dimensions: int = 1, offset: int = 0) -> bytes:
+    return struct.pack("<Q", len(name)) + name + struct.pack("<IQIQ", dimensions, count, kind, offset)
+
+
+HOSTILE = {
+    "nothing": b"",
+    "no counts": b"GGUF\3\0\0\0",
+    "other version": header().replace(b"\3", b"\7", 1),
+    "long array": header(1, body=array(0, 10**5)),
+    "endless array": header(1, body=array(0, 2**62)),
+    "endless array of texts": header(1, body=array(8, 2**62, bytes(64))),
+    "endless array of wide numbers": header(1, body=array(12, 2**61)),
+    "an array of more than a model has": header(1, body=array(0, 5_000_000, bytes(5_000_000))),
+    "endless text": header(1, body=key("a", 8, struct.pack("<Q", 2**63))),
+    "endless text in an array": header(1, body=array(8, 1, struct.pack("<Q", 2**63))),
+    "endless name": header(1, body=struct.pack("<Q", 2**63) + bytes(64)),
+    "arrays in arrays": header(1, body=array(9, 1, struct.pack("<IQ", 9, 1) * 3000 + bytes(12))),
+    "wide arrays in arrays": header(1, body=array(9, 2**40, struct.pack("<IQ", 9, 2**40) * 3)),
+    "endless keys": header(2**62),
+    "endless tensors": header(0, 2**62),
+    "more keys than bytes": header(10**5, body=bytes(1000)),
+    "unknown kind": header(1, body=key("a", 99, bytes(8))),
+    "unknown kind in an array": header(1, body=array(99, 0)),
+    "the same name twice": header(2, body=2 * key("a", 4, bytes(4))),
+    "no text": header(1, body=key("a", 8, struct.pack("<Q", 2) + b"\xff\xff")),
+    "the same tensor twice": header(0, 2, 2 * tensor() + bytes(64)),
+    "a tensor of many sides": header(0, 1, tensor(dimensions=2**31)),
+    "a tensor behind the end": header(0, 1, tensor(offset=2**62)),
+    "an endless tensor": header(0, 1, tensor(2**62)),
+    "a tensor of an unknown type": header(0, 1, tensor(kind=250) + bytes(64)),
+    "a tensor of half a block": header(0, 1, tensor(31, kind=2) + bytes(64)),
+    "an odd alignment": header(1, body=key("general.alignment", 4, struct.pack("<I", 3))),
+    "endless parts": header(1, body=key("split.count", 10, struct.pack("<Q", 2**62))),
+    "a count of parts that is none": header(1, body=key("split.count", 6, struct.pack("<f", float("nan")))),
+    "parts as an array": header(1, body=key("split.count", 9, struct.pack("<IQ", 0, 1) + b"1")),
+    "no architecture": header(),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_header_that_claims_more_than_is_there_is_told_at_once(empty, jobs, tmp_path, kind):
+    file = tmp_path / "hostile.gguf"
+    file.write_bytes(HOSTILE[kind])
+    with costs_at_most(2), pytest.raises(Problem) as told:
+        gguf_import.start(empty, jobs, str(file), "x")
+    assert told.value.key == "gguf.broken"
+    assert all(is_sentence(Words(language).tell(told.value)) for language in LANGUAGES)
+    assert ollama_told(file) == ("gguf.broken" if kind not in ONLY_IMPORT else None)
+
+
+ONLY_IMPORT = ("endless parts", "a count of parts that is none", "parts as an array", "no architecture")
+
+
+def ollama_told(file: Path) -> str | None:
+    """Return the key of the fault that Ollama's engine tells of a file, None where it takes it."""
+    try:
+        ollama_server.adds_bos(Source(file.name, None, file))
+    except Problem as problem:
+        return problem.key
+    return None
+
+
+@pytest.mark.parametrize("order", ["LITTLE", "BIG"])
+def test_the_header_says_what_ggufs_own_reader_does(tmp_path, order):
+    import numpy
+    from gguf import GGMLQuantizationType, GGUFEndian, GGUFReader, GGUFWriter
+    from gguf.constants import GGML_QUANT_SIZES
+
+    file = tmp_path / "types.gguf"
+    writer = GGUFWriter(str(file), "llama", endianess=GGUFEndian[order])
+    for add, value in {
+        "uint8": 200,
+        "int8": -3,
+        "uint16": 60_000,
+        "int16": -300,
+        "uint32": 2**31,
+        "int32": -(2**20),
+        "uint64": 2**60,
+        "int64": -(2**60),
+        "float32": 0.5,
+        "float64": 0.1,
+        "bool": True,
+        "string": "说",
+    }.items():
+        getattr(writer, f"add_{add}")(f"of.{add}", value)
+    writer.add_custom_alignment(64)
+    writer.add_token_list([f"token {number}" for number in range(500)])
+    writer.add_token_scores([0.5] * 500)
+    for kind, (block, width) in GGML_QUANT_SIZES.items():
+        if kind in (GGMLQuantizationType.F32, GGMLQuantizationType.F16):
+            data = numpy.ones((2, block), dtype=kind.name.replace("F", "float"))
+            writer.add_tensor(kind.name, data)
+        elif block > 1:
+            writer.add_tensor(kind.name, numpy.ones((2, width), dtype=numpy.uint8), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    found, reader = gguf_header.read(file), GGUFReader(file)
+    values = {name: field.contents() for name, field in reader.fields.items() if not name.startswith("GGUF.")}
+    assert found.fields == {name: None if isinstance(value, list) else value for name, value in values.items()}
+    assert found.tensors == {one.name: one.n_elements for one in reader.tensors} and len(found.tensors) > 15
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="ends before"):
+        gguf_header.read(file)
+
+
+def test_a_large_vocabulary_is_read_in_a_moment(tmp_path):
+    file, text = tmp_path / "large.gguf", struct.pack("<Q", 7) + b"a token"
+    texts, numbers = array(8, 700_000, 700_000 * text), key("b", 9, struct.pack("<IQ", 6, 262_144) + bytes(4 * 262_144))
+    file.write_bytes(header(2, body=texts + numbers))
+    with costs_at_most(6):
+        assert gguf_header.read(file).fields == {"a": None, "b": None}
 
 
 def test_an_architecture_that_is_not_known_is_told_and_leaves_nothing(empty, jobs, tmp_path):
