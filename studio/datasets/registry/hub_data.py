@@ -9,6 +9,7 @@ from studio.core.i18n import Problem, Reason
 from studio.datasets.files import columnar
 from studio.datasets.registry import modelscope_rows
 from studio.datasets.schema.forms import Mapping, always_converted, described
+from studio.models.hub import addresses
 
 KEYS = {"huggingface": "hf_hub_url", "modelscope": "ms_hub_url"}
 _PAGES = {
@@ -60,6 +61,7 @@ def first_rows(where: Address, options: dict, count: int = 20) -> list[dict]:
             rows = modelscope_rows.first(where.repo, options, count)
         else:
             from datasets import load_dataset
+            from huggingface_hub import constants
 
             found = load_dataset(
                 where.repo,
@@ -67,6 +69,7 @@ def first_rows(where: Address, options: dict, count: int = 20) -> list[dict]:
                 data_dir=options.get("folder"),
                 streaming=True,
                 split=options.get("split") or "train",
+                token=None if addresses.gets_login("huggingface", constants.ENDPOINT) else False,
             )
             rows = [columnar.plain(dict(row)) for row in islice(found, count)]
     except Exception as error:  # each hub's library has its own faults for what the network, the hub or the data refuse

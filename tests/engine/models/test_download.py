@@ -12,12 +12,13 @@ import psutil
 import pytest
 from conftest import ROOT, is_sentence, wait_for
 from hub import COMMIT, Hub, safetensors, tiny_model
+from modelscope_hub.config import HubConfig
 
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.storage import folders
 from studio.core.workspace import Workspace
-from studio.models.hub import catalogue
+from studio.models.hub import addresses, catalogue
 from studio.models.hub.download import Downloads, Request
 from studio.models.hub.hubs import HubFile, open_hub
 from studio.models.library import library
@@ -98,6 +99,46 @@ def test_a_gated_model_arrives_whole_and_the_token_goes_nowhere_else(hub, bench)
     for path in bench.workspace.root.rglob("*"):
         assert not path.is_file() or TOKEN.encode() not in path.read_bytes(), path
     assert "maker/tiny" in (bench.workspace.models / "huggingface" / catalogue.SOURCE_FILE).read_text()
+
+
+MIRRORED = [("huggingface", "HF_ENDPOINT"), ("modelscope", "MODELSCOPE_ENDPOINT"), ("modelscope", "MODELSCOPE_DOMAIN")]
+
+
+@pytest.mark.parametrize(("source", "variable"), MIRRORED)
+def test_the_login_of_this_machine_does_not_go_to_a_mirror_that_the_environment_names(
+    source, variable, hub, bench, monkeypatch, tmp_path
+):
+    (tmp_path / "hf").mkdir()
+    (tmp_path / "hf" / "token").write_text(TOKEN)
+    HubConfig(config_dir=tmp_path / "home" / ".modelscope").save_token(TOKEN)
+    monkeypatch.setenv(variable, hub.url)
+    job = bench.downloads.start(Request(source, "maker/tiny"))
+    assert bench.end(job).state == "finished", job.error
+    assert hub.requests and TOKEN not in str(hub.requests)
+    # What the person typed for this download goes where they asked.
+    hub.tokens["maker/tiny"] = "typed"
+    job = bench.downloads.start(Request(source, "maker/tiny", name="again"), "typed")
+    assert bench.end(job).state == "finished", job.error
+    assert TOKEN not in str(hub.requests)
+
+
+def test_the_login_goes_to_the_hubs_own_host_alone():
+    own = ["https://huggingface.co", "https://huggingface.co:443", "https://www.modelscope.cn", "https://modelscope.ai"]
+    assert [address for address in own if any(addresses.gets_login(hub, address) for hub in SOURCES)] == own
+    for other in (
+        "http://huggingface.co",
+        "https://huggingface.co:8443",
+        "https://hf-mirror.com",
+        "https://huggingface.co.example.org",
+        "https://huggingface.co@example.org",
+        "https://[mirror",
+        "",
+    ):
+        assert not any(addresses.gets_login(hub, other) for hub in SOURCES), other
+    assert not addresses.gets_login("huggingface", "https://modelscope.cn")
+    assert open_hub("huggingface", "a/b", None, None, None).token is None  # the client's own login
+    assert open_hub("huggingface", "a/b", None, "https://huggingface.co", None).token is None
+    assert open_hub("huggingface", "a/b", None, "https://hf-mirror.com", None).token is False
 
 
 @pytest.mark.parametrize("source", SOURCES)
