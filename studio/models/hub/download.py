@@ -18,13 +18,13 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
 from studio.core import formatting, reasons
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs, Stopped
+from studio.core.network import web_address
 from studio.core.processes.child import Child
 from studio.core.storage import folders
 from studio.core.storage.atomic import move
@@ -77,10 +77,8 @@ class Request:
         repo = re.sub(r"^https?://[^/]+/(models/)?([^/]+/[^/?#]+).*", r"\2", self.repo.strip()).strip("/")
         if not _REPO.fullmatch(repo) or ".." in repo:
             raise Problem("downloads.bad_address", repo=self.repo)
-        endpoint = (self.endpoint or "").strip().rstrip("/") or None
-        if endpoint and (
-            urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).hostname or "@" in endpoint
-        ):
+        endpoint = web_address.ordinary(self.endpoint or "").rstrip("/") or None
+        if endpoint and (web_address.split(endpoint) is None or "@" in endpoint):
             raise Problem("downloads.bad_endpoint", endpoint=re.sub(r"//[^/]*@", "//", endpoint))
         name = safe_name((self.name or "").strip() or repo.split("/")[1])
         return Request(

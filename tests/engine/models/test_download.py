@@ -313,6 +313,14 @@ def test_the_same_model_twice_bad_names_and_bad_addresses_are_refused_at_once(hu
     with pytest.raises(Problem, match="no address of a mirror") as caught:
         bench.downloads.start(Request("modelscope", "maker/tiny", endpoint="https://me:secret@host"))
     assert "secret" not in str(caught.value)
+    for mirror in ("https://[mirror", "https://mirror:99999", "https://mirror:0", "https://a b", "mirror", "https://"):
+        with pytest.raises(Problem, match="no address of a mirror"):
+            Request("modelscope", "maker/tiny", endpoint=mirror).checked()
+    # As a Chinese keyboard writes it.
+    assert (
+        Request("modelscope", "a/b", endpoint="https：／／10。0.0.1：8080/").checked().endpoint
+        == "https://10.0.0.1:8080"
+    )
     wait_for(lambda: job.progress)
     bench.downloads.cancel(job.id)
     assert bench.end(job).state == "stopped" and list(bench.workspace.models.iterdir()) == []
