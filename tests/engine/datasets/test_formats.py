@@ -520,6 +520,15 @@ def test_a_hub_address_is_understood_in_every_way_people_write_it(typed, key, re
     assert hub_data.entry(hub_data.address(typed), None, {}) == {key: repo}
 
 
+@pytest.mark.parametrize(
+    "page", ["https://huggingface.co/datasets/a/b/tree/v1.0", "modelscope.cn/datasets/a/b/files?version=v1.0"]
+)
+def test_a_page_of_a_revision_that_training_would_not_fetch_is_refused(page):
+    with pytest.raises(Problem, match="“v1.0”"):
+        hub_data.address(page)
+    assert hub_data.address(page.replace("v1.0", "main")).repo == "a/b"
+
+
 @pytest.mark.parametrize("typed", ["my_data.jsonl", "data/my_data.jsonl", "/full/path", "hf:", "", "a/b/c/d.json"])
 def test_a_path_is_no_hub_address(typed):
     assert hub_data.address(typed) is None

@@ -332,12 +332,35 @@ def test_the_same_model_twice_bad_names_and_bad_addresses_are_refused_at_once(hu
 
 
 def test_a_pasted_page_address_is_understood_and_a_file_too_large_for_http_is_told(tmp_path):
-    for page in (
-        "https://huggingface.co/Qwen/Qwen2.5-0.5B/tree/main",
-        "https://modelscope.cn/models/Qwen/Qwen2.5-0.5B/files?x=1",
-        " Qwen/Qwen2.5-0.5B/ ",
+    face, scope, repo = "huggingface", "modelscope", "Qwen/Qwen2.5-0.5B"
+    for source, page, revision in (
+        (face, f"https://huggingface.co/{repo}", None),
+        (face, f"https://huggingface.co/{repo}/tree/v1.0", "v1.0"),
+        (face, f"huggingface.co/{repo}/blob/v1.0/config.json", "v1.0"),
+        (face, f"https://hf-mirror.com/{repo}/resolve/refs%2Fpr%2F1/a.txt?download=true", "refs/pr/1"),
+        (face, f"https://hf.co/{repo}/tree/refs/pr/1", "refs/pr/1"),
+        (face, f"https://mirror.of.ours:8080/{repo}/tree/v1.0", "v1.0"),
+        (scope, f"https://mirror.of.ours/models/{repo}", None),
+        (scope, f"https://modelscope.cn/models/{repo}/files?x=1", None),
+        (scope, f"https://www.modelscope.cn/models/{repo}/files?version=v1.0", "v1.0"),
+        (scope, f"https://modelscope.cn/models/{repo}/resolve/v1.0/a.txt", "v1.0"),
+        (scope, f"https://modelscope.ai/models/{repo}?Revision=v1.0", "v1.0"),
+        (scope, f" {repo}/ ", None),
     ):
-        assert Request("modelscope", page).checked().repo == "Qwen/Qwen2.5-0.5B"
+        found = Request(source, page).checked()
+        assert (found.source, found.repo, found.revision, found.name) == (source, repo, revision, "Qwen2.5-0.5B"), page
+        assert found.checked() == found
+        assert Request(source, page, revision or "v2").checked().revision == (revision or "v2")
+        assert found.endpoint == ("https://www.modelscope.ai" if "modelscope.ai" in page else None)
+    for source, page, revision, text in (
+        (scope, f"https://huggingface.co/{repo}", None, "is on Hugging Face, and ModelScope is chosen"),
+        (face, f"www.modelscope.cn/models/{repo}", None, "is on ModelScope, and Hugging Face is chosen"),
+        (face, f"https://huggingface.co/{repo}/tree/v1.0", "v2", "revision “v1.0”, and “v2”"),
+        (face, f"https://huggingface.co/datasets/{repo}", None, "data set"),
+    ):
+        with pytest.raises(Problem, match=text) as told:
+            Request(source, page, revision).checked()
+        assert is_sentence(Words("zh").tell(told.value))
     with pytest.raises(Problem, match="more than 50 GB"):
         open_hub("huggingface", "maker/tiny", None, None, None).fetch(
             HubFile("model.safetensors", 60 * 10**9, None), tmp_path / "x"
