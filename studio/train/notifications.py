@@ -14,12 +14,12 @@ import urllib.request
 from http.client import HTTPException
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import field_validator
 
 from studio.core import reasons, trust
 from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.core.network import web_address
 from studio.core.sentences import Sentence
 from studio.core.storage import files, records
 from studio.core.storage.records import Record
@@ -62,13 +62,8 @@ def host(saves: Path) -> str:
 
 def _host(address: str) -> str:
     """Return the host of a web address, "" for what is none; a space in it or a port that cannot be makes it none."""
-    try:
-        parts = urlsplit(address)
-        is_web = parts.scheme in ("http", "https") and parts.port != 0
-    except ValueError:
-        return ""
-    is_plain = address.isprintable() and not any(map(str.isspace, address))
-    return (parts.hostname or "") if is_web and is_plain else ""
+    parts = web_address.split(address)
+    return parts.hostname if parts else ""
 
 
 def fault(saves: Path) -> Problem | None:

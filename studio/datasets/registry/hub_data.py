@@ -9,15 +9,9 @@ from studio.core.i18n import Problem, Reason
 from studio.datasets.files import columnar
 from studio.datasets.registry import modelscope_rows
 from studio.datasets.schema.forms import Mapping, always_converted, described
+from studio.models.hub import addresses
 
 KEYS = {"huggingface": "hf_hub_url", "modelscope": "ms_hub_url"}
-_PAGES = {
-    "huggingface.co/datasets/": "huggingface",
-    "hf.co/datasets/": "huggingface",
-    "hf-mirror.com/datasets/": "huggingface",
-    "modelscope.cn/datasets/": "modelscope",
-    "www.modelscope.cn/datasets/": "modelscope",
-}
 _PREFIXES = {"hf:": "huggingface", "ms:": "modelscope"}
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -33,9 +27,18 @@ class Address:
 def address(typed: str, default: str = "huggingface") -> Address | None:
     """Return the hub address that a person typed: a page's address, `ms:owner/name`, `hf:owner/name`, or plain
     owner/name; else None.
+
+    Raises:
+        Problem: a page of another branch than the usual one, which LLaMA-Factory cannot fetch.
     """
-    text = re.sub(r"^https?://", "", typed.strip())
-    for beginning, hub in (*_PAGES.items(), *_PREFIXES.items()):
+    text, page = typed.strip(), addresses.page(typed)
+    if page and page.source:
+        if not page.is_dataset or page.endpoint or not _REPO.fullmatch(page.repo):
+            return None
+        if page.revision not in (None, *addresses.DEFAULT_BRANCHES):
+            raise Problem("datasets.hub_revision", repo=page.repo, revision=page.revision)
+        return Address(page.source, page.repo)
+    for beginning, hub in _PREFIXES.items():
         if text.startswith(beginning):
             repo = "/".join(text[len(beginning) :].split("?")[0].strip("/").split("/")[:2])
             return Address(hub, repo) if _REPO.fullmatch(repo) else None
@@ -60,6 +63,7 @@ def first_rows(where: Address, options: dict, count: int = 20) -> list[dict]:
             rows = modelscope_rows.first(where.repo, options, count)
         else:
             from datasets import load_dataset
+            from huggingface_hub import constants
 
             found = load_dataset(
                 where.repo,
@@ -67,6 +71,7 @@ def first_rows(where: Address, options: dict, count: int = 20) -> list[dict]:
                 data_dir=options.get("folder"),
                 streaming=True,
                 split=options.get("split") or "train",
+                token=None if addresses.gets_login("huggingface", constants.ENDPOINT) else False,
             )
             rows = [columnar.plain(dict(row)) for row in islice(found, count)]
     except Exception as error:  # each hub's library has its own faults for what the network, the hub or the data refuse

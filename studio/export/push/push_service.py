@@ -12,6 +12,7 @@ from studio.core.jobs import Jobs
 from studio.core.processes.child import Child
 from studio.core.storage.records import Record, Text, parse
 from studio.core.workspace import Workspace
+from studio.models.hub.addresses import DEFAULT_BRANCHES
 from studio.models.hub.download import POLL_S, SETTINGS, SOURCES, Request
 from studio.models.hub.fetch import EVENT_PREFIX
 from studio.models.hub.hubs import TITLES
@@ -47,10 +48,13 @@ class PushService:
         """Send a model to a hub, in a job. What arrived there in an earlier try is not sent again.
 
         Raises:
-            Problem: there is no such model, an address is none, there is no token, or this model is on its way there.
+            Problem: there is no such model, an address is none or the page of a branch, there is no token, or this
+                model is on its way there.
         """
         model = library.find(self.workspace, name)
         address = Request(source, repo, endpoint=endpoint or None).checked()
+        if address.revision not in (None, *DEFAULT_BRANCHES):
+            raise Problem("push.no_revision", repo=address.repo, revision=address.revision)
         token = token.strip()
         if not token:
             raise Problem("push.no_token", hub=TITLES[address.source])

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-import httpx
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from studio.core import reasons
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Reason
+from studio.core.network import web_address
 from studio.core.plain import shown
 from studio.core.storage import files, records
 from studio.core.storage.records import Record
@@ -28,6 +28,14 @@ class StoredServer(Record):
     """A server that a person added: where its API is."""
 
     url: Annotated[str, Field(pattern=r"^https?://[^/\s@]+(/\S*)?$", max_length=2000)]
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        """Refuse what cannot be taken apart: what asks the server, or draws it, reads its host and its port."""
+        if web_address.split(url) is None:
+            raise ValueError(Reason("served.bad_address"))
+        return url
 
 
 @dataclass(frozen=True)
@@ -193,20 +201,13 @@ def _find(address: str, key: str) -> tuple[str, list[str]]:
 
 
 def _candidates(address: str) -> list[str]:
-    address = address.strip()
-    try:
-        host = urlsplit("//" + address).hostname or ""
-        # A key must not go to the open internet unencrypted because somebody left out the scheme.
-        scheme = "http://" if openai_client.is_near(host) or urlsplit("//" + address).port else "https://"
-        parts = urlsplit(address if "://" in address else scheme + address)
-        sound = (
-            parts.scheme in ("http", "https") and parts.hostname and parts.username is None and (parts.port or 1) > 0
-        )
-        httpx.URL(f"{parts.scheme}://{parts.netloc}")  # refuses names that no client takes
-    except (ValueError, httpx.InvalidURL) as error:
-        raise Problem("served.bad_address") from error
-    if not sound or re.search(r"\s|^\w+:/(?!/)", address):
+    address = web_address.ordinary(address)
+    parts = web_address.split(address if "://" in address else "https://" + address)
+    if parts is None or parts.username is not None or re.match(r"\w+:/(?!/)", address):
         raise Problem("served.bad_address")
+    if "://" not in address and (openai_client.is_near(parts.hostname) or parts.port):
+        # Else https: a key must not go to the open internet unencrypted because somebody left out the scheme.
+        parts = parts._replace(scheme="http")
     path = re.sub(r"/(chat/completions|completions|models)$", "", parts.path.rstrip("/"))
     base = f"{parts.scheme}://{parts.netloc}{path}"
     return [base] if re.search(r"/v\d+$", base) else [f"{base}/v1", base]

@@ -18,18 +18,19 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import model_validator
 
 from studio.core import formatting, reasons
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Jobs, Stopped
+from studio.core.network import web_address
 from studio.core.processes.child import Child
 from studio.core.storage import folders
 from studio.core.storage.atomic import move
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace, safe_name
+from studio.models.hub import addresses
 from studio.models.hub.fetch import EVENT_PREFIX
 from studio.models.hub.hubs import TITLES
 
@@ -70,33 +71,41 @@ class Request:
     exclude: tuple[str, ...] = ()
 
     def checked(self) -> "Request":
-        """Return it tidied, with its name filled in. Raises Problem where an address or the name is none."""
+        """Return it tidied, with its name filled in. Raises Problem where an address or the name is none, or the
+        address of a page names something else than the other fields.
+        """
         if self.source not in SOURCES:
             raise Problem("downloads.bad_source", source=self.source)
         # People paste the address of the model's page.
-        repo = re.sub(r"^https?://[^/]+/(models/)?([^/]+/[^/?#]+).*", r"\2", self.repo.strip()).strip("/")
+        page, revision = addresses.page(self.repo), (self.revision or "").strip() or None
+        if page:
+            _agree(page, self.source, revision)
+            revision = revision or page.revision
+        repo = page.repo if page else self.repo.strip().strip("/")
         if not _REPO.fullmatch(repo) or ".." in repo:
             raise Problem("downloads.bad_address", repo=self.repo)
-        endpoint = (self.endpoint or "").strip().rstrip("/") or None
-        if endpoint and (
-            urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).hostname or "@" in endpoint
-        ):
+        endpoint = web_address.ordinary(self.endpoint or "").rstrip("/") or (page.endpoint if page else None)
+        if endpoint and (web_address.split(endpoint) is None or "@" in endpoint):
             raise Problem("downloads.bad_endpoint", endpoint=re.sub(r"//[^/]*@", "//", endpoint))
         name = safe_name((self.name or "").strip() or repo.split("/")[1])
-        return Request(
-            self.source,
-            repo,
-            (self.revision or "").strip() or None,
-            name,
-            endpoint,
-            tuple(self.include),
-            tuple(self.exclude),
-        )
+        return Request(self.source, repo, revision, name, endpoint, tuple(self.include), tuple(self.exclude))
 
     @property
     def key(self) -> str:
         """The folder in which it gathers: the same for the same model of the same hub."""
         return f"{self.source}--{self.repo.replace('/', '--')}".lower()
+
+
+def _agree(page: addresses.Page, source: str, revision: str | None) -> None:
+    """Raise Problem where a page names another hub, another revision or no model. The hub is not changed in silence: a
+    token that was typed is for the one that was chosen.
+    """
+    if page.is_dataset:
+        raise Problem("downloads.is_dataset", repo=page.repo)
+    if page.source not in (source, None):
+        raise Problem("downloads.other_hub", repo=page.repo, hub=TITLES[page.source], chosen=TITLES[source])
+    if revision and page.revision not in (revision, None):
+        raise Problem("downloads.other_revision", repo=page.repo, revision=revision, other=page.revision)
 
 
 class RequestFacts(Record):

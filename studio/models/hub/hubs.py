@@ -15,6 +15,7 @@ from typing import Literal
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage.atomic import move
+from studio.models.hub import addresses
 
 Kind = Literal["model", "dataset"]
 TITLES = {"modelscope": "ModelScope", "huggingface": "Hugging Face"}
@@ -54,7 +55,8 @@ def open_hub(
     """Return the hub that `source` names, set on one model, or data set.
 
     Without a token of its own the login of the hub's client on this machine counts, but only for the hub's own address:
-    a mirror belongs to somebody else, who has no business with it.
+    a mirror belongs to somebody else, who has no business with it. Where no `endpoint` is given, the environment may
+    still name one (HF_ENDPOINT, MODELSCOPE_ENDPOINT), so what counts is the one that the client will use.
     """
     return {"huggingface": HuggingFace, "modelscope": ModelScope}[source](repo, revision, endpoint, token, kind)
 
@@ -93,7 +95,8 @@ class HuggingFace:
         # are too much of both.
         constants.DOWNLOAD_CHUNK_SIZE = 64 * 1024
         self.repo, self.revision, self.endpoint, self.has_token = repo, revision, endpoint, bool(token)
-        self.token = token or (False if endpoint else None)
+        # False: none at all; None: the login.
+        self.token = token or (None if addresses.gets_login("huggingface", endpoint or constants.ENDPOINT) else False)
         self.kind, self.commit = kind, None
 
     def files(self) -> list[HubFile]:
@@ -191,9 +194,12 @@ class ModelScope:
             "MODELSCOPE_DOWNLOAD_FILE_LOCK": "false",
         }
         from modelscope_hub import HubApi
+        from modelscope_hub.config import HubConfig
 
         self.repo, self.revision, self.has_token = repo, revision, bool(token)
-        self.api = HubApi(endpoint=endpoint, token=token or ("" if endpoint else None))
+        # "": none at all; None: the login.
+        login = None if addresses.gets_login("modelscope", HubConfig(endpoint=endpoint).endpoint) else ""
+        self.api = HubApi(endpoint=endpoint, token=token or login)
         self.kind, self.commit = kind, None
 
     def files(self) -> list[HubFile]:

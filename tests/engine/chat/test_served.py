@@ -103,6 +103,8 @@ def test_what_is_no_endpoint_is_told_and_not_kept(endpoints, odd):
             ("htp:/x", "bad_address"),
             ("http://me:secret@x/v1", "bad_address"),
             ("localhost:99999", "bad_address"),
+            ("localhost:0", "bad_address"),
+            ("http://[::1", "bad_address"),
             ("two words", "bad_address"),
             ("\u2024.example", "bad_address"),
             ("192.168..10", "no_api"),
@@ -128,6 +130,8 @@ def test_a_key_does_not_go_unencrypted_into_the_open_internet():
     assert servers._candidates("api.example.com")[0] == "https://api.example.com/v1"
     assert servers._candidates("localhost:8000")[0] == "http://localhost:8000/v1"
     assert servers._candidates("10.0.0.8")[0] == "http://10.0.0.8/v1"
+    assert servers._candidates("10。0．0.8：8000")[0] == "http://10.0.0.8:8000/v1"
+    assert servers._candidates("http：／／box：8000／v1") == ["http://box:8000/v1"]
     assert servers._candidates("https://api.example.com/api/paas/v4") == ["https://api.example.com/api/paas/v4"]
 
 

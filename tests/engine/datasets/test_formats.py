@@ -520,6 +520,15 @@ def test_a_hub_address_is_understood_in_every_way_people_write_it(typed, key, re
     assert hub_data.entry(hub_data.address(typed), None, {}) == {key: repo}
 
 
+@pytest.mark.parametrize(
+    "page", ["https://huggingface.co/datasets/a/b/tree/v1.0", "modelscope.cn/datasets/a/b/files?version=v1.0"]
+)
+def test_a_page_of_a_revision_that_training_would_not_fetch_is_refused(page):
+    with pytest.raises(Problem, match="“v1.0”"):
+        hub_data.address(page)
+    assert hub_data.address(page.replace("v1.0", "main")).repo == "a/b"
+
+
 @pytest.mark.parametrize("typed", ["my_data.jsonl", "data/my_data.jsonl", "/full/path", "hf:", "", "a/b/c/d.json"])
 def test_a_path_is_no_hub_address(typed):
     assert hub_data.address(typed) is None
@@ -544,10 +553,26 @@ def test_the_first_rows_of_a_hub_are_recognised_and_its_refusal_is_told(monkeypa
     assert told.value.key == "datasets.hub_refuses" and "no route to host" in str(told.value)
 
 
+@pytest.mark.parametrize(("endpoint", "token"), [("https://hf-mirror.com", False), ("https://huggingface.co", None)])
+def test_the_first_rows_are_asked_of_a_mirror_without_the_login(endpoint, token, monkeypatch):
+    import datasets
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+    sent = []
+    monkeypatch.setattr(
+        datasets, "load_dataset", lambda *_, **options: sent.append(options["token"]) or iter([{"a": 1}])
+    )
+    hub_data.first_rows(hub_data.address("a/b"), {})
+    assert sent == [token]
+
+
 @slow
 def test_modelscopes_own_client_reads_its_data_and_leaves_hugging_faces_library_alone(tmp_path, monkeypatch):
     from huggingface_hub import HfApi
+    from modelscope_hub.config import HubConfig
 
+    HubConfig(config_dir=tmp_path / "scope_home").save_token("ms-secret-of-a-person")
     listing = HfApi.list_repo_tree
     lines = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in CASES["ruozhiba"][0])
     with Hub(datasets={"maker/pairs": {"README.md": "# 小数据\n".encode(), "train.jsonl": lines}}) as server:
@@ -555,6 +580,7 @@ def test_modelscopes_own_client_reads_its_data_and_leaves_hugging_faces_library_
             "MODELSCOPE_ENDPOINT": server.url,
             "MODELSCOPE_DOMAIN": server.url.partition("//")[2],
             "MODELSCOPE_CACHE": str(tmp_path / "scope"),
+            "MODELSCOPE_HOME": str(tmp_path / "scope_home"),
             "HF_HOME": str(tmp_path / "face"),
             "PYTHONPATH": str(tmp_path),
         }.items():
@@ -566,6 +592,7 @@ def test_modelscopes_own_client_reads_its_data_and_leaves_hugging_faces_library_
         found = hub_data.first_rows(hub_data.address("ms:maker/pairs"), {})
         with pytest.raises(Problem) as told:
             hub_data.first_rows(hub_data.address("ms:maker/nothing"), {})
+    assert "ms-secret-of-a-person" not in str(server.requests)  # a mirror has no business with the login
     assert found == CASES["ruozhiba"][0] and forms.recognise(found).columns == {
         "prompt": "query",
         "response": "response",

@@ -93,6 +93,9 @@ def test_after_a_restart_the_token_is_asked_for_again(call, studio):
     refused(call.export_push, "nowhere", "modelscope", "me/mine", {"token": TOKEN})
     refused(call.export_push, "mine", "github", "me/mine", {"token": TOKEN})
     refused(call.export_push, "mine", "modelscope", "no address", {"token": TOKEN})
+    page = "https://huggingface.co/me/mine"
+    assert "ModelScope is chosen" in refused(call.export_push, "mine", "modelscope", page, {"token": TOKEN})
+    assert "“v2”" in refused(call.export_push, "mine", "huggingface", page + "/tree/v2", {"token": TOKEN})
     facts = {"name": "mine", "source": "modelscope", "repo": "me/mine", "private": True, "hub": "ModelScope"}
     job = studio.jobs.start("export_push", "push.job", facts)
     status = over(call, job.id)

@@ -12,12 +12,13 @@ import psutil
 import pytest
 from conftest import ROOT, is_sentence, wait_for
 from hub import COMMIT, Hub, safetensors, tiny_model
+from modelscope_hub.config import HubConfig
 
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.storage import folders
 from studio.core.workspace import Workspace
-from studio.models.hub import catalogue
+from studio.models.hub import addresses, catalogue
 from studio.models.hub.download import Downloads, Request
 from studio.models.hub.hubs import HubFile, open_hub
 from studio.models.library import library
@@ -98,6 +99,46 @@ def test_a_gated_model_arrives_whole_and_the_token_goes_nowhere_else(hub, bench)
     for path in bench.workspace.root.rglob("*"):
         assert not path.is_file() or TOKEN.encode() not in path.read_bytes(), path
     assert "maker/tiny" in (bench.workspace.models / "huggingface" / catalogue.SOURCE_FILE).read_text()
+
+
+MIRRORED = [("huggingface", "HF_ENDPOINT"), ("modelscope", "MODELSCOPE_ENDPOINT"), ("modelscope", "MODELSCOPE_DOMAIN")]
+
+
+@pytest.mark.parametrize(("source", "variable"), MIRRORED)
+def test_the_login_of_this_machine_does_not_go_to_a_mirror_that_the_environment_names(
+    source, variable, hub, bench, monkeypatch, tmp_path
+):
+    (tmp_path / "hf").mkdir()
+    (tmp_path / "hf" / "token").write_text(TOKEN)
+    HubConfig(config_dir=tmp_path / "home" / ".modelscope").save_token(TOKEN)
+    monkeypatch.setenv(variable, hub.url)
+    job = bench.downloads.start(Request(source, "maker/tiny"))
+    assert bench.end(job).state == "finished", job.error
+    assert hub.requests and TOKEN not in str(hub.requests)
+    # What the person typed for this download goes where they asked.
+    hub.tokens["maker/tiny"] = "typed"
+    job = bench.downloads.start(Request(source, "maker/tiny", name="again"), "typed")
+    assert bench.end(job).state == "finished", job.error
+    assert TOKEN not in str(hub.requests)
+
+
+def test_the_login_goes_to_the_hubs_own_host_alone():
+    own = ["https://huggingface.co", "https://huggingface.co:443", "https://www.modelscope.cn", "https://modelscope.ai"]
+    assert [address for address in own if any(addresses.gets_login(hub, address) for hub in SOURCES)] == own
+    for other in (
+        "http://huggingface.co",
+        "https://huggingface.co:8443",
+        "https://hf-mirror.com",
+        "https://huggingface.co.example.org",
+        "https://huggingface.co@example.org",
+        "https://[mirror",
+        "",
+    ):
+        assert not any(addresses.gets_login(hub, other) for hub in SOURCES), other
+    assert not addresses.gets_login("huggingface", "https://modelscope.cn")
+    assert open_hub("huggingface", "a/b", None, None, None).token is None  # the client's own login
+    assert open_hub("huggingface", "a/b", None, "https://huggingface.co", None).token is None
+    assert open_hub("huggingface", "a/b", None, "https://hf-mirror.com", None).token is False
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -272,6 +313,14 @@ def test_the_same_model_twice_bad_names_and_bad_addresses_are_refused_at_once(hu
     with pytest.raises(Problem, match="no address of a mirror") as caught:
         bench.downloads.start(Request("modelscope", "maker/tiny", endpoint="https://me:secret@host"))
     assert "secret" not in str(caught.value)
+    for mirror in ("https://[mirror", "https://mirror:99999", "https://mirror:0", "https://a b", "mirror", "https://"):
+        with pytest.raises(Problem, match="no address of a mirror"):
+            Request("modelscope", "maker/tiny", endpoint=mirror).checked()
+    # As a Chinese keyboard writes it.
+    assert (
+        Request("modelscope", "a/b", endpoint="https：／／10。0.0.1：8080/").checked().endpoint
+        == "https://10.0.0.1:8080"
+    )
     wait_for(lambda: job.progress)
     bench.downloads.cancel(job.id)
     assert bench.end(job).state == "stopped" and list(bench.workspace.models.iterdir()) == []
@@ -283,12 +332,35 @@ def test_the_same_model_twice_bad_names_and_bad_addresses_are_refused_at_once(hu
 
 
 def test_a_pasted_page_address_is_understood_and_a_file_too_large_for_http_is_told(tmp_path):
-    for page in (
-        "https://huggingface.co/Qwen/Qwen2.5-0.5B/tree/main",
-        "https://modelscope.cn/models/Qwen/Qwen2.5-0.5B/files?x=1",
-        " Qwen/Qwen2.5-0.5B/ ",
+    face, scope, repo = "huggingface", "modelscope", "Qwen/Qwen2.5-0.5B"
+    for source, page, revision in (
+        (face, f"https://huggingface.co/{repo}", None),
+        (face, f"https://huggingface.co/{repo}/tree/v1.0", "v1.0"),
+        (face, f"huggingface.co/{repo}/blob/v1.0/config.json", "v1.0"),
+        (face, f"https://hf-mirror.com/{repo}/resolve/refs%2Fpr%2F1/a.txt?download=true", "refs/pr/1"),
+        (face, f"https://hf.co/{repo}/tree/refs/pr/1", "refs/pr/1"),
+        (face, f"https://mirror.of.ours:8080/{repo}/tree/v1.0", "v1.0"),
+        (scope, f"https://mirror.of.ours/models/{repo}", None),
+        (scope, f"https://modelscope.cn/models/{repo}/files?x=1", None),
+        (scope, f"https://www.modelscope.cn/models/{repo}/files?version=v1.0", "v1.0"),
+        (scope, f"https://modelscope.cn/models/{repo}/resolve/v1.0/a.txt", "v1.0"),
+        (scope, f"https://modelscope.ai/models/{repo}?Revision=v1.0", "v1.0"),
+        (scope, f" {repo}/ ", None),
     ):
-        assert Request("modelscope", page).checked().repo == "Qwen/Qwen2.5-0.5B"
+        found = Request(source, page).checked()
+        assert (found.source, found.repo, found.revision, found.name) == (source, repo, revision, "Qwen2.5-0.5B"), page
+        assert found.checked() == found
+        assert Request(source, page, revision or "v2").checked().revision == (revision or "v2")
+        assert found.endpoint == ("https://www.modelscope.ai" if "modelscope.ai" in page else None)
+    for source, page, revision, text in (
+        (scope, f"https://huggingface.co/{repo}", None, "is on Hugging Face, and ModelScope is chosen"),
+        (face, f"www.modelscope.cn/models/{repo}", None, "is on ModelScope, and Hugging Face is chosen"),
+        (face, f"https://huggingface.co/{repo}/tree/v1.0", "v2", "revision “v1.0”, and “v2”"),
+        (face, f"https://huggingface.co/datasets/{repo}", None, "data set"),
+    ):
+        with pytest.raises(Problem, match=text) as told:
+            Request(source, page, revision).checked()
+        assert is_sentence(Words("zh").tell(told.value))
     with pytest.raises(Problem, match="more than 50 GB"):
         open_hub("huggingface", "maker/tiny", None, None, None).fetch(
             HubFile("model.safetensors", 60 * 10**9, None), tmp_path / "x"

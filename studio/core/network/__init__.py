@@ -1,0 +1,1 @@
+"""What is reached over a network: addresses as people write them."""
