@@ -1,5 +1,6 @@
 """A model in another form: GGUF files and quantised weights, what was seen of each, and what it costs."""
 
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 
@@ -115,11 +116,11 @@ def of_source(workspace: Workspace, source: str) -> list[tuple[Path, Forms]]:
     """Return the folders of all forms of a model, newest first, also of those that know it by an older name. A record
     that cannot be read is passed over: the list of exports tells it.
     """
-    wanted = library.current_name(workspace, source)
+    current = cache(partial(library.current_name, workspace))  # each looks through all models
     return [
         (model.path, forms)
         for model, forms in folders(workspace)
-        if isinstance(forms, Forms) and library.current_name(workspace, str(forms.source)) == wanted
+        if isinstance(forms, Forms) and (str(forms.source) == source or current(str(forms.source)) == current(source))
     ]
 
 

@@ -6,6 +6,7 @@ import re
 PATTERNS = (
     r"^OutOfMemoryError",
     r"^MemoryError",
+    r"^(\w+\.)*_ArrayMemoryError",
     r"^ArrowMemoryError",
     r"(CUDA|HIP|MPS|XPU|NPU|HPU|MLU)( backend)? out of memory",
     r"CUDA error: out of memory",

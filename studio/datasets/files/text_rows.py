@@ -5,6 +5,7 @@ While the places are being found, the rows that are found already can be read an
 
 import contextlib
 import hashlib
+import logging
 import os
 import threading
 import time
@@ -181,12 +182,12 @@ class TextRows:
             reading.require_utf8(self.path, self.form)
             with files.open_file(self.path) as file:
                 self._collect(file)
-            if self.size >= STORE_FROM_BYTES or self.count > row_places.IN_MEMORY:
-                self._store()
         except Problem as problem:
             self.fault = problem
         except (OSError, MemoryError) as error:
             self.fault = reading.unreadable(self.path, error)
+        else:
+            self._keep()
         finally:
             with self._moved:
                 self.done = True
@@ -220,6 +221,15 @@ class TextRows:
         with self._moved:
             self.count += rows
             self._moved.notify_all()
+
+    def _keep(self) -> None:
+        """Keep a large file's index on disk. The file is sound where that fails, and read through again next time."""
+        if self.size < STORE_FROM_BYTES and self.count <= row_places.IN_MEMORY:
+            return
+        try:
+            self._store()
+        except (OSError, MemoryError, Problem) as error:
+            logging.getLogger(__name__).warning("the index of %s is not kept: %s", self.path, error)
 
     def _store(self) -> None:
         if not self.current():

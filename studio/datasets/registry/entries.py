@@ -62,7 +62,9 @@ def replace(data_folder: Path, name: str, entry: dict, was: object = None) -> No
     with _writing:
         info = changeable(data_folder)
         _require_known(data_folder, info, name)
-        if was is not None and info[name] != was:
+        # What is no object is shown as an empty one, so that it can be mended.
+        shown = info[name] if isinstance(info[name], dict) else {}
+        if was is not None and shown != was:
             raise Problem("datasets.entry_changed", name=name, file=data_folder / INFO)
         write_json(_target(data_folder), {**info, name: entry})
 

@@ -11,7 +11,7 @@ from conftest import ROOT
 from test_reading import ROWS, put
 
 from studio.core.i18n import Problem
-from studio.datasets.files import reading, text_rows
+from studio.datasets.files import reading, row_places, text_rows
 from studio.datasets.files.row_index import Indexes
 
 COUNT = 30_000
@@ -234,3 +234,14 @@ def test_a_file_in_another_encoding_says_so(tmp_path, indexes):
 def test_small_files_leave_nothing_on_disk(tmp_path, indexes):
     indexes.of(put(tmp_path / "a.jsonl")).wait()
     assert (tmp_path / "a.jsonl").stat().st_size < text_rows.STORE_FROM_BYTES and not (tmp_path / "index").exists()
+
+
+@pytest.mark.parametrize("rows", [100, row_places.IN_MEMORY + 100])
+def test_an_index_that_cannot_be_kept_is_no_fault_of_the_file(tmp_path, rows):
+    """As on a full disk: a file stands where its folder should."""
+    (tmp_path / "index").touch()
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f'{{"n": {number}}}\n' for number in range(rows)))
+    index = Indexes(tmp_path / "index" / "of_files").of(path)
+    index.wait()
+    assert index.fault is None and index.count == rows and index.page(rows - 1, 1)[0].value == {"n": rows - 1}

@@ -239,6 +239,14 @@ def test_every_field_of_llamafactorys_entries_is_taken_and_kept(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("broken", ["a.json", None, ["a.json"], 7])
+def test_an_entry_that_is_no_object_is_mended_where_it_is_shown_as_an_empty_one(tmp_path, broken):
+    put(tmp_path, {"a": broken}, a__json=[{"instruction": "a", "output": "b"}])
+    shown = dataset(tmp_path, "a").entry
+    entries.replace(tmp_path, "a", {"file_name": "a.json"}, was=shown)
+    assert info_of(tmp_path)["a"] == {"file_name": "a.json"}
+
+
 def bin_of(folder) -> Trash:
     """Return a trash for a data folder that was added to a workspace."""
     return Trash(Workspace(folder.parent / f"{folder.name}-workspace"), [folder])

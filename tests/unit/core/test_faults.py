@@ -223,6 +223,7 @@ TOLD = [
         RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
         "train.out_of_memory",
     ),
+    (made("_ArrayMemoryError", "Unable to allocate 3.50 GiB for an array with shape (1, 2)"), "train.out_of_memory"),
 ]
 RECIPE = {"dataset": "my_set", "stage": "sft", "gradient_accumulation_steps": 0, "cutoff_len": 1024}
 
