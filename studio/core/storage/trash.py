@@ -145,9 +145,14 @@ class Trash:
         return item.stood
 
     def empty(self, id: str | None = None) -> int:
-        """Delete an item for good, or all that is in the trash, and return the bytes that came free. Raises Problem.
+        """Delete an item for good, or all that is in the trash, and return the bytes that came free.
 
-        Each is renamed first, so that a kill half-way leaves no half item; what such a kill left goes too.
+        Each is renamed first, so that a kill half-way leaves no half item; what such a kill left goes too. What cannot
+        be deleted keeps none of the others: whole, it stays in the list, and what is left of half an item is tried
+        again each time.
+
+        Raises:
+            Problem: there is no such item, or of what was to go something cannot be deleted.
         """
         with _changing:
             doomed = (
@@ -155,18 +160,24 @@ class Trash:
                 if id is not None
                 else [(home, one.name) for home in self._homes() for one in _folders(home)]
             )
-            freed = 0
-            try:
-                for home, one in doomed:
-                    folder = home / FOLDER / one
-                    freed += size(folder)
-                    folder.rename(folder.with_name(_GOING + one))
-                for home in self._homes():
-                    for leftover in (home / FOLDER).glob(_GOING + "*") if _is_folder(home / FOLDER) else ():
-                        _remove(leftover)
-            except OSError as error:
+            faults: list[OSError] = []
+            left = self._remove_leftovers()
+            freed = sum(_emptied(home / FOLDER / one, faults) for home, one in doomed)
+            # What an earlier deletion left is the business of nobody who deletes one other item.
+            for error in [*faults, *(left if id is None else ())][:1]:
                 raise _problem_of(error, Path(error.filename or self._workspace.root / FOLDER)) from error
         return freed
+
+    def _remove_leftovers(self) -> list[OSError]:
+        """Remove what a deletion left that was killed or refused, and return what keeps the rest of it."""
+        faults = []
+        for home in self._homes():
+            for leftover in (home / FOLDER).glob(_GOING + "*") if _is_folder(home / FOLDER) else ():
+                try:
+                    _remove(leftover)
+                except OSError as error:
+                    faults.append(error)
+        return faults
 
     def _homes(self) -> list[Path]:
         """Return the folders that have a trash or may get one, the workspace first. Each of its folders on a disk of
@@ -327,6 +338,22 @@ def _remove(path: Path) -> None:
                 with contextlib.suppress(OSError):  # the deletion itself tells what cannot be done
                     os.chmod(Path(place) / name, 0o700)
     shutil.rmtree(path)
+
+
+def _emptied(folder: Path, faults: list[OSError]) -> int:
+    """Delete the folder of an item, and return the bytes that came free; what keeps it goes to `faults`."""
+    going, before = folder.with_name(_GOING + folder.name), size(folder)
+    try:
+        folder.rename(going)
+        _remove(going)
+    except OSError as error:
+        faults.append(error)
+        left = size(going) if _is_folder(going) else before
+        if left == before and _is_folder(going):
+            with contextlib.suppress(OSError):  # then it is tried again as what is left of half an item
+                going.rename(folder)
+        return before - left
+    return before
 
 
 def _problem_of(error: OSError, path: Path) -> Problem:

@@ -2,12 +2,15 @@
 elsewhere has no power.
 """
 
+import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from studio.core.i18n import Problem
+from studio.core.storage import trash as trash_module
 from studio.core.storage.trash import FOLDER, Trash
 from studio.core.workspace import Workspace
 
@@ -93,6 +96,42 @@ def test_emptying_frees_and_can_be_of_one(workspace):
     assert trash.empty() > 1000 and not trash.list() and not list((workspace.root / FOLDER).iterdir())
     with pytest.raises(Problem):
         trash.empty(one)
+
+
+@pytest.mark.parametrize("all_at_once", [True, False])
+@pytest.mark.parametrize("kept", ["whole", "half", "where it stands"])
+def test_what_cannot_be_deleted_keeps_none_of_the_others(workspace, monkeypatch, all_at_once, kept):
+    """As a folder of another user's does, or a disk that is read only."""
+    bin_of, remove, rename = Trash(workspace), trash_module._remove, Path.rename
+    bad, *others = (bin_of.put(model(workspace.models / name), "model", name) for name in "abc")
+
+    def refuse(path: Path):
+        raise PermissionError(errno.EACCES, "not yours", str(path))
+
+    def remove_but_one(path: Path) -> None:
+        if path.name.endswith(bad):
+            if kept == "half":
+                (path / "0" / "weights").unlink(missing_ok=True)
+            refuse(path)
+        remove(path)
+
+    def rename_but_one(path: Path, target) -> Path:
+        return refuse(path) if kept == "where it stands" and path.name == bad else rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trash_module, "_remove", remove_but_one)
+        patch.setattr(Path, "rename", rename_but_one)
+        with pytest.raises(Problem) as told:
+            bin_of.empty(None if all_at_once else bad)
+        assert bad in str(told.value)
+        for one in () if all_at_once else others:
+            assert bin_of.empty(one) > 1000
+        assert [item.id for item in bin_of.list()] == ([] if kept == "half" else [bad])
+    if kept != "half":
+        (back,) = bin_of.restore(bad)
+        assert (back / "weights").is_file()
+    bin_of.empty()
+    assert not list((workspace.root / FOLDER).iterdir())
 
 
 def test_a_protected_folder_can_be_emptied(workspace):
