@@ -8,6 +8,7 @@ room `reasons`; of all others the library's own text is quoted as what it is.
 import errno
 import json
 import re
+import socket
 
 from studio.core.i18n import Problem, Reason
 from studio.core.processes.imported import imported
@@ -141,6 +142,25 @@ def kind(error: BaseException) -> Reason:
     """Return the reason as `of` does, without the line and column of JSON or YAML: the sentence itself names them."""
     found = of(error)
     return found.facts["reason"] if found.key == "reasons.at" else found
+
+
+def network(error: BaseException) -> Reason:
+    """Return why something on a network was not reached: what the system said below the client's own error, which often
+    says no more than its class; else the status that was answered, or the name of that class.
+    """
+    seen, below = [], error
+    while below is not None and below not in seen:
+        seen.append(below)
+        below = below.__cause__ or below.__context__
+    for one in reversed(seen):
+        if isinstance(one, socket.gaierror):
+            return Reason("reasons.name_unknown")
+        if isinstance(one, OSError) and (found := OS_KINDS.get(one.errno or 0)):
+            return Reason(f"reasons.{found}")
+    if any(isinstance(one, TimeoutError) or "Timeout" in type(one).__name__ for one in seen):
+        return Reason("reasons.timed_out")
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return original(f"HTTP {status}" if status else type(error).__name__)
 
 
 def original(text: str) -> Reason:

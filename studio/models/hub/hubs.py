@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from studio.core import reasons
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Reason
 from studio.core.storage.atomic import move
 from studio.models.hub import addresses
 
@@ -41,7 +41,7 @@ class Hiccup:
     person.
     """
 
-    reason: str
+    reason: str | Reason
     wait_s: float | None = None
 
 
@@ -174,7 +174,7 @@ class HuggingFace:
                 )  # so Hugging Face hides what is private from what is not there
             return of_status(error.response.status_code, error.response.headers.get("Retry-After"), facts)
         if isinstance(error, httpx.HTTPError):
-            return Hiccup(type(error).__name__)
+            return Hiccup(reasons.network(error))
         return of_others(error, facts)
 
 
@@ -248,7 +248,7 @@ class ModelScope:
         if isinstance(error, errors.APIError):
             return of_status(error.status_code, getattr(error, "retry_after", None), facts)
         if isinstance(error, errors.NetworkError):
-            return Hiccup(type(error).__name__)
+            return Hiccup(reasons.network(error))
         return of_others(error, facts)
 
 
@@ -275,7 +275,7 @@ def of_others(error: Exception, facts: dict) -> Problem | Hiccup:
     if isinstance(error, ValueError):  # an answer that is not the hub's JSON
         return Problem("downloads.no_hub", **facts)
     if isinstance(error, ConnectionError):
-        return Hiccup(type(error).__name__)
+        return Hiccup(reasons.network(error))
     if isinstance(error, OSError):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return Problem("downloads.disk_full", path=error.filename or "models/")

@@ -25,6 +25,7 @@ from studio.export.form_service import FormService
 from studio.export.quantize import quantize_plan
 from studio.export.quantize.weights_child import group_size, without_private
 from studio.inference.llama_cpp.toolkit import Toolkit
+from studio.models.library import library
 
 
 class Desk:
@@ -107,6 +108,16 @@ def test_an_exported_model_outlives_its_run(desk):
     with pytest.raises(Problem) as fault:  # what only the run has is gone with it
         token_rows.rows(desk.collection, *arguments, held_out, targets, amount)
     assert fault.value.key == "train.no_run"
+
+
+def test_the_forms_of_a_model_are_found_without_a_look_at_all_models_for_each(tmp_path, monkeypatch):
+    workspace, asked, current_name = new_workspace(tmp_path / "workspace"), [], library.current_name
+    for number in range(3):
+        formed(workspace, f"forms-{number}", SMALL, {"q8_0": 2**20})
+        formed(workspace, f"other-{number}", STARTER.name, {"q8_0": 2**20})
+    monkeypatch.setattr(library, "current_name", lambda *given: asked.append(given[1]) or current_name(*given))
+    assert len(model_forms.of_source(workspace, SMALL)) == 3
+    assert len(asked) == len(set(asked))
 
 
 def test_a_group_fits_all_rows_or_is_refused():

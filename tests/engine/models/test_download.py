@@ -15,6 +15,7 @@ from hub import COMMIT, Hub, safetensors, tiny_model
 from modelscope_hub.config import HubConfig
 
 from studio.core.i18n import Problem, Words
+from studio.core.job import Job
 from studio.core.jobs import Jobs
 from studio.core.storage import folders
 from studio.core.workspace import Workspace
@@ -165,6 +166,32 @@ def test_a_hub_that_stays_down_is_given_up_and_resume_fetches_only_the_rest(sour
     assert bench.end(job).state == "finished"
     assert_whole(bench, "tiny")
     assert hub.served == len(TINY[SHARD])
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("http://127.0.0.1:9", "nothing answers at this address"),
+        ("http://no.such.hub.invalid", "no server of this name"),
+    ],
+)
+def test_a_hub_that_is_not_reached_is_told_without_the_words_of_a_library(
+    tmp_path, monkeypatch, source, address, reason
+):
+    """And while it is tried again nothing is said of bytes, of which nobody knows yet."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    bench, told = Bench(tmp_path / "workspace", tries=2), []
+    report = Job.report
+    monkeypatch.setattr(
+        Job, "report", lambda job, share, key, **facts: (told.append(key), report(job, share, key, **facts))
+    )
+    job = bench.downloads.start(Request(source, "maker/tiny", endpoint=address))
+    text = bench.error(job)
+    assert f"in 2 tries ({reason}" in text and "Error" not in text
+    assert "downloads.not_listed" in told and "downloads.waiting" not in told
 
 
 def test_what_cannot_be_a_model_is_told_in_a_sentence_and_leaves_nothing(hub, bench):

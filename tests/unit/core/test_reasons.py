@@ -4,8 +4,10 @@ import errno
 import json
 import os
 import re
+import socket
 from typing import Annotated, Literal
 
+import httpx
 import orjson
 import pytest
 import yaml
@@ -173,3 +175,26 @@ def test_a_fact_that_is_no_reason_stays_what_it_is():
     assert Sentence(key="records.no_json", facts={"file": "f", "reason": {"key": "reasons.at", "facts": {}}}).tell(
         words
     )
+
+
+@pytest.mark.parametrize(
+    ("below", "told"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "refused"), "nothing answers at this address"),
+        (socket.gaierror(-2, "Name or service not known"), "no server of this name is known here"),
+        (TimeoutError(), "it did not answer in time"),
+        (OSError(errno.ENETUNREACH, "unreachable"), "the network does not reach it"),
+        (None, "ConnectError"),
+    ],
+)
+def test_what_was_not_reached_is_told_by_what_the_system_said(below, told):
+    error = httpx.ConnectError("[Errno 1] words of a library")
+    error.__cause__ = below
+    assert str(reasons.network(error)) == told
+
+
+def test_of_an_answer_that_refuses_its_status_is_told():
+    answer = httpx.Response(404, request=httpx.Request("GET", "http://a.invalid"))
+    with pytest.raises(httpx.HTTPStatusError) as refused:
+        answer.raise_for_status()
+    assert "404" in str(reasons.network(refused.value))
