@@ -1,14 +1,28 @@
 // What comes late undoes nothing. Answers of one event are taken in the order in which they were asked for: gradio means to ask one
 // question at a time ("always_last") and asks two where a third is raised as the first is answered; the older answer could come last,
 // and stand. What stands in a box by now stays a choice of it: gradio takes out, or calls "undefined", what new choices lack. A single
-// number is a suggestion: it takes the place of none that was typed meanwhile.
+// number is a suggestion: it takes the place of none that was typed meanwhile. And nothing that comes moves what is being pressed.
 (() => {
   "use strict";
+  const PRESS_MS = 10_000;  // a press that is not told to be over (the pointer left the window) holds nothing up for longer
   const plain = window.fetch, last = new Map(), AS_IT_IS = { __type__: "update" };
   const held = new Map();  // component: its value, as the last question or answer had it
   const names = new Map();  // component: what its choices are called, those too that are none any more, by value
   const { dependencies = [], components = [] } = window.gradio_config ?? {};
   const events = new Map(dependencies.map((one) => [one.id, one])), boxes = new Map(components.map((one) => [one.id, one]));
+  let pressed = Promise.resolve(), release = () => {};
+
+  // What is under a pressed pointer stays there until it is let go: a button that is drawn anew, or moved, meanwhile would lose the
+  // press, or give it to the one that takes its place. The browser tells the click after the release, in the same task. A slider is
+  // no button: what follows from it is seen as it is drawn along.
+  document.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || event.target.matches?.("[type=range]")) return;
+    pressed = new Promise((resolve) => { release = resolve; setTimeout(resolve, PRESS_MS); });
+  }, true);
+  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(release), true);
+
+  /** Resolves once no pointer is pressed. */
+  const released = () => pressed;
 
   function questionOf(place, options) {
     if (!String(place).includes("/run/predict") || typeof options?.body !== "string") return undefined;
@@ -41,6 +55,7 @@
 
   async function answer(asked, event, before) {
     const response = await asked, text = await response.text();
+    await pressed;
     const { status, headers } = response;
     let body = text;
     try {
@@ -60,4 +75,6 @@
     last.set(fn_index, inTurn);
     return inTurn;
   };
+
+  window.studio = { released };
 })();

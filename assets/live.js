@@ -4,8 +4,7 @@
   const root = () => (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "");
   const marks = new WeakMap();
   const BEAT_MS = 900, CALM_MS = 8000, CALM_BEAT_MS = 2000, HIDDEN_MS = 9500;
-  const PRESS_MS = 10_000;  // a press that is not told to be over (the pointer left the window) holds nothing up for longer
-  let asking = false, again = false, askedAt = 0, pressed = Promise.resolve(), release = () => {};
+  let asking = false, again = false, askedAt = 0;
 
   /** The studio gave no answer: it is down, the connection is, or a proxy answered in its place. */
   class Unreached extends Error {
@@ -44,7 +43,7 @@
     try {
       const asked = regions.map((e) => ({ name: e.dataset.live, arg: e.dataset.arg, mark: marks.get(e)?.arg === e.dataset.arg ? marks.get(e).mark : "" }));
       const answers = await call("live", asked);
-      await pressed;
+      await window.studio.released();
       answers.forEach((answer, i) => {
         if (answer) put(regions[i], asked[i].arg, answer);
         if (regions[i].dataset.arg === asked[i].arg) regions[i].ariaBusy = null;
@@ -58,14 +57,6 @@
       if (again) { again = false; refresh(); }
     }
   }
-
-  // What is under a pressed pointer stays there until it is let go: a button that is drawn anew meanwhile would lose the press,
-  // or give it to the one that takes its place. The browser tells the click after the release, in the same task.
-  document.addEventListener("pointerdown", (event) => {
-    if (event.button !== 0) return;
-    pressed = new Promise((resolve) => { release = resolve; setTimeout(resolve, PRESS_MS); });
-  }, true);
-  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(release), true);
 
   function put(element, arg, answer) {
     if (element.dataset.arg !== arg) return;
@@ -133,9 +124,9 @@
   // with the plots of the run that it shows, which `beat` tells: looking at a run takes time from it where both share a processor,
   // and two drawings cost twice as much as one. A page that nobody looks at asks for nothing, but while `isWorking` for how far the
   // work is, which its title tells.
-  window.studio = {
+  Object.assign(window.studio, {
     root, call, Unreached, refresh, morph, drawn: () => {}, calmUntil: 0, isWorking: false, beat: () => { if (isCalm()) refreshAfter(CALM_BEAT_MS); },
-  };
+  });
 
   document.addEventListener("DOMContentLoaded", () => {
     setInterval(() => refreshAfter(document.hidden ? HIDDEN_MS : isCalm() ? CALM_MS : BEAT_MS), 1000);

@@ -27,6 +27,10 @@ _LARGEST = 2.0**53  # of a number in a browser
 # while an answer is under way is asked after it; gradio's own way is to drop it. An answer for a number alone is a
 # suggestion: it takes the place of none that is typed before it comes (assets/answers.js).
 QUIET = {"api_name": False, "queue": False, "show_progress": "hidden", "trigger_mode": "always_last"}
+# How a button is asked, with a mark that it works. No button waits in gradio's queue either: the answers come in a
+# stream that gradio shuts after each and opens for the next, and a press that meets the shutting is never answered;
+# until the page is loaded again the button takes no other.
+PRESSED = {"api_name": False, "queue": False}
 
 
 def first_seen() -> Callable[..., Dependency]:

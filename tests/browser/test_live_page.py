@@ -77,6 +77,33 @@ def test_a_press_is_for_what_stood_under_the_pointer_as_it_began(page, run, serv
     assert row.bounding_box()["y"] > at["y"]
 
 
+def test_no_answer_moves_what_is_pressed(page, run):
+    """What is told of a recipe comes above what follows: a press there would be lost, or be for another."""
+    page.locator('[data-pick="run:"]').first.click()
+    page.get_by_role("button", name="Load, save and import recipes").click()
+    box, button = page.locator("#train-import textarea"), page.locator("#train-import-button")
+    notices = page.get_by_role("button", name="Notices ▼")
+    box.fill("no_such_thing: 1")
+    held, is_held = [], [True]
+    page.route("**/gradio_api/run/predict*", lambda route: held.append(route) if is_held else route.continue_())
+    button.press("Enter")
+    wait_for(lambda: page.wait_for_timeout(50) or held)
+    notices.scroll_into_view_if_needed()
+    at = notices.bounding_box()
+    page.mouse.move(at["x"] + at["width"] / 2, at["y"] + at["height"] / 2)
+    page.mouse.down()
+    is_held.clear()
+    for route in held:
+        with page.expect_response(lambda answer, route=route: answer.request == route.request):
+            route.continue_()
+    page.wait_for_timeout(500)
+    assert notices.bounding_box() == at
+    page.mouse.up()
+    expect(page.locator("#train-import-report .problem")).to_contain_text("no_such_thing")
+    expect(page.locator("#webhook")).to_be_visible()
+    assert notices.bounding_box()["y"] > at["y"]
+
+
 def test_answers_of_one_event_are_taken_in_the_order_in_which_they_were_asked_for(page):
     held = {}
 

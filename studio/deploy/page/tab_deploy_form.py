@@ -11,7 +11,7 @@ from studio.deploy.page.schemas import DeployOptions
 from studio.inference import target_names
 from studio.train.recipe.recipes import STARTER_MODEL
 from studio.web import schema
-from studio.web.form_fields import QUIET, first_seen, keep_draft, keep_offered, told_by_label
+from studio.web.form_fields import PRESSED, QUIET, first_seen, keep_draft, keep_offered, told_by_label
 from studio.web.html import render, ui
 from studio.web.live import region, taken
 
@@ -172,8 +172,8 @@ class Form:
 
     def _connect(self) -> None:
         entered = [self.target, self.engine, *self.fields.values()]
-        self.start.click(self._on_start, entered, [self.problem, self.made], api_name=False, concurrency_limit=None)
-        self.show.click(self._on_show, entered, [self.problem, self.command], api_name=False, concurrency_limit=None)
+        self.start.click(self._on_start, entered, [self.problem, self.made], **PRESSED)
+        self.show.click(self._on_show, entered, [self.problem, self.command], **PRESSED)
         seen = first_seen()
         keep_offered(self.target, self._targets, [self.target], [seen])
         gr.on(

@@ -8,7 +8,7 @@ from studio.evaluate.page.context import EvaluateContext
 from studio.evaluate.settings import BenchmarkSettings, PredictSettings
 from studio.inference.target_names import MOST, with_base
 from studio.train.recipe.recipes import STARTER_MODEL
-from studio.web.form_fields import QUIET, fill_on_open, first_seen, keep_draft, keep_offered, told_by_label
+from studio.web.form_fields import PRESSED, QUIET, fill_on_open, first_seen, keep_draft, keep_offered, told_by_label
 from studio.web.html import ui
 from studio.web.live import region, taken
 
@@ -193,13 +193,7 @@ class Form:
 
     def _connect(self) -> None:
         who = [self.kind, self.targets, self.run, self.datasets, self.tasks]
-        self.start.click(
-            self._on_start,
-            [*who, *self.fields.values()],
-            [self.problem, self.made],
-            api_name=False,
-            concurrency_limit=None,
-        )
+        self.start.click(self._on_start, [*who, *self.fields.values()], [self.problem, self.made], **PRESSED)
         self.kind.change(
             self._on_kind, self.kind, [self.targets, self.run, self.of_predict, self.of_benchmark], **QUIET
         )

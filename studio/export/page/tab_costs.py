@@ -5,7 +5,7 @@ import gradio as gr
 from studio.core.i18n import Problem, Words
 from studio.export.page import form_sources
 from studio.export.page.context import JOB, ExportContext
-from studio.web.form_fields import fill_on_open, keep_offered
+from studio.web.form_fields import PRESSED, fill_on_open, keep_offered
 from studio.web.html import ui
 from studio.web.live import taken
 
@@ -41,7 +41,7 @@ class CostsForm:
 
     def _connect(self) -> None:
         fields = [self.source, self.rows]
-        self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
+        self.start.click(self._on_start, fields, [self.problem, self.made], **PRESSED)
         fill_on_open(self._on_open, [self.source, self.rows])
         keep_offered(self.source, self._sources)
         keep_offered(self.rows, self._rows)

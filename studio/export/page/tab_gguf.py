@@ -7,7 +7,7 @@ from studio.export.gguf import gguf_plan
 from studio.export.page import form_sources, merge_choices
 from studio.export.page.context import JOB, ExportContext
 from studio.inference.llama_cpp.toolkit import MEGABYTES
-from studio.web.form_fields import QUIET, fill_on_open, keep_draft, keep_offered
+from studio.web.form_fields import PRESSED, QUIET, fill_on_open, keep_draft, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import taken
 
@@ -60,7 +60,7 @@ class GgufForm:
     def _connect(self) -> None:
         fields = [self.targets, self.types, self.importance, self.calibration, self.name]
         told = [self.problem, self.made, self.look]
-        self.start.click(self._on_start, fields, told, api_name=False, concurrency_limit=None)
+        self.start.click(self._on_start, fields, told, **PRESSED)
         fill_on_open(self._on_open, [self.targets, self.calibration, self.look])
         keep_offered(self.targets, self._sources, [self.targets])
         keep_offered(self.calibration, self._calibrations)

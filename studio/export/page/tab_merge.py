@@ -6,7 +6,7 @@ from studio.core.i18n import Problem, Words
 from studio.export.merge import merge_plan as plans
 from studio.export.page import merge_choices
 from studio.export.page.context import JOB, ExportContext
-from studio.web.form_fields import QUIET, fill_on_open, keep_draft, keep_offered
+from studio.web.form_fields import PRESSED, QUIET, fill_on_open, keep_draft, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import taken
 
@@ -61,7 +61,7 @@ class MergeForm:
     def _connect(self) -> None:
         fields = [self.targets, self.name, self.precision, self.shard, self.device]
         told = [self.problem, self.made, self.look]
-        self.start.click(self._on_start, fields, told, api_name=False, concurrency_limit=None)
+        self.start.click(self._on_start, fields, told, **PRESSED)
         fill_on_open(self._on_open, [self.targets, self.name, self.look])
         keep_offered(self.targets, self._sources, [self.targets])
         gr.on([self.targets.input], self._on_targets, fields, [self.name, self.look], **QUIET)

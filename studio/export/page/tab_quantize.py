@@ -6,7 +6,7 @@ from studio.core.i18n import Problem, Words
 from studio.export.page import form_sources, merge_choices
 from studio.export.page.context import JOB, ExportContext
 from studio.export.quantize import gptq_libraries, methods, quantize_plan
-from studio.web.form_fields import QUIET, fill_on_open, keep_draft, keep_offered
+from studio.web.form_fields import PRESSED, QUIET, fill_on_open, keep_draft, keep_offered
 from studio.web.html import render, ui
 from studio.web.live import taken
 
@@ -53,7 +53,7 @@ class QuantizeForm:
     def _connect(self) -> None:
         fields = [self.targets, self.method, self.calibration, self.name]
         told = [self.problem, self.made, self.look]
-        self.start.click(self._on_start, fields, told, api_name=False, concurrency_limit=None)
+        self.start.click(self._on_start, fields, told, **PRESSED)
         fill_on_open(self._on_open, [self.targets, self.calibration, self.look])
         keep_offered(self.targets, self._sources, [self.targets])
         keep_offered(self.calibration, self._calibrations)

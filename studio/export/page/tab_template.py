@@ -8,7 +8,7 @@ from studio.export.page.context import ExportContext
 from studio.export.template_forms.parity_record import FORMS
 from studio.inference import target_names
 from studio.models.chat_template_match import template_match
-from studio.web.form_fields import QUIET, fill_on_open, keep_offered
+from studio.web.form_fields import PRESSED, QUIET, fill_on_open, keep_offered
 from studio.web.html import ui
 from studio.web.live import region, taken
 
@@ -44,7 +44,7 @@ class TemplateForm:
 
     def _connect(self) -> None:
         fields = [self.model, self.template, self.forms]
-        self.start.click(self._on_start, fields, [self.problem, self.made], api_name=False, concurrency_limit=None)
+        self.start.click(self._on_start, fields, [self.problem, self.made], **PRESSED)
         fill_on_open(self._on_open, [self.model, self.forms, self.missing])
         keep_offered(self.model, self._models, [self.model])
         self.model.input(self._on_model, self.model, [self.forms, self.missing], **QUIET)

@@ -32,6 +32,15 @@ def test_nothing_that_is_entered_is_dropped_while_an_answer_is_under_way(windows
     assert [event.fn.__qualname__ for event in entering if event.trigger_mode != "always_last"] == []
 
 
+def test_no_event_of_the_page_waits_in_a_queue(windows):
+    """gradio shuts the stream of its queue after each answer: what is asked at that moment is never answered, and what
+    asked takes no other press.
+    """
+    asked = [event for event in windows["en"].fns.values() if event.api_name is False]
+    assert len(asked) > 60
+    assert [event.fn.__qualname__ for event in asked if event.queue is not False] == []
+
+
 def test_every_list_of_models_is_looked_up_when_a_person_goes_to_it(windows):
     """A page is built once, and models and runs come later."""
     window = windows["en"]

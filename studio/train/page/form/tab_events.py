@@ -6,7 +6,7 @@ from studio.train.page.form import form_recipe
 from studio.train.page.form.tab_answers import Answers
 from studio.train.page.form.tab_fields import Form
 from studio.train.runs import checkpoints
-from studio.web.form_fields import QUIET, fill_on_open, keep_offered
+from studio.web.form_fields import PRESSED, QUIET, fill_on_open, keep_offered
 
 
 def connect(form: Form, answers: Answers) -> None:
@@ -26,22 +26,18 @@ def _connect_starts(form: Form, answers: Answers) -> None:
         answers.on_start,
         [form.run_name, form.executor, *beside, *form.overrides],
         [form.problem, form.started, form.run_name],
-        api_name=False,
-        concurrency_limit=None,
+        **PRESSED,
     )
-    form.find_batch.click(answers.on_find_batch, form.overrides, form.problem, api_name=False)
+    form.find_batch.click(answers.on_find_batch, form.overrides, form.problem, **PRESSED)
     form.start_sweep.click(
-        answers.on_sweep,
-        [form.grid, form.executor, *beside, *form.overrides],
-        [form.problem, form.started],
-        api_name=False,
+        answers.on_sweep, [form.grid, form.executor, *beside, *form.overrides], [form.problem, form.started], **PRESSED
     )
     form.grid.input(answers.on_grid, form.grid, form.sweep_preview, **QUIET)
     form.make_commands.click(
         answers.on_nodes,
         [form.node_count, form.node_address, *beside, *form.overrides],
         [form.problem, form.node_commands],
-        api_name=False,
+        **PRESSED,
     )
 
 
@@ -90,22 +86,20 @@ def _connect_settings(form: Form, answers: Answers) -> None:
         answers.on_search,
         [form.query, form.fields["stage"], form.method, form.extra],
         form.settings,
-        api_name=False,
-        show_progress="hidden",
-        trigger_mode="always_last",
+        **QUIET,
     )
 
 
 def _connect_recipes(form: Form, answers: Answers) -> None:
     searched = [form.query, form.fields["stage"], form.method, form.extra]
     brought = form.bring.click(
-        answers.on_import, form.pasted, [form.import_report, form.devices, *form.overrides], api_name=False
+        answers.on_import, form.pasted, [form.import_report, form.devices, *form.overrides], **PRESSED
     )
-    brought.then(answers.on_search, searched, form.settings, api_name=False, show_progress="hidden")
+    brought.then(answers.on_search, searched, form.settings, **QUIET)
     form.given.input(answers.on_given, form.given, [form.executor, form.problem, *form.overrides], **QUIET)
     form.saved_recipe.input(answers.on_load, form.saved_recipe, [form.problem, *form.overrides], **QUIET)
     form.save_recipe.click(
-        answers.on_save, [form.recipe_name, *form.overrides], [form.problem, form.saved_recipe], api_name=False
+        answers.on_save, [form.recipe_name, *form.overrides], [form.problem, form.saved_recipe], **PRESSED
     )
 
 
