@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from studio.core import reasons
 from studio.core.i18n import Problem, Words
@@ -42,18 +43,29 @@ class Jobs:
         self.faults: dict[Path, Problem] = {}
         self._folder = workspace.saves / ".jobs"
         self._offers: dict[str, tuple[Work, int]] = {}
+        self._makes: dict[str, str] = {}
         self._works: dict[str, Work] = {}
         self._waiting: dict[str, list[Job]] = {}
         self._changed = threading.Condition(threading.RLock())
         self._ending = False
         self._jobs = {job.id: job for job in self._left_by_others()}
 
-    def offer(self, kind: str, work: Work, at_a_time: int = 1, facts: type[Record] | None = None) -> None:
+    def offer(
+        self,
+        kind: str,
+        work: Work,
+        at_a_time: int = 1,
+        facts: type[Record] | None = None,
+        makes: Literal["", "model", "files"] = "",
+    ) -> None:
         """Say how jobs of a kind are done and how many run at a time; jobs that an earlier process left can then be
         resumed.
 
-        `facts` is what the facts of such a job must be; one that was left with others goes to `faults`.
+        `facts` is what the facts of such a job must be; one that was left with others goes to `faults`. `makes`: a
+        model under the `name` among its facts, which no two jobs may make at once, or files that others may be put
+        beside.
         """
+        self._makes[kind] = makes
         self._offers[kind] = (work, at_a_time)
         for job in self.all(kind) if facts else []:
             file = self._folder / f"{job.id}.json"
@@ -67,12 +79,14 @@ class Jobs:
         """Queue a job and return it. `work(job)`, or what was offered for the kind, returns the job's result as JSON.
 
         A Problem that it raises becomes the job's error; any other exception too, with its traceback in the log only.
-        Raises Problem where this process only looks, or does no work of the kind.
+        Raises Problem where this process only looks, or does no work of the kind, or another job makes a model of that
+        name.
         """
         self.require(kind)
         job = Job(f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}", kind, title, plain(facts))
         job._folder = self._folder
         with self._changed:
+            self._require_name(job)
             self._jobs[job.id] = job
             if work:
                 self._works[job.id] = work
@@ -144,7 +158,7 @@ class Jobs:
 
         Raises:
             Problem: it is at work or finished, or this process does no work of its kind, or does not know how it was
-                done.
+                done, or another job makes a model of its name.
         """
         found = self.find(job)
         self.require(found.kind)
@@ -153,6 +167,7 @@ class Jobs:
                 self._works[found.id] = work
             if not self.can_resume(job):
                 raise Problem("jobs.cannot_resume", job=job)
+            self._require_name(found)
             found.state, found.progress, found.message, found.error, found.ended = "queued", None, None, None, None
             found.cancelled.clear()
             self._queue(found)
@@ -192,6 +207,15 @@ class Jobs:
             found.result,
             sentence_text(found.error, words),
         )
+
+    def _require_name(self, job: Job) -> None:
+        """Raise Problem where another job that is not over makes a model under the name of this one."""
+        makes = self._makes.get(job.kind)
+        for other in self._jobs.values() if makes else ():
+            theirs = self._makes.get(other.kind)
+            is_shared = makes == theirs == "files"
+            if theirs and not is_shared and other.active and other is not job and _name(other) == _name(job):
+                raise Problem("jobs.name_taken", name=job.facts["name"])
 
     def _queue(self, job: Job) -> None:
         self._waiting.setdefault(job.kind, []).append(job)
@@ -286,3 +310,8 @@ class Jobs:
     def _erase(self, job: Job) -> None:
         (self._folder / f"{job.id}.json").unlink(missing_ok=True)
         job.log_file.unlink(missing_ok=True)
+
+
+def _name(job: Job) -> str:
+    """Return the name under which a job makes a model, as disks that take no notice of case compare it."""
+    return str(job.facts.get("name")).casefold()

@@ -23,7 +23,7 @@ class ExportService:
 
     def __init__(self, workspace: Workspace, device: DeviceLease, jobs: Jobs):
         self.workspace, self.jobs, self._device = workspace, jobs, device
-        jobs.offer(KIND, self._work, facts=Plan)
+        jobs.offer(KIND, self._work, facts=Plan, makes="model")
 
     def merge(
         self,
@@ -43,4 +43,6 @@ class ExportService:
         return self.jobs.start(KIND, "merge.job", plan.model_dump(mode="json"))
 
     def _work(self, job: Job) -> dict:
-        return merge_job.merge(job, self.workspace, self._device, Plan.model_validate(job.facts))
+        plan = Plan.model_validate(job.facts)
+        with merge_job.turn(job, plan.name):
+            return merge_job.merge(job, self.workspace, self._device, plan)

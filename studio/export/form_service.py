@@ -22,8 +22,8 @@ class FormService:
     def __init__(self, workspace: Workspace, device: DeviceLease, jobs: Jobs, collection: Collection, toolkit: Toolkit):
         self.workspace, self.jobs, self.collection, self.toolkit = workspace, jobs, collection, toolkit
         self._device = device
-        jobs.offer(GGUF, self._gguf, facts=GgufPlan)
-        jobs.offer(QUANTIZE, self._quantize, facts=QuantizePlan)
+        jobs.offer(GGUF, self._gguf, facts=GgufPlan, makes="files")
+        jobs.offer(QUANTIZE, self._quantize, facts=QuantizePlan, makes="model")
         jobs.offer(COST, self._cost, facts=CostPlan)
 
     def gguf(

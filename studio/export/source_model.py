@@ -5,12 +5,14 @@ there yet.
 from pathlib import Path
 
 from studio.core import trust
+from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
+from studio.core.job import Job
 from studio.core.storage import folders
 from studio.core.storage.records import Record, Text
 from studio.core.workspace import Workspace
 from studio.export import record
-from studio.export.merge import merge_plan
+from studio.export.merge import merge_job, merge_plan
 from studio.inference import target_names
 from studio.inference.local.model_target import weight_files
 from studio.models.library import library, model_config
@@ -58,6 +60,22 @@ def of(workspace: Workspace, targets: list[str]) -> Source:
     found = Source(name=plan.name, merge=plan, template=plan.template, targets=chosen, data=data)
     made = _merged_before(workspace, plan)
     return found.model_copy(update={"name": made, "merge": None}) if made else found
+
+
+def merged(job: Job, workspace: Workspace, device: DeviceLease, source: Source) -> Source:
+    """Return a source that is there: merged now, where no other job has merged it since it was chosen.
+
+    Raises:
+        Problem: it cannot be merged.
+        Stopped: the person stopped the job.
+    """
+    if source.merge is None:
+        return source
+    with merge_job.turn(job, source.merge.name):
+        made = _merged_before(workspace, source.merge)
+        if made is None:
+            made = merge_job.merge(job, workspace, device, source.merge)["name"]
+    return source.model_copy(update={"name": made, "merge": None})
 
 
 def _of_model(workspace: Workspace, name: str) -> Source:

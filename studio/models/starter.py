@@ -17,6 +17,7 @@ from studio.core.i18n import LANGUAGES, Problem, Reason, Words
 from studio.core.processes import collector
 from studio.core.processes.child import Child, Output
 from studio.core.storage import atomic
+from studio.models.library import model_names
 
 NAME = "SmolLM2-135M-Instruct"
 PARAMETERS = 134_515_008
@@ -76,7 +77,7 @@ def fetch_starter(models_folder: Path, report: Report) -> Path:
             check(made)
             if target.exists():
                 shutil.rmtree(target)
-            atomic.move(made, target)
+            model_names.put(made, target)
     except OSError as error:
         # Another start of the studio may have finished the same model a moment earlier.
         if not is_complete(target):

@@ -23,10 +23,10 @@ from studio.export.gguf.gguf_prompts import Prompts
 from studio.export.gguf.importance_child import Importance
 from studio.export.gguf.quants_child import Quantization
 from studio.export.gguf.types import LORA, TYPES
-from studio.export.merge import merge_job
 from studio.export.model_forms import Form, Forms, Parity
 from studio.inference.llama_cpp import server
 from studio.inference.llama_cpp.toolkit import Toolkit
+from studio.models.library import model_names
 
 CALIBRATION_TOKENS, CALIBRATION_CUTOFF = 4096, 256
 THREADS = max(1, os.cpu_count() or 1)
@@ -47,8 +47,8 @@ def make(
     target = plans.require_place(workspace, plan)
     plans.require_room(workspace, plan)
     toolkit.ensure(job.report, job.check)
-    if plan.source.merge and plan.of_model:
-        merge_job.merge(job, workspace, device, plan.source.merge)
+    if plan.of_model:
+        plan = plan.model_copy(update={"source": source_model.merged(job, workspace, device, plan.source)})
     device.acquire(f"{child_run.HOLDER}{plan.name}", 2 * source_model.bytes_in_16_bit(workspace, plan.source))
     try:
         with scratch(target) as made:
@@ -80,7 +80,7 @@ class _Work:
         self.folder.mkdir()
         merge = self.plan.source.merge
         # Of an adapter alone the base is not changed, so nothing was merged.
-        self.model = merge.model if merge and not self.plan.of_model else self.plan.source.folder(self.workspace)
+        self.model = merge.model if merge else self.plan.source.folder(self.workspace)
         self.converted = self.model
         self.steps = len(self.plan.types) * 2 + 2
 
@@ -259,7 +259,7 @@ def _place(workspace: Workspace, plan: GgufPlan, target: Path, made: Path, found
     if there and len(kept) < len(there.forms):
         model_forms.write(target, there.model_copy(update={"forms": kept}))
     if there is None:
-        move(made, target)
+        model_names.put(made, target)
     else:
         for form in found:
             move(made / str(form.file), target / str(form.file))

@@ -11,7 +11,7 @@ from studio.export.merge import merge_plan
 from studio.export.merge.merge_plan import SPARE_BYTES
 from studio.export.source_model import Source
 from studio.inference import target_names
-from studio.models.library import library, model_config
+from studio.models.library import library, model_config, model_names
 from studio.train.runs.lineage import with_below
 
 BLOCK, SUPER_BLOCK = 32, 256  # how many weights of a row are stored together, at the least and in K- and I-quants
@@ -88,11 +88,11 @@ def plan(
 def require_place(workspace: Workspace, made: GgufPlan) -> Path:
     """Return the folder of the files to be. Raises Problem where something else has that name."""
     folder = workspace.inside(workspace.models, safe_name(str(made.name)))
-    if folder.is_symlink() or folder.exists():
+    if model_names.is_taken(folder):
         there = model_forms.of_folder(folder) if folder.is_dir() else None
         source = library.current_name(workspace, str(made.source.name))
         if there is None or library.current_name(workspace, str(there.source)) != source:
-            raise Problem("merge.name_taken", name=made.name)
+            raise Problem("models.name_taken", name=made.name)
     return folder
 
 

@@ -4,7 +4,8 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from studio.core.device_lease import DeviceLease
@@ -12,15 +13,33 @@ from studio.core.i18n import Problem
 from studio.core.job import Job
 from studio.core.processes import memory_faults
 from studio.core.storage import folders
-from studio.core.storage.atomic import move, scratch, write_json
+from studio.core.storage.atomic import scratch, write_json
 from studio.core.workspace import Workspace
 from studio.export import child_run
 from studio.export.merge import merge_plan as plans
 from studio.export.merge.merge_plan import Plan
 from studio.export.model_card import write_cards
 from studio.export.record import ExportRecord, Verified
-from studio.models.library import library
+from studio.models.library import library, model_names
 from studio.models.weights import completeness
+
+_turns: dict[str, threading.Lock] = {}
+_LOOK_S = 0.3
+
+
+@contextlib.contextmanager
+def turn(job: Job, name: str) -> Iterator[None]:
+    """Wait until no other job merges a model of that name: runs are also merged on the way to other forms of them.
+    Raises Stopped.
+    """
+    lock = _turns.setdefault(name.casefold(), threading.Lock())
+    while not lock.acquire(timeout=_LOOK_S):
+        job.check()
+        job.report(None, "merge.waiting", name=name)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def merge(job: Job, workspace: Workspace, device: DeviceLease, plan: Plan) -> dict:
@@ -32,7 +51,7 @@ def merge(job: Job, workspace: Workspace, device: DeviceLease, plan: Plan) -> di
         Problem: there is no room, LLaMA-Factory fails, or the merged model is not the same model.
         Stopped: the person stopped the job.
     """
-    target = plans.require_free(workspace, plan.name)
+    target = model_names.require_free(workspace, plan.name)
     plans.require_room(workspace, plan)
     needed = plans.size(workspace, plan).needed
     device.acquire(f"{child_run.HOLDER}{plan.name}", 2 * needed)
@@ -48,8 +67,7 @@ def merge(job: Job, workspace: Workspace, device: DeviceLease, plan: Plan) -> di
             job.check()
             with contextlib.suppress(FileNotFoundError):
                 (made / "plan.json").unlink()
-            plans.require_free(workspace, plan.name)
-            move(folder, target)
+            model_names.put(folder, model_names.require_free(workspace, plan.name))
     finally:
         device.release(f"{child_run.HOLDER}{plan.name}")
     return {"name": plan.name, "folder": str(target), "verified": verified.model_dump()}

@@ -12,12 +12,12 @@ from studio.core import reasons, trust
 from studio.core.i18n import Problem
 from studio.core.storage import folders
 from studio.core.storage.records import Record, Text
-from studio.core.workspace import Workspace, safe_name
+from studio.core.workspace import Workspace
 from studio.export.merge import adapter_fit
 from studio.inference import target_names
 from studio.inference.local.model_target import ModelTarget, weight_files
 from studio.models.chat_template_match import template_match
-from studio.models.library import library, model_config
+from studio.models.library import library, model_config, model_names
 from studio.models.weights import completeness, tensor_headers
 from studio.train import runs
 from studio.train.runs.lineage import with_below
@@ -104,7 +104,7 @@ def plan(
         device=device,
         from_quantized=bool(recipe.get("quantization_bit")),
     )
-    require_free(workspace, made.name)
+    model_names.require_free(workspace, made.name)
     return made
 
 
@@ -132,14 +132,6 @@ def _require_parts(name: str, model: Path, template: str) -> None:
     # A page must not wait for LLaMA-Factory's import; where it is not there yet, the merge itself tells it.
     if template_match.loaded() and template not in template_match.shipped():
         raise Problem("chat.no_template", template=template)
-
-
-def require_free(workspace: Workspace, name: str) -> Path:
-    """Return the folder of a model to be. Raises Problem where the name is none, or there is something of that name."""
-    folder = workspace.inside(workspace.models, safe_name(name))
-    if folder.exists() or folder.is_symlink():
-        raise Problem("merge.name_taken", name=name)
-    return folder
 
 
 def free_room(workspace: Workspace) -> int:
@@ -178,6 +170,6 @@ def _free_name(workspace: Workspace, target: str, model: Path) -> str:
     stem = f"{model.name}-{short}" if target_names.is_run(target) else f"{model.name}-copy"
     for number in range(1, 1000):
         name = stem[:100] if number == 1 else f"{stem[:100]}-{number}"
-        if not (workspace.models / name).exists():
+        if not model_names.is_taken(workspace.models / name):
             return name
-    raise Problem("merge.name_taken", name=stem)
+    raise Problem("models.name_taken", name=stem)

@@ -8,12 +8,11 @@ from studio.core import trust
 from studio.core.device_lease import DeviceLease
 from studio.core.job import Job
 from studio.core.storage import folders
-from studio.core.storage.atomic import move, scratch
+from studio.core.storage.atomic import scratch
 from studio.core.workspace import Workspace
 from studio.datasets.registry.collection import Collection
 from studio.export import child_run, form_card, model_forms, source_model, token_rows
 from studio.export.gguf import gguf_prompts
-from studio.export.merge import merge_job
 from studio.export.model_forms import Form, Forms
 from studio.export.quantize import gptq_libraries, methods
 from studio.export.quantize import quantize_plan as plans
@@ -21,6 +20,7 @@ from studio.export.quantize.load_child import Loading
 from studio.export.quantize.quantize_plan import QuantizePlan
 from studio.export.quantize.weights_child import Quantizing
 from studio.inference.local.model_target import weight_files
+from studio.models.library import model_names
 
 CALIBRATION_TOKENS, CALIBRATION_CUTOFF = 8192, 512
 THREADS = max(1, os.cpu_count() or 1)
@@ -36,12 +36,11 @@ def quantize(job: Job, workspace: Workspace, device: DeviceLease, collection: Co
         Problem: there is no room, a step fails, or the result cannot be loaded or answers nothing that is a number.
         Stopped: the person stopped the job.
     """
-    target, method = plans.require_free(workspace, plan), methods.find(plan.method)
+    target, method = model_names.require_free(workspace, str(plan.name)), methods.find(plan.method)
     plans.require_room(workspace, plan)
     if method.own_libraries:
         gptq_libraries.ensure(job.report, job.check)
-    if plan.source.merge:
-        merge_job.merge(job, workspace, device, plan.source.merge)
+    plan = plan.model_copy(update={"source": source_model.merged(job, workspace, device, plan.source)})
     model = plan.source.folder(workspace)
     device.acquire(f"{child_run.HOLDER}{plan.name}", 2 * source_model.bytes_in_16_bit(workspace, plan.source))
     try:
@@ -52,8 +51,7 @@ def quantize(job: Job, workspace: Workspace, device: DeviceLease, collection: Co
             origin = form_card.origin(workspace, str(plan.source.name))
             form_card.write_form_cards(made / str(plan.name), str(plan.name), forms, origin)
             job.check()
-            plans.require_free(workspace, plan)
-            move(made / str(plan.name), target)
+            model_names.put(made / str(plan.name), model_names.require_free(workspace, str(plan.name)))
     finally:
         device.release(f"{child_run.HOLDER}{plan.name}")
     return {"name": plan.name, "folder": str(target), "verified": form.model_dump(mode="json")}

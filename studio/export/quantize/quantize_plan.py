@@ -1,7 +1,5 @@
 """Which model is to be quantised how; looked at before anything is loaded."""
 
-from pathlib import Path
-
 from studio.core.i18n import Problem
 from studio.core.storage.records import Record, Text
 from studio.core.workspace import Workspace
@@ -10,6 +8,7 @@ from studio.export.merge import merge_plan
 from studio.export.merge.merge_plan import SPARE_BYTES
 from studio.export.quantize import methods
 from studio.export.source_model import Source
+from studio.models.library import model_names
 
 
 class QuantizePlan(Record):
@@ -43,13 +42,8 @@ def plan(workspace: Workspace, targets: list[str], method: str, calibration: str
     made = QuantizePlan(
         name=name.strip() or f"{source.name}-{kind.suffix}", source=source, method=method, calibration=data
     )
-    require_free(workspace, made)
+    model_names.require_free(workspace, str(made.name))
     return made
-
-
-def require_free(workspace: Workspace, made: QuantizePlan) -> Path:
-    """Return the folder of the model to be. Raises Problem where there is something of that name."""
-    return merge_plan.require_free(workspace, str(made.name))
 
 
 def require_room(workspace: Workspace, made: QuantizePlan) -> None:

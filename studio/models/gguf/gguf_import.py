@@ -19,7 +19,7 @@ from studio.core.storage import atomic, files, folders
 from studio.core.storage.records import Record, Text
 from studio.core.workspace import Workspace
 from studio.models.gguf import gguf_parts
-from studio.models.library import library
+from studio.models.library import library, model_names
 
 KIND = "import_gguf"
 _ROOM = 1.1  # the folder is a little more than its weights
@@ -45,9 +45,7 @@ def start(workspace: Workspace, jobs: Jobs, file: str, name: str = "") -> Job:
     if not source.is_absolute() or not files.is_file(source):
         raise Problem("gguf.no_file", file=file)
     part = gguf_parts.numbered(source)
-    target = workspace.inside(workspace.models, name.strip() or (part.whole if part else source.stem))
-    if target.exists():
-        raise Problem("models.name_taken", name=target.name)
+    target = model_names.require_free(workspace, name.strip() or (part.whole if part else source.stem))
     needed = _ROOM * 2 * parameters(source)
     found = gguf_parts.parts(source)
     needed += sum(one.stat().st_size for one in found) if len(found) > 1 else 0  # they are joined first
@@ -63,6 +61,7 @@ def offer(workspace: Workspace, jobs: Jobs) -> None:
         KIND,
         lambda job: _import(job, Path(job.facts["file"]), workspace.inside(workspace.models, job.facts["name"])),
         facts=ImportFacts,
+        makes="model",
     )
 
 
@@ -93,7 +92,7 @@ def _import(job: Job, source: Path, target: Path) -> dict:
             _follow(job, source, made)
             if faults := library.scan(made, target.name).faults:
                 raise faults[0]
-            atomic.move(made, target)
+            model_names.put(made, target)
     except OSError as error:
         raise Problem("workspace.unwritable", path=target, reason=reasons.of(error)) from error
     return {"name": target.name, "folder": str(target)}

@@ -27,12 +27,12 @@ from studio.core.jobs import Job, Jobs, Stopped
 from studio.core.network import web_address
 from studio.core.processes.child import Child
 from studio.core.storage import folders
-from studio.core.storage.atomic import move
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace, safe_name
 from studio.models.hub import addresses
 from studio.models.hub.fetch import EVENT_PREFIX
 from studio.models.hub.hubs import TITLES
+from studio.models.library import model_names
 
 SOURCES = tuple(TITLES)
 KIND = "download"
@@ -142,7 +142,7 @@ class Downloads:
         self._patience = {"tries": tries, "first_wait_s": first_wait_s}
         self._discarded: set[str] = set()
         self._lock, self._places = threading.Lock(), threading.Lock()
-        jobs.offer(KIND, self._work, AT_A_TIME, RequestFacts)
+        jobs.offer(KIND, self._work, AT_A_TIME, RequestFacts, makes="model")
 
     def start(self, request: Request, token: str | None = None) -> Job:
         """Begin a download, or go on with what an earlier one of the same model left. The token stays in memory.
@@ -154,7 +154,7 @@ class Downloads:
         """
         request = request.checked()
         with self._lock:
-            if self.workspace.inside(self.workspace.models, request.name).exists():
+            if model_names.is_taken(self.workspace.inside(self.workspace.models, request.name)):
                 raise Problem("downloads.exists", name=request.name)
             for job in self.jobs.all(KIND):
                 other = request_of(job)
@@ -182,7 +182,7 @@ class Downloads:
         """
         found, request = self.jobs.find(job), request_of(self.jobs.find(job))
         with self._lock:
-            if not found.active and (self.workspace.models / request.name).exists():
+            if not found.active and model_names.is_taken(self.workspace.models / request.name):
                 raise Problem("downloads.exists", name=request.name)
             self._discarded.discard(job)
             return self.jobs.resume(job, partial(self._work, token=token) if token else None)
@@ -235,9 +235,9 @@ class Downloads:
     def _put_in_place(self, request: Request, folder: Path) -> Path:
         target = self.workspace.inside(self.workspace.models, request.name)
         with self._lock:
-            if target.exists():
+            if model_names.is_taken(target):
                 raise Problem("downloads.exists", name=request.name)
-            move(folder / "files", target)
+            model_names.put(folder / "files", target)
         return target
 
 

@@ -7,7 +7,7 @@ from studio.core.i18n import Problem
 from studio.core.storage import files, folders
 from studio.core.storage.trash import Trash, size
 from studio.core.workspace import Workspace, safe_name
-from studio.models.library import library, model_folders
+from studio.models.library import library, model_folders, model_names
 from studio.models.library.library import Model
 
 Guard = Callable[[Model], None]  # raises Problem where the model is in use now
@@ -30,11 +30,13 @@ def rename(workspace: Workspace, name: str, new: str, guard: Guard, users: int =
     """
     model = _own(workspace, name, guard)
     target = model.path.parent / safe_name(new)
-    if target.is_symlink() and target.resolve() == model.path.resolve():
-        target.unlink()  # back to its older name
-    if target.exists() or target.is_symlink():
+    is_back = target.is_symlink() and files.real(target) == files.real(model.path)  # to an older name of its own
+    if not is_back and model_names.is_taken(target):
         raise Problem("models.name_taken", name=new)
     try:
+        if is_back:
+            target.unlink()
+        model_names.clear(target)
         model.path.rename(target)
         if users:
             model.path.symlink_to(target.name, target_is_directory=True)

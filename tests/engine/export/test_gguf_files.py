@@ -75,8 +75,8 @@ def test_what_cannot_be_made_is_said_before_anything_is_loaded(desk):
     assert fault(desk, [SMALL], ["lora"]) == "gguf_files.lora_of_one"
     assert fault(desk, [SMALL], ["iq2_xs"]) == "gguf_files.no_calibration"
     assert fault(desk, [SMALL], ["q4_k_m"], importance=True) == "gguf_files.no_calibration"
-    assert fault(desk, [SMALL], ["f16"], name=SMALL) == "merge.name_taken"
-    assert fault(desk, [SMALL], ["f16"], name="../out") != "merge.name_taken"
+    assert fault(desk, [SMALL], ["f16"], name=SMALL) == "models.name_taken"
+    assert fault(desk, [SMALL], ["f16"], name="../out") != "models.name_taken"
 
 
 def test_a_run_is_merged_first_and_its_data_calibrate(desk):

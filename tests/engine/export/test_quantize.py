@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -58,6 +59,25 @@ def test_what_cannot_be_made_is_said(desk):
         with pytest.raises(Problem) as fault:
             quantize_plan.plan(desk.workspace, [SMALL], method)
         assert fault.value.key == key and all(is_sentence(Words(one).tell(fault.value)) for one in LANGUAGES)
+
+
+def test_two_forms_of_a_run_share_one_merge(desk):
+    """Both were to merge it under one name, and the second of them failed."""
+    run, device = random_run(desk.workspace, "two-forms", dtype="bfloat16"), DeviceLease()
+    sources = [source_model.of(desk.workspace, [run.name]) for _ in range(2)]
+    assert sources[0].merge is not None
+
+    def merged(job, source) -> str:
+        return source_model.merged(job, desk.workspace, device, source).name
+
+    jobs = [
+        desk.jobs.start(f"form {number}", "merge.job", {"name": run.name}, work=partial(merged, source=source))
+        for number, source in enumerate(sources)
+    ]
+    for job in jobs:
+        assert desk.jobs.wait(job.id, 600).state == "finished", (job.error, desk.jobs.log(job.id)[-20:])
+    assert jobs[0].result == jobs[1].result
+    assert [name for name in os.listdir(desk.workspace.models) if "two-forms" in name] == [jobs[0].result]
 
 
 @slow

@@ -358,6 +358,13 @@ def test_the_same_model_twice_bad_names_and_bad_addresses_are_refused_at_once(hu
         bench.downloads.resume(job.id)
 
 
+def test_a_model_arrives_under_the_older_name_of_one_that_is_gone(hub, bench):
+    """It was fetched whole, and then had no place."""
+    (bench.workspace.models / "tiny").symlink_to("renamed", target_is_directory=True)
+    assert bench.end(bench.start(hub, "huggingface")).state == "finished"
+    assert_whole(bench, "tiny")
+
+
 def test_a_pasted_page_address_is_understood_and_a_file_too_large_for_http_is_told(tmp_path):
     face, scope, repo = "huggingface", "modelscope", "Qwen/Qwen2.5-0.5B"
     for source, page, revision in (

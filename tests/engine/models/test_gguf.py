@@ -124,6 +124,16 @@ def test_a_stopped_import_leaves_nothing_and_can_be_taken_up_again(empty, jobs, 
     assert jobs.can_resume(job.id)
 
 
+def test_a_file_that_is_being_imported_is_not_imported_again(empty, jobs, small):
+    """Pressed twice, it was converted twice, and the second failed at its end."""
+    first = gguf_import.start(empty, jobs, str(small), "twice")
+    with pytest.raises(Problem) as told:
+        gguf_import.start(empty, jobs, str(small), "Twice")
+    assert told.value.key == "jobs.name_taken"
+    jobs.cancel(first.id)
+    assert jobs.wait(first.id, 240).state == "stopped"
+
+
 def test_what_is_no_model_is_told_at_once(empty, jobs, small, tmp_path):
     (tmp_path / "text.gguf").write_text("this is no GGUF file at all, only its name says so")
     torn, cut = tmp_path / "torn.gguf", tmp_path / "cut.gguf"
