@@ -1,3 +1,7 @@
 """A studio for fine-tuning language models: seven tabs in one browser window, with LLaMA-Factory as the engine."""
 
 __version__ = "0.1.0"
+
+from studio.core.processes import type_stubs
+
+type_stubs.leave_out()
