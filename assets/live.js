@@ -13,9 +13,8 @@
 
   /** The result of an endpoint. Throws an Error with the studio's own sentence where it refuses, and Unreached. */
   async function call(name, ...said) {
-    // A plain request must name every argument; those left out are filled up with the defaults that gradio tells the page.
-    const known = window.gradio_api_info?.named_endpoints?.[`/${name}`]?.parameters ?? [];
-    const data = [...said, ...known.slice(said.length).map((one) => one.parameter_default ?? null)];
+    // A plain request must name every argument; those left out are filled up with the defaults (web/page.py).
+    const data = [...said, ...(window.endpointDefaults?.[name] ?? []).slice(said.length)];
     const request = {
       method: "POST", headers: { "Content-Type": "application/json" },
       // Without a session gradio builds a new one for every call, which costs more than the call; none of these keeps anything in it.

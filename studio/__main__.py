@@ -16,6 +16,7 @@ import psutil
 
 from studio import flags
 from studio.core import locations
+from studio.core.network import listening
 from studio.core.processes import collector
 from studio.train.execution.executors import termination
 from studio.train.loop import output
@@ -66,8 +67,8 @@ def run(options: argparse.Namespace) -> int:
         tls = certificate(options.ssl_certfile, options.ssl_keyfile)
         auth = credentials(options, bool(tls))
         guarding = rules(options.host, options.allowed_host, auth, options.root_path, options.framed_by)
-        listening = listen(options.host, options.port)
-        here = address(options.host, listening.getsockname()[1], options.root_path, bool(tls))
+        open_port = listen(options.host, options.port)
+        here = address(options.host, open_port.getsockname()[1], options.root_path, bool(tls))
         if options.demo:
             withheld.begin()
             workspace = Workspace(fresh_copy.make(workspace.models, words))
@@ -87,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         threading.Timer(3, app.warm_up, [workspace]).start()
     print(f"The studio is at {here}  (stop it with Ctrl-C)", flush=True)
     config = uvicorn.Config(application, log_level="warning", timeout_graceful_shutdown=2, server_header=False, **tls)
-    serve(config, listening, Shutdown(studio, termination.grace(), words))
+    serve(config, open_port, Shutdown(studio, termination.grace(), words))
     if mine:
         mine.release()
     return 0
@@ -139,10 +140,9 @@ def listen(host: str, requested: int | None) -> socket.socket:
     """
     from studio.core.i18n import Problem
 
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in [requested] if requested else range(7860, 7960):
         with contextlib.suppress(OSError):
-            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+            return listening.listen(host, port, BACKLOG)
     raise Problem("app.port_taken", port=requested or "7860-7959", host=host)
 
 

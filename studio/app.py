@@ -4,6 +4,7 @@ import contextlib
 import io
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI
@@ -250,7 +251,8 @@ def application(studio: Studio, rules: Rules, language: str | None) -> Guard:
         policy.Policed(by_language),
         rules,
         api.uploads(),
-        lambda request: words[by_language.language(dict(request.headers.raw))],
+        program=Path(gr.__file__).parent / "templates" / "frontend" / "assets",
+        words=lambda request: words[by_language.language(dict(request.headers.raw))],
     )
 
 
@@ -266,6 +268,7 @@ def _served(blocks: gr.Blocks, root_path: str) -> FastAPI:
             ssr_mode=False,
             favicon_path=str(locations.ASSETS / "favicon.svg"),
         )
+    page.keep_own(blocks)
     app.routes[-1].app.debug = False  # gradio would show a traceback to whoever asks wrongly
     return app
 

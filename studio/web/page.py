@@ -55,6 +55,14 @@ _ELSEWHERE = re.compile(
 _SCRIPT, _NONCE = re.compile(r"<script(?=[\s>])"), '<script nonce="{{ nonce() }}"'
 _NONCE_FOR_PARTS = '<meta property="csp-nonce" nonce="{{ nonce() }}">'
 
+# What gradio tells the page of every endpoint is a third of it. The page asks by name (assets/live.js), and needs the
+# defaults of what it leaves out; gradio's own part of it asks for none of them, but looks for their lists.
+_ENDPOINTS = "window.gradio_api_info = {{ gradio_api_info | toorjson }};"
+_DEFAULTS = (
+    "window.gradio_api_info = { named_endpoints: {}, unnamed_endpoints: {} };"
+    " window.endpointDefaults = {{ defaults(gradio_api_info) | toorjson }};"
+)
+
 
 def claim(styles: str = "") -> None:
     """Make gradio serve its page without any address of another machine, and with the studio's styles and scripts in
@@ -71,14 +79,41 @@ def claim(styles: str = "") -> None:
         def get_source(self, environment, template):
             source, path, uptodate = theirs.get_source(environment, template)
             if template.endswith("index.html"):
-                source = _SCRIPT.sub(_NONCE, _ELSEWHERE.sub("", source)).replace(
-                    "</head>", _NONCE_FOR_PARTS + head() + f"<style>{styles}</style></head>", 1
+                source = (
+                    _SCRIPT.sub(_NONCE, _ELSEWHERE.sub("", source))
+                    .replace(_ENDPOINTS, _DEFAULTS)
+                    .replace("</head>", _NONCE_FOR_PARTS + head() + f"<style>{styles}</style></head>", 1)
                 )
             return source, path, uptodate
 
     templates.env.loader = Ours()
-    templates.env.globals["nonce"] = policy.nonce
+    templates.env.globals["nonce"], templates.env.globals["defaults"] = policy.nonce, defaults
     templates.env.cache.clear()
+
+
+def keep_own(blocks: gr.Blocks) -> None:
+    """Let the page of a mounted window be told of its own components and events, and not of what only scripts ask: the
+    endpoints, two thirds of all, which stay in what gradio tells `gradio_client`.
+    """
+    own = blocks.config["page"][""]
+    endpoints = {event["id"] for event in blocks.config["dependencies"] if event["api_name"] is not False}
+    arguments = {part["id"] for part in blocks.config["components"] if part["type"] == "api"}
+    own["dependencies"] = [event for event in own["dependencies"] if event not in endpoints]
+    own["components"] = [part for part in own["components"] if part not in arguments]
+    own["layout"] = _without(own["layout"], arguments)
+
+
+def _without(layout: dict, parts: set[int]) -> dict:
+    inside = [_without(one, parts) for one in layout.get("children", ()) if one["id"] not in parts]
+    return layout | ({"children": inside} if "children" in layout else {})
+
+
+def defaults(told: dict) -> dict[str, list]:
+    """Return the defaults of every endpoint's arguments, None for those without one, from what gradio tells of them."""
+    return {
+        name.removeprefix("/"): [one.get("parameter_default") for one in endpoint["parameters"]]
+        for name, endpoint in told["named_endpoints"].items()
+    }
 
 
 def head() -> str:

@@ -99,6 +99,14 @@ def looks_for_modules(module: ast.Module) -> Iterator[str]:
             yield "sys.modules.get"
 
 
+def opens_ports(module: ast.Module) -> Iterator[str]:
+    """Yield where a file takes a port by itself; `listening.listen` does, so that no small answer is held back."""
+    for node in ast.walk(module):
+        called = dotted(node.func) if isinstance(node, ast.Call) else ""
+        if called == "socket.create_server" or called.endswith(".bind"):
+            yield called
+
+
 # For each rule the files that may, and why.
 RULES: dict[Rule, dict[str, str]] = {
     starts_processes: {
@@ -132,6 +140,12 @@ RULES: dict[Rule, dict[str, str]] = {
         "train/recipe/validation/packing.py": "`limited` remembers by it what a child found",
         "evaluate/reports/columns/line_index.py": "reads on where it stopped, unless another file stands there",
         "evaluate/reports/report.py": "shows an older summary while a thread makes the new one",
+    },
+    opens_ports: {
+        "core/network/listening.py": "it is the one",
+        "deploy/supervision/ports.py": "looks whether a port is free",
+        "inference/llama_cpp/server.py": "looks for a free port",
+        "doctor.py": "looks whether a port is free",
     },
     remembers_by_path: {},
     looks_for_modules: {"core/processes/imported.py": "it is the one"},

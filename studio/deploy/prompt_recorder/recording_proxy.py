@@ -21,6 +21,7 @@ from pydantic import BaseModel, Field
 
 from studio.core import reasons
 from studio.core.i18n import Problem
+from studio.core.network.listening import listen
 from studio.core.processes.child import end_with_input
 from studio.core.storage.records import parse_or, typed
 from studio.deploy.prompt_recorder.recorded_answer import AnswerFacts, answer_facts
@@ -238,7 +239,7 @@ def _tell(line: dict) -> None:
     print(json.dumps(line), flush=True)
 
 
-async def _serve(order: ProxyOrder, listening: socket.socket) -> None:
+async def _serve(order: ProxyOrder, open_port: socket.socket) -> None:
     import uvicorn
 
     proxy = RecordingProxy(order)
@@ -249,7 +250,7 @@ async def _serve(order: ProxyOrder, listening: socket.socket) -> None:
     server.capture_signals = contextlib.nullcontext  # it would raise the signal anew before all is written down
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    serving = asyncio.create_task(server.serve(sockets=[open_port]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     _tell({"ready": server.started})
@@ -260,15 +261,13 @@ async def _serve(order: ProxyOrder, listening: socket.socket) -> None:
 def main() -> int:
     """Serve until the standard input ends; 1 where the port cannot be had, and a line says why."""
     order = typed(parse_or(None, sys.stdin.readline()), ProxyOrder, "order")
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((HOST, order.port))
+        open_port = listen(HOST, order.port)
     except OSError as error:
         _tell({"fault": True, "reason": reasons.of(error)})
         return 1
     end_with_input()
-    asyncio.run(_serve(order, listening))
+    asyncio.run(_serve(order, open_port))
     return 0
 
 

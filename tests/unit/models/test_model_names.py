@@ -22,10 +22,10 @@ def jobs(workspace):
     """Jobs of all kinds that make something under a name, which go on until the test is over."""
     made, over = Jobs(workspace), threading.Event()
     for kind, makes in {"merge": "model", "import": "model", "form": "files", "copy": ""}.items():
-        made.offer(kind, lambda job: over.wait(60), makes=makes)
+        made.offer(kind, lambda job: over.wait(240), makes=makes)
     yield made
     over.set()
-    made.interrupt(60)
+    made.interrupt(240)
 
 
 def model(workspace: Workspace, name: str) -> Path:

@@ -27,6 +27,7 @@ from studio.web.guard.sessions import (
 )
 
 HOME = "http://localhost:7860"
+PROGRAM = Path("/nowhere")
 RUN = "/gradio_api/run/models_list"
 
 
@@ -78,7 +79,7 @@ class Asker:
         language: str = "en",
     ):
         self.inner = Inner()
-        self.guard = Guard(self.inner, guarding or Rules(), uploads, lambda request: Words(language))
+        self.guard = Guard(self.inner, guarding or Rules(), uploads, lambda request: Words(language), PROGRAM)
         self.address, self.cookies = address, {}
 
     def __call__(self, method="GET", path="/", host="localhost:7860", address=None, **headers):
@@ -696,6 +697,7 @@ def test_whatever_is_asked_is_answered_and_only_the_known_gets_in(headers, path,
         rules("127.0.0.1", [], ("me", "word") if has_login else None, "/tools", []),
         Path("/nowhere"),
         lambda request: Words("en"),
+        PROGRAM,
     )
 
     async def receive():
