@@ -2,6 +2,6 @@
 
 __version__ = "0.1.0"
 
-from studio.core.processes import type_stubs
+from studio.core.processes import gradio_import
 
-type_stubs.leave_out()
+gradio_import.shorten()
