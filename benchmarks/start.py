@@ -10,7 +10,7 @@ from benchmarks.commands import Board, Command, Studio, new_workspace
 from benchmarks.report import Row, compared
 
 RUNS = 7
-REACH = 0.5
+REACH = 0.26
 USABLE = """() => {
   const visible = { visibilityProperty: true, opacityProperty: true };
   const seen = (element) => element.checkVisibility(visible) && element.getClientRects().length > 0;

@@ -1,7 +1,7 @@
 """The page around gradio: what goes into its head, and nothing that leaves this machine."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import gradio as gr
 from markupsafe import Markup
@@ -82,12 +82,12 @@ def claim(styles: str = "") -> None:
                 source = (
                     _SCRIPT.sub(_NONCE, _ELSEWHERE.sub("", source))
                     .replace(_ENDPOINTS, _DEFAULTS)
-                    .replace("</head>", _NONCE_FOR_PARTS + head() + f"<style>{styles}</style></head>", 1)
+                    .replace("</head>", _NONCE_FOR_PARTS + "{{ studio_head() }}</head>", 1)
                 )
             return source, path, uptodate
 
     templates.env.loader = Ours()
-    templates.env.globals["nonce"], templates.env.globals["defaults"] = policy.nonce, defaults
+    templates.env.globals |= {"nonce": policy.nonce, "defaults": defaults, "studio_head": head_with(styles)}
     templates.env.cache.clear()
 
 
@@ -116,17 +116,21 @@ def defaults(told: dict) -> dict[str, list]:
     }
 
 
-def head() -> str:
-    """Return the styles and scripts of the studio as a template, inline, so that they are found under any sub-path and
-    behind any proxy.
+def head_with(further: str = "") -> Callable[[], Markup]:
+    """Return what makes the head of a response: the studio's styles, then `further` ones, and its scripts with the
+    nonce; inline, so that they are found under any sub-path and behind any proxy.
     """
-    styles = "".join(f"<style>{_raw(name)}</style>" for name in STYLES)
-    scripts = "".join(f"{_NONCE}>{_raw(name)}</script>" for name in SCRIPTS)
-    return styles + scripts
+    styles = "".join(f"<style>{one}</style>" for one in [*map(_asset, STYLES), further])
+    scripts = [_asset(name) for name in SCRIPTS]
+
+    def head() -> Markup:
+        return Markup(styles + "".join(f'<script nonce="{policy.nonce()}">{one}</script>' for one in scripts))
+
+    return head
 
 
-def _raw(name: str) -> Markup:
-    return Markup("{% raw %}" + (locations.ASSETS / name).read_text(encoding="utf-8") + "{% endraw %}")
+def _asset(name: str) -> str:
+    return (locations.ASSETS / name).read_text(encoding="utf-8")
 
 
 # What gradio's own parts take from the studio's colours (assets/studio.css), the same names in light and dark.

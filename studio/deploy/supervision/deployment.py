@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ ACTIVE = ("starting", "ready", "stopping")
 LOG_BYTES = 200_000  # of a log that are looked through or sent
 HIDDEN = "•••"
 _ONLY_HERE: dict[Path, "EngineState"] = {}  # states that the disk refused, by the folders of their deployments
+_KEEPING = threading.Lock()  # an older state is never written after a newer one
 
 
 class Request(Record):
@@ -98,8 +100,14 @@ class Deployment:
         return records.load(self.folder / "request.json", Request)
 
     def state(self) -> EngineState:
-        """Return how far it is. Raises Problem where that cannot be read."""
-        return _ONLY_HERE.get(self.folder) or records.load(self.folder / "state.json", EngineState)
+        """Return how far it is. Raises Problem where that cannot be read. What the disk refused is tried again: of an
+        engine that has ended nobody else would write the last of it.
+        """
+        with _KEEPING:
+            if refused := _ONLY_HERE.get(self.folder):
+                self._keep(refused)
+                return refused
+        return records.load(self.folder / "state.json", EngineState)
 
     def write_request(self, request: Request) -> None:
         """Keep what was asked. Raises Problem where the disk refuses."""
@@ -107,18 +115,26 @@ class Deployment:
 
     def write_state(self, state: EngineState) -> None:
         """Keep how far it is. Raises Problem where the disk refuses."""
-        _write(self.folder / "state.json", state)
-        _ONLY_HERE.pop(self.folder, None)
+        with _KEEPING:
+            self._write_state(state)
 
     def keep_state(self, state: EngineState) -> bool:
         """Keep how far it is, in this process alone where the disk refuses; return whether it is on the disk."""
+        with _KEEPING:
+            return self._keep(state)
+
+    def _keep(self, state: EngineState) -> bool:
         try:
-            self.write_state(state)
+            self._write_state(state)
         except Problem:
             # An engine does not depend on its record, and who stops one does so on a full disk too.
             _ONLY_HERE[self.folder] = state
             return False
         return True
+
+    def _write_state(self, state: EngineState) -> None:
+        _write(self.folder / "state.json", state)
+        _ONLY_HERE.pop(self.folder, None)
 
     def key(self) -> str:
         """Return the key that the engine asks for, "" for none. Raises Problem where its file cannot be read."""

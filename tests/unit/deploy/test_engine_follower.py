@@ -104,6 +104,15 @@ def test_one_that_dies_is_told_as_that(deployment, follower):
     assert deployment.state().state == "failed" and deployment.state().error.key == "deploy.fault_killed"
 
 
+def test_the_last_of_it_is_written_when_the_disk_takes_it_again(deployment, follower):
+    """Else the next studio takes it for one that runs, and tells that it died."""
+    refuse(deployment)
+    follower.stop()
+    assert follower.join(PATIENCE_S)
+    take_again(deployment)
+    assert deployment.state() == on_disk(deployment) and on_disk(deployment).state == "stopped"
+
+
 def test_a_new_start_knows_nothing_of_the_last_one(deployment, follower):
     refuse(deployment)
     follower.stop()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from apart import run_apart
-from jinja2 import Environment
 
 from studio.core import formatting
 from studio.core.i18n import LANGUAGES, Words, sentences
@@ -71,24 +70,27 @@ def test_what_is_no_page_may_do_nothing(kind):
 
 
 def test_every_script_of_the_page_has_the_nonce():
-    html = Environment().from_string(page.head()).render(nonce=lambda: "N")
-    assert re.findall(r"<script[^>]*>", html) == ['<script nonce="N">'] * len(page.SCRIPTS)
-    assert "{% raw" not in html
+    policy.draw_nonce()
+    html = page.head_with(".further {}")()
+    assert re.findall(r"<script[^>]*>", html) == [f'<script nonce="{policy.nonce()}">'] * len(page.SCRIPTS)
+    assert html.count("<style>") == len(page.STYLES) + 1 and ".further {}" in html
 
 
 def test_the_page_of_gradio_has_no_script_without_a_nonce():
     from gradio.routes import templates
 
-    loader, nonce = templates.env.loader, templates.env.globals.get("nonce")
+    loader, known = templates.env.loader, dict(templates.env.globals)
     try:
         page.claim()
         source = templates.env.loader.get_source(templates.env, "frontend/index.html")[0]
     finally:
         templates.env.loader = loader
-        templates.env.globals["nonce"] = nonce
+        templates.env.globals.clear()
+        templates.env.globals.update(known)
         templates.env.cache.clear()
     scripts = re.findall(r"<script[^>]*>", source)
-    assert len(scripts) > len(page.SCRIPTS) and all('nonce="{{ nonce() }}"' in script for script in scripts)
+    assert len(scripts) >= 3 and "{{ studio_head() }}" in source
+    assert all('nonce="{{ nonce() }}"' in script for script in scripts)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
