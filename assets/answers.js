@@ -20,6 +20,8 @@
     pressed = new Promise((resolve) => { release = resolve; setTimeout(resolve, PRESS_MS); });
   }, true);
   for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(release), true);
+  // Of a scrollbar or a list of the browser's own no release is told, but the pointer moves on.
+  document.addEventListener("pointermove", (event) => { if (!event.buttons) release(); }, { capture: true, passive: true });
 
   /** Resolves once no pointer is pressed. */
   const released = () => pressed;

@@ -104,6 +104,17 @@ def test_no_answer_moves_what_is_pressed(page, run):
     assert notices.bounding_box()["y"] > at["y"]
 
 
+def test_a_release_that_is_not_told_holds_nothing_up(page):
+    """A browser tells of a press on a scrollbar, and of its end only that the pointer moves with no button pressed."""
+    page.evaluate(
+        "() => { document.dispatchEvent(new PointerEvent('pointerdown', { button: 0, buttons: 1 }));"
+        " const at = performance.now(); studio.released().then(() => { window.held = performance.now() - at; }); }"
+    )
+    page.mouse.move(300, 300)
+    page.wait_for_function("window.held !== undefined")
+    assert page.evaluate("held") < 9000
+
+
 def test_answers_of_one_event_are_taken_in_the_order_in_which_they_were_asked_for(page):
     held = {}
 

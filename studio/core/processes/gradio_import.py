@@ -26,6 +26,7 @@ class _Finder(MetaPathFinder):
     """Finds the module that makes the classes, once, and changes what it does after each."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return the changed module, None for every other."""
         if name != WRITER:
             return None
         sys.meta_path.remove(self)

@@ -27,8 +27,8 @@ for made_by in kept:
 
 
 def test_gradio_writes_no_type_stubs():
-    subprocess.run([sys.executable, "-c", STUBS], timeout=240, check=True)
+    assert subprocess.run([sys.executable, "-c", STUBS], timeout=240).returncode == 0
 
 
 def test_what_its_classes_take_is_kept():
-    subprocess.run([sys.executable, "-c", SIGNATURES], timeout=240, check=True)
+    assert subprocess.run([sys.executable, "-c", SIGNATURES], timeout=240).returncode == 0
