@@ -77,6 +77,7 @@ def claim(styles: str = "") -> None:
 
     class Ours(BaseLoader):
         def get_source(self, environment, template):
+            """Return gradio's template, of its page as it is served here."""
             source, path, uptodate = theirs.get_source(environment, template)
             if template.endswith("index.html"):
                 source = (

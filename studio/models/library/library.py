@@ -12,7 +12,7 @@ from studio.core.plain import shown
 from studio.core.storage import files, folders
 from studio.core.storage.file_cache import FileCache
 from studio.core.workspace import Workspace, safe_name
-from studio.models.library import hub_caches, model_config, model_discovery, model_folders, tokenizer_files
+from studio.models.library import hub_caches, model_config, model_discovery, model_folders, model_names, tokenizer_files
 from studio.models.weights import health, plausible, tensor_headers
 from studio.models.weights.tensor_headers import Quantization
 
@@ -86,7 +86,7 @@ def _closed(path: Path) -> bool:
     try:
         os.listdir(path)
     except FileNotFoundError:
-        return path.is_symlink() and "/" in _target(path)
+        return not model_names.is_older(path) and path.is_symlink()
     except NotADirectoryError:
         return False
     except (OSError, ValueError):
