@@ -9,7 +9,7 @@ from enum import Enum
 from functools import cache
 
 from studio.core import llamafactory
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Reason
 
 STAGES = ("pt", "sft", "rm", "dpo", "kto", "ppo")
 
@@ -175,6 +175,15 @@ HELD_BACK = (
 )
 
 
+# What a setting takes, by its kind.
+KINDS = {
+    "bool": Reason("reasons.kind_bool"),
+    "int": Reason("reasons.kind_int"),
+    "float": Reason("reasons.kind_float"),
+    "text": Reason("reasons.kind_text"),
+}
+
+
 @dataclass(frozen=True)
 class Argument:
     """One setting. `kind` is "bool", "int", "float", "choice" or "text"; `choices` the values of a choice; `help` in
@@ -197,7 +206,7 @@ class Argument:
         try:
             return self._converted(value)
         except (ValueError, TypeError, OverflowError) as error:
-            expected = ", ".join(self.choices) if self.kind == "choice" else self.kind
+            expected = ", ".join(self.choices) if self.kind == "choice" else KINDS[self.kind]
             raise Problem("train.bad_value", field=self.name, value=value, wanted=expected) from error
 
     def _converted(self, value: object) -> object:

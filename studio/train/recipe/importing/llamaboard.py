@@ -252,7 +252,9 @@ def _held_out(config: dict[str, object], recipe: dict[str, object]) -> dict[str,
     try:
         share = float(config.get("val_size") or 0)
     except (TypeError, ValueError) as error:
-        raise Problem("train.bad_value", field="val_size", value=config["val_size"], wanted="float") from error
+        raise Problem(
+            "train.bad_value", field="val_size", value=config["val_size"], wanted=arguments.KINDS["float"]
+        ) from error
     if share <= 1e-6 or recipe.get("stage") == "ppo":
         return {}
     more = {
@@ -269,7 +271,7 @@ def _pixels(name: str, value: object) -> int:
     try:
         parts = [int(part) for part in str(value).split("*")]
     except ValueError as error:
-        raise Problem("train.bad_value", field=name, value=value, wanted="int") from error
+        raise Problem("train.bad_value", field=name, value=value, wanted=arguments.KINDS["int"]) from error
     return parts[0] * (parts[1] if len(parts) > 1 else 1)
 
 
