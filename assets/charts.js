@@ -35,8 +35,7 @@
   };
   const KEPT = new Set(FIGURES.flatMap((figure) => figure.lines.map((line) => line.series)));
   const FINAL = new Set(["finished", "stopped", "failed", "interrupted"]);
-  const ASK_MS = 400, WAIT_S = 5, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
-  const PACE = 0.05, LONGEST_PACE_MS = 5000;  // of a run that shares its processor with the page
+  const ASK_MS = 400, CALM_MS = 1000, WAIT_S = 5, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
   const STEPS = Array.from({ length: 30 }, (_, index) => [1, 2, 5][index % 3] * 10 ** Math.floor(index / 3));
   const EPOCHS = [...[0.01, 0.02, 0.05, 0.1, 0.2, 0.5], ...STEPS];
   const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
@@ -384,12 +383,9 @@
     /** Whether it trains on this processor, as far as is known: those of other programs, which do not say it, may. */
     isOnProcessor() { return this.device === "cpu" || !this.device && this.points("loss").length > 0; }
 
-    /** How long the run is left alone after a question (ms). Each, with the drawing after it, takes time from a run that trains on
-        this processor: of such a one nothing is shown later than by a twentieth of what it has taken so far, or by five seconds. */
-    pace() {
-      const seconds = this.isOnProcessor() ? this.points("loss").at(-1)?.[2] ?? 0 : 0;
-      return Math.min(Math.max(1000 * PACE * seconds, ASK_MS), LONGEST_PACE_MS);
-    }
+    /** How long the run is left alone after a question (ms): each, with the drawing after it, takes time from a run that trains on
+        this processor. */
+    pace() { return this.isOnProcessor() ? CALM_MS : ASK_MS; }
 
     take(answer) {
       this.refusal = answer.refusal ?? null;

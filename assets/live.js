@@ -3,7 +3,7 @@
   "use strict";
   const root = () => (window.gradio_config?.root ?? location.origin + location.pathname).replace(/\/$/, "");
   const marks = new WeakMap();
-  const BEAT_MS = 900, CALM_MS = 8000, CALM_BEAT_MS = 2000, HIDDEN_MS = 9500;
+  const BEAT_MS = 900, CALM_MS = 8000, CALM_BEAT_MS = 5000, HIDDEN_MS = 9500;
   let asking = false, again = false, askedAt = 0;
 
   /** The studio gave no answer: it is down, the connection is, or a proxy answered in its place. */

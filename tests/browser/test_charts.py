@@ -223,25 +223,23 @@ def test_slow_steps_cost_a_question_each_and_are_seen_at_once(studio, page, run)
     assert min(delays) < 1
 
 
-@pytest.mark.parametrize(("device", "most"), [("cpu", 3), ("", 3), ("cuda:0", 40)])
-def test_a_run_on_the_processor_is_asked_seldom_once_it_has_gone_on_for_long(studio, page, device, most):
+@pytest.mark.parametrize(("device", "asked_a_second"), [("cpu", 1), ("", 1), ("cuda:0", 2.5)])
+def test_a_run_on_the_processor_is_asked_and_drawn_once_a_second_at_most(studio, page, device, asked_a_second):
     run = studio.run("long")
     run.say("facts", step=0, total_steps=1000, device=device)
     log(run, *range(1, 61))
-    events = [json.loads(line) for line in run.events_file.read_text(encoding="utf-8").splitlines()]
-    earlier = [json.dumps(event | {"time": event["time"] - 90}) for event in events]  # it began so long ago
-    run.events_file.write_text("\n".join(earlier) + "\n", encoding="utf-8")
     page.goto(studio.url(run.name))
     wait_step(page, 60)
     before, shown = len(studio.asked), page.evaluate("(window.drawings = 0, studioCharts.panels.size)")
     page.evaluate("document.addEventListener('studio:drawn', () => drawings++)")
-    for step in range(61, 121):
+    began = time.monotonic()
+    for step in range(61, 101):
         log(run, step)
         page.wait_for_timeout(100)
-    asked, drawn = len(studio.asked) - before, page.evaluate("drawings")
-    assert shown == 1 and asked <= most and drawn <= most
-    assert (asked > 5) == (device == "cuda:0")
-    wait_step(page, 120)
+    asked, drawn, seconds = len(studio.asked) - before, page.evaluate("drawings"), time.monotonic() - began
+    assert shown == 1 and max(asked, drawn) <= asked_a_second * seconds + 2
+    assert asked > 2
+    wait_step(page, 100)
 
 
 def test_asks_nothing_while_out_of_sight_or_removed(studio, page, run):
