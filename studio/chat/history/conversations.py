@@ -77,17 +77,11 @@ class Conversation:
         return LETTERS[self.columns.index(column)] if self.hidden and column in self.columns else column
 
     def column(self, called: str) -> str:
-        """Return the name of the column that is called so.
-
-        The letter of a blind conversation is taken after the vote too, from a page that was drawn before it.
-
-        Raises:
-            Problem: names are hidden, and this is no letter: what a name then does would tell whose a column is.
+        """Return the name of the column that is called so: its name, or its letter in a blind conversation, after the
+        vote too, from a page that was drawn before it. What is called neither way is returned as it is.
         """
         letters = dict(zip(LETTERS, self.columns, strict=False)) if self.blind else {}
-        if self.hidden and called not in letters:
-            raise Problem("chat.no_letter", letters=", ".join(letters))
-        return called if called in self.columns and not self.hidden else letters.get(called, called)
+        return called if called in self.columns else letters.get(called, called)
 
     def shown(self) -> dict:
         """Return the fields as whoever looks on may read them.

@@ -65,8 +65,8 @@ def _of_storing(turns: TurnRunner, words: Words) -> list[Callable]:
         """Return a conversation whole: {id, title, columns, system, tools, settings, bits, messages, parent, blind,
         revealed}.
 
-        While names are hidden until a vote, columns are called A, B, C and D, here and by all that takes one, and of
-        an answer's figures only how it ended is told.
+        While names are hidden until a vote, columns are called A, B, C and D, which all that takes a column
+        understands, and of an answer's figures only how it ended is told.
         """
         return ConversationContents(**conversations.open(conversation).shown())
 
