@@ -64,9 +64,12 @@ class TurnRunner:
         return self._start(id, pending)
 
     def regenerate(self, id: str, column: str = "") -> int:
-        """Take back the last answer of one column, or of all, and ask for it anew. Raises Problem."""
+        """Take back the last answer of one column, or of all, and ask for it anew; a column is named as
+        `Conversation.called` has it. Raises Problem.
+        """
         with self._begin(id) as pending, self.conversations.change(id) as conversation:
-            pending.turn, pending.columns = conversation.turns, [column] if column else list(conversation.columns)
+            pending.turn = conversation.turns
+            pending.columns = [conversation.column(column)] if column else list(conversation.columns)
             for name in pending.columns:
                 messages = conversation.of(name)
                 while messages and messages[-1]["role"] == "assistant":
@@ -87,8 +90,11 @@ class TurnRunner:
         return branch
 
     def submit_tool_outputs(self, id: str, column: str, results: list[str]) -> int:
-        """Give a column what the tools it called gave, one text for each call, and let it go on. Raises Problem."""
+        """Give a column what the tools it called gave, one text for each call, and let it go on; it is named as in
+        `regenerate`. Raises Problem.
+        """
         with self._begin(id) as pending, self.conversations.change(id) as conversation:
+            column = conversation.column(column)
             messages = conversation.of(column)
             calls = messages[-1].get("calls", []) if messages else []
             if not calls or len(results) != len(calls):

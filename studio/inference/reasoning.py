@@ -1,6 +1,7 @@
 """A model's reasoning within its text: which part is thought and which is said.
 
-What is folded away on the page and what is never sent back are one and the same, because both are read here.
+What is folded away on the page and what is never sent back are one and the same, because both are read here. What is
+scored, or shown to a judge, goes further: there a mark that may be either is taken for a thought's.
 """
 
 import re
@@ -28,6 +29,7 @@ _CODE_OR_OPENING = re.compile(
     _CODE + "|" + "|".join(f"(?P<mark{at}>{re.escape(opening)})" for at, (opening, _) in enumerate(THOUGHT_TAGS)),
     re.DOTALL | re.MULTILINE | re.IGNORECASE,
 )
+_CODE_OR_CLOSING = re.compile(_CODE + f"|{_CLOSINGS.pattern}", re.DOTALL | re.MULTILINE | re.IGNORECASE)
 _FENCE = re.compile(r"^ {0,3}(?:```|~~~)", re.MULTILINE)
 _QUOTES = "`'\"“”‘’「」『』«»"
 _MOST_TRIED = 50
@@ -55,9 +57,22 @@ def split_reasoning(text: str) -> tuple[str, str]:
 
 
 def without_reasoning(text: str) -> str:
-    """Return what a model said, without its reasoning: what is sent back to it, and what is scored."""
+    """Return what a model said, without its reasoning: what is sent back to it."""
     thought, visible = split_reasoning(text)
     return visible.strip() if thought or visible != text else text
+
+
+def answer_in(text: str) -> str:
+    """Return what is scored of a model's text: what stands beside its thought, "" where it was cut within that.
+
+    Unlike on the page a thought may stand in the middle of a line: "Hm <think>12?</think> 42", and "12? </think> 42"
+    where the prompt opened it. Marks in code and in quotes are none.
+    """
+    visible = without_reasoning(text)
+    thoughts, answer = _take_out(visible, always=True, is_over=True)
+    if not thoughts and visible == text:
+        answer = text[_end_of_thought(text) :]
+    return answer.strip() if answer != text else text
 
 
 def with_reasoning(thought: str, visible: str, is_over: bool = True) -> str:
@@ -76,21 +91,25 @@ def _begun_with(rest: str, close: str) -> tuple[str, str]:
     return "\n\n".join([rest[: end.start()], *thoughts]), visible.lstrip("\n")
 
 
-def _take_out(text: str, always: bool) -> tuple[list[str], str]:
+def _take_out(text: str, always: bool, is_over: bool = False) -> tuple[list[str], str]:
     """Return the thoughts that stand in pairs of marks, outside of code, and the text without them.
 
     Args:
         always: also a pair in the middle of a sentence is one; else it must not look like part of the sentence.
+        is_over: no more will come: what is opened outside of a sentence and never closed is a thought too.
     """
     thoughts: list[str] = []
     visible, start, at, never_closed = "", 0, 0, set()
     while found := _CODE_OR_OPENING.search(text, at):
         at = found.end()
         before = text[found.start() - 1 : found.start()] or "\n"
-        if found["skip"] or found.lastgroup in never_closed or before in _QUOTES or not always and before in " \t":
+        in_sentence = before in " \t"
+        if found["skip"] or found.lastgroup in never_closed or before in _QUOTES or in_sentence and not always:
             continue
         close = THOUGHT_TAGS[int(found.lastgroup.removeprefix("mark"))][1]
         end = re.compile(re.escape(close), re.IGNORECASE).search(text, at)
+        if not end and is_over and not in_sentence:
+            return [*thoughts, text[at:]], visible + text[start : found.start()]
         if not end:
             never_closed.add(found.lastgroup)
             continue
@@ -98,6 +117,15 @@ def _take_out(text: str, always: bool) -> tuple[list[str], str]:
         visible += text[start : found.start()]
         start = at = end.end()
     return thoughts, visible + text[start:]
+
+
+def _end_of_thought(text: str) -> int:
+    """Return where the first closing mark ends that stands neither in code nor in quotes, 0 where there is none."""
+    for found in _CODE_OR_CLOSING.finditer(text):
+        around = text[max(0, found.start() - 1) : found.start()], text[found.end() : found.end() + 1]
+        if not found["skip"] and not any(one and one in _QUOTES for one in around):
+            return found.end()
+    return 0
 
 
 def _ends_a_thought(text: str, start: int, end: int) -> bool:

@@ -141,6 +141,7 @@ def test_blind_columns_are_named_after_the_vote_and_votes_become_a_set(browser, 
     talk(page, made)
     expect(page.locator("#chat-0 header")).to_have_text("A" + "name shown after the vote")
     page.locator(".votes").get_by_role("button", name="B", exact=True).click()
+    expect(page.locator("#chat-0 header .name")).to_be_visible()
     shuffled = client.predict(made, api_name="/chat_open")["columns"]
     for place, name in enumerate(shuffled):
         expect(page.locator(f"#chat-{place} header .name")).to_contain_text(name.split("/")[-1])

@@ -73,8 +73,27 @@ class Conversation:
         return sorted(self.columns) if self.hidden else self.columns
 
     def called(self, column: str) -> str:
-        """Return what a sentence calls a column: its name, or its letter while names are hidden."""
+        """Return what a column is called before whoever looks on: its name, or its letter while names are hidden."""
         return LETTERS[self.columns.index(column)] if self.hidden and column in self.columns else column
+
+    def column(self, called: str) -> str:
+        """Return the name of the column that is called so: its name, or its letter in a blind conversation, after the
+        vote too, from a page that was drawn before it. What is called neither way is returned as it is.
+        """
+        letters = dict(zip(LETTERS, self.columns, strict=False)) if self.blind else {}
+        return called if called in self.columns else letters.get(called, called)
+
+    def shown(self) -> dict:
+        """Return the fields as whoever looks on may read them.
+
+        While names are hidden columns are called by their letters, and of an answer's figures only how it ended is
+        told: speed, prompt and what failed tell which model it was.
+        """
+        whole = asdict(self)
+        if not self.hidden:
+            return whole
+        messages = {self.called(name): [_without_figures(one) for one in self.of(name)] for name in self.columns}
+        return whole | {"columns": list(messages), "messages": messages}
 
     def of(self, column: str) -> list[Message]:
         """Return the messages of a column, none where it was not asked yet."""
@@ -209,6 +228,14 @@ def what_was_said(messages: list[Message]) -> list[Message]:
             begin = len(said)
         said.append(message)
     return said
+
+
+def _without_figures(message: Message) -> Message:
+    figures = message.get("answer", {})
+    kept = {key: message[key] for key in ("role", "content", "turn", "images", "calls") if key in message}
+    ended = {"finished": figures["finished"]} if "finished" in figures else {}
+    fault = {"fault": {"key": "chat.fault_hidden", "facts": {}}} if figures.get("fault") else {}
+    return kept | ({"answer": ended | fault} if figures else {})
 
 
 def _says_something(answer: Message) -> bool:

@@ -64,8 +64,11 @@ def _of_storing(turns: TurnRunner, words: Words) -> list[Callable]:
     def chat_open(conversation: str) -> ConversationContents:
         """Return a conversation whole: {id, title, columns, system, tools, settings, bits, messages, parent, blind,
         revealed}.
+
+        While names are hidden until a vote, columns are called A, B, C and D, which all that takes a column
+        understands, and of an answer's figures only how it ended is told.
         """
-        return ConversationContents(**asdict(conversations.open(conversation)))
+        return ConversationContents(**conversations.open(conversation).shown())
 
     def chat_rename(conversation: str, title: str) -> TitleResult:
         """Give a conversation another title, and return {title}."""

@@ -7,7 +7,7 @@ from studio.chat.evaluation.leaderboard import standings
 from studio.chat.history import prompt_sources
 from studio.chat.history.conversations import Conversation
 from studio.chat.history.prompt_lists import PromptLists
-from studio.chat.history.votes import Vote, Votes
+from studio.chat.history.votes import BAD, TIE, Vote, Votes
 from studio.chat.page.schemas import (
     ChoiceResult,
     NextResult,
@@ -34,10 +34,11 @@ def of_votes(turns: TurnRunner, votes: Votes, collection: Collection, words: Wor
     """Return the endpoints of votes."""
 
     def chat_vote(conversation: str, turn: int, choice: str, note: str = "") -> ChoiceResult:
-        """Say which answer to a turn was best (a column's name, "tie" or "bad"), and return {choice}; hidden names are
-        shown from then on.
+        """Say which answer to a turn was best (a column's name, or its letter while names are hidden, "tie" or "bad"),
+        and return {choice}, by name; hidden names are shown from then on.
         """
         opened = turns.conversations.open(conversation)
+        choice = choice if choice in (TIE, BAD) else opened.column(choice)
         votes.cast(_vote(opened, int(turn), choice, note))
         if opened.hidden:
             with turns.conversations.change(conversation) as changed:

@@ -163,7 +163,9 @@ class ConversationContents(Result):
     """A conversation whole."""
 
     id: str
-    columns: list[str] = Field(description="names of the models, in the order in which they are shown")
+    columns: list[str] = Field(
+        description="names of the models, in the order in which they are shown; letters while names are hidden"
+    )
     title: str
     created: float = Field(description="seconds since 1970")
     changed: float = Field(description="seconds since 1970")
@@ -212,7 +214,7 @@ class PieceResult(Result):
 class ColumnResult(Result):
     """A column as the page draws it."""
 
-    name: str
+    name: str = Field(description="its letter while names are hidden")
     head: str
     said: list[PieceResult]
 

@@ -17,7 +17,7 @@ from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders
 from studio.core.storage.file_cache import FileCache
-from studio.datasets.files import columnar, scanning
+from studio.datasets.files import columnar, large_numbers, scanning
 from studio.datasets.files.incoming.dialect import DELIMITER_NAMES, Dialect, columns_of, known_field, lines_of, sniff
 
 ENDINGS = {
@@ -312,7 +312,7 @@ def json_of(path: Path, number: int, raw: bytes) -> object:
     if raw.count(b"[") + raw.count(b"{") > DEEPEST_ROW and _depth(raw) > DEEPEST_ROW:
         raise Problem("datasets.row_too_deep", file=path, row=number, most=DEEPEST_ROW)
     try:
-        return orjson.loads(raw)
+        return large_numbers.exact(orjson.loads(raw), raw)
     except orjson.JSONDecodeError as error:
         raise _not_json(path, number, raw, error) from error
 

@@ -20,7 +20,7 @@ from studio.core.storage import files, folders, records
 from studio.core.storage.atomic import move, scratch
 from studio.core.storage.records import Record
 from studio.core.workspace import write_json
-from studio.datasets.files import reading
+from studio.datasets.files import large_numbers, reading
 from studio.datasets.files.incoming.dialect import write_records
 from studio.datasets.files.reading import Row
 from studio.datasets.files.row_index import Indexes
@@ -73,8 +73,9 @@ class Editor:
         """
         with self._lock:
             rows, inner = self._rows(path, number)
-            _require_same(rows, inner, number, was, digest)
+            row = _require_same(rows, inner, number, was, digest)
             start, end = rows.places(inner - 1, 1)[0].tolist()
+            value = large_numbers.restored(value, row.value)
             self._splice(rows, start, end, _written(rows, number, value, _style(rows, start, end)))
 
     def add(self, path: Path, after: int, value: dict) -> None:
@@ -201,11 +202,15 @@ def digest_of(row: Row) -> str:
     return hashlib.sha256(f"{row.size} {json.dumps(row.value, default=str)}".encode()).hexdigest()[:16]
 
 
-def _require_same(rows: TextRows, inner: int, number: int, was: dict | None, digest: str) -> None:
-    """Raise Problem where row `inner` of a file, `number` of its dataset, is not the one that the person saw."""
+def _require_same(rows: TextRows, inner: int, number: int, was: dict | None, digest: str) -> Row:
+    """Return row `inner` of a file, `number` of its dataset. Raises Problem where it is not the one that the person
+    saw.
+    """
     (row,) = rows.page(inner - 1, 1)
-    if (was is not None and row.value != was) or (digest and digest_of(row) != digest):
+    is_other = was is not None and row.value != large_numbers.restored(was, row.value)
+    if is_other or (digest and digest_of(row) != digest):
         raise Problem("datasets.row_changed", file=rows.path, row=number)
+    return row
 
 
 def _stamp(path: Path) -> list[int]:

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from studio.core.i18n import Problem, Words
-from studio.core.storage import records
-from studio.datasets.files import row_edits
+from studio.datasets.files import large_numbers, row_edits
 from studio.datasets.page.browse.row_form import with_leaves
 from studio.datasets.page.schemas import PreviewResult, RowForm, RowProblem, RowResult, SearchResult, UndoResult
 from studio.datasets.registry.collection import Collection
@@ -84,7 +83,7 @@ def _editing(collection: Collection) -> list[Callable]:
 def parsed_was(was: str) -> object:
     """Return a row or an entry as it stood when its form was drawn. Raises Problem where that is no JSON."""
     try:
-        return records.parse(was)
+        return large_numbers.parse(was)
     except ValueError as error:
         raise Problem("app.argument_kind", argument="was") from error
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from studio.evaluate.benchmarks.sets.answer_letters import LETTERS
-from studio.inference.reasoning import without_reasoning
+from studio.inference.reasoning import answer_in
 
 _ROUND = r"""[\s*_#>"'“‘(（\[【$]*"""
 _AFTER = r"""(?=[\s.．。,，、:：;；)）\]】*_"'”’$]|$)"""
@@ -24,7 +24,7 @@ def letter_in(text: str, choices: Sequence[str], whole: bool = True) -> str | No
         choices: of the question.
         whole: whether the answer is at its end; one that still grows may only begin with its letter.
     """
-    said, letters = without_reasoning(text).strip(), f"([A-{LETTERS[len(choices) - 1]}])"
+    said, letters = answer_in(text).strip(), f"([A-{LETTERS[len(choices) - 1]}])"
     if begun := re.match(_ROUND + letters + _AFTER + _NO_WORD, said):
         return begun[1] if whole or begun.end() < len(said) else None
     if not whole:

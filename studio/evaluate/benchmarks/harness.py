@@ -17,6 +17,7 @@ from studio.evaluate.evaluation import EvaluatedRow
 from studio.evaluate.settings import BenchmarkSettings
 from studio.inference.local.generation import LoadedTarget
 from studio.inference.local.model_faults import as_problem
+from studio.inference.reasoning import answer_in
 
 
 @dataclass(frozen=True)
@@ -115,27 +116,30 @@ class HarnessPart:
     def _answered(self, task, model, batch: list[tuple[EvaluatedRow, list]], speaker: str) -> list[Scored]:
         try:
             by_kind: dict[str, list] = {}
+            texts: dict[int, str] = {}
             for _, made in batch:
                 for request in made:
                     by_kind.setdefault(request.request_type, []).append(request)
             for kind, requests in by_kind.items():
                 for request, answer in zip(requests, getattr(model, kind)(requests), strict=True):
+                    if isinstance(answer, str):
+                        texts[id(request)], answer = answer, answer_in(answer)
                     request.resps = [answer]
             task._instances = [request for _, made in batch for request in made]
             task.apply_filters()
-            return [self._scored(task, row, made, speaker) for row, made in batch]
+            return [self._scored(task, row, made, texts.get(id(made[0]), ""), speaker) for row, made in batch]
         except Exception as error:  # of the model, a filter or a metric
             fault = as_problem(error, "chat.failed", kind=type(error).__name__)
             return [Scored(row, None, "", None, fault) for row, _ in batch]
 
-    def _scored(self, task, row: EvaluatedRow, made: list, speaker: str) -> Scored:
+    def _scored(self, task, row: EvaluatedRow, made: list, text: str, speaker: str) -> Scored:
         answers = [one.resps[0] for one in made]
         if any(isinstance(one, tuple) and np.isnan(one[0]) for one in answers):  # the first would be the likeliest
             return Scored(row, None, "", None, Problem("benchmarks.no_numbers", speaker=speaker))
         key = next(iter(made[0].filtered_resps))
         metrics = task.process_results(task.eval_docs[row.source], [one.filtered_resps[key] for one in made])
         numbers = [float(one) for one in metrics.values() if isinstance(one, int | float | np.number)]
-        letter, text = None, answers[0] if isinstance(answers[0], str) else ""
+        letter = None
         if row.choices and all(isinstance(one, tuple) for one in answers[: len(row.choices)]):
             letter = LETTERS[int(np.argmax([one[0] for one in answers[: len(row.choices)]]))]
         return Scored(row, letter, text, numbers[0] if numbers else None)

@@ -56,7 +56,7 @@ def judge_rows(evaluation: Evaluation, models: ModelsInUse, settings: JudgeSetti
                 raise
             continue
         job.check()  # what was broken off is no judgement
-        if both[0].text.strip() != both[1].text.strip():  # equal ones are a tie, and nobody was asked
+        if judgement.asked:
             found.append(judgement)
             failures.clear()
         evaluation.add(

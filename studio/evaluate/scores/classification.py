@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from studio.core.i18n import Problem
-from studio.inference.reasoning import without_reasoning
+from studio.inference.reasoning import answer_in
 
 MOST_LABELS = 50
 LONGEST_LABEL = 60  # characters
@@ -31,7 +31,7 @@ def labels_in(references: Iterable[str]) -> tuple[str, ...]:
         Problem: the references are no labels: there are more than MOST_LABELS of them, or each stands there once, or
             one is longer than LONGEST_LABEL.
     """
-    counts = Counter(filter(None, (" ".join(without_reasoning(one).split()) for one in references)))
+    counts = Counter(filter(None, (" ".join(answer_in(one).split()) for one in references)))
     spellings: dict[str, list[str]] = {}
     for label, _ in counts.most_common():
         spellings.setdefault(_key(label), []).append(label)
@@ -51,9 +51,9 @@ def label_of(text: str, labels: Sequence[str]) -> str | None:
     longer label does not count beside it: "not positive" names "not positive". Case is not looked at.
     """
     by_key = {key: label for label in labels if (key := _key(label))}
-    if (whole := by_key.get(_key(without_reasoning(text)))) is not None:
+    if (whole := by_key.get(_key(answer_in(text)))) is not None:
         return whole
-    named = {by_key[_key(found[0])] for found in _pattern(tuple(labels)).finditer(_folded(without_reasoning(text)))}
+    named = {by_key[_key(found[0])] for found in _pattern(tuple(labels)).finditer(_folded(answer_in(text)))}
     return named.pop() if len(named) == 1 else None
 
 

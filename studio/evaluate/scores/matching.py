@@ -19,7 +19,7 @@ import regex
 
 from studio.core import reasons
 from studio.core.i18n import Problem
-from studio.inference.reasoning import without_reasoning
+from studio.inference.reasoning import answer_in
 
 PATTERN_SECONDS = 1.0  # of a person's pattern, for one answer
 MOST_DIGITS = 1000
@@ -66,7 +66,7 @@ def f1(text: str, reference: str) -> float:
 
 def tokens(text: str) -> list[str]:
     """Return the words of a text as `f1` counts them."""
-    found = _TOKEN.findall(unicodedata.normalize("NFKC", without_reasoning(text)).casefold())
+    found = _TOKEN.findall(unicodedata.normalize("NFKC", answer_in(text)).casefold())
     return [token for token in found if token not in _ARTICLES]
 
 
@@ -84,7 +84,7 @@ def number(text: str, reference: str) -> float | None:
 
 def last_number(text: str) -> Fraction | None:
     """Return the number in which a text ends, None where it has none."""
-    plain = _in_ascii(unicodedata.normalize("NFKC", without_reasoning(text)))
+    plain = _in_ascii(unicodedata.normalize("NFKC", answer_in(text)))
     for boxed in reversed(_BOXED.findall(plain)):
         if (value := _last_number_in(boxed)) is not None:
             return value
@@ -138,7 +138,7 @@ def _search(compiled: regex.Pattern, text: str) -> regex.Match | None:
 
 
 def _spaced(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", without_reasoning(text)).split())
+    return " ".join(unicodedata.normalize("NFC", answer_in(text)).split())
 
 
 def _in_ascii(text: str) -> str:

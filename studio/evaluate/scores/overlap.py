@@ -7,7 +7,7 @@ They are what `llamafactory.train.sft.metric.ComputeSimilarity` gives, 0 to 100 
 - ROUGE is rouge_chinese over the words that jieba cuts, with n-grams counted as sets. White space and full stops are
   words too.
 
-The mean over the rows is numpy's, as LLaMA-Factory takes it.
+The mean over the rows is numpy's, as LLaMA-Factory takes it. As there, a thought counts as part of an answer.
 """
 
 import threading

@@ -12,8 +12,9 @@ def score(prediction: str, reference: str, row: dict) -> float | None:
     return len(wanted & set(re.findall(r"\\d+", prediction))) / len(wanted)
 ```
 
-`row` is the row as the evaluation keeps it ("messages", "dataset", "source" ...). What is returned is a number, of
-which more is better, or None. The file may import any library of the studio's environment, and no file beside it.
+`prediction` and `reference` are without a thought. `row` is the row as the evaluation keeps it ("messages", "dataset",
+"source", "reference" ...), and in "text" the answer whole, thought and all. What is returned is a number, of which more
+is better, or None. The file may import any library of the studio's environment, and no file beside it.
 
 It is code, so it runs only where the person allowed this very file (`core.trust`), and in a process of its own: one
 that never returns, takes all memory or ends its process costs the score of that row.

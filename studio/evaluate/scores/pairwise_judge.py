@@ -2,7 +2,8 @@
 
 Judges prefer what stands first (Zheng et al., Judging LLM-as-a-judge, 2023), so a verdict counts only where it is the
 same in both orders; where the two disagree it is a tie, and counted as a disagreement. An answer of the judge that is
-no verdict is counted and never guessed.
+no verdict is counted and never guessed. It is shown the answers alone: what a model thought before is none, and an
+answer that was cut within its thought is empty.
 
 ```
 judge = PairwiseJudge(ask, default_prompt(words))
@@ -19,7 +20,7 @@ from typing import Literal
 from studio.core.i18n import Problem, Words
 from studio.evaluate.scores.intervals import Comparison, Interval, interval, paired
 from studio.inference.messages import Message
-from studio.inference.reasoning import without_reasoning
+from studio.inference.reasoning import answer_in
 
 Verdict = Literal["first", "second", "tie"]
 Ask = Callable[[list[Message]], str]
@@ -37,13 +38,14 @@ class Judgement:
 
     verdict: None where one of its two answers is no verdict. orders: its verdicts with the first answer first, and with
     the second first, both told of the same answers. odd: the beginnings of its answers that are no verdict. failed:
-    whether it could not be asked.
+    whether it could not be asked. asked: False where the answers are equal, of which nobody is asked.
     """
 
     verdict: Verdict | None
     orders: tuple[Verdict | None, Verdict | None]
     odd: tuple[str, ...] = ()
     failed: bool = False
+    asked: bool = True
 
     @property
     def disagrees(self) -> bool:
@@ -93,8 +95,9 @@ class PairwiseJudge:
 
     def compare(self, question: str, reference: str, first: str, second: str) -> Judgement:
         """Return which of two answers to a question is better. Equal answers are a tie, and nobody is asked."""
+        reference, first, second = map(answer_in, (reference, first, second))
         if first.strip() == second.strip():
-            return Judgement("tie", ("tie", "tie"))
+            return Judgement("tie", ("tie", "tie"), asked=False)
         texts = [self._verdict_text(question, reference, *both) for both in ((first, second), (second, first))]
         ahead, behind = (read_verdict(text) for text in texts)
         orders = (ahead, {"first": "second", "second": "first"}.get(behind, behind))
@@ -127,7 +130,7 @@ def read_verdict(text: str) -> Verdict | None:
 
     An answer that is nothing but the letter is taken too. Anything else, and two different verdicts, is None.
     """
-    answer = without_reasoning(text)
+    answer = answer_in(text)
     bare = _BARE.fullmatch(answer)
     found = {mark.upper() for mark in _MARK.findall(answer)} or ({bare[1].upper()} if bare else set())
     verdicts = {{"A": "first", "B": "second"}.get(mark, "tie") for mark in found}

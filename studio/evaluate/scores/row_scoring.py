@@ -14,6 +14,7 @@ from studio.evaluate.scores.metric import METRICS, OWN, AnsweredRow, ScoreSettin
 from studio.evaluate.scores.own_metric import OwnMetric
 from studio.evaluate.scores.structured import calls_in, valid_json
 from studio.evaluate.settings import PredictSettings
+from studio.inference.reasoning import answer_in
 
 LLAMAFACTORYS = ("lf_bleu4", "lf_rouge1", "lf_rouge2", "lf_rougel")
 ALWAYS = (*LLAMAFACTORYS, "bleu", "chrf", "exact", "f1", "length_ratio", "repetition")
@@ -35,7 +36,7 @@ def check_metrics(workspace: Workspace, settings: PredictSettings) -> None:
 
 def fitting_metrics(rows: list[EvaluatedRow]) -> list[str]:
     """Return the scores that fit the data, where nobody chose: those of texts, and what the references are besides."""
-    references = [row.reference for row in rows if row.reference]
+    references = [answer for row in rows if (answer := answer_in(row.reference or ""))]
     if not references:
         return ["repetition"]
     kinds = Counter(" ".join(reference.split()) for reference in references)
@@ -131,7 +132,8 @@ class RowScoring:
         scores = score_row([key for key in self.metrics if key in METRICS], answered, self._settings, noted)
         for key, own in self._own.items():
             try:
-                scores[key] = own.score(row.row + 1, answer.text, row.reference or "", row.model_dump())
+                whole = row.model_dump() | {"text": answer.text}
+                scores[key] = own.score(row.row + 1, answer_in(answer.text), answer_in(row.reference or ""), whole)
             except Problem as fault:
                 noted(key, fault)
                 scores[key] = None

@@ -5,6 +5,8 @@ The BLEU of a corpus is not the mean of its rows: counts of n-grams are summed f
 
 The words of BLEU are those of `13a`, or, for Chinese, of `zh`: each character one, and the rest as `13a`. Both come
 with sacrebleu; its others ask the network for a model.
+
+A thought is no part of an answer, nor of the reference.
 """
 
 import re
@@ -13,6 +15,8 @@ from functools import cache, lru_cache
 from typing import Literal
 
 import numpy
+
+from studio.inference.reasoning import answer_in
 
 Language = Literal["en", "zh"]
 BLEU_ORDER = 4
@@ -26,7 +30,7 @@ _LETTER = re.compile(r"[^\W\d_]")
 def language_of(texts: Iterable[str]) -> Language:
     """Return "zh" where at least half of the letters of all texts are Chinese characters, else "en"."""
     han = letters = 0
-    for text in texts:
+    for text in map(answer_in, texts):
         han += len(_HAN.findall(text))
         letters += len(_LETTER.findall(text))
     return "zh" if han and 2 * han >= letters else "en"
@@ -48,7 +52,7 @@ def chrf(text: str, reference: str) -> float:
 def bleu_statistics(text: str, reference: str, language: Language) -> tuple[int, ...]:
     """Return what BLEU sums over rows: words of answer and reference, n-grams found again, and n-grams."""
     metric = _bleu(language, False)
-    statistics = metric._extract_corpus_statistics([text], [[reference]])[0]
+    statistics = metric._extract_corpus_statistics([answer_in(text)], [[answer_in(reference)]])[0]
     # It keeps the last 65,536 texts of either kind, however long they are.
     type(metric.tokenizer).__call__.cache_clear()
     type(metric.tokenizer._post_tokenizer).__call__.cache_clear()
@@ -58,7 +62,7 @@ def bleu_statistics(text: str, reference: str, language: Language) -> tuple[int,
 @lru_cache(maxsize=8)
 def chrf_statistics(text: str, reference: str) -> tuple[int, ...]:
     """Return what chrF++ sums over rows: for each of its 8 orders the n-grams of answer, of reference, and of both."""
-    return tuple(map(int, _chrf()._extract_corpus_statistics([text], [[reference]])[0]))
+    return tuple(map(int, _chrf()._extract_corpus_statistics([answer_in(text)], [[answer_in(reference)]])[0]))
 
 
 def bleu_of(sums: numpy.ndarray) -> numpy.ndarray:

@@ -1,6 +1,7 @@
 """The shape of an answer: how long it is beside its reference, and how much it repeats itself."""
 
 from studio.evaluate.scores.matching import tokens
+from studio.inference.reasoning import answer_in
 
 GRAM = 4  # words
 
@@ -9,11 +10,11 @@ def length_ratio(text: str, reference: str, answered: int | None = None, expecte
     """Return how many times as long as its reference an answer is; None where the reference is empty.
 
     Args:
-        answered, expected: tokens of answer and reference; characters without the white space at the ends are counted
-            where either is not known.
+        answered, expected: tokens of answer and reference; characters without a thought and the white space at the
+            ends are counted where either is not known.
     """
     if answered is None or expected is None:
-        answered, expected = len(text.strip()), len(reference.strip())
+        answered, expected = len(answer_in(text).strip()), len(answer_in(reference).strip())
     return answered / expected if expected else None
 
 

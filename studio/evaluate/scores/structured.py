@@ -7,7 +7,7 @@ from studio.core.i18n import Problem
 from studio.core.processes import limited
 from studio.core.storage.records import parse
 from studio.inference.messages import ToolCall
-from studio.inference.reasoning import without_reasoning
+from studio.inference.reasoning import answer_in
 
 CALL_SECONDS = 20.0  # of which the first needs some to load LLaMA-Factory
 _IN_ANY_FORMAT = "studio.inference.local.tool_call_parsing:find_in_any_format"
@@ -70,7 +70,7 @@ def calls_in(text: str) -> tuple[ToolCall, ...] | None:
     Raises:
         Problem: they took more than CALL_SECONDS to be read, or LLaMA-Factory cannot be loaded.
     """
-    answer = without_reasoning(text)
+    answer = answer_in(text)
     found = _calls_of_json(answer)
     if found or not _MARK.search(answer):
         return found
@@ -111,7 +111,7 @@ def _calls(values: Iterable[object]) -> tuple[ToolCall, ...]:
 
 def _json_in(text: str) -> object:
     """Return the JSON that a text is, or that its only block of code is; _NO_JSON where neither is any."""
-    answer = without_reasoning(text).strip()
+    answer = answer_in(text).strip()
     blocks = _FENCE.findall(answer)
     return _json_of(blocks[0]) if len(blocks) == 1 else _json_of(answer)
 

@@ -10,7 +10,7 @@ from random_runs import random_run
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.jobs import Job, Stopped
-from studio.evaluate.benchmarks import benchmark_run, harness_tasks, tasks
+from studio.evaluate.benchmarks import benchmark_run, harness_model, harness_tasks, tasks
 from studio.evaluate.evaluation import EvaluatedRow, Prediction, RowScores
 from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.models_in_use import ModelsInUse
@@ -111,6 +111,14 @@ def test_answers_in_words_are_asked_and_scored(workspace, models):
         row: float(text.strip().lower() == COLOURS[row][1]) or float(text.lower() == COLOURS[row][1])
         for row, text in found.items()
     }
+
+
+def test_a_thought_is_no_answer_and_is_shown_beside_it(workspace, models, monkeypatch):
+    monkeypatch.setattr(harness_model, "_until", lambda text, options: "Is it red? </think> blue")
+    evaluation, job = started(workspace, ["lm-eval:words"])
+    benchmark_run.run(evaluation, models, job)
+    assert {one.row: one.scores["choice"] for one in evaluation.read(RowScores)} == {0: 1, 1: 0, 2: 0, 3: 0, 4: 0}
+    assert {one.text for one in evaluation.read(Prediction)} == {"Is it red? </think> blue"}
 
 
 def test_a_model_that_computes_no_numbers_chooses_nothing(workspace, models):

@@ -12,7 +12,7 @@ from studio.chat.history.conversations import model_messages
 from studio.chat.history.votes import Vote
 from studio.chat.page.prompt_lists.answers_table import _cell
 from studio.core.i18n import Words
-from studio.inference.reasoning import THOUGHT_TAGS, split_reasoning, with_reasoning, without_reasoning
+from studio.inference.reasoning import THOUGHT_TAGS, answer_in, split_reasoning, with_reasoning, without_reasoning
 from studio.inference.remote import openai_client
 from studio.inference.remote.engine_prompt import _ids
 
@@ -70,6 +70,29 @@ def test_a_thought_is_told_from_what_is_said(text, thought, said):
     assert split_reasoning(text) == (thought, said)
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("<think> 12? </think> 42", "42"),
+        ("12? </think> 42", "42"),
+        ("so 12 </think> **42**", "**42**"),
+        ("Hm <think> 12 </think> 42", "Hm  42"),
+        ("42\n<think>or is it 12", "42"),
+        ("<think>12", ""),
+        ("12 </think>", ""),
+        ("<think>t</think>The mark </think> ends it.", "The mark </think> ends it."),  # whose thought was marked
+        ("t\n</think>\nThe mark </think> ends it.", "The mark </think> ends it."),
+        ("It writes `</think>` and “</think>” after it.", "It writes `</think>` and “</think>” after it."),
+        ("It writes `</think>` so </think> 42", "42"),
+        ("```\n12 </think> 42\n```\na", "```\n12 </think> 42\n```\na"),
+        ("A model writes <think> before it answers.", "A model writes <think> before it answers."),
+        (" a \n", " a \n"),
+    ],
+)
+def test_what_is_scored_is_what_stands_beside_a_thought_also_within_a_line(text, answer):
+    assert answer_in(text) == answer
+
+
 def test_every_mark_of_llama_factorys_templates_is_known():
     source = (ROOT / "studio/inference/reasoning.py").read_text(encoding="utf-8")
     import importlib.util
@@ -97,7 +120,7 @@ def test_a_hostile_text_of_marks_is_read_at_once():
         "```\n" * 40_000 + "</think>x",
     ):
         with costs_at_most(2):
-            assert split_reasoning(text) is not None
+            assert split_reasoning(text) is not None and answer_in(text) is not None
 
 
 LONE = "The person counts. I go on.\n</think>\n\nnine ten"

@@ -43,6 +43,8 @@ CHOICES = ("a stone", "a river", "a lamp", "a bridge")
         ("I do not know.", None),
         ("<think>It might be A or B.</think>\n\nC", "C"),
         ("<think>It might be A", None),
+        ("<think> It might be A or B. </think> C", "C"),
+        ("It might be A or B </think> C", "C"),
         ("It lies beside D, I believe", "D"),
     ],
 )

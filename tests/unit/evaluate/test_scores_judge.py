@@ -46,7 +46,20 @@ def test_equal_answers_are_a_tie_and_nobody_is_asked():
     def ask(messages):
         raise AssertionError
 
-    assert PairwiseJudge(ask, PROMPT).compare("q", "r", "x\n", "x").verdict == "tie"
+    equal = PairwiseJudge(ask, PROMPT).compare("q", "r", "x\n", "x")
+    assert equal.verdict == "tie" and not equal.asked
+
+
+@pytest.mark.parametrize("thought", ["<think>{}</think>\n", "<think> {} </think> ", "{} </think> ", "Hm\n</think>\n"])
+def test_a_judge_is_shown_the_answers_alone(thought):
+    seen = []
+    judge = PairwiseJudge(lambda messages: seen.append(messages[0]["content"]) or "[[A]]", PROMPT)
+    one, other = (thought.replace("{}", "I count long. " * times) for times in (1, 400))
+    assert judge.compare("q", one + "r", one + "x", other + "y").asked
+    assert seen == ["q|r|x|y", "q|r|y|x"]
+    assert judge.compare("q", "r", "x", "<think>I count lo").asked  # which says nothing
+    assert seen[2:] == ["q|r|x|", "q|r||x"]
+    assert not judge.compare("q", "r", one + "x", other + "x").asked and len(seen) == 4
 
 
 def test_what_an_answer_holds_is_no_place_of_the_prompt():

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from studio.core.i18n import Problem
 from studio.evaluate.scores import matching, shape
-from studio.evaluate.scores.metric import METRICS, AnsweredRow, ScoreSettings, score_row
+from studio.evaluate.scores.metric import METRICS, AnsweredRow, ScoreSettings, row_statistics, score_row
+from studio.evaluate.scores.row_scoring import LLAMAFACTORYS
 from studio.inference.reasoning import THOUGHT_TAGS
 
 LENGTH = 16 if SLOW else 1  # of long texts
@@ -55,7 +56,7 @@ def test_exact_looks_past_white_space_and_thought_alone():
     assert matching.exact("A b", "a b") == matching.exact("a b.", "a b") == 0.0
 
 
-OF_WHAT_IS_SAID = ("exact", "f1", "contains", "regex", "number", "label", "json", "tool_call", "tool_name")
+OF_WHAT_IS_SAID = [key for key in EASY if key not in LLAMAFACTORYS]  # those are its own, to the last digit
 CALL = '{"name": "yes", "arguments": {"number": 12}}'
 
 
@@ -66,13 +67,21 @@ def test_a_thought_is_no_answer_however_it_is_marked(reference, opening, closing
     settings = ScoreSettings(labels=("yes", "no"), pattern=r"(\d+|yes)")
 
     def scores(text: str) -> dict:
-        return score_row(OF_WHAT_IS_SAID, AnsweredRow(text, reference, tools="[]"), settings)
+        row = AnsweredRow(text, reference, tools="[]")
+        return score_row(OF_WHAT_IS_SAID, row, settings) | row_statistics(["bleu", "chrf"], row)
 
     assert scores(f"{opening}\nIt may be {reference}") == scores(f"{opening}{reference}") == scores("")
     for said in (reference, "Neither.", ""):
         assert scores(f"{opening}\nIt is {reference}\n{closing}\n\n{said}") == scores(said)
         assert scores(f"It is {reference}\n{closing}\n\n{said}") == scores(said)
+        for maybe in (f" It may be {reference} ", f" {reference}? "):  # all in one line
+            assert scores(f"{opening}{maybe}{closing} {said}") == scores(said)
+            assert scores(f"{maybe}{closing} {said}") == scores(said)
+            in_sentence = scores(f"Hm {opening}{maybe}{closing} {said}")
+            assert in_sentence in (scores(said), scores(f"Hm  {said}"))  # the word before it may be part of it
+            assert scores(f"{said}\n{opening}{maybe}") == scores(said)
     assert scores(f"{opening}\nno, 7\n{closing}\n\n{reference}")["exact"] == 1.0
+    assert scores(f"no, 7 {closing} {reference}")["exact"] == 1.0
 
 
 def test_f1_is_of_words_and_of_chinese_characters():

@@ -9,8 +9,12 @@ import pytest
 from studio.core import trust
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.workspace import Workspace
+from studio.evaluate.evaluation import EvaluatedRow, Prediction, RowScores
+from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.scores import own_metric
 from studio.evaluate.scores.own_metric import OwnMetric
+from studio.evaluate.scores.row_scoring import RowScoring
+from studio.evaluate.settings import PredictSettings
 
 EXAMPLE = own_metric.__doc__.split("```")[1].strip("\n")
 
@@ -52,6 +56,20 @@ def test_the_example_of_the_documentation_works(workspace):
         assert metric.score(0, "12 and 3", "12 or 4", {}) == 0.5
         assert metric.score(1, "12", "none", {}) is None
         assert metric.score(2, "\ud83d 7 🙂\n", "7", {"messages": [{"role": "user", "content": "\udce9"}]}) == 1.0
+
+
+def test_it_is_given_the_answer_without_its_thought_which_the_row_has_whole(workspace):
+    allowed(
+        workspace,
+        "def score(prediction, reference, row):\n"
+        "    return (prediction, reference, row['text']) == ('42', '42', '12? </think> 42')\n",
+    )
+    settings = PredictSettings(metrics=["own:mine"])
+    evaluation = Evaluations(workspace).create("predict", ["m"], ["d"], settings)
+    row = EvaluatedRow(row=0, dataset="d", source=0, reference="<think> 12? </think> 42")
+    with RowScoring(evaluation, [row], settings, workspace) as scoring:
+        scoring.take([Prediction(row=0, target="m", text="12? </think> 42")])
+    assert [one.scores for one in evaluation.read(RowScores)] == [{"own:mine": 1.0}]
 
 
 def test_code_that_was_not_allowed_does_not_run(workspace, tmp_path):

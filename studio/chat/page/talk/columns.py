@@ -55,19 +55,19 @@ class Columns:
         self, words: Words, conversation: Conversation, name: str, pending: PendingTurn | None, known: dict[str, str]
     ) -> ColumnResult:
         is_busy = pending is not None and name in pending.columns
-        shown = _with_what_comes(conversation, name, pending)
+        shown, called = _with_what_comes(conversation, name, pending), conversation.called(name)
         pieces = []
         for number, message in enumerate(shown):
             is_last = number == len(shown) - 1
             growing = self._growing_of(words, conversation, name, pending) if is_last and is_busy else None
             context = self._message(words, conversation, name, message, growing, is_last and not pending)
             html = message_view.html(words.language, context)
-            pieces.append(_piece(f"{conversation.id}/{name}/{number}", html, known))
+            pieces.append(_piece(f"{conversation.id}/{called}/{number}", html, known))
         if is_busy and not (shown and shown[-1]["role"] == "assistant"):
             waiting = ui(words.language).hint(words("chat.end_waiting"), "waiting")
-            pieces.append(_piece(f"{conversation.id}/{name}/wait", waiting, known))
+            pieces.append(_piece(f"{conversation.id}/{called}/wait", waiting, known))
         head = render(HEAD, words, column_head(self.turns.service.workspace, conversation, name))
-        return ColumnResult(name=name, head=str(head).strip(), said=pieces)
+        return ColumnResult(name=called, head=str(head).strip(), said=pieces)
 
     def _growing_of(
         self, words: Words, conversation: Conversation, name: str, pending: PendingTurn | None

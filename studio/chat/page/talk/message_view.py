@@ -22,7 +22,7 @@ PARITIES = ("same", "differs", "untold")
 
 @dataclass(frozen=True)
 class QuestionContext:
-    """A question. images: addresses that hold the image whole."""
+    """A question. column: as it is called now. images: addresses that hold the image whole."""
 
     conversation: str
     column: str
@@ -56,8 +56,8 @@ class FiguresContext:
 
 @dataclass(frozen=True)
 class AnswerContext:
-    """An answer. body: its text as HTML. fault: a sentence, "" for none; while names are hidden one that names no
-    model, and figures is None then.
+    """An answer. column: as it is called now. body: its text as HTML. fault: a sentence, "" for none; while names are
+    hidden one that names no model, and figures is None then.
     wants_results: its calls wait for what the tools give. is_growing: more of it comes. may_regenerate: it is the last
     message and nobody answers.
     """
@@ -92,7 +92,9 @@ TEMPLATES = {
 def question(conversation: Conversation, column: str, message: Message, folder: Path) -> QuestionContext:
     """Return what is shown of a question; an image that is gone is left out. `folder` has the conversations."""
     images = tuple(small for image in message.get("images", []) if (small := _small(folder, image)))
-    return QuestionContext(conversation.id, column, int(message["turn"]), message["content"], images)
+    return QuestionContext(
+        conversation.id, conversation.called(column), int(message["turn"]), message["content"], images
+    )
 
 
 def answer(
@@ -116,7 +118,7 @@ def answer(
     )
     return AnswerContext(
         conversation.id,
-        column,
+        conversation.called(column),
         text,
         growing.html(text) if is_open else _written(words.language, text),
         calls,

@@ -44,7 +44,7 @@ def vote_form(turns: TurnRunner, votes: Votes, id: str) -> VoteFormContext | Non
     chosen = vote.choice if vote else None
     choices = [
         Choice(
-            name,
+            conversation.called(name),
             name == chosen,
             LETTERS[conversation.columns.index(name)],
             "" if conversation.hidden else label(turns.service.workspace, conversation, name),

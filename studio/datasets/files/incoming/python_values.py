@@ -7,8 +7,8 @@ import contextlib
 import re
 import warnings
 
-from studio.core.storage.records import parse
 from studio.datasets.files.incoming.wrappers import is_talk
+from studio.datasets.files.large_numbers import parse
 
 LONGEST = 2**20
 _BEGINS = re.compile(r"\s*(?:array\(\s*)?\[\s*\{\s*['\"]")

@@ -16,14 +16,11 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import orjson
-
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import files, folders
 from studio.core.storage.atomic import scratch
 from studio.core.storage.file_cache import FileCache
-from studio.core.storage.records import parse
 from studio.datasets.files import reading
 from studio.datasets.files.incoming import packed, wrappers
 from studio.datasets.files.incoming.dialect import (
@@ -37,6 +34,7 @@ from studio.datasets.files.incoming.dialect import (
     sniff,
 )
 from studio.datasets.files.incoming.python_values import conversation_in
+from studio.datasets.files.large_numbers import parse
 from studio.datasets.files.reading import CODECS, Form, Row
 
 _SAMPLE = 2**20
@@ -304,7 +302,7 @@ def _parsed(path: Path, form: Form, number: int, raw: bytes, commas: bool) -> Ro
         return row
     try:
         value = (
-            orjson.loads(raw)
+            reading.json_of(path, number, raw)
             if row.problem.key == "datasets.row_not_object"
             else json.loads(raw, parse_constant=lambda name: None)
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import records
+from studio.datasets.files import large_numbers
 from studio.datasets.files.incoming.dialect import known_field
 from studio.datasets.schema.names import ROLE_KEYS
 
@@ -57,7 +58,8 @@ def rows_in(text: bytes, path: Path) -> list:
 def _parsed(text: bytes) -> object:
     value = records.parse(text)
     # NaN is what Python writes for a value that is missing; LLaMA-Factory's reader takes it for null as well.
-    return json.loads(text, parse_constant=lambda name: None) if b"NaN" in text or b"Infinity" in text else value
+    has_nan = b"NaN" in text or b"Infinity" in text
+    return json.loads(text, parse_constant=lambda name: None) if has_nan else large_numbers.exact(value, text)
 
 
 def one_after_the_other(text: bytes) -> list | None:
@@ -138,7 +140,7 @@ def rows_of(value: object, path: Path) -> list:
 
 def _reparsed(text: str) -> object:
     try:
-        return records.parse(text)
+        return large_numbers.parse(text)
     except ValueError:
         return text
 
