@@ -25,6 +25,10 @@ from studio.models.page.disk import memory_fit, model_head
 from studio.models.weights import completeness, health, tensor_headers
 from studio.monitor.history import Monitor
 
+POINTER = (
+    "version https://git-lfs.github.com/spec/v1\noid"
+    " sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+)
 CASES = ROOT / "tests" / "cases"
 WHOLE = CASES / "modelscope-cache" / "old" / "hub" / "Tiny" / "Tiny-0___1B-Chat"
 LETTERS = {
@@ -91,12 +95,27 @@ def test_shards_without_an_index_and_weights_by_a_name_that_nothing_opens(folder
     ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json"],
 )
 def test_a_pointer_of_git_lfs_says_what_to_run(folder, name):
-    (folder / name).write_text(
-        "version https://git-lfs.github.com/spec/v1\noid"
-        " sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
-    )
+    (folder / name).write_text(POINTER)
     (fault,) = told(folder)
     assert name in fault and "git lfs pull" in fault
+
+
+def test_a_pointer_is_told_where_it_is_all_that_is_there_of_the_weights(tmp_path):
+    for name in ("model.safetensors", "pytorch_model.bin", "model.gguf"):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(POINTER)
+        assert "git lfs pull" in told(folder)[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.bin", "tf_model.h5", "flax_model.msgpack", "training_args.bin", "loss.png", "model.gguf"]
+)
+def test_what_a_model_is_not_made_of_is_no_fault_whatever_is_wrong_with_it(folder, name):
+    (folder / name).write_text(POINTER)
+    (folder / f"other-{name}.part").write_bytes(b"half")
+    (folder / "pytorch_model-00001-of-00002.bin.crdownload").write_bytes(b"half")
+    assert told(folder) == []
 
 
 @pytest.mark.parametrize(
@@ -126,6 +145,8 @@ def test_a_small_file_that_was_cut_off_is_named(folder, name, text):
     ],
 )
 def test_what_another_program_was_still_downloading_is_told(folder, left, file):
+    if "-of-" in left:
+        (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     (folder / left).write_bytes(b"half")
     assert file in told(folder)[0] and "not downloaded to its end" in told(folder)[0]
 
