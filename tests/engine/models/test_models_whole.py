@@ -14,12 +14,13 @@ from workspace_files import safetensors
 from studio.chat.evaluation.smoke_test import SmokeTests
 from studio.chat.page.smoke_test_result import smoke_test
 from studio.core.device_lease import DeviceLease
-from studio.core.i18n import Problem, Words
+from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.processes import limited
 from studio.core.workspace import Workspace
 from studio.models.hub.download import Downloads
 from studio.models.library import library
+from studio.models.memory import fit
 from studio.models.models_context import ModelsContext
 from studio.models.page.disk import memory_fit, model_head
 from studio.models.weights import completeness, health, tensor_headers
@@ -282,3 +283,20 @@ def test_no_use_of_a_model_with_a_known_fault_is_offered(folder, tmp_path, damag
     with pytest.raises(Problem) as refused:
         SmokeTests(workspace, lease).run("tiny", "Who?")
     assert refused.value.key == fault.key
+
+
+@pytest.mark.parametrize("kind", ["llama", "brand_new"])
+def test_an_estimate_for_an_architecture_that_it_does_not_know_says_so(tmp_path, kind):
+    workspace = Workspace(tmp_path / "workspace").prepare()
+    folder = shutil.copytree(WHOLE, workspace.models / "tiny")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(
+        json.dumps(config | {"model_type": kind, "architectures": [f"{kind}<b>ForCausalLM"]})
+    )
+    jobs = Jobs(workspace)
+    context = ModelsContext(workspace, jobs, Downloads(workspace, jobs), Monitor(workspace.root), None, None, None)
+    for language in LANGUAGES:
+        words = Words(language)
+        found = memory_fit.memory_fit(words, context, "tiny")
+        html = drawn(memory_fit, found, language)
+        assert ("brand_new&lt;b&gt;ForCausalLM" in html) is (kind == "brand_new") and len(found.rows) == len(fit.WAYS)
