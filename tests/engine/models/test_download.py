@@ -324,6 +324,16 @@ def test_pause_keeps_resume_goes_on_and_cancel_removes(source, hub, bench):
     assert again.state == "stopped" and {path.name for path in bench.workspace.models.iterdir()} == {"tiny"}
 
 
+def test_a_job_that_is_no_download_is_told_as_none(bench):
+    job = bench.jobs.start("other", "gguf.title", {"file": "/m.gguf", "name": "m"}, work=lambda job: None)
+    bench.jobs.wait(job.id, 240)
+    for asked in (bench.downloads.pause, bench.downloads.resume, bench.downloads.cancel, bench.downloads.arrived_bytes):
+        with pytest.raises(Problem, match="no download") as told:
+            asked(job.id)
+        assert all(is_sentence(Words(language).tell(told.value)) for language in ("en", "zh"))
+    assert job.state == "finished"
+
+
 def test_the_same_model_twice_bad_names_and_bad_addresses_are_refused_at_once(hub, bench):
     hub.rate = 200_000
     job = bench.start(hub, "huggingface")
