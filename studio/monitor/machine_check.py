@@ -66,11 +66,13 @@ class MachineCheck:
     def _look(self, asks_hubs: bool) -> None:
         findings: list[MachineFinding] = []
         command = [sys.executable, "-m", "studio.doctor", "--json", str(self._root), *(["--hubs"] if asks_hubs else [])]
-        with Child(command) as child:
-            while (line := child.next_line()) is not None:
-                try:
-                    findings.append(MachineFinding.model_validate(records.parse(line)))
-                except (ValueError, ValidationError):
-                    continue  # a library printed a line of its own between them
-                self._report = MachineReport(tuple(findings))
-        self._report = MachineReport(tuple(findings), time.time(), not findings)
+        try:
+            with Child(command) as child:
+                while (line := child.next_line()) is not None:
+                    try:
+                        findings.append(MachineFinding.model_validate(records.parse(line)))
+                    except (ValueError, ValidationError):
+                        continue  # a library printed a line of its own between them
+                    self._report = MachineReport(tuple(findings))
+        finally:  # also where no process can be had
+            self._report = MachineReport(tuple(findings), time.time(), not findings)

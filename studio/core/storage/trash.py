@@ -79,8 +79,7 @@ class Trash:
         Args:
             path: inside the workspace's `data/`, `models/` or `saves/`, or inside a folder beside it; none at all where
                 `facts` say it all.
-            kind: "model", "run", "checkpoints", "dataset", "conversation" or "prompts": the words `trash.kind_<kind>`
-                name it.
+            kind: "model", "run", "dataset" or another that the words `trash.kind_<kind>` name.
             title: what the person calls it.
             facts: what else is needed to bring it back, as JSON.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from studio.core.i18n import Problem
 from studio.core.processes.child import Child, Output
 from studio.core.sentences import Sentence
-from studio.core.storage import files
+from studio.core.storage import files, folders
 from studio.core.workspace import write_json
 from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines.adapter_requests import post
@@ -43,7 +43,7 @@ def write(order: Order, toolkit: Toolkit, report: Report, is_stopped: Callable[[
     for name, adapter in order.adapters.items():
         report(Sentence(key="deploy.doing_conversion", facts={"name": name}))
         base = recipe_beside(adapter).get("model_name_or_path")
-        if not base or not Path(str(base)).is_dir():
+        if not base or not folders.is_folder(Path(str(base))):
             raise Problem("deploy.no_base_of_adapter", name=name)
         target = file_of(order, name)
         target.parent.mkdir(exist_ok=True)

@@ -236,7 +236,9 @@ async def _answer(send, status: int, words: str) -> None:
 
 
 def _tell(line: dict) -> None:
-    print(json.dumps(line), flush=True)
+    # Its end in the same write: `print` writes that for itself, and another thread's line can come between.
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
 
 
 async def _serve(order: ProxyOrder, open_port: socket.socket) -> None:

@@ -125,7 +125,7 @@ def _fitting_adapters(workspace: Workspace, targets: list[ModelTarget]) -> list[
 
 
 def _require_parts(name: str, model: Path, template: str) -> None:
-    if not model.is_dir() or not weight_files(model):
+    if not folders.is_folder(model) or not weight_files(model):
         raise Problem("merge.no_base", name=name, model=model.name)
     if fault := completeness.fault_of(library.scan(model, library.title(model))):
         raise fault if isinstance(fault, Problem) else Problem("merge.no_base", name=name, model=model.name)

@@ -170,8 +170,8 @@ class Downloads:
             )
 
     def pause(self, job: str) -> Job:
-        """Stop a download and keep what has arrived. Raises Problem where there is no such job."""
-        return self.jobs.cancel(job)
+        """Stop a download and keep what has arrived. Raises Problem where there is no such download."""
+        return self.jobs.cancel(self._find(job).id)
 
     def resume(self, job: str, token: str | None = None) -> Job:
         """Go on with a stopped, failed or interrupted download under the same id; whole files and arrived bytes are not
@@ -180,7 +180,8 @@ class Downloads:
         `token` is needed again after a restart of the studio, which forgets it. Raises Problem where there is nothing
         to go on with.
         """
-        found, request = self.jobs.find(job), request_of(self.jobs.find(job))
+        found = self._find(job)
+        request = request_of(found)
         with self._lock:
             if not found.active and model_names.is_taken(self.workspace.models / request.name):
                 raise Problem("downloads.exists", name=request.name)
@@ -189,7 +190,7 @@ class Downloads:
 
     def cancel(self, job: str, keep_files: bool = False) -> Job:
         """Stop a download and, unless `keep_files`, remove what has arrived. A finished model stays. Raises Problem."""
-        found = self.jobs.find(job)
+        found = self._find(job)
         with self._lock:
             if not keep_files:
                 self._discarded.add(job)
@@ -200,7 +201,13 @@ class Downloads:
 
     def arrived_bytes(self, job: str) -> int:
         """Return the bytes on disk of a download that is not finished, which `cancel` would remove. Raises Problem."""
-        return bytes_in(self._folder(request_of(self.jobs.find(job))) / "files")
+        return bytes_in(self._folder(request_of(self._find(job))) / "files")
+
+    def _find(self, job: str) -> Job:
+        found = self.jobs.find(job)
+        if found.kind != KIND:
+            raise Problem("downloads.no_download", job=job)
+        return found
 
     def _folder(self, request: Request) -> Path:
         return self.workspace.models / ".incoming" / request.key

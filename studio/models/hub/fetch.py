@@ -55,8 +55,10 @@ COPIES = (
 
 
 def print_event(**event: object) -> None:
-    """Write an event for the studio."""
-    print(EVENT_PREFIX + json.dumps(event, ensure_ascii=False, default=str), flush=True)
+    """Write an event for the studio, from any thread."""
+    # Its end in the same write: `print` writes that for itself, and another thread's event can come between.
+    sys.stdout.write(EVENT_PREFIX + json.dumps(event, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
 
 
 class Fetch:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio.core import reasons, trust
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Reason
 from studio.core.plain import shown
 from studio.core.storage import files, folders
 from studio.core.storage.file_cache import FileCache
@@ -210,6 +210,9 @@ def scan(folder: Path, name: str) -> Model:
         return _faulty(folder, name, Problem("models.dangling_link", folder=folder, target=_target(folder)))
     except (OSError, ValueError) as error:
         return _faulty(folder, name, Problem("models.unreadable_folder", folder=folder, reason=reasons.of(error)))
+    if inside and not any(map(folders.exists, inside)):  # its names can be listed, and nothing behind them looked at
+        reason = Reason("reasons.not_allowed")
+        return _faulty(folder, name, Problem("models.unreadable_folder", folder=folder, reason=reason))
     return _models.get((folder, name), inside, lambda: _read(folder, name, inside))
 
 

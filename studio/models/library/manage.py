@@ -1,10 +1,11 @@
 """Renaming and deleting models: never one that is in use, and never half of it."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from studio.core import reasons
 from studio.core.i18n import Problem
-from studio.core.storage import files, folders
+from studio.core.storage import atomic, files, folders
 from studio.core.storage.trash import Trash, size
 from studio.core.workspace import Workspace, safe_name
 from studio.models.library import library, model_folders, model_names
@@ -26,7 +27,7 @@ def rename(workspace: Workspace, name: str, new: str, guard: Guard, users: int =
 
     Raises:
         Problem: no such model in the list, no plain name, a name that is taken, a model in use or in a hub's cache, or
-            the disk refuses.
+            the disk refuses, links too; the model has its name then.
     """
     model = _own(workspace, name, guard)
     target = model.path.parent / safe_name(new)
@@ -34,15 +35,30 @@ def rename(workspace: Workspace, name: str, new: str, guard: Guard, users: int =
     if not is_back and model_names.is_taken(target):
         raise Problem("models.name_taken", name=new)
     try:
-        if is_back:
-            target.unlink()
-        model_names.clear(target)
-        model.path.rename(target)
-        if users:
-            model.path.symlink_to(target.name, target_is_directory=True)
+        with atomic.scratch(model.path.parent) as place:
+            older = _older(place, model, target.name, users) if users else None
+            if is_back:
+                target.unlink()
+            model_names.clear(target)
+            model.path.rename(target)
+            if older:
+                older.rename(model.path)
     except OSError as error:
         raise Problem("workspace.unwritable", path=target, reason=reasons.of(error)) from error
     return library.scan(target, new)
+
+
+def _older(place: Path, model: Model, new: str, users: int) -> Path:
+    """Return the link that is to stand under a model's old name, made before anything is renamed: exFAT and many
+    network disks take none, Windows asks for a right to make it. Raises Problem then.
+    """
+    link = place / "older"
+    try:
+        link.symlink_to(new, target_is_directory=True)
+    except OSError as error:
+        facts = {"name": model.name, "folder": model.path.parent, "count": users, "reason": reasons.of(error)}
+        raise Problem("models.no_links", **facts) from error
+    return link
 
 
 def delete(workspace: Workspace, name: str, guard: Guard) -> int:

@@ -248,7 +248,7 @@ def _tried(folder: Path, wait: float | None):
     """Return what `loading.try_tokenizer` says, None for a folder without a tokenizer, `limited.PENDING` where it is
     not known yet.
     """
-    file = next((name for name in FILES if (folder / name).is_file()), "tokenizer.json")
+    file = next((name for name in FILES if files.is_file(folder / name)), "tokenizer.json")
     known = stamp(folder)
     if len(known) == 1:
         return None  # whoever needs one says so

@@ -18,6 +18,8 @@ INDEXES = {".safetensors": "model.safetensors.index.json", ".bin": "pytorch_mode
 UNFINISHED = (".incomplete", ".part", ".partial", ".crdownload", ".download", ".tmp", ".aria2", ".xltd")
 POINTER = b"version https://git-lfs.github.com/spec/"
 POINTER_BYTES = 1024
+# What a model is made of beside its weights: configs, the index of the weights, the tokenizer, the chat template, code.
+_READ = (".json", ".jinja", ".model", ".tiktoken", ".txt", ".py")
 _NUMBERED = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.safetensors|\.bin)")
 _STANDARD = re.compile(r"(?:model|pytorch_model)-\d{5}-of-\d{5}(?:\.safetensors|\.bin)")
 
@@ -56,10 +58,17 @@ def _is_pickle(name: str) -> bool:
     return name.endswith(PICKLES) and name.startswith(("pytorch_model", "model", "consolidated", "weights"))
 
 
-def _pointers(folder: Path, names: set[str]) -> list[str]:
+def _is_read(name: str, weights: list[str]) -> bool:
+    """Tell whether a model is made of a file of that name. Other forms of its weights, pictures and what a training
+    left lie beside many models, and whatever is wrong with them is no fault.
+    """
+    return name in weights or name.endswith(_READ) or (not weights and name.endswith(".gguf"))
+
+
+def _pointers(folder: Path, names: set[str], weights: list[str]) -> list[str]:
     """Return the files of which only git-LFS's pointer is there: a clone without `git lfs` leaves them so."""
     found = []
-    for name in sorted(names):
+    for name in sorted(name for name in names if _is_read(name, weights)):
         if 0 < files.stamp(folder / name)[0] <= POINTER_BYTES:
             try:
                 with files.open_file(folder / name) as file:
@@ -69,15 +78,16 @@ def _pointers(folder: Path, names: set[str]) -> list[str]:
     return found
 
 
-def _unfinished(names: set[str]) -> str | None:
+def _unfinished(folder: Path, names: set[str]) -> str | None:
     """Return a file that another program was still downloading, None where there is none."""
     for name in sorted(names):
         ending = next((one for one in UNFINISHED if name.lower().endswith(one)), None)
         whole = name[: -len(ending)] if ending else ""
-        is_needed = whole.endswith((".safetensors", ".bin", ".json", ".model", ".gguf"))
         # aria2 gives a file its full size at once, and takes its own away when all is there.
-        if is_needed and (whole not in names or ending in (".aria2", ".xltd")):
-            return whole
+        if whole and (whole not in names or ending in (".aria2", ".xltd")):
+            all_names = names | {whole}
+            if _is_read(whole, weight_files(all_names, indexed_files(folder, all_names))):
+                return whole
     return None
 
 
@@ -93,11 +103,11 @@ def faults(
         shards: what its safetensors files say of themselves.
         config_faults: what is wrong with config.json.
     """
-    if pointers := _pointers(folder, names):
+    if pointers := _pointers(folder, names, weights):
         return (
             Problem("models.lfs_pointer", file=pointers[0], count=len(pointers)),
         )  # all else that is wrong comes of it
-    unfinished = _unfinished(names)
+    unfinished = _unfinished(folder, names)
     found = [Problem("models.unfinished", file=unfinished)] if unfinished else []
     found += [] if "config.json" in names else [Problem("models.no_config", folder=folder)]
     found += [*config_faults, *_of_weights(folder, names, weights, shards)]

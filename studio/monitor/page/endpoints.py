@@ -11,11 +11,13 @@ from studio.monitor.readings import Gpu, GpuProcess, Snapshot
 
 
 def endpoints(machine: Monitor, check: MachineCheck, words: Words) -> list[Callable]:
-    """Return the endpoints of the monitor; what the doctor found is told in `words`."""
+    """Return the endpoints of the monitor; why there is no GPU, and what the doctor found, is told in
+    `words`.
+    """
 
     def monitor() -> schemas.MonitorResult:
         """Return {gpus, processes, cpu, memory, disk, history}."""
-        return monitor_result(machine.latest(), machine.history())
+        return monitor_result(machine.latest(), machine.history(), words)
 
     def machine_report() -> schemas.MachineResult:
         """Return {looked, findings: [{what, state, text}]}: what the doctor found on this machine. The first call
@@ -46,13 +48,13 @@ def _report(check: MachineCheck, words: Words) -> schemas.MachineResult:
     )
 
 
-def monitor_result(snapshot: Snapshot, history: tuple[Point, ...]) -> schemas.MonitorResult:
+def monitor_result(snapshot: Snapshot, history: tuple[Point, ...], words: Words) -> schemas.MonitorResult:
     """Return a reading and the last five minutes as `/monitor` answers."""
     host = snapshot.host
     return schemas.MonitorResult(
         at=snapshot.at,
         gpus=[_gpu(gpu) for gpu in snapshot.gpus],
-        no_gpu=str(snapshot.no_gpu) if snapshot.no_gpu else None,
+        no_gpu=words.tell(snapshot.no_gpu) if snapshot.no_gpu else None,
         processes=[_process(gpu, process) for gpu in snapshot.gpus for process in gpu.processes],
         cpu=schemas.CpuResult(
             percent=host.cpu,

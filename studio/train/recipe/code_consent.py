@@ -5,6 +5,7 @@ says.
 from pathlib import Path
 
 from studio.core import trust
+from studio.core.storage import files, folders
 from studio.train.runs import Run
 
 MODELS = ("model_name_or_path", "ref_model", "reward_model")
@@ -53,5 +54,6 @@ def _folders(recipe: dict[str, object]) -> list[Path]:
     return [
         folder
         for folder in named
-        if folder.is_dir() and ((folder / "config.json").exists() or not (folder / "adapter_config.json").exists())
+        if folders.is_folder(folder)
+        and (files.exists(folder / "config.json") or not files.exists(folder / "adapter_config.json"))
     ]

@@ -5,6 +5,7 @@ when chosen.
 from pathlib import Path
 
 from studio.core.i18n import Problem
+from studio.core.storage import folders
 from studio.core.workspace import Workspace
 from studio.datasets.registry import dataset_info, entries
 from studio.train.recipe.recipes import STAGES
@@ -19,7 +20,7 @@ def offered(workspace: Workspace, stage: str) -> list[tuple[str, str]]:
         others = [
             each
             for folder in dataset_info.places(workspace.data)
-            if folder.is_dir()
+            if folders.is_folder(folder)
             for each in dataset_info.datasets(folder)
         ]
     except Problem:

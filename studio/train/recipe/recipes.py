@@ -10,6 +10,7 @@ import yaml
 
 from studio.core import llamafactory
 from studio.core.i18n import Problem
+from studio.core.storage import folders
 from studio.core.workspace import Workspace, plain_part, write_whole
 from studio.datasets.registry import identity
 from studio.models.chat_template_match import template_match
@@ -220,7 +221,7 @@ def require_startable(workspace: Workspace, recipe: dict[str, object]) -> None:
     if recipe.get("stage") not in STAGES or not recipe.get("dataset"):
         raise Problem("train.refused", message=f"stage: {recipe.get('stage')}, dataset: {recipe.get('dataset')}")
     model = Path(str(recipe["model_name_or_path"]))
-    if model.is_absolute() and not model.is_dir():
+    if model.is_absolute() and not folders.is_folder(model):
         raise Problem("models.missing", name=library.title(model), folder=model.parent)
     if model.is_absolute():
         completeness.require_whole(library.scan(model, library.title(model)))

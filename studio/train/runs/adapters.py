@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from studio.core.i18n import Problem
-from studio.core.storage import files
+from studio.core.storage import files, folders
 from studio.core.workspace import Workspace, plain_part
 from studio.models.library import library
 from studio.train import runs
@@ -51,13 +51,13 @@ def _model(workspace: Workspace, field: str, name: str) -> str:
     """Return the folder of a model by its name in the list, or of one that a path leads to. Raises Problem with the
     field.
     """
-    if Path(name).is_absolute() and (Path(name) / "adapter_config.json").is_file():
+    if Path(name).is_absolute() and files.is_file(Path(name) / "adapter_config.json"):
         return name  # a run's or another's adapter
     path = Path(name)
     for known in (name, library.title(path)) if not path.is_absolute() else (name,):
         with contextlib.suppress(Problem):  # the next may be one
             return str(library.find(workspace, known).path)
-    if path.is_dir():
+    if folders.is_folder(path):
         return str(path.absolute())
     raise Problem("models.missing", field=field, name=name, folder=workspace.models)
 
@@ -135,7 +135,7 @@ def _is_reward(run: runs.Run) -> bool:
 def _is_run(workspace: Workspace, name: str) -> bool:
     if not name or Path(name).is_absolute() or name.count("/") != 2:
         return False
-    return "@" in name or (workspace.saves / name).is_dir() or not Path(name).exists()
+    return "@" in name or folders.is_folder(workspace.saves / name) or not files.exists(Path(name))
 
 
 def _folder(workspace: Workspace, name: str) -> Path | None:

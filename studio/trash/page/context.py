@@ -8,7 +8,6 @@ from studio.trash import workspace_trash
 
 TEMPLATE = "trash/page/trash.html"
 SHOWN = 50
-KINDS = ("model", "run", "checkpoints", "dataset", "conversation", "prompts", "benchmark", "evaluation", "deployment")
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,6 @@ class TrashContext:
     count: int
     more: int
     bytes: int
-    kinds: tuple[str, ...] = KINDS
 
 
 def trash(workspace: Workspace) -> TrashContext | None:

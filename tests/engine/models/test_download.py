@@ -20,7 +20,8 @@ from studio.core.jobs import Jobs
 from studio.core.storage import folders
 from studio.core.workspace import Workspace
 from studio.models.hub import addresses, catalogue
-from studio.models.hub.download import Downloads, Request
+from studio.models.hub.download import SETTINGS, Downloads, Request
+from studio.models.hub.fetch import EVENT_PREFIX
 from studio.models.hub.hubs import HubFile, open_hub
 from studio.models.library import library
 
@@ -323,6 +324,16 @@ def test_pause_keeps_resume_goes_on_and_cancel_removes(source, hub, bench):
     assert again.state == "stopped" and {path.name for path in bench.workspace.models.iterdir()} == {"tiny"}
 
 
+def test_a_job_that_is_no_download_is_told_as_none(bench):
+    job = bench.jobs.start("other", "gguf.title", {"file": "/m.gguf", "name": "m"}, work=lambda job: None)
+    bench.jobs.wait(job.id, 240)
+    for asked in (bench.downloads.pause, bench.downloads.resume, bench.downloads.cancel, bench.downloads.arrived_bytes):
+        with pytest.raises(Problem, match="no download") as told:
+            asked(job.id)
+        assert all(is_sentence(Words(language).tell(told.value)) for language in ("en", "zh"))
+    assert job.state == "finished"
+
+
 def test_the_same_model_twice_bad_names_and_bad_addresses_are_refused_at_once(hub, bench):
     hub.rate = 200_000
     job = bench.start(hub, "huggingface")
@@ -459,3 +470,32 @@ def test_after_a_kill_both_downloads_are_interrupted_and_resume_without_fetching
     for source in SOURCES:
         assert_whole(bench, source)
     assert hub.served - before <= 2 * TOTAL - kept
+
+
+SAYING = """
+import sys, threading
+
+from studio.models.hub.fetch import print_event
+
+together = threading.Barrier(4)
+
+def say(thread):
+    for number in range(200):
+        together.wait()
+        print_event(waiting={"thread": thread, "number": number, "reason": "no such name"})
+
+threads = [threading.Thread(target=say, args=(one,)) for one in range(4)]
+for one in threads:
+    one.start()
+for one in threads:
+    one.join()
+"""
+
+
+def test_what_several_files_say_at_once_comes_whole():
+    done = subprocess.run(
+        [sys.executable, "-c", SAYING], cwd=ROOT, capture_output=True, text=True, env={**os.environ, **SETTINGS}
+    )
+    lines = done.stdout.split("\n")[:-1]
+    said = [json.loads(line.removeprefix(EVENT_PREFIX))["waiting"] for line in lines]
+    assert {(one["thread"], one["number"]) for one in said} == {(one, two) for one in range(4) for two in range(200)}

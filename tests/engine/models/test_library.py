@@ -2,6 +2,7 @@
 and deleted.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from conftest import SMALL, STARTER, is_sentence
 
 from benchmarks.library import make_model, write_sparse
 from studio.core import trust
-from studio.core.i18n import Problem, Words
+from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.storage import trash
 from studio.core.workspace import Workspace
 from studio.models.library import library, manage, model_folders
@@ -224,6 +225,20 @@ def test_rename_keeps_the_old_name_only_for_who_knows_it(empty):
         manage.rename(empty, "other", "../out", free)
     manage.rename(empty, "newer", "new", free)
     assert sorted(path.name for path in empty.models.iterdir()) == ["new", "other"]
+
+
+def test_a_disk_that_takes_no_links_leaves_the_model_under_its_name(empty, monkeypatch):
+    folder = make_model(empty.models / "old", hidden=256)
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    with pytest.raises(Problem) as told:
+        manage.rename(empty, "old", "new", free, users=2)
+    assert all(is_sentence(Words(language).tell(told.value)) for language in LANGUAGES)
+    assert [path.name for path in empty.models.iterdir()] == ["old"] and library.find(empty, "old").path == folder
+    assert manage.rename(empty, "old", "new", free).name == "new"  # nobody knows it: it needs no link
 
 
 def test_delete_frees_all_of_it_and_leaves_links_targets_alone(workspace):

@@ -14,17 +14,22 @@ from workspace_files import safetensors
 from studio.chat.evaluation.smoke_test import SmokeTests
 from studio.chat.page.smoke_test_result import smoke_test
 from studio.core.device_lease import DeviceLease
-from studio.core.i18n import Problem, Words
+from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
 from studio.core.processes import limited
 from studio.core.workspace import Workspace
 from studio.models.hub.download import Downloads
 from studio.models.library import library
+from studio.models.memory import fit
 from studio.models.models_context import ModelsContext
 from studio.models.page.disk import memory_fit, model_head
 from studio.models.weights import completeness, health, tensor_headers
 from studio.monitor.history import Monitor
 
+POINTER = (
+    "version https://git-lfs.github.com/spec/v1\noid"
+    " sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+)
 CASES = ROOT / "tests" / "cases"
 WHOLE = CASES / "modelscope-cache" / "old" / "hub" / "Tiny" / "Tiny-0___1B-Chat"
 LETTERS = {
@@ -91,12 +96,27 @@ def test_shards_without_an_index_and_weights_by_a_name_that_nothing_opens(folder
     ["model.safetensors", "config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json"],
 )
 def test_a_pointer_of_git_lfs_says_what_to_run(folder, name):
-    (folder / name).write_text(
-        "version https://git-lfs.github.com/spec/v1\noid"
-        " sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
-    )
+    (folder / name).write_text(POINTER)
     (fault,) = told(folder)
     assert name in fault and "git lfs pull" in fault
+
+
+def test_a_pointer_is_told_where_it_is_all_that_is_there_of_the_weights(tmp_path):
+    for name in ("model.safetensors", "pytorch_model.bin", "model.gguf"):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(POINTER)
+        assert "git lfs pull" in told(folder)[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.bin", "tf_model.h5", "flax_model.msgpack", "training_args.bin", "loss.png", "model.gguf"]
+)
+def test_what_a_model_is_not_made_of_is_no_fault_whatever_is_wrong_with_it(folder, name):
+    (folder / name).write_text(POINTER)
+    (folder / f"other-{name}.part").write_bytes(b"half")
+    (folder / "pytorch_model-00001-of-00002.bin.crdownload").write_bytes(b"half")
+    assert told(folder) == []
 
 
 @pytest.mark.parametrize(
@@ -126,6 +146,8 @@ def test_a_small_file_that_was_cut_off_is_named(folder, name, text):
     ],
 )
 def test_what_another_program_was_still_downloading_is_told(folder, left, file):
+    if "-of-" in left:
+        (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     (folder / left).write_bytes(b"half")
     assert file in told(folder)[0] and "not downloaded to its end" in told(folder)[0]
 
@@ -261,3 +283,20 @@ def test_no_use_of_a_model_with_a_known_fault_is_offered(folder, tmp_path, damag
     with pytest.raises(Problem) as refused:
         SmokeTests(workspace, lease).run("tiny", "Who?")
     assert refused.value.key == fault.key
+
+
+@pytest.mark.parametrize("kind", ["llama", "brand_new"])
+def test_an_estimate_for_an_architecture_that_it_does_not_know_says_so(tmp_path, kind):
+    workspace = Workspace(tmp_path / "workspace").prepare()
+    folder = shutil.copytree(WHOLE, workspace.models / "tiny")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(
+        json.dumps(config | {"model_type": kind, "architectures": [f"{kind}<b>ForCausalLM"]})
+    )
+    jobs = Jobs(workspace)
+    context = ModelsContext(workspace, jobs, Downloads(workspace, jobs), Monitor(workspace.root), None, None, None)
+    for language in LANGUAGES:
+        words = Words(language)
+        found = memory_fit.memory_fit(words, context, "tiny")
+        html = drawn(memory_fit, found, language)
+        assert ("brand_new&lt;b&gt;ForCausalLM" in html) is (kind == "brand_new") and len(found.rows) == len(fit.WAYS)

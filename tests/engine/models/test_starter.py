@@ -1,16 +1,19 @@
 """The starter model: made whole or not at all, and the tokenizer that its authors publish."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import STARTER, slow
 
 from studio.core.i18n import Problem, Words
-from studio.core.storage import atomic
+from studio.core.storage import atomic, trash
+from studio.core.workspace import Workspace
 from studio.models import starter
 
 
@@ -97,6 +100,53 @@ def test_missing_bytes_and_missing_files_are_noticed(tmp_path):
     (folder / "tokenizer.json").unlink()
     assert not starter.is_complete(folder)
     assert not starter.is_complete(tmp_path / "nowhere")
+
+
+def test_its_makers_own_copy_counts_as_it(tmp_path):
+    """On the hub its chat template stands in tokenizer_config.json."""
+    folder = shutil.copytree(STARTER, tmp_path / "copy", copy_function=os.symlink)
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    (folder / "tokenizer_config.json").unlink()
+    template = (folder / starter.TEMPLATE).read_text(encoding="utf-8")
+    (folder / starter.TEMPLATE).unlink()
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    assert not starter.is_complete(folder)
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": template}), encoding="utf-8")
+    assert starter.is_complete(folder)
+
+
+def test_a_start_makes_it_only_where_no_model_is(tmp_path):
+    models = tmp_path / "models"
+    assert starter.is_wanted(models)
+    (models / ".incoming" / "half").mkdir(parents=True)
+    assert starter.is_wanted(models)
+    (models / starter.NAME).mkdir()
+    assert starter.is_wanted(models)
+    (models / starter.NAME / "config.json").write_text("{}")  # a person's own, or changed by one
+    assert not starter.is_wanted(models)
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_stands_in_its_place_comes_back_from_the_trash(tmp_path, monkeypatch, kind):
+    workspace = Workspace(tmp_path / "workspace").prepare()
+    own, place = tmp_path / "own", workspace.models / starter.NAME
+    if kind == "folder":
+        own = place
+    else:
+        place.symlink_to(own)
+    own.mkdir()
+    (own / "config.json").write_text('{"mine": true}')
+    # What arrives and how it is made are tested above.
+    monkeypatch.setattr(starter, "_download", lambda work, report: work)
+    copied = {"symlinks": True, "copy_function": os.symlink}
+    monkeypatch.setattr(
+        starter, "_convert", lambda wheel, work: Path(shutil.copytree(STARTER, work / starter.NAME, **copied))
+    )
+    assert starter.is_complete(starter.fetch_starter(workspace.models, lambda *_: None))
+    (item,) = trash.Trash(workspace).list()
+    place.rename(tmp_path / "made")
+    trash.Trash(workspace).restore(item.id)
+    assert (place / "config.json").read_text() == '{"mine": true}' and place.is_symlink() == (kind == "link")
 
 
 def test_weights_in_disorder_do_not_pass_the_check(tmp_path):

@@ -326,6 +326,26 @@ def test_a_second_setup_takes_less_than_a_second():
 
 
 @pytest.mark.skipif(not SET_UP, reason="this environment was not set up by launch.py")
+@pytest.mark.parametrize("has_model", [False, True])
+def test_a_start_goes_on_without_the_starter_model_and_asks_for_none_beside_others(tmp_path, has_model):
+    if has_model:
+        (tmp_path / "models" / "mine").mkdir(parents=True)
+        (tmp_path / "models" / "mine" / "config.json").write_text("{}")
+    offline = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    offline |= {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command = [sys.executable, str(ROOT / "launch.py"), "--port", str(taken.getsockname()[1]), "--language", "en"]
+        command += ["--workspace", str(tmp_path)]
+        done = subprocess.run(command, env=offline, capture_output=True, text=True)
+    assert done.returncode == 1 and "is in use" in done.stderr  # it came as far as to open its port
+    assert ("could not be downloaded" in done.stderr) is not has_model
+    if not has_model:
+        command[2:2] = ["setup"]
+        done = subprocess.run(command, env=offline, capture_output=True, text=True)
+        assert done.returncode == 1 and "could not be downloaded" in done.stderr and "Ready" not in done.stdout
+
+
+@pytest.mark.skipif(not SET_UP, reason="this environment was not set up by launch.py")
 def test_the_command_becomes_the_studio_and_ends_with_it(tmp_path):
     (tmp_path / "models").symlink_to(ROOT / "models")
     port = free_port()

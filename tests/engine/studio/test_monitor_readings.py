@@ -60,7 +60,7 @@ def test_looking_for_a_driver_prints_nothing(tmp_path):
 
 
 def test_a_reading_is_json(tmp_path):
-    found = json.loads(monitor_result(snapshot_now(tmp_path), ()).model_dump_json())
+    found = json.loads(monitor_result(snapshot_now(tmp_path), (), Words("en")).model_dump_json())
     assert {"gpus", "processes", "cpu", "memory", "disk", "history"} <= set(found)
     assert found["memory"]["total_bytes"] > 0
     assert (found["no_gpu"] is None) == bool(found["gpus"])
@@ -90,8 +90,8 @@ def readings_of(folder, **more):
     """Return what a process reads of the machine that the stand-in for NVML shows, as the endpoint gives it."""
     code = (
         "import sys, pathlib; from studio.monitor.readings import snapshot_now;"
-        "from studio.monitor.page.endpoints import monitor_result;"
-        "print(monitor_result(snapshot_now(pathlib.Path(sys.argv[1])), ()).model_dump_json())"
+        "from studio.core.i18n import Words; from studio.monitor.page.endpoints import monitor_result;"
+        "print(monitor_result(snapshot_now(pathlib.Path(sys.argv[1])), (), Words('en')).model_dump_json())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(folder)],

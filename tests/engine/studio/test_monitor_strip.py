@@ -126,6 +126,8 @@ def test_a_machine_without_gpu_says_why_and_shows_the_rest():
             problem = Problem(f"monitor.{key}", **fact)
             texts = "".join(Page(strip(Words(language), machine(no_gpu=problem), past(0))).texts)
             assert Words(language).tell(problem) in texts and "14 %" in texts and "41 / 125 GiB" in texts
+            told = monitor_result(machine(no_gpu=problem), (), Words(language)).no_gpu
+            assert told == Words(language).tell(problem)
 
 
 def test_names_from_the_machine_are_escaped():
@@ -186,7 +188,7 @@ def test_the_strip_stays_small_however_long_it_runs():
 
 
 def test_the_api_gives_every_gpu_and_process_with_units():
-    found = monitor_result(machine(gpu(0), gpu(1, power=None)), past(2, range(3))).model_dump()
+    found = monitor_result(machine(gpu(0), gpu(1, power=None)), past(2, range(3)), Words("en")).model_dump()
     assert [(each["index"], each["power_w"]) for each in found["gpus"]] == [(0, 412.3), (1, None)]
     assert [(each["gpu"], each["pid"], each["own"]) for each in found["processes"]] == [
         (0, 4711, True),

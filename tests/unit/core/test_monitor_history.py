@@ -6,6 +6,7 @@ import time
 
 from conftest import wait_for
 
+from studio.core.i18n import Words
 from studio.monitor import history
 from studio.monitor.history import Monitor
 from studio.monitor.page.endpoints import monitor_result
@@ -73,7 +74,7 @@ def test_the_history_is_json_with_one_value_for_each_time(tmp_path):
     monitor.latest()
     wait_for(lambda: len(monitor.history()) >= 3)
     snapshot, points = monitor.latest(), monitor.history()
-    found = json.loads(monitor_result(snapshot, points).model_dump_json())["history"]
+    found = json.loads(monitor_result(snapshot, points, Words("en")).model_dump_json())["history"]
     assert len(found["at"]) == len(found["cpu_percent"]) == len(found["memory_percent"]) == len(points)
     assert found["at"] == sorted(found["at"]) and all(0 <= value <= 100 for value in found["memory_percent"])
     assert len(found["gpus"]) == len(snapshot.gpus)

@@ -51,6 +51,7 @@ class FitContext:
     """`limit` is where the machine's memory ends, as a share of the widest bar, None where no bar goes beyond.
 
     `base` are the settings that were made, as the query of the region's argument; `problem` is one that is none.
+    `unknown` is the architecture where it has no formulas of its own, and is counted as a Llama of the same sizes.
     """
 
     device: str
@@ -61,6 +62,7 @@ class FitContext:
     rows: list[FitRow]
     parts: list[str]
     limit: float | None
+    unknown: str | None
 
 
 def memory_fit(words: Words, context: ModelsContext, argument: str) -> FitContext | None:
@@ -77,13 +79,13 @@ def memory_fit(words: Words, context: ModelsContext, argument: str) -> FitContex
     device, memory = context.memory()
     chosen = dict(parse_qsl(query))
     settings = [Setting(one, chosen.get(one) or str(getattr(fit.Plan(), one)), most) for one, most in LARGEST.items()]
-    rows, problem = [], None
+    rows, problem, unknown = [], None, None
     try:
         plan = fit.Plan(device=device, **{one: _number(words, one, chosen[one]) for one in LARGEST if one in chosen})
     except Problem as fault:
         problem = fault
     else:
-        rows = _estimates(library.find(context.workspace, name), memory, plan)
+        rows, unknown = _estimates(library.find(context.workspace, name), memory, plan)
     widest = max(memory, *(row.bytes for row in rows), 1)
     return FitContext(
         device,
@@ -94,6 +96,7 @@ def memory_fit(words: Words, context: ModelsContext, argument: str) -> FitContex
         [_row(row, widest) for row in rows],
         list(rows[0].parts) if rows else [],
         memory / widest if memory < widest else None,
+        unknown,
     )
 
 
@@ -103,12 +106,17 @@ def _number(words: Words, name: str, value: str) -> int:
     return int(value)
 
 
-_known_estimates: FileCache[list[fit.MemoryUse]] = FileCache(64)
+_known_estimates: FileCache[tuple[list[fit.MemoryUse], str | None]] = FileCache(64)
 
 
-def _estimates(model: Model, memory: int, plan: fit.Plan) -> list[fit.MemoryUse]:
-    key = (model.path, memory, plan)
-    return _known_estimates.get(key, folders.entries(model.path), lambda: fit.table(model.path, memory, plan))
+def _estimates(model: Model, memory: int, plan: fit.Plan) -> tuple[list[fit.MemoryUse], str | None]:
+    """Return what each way takes, and the architecture where the estimate knows only its sizes."""
+
+    def made() -> tuple[list[fit.MemoryUse], str | None]:
+        rows = fit.table(model.path, memory, plan)
+        return rows, None if fit.read_shape(model.path).known else model.architecture
+
+    return _known_estimates.get((model.path, memory, plan), folders.entries(model.path), made)
 
 
 def _row(row: fit.MemoryUse, widest: int) -> FitRow:
