@@ -32,6 +32,7 @@ from studio.models.library import library
 from studio.train.recipe import recipes
 from studio.train.runs import adapters
 
+KIND = "batch"  # of the job
 MOST = 256
 LAST_WORDS = 4096  # bytes at the end of a log in which its last line is looked for
 STEP_LIMIT_S = 90
