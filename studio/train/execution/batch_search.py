@@ -28,6 +28,7 @@ from studio.core.sentences import Sentence
 from studio.core.storage import files, records
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace, write_json
+from studio.models.hub import logins
 from studio.models.library import library
 from studio.train.recipe import recipes
 from studio.train.runs import adapters
@@ -236,7 +237,8 @@ def _child(plan_file: Path) -> int:
     plan = records.read(plan_file)
     timer = _step_timer()
     try:
-        run_exp(plan["recipe"], callbacks=[timer])
+        with logins.kept():
+            run_exp(plan["recipe"], callbacks=[timer])
     except Exception as error:
         fault = explain(error, plan["recipe"])
         memory = fault.key == "train.out_of_memory"
