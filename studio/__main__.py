@@ -109,6 +109,10 @@ def prepare_process() -> None:
     if "GRADIO_TEMP_DIR" not in os.environ:
         os.environ["GRADIO_TEMP_DIR"] = place_for_uploads()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    with collector.paused():
+        from studio.models.hub import logins
+
+        logins.keep_huggingface()
     # In one process LLaMA-Factory trains on one device; the person who wants another names it in this variable.
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
 

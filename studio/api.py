@@ -134,7 +134,7 @@ def all_endpoints(studio, words: Words) -> list[Callable]:
         *of_models(studio.models, words),
         *of_datasets(studio.analysis.collection, words),
         *of_analysis(studio.analysis, words),
-        *of_trash(studio.workspace, words),
+        *of_trash(studio.workspace, studio.jobs, words),
         *of_training(studio.trainer, words),
         *of_evaluations(studio.evaluate, words),
         *of_exports(studio.export, words),

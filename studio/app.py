@@ -120,7 +120,7 @@ def make(workspace: Workspace) -> Studio:
         jobs,
         Downloads(workspace, jobs),
         monitor,
-        model_usage.guard(workspace, service),
+        model_usage.guard(service),
         model_usage.runs_on(workspace),
         model_usage.users_of(workspace),
     )

@@ -1,4 +1,4 @@
-"""Who uses a model: runs at work and the chat now, the runs that were tuned on it, and other forms of it."""
+"""Who uses a model: the chat now, the runs that were tuned on it, and other forms of it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +11,10 @@ from studio.models.library.library import Model
 from studio.train import runs
 
 
-def guard(workspace: Workspace, service: InferenceService) -> Callable[[Model], None]:
-    """Return a check that raises Problem for a model that a run at work or the chat holds now."""
+def guard(service: InferenceService) -> Callable[[Model], None]:
+    """Return a check that raises Problem for a model that the chat holds now."""
 
     def check(model: Model) -> None:
-        for run in _runs_of(workspace, model):
-            if runs.status(run).state in runs.ACTIVE:
-                raise Problem("models.used_by_run", name=model.name, run=run.name)
         if any(target.model.resolve() == model.path.resolve() for target in service.engine.targets()):
             raise Problem("models.used_by_chat", name=model.name)
 

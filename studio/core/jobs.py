@@ -3,6 +3,7 @@
 ```
 jobs = Jobs(workspace)                       # one for the life of the process; reads what earlier processes left
 jobs.offer("download", work, at_a_time=3)    # how jobs of a kind are done: also those that an earlier process left
+jobs.places("download", Places(makes=...))   # what they fill and read: nobody else takes it meanwhile
 job = jobs.start("download", "downloads.title", {"repo": ...})        # queued; `work(job)` runs in a thread
 job = jobs.start("merge", "export.merging", {"run": ...}, work=work)  # work of its own, for this job only
 ```
@@ -13,24 +14,38 @@ import secrets
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from studio.core import reasons
-from studio.core.i18n import Problem, Words
+from studio.core.i18n import Problem, Reason, Words
 from studio.core.job import ACTIVE, Job, JobStatus, Stopped, of_disk, sentence, sentence_text
 from studio.core.plain import plain
 from studio.core.storage import files, read_only, records
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace
 
-__all__ = ["ACTIVE", "Job", "JobStatus", "Jobs", "Stopped", "Work", "sentence", "sentence_text"]
+__all__ = ["ACTIVE", "Job", "JobStatus", "Jobs", "Places", "Stopped", "Work", "sentence", "sentence_text"]
 
 MAX_RECORDS = 200
 
 
 Work = Callable[[Job], object]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where jobs of a kind write and read, each told of the facts of one.
+
+    makes: what such a job fills, each place with the kinds of jobs that may be filling it when this one begins. reads:
+    what has to stay where it is until the job is over, a folder with all that is in it. require: raises Problem where
+    what it makes has no place on the disk now.
+    """
+
+    makes: Callable[[dict], Mapping[Path, Collection[str]]] = lambda facts: {}
+    reads: Callable[[dict], Iterable[Path]] = lambda facts: ()
+    require: Callable[[dict], object] = lambda facts: None
 
 
 class Jobs:
@@ -43,29 +58,20 @@ class Jobs:
         self.faults: dict[Path, Problem] = {}
         self._folder = workspace.saves / ".jobs"
         self._offers: dict[str, tuple[Work, int]] = {}
-        self._makes: dict[str, str] = {}
+        self._places: dict[str, Places] = {}
+        self._guards: list[Callable[[Path], None]] = []
         self._works: dict[str, Work] = {}
         self._waiting: dict[str, list[Job]] = {}
         self._changed = threading.Condition(threading.RLock())
         self._ending = False
         self._jobs = {job.id: job for job in self._left_by_others()}
 
-    def offer(
-        self,
-        kind: str,
-        work: Work,
-        at_a_time: int = 1,
-        facts: type[Record] | None = None,
-        makes: Literal["", "model", "files"] = "",
-    ) -> None:
+    def offer(self, kind: str, work: Work, at_a_time: int = 1, facts: type[Record] | None = None) -> None:
         """Say how jobs of a kind are done and how many run at a time; jobs that an earlier process left can then be
         resumed.
 
-        `facts` is what the facts of such a job must be; one that was left with others goes to `faults`. `makes`: a
-        model under the `name` among its facts, which no two jobs may make at once, or files that others may be put
-        beside.
+        `facts` is what the facts of such a job must be; one that was left with others goes to `faults`.
         """
-        self._makes[kind] = makes
         self._offers[kind] = (work, at_a_time)
         for job in self.all(kind) if facts else []:
             file = self._folder / f"{job.id}.json"
@@ -75,18 +81,28 @@ class Jobs:
                 self.faults[file] = problem
                 del self._jobs[job.id]
 
+    def places(self, kind: str, places: Places) -> None:
+        """Say where jobs of a kind write and read. No two fill one place, and nobody takes it, or moves what they read,
+        while they are not over (see `moving`).
+        """
+        self._places[kind] = places
+
+    def guard(self, check: Callable[[Path], None]) -> None:
+        """Ask `check` too before something is moved: it raises Problem for a place that others than jobs read."""
+        self._guards.append(check)
+
     def start(self, kind: str, title: str, facts: dict, work: Work | None = None) -> Job:
         """Queue a job and return it. `work(job)`, or what was offered for the kind, returns the job's result as JSON.
 
         A Problem that it raises becomes the job's error; any other exception too, with its traceback in the log only.
-        Raises Problem where this process only looks, or does no work of the kind, or another job makes a model of that
-        name.
+        Raises Problem where this process only looks, or does no work of the kind, or where what it makes is taken or is
+        being made by another job.
         """
         self.require(kind)
         job = Job(f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}", kind, title, plain(facts))
         job._folder = self._folder
         with self._changed:
-            self._require_name(job)
+            self._require_places(job)
             self._jobs[job.id] = job
             if work:
                 self._works[job.id] = work
@@ -158,7 +174,7 @@ class Jobs:
 
         Raises:
             Problem: it is at work or finished, or this process does no work of its kind, or does not know how it was
-                done, or another job makes a model of its name.
+                done, or what it makes is taken or is being made by another job.
         """
         found = self.find(job)
         self.require(found.kind)
@@ -167,7 +183,7 @@ class Jobs:
                 self._works[found.id] = work
             if not self.can_resume(job):
                 raise Problem("jobs.cannot_resume", job=job)
-            self._require_name(found)
+            self._require_places(found)
             found.state, found.progress, found.message, found.error, found.ended = "queued", None, None, None, None
             found.cancelled.clear()
             self._queue(found)
@@ -208,14 +224,54 @@ class Jobs:
             sentence_text(found.error, words),
         )
 
-    def _require_name(self, job: Job) -> None:
-        """Raise Problem where another job that is not over makes a model under the name of this one."""
-        makes = self._makes.get(job.kind)
-        for other in self._jobs.values() if makes else ():
-            theirs = self._makes.get(other.kind)
-            is_shared = makes == theirs == "files"
-            if theirs and not is_shared and other.active and other is not job and _name(other) == _name(job):
-                raise Problem("jobs.name_taken", name=job.facts["name"])
+    @contextlib.contextmanager
+    def moving(self, old: Iterable[Path] = (), new: Iterable[Path] = ()) -> Iterator[None]:
+        """Let things be moved or deleted (`old`), or take a place (`new`), in the `with`: no job is begun meanwhile.
+        Raises Problem where a job that is not over, or a run, reads or fills the old place, or a job the new one.
+        """
+        old = list(old)
+        for path in old:
+            for check in self._guards:
+                check(path)
+        with self._changed:
+            at_work = [job for job in self._jobs.values() if job.active]
+            for path in new:
+                self._require_unmade(path, at_work)
+            for path in old:
+                for job in at_work:
+                    if any(files.overlap(one, path) for one in [*self._reads(job), *self._makes(job)]):
+                        raise Problem("jobs.in_use", name=path.name, job=Reason(job.title, **job.facts))
+            yield
+
+    def is_made(self, path: Path) -> bool:
+        """Tell whether a job that is not over fills a place."""
+        with self._changed:
+            return any(_is_same(one, path) for job in self._jobs.values() if job.active for one in self._makes(job))
+
+    def require_unmade(self, path: Path) -> None:
+        """Raise Problem where a job that is not over fills a place."""
+        if self.is_made(path):
+            raise Problem("jobs.name_taken", name=path.name)
+
+    def _require_places(self, job: Job) -> None:
+        """Raise Problem where what a job makes is taken, or is being made by another one that is not over."""
+        others = [other for other in self._jobs.values() if other.active and other is not job]
+        for path, together in self._makes(job).items():
+            self._require_unmade(path, others, together)
+        self._places.get(job.kind, Places()).require(job.facts)
+
+    def _require_unmade(self, path: Path, others: list[Job], together: Collection[str] = ()) -> None:
+        for other in others:
+            if other.kind not in together and any(_is_same(one, path) for one in self._makes(other)):
+                raise Problem("jobs.name_taken", name=path.name)
+
+    def _makes(self, job: Job) -> Mapping[Path, Collection[str]]:
+        return self._places.get(job.kind, Places()).makes(job.facts)
+
+    def _reads(self, job: Job) -> list[Path]:
+        with contextlib.suppress(Problem):  # what it reads is gone already, which the job itself will tell
+            return list(self._places.get(job.kind, Places()).reads(job.facts))
+        return []
 
     def _queue(self, job: Job) -> None:
         self._waiting.setdefault(job.kind, []).append(job)
@@ -312,6 +368,6 @@ class Jobs:
         job.log_file.unlink(missing_ok=True)
 
 
-def _name(job: Job) -> str:
-    """Return the name under which a job makes a model, as disks that take no notice of case compare it."""
-    return str(job.facts.get("name")).casefold()
+def _is_same(one: Path, other: Path) -> bool:
+    """Tell whether two paths are one place, as disks that take no notice of case compare names."""
+    return one.name.casefold() == other.name.casefold() and files.real(one.parent) == files.real(other.parent)

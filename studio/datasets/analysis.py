@@ -9,7 +9,7 @@ from pathlib import Path
 
 from studio.core import llamafactory
 from studio.core.i18n import Problem
-from studio.core.jobs import Job
+from studio.core.jobs import Job, Places
 from studio.core.storage import atomic, files
 from studio.core.storage.file_cache import FileCache
 from studio.datasets import derive
@@ -71,6 +71,16 @@ class DatasetAnalysis:
         self.collection, self.jobs = collection, collection.jobs
         self._reports = Reports(collection.workspace.saves / FOLDER)
         self._lengths: dict[tuple[str, EncodingSettings], tuple[tuple, Lengths]] = {}
+        places = collection.place_of
+        for kind in ("check", "lengths"):
+            self.jobs.places(kind, Places(reads=lambda facts: [places(facts["name"])]))
+        self.jobs.places(
+            "derive",
+            Places(
+                lambda facts: {places(name): () for name in facts["new"].split(", ")},
+                lambda facts: map(places, facts["of"]),
+            ),
+        )
 
     def encoding_settings(self, options: Mapping[str, object]) -> EncodingSettings:
         """Return the settings that a person chose ({model, template, cutoff, mask_history ...}), filled up from the
@@ -216,7 +226,7 @@ class DatasetAnalysis:
             ordered = chain(first, (row for row in rows if row.number not in sent))
             return {"name": new, "rows": self._write(dataset, new, checking.keep_good(ordered, report, dataset.entry))}
 
-        return self._start_derivation(name, [new], work)
+        return self._start_derivation([name], [new], work)
 
     def hold_out(self, name: str, shares: tuple[int, ...], seed: int) -> Job:
         """Begin to deal the rows into parts, such as 8:1:1, registered as <name>_train, _test, or _train, _eval,
@@ -253,7 +263,7 @@ class DatasetAnalysis:
                 raise
             return {"names": new, "rows": counts}
 
-        return self._start_derivation(name, new, work)
+        return self._start_derivation([name], new, work)
 
     def sample(self, name: str, number: int, new: str, seed: int) -> Job:
         """Begin to write `number` rows drawn at random to a new set called `new`."""
@@ -272,7 +282,7 @@ class DatasetAnalysis:
                 ),
             }
 
-        return self._start_derivation(name, [new], work)
+        return self._start_derivation([name], [new], work)
 
     def mix(self, weights: dict[str, float], total: int, new: str, seed: int) -> Job:
         """Begin to write `total` rows of several sets of one form, by weight, to a new set called `new`.
@@ -296,7 +306,7 @@ class DatasetAnalysis:
             rows = (row.value for row in self._counted(drawn, job, new, len(draws)))
             return {"name": new, "rows": self._write(sets[0], new, rows)}
 
-        return self._start_derivation(next(iter(weights)), [new], work)
+        return self._start_derivation(list(weights), [new], work)
 
     def leaks(self, trained: str, held_out: str) -> list[Leak]:
         """Return the rows of one set that are in another too, on which the model is trained."""
@@ -311,12 +321,13 @@ class DatasetAnalysis:
             if row.value is not None
         )
 
-    def _start_derivation(self, name: str, new: list[str], work: Callable[[Job], dict]) -> Job:
+    def _start_derivation(self, of: list[str], new: list[str], work: Callable[[Job], dict]) -> Job:
         for each in new:
             self.collection.require_free(each)
             if files.exists(file := self._file_of(each)):
                 raise Problem("datasets.file_exists", file=file)
-        return self.jobs.start("derive", "datasets.making", {"name": name, "new": ", ".join(new)}, work)
+        facts = {"name": of[0], "of": of, "new": ", ".join(new)}
+        return self.jobs.start("derive", "datasets.making", facts, work)
 
     def _write(self, like: Dataset, new: str, rows: Iterable[dict]) -> int:
         """Write rows as a new set with the form of another, and register it; return how many."""

@@ -45,7 +45,7 @@ def find(workspace: Workspace, name: str, prompt_of: str = "", bits: int = 0) ->
         prompt_of: the run or model whose prompt a GGUF file was trained with; "" for the model beside it.
 
     Raises:
-        Problem: it stands for nothing.
+        Problem: it stands for nothing, or for a split GGUF of which a part is missing.
     """
     if not name.strip():
         raise Problem("deploy.nothing_chosen")
@@ -57,6 +57,8 @@ def find(workspace: Workspace, name: str, prompt_of: str = "", bits: int = 0) ->
     file = listed.get(name) or (files.expanded(name) if Path(name).is_absolute() else None)
     if file is None or not files.is_file(file):
         raise Problem("gguf.no_file", file=name)
+    if gguf_parts.numbered(file):  # llama.cpp finds the others beside the first one, by their names
+        file = gguf_parts.parts(file)[0]
     owner = prompt_of or _made_of(workspace, file)
     return Source(name, _as_exported(target_names.resolve(workspace, [owner])[0]) if owner else None, file)
 

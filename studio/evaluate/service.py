@@ -2,10 +2,11 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
-from studio.core.jobs import Job, Jobs
+from studio.core.jobs import Job, Jobs, Places
 from studio.core.storage.records import Record
 from studio.datasets.registry.collection import Collection
 from studio.evaluate import part_names
@@ -66,6 +67,7 @@ class EvaluationService:
         self._device, self._jobs, self._servers, self._spare = device, jobs, servers, spare
         self._paces: dict[str, tuple[float, float]] = {}
         jobs.offer(KIND, self._work, facts=JobFacts)
+        jobs.places(KIND, Places(reads=self._reads))
 
     def predict(self, targets: list[str], datasets: list[str], settings: PredictSettings) -> Evaluation:
         """Ask models the rows of datasets, and score their answers. Returns at once; the rows are asked in a job.
@@ -204,6 +206,16 @@ class EvaluationService:
             return None
         won = job.progress - at
         return (1 - job.progress) * (now - since) / won if won > 0 else None
+
+    def _reads(self, facts: dict) -> list[Path]:
+        """Return what a job reads: its models and runs, and where its rows come from. Raises Problem where the
+        evaluation is gone.
+        """
+        request = self.evaluations.find(facts["evaluation"]).request()
+        judge = request.settings.judge if request.kind == "predict" else None
+        asked = [*request.targets, *([judge.target] if judge else [])]
+        rows = row_sources.places(self.collection, request.parts) if request.kind == "predict" else []
+        return [*target_names.folders(self.workspace, asked), *rows]
 
     def _work(self, job: Job) -> dict:
         evaluation = self.evaluations.find(JobFacts.model_validate(job.facts).evaluation)

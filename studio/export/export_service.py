@@ -8,6 +8,7 @@ from studio.core.workspace import Workspace
 from studio.export.merge import merge_job
 from studio.export.merge import merge_plan as plans
 from studio.export.merge.merge_plan import Plan, Precision
+from studio.models.library import model_jobs
 
 KIND = "export"
 KINDS = (
@@ -23,7 +24,8 @@ class ExportService:
 
     def __init__(self, workspace: Workspace, device: DeviceLease, jobs: Jobs):
         self.workspace, self.jobs, self._device = workspace, jobs, device
-        jobs.offer(KIND, self._work, facts=Plan, makes="model")
+        jobs.offer(KIND, self._work, facts=Plan)
+        jobs.places(KIND, model_jobs.places(workspace, lambda facts: Plan.model_validate(facts).reads))
 
     def merge(
         self,

@@ -41,6 +41,10 @@ class Source(Record):
         """Return where it is. Raises Problem where it is not there."""
         return library.find(workspace, str(self.name)).path
 
+    def reads(self, workspace: Workspace) -> list[Path]:
+        """Return the folders that have to stay until it is written in another form. Raises Problem where it is gone."""
+        return self.merge.reads if self.merge else [self.folder(workspace)]
+
 
 def of(workspace: Workspace, targets: list[str]) -> Source:
     """Return the model that targets stand for: one model, or runs and checkpoints of one base in their order.

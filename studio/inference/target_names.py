@@ -50,6 +50,22 @@ def runs_left(workspace: Workspace, names: Iterable[str]) -> list[runs.Run]:
     return found
 
 
+def folders(workspace: Workspace, names: Iterable[str]) -> list[Path]:
+    """Return the folders of the models and runs that names stand for, with the models below the runs; a served model
+    has none here, and what is gone is left out.
+    """
+    found = []
+    for name in names:
+        with contextlib.suppress(Problem):
+            if is_run(name):
+                run = runs.find(workspace, name.partition("@")[0])
+                found.append(run.folder)
+                found.append(Path(run.setting("model_name_or_path")))
+            elif not name.startswith(SERVED):
+                found.append(library.find(workspace, name).path)
+    return found
+
+
 def title(workspace: Workspace, name: str) -> str:
     """Return how a name is shown whole: of a served model first the model, then the server; of a run that a person
     named later that name, with the one that its folder has.

@@ -13,7 +13,7 @@ from studio.monitor.history import Monitor
 
 @dataclass(frozen=True)
 class ModelsContext:
-    """`guard` raises Problem for a model that a run or the chat uses now; `runs_on` counts the runs that were tuned on
+    """`guard` raises Problem for a model that the chat uses now; `runs_on` counts the runs that were tuned on
     a model, `users_of` all that know it by its folder or its name.
     """
 

@@ -69,6 +69,7 @@ def make(votes: Iterable[Vote], collection: Collection, name: str = "") -> Prefe
         raise Problem("votes.nothing_to_make")
     name = name.strip() or collection.free_name(NAME)
     collection.require_free(name)
+    collection.jobs.require_unmade(collection.place_of(name))
     with scratch(collection.folder) as folder:
         source = folder / "pairs.jsonl"
         try:

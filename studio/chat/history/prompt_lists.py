@@ -12,12 +12,13 @@ from studio.chat.history import append_only
 from studio.chat.history.chat_records import MOST_PROMPTS, AnsweredRow, PromptListFacts, StoredPromptList
 from studio.chat.history.conversations import sampling_of
 from studio.core.i18n import Problem, Reason
-from studio.core.jobs import Job, Jobs, sentence
+from studio.core.jobs import Job, Jobs, Places, sentence
 from studio.core.plain import plain
 from studio.core.storage import files, folders, records
 from studio.core.storage.file_cache import FileCache
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, safe_name, write_json
+from studio.inference import target_names
 from studio.inference.answer import Answer
 from studio.inference.sampling import STANDARD, Sampling
 
@@ -60,6 +61,9 @@ class PromptLists:
         self._files: FileCache[PromptList | Problem] = FileCache()
         self._answered: FileCache[tuple[dict[int, dict[str, dict]], int]] = FileCache(1)
         jobs.offer(KIND, self._work, facts=PromptListFacts)
+        jobs.places(
+            KIND, Places(reads=lambda facts: target_names.folders(workspace, self.open(facts["sheet"]).columns))
+        )
 
     def start(
         self,

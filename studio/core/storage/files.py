@@ -89,6 +89,12 @@ def real(path: Path) -> Path:
         return Path(os.path.abspath(path))
 
 
+def overlap(one: Path, other: Path) -> bool:
+    """Tell whether two paths are one place, or one lies in the other, whatever links lead there."""
+    one, other = real(one), real(other)
+    return one.is_relative_to(other) or other.is_relative_to(one)
+
+
 def read_text(path: Path, most: int = 16 * 2**20) -> str:
     """Return the text of a plain file, what is no UTF-8 in it replaced. Raises OSError where it cannot be read or has
     over `most` bytes.

@@ -91,14 +91,16 @@ def _of_entries(collection: Collection) -> list[Callable]:
     def datasets_rename(name: str, new: str) -> NameResult:
         """Give a dataset another name."""
         home, short = collection.home_of(name)
-        entries.rename(home, short, new.strip())
+        with collection.jobs.moving([home / short], [home / new.strip()]):
+            entries.rename(home, short, new.strip())
         key = new.strip() if home == collection.folder else str(home / new.strip())
         return NameResult(name=collection.name_of(collection.find(key)))
 
     def datasets_remove(name: str, with_file: bool = False) -> NameResult:
         """Move a dataset's entry into the trash, with its file only where `with_file` says so."""
         home, short = collection.home_of(name)
-        entries.remove(home, short, collection.trash(), with_file)
+        with collection.jobs.moving([home / short]):
+            entries.remove(home, short, collection.trash(), with_file)
         return NameResult(name=name)
 
     def datasets_link(name: str) -> NameResult:

@@ -14,7 +14,7 @@ from studio.datasets.page.schemas import (
     RegisteredResult,
     RegisterOptions,
 )
-from studio.datasets.registry.collection import Collection
+from studio.datasets.registry.collection import CONVERT, Collection
 from studio.datasets.schema import forms
 
 # A conversion that takes no longer is done within the click.
@@ -62,9 +62,9 @@ def endpoints(collection: Collection, words: Words) -> list[Callable]:
         options = RegisterOptions(**options_of(texts))
         registration = Registration(path, name, columns_of(texts), tags_of(texts), options)
         job = collection.jobs.start(
-            "convert",
+            CONVERT,
             "datasets.converting",
-            {"path": path, "name": name},
+            {"path": path, "name": name.strip()},
             lambda job: register(collection, words, registration, job).model_dump(),
         )
         collection.jobs.wait(job.id, SOON_S)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from studio.core import reasons
 from studio.core.i18n import Problem
-from studio.core.jobs import Jobs
+from studio.core.jobs import Jobs, Places
 from studio.core.storage import files
 from studio.core.storage.file_cache import FileCache
 from studio.core.storage.folders import is_folder
@@ -34,6 +34,7 @@ from studio.datasets.schema.conversion import Written
 from studio.datasets.schema.forms import Mapping
 from studio.datasets.schema.media import MediaFiles
 
+CONVERT = "convert"  # the kind of the jobs in which data is brought in
 FIRST_ROWS = 200
 # Of a file that is to be read where it lies so many rows are looked at for what LLaMA-Factory would read otherwise.
 READ_AS_IT_IS = 5000
@@ -73,6 +74,7 @@ class Collection:
         self._observed: FileCache[list[dict]] = FileCache(1)
         # What a hub answered, and until when that is believed (s of the monotonic clock).
         self._hub_rows: dict[tuple, tuple[list[dict] | Problem | None, float]] = {}
+        jobs.places(CONVERT, Places(lambda facts: {self.place_of(facts["name"]): ()} if facts["name"] else {}))
 
     @property
     def folder(self) -> Path:
@@ -300,8 +302,10 @@ class Collection:
         plain = re.sub(r"[^\w.+-]+", "_", packed.plain_name(Path(source).name)).strip("._-+") or "dataset"
         names = dataset_info.read_info(self.folder)
         number = 1
-        while (name := plain if number == 1 else f"{plain}_{number}") in names or files.exists(
-            self.folder / f"{name}.jsonl"
+        while (
+            (name := plain if number == 1 else f"{plain}_{number}") in names
+            or files.exists(self.folder / f"{name}.jsonl")
+            or self.jobs.is_made(self.place_of(name))
         ):
             number += 1
         return name
@@ -349,7 +353,12 @@ class Collection:
             Problem: it is unknown, broken, or its name is taken.
         """
         home, short = self.home_of(name)
+        self.jobs.require_unmade(self.place_of(short))
         return entries.link(self.folder, home / short)
+
+    def place_of(self, name: str) -> Path:
+        """Return the place that stands for a dataset among what jobs make and read: its data folder with its name."""
+        return self.folder / name
 
     def require_free(self, name: str) -> None:
         """Raise Problem for a name that is not plain or is that of a dataset already, or where no entry can be written

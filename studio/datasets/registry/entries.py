@@ -116,6 +116,12 @@ def remove(data_folder: Path, name: str, trash: Trash, with_file: bool = False) 
         return id
 
 
+def places(item: Item) -> list[Path]:
+    """Return the place of the entry that `restore` brings back, none for another kind of item."""
+    name, home = item.facts.get("name"), item.facts.get("home")
+    return [Path(home) / name] if item.kind == "dataset" and isinstance(name, str) and isinstance(home, str) else []
+
+
 def restore(item: Item, trash: Trash, homes: list[Path]) -> None:
     """Bring a removed entry back under its name, with its file where that was deleted too.
 

@@ -7,13 +7,12 @@ studio, which also downloads from Hugging Face, must not be that process.
 import json
 import os
 import sys
-import tempfile
 import time
 from itertools import islice
 
 from studio.core.processes.child import Child, Output, end_with_input
 from studio.datasets.files import columnar
-from studio.models.hub import addresses
+from studio.models.hub import logins
 
 _LIMIT_S = 90  # the library tries again and again where a hub does not answer
 _LONGEST_ANSWER = 64 * 2**20  # bytes
@@ -52,26 +51,21 @@ def main() -> None:
     """Read {repo, options, count} from the first line of the input and print {rows} or {refused} as the last line."""
     request = json.loads(sys.stdin.readline())
     end_with_input()
-    options, home = request["options"], tempfile.TemporaryDirectory()
+    options = request["options"]
     try:
-        from modelscope_hub.config import HubConfig
+        with logins.kept():
+            from modelscope import MsDataset
 
-        if not addresses.gets_login("modelscope", HubConfig().endpoint):
-            # The library sends its login, and the cookies beside it, to whatever address the environment names.
-            os.environ |= {"MODELSCOPE_API_TOKEN": "", "MODELSCOPE_HOME": home.name}
-        from modelscope import MsDataset
-
-        found = MsDataset.load(
-            request["repo"],
-            subset_name=options.get("subset"),
-            data_dir=options.get("folder"),
-            split=options.get("split") or "train",
-            use_streaming=True,
-        )
-        answer = {"rows": [columnar.plain(dict(row)) for row in islice(found, request["count"])]}
+            found = MsDataset.load(
+                request["repo"],
+                subset_name=options.get("subset"),
+                data_dir=options.get("folder"),
+                split=options.get("split") or "train",
+                use_streaming=True,
+            )
+            answer = {"rows": [columnar.plain(dict(row)) for row in islice(found, request["count"])]}
     except Exception as error:  # the library has faults of many kinds for what the network, the hub or the data refuse
         answer = {"refused": str(error) or type(error).__name__}
-    home.cleanup()
     print("\n" + _ANSWER + json.dumps(answer))
 
 

@@ -1,9 +1,16 @@
-"""Ollama, where it is installed: a GGUF file with a Modelfile that has the template and the stops of training."""
+"""Ollama, where it is installed: a GGUF file, put together where it was split, with a Modelfile that has the template
+and the stops of training.
+"""
 
+import contextlib
 import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 from studio.core.i18n import Problem
 from studio.core.sentences import Sentence
+from studio.core.storage.atomic import scratch
+from studio.core.storage.folders import size_of
 from studio.deploy.deploy_settings import DeploySettings, is_local
 from studio.deploy.engines import trained_template
 from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign
@@ -85,7 +92,31 @@ class Ollama:
         if order.settings.context:
             parameters["num_ctx"] = order.settings.context
         client = OllamaClient(f"http://{ports.place(ports.near(order.settings.host), order.port)}")
-        client.create(order.name, order.source.gguf, template, parameters, lambda step: None)
+        with _in_one_file(order, report) as file:
+            client.create(order.name, file, template, parameters, lambda step: None)
+
+
+@contextlib.contextmanager
+def _in_one_file(order: Order, report: Report) -> Iterator[Path]:
+    """Give the GGUF as one file, which is all that Ollama takes: a split one is put together for the `with`.
+
+    Raises:
+        Problem: a part is missing, there is no room for the whole and for the copy in the store, or the parts are none.
+    """
+    found = gguf_parts.parts(order.source.gguf)
+    if len(found) == 1:
+        yield found[0]
+        return
+    needed, free = 2 * sum(map(size_of, found)), shutil.disk_usage(order.folder).free
+    if needed > free:
+        facts = {"needed": needed / 1e9, "free": free / 1e9, "folder": order.folder.parent}
+        raise Problem("gguf.no_room_to_join", file=found[0].name, count=len(found), **facts)
+    report(Sentence(key="deploy.doing_joining", facts={"count": len(found)}))
+    with scratch(order.folder) as folder:
+        whole = folder / f"{order.name}.gguf"
+        gguf_parts.join_apart(found, whole)
+        report(Sentence(key="deploy.doing_model"))
+        yield whole
 
 
 def adds_bos(source: Source) -> bool:

@@ -8,6 +8,7 @@
 A set that says `{{name}}` is read as the runs that are evaluated trained it: from the filled copy in their folder.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,13 @@ from studio.train.runs.lineage import names_in
 HELD_OUT = "held-out:"
 PAGE = 1000
 WAIT_S = 3600.0  # for a file to be indexed; what waits is a job, which can be cancelled
+
+
+def places(collection: Collection, names: Sequence[str]) -> list[Path]:
+    """Return where the rows that names stand for come from: the places of the datasets, and the folders of runs."""
+    found = [collection.place_of(name) for name in names if not name.startswith(HELD_OUT)]
+    held_out = [name.removeprefix(HELD_OUT) for name in names if name.startswith(HELD_OUT)]
+    return [*found, *(run.folder for run in runs_left(collection.workspace, held_out))]
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,11 @@ class Plan(Record):
     device: Literal["cpu", "auto"] = "cpu"
     from_quantized: bool = False
 
+    @property
+    def reads(self) -> list[Path]:
+        """The folders that have to stay where they are until it is done."""
+        return [self.model, *self.adapters]
+
 
 @dataclass(frozen=True)
 class Size:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from studio.core.i18n import Problem
 from studio.core.job import Job
-from studio.core.jobs import Jobs
+from studio.core.jobs import Jobs, Places
 from studio.core.processes.child import Child
 from studio.core.storage.records import Record, Text, parse
 from studio.core.workspace import Workspace
@@ -43,6 +43,7 @@ class PushService:
     def __init__(self, workspace: Workspace, jobs: Jobs):
         self.workspace, self.jobs = workspace, jobs
         jobs.offer(KIND, self._work, facts=PushRequest)
+        jobs.places(KIND, Places(reads=lambda facts: [library.find(workspace, facts["name"]).path]))
 
     def start(self, name: str, source: str, repo: str, token: str, endpoint: str = "", private: bool = True) -> Job:
         """Send a model to a hub, in a job. What arrived there in an earlier try is not sent again.

@@ -8,7 +8,7 @@ from pathlib import Path
 from studio.core import trust
 from studio.core.i18n import Problem
 from studio.core.job import Job
-from studio.core.jobs import Jobs
+from studio.core.jobs import Jobs, Places
 from studio.core.processes import limited
 from studio.core.workspace import Workspace
 from studio.export import record
@@ -59,6 +59,7 @@ class TemplateService:
     def __init__(self, workspace: Workspace, jobs: Jobs, toolkit: Toolkit):
         self.workspace, self.jobs, self.toolkit = workspace, jobs, toolkit
         jobs.offer(KIND, self._work, facts=ParityRequest)
+        jobs.places(KIND, Places(reads=lambda facts: target_names.folders(workspace, [facts["model"]])))
 
     def subject(self, model: str, template: str = "") -> Subject:
         """Return a template with the tokenizer of a model, a run, or a checkpoint; "" takes the one that belongs to it.

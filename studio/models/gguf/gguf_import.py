@@ -19,7 +19,7 @@ from studio.core.storage import atomic, files, folders
 from studio.core.storage.records import Record, Text
 from studio.core.workspace import Workspace
 from studio.models.gguf import gguf_parts
-from studio.models.library import library, model_names
+from studio.models.library import library, model_jobs, model_names
 
 KIND = "import_gguf"
 _ROOM = 1.1  # the folder is a little more than its weights
@@ -61,8 +61,8 @@ def offer(workspace: Workspace, jobs: Jobs) -> None:
         KIND,
         lambda job: _import(job, Path(job.facts["file"]), workspace.inside(workspace.models, job.facts["name"])),
         facts=ImportFacts,
-        makes="model",
     )
+    jobs.places(KIND, model_jobs.places(workspace, lambda facts: [Path(facts["file"])]))
 
 
 def parameters(file: Path) -> int:

@@ -1,11 +1,14 @@
 """The parts of a split GGUF: found by what their metadata says and not by their names, and joined to one file."""
 
+import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio.core import reasons
 from studio.core.i18n import Problem, Reason
+from studio.core.processes.child import Child, end_with_input
 from studio.core.storage import files, folders
 from studio.models.gguf import gguf_header
 from studio.models.gguf.gguf_header import Header
@@ -13,6 +16,7 @@ from studio.models.gguf.gguf_header import Header
 BROKEN = (ValueError, KeyError, IndexError, OSError, TypeError, OverflowError, MemoryError, AttributeError)
 MOST_PARTS = 2**16 - 1  # the count is written in 16 bits
 MOST_BESIDE = 500  # files in a folder that are looked at for other parts
+_POLL_S = 0.3
 _NUMBERED = re.compile(r"(.*)-(\d{5})-of-(\d{5})")
 
 
@@ -138,6 +142,26 @@ def _beside(file: Path) -> list[Part]:
     return found
 
 
+def join_apart(found: list[Path], target: Path) -> None:
+    """Write the parts of a GGUF, in their order, as one file, in a process of its own: its reader takes the time and
+    the memory that a stranger's file asks for.
+
+    Raises:
+        Problem: the disk is full, or they are not the parts of one file.
+    """
+    command = [sys.executable, "-m", "studio.models.gguf.gguf_parts", str(target), *map(str, found)]
+    last = ""
+    try:
+        with Child(command, environment={**os.environ, "PYTHONIOENCODING": "utf-8"}) as child:
+            while (line := child.next_line(_POLL_S)) is not None:
+                last = line.decode("utf-8", "replace").strip() or last
+            code = child.wait()
+    except OSError as error:
+        raise Problem("gguf.not_joined", file=found[0].name, reason=reasons.of(error)) from error
+    if code:
+        raise Problem("gguf.not_joined", file=found[0].name, reason=reasons.original(last[:200] or str(code)))
+
+
 def join(found: list[Path], target: Path) -> None:
     """Write the parts of a GGUF, in their order, as one file. Raises OSError where the disk is full."""
     from gguf import GGUFReader, GGUFValueType, GGUFWriter
@@ -164,3 +188,8 @@ def join(found: list[Path], target: Path) -> None:
         for tensor in reader.tensors:
             writer.write_tensor_data(tensor.data, tensor_endianess=reader.endianess)
     writer.close()
+
+
+if __name__ == "__main__":
+    end_with_input()
+    join([Path(part) for part in sys.argv[2:]], Path(sys.argv[1]))

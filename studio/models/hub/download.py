@@ -23,7 +23,7 @@ from pydantic import model_validator
 
 from studio.core import formatting, reasons
 from studio.core.i18n import Problem
-from studio.core.jobs import Job, Jobs, Stopped
+from studio.core.jobs import Job, Jobs, Places, Stopped
 from studio.core.network import web_address
 from studio.core.processes.child import Child
 from studio.core.storage import folders
@@ -142,7 +142,14 @@ class Downloads:
         self._patience = {"tries": tries, "first_wait_s": first_wait_s}
         self._discarded: set[str] = set()
         self._lock, self._places = threading.Lock(), threading.Lock()
-        jobs.offer(KIND, self._work, AT_A_TIME, RequestFacts, makes="model")
+        jobs.offer(KIND, self._work, AT_A_TIME, RequestFacts)
+        jobs.places(
+            KIND,
+            Places(
+                makes=lambda facts: {workspace.models / facts["name"]: ()},
+                require=lambda facts: self._require_free(facts["name"]),
+            ),
+        )
 
     def start(self, request: Request, token: str | None = None) -> Job:
         """Begin a download, or go on with what an earlier one of the same model left. The token stays in memory.
@@ -154,8 +161,7 @@ class Downloads:
         """
         request = request.checked()
         with self._lock:
-            if model_names.is_taken(self.workspace.inside(self.workspace.models, request.name)):
-                raise Problem("downloads.exists", name=request.name)
+            self._require_free(request.name)
             for job in self.jobs.all(KIND):
                 other = request_of(job)
                 if job.active and (other.key == request.key or other.name.lower() == request.name.lower()):
@@ -180,11 +186,8 @@ class Downloads:
         `token` is needed again after a restart of the studio, which forgets it. Raises Problem where there is nothing
         to go on with.
         """
-        found = self._find(job)
-        request = request_of(found)
+        self._find(job)
         with self._lock:
-            if not found.active and model_names.is_taken(self.workspace.models / request.name):
-                raise Problem("downloads.exists", name=request.name)
             self._discarded.discard(job)
             return self.jobs.resume(job, partial(self._work, token=token) if token else None)
 
@@ -208,6 +211,13 @@ class Downloads:
         if found.kind != KIND:
             raise Problem("downloads.no_download", job=job)
         return found
+
+    def _target(self, name: str) -> Path:
+        return self.workspace.inside(self.workspace.models, name)
+
+    def _require_free(self, name: str) -> None:
+        if model_names.is_taken(self._target(name)):
+            raise Problem("downloads.exists", name=name)
 
     def _folder(self, request: Request) -> Path:
         return self.workspace.models / ".incoming" / request.key
@@ -240,10 +250,9 @@ class Downloads:
                 self._discard(job)
 
     def _put_in_place(self, request: Request, folder: Path) -> Path:
-        target = self.workspace.inside(self.workspace.models, request.name)
+        target = self._target(request.name)
         with self._lock:
-            if model_names.is_taken(target):
-                raise Problem("downloads.exists", name=request.name)
+            self._require_free(request.name)
             model_names.put(folder / "files", target)
         return target
 

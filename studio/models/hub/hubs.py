@@ -89,14 +89,16 @@ class HuggingFace:
     tries_of_damaged = 2
 
     def __init__(self, repo: str, revision: str | None, endpoint: str | None, token: str | None, kind: Kind = "model"):
-        from huggingface_hub import constants
+        from huggingface_hub import constants, get_token
 
         # The client loses the chunk at hand when the line is cut, and tells nothing before it is full: its own 10 MB
         # are too much of both.
         constants.DOWNLOAD_CHUNK_SIZE = 64 * 1024
         self.repo, self.revision, self.endpoint, self.has_token = repo, revision, endpoint, bool(token)
-        # False: none at all; None: the login.
-        self.token = token or (None if addresses.gets_login("huggingface", endpoint or constants.ENDPOINT) else False)
+        # False: none at all; None: the login, as the client sends it by itself. It is held back from that where the
+        # environment names a mirror, which is no matter here where the hub's own address was typed.
+        login = None if addresses.gets_login("huggingface", constants.ENDPOINT) else get_token() or False
+        self.token = token or (login if addresses.gets_login("huggingface", endpoint or constants.ENDPOINT) else False)
         self.kind, self.commit = kind, None
 
     def files(self) -> list[HubFile]:

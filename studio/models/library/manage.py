@@ -5,6 +5,7 @@ from pathlib import Path
 
 from studio.core import reasons
 from studio.core.i18n import Problem
+from studio.core.jobs import Jobs
 from studio.core.storage import atomic, files, folders
 from studio.core.storage.trash import Trash, size
 from studio.core.workspace import Workspace, safe_name
@@ -14,11 +15,12 @@ from studio.models.library.library import Model
 Guard = Callable[[Model], None]  # raises Problem where the model is in use now
 
 
-def rename(workspace: Workspace, name: str, new: str, guard: Guard, users: int = 0) -> Model:
+def rename(workspace: Workspace, jobs: Jobs, name: str, new: str, guard: Guard, users: int = 0) -> Model:
     """Give the model a new name and return it.
 
     Args:
         workspace: where it is.
+        jobs: those of the workspace: none of them reads the model, or makes one under the new name, meanwhile.
         name: the model.
         new: its new name, one plain part of a path.
         guard: refuses for a model that is in use.
@@ -26,25 +28,26 @@ def rename(workspace: Workspace, name: str, new: str, guard: Guard, users: int =
             it still.
 
     Raises:
-        Problem: no such model in the list, no plain name, a name that is taken, a model in use or in a hub's cache, or
-            the disk refuses, links too; the model has its name then.
+        Problem: no such model in the list, no plain name, a name that is taken or that a job is making, a model in use
+            or in a hub's cache, or the disk refuses, links too; the model has its name then.
     """
     model = _own(workspace, name, guard)
     target = model.path.parent / safe_name(new)
     is_back = target.is_symlink() and files.real(target) == files.real(model.path)  # to an older name of its own
-    if not is_back and model_names.is_taken(target):
-        raise Problem("models.name_taken", name=new)
-    try:
-        with atomic.scratch(model.path.parent) as place:
-            older = _older(place, model, target.name, users) if users else None
-            if is_back:
-                target.unlink()
-            model_names.clear(target)
-            model.path.rename(target)
-            if older:
-                older.rename(model.path)
-    except OSError as error:
-        raise Problem("workspace.unwritable", path=target, reason=reasons.of(error)) from error
+    with jobs.moving([model.path], [target]):
+        if not is_back and model_names.is_taken(target):
+            raise Problem("models.name_taken", name=new)
+        try:
+            with atomic.scratch(model.path.parent) as place:
+                older = _older(place, model, target.name, users) if users else None
+                if is_back:
+                    target.unlink()
+                model_names.clear(target)
+                model.path.rename(target)
+                if older:
+                    older.rename(model.path)
+        except OSError as error:
+            raise Problem("workspace.unwritable", path=target, reason=reasons.of(error)) from error
     return library.scan(target, new)
 
 
@@ -61,7 +64,7 @@ def _older(place: Path, model: Model, new: str, users: int) -> Path:
     return link
 
 
-def delete(workspace: Workspace, name: str, guard: Guard) -> int:
+def delete(workspace: Workspace, jobs: Jobs, name: str, guard: Guard) -> int:
     """Move the model's folder into the trash, with the older names of it, and return the bytes that come free when that
     is emptied.
 
@@ -75,7 +78,8 @@ def delete(workspace: Workspace, name: str, guard: Guard) -> int:
         if link != model.path and link.is_symlink() and files.real(link) == files.real(model.path)
     ]
     taken = size(model.path)
-    Trash(workspace, model_folders.folders(workspace)).put([model.path, *older], "model", name)
+    with jobs.moving([model.path]):
+        Trash(workspace, model_folders.folders(workspace)).put([model.path, *older], "model", name)
     return taken
 
 

@@ -51,12 +51,13 @@ def _changing(context: ModelsContext) -> list[Callable]:
 
     def models_rename(name: str, new: str) -> schemas.RenameResult:
         """Give a model a new name and return {name, folder}."""
-        model = manage.rename(workspace, name, new, context.guard, context.users_of(library.find(workspace, name)))
+        users = context.users_of(library.find(workspace, name))
+        model = manage.rename(workspace, context.jobs, name, new, context.guard, users)
         return schemas.RenameResult(name=model.name, folder=str(model.path))
 
     def models_delete(name: str) -> schemas.DeleteResult:
         """Move a model into the trash and return {freed_bytes}, which come free when that is emptied."""
-        return schemas.DeleteResult(freed_bytes=manage.delete(workspace, name, context.guard))
+        return schemas.DeleteResult(freed_bytes=manage.delete(workspace, context.jobs, name, context.guard))
 
     def models_import(file: str, name: str = "") -> JobResult:
         """Begin to import a GGUF file as a model and return {job}; the job's result is {name, folder}."""

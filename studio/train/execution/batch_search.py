@@ -28,10 +28,12 @@ from studio.core.sentences import Sentence
 from studio.core.storage import files, records
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace, write_json
+from studio.models.hub import logins
 from studio.models.library import library
 from studio.train.recipe import recipes
 from studio.train.runs import adapters
 
+KIND = "batch"  # of the job
 MOST = 256
 LAST_WORDS = 4096  # bytes at the end of a log in which its last line is looked for
 STEP_LIMIT_S = 90
@@ -235,7 +237,8 @@ def _child(plan_file: Path) -> int:
     plan = records.read(plan_file)
     timer = _step_timer()
     try:
-        run_exp(plan["recipe"], callbacks=[timer])
+        with logins.kept():
+            run_exp(plan["recipe"], callbacks=[timer])
     except Exception as error:
         fault = explain(error, plan["recipe"])
         memory = fault.key == "train.out_of_memory"

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
-from studio.core.jobs import Job, Jobs
+from studio.core.jobs import Job, Jobs, Places
 from studio.core.storage import files
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json, write_whole
+from studio.models.library import library
 from studio.models.weights import weights_stamp
 from studio.train import runs
 from studio.train.execution import adoption, batch_search, devices, multi_node, recipe_preview
@@ -46,6 +47,10 @@ class TrainingService:
     def __init__(self, workspace: Workspace, accelerator: DeviceLease, jobs: Jobs | None = None):
         self.workspace, self.accelerator = workspace, accelerator
         self.jobs = jobs or Jobs(workspace)
+        self.jobs.places(
+            batch_search.KIND, Places(reads=lambda facts: [library.find(workspace, facts["model_name_or_path"]).path])
+        )
+        self.jobs.guard(self._require_unused)
         self.environments = Environments(self.jobs)
         self._pythons: dict[str, Path] = {}
         self._dispatcher = Dispatcher(workspace, accelerator, self._interpreter)
@@ -83,7 +88,7 @@ class TrainingService:
         """
         stated = {name: value for name, value in overrides.items() if value not in (None, "")}
         return self.jobs.start(
-            "batch",
+            batch_search.KIND,
             "batch.title",
             batch_search.subject(batch_search.trainable_recipe(self.workspace, overrides) | stated),
             work=lambda job: batch_search.find(self.workspace, self.accelerator, overrides, job).model_dump(),
@@ -276,7 +281,8 @@ class TrainingService:
         self._dispatcher.require_startable(run)
         trash = Trash(self.workspace)
         learned = runs.learned(run)
-        item = trash.put(learned, "checkpoints", name) if learned else None
+        with self.jobs.moving(learned):
+            item = trash.put(learned, "checkpoints", name) if learned else None
         try:
             self._dispatcher.add(run)
         except Problem:
@@ -324,6 +330,13 @@ class TrainingService:
             raise Problem("executors.not_waiting", run=name)
         self._dispatcher.stop(run, save=False)
         return run
+
+    def _require_unused(self, path: Path) -> None:
+        """Raise Problem where a run that waits or is at work reads a place: a model, another run, or a dataset."""
+        for run in runs.all_runs(self.workspace):
+            if runs.status(run).state in runs.ACTIVE:
+                if any(files.overlap(one, path) for one in adapters.reads(run.recipe_if_any())):
+                    raise Problem("models.used_by_run", name=path.name, run=run.name)
 
     def _active(self, name: str) -> runs.Run:
         run = runs.find(self.workspace, name)

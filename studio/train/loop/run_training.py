@@ -8,6 +8,7 @@ from pathlib import Path
 from studio.core import code_guard, llamafactory
 from studio.core.device_lease import free_memory
 from studio.core.processes.imported import imported
+from studio.models.hub import logins
 from studio.train.faults import explain, search
 from studio.train.loop import output
 from studio.train.loop.callback import training_callback
@@ -77,7 +78,8 @@ def _train(run: Run, stop_request: StopRequest, resume: Path | None) -> bool:
         _read_numbered_cpus()
     _restore_templates()
     callback = training_callback(run, stop_request)
-    run_exp(recipe, callbacks=[callback])
+    with logins.kept():
+        run_exp(recipe, callbacks=[callback])
     return callback.stopped_early
 
 

@@ -207,7 +207,7 @@ def _of_keeping(trainer: TrainingService) -> list[Callable]:
         """Move a run with all its checkpoints into the trash and return {freed}, the bytes that come free when that is
         emptied.
         """
-        return schemas.FreedResult(freed=manage_runs.delete(workspace, run))
+        return schemas.FreedResult(freed=manage_runs.delete(workspace, trainer.jobs, run))
 
     def train_batch(recipe: dict[str, object]) -> JobResult:
         """Start looking for the largest batch that fits, by real steps, and return {job}; its result is {batch, tried,

@@ -42,6 +42,16 @@ def resolved(workspace: Workspace, overrides: dict[str, object]) -> dict[str, ob
     return recipe
 
 
+def reads(recipe: dict[str, object]) -> list[Path]:
+    """Return the places that a complete recipe reads: folders of models and adapters, and those that stand for its
+    datasets (see `Collection.place_of`).
+    """
+    found = [one for key in ("model_name_or_path", *MODELS, *NAMED) for one in lineage.names_in(recipe.get(key))]
+    home = Path(str(recipe.get("dataset_dir") or "."))
+    data = [home / one for key in ("dataset", "eval_dataset") for one in lineage.names_in(recipe.get(key))]
+    return [path for path in [*map(Path, found), *data] if path.is_absolute()]
+
+
 def _is_address(recipe: dict[str, object], key: str) -> bool:
     """Tell whether a setting names a server: PPO can ask one for its rewards."""
     return key == "reward_model" and (recipe.get("reward_model_type") == "api" or "://" in str(recipe[key]))

@@ -1,6 +1,7 @@
 """What a person does with runs that are over: a note, a star, delete; and a recipe to start again from."""
 
 from studio.core.i18n import Problem
+from studio.core.jobs import Jobs
 from studio.core.storage import folders, trash
 from studio.core.workspace import Workspace
 from studio.train import runs
@@ -43,16 +44,17 @@ def size(run: runs.Run) -> int:
     return folders.size_below(run.folder)
 
 
-def delete(workspace: Workspace, name: str) -> int:
+def delete(workspace: Workspace, jobs: Jobs, name: str) -> int:
     """Move a run with all its checkpoints into the trash and return the bytes that come free when that is emptied.
 
-    Raises Problem where it is still at work, or the disk refuses.
+    Raises Problem where it is still at work, a job reads it, or the disk refuses.
     """
     run = runs.find(workspace, name)
     if runs.status(run).state in runs.ACTIVE:
         raise Problem("train.still_running", run=name)
     taken = trash.size(run.folder)
-    trash.Trash(workspace).put(run.folder, "run", name)
+    with jobs.moving([run.folder]):
+        trash.Trash(workspace).put(run.folder, "run", name)
     return taken
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from studio.core.i18n import Words
+from studio.core.jobs import Jobs
 from studio.core.workspace import Workspace
 from studio.trash import workspace_trash
 from studio.trash.page.schemas import EmptiedResult, RestoredResult, TrashedResult
 
 
-def endpoints(workspace: Workspace, words: Words) -> list[Callable]:
+def endpoints(workspace: Workspace, jobs: Jobs, words: Words) -> list[Callable]:
     """Return the endpoints of the trash; problems inside their results are told in `words`."""
 
     def trash_list() -> list[TrashedResult]:
@@ -30,7 +31,7 @@ def endpoints(workspace: Workspace, words: Words) -> list[Callable]:
 
     def trash_restore(id: str) -> RestoredResult:
         """Bring something back to where it stood and return {restored}, its paths; nothing is overwritten."""
-        return RestoredResult(restored=list(map(str, workspace_trash.restore(workspace, id))))
+        return RestoredResult(restored=list(map(str, workspace_trash.restore(workspace, jobs, id))))
 
     def trash_empty(id: str = "") -> EmptiedResult:
         """Delete one thing in the trash for good, or all where none is named, and return {freed}, in bytes."""

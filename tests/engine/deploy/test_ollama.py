@@ -3,14 +3,19 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import ollama_program
 import pytest
+import split_gguf
 from conftest import SMALL, new_workspace, wait_for
 from endpoint_calls import by_name, over, refused
 
 from studio import app
 from studio.core.i18n import LANGUAGES, Words
+from studio.core.storage import atomic
+from studio.deploy import served_source
+from studio.deploy.engines import ollama_server
 from studio.deploy.supervision import ports
 
 
@@ -25,17 +30,21 @@ def studio(tmp_path_factory):
         made.deploy.interrupt()
 
 
-def write_gguf(file) -> None:
-    """Write a GGUF file that says what Ollama's template depends on; nothing reads its weights here."""
+def write_gguf(file) -> Path:
+    """Write a GGUF file that says what Ollama's template depends on, with weights that mean nothing."""
+    import numpy
     from gguf import GGUFWriter
 
     writer = GGUFWriter(file, "llama")
     writer.add_tokenizer_model("gpt2")
     writer.add_block_count(2)
+    for number in range(4):
+        writer.add_tensor(f"blk.{number}.weight", numpy.full((8, 8), number, numpy.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+    return file
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +100,60 @@ def test_models_are_copied_fetched_and_deleted(studio, call, served):
     failed = over(call, call.deploy_ollama_pull("little", "gone")["job"])
     assert failed["state"] == "failed" and "does not exist" in json.dumps(failed)
     assert "not found" in refused(call.deploy_ollama_delete, "little", "second")
+
+
+@pytest.fixture(scope="module")
+def parts(studio):
+    """The parts of a split file, as they are listed: by the first alone."""
+    folder = studio.workspace.models / "split"
+    folder.mkdir()
+    whole = write_gguf(folder / "whole")
+    found = split_gguf.split(whole, folder, 3)
+    assert [one for one in served_source.gguf_files(studio.workspace) if "split" in one] == [f"split/{found[0].name}"]
+    return found
+
+
+def deployed(call, name: str, file: object) -> dict:
+    """Return what became of an Ollama that was to serve a file."""
+    call.deploy_start("ollama", str(file), {"name": name})
+    return wait_for(
+        lambda: next((one for one in call.deploy_list() if one["name"] == name and one["state"] != "starting"), None)
+    )
+
+
+@pytest.mark.parametrize("part", [0, 2])
+def test_a_split_file_is_handed_over_in_one(studio, call, parts, part):
+    """Ollama takes one file, and had been given the first part of three."""
+    from gguf import GGUFReader
+
+    found = deployed(call, f"whole-{part}", parts[part])
+    assert found["state"] == "ready", (found, call.deploy_log(f"whole-{part}"))
+    store = studio.deploy.deployments.folder / ollama_server.STORE
+    made = json.loads((store / "models.json").read_text())[f"whole-{part}:latest"]
+    taken, whole = GGUFReader(store / made["digest"]), GGUFReader(parts[0].parent / "whole")
+    assert {one.name: one.data.tobytes() for one in taken.tensors} == {
+        one.name: one.data.tobytes() for one in whole.tensors
+    }
+    assert not [name for name in taken.fields if name.startswith("split.")]
+    assert list((studio.workspace.root / atomic.BEING_WRITTEN).iterdir()) == []
+    call.deploy_stop(f"whole-{part}")
+
+
+def test_a_split_file_is_not_put_together_without_room_or_without_a_part(studio, call, parts, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 10**12 - 1000, 1000))
+        found = deployed(call, "full", parts[0])
+    assert found["state"] == "failed" and "3 parts" in found["error"] and "make room" in found["error"], found
+    away = parts[1].rename(parts[1].with_suffix(".away"))
+    told = refused(call.deploy_start, "ollama", str(parts[0]), {"name": "lacks"})
+    assert "part 2 is not beside it" in told and "choose any of them" in told
+    away.rename(parts[1])
+
+
+def test_a_split_file_counts_whole_and_begins_with_its_first_part(studio, parts):
+    for one in (parts[2], f"split/{parts[0].name}"):
+        source = served_source.find(studio.workspace, str(one))
+        assert source.gguf == parts[0] and source.bytes == sum(part.stat().st_size for part in parts)
 
 
 def test_what_it_cannot_is_refused(call):

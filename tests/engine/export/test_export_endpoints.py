@@ -77,7 +77,7 @@ def test_what_is_asked_wrongly_is_one_sentence(call, studio, run):
 
 def test_a_merge_that_failed_can_be_taken_off_the_list(call, studio, run):
     ahead = threading.Event()
-    studio.jobs.start("export", "merge.job", {}, lambda _: ahead.wait(240))
+    studio.jobs.start("export", "merge.job", {"name": "ahead"}, lambda _: ahead.wait(240))
     job = call.export_merge("", run.name, {"name": "taken"})["job"]
     (studio.workspace.models / "taken").mkdir()
     ahead.set()

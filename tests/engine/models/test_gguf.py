@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
+import split_gguf
 from conftest import ROOT, costs_at_most, is_sentence, wait_for
 
 from studio.core.i18n import LANGUAGES, Problem, Words
@@ -302,52 +303,13 @@ def test_no_room_on_the_disk_is_told(empty, jobs, small, monkeypatch):
         gguf_import.start(empty, jobs, str(small), "x")
 
 
-def split(file: Path, folder: Path, count: int, names) -> list[Path]:
-    """Write a GGUF file as llama.cpp's gguf-split does: all metadata in the first part, a number and the tensors in
-    each.
-    """
-    from gguf import GGUFReader, GGUFValueType, GGUFWriter
-
-    reader = GGUFReader(file)
-    tensors, parts = list(reader.tensors), []
-    for number in range(count):
-        writer = GGUFWriter(str(folder / names(number, count)), "llama")
-        if number:
-            writer.kv_data[0].clear()  # a later part does not name its architecture
-        for field in reader.fields.values() if number == 0 else ():
-            if not field.name.startswith("GGUF.") and field.name != "general.architecture":
-                kind = field.types[0]
-                writer.add_key_value(
-                    field.name,
-                    field.contents(),
-                    kind,
-                    sub_type=field.types[-1] if kind == GGUFValueType.ARRAY else None,
-                )
-        writer.add_uint16("split.no", number)
-        writer.add_uint16("split.count", count)
-        writer.add_int32("split.tensors.count", len(tensors))
-        for tensor in tensors[number::count]:
-            writer.add_tensor(tensor.name, tensor.data)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
-        parts.append(folder / names(number, count))
-    return parts
-
-
 @pytest.mark.parametrize(
-    "names",
-    [
-        lambda number, count: f"tiny-{number + 1:05}-of-{count:05}.gguf",
-        lambda number, count: f"{chr(122 - number)}.gguf",
-    ],
-    ids=["usual", "odd"],
+    "names", [split_gguf.usual, lambda number, count: f"{chr(122 - number)}.gguf"], ids=["usual", "odd"]
 )
 def test_a_part_is_not_the_whole_and_all_parts_are_joined(small, tmp_path, names):
     from gguf import GGUFReader
 
-    parts = split(small, tmp_path, 3, names)
+    parts = split_gguf.split(small, tmp_path, 3, names)
     assert {gguf_import.parameters(part) for part in parts} == {gguf_import.parameters(small)} and gguf_parts.parts(
         parts[2]
     ) == parts
@@ -372,7 +334,7 @@ def test_the_part_that_somebody_brought_says_which_it_is(empty, jobs):
 
 
 def test_all_parts_become_one_model_by_any_of_them(empty, jobs, small, tmp_path):
-    parts = split(small, tmp_path, 2, lambda number, count: f"tiny-{number + 1:05}-of-{count:05}.gguf")
+    parts = split_gguf.split(small, tmp_path, 2)
     job = gguf_import.start(empty, jobs, str(parts[1]))
     assert jobs.wait(job.id, 150).state == "finished" and job.facts["name"] == "tiny"
     model = library.find(empty, "tiny")

@@ -15,6 +15,7 @@ from conftest import SMALL, STARTER, is_sentence
 from benchmarks.library import make_model, write_sparse
 from studio.core import trust
 from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.core.jobs import Jobs
 from studio.core.storage import trash
 from studio.core.workspace import Workspace
 from studio.models.library import library, manage, model_folders
@@ -167,7 +168,7 @@ def test_folders_of_the_person_s_own(empty, tmp_path):
     with pytest.raises(Problem, match="listed already"):
         model_folders.add(empty, str(tmp_path / "disk"))
     with pytest.raises(Problem, match="hf cache"):
-        manage.delete(empty, "three", free)
+        manage.delete(empty, Jobs(empty), "three", free)
     shutil.rmtree(tmp_path / "disk")  # a disk that is pulled out
     assert [model.name for model in library.models(empty)] == ["one"] and model_folders.folders(empty) == [
         tmp_path / "disk"
@@ -212,18 +213,18 @@ def test_permission_to_run_code_is_for_this_code_alone(empty):
 
 def test_rename_keeps_the_old_name_only_for_who_knows_it(empty):
     make_model(empty.models / "old", hidden=256)
-    assert manage.rename(empty, "old", "new", free).name == "new"
+    assert manage.rename(empty, Jobs(empty), "old", "new", free).name == "new"
     assert [model.name for model in library.models(empty)] == ["new"] and not (empty.models / "old").exists()
-    manage.rename(empty, "new", "newer", free, users=2)
+    manage.rename(empty, Jobs(empty), "new", "newer", free, users=2)
     assert [model.name for model in library.models(empty)] == ["newer"]
     assert library.find(empty, str(empty.models / "new")).params
     for taken in ("newer", "new"):
         make_model(empty.models / "other", hidden=256) if not (empty.models / "other").exists() else None
         with pytest.raises(Problem, match="choose another name"):
-            manage.rename(empty, "other", taken, free)
+            manage.rename(empty, Jobs(empty), "other", taken, free)
     with pytest.raises(Problem):
-        manage.rename(empty, "other", "../out", free)
-    manage.rename(empty, "newer", "new", free)
+        manage.rename(empty, Jobs(empty), "other", "../out", free)
+    manage.rename(empty, Jobs(empty), "newer", "new", free)
     assert sorted(path.name for path in empty.models.iterdir()) == ["new", "other"]
 
 
@@ -235,20 +236,20 @@ def test_a_disk_that_takes_no_links_leaves_the_model_under_its_name(empty, monke
 
     monkeypatch.setattr(os, "symlink", refuse)
     with pytest.raises(Problem) as told:
-        manage.rename(empty, "old", "new", free, users=2)
+        manage.rename(empty, Jobs(empty), "old", "new", free, users=2)
     assert all(is_sentence(Words(language).tell(told.value)) for language in LANGUAGES)
     assert [path.name for path in empty.models.iterdir()] == ["old"] and library.find(empty, "old").path == folder
-    assert manage.rename(empty, "old", "new", free).name == "new"  # nobody knows it: it needs no link
+    assert manage.rename(empty, Jobs(empty), "old", "new", free).name == "new"  # nobody knows it: it needs no link
 
 
 def test_delete_frees_all_of_it_and_leaves_links_targets_alone(workspace):
     assert trash.size(workspace.models / STARTER.name) == 0  # the tests' copy is made of links
-    manage.delete(workspace, STARTER.name, free)
+    manage.delete(workspace, Jobs(workspace), STARTER.name, free)
     assert (STARTER / "model.safetensors").stat().st_size > 200_000_000
     folder = make_model(workspace.models / "mine", hidden=256)
-    manage.rename(workspace, "mine", "renamed", free, users=1)
+    manage.rename(workspace, Jobs(workspace), "mine", "renamed", free, users=1)
     size = library.find(workspace, "renamed").size_bytes
-    assert manage.delete(workspace, "renamed", free) == size
+    assert manage.delete(workspace, Jobs(workspace), "renamed", free) == size
     assert [path.name for path in workspace.models.iterdir()] == [SMALL] and not folder.exists()
     (item,) = (one for one in trash.Trash(workspace).list() if one.title == "renamed")
     trash.Trash(workspace).restore(item.id)
@@ -263,8 +264,8 @@ def test_only_what_the_list_shows_is_renamed_or_deleted(empty, tmp_path):
     model_folders.add(empty, str(added))
     for name in (str(home), str(inner), str(added), "added", str(empty.root), f"{empty.models}/../../home"):
         for action in (
-            lambda name=name: manage.delete(empty, name, free),
-            lambda name=name: manage.rename(empty, name, "other", free),
+            lambda name=name: manage.delete(empty, Jobs(empty), name, free),
+            lambda name=name: manage.rename(empty, Jobs(empty), name, "other", free),
         ):
             with pytest.raises(Problem) as told:
                 action()
@@ -275,7 +276,7 @@ def test_only_what_the_list_shows_is_renamed_or_deleted(empty, tmp_path):
 def test_a_model_of_an_added_folder_goes_into_a_trash_beside_it(empty, tmp_path):
     make_model(tmp_path / "disk" / "one", hidden=256)
     model_folders.add(empty, str(tmp_path / "disk"))
-    manage.delete(empty, "one", free)
+    manage.delete(empty, Jobs(empty), "one", free)
     assert library.models(empty) == []
     whole = trash.Trash(empty, model_folders.folders(empty))
     (item,) = whole.list()
@@ -289,7 +290,10 @@ def test_nothing_is_renamed_or_deleted_while_in_use(empty):
     def in_use(model):
         raise Problem("models.used_by_chat", name=model.name)
 
-    for action in (lambda: manage.delete(empty, "busy", in_use), lambda: manage.rename(empty, "busy", "idle", in_use)):
+    for action in (
+        lambda: manage.delete(empty, Jobs(empty), "busy", in_use),
+        lambda: manage.rename(empty, Jobs(empty), "busy", "idle", in_use),
+    ):
         with pytest.raises(Problem, match="loaded in the chat"):
             action()
     assert [model.name for model in library.models(empty)] == ["busy"]

@@ -17,6 +17,7 @@ from drawn import drawn
 
 from studio import app
 from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.core.jobs import Jobs
 from studio.core.storage.trash import Trash
 from studio.core.workspace import Workspace, write_json
 from studio.datasets.registry import dataset_info
@@ -71,7 +72,7 @@ def runs_come_and_go(workspace: Workspace, chance: random.Random) -> None:
         run.note(note=f"step {step}")
     run.say("state", state="finished")
     manage_runs.star(workspace, run.name)
-    manage_runs.delete(workspace, run.name) if chance.random() < 0.5 else shutil.rmtree(run.folder)
+    manage_runs.delete(workspace, Jobs(workspace), run.name) if chance.random() < 0.5 else shutil.rmtree(run.folder)
 
 
 def models_come_and_go(workspace: Workspace, chance: random.Random) -> None:

@@ -5,6 +5,7 @@ import yaml
 from drawn import drawn
 
 from studio.core.i18n import Problem
+from studio.core.jobs import Jobs
 from studio.core.storage.trash import Trash
 from studio.train import runs
 from studio.train.page.runs import run_head, run_list
@@ -40,7 +41,7 @@ def test_a_note_and_a_star_stay_with_the_run(workspace, run):
 def test_a_deleted_run_frees_what_it_said(workspace, run):
     (run.folder / "weights").write_bytes(b"x" * 1000)
     said = manage_runs.size(run)
-    assert manage_runs.delete(workspace, run.name) == said >= 1000
+    assert manage_runs.delete(workspace, Jobs(workspace), run.name) == said >= 1000
     assert not run.folder.exists() and runs.all_runs(workspace) == []
     (item,) = Trash(workspace).list()
     Trash(workspace).restore(item.id)
@@ -51,7 +52,7 @@ def test_a_run_at_work_is_not_deleted(workspace, run):
     run.own()
     run.say("state", state="running")
     with pytest.raises(Problem):
-        manage_runs.delete(workspace, run.name)
+        manage_runs.delete(workspace, Jobs(workspace), run.name)
     assert run.folder.exists()
 
 

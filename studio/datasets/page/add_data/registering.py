@@ -35,6 +35,8 @@ def register(
 ) -> RegisteredResult | RegisteredOnHubResult:
     """Bring in data and register it; `job` is told how far it is. Raises Problem as `Collection.bring_in` does."""
     path, name, columns, tags = registration.path, registration.name, registration.columns, registration.tags
+    if job is None:  # else the job itself makes it
+        collection.jobs.require_unmade(collection.place_of(name.strip()))
     chosen = registration.options.model_dump(exclude_none=True, by_alias=True)
     address = hub_data.address(path, chosen.get("hub") or "huggingface")
     if address and not files.exists(collection.folder / path):

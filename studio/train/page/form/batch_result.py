@@ -39,7 +39,7 @@ def batch_result(jobs: Jobs, subject: str) -> BatchResult | None:
     """Return the search that goes on, whatever it is of; else the newest that was of `subject` (see `as_text`), None
     where there is none or it was stopped. Raises Problem where its record cannot be read.
     """
-    found = jobs.all("batch")
+    found = jobs.all(batch_search.KIND)
     of_subject = [job for job in found if job.facts and as_text(job.facts) == subject]
     job = next((job for job in found if job.active), None) or next(iter(of_subject), None)
     if job is None or not (job.active or job.error or job.state == "finished"):
