@@ -157,10 +157,13 @@ class Outside:
         paths = [path for folder in self.folders for path in (folder, *folder.rglob("*"))]
         # matplotlib keeps a folder of its own there, whoever imports it.
         paths = [path for path in paths if "matplotlib" not in path.parts]
-        return {
-            str(path): (path.lstat().st_size, path.lstat().st_mtime_ns if path.is_file() else 0, path.lstat().st_mode)
-            for path in paths
-        }
+        return {str(path): _stamp(path) for path in paths}
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    # A folder's own size tells on some disks what is in it, which is looked at itself.
+    now = path.lstat()
+    return (now.st_mode, now.st_size, now.st_mtime_ns) if path.is_file() else (now.st_mode,)
 
 
 def furnish(workspace: Path) -> None:

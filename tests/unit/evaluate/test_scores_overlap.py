@@ -7,8 +7,6 @@ import pytest
 from conftest import costs_at_most, examples
 from hypothesis import example, given
 from hypothesis import strategies as st
-from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
-from rouge_chinese import Rouge
 
 from studio.core.i18n import Problem
 from studio.evaluate.scores import overlap
@@ -40,6 +38,10 @@ TEXTS = st.text(max_size=60) | st.lists(st.sampled_from(PIECES), max_size=30).ma
 
 def theirs(text: str, reference: str) -> dict[str, float]:
     """Return the scores by the lines of LLaMA-Factory's `ComputeSimilarity`."""
+    # Here, for they take a second that each process of the tests would spend on reading this file.
+    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+    from rouge_chinese import Rouge
+
     answer, expected = list(jieba.cut(text)), list(jieba.cut(reference))
     if len(" ".join(answer).split()) == 0 or len(" ".join(expected).split()) == 0:
         result = {"rouge-1": {"f": 0.0}, "rouge-2": {"f": 0.0}, "rouge-l": {"f": 0.0}}
