@@ -88,6 +88,7 @@ def test_a_worker_saves_first(trainer, number):
     assert runs.status(run).state == "interrupted"
 
 
+@slow  # that the wait is bounded, `test_the_wait_is_bounded_and_told` says; that a worker ends, `..._saves_first`
 def test_a_worker_that_cannot_save_in_time_ends_all_the_same(trainer, monkeypatch):
     monkeypatch.setenv("STUDIO_STOP_SECONDS", "0")
     run = stepping(trainer, "worker")

@@ -2,6 +2,8 @@
 memory.
 """
 
+import gc
+
 import psutil
 import pytest
 import torch
@@ -96,14 +98,22 @@ def test_the_accelerator_is_held_while_something_trains_and_no_longer(trainer):
     wait_for(lambda: held.holders() == [])
 
 
+def models() -> list[object]:
+    """Return the models and optimizers that this process holds."""
+    from transformers import PreTrainedModel
+
+    return [one for one in gc.get_objects() if issubclass(type(one), PreTrainedModel | torch.optim.Optimizer)]
+
+
 def test_memory_comes_back_after_every_run(trainer):
-    """What five runs leave behind is less than a twentieth; STUDIO_SLOW_TESTS=1 makes ten of them."""
-    process, resident, on_gpu = psutil.Process(), [], []
-    for _ in range(11 if SLOW else 6):
+    """What three runs leave behind is less than a twentieth, and no model; STUDIO_SLOW_TESTS=1 makes ten of them."""
+    process, before, resident, on_gpu = psutil.Process(), len(models()), [], []
+    for _ in range(11 if SLOW else 4):
         run = trainer.start(TINY | {"max_samples": 8}, NAMED)
         assert ended(run).state == "finished"
         wait_for(lambda: trainer.queue() == [], every=0.05)
         resident.append(process.memory_info().rss)
+        assert len(models()) <= before
         on_gpu.append(torch.cuda.memory_reserved() if torch.cuda.is_available() else 0)
     assert max(resident[1:]) < 1.05 * resident[0], [size // 2**20 for size in resident]
     assert max(on_gpu[1:]) <= 1.05 * on_gpu[0], [size // 2**20 for size in on_gpu]
