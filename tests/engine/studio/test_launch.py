@@ -115,7 +115,7 @@ def test_a_lock_is_installed_once_mended_and_a_changed_one_again(place, monkeypa
 
 
 def test_an_install_that_was_killed_is_picked_up_again(place):
-    lock, parts = place / "requirements.lock", 4000
+    lock, parts = place / "requirements.lock", 2000
     lock.write_text(make_wheel(place / "wheels", "1.0", parts))
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"

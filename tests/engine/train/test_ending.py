@@ -123,6 +123,7 @@ def test_the_processes_of_torchrun_save_first(trainer, whom):
     assert runs.status(run).state == "interrupted"
 
 
+@slow  # of one process: `test_a_worker_that_is_killed_from_outside_is_interrupted_and_says_so`
 def test_when_one_of_a_group_dies_the_others_do_not_train_on(trainer):
     run = stepping_in_two(trainer)
     agent = psutil.Process(run.info().pid)

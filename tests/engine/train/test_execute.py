@@ -128,7 +128,7 @@ def test_stop_and_save_then_resume_gives_the_curve_of_a_straight_run(trainer):
 
 def test_abort_ends_without_a_checkpoint_and_the_next_run_gets_its_turn(trainer):
     first = trainer.start(SHORT | {"max_steps": 200}, NAMED)
-    second = trainer.start(SHORT, NAMED)
+    second = trainer.start(SHORT | {"max_steps": 1, "plot_loss": False}, NAMED)
     wait_for(lambda: runs.status(first).state == "running")
     assert runs.status(second).state == "queued"
     trainer.stop(first.name, save=False)
@@ -170,7 +170,7 @@ def test_a_fault_while_training_is_one_sentence_and_the_next_run_trains(trainer)
     assert status.state == "failed"
     assert "blank_tools.json" in status.error["sentence"] and is_sentence(status.error["sentence"])
     assert "Traceback" in broken.log_file.read_text()
-    assert ended(trainer.start(SHORT, NAMED)).state == "finished"
+    assert ended(trainer.start(SHORT | {"max_steps": 1, "plot_loss": False}, NAMED)).state == "finished"
 
 
 def test_a_full_disk_is_told_and_a_half_written_checkpoint_goes(trainer, tmp_path):

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from conftest import NAMED, SHORT, ended, rest_slow, wait_for
+from conftest import NAMED, SHORT, ended, slow, wait_for
 
 from studio.core.i18n import Problem
 from studio.core.storage.trash import Trash
@@ -96,7 +96,8 @@ def test_what_a_run_had_learned_comes_back_from_the_trash(trainer, workspace):
     refused_by_a_full_disk(trainer, run)
     assert files_of(run) == old and Trash(workspace).list() == []
     trainer.restart(run.name)
-    assert ended(run).state == "finished"
+    status = ended(run)
+    assert status.state == "finished" and status.facts["step"] == 0
     wait_for(lambda: trainer.queue() == [])
     (item,) = Trash(workspace).list()
     assert {path.name for path in item.stood} == {
@@ -111,7 +112,8 @@ def test_what_a_run_had_learned_comes_back_from_the_trash(trainer, workspace):
     assert files_of(run)["checkpoint-2/adapter_model.safetensors"] == old["checkpoint-2/adapter_model.safetensors"]
 
 
-@pytest.mark.parametrize("executor", rest_slow("in-process", "worker", "torchrun"))
+@slow  # in this process: `test_a_run_goes_on_from_any_checkpoint_for_longer_and_lends_its_adapter`
+@pytest.mark.parametrize("executor", ["in-process", "worker", "torchrun"])
 def test_a_run_that_is_resumed_the_moment_it_ended_goes_on(trainer, executor):
     """One process below torchrun: it is torchrun itself that is still there when the last step is told.
     A worker ends as the one below torchrun does.
