@@ -121,6 +121,7 @@ def test_one_that_is_slow_does_not_hold_up_the_others_and_many_may_call_at_once(
     assert sorted(found) == [(n, str(n)) for n in range(20)] and busy.is_alive()
     for child in limited_children():
         child.kill()
+        child.wait(240)  # until then it may be taken for one that waits for work
     busy.join(240)
 
 
