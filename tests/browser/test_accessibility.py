@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from conftest import rest_slow
+from test_poisoned import drawn
 
 AXE = (Path(__file__).parents[1] / "axe" / "axe.min.js").read_text(encoding="utf-8")
 TABS = ("models", "datasets", "train", "evaluate", "export", "deploy", "chat")
@@ -27,9 +28,10 @@ def test_no_tab_breaks_a_rule_of_accessibility(browser, server, language, scheme
         page.locator(f"#room-{tab}-button").click()
         page.locator(f"#room-{tab}").wait_for()
         for _ in range(10):  # a page that is still being drawn has parts without their names
-            page.wait_for_timeout(1000)
+            drawn(page)
             found[tab] = page.evaluate(FIND, RULES)
             if not found[tab]:
                 break
+            page.wait_for_timeout(700)
     context.close()
     assert not any(found.values()), "\n".join(f"{tab}: {one}" for tab, every in found.items() for one in every)

@@ -20,10 +20,9 @@ def studio(server):
 
 
 @pytest.fixture(params=rest_slow(390, 1440))
-def page(browser, studio, request):
-    page = browser.new_context(viewport={"width": request.param, "height": 800}, locale="en-US").new_page()
-    yield page
-    page.context.close()
+def page(emptied_page, studio, request):
+    emptied_page.set_viewport_size({"width": request.param, "height": 800})
+    return emptied_page
 
 
 def is_at(page, address: str) -> None:

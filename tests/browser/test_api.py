@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from api_client import Client
-from conftest import SHORT, STARTER, Server, is_sentence, new_workspace, rest_slow, wait_for
+from conftest import SHORT, STARTER, Server, is_sentence, new_workspace, rest_slow, slow, wait_for
 from gradio_client.exceptions import AppError
 
 
@@ -77,6 +77,7 @@ def test_the_machine_the_models_and_the_data_are_told(client):
     assert {"identity_en", "identity_zh"} <= {one["name"] for one in client.predict(api_name="/datasets_list")}
 
 
+@slow  # that every route asks for one, and a script gives it: test_guarded_studio
 def test_an_address_that_others_reach_asks_for_a_password(tmp_path):
     server = Server(new_workspace(tmp_path / "w").root, "--host", "0.0.0.0", "--auth", "me:secret-word")
     try:

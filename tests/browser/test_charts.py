@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, slow
 from playwright.sync_api import Page, expect
 
 from studio.train import runs
@@ -223,7 +223,7 @@ def test_slow_steps_cost_a_question_each_and_are_seen_at_once(studio, page, run)
     assert min(delays) < 1
 
 
-@pytest.mark.parametrize(("device", "asked_a_second"), [("cpu", 1), ("", 1), ("cuda:0", 2.5)])
+@pytest.mark.parametrize(("device", "asked_a_second"), [("cpu", 1), ("cuda:0", 2.5), pytest.param("", 1, marks=slow)])
 def test_a_run_on_the_processor_is_asked_and_drawn_once_a_second_at_most(studio, page, device, asked_a_second):
     run = studio.run("long")
     run.say("facts", step=0, total_steps=1000, device=device)
@@ -475,9 +475,8 @@ def test_what_the_studio_refuses_is_told_and_is_no_lost_connection(studio, page,
     with page.expect_response("**/train_metrics"):
         page.goto(studio.url("gone"))
     expect(page.get_by_text("There is no such run.")).to_be_visible()
-    for _ in range(2):
-        with page.expect_response("**/train_metrics"):
-            pass
+    with page.expect_response("**/train_metrics"):  # asked again after a rest
+        pass
     expect(page.get_by_text(WORDS["not_connected"])).to_be_hidden()
     page.unroute("**/gradio_api/run/*")
     page.goto(studio.url(run.name))

@@ -31,9 +31,7 @@ def talk(page, made: str) -> None:
 
 def test_a_conversation_and_what_is_typed_outlive_a_reload(browser, server):
     client = Client(server.url)
-    made = client.predict([STARTER.name, GONE], {"temperature": 0, "max_tokens": 8}, "", api_name="/chat_new")[
-        "conversation"
-    ]
+    made = client.predict([SMALL, GONE], {"temperature": 0, "max_tokens": 8}, "", api_name="/chat_new")["conversation"]
     page = open_page(browser, server)
     talk(page, made)
     page.locator("#chat-say textarea").fill("What is a fox?")

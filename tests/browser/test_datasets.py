@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from asking import always_agree
-from conftest import Server, is_sentence, new_workspace, wait_for
+from conftest import Server, is_sentence, new_workspace, rest_slow, wait_for
 from playwright.sync_api import expect
 
 PAIRS = [{"query": f"问题 {number}？", "response": f"回答 {number}。"} for number in range(30)]
@@ -17,7 +17,7 @@ def studio(tmp_path_factory):
     workspace = new_workspace(tmp_path_factory.mktemp("datasets") / "workspace")
     running = Server(workspace.root)
     yield running
-    running.stop()
+    running.kill()
 
 
 @pytest.fixture(scope="module")
@@ -41,20 +41,20 @@ def refusal(ask, name: str, *args, **more) -> str:
     return sentence
 
 
+@pytest.fixture(scope="module", autouse=True)
+def agreed(page_of_file):
+    always_agree(page_of_file)
+
+
 @pytest.fixture
-def page(browser, studio):
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
-    page = context.new_page()
-    page.faults = []
-    page.on("pageerror", lambda error: page.faults.append(str(error)))
-    always_agree(page)
+def page(emptied_page, studio):
+    page = emptied_page
     page.goto(studio.url)
     page.locator("#room-datasets-button").wait_for()
     page.locator("#room-datasets-button").click()
     page.locator(".live-datasets .item").first.wait_for()
     yield page
     assert page.faults == []
-    context.close()
 
 
 def put(folder: Path, name: str, rows: list) -> Path:
@@ -364,7 +364,7 @@ def show(page, name: str) -> None:
     rows_shown(page).first.wait_for()
 
 
-@pytest.mark.parametrize("gone", [1, 4])
+@pytest.mark.parametrize("gone", rest_slow(1, 4))
 def test_what_was_typed_for_a_row_is_kept_and_goes_into_no_other(page, ask, four, gone):
     show(page, four)
     number = 3 if gone == 1 else 4
@@ -530,7 +530,7 @@ def test_tabs_of_a_closer_look_answer(page):
     page.locator(".live-dataset-entry .problem", has_text="not valid JSON").wait_for()
 
 
-@pytest.mark.parametrize(("locale", "width"), [("en-US", 390), ("zh-CN", 390), ("zh-CN", 1440)])
+@pytest.mark.parametrize(("locale", "width"), rest_slow(("zh-CN", 390), ("en-US", 390), ("zh-CN", 1440)))
 def test_the_tab_fits_narrow_and_wide_in_both_languages(browser, studio, locale, width):
     context = browser.new_context(viewport={"width": width, "height": 844}, locale=locale)
     page = context.new_page()

@@ -21,12 +21,9 @@ def chosen(page, field: str, option: str) -> None:
 
 
 @pytest.fixture
-def page(browser, server):
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
-    page = context.new_page()
-    page.goto(server.url)
-    yield page
-    context.close()
+def page(emptied_page, server):
+    emptied_page.goto(server.url)
+    return emptied_page
 
 
 def opened(page, room: str) -> None:

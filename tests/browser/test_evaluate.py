@@ -40,23 +40,23 @@ def studio(workspace, answered, tmp_path_factory):
         patch.setenv("FINETUNE_STUDIO_CONFIG", str(been_here(tmp_path_factory.mktemp("config"))))
         running = Server(workspace.root)
     yield running
-    running.stop()
+    running.kill()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def agreed(page_of_file):
+    always_agree(page_of_file)
 
 
 @pytest.fixture
-def page(browser, studio):
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US")
-    page = context.new_page()
-    page.faults = []
-    page.on("pageerror", lambda error: page.faults.append(str(error)))
-    always_agree(page)
+def page(emptied_page, studio):
+    page = emptied_page
     page.goto(studio.url)
     page.locator("#room-evaluate-button").wait_for()
     page.locator("#room-evaluate-button").click()
     page.locator(".live-evaluations .item").nth(1).wait_for()
     yield page
     assert page.faults == []
-    context.close()
 
 
 def opened(page, part: str) -> None:

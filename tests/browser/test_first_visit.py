@@ -17,7 +17,7 @@ def fresh(tmp_path, monkeypatch):
     monkeypatch.setenv("FINETUNE_STUDIO_CONFIG", str(settings := tmp_path / "settings"))
     running = Server(new_workspace(tmp_path / "workspace").root)
     yield running, settings
-    running.stop()
+    running.kill()  # it may be loading libraries, for which an end that was asked for waits
 
 
 @pytest.fixture

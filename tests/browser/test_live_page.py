@@ -26,12 +26,10 @@ def trained(server):
 
 
 @pytest.fixture
-def page(browser, server):
-    page = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US").new_page()
-    page.goto(server.url)
-    expect(page.locator(".live-runs [data-pick]").first).to_be_visible()
-    yield page
-    page.context.close()
+def page(emptied_page, server):
+    emptied_page.goto(server.url)
+    expect(emptied_page.locator(".live-runs [data-pick]").first).to_be_visible()
+    return emptied_page
 
 
 @pytest.fixture

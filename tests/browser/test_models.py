@@ -23,15 +23,11 @@ def client(server):
 
 
 @pytest.fixture
-def page(browser, server):
-    page = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US").new_page()
-    errors = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(server.url)
-    page.get_by_role("tab", name="Models").click()
-    yield page
-    page.context.close()
-    assert errors == []
+def page(emptied_page, server):
+    emptied_page.goto(server.url)
+    emptied_page.get_by_role("tab", name="Models").click()
+    yield emptied_page
+    assert emptied_page.faults == []
 
 
 def choose(page, name: str) -> None:

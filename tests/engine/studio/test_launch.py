@@ -50,8 +50,9 @@ def make_wheel(folder: Path, version: str, files: int = 1) -> str:
 
 @pytest.fixture(scope="session")
 def empty_venv(tmp_path_factory):
-    """A venv as launch.py makes it, to be copied: making one takes seconds."""
+    """A venv as launch.py makes it, in the place of one whose making was cut off, to be copied: it takes seconds."""
     venv = tmp_path_factory.mktemp("venv") / "empty"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     installing.make_venv(venv, launch.Voice("en"))
     return venv
 
@@ -59,7 +60,9 @@ def empty_venv(tmp_path_factory):
 @pytest.fixture
 def place(tmp_path, empty_venv, monkeypatch):
     """A folder with a venv, room for a lock, and a pip that knows only the wheels beside it."""
-    shutil.copytree(empty_venv, tmp_path / ".venv", symlinks=True)
+    shutil.copytree(empty_venv, tmp_path / ".venv", symlinks=True, ignore=shutil.ignore_patterns("pip"))
+    pip = "pip"  # its thousand files are the same for all
+    (installing.site_packages(tmp_path / ".venv") / pip).symlink_to(installing.site_packages(empty_venv) / pip)
     (tmp_path / "wheels").mkdir()
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)
@@ -81,7 +84,7 @@ def lodger(place: Path, expression: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_a_lock_is_installed_once_and_a_changed_one_again(place, monkeypatch, capsys):
+def test_a_lock_is_installed_once_mended_and_a_changed_one_again(place, monkeypatch, capsys):
     lock = place / "requirements.lock"
     lock.write_text(make_wheel(place / "wheels", "1.0"))
     assert not installing.is_installed(place / ".venv", lock)
@@ -96,6 +99,15 @@ def test_a_lock_is_installed_once_and_a_changed_one_again(place, monkeypatch, ca
         with costs_at_most(0.2):
             install(place)
 
+    # Metadata without RECORD is not taken for an installed package.
+    site = installing.site_packages(place / ".venv")
+    (site / "lodger-1.0.dist-info" / "RECORD").unlink()
+    (site / "lodger" / "part00000.py").unlink()
+    (site / "~odger").mkdir()
+    installing.stamp_of(place / ".venv", lock).unlink()
+    install(place)
+    assert (site / "lodger" / "part00000.py").exists() and not (site / "~odger").exists()
+
     lock.write_text(make_wheel(place / "wheels", "2.0"))
     assert not installing.is_installed(place / ".venv", lock)
     install(place)
@@ -103,7 +115,7 @@ def test_a_lock_is_installed_once_and_a_changed_one_again(place, monkeypatch, ca
 
 
 def test_an_install_that_was_killed_is_picked_up_again(place):
-    lock, parts = place / "requirements.lock", 4000
+    lock, parts = place / "requirements.lock", 2000
     lock.write_text(make_wheel(place / "wheels", "1.0", parts))
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
@@ -183,36 +195,18 @@ def test_uv_is_told_where_a_persons_pip_looks(place, monkeypatch):
         "  https://three.example/simple\ncert = /c.pem\n"
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(place / "pip.conf"))
+    monkeypatch.setenv("PIP_INDEX_URL", "https://mine.example/simple")  # takes the place of that of the file
     arguments, environment = installing_by_uv.settings_of_pip(python)
     assert " ".join(arguments) == (
-        "--index-url https://one.example/simple --extra-index-url https://two.example/simple"
+        "--index-url https://mine.example/simple --extra-index-url https://two.example/simple"
         " --extra-index-url https://three.example/simple --index-strategy unsafe-best-match"
     )
     assert environment == {"SSL_CERT_FILE": "/c.pem"}
-    monkeypatch.setenv("PIP_INDEX_URL", "https://mine.example/simple")
-    assert "https://mine.example/simple" in installing_by_uv.settings_of_pip(python)[0]
-
-
-def test_metadata_without_record_is_not_taken_for_an_installed_package(place):
-    lock = place / "requirements.lock"
-    lock.write_text(make_wheel(place / "wheels", "1.0"))
-    install(place)
-    site = installing.site_packages(place / ".venv")
-    (site / "lodger-1.0.dist-info" / "RECORD").unlink()
-    (site / "lodger" / "part00000.py").unlink()
-    (site / "~odger").mkdir()
-    installing.stamp_of(place / ".venv", lock).unlink()
-    install(place)
-    assert (site / "lodger" / "part00000.py").exists() and not (site / "~odger").exists()
 
 
 def test_a_venv_that_was_cut_off_is_made_anew(place):
-    (installing.site_packages(place / ".venv") / "pip" / "__main__.py").unlink()
-    installing.make_venv(place / ".venv", launch.Voice("en"))
-    assert (
-        subprocess.call([installing.venv_python(place / ".venv"), "-m", "pip", "--version"], stdout=subprocess.DEVNULL)
-        == 0
-    )
+    python = installing.venv_python(place / ".venv")
+    assert subprocess.call([python, "-m", "pip", "--version"], stdout=subprocess.DEVNULL) == 0
 
 
 def test_a_wheel_that_was_changed_is_refused(place):

@@ -37,8 +37,8 @@ from studio.web import schema
 from studio.web.html import render
 from studio.web.live import RegionOptions
 
-# Every thirteenth place; all of them in a long search.
-STEP = 1 if os.environ.get("STUDIO_FUZZ_MINUTES") or SLOW else 13
+# Every twenty-ninth place; all of them in a long search.
+STEP = 1 if os.environ.get("STUDIO_FUZZ_MINUTES") or SLOW else 29
 LISTS = ("models", "datasets", "runs", "talks", "sheets", "servers", "coming", "board", "now", "deployments")
 # A place of a thing, or of what is said of one that cannot be shown.
 PLACES = ("item", "problem", "warning", "warned", "badge", "item-why")

@@ -88,6 +88,7 @@ def test_a_worker_saves_first(trainer, number):
     assert runs.status(run).state == "interrupted"
 
 
+@slow  # that the wait is bounded, `test_the_wait_is_bounded_and_told` says; that a worker ends, `..._saves_first`
 def test_a_worker_that_cannot_save_in_time_ends_all_the_same(trainer, monkeypatch):
     monkeypatch.setenv("STUDIO_STOP_SECONDS", "0")
     run = stepping(trainer, "worker")
@@ -122,6 +123,7 @@ def test_the_processes_of_torchrun_save_first(trainer, whom):
     assert runs.status(run).state == "interrupted"
 
 
+@slow  # of one process: `test_a_worker_that_is_killed_from_outside_is_interrupted_and_says_so`
 def test_when_one_of_a_group_dies_the_others_do_not_train_on(trainer):
     run = stepping_in_two(trainer)
     agent = psutil.Process(run.info().pid)

@@ -40,6 +40,8 @@ def test_a_run_leaves_all_that_is_promised(trainer):
 
 
 def test_the_recipe_alone_gives_the_same_losses_by_the_command_line(trainer, tmp_path):
+    """So it is after a run with a system prompt of its own, which LLaMA-Factory writes into its template."""
+    spoken = trainer.start(SHORT | {"default_system": "You are a pirate and speak like one, at length, loudly."}, NAMED)
     run = trainer.start(SHORT, NAMED)
     ended(run)
     recipe = yaml.safe_load(run.recipe_file.read_text()) | {"output_dir": str(tmp_path / "cli")}
@@ -55,7 +57,8 @@ def test_the_recipe_alone_gives_the_same_losses_by_the_command_line(trainer, tmp
 
     # Without products of bfloat16 the studio takes those of float32, which add in another order.
     exactly = torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    assert losses(run) == pytest.approx(theirs, abs=1e-6 if exactly else 2e-3)
+    same = pytest.approx(theirs, abs=1e-6 if exactly else 2e-3)
+    assert losses(run) == same and losses(spoken) != same
 
 
 def test_a_run_that_diverges_shows_it_and_is_warned_of(trainer):
@@ -110,33 +113,22 @@ def test_probe_questions_are_answered_and_change_no_loss(trainer):
 
 
 def test_stop_and_save_then_resume_gives_the_curve_of_a_straight_run(trainer):
-    long = SHORT | {"max_steps": 60, "save_steps": 100}
+    long = SHORT | {"max_steps": 24, "save_steps": 100, "plot_loss": False}
     straight = trainer.start(long, NAMED)
     halted = trainer.start(long, NAMED)
     wait_for(lambda: runs.status(halted).step >= 2)
     trainer.stop(halted.name, save=True)
     status = ended(halted)
-    assert status.state == "stopped" and 2 <= status.step < 60, status
+    assert status.state == "stopped" and 2 <= status.step < 24, status
     assert halted.checkpoints() == [f"checkpoint-{status.step}"]
     trainer.resume(halted.name)
     assert ended(halted).state == "finished"
     assert losses(halted) == pytest.approx(losses(straight), abs=1e-5)
 
 
-def test_a_default_system_prompt_does_not_stay_for_the_next_run(trainer):
-    plain = trainer.start(SHORT, NAMED)
-    ended(plain)
-    ended(
-        trainer.start(SHORT | {"default_system": "You are a pirate and speak like one, at length and loudly."}, NAMED)
-    )
-    again = trainer.start(SHORT, NAMED)
-    ended(again)
-    assert losses(again) == losses(plain)
-
-
 def test_abort_ends_without_a_checkpoint_and_the_next_run_gets_its_turn(trainer):
     first = trainer.start(SHORT | {"max_steps": 200}, NAMED)
-    second = trainer.start(SHORT, NAMED)
+    second = trainer.start(SHORT | {"max_steps": 1, "plot_loss": False}, NAMED)
     wait_for(lambda: runs.status(first).state == "running")
     assert runs.status(second).state == "queued"
     trainer.stop(first.name, save=False)
@@ -178,7 +170,7 @@ def test_a_fault_while_training_is_one_sentence_and_the_next_run_trains(trainer)
     assert status.state == "failed"
     assert "blank_tools.json" in status.error["sentence"] and is_sentence(status.error["sentence"])
     assert "Traceback" in broken.log_file.read_text()
-    assert ended(trainer.start(SHORT, NAMED)).state == "finished"
+    assert ended(trainer.start(SHORT | {"max_steps": 1, "plot_loss": False}, NAMED)).state == "finished"
 
 
 def test_a_full_disk_is_told_and_a_half_written_checkpoint_goes(trainer, tmp_path):

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import yaml
-from conftest import ROOT, STARTER, is_sentence, new_workspace
+from conftest import ROOT, STARTER, is_sentence, new_workspace, rest_slow, slow
 
 from studio.core.i18n import Problem, Words
 from studio.core.jobs import Jobs
@@ -266,7 +266,13 @@ def register(workspace, file: str, content, entry: dict) -> None:
     (workspace.data / "dataset_info.json").write_text(json.dumps({"probe": {"file_name": file, **entry}}))
 
 
-@pytest.mark.parametrize("name", DATA)
+# What each of CASES stands for: a fault of the same kind, found beside another set.
+ALSO_BESIDE_OTHERS = {"number among text", "text after nothing", "blank tools"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=slow if name in ALSO_BESIDE_OTHERS else ()) for name in DATA]
+)
 def test_data_that_cannot_be_trained(workspace, name):
     file, content, entry, recipe, key, facts = DATA[name]
     register(workspace, file, content, entry)
@@ -332,44 +338,44 @@ def test_models_and_settings_that_cannot_train(workspace, name):
     assert {name: told.facts.get(name) for name in facts} == facts
 
 
-def test_a_reward_model_with_tied_weights_saves_its_checkpoints(workspace):
-    for method in ("full", "freeze"):
-        rows = [{"instruction": "Say it.", "chosen": f"Number {at}.", "rejected": "No."} for at in range(8)]
-        entry = {"ranking": True, "columns": {"prompt": "instruction", "chosen": "chosen", "rejected": "rejected"}}
-        register(workspace, "pairs.json", json.dumps(rows), entry)
-        folder = workspace.saves / "Tiny" / method / "reward"
-        folder.mkdir(parents=True)
-        (folder / "recipe.yaml").write_text(
-            yaml.safe_dump(
-                {
-                    "model_name_or_path": str(workspace.models / "Tiny"),
-                    "stage": "rm",
-                    "do_train": True,
-                    "finetuning_type": method,
-                    "dataset": "probe",
-                    "dataset_dir": str(workspace.data),
-                    "template": "chatml",
-                    "cutoff_len": 64,
-                    "max_steps": 2,
-                    "save_steps": 1,
-                    "use_cpu": True,
-                    "bf16": True,
-                    "per_device_train_batch_size": 1,
-                    "report_to": "none",
-                    "output_dir": str(folder),
-                    "overwrite_cache": True,
-                    "freeze_trainable_layers": 1,
-                }
-            )
+@pytest.mark.parametrize("method", rest_slow("freeze", "full"))
+def test_a_reward_model_with_tied_weights_saves_its_checkpoints(workspace, method):
+    rows = [{"instruction": "Say it.", "chosen": f"Number {at}.", "rejected": "No."} for at in range(8)]
+    entry = {"ranking": True, "columns": {"prompt": "instruction", "chosen": "chosen", "rejected": "rejected"}}
+    register(workspace, "pairs.json", json.dumps(rows), entry)
+    folder = workspace.saves / "Tiny" / method / "reward"
+    folder.mkdir(parents=True)
+    (folder / "recipe.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "model_name_or_path": str(workspace.models / "Tiny"),
+                "stage": "rm",
+                "do_train": True,
+                "finetuning_type": method,
+                "dataset": "probe",
+                "dataset_dir": str(workspace.data),
+                "template": "chatml",
+                "cutoff_len": 64,
+                "max_steps": 2,
+                "save_steps": 1,
+                "use_cpu": True,
+                "bf16": True,
+                "per_device_train_batch_size": 1,
+                "report_to": "none",
+                "output_dir": str(folder),
+                "overwrite_cache": True,
+                "freeze_trainable_layers": 1,
+            }
         )
-        run = runs.Run(f"Tiny/{method}/reward", folder)
-        assert run_training(run) == "finished", runs.status(run).error
-        from safetensors import safe_open
-        from transformers import AutoModelForCausalLM
+    )
+    run = runs.Run(f"Tiny/{method}/reward", folder)
+    assert run_training(run) == "finished", runs.status(run).error
+    from safetensors import safe_open
+    from transformers import AutoModelForCausalLM
 
-        for place in (folder, folder / "checkpoint-1", folder / "checkpoint-2"):
-            with safe_open(place / "value_head.safetensors", "pt") as head:
-                assert sorted(head.keys()) == ["v_head.summary.bias", "v_head.summary.weight"]
-            loaded, info = AutoModelForCausalLM.from_pretrained(place, output_loading_info=True)
-            assert not info["missing_keys"] and not info["unexpected_keys"]
-            assert loaded.lm_head.weight.data_ptr() == loaded.get_input_embeddings().weight.data_ptr()
+    for place in (folder, folder / "checkpoint-1", folder / "checkpoint-2"):
+        with safe_open(place / "value_head.safetensors", "pt") as head:
+            assert sorted(head.keys()) == ["v_head.summary.bias", "v_head.summary.weight"]
+        loaded, info = AutoModelForCausalLM.from_pretrained(place, output_loading_info=True)
+        assert not info["missing_keys"] and not info["unexpected_keys"]
+        assert loaded.lm_head.weight.data_ptr() == loaded.get_input_embeddings().weight.data_ptr()

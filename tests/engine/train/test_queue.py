@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, SMALL, wait_for
+from conftest import ROOT, SMALL, rest_slow, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
@@ -210,8 +210,9 @@ def test_nothing_is_asked_of_a_run_that_nobody_here_trains(workspace):
     assert StopRequest(run.folder).asked() is None and runs.status(run).state == "running"
 
 
-@pytest.mark.parametrize(("executor", "state"), [("nodes", "failed"), ("worker", "stopped")])
+@pytest.mark.parametrize(("executor", "state"), rest_slow(("nodes", "failed"), ("worker", "stopped")))
 def test_a_stop_of_the_last_time_does_not_end_commands_that_are_pasted_again(workspace, by_hand, executor, state):
+    """That a worker obeys one, `test_an_abort_while_it_loads_ends_it_at_once` says too."""
     by_hand.note(executor=executor)
     StopRequest(by_hand.folder).ask(save=False)
     command = [sys.executable, *worker(by_hand, None)]

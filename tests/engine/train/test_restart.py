@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from conftest import NAMED, SHORT, ended, rest_slow, wait_for
+from conftest import NAMED, SHORT, ended, slow, wait_for
 
 from studio.core.i18n import Problem
 from studio.core.storage.trash import Trash
@@ -16,9 +16,9 @@ def files_of(run: runs.Run) -> dict[str, bytes]:
     return {str(path.relative_to(run.folder)): path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
 
 
-def stopped(workspace: Workspace, recipe: str | None) -> runs.Run:
+def stopped(workspace: Workspace, recipe: str | None, executor: str = "in-process") -> runs.Run:
     run = runs.make(workspace, "m", "lora", "r")
-    write_json(run.info_file, {"executor": "in-process", "devices": []})
+    write_json(run.info_file, {"executor": executor, "devices": []})
     for state in ("queued", "preparing", "running"):
         run.say("state", state=state)
     run.say("metrics", step=1, epoch=0.1, values={"loss": 2.0})
@@ -52,10 +52,7 @@ def test_a_recipe_that_cannot_be_trained_leaves_everything_as_it_was(trainer, wo
 
 
 def test_an_executor_that_nobody_knows_leaves_everything_as_it_was(trainer, workspace):
-    run = trainer.start(SHORT, NAMED)
-    ended(run)
-    wait_for(lambda: trainer.queue() == [])
-    run.note(executor="gone")
+    run = stopped(workspace, trainer.preview(SHORT).yaml, "gone")
     before = files_of(run)
     with pytest.raises(Problem):
         trainer.restart(run.name)
@@ -79,13 +76,28 @@ def test_a_run_of_the_command_line_is_refused_and_keeps_its_curve(trainer, works
     assert files_of(run) == before and runs.find(workspace, run.name).is_foreign
 
 
+def refused_by_a_full_disk(trainer, run: runs.Run) -> None:
+    """Start a run anew whose place in the queue cannot be written: what was put into the trash by then comes back."""
+
+    def full(*_):
+        raise Problem("workspace.unwritable", path="x", reason="No space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer._dispatcher, "add", full)
+        with pytest.raises(Problem):
+            trainer.restart(run.name)
+
+
 def test_what_a_run_had_learned_comes_back_from_the_trash(trainer, workspace):
     run = trainer.start(SHORT, NAMED)
     ended(run)
     wait_for(lambda: trainer.queue() == [])
     old = files_of(run)
+    refused_by_a_full_disk(trainer, run)
+    assert files_of(run) == old and Trash(workspace).list() == []
     trainer.restart(run.name)
-    assert ended(run).state == "finished"
+    status = ended(run)
+    assert status.state == "finished" and status.facts["step"] == 0
     wait_for(lambda: trainer.queue() == [])
     (item,) = Trash(workspace).list()
     assert {path.name for path in item.stood} == {
@@ -100,22 +112,8 @@ def test_what_a_run_had_learned_comes_back_from_the_trash(trainer, workspace):
     assert files_of(run)["checkpoint-2/adapter_model.safetensors"] == old["checkpoint-2/adapter_model.safetensors"]
 
 
-def test_a_refused_queue_brings_back_what_was_put_into_the_trash(trainer, workspace, monkeypatch):
-    run = trainer.start(SHORT, NAMED)
-    ended(run)
-    wait_for(lambda: trainer.queue() == [])
-    before = files_of(run)
-
-    def full(*_):
-        raise Problem("workspace.unwritable", path="x", reason="No space left on device")
-
-    monkeypatch.setattr(trainer._dispatcher, "add", full)
-    with pytest.raises(Problem):
-        trainer.restart(run.name)
-    assert files_of(run) == before
-
-
-@pytest.mark.parametrize("executor", rest_slow("in-process", "worker", "torchrun"))
+@slow  # in this process: `test_a_run_goes_on_from_any_checkpoint_for_longer_and_lends_its_adapter`
+@pytest.mark.parametrize("executor", ["in-process", "worker", "torchrun"])
 def test_a_run_that_is_resumed_the_moment_it_ended_goes_on(trainer, executor):
     """One process below torchrun: it is torchrun itself that is still there when the last step is told.
     A worker ends as the one below torchrun does.

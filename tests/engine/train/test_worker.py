@@ -45,7 +45,7 @@ def test_a_worker_and_the_queue_outlive_a_studio_that_is_killed(tmp_path):
         assert ended(second).state == "stopped"
         wait_for(lambda: ask(server, "train_queue") == [])
     finally:
-        server.stop()
+        server.kill()
 
 
 def holders(server: Server) -> str:
