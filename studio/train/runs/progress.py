@@ -38,7 +38,9 @@ def status(run: Run) -> Status:
     known = written(run)
     if known.state not in ACTIVE or run.is_foreign or _goes_on(run, known):
         return known
-    return known.over("stopped" if StopRequest(run.folder).asked() == ABORT else "interrupted")
+    is_aborted = StopRequest(run.folder).asked() == ABORT
+    known = written(run)  # the last that it said, before it was found to be gone, may have come meanwhile
+    return known if known.state not in ACTIVE else known.over("stopped" if is_aborted else "interrupted")
 
 
 def written(run: Run) -> Status:

@@ -23,6 +23,7 @@ from studio.train.page import endpoints
 from studio.train.page.runs import comparison, now_running, run_head, run_list
 from studio.train.recipe import saved_recipes
 from studio.train.runs import events, llamaboard_runs, progress
+from studio.train.runs.stop_request import StopRequest
 from studio.train.runs.stored import listing
 from studio.train.runs.stored.run_info import RunInfo
 
@@ -380,6 +381,20 @@ def test_a_clock_that_is_set_tells_no_silence_and_ends_no_run(workspace, monkeyp
     running = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: running + 1000)
     assert runs.status(run).state == "interrupted"
+
+
+@pytest.mark.parametrize("last", ["finished", "stopped", "failed"])
+def test_a_run_that_ends_while_it_is_looked_at_ended_as_it_said(workspace, monkeypatch, last):
+    run = run_of(workspace, event("state", state="preparing"), FACTS, event("state", state="running"))
+    StopRequest(run.folder).ask(save=False)
+
+    def ends(*_) -> bool:  # between the reading of what it said and the look at its process
+        run.say("state", state=last)
+        StopRequest(run.folder).withdraw()
+        return False
+
+    monkeypatch.setattr(progress, "_goes_on", ends)
+    assert runs.status(run).state == last
 
 
 def test_names_that_cannot_be_used_are_listed_with_their_reason(workspace):
