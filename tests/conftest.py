@@ -50,7 +50,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The long tests and the widest sweeps are for the night.
 SLOW = bool(os.environ.get("STUDIO_SLOW_TESTS"))
-slow = pytest.mark.skipif(not SLOW, reason="slow; STUDIO_SLOW_TESTS=1 runs it")
+slow = pytest.mark.slow
 
 
 def rest_slow(first, *others) -> list:
@@ -107,6 +107,16 @@ NAMED = {"name": "Xiaoju", "author": "the studio"}
 def pytest_collection():
     """Collect no garbage while the tests are collected: what is imported and made for them stays."""
     gc.disable()
+
+
+def pytest_collection_modifyitems(config, items):
+    """Skip what is slow, unless it is asked for: by STUDIO_SLOW_TESTS=1, or by its mark (`-m slow`)."""
+    if SLOW or "slow" in config.option.markexpr:
+        return
+    skipped = pytest.mark.skip(reason="slow; STUDIO_SLOW_TESTS=1 or -m slow runs it")
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(skipped)
 
 
 def pytest_collection_finish():
