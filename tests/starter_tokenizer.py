@@ -1,4 +1,4 @@
-"""The starter's tokenizer as LLaMA-Factory loads it: a template changes the one that it is given, so each gets its own."""
+"""The starter's tokenizer as LLaMA-Factory loads it. A template changes the one it is given: each gets its own."""
 
 import pickle
 from functools import cache

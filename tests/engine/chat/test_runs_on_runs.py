@@ -5,7 +5,7 @@ import threading
 
 import pytest
 import yaml
-from conftest import NAMED, ROOT, SLOW, SMALL, ended, slow
+from conftest import NAMED, ROOT, SMALL, ended, slow
 
 from studio.core.device_lease import DeviceLease
 from studio.inference.inference_service import InferenceService
@@ -78,7 +78,7 @@ def trained_by(trainer: TrainingService, wish: dict, seconds: float = 300) -> ru
     return run
 
 
-@pytest.mark.skipif(not SLOW, reason="trains twelve epochs; STUDIO_SLOW_TESTS=1 runs it")
+@slow  # trains twelve epochs
 @pytest.mark.timeout(1800)
 def test_a_name_that_a_run_learned_is_said_by_the_runs_above_it(workspace):
     steps, trainer = (

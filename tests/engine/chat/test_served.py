@@ -10,7 +10,7 @@ from pathlib import Path
 
 import odd_server
 import pytest
-from conftest import STARTER, is_sentence, new_workspace, wait_for
+from conftest import STARTER, is_sentence, new_workspace, slow, wait_for
 from odd_server import KEY, PIECES
 
 from benchmarks import engines
@@ -534,6 +534,7 @@ def test_a_served_column_tells_whether_it_got_the_prompt_of_training(gguf, tmp_p
             assert f'class="parity {expected}"' in drawn
 
 
+@slow  # test_llamafactory_api.py of tests/engine/deploy asks the same API
 def test_the_api_of_llama_factory_answers(endpoints, tmp_path):
     with engines.factory_api(STARTER, "chatml", tmp_path / "api.log") as engine:
         added = endpoints.add(engine.url)

@@ -14,7 +14,7 @@ import gradio as gr
 import llama_server
 import psutil
 import pytest
-from conftest import SLOW, STARTER, is_sentence, new_workspace, wait_for
+from conftest import STARTER, is_sentence, new_workspace, slow, wait_for
 from endpoint_calls import by_name, refused
 
 from benchmarks import engines
@@ -206,7 +206,7 @@ def test_failures_are_told_in_a_sentence(studio, call, tmp_path):
     assert "no environment" in refused(call.deploy_prepare, "llamafactory")
 
 
-@pytest.mark.skipif(not SLOW, reason="a minute")
+@slow  # a minute
 def test_ten_starts_and_stops_leave_nothing(studio, call):
     files = len(psutil.Process().open_files())
     threads = threading.active_count()

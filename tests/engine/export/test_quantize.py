@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import ROOT, SLOW, SMALL, STARTER, is_sentence, new_workspace, slow
+from conftest import ROOT, SMALL, STARTER, is_sentence, new_workspace, slow
 from export_files import exported, formed
 from random_runs import random_run
 
@@ -160,7 +160,7 @@ def test_the_rows_of_the_person_do_not_leave_in_a_config(tmp_path):
     assert json.loads(file.read_text()) == {"bits": 4, "meta": {"damp_percent": 0.05}}
 
 
-@pytest.mark.skipif(not SLOW, reason="fetches GPTQ's libraries; STUDIO_SLOW_TESTS=1 runs it")
+@slow  # fetches GPTQ's libraries
 def test_gptq_runs_with_libraries_of_its_own(desk):
     folder = desk.made("gptq-4bit", calibration="identity_en")
     config = json.loads((folder / "config.json").read_text())["quantization_config"]
