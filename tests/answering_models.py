@@ -13,9 +13,11 @@ GREEDY = Sampling(temperature=0, max_tokens=16)
 QUESTION = [{"role": "user", "content": "What is a fox? Answer in one sentence."}]
 
 
-def sharp_model(folder: Path, seed: int = 4) -> Path:
+def sharp_model(folder: Path, dtype: str = "float32") -> Path:
     """Make the small model with weights so wide that what it says depends on each token before, and return its folder.
-    In float32.
+
+    Args:
+        dtype: of its numbers.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -23,8 +25,8 @@ def sharp_model(folder: Path, seed: int = 4) -> Path:
     shutil.copytree(SMALL_MODEL[0], folder)
     config = AutoConfig.from_pretrained(folder, initializer_range=0.3)
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+        torch.manual_seed(4)
+        AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype)).save_pretrained(folder)
     return folder
 
 

@@ -170,11 +170,17 @@ CHATML = """{% for m in messages %}<|im_start|>{{ m.role }}
 
 
 @pytest.fixture(scope="session")
-def llama_engine(tmp_path_factory):
+def starter_gguf(tmp_path_factory) -> Path:
+    """The file that the starter is made from, fetched once: whoever changes it copies it."""
+    return engines.starter_gguf(tmp_path_factory.mktemp("gguf"))
+
+
+@pytest.fixture(scope="session")
+def llama_engine(starter_gguf, tmp_path_factory):
     """Give llama.cpp's server with the starter model, and with the template that LLaMA-Factory calls chatml."""
     folder = tmp_path_factory.mktemp("llama-engine")
     (folder / "chatml.jinja").write_text(CHATML)
-    with engines.llama_cpp(engines.starter_gguf(folder), folder / "llama.log", folder / "chatml.jinja") as engine:
+    with engines.llama_cpp(starter_gguf, folder / "llama.log", folder / "chatml.jinja") as engine:
         yield engine
 
 

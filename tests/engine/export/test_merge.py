@@ -7,7 +7,8 @@ from collections import namedtuple
 
 import pytest
 import yaml
-from conftest import SMALL, is_sentence, new_workspace, rest_slow, slow, wait_for
+from answering_models import sharp_model
+from conftest import is_sentence, new_workspace, rest_slow, slow, wait_for
 from random_runs import random_run
 
 from studio.core.device_lease import DeviceLease
@@ -20,8 +21,7 @@ from studio.export.merge.verify_child import verify
 from studio.export.templates.form_files import FILES
 from studio.models.library import library
 
-BASE = SMALL
-STRENGTH = 2.0  # two narrow layers say the same as before unless what is added to them is large
+BASE = "sharp"
 
 
 class Desk:
@@ -29,9 +29,10 @@ class Desk:
 
     def __init__(self, folder):
         self.workspace = new_workspace(folder)
+        sharp_model(self.workspace.models / BASE, "bfloat16")
         self.run, self.other = (
-            random_run(self.workspace, "tuned", dtype="bfloat16", model=BASE, strength=STRENGTH),
-            random_run(self.workspace, "more", 2, dtype="bfloat16", model=BASE, strength=STRENGTH),
+            random_run(self.workspace, "tuned", dtype="bfloat16", model=BASE),
+            random_run(self.workspace, "more", 2, dtype="bfloat16", model=BASE),
         )
         self.jobs = Jobs(self.workspace)
         self.service = ExportService(self.workspace, DeviceLease(), self.jobs)

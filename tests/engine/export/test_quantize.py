@@ -63,7 +63,7 @@ def test_what_cannot_be_made_is_said(desk):
 
 def test_two_forms_of_a_run_share_one_merge(desk):
     """Both were to merge it under one name, and the second of them failed."""
-    run, device = random_run(desk.workspace, "two-forms", dtype="bfloat16"), DeviceLease()
+    run, device = random_run(desk.workspace, "two-forms", dtype="bfloat16", model=SMALL, strength=2.0), DeviceLease()
     sources = [source_model.of(desk.workspace, [run.name]) for _ in range(2)]
     assert sources[0].merge is not None
 
