@@ -220,7 +220,7 @@ def test_a_checkpoint_of_full_tuning_is_a_base_of_its_own_and_answers_at_the_sam
     # Not a multiple of one: how each multiplies the fastest is measured, and packed weights take memory too.
     models = [chat._targets[target].model for target in (everybody[0], whole)]
     assert models[0] is not models[1] and chat.memory_bytes() == sum(model.memory_bytes() for model in models)
-    seen = list(chat.compare([everybody[0], whole], [QUESTION] * 2, None, Sampling(temperature=0, max_tokens=100)))
+    seen = list(chat.compare([everybody[0], whole], [QUESTION] * 2, None, Sampling(temperature=0, max_tokens=300)))
     assert any(
         answers[0].tokens and answers[1].tokens and not answers[0].finished and not answers[1].finished
         for answers in seen
