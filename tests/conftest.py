@@ -50,7 +50,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The long tests and the widest sweeps are for the night.
 SLOW = bool(os.environ.get("STUDIO_SLOW_TESTS"))
-slow = pytest.mark.skipif(not SLOW, reason="slow; STUDIO_SLOW_TESTS=1 runs it")
+slow = pytest.mark.slow
 
 
 def rest_slow(first, *others) -> list:
@@ -120,6 +120,16 @@ def pytest_collection():
     gc.disable()
 
 
+def pytest_collection_modifyitems(config, items):
+    """Skip what is slow, unless it is asked for: by STUDIO_SLOW_TESTS=1, or by its mark (`-m slow`)."""
+    if SLOW or "slow" in config.option.markexpr:
+        return
+    skipped = pytest.mark.skip(reason="slow; STUDIO_SLOW_TESTS=1 or -m slow runs it")
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(skipped)
+
+
 def pytest_collection_finish():
     gc.freeze()
     gc.enable()
@@ -171,11 +181,17 @@ CHATML = """{% for m in messages %}<|im_start|>{{ m.role }}
 
 
 @pytest.fixture(scope="session")
-def llama_engine(tmp_path_factory):
+def starter_gguf(tmp_path_factory) -> Path:
+    """The file that the starter is made from, fetched once: whoever changes it copies it."""
+    return engines.starter_gguf(tmp_path_factory.mktemp("gguf"))
+
+
+@pytest.fixture(scope="session")
+def llama_engine(starter_gguf, tmp_path_factory):
     """Give llama.cpp's server with the starter model, and with the template that LLaMA-Factory calls chatml."""
     folder = tmp_path_factory.mktemp("llama-engine")
     (folder / "chatml.jinja").write_text(CHATML)
-    with engines.llama_cpp(engines.starter_gguf(folder), folder / "llama.log", folder / "chatml.jinja") as engine:
+    with engines.llama_cpp(starter_gguf, folder / "llama.log", folder / "chatml.jinja") as engine:
         yield engine
 
 

@@ -3,12 +3,11 @@
 import threading
 
 import pytest
-from conftest import STARTER
+from answering_models import sharp_model, target_on
 
 from studio.inference.local import decoding
 from studio.inference.local.generation import Batch, GrowingAnswer
 from studio.inference.local.local_engine import LocalEngine
-from studio.inference.local.model_target import ModelTarget
 from studio.inference.local.prompt_encoding import Prompt
 from studio.inference.sampling import Sampling
 
@@ -17,9 +16,9 @@ QUESTIONS = ("Why is the sky blue?", "Name a colour.", "What is 2 + 2?", "Say ye
 
 
 @pytest.fixture(scope="module")
-def target():
+def target(tmp_path_factory):
     engine = LocalEngine()
-    one = ModelTarget("base", STARTER, None, "chatml", precision="float32")
+    one = target_on("base", sharp_model(tmp_path_factory.mktemp("models") / "sharp"))
     engine.load([one])
     yield engine.loaded(one)
     engine.unload()

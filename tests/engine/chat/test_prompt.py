@@ -3,12 +3,12 @@
 from functools import cache
 
 import pytest
-from conftest import STARTER, one_in
+from conftest import one_in
+from starter_tokenizer import new_tokenizer
 
 from studio.core.i18n import Problem
 from studio.inference.local.prompt_encoding import PromptEncoder
 
-MODEL = STARTER
 TALK = [
     {"role": "user", "content": "Who are you?"},
     {"role": "assistant", "content": "I am Xiaoju."},
@@ -25,10 +25,7 @@ CASES = {
 @cache
 def _tokenizer(template: str = "chatml", whose: str = "the studio"):
     """Return the starter's tokenizer: one for each template, which changes it, and for each side of a comparison."""
-    from llamafactory.hparams import get_infer_args
-    from llamafactory.model import load_tokenizer
-
-    return load_tokenizer(get_infer_args({"model_name_or_path": str(MODEL)})[0])["tokenizer"]
+    return new_tokenizer()
 
 
 def _engine_ids(template: str, messages: list[dict], system: str | None, **arguments) -> tuple[list[int], list[int]]:

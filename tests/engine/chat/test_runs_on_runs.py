@@ -5,7 +5,7 @@ import threading
 
 import pytest
 import yaml
-from conftest import NAMED, ROOT, SLOW, SMALL, ended, slow
+from conftest import NAMED, ROOT, SMALL, ended, slow
 
 from studio.core.device_lease import DeviceLease
 from studio.inference.inference_service import InferenceService
@@ -30,8 +30,8 @@ def made(workspace, name: str, strength: float, **recipe) -> runs.Run:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    base = workspace.models / STARTER
-    run = runs.make(workspace, STARTER, "lora", name)
+    base = workspace.models / SMALL
+    run = runs.make(workspace, SMALL, "lora", name)
     model = get_peft_model(
         AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16),
         LoraConfig(r=4, target_modules=["q_proj", "v_proj"]),
@@ -60,14 +60,14 @@ def made(workspace, name: str, strength: float, **recipe) -> runs.Run:
 
 def test_what_lies_below_a_run_answers_too(workspace):
     """B is a new adapter on A that learned nothing, C went on from A and B: both are A."""
-    a = made(workspace, "a", 0.3)
+    a = made(workspace, "a", 2.0)
     b = made(workspace, "b", 0, adapter_name_or_path=str(a.folder), create_new_adapter=True)
     c = made(workspace, "c", 0, adapter_name_or_path=f"{a.folder},{b.folder}")
     service = InferenceService(workspace, DeviceLease())
-    said = answers(service, [STARTER, a.name, b.name, c.name], "Count to ten.")
+    said = answers(service, [SMALL, a.name, b.name, c.name], "Count to ten.")
     # A is merged below B and C in bfloat16, so that their words may part from A's own; without it they would be the
     # base's.
-    assert said[b.name] == said[c.name] and said[STARTER] not in (said[a.name], said[b.name]), said
+    assert said[b.name] == said[c.name] and said[SMALL] not in (said[a.name], said[b.name]), said
     service.unload()
 
 
@@ -78,7 +78,7 @@ def trained_by(trainer: TrainingService, wish: dict, seconds: float = 300) -> ru
     return run
 
 
-@pytest.mark.skipif(not SLOW, reason="trains twelve epochs; STUDIO_SLOW_TESTS=1 runs it")
+@slow  # trains twelve epochs
 @pytest.mark.timeout(1800)
 def test_a_name_that_a_run_learned_is_said_by_the_runs_above_it(workspace):
     steps, trainer = (

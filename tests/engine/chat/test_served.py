@@ -6,11 +6,10 @@ import logging
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import odd_server
 import pytest
-from conftest import STARTER, is_sentence, new_workspace, wait_for
+from conftest import STARTER, is_sentence, new_workspace, slow, wait_for
 from odd_server import KEY, PIECES
 
 from benchmarks import engines
@@ -456,11 +455,6 @@ CONVERSATIONS = [(QUESTION, ""), (TALK, ""), (TALK, "Answer in one word. 请简�
 
 
 @pytest.fixture(scope="module")
-def gguf(tmp_path_factory) -> Path:
-    return engines.starter_gguf(tmp_path_factory.mktemp("gguf"))
-
-
-@pytest.fixture(scope="module")
 def encoder():
     from llamafactory.hparams import get_infer_args
     from llamafactory.model import load_tokenizer
@@ -470,8 +464,10 @@ def encoder():
     return PromptEncoder(load_tokenizer(get_infer_args({"model_name_or_path": str(STARTER)})[0])["tokenizer"], "chatml")
 
 
-def test_llama_cpp_answers_and_its_own_template_is_another_than_that_of_training(endpoints, encoder, gguf, tmp_path):
-    with engines.llama_cpp(gguf, tmp_path / "llama.log") as engine:
+def test_llama_cpp_answers_and_its_own_template_is_another_than_that_of_training(
+    endpoints, encoder, starter_gguf, tmp_path
+):
+    with engines.llama_cpp(starter_gguf, tmp_path / "llama.log") as engine:
         added = endpoints.add(engine.url)
         target = endpoints.target(f"served:{added.name}/{added.models[0]}")
         answer = ask_speaker(target, QUESTION, "", Sampling(temperature=0, max_tokens=12))
@@ -495,9 +491,9 @@ def test_llama_cpp_answers_and_its_own_template_is_another_than_that_of_training
     assert "cannot be reached" in told(ask_speaker(target).fault)
 
 
-def test_llama_cpp_with_the_template_of_training_makes_the_same_prompts(encoder, gguf, tmp_path):
+def test_llama_cpp_with_the_template_of_training_makes_the_same_prompts(encoder, starter_gguf, tmp_path):
     (tmp_path / "chatml.jinja").write_text(encoder.template._get_jinja_template(encoder.tokenizer), encoding="utf-8")
-    with engines.llama_cpp(gguf, tmp_path / "llama.log", tmp_path / "chatml.jinja") as engine:
+    with engines.llama_cpp(starter_gguf, tmp_path / "llama.log", tmp_path / "chatml.jinja") as engine:
         target = ServedTarget("c", engine.url, "m")
         for talk, system in CONVERSATIONS:
             assert compare(encoder.encode(talk, system), engine_prompt(target, talk, system).ids) is None
@@ -505,7 +501,7 @@ def test_llama_cpp_with_the_template_of_training_makes_the_same_prompts(encoder,
         assert answer.prompt_count == len(encoder.encode(TALK, "请简短。"))
 
 
-def test_a_served_column_tells_whether_it_got_the_prompt_of_training(gguf, tmp_path):
+def test_a_served_column_tells_whether_it_got_the_prompt_of_training(starter_gguf, tmp_path):
     service = InferenceService(new_workspace(tmp_path / "workspace"), DeviceLease())
     turns = TurnRunner(service, Conversations(service.workspace))
     (target,) = resolve(service.workspace, [STARTER.name])
@@ -513,7 +509,7 @@ def test_a_served_column_tells_whether_it_got_the_prompt_of_training(gguf, tmp_p
     (tmp_path / "trained.jinja").write_text(encoder.template._get_jinja_template(encoder.tokenizer), encoding="utf-8")
     # The model's own template differs from LLaMA-Factory's by one full stop after the system prompt.
     for template, expected in ((tmp_path / "trained.jinja", "same"), (None, "differs")):
-        with engines.llama_cpp(gguf, tmp_path / "llama.log", template) as engine:
+        with engines.llama_cpp(starter_gguf, tmp_path / "llama.log", template) as engine:
             added = service.servers.add(engine.url)
             name = f"served:{added.name}/{added.models[0]}"
             asked = {name: [{"role": "user", "content": "What is a fox?", "turn": 1}]}
@@ -534,6 +530,7 @@ def test_a_served_column_tells_whether_it_got_the_prompt_of_training(gguf, tmp_p
             assert f'class="parity {expected}"' in drawn
 
 
+@slow  # test_llamafactory_api.py of tests/engine/deploy asks the same API
 def test_the_api_of_llama_factory_answers(endpoints, tmp_path):
     with engines.factory_api(STARTER, "chatml", tmp_path / "api.log") as engine:
         added = endpoints.add(engine.url)

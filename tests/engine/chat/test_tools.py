@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 from conftest import ROOT, one_in
+from starter_tokenizer import new_tokenizer
 
 from studio.core.i18n import Problem
 from studio.inference.local.local_engine import LocalEngine
@@ -49,14 +50,7 @@ FORMATS = {
 
 @cache
 def _encoder(template: str) -> PromptEncoder:
-    return PromptEncoder(_tokenizer(), template)
-
-
-def _tokenizer():
-    from llamafactory.hparams import get_infer_args
-    from llamafactory.model import load_tokenizer
-
-    return load_tokenizer(get_infer_args({"model_name_or_path": str(MODEL)})[0])["tokenizer"]
+    return PromptEncoder(new_tokenizer(), template)
 
 
 @cache
@@ -68,7 +62,7 @@ def _training(template: str, form: str):
     from llamafactory.data.processor import SupervisedDatasetProcessor
     from llamafactory.hparams import DataArguments
 
-    tokenizer, arguments = _tokenizer(), DataArguments(template=template, cutoff_len=10**6)
+    tokenizer, arguments = new_tokenizer(), DataArguments(template=template, cutoff_len=10**6)
     tags = {
         "role_tag": "role",
         "content_tag": "content",

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
@@ -14,10 +15,9 @@ import gradio as gr
 import llama_server
 import psutil
 import pytest
-from conftest import SLOW, STARTER, is_sentence, new_workspace, wait_for
+from conftest import STARTER, is_sentence, new_workspace, slow, wait_for
 from endpoint_calls import by_name, refused
 
-from benchmarks import engines
 from studio import app
 from studio.core.i18n import LANGUAGES, Words
 from studio.inference.sampling import Sampling
@@ -30,13 +30,13 @@ TRAINED = {"prompt_of": STARTER.name}
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory):
+def studio(starter_gguf, tmp_path_factory):
     folder = tmp_path_factory.mktemp("deploy")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", f"{llama_server.on_the_path(folder / 'bin')}{os.pathsep}{os.environ['PATH']}")
         made = app.make(new_workspace(folder / "workspace"))
         made.deploy.toolkit._above = folder / "engines"  # nothing of the machine's own
-        engines.starter_gguf(folder).rename(made.workspace.models / FILE)
+        shutil.copyfile(starter_gguf, made.workspace.models / FILE)
         yield made
         made.deploy.interrupt()
 
@@ -206,7 +206,7 @@ def test_failures_are_told_in_a_sentence(studio, call, tmp_path):
     assert "no environment" in refused(call.deploy_prepare, "llamafactory")
 
 
-@pytest.mark.skipif(not SLOW, reason="a minute")
+@slow  # a minute
 def test_ten_starts_and_stops_leave_nothing(studio, call):
     files = len(psutil.Process().open_files())
     threads = threading.active_count()

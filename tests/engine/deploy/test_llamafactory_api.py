@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import psutil
 import pytest
-from conftest import ROOT, SLOW, SMALL, is_sentence, new_workspace, wait_for
+from conftest import ROOT, SLOW, SMALL, is_sentence, new_workspace, slow, wait_for
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem, Words
@@ -182,6 +182,7 @@ def test_one_that_is_starting_can_be_stopped(service):
     assert is_gone(leader)
 
 
+@slow  # test_llama_cpp.py has an engine say why it failed
 def test_what_dies_while_it_loads_says_why(service, workspace):
     (workspace.models / SMALL / "model.safetensors").unlink()
     (workspace.models / SMALL / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0not json")

@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from conftest import SLOW, is_sentence, new_workspace, wait_for
+from conftest import is_sentence, new_workspace, slow, wait_for
 from playwright.sync_api import expect
 
 from studio.core.i18n import Problem, Words
@@ -33,7 +33,7 @@ def test_what_is_not_installed_says_so_and_starts_nothing(parts, tmp_path):
     assert webui.stop().state == "missing"
 
 
-@pytest.mark.skipif(not SLOW, reason="installs a gigabyte and starts a web server: STUDIO_SLOW_TESTS=1")
+@slow  # installs a gigabyte and starts a web server
 def test_one_question_from_its_page_is_one_request_with_the_prompt_of_training(parts, llama_engine, browser, tmp_path):
     workspace, jobs, servers, recorders = parts
     webui = OpenWebui(workspace, jobs, servers)

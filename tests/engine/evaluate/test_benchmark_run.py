@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import benchmark_sets
 import pytest
-from conftest import SMALL, STARTER, new_workspace
+from conftest import SMALL, STARTER, new_workspace, slow
 from random_runs import random_run
 
 from benchmarks import engines
@@ -265,12 +265,12 @@ def test_a_server_that_is_gone_is_told_and_asked_again_later(workspace, servers,
     assert not evaluation.done(Prediction)
 
 
-def test_llama_cpp_chooses_as_the_same_model_here(workspace, servers, models, tmp_path, tmp_path_factory):
-    gguf = engines.starter_gguf(tmp_path_factory.mktemp("gguf"))
+@slow  # the traps above ask a server for probabilities, test_llama_cpp.py asks llama.cpp, test_letter_choices.py here
+def test_llama_cpp_chooses_as_the_same_model_here(workspace, servers, models, starter_gguf, tmp_path):
     (target,) = target_names.resolve(workspace, [STARTER.name])
     encoder = encoder_of(target.base, target)
     (tmp_path / "trained.jinja").write_text(encoder.template._get_jinja_template(encoder.tokenizer), encoding="utf-8")
-    with engines.llama_cpp(gguf, tmp_path / "llama.log", tmp_path / "trained.jinja") as engine:
+    with engines.llama_cpp(starter_gguf, tmp_path / "llama.log", tmp_path / "trained.jinja") as engine:
         added = servers.add(engine.url, name="llama")
         evaluation, job = started(workspace, [f"served:llama/{added.models[0]}", STARTER.name])
         benchmark_run.run(evaluation, models, job)

@@ -7,7 +7,7 @@ from html import unescape
 
 import evaluation_files as written
 import pytest
-from conftest import wait_for
+from conftest import SMALL, wait_for
 from endpoint_calls import by_name, closing_studio, refused
 from evaluation_files import BASE, TUNED
 
@@ -118,14 +118,15 @@ def test_a_wrong_start_is_told_in_a_sentence(call, studio):
 
 
 def test_a_model_is_really_asked_and_its_report_comes(call):
-    id = call.evaluate_predict([BASE], ["identity_en"], {"rows": 3, "max_tokens": 6, "title": "short"})["evaluation"]
+    settings = {"rows": 3, "max_tokens": 6, "title": "short"}
+    id = call.evaluate_predict([SMALL], ["identity_en"], settings)["evaluation"]
     over = ("finished", "failed", "stopped", "interrupted")
     found = wait_for(lambda: (one := call.evaluate_result(id))["state"] in over and one, 240, 0.5)
     assert found["state"] == "finished" and found["error"] is None and found["total"] == 3
-    assert found["scores"][BASE]["loss"]["value"] > 0 and found["scores"][BASE]["lf_rougel"]["count"] == 3
-    assert all(row["answers"][BASE]["text"] for row in found["rows"]) and found["sentences"]
+    assert found["scores"][SMALL]["loss"]["value"] > 0 and found["scores"][SMALL]["lf_rougel"]["count"] == 3
+    assert all(row["answers"][SMALL]["text"] for row in found["rows"]) and found["sentences"]
     assert found["rows"][0]["reference"] in call.evaluate_export(id, "json")["text"].replace('\\"', '"')
-    assert call.evaluate_row(id, 0)["losses"][BASE]["pieces"]
+    assert call.evaluate_row(id, 0)["losses"][SMALL]["pieces"]
 
 
 def test_scores_and_benchmarks_are_told(call):

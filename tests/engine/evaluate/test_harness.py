@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from conftest import SMALL, new_workspace
+from conftest import SMALL, new_workspace, rest_slow
 from random_runs import random_run
 
 from studio.core.device_lease import DeviceLease
@@ -191,12 +191,16 @@ def test_own_tasks_are_listed_with_what_is_wrong_in_them(workspace):
             tasks.require(workspace, name)
 
 
-def test_a_served_model_is_not_asked_and_an_unknown_task_is_told(workspace, models):
-    for part, target, key in (
+@pytest.mark.parametrize(
+    ("part", "target", "key"),
+    rest_slow(
         ("lm-eval:colours", "served:x/m", "benchmarks.harness_served"),
+        # Reads the thousands of files of lm-eval; the one before refuses names of which it knows without.
         ("lm-eval:no_such_task", SMALL, "benchmarks.no_task"),
-    ):
-        evaluation, job = started(workspace, [part], [target])
-        with pytest.raises(Problem) as caught:
-            benchmark_run.run(evaluation, models, job)
-        assert caught.value.key == key
+    ),
+)
+def test_a_served_model_is_not_asked_and_an_unknown_task_is_told(workspace, models, part, target, key):
+    evaluation, job = started(workspace, [part], [target])
+    with pytest.raises(Problem) as caught:
+        benchmark_run.run(evaluation, models, job)
+    assert caught.value.key == key

@@ -4,7 +4,7 @@ import threading
 
 import benchmark_sets
 import pytest
-from conftest import STARTER
+from answering_models import sharp_model, target_on
 
 from studio.core.workspace import Workspace
 from studio.evaluate.benchmarks import question_rows, set_tasks
@@ -13,7 +13,6 @@ from studio.evaluate.benchmarks.sets import layouts
 from studio.evaluate.evaluations import Evaluations
 from studio.evaluate.settings import BenchmarkSettings
 from studio.inference.local.local_engine import LocalEngine
-from studio.inference.local.model_target import ModelTarget
 
 
 def evaluation_of(folder, place, **settings):
@@ -49,7 +48,7 @@ def test_every_choice_is_that_of_lm_eval(tmp_path):
 
     from studio.evaluate.benchmarks.harness_model import language_model
 
-    target = ModelTarget("base", STARTER, None, "chatml", precision="float32")
+    target = target_on("base", sharp_model(tmp_path / "sharp"))
     engine = LocalEngine()
     engine.load([target])
     loaded = engine.loaded(target)

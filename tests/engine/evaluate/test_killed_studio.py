@@ -8,7 +8,15 @@ from collections import Counter
 import pytest
 from conftest import SMALL, Server, new_workspace, wait_for
 
-ROWS = 24
+from studio.core.device_lease import DeviceLease
+from studio.core.jobs import Jobs
+from studio.core.workspace import Workspace
+from studio.datasets.registry.collection import Collection
+from studio.evaluate.evaluation import EvaluatedRow, RowScores
+from studio.evaluate.service import EvaluationService
+from studio.inference.remote.servers import ServerRegistry
+
+ROWS = 16
 
 
 def _call(studio: Server, endpoint: str, *values: object) -> dict:
@@ -23,47 +31,40 @@ def _call(studio: Server, endpoint: str, *values: object) -> dict:
         pytest.fail(f"{endpoint}: {error.read().decode()[:500]}")
 
 
-def _result(studio: Server, evaluation: str) -> dict:
-    return _call(studio, "evaluate_result", evaluation, 0, 100, "")
-
-
 @pytest.fixture
-def studios(tmp_path):
-    started: list[Server] = []
-
-    def start() -> Server:
-        started.append(Server(tmp_path / "workspace"))
-        return started[-1]
-
+def studio(tmp_path):
     new_workspace(tmp_path / "workspace")
-    yield start
-    for one in started:
-        one.stop()
+    started = Server(tmp_path / "workspace")
+    yield started
+    started.stop()
 
 
-def test_a_killed_studio_goes_on_at_the_next_row(studios, tmp_path):
-    first = studios()
+def test_a_killed_studio_goes_on_at_the_next_row(studio, tmp_path):
+    """The services of the next studio run in this process, which has loaded the libraries."""
     options = {"rows": ROWS, "batch": 2, "max_tokens": 24, "metrics": ["exact"]}
-    made = _call(first, "evaluate_predict", [SMALL], ["sft_en_zh"], options)["evaluation"]
+    made = _call(studio, "evaluate_predict", [SMALL], ["sft_en_zh"], options)["evaluation"]
     folder = tmp_path / "workspace" / "saves" / ".evaluations" / made
     answers, losses = folder / "predictions.jsonl", folder / "losses.jsonl"
     wait_for(lambda: answers.exists() and answers.read_bytes().count(b"\n") >= 4, every=0.01)
-    first.kill()
+    studio.kill()
     before = answers.read_bytes()
     whole = before[: before.rfind(b"\n") + 1]
     assert 4 <= whole.count(b"\n") < ROWS, "killed too late to test anything"
 
-    second = studios()
-    assert _result(second, made)["state"] == "interrupted"
-    _call(second, "evaluate_resume", made)
-    wait_for(lambda: _result(second, made)["state"] not in ("queued", "preparing", "running"))
-    result = _result(second, made)
-    assert result["state"] == "finished" and result["total"] == ROWS
+    workspace = Workspace(tmp_path / "workspace")
+    jobs = Jobs(workspace)
+    next_one = EvaluationService(DeviceLease(), jobs, Collection(workspace, jobs), ServerRegistry(workspace))
+    assert next_one.status(made).state == "interrupted"
+    next_one.resume(made)
+    wait_for(lambda: next_one.status(made).state not in ("queued", "preparing", "running"))
+    assert next_one.status(made).state == "finished"
     assert answers.read_bytes().startswith(whole)
     for file in (answers, losses, folder / "scores.jsonl"):
         asked = Counter(json.loads(line)["row"] for line in file.read_bytes().splitlines() if _is_whole(line))
         assert asked == Counter(range(ROWS)), file.name
-    assert all("exact" in row["scores"][SMALL] for row in result["rows"])
+    evaluation = next_one.evaluations.find(made)
+    assert len(evaluation.read(EvaluatedRow)) == ROWS
+    assert all("exact" in row.scores for row in evaluation.read(RowScores))
 
 
 def _is_whole(line: bytes) -> bool:

@@ -1,12 +1,12 @@
 """The letters that models choose are those of LLaMA-Factory's evaluator, whatever is shared and batched."""
 
-import shutil
 from pathlib import Path
 
 import benchmark_sets
 import numpy as np
 import pytest
-from conftest import SLOW, SMALL_MODEL, STARTER
+from answering_models import sharp_model
+from conftest import STARTER, rest_slow
 
 from studio.core.workspace import Workspace
 from studio.evaluate.benchmarks import letter_choices, question_rows
@@ -19,22 +19,10 @@ from studio.inference.local.local_engine import LocalEngine
 from studio.inference.local.model_target import ModelTarget
 
 
-@pytest.fixture(
-    scope="module", params=["sharp", pytest.param("starter", marks=pytest.mark.skipif(not SLOW, reason="slow"))]
-)
+@pytest.fixture(scope="module", params=rest_slow("sharp", "starter"))
 def model_folder(request, tmp_path_factory) -> Path:
     """A small model whose random weights are wide enough to prefer one letter clearly; at night the starter too."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    if request.param == "starter":
-        return STARTER
-    folder = shutil.copytree(SMALL_MODEL[0], tmp_path_factory.mktemp("models") / "sharp")
-    config = AutoConfig.from_pretrained(folder, initializer_range=0.3)
-    with torch.random.fork_rng():
-        torch.manual_seed(4)
-        AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
-    return folder
+    return sharp_model(tmp_path_factory.mktemp("models") / "sharp") if request.param == "sharp" else STARTER
 
 
 @pytest.fixture(scope="module")

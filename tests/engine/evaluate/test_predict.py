@@ -29,6 +29,7 @@ from studio.evaluate.service import EvaluationService
 from studio.evaluate.settings import JudgeSettings, PredictSettings
 from studio.inference.inference_service import InferenceService
 from studio.inference.local import base_loading, generation, loaded_model
+from studio.inference.local.spare_models import SpareModels
 from studio.inference.remote import openai_client
 from studio.inference.remote.servers import ServerRegistry
 from studio.inference.sampling import Sampling
@@ -46,13 +47,17 @@ class Desk:
         # Two narrow layers say the same as before unless what is added to them is large.
         strength = 2.0 if model == SMALL else 0.05
         self.run = random_run(self.workspace, "tuned", model=model, strength=strength, val_size=0.1)
+        # Weights stay for the next evaluation, as in a studio.
+        self.device = DeviceLease()
+        self.spare = SpareModels(self.device)
         self.open()
 
     def open(self) -> None:
         """Begin as a studio that has just started."""
         self.jobs = Jobs(self.workspace)
         self.collection = Collection(self.workspace, self.jobs)
-        self.service = EvaluationService(DeviceLease(), self.jobs, self.collection, ServerRegistry(self.workspace))
+        servers = ServerRegistry(self.workspace)
+        self.service = EvaluationService(self.device, self.jobs, self.collection, servers, self.spare)
 
     def ended(self, evaluation: Evaluation) -> str:
         """Wait until an evaluation is over, and return its state."""
@@ -304,7 +309,7 @@ def test_rows_without_a_reference_are_answered_and_not_measured(desk):
 
 def test_a_row_that_was_changed_since_is_told(desk):
     name = write_set(desk, "shrinking", [{"instruction": "Hi", "input": "", "output": "Ho"}] * 4)
-    evaluation = desk.service.predict([BASE], [name], PredictSettings(rows=4, max_tokens=200, batch=1, loss=False))
+    evaluation = desk.service.predict([BASE], [name], PredictSettings(rows=4, max_tokens=60, batch=1, loss=False))
     wait_for(lambda: evaluation.read(Prediction), every=0.02)
     desk.service.stop(evaluation.id)
     if desk.ended(evaluation) == "finished":

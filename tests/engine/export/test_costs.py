@@ -2,16 +2,18 @@
 
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import SMALL, new_workspace
 
 from studio.core.device_lease import DeviceLease
+from studio.core.i18n import Problem
 from studio.core.jobs import Jobs
 from studio.datasets.registry.collection import Collection
-from studio.export import model_forms
-from studio.export.cost import cost_job, cost_plan
+from studio.export import child_run, model_forms
+from studio.export.cost import cost_child, cost_job, cost_plan
 from studio.export.model_forms import Cost, Form, Forms
 from studio.inference.llama_cpp.toolkit import Toolkit
 
@@ -53,8 +55,24 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path) -> Desk:
-    return Desk(tmp_path / "workspace")
+def desk(tmp_path, monkeypatch) -> Iterator[Desk]:
+    """Measured in this process, which has the libraries; test_quantize.py measures in processes of their own."""
+    import torch
+
+    def here(job, module, spec, scratch, look=lambda: None, libraries=()) -> dict:
+        look()
+        job.check()
+        file = scratch / f"{spec.progress.name}.json"
+        file.write_text(spec.model_dump_json())
+        try:
+            return cost_child.measure(file)
+        except OSError as error:
+            raise Problem("forms.failed", reason=str(error), step="cost") from error
+
+    monkeypatch.setattr(child_run, "run", here)
+    threads = torch.get_num_threads()
+    yield Desk(tmp_path / "workspace")
+    torch.set_num_threads(threads)
 
 
 def test_what_was_made_or_deleted_meanwhile_is_as_it_is_now(desk):

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -19,28 +21,37 @@ from studio.export import model_forms, record
 from studio.models.library import library
 
 MOMENTS = 20
-# Ends itself at the rename of that number, as the system would: nothing is tidied.
+# For each number that it is told, a child of it ends itself at that rename, as the system would: nothing is tidied.
 KILLED_AT = """
-import json, os, signal, sys
+import os, signal, sys
 from pathlib import Path
 from studio.core.workspace import Workspace
 from studio.export.gguf.gguf_job import _place
 from studio.export.gguf.gguf_plan import GgufPlan
 from studio.export.model_forms import Form
-target, made, number = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-plan = GgufPlan(name=target.name, source={"name": sys.argv[4]}, types=["f16", "q4_k_m"])
-made.mkdir(parents=True)
-found = []
-for type in plan.types:
-    (made / f"{type}.gguf").write_bytes(b"GGUF new " + type.encode())
-    size = (made / f"{type}.gguf").stat().st_size
-    found.append(Form(type=type, file=f"{type}.gguf", size=size, answer="new", created=1.0))
-renames = iter(range(10_000))
-def look(event, args):
-    if event == "os.rename" and next(renames) == number:
-        os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(look)
-_place(Workspace(target.parent.parent), plan, target, made, found)
+def place(target, made, number):
+    plan = GgufPlan(name=target.name, source={"name": sys.argv[1]}, types=["f16", "q4_k_m"])
+    made.mkdir(parents=True)
+    found = []
+    for type in plan.types:
+        (made / f"{type}.gguf").write_bytes(b"GGUF new " + type.encode())
+        size = (made / f"{type}.gguf").stat().st_size
+        found.append(Form(type=type, file=f"{type}.gguf", size=size, answer="new", created=1.0))
+    renames = iter(range(10_000))
+    def look(event, args):
+        if event == "os.rename" and next(renames) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+    sys.addaudithook(look)
+    _place(Workspace(target.parent.parent), plan, target, made, found)
+while line := sys.stdin.readline():
+    target, made, number = line.rstrip("\\n").split("\\t")
+    child = os.fork()
+    if not child:
+        try:
+            place(Path(target), Path(made), int(number))
+        finally:
+            os._exit(int(sys.exc_info()[0] is not None))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 MERGED = """
 import sys
@@ -58,6 +69,21 @@ print(job.state, job.error, flush=True)
 """
 
 
+@pytest.fixture(scope="module")
+def killed_at() -> Iterator[Callable[..., int]]:
+    """What places new forms, and is killed at a rename; it returns the code of the process that did."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", KILLED_AT, SMALL], cwd=ROOT, **pipes) as process:
+
+        def at(target: Path, made: Path, number: int) -> int:
+            process.stdin.write(f"{target}\t{made}\t{number}\n")
+            process.stdin.flush()
+            return int(process.stdout.readline())
+
+        yield at
+        process.stdin.close()
+
+
 @pytest.fixture
 def workspace(tmp_path):
     return new_workspace(tmp_path / "workspace")
@@ -71,7 +97,7 @@ def forms_of(folder) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["new folder", "a type once more"])
-def test_a_kill_at_each_rename_leaves_what_is_listed_whole(workspace, tmp_path, again):
+def test_a_kill_at_each_rename_leaves_what_is_listed_whole(workspace, killed_at, again):
     new = {type: b"GGUF new " + type.encode() for type in ("f16", "q4_k_m")}
     for number in range(20):
         name = f"made-{number}"
@@ -79,8 +105,7 @@ def test_a_kill_at_each_rename_leaves_what_is_listed_whole(workspace, tmp_path, 
         if again:
             formed(workspace, name, SMALL, {"q8_0": 4, "q4_k_m": 4})
             before = forms_of(target)
-        command = [sys.executable, "-c", KILLED_AT, str(target), str(made), str(number), SMALL]
-        code = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=240).returncode
+        code = killed_at(target, made, number)
         assert code in (0, -signal.SIGKILL)
         if again:
             now = forms_of(target)

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import SLOW, SMALL, is_sentence, new_workspace, wait_for
+from conftest import SMALL, is_sentence, new_workspace, slow, wait_for
 from random_runs import random_run
 
 from studio.core.device_lease import DeviceLease
@@ -27,8 +27,6 @@ with open(Path(__file__).with_name("bos"), "a") as notes:
     notes.write(f"{json.loads((Path(sys.argv[1]) / 'tokenizer_config.json').read_text())['add_bos_token']}\\n")
 Path(sys.argv[sys.argv.index("--outfile") + 1]).write_bytes(b"GGUF")
 """
-
-needs_tools = pytest.mark.skipif(not SLOW, reason="fetches llama.cpp's programs; STUDIO_SLOW_TESTS=1 runs it")
 
 
 class Desk:
@@ -109,7 +107,7 @@ def test_every_conversion_reads_what_training_says_of_bos(tmp_path):
     assert (tools / "converter" / "bos").read_text().split() == ["True", "True"]
 
 
-@needs_tools
+@slow  # fetches llama.cpp's programs
 def test_files_are_made_asked_and_compared(desk):
     job = desk.ended(desk.service.gguf([SMALL], ["f16", "q8_0", "q4_k_m", "iq2_xs"], calibration="identity_en"))
     assert job.state == "finished", (job.error, desk.jobs.log(job.id)[-20:])
@@ -123,7 +121,7 @@ def test_files_are_made_asked_and_compared(desk):
     assert parity.kind == "transformers" and parity.same == parity.compared >= 3
 
 
-@needs_tools
+@slow  # fetches llama.cpp's programs
 def test_a_run_as_gguf_and_its_adapter_alone(desk):
     run = random_run(desk.workspace, "as-gguf", dtype="bfloat16", val_size=0.2)
     job = desk.ended(desk.service.gguf([run.name], ["q8_0", "lora"]))
@@ -143,7 +141,7 @@ def test_a_run_as_gguf_and_its_adapter_alone(desk):
     assert gguf_plan.plan(desk.workspace, [run.name], ["q4_k_m"]).source.merge is None
 
 
-@needs_tools
+@slow  # fetches llama.cpp's programs
 def test_a_stop_leaves_nothing(desk):
     before = {path.name for path in desk.workspace.models.iterdir()}
     job = desk.service.gguf([SMALL], ["f16", "q8_0"], name="stopped")

@@ -1,14 +1,13 @@
 """Every template of LLaMA-Factory as Jinja, rendered by transformers, beside training's own encoding."""
 
-import copy
 from functools import cache
 
 import pytest
+import shipped_templates
 from hypothesis import example, given
 from hypothesis import strategies as st
 from shipped_templates import NUMBERS, template_name
 
-from benchmarks.template_tokenizer import tokenizer_for
 from studio.export.templates import training
 from studio.export.templates.cases import CASES, Case
 from studio.export.templates.jinja import jinja_template
@@ -20,11 +19,9 @@ from studio.models.chat_template_match.template_match import shipped
 
 def made(name: str, **changed):
     """Return a template, a tokenizer for it, and its Jinja form."""
-    template = copy.deepcopy(shipped()[name])
-    for key, value in changed.items():
-        setattr(template, key, value)
-    tokenizer = tokenizer_for(template)
-    tokens = training.special_tokens(tokenizer)
+    template, tokenizer, tokens = (
+        shipped_templates.changed(name, **changed) if changed else shipped_templates.made(name)
+    )
     jinja = jinja_template(template, tokens)
     return template, tokenizer, JinjaForm(jinja.text, frozenset(jinja.cannot), stop_texts(template, tokens))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import SLOW, is_sentence, new_workspace
+from conftest import is_sentence, new_workspace, slow
 
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
@@ -88,7 +88,7 @@ def test_an_archive_cannot_write_outside(tmp_path):
     assert not (tmp_path / "outside").exists()
 
 
-@pytest.mark.skipif(not SLOW, reason="fetches 115 MB; STUDIO_SLOW_TESTS=1")
+@slow  # fetches 115 MB
 def test_the_programs_are_made_of_the_packages(tmp_path):
     jobs = Jobs(new_workspace(tmp_path / "workspace"))
     toolkit = Toolkit(jobs, tmp_path / "engines")

@@ -7,7 +7,8 @@ from collections import namedtuple
 
 import pytest
 import yaml
-from conftest import STARTER, is_sentence, new_workspace, rest_slow, slow, wait_for
+from answering_models import sharp_model
+from conftest import is_sentence, new_workspace, rest_slow, slow, wait_for
 from random_runs import random_run
 
 from studio.core.device_lease import DeviceLease
@@ -20,7 +21,7 @@ from studio.export.merge.verify_child import verify
 from studio.export.templates.form_files import FILES
 from studio.models.library import library
 
-BASE = STARTER.name
+BASE = "sharp"
 
 
 class Desk:
@@ -28,9 +29,10 @@ class Desk:
 
     def __init__(self, folder):
         self.workspace = new_workspace(folder)
+        sharp_model(self.workspace.models / BASE, "bfloat16")
         self.run, self.other = (
-            random_run(self.workspace, "tuned", dtype="bfloat16"),
-            random_run(self.workspace, "more", 2, dtype="bfloat16"),
+            random_run(self.workspace, "tuned", dtype="bfloat16", model=BASE),
+            random_run(self.workspace, "more", 2, dtype="bfloat16", model=BASE),
         )
         self.jobs = Jobs(self.workspace)
         self.service = ExportService(self.workspace, DeviceLease(), self.jobs)
@@ -90,7 +92,7 @@ def test_a_model_that_is_another_is_found_out(desk, merged, tmp_path, case):
         from safetensors.torch import load_file, save_file
 
         weights = load_file(folder / "model.safetensors")
-        name = next(name for name in weights if name.endswith("5.mlp.down_proj.weight"))
+        name = next(name for name in weights if name.endswith("1.self_attn.v_proj.weight"))
         weights[name] = weights[name] * 1.2
         save_file(weights, folder / "model.safetensors", {"format": "pt"})
     elif case == "template":
@@ -169,11 +171,11 @@ def test_what_a_run_was_made_of_must_be_there(desk, changed, told):
 
 def test_a_quantised_base_is_told(desk):
     folder = desk.workspace.models / "quantised"
-    shutil.copytree(STARTER, folder)
+    shutil.copytree(desk.workspace.models / BASE, folder)
     config = json.loads((folder / "config.json").read_text())
     config["quantization_config"] = {"quant_method": "gptq", "bits": 4}
     (folder / "config.json").write_text(json.dumps(config))
-    run = random_run(desk.workspace, "on-quantised", model_name_or_path=str(folder), dtype="bfloat16")
+    run = random_run(desk.workspace, "on-quantised", model=BASE, model_name_or_path=str(folder), dtype="bfloat16")
     with pytest.raises(Problem) as told:
         desk.service.merge([run.name])
     shutil.rmtree(folder)
@@ -181,7 +183,7 @@ def test_a_quantised_base_is_told(desk):
 
 
 def test_what_llamafactory_cannot_merge_is_one_sentence(desk):
-    run = random_run(desk.workspace, "other-rank", dtype="bfloat16")
+    run = random_run(desk.workspace, "other-rank", dtype="bfloat16", model=BASE)
     described = run.folder / "adapter_config.json"
     described.write_text(json.dumps(json.loads(described.read_text()) | {"r": 3}))
     before = desk.listed()

@@ -5,24 +5,28 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import ROOT, SLOW, SMALL, STARTER, is_sentence, new_workspace, slow
+from conftest import ROOT, SMALL, STARTER, is_sentence, new_workspace, slow
 from export_files import exported, formed
 from random_runs import random_run
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
+from studio.core.storage import records
 from studio.datasets.registry.collection import Collection
 from studio.evaluate.predict.row_sources import HELD_OUT
 from studio.export import child_run, model_forms, source_model, token_rows
-from studio.export.cost import cost_plan
-from studio.export.cost.cost_job import POSITIONS
+from studio.export.cost import cost_job, cost_plan
 from studio.export.form_service import FormService
+from studio.export.merge import merge_child, merge_job
+from studio.export.merge.merge_plan import Plan
+from studio.export.merge.verify_child import verify
 from studio.export.quantize import quantize_plan
 from studio.export.quantize.weights_child import group_size, without_private
 from studio.inference.llama_cpp.toolkit import Toolkit
@@ -61,9 +65,19 @@ def test_what_cannot_be_made_is_said(desk):
         assert fault.value.key == key and all(is_sentence(Words(one).tell(fault.value)) for one in LANGUAGES)
 
 
-def test_two_forms_of_a_run_share_one_merge(desk):
-    """Both were to merge it under one name, and the second of them failed."""
-    run, device = random_run(desk.workspace, "two-forms", dtype="bfloat16"), DeviceLease()
+def test_two_forms_of_a_run_share_one_merge(desk, monkeypatch):
+    """Both were to merge it under one name, and the second of them failed. The steps of the merge run in this process,
+    which has the libraries; test_merge.py has them in processes of their own.
+    """
+
+    def here(job, step, made, folder, look) -> str:
+        plan = records.load(made / "plan.json", Plan)
+        if step == "merge_child":
+            return str(merge_child.merge(plan, folder))
+        return json.dumps(asdict(verify(plan, folder)))
+
+    monkeypatch.setattr(merge_job, "_run", here)
+    run, device = random_run(desk.workspace, "two-forms", dtype="bfloat16", model=SMALL, strength=2.0), DeviceLease()
     sources = [source_model.of(desk.workspace, [run.name]) for _ in range(2)]
     assert sources[0].merge is not None
 
@@ -93,7 +107,8 @@ def test_bitsandbytes_is_loaded_and_asked(desk):
     assert fault.value.key == "forms.quantized_source"
 
 
-def test_a_form_costs_what_the_difference_of_its_choices_says(desk):
+def test_a_form_costs_what_the_difference_of_its_choices_says(desk, monkeypatch):
+    monkeypatch.setattr(cost_job, "POSITIONS", 64)
     with pytest.raises(Problem) as fault:
         desk.service.cost([STARTER.name], "identity_en")
     assert fault.value.key == "cost.no_forms"
@@ -104,7 +119,7 @@ def test_a_form_costs_what_the_difference_of_its_choices_says(desk):
     job = desk.jobs.wait(desk.service.cost([SMALL], "identity_en").id, 300)
     assert job.state == "finished", (job.error, desk.jobs.log(job.id)[-20:])
     whole, *forms = job.result["forms"]
-    assert whole["cost"]["kl"] < 1e-6 and whole["cost"]["top1"] == 1.0 and whole["cost"]["positions"] == POSITIONS
+    assert whole["cost"]["kl"] < 1e-6 and whole["cost"]["top1"] == 1.0 and whole["cost"]["positions"] == 64
     kept = {str(form.type): form for _, one in model_forms.of_source(desk.workspace, SMALL) for form in one.forms}
     assert {one["type"] for one in forms} == set(kept) >= {"bnb-8bit"}
     eight = kept["bnb-8bit"].cost
@@ -160,7 +175,7 @@ def test_the_rows_of_the_person_do_not_leave_in_a_config(tmp_path):
     assert json.loads(file.read_text()) == {"bits": 4, "meta": {"damp_percent": 0.05}}
 
 
-@pytest.mark.skipif(not SLOW, reason="fetches GPTQ's libraries; STUDIO_SLOW_TESTS=1 runs it")
+@slow  # fetches GPTQ's libraries
 def test_gptq_runs_with_libraries_of_its_own(desk):
     folder = desk.made("gptq-4bit", calibration="identity_en")
     config = json.loads((folder / "config.json").read_text())["quantization_config"]

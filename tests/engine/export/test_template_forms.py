@@ -1,6 +1,5 @@
 """Modelfiles and LMDeploy's JSON beside training, each rendered by its engine's own rules; and what is told of them."""
 
-import copy
 import importlib.util
 import json
 import shutil
@@ -9,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from conftest import one_in
-from shipped_templates import NUMBERS, template_name
+from shipped_templates import NUMBERS, made, template_name
 
 from benchmarks import engines
-from benchmarks.template_tokenizer import tokenizer_for
 from studio.core.i18n import Problem, Words
 from studio.export.templates import go_renderer, training
 from studio.export.templates.cases import CASES
@@ -31,7 +29,6 @@ from studio.export.templates.parity import (
     stop_texts,
 )
 from studio.export.templates.renderers import JinjaForm, LlamaCppForm
-from studio.models.chat_template_match.template_match import shipped
 
 # One of each class, tool format and way to begin; `python -m benchmarks parity` takes all.
 SOME = (
@@ -47,13 +44,6 @@ SOME = (
     "default",
     "chatglm3",
 )
-
-
-def made(name: str):
-    """Return a template, a tokenizer for it, and its special tokens."""
-    template = copy.deepcopy(shipped()[name])
-    tokenizer = tokenizer_for(template)
-    return template, tokenizer, training.special_tokens(tokenizer)
 
 
 def different(compared: list[Comparison]) -> list[Comparison]:
@@ -135,11 +125,11 @@ def test_a_modelfile_has_all_stop_words_and_one_place_for_bos(number):
     assert not any(line.startswith('{{- "<s>') for line in told.template.splitlines())
 
 
-@pytest.fixture(scope="session")
-def gguf(tmp_path_factory) -> Path:
+@pytest.fixture
+def gguf(request) -> Path:
     if importlib.util.find_spec("xllamacpp") is None:
         pytest.skip("xllamacpp is not installed")
-    return engines.starter_gguf(tmp_path_factory.mktemp("gguf"))
+    return request.getfixturevalue("starter_gguf")
 
 
 @pytest.mark.parametrize("name", one_in(4, SOME))
