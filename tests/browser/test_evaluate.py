@@ -5,7 +5,7 @@ import json
 import evaluation_files as written
 import pytest
 from asking import always_agree
-from conftest import SLOW, Server, been_here, new_workspace, wait_for
+from conftest import Server, been_here, new_workspace, slow, wait_for
 from playwright.sync_api import expect
 
 OWN_TASK = """
@@ -183,7 +183,7 @@ def test_a_score_of_ones_own_is_read_allowed_and_chosen(page, workspace):
     own.get_by_role("button", name="Forbid it again").wait_for()
 
 
-@pytest.mark.skipif(not SLOW, reason="lm-eval and the starter model, half a minute")
+@slow
 def test_a_task_of_ones_own_for_lm_eval_is_asked_from_the_page(page, workspace):
     folder = workspace.data / "benchmarks"
     folder.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import SLOW
+from conftest import slow
 
 from studio import api, app
 from studio.core.i18n import Problem, Words
@@ -85,7 +85,7 @@ def test_a_copy_names_its_own_folder_and_what_a_killed_demo_left_goes(tmp_path, 
     assert (worked / "saves" / "model.safetensors").exists()
 
 
-@pytest.mark.skipif(not SLOW, reason="does all the work of a demo: STUDIO_SLOW_TESTS=1")
+@slow
 def test_a_demo_has_work_in_it_and_leaves_nothing(tmp_path):
     log = tmp_path / "log"
     with open(log, "w") as output:

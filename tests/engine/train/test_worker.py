@@ -6,8 +6,7 @@ import signal
 import urllib.request
 
 import psutil
-import pytest
-from conftest import LONG, NAMED, SHORT, SLOW, Server, ended, is_sentence, new_workspace, slow, wait_for
+from conftest import LONG, NAMED, SHORT, Server, ended, is_sentence, new_workspace, slow, wait_for
 
 from studio.train import runs
 from studio.train.runs import events
@@ -111,7 +110,7 @@ def test_two_processes_train_together_stop_at_the_same_step_and_resume(trainer):
     assert ended(run).state == "interrupted"
 
 
-@pytest.mark.skipif(not SLOW, reason="four processes; STUDIO_SLOW_TESTS=1 runs it")
+@slow
 def test_four_processes_train_together(trainer):
     """Two are trained above, each time; four find no more but where a number is taken for two."""
     run = trainer.start(SHORT | {"max_steps": 2}, NAMED | {"processes": 4}, "torchrun")
