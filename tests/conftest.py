@@ -373,29 +373,14 @@ def closed_pages(request):
             context.close()
 
 
-@pytest.fixture(scope="module")
-def page_of_file(browser):
-    """The one page of a file of tests, for `emptied_page`: it loads the studio again in half the time of a new one."""
+@pytest.fixture
+def new_page(browser):
+    """An empty page of a browser that was never here; `faults` are those of its scripts."""
     page = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US").new_page()
     page.faults = []
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     yield page
     page.context.close()
-
-
-@pytest.fixture
-def emptied_page(page_of_file):
-    """An empty page with what a new one has: nothing stored, nothing on its way held up, and no fault in `faults`."""
-    page_of_file.faults.clear()
-    yield page_of_file
-    origin = page_of_file.evaluate("location.origin")
-    page_of_file.unroute_all(behavior="ignoreErrors")
-    page_of_file.goto("about:blank")
-    page_of_file.set_viewport_size({"width": 1440, "height": 900})
-    page_of_file.context.clear_cookies()
-    storage = page_of_file.context.new_cdp_session(page_of_file)
-    storage.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "local_storage"})
-    storage.detach()
 
 
 def examples(all_of_them: int) -> settings:

@@ -20,9 +20,9 @@ def studio(server):
 
 
 @pytest.fixture(params=rest_slow(390, 1440))
-def page(emptied_page, studio, request):
-    emptied_page.set_viewport_size({"width": request.param, "height": 800})
-    return emptied_page
+def page(new_page, studio, request):
+    new_page.set_viewport_size({"width": request.param, "height": 800})
+    return new_page
 
 
 def is_at(page, address: str) -> None:

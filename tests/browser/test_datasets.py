@@ -41,14 +41,10 @@ def refusal(ask, name: str, *args, **more) -> str:
     return sentence
 
 
-@pytest.fixture(scope="module", autouse=True)
-def agreed(page_of_file):
-    always_agree(page_of_file)
-
-
 @pytest.fixture
-def page(emptied_page, studio):
-    page = emptied_page
+def page(new_page, studio):
+    page = new_page
+    always_agree(page)
     page.goto(studio.url)
     page.locator("#room-datasets-button").wait_for()
     page.locator("#room-datasets-button").click()

@@ -21,9 +21,9 @@ def chosen(page, field: str, option: str) -> None:
 
 
 @pytest.fixture
-def page(emptied_page, server):
-    emptied_page.goto(server.url)
-    return emptied_page
+def page(new_page, server):
+    new_page.goto(server.url)
+    return new_page
 
 
 def opened(page, room: str) -> None:

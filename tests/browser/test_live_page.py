@@ -26,10 +26,10 @@ def trained(server):
 
 
 @pytest.fixture
-def page(emptied_page, server):
-    emptied_page.goto(server.url)
-    expect(emptied_page.locator(".live-runs [data-pick]").first).to_be_visible()
-    return emptied_page
+def page(new_page, server):
+    new_page.goto(server.url)
+    expect(new_page.locator(".live-runs [data-pick]").first).to_be_visible()
+    return new_page
 
 
 @pytest.fixture

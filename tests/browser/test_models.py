@@ -23,11 +23,11 @@ def client(server):
 
 
 @pytest.fixture
-def page(emptied_page, server):
-    emptied_page.goto(server.url)
-    emptied_page.get_by_role("tab", name="Models").click()
-    yield emptied_page
-    assert emptied_page.faults == []
+def page(new_page, server):
+    new_page.goto(server.url)
+    new_page.get_by_role("tab", name="Models").click()
+    yield new_page
+    assert new_page.faults == []
 
 
 def choose(page, name: str) -> None:

@@ -11,8 +11,8 @@ EVENTS = "**/gradio_api/run/predict*"
 
 
 @pytest.fixture(params=rest_slow("zh", "en"))
-def page(emptied_page, server, request):
-    page = emptied_page
+def page(new_page, server, request):
+    page = new_page
     page.context.add_cookies([{"name": "studio_language", "value": request.param, "url": server.url}])
     page.words = Words(request.param)
     page.goto(f"{server.url}/#/train?view=new")

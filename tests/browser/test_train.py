@@ -74,10 +74,10 @@ def cockpit(server):
 
 
 @pytest.fixture
-def page(emptied_page, cockpit):
-    emptied_page.goto(cockpit.url)
-    expect(emptied_page.locator('[data-pick^="run:Smol"]').first).to_be_visible()
-    return emptied_page
+def page(new_page, cockpit):
+    new_page.goto(cockpit.url)
+    expect(new_page.locator('[data-pick^="run:Smol"]').first).to_be_visible()
+    return new_page
 
 
 def choose(page, name, model=STARTER.name):

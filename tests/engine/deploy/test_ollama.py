@@ -135,7 +135,7 @@ def test_a_split_file_is_handed_over_in_one(studio, call, parts, part):
         one.name: one.data.tobytes() for one in whole.tensors
     }
     assert not [name for name in taken.fields if name.startswith("split.")]
-    assert list((studio.workspace.root / atomic.BEING_WRITTEN).iterdir()) == []
+    assert list((studio.workspace.root / atomic.BEING_WRITTEN).rglob("*.gguf")) == []
     call.deploy_stop(f"whole-{part}")
 
 

@@ -99,9 +99,13 @@ def test_a_run_whose_turn_comes_on_a_full_disk_waits_and_the_page_says_why(works
         wait_for(lambda: played.started and not dispatcher.held_up())
 
 
-def test_a_run_whose_model_cannot_be_looked_at_fails_once_and_the_others_start(workspace, played):
+def test_a_run_whose_model_cannot_be_looked_at_fails_once_and_the_others_start(workspace, played, monkeypatch):
     odd, other = made(workspace, 0), made(workspace, 1)
-    write_json(odd.recipe_file, {"model_name_or_path": "x" * 300})  # longer than a name may be: no "not there" either
+
+    def need(_, run) -> int:
+        return 0 if run.name == other.name else os.stat("x" * 300).st_size  # longer than a name may be
+
+    monkeypatch.setattr(Dispatcher, "_bytes_here", need)
     put_in_the_queue(odd)
     put_in_the_queue(other)
     dispatcher = Dispatcher(workspace, DeviceLease())
