@@ -10,7 +10,7 @@ from studio.core.plain import shown
 from studio.core.storage import files
 
 LONGEST_LINE = 4 * 2**20  # bytes; a line of the studio has a few hundred, one with a long answer some ten thousand
-BLOCK = 2**20  # larger ones cost more: the memory of each is new to the processor
+BLOCK = 2**18  # larger ones cost more: the memory of each is new to the processor
 
 
 def read(path: Path, since: int = 0, last_too: bool = False) -> tuple[list[bytes | None], int]:

@@ -6,11 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ROOT, STARTER
+from conftest import ROOT, STARTER, slow
 
 from studio.core.processes import thread_team
 
 
+@slow  # what a team left behind costs is seen in `python -m benchmarks compare`
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted as Linux shows them")
 def test_loading_asking_and_measuring_leave_no_team_behind():
     script = [sys.executable, str(ROOT / "tests" / "thread_teams.py"), str(STARTER)]
