@@ -90,6 +90,7 @@ class FormService:
         """Return what tells of the facts of a job, which are a plan, what it reads: models, runs and datasets."""
 
         def reads(facts: dict) -> list[Path]:
+            """Return the places of one job. Raises Problem where what it reads is gone."""
             plan = plan_of.model_validate(facts)
             data = plan.rows_from if isinstance(plan, CostPlan) else plan.calibration
             found = [

@@ -185,6 +185,7 @@ def test_a_form_of_a_run_waits_for_the_merge_that_is_being_made(studio, begin):
     merge = KINDS["export"] | {"name": "Before", "model": str(studio.workspace.models / SMALL)}
     begin("export", merge)
     begin("export_gguf", KINDS["export_gguf"] | {"name": "Before-GGUF", "source": {"name": "Before", "merge": merge}})
+    assert {job.kind for job in studio.jobs.all() if job.active} == {"export", "export_gguf"}
 
 
 @pytest.mark.parametrize("state", ["queued", "preparing", "running"])

@@ -41,6 +41,15 @@ def test_no_event_of_the_page_waits_in_a_queue(windows):
     assert [event.fn.__qualname__ for event in asked if event.queue is not False] == []
 
 
+def test_no_event_of_the_page_is_the_change_of_a_state(windows):
+    """gradio tells of that in its queue alone: what was to follow never came."""
+    blocks = windows["en"].blocks
+    asked = [event for event in windows["en"].fns.values() if event.api_name is False]
+    assert [
+        one.fn.__qualname__ for one in asked if any(isinstance(blocks.get(id), gr.State) for id, _ in one.targets)
+    ] == []
+
+
 def test_every_list_of_models_is_looked_up_when_a_person_goes_to_it(windows):
     """A page is built once, and models and runs come later."""
     window = windows["en"]

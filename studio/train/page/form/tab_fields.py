@@ -290,7 +290,7 @@ class Form:
         self.draft = gr.Textbox(visible="hidden", elem_id="train-draft")
         # Why the recipe that was brought last is not in the form, "" if it is: the form still holds an earlier one, and
         # nobody means to start that.
-        self.refusal = gr.State("")
+        self.refusal = gr.Textbox("", visible="hidden")
 
     def _choice(self, key: str, choices: list, value: object, **more) -> gr.Dropdown:
         label, info = self.words(f"settings.{key}"), self.words(f"settings.{key}_info")
