@@ -234,12 +234,11 @@ class Jobs:
             for check in self._guards:
                 check(path)
         with self._changed:
-            at_work = [job for job in self._jobs.values() if job.active]
             for path in new:
-                self._require_unmade(path, at_work)
+                self.require_unmade(path)
             for path in old:
-                for job in at_work:
-                    if any(files.overlap(one, path) for one in [*self._reads(job), *self._makes(job)]):
+                for job in self._jobs.values():
+                    if job.active and any(files.overlap(one, path) for one in [*self._reads(job), *self._makes(job)]):
                         raise Problem("jobs.in_use", name=path.name, job=Reason(job.title, **job.facts))
             yield
 
@@ -257,13 +256,10 @@ class Jobs:
         """Raise Problem where what a job makes is taken, or is being made by another one that is not over."""
         others = [other for other in self._jobs.values() if other.active and other is not job]
         for path, together in self._makes(job).items():
-            self._require_unmade(path, others, together)
+            for other in others:
+                if other.kind not in together and any(_is_same(one, path) for one in self._makes(other)):
+                    raise Problem("jobs.name_taken", name=path.name)
         self._places.get(job.kind, Places()).require(job.facts)
-
-    def _require_unmade(self, path: Path, others: list[Job], together: Collection[str] = ()) -> None:
-        for other in others:
-            if other.kind not in together and any(_is_same(one, path) for one in self._makes(other)):
-                raise Problem("jobs.name_taken", name=path.name)
 
     def _makes(self, job: Job) -> Mapping[Path, Collection[str]]:
         return self._places.get(job.kind, Places()).makes(job.facts)

@@ -47,6 +47,13 @@ def end_with_input() -> None:
     threading.Thread(target=watch, name="end-with-input", daemon=True).start()
 
 
+def print_line(line: str) -> None:
+    """Print a line for whoever follows this process, from any thread, at once."""
+    # Its end in the same write: `print` writes that for itself, and another thread's line can come between.
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
 @dataclass(frozen=True)
 class Output:
     """Where a process prints.

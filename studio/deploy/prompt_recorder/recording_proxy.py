@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field
 from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.network.listening import listen
-from studio.core.processes.child import end_with_input
+from studio.core.processes.child import end_with_input, print_line
 from studio.core.storage.records import parse_or, typed
 from studio.deploy.prompt_recorder.recorded_answer import AnswerFacts, answer_facts
 from studio.deploy.prompt_recorder.recorded_requests import (
@@ -236,9 +236,7 @@ async def _answer(send, status: int, words: str) -> None:
 
 
 def _tell(line: dict) -> None:
-    # Its end in the same write: `print` writes that for itself, and another thread's line can come between.
-    sys.stdout.write(json.dumps(line) + "\n")
-    sys.stdout.flush()
+    print_line(json.dumps(line))
 
 
 async def _serve(order: ProxyOrder, open_port: socket.socket) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 
 from studio.core import reasons
 from studio.core.i18n import Problem, Reason
-from studio.core.processes.child import end_with_input
+from studio.core.processes.child import end_with_input, print_line
 from studio.core.workspace import write_json
 from studio.models.hub.hubs import Damaged, Hiccup, HubFile, has_hash, open_hub, partial_path
 from studio.models.library.tokenizer_files import read_json
@@ -56,9 +56,7 @@ COPIES = (
 
 def print_event(**event: object) -> None:
     """Write an event for the studio, from any thread."""
-    # Its end in the same write: `print` writes that for itself, and another thread's event can come between.
-    sys.stdout.write(EVENT_PREFIX + json.dumps(event, ensure_ascii=False, default=str) + "\n")
-    sys.stdout.flush()
+    print_line(EVENT_PREFIX + json.dumps(event, ensure_ascii=False, default=str))
 
 
 class Fetch:

@@ -71,7 +71,7 @@ class Dispatcher:
         queued = new_queued_run(run.name, resume)
         with self._lock:
             if any(one.run == run.name for one in self.queue.waiting()):
-                raise Problem("train.still_running", run=run.name)
+                raise Problem("train.still_running", run=run.label)
             self.queue.add(queued)
             try:
                 replace(run, order=queued.id).say("state", state="queued")

@@ -336,18 +336,18 @@ class TrainingService:
         for run in runs.all_runs(self.workspace):
             if runs.status(run).state in runs.ACTIVE:
                 if any(files.overlap(one, path) for one in adapters.reads(run.recipe_if_any())):
-                    raise Problem("models.used_by_run", name=path.name, run=run.name)
+                    raise Problem("models.used_by_run", name=path.name, run=run.label)
 
     def _active(self, name: str) -> runs.Run:
         run = runs.find(self.workspace, name)
         if runs.status(run).state not in runs.ACTIVE:
-            raise Problem("train.not_running", run=name)
+            raise Problem("train.not_running", run=run.label)
         return run
 
     def _idle(self, name: str) -> runs.Run:
         run = runs.find(self.workspace, name)
         if runs.status(run).state in runs.ACTIVE:
-            raise Problem("train.still_running", run=name)
+            raise Problem("train.still_running", run=run.label)
         if run.info().executor == "nodes":
             raise Problem("executors.by_hand", run=name)
         return run

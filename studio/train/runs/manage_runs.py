@@ -51,7 +51,7 @@ def delete(workspace: Workspace, jobs: Jobs, name: str) -> int:
     """
     run = runs.find(workspace, name)
     if runs.status(run).state in runs.ACTIVE:
-        raise Problem("train.still_running", run=name)
+        raise Problem("train.still_running", run=run.label)
     taken = trash.size(run.folder)
     with jobs.moving([run.folder]):
         trash.Trash(workspace).put(run.folder, "run", name)

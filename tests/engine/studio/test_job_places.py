@@ -212,6 +212,11 @@ def test_what_a_run_trains_on_stays_until_it_is_over(studio, state):
         "other dataset": lambda: endpoint(studio, "datasets_remove")("alpaca_en_demo"),
     }
     assert {name: refusal(act) for name, act in acts.items()} == dict.fromkeys(acts, "models.used_by_run")
+    run.note(label="the best so far")
+    for act in (acts["model"], lambda: manage_runs.delete(workspace, studio.jobs, run.name)):
+        with pytest.raises(Problem, match="the best so far") as told:
+            act()
+        assert run.name not in str(told.value) and "resume" not in str(told.value)
     run.say("state", state="stopped")
     with studio.jobs.moving([model, workspace.data / "identity"]):
         pass
