@@ -1,8 +1,9 @@
 // The live plots of a run: finds `.charts[data-arg]` elements, asks for the new points of their run and draws them with uPlot.
-// Wants uPlot, chart_points.js and chart_tools.js before it.
+// Wants uPlot, chart_points.js, chart_feed.js and chart_tools.js before it.
 (() => {
   "use strict";
 
+  const { question, follow } = window.chartFeed;
   const { ValueBox, actions, switchable } = window.chartTools;
   const { append, smooth, defaultWeight, short, tickLabels, logTicks, logLabel, elapsed, valueRange } = window.chartPoints;
 
@@ -24,7 +25,7 @@
     { name: "memory", zero: true, lines: [{ series: "memory", look: "line" }] },
     { name: "utilisation", zero: true, lines: [{ series: "utilisation", look: "line" }] },
   ];
-  const AXES = ["step", "epoch", "time"];
+  const AXES = ["step", "epoch", "time"], WHOLE = new Intl.NumberFormat("en");
   const lineWord = (series, look) => (look === "raw" || look === "smoothed" ? look : series);
   const LOOKS = {
     raw: { color: "--accent", width: 1, alpha: 0.5 },
@@ -35,7 +36,7 @@
   };
   const KEPT = new Set(FIGURES.flatMap((figure) => figure.lines.map((line) => line.series)));
   const FINAL = new Set(["finished", "stopped", "failed", "interrupted"]);
-  const ASK_MS = 400, CALM_MS = 1000, WAIT_S = 5, REST_MS = 5000, BACK_OFF_MS = 10000, TIMEOUT_MS = 15000;
+  const ASK_MS = 400, CALM_MS = 1000, WAIT_S = 5, REST_MS = 5000, BACK_OFF_MS = 10000;
   const STEPS = Array.from({ length: 30 }, (_, index) => [1, 2, 5][index % 3] * 10 ** Math.floor(index / 3));
   const EPOCHS = [...[0.01, 0.02, 0.05, 0.1, 0.2, 0.5], ...STEPS];
   const SECONDS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 604800];
@@ -116,13 +117,22 @@
       }));
     }
 
-    draw() {
+    /** Whether points that came show in the picture: they lie a pixel further on, or outside of it. The loss is drawn with each step. */
+    isMoved([along, ...columns]) {
+      if (this.spec === FIGURES[0] || !this.plot.scales.x.max) return true;
+      const { x, y } = this.plot.scales, last = along.length - 1, values = columns.map((column) => column[last]).filter((value) => value != null);
+      return (along[last] - this.drawnTo) * this.width >= along[last] - x.min || !values.length || Math.min(...values) < y.min || Math.max(...values) > y.max;
+    }
+
+    draw(isNews = false) {
       const shown = this.hasData() || this.spec === FIGURES[0];
       this.element.hidden = !shown;
       const kind = `${settings.log && this.spec.log} ${this.panel.axisName()} ${settings.off}`;
       if (!shown || !this.width) return;
-      if (this.kind === kind) this.plot.setData(this.columns());
-      else {
+      if (this.kind === kind) {
+        const columns = this.columns();
+        this.plot.setData(columns, !isNews || this.isMoved(columns));
+      } else {
         this.plot?.destroy(); // the kind of a scale is set at birth
         this.plot = new uPlot(this.options(), this.columns(), this.host);
         this.kind = kind;
@@ -181,7 +191,7 @@
           sync: { key: panel.key, scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
           bind: { dblclick: () => () => panel.zoomTo(null) },
         },
-        hooks: { setCursor: [() => this.read()], setSelect: [(plot) => this.select(plot)], draw: [(plot) => this.markBroken(plot)] },
+        hooks: { setCursor: [() => this.read()], setSelect: [(plot) => this.select(plot)], draw: [(plot) => this.drawn(plot)] },
       };
     }
 
@@ -209,6 +219,11 @@
       if (width < 4) return;
       plot.setSelect({ left: 0, width: 0 }, false);
       this.panel.zoomTo([plot.posToVal(left, "x"), plot.posToVal(left + width, "x")]);
+    }
+
+    drawn(plot) {
+      this.drawnTo = plot.data[0].at(-1);
+      this.markBroken(plot);
     }
 
     /** A cross on the base line at each step whose value was no number. */
@@ -258,8 +273,7 @@
     start(run) {
       Object.assign(this, { run, label: run?.split("/").pop() ?? "", store: new Map(), since: 0, state: null, epochs: null, device: null,
         zoom: null, dueAt: 0, failures: 0, refusal: null });
-      this.request?.abort();
-      this.request = null;
+      this.drop();
     }
 
     build(words) {
@@ -315,6 +329,11 @@
 
     range() {
       if (this.zoom) return this.zoom;
+      return this.whole ??= this.wholeRange();
+    }
+
+    /** From the first to the last of all points, which every figure asks for at each drawing: worked out once. */
+    wholeRange() {
       const drawn = [...this.store.values()].filter((points) => points.length).map((points) => this.along(points));
       if (!drawn.length) return [0, 1];
       const first = Math.min(...drawn.map((xs) => xs[0])), last = Math.max(...drawn.map((xs) => xs[xs.length - 1]));
@@ -333,12 +352,14 @@
 
     placeText(x) {
       if (x === undefined) return "–";
-      return this.timed() ? elapsed(x) : this.axisName() === "epoch" ? x.toFixed(2) : x.toLocaleString("en").replaceAll(",", "\u2009");
+      return this.timed() ? elapsed(x) : this.axisName() === "epoch" ? x.toFixed(2) : WHOLE.format(x).replaceAll(",", "\u2009");
     }
 
     tellPlace(x) { write(this.place.lastChild.firstChild, this.placeText(x)); }
 
-    draw() {
+    /** Draw all of it, or, of a picture that is as it was, what came since. */
+    draw(isNews = false) {
+      this.whole = null;
       const loss = this.points("loss"), axis = this.axisName(), weight = this.weight();
       const pressed = { log: settings.log, automatic: settings.weight === null };
       for (const [name, button] of Object.entries(this.axes)) button.setAttribute("aria-pressed", name === axis);
@@ -347,28 +368,45 @@
       this.axis.hidden = !this.hasTimes();
       this.reset.classList.toggle("chart-off", !this.zoom);
       write(this.place.firstChild, this.word(axis));
-      this.slider.value = weight;
+      if (this.slider.valueAsNumber !== weight) this.slider.value = weight; // the browser draws it anew each time
       write(this.share.firstChild, weight.toFixed(2));
       write(this.notice, this.figures[0].hasData() ? "" : this.refusal ?? this.word(FINAL.has(this.state) ? "empty" : "waiting"));
-      for (const figure of this.figures) figure.draw();
+      for (const figure of this.figures) figure.draw(isNews);
       const { run, element } = this, step = loss[loss.length - 1]?.[0] ?? null;
       Object.assign(element.dataset, { points: loss.length, lastStep: step ?? "" });
       requestAnimationFrame(() => element.dispatchEvent(
         new CustomEvent("studio:drawn", { bubbles: true, detail: { run, step, at: Date.now() } })));
     }
 
-    /** Ask for the new points if it is time to; never two questions at once. */
+    isUnseen() { return document.hidden || this.element.offsetParent === null; }
+
+    /** Ask for the new points if it is time to, and take them as they come for as long as somebody looks; never two questions at once. */
     async ask() {
-      if (!this.run || this.request || Date.now() < this.dueAt || document.hidden || this.element.offsetParent === null) return;
-      const request = this.request = new AbortController(), asked = Date.now();
-      const answer = await fetchMetrics(this.run, this.since, this.since && !this.isOver() ? WAIT_S : 0, request);
-      if (this.request !== request) return; // the run was switched: nobody waits for this answer
+      if (this.isUnseen()) return void (this.since && this.drop());
+      if (!this.run || this.request || Date.now() < this.dueAt) return;
+      const request = this.request = new AbortController(), asked = Date.now(), isFollowed = this.since && !this.isOver();
+      const taken = (answer) => {
+        if (this.request !== request) return false; // the run was switched: nobody waits for this answer
+        this.reached(true);
+        this.take(answer);
+        return isFollowed && this.since && !this.isOver() && !this.refusal;
+      };
+      const isAnswered = isFollowed ? await follow(this.run, this.since, this.pace(), request, taken) : await question(this.run, this.since, request, taken);
+      if (this.request !== request) return;
       this.request = null;
-      this.failures = answer ? 0 : this.failures + 1;
-      if (answer) this.take(answer);
-      const wait = this.failures ? Math.min(ASK_MS * 2 ** this.failures, BACK_OFF_MS) : this.isOver() || this.refusal ? REST_MS : this.pace();
-      this.next(asked + wait);
+      if (!isAnswered) this.reached(false);
+      if (this.failures) this.next(Date.now() + Math.min(ASK_MS * 2 ** this.failures, BACK_OFF_MS));
+      else this.next(asked + (this.isOver() || this.refusal ? REST_MS : this.pace()));
+    }
+
+    reached(isReached) {
+      this.failures = isReached ? 0 : this.failures + 1;
       this.lost.classList.toggle("chart-off", this.failures < 2);
+    }
+
+    drop() {
+      this.request?.abort();
+      this.request = null;
     }
 
     /** Ask at a moment: the clock of all panels ticks each ASK_MS, which is late for one that knows when it wants to. */
@@ -395,41 +433,28 @@
       const first = this.state === null, ended = FINAL.has(answer.state) !== this.isOver();
       for (const [name, points] of news) this.store.set(name, append(this.points(name), points));
       Object.assign(this, { since: answer.next, state: answer.state, label: answer.label ?? this.label, epochs: answer.epochs_per_step ?? this.epochs, device: answer.device ?? this.device });
-      if (news.length || first || ended) this.draw();
+      // Before the drawing: whoever asks what is in sight after it has the browser lay the page out twice.
+      this.tell(news.length, ended);
+      if (news.length || first || ended) this.draw(!first && !ended);
+    }
+
+    /** Tell the rest of the page, which asks for what else has changed. */
+    tell(isNew, ended) {
       if (!window.studio) return;
       if (this.isOnProcessor()) window.studio.calmUntil = this.isOver() ? 0 : Date.now() + this.pace() + 1000 * WAIT_S + 2000;
       if (ended) window.studio.refresh();
-      else if (news.length) window.studio.beat(); // what else has changed is drawn in the same frame
+      else if (isNew) window.studio.beat();
     }
 
     dispose() {
       clearTimeout(this.timer);
-      this.request?.abort();
+      this.drop();
       this.figures.forEach((figure) => figure.dispose());
       this.root.remove();
     }
   }
 
   // ---- the page ----
-
-  /** The answer, {refusal} with the studio's sentence where it refuses, or null where there was none in time: the studio is down, the
-      connection is, or a proxy answered in its place. */
-  async function fetchMetrics(run, since, waits, request) {
-    const root = (window.gradio_config?.root ?? "").replace(/\/+$/, ""), timer = setTimeout(() => request.abort(), TIMEOUT_MS);
-    try {
-      const answer = await fetch(`${root}/gradio_api/run/${waits ? "train_next_metrics" : "train_metrics"}`, {
-        method: "POST", headers: { "Content-Type": "application/json" },
-        body: JSON.stringify({ data: waits ? [run, since, waits] : [run, since], session_hash: "page" }),  // as in live.js
-        signal: request.signal,
-      });
-      const body = await answer.json();
-      return answer.ok ? body.data[0] : body.error ? { refusal: body.error } : null;
-    } catch {
-      return null;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
 
   const panels = new Set();
   const swatch = make("i", "chart-probe"), colors = new Map();  // those of the theme, which is looked up once

@@ -86,7 +86,6 @@ LOOKING = frozenset(
         "models_list",
         "monitor",
         "train_metrics",
-        "train_next_metrics",
         "train_notices",
         "train_preview",
         "train_queue",

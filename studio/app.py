@@ -64,8 +64,9 @@ from studio.monitor.page import strip as strip_page
 from studio.train.execution.training_service import TrainingService
 from studio.train.page import regions as train_regions
 from studio.train.page import tab as train_tab
+from studio.train.page.endpoints import following_metrics
 from studio.trash.page import context as trash_page
-from studio.web import activity, frame, page, policy
+from studio.web import activity, frame, page, policy, streams
 from studio.web.by_language import ByLanguage
 from studio.web.event_faults import install_fault_sentences
 from studio.web.form_fields import install_offered_choices
@@ -73,6 +74,7 @@ from studio.web.guard import Guard, Rules
 from studio.web.html import render
 from studio.web.live import Live, region
 
+METRICS_STREAM = "/gradio_api/stream/train_metrics"  # below gradio's own, which proxies are set up for
 # What the address of each tab names; a new tab adds a line here.
 ADDRESSES = {
     "models": models_tab.ADDRESS,
@@ -240,13 +242,14 @@ def application(studio: Studio, rules: Rules, language: str | None) -> Guard:
     `language` is that of whoever has chosen none; None leaves it to the browser.
     """
     page.claim(withheld.styles())
-    has_login = rules.auth is not None
+    has_login, words = rules.auth is not None, {name: Words(name) for name in LANGUAGES}
 
     def build(name: str) -> FastAPI:
-        return _served(window(studio, Words(name), has_login), rules.root_path)
+        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        streams.add_stream(app, METRICS_STREAM, following_metrics(studio.workspace), words[name])
+        return _mounted(app, window(studio, words[name], has_login), rules.root_path)
 
     by_language = ByLanguage(build, language, language or flags.language_of_machine())
-    words = {name: Words(name) for name in LANGUAGES}
     return Guard(
         policy.Policed(by_language),
         rules,
@@ -256,11 +259,10 @@ def application(studio: Studio, rules: Rules, language: str | None) -> Guard:
     )
 
 
-def _served(blocks: gr.Blocks, root_path: str) -> FastAPI:
-    nothing_more = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+def _mounted(app: FastAPI, blocks: gr.Blocks, root_path: str) -> FastAPI:
     with contextlib.redirect_stdout(io.StringIO()):  # gradio announces each mount
-        app = gr.mount_gradio_app(
-            nothing_more,
+        gr.mount_gradio_app(
+            app,
             blocks,
             path="/",
             root_path=root_path or None,

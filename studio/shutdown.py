@@ -14,7 +14,7 @@ from studio.core.i18n import Words
 from studio.train import runs
 from studio.train.execution.executors.termination import SIGNALS
 from studio.train.recipe import recipes
-from studio.web.open_requests import OpenRequests
+from studio.web.streams import OpenRequests
 
 REPORT_EVERY_S = 5.0
 JOBS_S = 2.0

@@ -27,6 +27,7 @@ SCRIPTS = (
     "uplot/uPlot.iife.min.js",
     "idiomorph/idiomorph.min.js",
     "chart_points.js",
+    "chart_feed.js",
     "chart_tools.js",
     "charts.js",
     "compare.js",

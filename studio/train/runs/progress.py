@@ -18,7 +18,7 @@ from studio.train.runs.stop_request import ABORT, StopRequest
 from studio.train.runs.stored.run_info import RunInfo
 
 SILENCE_S = 900.0  # a run on another machine that writes nothing for so long counts as gone
-LONGEST_WAIT_S, LOOK_S = 5.0, 0.1  # of a question for more points, and between two looks whether there are any
+LOOK_S = 0.1  # between two looks whether there are more points
 
 _statuses: dict[Path, tuple[Status, int]] = {}
 _reading = threading.Lock()
@@ -157,7 +157,7 @@ def metrics(run: Run, since: int = 0, wait_s: float = 0.0) -> Metrics:
     of points.
 
     Args:
-        wait_s: how long to wait for something to be there, in seconds; LONGEST_WAIT_S at the most.
+        wait_s: how long to wait for something to be there, in seconds.
     """
     if since:
         _wait_for_more(llamaboard_runs.source(run.folder) if run.is_foreign else run.events_file, since, wait_s)
@@ -181,7 +181,7 @@ def metrics(run: Run, since: int = 0, wait_s: float = 0.0) -> Metrics:
 
 
 def _wait_for_more(file: Path, since: int, wait_s: float) -> None:
-    until = time.monotonic() + min(wait_s, LONGEST_WAIT_S)
+    until = time.monotonic() + wait_s
     while folders.size_of(file) == since and time.monotonic() < until:
         time.sleep(LOOK_S)
 

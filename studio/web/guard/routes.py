@@ -26,6 +26,7 @@ _ROUTES = {
         r"/gradio_api/queue/data",
         rf"/gradio_api/call/{_NAME}/{_ID}",
         r"/gradio_api/upload_progress",
+        r"/gradio_api/stream/train_metrics",
     ),
     "POST": (
         rf"/gradio_api/(?:run|api|call)/{_NAME}/?",
