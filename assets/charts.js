@@ -117,11 +117,14 @@
       }));
     }
 
-    /** Whether points that came show in the picture: they lie a pixel further on, or outside of it. The loss is drawn with each step. */
+    /** Whether points that came show in the picture: it reaches a pixel further, or there is one outside of what it reaches to, or a
+        pixel on from the last drawn. The loss is drawn with each step. */
     isMoved([along, ...columns]) {
-      if (this.spec === FIGURES[0] || !this.plot.scales.x.max) return true;
-      const { x, y } = this.plot.scales, last = along.length - 1, values = columns.map((column) => column[last]).filter((value) => value != null);
-      return (along[last] - this.drawnTo) * this.width >= along[last] - x.min || !values.length || Math.min(...values) < y.min || Math.max(...values) > y.max;
+      const { x, y } = this.plot.scales, [from, to] = this.panel.range(), pixel = (to - from) / this.width;
+      if (this.spec === FIGURES[0] || to - x.max >= pixel) return true;
+      const at = along.length - 1, last = along[at], values = columns.map((column) => column[at]).filter((value) => value != null);
+      if (last > to || last === this.drawnTo) return false;
+      return last - this.drawnTo >= pixel || !values.length || Math.min(...values) < y.min || Math.max(...values) > y.max;
     }
 
     draw(isNews = false) {
