@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -37,8 +38,10 @@ from studio.core import llamafactory
 from studio.core.device_lease import DeviceLease
 from studio.core.processes import limited
 from studio.core.workspace import Workspace
-from studio.train import runs
-from studio.train.execution.training_service import TrainingService
+
+if TYPE_CHECKING:
+    from studio.train import runs
+    from studio.train.execution.training_service import TrainingService
 
 # Seconds of computing are what a test bounds: how long the machine takes to give them is not its business.
 limited.WALL = 100
@@ -140,15 +143,16 @@ def loaded_engine(request, tmp_path_factory):
     """Load LLaMA-Factory first, whole and in one thread, as the studio does: what a test imports of it must not decide
     what the next can.
 
-    `tests/unit` needs none of it: where nothing else was asked for, those tests run in seconds, and torch is not there
-    when they are done. They do not wait for the disk either: whether a file has reached it no test can see, and a third
-    of their time would go by.
+    `tests/unit` needs none of it: where nothing else was asked for, those tests run in seconds, and neither torch nor
+    gradio is there when they are done. They do not wait for the disk either: whether a file has reached it no test can
+    see, and a third of their time would go by.
     """
     if all(UNIT in item.path.parents for item in request.session.items):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "fsync", lambda file: None)
             yield
-        assert "torch" not in sys.modules, "a test in tests/unit imports torch: it belongs in tests/engine"
+        heavy = {"torch", "gradio"} & sys.modules.keys()
+        assert not heavy, f"a test in tests/unit imports {heavy}: it belongs in tests/engine"
         return
     assert "llamafactory" not in sys.modules, "a file of tests imports it while tests are collected, which takes long"
     llamafactory.load()
@@ -244,7 +248,9 @@ def workspace(tmp_path) -> Workspace:
 
 
 @pytest.fixture
-def trainer(workspace) -> Iterator[TrainingService]:
+def trainer(workspace) -> "Iterator[TrainingService]":
+    from studio.train.execution.training_service import TrainingService
+
     running = TrainingService(workspace, DeviceLease())
     yield running
     running.end(0, lambda *_: None)
@@ -415,8 +421,10 @@ def wait_for(answer, seconds: float = 240, every: float = 0.2):
     raise AssertionError(f"nothing came in {seconds} s")
 
 
-def ended(run: runs.Run, seconds: float = 180) -> runs.Status:
+def ended(run: "runs.Run", seconds: float = 180) -> "runs.Status":
     """Return the status of a run once it is over."""
+    from studio.train import runs
+
     wait_for(lambda: runs.status(run).state not in runs.ACTIVE, seconds)
     return runs.status(run)
 

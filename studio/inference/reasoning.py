@@ -5,6 +5,7 @@ scored, or shown to a judge, goes further: there a mark that may be either is ta
 """
 
 import re
+from functools import lru_cache
 from itertools import islice
 
 OPEN, CLOSE = "<think>", "</think>"
@@ -62,6 +63,7 @@ def without_reasoning(text: str) -> str:
     return visible.strip() if thought or visible != text else text
 
 
+@lru_cache(maxsize=16)  # each score of a row asks it of the same two texts
 def answer_in(text: str) -> str:
     """Return what is scored of a model's text: what stands beside its thought, "" where it was cut within that.
 

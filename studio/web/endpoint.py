@@ -9,7 +9,6 @@ import typing
 from collections.abc import Callable
 from functools import wraps
 
-import gradio as gr
 from pydantic import BaseModel
 
 from studio.core.i18n import Problem, Words
@@ -43,13 +42,13 @@ def checked_endpoint(function: Callable, words: Words) -> Callable:
             }
             return sendable(results.shown(schema.dumped(function(**fitting))))
         except Problem as problem:
-            raise gr.Error(words.tell(problem), print_exception=False) from None
+            raise _refused(words.tell(problem)) from None
         except OSError as fault:
             if fault.errno == errno.ENAMETOOLONG:
-                raise gr.Error(words("app.argument_long"), print_exception=False) from None
-            raise gr.Error(_fault(words, function, fault), print_exception=False) from None
+                raise _refused(words("app.argument_long")) from None
+            raise _refused(_fault(words, function, fault)) from None
         except Exception as fault:  # one of ours: the person reads one sentence, and the terminal has all of it
-            raise gr.Error(_fault(words, function, fault), print_exception=False) from None
+            raise _refused(_fault(words, function, fault)) from None
 
     # gradio makes its own description of the parameters from these, and knows no models.
     wrapped.__annotations__ = {name: schema.plain_hint(hint) for name, hint in hints.items()}
@@ -60,6 +59,14 @@ def checked_endpoint(function: Callable, words: Words) -> Callable:
         ]
     )
     return wrapped
+
+
+def _refused(sentence: str) -> Exception:
+    """Return what gradio answers a call with that comes to nothing."""
+    # Here, for it takes a second: who asks what an endpoint answers needs no page.
+    import gradio
+
+    return gradio.Error(sentence, print_exception=False)
 
 
 def _fault(words: Words, function: Callable, fault: Exception) -> str:

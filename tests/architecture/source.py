@@ -65,6 +65,7 @@ def modules() -> frozenset[str]:
     return frozenset(map(module, files()))
 
 
+@cache
 def imports(path: Path) -> list[tuple[int, str, bool]]:
     """Return (line, module, whether at load) for each import of a file; those for type checkers are left out."""
     found: list[tuple[int, str, bool]] = []

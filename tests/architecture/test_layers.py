@@ -1,6 +1,7 @@
 """Which package may know which."""
 
 import ast
+from pathlib import Path
 
 from architecture import source
 from architecture.source import ORDER, ROOT, files, imports, is_page, level, module, name, tree
@@ -115,6 +116,26 @@ def circles(edges: dict[str, set[str]]) -> list[list[str]]:
 def test_a_circle_is_found():
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
     assert ast.parse("import a")  # the trees that all of this reads are Python's own
+
+
+def test_a_unit_test_loads_no_gradio():
+    """That takes each process that runs some of them a second; what a test itself imports, `loaded_engine` sees."""
+    wrong = [path.name for path in sorted((ROOT / "tests" / "unit").rglob("test_*.py")) if "gradio" in loaded(path)]
+    assert not wrong
+
+
+def loaded(path: Path) -> set[str]:
+    """Return the names of all modules that are loaded with a file of tests, as far as they come by ours."""
+    ours = {module(one): one for one in files()} | {one.stem: one for one in (ROOT / "tests").glob("*.py")}
+    found: set[str] = set()
+    following = [path, ours["conftest"]]
+    while following:
+        for _, one, at_load in imports(following.pop()):
+            parts = one.split(".") if at_load else []
+            new = {".".join(parts[:count]) for count in range(1, len(parts) + 1)} - found
+            found |= new
+            following += [ours[each] for each in new if each in ours]
+    return found
 
 
 def test_no_test_imports_the_engine_while_tests_are_collected():

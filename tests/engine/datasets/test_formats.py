@@ -529,6 +529,13 @@ def test_a_page_of_a_revision_that_training_would_not_fetch_is_refused(page):
     assert hub_data.address(page.replace("v1.0", "main")).repo == "a/b"
 
 
+def test_plain_text_is_read_by_its_lines():
+    """Where these end, `test_incoming_tables` has."""
+    from datasets.packaged_modules.text.text import Text
+
+    assert Text.BUILDER_CONFIG_CLASS().sample_by == "line"
+
+
 @pytest.mark.parametrize("typed", ["my_data.jsonl", "data/my_data.jsonl", "/full/path", "hf:", "", "a/b/c/d.json"])
 def test_a_path_is_no_hub_address(typed):
     assert hub_data.address(typed) is None

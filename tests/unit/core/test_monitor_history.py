@@ -28,7 +28,7 @@ def test_the_first_look_already_knows_the_cpu(tmp_path):
 
 
 def test_it_reads_on_while_somebody_looks_then_sleeps_and_wakes_again(tmp_path):
-    monitor = Monitor(tmp_path, every_s=0.02, interest_s=0.4)
+    monitor = Monitor(tmp_path, every_s=0.02, interest_s=0.2)
     first = monitor.latest()
     wait_for(lambda: monitor.latest() and len(monitor.history()) >= 4)
     assert monitor.latest().at > first.at

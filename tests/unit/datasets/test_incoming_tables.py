@@ -189,15 +189,12 @@ def test_any_text_survives_any_dialect(tmp_path_factory, rows, delimiter, ends, 
 
 
 def test_plain_text_ends_its_lines_where_llamafactory_does(tmp_path):
-    from datasets.packaged_modules.text.text import Text
-
     file = tmp_path / "a.txt"
     for text in ("one\rtwo\nthree\r\n\nfour\u2028five\x0b\x1c\x85six", "\r\r\n\n\rx", "x" * 10 + "\r"):
         file.write_bytes(text.encode())
         with file.open(encoding="utf-8") as opened:
             theirs = [line.rstrip("\n") for line in io.StringIO(opened.read()).readlines()]
         assert [row.value["text"] for row in reading.rows(file)] == theirs
-    assert Text.BUILDER_CONFIG_CLASS().sample_by == "line"
 
 
 def test_a_quote_that_is_never_closed_is_told_with_its_row(tmp_path):

@@ -86,14 +86,6 @@ def test_shares_at_the_end_of_the_scale_are_not_sure():
     assert intervals.wilson(0.5, 0) == (0.0, 1.0)
 
 
-@pytest.mark.parametrize(("won", "count"), [(5, 10), (5, 5), (0, 20), (90, 100), (1, 1)])
-def test_the_interval_is_wilsons_as_scipy_has_it(won, count):
-    from scipy.stats import binomtest
-
-    theirs = binomtest(won, count).proportion_ci(method="wilson")
-    assert intervals.wilson(won / count, count) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
-
-
 def test_nothing_in_common():
     assert intervals.paired([None, 1.0], [1.0, None]) is None
     with pytest.raises(ValueError, match="zip"):

@@ -69,13 +69,13 @@ def test_a_question_for_more_points_waits_until_there_is_a_step(workspace):
     log.write_text(first)
     run = found(workspace, "watched")
     since, asked = runs.metrics(run).next, time.monotonic()
-    assert not runs.metrics(run, since, 0.3).reset and time.monotonic() - asked >= 0.3
+    assert not runs.metrics(run, since, 0.15).reset and time.monotonic() - asked >= 0.15
 
     def goes_on():
         with log.open("a") as file:
             file.write(more[0])
 
-    later = threading.Timer(0.3, goes_on)
+    later = threading.Timer(0.15, goes_on)
     later.start()
     assert runs.metrics(run, since, 600).reset and len(runs.metrics(run).series["loss"]) == 2
     later.join()

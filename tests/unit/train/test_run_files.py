@@ -114,9 +114,9 @@ def test_a_question_for_more_points_waits_for_them(workspace, monkeypatch):
     run = run_of(workspace, *EVENTS[:5])
     since = runs.metrics(run).next
     asked = time.monotonic()
-    assert runs.metrics(run, since, 0.3).series == {}
-    assert time.monotonic() - asked >= 0.3
-    later = threading.Timer(0.3, lambda: run.say("metrics", step=9, values={"loss": 0.25}))
+    assert runs.metrics(run, since, 0.15).series == {}
+    assert time.monotonic() - asked >= 0.15
+    later = threading.Timer(0.15, lambda: run.say("metrics", step=9, values={"loss": 0.25}))
     later.start()
     assert [point[1] for point in runs.metrics(run, since, 600).series["loss"]] == [0.25]
     later.join()

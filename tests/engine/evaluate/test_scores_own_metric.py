@@ -167,7 +167,7 @@ def test_one_that_never_returns_at_all_is_not_asked_for_ever(workspace):
 
 
 def test_one_that_hangs_while_it_is_loaded(workspace, monkeypatch):
-    monkeypatch.setattr(own_metric, "LOAD_SECONDS", 0.5)
+    monkeypatch.setattr(own_metric, "LOAD_SECONDS", 0.1)
     with OwnMetric(allowed(workspace, "while True: pass\n")) as metric:
         assert faults(metric, 3) == ["evaluate.own_slow_loading"] * 3
 
