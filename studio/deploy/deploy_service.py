@@ -5,6 +5,7 @@ import re
 import shlex
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -373,15 +374,16 @@ class DeployService:
         source = served_source.find(self.workspace, request.target, request.settings.prompt_of)
         return prompt_check.check(source, address(request, state), deployment.name, request.engine == "ollama")
 
-    def _has_ended(self, deployment: Deployment) -> None:
+    def _has_ended(self, deployment: Deployment, tell: Callable[[], None]) -> None:
         with contextlib.suppress(Problem):  # it never was one, or its record is gone
             request, state = deployment.request(), deployment.state()
             name = self.server_name(request, state)
             if any(one.name == name and one.url == address(request, state) for one in self.inference.servers.list()):
                 self.inference.servers.remove(name)
-        with self._lock:  # last: who waits for the end finds nothing left
+        with self._lock:  # last, and told in it: who reads of the end finds nothing left, and may start it again
             self._followers.pop(deployment.name, None)
             self._device.release(HOLDER + deployment.name)
+            tell()
 
 
 def free_name(target: str, taken: set[str] | tuple[str, ...]) -> str:

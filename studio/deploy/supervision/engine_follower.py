@@ -22,7 +22,7 @@ from studio.core.workspace import write_whole
 from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines.engine import Engine, Launch, Order, Told, fault_in, phase_in
 from studio.deploy.supervision import ports
-from studio.deploy.supervision.deployment import Deployment, EngineState, Parity
+from studio.deploy.supervision.deployment import ACTIVE, Deployment, EngineState, Parity
 from studio.deploy.supervision.engine_load import LoadWatch
 from studio.train.execution.executors.subprocesses import NOT_INHERITED
 
@@ -38,13 +38,13 @@ class Hooks:
     """What is to be done beside following.
 
     order: returns what the engine is to serve, each time it is started. ready: it answers. judge: compares its prompt
-    with that of training. ended: it is gone, or gone again.
+    with that of training. ended: it is gone; calls what it is given, which tells so, once its name is free.
     """
 
     order: Callable[[Deployment], Order]
     ready: Callable[[Deployment, EngineState], None]
     judge: Callable[[Deployment, EngineState], Parity]
-    ended: Callable[[Deployment], None]
+    ended: Callable[[Deployment, Callable[[], None]], None]
 
 
 class EngineFollower:
@@ -54,6 +54,7 @@ class EngineFollower:
         self.deployment, self._engine, self._settings, self._hooks = deployment, engine, settings, hooks
         self._state, self._child = deployment.state(), None
         self._is_on_disk = True
+        self._fault_at_end: Told | None = None
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"engine-{deployment.name}", daemon=True)
 
@@ -91,7 +92,7 @@ class EngineFollower:
             traceback.print_exc()
             self._fail(Told(Sentence(key="deploy.fault_studio", facts={"reason": f"{type(error).__name__}: {error}"})))
         finally:
-            self._hooks.ended(self.deployment)
+            self._hooks.ended(self.deployment, self._tell_end)
 
     def _start(self) -> None:
         """Make the engine's files and start it. Raises Problem where that cannot be done."""
@@ -146,7 +147,6 @@ class EngineFollower:
                     return self._died(Told(Sentence(key="deploy.fault_broken")))
         self._tell(state="stopping")
         self._end()
-        self._tell(state="stopped", since=time.time(), doing=None, members=[])
         return True
 
     def _look_for_ready(self, at_log: bool) -> None:
@@ -220,12 +220,14 @@ class EngineFollower:
         return fault_in(self.deployment.log(self._state.log_start), self._engine.faults)
 
     def _fail(self, told: Told) -> None:
+        self._fault_at_end = told
         self._end()
-        if self._stop.is_set():
-            self._tell(state="stopped", since=time.time(), doing=None, members=[])
-            return
-        fields = {"error": told.sentence, "remedy": told.remedy, "doing": None, "members": []}
-        self._tell(state="failed", since=time.time(), **fields)
+
+    def _tell_end(self) -> None:
+        """Say how it ended, which is the last that is told of it."""
+        told = None if self._stop.is_set() else self._fault_at_end
+        fault = {"error": told.sentence, "remedy": told.remedy} if told else {}
+        self._tell(state="failed" if told else "stopped", since=time.time(), doing=None, members=[], **fault)
 
     def _end(self) -> None:
         """End all that is left of it."""
@@ -239,6 +241,8 @@ class EngineFollower:
     def _tell(self, **changes: object) -> None:
         """Keep how far it is with these changes; what the disk refused is written as soon as it takes it."""
         with self._lock:
+            if self._state.state not in ACTIVE:
+                return  # its name may be that of a new start already
             if self._stop.is_set() and changes.get("state") in ("starting", "ready"):
                 changes.pop("state")
             changed = self._state.model_copy(update=changes)

@@ -42,7 +42,7 @@ def follower(deployment):
         order=lambda one: Order(one.name, None, settings, one.folder, one.state().port, "", {}),
         ready=lambda *_: None,
         judge=lambda *_: Parity(),
-        ended=lambda _: None,
+        ended=lambda _, tell: tell(),
     )
     made = EngineFollower(deployment, FolderServer(), DeploySettings(), hooks).begin()
     wait_for(lambda: deployment.state().state == "ready" and deployment.state().parity)
