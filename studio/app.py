@@ -154,6 +154,7 @@ def make(workspace: Workspace) -> Studio:
         MachineCheck(workspace.root),
         FirstVisit(workspace, trainer),
     )
+    jobs.guard(studio.smoke_tests.require_unused)
     _add_regions(studio)
     studio.tools.take_up()
     return studio
