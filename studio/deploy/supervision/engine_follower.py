@@ -14,6 +14,7 @@ import psutil
 
 from studio.core import reasons
 from studio.core.i18n import Problem
+from studio.core.job import Stopped
 from studio.core.processes import process_group
 from studio.core.processes.child import Child, Output
 from studio.core.processes.process_group import MARK
@@ -86,6 +87,8 @@ class EngineFollower:
                 self._compare()
             while not self._follow():
                 self._start()
+        except Stopped:
+            self._end()
         except Problem as problem:
             self._fail(Told(Sentence(key=problem.key, facts=problem.facts)))
         except Exception as error:  # a thread that dies in silence would leave an engine that nobody looks after
@@ -95,19 +98,17 @@ class EngineFollower:
             self._hooks.ended(self.deployment, self._tell_end)
 
     def _start(self) -> None:
-        """Make the engine's files and start it. Raises Problem where that cannot be done."""
+        """Make the engine's files and start it. Raises Problem where that cannot be done, and Stopped."""
         size = self.deployment.log_file.stat().st_size if self.deployment.log_file.exists() else 0
         began = self._state.began if not self._state.died else time.time()
         self._tell(doing=Sentence(key="deploy.doing_prompt"), members=[], parity=None, log_start=size, began=began)
         order = self._hooks.order(self.deployment)
         launch = self._engine.launch(order)
-        if self._stop.is_set():
-            return
+        self._check()
         _put(launch)
         if launch.work:
-            launch.work(lambda sentence: self._tell(doing=sentence), self._stop.is_set)
-            if self._stop.is_set():
-                return
+            launch.work(lambda sentence: self._tell(doing=sentence), self._check)
+            self._check()
         mark = secrets.token_hex(12)
         try:
             self._child = Child(
@@ -119,6 +120,10 @@ class EngineFollower:
             ) from error
         leader = process_group.identity(self._child.pid)
         self._tell(mark=mark, members=[leader] if leader else [], doing=Sentence(key="deploy.doing_started"))
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
 
     def _follow(self) -> bool:
         """Look after the engine until it is gone; return whether that is the end, and not a reason to start it
@@ -157,7 +162,8 @@ class EngineFollower:
         self._see_members()
         if ports.listens(self._processes(), self._state.port) is False:
             return  # somebody else answers there, and the engine is about to say so
-        self._engine.arrange(self._hooks.order(self.deployment), lambda sentence: self._tell(doing=sentence))
+        order = self._hooks.order(self.deployment)
+        self._engine.arrange(order, lambda sentence: self._tell(doing=sentence), self._check)
         now = time.time()
         fault = self._offer()  # before it is told to be ready: whoever reads that asks at once
         self._tell(state="ready", since=now, ready_s=now - self._state.began, doing=None, error=fault, remedy={})

@@ -23,7 +23,7 @@ class FolderServer:
     def launch(self, order: Order) -> Launch:
         return Launch((sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(order.port)), {})
 
-    def arrange(self, order: Order, report) -> None:
+    def arrange(self, order: Order, report, check) -> None:
         """Leave it as it is."""
 
 
