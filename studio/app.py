@@ -57,6 +57,7 @@ from studio.models.library import library
 from studio.models.models_context import ModelsContext
 from studio.models.page import tab as models_tab
 from studio.models.weights import completeness
+from studio.monitor import readings
 from studio.monitor.history import Monitor
 from studio.monitor.machine_check import MachineCheck
 from studio.monitor.page import machine as machine_page
@@ -156,6 +157,7 @@ def make(workspace: Workspace) -> Studio:
         MachineCheck(workspace.root),
         FirstVisit(workspace, trainer),
     )
+    jobs.guard(studio.smoke_tests.require_unused)
     _add_regions(studio)
     studio.tools.take_up()
     return studio
@@ -167,6 +169,7 @@ def _add_regions(studio: Studio) -> None:
     )
     studio.live.add("activity", (activity.TEMPLATE, lambda words, _: activity.activity(words, studio.jobs)))
     studio.live.add("holders", (frame.HOLDERS, lambda *_: _holders(studio)))
+    studio.live.add("pace", (frame.PACE, lambda words, starts: _pace(studio, words, starts)))
     studio.live.add(
         "machine", (machine_page.TEMPLATE, lambda _, view: machine_page.machine(studio.machine_check, view))
     )
@@ -196,6 +199,21 @@ def _holders(studio: Studio) -> frame.HoldersContext:
         memory, state = (studio.deploy.memory_of(name), studio.deploy.state_of(name)) if is_engine else (None, "")
         rows.append(frame.HolderRow(kind, name, memory, state))
     return frame.HoldersContext(rows)
+
+
+def _pace(studio: Studio, words: Words, starts: str) -> frame.PaceContext | None:
+    """Return who would share the processor with what is to be started: a run with all that computes, which with a run.
+    None where nobody is at work on it, or a GPU computes.
+    """
+    if starts not in frame.STARTS or readings.has_gpu():
+        return None
+    kinds = ("export", "evaluate", "hello", "batch", "deploy") if starts == "run" else ("training",)
+    found = [
+        f"{words(f'app.holder_{one.key}')} {one.name}".strip()
+        for one in _holders(studio).holders
+        if one.key in kinds and (one.key != "deploy" or one.state == "busy")
+    ]
+    return frame.PaceContext(starts, tuple(found)) if found else None
 
 
 def window(studio: Studio, words: Words, has_login: bool = False) -> gr.Blocks:

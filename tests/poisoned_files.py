@@ -626,6 +626,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "strip": ("",),
     "activity": ("",),
     "holders": ("",),
+    "pace": ("", "run", "work", "chat", "\n"),
     "machine": ("",),
     "machine-sizes": ("",),
     "first-visit": ("",),

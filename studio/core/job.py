@@ -22,7 +22,7 @@ RECORD_EVERY_S = 2.0
 
 
 class Stopped(Exception):
-    """Raised by `job.check()` inside the work when the person stopped the job. Let it pass."""
+    """Raised inside work that the person stopped, as by `job.check()`. Let it pass."""
 
 
 @dataclass(eq=False)

@@ -227,7 +227,8 @@ class Jobs:
     @contextlib.contextmanager
     def moving(self, old: Iterable[Path] = (), new: Iterable[Path] = ()) -> Iterator[None]:
         """Let things be moved or deleted (`old`), or take a place (`new`), in the `with`: no job is begun meanwhile.
-        Raises Problem where a job that is not over, or a run, reads or fills the old place, or a job the new one.
+        Raises Problem where a job that is not over reads or fills the old place, or fills the new one, and where
+        another reads the old one (see `guard`).
         """
         old = list(old)
         for path in old:

@@ -5,16 +5,15 @@ import re
 import shlex
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.job import Job
 from studio.core.jobs import Jobs
-from studio.core.storage import read_only, records
+from studio.core.storage import files, read_only, records
 from studio.core.workspace import Workspace, safe_name
 from studio.deploy import prompt_check, served_source
 from studio.deploy.deploy_settings import DeploySettings, require_key
@@ -85,6 +84,7 @@ class DeployService:
         self._followers: dict[str, EngineFollower] = {}
         self._lock = threading.RLock()
         self._hooks = Hooks(self._order, self._is_ready, self._judge, self._has_ended)
+        jobs.guard(self._require_unserved)
         if read_only.why() is None:
             self._find_again()
 
@@ -266,7 +266,7 @@ class DeployService:
     def memory_of(self, name: str) -> int | None:
         """Return the bytes in memory of an engine by its name, None where they are not known."""
         try:
-            return self.memory_bytes(self.deployments.find(name))
+            return self.deployments.find(name).memory_bytes()
         except Problem:
             return None
 
@@ -277,17 +277,6 @@ class DeployService:
         except Problem:
             return ""
         return "busy" if state.state == "ready" and state.load else state.state
-
-    def memory_bytes(self, deployment: Deployment) -> int | None:
-        """Return the bytes in memory of an engine's processes, None where it has none. Raises Problem where its state
-        cannot be read.
-        """
-        processes = [one for known in deployment.state().members if (one := known.process())]
-        total = 0
-        for process in processes:
-            with contextlib.suppress(psutil.Error):  # gone meanwhile
-                total += process.memory_info().rss
-        return total if processes else None
 
     def _checked(self, engine: str, target: str, settings: DeploySettings, key: str) -> Source:
         """Return what is to be served. Raises Problem where it cannot be."""
@@ -345,6 +334,18 @@ class DeployService:
         adapters = self._adapters(settings)
         return Order(deployment.name, source, settings, deployment.folder, settings.port, deployment.key(), adapters)
 
+    def _require_unserved(self, path: Path) -> None:
+        """Raise Problem where an engine at work serves a place: a model, or a run."""
+        for deployment in self.active():
+            if any(files.overlap(one, path) for one in self._reads(deployment)):
+                raise Problem("models.used_by_engine", name=path.name, deployment=deployment.name)
+
+    def _reads(self, deployment: Deployment) -> list[Path]:
+        with contextlib.suppress(Problem):  # its record is gone, and nobody can say what it serves
+            request = deployment.request()
+            return served_source.places(self.workspace, request.target, request.settings)
+        return []
+
     def _follow(self, deployment: Deployment) -> None:
         request = deployment.request()
         follower = EngineFollower(deployment, self.engine(request.engine), request.settings, self._hooks)
@@ -373,15 +374,16 @@ class DeployService:
         source = served_source.find(self.workspace, request.target, request.settings.prompt_of)
         return prompt_check.check(source, address(request, state), deployment.name, request.engine == "ollama")
 
-    def _has_ended(self, deployment: Deployment) -> None:
+    def _has_ended(self, deployment: Deployment, tell: Callable[[], None]) -> None:
         with contextlib.suppress(Problem):  # it never was one, or its record is gone
             request, state = deployment.request(), deployment.state()
             name = self.server_name(request, state)
             if any(one.name == name and one.url == address(request, state) for one in self.inference.servers.list()):
                 self.inference.servers.remove(name)
-        with self._lock:  # last: who waits for the end finds nothing left
+        with self._lock:  # last, and told in it: who reads of the end finds nothing left, and may start it again
             self._followers.pop(deployment.name, None)
             self._device.release(HOLDER + deployment.name)
+            tell()
 
 
 def free_name(target: str, taken: set[str] | tuple[str, ...]) -> str:

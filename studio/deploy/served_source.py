@@ -1,5 +1,6 @@
 """What is served: a run, a checkpoint, a model on disk or a GGUF file, and whose prompt it was trained with."""
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from studio.core.i18n import Problem
 from studio.core.storage import files
 from studio.core.storage.folders import size_of
 from studio.core.workspace import Workspace
+from studio.deploy.deploy_settings import DeploySettings
 from studio.export import model_forms, record
 from studio.inference import target_names
 from studio.inference.local.model_target import ModelTarget, weight_files
@@ -61,6 +63,18 @@ def find(workspace: Workspace, name: str, prompt_of: str = "", bits: int = 0) ->
         file = gguf_parts.parts(file)[0]
     owner = prompt_of or _made_of(workspace, file)
     return Source(name, _as_exported(target_names.resolve(workspace, [owner])[0]) if owner else None, file)
+
+
+def places(workspace: Workspace, name: str, settings: DeploySettings) -> list[Path]:
+    """Return what an engine that serves a name reads, also when it is started once more: the folders of models and
+    runs, and files; what is gone is left out.
+    """
+    found = target_names.folders(workspace, settings.adapters.values())
+    with contextlib.suppress(Problem):
+        source = find(workspace, name, settings.prompt_of, settings.bits)
+        found += gguf_parts.named_parts(source.gguf) if source.gguf else []
+        found += [source.target.model, source.target.adapter] if source.target else []
+    return [path for path in found if path]
 
 
 def gguf_files(workspace: Workspace) -> dict[str, Path]:

@@ -214,7 +214,10 @@ class EvaluationService:
         request = self.evaluations.find(facts["evaluation"]).request()
         judge = request.settings.judge if request.kind == "predict" else None
         asked = [*request.targets, *([judge.target] if judge else [])]
-        rows = row_sources.places(self.collection, request.parts) if request.kind == "predict" else []
+        if request.kind == "predict":
+            rows = row_sources.places(self.collection, request.parts)
+        else:
+            rows = tasks.places(self.workspace, request.parts)
         return [*target_names.folders(self.workspace, asked), *rows]
 
     def _work(self, job: Job) -> dict:

@@ -8,6 +8,8 @@ SIDE = "web/templates/side.html"
 SWITCHES = "web/templates/switches.html"
 HOLDERS = "web/templates/holders.html"
 LOOKING = "web/templates/looking.html"
+PACE = "web/templates/pace.html"
+STARTS = ("run", "work", "chat")
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,14 @@ class HolderRow:
     name: str = ""
     memory: int | None = None
     state: str = ""
+
+
+@dataclass(frozen=True)
+class PaceContext:
+    """What is to be started, one of STARTS, and the names of who is at work on the processor that it would share."""
+
+    starts: str
+    at_work: tuple[str, ...]
 
 
 @dataclass(frozen=True)

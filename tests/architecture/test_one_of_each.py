@@ -135,6 +135,7 @@ RULES: dict[Rule, dict[str, str]] = {
         "datasets/files/column_rows.py": "as text_rows",
         "datasets/files/row_edits.py": "the stamp is kept on disk, with the steps that can be undone",
         "datasets/quality/stored_reports.py": "the stamp is kept on disk, with the report",
+        "deploy/ollama/joined_parts.py": "the stamps are kept on disk, with what the parts became",
         "models/library/tokenizer_files.py": "`limited` remembers by it what a child found",
         "models/weights/completeness.py": "`limited` remembers by it what a child found",
         "train/recipe/validation/packing.py": "`limited` remembers by it what a child found",

@@ -3,10 +3,12 @@
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from studio.core import llamafactory, trust
 from studio.core.device_lease import DeviceLease, Freed, free_memory
 from studio.core.i18n import Problem
+from studio.core.storage import files
 from studio.core.workspace import Workspace
 from studio.inference.local.local_engine import LocalEngine
 from studio.inference.local.model_target import ModelTarget
@@ -45,6 +47,7 @@ class SmokeTests:
         self.workspace, self.device = workspace, device
         self._tests: dict[str, SmokeTest] = {}
         self._turn = threading.Lock()
+        self._asked: Path | None = None
 
     def last(self, model: str) -> SmokeTest | None:
         """Return the last smoke test of a model in this process, None where there was none."""
@@ -60,14 +63,21 @@ class SmokeTests:
         if not self._turn.acquire(blocking=False):
             raise Problem("hello.busy")
         test = self._tests[name] = SmokeTest(name, question)
+        self._asked = model.path
         try:
             self._run(test, model)
         except Problem as problem:
             test.stage, test.error = "failed", problem
             raise
         finally:
+            self._asked = None
             self._turn.release()
         return test
+
+    def require_unused(self, path: Path) -> None:
+        """Raise Problem where the test at work reads a place."""
+        if (asked := self._asked) and files.overlap(asked, path):
+            raise Problem("models.used_by_smoke_test", name=path.name)
 
     def _run(self, test: SmokeTest, model: library.Model) -> None:
         llamafactory.load()  # what a library takes when it is first imported is not the model's

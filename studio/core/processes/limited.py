@@ -43,6 +43,7 @@ ANSWER_BYTES = 32 * 2**20
 WALL = 5  # a machine that is busy gives a child this many times the seconds of computing that it may take
 FORGET_S = 60.0  # what failed by the state of the machine is tried again after so many seconds
 POLL_S = 0.02
+AT_ONCE_S = 5.0  # a child that is gone so soon after it was asked may have been dying before
 PENDING = object()
 PASSING = ("limited.waited", "limited.no_child")  # faults of the machine at this moment, not of what was read
 
@@ -174,17 +175,24 @@ class _Pool:
     def call(self, target: str, arguments: tuple, limits: Limits):
         """Return what a child answers; one that reached a limit is ended. Raises as the module's `call` does."""
         with self._places:
-            child = self._take(limits)
-            try:
-                answer = child.ask(target, arguments, limits)
-            except BaseException:
-                child.end()
-                raise
-            with self._lock:
-                self._idle.append(child)
-            if self._heavy:
-                self._end_later()
-        return _opened(answer, limits)
+            if child := self._waiting():
+                # It may have been dying when it was taken. What the call itself does to a child, a new one shows.
+                with contextlib.suppress(_DiedAtOnce):
+                    return _opened(self._ask(child, target, arguments, limits), limits)
+            return _opened(self._ask(_LimitedChild(limits, self._heavy), target, arguments, limits), limits)
+
+    def _ask(self, child: "_LimitedChild", target: str, arguments: tuple, limits: Limits) -> dict:
+        """Return a child's answer, after which it waits for the next call. Raises as `_LimitedChild.ask`."""
+        try:
+            answer = child.ask(target, arguments, limits)
+        except BaseException:
+            child.end()
+            raise
+        with self._lock:
+            self._idle.append(child)
+        if self._heavy:
+            self._end_later()
+        return answer
 
     def _end_later(self) -> None:
         with self._lock:
@@ -194,13 +202,12 @@ class _Pool:
             self._timer.daemon = True
             self._timer.start()
 
-    def _take(self, limits: Limits) -> "_LimitedChild":
+    def _waiting(self) -> "_LimitedChild | None":
+        """Return a child that waits for work, None where there is none."""
         while True:
             with self._lock:
                 child = self._idle.pop() if self._idle else None
-            if child is None:
-                return _LimitedChild(limits, self._heavy)
-            if child.alive():
+            if child is None or child.alive():
                 return child
             child.end()
 
@@ -221,6 +228,10 @@ def _opened(answer: dict, limits: Limits):
     if "fault" in answer:
         raise limits.problem("limited.failed", reason=reasons.original(answer["fault"]))
     return answer["result"]
+
+
+class _DiedAtOnce(Problem):
+    """A child was gone before it can have done much of what it was asked."""
 
 
 class _LimitedChild:
@@ -263,15 +274,17 @@ class _LimitedChild:
 
     def ask(self, target: str, arguments: tuple, limits: Limits) -> dict:
         """Return the child's answer. Raises Problem where a limit is reached; the child must then be ended."""
-        used, taken = self._cpu_seconds(), self._memory_bytes()
+        began, used, taken = time.monotonic(), self._cpu_seconds(), self._memory_bytes()
         question = {"target": target, "arguments": arguments, "seconds": limits.seconds, "mib": limits.mib}
         try:
             self._child.send(json.dumps(question).encode())
         except OSError:
-            raise self._died(limits) from None
-        until, pause = time.monotonic() + WALL * limits.seconds, POLL_S
+            raise self._died(limits, began) from None
+        until, pause = began + WALL * limits.seconds, POLL_S
         while True:
-            if (line := self._child.next_line(pause)) != b"":
+            if (line := self._child.next_line(pause)) is None:
+                raise self._died(limits, began)
+            if line:
                 return self._heard(line, limits)
             pause = min(0.1, pause * 1.5)
             if self._cpu_seconds() - used > limits.seconds:
@@ -281,9 +294,7 @@ class _LimitedChild:
             if time.monotonic() > until:
                 raise limits.problem("limited.waited")
 
-    def _heard(self, line: bytes | None, limits: Limits) -> dict:
-        if line is None:
-            raise self._died(limits)
+    def _heard(self, line: bytes, limits: Limits) -> dict:
         if not line.endswith(b"\n"):
             raise limits.problem("limited.too_long")
         answer = json.loads(line)
@@ -291,15 +302,16 @@ class _LimitedChild:
             raise limits.problem(answer["limit"])
         return answer
 
-    def _died(self, limits: Limits) -> Problem:
+    def _died(self, limits: Limits, began: float) -> Problem:
         code, words = self._child.wait(), self._last_words()
         if "memory allocation" in words or "MemoryError" in words or "bad_alloc" in words:
             return limits.problem("limited.too_large")
         if sys.platform != "win32" and -code == _signal("SIGXCPU"):
             return limits.problem("limited.too_slow")
-        return limits.problem(
+        told = limits.problem(
             "limited.failed", reason=reasons.original(words) if words else Reason("reasons.exit_code", code=code)
         )
+        return _DiedAtOnce(told.key, **told.facts) if time.monotonic() - began < AT_ONCE_S else told
 
     def _last_words(self) -> str:
         with contextlib.suppress(OSError, ValueError):

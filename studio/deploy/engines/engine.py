@@ -43,7 +43,7 @@ class Launch:
 
     environment: what is added to the studio's own. secrets: likewise, and never shown. files, copies: texts, and files
     of which copies are made, by the paths at which they are put before it starts. work: what else is made before it
-    starts and takes time; it is told how to report, and what says whether it is to stop, and raises Problem.
+    starts and takes time; it is told how to report, and what to call now and then, and raises Problem.
     """
 
     command: tuple[str, ...]
@@ -51,7 +51,7 @@ class Launch:
     secrets: dict[str, str] = field(default_factory=dict)
     files: dict[Path, str] = field(default_factory=dict)
     copies: dict[Path, Path] = field(default_factory=dict)
-    work: Callable[["Report", Callable[[], bool]], None] | None = None
+    work: Callable[["Report", "Check"], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ class Told:
 
 
 Report = Callable[[Sentence], None]  # is told what an engine is doing
+Check = Callable[[], None]  # raises Stopped where an engine is to be ended
 
 
 @runtime_checkable
@@ -117,8 +118,8 @@ class Engine(Protocol):
     def launch(self, order: Order) -> Launch:
         """Return how it is started. May take seconds: a chat template is made of the trained one. Raises Problem."""
 
-    def arrange(self, order: Order, report: Report) -> None:
-        """Do what is left to do before others may use it, once it answers. Raises Problem."""
+    def arrange(self, order: Order, report: Report, check: Check) -> None:
+        """Do what is left to do before others may use it, once it answers. Raises Problem, and Stopped."""
 
 
 def missing_environment(python: Callable[[str], Path], name: str) -> Problem | None:

@@ -7,7 +7,7 @@ from functools import partial
 from studio.core.i18n import Problem
 from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines import llama_cpp_adapters, trained_template
-from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign
+from studio.deploy.engines.engine import QUIET, Check, Launch, Order, Report, Sign
 from studio.deploy.engines.log_faults import DISK_FULL, PORT_TAKEN
 from studio.deploy.served_source import Source
 from studio.inference.llama_cpp.toolkit import MEGABYTES, Toolkit
@@ -71,7 +71,7 @@ class LlamaCpp:
             return Problem("llama_cpp.missing", megabytes=MEGABYTES)
         return None
 
-    def arrange(self, order: Order, report: Report) -> None:
+    def arrange(self, order: Order, report: Report, check: Check) -> None:
         """Apply the adapters that are on: it starts with none applied."""
         if order.adapters:
             self.switch(order, self.active(order.settings))

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 from studio.core.i18n import Problem
@@ -14,7 +14,7 @@ from studio.core.storage import files, folders
 from studio.core.workspace import write_json
 from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines.adapter_requests import post
-from studio.deploy.engines.engine import QUIET, Order, Report
+from studio.deploy.engines.engine import QUIET, Check, Order, Report
 from studio.export.gguf.convert_child import Conversion
 from studio.inference.llama_cpp.toolkit import Toolkit
 from studio.train.runs.lineage import recipe_beside
@@ -33,11 +33,12 @@ def active(settings: DeploySettings) -> list[str]:
     return [name for name in settings.adapters if name in chosen] if chosen is not None else list(settings.adapters)[:1]
 
 
-def write(order: Order, toolkit: Toolkit, report: Report, is_stopped: Callable[[], bool]) -> None:
+def write(order: Order, toolkit: Toolkit, report: Report, check: Check) -> None:
     """Write all adapters of an order as GGUF.
 
     Raises:
         Problem: the converter is not here, the base of an adapter is not known, or the converter refuses it.
+        Stopped: the engine is to be ended.
     """
     converter = toolkit.converter()
     for name, adapter in order.adapters.items():
@@ -48,17 +49,16 @@ def write(order: Order, toolkit: Toolkit, report: Report, is_stopped: Callable[[
         target = file_of(order, name)
         target.parent.mkdir(exist_ok=True)
         spec = Conversion(converter=converter, model=Path(str(base)), adapter=adapter, type="f16", target=target)
-        _convert(name, spec, is_stopped)
+        _convert(name, spec, check)
 
 
-def _convert(name: str, spec: Conversion, is_stopped: Callable[[], bool]) -> None:
+def _convert(name: str, spec: Conversion, check: Check) -> None:
     described, log = spec.target.with_suffix(".json"), spec.target.with_suffix(".log")
     write_json(described, json.loads(spec.model_dump_json()))
     command = [sys.executable, "-m", "studio.export.gguf.convert_child", str(described), str(os.getpid())]
     with Child(command, output=Output(log=log), environment=os.environ | QUIET) as child:
         while child.code is None:
-            if is_stopped():
-                return
+            check()
             time.sleep(LOOK_S)
         code = child.code
     if code:

@@ -5,7 +5,7 @@ import sys
 
 from studio.core.i18n import Problem
 from studio.deploy.deploy_settings import DeploySettings
-from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign
+from studio.deploy.engines.engine import QUIET, Check, Launch, Order, Report, Sign
 from studio.deploy.engines.log_faults import LAST_WORDS, PORT_TAKEN, TORCH
 from studio.deploy.served_source import Source
 
@@ -41,7 +41,7 @@ class LlamaFactoryApi:
             return Problem("deploy.no_gguf", engine=self.title)
         return None
 
-    def arrange(self, order: Order, report: Report) -> None:
+    def arrange(self, order: Order, report: Report, check: Check) -> None:
         """Do nothing: it serves what it was started with."""
 
     def launch(self, order: Order) -> Launch:

@@ -6,7 +6,7 @@ from pathlib import Path
 from studio.core.i18n import Problem
 from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines import trained_template
-from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign, missing_environment
+from studio.deploy.engines.engine import QUIET, Check, Launch, Order, Report, Sign, missing_environment
 from studio.deploy.engines.log_faults import LAST_WORDS, PORT_TAKEN, TORCH
 from studio.deploy.served_source import Source
 from studio.export.templates.lmdeploy import lmdeploy_template
@@ -80,7 +80,7 @@ class Lmdeploy:
             return Problem("deploy.no_float32", engine=self.title)
         return None
 
-    def arrange(self, order: Order, report: Report) -> None:
+    def arrange(self, order: Order, report: Report, check: Check) -> None:
         """Do nothing: it serves what it was started with."""
 
     def launch(self, order: Order) -> Launch:

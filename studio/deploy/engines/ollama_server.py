@@ -2,10 +2,7 @@
 and the stops of training.
 """
 
-import contextlib
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 from studio.core.i18n import Problem
 from studio.core.sentences import Sentence
@@ -13,8 +10,9 @@ from studio.core.storage.atomic import scratch
 from studio.core.storage.folders import size_of
 from studio.deploy.deploy_settings import DeploySettings, is_local
 from studio.deploy.engines import trained_template
-from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign
+from studio.deploy.engines.engine import QUIET, Check, Launch, Order, Report, Sign
 from studio.deploy.engines.log_faults import DISK_FULL, PORT_TAKEN
+from studio.deploy.ollama import joined_parts
 from studio.deploy.ollama.ollama_client import OllamaClient
 from studio.deploy.served_source import Source
 from studio.deploy.supervision import ports
@@ -76,8 +74,8 @@ class Ollama:
             environment["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, settings.devices))
         return Launch((program, "serve"), environment)
 
-    def arrange(self, order: Order, report: Report) -> None:
-        """Make the model in its store. Raises Problem where that fails."""
+    def arrange(self, order: Order, report: Report, check: Check) -> None:
+        """Make the model in its store. Raises Problem where that fails, and Stopped."""
         report(Sentence(key="deploy.doing_model"))
         template, parameters = None, {}
         if order.source.target:
@@ -92,31 +90,36 @@ class Ollama:
         if order.settings.context:
             parameters["num_ctx"] = order.settings.context
         client = OllamaClient(f"http://{ports.place(ports.near(order.settings.host), order.port)}")
-        with _in_one_file(order, report) as file:
-            client.create(order.name, file, template, parameters, lambda step: None)
+        digest = _taken_in(client, order, report, check)
+        client.create(order.name, digest, template, parameters, lambda step: check())
 
 
-@contextlib.contextmanager
-def _in_one_file(order: Order, report: Report) -> Iterator[Path]:
-    """Give the GGUF as one file, which is all that Ollama takes: a split one is put together for the `with`.
+def _taken_in(client: OllamaClient, order: Order, report: Report, check: Check) -> str:
+    """Have the GGUF in the store as one file, which is all that Ollama takes, and return its digest there: a split one
+    is put together for that, where the store does not have it.
 
     Raises:
         Problem: a part is missing, there is no room for the whole and for the copy in the store, or the parts are none.
+        Stopped: the engine is to be ended.
     """
-    found = gguf_parts.parts(order.source.gguf)
+    found, deployments = gguf_parts.parts(order.source.gguf), order.folder.parent
     if len(found) == 1:
-        yield found[0]
-        return
+        return client.take_in(found[0], check)
+    stamps = joined_parts.stamps(found)
+    if (known := joined_parts.digest_of(deployments, stamps)) and client.has(known):
+        return known
     needed, free = 2 * sum(map(size_of, found)), shutil.disk_usage(order.folder).free
     if needed > free:
-        facts = {"needed": needed / 1e9, "free": free / 1e9, "folder": order.folder.parent}
+        facts = {"needed": needed / 1e9, "free": free / 1e9, "folder": deployments}
         raise Problem("gguf.no_room_to_join", file=found[0].name, count=len(found), **facts)
     report(Sentence(key="deploy.doing_joining", facts={"count": len(found)}))
     with scratch(order.folder) as folder:
         whole = folder / f"{order.name}.gguf"
-        gguf_parts.join_apart(found, whole)
+        gguf_parts.join_apart(found, whole, check)
         report(Sentence(key="deploy.doing_model"))
-        yield whole
+        digest = client.take_in(whole, check)
+    joined_parts.keep(deployments, stamps, digest)
+    return digest
 
 
 def adds_bos(source: Source) -> bool:

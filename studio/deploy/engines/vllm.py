@@ -8,7 +8,7 @@ from studio.core.i18n import Problem
 from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines import trained_template
 from studio.deploy.engines.adapter_requests import post
-from studio.deploy.engines.engine import QUIET, Launch, Order, Report, Sign, missing_environment
+from studio.deploy.engines.engine import QUIET, Check, Launch, Order, Report, Sign, missing_environment
 from studio.deploy.engines.log_faults import LAST_WORDS, PORT_TAKEN, TORCH
 from studio.deploy.served_source import Source
 from studio.monitor import readings
@@ -99,7 +99,7 @@ class Vllm:
             return Problem("deploy.merge_first", engine=self.title, name=source.name)
         return None
 
-    def arrange(self, order: Order, report: Report) -> None:
+    def arrange(self, order: Order, report: Report, check: Check) -> None:
         """Do nothing: it serves what it was started with."""
 
     def active(self, settings: DeploySettings) -> list[str]:

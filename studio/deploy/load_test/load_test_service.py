@@ -1,7 +1,9 @@
 """Load tests as they are started, stopped, gone on with and looked at: one job each, one after the other."""
 
+from pathlib import Path
+
 from studio.core.i18n import Problem
-from studio.core.jobs import Job, Jobs
+from studio.core.jobs import Job, Jobs, Places
 from studio.core.storage.records import Record
 from studio.datasets.registry.collection import Collection
 from studio.deploy.load_test import load_run
@@ -28,6 +30,7 @@ class LoadTestService:
         self.tests, self.collection, self.servers = LoadTests(collection.workspace), collection, servers
         self._jobs = jobs
         jobs.offer(KIND, self._work, facts=JobFacts)
+        jobs.places(KIND, Places(reads=self._reads))
 
     def start(self, targets: list[str], settings: LoadSettings) -> LoadTest:
         """Measure servers, one after the other. Returns at once.
@@ -92,6 +95,11 @@ class LoadTestService:
     def job(self, id: str) -> Job | None:
         """Return the job of a test, None where none is known any more."""
         return next((job for job in self._jobs.all(KIND) if job.facts.get("load_test") == id), None)
+
+    def _reads(self, facts: dict) -> list[Path]:
+        """Return the place of the dataset whose rows a test sends. Raises Problem where the test is gone."""
+        dataset = self.tests.find(facts["load_test"]).request().settings.dataset
+        return row_sources.places(self.collection, [dataset] if dataset else [])
 
     def _work(self, job: Job) -> dict:
         test = self.tests.find(JobFacts.model_validate(job.facts).load_test)

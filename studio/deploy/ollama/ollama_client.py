@@ -90,21 +90,25 @@ class OllamaClient:
         """Fetch a model from Ollama's registry; `on_step` may raise to end it."""
         self._work("/api/pull", {"model": model}, on_step)
 
+    def take_in(self, file: Path, check: Callable[[], None]) -> str:
+        """Send a file where it is not in its store yet, and return its digest there; `check` may raise to end it."""
+        digest = _sha256(file, check)
+        if not self.has(digest):
+            self._put_blob(digest, file, check)
+        return digest
+
     def create(
         self,
         model: str,
-        file: Path,
+        digest: str,
         template: str | None,
         parameters: dict[str, object],
         on_step: Callable[[Step], None],
     ) -> None:
-        """Make a model of a GGUF file, with a Go template where there is one. The file is sent where it is not in its
-        store yet.
+        """Make a model of a GGUF file in its store, with a Go template where there is one; `on_step` may raise to end
+        it.
         """
-        digest = _sha256(file)
-        if not self._has_blob(digest):
-            self._put_blob(digest, file)
-        body: dict[str, object] = {"model": model, "files": {file.name: digest}, "parameters": parameters}
+        body: dict[str, object] = {"model": model, "files": {f"{model}.gguf": digest}, "parameters": parameters}
         self._work("/api/create", body | ({"template": template} if template else {}), on_step)
 
     def rendered(self, model: str, messages: list[dict], tools: list[dict] | None = None) -> str | None:
@@ -115,13 +119,14 @@ class OllamaClient:
             return records.typed(answer, _Debug, model).debug.rendered_template
         return None
 
-    def _has_blob(self, digest: str) -> bool:
+    def has(self, digest: str) -> bool:
+        """Tell whether a file is in its store."""
         with self._open() as client, self._told():
             return client.head(f"/api/blobs/{digest}").status_code == 200
 
-    def _put_blob(self, digest: str, file: Path) -> None:
+    def _put_blob(self, digest: str, file: Path, check: Callable[[], None]) -> None:
         with self._open(LONG_S) as client, self._told():
-            answer = client.post(f"/api/blobs/{digest}", content=_chunks(file))
+            answer = client.post(f"/api/blobs/{digest}", content=_chunks(file, check))
             self._require(answer.status_code, answer.text)
 
     def _ask(self, method: str, path: str, body: dict | None = None) -> object:
@@ -162,17 +167,18 @@ class OllamaClient:
             raise Problem("deploy.ollama_refused", reason=reasons.original(in_one_line(str(words or status), "")))
 
 
-def _sha256(file: Path) -> str:
+def _sha256(file: Path, check: Callable[[], None]) -> str:
     digest = hashlib.sha256()
-    for chunk in _chunks(file):
+    for chunk in _chunks(file, check):
         digest.update(chunk)
     return f"sha256:{digest.hexdigest()}"
 
 
-def _chunks(file: Path) -> Iterator[bytes]:
+def _chunks(file: Path, check: Callable[[], None]) -> Iterator[bytes]:
     try:
         with open(file, "rb") as opened:
             while chunk := opened.read(CHUNK):
+                check()
                 yield chunk
     except OSError as error:
         raise Problem("gguf.broken", file=file.name, reason=reasons.of(error)) from error

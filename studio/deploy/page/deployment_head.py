@@ -80,7 +80,7 @@ def deployment_head(service: DeployService, name: str) -> DeploymentHead | None:
         restarted=len(state.died),
         ready_s=state.ready_s if is_ready else None,
         since=state.since,
-        memory=service.memory_bytes(deployment),
+        memory=deployment.memory_bytes(),
         parity=state.parity if is_ready else None,
         test=_curl(url, name, has_key),
         load=state.load if is_ready else None,

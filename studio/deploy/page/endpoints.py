@@ -126,5 +126,5 @@ def _listed(service: DeployService, deployment: Deployment, words: Words) -> Dep
         busy=LoadResult(**state.load.model_dump()) if state.load and state.state == "ready" else None,
         adapters=service.adapters_of(request),
         ready_s=state.ready_s,
-        memory_bytes=service.memory_bytes(deployment),
+        memory_bytes=deployment.memory_bytes(),
     )

@@ -27,7 +27,7 @@ class Form:
         self.service, self.words = service, words
         self.fields: dict[str, gr.components.Component] = {}
         with gr.Row(elem_classes="form-head"):
-            gr.HTML(str(ui(words.language).hint(words("deploying.what"))))
+            gr.HTML(str(ui(words.language).hint(words("deploying.what"))) + region("pace", "chat"))
             self.start = gr.Button(
                 words("deploying.start"), variant="primary", scale=0, min_width=120, elem_id="deploy-start"
             )

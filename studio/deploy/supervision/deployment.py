@@ -1,5 +1,6 @@
 """A deployment on disk: `saves/.deployments/<name>/` with what was asked, its state, its log and the engine's files."""
 
+import contextlib
 import os
 import shutil
 import threading
@@ -8,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import psutil
 from pydantic import Field
 
 from studio.core import reasons
@@ -108,6 +110,17 @@ class Deployment:
                 self._keep(refused)
                 return refused
         return records.load(self.folder / "state.json", EngineState)
+
+    def memory_bytes(self) -> int | None:
+        """Return the bytes in memory of its processes, None where it has none. Raises Problem where its state cannot be
+        read.
+        """
+        processes = [one for known in self.state().members if (one := known.process())]
+        total = 0
+        for process in processes:
+            with contextlib.suppress(psutil.Error):  # gone meanwhile
+                total += process.memory_info().rss
+        return total if processes else None
 
     def write_request(self, request: Request) -> None:
         """Keep what was asked. Raises Problem where the disk refuses."""

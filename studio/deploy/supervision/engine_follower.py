@@ -14,6 +14,7 @@ import psutil
 
 from studio.core import reasons
 from studio.core.i18n import Problem
+from studio.core.job import Stopped
 from studio.core.processes import process_group
 from studio.core.processes.child import Child, Output
 from studio.core.processes.process_group import MARK
@@ -22,7 +23,7 @@ from studio.core.workspace import write_whole
 from studio.deploy.deploy_settings import DeploySettings
 from studio.deploy.engines.engine import Engine, Launch, Order, Told, fault_in, phase_in
 from studio.deploy.supervision import ports
-from studio.deploy.supervision.deployment import Deployment, EngineState, Parity
+from studio.deploy.supervision.deployment import ACTIVE, Deployment, EngineState, Parity
 from studio.deploy.supervision.engine_load import LoadWatch
 from studio.train.execution.executors.subprocesses import NOT_INHERITED
 
@@ -38,13 +39,13 @@ class Hooks:
     """What is to be done beside following.
 
     order: returns what the engine is to serve, each time it is started. ready: it answers. judge: compares its prompt
-    with that of training. ended: it is gone, or gone again.
+    with that of training. ended: it is gone; calls what it is given, which tells so, once its name is free.
     """
 
     order: Callable[[Deployment], Order]
     ready: Callable[[Deployment, EngineState], None]
     judge: Callable[[Deployment, EngineState], Parity]
-    ended: Callable[[Deployment], None]
+    ended: Callable[[Deployment, Callable[[], None]], None]
 
 
 class EngineFollower:
@@ -54,6 +55,7 @@ class EngineFollower:
         self.deployment, self._engine, self._settings, self._hooks = deployment, engine, settings, hooks
         self._state, self._child = deployment.state(), None
         self._is_on_disk = True
+        self._fault_at_end: Told | None = None
         self._stop, self._lock = threading.Event(), threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f"engine-{deployment.name}", daemon=True)
 
@@ -85,28 +87,28 @@ class EngineFollower:
                 self._compare()
             while not self._follow():
                 self._start()
+        except Stopped:
+            self._end()
         except Problem as problem:
             self._fail(Told(Sentence(key=problem.key, facts=problem.facts)))
         except Exception as error:  # a thread that dies in silence would leave an engine that nobody looks after
             traceback.print_exc()
             self._fail(Told(Sentence(key="deploy.fault_studio", facts={"reason": f"{type(error).__name__}: {error}"})))
         finally:
-            self._hooks.ended(self.deployment)
+            self._hooks.ended(self.deployment, self._tell_end)
 
     def _start(self) -> None:
-        """Make the engine's files and start it. Raises Problem where that cannot be done."""
+        """Make the engine's files and start it. Raises Problem where that cannot be done, and Stopped."""
         size = self.deployment.log_file.stat().st_size if self.deployment.log_file.exists() else 0
         began = self._state.began if not self._state.died else time.time()
         self._tell(doing=Sentence(key="deploy.doing_prompt"), members=[], parity=None, log_start=size, began=began)
         order = self._hooks.order(self.deployment)
         launch = self._engine.launch(order)
-        if self._stop.is_set():
-            return
+        self._check()
         _put(launch)
         if launch.work:
-            launch.work(lambda sentence: self._tell(doing=sentence), self._stop.is_set)
-            if self._stop.is_set():
-                return
+            launch.work(lambda sentence: self._tell(doing=sentence), self._check)
+            self._check()
         mark = secrets.token_hex(12)
         try:
             self._child = Child(
@@ -118,6 +120,10 @@ class EngineFollower:
             ) from error
         leader = process_group.identity(self._child.pid)
         self._tell(mark=mark, members=[leader] if leader else [], doing=Sentence(key="deploy.doing_started"))
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
 
     def _follow(self) -> bool:
         """Look after the engine until it is gone; return whether that is the end, and not a reason to start it
@@ -146,7 +152,6 @@ class EngineFollower:
                     return self._died(Told(Sentence(key="deploy.fault_broken")))
         self._tell(state="stopping")
         self._end()
-        self._tell(state="stopped", since=time.time(), doing=None, members=[])
         return True
 
     def _look_for_ready(self, at_log: bool) -> None:
@@ -157,7 +162,8 @@ class EngineFollower:
         self._see_members()
         if ports.listens(self._processes(), self._state.port) is False:
             return  # somebody else answers there, and the engine is about to say so
-        self._engine.arrange(self._hooks.order(self.deployment), lambda sentence: self._tell(doing=sentence))
+        order = self._hooks.order(self.deployment)
+        self._engine.arrange(order, lambda sentence: self._tell(doing=sentence), self._check)
         now = time.time()
         fault = self._offer()  # before it is told to be ready: whoever reads that asks at once
         self._tell(state="ready", since=now, ready_s=now - self._state.began, doing=None, error=fault, remedy={})
@@ -220,12 +226,14 @@ class EngineFollower:
         return fault_in(self.deployment.log(self._state.log_start), self._engine.faults)
 
     def _fail(self, told: Told) -> None:
+        self._fault_at_end = told
         self._end()
-        if self._stop.is_set():
-            self._tell(state="stopped", since=time.time(), doing=None, members=[])
-            return
-        fields = {"error": told.sentence, "remedy": told.remedy, "doing": None, "members": []}
-        self._tell(state="failed", since=time.time(), **fields)
+
+    def _tell_end(self) -> None:
+        """Say how it ended, which is the last that is told of it."""
+        told = None if self._stop.is_set() else self._fault_at_end
+        fault = {"error": told.sentence, "remedy": told.remedy} if told else {}
+        self._tell(state="failed" if told else "stopped", since=time.time(), doing=None, members=[], **fault)
 
     def _end(self) -> None:
         """End all that is left of it."""
@@ -239,6 +247,8 @@ class EngineFollower:
     def _tell(self, **changes: object) -> None:
         """Keep how far it is with these changes; what the disk refused is written as soon as it takes it."""
         with self._lock:
+            if self._state.state not in ACTIVE:
+                return  # its name may be that of a new start already
             if self._stop.is_set() and changes.get("state") in ("starting", "ready"):
                 changes.pop("state")
             changed = self._state.model_copy(update=changes)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from studio.core import reasons
 from studio.core.i18n import Problem
-from studio.core.jobs import Job, Jobs
+from studio.core.jobs import Job, Jobs, Places
 from studio.core.storage import folders
 from studio.core.storage.records import Record
 from studio.core.workspace import Workspace
@@ -39,6 +39,7 @@ class BenchmarkDownloads:
         self.workspace, self.jobs = workspace, jobs
         self._patience = {"tries": tries, "first_wait_s": first_wait_s}
         jobs.offer(KIND, self._work, facts=FetchFacts)
+        jobs.places(KIND, Places(lambda facts: {incoming.folder_of(workspace) / facts["name"]: ()}))
 
     def start(self, name: str, source: str, endpoint: str | None = None, token: str | None = None) -> Job:
         """Begin to fetch a known benchmark, or go on where an earlier try ended. The token stays in memory.

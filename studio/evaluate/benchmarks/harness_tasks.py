@@ -4,6 +4,7 @@ Of a file of the workspace only the fields below are taken, as data: it can name
 sandbox, and the questions are read by the studio from files inside the data folder.
 """
 
+import contextlib
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -98,6 +99,13 @@ def own_files(workspace: Workspace) -> dict[str, Path]:
 def describe(file: Path) -> HarnessDescription:
     """Return what a file of the workspace describes. Raises Problem with the field that is wrong."""
     return records.typed(yaml_file.read(file), HarnessDescription, file.name)
+
+
+def places(file: Path) -> list[Path]:
+    """Return the file that describes a task, and those in which its questions are."""
+    with contextlib.suppress(Problem):
+        return [file, *(file.parent / name for name in describe(file).dataset_kwargs.data_files.values())]
+    return [file]
 
 
 @cache

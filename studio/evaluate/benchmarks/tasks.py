@@ -1,10 +1,12 @@
 """What can be asked: the benchmarks in the workspace, and the known ones that can be had."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from studio.core.i18n import Problem
+from studio.core.jobs import Jobs
 from studio.core.storage import files, folders
 from studio.core.storage.file_cache import FileCache
 from studio.core.storage.trash import Trash
@@ -78,15 +80,27 @@ def find(workspace: Workspace, name: str) -> Benchmark:
     return layouts.look(workspace.inside(folder.parent, name))
 
 
-def delete(workspace: Workspace, name: str) -> str:
+def delete(workspace: Workspace, jobs: Jobs, name: str) -> str:
     """Move a benchmark, or the description of an own task of lm-eval, into the trash, and return the item's id there.
-    Raises Problem where there is none.
+    Raises Problem where there is none, or a job reads it.
     """
-    if file := harness_tasks.own_files(workspace).get(name):
-        return Trash(workspace).put(file, "benchmark", file.stem)
-    if not is_safe(name) or not folders.is_folder(folder := incoming.folder_of(workspace) / name):
+    own = harness_tasks.own_files(workspace).get(name)
+    if not own and not (is_safe(name) and folders.is_folder(incoming.folder_of(workspace) / name)):
         raise Problem("benchmarks.missing", name=name)
-    return Trash(workspace).put(folder, "benchmark", name)
+    path = own or incoming.folder_of(workspace) / name
+    with jobs.moving([path]):
+        return Trash(workspace).put(path, "benchmark", own.stem if own else name)
+
+
+def places(workspace: Workspace, names: Sequence[str]) -> list[Path]:
+    """Return where the questions of benchmarks stand in the workspace: folders, and files of one's own tasks."""
+    found = []
+    for name in names:
+        if not harness_tasks.is_task(name):
+            found.append(incoming.folder_of(workspace) / name)
+        elif file := harness_tasks.own_files(workspace).get(name):
+            found += harness_tasks.places(file)
+    return found
 
 
 def describe(folder: Path) -> Task:

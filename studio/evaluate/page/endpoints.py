@@ -203,13 +203,15 @@ def _benchmarks(context: EvaluateContext) -> list[Callable]:
         """Copy a benchmark into the workspace: a folder, a ZIP or a file of questions, in a data folder of the
         studio.
         """
-        made = incoming.bring_in(workspace, context.collection.source(path), name)
+        source = context.collection.source(path)
+        context.downloads.jobs.require_unmade(incoming.place(workspace, source, name))
+        made = incoming.bring_in(workspace, source, name)
         return AddedTaskResult(
             name=made.name, questions=tasks.describe(incoming.folder_of(workspace) / made.name).questions
         )
 
     def evaluate_task_delete(name: str) -> DeletedResult:
         """Move a benchmark of the workspace into the trash."""
-        return DeletedResult(item=tasks.delete(workspace, name))
+        return DeletedResult(item=tasks.delete(workspace, context.downloads.jobs, name))
 
     return [evaluate_fetch, evaluate_task_add, evaluate_task_delete]

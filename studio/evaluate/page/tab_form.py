@@ -37,7 +37,7 @@ class Form:
         self._connect()
 
     def _heading(self) -> str:
-        return str(ui(self.words.language).hint(self.words("evaluating.what")))
+        return str(ui(self.words.language).hint(self.words("evaluating.what"))) + region("pace", "work")
 
     def _what(self) -> None:
         words = self.words

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,9 +143,9 @@ def _beside(file: Path) -> list[Part]:
     return found
 
 
-def join_apart(found: list[Path], target: Path) -> None:
+def join_apart(found: list[Path], target: Path, check: Callable[[], None]) -> None:
     """Write the parts of a GGUF, in their order, as one file, in a process of its own: its reader takes the time and
-    the memory that a stranger's file asks for.
+    the memory that a stranger's file asks for. `check` is called now and then; what it raises ends the process.
 
     Raises:
         Problem: the disk is full, or they are not the parts of one file.
@@ -154,6 +155,7 @@ def join_apart(found: list[Path], target: Path) -> None:
     try:
         with Child(command, environment={**os.environ, "PYTHONIOENCODING": "utf-8"}) as child:
             while (line := child.next_line(_POLL_S)) is not None:
+                check()
                 last = line.decode("utf-8", "replace").strip() or last
             code = child.wait()
     except OSError as error:

@@ -23,7 +23,7 @@ class FolderServer:
     def launch(self, order: Order) -> Launch:
         return Launch((sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(order.port)), {})
 
-    def arrange(self, order: Order, report) -> None:
+    def arrange(self, order: Order, report, check) -> None:
         """Leave it as it is."""
 
 
@@ -42,7 +42,7 @@ def follower(deployment):
         order=lambda one: Order(one.name, None, settings, one.folder, one.state().port, "", {}),
         ready=lambda *_: None,
         judge=lambda *_: Parity(),
-        ended=lambda _: None,
+        ended=lambda _, tell: tell(),
     )
     made = EngineFollower(deployment, FolderServer(), DeploySettings(), hooks).begin()
     wait_for(lambda: deployment.state().state == "ready" and deployment.state().parity)

@@ -1,11 +1,13 @@
 """Ollama under the studio's care, against a server that speaks its documented API; its models by the endpoints."""
 
+import contextlib
 import json
 import os
 import shutil
 from pathlib import Path
 
 import ollama_program
+import psutil
 import pytest
 import split_gguf
 from conftest import SMALL, new_workspace, wait_for
@@ -16,7 +18,9 @@ from studio.core.i18n import LANGUAGES, Words
 from studio.core.storage import atomic
 from studio.deploy import served_source
 from studio.deploy.engines import ollama_server
+from studio.deploy.ollama import joined_parts
 from studio.deploy.supervision import ports
+from studio.models.gguf import gguf_parts
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +143,59 @@ def test_a_split_file_is_handed_over_in_one(studio, call, parts, part):
     call.deploy_stop(f"whole-{part}")
 
 
+def test_a_split_file_is_put_together_once_and_again_when_a_part_changed_or_the_store_has_it_no_more(
+    studio, call, parts, monkeypatch
+):
+    joined, join = [], gguf_parts.join_apart
+
+    def counted(*given) -> None:
+        joined.append(given)
+        join(*given)
+
+    monkeypatch.setattr(gguf_parts, "join_apart", counted)
+    store = studio.deploy.deployments.folder / ollama_server.STORE
+
+    def starts(name: str) -> int:
+        """Start one, and return how often anything was put together until it was ready."""
+        found = deployed(call, name, parts[0])
+        assert found["state"] == "ready", (found, call.deploy_log(name))
+        call.deploy_stop(name)
+        wait_for(lambda: next(one for one in call.deploy_list() if one["name"] == name)["state"] == "stopped")
+        return len(joined)
+
+    os.utime(parts[1], ns=(1, 10**18))
+    assert [starts("once"), starts("once"), starts("twice")] == [1, 1, 1]
+    os.utime(parts[1], ns=(1, 2 * 10**18))
+    assert [starts("once"), starts("once")] == [2, 2]
+    (store / json.loads((store / "models.json").read_text())["once:latest"]["digest"]).unlink()
+    assert starts("once") == 3
+    for kept in (studio.deploy.deployments.folder / joined_parts.FOLDER).iterdir():
+        kept.write_text("[]")
+    assert starts("twice") == 4
+    assert list(studio.workspace.root.joinpath("saves").rglob("*.gguf")) == []
+
+
+def test_stop_ends_the_joining_at_once(studio, call, parts):
+    os.utime(parts[1], ns=(1, 3 * 10**18))
+    call.deploy_start("ollama", str(parts[0]), {"name": "joining"})
+
+    def joins() -> psutil.Process | None:
+        for one in psutil.Process().children():
+            with contextlib.suppress(psutil.Error):
+                if "studio.models.gguf.gguf_parts" in one.cmdline():
+                    return one
+        return None
+
+    process = wait_for(joins)
+    process.suspend()  # as one that has gigabytes to write
+    call.deploy_stop("joining")
+    wait_for(lambda: next(one for one in call.deploy_list() if one["name"] == "joining")["state"] == "stopped")
+    assert not process.is_running() and "deploy:joining" not in [one.who for one in studio.accelerator.holders()]
+    assert list((studio.workspace.root / atomic.BEING_WRITTEN).rglob("*.gguf")) == []
+
+
 def test_a_split_file_is_not_put_together_without_room_or_without_a_part(studio, call, parts, monkeypatch):
+    os.utime(parts[1], ns=(1, 4 * 10**18))
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 10**12 - 1000, 1000))
         found = deployed(call, "full", parts[0])

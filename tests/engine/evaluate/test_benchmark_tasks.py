@@ -107,13 +107,13 @@ def test_a_set_goes_into_the_trash_and_comes_back(workspace, tmp_path):
     from studio.core.storage.trash import Trash
 
     bring_in(workspace, benchmark_sets.cmmlu(tmp_path / "rooms"))
-    item = tasks.delete(workspace, "rooms")
+    item = tasks.delete(workspace, Jobs(workspace), "rooms")
     assert not (incoming.folder_of(workspace) / "rooms").exists()
     Trash(workspace).restore(item)
     assert tasks.find(workspace, "rooms").name == "rooms"
     (incoming.folder_of(workspace) / "own.yaml").write_text("task: own\n")
-    Trash(workspace).restore(tasks.delete(workspace, "lm-eval:own"))
+    Trash(workspace).restore(tasks.delete(workspace, Jobs(workspace), "lm-eval:own"))
     assert "lm-eval:own" in [one.name for one in tasks.tasks(workspace)]
     for name in ("../rooms", "lm-eval:other"):
         with pytest.raises(Problem):
-            tasks.delete(workspace, name)
+            tasks.delete(workspace, Jobs(workspace), name)

@@ -1,16 +1,22 @@
 """What jobs of the studio's own kinds read and make stays where it is, and free for them, until they are over."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
 import pytest
 import yaml
-from conftest import SMALL, is_sentence, new_workspace
+from conftest import PATIENCE_S, SMALL, free_port, is_sentence, new_workspace
 
 from studio import app
 from studio.core.i18n import LANGUAGES, Problem, Words
+from studio.core.processes import process_group
 from studio.datasets.page.schemas import NewDataOptions
 from studio.datasets.registry import entries
+from studio.deploy.deploy_settings import DeploySettings
+from studio.deploy.load_test.load_settings import LoadSettings
+from studio.deploy.supervision.deployment import Request, new_state
 from studio.evaluate.settings import BenchmarkSettings, PredictSettings
 from studio.models.library import manage
 from studio.train import runs
@@ -170,6 +176,103 @@ def test_what_is_read_of_a_run_stays_with_it_and_its_model(studio, begin, kind):
     assert refusal(lambda: studio.trainer.restart(run.name)) == "jobs.in_use"
     if waits:
         studio.jobs.cancel(waits)
+
+
+@pytest.fixture
+def serve(studio):
+    """Lets an engine be looked after that an earlier studio has just started: a process that does not answer yet."""
+    program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(9999)"])
+
+    def begin(target: str, **settings: object) -> None:
+        deployment = studio.deploy.deployments.create("served")
+        settings = DeploySettings.model_validate(settings)
+        deployment.write_request(Request(engine="llama.cpp", target=target, settings=settings, created=1.0))
+        members = [process_group.identity(program.pid)]
+        deployment.write_state(new_state(free_port()).model_copy(update={"members": members}))
+        studio.deploy._find_again()
+
+    yield begin
+    program.kill()
+    program.wait()
+    studio.deploy.wait("served", PATIENCE_S)
+    studio.deploy.delete("served")
+
+
+@pytest.mark.parametrize("how", ["model", "run", "checkpoint", "adapter", "gguf", "prompt of"])
+def test_what_an_engine_serves_stays_until_it_is_stopped(studio, serve, how):
+    workspace, model = studio.workspace, studio.workspace.models / SMALL
+    run = runs.make(workspace, "m", "lora", "served")
+    recipe = {"model_name_or_path": str(model), "stage": "sft", "template": "smollm2", "dataset": "identity"}
+    run.recipe_file.write_text(yaml.safe_dump(recipe))
+    run.say("state", state="finished")
+    for folder in (run.folder, run.folder / "checkpoint-2"):
+        folder.mkdir(exist_ok=True)
+        (folder / "adapter_config.json").write_text("{}")
+        (folder / "adapter_model.safetensors").write_bytes(b"")
+    (model / "small.gguf").touch()
+    (workspace.models / "other.gguf").touch()
+    checkpoint, told = f"{run.name}@checkpoint-2", "models.used_by_engine"
+    begun = {
+        "model": {"target": SMALL},
+        "run": {"target": run.name},
+        "checkpoint": {"target": checkpoint},
+        "adapter": {"target": SMALL, "adapters": {"first": checkpoint}},
+        "gguf": {"target": f"{SMALL}/small.gguf"},
+        "prompt of": {"target": "other.gguf", "prompt_of": run.name},
+    }
+    serve(**begun[how])
+    on_model = workspace, studio.jobs, SMALL
+    assert refusal(lambda: manage.rename(*on_model, "new", lambda _: None)) == told
+    assert refusal(lambda: manage.delete(*on_model, lambda _: None)) == told
+    if how not in ("model", "gguf"):
+        assert refusal(lambda: manage_runs.delete(workspace, studio.jobs, run.name)) == told
+    studio.deploy.stop("served")
+    assert studio.deploy.wait("served", PATIENCE_S)
+    manage_runs.delete(workspace, studio.jobs, run.name)
+    with studio.jobs.moving([model]):
+        (model / "small.gguf").unlink()
+
+
+def test_a_benchmark_that_is_being_asked_is_not_deleted(studio, begin):
+    folder = studio.workspace.data / "benchmarks"
+    (folder / "rooms").mkdir(parents=True, exist_ok=True)
+    (folder / "others").mkdir(exist_ok=True)
+    described = {"dataset_kwargs": {"data_files": {"test": "others/rows.json"}}, "output_type": "generate_until"}
+    described |= {"doc_to_text": "{{a}}", "doc_to_target": "{{b}}", "metric_list": [{"metric": "acc"}]}
+    (folder / "own.yaml").write_text(yaml.safe_dump(described))
+    named = ["rooms", "lm-eval:own"]
+    made = studio.evaluate.service.evaluations.create("benchmark", [SMALL], named, BenchmarkSettings())
+    begin("evaluate", {"evaluation": made.id})
+    for name in (*named, "others"):
+        assert refusal(lambda name=name: endpoint(studio, "evaluate_task_delete")(name)) == "jobs.in_use"
+
+
+def test_no_benchmark_gets_a_name_that_is_being_fetched(studio, begin):
+    (studio.workspace.data / "brought").mkdir()
+    begin("benchmark", {"name": "mmlu", "source": "huggingface", "title": "MMLU", "hub": "Hugging Face"})
+    add = endpoint(studio, "evaluate_task_add")
+    assert refusal(lambda: add(str(studio.workspace.data / "brought"), "mmlu")) == "jobs.name_taken"
+
+
+@pytest.mark.parametrize("kind", ["evaluate", "load_test"])
+def test_a_dataset_whose_rows_are_asked_is_neither_renamed_nor_removed(studio, begin, kind):
+    if kind == "evaluate":
+        made = studio.evaluate.service.evaluations.create("predict", [SMALL], ["identity"], PredictSettings())
+    else:
+        made = studio.tools.load_tests.tests.create(["served:one/two"], LoadSettings(dataset="identity"))
+    begin(kind, {"evaluation" if kind == "evaluate" else "load_test": made.id})
+    assert refusal(lambda: endpoint(studio, "datasets_rename")("identity", "new")) == "jobs.in_use"
+    assert refusal(lambda: endpoint(studio, "datasets_remove")("identity")) == "jobs.in_use"
+
+
+def test_a_model_that_says_hello_stays_until_it_has(studio, monkeypatch):
+    told = []
+    delete = lambda: manage.delete(studio.workspace, studio.jobs, SMALL, lambda _: None)  # noqa: E731
+    monkeypatch.setattr(studio.smoke_tests, "_run", lambda *_: told.append(refusal(delete)))
+    studio.smoke_tests.run(SMALL, "Who?")
+    assert told == ["models.used_by_smoke_test"]
+    with studio.jobs.moving([studio.workspace.models / SMALL]):
+        pass
 
 
 def test_forms_of_a_run_may_share_the_merge_and_no_other_job_makes_it(studio, begin):

@@ -156,8 +156,8 @@ def test_every_record_is_read_from_the_workspace(root, monkeypatch):
 
 # No files of a workspace: what a child process says while it works, and the consents, which lie in the person's own
 # folder. Read only when an adapter is loaded, or before there is a page: who owns the workspace (see test_ownership).
-# Of deployments: the rank of an adapter is read when an engine starts, options come by an endpoint, the
-# rest are answers of Ollama.
+# Of deployments: the rank of an adapter and what was joined are read when an engine starts, options come by an
+# endpoint, the rest are answers of Ollama.
 # Open WebUI's process is looked for only where Open WebUI is installed.
 # The scores of an answer and what it adds to sums are read as columns of numbers; their files are in the workspace all
 # the same.
@@ -173,6 +173,7 @@ NOT_DRAWN = {
     "AdapterLayers",
     "AdapterRank",
     "DeployOptions",
+    "JoinedParts",
     "ShownModel",
     "Step",
     "_Debug",

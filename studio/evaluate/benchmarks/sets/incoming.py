@@ -29,6 +29,14 @@ def folder_of(workspace: Workspace) -> Path:
     return workspace.data / "benchmarks"
 
 
+def place(workspace: Workspace, path: Path, name: str = "") -> Path:
+    """Return where `bring_in` would put a benchmark. Raises Problem where the name is none."""
+    name = (name or (path.name if folders.is_folder(path) else plain_name(path.name))).strip()
+    if not is_safe(name):
+        raise Problem("benchmarks.bad_name", name=name)
+    return workspace.inside(folder_of(workspace), name)
+
+
 def bring_in(workspace: Workspace, path: Path, name: str = "") -> Benchmark:
     """Copy a benchmark into the workspace, and return it. Only files of questions, and licences, are copied.
 
@@ -40,16 +48,13 @@ def bring_in(workspace: Workspace, path: Path, name: str = "") -> Benchmark:
         Problem: it is not there, holds no benchmark (see `layouts.look`), leads out of its folder, is too large, or
             there is one of that name.
     """
-    name = (name or (path.name if folders.is_folder(path) else plain_name(path.name))).strip()
-    if not is_safe(name):
-        raise Problem("benchmarks.bad_name", name=name)
-    target = workspace.inside(folder_of(workspace), name)
+    target = place(workspace, path, name)
     if folders.exists(target):
-        raise Problem("benchmarks.exists", name=name)
+        raise Problem("benchmarks.exists", name=target.name)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with scratch(target) as beside:
-            made = beside / name
+            made = beside / target.name
             made.mkdir()
             _copy(path, made)
             _unpack_inner(made)

@@ -188,6 +188,7 @@ class Form:
         words = self.words
         with gr.Column(elem_classes="start-bar", elem_id="train-bar"):
             self.problem = gr.HTML(elem_id="train-problem")
+            gr.HTML(region("pace", "run"))
             with gr.Row(elem_classes="start-row"):
                 self.run_name = gr.Textbox(
                     label=words("train.run_name"),
