@@ -33,7 +33,7 @@ from typing import Any
 import psutil
 
 from studio.core import reasons
-from studio.core.i18n import Problem, Reason
+from studio.core.i18n import Problem
 from studio.core.processes.child import Child, Output
 
 CHILDREN = 2  # one that is busy with something slow must not hold up all others
@@ -297,9 +297,7 @@ class _LimitedChild:
             return limits.problem("limited.too_large")
         if sys.platform != "win32" and -code == _signal("SIGXCPU"):
             return limits.problem("limited.too_slow")
-        return limits.problem(
-            "limited.failed", reason=reasons.original(words) if words else Reason("reasons.exit_code", code=code)
-        )
+        return limits.problem("limited.failed", reason=reasons.of_end(code, words))
 
     def _last_words(self) -> str:
         with contextlib.suppress(OSError, ValueError):

@@ -189,7 +189,7 @@ def run(
     if child.code:
         said = files.end_of(log, LOG_END).decode("utf-8", "replace").split("\n")
         told = [line.strip() for line in said if "error" in line.lower()] or [line for line in said if line.strip()]
-        raise Problem("llama_cpp.not_fetched", package=package, reason=(told or [str(child.code)])[0][:300])
+        raise Problem("llama_cpp.not_fetched", package=package, reason=reasons.of_end(child.code, (told or [""])[0]))
 
 
 def _wait(child: Child) -> None:
