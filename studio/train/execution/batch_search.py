@@ -177,10 +177,10 @@ def _try(folder: Path, recipe: dict[str, object], size: int, job: Job) -> Measur
         if step.fault:
             raise step.fault.problem()
         return step
-    if child.code < 0:
+    if child.code == -9:
         return MeasuredStep(reason="memory")  # the system kills the process that asks for more than there is
     last = files.end_of(here / "log", LAST_WORDS).decode("utf-8", "replace").strip().splitlines()[-1:]
-    raise Problem("batch.failed", reason=reasons.original(" ".join(last)))
+    raise Problem("batch.failed", reason=reasons.of_end(child.code, " ".join(last)))
 
 
 def one_step(recipe: dict[str, object], here: Path, size: int) -> dict[str, object]:

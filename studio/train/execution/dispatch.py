@@ -367,8 +367,10 @@ def _ended(run: runs.Run, code: int | None, log_began: int, free: int) -> Proble
         return Problem("train.disk_full")
     if not code:
         return Problem("executors.silent", run=run.name)
-    if code < 0:
-        return Problem("executors.killed", signal=signal.Signals(-code).name)
+    if reason := reasons.of_signal(code):
+        if reason.key in ("reasons.killed", "reasons.ended_outside"):
+            return Problem("executors.killed", signal=reason.facts["signal"])
+        return Problem("executors.crashed", reason=reason)
     lines = printed.strip().splitlines()
     return Problem("executors.ended", code=code, line=lines[-1][:300] if lines else "")
 

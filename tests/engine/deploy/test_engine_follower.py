@@ -1,12 +1,13 @@
 """An engine whose state the disk refuses to take: it goes on, it is told as it is, and it is ended when it is to be."""
 
+import signal
 import sys
 
 import psutil
 import pytest
 from conftest import PATIENCE_S, free_port, wait_for
 
-from studio.core.i18n import Problem
+from studio.core.i18n import Problem, Words
 from studio.core.storage import records
 from studio.core.workspace import Workspace
 from studio.deploy.deploy_settings import DeploySettings
@@ -102,6 +103,13 @@ def test_one_that_dies_is_told_as_that(deployment, follower):
     process.kill()
     assert follower.join(PATIENCE_S)
     assert deployment.state().state == "failed" and deployment.state().error.key == "deploy.fault_killed"
+
+
+def test_one_that_its_processor_ends_is_told_as_that(deployment, follower):
+    follower._settings = DeploySettings(restarts=0)
+    leader(deployment).send_signal(signal.SIGILL)
+    assert follower.join(PATIENCE_S)
+    assert "processor" in Words("en").tell(deployment.state().error.problem())
 
 
 def test_the_last_of_it_is_written_when_the_disk_takes_it_again(deployment, follower):

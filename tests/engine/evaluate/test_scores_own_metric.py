@@ -178,6 +178,7 @@ def test_one_that_takes_all_memory_or_ends_its_process(workspace):
         "import os, time\n"
         "def score(prediction, reference, row):\n"
         "    if row['do'] == 'end': os._exit(3)\n"
+        "    if row['do'] == 'crash': os.kill(os.getpid(), 11)\n"
         "    if row['do'] == 'take':\n"
         "        held = bytearray(600 * 2**20); time.sleep(30)\n"
         "    return 1.0\n",
@@ -185,9 +186,12 @@ def test_one_that_takes_all_memory_or_ends_its_process(workspace):
     with OwnMetric(path, mib=300) as metric:
         with pytest.raises(Problem, match="code 3"):
             metric.score(0, "", "", {"do": "end"})
-        with pytest.raises(Problem, match="memory"):
-            metric.score(1, "", "", {"do": "take"})
+        with pytest.raises(Problem, match="SIGSEGV"):
+            metric.score(1, "", "", {"do": "crash"})
         assert metric.score(2, "", "", {"do": "nothing"}) == 1.0
+        with pytest.raises(Problem, match="memory"):
+            metric.score(3, "", "", {"do": "take"})
+        assert metric.score(4, "", "", {"do": "nothing"}) == 1.0
 
 
 def test_its_process_ends_with_it(workspace):

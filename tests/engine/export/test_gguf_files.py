@@ -16,6 +16,7 @@ from studio.export import model_forms
 from studio.export.form_service import FormService
 from studio.export.gguf import gguf_plan, gguf_prompts
 from studio.export.gguf.types import TYPES
+from studio.export.model_card import FILES
 from studio.inference.llama_cpp import toolkit as llama_cpp
 from studio.inference.llama_cpp.toolkit import Toolkit
 
@@ -113,7 +114,8 @@ def test_files_are_made_asked_and_compared(desk):
     assert job.state == "finished", (job.error, desk.jobs.log(job.id)[-20:])
     folder = Path(job.result["folder"])
     record = model_forms.of_folder(folder)
-    assert {one.name for one in folder.iterdir()} == {model_forms.FILE, *(str(form.file) for form in record.forms)}
+    made = {model_forms.FILE, *FILES.values(), *(str(form.file) for form in record.forms)}
+    assert {one.name for one in folder.iterdir()} == made
     assert [form.type for form in record.forms] == ["f16", "q8_0", "q4_k_m", "iq2_xs"]
     sizes = [form.size for form in record.forms]
     assert sizes == sorted(sizes, reverse=True) and record.forms[3].importance and not record.forms[2].importance

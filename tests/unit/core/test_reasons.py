@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import signal
 import socket
 from typing import Annotated, Literal
 
@@ -14,8 +15,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from studio.core import reasons
-from studio.core.i18n import Problem, Words
+from studio.core.i18n import Problem, Words, sentences
 from studio.core.plain import plain
+from studio.core.processes.child import Child
 from studio.core.sentences import Sentence
 from studio.core.storage import files, yaml_file
 
@@ -112,6 +114,27 @@ def test_what_the_system_refuses_is_told_in_chinese(number):
     reason = reasons.of(OSError(number, os.strerror(number), "/a/path"))
     told = Words("zh")("workspace.unwritable", path="/a/path", reason=reason)
     assert not ENGLISH.search(told) and "Errno" not in told, told
+
+
+@pytest.mark.parametrize("name", reasons.END_KINDS)
+def test_a_program_that_a_signal_ended_is_told_as_that_and_not_by_what_it_said(name):
+    with Child(["/bin/sh", "-c", f"kill -{name.removeprefix('SIG')} $$"]) as child:
+        code = child.wait()
+    reason = reasons.of_end(code, "AMX is not ready to be used!")
+    told = Words("zh")("deploy.fault_signal", reason=reason)
+    assert (
+        "AMX" not in told
+        and not ENGLISH.search(told)
+        and ("{signal}" not in sentences("zh")[reason.key] or name in told)
+    )
+    assert reasons.of_end(128 - code) == reason  # as a shell ends
+    assert reasons.of_end(code) == reasons.of_signal(code) == reason
+
+
+def test_a_program_that_ended_by_itself_is_told_by_what_it_said():
+    assert str(reasons.of_end(1, "no such flag")) == "no such flag"
+    assert str(reasons.of_end(-signal.SIGABRT, "GGML_ASSERT failed")) == "GGML_ASSERT failed"
+    assert "3" in str(reasons.of_end(3)) and reasons.of_end(None) == {"key": "reasons.timed_out", "facts": {}}
 
 
 def test_files_that_are_none_are_told_in_chinese(tmp_path):

@@ -109,8 +109,7 @@ def test_a_loss_that_is_no_number_does_not_leave_an_earlier_one_as_the_last(work
     assert runs.status(run).loss == 0.25
 
 
-def test_a_question_for_more_points_waits_for_them(workspace, monkeypatch):
-    monkeypatch.setattr(progress, "LONGEST_WAIT_S", 600.0)
+def test_a_question_for_more_points_waits_for_them(workspace):
     run = run_of(workspace, *EVENTS[:5])
     since = runs.metrics(run).next
     asked = time.monotonic()
