@@ -117,25 +117,13 @@
       }));
     }
 
-    /** Whether points that came show in the picture: it reaches a pixel further, or there is one outside of what it reaches to, or a
-        pixel on from the last drawn. The loss is drawn with each step. */
-    isMoved([along, ...columns]) {
-      const { x, y } = this.plot.scales, [from, to] = this.panel.range(), pixel = (to - from) / this.width;
-      if (this.spec === FIGURES[0] || to - x.max >= pixel) return true;
-      const at = along.length - 1, last = along[at], values = columns.map((column) => column[at]).filter((value) => value != null);
-      if (last > to || last === this.drawnTo) return false;
-      return last - this.drawnTo >= pixel || !values.length || Math.min(...values) < y.min || Math.max(...values) > y.max;
-    }
-
-    draw(isNews = false) {
+    draw() {
       const shown = this.hasData() || this.spec === FIGURES[0];
       this.element.hidden = !shown;
       const kind = `${settings.log && this.spec.log} ${this.panel.axisName()} ${settings.off}`;
       if (!shown || !this.width) return;
-      if (this.kind === kind) {
-        const columns = this.columns();
-        this.plot.setData(columns, !isNews || this.isMoved(columns));
-      } else {
+      if (this.kind === kind) this.plot.setData(this.columns());
+      else {
         this.plot?.destroy(); // the kind of a scale is set at birth
         this.plot = new uPlot(this.options(), this.columns(), this.host);
         this.kind = kind;
@@ -194,7 +182,7 @@
           sync: { key: panel.key, scales: ["x", null], filters: { pub: (type) => type === "mousemove" || type === "mouseleave" } },
           bind: { dblclick: () => () => panel.zoomTo(null) },
         },
-        hooks: { setCursor: [() => this.read()], setSelect: [(plot) => this.select(plot)], draw: [(plot) => this.drawn(plot)] },
+        hooks: { setCursor: [() => this.read()], setSelect: [(plot) => this.select(plot)], draw: [(plot) => this.markBroken(plot)] },
       };
     }
 
@@ -222,11 +210,6 @@
       if (width < 4) return;
       plot.setSelect({ left: 0, width: 0 }, false);
       this.panel.zoomTo([plot.posToVal(left, "x"), plot.posToVal(left + width, "x")]);
-    }
-
-    drawn(plot) {
-      this.drawnTo = plot.data[0].at(-1);
-      this.markBroken(plot);
     }
 
     /** A cross on the base line at each step whose value was no number. */
@@ -360,8 +343,7 @@
 
     tellPlace(x) { write(this.place.lastChild.firstChild, this.placeText(x)); }
 
-    /** Draw all of it, or, of a picture that is as it was, what came since. */
-    draw(isNews = false) {
+    draw() {
       this.whole = null;
       const loss = this.points("loss"), axis = this.axisName(), weight = this.weight();
       const pressed = { log: settings.log, automatic: settings.weight === null };
@@ -374,7 +356,7 @@
       if (this.slider.valueAsNumber !== weight) this.slider.value = weight; // the browser draws it anew each time
       write(this.share.firstChild, weight.toFixed(2));
       write(this.notice, this.figures[0].hasData() ? "" : this.refusal ?? this.word(FINAL.has(this.state) ? "empty" : "waiting"));
-      for (const figure of this.figures) figure.draw(isNews);
+      for (const figure of this.figures) figure.draw();
       const { run, element } = this, step = loss[loss.length - 1]?.[0] ?? null;
       Object.assign(element.dataset, { points: loss.length, lastStep: step ?? "" });
       requestAnimationFrame(() => element.dispatchEvent(
@@ -438,7 +420,7 @@
       Object.assign(this, { since: answer.next, state: answer.state, label: answer.label ?? this.label, epochs: answer.epochs_per_step ?? this.epochs, device: answer.device ?? this.device });
       // Before the drawing: whoever asks what is in sight after it has the browser lay the page out twice.
       this.tell(news.length, ended);
-      if (news.length || first || ended) this.draw(!first && !ended);
+      if (news.length || first || ended) this.draw();
     }
 
     /** Tell the rest of the page, which asks for what else has changed. */

@@ -288,33 +288,6 @@ def test_behind_a_proxy_that_holds_answers_back_each_brings_one_event(studio, pa
     assert [since for _, since in studio.asked].count(0) == 1
 
 
-def test_what_is_drawn_shows_each_point_that_a_person_could_see(studio, page, run):
-    for step in range(61, 2001):
-        log(run, step)
-    page.goto(studio.url(run.name))
-    wait_step(page, 2000)
-    page.evaluate("""() => {
-        window.drawn = [0, 0, 0];
-        [...studioCharts.panels][0].figures.slice(0, 3).forEach((figure, at) => {
-            const before = figure.drawn;
-            figure.drawn = (plot) => { drawn[at]++; before.call(figure, plot); };
-        });
-    }""")
-    for step in range(2001, 2005):
-        log(run, step)
-        wait_step(page, step)
-    assert page.evaluate("drawn") == [4, 0, 0], "a step in 2,000 moves no curve of some hundred pixels"
-    told = page.locator('[data-figure="grad_norm"] .chart-value').inner_text()
-    assert float(told) == pytest.approx(plot(page, "u.data[1].at(-1)", 2), rel=0.01), "its value is told all the same"
-    assert plot(page, "u.data[0].at(-1)", 2) == 2004
-    log(run, 2005, grad_norm=500.0)
-    wait_step(page, 2005)
-    assert page.evaluate("drawn") == [5, 0, 1], "a peak is drawn at once"
-    log(run, *range(2006, 2031))
-    wait_step(page, 2030)
-    assert page.evaluate("drawn")[1] >= 1 and plot(page, "panel.figures[1].drawnTo") == 2030
-
-
 def test_asks_nothing_while_out_of_sight_or_removed(studio, page, run):
     page.goto(studio.url(run.name))
     wait_step(page, 60)
