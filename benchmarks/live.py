@@ -81,7 +81,7 @@ def _delays(runs: int, recipe: dict) -> list[float]:
 
 
 class Grown:
-    """A run that is at work and has logged so many points, and a page that looks at it (see `_questions`)."""
+    """A run that is at work and has logged so many points, and a page that looks at it (see `_question`)."""
 
     def __init__(self, studio: Studio, points: int, colds: int):
         self.studio, self.points, self.since, self.marks = studio, points, 0, {}
@@ -100,42 +100,31 @@ class Grown:
             shutil.rmtree(self.studio.folder(name))
         return taken
 
-    def tick(self, questions: dict[str, dict]) -> tuple[float, float]:
-        """Log one more point; return the seconds that the page's two questions take: for new points, and for its live
-        regions.
+    def tick(self, question: dict) -> tuple[float, float]:
+        """Log one more point; return the seconds that it takes to ask for new points, as the page's stream does, and
+        for its live regions.
         """
         self.points += 1
         with open(self.folder / "events.jsonl", "a") as file:
             file.write(_metrics(self.points))
-        metrics_s, answer = _asked(
-            self.studio, "train_metrics", questions["train_metrics"] | {"data": [RUN, self.since]}
-        )
+        metrics_s, answer = _asked(self.studio, "train_metrics", question | {"data": [RUN, self.since]})
         self.since = answer["next"]
-        regions = [region | {"mark": self.marks.get(region["name"], "")} for region in questions["live"]["data"][0]]
-        live_s, answers = _asked(self.studio, "live", questions["live"] | {"data": [regions]})
+        regions = [region | {"mark": self.marks.get(region["name"], "")} for region in question["data"][0]]
+        live_s, answers = _asked(self.studio, "live", question | {"data": [regions]})
         self.marks |= {
             region["name"]: answer["mark"] for region, answer in zip(regions, answers, strict=True) if answer
         }
         return metrics_s, live_s
 
 
-def _questions(studio: Studio) -> dict[str, dict]:
-    """Return what a real page on the Train tab asks about the run, by endpoint: the bodies of its last requests."""
-    bodies = {}
-
-    def seen(request) -> None:
-        # A run with slow steps is asked to answer once there is more; what that takes is for the waiting.
-        name = request.url.rpartition("/")[2].replace("train_next_metrics", "train_metrics")
-        if name in ("train_metrics", "live"):
-            bodies[name] = request.post_data_json
-
+def _question(studio: Studio) -> dict:
+    """Return the body of the request with which a real page on the Train tab asks for its regions."""
     with chromium() as browser, train_page(browser, studio.url) as page:
         page.evaluate("run => window.studio.pick('run', run)", RUN)
         page.wait_for_timeout(2000)
-        page.on("request", seen)
-        while len(bodies) < 2:
-            page.wait_for_timeout(100)
-    return bodies
+        with page.expect_request("**/gradio_api/run/live") as asked:
+            pass
+        return asked.value.post_data_json
 
 
 def _ticks(ticks: int, colds: int) -> list[Row]:
@@ -145,11 +134,11 @@ def _ticks(ticks: int, colds: int) -> list[Row]:
         for studio in studios:
             studio.ready()
         cold = [one.cold() for one in grown]
-        questions = _questions(studios[0])
-        print("  the page asks for " + ", ".join(region["name"] for region in questions["live"]["data"][0]), flush=True)
+        question = _question(studios[0])
+        print("  the page asks for " + ", ".join(region["name"] for region in question["data"][0]), flush=True)
         for one in grown:
-            one.tick(questions)
-        taken = [[one.tick(questions) for one in grown] for _ in range(ticks)]
+            one.tick(question)
+        taken = [[one.tick(question) for one in grown] for _ in range(ticks)]
     metrics = [[tick[size][0] for tick in taken] for size in range(len(SIZES))]
     live = [[tick[size][1] for tick in taken] for size in range(len(SIZES))]
     return [
