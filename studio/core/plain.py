@@ -48,13 +48,17 @@ def plain(value: object) -> object:
 
 def sendable(value: object) -> object:
     """Return `value` itself where it can be sent as JSON, else as `plain` has it, with � for halves of characters."""
+    return _plain(value, DEEPEST, shown) if as_json(value) is None else value
+
+
+def as_json(value: object) -> bytes | None:
+    """Return `value` as JSON; None where JSON does not have all that is in it, as half a character."""
     import orjson  # here, because launch.py tells its words before any package is installed
 
     try:
-        orjson.dumps(value)
+        return orjson.dumps(value)
     except (TypeError, ValueError, RecursionError):
-        return _plain(value, DEEPEST, shown)
-    return value
+        return None
 
 
 def _plain(value: object, depth: int, written: Callable[[str], str]) -> object:

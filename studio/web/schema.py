@@ -18,12 +18,11 @@ import typing
 from collections.abc import Callable
 from functools import lru_cache, reduce
 
-import orjson
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_serializer, model_validator
 
 from studio.core import reasons
 from studio.core.i18n import Problem
-from studio.core.plain import DEEPEST, shown
+from studio.core.plain import DEEPEST, as_json, shown
 
 
 class Options(BaseModel):
@@ -43,12 +42,9 @@ class Result(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _all_shown(cls, values: object) -> object:
-        try:
-            # Half a character is no JSON, and a zero is seen in it: ten times as fast as the way through all of it.
-            if b"\\u0000" not in orjson.dumps(values):
-                return values
-        except (TypeError, ValueError, RecursionError):  # there are models in it, or it is no JSON
-            pass
+        # Half a character is no JSON, and a zero is seen in it: ten times as fast as the way through all of it.
+        if (text := as_json(values)) and b"\\u0000" not in text:
+            return values
         return _shown(values)
 
 

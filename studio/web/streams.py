@@ -42,6 +42,7 @@ def add_stream(app: FastAPI, path: str, following: Callable[[str, int, float], R
     checked, waiting = checked_endpoint(following, words), asyncio.Semaphore(MOST_WAITING)
 
     async def events(options: StreamOptions) -> AsyncIterator[bytes]:
+        """Yield a line at once, and then each event."""
         yield b":\n\n"  # at once: whoever gets it late is behind a proxy that holds answers back until they are whole
         since, ends_at = options.since, time.monotonic() + options.lasts_s
         while True:

@@ -235,7 +235,7 @@ def test_ten_starts_and_stops_leave_nothing(studio, call):
             port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that were closed count for nothing
             port.bind(("127.0.0.1", int(found["address"].split(":")[2].split("/")[0])))
     wait_for(lambda: threading.active_count() <= threads + 1)
-    wait_for(lambda: open_files() <= files)
+    assert wait_for(lambda: open_files() <= files)
 
 
 def open_files() -> int:
