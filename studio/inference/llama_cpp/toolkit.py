@@ -53,8 +53,7 @@ class Toolkit:
 
     def is_ready(self) -> bool:
         """Tell whether everything is there as this release of the studio wants it."""
-        stamp = self.folder / STAMP
-        return files.is_file(stamp) and stamp.read_text("utf-8", "replace") == digest()
+        return _is_made(self.folder)
 
     def job(self) -> Job | None:
         """Return the newest job that makes or made it, None where there was none."""
@@ -134,6 +133,11 @@ def digest() -> str:
     return hashlib.sha256(repr(wanted).encode()).hexdigest()
 
 
+def _is_made(folder: Path) -> bool:
+    stamp = folder / STAMP
+    return files.is_file(stamp) and stamp.read_text("utf-8", "replace") == digest()
+
+
 def _make(folder: Path, report: Callable[..., None], check: Callable[[], None]) -> None:
     library, server = packages.library(), packages.server()
     if not shutil.which("git"):
@@ -150,7 +154,8 @@ def _make(folder: Path, report: Callable[..., None], check: Callable[[], None]) 
             packages.install_wheel(server, made / "server", scratch, check)
         (made / STAMP).write_text(digest(), encoding="utf-8")
         check()
-        packages.put(made, folder, scratch)
+        if not _is_made(folder):  # by another studio meanwhile, which may be at work with it
+            packages.put(made, folder, scratch)
 
 
 def _converter(archive: Path, made: Path, check: Callable[[], None]) -> None:

