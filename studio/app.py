@@ -69,7 +69,7 @@ from studio.train.page.endpoints import following_metrics
 from studio.trash.page import context as trash_page
 from studio.web import activity, frame, page, policy, streams
 from studio.web.by_language import ByLanguage
-from studio.web.event_faults import install_fault_sentences
+from studio.web.event_faults import install_fault_sentences, tell_unknown_endpoints
 from studio.web.form_fields import install_offered_choices
 from studio.web.guard import Guard, Rules
 from studio.web.html import render
@@ -265,7 +265,7 @@ def application(studio: Studio, rules: Rules, language: str | None) -> Guard:
     def build(name: str) -> FastAPI:
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         streams.add_stream(app, METRICS_STREAM, following_metrics(studio.workspace), words[name])
-        return _mounted(app, window(studio, words[name], has_login), rules.root_path)
+        return _mounted(app, window(studio, words[name], has_login), words[name], rules.root_path)
 
     by_language = ByLanguage(build, language, language or flags.language_of_machine())
     return Guard(
@@ -277,7 +277,7 @@ def application(studio: Studio, rules: Rules, language: str | None) -> Guard:
     )
 
 
-def _mounted(app: FastAPI, blocks: gr.Blocks, root_path: str) -> FastAPI:
+def _mounted(app: FastAPI, blocks: gr.Blocks, words: Words, root_path: str) -> FastAPI:
     with contextlib.redirect_stdout(io.StringIO()):  # gradio announces each mount
         gr.mount_gradio_app(
             app,
@@ -289,7 +289,9 @@ def _mounted(app: FastAPI, blocks: gr.Blocks, root_path: str) -> FastAPI:
             favicon_path=str(locations.ASSETS / "favicon.svg"),
         )
     page.keep_own(blocks)
-    app.routes[-1].app.debug = False  # gradio would show a traceback to whoever asks wrongly
+    theirs = app.routes[-1].app
+    theirs.debug = False  # gradio would show a traceback to whoever asks wrongly
+    tell_unknown_endpoints(theirs, words)
     return app
 
 

@@ -8,9 +8,14 @@ import inspect
 import logging
 
 import gradio as gr
+from fastapi import FastAPI
+from gradio.route_utils import FnIndexInferError
 from markupsafe import escape
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from studio.core.i18n import Words
+from studio.core.plain import fact
 
 MARK = "\u2063"  # unseen; by it the page knows these sentences from gradio's own (assets/toasts.js)
 
@@ -32,6 +37,16 @@ def install_fault_sentences(blocks: gr.Blocks, words: Words) -> None:
 
     wrapped.__signature__ = inspect.signature(process)
     blocks.process_api = wrapped
+
+
+def tell_unknown_endpoints(app: FastAPI, words: Words) -> None:
+    """Make gradio's application answer a name that no endpoint has with a sentence of `words`; it would fail itself."""
+
+    def told(request: Request, _: Exception) -> JSONResponse:
+        name = fact(request.path_params.get("api_name", ""))
+        return JSONResponse({"error": words("app.endpoint_unknown", name=name)}, 404)
+
+    app.add_exception_handler(FnIndexInferError, told)
 
 
 def sentence(fault: Exception, words: Words) -> str:

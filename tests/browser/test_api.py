@@ -50,6 +50,22 @@ def test_previews_say_what_would_run_and_what_is_wrong(client):
     assert len(bad["problems"]) == 1 and is_sentence(bad["problems"][0])
 
 
+@pytest.mark.parametrize("way", ["run", "api", "call"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_name_that_no_endpoint_has_is_told(server, way, language):
+    before = len(server.log.read_text())
+    request = urllib.request.Request(
+        f"{server.url}/gradio_api/{way}/train_begin",
+        b'{"data": []}',
+        {"Content-Type": "application/json", "Cookie": f"studio_language={language}"},
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request)
+    told = json.loads(refused.value.read())["error"]
+    assert refused.value.code == 404 and "train_begin" in told and is_sentence(told)
+    assert "Traceback" not in server.log.read_text()[before:]
+
+
 @pytest.mark.parametrize(
     ("arguments", "endpoint"),
     [
